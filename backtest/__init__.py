@@ -1,0 +1,1 @@
+"""One historical run from candles to pages: the composition of the rooms."""

@@ -1,0 +1,132 @@
+"""Settings from `config.yaml`, the environment and flags, in rising order of strength."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ValidationError
+
+from core.errors import ConfigError, InvalidSetting, UnknownSetting
+from core.settings import Settings
+
+# The environment variables that are settings; secrets are read where they are used and never stored in Settings.
+ENVIRONMENT: Final = {
+    "MODEL_SAVE_PATH": "models.save_path",
+    "DATA_CACHE_MINUTES": "feeds.cache_minutes",
+    "RISK_TOLERANCE": "strategies.risk_tolerance",
+}
+
+
+def load_settings(
+    path: Path | None = None, *, overrides: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Build the settings in force.
+
+    Args:
+        path: a YAML file with one mapping per room; `config.yaml` beside the command if it exists and no path is given.
+        overrides: `room.key` to value, from flags; they win.
+        environment: for tests; the process environment over `.env` otherwise.
+
+    Raises:
+        UnknownSetting: a room or key nobody knows; the message names the nearest.
+        InvalidSetting: a value outside its range or of the wrong kind.
+        ConfigError: the file is missing or is not YAML.
+    """
+    tree = _read_yaml(path)
+    env = _process_environment() if environment is None else environment
+    for name, key in ENVIRONMENT.items():
+        if env.get(name):
+            _place(tree, key, env[name], said=name)
+    for key, value in (overrides or {}).items():
+        _place(tree, key, value, said=key)
+    _reject_unknown(tree)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise _translated(error) from error
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split `room.key=value`; the value is read as YAML.
+
+    Raises:
+        InvalidSetting: the text is not of that form.
+    """
+    key, sign, value = text.partition("=")
+    if not sign or key.count(".") != 1:
+        raise InvalidSetting(f"--set {text!r}: write it as room.key=value, for example models.units=64")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InvalidSetting(f"--set {text!r}: the value cannot be read as YAML") from error
+
+
+def all_keys() -> dict[str, list[str]]:
+    """Every room with its keys."""
+    return {
+        room: list(field.annotation.model_fields)
+        for room, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing where no known word is close."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def _process_environment() -> dict[str, str]:
+    return {**{k: v for k, v in dotenv_values(".env").items() if v is not None}, **os.environ}
+
+
+def _read_yaml(path: Path | None) -> dict[str, Any]:
+    source = path or Path("config.yaml")
+    if not source.is_file():
+        if path is None:
+            return {}
+        raise ConfigError(f"settings file {source} does not exist")
+    try:
+        tree = yaml.safe_load(source.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise ConfigError(f"settings file {source} is not valid YAML{line}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"settings file {source} must be a mapping of rooms; see the shipped config.yaml")
+    return tree
+
+
+def _place(tree: dict[str, Any], key: str, value: Any, *, said: str) -> None:
+    room, dot, name = key.partition(".")
+    if not dot:
+        raise UnknownSetting(f"{said}: a setting is named room.key")
+    branch = tree.setdefault(room, {})
+    if not isinstance(branch, dict):
+        raise InvalidSetting(f"{room}: must be a mapping of settings")
+    branch[name] = value
+
+
+def _reject_unknown(tree: Mapping[str, Any]) -> None:
+    rooms = all_keys()
+    for room, branch in tree.items():
+        if room not in rooms:
+            raise UnknownSetting(f"{room}: no such room of settings{nearest(str(room), rooms)}")
+        if not isinstance(branch, dict):
+            raise InvalidSetting(f"{room}: must be a mapping of settings")
+        for key in branch:
+            if key not in rooms[room]:
+                raise UnknownSetting(f"{room}.{key}: no such setting{nearest(str(key), rooms[room])}")
+
+
+def _translated(error: ValidationError) -> InvalidSetting:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+    reason = first["msg"].removeprefix("Value error, ")
+    return InvalidSetting(f"{where}: {reason}, not {first['input']!r}" if where else reason)

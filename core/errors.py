@@ -1,0 +1,193 @@
+"""Everything that can go wrong on purpose, and the exit code each one ends a command with.
+
+TradingError                    1
+├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates
+├── DataError                   2   CandleFileInvalid, CandleGap, TooLittleHistory, FactorNotYetPublished
+│   ├── StaleFeed               3
+│   ├── StoreDamaged            3
+│   ├── StorageFull             3
+│   └── VenueUnreachable        3
+├── ModelError                  2   NotTrained, FingerprintMismatch
+├── OrderError                  1   OrderRejected (definite) | OrderUnresolved (ask the venue before anything else)
+├── RiskHalt                    4
+├── StartRefused                5   AccountLocked, ReconciliationFailed
+└── ParityBroken                6
+
+A message is one line, says what was found and names the mend. Vendor errors enter this tree at the door and nowhere else.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccountLocked",
+    "CandleFileInvalid",
+    "CandleGap",
+    "ConfigError",
+    "DataError",
+    "FactorNotYetPublished",
+    "FingerprintMismatch",
+    "InvalidDates",
+    "InvalidSetting",
+    "ModelError",
+    "NotTrained",
+    "OrderError",
+    "OrderRejected",
+    "OrderUnresolved",
+    "ParityBroken",
+    "ReconciliationFailed",
+    "RiskHalt",
+    "StaleFeed",
+    "StartRefused",
+    "StorageFull",
+    "StoreDamaged",
+    "TooLittleHistory",
+    "TradingError",
+    "UnknownSetting",
+    "UnknownSymbol",
+    "UnknownTimeframe",
+    "UnknownVenue",
+    "VenueUnreachable",
+]
+
+
+class TradingError(Exception):
+    """The root: anything this project raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(TradingError):
+    """The user asked for something that cannot be meant."""
+
+    exit_code = 2
+
+
+class UnknownSetting(ConfigError):
+    """A key that no room knows; the message names the nearest one."""
+
+
+class InvalidSetting(ConfigError):
+    """A known key with a value outside its range or of the wrong kind."""
+
+
+class UnknownSymbol(ConfigError):
+    """Neither the store nor the venue lists the symbol; the message names the nearest ones."""
+
+
+class UnknownTimeframe(ConfigError):
+    """A bar length that is not of the form 1m, 15m, 1h, 1d."""
+
+
+class UnknownVenue(ConfigError):
+    """An exchange name that ccxt does not know; the message names the nearest ones."""
+
+
+class InvalidDates(ConfigError):
+    """A date that cannot be read, lies in the future, or a range that ends before it begins."""
+
+
+class DataError(TradingError):
+    """Market data that cannot be used as it is."""
+
+    exit_code = 2
+
+
+class CandleFileInvalid(DataError):
+    """A candle file that is missing, empty, cut short, or holds rows no market could have printed."""
+
+
+class CandleGap(DataError):
+    """Bars are missing where a caller needs an unbroken run."""
+
+
+class TooLittleHistory(DataError):
+    """Fewer bars before the first traded day than one training window needs."""
+
+
+class FactorNotYetPublished(DataError):
+    """A factor value was asked for before the moment it became known."""
+
+
+class StaleFeed(DataError):
+    """The newest bar is older than a live decision may rest on."""
+
+    exit_code = 3
+
+
+class StoreDamaged(DataError):
+    """A stored file does not match its checksum and could not be fetched again."""
+
+    exit_code = 3
+
+
+class StorageFull(DataError):
+    """The disk refused a write; what was saved before is intact."""
+
+    exit_code = 3
+
+
+class VenueUnreachable(DataError):
+    """No configured venue answered."""
+
+    exit_code = 3
+
+
+class ModelError(TradingError):
+    """A model that cannot be used."""
+
+    exit_code = 2
+
+
+class NotTrained(ModelError):
+    """A forecast was asked for where no model is in force."""
+
+
+class FingerprintMismatch(ModelError):
+    """A saved model does not belong to the settings, features or data at hand."""
+
+
+class OrderError(TradingError):
+    """An order that did not take its normal way."""
+
+
+class OrderRejected(OrderError):
+    """The venue definitely did not execute the order."""
+
+    def __init__(self, client_id: str, reason: str) -> None:
+        super().__init__(f"order {client_id} rejected: {reason}")
+        self.client_id = client_id
+        self.reason = reason
+
+
+class OrderUnresolved(OrderError):
+    """Nobody knows yet whether the venue executed the order: query it, never send it again."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(f"order {client_id} is unresolved: query the venue by this id")
+        self.client_id = client_id
+
+
+class RiskHalt(TradingError):
+    """A risk limit or the kill switch stopped trading."""
+
+    exit_code = 4
+
+
+class StartRefused(TradingError):
+    """The session must not start."""
+
+    exit_code = 5
+
+
+class AccountLocked(StartRefused):
+    """Another process holds the account or the session."""
+
+
+class ReconciliationFailed(StartRefused):
+    """Journal and venue disagree in a way that no rule settles."""
+
+
+class ParityBroken(TradingError):
+    """A session and its replay differ."""
+
+    exit_code = 6

@@ -1,0 +1,43 @@
+"""Hashes of values, equal for equal values in any process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def of_arrays(*arrays: np.ndarray[Any, Any]) -> str:
+    """Sha256 over shapes, types and bytes of the arrays, in order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        data = np.ascontiguousarray(array)
+        digest.update(f"{data.dtype.str}{data.shape}".encode())
+        digest.update(data.view(np.uint8).data if data.size else b"")
+    return digest.hexdigest()
+
+
+def of_frame(frame: pd.DataFrame) -> str:
+    """Sha256 over index, column names and values. Times are hashed as UTC nanoseconds, text as UTF-8."""
+    digest = hashlib.sha256()
+    for name, column in [("index", frame.index.to_series()), *((str(n), frame[n]) for n in frame.columns)]:
+        digest.update(name.encode())
+        digest.update(of_arrays(_plain(column)).encode())
+    return digest.hexdigest()
+
+
+def of_value(value: Any) -> str:
+    """Sha256 of a JSON-like value; key order does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _plain(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return np.asarray(column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").astype(np.int64))
+    if column.dtype.kind in "biuf":
+        return np.asarray(column.to_numpy())
+    text = "\x1f".join(column.astype(str)).encode()
+    return np.frombuffer(text, dtype=np.uint8)

@@ -1,0 +1,144 @@
+"""The nouns that every room uses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from core.errors import InvalidSetting, UnknownTimeframe
+
+_UNIT_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+OHLCV: Final = ("open", "high", "low", "close", "volume")
+
+
+class DataKind(StrEnum):
+    """Where prices come from: a market, or our simulation of one."""
+
+    REAL = "real"
+    SAMPLE = "sample"
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Verdict(StrEnum):
+    EDGE = "edge"
+    NO_EDGE = "no edge"
+    NOT_ENOUGH_DATA = "not enough data"
+
+
+@dataclass(frozen=True, order=True)
+class Timeframe:
+    """The length of one bar, e.g. `1h`."""
+
+    seconds: int
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Timeframe:
+        """Read `1m`, `15m`, `1h`, `4h`, `1d`, `1w`.
+
+        Raises:
+            UnknownTimeframe: the text is none of these forms.
+        """
+        match = re.fullmatch(r"([1-9]\d*)([mhdw])", text)
+        if match is None:
+            raise UnknownTimeframe(f"timeframe {text!r} is not known; use a form like 1m, 15m, 1h, 4h or 1d")
+        return cls(int(match[1]) * _UNIT_SECONDS[match[2]], text)
+
+    @property
+    def delta(self) -> timedelta:
+        return timedelta(seconds=self.seconds)
+
+    @property
+    def bars_per_day(self) -> float:
+        return 86400 / self.seconds
+
+    def bars(self, span: timedelta) -> int:
+        """How many whole bars fit into `span`."""
+        return int(span.total_seconds() // self.seconds)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_span(text: str) -> timedelta:
+    """Read a span of time such as `28d`, `12h`, `2w`.
+
+    Raises:
+        InvalidSetting: the text is none of these forms.
+    """
+    match = re.fullmatch(r"(\d+)([mhdw])", text)
+    if match is None:
+        raise InvalidSetting(f"{text!r} is not a span of time; use a form like 28d, 12h or 2w")
+    return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarketRules:
+    """What a venue accepts for one symbol. Prices and sizes are in quote and base units."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick: Decimal
+    step: Decimal
+    min_size: Decimal = Decimal(0)
+    min_notional: Decimal = Decimal(0)
+    max_market_size: Decimal | None = None
+    can_short: bool = False
+    fee_in_base: bool = False
+    periods_per_year: int = 365
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """A distribution of the log return over `horizon` bars that begin with the bar after `at`.
+
+    `at` is the open time of the last closed bar seen. All numbers are plain log returns (0.01 is about one per cent), not scaled
+    ones: `location` and `scale` are its centre and spread, `p_up` the probability of a rise, `quantiles` those of `QUANTILES`.
+    """
+
+    at: datetime
+    horizon: int
+    location: float
+    scale: float
+    quantiles: tuple[float, float, float, float, float]
+    p_up: float
+    model_id: str
+
+
+QUANTILES: Final = (0.05, 0.25, 0.50, 0.75, 0.95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRequest:
+    """An order as the venue would accept it: sizes and prices on its grid."""
+
+    symbol: str
+    side: Side
+    size: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fill:
+    """One execution. `at` is UTC; `fee` is in `fee_currency`."""
+
+    at: datetime
+    symbol: str
+    side: Side
+    size: float
+    price: float
+    fee: float
+    fee_currency: str
+    order_ref: str
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""The account and the process: what can lose money or wake somebody."""

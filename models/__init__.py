@@ -1,0 +1,1 @@
+"""From bars to forecasts, and how models live and die."""

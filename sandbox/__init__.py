@@ -1,0 +1,1 @@
+"""A practice exchange on loopback."""
