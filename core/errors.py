@@ -2,7 +2,7 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates
-├── DataError                   2   CandleFileInvalid, CandleGap, TooLittleHistory, FactorNotYetPublished
+├── DataError                   2   CandleFileInvalid, CandleGap, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── StaleFeed               3
 │   ├── StoreDamaged            3
 │   ├── StorageFull             3
@@ -36,6 +36,7 @@ __all__ = [
     "ParityBroken",
     "ReconciliationFailed",
     "RiskHalt",
+    "RunUnreadable",
     "StaleFeed",
     "StartRefused",
     "StorageFull",
@@ -106,6 +107,10 @@ class TooLittleHistory(DataError):
 
 class FactorNotYetPublished(DataError):
     """A factor value was asked for before the moment it became known."""
+
+
+class RunUnreadable(DataError):
+    """A run folder whose files are missing, cut short, or written by a newer version."""
 
 
 class StaleFeed(DataError):
