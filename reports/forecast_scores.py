@@ -1,0 +1,217 @@
+"""How good forecasts were, with the error of each number.
+
+A forecast frame has one row per bar and the columns `location` and `scale` (plain log returns over the horizon), optionally `q05 q25 q50 q75
+q95` and `p_up`, and `realised` (plain log return over the horizon, NaN while unknown). Definitions, over rows with both numbers known:
+
+    ic              Pearson correlation of location and realised, both in units of the volatility known at the bar
+    rank_ic         Spearman correlation of location and realised as they are
+    accuracy        share of bars where location and realised have the same sign, among those where neither is zero
+    accuracy_top10  the same over the tenth of those bars with the largest |location| / scale
+    loss_skill      1 - Huber loss / Huber loss of forecasting zero, on targets in units of volatility, clipped at 5 as in training
+    coverage_90     share of realised returns within [q05, q95]
+
+Intervals are stationary-bootstrap percentiles over blocks of bars, so neither clustered volatility nor overlapping labels makes them too
+narrow; ranks are those of the whole sample. `accuracy_wilson` is the interval independent bars would give, for comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reports.bootstrap import Floats, interval, resampled_means
+from reports.significance import wilson
+
+HUBER_DELTA: Final = 1.0
+TARGET_CLIP: Final = 5.0
+SCORES: Final = ("ic", "rank_ic", "accuracy", "accuracy_top10", "loss_skill", "coverage_90")
+Scores = dict[str, Any]
+# Where each score finds its sums among the 16 columns of `_columns`.
+_IC, _RANK, _HIT, _TOP, _LOSS, _COVER = slice(0, 5), slice(5, 10), (10, 11), (12, 13), (14, 15), 16
+_WIDTH: Final = 17
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The known rows of a forecast frame as float64 [n]; `volatility` is the unit of the targets, `inside` NaN without quantiles."""
+
+    location: Floats
+    realised: Floats
+    confidence: Floats
+    volatility: Floats
+    inside: Floats
+    known: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, volatility: Floats | None = None) -> Outcomes:
+        """Take the rows of one symbol and one horizon whose forecast and outcome are known."""
+        location, realised = _column(frame, "location"), _column(frame, "realised")
+        unit = _column(frame, "scale") if volatility is None else np.asarray(volatility, dtype=np.float64)
+        known = np.isfinite(location) & np.isfinite(realised) & np.isfinite(unit) & (unit > 0)
+        scale = _column(frame, "scale") if "scale" in frame else unit
+        inside = np.full(len(frame), np.nan)
+        if {"q05", "q95"} <= set(frame.columns):
+            low, high = _column(frame, "q05"), _column(frame, "q95")
+            inside = np.where(np.isfinite(low) & np.isfinite(high), (low <= realised) & (realised <= high), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            confidence = np.nan_to_num(np.abs(location) / np.where(scale > 0, scale, np.nan))
+        return cls(location[known], realised[known], confidence[known], unit[known], inside[known], known)
+
+    def __len__(self) -> int:
+        return len(self.location)
+
+
+def score(frame: pd.DataFrame, **options: Any) -> Scores:
+    """Scores of one forecaster; options as in `score_all`."""
+    return score_all({"one": frame}, **options)["one"]
+
+
+def score_all(
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    horizon: int = 1,
+    volatility: Floats | None = None,
+    samples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Scores]:
+    """Scores of several forecasters of the same bars, resampled together.
+
+    Args:
+        frames: forecast frames of one symbol and one horizon, equally long.
+        volatility: unit of the targets [rows] in plain log return over the horizon; each frame's own `scale` if absent.
+
+    Returns:
+        per name: `n`, `block`, each of `SCORES` with `*_ci = (low, high)`, and `accuracy_wilson`. NaN where a score is undefined.
+    """
+    outcomes = {name: Outcomes.of(frame, volatility) for name, frame in frames.items()}
+    groups: dict[bytes, list[str]] = {}
+    for name, outcome in outcomes.items():
+        groups.setdefault(np.packbits(outcome.known).tobytes(), []).append(name)
+    results: dict[str, Scores] = {}
+    for names in groups.values():
+        n = len(outcomes[names[0]])
+        block = block_of(n, horizon)
+        columns = [_columns(outcomes[name]) for name in names]
+        draws = _draws(columns, block=block, samples=samples, seed=seed)
+        for name, own, drawn in zip(names, columns, draws, strict=True):
+            results[name] = _scores(own, drawn, n=n, block=block, confidence=confidence)
+    return {name: results[name] for name in frames}
+
+
+def block_of(n: int, horizon: int) -> float:
+    """Mean block length in bars: the cube root of the sample, and at least twice the horizon."""
+    return float(max(2 * horizon, math.ceil(max(n, 1) ** (1.0 / 3.0))))
+
+
+def huber(error: Floats, delta: float = HUBER_DELTA) -> Floats:
+    """`e^2 / 2` within `delta`, `delta (|e| - delta / 2)` beyond."""
+    size = np.abs(error)
+    return np.where(size <= delta, 0.5 * size * size, delta * (size - 0.5 * delta))
+
+
+def scaled_losses(outcome: Outcomes) -> Floats:
+    """Huber loss [n] of each forecast on the clipped target in units of volatility."""
+    target = np.clip(outcome.realised / outcome.volatility, -TARGET_CLIP, TARGET_CLIP)
+    return huber(target - outcome.location / outcome.volatility)
+
+
+def correlation(x: Floats, y: Floats) -> float:
+    """Pearson correlation; NaN where one side does not vary."""
+    if len(x) < 2 or not (x.std() > 0 and y.std() > 0):
+        return math.nan
+    return float(((x - x.mean()) * (y - y.mean())).mean() / (x.std() * y.std()))
+
+
+def ranks(x: Floats) -> Floats:
+    """Average ranks, centred, with unit deviation where they vary."""
+    rank = pd.Series(x).rank().to_numpy(dtype=np.float64)
+    return standardised(rank)
+
+
+def standardised(x: Floats) -> Floats:
+    """Mean zero, deviation one; zeros where nothing varies."""
+    deviation = x.std() if len(x) else 0.0
+    size = float(np.abs(x).max(initial=0.0))
+    return (x - x.mean()) / deviation if deviation > 1e-12 * size else np.zeros_like(x)
+
+
+def _column(frame: pd.DataFrame, name: str) -> Floats:
+    return frame[name].to_numpy(dtype=np.float64)
+
+
+def _columns(outcome: Outcomes) -> Floats:
+    """What every score is a ratio or a correlation of, one row per bar: float64 [n, 17]."""
+    scaled = standardised(outcome.location / outcome.volatility), standardised(outcome.realised / outcome.volatility)
+    call = (outcome.location != 0) & (outcome.realised != 0)
+    hit = call & (np.sign(outcome.location) == np.sign(outcome.realised))
+    top = most_confident(outcome.confidence, call)
+    unskilled = huber(np.clip(outcome.realised / outcome.volatility, -TARGET_CLIP, TARGET_CLIP))
+    rest = [hit, call, hit & top, top, scaled_losses(outcome), unskilled, outcome.inside]
+    return np.column_stack([*_moments(*scaled), *_moments(ranks(outcome.location), ranks(outcome.realised)), *rest]).astype(np.float64)
+
+
+def most_confident(confidence: Floats, call: NDArray[np.bool_], share: float = 0.1) -> NDArray[np.bool_]:
+    """Marks the most confident share of the calls; of equals the earlier ones come first."""
+    marked = np.zeros(len(call), dtype=bool)
+    rows = np.flatnonzero(call)
+    chosen = np.argsort(-confidence[rows], kind="stable")[: math.ceil(share * len(rows))]
+    marked[rows[chosen]] = True
+    return marked
+
+
+def _moments(x: Floats, y: Floats) -> tuple[Floats, ...]:
+    return x, y, x * x, y * y, x * y
+
+
+def _draws(columns: list[Floats], *, block: float, samples: int, seed: int) -> list[Floats]:
+    if len(columns[0]) < 2 * block:
+        return [np.full((samples, _WIDTH), np.nan) for _ in columns]
+    # A forecaster without quantiles has no coverage: its column of NaN is kept out of the product.
+    covered = [bool(np.isfinite(own[:, _COVER]).all()) for own in columns]
+    filled = [np.where(np.isnan(own), 0.0, own) for own in columns]
+    means = resampled_means(np.hstack(filled), block=block, samples=samples, seed=seed)
+    parts = np.split(means, len(columns), axis=1)
+    for part, has_quantiles in zip(parts, covered, strict=True):
+        if not has_quantiles:
+            part[:, _COVER] = np.nan
+    return parts
+
+
+def _scores(own: Floats, drawn: Floats, *, n: int, block: float, confidence: float) -> Scores:
+    point = _ratios(own.mean(axis=0, keepdims=True)) if n else {name: np.full(1, np.nan) for name in SCORES}
+    spread = _ratios(drawn)
+    result: Scores = {"n": n, "block": block}
+    for name in SCORES:
+        result[name] = float(point[name][0])
+        result[f"{name}_ci"] = interval(spread[name], confidence)
+    result["accuracy_wilson"] = wilson(float(own[:, _HIT[0]].sum()), float(own[:, _HIT[1]].sum()), confidence)
+    return result
+
+
+def _ratios(means: Floats) -> dict[str, Floats]:
+    """Every score from column means [k, 17]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "ic": _correlations(means[:, _IC]),
+            "rank_ic": _correlations(means[:, _RANK]),
+            "accuracy": means[:, _HIT[0]] / _positive(means[:, _HIT[1]]),
+            "accuracy_top10": means[:, _TOP[0]] / _positive(means[:, _TOP[1]]),
+            "loss_skill": 1.0 - means[:, _LOSS[0]] / _positive(means[:, _LOSS[1]]),
+            "coverage_90": means[:, _COVER],
+        }
+
+
+def _correlations(means: Floats) -> Floats:
+    x, y, xx, yy, xy = means.T
+    return (xy - x * y) / np.sqrt(_positive(xx - x * x) * _positive(yy - y * y))
+
+
+def _positive(x: Floats) -> Floats:
+    return np.where(x > 1e-9, x, np.nan)
