@@ -1,0 +1,266 @@
+"""`run.json`: everything one needs to know about a run, and to make it again.
+
+The classes below are its schema. Any mapping may carry more keys than are named here: they are kept when read and written again, and
+pages ignore what they do not know. A number that was not computed is null, and `not_computed` may say why: its keys are dotted paths
+into this file (`strategy.dsr`, `forecast`, `benchmark.random_entries`), its values plain sentences.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from core import atomic, fingerprint
+from core.errors import RunUnreadable
+from core.types import DataKind, Verdict
+
+SCHEMA: Final = 1
+FILE_NAME: Final = "run.json"
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity have no JSON form: both mean that there is no number."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+Interval = tuple[Number, Number] | None
+Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+
+
+class Section(BaseModel):
+    """The manners of every part: unknown keys are kept, names may be given instead of aliases."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
+
+
+class SymbolData(Section):
+    """The candles of one symbol: where they came from, how many, which; times are bar opens."""
+
+    source: str
+    rows: int
+    first: Moment
+    last: Moment
+    gaps: int = 0
+    fingerprint: str = ""
+
+
+class DataSection(Section):
+    """What was traded. `periods_per_year` is in days: 365 where the market never closes, 252 with trading days."""
+
+    kind: DataKind
+    symbols: dict[str, SymbolData] = {}
+    timeframe: str = "1h"
+    exchange: str = ""
+    periods_per_year: int = 365
+
+
+class Fold(Section):
+    """One model: trained on bars [train_from, train_to), in force for bars [effective_from, effective_to)."""
+
+    symbol: str
+    train_from: Moment
+    train_to: Moment
+    effective_from: Moment
+    effective_to: Moment
+    model_id: str
+    train_loss: Number = None
+    valid_loss: Number = None
+    seconds: Number = None
+    reason: str = ""
+
+
+class WalkForwardSection(Section):
+    """How time was cut, in bars, and the models that came of it."""
+
+    purge_bars: int = 0
+    embargo_bars: int = 0
+    deployment_lag_bars: int = 0
+    folds: list[Fold] = []
+
+
+class ForecastScores(Section):
+    """Out-of-sample scores of one forecaster; shares are 0..1, each `*_ci` is [low, high]."""
+
+    n: int = 0
+    ic: Number = None
+    rank_ic: Number = None
+    accuracy: Number = None
+    accuracy_top10: Number = None
+    loss_skill: Number = None
+    coverage_90: Number = None
+    ic_ci: Interval = None
+    rank_ic_ci: Interval = None
+    accuracy_ci: Interval = None
+    accuracy_top10_ci: Interval = None
+    loss_skill_ci: Interval = None
+    coverage_90_ci: Interval = None
+
+
+class DieboldMariano(Section):
+    """The LSTM's loss against one baseline's: negative favours the LSTM."""
+
+    statistic: Number = None
+    p: Number = None
+
+
+class SymbolForecast(Section):
+    """The LSTM's scores on one symbol, beside every baseline's."""
+
+    lstm: ForecastScores | None = None
+    baselines: dict[str, ForecastScores] = {}
+    diebold_mariano: dict[str, DieboldMariano] = {}
+
+
+class StrategySummary(Section):
+    """What an account did. Shares are 0..1 (drawdown at most 0), money is quote currency, ratios are annual from daily returns.
+
+    `turnover` is traded value per year in multiples of mean equity, `trades` closed round trips, `exposure` the mean absolute share in
+    the market, `break_even_bps` the all-in cost per side at which nothing would have been earned.
+    """
+
+    total_return: Number = None
+    cagr: Number = None
+    sharpe: Number = None
+    sortino: Number = None
+    max_drawdown: Number = None
+    volatility: Number = None
+    trades: int = 0
+    turnover: Number = None
+    fees: Number = None
+    slippage: Number = None
+    exposure: Number = None
+    sharpe_ci: Interval = None
+    psr: Number = None
+    dsr: Number = None
+    trials: int | None = None
+    pbo: Number = None
+    start_equity: Number = None
+    final_equity: Number = None
+    days: int = 0
+    calmar: Number = None
+    longest_drawdown_days: Number = None
+    time_in_market: Number = None
+    fills: int = 0
+    notional: Number = None
+    break_even_bps: Number = None
+    win_rate: Number = None
+    profit_factor: Number = None
+    mean_hold_hours: Number = None
+
+
+class RunManifest(Section):
+    """The whole of `run.json`."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    run_id: str
+    created: Moment
+    command: str = ""
+    git: str | None = None
+    versions: dict[str, str] = {}
+    seed: int = 0
+    name: str = ""
+    data: DataSection
+    config: dict[str, Any] = {}
+    walk_forward: WalkForwardSection = WalkForwardSection()
+    forecast: dict[str, SymbolForecast] = {}
+    strategy: StrategySummary | None = None
+    benchmark: dict[str, StrategySummary] = {}
+    verdict: Verdict | None = None
+    verdict_reasons: list[str] = []
+    alarms: list[str] = []
+    timing_s: dict[str, Number] = {}
+    fingerprints: dict[str, str] = {}
+    not_computed: dict[str, str] = {}
+
+    @property
+    def is_sample(self) -> bool:
+        return self.data.kind is DataKind.SAMPLE
+
+    @property
+    def title(self) -> str:
+        """What was run, in one line; says SAMPLE first where the market was simulated."""
+        what = f"{', '.join(self.data.symbols) or 'no symbol'} {self.data.timeframe}"
+        named = f"{self.name}: {what}" if self.name else what
+        return f"SAMPLE · {named}" if self.is_sample else named
+
+
+def write(run_dir: Path, manifest: RunManifest) -> Path:
+    """Write `run_dir/run.json` atomically and return its path."""
+    path = run_dir / FILE_NAME
+    atomic.write_text(path, to_json(manifest))
+    return path
+
+
+def to_json(manifest: RunManifest) -> str:
+    """The text of `run.json`: strict JSON, keys in the order of the schema."""
+    tree = _without_nan(manifest.model_dump(mode="json", by_alias=True))
+    return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read(run_dir: Path) -> RunManifest:
+    """Read `run_dir/run.json`.
+
+    Raises:
+        RunUnreadable: the file is missing, is not of this schema, or was written by a newer version.
+    """
+    path = run_dir / FILE_NAME
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        manifest = RunManifest.model_validate(tree)
+    except FileNotFoundError as error:
+        raise RunUnreadable(f"{path} does not exist; name the folder of a finished run") from error
+    except (ValidationError, ValueError) as error:
+        first = error.errors()[0]["loc"] if isinstance(error, ValidationError) else "not JSON"
+        raise RunUnreadable(f"{path} cannot be read ({first}); run the backtest again") from error
+    if manifest.schema_version > SCHEMA:
+        raise RunUnreadable(f"{path} has schema {manifest.schema_version}, this version knows {SCHEMA}; update forwardtrader")
+    return manifest
+
+
+def make_run_id(created: datetime, symbols: Sequence[str], timeframe: str, kind: DataKind, *, name: str = "", digest: str = "") -> str:
+    """A folder name that sorts by time and tells what was run: `20261122-151402-BTC-USDT-1h[-SAMPLE][-name]-3fa9c1`.
+
+    `digest` is any hash of what makes the run itself (settings and data); without one the last part is random.
+    """
+    what = "-".join(symbols[:2]) + (f"-and-{len(symbols) - 2}-more" if len(symbols) > 2 else "")
+    mark = ["SAMPLE"] if kind is DataKind.SAMPLE else []
+    tail = [part for part in (_slug(name)[:40], (digest or secrets.token_hex(3))[:6]) if part]
+    return "-".join([created.astimezone(UTC).strftime("%Y%m%d-%H%M%S"), _slug(what), timeframe, *mark, *tail])
+
+
+def make_run_dir(output: Path, run_id: str) -> Path:
+    """Create a folder for the run that no other run has; a second one of the same id gets `-2`, `-3`."""
+    for count in range(1, 1000):
+        path = output / (run_id if count == 1 else f"{run_id}-{count}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise RunUnreadable(f"{output} already holds 999 runs named {run_id}; use another --out or --name")
+
+
+def settings_digest(config: dict[str, Any], data: DataSection) -> str:
+    """Hash of what makes a run: its settings and its candles; equal for equal runs."""
+    return fingerprint.of_value({"config": config, "data": {s: d.fingerprint for s, d in data.symbols.items()}})
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return _finite(value)

@@ -1,0 +1,110 @@
+"""From fills to round trips: what was bought and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+# What is left below this share of the trip's largest position is dust of lot sizes and fees in base, not a position.
+_DUST: Final = 5e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundTrip:
+    """One position from flat to flat. Prices are averages in quote per base, money is in quote currency, times are UTC."""
+
+    symbol: str
+    side: str
+    opened: pd.Timestamp
+    closed: pd.Timestamp
+    size: float
+    entry: float
+    exit: float
+    fees: float
+    profit: float
+
+    @property
+    def gain(self) -> float:
+        """Net profit as a share of the money put in."""
+        return self.profit / (self.size * self.entry) if self.size * self.entry else 0.0
+
+
+def round_trips(fills: pd.DataFrame) -> list[RoundTrip]:
+    """All closed round trips in order of closing; a position still open at the end is none.
+
+    Args:
+        fills: columns timestamp, symbol, side ("buy"/"sell"), size (base), price (quote), fee, fee_currency, in order of time.
+    """
+    trips = [trip for symbol, rows in fills.groupby("symbol", sort=True) for trip in _of_symbol(str(symbol), rows)]
+    return sorted(trips, key=lambda trip: (trip.closed, trip.symbol))
+
+
+def fees_in_quote(fills: pd.DataFrame) -> pd.Series:
+    """Each fill's fee in quote currency; a fee taken in base is valued at the fill's own price."""
+    base = fills["symbol"].astype(str).str.split("/").str[0]
+    return fills["fee"].where(fills["fee_currency"] != base, fills["fee"] * fills["price"]).astype(float)
+
+
+def notional(fills: pd.DataFrame) -> float:
+    """Traded value of both sides in quote currency."""
+    return float((fills["size"].abs() * fills["price"]).sum())
+
+
+def _of_symbol(symbol: str, rows: pd.DataFrame) -> Iterator[RoundTrip]:
+    trip = _OpenTrip(symbol)
+    for row in rows.assign(quote_fee=fees_in_quote(rows)).to_dict("records"):
+        size = float(row["size"]) if row["side"] == "buy" else -float(row["size"])
+        # One fill that turns a position round closes the old trip and opens the next.
+        closing = -trip.position if trip.position * size < 0 and abs(size) > abs(trip.position) * (1 + _DUST) else size
+        trip.add(row, closing, closing / size if size else 1.0)
+        if trip.is_closed:
+            yield trip.finish(row["timestamp"])
+            trip = _OpenTrip(symbol)
+            if closing != size:
+                trip.add(row, size - closing, 1 - closing / size)
+
+
+class _OpenTrip:
+    """Running sums of one position that has not closed yet."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self.position = self.peak = self.fees = 0.0
+        self.sizes = {1: 0.0, -1: 0.0}
+        self.values = {1: 0.0, -1: 0.0}
+        self.direction = 0
+        self.opened: Any = None
+
+    def add(self, row: dict[Any, Any], size: float, share: float) -> None:
+        sign = 1 if size > 0 else -1
+        if not self.direction:
+            self.direction, self.opened = sign, row["timestamp"]
+        self.sizes[sign] += abs(size)
+        self.values[sign] += abs(size) * float(row["price"])
+        self.position += size
+        self.peak = max(self.peak, abs(self.position))
+        self.fees += float(row["quote_fee"]) * share
+
+    @property
+    def is_closed(self) -> bool:
+        return abs(self.position) <= _DUST * self.peak
+
+    def finish(self, at: Any) -> RoundTrip:
+        enter, leave = self.direction, -self.direction
+        profit = self.values[-1] - self.values[1] - self.fees
+        # Dust that stays behind was paid for: value it at the average price of leaving.
+        exit_price = self.values[leave] / self.sizes[leave] if self.sizes[leave] else 0.0
+        return RoundTrip(
+            symbol=self.symbol,
+            side="long" if enter > 0 else "short",
+            opened=pd.Timestamp(self.opened),
+            closed=pd.Timestamp(at),
+            size=self.sizes[enter],
+            entry=self.values[enter] / self.sizes[enter] if self.sizes[enter] else 0.0,
+            exit=exit_price,
+            fees=self.fees,
+            profit=profit + self.position * exit_price,
+        )

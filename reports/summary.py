@@ -1,0 +1,86 @@
+"""An account's life in one row of numbers: the plain half of `strategy` and `benchmark.*` in `run.json`."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports import metrics
+from reports.manifest import StrategySummary
+from reports.round_trips import RoundTrip, fees_in_quote, notional, round_trips
+
+
+def summarise_strategy(
+    equity: pd.DataFrame, fills: pd.DataFrame, periods_per_year: int, *, start_equity: float | None = None
+) -> StrategySummary:
+    """Sum up one equity curve and its fills; ratios come from daily returns.
+
+    Args:
+        equity: per bar, indexed by bar open (UTC); columns equity and, where known, exposure (signed share of equity).
+        fills: as in `artefacts`; may be empty.
+        periods_per_year: days of trading in a year, 365 or 252.
+        start_equity: cash before the first bar; the first equity value where not given.
+
+    Returns:
+        Every plain number; `sharpe_ci psr dsr trials pbo` stay None and are filled in by whoever tests significance.
+    """
+    curve = equity["equity"]
+    start = float(curve.iloc[0]) if start_equity is None and len(curve) else start_equity
+    days = metrics.daily(curve)
+    returns = metrics.returns_of(days, start)
+    plain = _curve_numbers(curve, days, returns, start, periods_per_year) | _share_numbers(equity)
+    costs = _cost_numbers(fills, curve, start, years=len(returns) / periods_per_year)
+    return StrategySummary.model_validate(plain | costs | _trip_numbers(round_trips(fills)))
+
+
+def _curve_numbers(
+    curve: pd.Series, days: pd.Series, returns: pd.Series, start: float | None, periods_per_year: int
+) -> dict[str, float | int | None]:
+    return {
+        "total_return": metrics.total_return(returns),
+        "cagr": metrics.cagr(returns, periods_per_year),
+        "sharpe": metrics.sharpe(returns, periods_per_year),
+        "sortino": metrics.sortino(returns, periods_per_year),
+        "volatility": metrics.volatility(returns, periods_per_year),
+        # Depth and length are of the bars themselves: a crash that recovers within the day was still lived through.
+        "max_drawdown": metrics.max_drawdown(curve, start),
+        "longest_drawdown_days": metrics.longest_drawdown(curve) / pd.Timedelta(days=1),
+        "calmar": metrics.calmar(returns, days, periods_per_year),
+        "start_equity": start,
+        "final_equity": float(curve.iloc[-1]) if len(curve) else None,
+        "days": len(days),
+    }
+
+
+def _share_numbers(equity: pd.DataFrame) -> dict[str, float]:
+    if "exposure" not in equity:
+        return {}
+    return {"exposure": metrics.exposure(equity["exposure"]), "time_in_market": metrics.time_in_market(equity["exposure"])}
+
+
+def _cost_numbers(fills: pd.DataFrame, curve: pd.Series, start: float | None, *, years: float) -> dict[str, float | int | None]:
+    traded = notional(fills)
+    fees = float(fees_in_quote(fills).sum())
+    slippage = float(fills["slippage"].sum()) if "slippage" in fills else None
+    profit = float(curve.iloc[-1]) - start if len(curve) and start is not None else metrics.NAN
+    return {
+        "fills": len(fills),
+        "notional": traded,
+        "turnover": metrics.turnover(traded, float(curve.mean()), years) if len(curve) else None,
+        "fees": fees,
+        "slippage": slippage,
+        "break_even_bps": metrics.break_even_bps(profit, fees + (slippage or 0.0), traded),
+    }
+
+
+def _trip_numbers(trips: list[RoundTrip]) -> dict[str, float | int | None]:
+    if not trips:
+        return {"trades": 0}
+    won = sum(trip.profit for trip in trips if trip.profit > 0)
+    lost = -sum(trip.profit for trip in trips if trip.profit < 0)
+    hours = sum((trip.closed - trip.opened).total_seconds() for trip in trips) / 3600
+    return {
+        "trades": len(trips),
+        "win_rate": sum(trip.profit > 0 for trip in trips) / len(trips),
+        "profit_factor": won / lost if lost > 0 else None,
+        "mean_hold_hours": hours / len(trips),
+    }
