@@ -28,7 +28,7 @@ Span = Annotated[timedelta, BeforeValidator(_read_span), PlainSerializer(_write_
 class Room(BaseModel):
     """The manners of every settings class: frozen, closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FeedSettings(Room):
@@ -72,18 +72,32 @@ class ModelSettings(Room):
 
 
 class StrategySettings(Room):
-    """The account, its costs and how forecasts become positions."""
+    """The account, its costs and how forecasts become positions. Exposures and losses are shares of equity."""
 
+    # The account. A fill is `slippage_bps` worse than the price it refers to; the spread is what the decision must earn on top.
     cash: float = Field(default=10_000.0, gt=0)
     fee_bps: float = Field(default=10.0, ge=0, le=1000)
     slippage_bps: float = Field(default=2.0, ge=0, le=1000)
     spread_bps: float = Field(default=1.0, ge=0, le=1000)
-    risk_tolerance: float = Field(default=0.02, gt=0, le=1)
+    allow_short: bool = False
+    # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the bars over which its edge is counted (0: horizon).
+    horizon: int = Field(default=24, ge=1)
+    holding: int = Field(default=0, ge=0)
     margin: float = Field(default=1.5, ge=0)
+    leave: float = Field(default=0.0, ge=0)
+    min_trade: float = Field(default=0.1, ge=0, le=1)
+    # How much: the smallest of what edge over variance, volatility, the stop and the exposure limit allow.
+    risk_aversion: float = Field(default=1.0, gt=0)
     target_volatility: float = Field(default=0.30, gt=0)
     max_exposure: float = Field(default=1.0, gt=0, le=1)
+    risk_tolerance: float = Field(default=0.02, gt=0, le=1)
+    stop_scales: float = Field(default=2.0, gt=0)
+    cash_reserve: float = Field(default=0.01, ge=0, lt=1)
+    # When to stop: after a stop was hit, after a drawdown, after a bad day.
+    cooldown: int = Field(default=24, ge=0)
     max_drawdown: float = Field(default=0.35, gt=0, le=1)
-    allow_short: bool = False
+    halt_for: Span = timedelta(days=14)
+    max_daily_loss: float = Field(default=0.10, gt=0, le=1)
 
 
 class ReportSettings(Room):
