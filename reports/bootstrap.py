@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from core.one_thread import one_thread
+
 Floats = NDArray[np.float64]
 
 
@@ -48,12 +50,13 @@ def resampled_means(columns: Floats, *, block: float, samples: int, seed: int) -
     plain = np.ascontiguousarray((columns - centre) / spread, dtype=np.float32)
     means = np.empty((samples, width))
     batch, filled = np.empty((min(64, samples), n), dtype=np.float32), 0
-    for row, counts in enumerate(draw_counts(n, block, samples, seed)):
-        batch[row - filled] = counts
-        if row - filled == len(batch) - 1 or row == samples - 1:
-            means[filled : row + 1] = batch[: row + 1 - filled] @ plain
-            filled = row + 1
-    return means / n * spread + centre
+    with one_thread():
+        for row, counts in enumerate(draw_counts(n, block, samples, seed)):
+            batch[row - filled] = counts
+            if row - filled == len(batch) - 1 or row == samples - 1:
+                means[filled : row + 1] = batch[: row + 1 - filled] @ plain
+                filled = row + 1
+    return np.asarray(means / n * spread + centre)
 
 
 def interval(draws: Floats, confidence: float = 0.95) -> tuple[float, float]:

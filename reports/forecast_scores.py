@@ -1,7 +1,7 @@
 """How good forecasts were, with the error of each number.
 
-A forecast frame has one row per bar and the columns `location` and `scale` (plain log returns over the horizon), optionally `q05 q25 q50 q75
-q95` and `p_up`, and `realised` (plain log return over the horizon, NaN while unknown). Definitions, over rows with both numbers known:
+A forecast frame has one row per bar and the columns `location` and `scale` (plain log returns over the horizon), optionally the quantiles
+`q05 q25 q50 q75 q95` and `p_up`, and `realised` (plain log return over the horizon, NaN while unknown). Over rows with both numbers known:
 
     ic              Pearson correlation of location and realised, both in units of the volatility known at the bar
     rank_ic         Spearman correlation of location and realised as they are
@@ -32,7 +32,7 @@ HUBER_DELTA: Final = 1.0
 TARGET_CLIP: Final = 5.0
 SCORES: Final = ("ic", "rank_ic", "accuracy", "accuracy_top10", "loss_skill", "coverage_90")
 Scores = dict[str, Any]
-# Where each score finds its sums among the 16 columns of `_columns`.
+# Where each score finds its sums among the 17 columns of `_columns`.
 _IC, _RANK, _HIT, _TOP, _LOSS, _COVER = slice(0, 5), slice(5, 10), (10, 11), (12, 13), (14, 15), 16
 _WIDTH: Final = 17
 
@@ -131,8 +131,7 @@ def correlation(x: Floats, y: Floats) -> float:
 
 def ranks(x: Floats) -> Floats:
     """Average ranks, centred, with unit deviation where they vary."""
-    rank = pd.Series(x).rank().to_numpy(dtype=np.float64)
-    return standardised(rank)
+    return standardised(np.asarray(pd.Series(x).rank().to_numpy(dtype=np.float64)))
 
 
 def standardised(x: Floats) -> Floats:
@@ -210,7 +209,7 @@ def _ratios(means: Floats) -> dict[str, Floats]:
 
 def _correlations(means: Floats) -> Floats:
     x, y, xx, yy, xy = means.T
-    return (xy - x * y) / np.sqrt(_positive(xx - x * x) * _positive(yy - y * y))
+    return np.asarray((xy - x * y) / np.sqrt(_positive(xx - x * x) * _positive(yy - y * y)))
 
 
 def _positive(x: Floats) -> Floats:

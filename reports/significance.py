@@ -1,4 +1,4 @@
-"""Is one loss smaller than another, is a mean above zero, how sure is a proportion: tests that know that neighbours in time are not independent.
+"""Is one loss smaller than another, is a mean above zero, how sure is a proportion: tests that know of dependence between neighbours.
 
 `scipy.special` is imported inside the functions, so that importing this module costs nothing.
 """
