@@ -1,0 +1,250 @@
+"""Every backtest leaves a line here, so that luck can be counted: SQLite, added to and never changed.
+
+A trial is a configuration whose result on some market was seen. The market is known by its prices, not by its name or file: a landmark, the
+close of the first bar of a UTC day, is kept for each day, and two trials saw the same market where most of their common days agree within
+two per cent. So the same coin from another venue counts as the same market, and a simulated market under a real name does not.
+Running the same thing again (equal data, settings and forecasts) is no new trial.
+
+`python -m reports.trial_ledger` lists the trials.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core import fingerprint
+from core.clock import Clock, SystemClock
+from core.command import end_well
+from core.errors import StorageFull, StoreDamaged
+from reports.sharpe_tests import SharpeMoments
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Numbers = NDArray[Any]
+SAME_PRICE: Final = 0.02
+_BUSY_SECONDS: Final = 30.0
+# Days are counted from here in the stored landmarks.
+_EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS trials (
+    id TEXT PRIMARY KEY, at TEXT NOT NULL, run_id TEXT NOT NULL, symbols TEXT NOT NULL, kind TEXT NOT NULL,
+    first TEXT NOT NULL, last TEXT NOT NULL, data TEXT NOT NULL, settings TEXT NOT NULL, what TEXT NOT NULL,
+    sharpe REAL, skew REAL, kurtosis REAL, periods INTEGER NOT NULL, periods_per_year REAL NOT NULL, landmarks BLOB NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS trials_stay BEFORE DELETE ON trials BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER IF NOT EXISTS trials_fixed BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One configuration and what it scored.
+
+    `landmarks` holds, per symbol, the first close of each traded UTC day; `data` and `settings` are fingerprints, `result` one of what came
+    out (the forecasts' or the returns'). `moments` are those of net returns per period; `what` says in words what was tried.
+    """
+
+    run_id: str
+    symbols: tuple[str, ...]
+    kind: str
+    data: str
+    settings: str
+    result: str
+    what: str
+    moments: SharpeMoments
+    periods_per_year: float
+    landmarks: Mapping[str, pd.Series] = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """Equal for equal reruns."""
+        return fingerprint.of_value([self.data, self.settings, self.result])[:32]
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """First and last day with a landmark, UTC."""
+        days = [pd.DatetimeIndex(marks.index) for marks in self.landmarks.values() if len(marks)]
+        if not days:
+            return datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)
+        return min(d[0] for d in days).to_pydatetime(), max(d[-1] for d in days).to_pydatetime()
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How often a market was tried: `trials` and the variance of their Sharpe ratios per period."""
+
+    trials: int
+    variance: float
+
+
+def landmarks_of(candles: pd.DataFrame) -> pd.Series:
+    """First close of each UTC day of a candle frame, by which a market is recognised."""
+    index = pd.DatetimeIndex(candles.index)
+    return candles["close"].groupby(index.floor("D")).first()
+
+
+class TrialLedger:
+    """The ledger file. Several processes may write at once; each writes one row in one transaction."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.path = path
+        self.clock = clock or SystemClock()
+
+    def record(self, trial: Trial) -> bool:
+        """Add a trial; false if the very same one is there already.
+
+        Raises:
+            StoreDamaged: the file is no ledger or cannot be written.
+            StorageFull: the disk has no room.
+        """
+        first, last = (moment.isoformat() for moment in trial.span)
+        row = (
+            trial.id, self.clock.now().isoformat(timespec="seconds"), trial.run_id, json.dumps(trial.symbols), trial.kind, first, last,
+            trial.data, trial.settings, trial.what, *_numbers(trial.moments), trial.moments.periods, trial.periods_per_year,
+            _packed(trial.landmarks),
+        )  # fmt: skip
+        with self._open() as connection, connection:
+            added = connection.execute(f"INSERT OR IGNORE INTO trials VALUES ({','.join('?' * len(row))})", row)
+            return added.rowcount == 1
+
+    def tries_on(self, markets: Mapping[str, pd.Series], periods_per_year: float) -> Tries:
+        """Count the trials that saw any of these markets on days they have in common.
+
+        Args:
+            markets: landmarks per symbol (`landmarks_of`), restricted to the days traded.
+            periods_per_year: the unit in which the variance is wanted; Sharpe ratios of other periods are converted.
+
+        Raises:
+            StoreDamaged: the file is no ledger or cannot be read.
+        """
+        seen = [row for row in self._rows() if _same_market(markets, _unpacked(row["landmarks"]))]
+        ratios = [row["sharpe"] * math.sqrt(row["periods_per_year"] / periods_per_year) for row in seen if row["sharpe"] is not None]
+        return Tries(len(seen), float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0)
+
+    def table(self) -> pd.DataFrame:
+        """All trials in order of time, without landmarks; `sharpe` is annual."""
+        rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in self._rows()]  # noqa: SIM118 - sqlite rows
+        table = pd.DataFrame(rows)
+        if len(table):
+            table["sharpe"] = table["sharpe"].astype(float) * np.sqrt(table["periods_per_year"])
+        return table
+
+    def _rows(self) -> list[sqlite3.Row]:
+        if not self.path.exists():
+            return []
+        with self._open() as connection:
+            return connection.execute("SELECT * FROM trials ORDER BY at, id").fetchall()
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.executescript(_SCHEMA)
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            if "full" in str(error) or "No space" in str(error):
+                raise StorageFull(f"no space left to write {self.path}; free some and run the command again") from error
+            raise StoreDamaged(f"trial ledger {self.path} cannot be used ({error}); move it away to begin a new count") from error
+
+
+def _same_market(ours: Mapping[str, pd.Series], theirs: Sequence[tuple[Numbers, Numbers]]) -> bool:
+    return any(_agree(_days(marks), marks.to_numpy(dtype=np.float64), *other) for marks in ours.values() for other in theirs)
+
+
+def _agree(days: Numbers, prices: Numbers, other_days: Numbers, other_prices: Numbers) -> bool:
+    """Most of the common days agree in price."""
+    _, own, other = np.intersect1d(days, other_days, assume_unique=True, return_indices=True)
+    if not len(own):
+        return False
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = np.abs(np.log(prices[own] / other_prices[other])) < SAME_PRICE
+    return bool(near.mean() > 0.5)
+
+
+def _days(marks: pd.Series) -> Numbers:
+    return np.asarray((pd.DatetimeIndex(marks.index).tz_convert("UTC") - _EPOCH).days, dtype=np.int32)
+
+
+def _packed(landmarks: Mapping[str, pd.Series]) -> bytes:
+    """Per symbol: count, days, prices; little-endian int32 and float32."""
+    parts = []
+    for symbol in sorted(landmarks):
+        marks = landmarks[symbol]
+        parts += [np.int32(len(marks)).astype("<i4").tobytes(), _days(marks).astype("<i4").tobytes()]
+        parts.append(marks.to_numpy(dtype="<f4").tobytes())
+    return b"".join(parts)
+
+
+def _unpacked(data: bytes) -> list[tuple[Numbers, Numbers]]:
+    markets, at = [], 0
+    while at < len(data):
+        n = int(np.frombuffer(data, "<i4", 1, at)[0])
+        days = np.frombuffer(data, "<i4", n, at + 4)
+        prices = np.frombuffer(data, "<f4", n, at + 4 + 4 * n).astype(np.float64)
+        markets.append((days, prices))
+        at += 4 + 8 * n
+    return markets
+
+
+def _numbers(moments: SharpeMoments) -> list[float | None]:
+    values = (moments.sharpe, moments.skew, moments.kurtosis)
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _listed(arguments: Sequence[str] | None) -> int:
+    import argparse
+
+    from rich.console import Console
+
+    from core.config import load_settings
+
+    parser = argparse.ArgumentParser(prog="python -m reports.trial_ledger", description="List every backtest that was counted as a trial.")
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help="another ledger than the one in the settings")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    chosen = parser.parse_args(arguments)
+    ledger = TrialLedger(chosen.ledger or Path(load_settings().reports.ledger_path))
+    table = ledger.table()
+    if chosen.json:
+        sys.stdout.write(table.to_json(orient="records", lines=True) if len(table) else "")
+        return 0
+    Console().print(_rendered(table, ledger.path))
+    return 0
+
+
+def _rendered(table: pd.DataFrame, path: Path) -> Table | str:
+    from rich.table import Table
+
+    if not len(table):
+        return f"no trials yet in {path}"
+    listing = Table("at", "run", "market", "from", "to", "net Sharpe", "what", title=f"{len(table)} trials in {path}")
+    for row in table.to_dict("records"):
+        sharpe = "-" if pd.isna(row["sharpe"]) else f"{row['sharpe']:.2f}"
+        market = ", ".join(json.loads(row["symbols"])) + ("" if row["kind"] == "real" else f" ({row['kind']})")
+        listing.add_row(row["at"][:16], row["run_id"], market, row["first"][:10], row["last"][:10], sharpe, row["what"])
+    return listing
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m reports.trial_ledger`; returns the exit code."""
+    return end_well(lambda: _listed(arguments))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

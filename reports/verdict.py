@@ -1,0 +1,182 @@
+"""Edge, no edge, or not enough data: the one rule, and the alarms that come before any joy.
+
+The rule, in the order it is read. Each question that fails ends it.
+
+1. Are there enough independent bars to notice even an information coefficient of 0.10 (618), or, without forecasts, enough years to
+   notice an annual Sharpe ratio of 2 (1.55)? Otherwise *not enough data*.
+2. Do the forecasts rank returns better than chance, one-sided p < 0.05 over all horizons (Bonferroni)? Otherwise *no edge*.
+3. Did the strategy trade, and is its net return above zero? Otherwise *no edge*.
+4. Are there at least 30 round trips? Otherwise *not enough data*.
+5. Is the Sharpe ratio above zero with 95 % after the number of trials (deflated), and did the entries beat random entries of the same
+   number, length and cost with p < 0.05? Both: *edge*. Otherwise *no edge*, or *not enough data* where the years would not show a
+   Sharpe ratio of 2.
+
+Under the null each of questions 2 and 5 passes in about 5 % of markets, so *edge* appears in fewer. The numbers of bars and years come
+from n = ((z(0.95) + z(0.8)) / effect)^2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from core.types import Verdict
+
+LEVEL: Final = 0.05
+CONFIDENCE: Final = 0.95
+MIN_BARS: Final = 618
+MIN_YEARS: Final = 1.55
+MIN_TRADES: Final = 30
+# Where nobody knows how many tries there were, only what is beyond most searches counts (Harvey, Liu & Zhu 2016: t above 3).
+UNCOUNTED_CONFIDENCE: Final = 0.9987
+ALARM_ACCURACY: Final = 0.58
+ALARM_IC: Final = 0.10
+ALARM_SHARPE: Final = 3.0
+ALARM_SMOOTHNESS: Final = 0.99
+LEAK: Final = "look for a leak first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the verdict rests on; NaN or None where a number does not exist.
+
+    `independent_bars` counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `years` is the traded span,
+    `sharpe` is annual and net, `timing_p` compares with random entries, `smoothness` is the R^2 of log equity against time over the days
+    with a position. `has_forecasts` is false for a strategy without our forecaster.
+    """
+
+    years: float
+    trades: int
+    total_return: float
+    sharpe: float
+    psr: float
+    dsr: float = math.nan
+    trials: int | None = None
+    timing_p: float = math.nan
+    has_forecasts: bool = True
+    independent_bars: float = math.nan
+    skill_p: float = math.nan
+    rank_ic: float = math.nan
+    ic: float = math.nan
+    accuracy: float = math.nan
+    smoothness: float = math.nan
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its reasons and alarms in plain words."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    alarms: tuple[str, ...]
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """Apply the rule of this module."""
+    verdict, reasons = _ruled(evidence)
+    return Judgement(verdict, tuple(reasons), tuple(alarms(evidence)))
+
+
+def alarms(evidence: Evidence) -> Iterator[str]:
+    """Numbers too good to be believed before a leak is ruled out."""
+    if evidence.accuracy > ALARM_ACCURACY:
+        yield f"accuracy {evidence.accuracy:.1%} is above {ALARM_ACCURACY:.0%}: {LEAK}"
+    if max(_or_zero(evidence.ic), _or_zero(evidence.rank_ic)) > ALARM_IC:
+        yield f"information coefficient {max(_or_zero(evidence.ic), _or_zero(evidence.rank_ic)):.3f} is above {ALARM_IC:.2f}: {LEAK}"
+    if evidence.sharpe > ALARM_SHARPE:
+        yield f"net Sharpe ratio {evidence.sharpe:.1f} is above {ALARM_SHARPE:.0f}: {LEAK}"
+    if evidence.smoothness > ALARM_SMOOTHNESS and evidence.total_return > 0:
+        yield f"the equity curve is almost a straight line (R² {evidence.smoothness:.3f}): {LEAK}"
+
+
+def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
+    too_short = _too_short(evidence)
+    if too_short:
+        return Verdict.NOT_ENOUGH_DATA, [too_short]
+    reasons = []
+    if evidence.has_forecasts:
+        reasons.append(_skill(evidence))
+        if not evidence.skill_p < LEVEL:
+            return Verdict.NO_EDGE, reasons
+    if evidence.trades == 0:
+        return Verdict.NO_EDGE, [*reasons, "no trade was worth its costs, so nothing was traded"]
+    reasons.append(_money(evidence))
+    if not evidence.total_return > 0:
+        return Verdict.NO_EDGE, reasons
+    if evidence.trades < MIN_TRADES:
+        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.trades} round trips are too few to judge; {MIN_TRADES} are needed"]
+    return _on_luck(evidence, reasons)
+
+
+def _on_luck(evidence: Evidence, reasons: list[str]) -> tuple[Verdict, list[str]]:
+    reasons = [*reasons, _luck(evidence), _timing(evidence)]
+    if _survives_luck(evidence) and evidence.timing_p < LEVEL:
+        return Verdict.EDGE, reasons
+    if evidence.years < MIN_YEARS:
+        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.years:.1f} years would not show even a Sharpe ratio of 2; {MIN_YEARS} would"]
+    return Verdict.NO_EDGE, reasons
+
+
+def _too_short(evidence: Evidence) -> str:
+    if evidence.has_forecasts and not evidence.independent_bars >= MIN_BARS:
+        return (
+            f"{_or_zero(evidence.independent_bars):.0f} independent bars cannot tell an information coefficient of {ALARM_IC:.2f}"
+            f" from luck; {MIN_BARS} can"
+        )
+    if not evidence.has_forecasts and not evidence.years >= MIN_YEARS:
+        return f"{evidence.years:.1f} years cannot tell a Sharpe ratio of 2 from luck; {MIN_YEARS} can"
+    return ""
+
+
+def _survives_luck(evidence: Evidence) -> bool:
+    if evidence.trials is None or math.isnan(evidence.dsr):
+        return evidence.psr > UNCOUNTED_CONFIDENCE
+    return evidence.dsr >= CONFIDENCE
+
+
+def _skill(evidence: Evidence) -> str:
+    if evidence.skill_p < LEVEL:
+        return f"the forecasts rank returns better than chance (rank IC {evidence.rank_ic:.3f}, p {_p(evidence.skill_p)})"
+    return f"the forecasts do not rank returns better than chance (rank IC {_or_zero(evidence.rank_ic):.3f}, p {_p(evidence.skill_p)})"
+
+
+def _money(evidence: Evidence) -> str:
+    gained = "earned" if evidence.total_return > 0 else "did not earn"
+    size = f"{evidence.total_return:+.1%} in {evidence.years:.1f} years, {evidence.trades} round trips"
+    return f"after all costs the strategy {gained} money: {size}"
+
+
+def _luck(evidence: Evidence) -> str:
+    if evidence.trials is None or math.isnan(evidence.dsr):
+        chance = f"the Sharpe ratio {evidence.sharpe:.2f} is above zero with probability {_share(evidence.psr)}"
+        return f"trials unknown, DSR not computed; {chance}"
+    tried = "one trial" if evidence.trials == 1 else f"{evidence.trials} trials"
+    outcome = "is" if _survives_luck(evidence) else "is not"
+    return (
+        f"the Sharpe ratio {evidence.sharpe:.2f} {outcome} beyond the luck of {tried} on this data"
+        f" (deflated probability {_share(evidence.dsr)}, {CONFIDENCE:.0%} needed)"
+    )
+
+
+def _timing(evidence: Evidence) -> str:
+    if math.isnan(evidence.timing_p):
+        return "random entries of equal turnover could not be compared"
+    outcome = "beats" if evidence.timing_p < LEVEL else "does not beat"
+    return f"the timing {outcome} random entries with the same number, length and cost of trades (p {_p(evidence.timing_p)})"
+
+
+def _p(value: float) -> str:
+    return "unknown" if math.isnan(value) else "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    """A probability as a percentage that never rounds up to certainty."""
+    if math.isnan(value):
+        return "unknown"
+    return "above 99.9 %" if value > 0.999 else f"{100 * value:.1f} %"
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
