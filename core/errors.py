@@ -6,7 +6,9 @@ TradingError                    1
 │   ├── StaleFeed               3
 │   ├── StoreDamaged            3
 │   ├── StorageFull             3
-│   └── VenueUnreachable        3
+│   ├── DownloadCutShort        3
+│   ├── VenueRefused            3
+│   └── VenueUnreachable        3   VenueBusy
 ├── ModelError                  2   NotTrained, FingerprintMismatch
 ├── OrderError                  1   OrderRejected (definite) | OrderUnresolved (ask the venue before anything else)
 ├── RiskHalt                    4
@@ -24,6 +26,7 @@ __all__ = [
     "CandleGap",
     "ConfigError",
     "DataError",
+    "DownloadCutShort",
     "FactorNotYetPublished",
     "FingerprintMismatch",
     "InvalidDates",
@@ -47,6 +50,8 @@ __all__ = [
     "UnknownSymbol",
     "UnknownTimeframe",
     "UnknownVenue",
+    "VenueBusy",
+    "VenueRefused",
     "VenueUnreachable",
 ]
 
@@ -133,6 +138,26 @@ class StorageFull(DataError):
 
 class VenueUnreachable(DataError):
     """No configured venue answered."""
+
+    exit_code = 3
+
+
+class VenueBusy(VenueUnreachable):
+    """The venue asked for a pause of `retry_after_s` seconds (None: it named no time)."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class VenueRefused(DataError):
+    """The venue answered and said no: a place, a key or a request it does not serve."""
+
+    exit_code = 3
+
+
+class DownloadCutShort(DataError):
+    """The venue's candles end before the end that was asked for; those that came are kept."""
 
     exit_code = 3
 

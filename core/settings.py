@@ -35,6 +35,7 @@ class FeedSettings(Room):
     """What is traded and where its candles come from."""
 
     exchange: str = "binance"
+    exchange_url: str = ""
     fallback_exchanges: tuple[str, ...] = ("kraken", "coinbase", "bybit")
     symbols: tuple[str, ...] = Field(default=("BTC/USDT",), min_length=1)
     timeframe: str = "1h"
