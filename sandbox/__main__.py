@@ -1,0 +1,101 @@
+"""`python -m sandbox`: start the practice exchange; its first line on stdout is one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from core.errors import InvalidSetting, TradingError
+from sandbox.settings import SandboxSettings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        asyncio.run(serve(read_settings(argv)))
+    except TradingError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def serve(settings: SandboxSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    from sandbox.server import SandboxServer
+
+    server = SandboxServer(settings)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await server.start()
+    print(json.dumps(server.described()), flush=True)
+    await stopped.wait()
+    await server.stop()
+
+
+def read_settings(argv: Sequence[str] | None) -> SandboxSettings:
+    """Settings from flags.
+
+    Raises:
+        InvalidSetting: a value outside its range; the message names the flag.
+    """
+    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
+    tree: dict[str, Any] = json.loads(given.pop("settings", "{}"))
+    if "balance" in given:
+        tree["balances"] = dict(_split(entry, "--balance") for entry in given.pop("balance"))
+    if given.get("speed") not in (None, "lockstep"):
+        given["speed"] = _number(given["speed"])
+    try:
+        return SandboxSettings.model_validate(tree | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = ".".join(str(part) for part in first["loc"])
+        raise InvalidSetting(f"--{flag.replace('_', '-')}: {first['msg']}, not {first['input']!r}") from error
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InvalidSetting(f"--speed {text!r}: give a number above 0 and up to 100000, or lockstep") from error
+
+
+def _split(entry: str, flag: str) -> tuple[str, str]:
+    name, sign, value = entry.partition("=")
+    if not sign or not name or not value:
+        raise InvalidSetting(f"{flag} {entry!r}: write it as NAME=VALUE")
+    return name, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="A practice exchange on this machine: no keys, no network, no risk."
+    )
+    parser.add_argument("--protocol", choices=("binance", "bybit"), help="whose API it speaks (binance)")
+    parser.add_argument("--port", type=int, help="0 for any free one (0)")
+    parser.add_argument("--symbol", dest="symbols", action="append", help="BASE/QUOTE, repeatable (BTC/USDT)")
+    parser.add_argument("--market", action="append", help="sample, a candle file, or SYMBOL=FILE, repeatable (sample)")
+    parser.add_argument("--timeframe", help="length of a bar (1m)")
+    parser.add_argument("--speed", help="times real time, or lockstep: the next bar comes when asked for (1)")
+    parser.add_argument("--history", type=int, help="bars that lie in the past at the start (500)")
+    parser.add_argument("--bars", type=int, help="the market ends after so many bars (never)")
+    parser.add_argument("--rebase", action="store_true", default=None, help="move a file's times so that its history ends now")
+    parser.add_argument("--fills", choices=("bar", "book"), help="bar: as a backtest fills; book: spread, depth, partial fills (bar)")
+    parser.add_argument("--fee-asset", help="received, quote, or a coin such as BNB (received)")
+    parser.add_argument("--balance", action="append", help="ASSET=AMOUNT, repeatable (USDT=10000)")
+    parser.add_argument("--limits", choices=("auto", "on", "off"), help="whether rate limits are enforced (auto: at real time)")
+    parser.add_argument("--seed", type=int, help="of the sample market and of random faults (0)")
+    parser.add_argument("--settings", help="any other settings as one JSON object")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

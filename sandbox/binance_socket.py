@@ -1,0 +1,165 @@
+"""Binance's market streams: subscriptions by name, one message formatted once for all who asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from sandbox import binance_format as form
+from sandbox.binance_desk import Desk
+from sandbox.binance_errors import ApiError
+from sandbox.candle import Candle
+from sandbox.events import CandleChanged, Event, Printed
+from sandbox.outbox import Outbox
+from sandbox.request_log import RequestLog
+
+MOST_STREAMS = 1024
+PLAIN_STREAMS = ("trade", "aggTrade", "bookTicker", "ticker", "miniTicker")
+
+
+class MarketSocket:
+    """One connection; `combined` ones get each message wrapped with its stream's name."""
+
+    def __init__(self, outbox: Outbox, combined: bool) -> None:
+        self.outbox = outbox
+        self.combined = combined
+        self.streams: list[str] = []
+
+
+class MarketDoor:
+    """All market connections, by stream."""
+
+    def __init__(self, desk: Desk, log: RequestLog) -> None:
+        self.sockets: set[MarketSocket] = set()
+        self._desk = desk
+        self._log = log
+        self._by_stream: dict[str, list[MarketSocket]] = {}
+        self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: how many want it
+        self._symbols = {form.ident(s).lower(): s for s in desk.venue.exchange.listings}
+        desk.venue.exchange.listen(self.on_event)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve `/ws`, `/ws/<stream>`, `/stream?streams=a/b` and ccxt's numbered sockets."""
+        response = web.WebSocketResponse(heartbeat=20, compress=False)
+        await response.prepare(request)
+        asked = request.query.get("streams") or request.match_info.get("streams", "")
+        socket = MarketSocket(Outbox(response), combined="streams" in request.query)
+        self.sockets.add(socket)
+        writer = asyncio.create_task(socket.outbox.write())
+        try:
+            self._subscribe(socket, [s for s in asked.split("/") if "@" in s], strict=False)
+            async for message in response:
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    socket.outbox.put(self._reply(socket, message.data))
+        finally:
+            self._unsubscribe(socket, list(socket.streams))
+            self.sockets.discard(socket)
+            writer.cancel()
+        return response
+
+    def on_event(self, fact: Event) -> None:
+        if isinstance(fact, CandleChanged):
+            self._tell_candle(fact)
+        elif isinstance(fact, Printed):
+            self._tell_print(fact)
+
+    def send(self, stream: str, payload: Any) -> None:
+        """Send one message to everyone who subscribed to `stream`."""
+        sockets = self._by_stream.get(stream)
+        if not sockets:
+            return
+        plain = orjson.dumps(payload)
+        for socket in sockets:
+            wrapped = b'{"stream":"%s","data":%s}' % (stream.encode(), plain) if socket.combined else plain
+            socket.outbox.put_bytes(wrapped)
+
+    def _tell_candle(self, fact: CandleChanged) -> None:
+        name = form.ident(fact.symbol).lower()
+        candles = self._desk.venue.exchange.listings[fact.symbol].candles
+        for interval in self._intervals.get(name, ()):
+            length = form.INTERVALS[interval]
+            candle: Candle | None = fact.candle
+            if length != candles.base_ms:
+                candle = candles.at(fact.candle.start, length)
+            closed = fact.closed and candles.closes_with(fact.candle, length)
+            if candle is not None:
+                self.send(f"{name}@kline_{interval}", form.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at))
+            if closed:
+                self._log.add("closed candle", f"{name}@kline_{interval}", {"start": fact.candle.start})
+
+    def _tell_print(self, fact: Printed) -> None:
+        name = form.ident(fact.symbol).lower()
+        at, price, size = fact.at, form.number(fact.price), form.number(fact.size)
+        trade = {"e": "trade", "E": at, "s": name.upper(), "t": fact.trade_id, "p": price, "q": size, "T": at}
+        self.send(f"{name}@trade", trade | {"m": fact.buyer_made, "M": True})
+        if f"{name}@aggTrade" in self._by_stream:
+            grouped = {"e": "aggTrade", "E": at, "s": name.upper(), "a": fact.trade_id, "p": price, "q": size}
+            self.send(f"{name}@aggTrade", grouped | {"f": fact.trade_id, "l": fact.trade_id, "T": at, "m": fact.buyer_made, "M": True})
+        if f"{name}@bookTicker" in self._by_stream:
+            top = self._desk.book_ticker(fact.symbol)
+            keys = {"s": "symbol", "b": "bidPrice", "B": "bidQty", "a": "askPrice", "A": "askQty"}
+            self.send(f"{name}@bookTicker", {"u": fact.trade_id} | {short: top[long] for short, long in keys.items()})
+        if f"{name}@ticker" in self._by_stream:
+            self.send(f"{name}@ticker", form.ticker_event(self._desk.day_ticker(fact.symbol), at))
+
+    def _reply(self, socket: MarketSocket, raw: str | bytes) -> form.Payload:
+        try:
+            message = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return _refusal(None, 3, "Invalid JSON: expected value at line 1 column 1")
+        if not isinstance(message, dict):
+            return _refusal(None, 2, "Invalid request: request must be an object")
+        number, method, params = message.get("id"), message.get("method"), message.get("params", [])
+        if not isinstance(params, list) or not all(isinstance(p, str) for p in params):
+            return _refusal(number, 2, "Invalid request: params must be an array of strings")
+        self._log.add("market socket", str(method)[:40], {"streams": params[:50]})
+        if method == "SUBSCRIBE":
+            return self._subscribe(socket, params, strict=True) or {"result": None, "id": number}
+        if method == "UNSUBSCRIBE":
+            self._unsubscribe(socket, params)
+            return {"result": None, "id": number}
+        if method == "LIST_SUBSCRIPTIONS":
+            return {"result": socket.streams, "id": number}
+        return _refusal(number, 2, f"Invalid request: unknown method `{str(method)[:40]}`")
+
+    def _subscribe(self, socket: MarketSocket, streams: list[str], *, strict: bool) -> form.Payload | None:
+        if strict and not streams:
+            return _refusal(None, 2, "Invalid request: params must not be empty")
+        for stream in streams[: MOST_STREAMS - len(socket.streams)]:
+            # Binance accepts a stream that does not exist, and then says nothing on it.
+            if stream not in socket.streams:
+                socket.streams.append(stream)
+                self._by_stream.setdefault(stream, []).append(socket)
+                self._count_interval(stream, 1)
+        return None
+
+    def _unsubscribe(self, socket: MarketSocket, streams: list[str]) -> None:
+        for stream in streams:
+            if stream in socket.streams:
+                socket.streams.remove(stream)
+                self._by_stream[stream].remove(socket)
+                if not self._by_stream[stream]:
+                    del self._by_stream[stream]
+                self._count_interval(stream, -1)
+
+    def _count_interval(self, stream: str, change: int) -> None:
+        name, _, kind = stream.partition("@")
+        interval = kind.removeprefix("kline_")
+        if not kind.startswith("kline_") or name not in self._symbols:
+            return
+        try:
+            self._desk.interval_ms(interval)
+        except ApiError:
+            return
+        wanted = self._intervals[name]
+        wanted[interval] = wanted.get(interval, 0) + change
+        if not wanted[interval]:
+            del wanted[interval]
+
+
+def _refusal(number: Any, code: int, text: str) -> form.Payload:
+    return {"error": {"code": code, "msg": text}, "id": number}

@@ -1,0 +1,126 @@
+"""The control endpoint: looks at the venue from behind the counter; only for who holds the token, only from this machine."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from core.errors import ConfigError
+from sandbox.account import Account
+from sandbox.order import Order
+from sandbox.refusal import OrderRefused
+from sandbox.request_log import RequestLog
+from sandbox.venue import ACCOUNT, Venue
+
+Command = Callable[[Mapping[str, Any]], Any]
+
+
+class Control:
+    """Every command takes and returns plain JSON values; a wrong one is answered 400 with the reason."""
+
+    def __init__(self, venue: Venue, log: RequestLog, protocol_commands: Mapping[str, Command]) -> None:
+        self._venue = venue
+        self._log = log
+        self._commands: dict[str, Command] = {
+            "state": self.state,
+            "log": self.log,
+            "advance": self.advance,
+            "deposit": self.deposit,
+            **protocol_commands,
+        }
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if not is_local(request) or not self._may(request):
+            return web.json_response({"error": "the control endpoint needs the token printed at the start"}, status=403)
+        command = self._commands.get(request.match_info["name"])
+        if command is None:
+            return web.json_response({"error": f"no such command; there are {', '.join(sorted(self._commands))}"}, status=404)
+        try:
+            asked = await self._asked(request)
+            return _json(command(asked))
+        except (ConfigError, OrderRefused, ValueError, KeyError, TypeError, InvalidOperation) as error:
+            return web.json_response({"error": _reason(error)}, status=400)
+
+    def state(self, asked: Mapping[str, Any]) -> Any:
+        """Where the market and the account stand. Times are milliseconds UTC of the market's clock."""
+        exchange, driver = self._venue.exchange, self._venue.driver
+        return {
+            "market_time": self._venue.market_clock(),
+            "played": driver.played,
+            "ended": driver.ended,
+            "symbols": {
+                s: {"last": str(x.last), "open": x.is_open, "bar_start": x.bar.start if x.bar else None}
+                for s, x in exchange.listings.items()
+            },
+            "accounts": {name: _balances(a) for name, a in exchange.accounts.items()},
+            "open_orders": [_order(o) for o in exchange.register.all_open(ACCOUNT)],
+            "orders": len(exchange.register.orders),
+            "trades": len(exchange.register.trades),
+        }
+
+    def log(self, asked: Mapping[str, Any]) -> Any:
+        """The stamped log after entry `since`."""
+        return {"entries": self._log.since(int(asked.get("since", 0)))}
+
+    def advance(self, asked: Mapping[str, Any]) -> Any:
+        """In lockstep: play `bars` bars (1 if not given). Raises ValueError where the market runs by the clock."""
+        if self._venue.settings.speed != "lockstep":
+            raise ValueError("the market runs by the clock; start it with --speed lockstep to advance it by hand")
+        before = self._venue.driver.played
+        for _ in range(int(asked.get("bars", 1))):
+            if not self._venue.driver.advance():
+                break
+        driver = self._venue.driver
+        return {"market_time": self._venue.market_clock(), "advanced": driver.played - before, "ended": driver.ended}
+
+    def deposit(self, asked: Mapping[str, Any]) -> Any:
+        """Move `amount` of `asset` into the account; a negative amount withdraws."""
+        self._venue.exchange.move_balance(ACCOUNT, str(asked["asset"]), Decimal(str(asked["amount"])))
+        return _balances(self._venue.exchange.accounts[ACCOUNT])
+
+    def _may(self, request: web.Request) -> bool:
+        said = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(said.encode(), self._venue.keys.admin_token.encode())
+
+    @staticmethod
+    async def _asked(request: web.Request) -> Mapping[str, Any]:
+        body = await request.read()
+        asked = orjson.loads(body) if body else dict(request.query)
+        if not isinstance(asked, dict):
+            raise TypeError("the body must be a JSON object")
+        return asked
+
+
+def is_local(request: web.Request) -> bool:
+    """Whether peer and Host header are both this machine's: a web page that rebinds a name cannot come in."""
+    host = (request.host or "").rsplit(":", 1)[0]
+    try:
+        return ipaddress.ip_address(request.remote or "").is_loopback and host in ("127.0.0.1", "localhost", "[::1]")
+    except ValueError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+
+
+def _json(value: Any) -> web.Response:
+    return web.Response(body=orjson.dumps(value, default=str), content_type="application/json")
+
+
+def _balances(account: Account) -> dict[str, dict[str, str]]:
+    return {a: {"free": str(account.available(a)), "locked": str(account.total(a) - account.available(a))} for a in account.assets()}
+
+
+def _order(order: Order) -> dict[str, Any]:
+    wish = order.wish
+    return {
+        "id": order.id, "symbol": wish.symbol, "client_id": wish.client_id, "side": wish.side, "type": wish.type,
+        "size": str(order.size), "filled": str(order.filled), "status": order.status,
+    }  # fmt: skip

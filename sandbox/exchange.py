@@ -1,0 +1,379 @@
+"""The engine: orders in, executions and facts out; free of any protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import ROUND_CEILING, Decimal
+
+from core.types import Side
+from sandbox import matching
+from sandbox.account import Account
+from sandbox.events import BalanceMoved, BalancesChanged, Event, Execution, ListChanged, Listener, OrderChanged
+from sandbox.fill_model import FillModel, Match
+from sandbox.listing import Listing, breach
+from sandbox.matching import Level
+from sandbox.order import ZERO, NewOrder, Order, OrderType, Status, TimeInForce, Trade
+from sandbox.order_list import OrderList
+from sandbox.refusal import OrderRefused, Refusal
+from sandbox.register import Register
+from sandbox.settlement import CENT, Settlement
+
+LISTS_OF_TWO_SIDES = (OrderType.LIMIT_MAKER, OrderType.LIMIT)
+
+
+class Exchange:
+    """Accounts, orders and listings, moved by the market driver and by clients' requests.
+
+    Args:
+        listings: symbol to listing.
+        fills: the fill mode.
+        settlement: how executions are paid.
+        now: the market's clock, milliseconds UTC.
+    """
+
+    def __init__(
+        self, listings: Mapping[str, Listing], fills: FillModel, settlement: Settlement, now: Callable[[], int], strict_triggers: bool
+    ) -> None:
+        self.listings = dict(listings)
+        self.accounts: dict[str, Account] = {}
+        self.register = Register()
+        self.lists: dict[int, OrderList] = {}
+        self.now = now
+        self.fill_cap: Decimal | None = None  # at most so much per order and moment
+        self.fill_parts = 1  # each piece arrives as so many executions
+        self._fills = fills
+        self._settlement = settlement
+        self._strict_triggers = strict_triggers
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    # Requests
+
+    def place(self, account: str, wish: NewOrder) -> Order:
+        """Accept an order and let it meet the market at once.
+
+        Raises:
+            OrderRefused: nothing was changed.
+        """
+        listing = self._tradable(wish.symbol)
+        self._check(account, wish, listing)
+        order = self.register.add(account, wish, self.now())
+        try:
+            self._admit(order, listing)
+        except OrderRefused:
+            self.register.forget(order)
+            raise
+        self._announce(order, Execution.NEW)
+        self._meet(order, listing)
+        return order
+
+    def cancel(self, order: Order, cancel_id: str = "") -> Order:
+        """Take an open order out of the market.
+
+        Raises:
+            OrderRefused: it is not open any more.
+        """
+        if not order.is_open:
+            raise OrderRefused(Refusal.ORDER_DONE)
+        order.cancel_id = cancel_id
+        self._finish(order, Status.CANCELED, Execution.CANCELED)
+        return order
+
+    def place_list(self, account: str, legs: Iterable[NewOrder], *, working: NewOrder | None = None, client_id: str = "") -> OrderList:
+        """Accept legs that cancel each other; with a `working` order they wait until it has filled.
+
+        Raises:
+            OrderRefused: nothing was changed.
+        """
+        wishes = list(legs)
+        listing = self._tradable(wishes[0].symbol)
+        for wish in [*wishes, *([working] if working else [])]:
+            self._check(account, wish, listing)
+        number = len(self.lists) + 1
+        group = OrderList(number, account, wishes[0].symbol, client_id or f"list-{number}", self.now())
+        if working is None:
+            self._admit_legs(group, account, wishes, listing)
+        else:
+            self._admit_working(group, account, working, wishes, listing)
+        self.lists[number] = group
+        self.tell(ListChanged(account, number, False, self.now()))
+        for order in group.orders:
+            if order.status is not Status.HELD:
+                self._announce(order, Execution.NEW)
+        for order in group.orders:
+            if order.is_open and order.status is not Status.HELD:
+                self._meet(order, listing)
+        return group
+
+    def find(self, account: str, symbol: str, order_id: int | None, client_id: str | None) -> Order:
+        """One of the account's own orders.
+
+        Raises:
+            OrderRefused: there is none.
+        """
+        order = self.register.orders.get(order_id) if order_id is not None else self.register.named(account, client_id or "")
+        if order is None or order.account != account or order.wish.symbol != symbol:
+            raise OrderRefused(Refusal.UNKNOWN_ORDER)
+        return order
+
+    def move_balance(self, account: str, asset: str, amount: Decimal) -> None:
+        """A deposit, or with a negative amount a withdrawal.
+
+        Raises:
+            OrderRefused: more is withdrawn than is free.
+        """
+        if amount < 0:
+            self.accounts[account].spend(asset, -amount)
+        else:
+            self.accounts[account].receive(asset, amount)
+        self.tell(BalanceMoved(account, asset, amount, self.now()))
+        self.tell(BalancesChanged(account, (asset,), self.now()))
+
+    # The market moves
+
+    def print_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
+        """The market traded: open orders may fill."""
+        listing = self.listings[symbol]
+        listing.last = price
+        listing.taken.clear()
+        waiting = [o for o in self.register.open_orders(symbol) if o.status is not Status.HELD]
+        for order, match in self._fills.ticks(listing, waiting, volume) if waiting else []:
+            if order.is_open:
+                self._apply(order, listing, match)
+
+    def end_bar(self, symbol: str) -> None:
+        """The running bar is complete: open orders may fill, the older first."""
+        listing = self.listings[symbol]
+        for order in self.register.open_orders(symbol):
+            if order.is_open and order.status is not Status.HELD:
+                self._apply(order, listing, self._fills.bar_ends(listing, order))
+
+    # Acceptance
+
+    def _tradable(self, symbol: str) -> Listing:
+        if symbol not in self.listings:
+            raise OrderRefused(Refusal.UNKNOWN_SYMBOL)
+        if not self.listings[symbol].is_open:
+            raise OrderRefused(Refusal.MARKET_CLOSED)
+        return self.listings[symbol]
+
+    def _check(self, account: str, wish: NewOrder, listing: Listing) -> None:
+        reason = breach(wish, listing.rules, listing.last)
+        if reason is not None:
+            raise OrderRefused(reason)
+        named = self.register.named(account, wish.client_id)
+        if named is not None and named.is_open:
+            raise OrderRefused(Refusal.DUPLICATE_CLIENT_ID)
+        if self._strict_triggers and matching.is_triggered(wish, listing.last):
+            raise OrderRefused(Refusal.WOULD_TRIGGER)
+
+    def _admit(self, order: Order, listing: Listing) -> None:
+        wish = order.wish
+        if wish.quote_size is not None:
+            order.size = wish.quote_size  # stands in until the price is known
+            price = self._first_price(order, listing)
+            order.size = wish.quote_size / price // listing.rules.step * listing.rules.step
+            if order.size <= 0:
+                raise OrderRefused(Refusal.LOT_SIZE)
+        if wish.type is OrderType.LIMIT_MAKER and self._fills.arrives(listing, order).pieces:
+            raise OrderRefused(Refusal.WOULD_TAKE)
+        price = self._first_price(order, listing) if wish.type is OrderType.MARKET else listing.last
+        self._hold(order, listing, price)
+
+    def _first_price(self, order: Order, listing: Listing) -> Decimal:
+        """The average price a market order would get now, rounded against the account."""
+        pieces = self._fills.arrives(listing, order).pieces
+        size = sum((p.size for p in pieces), ZERO)
+        if not size:
+            return listing.last
+        average = sum((p.price * p.size for p in pieces), ZERO) / size
+        return average.quantize(CENT, rounding=ROUND_CEILING)
+
+    def _admit_legs(self, group: OrderList, account: str, wishes: Iterable[NewOrder], listing: Listing) -> None:
+        """Legs share one lock, the larger one; it is put on the leg that needs it."""
+        group.legs = [self._listed(group, account, wish) for wish in wishes]
+        costly = max(group.legs, key=lambda o: self._settlement.hold(self.accounts[account], o, listing.rules, listing.last)[1])
+        try:
+            self._check_sides(group, listing)
+            self._hold(costly, listing, listing.last)
+        except OrderRefused:
+            for order in reversed(group.legs):
+                self.register.forget(order)
+            raise
+
+    def _admit_working(self, group: OrderList, account: str, working: NewOrder, wishes: Iterable[NewOrder], listing: Listing) -> None:
+        group.working = self._listed(group, account, working)
+        try:
+            self._admit(group.working, listing)
+        except OrderRefused:
+            self.register.forget(group.working)
+            raise
+        group.legs = [self._listed(group, account, wish) for wish in wishes]
+        for leg in group.legs:
+            leg.status = Status.HELD
+
+    def _listed(self, group: OrderList, account: str, wish: NewOrder) -> Order:
+        order = self.register.add(account, wish, group.placed_at)
+        order.list_id = group.id
+        return order
+
+    def _check_sides(self, group: OrderList, listing: Listing) -> None:
+        """One leg above and one below the market, as venues demand; bar mode leaves that to the bar."""
+        if not self._strict_triggers or len(group.legs) < 2:
+            return
+        above, below = group.legs[0].wish, group.legs[1].wish
+        upper = above.limit_price if above.type in LISTS_OF_TWO_SIDES else above.stop_price
+        lower = below.limit_price if below.type in LISTS_OF_TWO_SIDES else below.stop_price
+        if upper is None or lower is None or not upper > listing.last > lower:
+            raise OrderRefused(Refusal.LIST_PRICES)
+
+    # Execution
+
+    def _meet(self, order: Order, listing: Listing) -> None:
+        match = self._fills.arrives(listing, order)
+        wish = order.wish
+        offered = sum((p.size for p in match.pieces), ZERO)
+        if wish.tif is TimeInForce.FOK and offered < order.size:
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+            return
+        self._apply(order, listing, match)
+        at_once = wish.tif is not TimeInForce.GTC or (wish.type is OrderType.MARKET and self.fill_cap is None)
+        if order.is_open and at_once and (wish.stop_price is None or order.triggered):
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+
+    def _apply(self, order: Order, listing: Listing, match: Match) -> None:
+        order.triggered = match.triggered
+        left = self.fill_cap
+        for piece in match.pieces:
+            size = piece.size if left is None else min(piece.size, left)
+            if size <= 0 or not order.is_open:
+                break
+            left = None if left is None else left - size
+            self._take(listing, piece.price, size, match.maker)
+            for part in parts(size, self.fill_parts, listing.rules.step):
+                self._execute(order, listing, Level(piece.price, part), match.maker)
+
+    @staticmethod
+    def _take(listing: Listing, price: Decimal, size: Decimal, maker: bool) -> None:
+        if not maker:
+            listing.taken[price] = listing.taken.get(price, ZERO) + size
+
+    def _execute(self, order: Order, listing: Listing, piece: Level, maker: bool) -> None:
+        if not order.is_open:
+            return
+        self._end_siblings(order)
+        account = self.accounts[order.account]
+        size = min(piece.size, self._settlement.affordable(account, order, listing.rules, piece.price, maker))
+        self._release(order)
+        if size <= 0:
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+            return
+        done = self._settlement.settle(account, order, listing.rules, piece.price, size, maker)
+        trade = Trade(
+            id=len(self.register.trades) + 1, order_id=order.id, account=order.account, symbol=order.wish.symbol, side=order.wish.side,
+            price=piece.price, size=size, quote=done.quote, fee=done.fee, fee_asset=done.fee_asset, at=self.now(), maker=maker,
+        )  # fmt: skip
+        self.register.trades.append(trade)
+        order.trades.append(trade)
+        order.filled += size
+        order.quote_filled += done.quote
+        self._after_trade(order, listing, trade, short=size < piece.size)
+
+    def _after_trade(self, order: Order, listing: Listing, trade: Trade, *, short: bool) -> None:
+        order.updated_at = trade.at
+        order.status = Status.PARTIAL if order.remaining else Status.FILLED
+        if not order.remaining:
+            self.register.retire(order)
+        elif not short:
+            try:
+                self._hold(order, listing, listing.last)
+            except OrderRefused:
+                short = True
+        self._announce(order, Execution.TRADE, trade)
+        if short and order.is_open:
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+        if order.status is Status.FILLED:
+            self._filled(order, listing)
+
+    def _filled(self, order: Order, listing: Listing) -> None:
+        group = self.lists.get(order.list_id or 0)
+        if group is None:
+            return
+        if order is group.working:
+            self._activate(group, listing)
+        self._close_list(group)
+
+    def _activate(self, group: OrderList, listing: Listing) -> None:
+        costly = max(group.legs, key=lambda o: self._settlement.hold(self.accounts[group.account], o, listing.rules, listing.last)[1])
+        try:
+            self._hold(costly, listing, listing.last)
+        except OrderRefused:
+            for leg in group.legs:
+                self._finish(leg, Status.EXPIRED, Execution.EXPIRED)
+            return
+        for leg in group.legs:
+            leg.status = Status.NEW
+            self._announce(leg, Execution.NEW)
+
+    def _end_siblings(self, order: Order) -> None:
+        group = self.lists.get(order.list_id or 0)
+        for sibling in group.siblings(order) if group else []:
+            self._finish(sibling, Status.EXPIRED, Execution.EXPIRED)
+
+    def _finish(self, order: Order, status: Status, execution: Execution) -> None:
+        if not order.is_open:
+            return
+        self._release(order)
+        order.status = status
+        order.updated_at = self.now()
+        self.register.retire(order)
+        self._announce(order, execution)
+        group = self.lists.get(order.list_id or 0)
+        if group is not None:
+            for other in group.legs:
+                if other is not order and (order is group.working or other.status is not Status.HELD):
+                    self._finish(other, status, execution)
+            self._close_list(group)
+
+    def _close_list(self, group: OrderList) -> None:
+        if not group.done and not any(o.is_open for o in group.orders):
+            group.done = True
+            self.tell(ListChanged(group.account, group.id, True, self.now()))
+
+    def _hold(self, order: Order, listing: Listing, price: Decimal) -> None:
+        asset, amount = self._settlement.hold(self.accounts[order.account], order, listing.rules, price)
+        self.accounts[order.account].lock(asset, amount)
+        order.locked, order.lock_asset = amount, asset
+
+    def _release(self, order: Order) -> None:
+        if order.locked:
+            self.accounts[order.account].unlock(order.lock_asset, order.locked)
+            order.locked = ZERO
+
+    def _announce(self, order: Order, execution: Execution, trade: Trade | None = None) -> None:
+        at = self.now()
+        self.tell(OrderChanged(order, execution, trade, at))
+        rules = self.listings[order.wish.symbol].rules
+        extra = (trade.fee_asset,) if trade and trade.fee_asset not in (rules.base, rules.quote) else ()
+        self.tell(BalancesChanged(order.account, (rules.base, rules.quote, *extra), at))
+
+
+def parts(size: Decimal, count: int, step: Decimal) -> list[Decimal]:
+    """`size` in at most `count` nearly equal pieces on the grid."""
+    whole = max(step, size / count // step * step)
+    pieces: list[Decimal] = []
+    while size > 0:
+        piece = size if len(pieces) == count - 1 else min(whole, size)
+        pieces.append(piece)
+        size -= piece
+    return pieces
+
+
+def opposite(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY

@@ -1,0 +1,43 @@
+"""One tradable symbol: its rules, its candles, and where its price stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from core.types import MarketRules
+from sandbox.candle import Candle, CandleBook
+from sandbox.order import ZERO, NewOrder, OrderType
+from sandbox.refusal import Refusal
+
+
+@dataclass(slots=True)
+class Listing:
+    """`bar` is the whole running bar, the part that is still to come included; clients only ever see `candles`."""
+
+    rules: MarketRules
+    candles: CandleBook
+    last: Decimal = ZERO
+    bar: Candle | None = None
+    halted: bool = False
+    prints: int = 0
+    taken: dict[Decimal, Decimal] = field(default_factory=dict)  # book mode: what takers took since the last print
+
+    @property
+    def is_open(self) -> bool:
+        return self.bar is not None and not self.halted
+
+
+def breach(wish: NewOrder, rules: MarketRules, last: Decimal) -> Refusal | None:
+    """The first of the venue's filters that an order breaks."""
+    for price in (wish.limit_price, wish.stop_price):
+        if price is not None and (price <= 0 or price % rules.tick):
+            return Refusal.PRICE_FILTER
+    if wish.quote_size is not None:
+        return Refusal.NOTIONAL if wish.quote_size < rules.min_notional else None
+    if wish.size <= 0 or wish.size < rules.min_size or wish.size % rules.step:
+        return Refusal.LOT_SIZE
+    if wish.type is OrderType.MARKET and rules.max_market_size is not None and wish.size > rules.max_market_size:
+        return Refusal.MARKET_LOT_SIZE
+    value = wish.size * (wish.limit_price or wish.stop_price or last)
+    return Refusal.NOTIONAL if value < rules.min_notional else None

@@ -1,0 +1,49 @@
+"""Every order and trade the exchange has seen, findable by number, by client id and by symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.order import NewOrder, Order, Trade
+
+
+class Register:
+    """Orders in order of arrival. A client id is unique among open orders only; the latest order of a name answers for it."""
+
+    def __init__(self) -> None:
+        self.orders: dict[int, Order] = {}
+        self.trades: list[Trade] = []
+        self._open: dict[str, dict[int, Order]] = {}
+        self._named: dict[tuple[str, str], Order] = {}
+
+    def add(self, account: str, wish: NewOrder, at: int) -> Order:
+        order = Order(len(self.orders) + 1, account, wish, wish.size, at, at)
+        self.orders[order.id] = order
+        self._named[account, wish.client_id] = order
+        self._open.setdefault(wish.symbol, {})[order.id] = order
+        return order
+
+    def forget(self, order: Order) -> None:
+        """Take back an order that was refused after all."""
+        del self.orders[order.id]
+        self.retire(order)
+        del self._named[order.account, order.wish.client_id]
+
+    def retire(self, order: Order) -> None:
+        """The order is not open any more."""
+        self._open[order.wish.symbol].pop(order.id, None)
+
+    def open_orders(self, symbol: str) -> list[Order]:
+        return list(self._open.get(symbol, {}).values())
+
+    def all_open(self, account: str) -> Iterator[Order]:
+        return (o for orders in self._open.values() for o in orders.values() if o.account == account)
+
+    def named(self, account: str, client_id: str) -> Order | None:
+        return self._named.get((account, client_id))
+
+    def of_account(self, account: str, symbol: str) -> Iterator[Order]:
+        return (o for o in self.orders.values() if o.account == account and o.wish.symbol == symbol)
+
+    def trades_of(self, account: str, symbol: str) -> Iterator[Trade]:
+        return (t for t in self.trades if t.account == account and t.symbol == symbol)

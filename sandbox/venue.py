@@ -1,0 +1,160 @@
+"""The composition root: settings to a running engine with its market."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from core.clock import Clock
+from core.config import nearest
+from core.errors import CandleFileInvalid, InvalidSetting
+from core.types import MarketRules, Timeframe
+from sandbox.account import Account
+from sandbox.bar_source import file_bars, generated_bars, path_within
+from sandbox.candle import Candle, CandleBook
+from sandbox.driver import Driver, MarketClock
+from sandbox.exchange import Exchange
+from sandbox.fill_model import BarFills, BookFills, FillModel
+from sandbox.listing import Listing
+from sandbox.settings import SandboxSettings, SymbolRules
+from sandbox.settlement import Fees, Settlement, Spot
+
+EPOCH_MS = 1_704_067_200_000  # 2024-01-01: where a market begins that does not run with the wall clock
+ACCOUNT = "main"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a client signs with, and what the control endpoint asks for."""
+
+    api_key: str
+    api_secret: str
+    admin_token: str
+
+
+@dataclass(frozen=True)
+class Venue:
+    """A market with its engine; what protocols stand on."""
+
+    settings: SandboxSettings
+    exchange: Exchange
+    driver: Driver
+    market_clock: MarketClock
+    wall: Clock
+    keys: Keys
+
+    def wall_ms(self) -> int:
+        return int(self.wall.now().timestamp() * 1000)
+
+
+def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
+    """Build the exchange that `settings` describe.
+
+    Raises:
+        CandleFileInvalid: a market file cannot be used.
+        InvalidSetting: a symbol, speed or market that cannot be meant.
+    """
+    length = Timeframe.parse(settings.timeframe).seconds * 1000
+    check_speed(settings.speed)
+    clock = MarketClock()
+    history, feeds = _markets(settings, length, int(wall.now().timestamp() * 1000))
+    listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s])) for s in settings.symbols}
+    for symbol, listing in listings.items():
+        listing.last = history[symbol][-1].close
+    exchange = Exchange(listings, _fills(settings), _settlement(settings, listings), clock, settings.fills == "book")
+    exchange.accounts[ACCOUNT] = Account(ACCOUNT, settings.balances)
+    clock.at = max(bars[-1].start for bars in history.values()) + length
+    driver = Driver(
+        exchange, feeds, clock=clock, length=length, ticks=_ticks(settings, length), plan=path_within, seed=settings.seed,
+        limit=settings.bars,
+    )  # fmt: skip
+    driver.begin()
+    return Venue(settings, exchange, driver, clock, wall, _keys(settings))
+
+
+def check_speed(speed: float | str) -> None:
+    """Raises InvalidSetting for a speed that no market can have."""
+    if speed != "lockstep" and (isinstance(speed, str) or not 0 < speed <= 100_000):
+        raise InvalidSetting(f"speed {speed!r}: give a number above 0 and up to 100000, or lockstep")
+
+
+def _ticks(settings: SandboxSettings, length: int) -> int:
+    """Fewer prints per bar where the bars themselves come fast; none need to be closer than 50 ms of real time."""
+    if isinstance(settings.speed, str):
+        return settings.ticks_per_bar if settings.fills == "book" else 4
+    return max(4, min(settings.ticks_per_bar, int(length / settings.speed / 50)))
+
+
+def _markets(settings: SandboxSettings, length: int, now: int) -> tuple[dict[str, list[Candle]], dict[str, Iterator[Candle]]]:
+    files = _files(settings)
+    history: dict[str, list[Candle]] = {}
+    feeds: dict[str, Iterator[Candle]] = {}
+    for symbol in settings.symbols:
+        bars = _file_market(settings, files[symbol], length, now) if symbol in files else _sample(settings, symbol, length, now)
+        history[symbol] = list(itertools.islice(bars, settings.history))
+        feeds[symbol] = bars
+    return history, feeds
+
+
+def _files(settings: SandboxSettings) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for entry in settings.market:
+        symbol, sign, path = entry.partition("=")
+        if entry == "sample":
+            continue
+        name = symbol if sign else settings.symbols[0]
+        if name not in settings.symbols:
+            raise InvalidSetting(f"market {entry!r}: {name} is not among the symbols{nearest(name, settings.symbols)}")
+        files[name] = Path(path if sign else entry)
+    return files
+
+
+def _file_market(settings: SandboxSettings, path: Path, length: int, now: int) -> Iterator[Candle]:
+    bars = file_bars(path, length)
+    if len(bars) <= settings.history:
+        raise CandleFileInvalid(f"market file {path} holds {len(bars)} candles; {settings.history} of history leave nothing to trade")
+    if settings.rebase:
+        shift = (now - bars[settings.history].start) // length * length
+        bars = [Candle(b.start + shift, b.open, b.high, b.low, b.close, b.volume, b.trades) for b in bars]
+    return iter(bars)
+
+
+def _sample(settings: SandboxSettings, symbol: str, length: int, now: int) -> Iterator[Candle]:
+    first = EPOCH_MS if settings.speed != 1 and not settings.rebase else now - now % length - settings.history * length
+    return generated_bars(_rules(settings, symbol), first - first % length, length, settings.seed)
+
+
+def _rules(settings: SandboxSettings, symbol: str) -> MarketRules:
+    base, sign, quote = symbol.partition("/")
+    if not sign or not base or not quote:
+        raise InvalidSetting(f"symbol {symbol!r}: write it as BASE/QUOTE, for example BTC/USDT")
+    rules = settings.rules.get(symbol, SymbolRules())
+    return MarketRules(
+        symbol=symbol, base=base, quote=quote, tick=rules.tick, step=rules.step, min_size=rules.min_size,
+        min_notional=rules.min_notional, max_market_size=rules.max_market_size, fee_in_base=settings.fee_asset == "received",
+    )  # fmt: skip
+
+
+def _fills(settings: SandboxSettings) -> FillModel:
+    return BookFills(settings.book) if settings.fills == "book" else BarFills(Decimal(str(settings.slippage_bps)))
+
+
+def _settlement(settings: SandboxSettings, listings: dict[str, Listing]) -> Settlement:
+    def coin_price(coin: str, quote: str) -> Decimal | None:
+        listing = listings.get(f"{coin}/{quote}")
+        return listing.last if listing else None
+
+    maker, taker = (Decimal(str(bps)) / 10_000 for bps in (settings.maker_fee_bps, settings.taker_fee_bps))
+    return Spot(Fees(maker, taker, settings.fee_asset, coin_price))
+
+
+def _keys(settings: SandboxSettings) -> Keys:
+    return Keys(
+        settings.api_key or secrets.token_hex(32),
+        settings.api_secret or secrets.token_hex(32),
+        settings.admin_token or secrets.token_urlsafe(24),
+    )

@@ -1,0 +1,46 @@
+"""Unmodified ccxt classes, pointed at the practice exchange by their documented url keys only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sandbox.server import SandboxServer
+from sandbox.settings import SandboxSettings
+
+SPOT_ONLY = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
+
+
+def point_at_binance(client: Any, url: str, ws_url: str) -> Any:
+    """Replace the urls of a ccxt binance instance."""
+    api = client.urls["api"]
+    api["public"] = api["private"] = f"{url}/api/v3"
+    if "ws" in api:
+        api["ws"]["spot"] = f"{ws_url}/stream/ws"  # ccxt takes a socket for spot only if its url has /stream in it
+        api["ws"]["ws-api"]["spot"] = f"{ws_url}/ws-api/v3"
+    return client
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[SandboxServer]:
+    """A server in this event loop; in lockstep unless told otherwise."""
+    server = SandboxServer(SandboxSettings.model_validate({"speed": "lockstep", "port": 0} | settings))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def binance_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any]:
+    """An unmodified ccxt.pro.binance that trades on `server`."""
+    from ccxt.pro.binance import binance
+
+    said = server.described()
+    client = binance({"apiKey": said["api_key"], "secret": said["api_secret"], "options": SPOT_ONLY, **options})
+    try:
+        yield point_at_binance(client, said["url"], said["ws_url"])
+    finally:
+        await client.close()

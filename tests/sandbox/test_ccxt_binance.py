@@ -1,0 +1,109 @@
+"""The unmodified ccxt classes trade on the practice exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import ccxt
+import pytest
+
+from sandbox.process import start_sandbox
+from tests.sandbox.ccxt_clients import SPOT_ONLY, binance_on, point_at_binance, running
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 20))
+
+
+def test_the_synchronous_client_completes_the_whole_script() -> None:
+    with start_sandbox(speed="lockstep") as venue:
+        client = ccxt.binance({"apiKey": venue.api_key, "secret": venue.api_secret, "options": SPOT_ONLY})
+        point_at_binance(client, venue.url, venue.ws_url)
+        market = client.load_markets()["BTC/USDT"]
+        assert (market["precision"]["price"], market["limits"]["cost"]["min"]) == (0.01, 5.0)
+        candles = client.fetch_ohlcv("BTC/USDT", "1m", limit=10)
+        assert len(candles) == 10
+        book = client.fetch_order_book("BTC/USDT", 5)
+        assert book["bids"][0][0] < book["asks"][0][0]
+        assert client.fetch_ticker("BTC/USDT")["last"] == candles[-1][4]
+        bought = client.create_order("BTC/USDT", "market", "buy", 0.01, None, {"newClientOrderId": "first"})
+        assert (bought["status"], bought["filled"], bought["average"]) == ("closed", 0.01, candles[-1][1])
+        resting = client.create_order("BTC/USDT", "limit", "sell", 0.005, round(candles[-1][4] * 1.5, 2))
+        assert [o["id"] for o in client.fetch_open_orders("BTC/USDT")] == [resting["id"]]
+        assert client.cancel_order(resting["id"], "BTC/USDT")["status"] == "canceled"
+        assert client.fetch_order(None, "BTC/USDT", {"origClientOrderId": "first"})["id"] == bought["id"]
+        assert [t["order"] for t in client.fetch_my_trades("BTC/USDT")] == [bought["id"]]
+        assert client.fetch_balance()["BTC"]["free"] == 0.00999
+        assert venue.advance(3)["advanced"] == 3
+
+
+async def _closed_candles() -> None:
+    async with running() as server, binance_on(server) as client:
+        watching = asyncio.create_task(client.watch_ohlcv("BTC/USDT", "1m"))
+        while not any(e["kind"] == "market socket" for e in server.log.since(0)):
+            await asyncio.sleep(0.01)
+        running_start = server.venue.exchange.listings["BTC/USDT"].bar.start
+        server.venue.driver.advance()
+        seen = await watching
+        while seen[-1][0] <= running_start:
+            seen = await client.watch_ohlcv("BTC/USDT", "1m")
+        assert seen[-1][0] == running_start + 60_000
+
+
+def test_the_socket_client_sees_the_next_candle_open() -> None:
+    run(_closed_candles())
+
+
+async def _order_over_socket() -> None:
+    async with running() as server, binance_on(server) as client:
+        watching = asyncio.create_task(client.watch_orders("BTC/USDT"))
+        while not any(e["name"].startswith("userData") for e in server.log.since(0)):
+            await asyncio.sleep(0.01)
+        order = await client.create_order_ws("BTC/USDT", "market", "buy", 0.02)
+        assert (order["status"], order["filled"]) == ("closed", 0.02)
+        [update] = await watching
+        assert update["id"] == order["id"]
+        resting = await client.create_order_ws("BTC/USDT", "limit", "buy", 0.01, 20_000.0)
+        assert (await client.fetch_order_ws(resting["id"], "BTC/USDT"))["status"] == "open"
+        assert (await client.cancel_order_ws(resting["id"], "BTC/USDT"))["status"] == "canceled"
+        assert (await client.fetch_balance())["BTC"]["total"] == 0.01998
+
+
+def test_an_order_over_the_socket_is_filled_and_reported() -> None:
+    run(_order_over_socket())
+
+
+ERRORS = [
+    (dict(type="market", side="buy", amount=100), ccxt.InsufficientFunds, -2010),
+    (dict(type="limit", side="buy", amount=0.00002, price=20_000.0), ccxt.BadRequest, -1013),
+    (dict(type="limit", side="buy", amount=0.000001, price=20_000.0), ccxt.InvalidOrder, None),
+]
+
+
+@pytest.mark.parametrize(("order", "kind", "code"), ERRORS, ids=["balance", "notional", "below one step"])
+def test_a_refused_order_raises_what_binance_would_make_ccxt_raise(order: Any, kind: Any, code: Any) -> None:
+    async def attempt() -> None:
+        async with running() as server, binance_on(server) as client:
+            await client.load_markets()
+            with pytest.raises(kind) as caught:
+                await client.create_order("BTC/USDT", **order)
+            assert type(caught.value) is kind
+            assert code is None or str(code) in str(caught.value) or "balance" in str(caught.value)
+
+    run(attempt())
+
+
+def test_a_client_id_is_unique_among_open_orders_only() -> None:
+    async def attempt() -> None:
+        async with running() as server, binance_on(server) as client:
+            again = {"newClientOrderId": "twice"}
+            await client.create_order("BTC/USDT", "limit", "buy", 0.01, 20_000.0, again)
+            with pytest.raises(ccxt.InvalidOrder, match="Duplicate order sent"):
+                await client.create_order("BTC/USDT", "limit", "buy", 0.01, 20_000.0, again)
+            await client.cancel_order(None, "BTC/USDT", {"origClientOrderId": "twice"})
+            for _ in range(2):  # filled at once, so the id is free again: a lookup key, not a guard
+                assert (await client.create_order("BTC/USDT", "market", "buy", 0.01, None, again))["status"] == "closed"
+
+    run(attempt())
