@@ -1,0 +1,90 @@
+"""From a network's raw outputs to a distribution that covers what it says it covers.
+
+The network's quantiles are stretched, each by its own factor, until they cover the newest training targets as often as their levels say
+(split conformal prediction, Romano, Patterson and Candes 2019); the probability of a rise comes from the location's odds, fitted to the
+same bars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import QUANTILES
+
+Floats = NDArray[np.float64]
+LEAST_BARS: Final = 200
+STRETCH: Final = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """For one horizon: how far each quantile is stretched from the median, and the odds per unit of location over scale."""
+
+    stretch: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    odds: float = 1.6
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Forecasts of one horizon as plain log returns, each [n]; quantiles [n, 5]."""
+
+    location: Floats
+    scale: Floats
+    quantiles: Floats
+    p_up: Floats
+
+
+def calibrate(raw: NDArray[np.float32], truth: NDArray[np.float32]) -> Calibration:
+    """Fit to raw forecasts [n, 6] and the targets they met [n], in the same unit; targets that are not known are left out."""
+    known = np.isfinite(truth)
+    if known.sum() < LEAST_BARS:
+        return Calibration()
+    quantiles, y = ordered(raw[known]), truth[known].astype(np.float64)
+    median = quantiles[:, 2]
+    stretch = tuple(_stretch(y - median, quantiles[:, k] - median, level) for k, level in enumerate(QUANTILES))
+    score = raw[known, 0].astype(np.float64) / width(quantiles)
+    return Calibration(stretch, _odds(score, y > 0))  # type: ignore[arg-type]
+
+
+def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibration) -> Distribution:
+    """Raw forecasts [n, 6] in units of the usual move [n], as a calibrated distribution."""
+    quantiles = ordered(raw)
+    median = quantiles[:, 2:3]
+    quantiles = np.sort(median + (quantiles - median) * np.asarray(calibration.stretch), axis=1)
+    location = raw[:, 0].astype(np.float64)
+    scale = width(quantiles)
+    p_up = 1.0 / (1.0 + np.exp(-np.clip(calibration.odds * location / scale, -30.0, 30.0)))
+    return Distribution(location * unit, scale * unit, quantiles * unit[:, None], p_up)
+
+
+def ordered(raw: NDArray[np.float32]) -> Floats:
+    """The five quantiles in rising order (Chernozhukov, Fernandez-Val and Galichon 2010)."""
+    return np.sort(raw[:, 1:].astype(np.float64), axis=1)
+
+
+def width(quantiles: Floats) -> Floats:
+    """The scale whose normal distribution has the 5 % and 95 % quantiles at the same distance."""
+    return np.maximum((quantiles[:, 4] - quantiles[:, 0]) / 3.2897, 1e-6)
+
+
+def _stretch(miss: Floats, arm: Floats, level: float) -> float:
+    """The factor on `arm` under which a share `level` of `miss` lies below it."""
+    if level == 0.5:
+        return 1.0
+    ratio = miss / np.where(np.abs(arm) > 1e-6, arm, np.sign(level - 0.5) * 1e-6)
+    wanted = level if level > 0.5 else 1.0 - level
+    return float(np.clip(np.quantile(ratio, wanted), *STRETCH))
+
+
+def _odds(score: Floats, rose: NDArray[np.bool_]) -> float:
+    """Logistic slope without intercept, by Newton's method; never below zero, since a model is not used upside down."""
+    slope = 1.6
+    for _ in range(20):
+        p = 1.0 / (1.0 + np.exp(-np.clip(slope * score, -30.0, 30.0)))
+        curvature = float(np.sum(p * (1 - p) * score * score)) + 1e-9
+        slope += float(np.sum((rose - p) * score)) / curvature
+    return float(np.clip(slope, 0.0, 10.0))

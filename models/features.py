@@ -1,0 +1,298 @@
+"""The causal features a forecaster sees: each one a named pure function of bars, with the number of bars it looks back over.
+
+A feature at bar t depends on bars t - warm_up + 1 .. t and on nothing else, to the last bit (`models.windows`). So a live buffer of
+`warm_up` bars gives the very numbers of a backtest over years. Values are roughly centred and of order one; scaling belongs to the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.windows import Series, finite_ema, finite_ema_length, lag, window_max, window_mean, window_min, window_rms, window_sum
+
+VOLATILITY_BARS: Final = 168
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Columns of a candle frame as float64 [T], and what several features share, computed once.
+
+    `times` holds bar-open times in UTC nanoseconds; returns are logarithmic, close to close.
+    """
+
+    times: NDArray[np.int64]
+    open: Series
+    high: Series
+    low: Series
+    close: Series
+    volume: Series
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Bars:
+        """Take a candle frame (UTC index of bar-open times; open, high, low, close, volume)."""
+        index = pd.DatetimeIndex(frame.index)
+        times = index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
+        columns = [np.ascontiguousarray(frame[name].to_numpy(dtype=np.float64)) for name in ("open", "high", "low", "close", "volume")]
+        return cls(times, *columns)
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+    @cached_property
+    def log_close(self) -> Series:
+        return np.log(self.close)
+
+    @cached_property
+    def returns(self) -> Series:
+        """Log return of each bar; the first is NaN."""
+        return self.log_close - lag(self.log_close, 1)
+
+    @cached_property
+    def volatility(self) -> Series:
+        """Root mean square of the last 168 log returns: the unit in which moves are measured."""
+        return floored(window_rms(self.returns, VOLATILITY_BARS))
+
+    @cached_property
+    def scaled_returns(self) -> Series:
+        """Each return in units of the volatility known one bar before it."""
+        return np.clip(self.returns / lag(self.volatility, 1), -8.0, 8.0)
+
+    @cached_property
+    def log_volume(self) -> Series:
+        return np.log1p(self.volume)
+
+    @cached_property
+    def relative_volume(self) -> Series:
+        """Log volume against its mean over the last 168 bars."""
+        return self.log_volume - window_mean(self.log_volume, VOLATILITY_BARS)
+
+    @cached_property
+    def log_range(self) -> Series:
+        """Log of high over low."""
+        return np.log(self.high / self.low)
+
+
+def floored(volatility: Series) -> Series:
+    """Keep a volatility away from zero, so that a market that stands still divides nothing by nothing."""
+    return np.maximum(volatility, 1e-6)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the model's input."""
+
+    name: str
+    warm_up: int
+    compute: Callable[[Bars], Series]
+
+
+FEATURES: Final[dict[str, Feature]] = {}
+
+
+def feature(name: str, warm_up: int) -> Callable[[Callable[[Bars], Series]], Callable[[Bars], Series]]:
+    """Enter a function into the catalogue under `name`."""
+
+    def enter(function: Callable[[Bars], Series]) -> Callable[[Bars], Series]:
+        FEATURES[name] = Feature(name, warm_up, function)
+        return function
+
+    return enter
+
+
+def matrix(bars: Bars, names: tuple[str, ...]) -> NDArray[np.float32]:
+    """The named features side by side: float32 [T, F], NaN while a feature warms up."""
+    return np.stack([FEATURES[name].compute(bars) for name in names], axis=1).astype(np.float32)
+
+
+def warm_up(names: tuple[str, ...]) -> int:
+    """How many bars the slowest of the named features looks back over."""
+    return max(FEATURES[name].warm_up for name in names)
+
+
+def _returned(bars_ago: int) -> Callable[[Bars], Series]:
+    return lambda bars: lag(bars.scaled_returns, bars_ago)
+
+
+for _ago in (0, 1, 2, 3):
+    feature(f"return_{_ago + 1}_ago", VOLATILITY_BARS + 2 + _ago)(_returned(_ago))
+
+
+def _moved(n: int) -> Callable[[Bars], Series]:
+    return lambda bars: window_sum(bars.scaled_returns, n) / np.sqrt(n)
+
+
+for _n in (6, 12, 24, 72, 168, 336):
+    feature(f"move_{_n}", VOLATILITY_BARS + 1 + _n)(_moved(_n))
+
+
+def _volatility_against_normal(n: int) -> Callable[[Bars], Series]:
+    return lambda bars: np.log(floored(window_rms(bars.returns, n)) / bars.volatility)
+
+
+for _n in (6, 24, 72):
+    feature(f"volatility_{_n}", VOLATILITY_BARS + 1)(_volatility_against_normal(_n))
+
+
+@feature("volatility_trend", 2 * VOLATILITY_BARS + 1)
+def volatility_trend(bars: Bars) -> Series:
+    """Volatility of this week against that of the week before."""
+    return np.log(bars.volatility / lag(bars.volatility, VOLATILITY_BARS))
+
+
+@feature("range_now", VOLATILITY_BARS)
+def range_now(bars: Bars) -> Series:
+    """This bar's high-low range against the week's mean range."""
+    return np.log((bars.log_range + 1e-6) / (window_mean(bars.log_range, VOLATILITY_BARS) + 1e-6))
+
+
+@feature("range_12", VOLATILITY_BARS)
+def range_12(bars: Bars) -> Series:
+    """The last 12 ranges against the week's mean range."""
+    return np.log((window_mean(bars.log_range, 12) + 1e-6) / (window_mean(bars.log_range, VOLATILITY_BARS) + 1e-6))
+
+
+@feature("close_in_bar", 1)
+def close_in_bar(bars: Bars) -> Series:
+    """Where the close stands in its bar: -1 at the low, 1 at the high."""
+    span = bars.high - bars.low
+    return np.where(span > 0, (2 * bars.close - bars.high - bars.low) / np.where(span > 0, span, 1.0), 0.0)
+
+
+@feature("upper_wick", VOLATILITY_BARS + 1)
+def upper_wick(bars: Bars) -> Series:
+    """How far the high stood over open and close, in volatilities."""
+    return np.minimum(np.log(bars.high / np.maximum(bars.open, bars.close)) / bars.volatility, 8.0)
+
+
+@feature("lower_wick", VOLATILITY_BARS + 1)
+def lower_wick(bars: Bars) -> Series:
+    """How far the low stood under open and close, in volatilities."""
+    return np.minimum(np.log(np.minimum(bars.open, bars.close) / bars.low) / bars.volatility, 8.0)
+
+
+@feature("volume_now", VOLATILITY_BARS)
+def volume_now(bars: Bars) -> Series:
+    """Log volume against the week's mean."""
+    return bars.relative_volume
+
+
+@feature("volume_12", VOLATILITY_BARS)
+def volume_12(bars: Bars) -> Series:
+    """Log volume of the last 12 bars against the week's mean."""
+    return window_mean(bars.log_volume, 12) - window_mean(bars.log_volume, VOLATILITY_BARS)
+
+
+@feature("return_on_volume", VOLATILITY_BARS + 2)
+def return_on_volume(bars: Bars) -> Series:
+    """The last return where it came with unusual volume (Campbell, Grossman and Wang 1993: such moves revert)."""
+    return bars.scaled_returns * np.clip(bars.relative_volume, -3.0, 3.0)
+
+
+@feature("volume_flow_24", VOLATILITY_BARS + 25)
+def volume_flow_24(bars: Bars) -> Series:
+    """Returns of the last 24 bars weighted by their relative volume."""
+    return window_mean(bars.scaled_returns * np.exp(np.clip(bars.relative_volume, -2.0, 2.0)), 24)
+
+
+@feature("illiquidity", 2 * VOLATILITY_BARS + 1)
+def illiquidity(bars: Bars) -> Series:
+    """Price impact per volume over a day against a week (Amihud 2002), in logs."""
+    impact = np.abs(bars.scaled_returns) * np.exp(np.clip(-bars.relative_volume, -4.0, 4.0))
+    return np.log((window_mean(impact, 24) + 1e-3) / (window_mean(impact, VOLATILITY_BARS) + 1e-3))
+
+
+@feature("rsi_14", finite_ema_length(27) + 1)
+def rsi_14(bars: Bars) -> Series:
+    """Relative strength (Wilder 1978) from -1 to 1, its averages cut off where they no longer matter."""
+    up, down = finite_ema(np.maximum(bars.returns, 0.0), 27), finite_ema(np.maximum(-bars.returns, 0.0), 27)
+    return (up - down) / (up + down + 1e-9)
+
+
+@feature("macd", finite_ema_length(26) + VOLATILITY_BARS + 1)
+def macd(bars: Bars) -> Series:
+    """Fast minus slow average of scaled returns: the slope of the trend over about a day."""
+    return finite_ema(bars.scaled_returns, 12) - finite_ema(bars.scaled_returns, 26)
+
+
+@feature("bollinger_20", 20)
+def bollinger_20(bars: Bars) -> Series:
+    """The close against the mean of 20, in standard deviations (Bollinger)."""
+    mean = window_mean(bars.log_close, 20)
+    spread = np.sqrt(np.maximum(window_mean((bars.log_close) ** 2, 20) - mean**2, 0.0))
+    return np.clip((bars.log_close - mean) / (spread + 1e-5), -4.0, 4.0)
+
+
+@feature("stochastic_14", 14)
+def stochastic_14(bars: Bars) -> Series:
+    """Where the close stands between the extremes of 14 bars, from -1 to 1 (Lane)."""
+    return _from_ta(bars, "momentum", "stoch", window=14, smooth_window=1) / 50.0 - 1.0
+
+
+@feature("williams_r_96", 96)
+def williams_r_96(bars: Bars) -> Series:
+    """The same over 96 bars (Williams)."""
+    return _from_ta(bars, "momentum", "williams_r", lbp=96) / 50.0 + 1.0
+
+
+@feature("drawdown_168", VOLATILITY_BARS + 1)
+def drawdown_168(bars: Bars) -> Series:
+    """How far the close stands under the week's high, in volatilities of a week."""
+    return np.log(bars.close / window_max(bars.high, 168)) / (bars.volatility * np.sqrt(168))
+
+
+@feature("run_up_168", VOLATILITY_BARS + 1)
+def run_up_168(bars: Bars) -> Series:
+    """How far the close stands over the week's low, in volatilities of a week."""
+    return np.log(bars.close / window_min(bars.low, 168)) / (bars.volatility * np.sqrt(168))
+
+
+@feature("efficiency_24", VOLATILITY_BARS + 25)
+def efficiency_24(bars: Bars) -> Series:
+    """Net move over the path walked in 24 bars, signed (Kaufman)."""
+    return window_sum(bars.scaled_returns, 24) / (window_sum(np.abs(bars.scaled_returns), 24) + 1e-6)
+
+
+@feature("skewness", 2 * VOLATILITY_BARS + 1)
+def skewness(bars: Bars) -> Series:
+    """Third moment of the week's scaled returns."""
+    return window_mean(np.clip(bars.scaled_returns, -4.0, 4.0) ** 3, VOLATILITY_BARS)
+
+
+@feature("same_hour_return", VOLATILITY_BARS + 1 + 14 * 24)
+def same_hour_return(bars: Bars) -> Series:
+    """What bars at the next bar's hour of day brought over 14 days of hourly bars (Heston, Korajczyk and Sadka 2010)."""
+    total = lag(bars.scaled_returns, 23)
+    for day in range(2, 15):
+        total = total + lag(bars.scaled_returns, 24 * day - 1)
+    return total / np.sqrt(14.0)
+
+
+def _phase(period_hours: float, harmonic: int, wave: Callable[[Series], Series]) -> Callable[[Bars], Series]:
+    turns = 2.0 * np.pi * harmonic / (period_hours * 3.6e12)
+
+    def compute(bars: Bars) -> Series:
+        return wave((bars.times % np.int64(period_hours * 3.6e12)).astype(np.float64) * turns)
+
+    return compute
+
+
+for _name, _period, _harmonic in (("day", 24.0, 1), ("day_half", 24.0, 2), ("week", 168.0, 1)):
+    feature(f"{_name}_sin", 1)(_phase(_period, _harmonic, np.sin))
+    feature(f"{_name}_cos", 1)(_phase(_period, _harmonic, np.cos))
+
+
+def _from_ta(bars: Bars, module: str, function: str, **options: int) -> Series:
+    """An indicator of the `ta` package; only those built from extremes, which leave no rounding behind in a running window."""
+    import importlib
+
+    compute = getattr(importlib.import_module(f"ta.{module}"), function)
+    high, low, close = (pd.Series(x) for x in (bars.high, bars.low, bars.close))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(np.asarray(compute(high, low, close, **options), dtype=np.float64), nan=np.nan, posinf=0.0, neginf=0.0)

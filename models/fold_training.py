@@ -1,0 +1,165 @@
+"""What one fold does: scale, train every member, calibrate, forecast the bars it is in force for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import fingerprint
+from core.errors import TooLittleHistory
+from core.settings import ModelSettings
+from models.calibration import Calibration, calibrate
+from models.lstm import Ensemble, LstmSpec, predict
+from models.model_card import ModelCard, code_version
+from models.panel import Panel
+from models.sequences import draw_starts, updates_per_fold
+from models.trainer import Trainer, TrainingSpec
+from models.walk_forward import Fold
+
+CALIBRATION_ROWS: Final = 1024
+CALIBRATION_SHARE: Final = 0.5
+# The settings that decide what a fold of given candles comes out as.
+DECIDES: Final = (
+    *("horizons", "units", "dropout", "burn_in", "supervised", "context", "epochs", "batch", "learning_rate"),
+    *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
+)
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A trained fold: its card, its network, and its raw forecasts per symbol, float32 [rows in force, members, H, 6]."""
+
+    card: ModelCard
+    model: Ensemble
+    raw: Mapping[str, NDArray[np.float32]]
+
+
+def lstm_spec(settings: ModelSettings, features: int) -> LstmSpec:
+    return LstmSpec(features=features, units=settings.units, horizons=len(settings.horizons), context=settings.context)
+
+
+def training_spec(settings: ModelSettings) -> TrainingSpec:
+    weights = settings.horizon_weights or (1.0,) * len(settings.horizons)
+    return TrainingSpec(
+        burn_in=settings.burn_in,
+        supervised=settings.supervised,
+        batch=settings.batch,
+        dropout=settings.dropout,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        huber_delta=settings.huber_delta,
+        horizon_weights=weights,
+    )
+
+
+def seeds(settings: ModelSettings) -> tuple[int, ...]:
+    return tuple(settings.seed * 1000 + s for s in range(settings.seeds))
+
+
+def updates(settings: ModelSettings, fold: Mapping[str, Fold], bars_in_window: int) -> int:
+    """Updates of one fold: the same for every fold of a rolling window, so that all share one compilation."""
+    longest = max(f.train_bars for f in fold.values()) if settings.expanding else bars_in_window
+    rows = longest * len(fold)
+    spec = training_spec(settings)
+    return updates_per_fold(rows, length=spec.length, stride=spec.supervised, batch=spec.batch, epochs=settings.epochs)
+
+
+def model_id(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, look_back: int) -> str:
+    """The fingerprint of everything that decides the weights: candles, settings, features, code."""
+    data = [panel.fingerprint(symbol, f.train_first - look_back, f.train_last + max(settings.horizons)) for symbol, f in fold.items()]
+    chosen = {key: getattr(settings, key) for key in DECIDES}
+    return fingerprint.of_value([data, list(fold), chosen, panel.names, code_version()])[:16]
+
+
+def train_fold(
+    trainer: Trainer,
+    panel: Panel,
+    fold: Mapping[str, Fold],
+    settings: ModelSettings,
+    *,
+    number_of_updates: int,
+    identity: str,
+    timeframe: str,
+) -> FoldResult:
+    """Train, calibrate and forecast one fold."""
+    began = time.perf_counter()
+    segments = [(panel.offset[s] + f.train_first, panel.offset[s] + f.train_last) for s, f in fold.items()]
+    spec = trainer.training
+    segments = [(first, last) for first, last in segments if last - first >= spec.length]
+    if not segments:
+        raise TooLittleHistory(f"no symbol has the {spec.length} bars before {next(iter(fold.values())).boundary} that one sequence needs")
+    mean, std = scaling(panel.features, segments)
+    fits = []
+    for seed in seeds(settings):
+        starts = draw_starts(
+            segments,
+            length=spec.length,
+            stride=spec.supervised,
+            batch=spec.batch,
+            epochs=settings.epochs,
+            updates=number_of_updates,
+            seed=seed,
+        )
+        fits.append(trainer.fit(starts, mean, std, seed=seed))
+    model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits))
+    calibrations = {s: _calibrations(model, panel, s, f) for s, f in fold.items()}
+    raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
+    first = min(fold.values(), key=lambda f: f.train_first)
+    symbol = next(iter(fold))
+    index = panel.index[symbol]
+    card = ModelCard(
+        model_id=identity,
+        symbols=tuple(fold),
+        timeframe=timeframe,
+        horizons=settings.horizons,
+        features=panel.names,
+        boundary=first.boundary.isoformat(),
+        train_from=index[fold[symbol].train_first].isoformat(),
+        train_to=index[fold[symbol].train_last - 1].isoformat(),
+        train_bars=sum(last - first for first, last in segments),
+        seeds=seeds(settings),
+        train_loss=float(np.mean([f.loss for f in fits])),
+        seconds=time.perf_counter() - began,
+        reason="scheduled",
+        calibrations=calibrations,
+        code_version=code_version(),
+    )
+    return FoldResult(card, model, raw)
+
+
+def scaling(features: NDArray[np.float32], segments: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each feature over the training rows only."""
+    rows = np.concatenate([features[first:last] for first, last in segments]).astype(np.float64)
+    return rows.mean(axis=0).astype(np.float32), np.maximum(rows.std(axis=0), 1e-6).astype(np.float32)
+
+
+def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Raw forecasts at the close of `rows` of one symbol; NaN where its history does not fill the model's context."""
+    out = np.full((len(rows), len(model.members), model.spec.horizons, 6), np.nan, dtype=np.float32)
+    complete = np.isfinite(panel.features[panel.offset[symbol] : panel.offset[symbol] + len(panel.bars[symbol])]).all(axis=1)
+    run = np.convolve(complete, np.ones(model.spec.context), mode="full")[: len(complete)]
+    ready = (run > model.spec.context - 0.5)[rows]
+    if ready.any():
+        out[ready] = predict(model, panel.features, rows[ready] + panel.offset[symbol])
+    return out
+
+
+def _calibrations(model: Ensemble, panel: Panel, symbol: str, fold: Fold) -> tuple[Calibration, ...]:
+    """Fitted to rows spread evenly over the newer half of the training window."""
+    first = fold.train_last - int(fold.train_bars * CALIBRATION_SHARE)
+    if fold.train_last - first < CALIBRATION_ROWS // 2:
+        return tuple(Calibration() for _ in range(model.spec.horizons))
+    rows = np.unique(np.linspace(max(first, fold.train_first + model.spec.context), fold.train_last - 1, CALIBRATION_ROWS).astype(np.int64))
+    raw = forecast_rows(model, panel, symbol, rows).mean(axis=1)
+    truth = panel.targets[panel.offset[symbol] + rows]
+    return tuple(calibrate(raw[:, h], truth[:, h]) for h in range(model.spec.horizons))
+
+
+def trimmed(settings: ModelSettings) -> int:
+    """Bars of a nominal training window that purge and embargo take away."""
+    return max(settings.horizons) + settings.embargo

@@ -1,0 +1,229 @@
+"""The network: Keras holds its weights and its file, one compiled function of fixed shape makes its forecasts.
+
+scaled features -> LSTM -> dropout -> dense, plus a linear skip from the last bar's features -> per horizon a location and five quantiles,
+in units of the usual move over that horizon. Several members (seeds) are averaged.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.atomic import write_bytes
+from core.errors import FingerprintMismatch
+from core.types import QUANTILES
+
+OUTPUTS: Final = 1 + len(QUANTILES)
+FEATURE_CLIP: Final = 5.0
+BLOCK: Final = 32
+Weights: TypeAlias = dict[str, NDArray[np.float32]]
+Array: Any = Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class LstmSpec:
+    """The shape of a network; part of the fingerprint of a model."""
+
+    features: int
+    units: int
+    horizons: int
+    context: int
+
+    @property
+    def outputs(self) -> int:
+        return self.horizons * OUTPUTS
+
+    def scale(self, features: Array, mean: Array, std: Array) -> Array:
+        """Centre, divide and clip, as the saved model does."""
+        from jax import numpy as jnp
+
+        return jnp.clip((features - mean) / std, -FEATURE_CLIP, FEATURE_CLIP)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A trained model: the scaling and the weights of each member."""
+
+    spec: LstmSpec
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    members: tuple[Weights, ...]
+
+
+def step(kernel: Array, bias: Array, x: Array, hidden: Array, memory: Array) -> tuple[Array, Array, Array]:
+    """One LSTM step (Hochreiter and Schmidhuber 1997, with a forget gate): new hidden state, new memory, gates [B, 4U]."""
+    from jax import numpy as jnp
+
+    units = hidden.shape[-1]
+    z = jnp.concatenate([x, hidden], -1) @ kernel + bias
+    i, f, o = (_sigmoid(z[:, k * units : (k + 1) * units]) for k in (0, 1, 3))
+    g = jnp.tanh(z[:, 2 * units : 3 * units])
+    memory = f * memory + i * g
+    return o * jnp.tanh(memory), memory, jnp.concatenate([i, f, g, o], -1)
+
+
+def _sigmoid(x: Array) -> Array:
+    """The logistic function as a tanh, which the CPU has in vector form."""
+    from jax import numpy as jnp
+
+    return 0.5 * jnp.tanh(0.5 * x) + 0.5
+
+
+def predict(model: Ensemble, features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Raw forecasts made at the close of each of `rows`: float32 [len(rows), members, H, 6].
+
+    Every forecast is computed in a block of one fixed shape, so a single row gives the same bits as a whole history.
+
+    Args:
+        features: unscaled [T, F].
+        rows: each at least context - 1.
+    """
+    context = model.spec.context
+    blocks = -(-len(rows) // BLOCK)
+    padded = np.concatenate([rows, np.full(blocks * BLOCK - len(rows), rows[-1])])
+    at = padded.reshape(blocks, BLOCK)[:, None, :] - context + 1 + np.arange(context)[None, :, None]
+    run = block_forecast(model.spec, len(model.members))
+    out = [np.asarray(run(features[at[b]], model.mean, model.std, model.members)) for b in range(blocks)]
+    shape = (blocks * BLOCK, len(model.members), model.spec.horizons, OUTPUTS)
+    return np.stack(out).transpose(0, 2, 1, 3).reshape(shape)[: len(rows)]
+
+
+@functools.cache
+def block_forecast(spec: LstmSpec, members: int) -> Any:
+    """The compiled forecast of one block: features [context, BLOCK, F] to raw outputs [members, BLOCK, outputs]."""
+    import jax
+    from jax import numpy as jnp
+
+    def one(weights: Any, inputs: Array) -> Array:
+        kernel = jnp.concatenate([weights["kernel"], weights["recurrent"]])
+        start = jnp.zeros((BLOCK, spec.units), inputs.dtype)
+
+        def advance(carry: Any, x: Array) -> Any:
+            hidden, memory, _ = step(kernel, weights["bias"], x, *carry)
+            return (hidden, memory), None
+
+        (hidden, _), _ = jax.lax.scan(advance, (start, start), inputs)
+        return hidden @ weights["head"] + inputs[-1] @ weights["skip"] + weights["head_bias"]
+
+    def all_members(inputs: Array, mean: Array, std: Array, weights: Any) -> Array:
+        scaled = spec.scale(inputs, mean, std)
+        return jnp.stack([one(weights[m], scaled) for m in range(members)])
+
+    return jax.jit(all_members)
+
+
+def save(model: Ensemble, path: Path) -> None:
+    """Write the ensemble as a Keras file.
+
+    The file is a copy of what Keras itself wrote once for this shape, with the numbers of this model in place of the first ones: writing
+    dozens of models of one shape costs milliseconds each and needs no Keras in memory after the first.
+    """
+    import h5py
+
+    template = _template(model.spec, len(model.members))
+    with zipfile.ZipFile(io.BytesIO(template)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    store = io.BytesIO(parts[_WEIGHTS])
+    with h5py.File(store, "r+") as file:
+        for where, value in _places(model).items():
+            file[where][...] = value
+    parts[_WEIGHTS] = store.getvalue()
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    write_bytes(path, whole.getvalue())
+
+
+def load(path: Path) -> Ensemble:
+    """Read an ensemble through Keras in safe mode, which refuses anything executable.
+
+    Raises:
+        FingerprintMismatch: the file is damaged, or not a network of this project.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import keras
+
+    try:
+        network = keras.saving.load_model(path, safe_mode=True, compile=False)
+        return _ensemble(network)
+    except (ValueError, KeyError, OSError, TypeError, zipfile.BadZipFile) as error:
+        raise FingerprintMismatch(f"{path} is damaged or not a model of this project; remove it and train again") from error
+
+
+def network(spec: LstmSpec, members: int) -> Any:
+    """The Keras model: features [batch, context, F] to forecasts [batch, H, 6], the mean of its members."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import keras
+
+    inputs = keras.Input((spec.context, spec.features), name="features")
+    scaled = keras.layers.Normalization(axis=-1, name="scaling")
+    bounded = keras.ops.clip(scaled(inputs), -FEATURE_CLIP, FEATURE_CLIP)
+    heads = []
+    for m in range(members):
+        hidden = keras.layers.LSTM(spec.units, name=f"lstm_{m}")(bounded)
+        head = keras.layers.Dense(spec.outputs, name=f"head_{m}")(hidden)
+        skip = keras.layers.Dense(spec.outputs, use_bias=False, name=f"skip_{m}")(bounded[:, -1])
+        heads.append(keras.layers.Add(name=f"member_{m}")([head, skip]))
+    mean = keras.layers.Average(name="mean_of_members")(heads) if members > 1 else heads[0]
+    return keras.Model(inputs, keras.layers.Reshape((spec.horizons, OUTPUTS), name="forecast")(mean))
+
+
+_WEIGHTS: Final = "model.weights.h5"
+
+
+@functools.cache
+def _template(spec: LstmSpec, members: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "template.keras"
+        network(spec, members).save(path)
+        return path.read_bytes()
+
+
+def _places(model: Ensemble) -> dict[str, NDArray[np.float32]]:
+    """Where each array stands inside Keras's weight file."""
+    places = {"layers/normalization/vars/0": model.mean, "layers/normalization/vars/1": model.std**2}
+    for m, weights in enumerate(model.members):
+        places |= {where: weights[name] for name, where in _member_places(m).items()}
+    return places
+
+
+def _member_places(m: int) -> dict[str, str]:
+    """Keras numbers layers by kind: each member brings one LSTM and two dense layers."""
+
+    def numbered(kind: str, n: int) -> str:
+        return f"layers/{kind}_{n}" if n else f"layers/{kind}"
+
+    cell, head, skip = numbered("lstm", m) + "/cell", numbered("dense", 2 * m), numbered("dense", 2 * m + 1)
+    return {
+        "kernel": f"{cell}/vars/0",
+        "recurrent": f"{cell}/vars/1",
+        "bias": f"{cell}/vars/2",
+        "head": f"{head}/vars/0",
+        "head_bias": f"{head}/vars/1",
+        "skip": f"{skip}/vars/0",
+    }
+
+
+def _ensemble(network: Any) -> Ensemble:
+    """Take the arrays out of a loaded Keras model."""
+    _, context, features = network.input_shape
+    horizons = network.output_shape[1]
+    mean, variance = (np.asarray(w).reshape(-1) for w in network.get_layer("scaling").get_weights()[:2])
+    members: list[Weights] = []
+    names = {layer.name for layer in network.layers}
+    while f"lstm_{len(members)}" in names:
+        m = len(members)
+        lstm, head, skip = (network.get_layer(f"{kind}_{m}").get_weights() for kind in ("lstm", "head", "skip"))
+        members.append(dict(zip(("kernel", "recurrent", "bias", "head", "head_bias", "skip"), (*lstm, *head, *skip), strict=True)))
+    spec = LstmSpec(features=features, units=members[0]["recurrent"].shape[0], horizons=horizons, context=context)
+    return Ensemble(spec, mean.astype(np.float32), np.sqrt(variance).astype(np.float32), tuple(members))

@@ -1,0 +1,85 @@
+"""Saved models: one folder each, named by fingerprint, holding `model.keras`, `card.json` and the forecasts made so far."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from core.atomic import write_bytes, write_text
+from core.errors import FingerprintMismatch, NotTrained
+from models.model_card import ModelCard
+
+
+class ModelRegistry:
+    """Reads and writes model folders under one root; whole files or none."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def holds(self, model_id: str) -> bool:
+        """Whether the model is there as a whole: its card is written last."""
+        return (self._folder(model_id) / "card.json").is_file()
+
+    def card(self, model_id: str) -> ModelCard:
+        """Read the card.
+
+        Raises:
+            NotTrained: there is no such model.
+            FingerprintMismatch: the card cannot be read, or is that of another model.
+        """
+        path = self._folder(model_id) / "card.json"
+        try:
+            card = ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise NotTrained(f"model {model_id} is not in {self.root}; see `python -m models.registry list`") from error
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise FingerprintMismatch(f"{path} cannot be read; remove its folder and train again") from error
+        if card.model_id != model_id:
+            raise FingerprintMismatch(f"{path} is the card of model {card.model_id}; remove its folder and train again")
+        return card
+
+    def cards(self) -> list[ModelCard]:
+        """All cards, newest boundary last."""
+        found = [self.card(path.parent.name) for path in self.root.glob("*/card.json")]
+        return sorted(found, key=lambda card: (card.boundary, card.model_id))
+
+    def save(self, card: ModelCard, model: Any) -> None:
+        """Write the network, then the card."""
+        from models.lstm import save
+
+        folder = self._folder(card.model_id)
+        save(model, folder / "model.keras")
+        write_text(folder / "card.json", json.dumps(card.model_dump(mode="json"), indent=1))
+
+    def network(self, model_id: str) -> Any:
+        """Load the network (an `Ensemble`) in Keras's safe mode."""
+        from models.lstm import load
+
+        return load(self._folder(model_id) / "model.keras")
+
+    def save_forecasts(self, model_id: str, key: str, raw: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep raw forecasts under the fingerprint of the candles they were made from."""
+        store = io.BytesIO()
+        np.savez(store, **{f"symbol:{symbol}": values for symbol, values in raw.items()})  # type: ignore[arg-type]
+        write_bytes(self._folder(model_id) / f"forecasts-{key}.npz", store.getvalue())
+
+    def forecasts(self, model_id: str, key: str) -> dict[str, NDArray[np.float32]] | None:
+        """Raw forecasts kept under `key`, or None where there are none that can be read."""
+        path = self._folder(model_id) / f"forecasts-{key}.npz"
+        if not path.is_file() or not self.holds(model_id):
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {name.removeprefix("symbol:"): stored[name] for name in stored.files}
+        except (ValueError, OSError, EOFError, KeyError):
+            return None  # a damaged cache is made anew
+
+    def _folder(self, model_id: str) -> Path:
+        return self.root / model_id

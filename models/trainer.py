@@ -1,0 +1,314 @@
+"""One fold, all epochs, in one compiled call: a functional training loop over the weights of a Keras LSTM.
+
+The recurrent layer has its own reverse rule, which keeps the gates of the forward pass and turns the weight gradient into one matrix
+product. Sequences are gathered inside the compiled call from one feature matrix that is shared by all folds, so nothing is copied
+per batch and nothing is compiled anew per fold. Loss: Huber on the location plus the mean pinball loss of five quantiles, at every step
+after the burn-in.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import QUANTILES
+from models.lstm import OUTPUTS, LstmSpec, Weights, step
+
+Array: Any = Any
+
+ADAM_MEAN: Final = 0.9
+ADAM_SQUARE: Final = 0.99
+WARM_UP_SHARE: Final = 0.05
+GRADIENT_NORM: Final = 1.0
+ROWS_GRID: Final = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """How a network is fitted; part of the fingerprint of a model."""
+
+    burn_in: int
+    supervised: int
+    batch: int
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    huber_delta: float
+    horizon_weights: tuple[float, ...]
+
+    @property
+    def length(self) -> int:
+        """Rows of one training sequence."""
+        return self.burn_in + self.supervised
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained member: its weights and its mean loss over the last epoch."""
+
+    weights: Weights
+    loss: float
+
+
+class Trainer:
+    """Fits networks of one shape on one panel; safe to call from several threads at once.
+
+    Args:
+        features: float32 [T, F], unscaled; rows that are not finite must not lie inside a training segment.
+        targets: float32 [T, H]; NaN where unknown.
+    """
+
+    def __init__(
+        self,
+        spec: LstmSpec,
+        training: TrainingSpec,
+        features: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        *,
+        cache: Path | None = None,
+    ) -> None:
+        prepare_jax(cache)
+        from jax import numpy as jnp
+
+        self.spec = spec
+        self.training = training
+        rows = -(-len(features) // ROWS_GRID) * ROWS_GRID
+        self._features = jnp.asarray(_padded(np.nan_to_num(features), rows, 0.0))
+        self._targets = jnp.asarray(_padded(targets, rows, np.nan))
+
+    def compile(self, updates: int) -> None:
+        """Compile once, before several threads ask for it."""
+        self._compiled(updates)
+
+    def fit(self, starts: NDArray[np.int32], mean: NDArray[np.float32], std: NDArray[np.float32], *, seed: int) -> Fit:
+        """Train one member from scratch.
+
+        Args:
+            starts: int32 [updates, batch], first rows of the sequences.
+            mean: float32 [F], subtracted from each feature.
+            std: float32 [F], what each feature is divided by.
+            seed: of the first weights and of the dropout.
+        """
+        import jax
+
+        first = initial_weights(self.spec, seed)
+        weights, losses = self._compiled(len(starts))(first, self._features, self._targets, starts, mean, std, np.uint32(seed))
+        weights = jax.tree.map(np.asarray, weights)
+        tail = max(len(starts) // 6, 1)
+        return Fit(weights, float(np.mean(np.asarray(losses)[-tail:])))
+
+    @functools.cache  # noqa: B019 - one trainer lives as long as its run
+    def _compiled(self, updates: int) -> Any:
+        import jax
+
+        shape: Any = jax.ShapeDtypeStruct
+        spec, batch = self.spec, self.training.batch
+        f32, i32 = np.float32, np.int32
+        weights = jax.tree.map(lambda x: shape(x.shape, x.dtype), initial_weights(spec, 0))
+        run = functools.partial(_train, spec=spec, training=self.training)
+        return (
+            jax.jit(run)
+            .lower(
+                weights,
+                shape(self._features.shape, f32),
+                shape(self._targets.shape, f32),
+                shape((updates, batch), i32),
+                shape((spec.features,), f32),
+                shape((spec.features,), f32),
+                shape((), np.uint32),
+            )
+            .compile()
+        )
+
+
+def prepare_jax(cache: Path | None) -> None:
+    """One thread per computation, as folds and seeds are spread over the cores; compiled code is kept on disk.
+
+    Has to come before the first use of jax in the process to have its full effect.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import jax
+
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        configure: Any = jax.config.update
+        configure("jax_compilation_cache_dir", str(cache.resolve()))
+        configure("jax_persistent_cache_min_compile_time_secs", 0.1)
+        configure("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def initial_weights(spec: LstmSpec, seed: int) -> Weights:
+    """Glorot-uniform kernel and head, orthogonal recurrent kernel, forget gate open (Keras's defaults), skip at zero."""
+    rng = np.random.default_rng(seed)
+    units, outputs = spec.units, spec.outputs
+    recurrent = np.linalg.qr(rng.standard_normal((4 * units, units)))[0].T
+    bias = np.zeros(4 * units)
+    bias[units : 2 * units] = 1.0
+    weights = {
+        "kernel": _glorot(rng, spec.features, 4 * units),
+        "recurrent": recurrent,
+        "bias": bias,
+        "head": 0.5 * _glorot(rng, units, outputs),
+        "skip": np.zeros((spec.features, outputs)),
+        "head_bias": np.zeros(outputs),
+    }
+    return {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+def _glorot(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.float64]:
+    bound = np.sqrt(6.0 / (rows + columns))
+    return rng.uniform(-bound, bound, (rows, columns))
+
+
+def _padded(values: NDArray[np.float32], rows: int, fill: float) -> NDArray[np.float32]:
+    out = np.full((rows, values.shape[1]), fill, dtype=np.float32)
+    out[: len(values)] = values
+    return out
+
+
+# --- inside the compiled call -------------------------------------------------------------------------------------------------------
+
+
+def _train(
+    weights: Array, features: Array, targets: Array, starts: Array, mean: Array, std: Array, seed: Array,
+    *, spec: LstmSpec, training: TrainingSpec,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Adam with a cosine rate over all updates of a fold."""
+    import jax
+    from jax import numpy as jnp
+
+    updates = starts.shape[0]
+    key = jax.random.key(seed)
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+
+    def update(carry: Any, at: Any) -> Any:
+        weights, mean_gradient, square_gradient = carry
+        number, first_rows = at
+        rows = first_rows[None, :] + jnp.arange(training.length)[:, None]
+        inputs = spec.scale(features[rows], mean, std)
+        wanted = targets[rows[training.burn_in :]]
+        loss, gradient = jax.value_and_grad(sequence_loss)(weights, inputs, wanted, jax.random.fold_in(key, number), spec, training)
+        norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
+        gradient = jax.tree.map(lambda g: g * jnp.minimum(1.0, GRADIENT_NORM / (norm + 1e-9)), gradient)
+        mean_gradient = jax.tree.map(lambda m, g: ADAM_MEAN * m + (1 - ADAM_MEAN) * g, mean_gradient, gradient)
+        square_gradient = jax.tree.map(lambda v, g: ADAM_SQUARE * v + (1 - ADAM_SQUARE) * g * g, square_gradient, gradient)
+        done = number.astype(jnp.float32)
+        rate = _rate(done, updates, training.learning_rate)
+
+        def moved(w: Array, m: Array, v: Array) -> Array:
+            towards = m / (1 - ADAM_MEAN ** (done + 1)) / (jnp.sqrt(v / (1 - ADAM_SQUARE ** (done + 1))) + 1e-8)
+            return w - rate * (towards + training.weight_decay * w)
+
+        return (jax.tree.map(moved, weights, mean_gradient, square_gradient), mean_gradient, square_gradient), loss
+
+    (weights, _, _), losses = jax.lax.scan(update, (weights, zeros, zeros), (jnp.arange(updates), starts))
+    return weights, losses
+
+
+def _rate(done: Array, updates: int, peak: float) -> Array:
+    """Linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017)."""
+    from jax import numpy as jnp
+
+    return peak * 0.5 * (1 + jnp.cos(jnp.pi * done / updates)) * jnp.minimum(1.0, (done + 1) / (WARM_UP_SHARE * updates + 1))
+
+
+def sequence_loss(weights: Array, inputs: Array, wanted: Array, key: Array, spec: LstmSpec, training: TrainingSpec) -> Array:
+    """Mean loss of one batch of sequences.
+
+    Args:
+        inputs: scaled features [L, B, F].
+        wanted: targets [L - burn_in, B, H]; NaN where unknown.
+    """
+    import jax
+    from jax import numpy as jnp
+
+    kernel = jnp.concatenate([weights["kernel"], weights["recurrent"]])
+    hidden = recurrent_layer()(kernel, weights["bias"], inputs)[training.burn_in :]
+    if training.dropout > 0:
+        kept = jax.random.bernoulli(key, 1 - training.dropout, hidden.shape)
+        hidden = jnp.where(kept, hidden / (1 - training.dropout), 0.0)
+    raw = hidden @ weights["head"] + inputs[training.burn_in :] @ weights["skip"] + weights["head_bias"]
+    return distribution_loss(raw.reshape(*raw.shape[:2], spec.horizons, OUTPUTS), wanted, training)
+
+
+def distribution_loss(raw: Array, wanted: Array, training: TrainingSpec) -> Array:
+    """Huber loss of the location plus mean pinball loss of the quantiles (Koenker and Bassett 1978), horizons weighted.
+
+    Args:
+        raw: [..., H, 6], location and five quantiles.
+        wanted: [..., H]; NaN where unknown.
+    """
+    from jax import numpy as jnp
+
+    known = ~jnp.isnan(wanted)
+    truth = jnp.where(known, wanted, 0.0)
+    miss = jnp.abs(truth - raw[..., 0])
+    delta = training.huber_delta
+    huber = jnp.where(miss < delta, 0.5 * miss * miss / delta, miss - 0.5 * delta)
+    levels = jnp.asarray(QUANTILES, dtype=raw.dtype)
+    over = truth[..., None] - raw[..., 1:]
+    pinball = jnp.maximum(levels * over, (levels - 1) * over).mean(-1)
+    weight = known * jnp.asarray(training.horizon_weights, dtype=raw.dtype)
+    return ((huber + pinball) * weight).sum() / jnp.maximum(weight.sum(), 1e-9)
+
+
+@functools.cache
+def recurrent_layer() -> Any:
+    """An LSTM over a sequence: (kernel [F + U, 4U], bias [4U], inputs [L, B, F]) to hidden states [L, B, U], from a zero state.
+
+    Same equations and gate order (input, forget, cell, output) as `keras.layers.LSTM`; only its reverse pass is written out.
+    """
+    import jax
+    from jax import numpy as jnp
+
+    def forward(kernel: Array, bias: Array, inputs: Array) -> Any:
+        start = jnp.zeros((inputs.shape[1], kernel.shape[1] // 4), inputs.dtype)
+
+        def advance(carry: Any, x: Array) -> Any:
+            hidden, memory, gates = step(kernel, bias, x, *carry)
+            return (hidden, memory), (hidden, memory, gates)
+
+        return jax.lax.scan(advance, (start, start), inputs)[1]
+
+    @jax.custom_vjp
+    def layer(kernel: Array, bias: Array, inputs: Array) -> Array:
+        return forward(kernel, bias, inputs)[0]
+
+    def keep(kernel: Array, bias: Array, inputs: Array) -> Any:
+        hidden, memory, gates = forward(kernel, bias, inputs)
+        return hidden, (kernel, inputs, hidden, memory, gates)
+
+    def reverse(kept: Any, d_hidden: Array) -> Any:
+        kernel, inputs, hidden, memory, gates = kept
+        features, units = inputs.shape[-1], hidden.shape[-1]
+        zero = jnp.zeros_like(hidden[0])
+        before = jnp.concatenate([zero[None], memory[:-1]])
+        back = kernel[features:].T
+
+        def retreat(carry: Any, at: Any) -> Any:
+            dh, dc = carry
+            d_out, gate, after, earlier = at
+            i, f, g, o = (gate[:, k * units : (k + 1) * units] for k in range(4))
+            dh = dh + d_out
+            bent = jnp.tanh(after)
+            dc = dc + dh * o * (1 - bent * bent)
+            dz = jnp.concatenate([dc * g * i * (1 - i), dc * earlier * f * (1 - f), dc * i * (1 - g * g), dh * bent * o * (1 - o)], -1)
+            return (dz @ back, dc * f), dz
+
+        _, dz = jax.lax.scan(retreat, (zero, zero), (d_hidden, gates, memory, before), reverse=True)
+        seen = jnp.concatenate([inputs, jnp.concatenate([zero[None], hidden[:-1]])], -1)
+        flat = dz.reshape(-1, 4 * units)
+        d_kernel = seen.reshape(-1, features + units).T @ flat
+        return d_kernel, flat.sum(0), dz @ kernel[:features].T
+
+    layer.defvjp(keep, reverse)
+    return layer

@@ -1,0 +1,116 @@
+"""The calendar of retraining, and the only place that cuts time.
+
+Boundaries stand at fixed distances from 2000-01-01 00:00 UTC, whatever day a run begins, so that every run and every live session
+retrains at the same moments. A model is trained on the bars that closed by its boundary, minus the purge and the embargo, and takes
+effect `deployment_lag` bars after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pandas as pd
+
+from core.errors import TooLittleHistory
+from core.settings import ModelSettings
+from core.types import Timeframe
+
+ANCHOR: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LEAST_TRAINING_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One model's life in row numbers of its candle frame; each range is [first, last).
+
+    Rows [train_first, train_last) may be supervised: their targets end before the boundary. The model speaks at the close of rows
+    [effective_first, effective_last).
+    """
+
+    boundary: datetime
+    train_first: int
+    train_last: int
+    effective_first: int
+    effective_last: int
+
+    @property
+    def train_bars(self) -> int:
+        return self.train_last - self.train_first
+
+
+def boundaries(first: datetime, last: datetime, every: timedelta) -> list[datetime]:
+    """The boundaries in [first, last), and the one that is in force at `first`."""
+    number = (first - ANCHOR) // every
+    out = []
+    while (moment := ANCHOR + number * every) < last:
+        out.append(moment)
+        number += 1
+    return out
+
+
+def folds(
+    index: pd.DatetimeIndex, first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe, warm_up: int
+) -> list[Fold]:
+    """Cut the life of every model that a run from `first` up to (not with) `last` needs.
+
+    Args:
+        index: bar-open times of all candles at hand, UTC, rising.
+        warm_up: rows at the start of the frame whose features are incomplete.
+
+    Raises:
+        TooLittleHistory: the bars before `first` do not fill one training window; the message says how much there is and the first
+            day that would do.
+    """
+    moments = boundaries(first, last, settings.retrain_every)
+    cut = [
+        _cut(index, moment, moments[i + 1] if i + 1 < len(moments) else last, settings, timeframe, warm_up)
+        for i, moment in enumerate(moments)
+    ]
+    run_first = int(index.searchsorted(pd.Timestamp(first)))
+    spoken = [fold for fold in cut if fold.effective_last - max(fold.effective_first, run_first) > settings.deployment_lag]
+    if not spoken or not _filled(spoken[0], settings, timeframe):
+        raise TooLittleHistory(_shortage(index, first, settings, timeframe, warm_up))
+    return spoken
+
+
+def purge(settings: ModelSettings) -> int:
+    """Bars left out before a boundary, so that no training target reaches past it: the longest horizon."""
+    return max(settings.horizons)
+
+
+def _cut(index: pd.DatetimeIndex, boundary: datetime, end: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int) -> Fold:
+    closed = int(index.searchsorted(pd.Timestamp(boundary)))
+    start = 0 if settings.expanding else int(index.searchsorted(pd.Timestamp(boundary - settings.train_window)))
+    until = int(index.searchsorted(pd.Timestamp(end)))
+    lag = settings.deployment_lag
+    return Fold(
+        boundary=boundary,
+        train_first=max(start, warm_up),
+        train_last=max(closed - purge(settings) - settings.embargo, 0),
+        effective_first=min(closed + lag, len(index)),
+        effective_last=min(until + lag, len(index)),
+    )
+
+
+def _needed(settings: ModelSettings, timeframe: Timeframe) -> int:
+    return int(settings.train_window / timeframe.delta * LEAST_TRAINING_SHARE)
+
+
+def _filled(fold: Fold, settings: ModelSettings, timeframe: Timeframe) -> bool:
+    trading_days_only = 5 / 7 if timeframe.seconds >= 86400 else 1.0
+    return fold.train_bars >= _needed(settings, timeframe) * trading_days_only
+
+
+def _shortage(index: pd.DatetimeIndex, first: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int) -> str:
+    have = max(int(index.searchsorted(pd.Timestamp(first))) - warm_up, 0)
+    window_days = settings.train_window.days
+    if len(index) <= warm_up:
+        return f"only {len(index)} candles at hand: get more history than a training window of {window_days} days, or set --train-window"
+    ready = index[warm_up] + settings.train_window + (purge(settings) + settings.deployment_lag) * timeframe.delta
+    earliest = ANCHOR + -((ANCHOR - ready.to_pydatetime()) // settings.retrain_every) * settings.retrain_every
+    return (
+        f"{have} bars of history before {first:%Y-%m-%d} do not fill a training window of {window_days} days; "
+        f"start at --from {earliest:%Y-%m-%d} or later, or set a shorter --train-window"
+    )

@@ -1,0 +1,173 @@
+"""Train every model of a calendar, or take it from the registry, and give the forecasts each one made while it was in force."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core import fingerprint
+from core.settings import ModelSettings
+from core.types import Timeframe
+from models import fold_training
+from models.calibration import distribution
+from models.features import warm_up
+from models.forecaster import FORECAST_COLUMNS
+from models.model_card import ModelCard
+from models.panel import Panel
+from models.registry import ModelRegistry
+from models.sequences import realised, unit
+from models.walk_forward import Fold, folds
+
+Progress: TypeAlias = Callable[[int, int], None]
+COMPILED: Final = "compiled"
+
+
+@dataclass(frozen=True)
+class ServedFold:
+    """One fold with its card and the raw forecasts it made, per symbol float32 [rows in force, members, H, 6]."""
+
+    fold: Mapping[str, Fold]
+    card: ModelCard
+    raw: Mapping[str, NDArray[np.float32]]
+    cached: bool
+
+
+@dataclass(frozen=True)
+class WalkForward:
+    """All folds of a run, in order."""
+
+    panel: Panel
+    settings: ModelSettings
+    served: tuple[ServedFold, ...]
+
+    def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
+        """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN where no model spoke."""
+        bars, index = self.panel.bars[symbol], self.panel.index[symbol]
+        h = self.settings.horizons.index(horizon)
+        values = np.full((len(bars), len(FORECAST_COLUMNS) - 1), np.nan)
+        ids = np.full(len(bars), "", dtype=object)
+        usual = unit(bars, horizon)
+        for served in self.served:
+            fold = served.fold[symbol]
+            rows = slice(fold.effective_first, fold.effective_last)
+            told = distribution(served.raw[symbol].mean(axis=1)[:, h], usual[rows], served.card.calibrations[symbol][h])
+            values[rows] = np.column_stack([told.location, told.scale, told.quantiles, told.p_up])
+            ids[rows] = np.where(np.isfinite(told.location), served.card.model_id, "")
+        frame = pd.DataFrame(values, index=index, columns=list(FORECAST_COLUMNS[:-1]))
+        frame["model_id"] = pd.array(ids, dtype="str")
+        frame["realised"] = realised(bars, horizon)
+        return frame
+
+    def member_locations(self, symbol: str, horizon: int) -> NDArray[np.float64]:
+        """What each seed said by itself: [T, members], NaN where no model spoke."""
+        h = self.settings.horizons.index(horizon)
+        out = np.full((len(self.panel.bars[symbol]), self.settings.seeds), np.nan)
+        usual = unit(self.panel.bars[symbol], horizon)
+        for served in self.served:
+            fold = served.fold[symbol]
+            out[fold.effective_first : fold.effective_last] = served.raw[symbol][:, :, h, 0]
+        return out * usual[:, None]
+
+
+def walk_forward(
+    candles: Mapping[str, pd.DataFrame], first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe,
+    features: tuple[str, ...] = (), progress: Progress | None = None,
+) -> WalkForward:  # fmt: skip
+    """Forecasts for every bar from `first` up to (not with) `last`, each by the model in force at that bar.
+
+    Folds come from the registry where candles, settings and code are those they were trained with, and are trained in threads otherwise.
+
+    Raises:
+        TooLittleHistory: the candles before `first` do not fill one training window.
+    """
+    panel = Panel.of(candles, settings.horizons, features)
+    look_back = warm_up(panel.names)
+    calendar = _calendar(panel, first, last, settings, timeframe, look_back)
+    registry = ModelRegistry(Path(settings.save_path))
+    identities = [fold_training.model_id(panel, fold, settings, look_back) for fold in calendar]
+    keys = [_forecast_key(panel, fold, look_back + settings.context) for fold in calendar]
+    served: list[ServedFold | None] = [
+        _from_registry(registry, f, i, k, settings) for f, i, k in zip(calendar, identities, keys, strict=True)
+    ]
+    missing = [n for n, s in enumerate(served) if s is None]
+    if progress:
+        progress(len(calendar) - len(missing), len(calendar))
+    if missing:
+        for n, trained in _train(panel, calendar, identities, keys, missing, settings, timeframe, registry, progress):
+            served[n] = trained
+    return WalkForward(panel, settings, tuple(s for s in served if s is not None))
+
+
+def _calendar(
+    panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, look_back: int
+) -> list[dict[str, Fold]]:
+    """The folds of each symbol side by side; a symbol without enough history for a fold is left out of it."""
+    per_symbol = {s: folds(panel.index[s], first, last, settings=settings, timeframe=timeframe, warm_up=look_back) for s in panel.symbols}
+    moments = sorted({f.boundary for cut in per_symbol.values() for f in cut})
+    return [{s: f for s, cut in per_symbol.items() for f in cut if f.boundary == moment} for moment in moments]
+
+
+def _forecast_key(panel: Panel, fold: Mapping[str, Fold], reach: int) -> str:
+    parts = [
+        (s, f.effective_last - f.effective_first, panel.fingerprint(s, f.effective_first - reach, f.effective_last))
+        for s, f in fold.items()
+    ]
+    return fingerprint.of_value(parts)[:16]
+
+
+def _from_registry(
+    registry: ModelRegistry, fold: Mapping[str, Fold], identity: str, key: str, settings: ModelSettings
+) -> ServedFold | None:
+    raw = registry.forecasts(identity, key) if settings.cache else None
+    return None if raw is None else ServedFold(fold, registry.card(identity), raw, cached=True)
+
+
+def _train(
+    panel: Panel, calendar: list[dict[str, Fold]], identities: list[str], keys: list[str], missing: list[int], settings: ModelSettings,
+    timeframe: Timeframe, registry: ModelRegistry, progress: Progress | None,
+) -> list[tuple[int, ServedFold]]:  # fmt: skip
+    """Train the missing folds, as many at a time as there are cores, saving each as it is done."""
+    from models.trainer import Trainer
+
+    spec, training = fold_training.lstm_spec(settings, len(panel.names)), fold_training.training_spec(settings)
+    trainer = Trainer(spec, training, panel.features, panel.targets, cache=Path(settings.save_path) / COMPILED)
+    window = int(settings.train_window / timeframe.delta) - fold_training.trimmed(settings)
+    counts = {n: fold_training.updates(settings, calendar[n], window) for n in missing}
+    for count in sorted(set(counts.values())):
+        trainer.compile(count)
+
+    def one(n: int) -> tuple[int, ServedFold]:
+        result = fold_training.train_fold(
+            trainer, panel, calendar[n], settings, number_of_updates=counts[n], identity=identities[n], timeframe=str(timeframe)
+        )
+        registry.save(result.card, result.model)
+        registry.save_forecasts(identities[n], keys[n], result.raw)
+        return n, ServedFold(calendar[n], result.card, result.raw, cached=False)
+
+    return _in_threads(one, missing, settings.jobs or os.cpu_count() or 1, len(calendar) - len(missing), len(calendar), progress)
+
+
+def _in_threads(work: Callable[[int], Any], items: list[int], jobs: int, done: int, total: int, progress: Progress | None) -> list[Any]:
+    """Run `work` on every item; the first failure, or an interrupt, stops what has not begun and is raised."""
+    results: list[Any] = []
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="fold") as pool:
+        waiting: set[Future[Any]] = {pool.submit(work, item) for item in items}
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                results.extend(future.result() for future in finished)
+                if finished and progress:
+                    progress(done + len(results), total)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return results
