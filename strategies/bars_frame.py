@@ -1,0 +1,40 @@
+"""A Backtrader feed's bars as the frame that forecasters read."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core.types import OHLCV
+
+_EPOCH_DAY: Final = 719163  # Backtrader counts days from 0001-01-01 as day 1
+_DAY_MS: Final = 86_400_000.0
+
+
+def whole_frame(data: Any, rows: int) -> pd.DataFrame:
+    """The first `rows` bars of a preloaded feed: UTC bar-open index, float64 columns open, high, low, close, volume."""
+    return _frame({name: np.array(getattr(data.lines, name).array[:rows], dtype=np.float64) for name in ("datetime", *OHLCV)})
+
+
+def last_frame(data: Any, rows: int) -> pd.DataFrame:
+    """The newest `rows` bars of a feed, the present one last."""
+    return _frame({name: np.array(getattr(data.lines, name).get(size=rows), dtype=np.float64) for name in ("datetime", *OHLCV)})
+
+
+def utc_index(numbers: NDArray[np.float64]) -> pd.DatetimeIndex:
+    """Backtrader date numbers as UTC times, to the millisecond (a float of days resolves about 10 microseconds)."""
+    milliseconds = np.rint((numbers - _EPOCH_DAY) * _DAY_MS).astype(np.int64)
+    return pd.DatetimeIndex((milliseconds * 1_000_000).view("datetime64[ns]"), tz="UTC", name="timestamp")
+
+
+def epoch_seconds(number: float) -> float:
+    """One Backtrader date number as UTC epoch seconds, to the millisecond."""
+    return round((number - _EPOCH_DAY) * _DAY_MS) / 1000.0
+
+
+def _frame(columns: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
+    index = utc_index(columns.pop("datetime"))
+    return pd.DataFrame(columns, index=index, copy=False)

@@ -1,0 +1,173 @@
+"""Backtrader's own broker behind the venue's rules: what the venue would refuse is refused here too, also for users' strategies."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import backtrader as bt
+from backtrader.order import BuyOrder, SellOrder
+
+from core.errors import InvalidSetting
+from core.log import logger
+from core.types import OrderRequest, Side
+from strategies.bars_frame import epoch_seconds
+from strategies.bt_feed_facts import facts_of
+from strategies.orders import RawOrder, Refusal, normalise
+
+_LOG = logger("strategies")
+_LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
+_FLOAT_NOISE = 1e-9
+_STOPS = (bt.Order.Stop, bt.Order.StopLimit)
+
+
+class VenueRulesBroker(bt.brokers.BackBroker):
+    """Fills as `BackBroker` does, at the next bar, but only orders that the venue would have taken.
+
+    Sizes and prices are put on the venue's grid; a refused order comes back `Rejected` with `order.info.refusal`, and the refusal
+    is logged. Slippage is charged in full on market and stop orders, outside the bar's range too, and never moves a limit order
+    beyond its limit. A bar in which nothing was traded fills nothing. Where the venue takes its fee in base currency, a buy
+    delivers that much less. Cheating on open or close is refused.
+
+    Params:
+        trade_from: UTC epoch seconds; orders made on earlier bars are refused.
+    """
+
+    params = (("trade_from", 0.0),)
+
+    def start(self) -> None:
+        cheats = getattr(getattr(self, "cerebro", None), "p", None)
+        if self.p.coc or self.p.coo or getattr(cheats, "cheat_on_open", False):
+            raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
+        super().start()
+
+    def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+        return self._send(Side.BUY, super().buy, owner, data, size, *args, **kwargs)
+
+    def sell(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+        return self._send(Side.SELL, super().sell, owner, data, size, *args, **kwargs)
+
+    def _send(
+        self,
+        side: Side,
+        send: Any,
+        owner: Any,
+        data: Any,
+        size: float,
+        price: float | None = None,
+        plimit: float | None = None,
+        exectype: int | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        raw = RawOrder(
+            side=side,
+            size=abs(size),
+            reference=data.close[0],
+            limit_price=_limit_price(exectype, price, plimit),
+            stop_price=price if exectype in _STOPS else None,
+            reason=str(kwargs.get("reason", "")),
+        )
+        answer = self._answer(raw, data, kwargs)
+        if isinstance(answer, Refusal):
+            return self._refuse(side, owner, data, size, price, exectype, answer, kwargs)
+        if exectype in _STOPS:
+            price = _float(answer.stop_price, price)
+            plimit = _float(answer.limit_price, plimit)
+        elif exectype in _LIMITS:
+            price = _float(answer.limit_price, price)
+        return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
+
+    def _answer(self, raw: RawOrder, data: Any, kwargs: dict[str, Any]) -> OrderRequest | Refusal:
+        if epoch_seconds(data.datetime[0]) < self.p.trade_from:
+            return Refusal("the first traded day has not come yet")
+        rules = facts_of(data).rules
+        return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
+
+    def cancel(self, order: Any, bracket: bool = False) -> bool:
+        """Take an order back; also one that was sent on this very bar, which `BackBroker` would not let go."""
+        if order in self.submitted:
+            self.submitted.remove(order)
+            self.pending.append(order)
+        return bool(super().cancel(order, bracket))
+
+    def sellable(self, data: Any, *, oco: Any = None, parent: Any = None) -> float:
+        """Base units that a new sell order may have: held, and not locked by other sell orders.
+
+        Orders of which only one can be executed (an OCO group, the children of one bracket) lock units once; children of a
+        parent that is still open lock nothing, and may sell what the parent will buy.
+        """
+        held = float(self.positions[data].size)
+        if parent is not None and parent.alive():
+            held += float(parent.executed.remsize)
+        own = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
+        locks: dict[Any, float] = {}
+        for order in chain(self.pending, self.submitted):
+            if order is None or order.data is not data or order.isbuy() or not order.alive() or not order.active():
+                continue
+            group = self._group(order)
+            if group != own:
+                locks[group] = max(locks.get(group, 0.0), -float(order.executed.remsize))
+        return held - sum(locks.values())
+
+    def _group(self, order: Any) -> tuple[str, int]:
+        if order.parent is not None:
+            return ("parent", order.parent.ref)
+        return ("oco", self._ocos.get(order.ref, order.ref))
+
+    def _refuse(
+        self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: Refusal, kwargs: dict[str, Any]
+    ) -> Any:
+        kind = BuyOrder if side is Side.BUY else SellOrder
+        order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype)
+        order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal.reason)
+        self._ocoize(order, None)
+        order.reject(self)
+        self.notify(order)
+        _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})
+        return order
+
+    def _try_exec(self, order: Any) -> None:
+        data = order.data
+        if data.volume[0] == 0.0 and data.high[0] == data.low[0]:
+            return  # nothing was traded in this bar, so nothing can have been filled
+        super()._try_exec(order)
+
+    def _execute(self, order: Any, ago: Any = None, price: Any = None, cash: Any = None, position: Any = None, dtcoc: Any = None) -> Any:
+        if ago is not None and price is not None and order.isbuy() and facts_of(order.data).rules.fee_in_base:
+            price = self._deliver_net(order, price)
+        if ago is not None:
+            self._close_exactly(order)
+        return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
+
+    def _close_exactly(self, order: Any) -> None:
+        """Floats on a decimal grid add up to not quite zero; an order that closes a position leaves nothing of it open."""
+        held, rest = self.positions[order.data].size, order.executed.remsize
+        if held and held + rest and abs(held + rest) < _FLOAT_NOISE * abs(held):
+            order.executed.remsize = -held
+
+    def _deliver_net(self, order: Any, price: float) -> float:
+        """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
+        gross = order.executed.remsize
+        net = gross * (1.0 - self.getcommissioninfo(order.data).p.base_fee)
+        order.addinfo(gross_size=gross, gross_price=price, fee_base=gross - net)
+        order.executed.remsize = net
+        return float(price * gross / net)
+
+    def _slip_up(self, pmax: float, price: float, doslip: bool = True, lim: bool = False) -> float:
+        slipped = float(price * (1.0 + self.p.slip_perc))
+        return min(slipped, pmax) if lim else slipped
+
+    def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
+        slipped = float(price * (1.0 - self.p.slip_perc))
+        return max(slipped, pmin) if lim else slipped
+
+
+def _limit_price(exectype: int | None, price: float | None, plimit: float | None) -> float | None:
+    if exectype == bt.Order.Limit:
+        return price
+    return plimit if exectype == bt.Order.StopLimit else None
+
+
+def _float(value: Any, otherwise: float | None) -> float | None:
+    return otherwise if value is None else float(value)

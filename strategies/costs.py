@@ -1,0 +1,48 @@
+"""What trading costs: for the decision as shares of the traded value, for Backtrader as a commission scheme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import backtrader as bt
+
+from core.settings import StrategySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Shares of the traded value, paid on each side of a trade."""
+
+    fee: float
+    slippage: float
+    half_spread: float
+
+    @classmethod
+    def of(cls, settings: StrategySettings) -> Costs:
+        return cls(settings.fee_bps / 1e4, settings.slippage_bps / 1e4, settings.spread_bps / 2e4)
+
+    @property
+    def per_side(self) -> float:
+        return self.fee + self.slippage + self.half_spread
+
+    @property
+    def round_trip(self) -> float:
+        return 2 * self.per_side
+
+
+class VenueCommission(bt.CommInfoBase):
+    """A share of the traded value; fractions of a unit can be traded.
+
+    Params:
+        base_fee: share of a buy that the venue keeps in base currency; such a buy pays nothing in quote currency.
+    """
+
+    params = (("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("base_fee", 0.0))
+
+    def getsize(self, price: float, cash: float) -> float:
+        return self.p.leverage * cash / price  # type: ignore[no-any-return]  # Backtrader's own rounds to whole units
+
+    def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
+        if self.p.base_fee and size > 0:
+            return 0.0
+        return abs(size) * self.p.commission * price  # type: ignore[no-any-return]

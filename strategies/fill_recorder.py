@@ -1,0 +1,64 @@
+"""Every execution of a run, as rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+import pandas as pd
+
+from core.types import Side
+from strategies.bars_frame import utc_index
+
+COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason", "slippage")
+
+
+class FillRecorder(bt.Analyzer):
+    """Collects fills; `frame()` gives them.
+
+    `order_ref` is the client id where the order carries one, else its number in this run, so that equal runs give equal rows.
+    """
+
+    def start(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self._numbers: dict[int, int] = {}
+
+    def notify_order(self, order: Any) -> None:
+        number = self._numbers.setdefault(order.ref, len(self._numbers) + 1)
+        if order.status in (bt.Order.Partial, bt.Order.Completed):
+            reference = str(order.info.get("client_id") or number)
+            self._rows.extend(_row(order, bit, reference) for bit in order.executed.iterpending())
+
+    def frame(self) -> pd.DataFrame:
+        """One row a fill: timestamp (UTC), symbol, side, size (base), price (quote), fee, fee_currency, order_ref, reason, and
+        slippage (quote units paid beyond the open or the stop's trigger)."""
+        frame = pd.DataFrame(self._rows, columns=list(COLUMNS))
+        frame["timestamp"] = utc_index(frame["timestamp"].to_numpy(dtype="float64"))
+        return frame
+
+    def get_analysis(self) -> dict[str, Any]:
+        return {"fills": len(self._rows)}
+
+
+def _row(order: Any, bit: Any, reference: str) -> tuple[Any, ...]:
+    data, info = order.data, order.info
+    facts = getattr(data, "facts", None)
+    base, quote = (facts.rules.base, facts.rules.quote) if facts is not None else ("", "")
+    size, price, fee, currency = abs(bit.size), bit.price, bit.openedcomm + bit.closedcomm, quote
+    if "fee_base" in info:
+        share = size / (info["gross_size"] - info["fee_base"])
+        size, price, fee, currency = info["gross_size"] * share, info["gross_price"], info["fee_base"] * share, base
+    side = Side.BUY if order.isbuy() else Side.SELL
+    symbol = facts.rules.symbol if facts is not None else data._name
+    return (bit.dt, symbol, str(side), size, price, fee, currency, reference, str(info.get("reason", "")), _slippage(order, size, price))
+
+
+def _slippage(order: Any, size: float, price: float) -> float:
+    """Against the bar's open, or against the trigger of a stop that was reached after the open; limit orders have none."""
+    opened, trigger, sign = order.data.open[0], order.created.price, 1.0 if order.isbuy() else -1.0
+    if order.exectype == bt.Order.Market:
+        return float(sign * (price - opened) * size)
+    if order.exectype == bt.Order.Stop:
+        due = max(opened, trigger) if sign > 0 else min(opened, trigger)
+        return float(sign * (price - due) * size)
+    return 0.0

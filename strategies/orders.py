@@ -1,0 +1,102 @@
+"""Orders as the venue would accept them: one Decimal function that stands before every broker.
+
+Sizes are in base units, prices and notionals in quote units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+from core.types import MarketRules, OrderRequest, Side
+
+Number = Decimal | float | int
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the venue would not take the order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawOrder:
+    """An order as wished for. `reference` is the newest price, used for the notional of a market order."""
+
+    side: Side
+    size: Number
+    reference: Number
+    limit_price: Number | None = None
+    stop_price: Number | None = None
+    reason: str = ""
+
+
+def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | Refusal:
+    """Put size and prices on the venue's grid, or say why there is no such order.
+
+    The size is rounded down; a limit price to the side that is no worse than asked; a stop price to the side that triggers
+    no later. A market or stop order above `max_market_size` is cut to it.
+
+    Args:
+        sellable: base units that are held and not locked by other orders; more than that cannot be sold on spot.
+    """
+    wanted = decimal(order.size)
+    if not wanted.is_finite() or wanted <= 0:
+        return Refusal(f"size {order.size} is not above zero")
+    limit = _on_tick(order.limit_price, rules, up=order.side is Side.SELL)
+    stop = _on_tick(order.stop_price, rules, up=order.side is Side.SELL)
+    reference = limit or stop or decimal(order.reference)
+    if not reference.is_finite() or reference <= 0:
+        return Refusal(f"price {reference} is not above zero")
+    size = floor_to(_market_cut(wanted, rules, limit), rules.step)
+    refusal = _refusal(order, size, reference, rules, decimal(sellable))
+    if refusal is not None:
+        return refusal
+    return OrderRequest(symbol=rules.symbol, side=order.side, size=size, limit_price=limit, stop_price=stop, reason=order.reason)
+
+
+def is_dust(size: Number, price: Number, rules: MarketRules) -> bool:
+    """Whether a holding is too small for the venue to take an order for it; such a holding counts as none."""
+    units = floor_to(abs(decimal(size)), rules.step)
+    return units <= 0 or units < rules.min_size or units * decimal(price) < rules.min_notional
+
+
+def floor_to(value: Decimal, grid: Decimal) -> Decimal:
+    """The largest multiple of `grid` not above `value`; the value itself where there is no grid."""
+    return (value / grid).to_integral_value(ROUND_DOWN) * grid if grid > 0 else value
+
+
+def ceil_to(value: Decimal, grid: Decimal) -> Decimal:
+    """The smallest multiple of `grid` not below `value`; the value itself where there is no grid."""
+    return (value / grid).to_integral_value(ROUND_UP) * grid if grid > 0 else value
+
+
+def decimal(value: Number) -> Decimal:
+    """The number as it is printed, so that the float 0.1 becomes exactly 0.1."""
+    return value if isinstance(value, Decimal) else Decimal(str(value))
+
+
+def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal | None:
+    if price is None:
+        return None
+    return ceil_to(decimal(price), rules.tick) if up else floor_to(decimal(price), rules.tick)
+
+
+def _market_cut(size: Decimal, rules: MarketRules, limit: Decimal | None) -> Decimal:
+    if limit is not None or rules.max_market_size is None:
+        return size
+    return min(size, rules.max_market_size)
+
+
+def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> Refusal | None:
+    if size <= 0 or size < rules.min_size:
+        return Refusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
+    if size * price < rules.min_notional:
+        return Refusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
+    if order.side is Side.SELL and not rules.can_short and size > sellable:
+        if sellable <= 0:
+            return Refusal(f"{rules.symbol} cannot be sold short, and none is held free of other orders")
+        return Refusal(f"{size} {rules.base} is more than the {sellable} held free of other orders")
+    return None

@@ -1,0 +1,101 @@
+"""Account-wide brakes: a halt after a drawdown, which re-arms by itself, and a lock after a bad day.
+
+The state is plain numbers, so that it survives a restart. Times are UTC epoch seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from enum import IntEnum
+from typing import Any
+
+from core.errors import InvalidSetting
+
+DAY_SECONDS = 86400
+
+
+class Gate(IntEnum):
+    """What new risk is allowed."""
+
+    OPEN = 0
+    LOCKED = 1  # exposure may only shrink
+    HALTED = 2  # exposure goes to zero
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """Losses are shares of equity; `halt_seconds` is how long a drawdown halt lasts."""
+
+    max_drawdown: float
+    max_daily_loss: float
+    halt_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """What the brakes remember.
+
+    Attributes:
+        peak: highest equity since the start or since the last halt ended.
+        day: UTC day number of `day_open`.
+        day_open: equity at the close of the last bar before this day (the first equity seen, on the first day).
+        last: equity at the newest bar.
+        halted_until: end of the halt; 0 where there is none.
+        locked: whether the day's loss limit was reached.
+    """
+
+    peak: float
+    day: int
+    day_open: float
+    last: float
+    halted_until: float = 0.0
+    locked: bool = False
+
+    @classmethod
+    def start(cls, equity: float, at: float) -> RiskState:
+        return cls(peak=equity, day=int(at // DAY_SECONDS), day_open=equity, last=equity)
+
+    @classmethod
+    def restore(cls, saved: Mapping[str, Any]) -> RiskState:
+        """Read what `as_dict` wrote.
+
+        Raises:
+            InvalidSetting: a field is missing or unknown.
+        """
+        if set(saved) != {field.name for field in fields(cls)}:
+            raise InvalidSetting(f"saved risk state holds {sorted(saved)}; delete the session's state or resume it with its own version")
+        return cls(**saved)
+
+    def as_dict(self) -> dict[str, float | int | bool]:
+        return asdict(self)
+
+    @property
+    def gate(self) -> Gate:
+        if self.halted_until:
+            return Gate.HALTED
+        return Gate.LOCKED if self.locked else Gate.OPEN
+
+
+def update(state: RiskState, equity: float, at: float, limits: RiskLimits) -> RiskState:
+    """The state after the bar that closed with `equity`; `at` is the bar's open time."""
+    state = _new_day(state, at)
+    if state.halted_until:
+        if at < state.halted_until:
+            return replace(state, last=equity)
+        state = replace(state, halted_until=0.0, peak=equity, day_open=equity, locked=False)
+    peak = max(state.peak, equity)
+    halted = equity <= peak * (1.0 - limits.max_drawdown)
+    return RiskState(
+        peak=peak,
+        day=state.day,
+        day_open=state.day_open,
+        last=equity,
+        halted_until=at + limits.halt_seconds if halted else 0.0,
+        locked=state.locked or equity <= state.day_open * (1.0 - limits.max_daily_loss),
+    )
+
+
+def _new_day(state: RiskState, at: float) -> RiskState:
+    day = int(at // DAY_SECONDS)
+    return state if day == state.day else replace(state, day=day, day_open=state.last, locked=False)

@@ -1,0 +1,91 @@
+"""From a forecast to a wished exposure: trade only where the expected edge pays for the trade.
+
+The rule is the one-period form of optimal trading under proportional costs (Davis and Norman 1990; Garleanu and Pedersen 2013):
+the wished exposure is edge over (risk aversion times variance), and around it lies a zone in which not trading is best. Here the
+zone is asymmetric: a position is built only as far as the edge beats `margin` round trips, and reduced only once the edge has
+fallen by more than `leave` round trips below zero gain. So equal forecasts never cause a second trade, and entry and exit
+thresholds never meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ENTER = "edge beats costs"
+ADD = "edge grew"
+REDUCE = "edge shrank"
+LEAVE = "edge is gone"
+RISK = "risk limit shrank"
+NO_MODEL = "no model in force"
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRule:
+    """The knobs of the decision.
+
+    Attributes:
+        round_trip: cost of entering and leaving, as a share of the traded value.
+        margin: round trips the edge must be worth before exposure grows.
+        leave: round trips the edge must be below zero before exposure shrinks.
+        stretch: expected holding time over the forecast's horizon; the edge is counted over the former.
+        risk_aversion: weight of variance against edge; 1 is the growth-optimal (Kelly) investor.
+        min_change: changes of exposure smaller than this share of the risk limit in force are not made.
+        shorts: whether exposure may be negative.
+    """
+
+    round_trip: float
+    margin: float
+    leave: float
+    stretch: float
+    risk_aversion: float
+    min_change: float
+    shorts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A wished exposure (share of equity, negative for short) that differs from the one held, and why."""
+
+    exposure: float
+    reason: str
+
+
+def decide(location: float, scale: float, held: float, cap: float, rule: EdgeRule) -> Signal | None:
+    """The exposure to go to, or None to stay.
+
+    Args:
+        location, scale: centre and spread of the forecast log return over its horizon; NaN where no model is in force.
+        held: the present exposure as a share of equity, negative for short.
+        cap: the largest exposure that the risk limits allow now, on either side.
+    """
+    if not (scale > 0.0 and location == location):  # NaN and a constant price alike: nothing is known, so nothing is held
+        return Signal(0.0, NO_MODEL) if held else None
+    edge = location * rule.stretch
+    variance = rule.risk_aversion * scale * scale * rule.stretch
+    side = 1.0 if held > 0.0 or (held == 0.0 and edge >= 0.0) else -1.0
+    if side < 0.0 and not rule.shorts:
+        return Signal(0.0, LEAVE) if held else None
+    target = _one_side(edge * side, variance, held * side, cap, rule)
+    if target == 0.0 and held and rule.shorts:  # out of one side; perhaps far enough to enter the other at once
+        target = -_one_side(-edge * side, variance, 0.0, cap, rule)
+    return _signal(target * side, held, cap, rule)
+
+
+def _one_side(edge: float, variance: float, held: float, cap: float, rule: EdgeRule) -> float:
+    """The nearest point of the no-trade zone, for a position on the side where `edge` is a gain."""
+    low = min(cap, max(0.0, edge - rule.margin * rule.round_trip) / variance)
+    high = min(cap, max(0.0, edge + rule.leave * rule.round_trip) / variance)
+    return low if held < low else min(held, high)
+
+
+def _signal(target: float, held: float, cap: float, rule: EdgeRule) -> Signal | None:
+    change = abs(target - held)
+    if change == 0.0 or (change < rule.min_change * cap and not (target == 0.0 and held)):
+        return None
+    if target == 0.0 or target * held < 0.0:
+        return Signal(target, LEAVE)
+    if held == 0.0:
+        return Signal(target, ENTER)
+    if abs(target) > abs(held):
+        return Signal(target, ADD)
+    return Signal(target, RISK if abs(held) > cap else REDUCE)
