@@ -21,8 +21,9 @@ import pandas as pd
 
 from core import atomic, fingerprint, log
 from core.clock import Clock, SystemClock
+from core.command import end_well
+from core.config import load_settings
 from core.errors import CandleFileInvalid, StoreDamaged
-from core.settings import FeedSettings
 from core.types import OHLCV, Timeframe
 from feeds import candles
 from feeds.candles import Origin
@@ -117,7 +118,8 @@ class CandleStore:
         from filelock import FileLock, Timeout
 
         path = self.path(key)
-        fresh = candles.validate(frame, key.timeframe, origin=Origin(f"{info.source} {key}"), whole=False)
+        origin = Origin(f"{info.source} {key}")
+        fresh = candles.validate(frame, key.timeframe, origin=origin, whole=False) if len(frame) else frame
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
@@ -248,41 +250,44 @@ def _from_name(name: str) -> str:
     return unquote(name.replace("-", "%2F"))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`list` what is stored, or `check` each file; 0 if all is sound, 3 if a file is damaged."""
-    import argparse
+def describe(store: CandleStore, key: CandleKey) -> str:
+    """One line for people: how many bars of `key`, from when to when, what is missing, and where they come from.
 
-    parser = argparse.ArgumentParser(prog="python -m feeds.candle_store", description="What the candle store holds.")
-    parser.add_argument("verb", choices=("list", "check"))
-    parser.add_argument("--path", default=FeedSettings().store_path, help="folder of the store (default %(default)s)")
-    chosen = parser.parse_args(argv)
-    store = CandleStore(chosen.path)
-    lines, damaged = _report(store)
-    sys.stdout.write("\n".join(lines) + "\n")
-    return StoreDamaged.exit_code if damaged and chosen.verb == "check" else 0
-
-
-def _report(store: CandleStore) -> tuple[list[str], int]:
-    lines, damaged = [], 0
-    for key in store.held():
-        try:
-            stored = store.read(key)
-        except StoreDamaged as fault:
-            lines.append(f"{key}: {fault}")
-            damaged += 1
-            continue
-        if stored is not None:
-            lines.append(_line(key, stored))
-    return lines or [f"nothing is stored under {store.root}"], damaged
-
-
-def _line(key: CandleKey, stored: Stored) -> str:
+    Raises:
+        StoreDamaged: as `CandleStore.read`.
+    """
+    stored = store.read(key)
+    if stored is None:
+        return f"{key}: nothing stored"
     index = candles.times_of(stored.candles)
     span = f"{index[0]:%Y-%m-%d %H:%M} .. {index[-1]:%Y-%m-%d %H:%M}" if len(index) else "no bars"
     gaps = candles.describe_gaps(candles.find_gaps(index, key.timeframe)) or "no gaps"
     fetched = stored.info.fetched_at
     when = f", fetched {fetched.astimezone(UTC):%Y-%m-%d %H:%M}" if fetched else ""
     return f"{key}: {len(index)} bars, {span}, {gaps}; from {stored.info.source}{when}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`list` what is stored, or `check` each file; 0 if all is sound, 3 if a file is damaged."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m feeds.candle_store", description="What the candle store holds.")
+    parser.add_argument("verb", choices=("list", "check"))
+    parser.add_argument("--path", help="folder of the store (default: feeds.store_path)")
+    chosen = parser.parse_args(argv)
+    return end_well(lambda: _report(CandleStore(chosen.path or load_settings().feeds.store_path), fails=chosen.verb == "check"))
+
+
+def _report(store: CandleStore, *, fails: bool) -> int:
+    lines, damaged = [], 0
+    for key in store.held():
+        try:
+            lines.append(describe(store, key))
+        except StoreDamaged as fault:
+            lines.append(f"{key}: {fault}")
+            damaged += 1
+    sys.stdout.write("\n".join(lines or [f"nothing is stored under {store.root}"]) + "\n")
+    return StoreDamaged.exit_code if damaged and fails else 0
 
 
 if __name__ == "__main__":

@@ -5,16 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from core.clock import Clock, SystemClock
 from core.command import end_well
-from core.settings import FeedSettings
+from core.config import load_settings
 from core.types import Timeframe
 from feeds import candles
-from feeds.candle_store import CandleKey, CandleStore, StoredInfo
+from feeds.candle_store import CandleKey, CandleStore, StoredInfo, describe
 from feeds.file_formats import read_rows
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def read_candles(path: Path, symbol: str, timeframe: Timeframe, clock: Clock) -> pd.DataFrame:
@@ -46,24 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Import one file and say in one line what came of it."""
     import argparse
 
-    defaults = FeedSettings()
     parser = argparse.ArgumentParser(prog="python -m feeds.file_import", description="Put candles from a file into the store.")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--symbol", default=defaults.symbols[0], help="default %(default)s")
-    parser.add_argument("--timeframe", default=defaults.timeframe, help="default %(default)s")
-    parser.add_argument("--exchange", default=defaults.exchange, help="the venue whose candles these are (default %(default)s)")
-    parser.add_argument("--path", default=defaults.store_path, help="folder of the store (default %(default)s)")
-    chosen = parser.parse_args(argv)
-    return end_well(lambda: _import(chosen.file, CandleKey(chosen.exchange, chosen.symbol, Timeframe.parse(chosen.timeframe)), chosen.path))
+    parser.add_argument("--symbol", help="default: the first of feeds.symbols")
+    parser.add_argument("--timeframe", help="default: feeds.timeframe")
+    parser.add_argument("--exchange", help="the venue whose candles these are (default: feeds.exchange)")
+    parser.add_argument("--path", help="folder of the store (default: feeds.store_path)")
+    return end_well(lambda: _command(parser.parse_args(argv)))
 
 
-def _import(path: Path, key: CandleKey, root: str) -> int:
-    added, frame = import_file(path, key, CandleStore(root), SystemClock())
-    index = candles.times_of(frame)
-    gaps = candles.describe_gaps(candles.find_gaps(index, key.timeframe)) or "no gaps"
-    sys.stdout.write(
-        f"{key}: {len(frame)} bars, {index[0]:%Y-%m-%d %H:%M} .. {index[-1]:%Y-%m-%d %H:%M}, {gaps}; {added} new in the store\n"
-    )
+def _command(chosen: argparse.Namespace) -> int:
+    settings = load_settings().feeds
+    timeframe = Timeframe.parse(chosen.timeframe or settings.timeframe)
+    key = CandleKey(chosen.exchange or settings.exchange, chosen.symbol or settings.symbols[0], timeframe)
+    store = CandleStore(chosen.path or settings.store_path)
+    added, _ = import_file(chosen.file, key, store, SystemClock())
+    sys.stdout.write(f"{describe(store, key)}; {added} bars new\n")
     return 0
 
 

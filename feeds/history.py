@@ -5,29 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
-from core import fingerprint, log
+from core import fingerprint
 from core.clock import Clock
-from core.errors import InvalidDates, UnknownSymbol
+from core.errors import InvalidDates
 from core.settings import FeedSettings
 from core.types import DataKind, MarketRules, Timeframe
-from feeds import candles, sample_market
-from feeds.candle_store import CandleKey, CandleStore
-from feeds.candles import Gap, Origin
+from feeds import candles
+from feeds.candles import Gap
+from feeds.history_sources import Found, Wish, from_file, from_sample, from_store
 from feeds.market_rules import market_rules
-
-_LOG: Final = log.logger("feeds")
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
     """Closed candles of one symbol, with everything a report must say about them.
 
-    `candles` is a frame as described in `feeds.candles`; `source` is one of people's words ("binance", "file btc.csv", "sample market,
-    seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`.
+    `candles` is a frame as described in `feeds.candles`; `source` is for people ("binance", "file btc.csv", "sample market, seed 0");
+    `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`.
     """
 
     symbol: str
@@ -44,10 +41,10 @@ class History:
 def load_history(
     settings: FeedSettings, symbol: str, *, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None = None
 ) -> History:
-    """Find the candles of `symbol` that open in [start, end), from the source that `settings.source` names or a `file`.
+    """Find the candles of `symbol` that open in [start, end), from the source that `settings.source` names or from a `file`.
 
     `auto` takes the store, downloads what it lacks, and falls back on the sample market only if the store holds nothing of the symbol and
-    no venue can be reached. A store that a venue could not complete is used as it is, with a note.
+    no venue can be reached. A store that no venue could complete is used as it is, with a note.
 
     Args:
         start: first open time wanted; None for all there is.
@@ -55,50 +52,39 @@ def load_history(
 
     Raises:
         InvalidDates: `end` is not after `start`, or the source has no bar in between.
-        CandleFileInvalid: the file is unusable; UnknownSymbol, UnknownTimeframe, UnknownVenue: nobody knows the name.
-        VenueUnreachable: source `download`, and no venue answers; StoreDamaged: the stored file is broken and could not be fetched again.
+        CandleFileInvalid: the file is unusable.
+        UnknownSymbol, UnknownTimeframe, UnknownVenue: nobody knows the name; the message names the nearest.
+        VenueUnreachable: no venue answers and nothing else will do.
+        StoreDamaged: the stored file is broken and could not be fetched again.
     """
     if start is not None and end is not None and end <= start:
         raise InvalidDates(f"the range ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d}); give a later end")
-    timeframe = Timeframe.parse(settings.timeframe)
+    wish = Wish(settings=settings, symbol=symbol, timeframe=Timeframe.parse(settings.timeframe), clock=clock)
     if file is not None:
-        found = _from_file(settings, symbol, timeframe, clock, file)
+        found = from_file(wish, file)
     elif settings.source == "sample":
-        found = _from_sample(settings, symbol, timeframe, clock)
+        found = from_sample(wish)
     else:
-        found = _from_store(settings, symbol, timeframe, clock, start, end)
-    return _finished(found, start, end)
+        found = from_store(wish, start, end)
+    return _finished(wish, found, start, end)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    symbol: str
-    timeframe: Timeframe
-    frame: pd.DataFrame
-    kind: DataKind
-    source: str
-    venue: str
-    store_path: str
-    notes: tuple[str, ...] = ()
-
-
-def _finished(found: _Found, start: datetime | None, end: datetime | None) -> History:
+def _finished(wish: Wish, found: Found, start: datetime | None, end: datetime | None) -> History:
     frame = _between(found.frame, start, end)
     if not len(frame):
-        raise InvalidDates(_nothing_there(found, start))
-    gaps = candles.find_gaps(candles.times_of(frame), found.timeframe)
+        raise InvalidDates(_nothing_there(wish, found, start))
+    gaps = candles.find_gaps(candles.times_of(frame), wish.timeframe)
     listed = candles.describe_gaps(gaps)
-    notes = (*found.notes, f"{found.symbol}: {listed}") if listed else found.notes
     return History(
-        symbol=found.symbol,
-        timeframe=found.timeframe,
+        symbol=wish.symbol,
+        timeframe=wish.timeframe,
         candles=frame,
         kind=found.kind,
         source=found.source,
         gaps=gaps,
         fingerprint=fingerprint.of_frame(frame),
-        rules=market_rules(found.symbol, found.venue, store_path=found.store_path, frame=frame),
-        notes=notes,
+        rules=market_rules(wish.symbol, found.venue, store_path=wish.settings.store_path, frame=frame),
+        notes=(*found.notes, *([f"{wish.symbol}: {listed}"] if listed else [])),
     )
 
 
@@ -109,57 +95,10 @@ def _between(frame: pd.DataFrame, start: datetime | None, end: datetime | None) 
     return frame.iloc[int(first) : int(last)]
 
 
-def _nothing_there(found: _Found, start: datetime | None) -> str:
+def _nothing_there(wish: Wish, found: Found, start: datetime | None) -> str:
     if not len(found.frame):
-        return f"{found.source} has no closed bar of {found.symbol} {found.timeframe} yet; choose another symbol or timeframe"
+        return f"{found.source} has no closed bar of {wish.symbol} {wish.timeframe} yet; choose another symbol or timeframe"
     index = candles.times_of(found.frame)
+    span = f"{index[0]:%Y-%m-%d} .. {index[-1]:%Y-%m-%d}"
     asked = "" if start is None else f" from {start:%Y-%m-%d} on"
-    return f"{found.symbol} {found.timeframe} from {found.source} spans {index[0]:%Y-%m-%d} .. {index[-1]:%Y-%m-%d}: no bar in the range asked for{asked}"
-
-
-def _from_file(settings: FeedSettings, symbol: str, timeframe: Timeframe, clock: Clock, file: Path) -> _Found:
-    from feeds.file_import import read_candles
-
-    frame = read_candles(file, symbol, timeframe, clock)
-    return _Found(
-        symbol=symbol,
-        timeframe=timeframe,
-        frame=frame,
-        kind=DataKind.REAL,
-        source=f"file {file.name}",
-        venue=settings.exchange,
-        store_path=settings.store_path,
-    )
-
-
-def _from_sample(settings: FeedSettings, symbol: str, timeframe: Timeframe, clock: Clock, notes: tuple[str, ...] = ()) -> _Found:
-    frame = sample_market.sample_candles(symbol, timeframe, seed=settings.sample_seed, until=clock.now())
-    return _Found(
-        symbol=symbol,
-        timeframe=timeframe,
-        frame=candles.validate(frame, timeframe, origin=Origin("sample market"), now=clock.now()),
-        kind=DataKind.SAMPLE,
-        source=f"sample market, seed {settings.sample_seed}",
-        venue=settings.exchange,
-        store_path=settings.store_path,
-        notes=(*notes, f"{symbol}: SAMPLE data, simulated by this project; no market ever printed these prices"),
-    )
-
-
-def _from_store(
-    settings: FeedSettings, symbol: str, timeframe: Timeframe, clock: Clock, start: datetime | None, end: datetime | None
-) -> _Found:
-    store = CandleStore(settings.store_path, clock)
-    key = CandleKey(settings.exchange, symbol, timeframe)
-    stored = store.read(key)
-    if stored is None:
-        raise UnknownSymbol(f"the store holds nothing of {key}")
-    return _Found(
-        symbol=symbol,
-        timeframe=timeframe,
-        frame=stored.candles,
-        kind=DataKind.REAL,
-        source=stored.info.source,
-        venue=key.venue,
-        store_path=settings.store_path,
-    )
+    return f"{wish.symbol} {wish.timeframe} from {found.source} spans {span}: no bar in the range asked for{asked}; choose days inside it"

@@ -75,7 +75,13 @@ _HOURS: Final = np.log(
     ]
 )
 _WEEKDAYS: Final = np.log([1.10, 1.06, 1.08, 1.06, 1.05, 0.76, 0.84])
-_START_PRICES: Final = {"BTC": 3700.0, "ETH": 131.0, "SOL": 1.5, "BNB": 6.0, "XRP": 0.36}
+# Price per unit at the start, in a dollar-like quote.
+_START_PRICES: Final = {
+    "BTC": 3700.0, "ETH": 131.0, "BNB": 6.0, "SOL": 1.5, "XRP": 0.36, "ADA": 0.042, "DOGE": 0.0023, "LTC": 31.0, "BCH": 160.0,
+    "TRX": 0.02, "DOT": 4.5, "AVAX": 5.0, "LINK": 0.3, "ATOM": 4.0, "NEAR": 2.0, "UNI": 6.0, "XLM": 0.11, "ETC": 5.0, "FIL": 20.0,
+    "AAVE": 50.0,
+}  # fmt: skip
+_QUOTES: Final = ("USDT", "USD", "USDC", "FDUSD", "EUR")
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -115,6 +121,11 @@ def simulate(symbol: str, timeframe: Timeframe, *, seed: int, until: datetime) -
     frame = _bars(times, returns, sigma, own, symbol)
     frame["volume"] = _volume(own, np.log(sigma) - math.log(_BASE * math.sqrt(dt)), returns / sigma, symbol, dt)
     return SampleMarket(frame, pd.Series(expected, index=frame.index, name="expected"))
+
+
+def listed_symbols() -> list[str]:
+    """Every symbol that the sample market has."""
+    return [f"{base}/{quote}" for base in _START_PRICES for quote in _QUOTES]
 
 
 def first_bar(timeframe: Timeframe) -> datetime:
@@ -217,8 +228,7 @@ def _volume(own: _Streams, excess: Floats, moves: Floats, symbol: str, dt: float
 
 
 def _start_price(symbol: str) -> float:
-    known = _START_PRICES.get(symbol.split("/")[0].upper())
-    return known if known is not None else round(10 ** (zlib.crc32(symbol.encode()) / 2**32 * 4 - 1), 4)
+    return _START_PRICES.get(symbol.split("/")[0], 10.0)
 
 
 def _coarser(hourly: pd.DataFrame, timeframe: Timeframe) -> pd.DataFrame:
