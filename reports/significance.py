@@ -70,11 +70,11 @@ def _tested(mean: float, statistic: float, lags: int, n: int) -> MeanTest:
 
 
 def diebold_mariano(losses: Floats, rival_losses: Floats, *, horizon: int = 1) -> MeanTest:
-    """Diebold & Mariano 1995 on paired losses [n]; a positive statistic says that `losses` are the smaller ones.
+    """Diebold & Mariano 1995 on paired losses [n]; a negative statistic says that `losses` are the smaller ones.
 
-    `p_above` is small where `losses` are smaller than `rival_losses`; `p` does not say which is smaller.
+    `p` is two-sided: it is small where the losses differ, and the sign says which are smaller.
     """
-    return mean_test(np.asarray(rival_losses - losses, dtype=np.float64), horizon=horizon)
+    return mean_test(np.asarray(losses - rival_losses, dtype=np.float64), horizon=horizon)
 
 
 def wilson(hits: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
