@@ -40,9 +40,9 @@ class VenueCommission(bt.CommInfoBase):
     params = (("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("base_fee", 0.0))
 
     def getsize(self, price: float, cash: float) -> float:
-        return self.p.leverage * cash / price  # type: ignore[no-any-return]  # Backtrader's own rounds to whole units
+        return self.p.leverage * cash / price  # Backtrader's own rounds to whole units
 
     def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
         if self.p.base_fee and size > 0:
             return 0.0
-        return abs(size) * self.p.commission * price  # type: ignore[no-any-return]
+        return abs(size) * self.p.commission * price

@@ -101,7 +101,7 @@ def _source(given: Any, facts: FeedFacts | None, data: Any) -> ForecastSource:
     if source is None:
         name = getattr(data, "_name", "") or "the feed"
         raise InvalidSetting(f"{name} carries no forecasts; pass source=..., or put the indicator on the feed that assembly built")
-    return source  # type: ignore[no-any-return]
+    return source
 
 
 def _bar_seconds(source: ForecastSource, facts: FeedFacts | None) -> float:
