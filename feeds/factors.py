@@ -1,0 +1,136 @@
+"""Facts from outside the market, each with two times: the moment it describes, and the moment it became known.
+
+Joins go by the second one. A funding rate is known when it is settled; a sentiment value that describes a day is published in its course,
+so it counts as known when the day is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pandas as pd
+
+from core.errors import CandleFileInvalid, FactorNotYetPublished
+from core.types import Timeframe
+
+COLUMNS: Final = ("describes", "known_at", "value")
+
+
+class FactorSource(Protocol):
+    """Where a factor comes from. `FactorFile` reads a CSV, `FactorList` holds its observations."""
+
+    name: str
+
+    def observations(self) -> pd.DataFrame:
+        """Columns `describes`, `known_at` (UTC, `known_at` not before `describes`) and `value` (float64), in order of `known_at`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One value with its two times (UTC)."""
+
+    describes: datetime
+    known_at: datetime
+    value: float
+
+
+class FactorList:
+    """A factor made of observations; a later one about the same moment is a revision and replaces the earlier from then on."""
+
+    def __init__(self, name: str, observations: Iterable[Observation]) -> None:
+        self.name = name
+        self._observations = list(observations)
+
+    def observations(self) -> pd.DataFrame:
+        rows = [(o.describes, o.known_at, o.value) for o in self._observations]
+        return _ordered(pd.DataFrame(rows, columns=list(COLUMNS)), self.name)
+
+
+class FactorFile:
+    """A CSV (plain or gzipped) with a `timestamp` column of ISO 8601 UTC times and a column of values.
+
+    Args:
+        known_after: how long after its timestamp a value became known.
+    """
+
+    def __init__(self, name: str, path: Path, *, column: str, known_after: timedelta) -> None:
+        self.name = name
+        self._path = path
+        self._column = column
+        self._known_after = known_after
+
+    def observations(self) -> pd.DataFrame:
+        """As `FactorSource.observations`. Raises `CandleFileInvalid` for a file that is missing or cannot be read."""
+        table = self._table()
+        describes = pd.to_datetime(table["timestamp"], utc=True, format="ISO8601", errors="coerce")
+        values = pd.to_numeric(table[self._column], errors="coerce")
+        wrong = np.flatnonzero(describes.isna() | ~np.isfinite(values))
+        if len(wrong):
+            raise CandleFileInvalid(f"{self._path}, line {wrong[0] + 2}: time or value cannot be read; correct or remove the row")
+        return _ordered(pd.DataFrame({"describes": describes, "known_at": describes + self._known_after, "value": values}), self.name)
+
+    def _table(self) -> pd.DataFrame:
+        try:
+            table = pd.read_csv(self._path)
+        except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+            raise CandleFileInvalid(f"{self._path}: missing, empty or cut short; get the file again") from error
+        for column in ("timestamp", self._column):
+            if column not in table.columns:
+                raise CandleFileInvalid(f"{self._path}: column {column!r} is missing; found are {', '.join(map(str, table.columns))}")
+        return table
+
+
+def funding_rate(path: Path) -> FactorFile:
+    """Perpetual funding, a fraction per settlement (positive: longs pay); columns `timestamp,funding_rate`."""
+    return FactorFile("funding_rate", path, column="funding_rate", known_after=timedelta(0))
+
+
+def fear_and_greed(path: Path) -> FactorFile:
+    """A daily mood from 0 (fear) to 100 (greed), used from the day after; columns `timestamp,value`."""
+    return FactorFile("fear_and_greed", path, column="value", known_after=timedelta(days=1))
+
+
+def join_as_of(index: pd.DatetimeIndex, timeframe: Timeframe, source: FactorSource) -> pd.DataFrame:
+    """For each bar the newest value known when the bar closed: columns `value` and `known_at` on `index` (bar open times, UTC).
+
+    "Newest" is the one that describes the latest moment, in its latest revision. Bars before the first publication hold NaN and NaT.
+    """
+    seen = _newest_known(source.observations())
+    closes = pd.DataFrame({"close": (index + timeframe.delta).as_unit("ns")})
+    joined = pd.merge_asof(closes, seen, left_on="close", right_on="known_at", direction="backward")
+    return joined[["value", "known_at"]].set_index(index)
+
+
+def value_at(source: FactorSource, moment: datetime) -> float:
+    """The newest value known at `moment`.
+
+    Raises:
+        FactorNotYetPublished: nothing had been published by then.
+    """
+    seen = _newest_known(source.observations())
+    known = seen.loc[seen["known_at"] <= pd.Timestamp(moment)]
+    if not len(known):
+        first = f"; its first value became known at {seen['known_at'].iloc[0]:%Y-%m-%d %H:%M}" if len(seen) else ""
+        raise FactorNotYetPublished(f"{source.name} had no value at {moment:%Y-%m-%d %H:%M}{first}; start later")
+    return float(known["value"].iloc[-1])
+
+
+def _newest_known(observations: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what was overtaken before it was known: news of an older moment than the newest one heard of."""
+    newest: pd.Series[Any] = observations["describes"].cummax()
+    return observations.loc[observations["describes"] >= newest]
+
+
+def _ordered(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    times = {column: pd.to_datetime(frame[column], utc=True).astype("datetime64[ns, UTC]") for column in COLUMNS[:2]}
+    frame = pd.DataFrame({**times, "value": frame["value"].astype(np.float64)})
+    early = frame.loc[frame["known_at"] < frame["describes"]]
+    if len(early):
+        raise FactorNotYetPublished(f"{name}: the value of {early['describes'].iloc[0]} would be known before its time; correct known_at")
+    return frame.sort_values(["known_at", "describes"], kind="stable", ignore_index=True)
