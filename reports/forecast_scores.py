@@ -105,6 +105,15 @@ def score_all(
     return {name: results[name] for name in frames}
 
 
+def point_scores(outcome: Outcomes) -> Scores:
+    """The scores without intervals; `calls` is the number of bars with a direction on both sides."""
+    if not len(outcome):
+        return {"n": 0, "calls": 0, **dict.fromkeys(SCORES, math.nan)}
+    own = _columns(outcome)
+    ratios = _ratios(own.mean(axis=0, keepdims=True))
+    return {"n": len(outcome), "calls": int(own[:, _HIT[1]].sum()), **{name: float(ratios[name][0]) for name in SCORES}}
+
+
 def block_of(n: int, horizon: int) -> float:
     """Mean block length in bars: the cube root of the sample, and at least twice the horizon."""
     return float(max(2 * horizon, math.ceil(max(n, 1) ** (1.0 / 3.0))))

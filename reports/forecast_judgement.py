@@ -1,0 +1,119 @@
+"""One symbol's forecasts beside its baselines: scores, tests, calibration and slices, as `run.json` names them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from reports import calibration, score_slices
+from reports.bootstrap import Floats
+from reports.forecast_scores import Outcomes, correlation, ranks, scaled_losses, score_all
+from reports.significance import MeanTest, diebold_mariano, mean_test
+from reports.volatility_forecast import har_quantiles
+
+VOLATILITY_BARS: Final = 168
+LSTM: Final = "lstm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SymbolForecasts:
+    """Everything known about one symbol and one horizon.
+
+    `frames` holds the forecast frame (see `forecast_scores`) of `lstm` and of each baseline on one index of bar-open times (UTC);
+    `candles` begins before the first forecast; `seeds` optionally has one column of locations per seed.
+    """
+
+    symbol: str
+    horizon: int
+    frames: Mapping[str, pd.DataFrame]
+    candles: pd.DataFrame
+    bars_per_day: float
+    seeds: pd.DataFrame | None = None
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(self.frames[LSTM].index)
+
+    @property
+    def unit(self) -> Floats:
+        """The move that is usual over the horizon, known at each bar: the models' own unit."""
+        squares = self.candles["close"].astype(float).map(math.log).diff() ** 2
+        mean = squares.rolling(VOLATILITY_BARS, min_periods=VOLATILITY_BARS).mean().reindex(self.index)
+        return np.asarray(np.sqrt(np.maximum(mean.to_numpy(dtype=np.float64), 1e-12) * self.horizon))
+
+
+def scoreboard(known: SymbolForecasts, *, samples: int, confidence: float, seed: int = 0) -> dict[str, Any]:
+    """`lstm`, `baselines` and `diebold_mariano` (negative favours the LSTM) of one symbol and horizon."""
+    unit = known.unit
+    scores = score_all(known.frames, horizon=known.horizon, volatility=unit, samples=samples, confidence=confidence, seed=seed)
+    losses = {name: _losses(frame, unit) for name, frame in known.frames.items()}
+    tests = {name: diebold_mariano(losses[LSTM], loss, horizon=known.horizon) for name, loss in losses.items() if name != LSTM}
+    return {
+        "horizon": known.horizon,
+        "lstm": scores[LSTM],
+        "baselines": {name: score for name, score in scores.items() if name != LSTM},
+        "diebold_mariano": {name: _test(test) for name, test in tests.items()},
+    }
+
+
+def details(known: SymbolForecasts) -> dict[str, Any]:
+    """Calibration against a volatility forecast, and the scores by fold, year, regime and seed."""
+    frame, unit = known.frames[LSTM], known.unit
+    close = known.candles["close"].astype(float)
+    rows = known.candles.index.get_indexer(known.index)
+    rival = har_quantiles(np.asarray(close.to_numpy(dtype=np.float64)), known.horizon, known.bars_per_day)[rows]
+    volatility = score_slices.volatility_regimes(known.index, unit)
+    trend = score_slices.trend_regimes(known.index, close, known.bars_per_day)
+    found: dict[str, Any] = {
+        "calibration": calibration.calibration(frame, rival),
+        "by_year": score_slices.by_year(frame, unit),
+        "by_regime": score_slices.by_regime(frame, unit, volatility) | score_slices.by_regime(frame, unit, trend),
+        "break_even": break_even(frame),
+    }
+    if "model_id" in frame:
+        found["by_fold"] = score_slices.by_fold(frame, unit)
+    if known.seeds is not None:
+        found["over_seeds"] = score_slices.over_seeds(known.seeds, frame, unit)
+    return found
+
+
+def break_even(frame: pd.DataFrame) -> dict[str, float]:
+    """Mean absolute move over the horizon, the yardstick of every cost."""
+    return {"mean_absolute_move": float(frame["realised"].abs().mean())}
+
+
+def skill_series(known: SymbolForecasts) -> pd.Series:
+    """Product of the standardised ranks of forecast and outcome per bar: its mean is the rank IC."""
+    frame = known.frames[LSTM]
+    rows = (frame["location"].notna() & frame["realised"].notna()).to_numpy()
+    location, realised = (frame.loc[rows, name].to_numpy(dtype=np.float64) for name in ("location", "realised"))
+    return pd.Series(ranks(location) * ranks(realised), index=known.index[rows])
+
+
+def skill_test(group: list[SymbolForecasts]) -> MeanTest:
+    """Test of rank IC above zero for one horizon over all symbols, whose bars of one moment count as one observation."""
+    together = pd.concat([skill_series(known) for known in group], axis=1).mean(axis=1).sort_index()
+    return mean_test(together.to_numpy(dtype=np.float64), horizon=group[0].horizon)
+
+
+def rank_ic(known: SymbolForecasts) -> float:
+    """Spearman correlation of the LSTM's locations and the outcomes."""
+    outcome = Outcomes.of(known.frames[LSTM], known.unit)
+    return correlation(ranks(outcome.location), ranks(outcome.realised)) if len(outcome) > 1 else math.nan
+
+
+def _losses(frame: pd.DataFrame, unit: Floats) -> Floats:
+    """Loss per row, NaN where forecast or outcome is unknown, so that pairs stay pairs."""
+    outcome = Outcomes.of(frame, unit)
+    losses = np.full(len(frame), np.nan)
+    losses[outcome.known] = scaled_losses(outcome)
+    return losses
+
+
+def _test(test: MeanTest) -> dict[str, Any]:
+    return {"statistic": test.statistic, "p": test.p, "mean_difference": test.mean, "lags": test.lags, "n": test.n}
