@@ -1,0 +1,26 @@
+"""Small candle frames for tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from core.types import Timeframe
+
+HOUR = Timeframe.parse("1h")
+DAY = Timeframe.parse("1d")
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def made(bars: int, *, start: datetime = START, timeframe: Timeframe = HOUR, seed: int = 0) -> pd.DataFrame:
+    """A valid candle frame: a random walk with two decimals."""
+    rng = np.random.default_rng(seed)
+    index = pd.date_range(start, periods=bars, freq=timeframe.delta, unit="ns", name="timestamp")
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.01, bars))), 2)
+    opened = np.concatenate([[100.0], close[:-1]])[:bars]
+    high = np.round(np.maximum(opened, close) + rng.uniform(0, 1, bars), 2)
+    low = np.round(np.minimum(opened, close) - rng.uniform(0, 1, bars), 2)
+    volume = np.round(rng.uniform(1, 50, bars), 3)
+    return pd.DataFrame({"open": opened, "high": high, "low": low, "close": close, "volume": volume}, index=index)
