@@ -210,7 +210,8 @@ def _check_order(index: pd.DatetimeIndex, origin: Origin) -> None:
 def _check_step(index: pd.DatetimeIndex, timeframe: Timeframe, origin: Origin) -> None:
     if len(index) < 3:
         return
-    usual = int(np.median(np.diff(index.asi8))) // 1_000_000_000
+    steps = np.sort(np.diff(index.asi8))
+    usual = int(steps[(len(steps) - 1) // 2]) // 1_000_000_000
     if usual != timeframe.seconds:
         raise CandleFileInvalid(f"{origin.name}: rows are {_span(usual)} apart, not {timeframe}; name the right one with --timeframe")
 

@@ -85,7 +85,7 @@ def _read_text(path: Path) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
     _check_fields(lines, filled[body:], separator, len(names), path)
     kept = "\n".join(lines[i] for i in filled[body:])
     try:
-        table = pd.read_csv(io.StringIO(kept), sep=separator, names=names, index_col=False, float_precision="round_trip", low_memory=False)
+        table = pd.read_csv(io.StringIO(kept), sep=separator, names=names, index_col=False, low_memory=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise CandleFileInvalid(f"{path}: no rows below the header, or rows of unequal length; get the file again") from error
     return table, filled[body:] + 1
