@@ -95,6 +95,7 @@ class AccountTests:
 
     returns: Floats
     moments: SharpeMoments
+    bets: float
     entries: RandomEntries
     tries: Tries | None
     sharpe_ci: tuple[float, float]
@@ -114,10 +115,12 @@ def examine(account: Account, settings: ReportSettings, ledger: TrialLedger | No
     """Run every test on an account, and enter it into the ledger as a trial."""
     returns = account.daily
     moments = sharpe_moments(returns)
-    entries = compare(exposure_path(account.equity, account.fills, account.candles), samples=RANDOM_PATHS, seed=seed)
+    path = exposure_path(account.equity, account.fills, account.candles)
+    entries = compare(path, samples=RANDOM_PATHS, seed=seed)
     return AccountTests(
         returns=returns,
         moments=moments,
+        bets=path.bets,
         entries=entries,
         tries=count_trials(account, moments, ledger),
         sharpe_ci=sharpe_interval(
@@ -171,6 +174,7 @@ def strategy_part(tests: AccountTests, facts: RunFacts, settings: ReportSettings
         "skew": tests.moments.skew,
         "kurtosis": tests.moments.kurtosis,
         "minimum_track_record_years": minimum_track_record(tests.moments, confidence=settings.confidence) / year,
+        "bets": tests.bets,
         "random_entries_p": tests.entries.p,
         "spa_p": dict(tests.spa),
         "pbo": tests.pbo,

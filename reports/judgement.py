@@ -15,7 +15,6 @@ from core.settings import ReportSettings
 from reports import metrics
 from reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
 from reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
-from reports.round_trips import round_trips
 from reports.trial_ledger import TrialLedger
 from reports.verdict import ALARM_IC, Evidence, Judgement, judge
 
@@ -146,7 +145,7 @@ def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], accou
     largest_rank_ic = _largest(score["rank_ic"] for score in scores)
     return Evidence(
         years=len(tests.returns) / year,
-        trades=len(round_trips(account.fills)),
+        bets=tests.bets,
         total_return=float(np.prod(1.0 + tests.returns) - 1.0),
         sharpe=tests.moments.sharpe * math.sqrt(year),
         psr=tests.psr,

@@ -28,13 +28,21 @@ class ExposurePath:
     """What was held and paid during each bar, and what the market did.
 
     `weights` [T, S] is the share of equity held from the bar's open to the next open, `returns` [T, S] the simple return over that time,
-    `costs` [T] the share of equity paid in fees and slippage at the bar's open.
+    `traded` [T] and `costs` [T] the shares of equity that changed hands and that were paid in fees and slippage at the bar's open.
     """
 
     index: pd.DatetimeIndex
     weights: Floats
     returns: Floats
+    traded: Floats
     costs: Floats
+
+    @property
+    def bets(self) -> float:
+        """How often the usual position was turned over: the number of round trips, also for a position that only grows and shrinks."""
+        gross = np.abs(self.weights).sum(axis=1)
+        held = gross[gross > DUST]
+        return float(self.traded.sum() / 2.0 / held.mean()) if len(held) else 0.0
 
     @property
     def net(self) -> Floats:
@@ -64,7 +72,8 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
     index = pd.DatetimeIndex(equity.index)
     before = equity["equity"].shift(1)
     worth = before.fillna(equity["equity"].iloc[0]).to_numpy(dtype=np.float64)
-    weights, returns, costs = np.zeros((len(index), len(candles))), np.zeros((len(index), len(candles))), np.zeros(len(index))
+    weights, returns = np.zeros((len(index), len(candles))), np.zeros((len(index), len(candles)))
+    traded, costs = np.zeros(len(index)), np.zeros(len(index))
     for column, (symbol, frame) in enumerate(candles.items()):
         aligned = frame.reindex(index)
         close = aligned["close"].ffill().to_numpy(dtype=np.float64)
@@ -72,21 +81,24 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
         following = np.append(opened[1:], close[-1])
         with np.errstate(divide="ignore", invalid="ignore"):
             returns[:, column] = np.nan_to_num(following / opened - 1.0)
-        units, paid = _held_and_paid(fills.loc[fills["symbol"] == symbol], index, opened)
+        units, turned, paid = _held_and_paid(fills.loc[fills["symbol"] == symbol], index, opened)
         weights[:, column] = np.nan_to_num(units * opened / worth)
+        traded += turned / worth
         costs += paid / worth
-    return ExposurePath(index, weights, returns, costs)
+    return ExposurePath(index, weights, returns, traded, costs)
 
 
-def _held_and_paid(fills: pd.DataFrame, index: pd.DatetimeIndex, opened: Floats) -> tuple[Floats, Floats]:
-    """Units held during each bar, and quote currency lost to fees and to prices worse than the open."""
+def _held_and_paid(fills: pd.DataFrame, index: pd.DatetimeIndex, opened: Floats) -> tuple[Floats, Floats, Floats]:
+    """Units held during each bar, and quote currency traded and lost to fees and to prices worse than the open."""
     if not len(fills):
-        return np.zeros(len(index)), np.zeros(len(index))
+        return np.zeros(len(index)), np.zeros(len(index)), np.zeros(len(index))
     moments = pd.DatetimeIndex(pd.to_datetime(fills["timestamp"], utc=True))
     bar = np.clip(index.searchsorted(moments, side="right") - 1, 0, len(index) - 1)
     size = fills["size"].to_numpy(dtype=np.float64) * np.where(fills["side"].astype(str) == "buy", 1.0, -1.0)
-    lost = fees_in_quote(fills).to_numpy(dtype=np.float64) + size * (fills["price"].to_numpy(dtype=np.float64) - opened[bar])
-    return np.cumsum(_summed(bar, size, len(index))), _summed(bar, np.nan_to_num(lost), len(index))
+    price = fills["price"].to_numpy(dtype=np.float64)
+    lost = np.nan_to_num(fees_in_quote(fills).to_numpy(dtype=np.float64) + size * (price - opened[bar]))
+    n = len(index)
+    return np.cumsum(_summed(bar, size, n)), _summed(bar, np.abs(size) * price, n), _summed(bar, lost, n)
 
 
 def compare(path: ExposurePath, *, samples: int = 1000, seed: int = 0) -> RandomEntries:

@@ -6,7 +6,7 @@ The rule, in the order it is read. Each question that fails ends it.
    notice an annual Sharpe ratio of 2 (1.55)? Otherwise *not enough data*.
 2. Do the forecasts rank returns better than chance, one-sided p < 0.05 over all horizons (Bonferroni)? Otherwise *no edge*.
 3. Did the strategy trade, and is its net return above zero? Otherwise *no edge*.
-4. Are there at least 30 round trips? Otherwise *not enough data*.
+4. Was the position turned over at least 30 times? Otherwise *not enough data*.
 5. Is the Sharpe ratio above zero with 95 % after the number of trials (deflated), and did the entries beat random entries of the same
    number, length and cost with p < 0.05? Both: *edge*. Otherwise *no edge*, or *not enough data* where the years would not show a
    Sharpe ratio of 2.
@@ -28,7 +28,7 @@ LEVEL: Final = 0.05
 CONFIDENCE: Final = 0.95
 MIN_BARS: Final = 618
 MIN_YEARS: Final = 1.55
-MIN_TRADES: Final = 30
+MIN_BETS: Final = 30
 # Where nobody knows how many tries there were, only what is beyond most searches counts (Harvey, Liu & Zhu 2016: t above 3).
 UNCOUNTED_CONFIDENCE: Final = 0.9987
 ALARM_ACCURACY: Final = 0.58
@@ -42,13 +42,14 @@ LEAK: Final = "look for a leak first"
 class Evidence:
     """What the verdict rests on; NaN or None where a number does not exist.
 
-    `independent_bars` counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `years` is the traded span,
-    `sharpe` is annual and net, `timing_p` compares with random entries, `smoothness` is the R^2 of log equity against time over the days
-    with a position. `has_forecasts` is false for a strategy without our forecaster.
+    `years` is the traded span, `bets` counts how often the usual position was turned over, `sharpe` is annual and net. `independent_bars`
+    counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `timing_p` compares with random entries.
+    `smoothness` is the R^2 of log equity against time over the days on which it moved. `has_forecasts` is false for a strategy that
+    does not use our forecaster.
     """
 
     years: float
-    trades: int
+    bets: float
     total_return: float
     sharpe: float
     psr: float
@@ -100,13 +101,13 @@ def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
         reasons.append(_skill(evidence))
         if not evidence.skill_p < LEVEL:
             return Verdict.NO_EDGE, reasons
-    if evidence.trades == 0:
+    if not evidence.bets > 0:
         return Verdict.NO_EDGE, [*reasons, "no trade was worth its costs, so nothing was traded"]
     reasons.append(_money(evidence))
     if not evidence.total_return > 0:
         return Verdict.NO_EDGE, reasons
-    if evidence.trades < MIN_TRADES:
-        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.trades} round trips are too few to judge; {MIN_TRADES} are needed"]
+    if evidence.bets < MIN_BETS:
+        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.bets:.0f} turns of the position are too few to judge; {MIN_BETS} are needed"]
     return _on_luck(evidence, reasons)
 
 
@@ -144,7 +145,7 @@ def _skill(evidence: Evidence) -> str:
 
 def _money(evidence: Evidence) -> str:
     gained = "earned" if evidence.total_return > 0 else "did not earn"
-    size = f"{evidence.total_return:+.1%} in {evidence.years:.1f} years, {evidence.trades} round trips"
+    size = f"{evidence.total_return:+.1%} in {evidence.years:.1f} years, the position turned over {max(evidence.bets, 1.0):.0f} times"
     return f"after all costs the strategy {gained} money: {size}"
 
 
