@@ -78,7 +78,7 @@ def test_a_stored_bar_is_never_changed(store: CandleStore) -> None:
     store.append(KEY, frame, info(frame))
     revised = frame.copy()
     revised.iloc[5, revised.columns.get_loc("volume")] *= 2
-    with pytest.raises(CandleFileInvalid, match="1 bars differ from those stored .*2024-01-01 05:00"):
+    with pytest.raises(CandleFileInvalid, match=r"1 bars differ from those stored .*2024-01-01 05:00"):
         store.append(KEY, revised, info(frame, "file other.csv"))
     assert store.append(KEY, revised, info(frame), keep_stored=True) == 0
     pd.testing.assert_frame_equal(store.load(KEY), frame, check_freq=False)

@@ -59,7 +59,7 @@ def test_a_low_above_the_close_is_refused() -> None:
     frame = made(30)
     frame.iloc[3, frame.columns.get_loc("low")] = frame["close"].iloc[3] + 0.001
     frame.iloc[3, frame.columns.get_loc("high")] = 500.0
-    with pytest.raises(CandleFileInvalid, match="row 4 .*low .* is above open"):
+    with pytest.raises(CandleFileInvalid, match=r"row 4 .*low .* is above open"):
         check(frame)
 
 
@@ -108,7 +108,7 @@ def test_the_running_bar_is_dropped_and_the_closed_one_kept() -> None:
 
 
 def test_bars_of_the_future_are_refused() -> None:
-    with pytest.raises(CandleFileInvalid, match="row 7 .*lies in the future"):
+    with pytest.raises(CandleFileInvalid, match=r"row 7 .*lies in the future"):
         check(made(10), now=START + timedelta(hours=5))
 
 

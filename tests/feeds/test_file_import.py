@@ -272,7 +272,7 @@ def test_the_line_of_a_fault_is_right_in_a_file_with_the_newest_row_first(tmp_pa
     lines = path.read_text().splitlines()
     lines[9] = lines[9].replace("BTC/USDT,", "BTC/USDT,-", 1)
     path.write_text("\n".join(lines))
-    with pytest.raises(CandleFileInvalid, match="line 10 .*open is -"):
+    with pytest.raises(CandleFileInvalid, match=r"line 10 .*open is -"):
         read(path)
 
 
@@ -315,7 +315,7 @@ def test_importing_twice_adds_nothing_and_a_different_file_is_refused(tmp_path: 
     assert import_file(tmp_path / "a.csv", key, store, CLOCK)[0] == 48
     assert import_file(tmp_path / "a.csv", key, store, CLOCK)[0] == 0
     own(made(48, seed=5), tmp_path / "b.csv")
-    with pytest.raises(CandleFileInvalid, match="differ from those stored .*another --exchange name"):
+    with pytest.raises(CandleFileInvalid, match=r"differ from those stored .*another --exchange name"):
         import_file(tmp_path / "b.csv", key, store, CLOCK)
 
 
