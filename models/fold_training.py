@@ -143,7 +143,7 @@ def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.i
     out = np.full((len(rows), len(model.members), model.spec.horizons, 6), np.nan, dtype=np.float32)
     complete = np.isfinite(panel.features[panel.offset[symbol] : panel.offset[symbol] + len(panel.bars[symbol])]).all(axis=1)
     run = np.convolve(complete, np.ones(model.spec.context), mode="full")[: len(complete)]
-    ready = (run > model.spec.context - 0.5)[rows]
+    ready: NDArray[np.bool_] = np.greater(run, model.spec.context - 0.5)[rows]
     if ready.any():
         out[ready] = predict(model, panel.features, rows[ready] + panel.offset[symbol])
     return out

@@ -33,11 +33,15 @@ COMPILED: Final = "compiled"
 
 @dataclass(frozen=True)
 class ServedFold:
-    """One fold with its card and the raw forecasts it made, per symbol float32 [rows in force, members, H, 6]."""
+    """One fold with its card and the raw forecasts it made, per symbol float32 [rows in force, members, H, 6].
+
+    `key` is the fingerprint of the candles that those forecasts were made from.
+    """
 
     fold: Mapping[str, Fold]
     card: ModelCard
     raw: Mapping[str, NDArray[np.float32]]
+    key: str
     cached: bool
 
 
@@ -56,7 +60,7 @@ class WalkForward:
         values = np.full((len(bars), len(FORECAST_COLUMNS) - 1), np.nan)
         ids = np.full(len(bars), "", dtype=object)
         usual = unit(bars, horizon)
-        for served in self.served:
+        for served in self._of(symbol):
             fold = served.fold[symbol]
             rows = slice(fold.effective_first, fold.effective_last)
             told = distribution(served.raw[symbol].mean(axis=1)[:, h], usual[rows], served.card.calibrations[symbol][h])
@@ -67,15 +71,22 @@ class WalkForward:
         frame["realised"] = realised(bars, horizon)
         return frame
 
+    def network(self, model_id: str) -> Any:
+        """The network of one of the folds, from the registry."""
+        return ModelRegistry(Path(self.settings.save_path)).network(model_id)
+
     def member_locations(self, symbol: str, horizon: int) -> NDArray[np.float64]:
         """What each seed said by itself: [T, members], NaN where no model spoke."""
         h = self.settings.horizons.index(horizon)
         out = np.full((len(self.panel.bars[symbol]), self.settings.seeds), np.nan)
         usual = unit(self.panel.bars[symbol], horizon)
-        for served in self.served:
+        for served in self._of(symbol):
             fold = served.fold[symbol]
             out[fold.effective_first : fold.effective_last] = served.raw[symbol][:, :, h, 0]
         return out * usual[:, None]
+
+    def _of(self, symbol: str) -> list[ServedFold]:
+        return [served for served in self.served if symbol in served.fold]
 
 
 def walk_forward(
@@ -128,7 +139,7 @@ def _from_registry(
     registry: ModelRegistry, fold: Mapping[str, Fold], identity: str, key: str, settings: ModelSettings
 ) -> ServedFold | None:
     raw = registry.forecasts(identity, key) if settings.cache else None
-    return None if raw is None else ServedFold(fold, registry.card(identity), raw, cached=True)
+    return None if raw is None else ServedFold(fold, registry.card(identity), raw, key, cached=True)
 
 
 def _train(
@@ -151,7 +162,7 @@ def _train(
         )
         registry.save(result.card, result.model)
         registry.save_forecasts(identities[n], keys[n], result.raw)
-        return n, ServedFold(calendar[n], result.card, result.raw, cached=False)
+        return n, ServedFold(calendar[n], result.card, result.raw, keys[n], cached=False)
 
     return _in_threads(one, missing, settings.jobs or os.cpu_count() or 1, len(calendar) - len(missing), len(calendar), progress)
 

@@ -1,0 +1,40 @@
+"""The backtest command: words in, exit code out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from backtest.command_line import read_request
+from backtest.job import run_backtest
+from backtest.request import BacktestRequest
+from core import log
+from core.clock import Clock
+from core.command import end_well
+from reports.manifest import to_json
+
+LOG = Path("var/log.jsonl")
+
+
+def command(argv: list[str], clock: Clock) -> int:
+    """Run the command and return its exit code."""
+    with log.log_to(LOG):
+        return end_well(lambda: _run(argv, clock))
+
+
+def _run(argv: list[str], clock: Clock) -> int:
+    request = read_request(argv, clock)
+    console = Console(stderr=request.as_json, highlight=False)
+    _report(request, clock, console)
+    return 0
+
+
+def _report(request: BacktestRequest, clock: Clock, console: Console) -> None:
+    run = run_backtest(request, clock, console)
+    if request.as_json:
+        Console(soft_wrap=True, highlight=False, markup=False).print(to_json(run.artefacts.manifest), end="")
+    elif not request.quiet:
+        from backtest.terminal import show
+
+        show(run, console)

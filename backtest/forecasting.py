@@ -1,0 +1,83 @@
+"""Forecasts of a run: the walk-forward of the network and of the baselines, with the tables that reports read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from backtest.progress import Stage
+from backtest.request import BacktestRequest
+from core.errors import InvalidSetting
+from core.types import Timeframe
+from feeds.history import History
+from models.baseline_forecast import baseline_frames
+from models.registry import ModelRegistry
+from models.walk_forward_forecast import WalkForward, walk_forward
+from models.walk_forward_source import WalkForwardSource
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What all forecasters said. `baselines` holds tables like `table`, without model ids."""
+
+    walk: WalkForward
+    table: pd.DataFrame
+    baselines: Mapping[str, pd.DataFrame]
+
+    def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> WalkForwardSource:
+        """What the indicator on `symbol` asks."""
+        return WalkForwardSource(self.walk, symbol, horizon, timeframe)
+
+    def seeds(self, horizon: int) -> dict[str, pd.DataFrame]:
+        """Per symbol, the location that each seed alone would have forecast."""
+        return {s: pd.DataFrame(self.walk.member_locations(s, horizon), index=self.walk.panel.index[s]) for s in self.walk.panel.symbols}
+
+
+def check_horizon(request: BacktestRequest) -> None:
+    """Refuse to trade a horizon that nobody forecasts.
+
+    Raises:
+        InvalidSetting: `strategies.horizon` is not among `models.horizons`.
+    """
+    models, traded = request.settings.models, request.settings.strategies.horizon
+    if traded not in models.horizons:
+        known = ", ".join(str(h) for h in models.horizons)
+        raise InvalidSetting(f"strategies.horizon {traded} is not among models.horizons ({known}); add it there, or trade one of these")
+
+
+def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage) -> WalkForward:
+    """Every fold of the calendar, trained or taken from the registry."""
+    settings = request.settings.models
+    return walk_forward(
+        {symbol: history.candles for symbol, history in markets.items()},
+        request.first,
+        request.last,
+        settings=settings,
+        timeframe=next(iter(markets.values())).timeframe,
+        progress=stage,
+    )
+
+
+def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:
+    """The forecast tables of the days traded, the baselines beside the network."""
+    settings = request.settings.models
+    first = pd.Timestamp(request.first)
+    table = pd.concat([_rows(walk.frame(s, h), s, h, first) for s in walk.panel.symbols for h in settings.horizons], ignore_index=True)
+    registry = ModelRegistry(Path(settings.save_path))
+    baselines: dict[str, list[pd.DataFrame]] = {}
+    for horizon in settings.horizons:
+        for name, frames in baseline_frames(walk, settings.baselines, horizon, registry, progress=stage).items():
+            baselines.setdefault(name, []).extend(_rows(frame, s, horizon, first) for s, frame in frames.items())
+    return Forecasts(walk, table, {name: pd.concat(rows, ignore_index=True) for name, rows in baselines.items()})
+
+
+def _rows(frame: pd.DataFrame, symbol: str, horizon: int, first: pd.Timestamp) -> pd.DataFrame:
+    """The rows of the days traded in which a model spoke, as `forecasts.parquet` has them."""
+    chosen = frame.loc[(frame.index >= first) & frame["location"].notna()]
+    named = chosen.reset_index(names="timestamp")
+    named.insert(1, "symbol", pd.Series([symbol] * len(named), dtype="str"))
+    named.insert(2, "horizon", horizon)
+    return named

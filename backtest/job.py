@@ -1,0 +1,165 @@
+"""One historical run from candles to pages."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from backtest.forecasting import Forecasts, check_horizon, tables, train
+from backtest.market_data import load_markets
+from backtest.progress import RunProgress
+from backtest.request import BacktestRequest
+from backtest.run_record import choices, manifest_of
+from backtest.simulation import simulate
+from core import fingerprint, log
+from core.clock import Clock
+from feeds.history import History
+from reports import artefacts, benchmarks, manifest
+from reports.artefacts import RunArtefacts
+from reports.judgement import RunFacts, RunJudgement, RunResult, judge_run
+from reports.manifest import RunManifest, StrategySummary, make_run_dir
+from reports.run_index import write_index
+from reports.run_page import render_run_page
+from reports.summary import summarise_strategy
+from reports.tearsheet import TearsheetProcess
+from reports.trial_ledger import TrialLedger
+from strategies.assembly import Record
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run's folder and what is written there."""
+
+    folder: Path
+    artefacts: RunArtefacts
+
+    @property
+    def page(self) -> Path:
+        return self.folder / "index.html"
+
+
+def run_backtest(request: BacktestRequest, clock: Clock, console: Console) -> FinishedRun:
+    """Load, train, trade, judge, and write the pages.
+
+    Raises:
+        TradingError: whatever stands in the way, as one line.
+    """
+    check_horizon(request)
+    with TearsheetProcess() as tearsheet, RunProgress(console, shown=not request.quiet) as progress:
+        with progress.stage("data", "candles"):
+            markets = load_markets(request, clock)
+        _tell(console, request, markets)
+        with progress.stage("train", "training folds") as stage:
+            walk = train(markets, request, stage)
+        with progress.stage("baselines", "fitting baselines") as stage:
+            forecasts = tables(walk, request, stage)
+        with progress.stage("simulate", "trading"):
+            record = simulate(markets, forecasts, request)
+        with progress.stage("report", "benchmarks"):
+            run, folder = _saved(request, markets, forecasts, record, clock)
+            tearsheet.submit(folder)
+        with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics and pages"):
+            log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
+            judged = _judged(request, markets, forecasts, run)
+            run = _with_judgement(run, judged, {name: round(s, 3) for name, s in progress.seconds.items()})
+            manifest.write(folder, run.manifest)
+            render_run_page(folder)
+            write_index(Path(request.settings.reports.output))
+            tearsheet.wait()
+        run = _timed(run, folder, progress.seconds)
+    if request.open_page:
+        webbrowser.open((folder / "index.html").resolve().as_uri())
+    return FinishedRun(folder, run)
+
+
+def _tell(console: Console, request: BacktestRequest, markets: Mapping[str, History]) -> None:
+    if request.quiet or request.as_json:
+        return
+    for symbol, history in markets.items():
+        first, last = history.candles.index[0], history.candles.index[-1]
+        console.print(
+            f"{symbol} {history.timeframe}: {len(history.candles):,} candles {first:%Y-%m-%d} .. {last:%Y-%m-%d} from {history.source}"
+        )
+        for note in history.notes:
+            console.print(f"  {note}", style="yellow")
+
+
+def _saved(
+    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock
+) -> tuple[RunArtefacts, Path]:
+    """Make the run folder and put the tables there, benchmarks beside the account."""
+    plain = manifest_of(request, markets, forecasts, clock.now())
+    year = plain.data.periods_per_year
+    held = _benchmarks(request, markets, year)
+    equity = record.equity.assign(**{name: b.equity["equity"].reindex(record.equity.index).ffill() for name, b in held.items()})
+    summaries = {name: _summary(request, b.equity, b.fills, year) for name, b in held.items()}
+    full = plain.model_copy(update={"strategy": _summary(request, equity, record.fills, year), "benchmark": summaries})
+    folder = make_run_dir(Path(request.settings.reports.output), plain.run_id)
+    run = artefacts.save(folder, RunArtefacts(full.model_copy(update={"run_id": folder.name}), forecasts.table, record.fills, equity))
+    return run, folder
+
+
+def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
+    settings = request.settings.strategies
+    account = benchmarks.Account(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
+    candles = {symbol: history.candles for symbol, history in markets.items()}
+    return {
+        "buy_and_hold": benchmarks.buy_and_hold(candles, account, trade_from=request.first),
+        "volatility_targeted": benchmarks.volatility_targeted(
+            candles, account, target=settings.target_volatility, periods_per_year=year, trade_from=request.first,
+            max_exposure=settings.max_exposure,
+        ),
+    }  # fmt: skip
+
+
+def _summary(request: BacktestRequest, equity: pd.DataFrame, fills: pd.DataFrame, year: int) -> StrategySummary:
+    return summarise_strategy(equity, fills, year, start_equity=request.settings.strategies.cash)
+
+
+def _judged(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts) -> RunJudgement:
+    settings, plain = request.settings, run.manifest
+    facts = RunFacts(
+        run_id=plain.run_id,
+        kind=str(plain.data.kind),
+        data=fingerprint.of_value({s: h.fingerprint for s, h in markets.items()}),
+        settings=fingerprint.of_value(choices(request)),
+        result=fingerprint.of_value(plain.fingerprints),
+        what=f"{request.strategy or 'LSTMStrategy'} on {', '.join(markets)} {plain.data.timeframe}",
+        timeframe=next(iter(markets.values())).timeframe,
+        periods_per_year=plain.data.periods_per_year,
+        start_equity=settings.strategies.cash,
+    )
+    result = RunResult(
+        forecasts=run.forecasts,
+        baselines=forecasts.baselines,
+        equity=run.equity,
+        fills=run.fills,
+        candles={symbol: history.candles for symbol, history in markets.items()},
+        seeds=forecasts.seeds(settings.models.horizons[0]),
+    )
+    ledger = TrialLedger(Path(settings.reports.ledger_path))
+    return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed)
+
+
+def _with_judgement(run: RunArtefacts, judged: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:
+    """The manifest with scores, verdict and alarms laid over the plain numbers."""
+    tree: dict[str, Any] = run.manifest.model_dump(by_alias=True)
+    parts = judged.parts()
+    tree["strategy"] |= parts.pop("strategy")
+    tree["benchmark"] |= parts.pop("benchmark")
+    whole = RunManifest.model_validate(tree | parts | {"timing_s": dict(seconds)})
+    return RunArtefacts(whole, run.forecasts, run.fills, run.equity)
+
+
+def _timed(run: RunArtefacts, folder: Path, seconds: Mapping[str, float]) -> RunArtefacts:
+    """Write the manifest once more with what everything took."""
+    timing = {name: round(s, 3) for name, s in seconds.items()}
+    whole = run.manifest.model_copy(update={"timing_s": timing | {"total": round(sum(seconds.values()), 3)}})
+    manifest.write(folder, whole)
+    return RunArtefacts(whole, run.forecasts, run.fills, run.equity)

@@ -1,0 +1,46 @@
+"""How far a run has come, on a terminal or nowhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Stage: TypeAlias = Callable[[int, int], None]
+
+
+class RunProgress:
+    """Shows stages with their bars and measures what each one took."""
+
+    def __init__(self, console: Console, *, shown: bool) -> None:
+        self._bars = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+            console=console, transient=True, disable=not (shown and console.is_terminal),
+        )  # fmt: skip
+        self.seconds: dict[str, float] = {}
+
+    def __enter__(self) -> RunProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    @contextmanager
+    def stage(self, name: str, description: str) -> Iterator[Stage]:
+        """Time a stage under `name`; the yielded function takes (done, total)."""
+        began = time.perf_counter()
+        task = self._bars.add_task(description, total=None)
+
+        def advance(done: int, total: int) -> None:
+            self._bars.update(task, completed=done, total=total)
+
+        try:
+            yield advance
+        finally:
+            self._bars.remove_task(task)
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began

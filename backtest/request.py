@@ -1,0 +1,36 @@
+"""What one historical run is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestRequest:
+    """Everything the command line said, read and checked.
+
+    Attributes:
+        first: open of the first bar traded, UTC.
+        last: open times from here on are not traded, UTC.
+        files: candle files by symbol, in place of the store.
+        strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
+        command: the command as typed, for the record.
+    """
+
+    settings: Settings
+    first: datetime
+    last: datetime
+    files: Mapping[str, Path] = field(default_factory=dict)
+    strategy: str = ""
+    name: str = ""
+    command: str = ""
+    sweep: Path | None = None
+    audit: bool = False
+    open_page: bool = False
+    as_json: bool = False
+    quiet: bool = False

@@ -1,0 +1,141 @@
+"""A finished run as the manifest that `run.json` holds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from backtest.forecasting import Forecasts
+from backtest.request import BacktestRequest
+from core.types import DataKind
+from feeds.history import History
+from models.walk_forward import purge
+from models.walk_forward_forecast import ServedFold, WalkForward
+from reports.forecast_scores import huber
+from reports.manifest import DataSection, Fold, RunManifest, SymbolData, WalkForwardSection, make_run_id, settings_digest
+
+PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")
+# Settings that say where and how fast, not what: they change no result.
+WITHOUT_EFFECT: Final = ("save_path", "jobs", "cluster", "cache")
+
+
+def manifest_of(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, created: datetime) -> RunManifest:
+    """Everything but scores, verdict and timing."""
+    data = data_section(request, markets)
+    config = request.settings.model_dump(mode="json")
+    return RunManifest(
+        run_id=make_run_id(
+            created, request.settings.feeds.symbols, data.timeframe, data.kind, name=request.name, digest=settings_digest(config, data)
+        ),
+        created=created,
+        command=request.command,
+        git=git_revision(),
+        versions=versions(),
+        seed=request.settings.models.seed,
+        name=request.name,
+        data=data,
+        config=config,
+        walk_forward=_walk_forward_section(request, forecasts.walk),
+    )
+
+
+def data_section(request: BacktestRequest, markets: Mapping[str, History]) -> DataSection:
+    """Where the candles came from. One simulated symbol makes the whole run a sample."""
+    histories = list(markets.values())
+    kind = DataKind.SAMPLE if any(h.kind is DataKind.SAMPLE for h in histories) else DataKind.REAL
+    periods = request.settings.reports.periods_per_year or max(h.rules.periods_per_year for h in histories)
+    symbols = {
+        symbol: SymbolData(
+            source=h.source,
+            rows=len(h.candles),
+            first=h.candles.index[0],
+            last=h.candles.index[-1],
+            gaps=len(h.gaps),
+            fingerprint=h.fingerprint,
+        )
+        for symbol, h in markets.items()
+    }
+    return DataSection(
+        kind=kind,
+        symbols=symbols,
+        timeframe=str(histories[0].timeframe),
+        exchange=request.settings.feeds.exchange,
+        periods_per_year=periods,
+    )
+
+
+def choices(request: BacktestRequest) -> dict[str, Any]:
+    """The settings that decide a result, for counting trials: not where files lie nor how many cores were used."""
+    tree = request.settings.model_dump(mode="json")
+    models = {key: value for key, value in tree["models"].items() if key not in WITHOUT_EFFECT and key != "baselines"}
+    return {
+        "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
+        "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide a result."""
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
+
+
+def git_revision() -> str | None:
+    """The commit that the code is at, `+` where it was changed since; None outside a repository."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        revision = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision + ("+" if changed else "")
+
+
+def _walk_forward_section(request: BacktestRequest, walk: WalkForward) -> WalkForwardSection:
+    settings = request.settings.models
+    return WalkForwardSection(
+        purge_bars=purge(settings),
+        embargo_bars=settings.embargo,
+        deployment_lag_bars=settings.deployment_lag,
+        folds=[_fold(walk, served, symbol) for served in walk.served for symbol in served.fold],
+    )
+
+
+def _fold(walk: WalkForward, served: ServedFold, symbol: str) -> Fold:
+    cut, index = served.fold[symbol], walk.panel.index[symbol]
+    return Fold(
+        symbol=symbol,
+        train_from=index[cut.train_first],
+        train_to=index[cut.train_last],
+        effective_from=index[min(cut.effective_first, len(index) - 1)],
+        effective_to=_moment_after(index, cut.effective_last),
+        model_id=served.card.model_id,
+        train_loss=served.card.train_loss,
+        valid_loss=_loss_in_force(walk, served, symbol),
+        seconds=served.card.seconds,
+        reason=served.card.reason,
+    )
+
+
+def _loss_in_force(walk: WalkForward, served: ServedFold, symbol: str) -> float:
+    """Mean Huber loss of the first horizon's location over the bars that the model was in force for: none of them trained it."""
+    cut, panel = served.fold[symbol], walk.panel
+    rows = slice(panel.offset[symbol] + cut.effective_first, panel.offset[symbol] + cut.effective_last)
+    error = panel.targets[rows, 0] - served.raw[symbol].mean(axis=1)[:, 0, 0]
+    known = error[np.isfinite(error)].astype(np.float64)
+    return float(huber(known, walk.settings.huber_delta).mean()) if len(known) else float("nan")
+
+
+def _moment_after(index: pd.DatetimeIndex, row: int) -> pd.Timestamp:
+    return index[row] if row < len(index) else index[-1] + (index[-1] - index[-2])

@@ -1,0 +1,41 @@
+"""Trade the forecasts of a run through Backtrader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import pandas as pd
+
+from backtest.forecasting import Forecasts
+from backtest.request import BacktestRequest
+from feeds.bt_feeds import frame_data
+from feeds.history import History
+from strategies.assembly import Feed, Record, build_cerebro, load_strategy, record_of
+from strategies.forecast_strategy import LSTMStrategy
+
+# Bars before the first traded one that a user's own indicators may warm up on.
+EXTRA_BARS: Final = 256
+
+
+def simulate(markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest) -> Record:
+    """Fills and equity of the days traded, by our strategy or the one that was named.
+
+    Raises:
+        ConfigError: the named strategy cannot be loaded.
+    """
+    settings = request.settings.strategies
+    strategy = load_strategy(request.strategy) if request.strategy else LSTMStrategy
+    feeds = []
+    for symbol, history in markets.items():
+        source = forecasts.source(symbol, settings.horizon, history.timeframe)
+        data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
+        feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source))
+    cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first)
+    record = record_of(cerebro.run()[0])
+    return Record(fills=record.fills, equity=record.equity.loc[record.equity.index >= pd.Timestamp(request.first)])
+
+
+def _warmed(candles: pd.DataFrame, request: BacktestRequest, warm_up: int) -> pd.DataFrame:
+    first = int(candles.index.searchsorted(pd.Timestamp(request.first)))
+    return candles.iloc[max(first - warm_up - EXTRA_BARS, 0) :]

@@ -1,0 +1,91 @@
+"""What a finished run says on the terminal: the verdict, the scores beside their baselines, the account beside holding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from backtest.job import FinishedRun
+from core.types import Verdict
+from reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
+
+STYLES = {Verdict.EDGE: "bold green", Verdict.NO_EDGE: "bold red", Verdict.NOT_ENOUGH_DATA: "bold yellow"}
+
+
+def show(run: FinishedRun, console: Console) -> None:
+    """Print the summary of a run."""
+    manifest = run.artefacts.manifest
+    if manifest.is_sample:
+        console.print(Panel("SAMPLE: simulated candles, not a market. Nothing here says anything about real prices.", style="bold magenta"))
+    for symbol, forecast in manifest.forecast.items():
+        console.print(_scores(symbol, forecast))
+    console.print(_accounts(manifest))
+    _verdict(manifest, console)
+    seconds = manifest.timing_s.get("total")
+    console.print(f"\n{run.page}   [dim]{seconds:.1f} s[/dim]" if seconds is not None else f"\n{run.page}", soft_wrap=True)
+
+
+def _verdict(manifest: RunManifest, console: Console) -> None:
+    if manifest.verdict is None:
+        return
+    console.print(f"\nVerdict: [{STYLES[manifest.verdict]}]{manifest.verdict.upper()}[/]")
+    _list(manifest.verdict_reasons, console, "")
+    _list(manifest.alarms, console, "bold yellow")
+
+
+def _list(lines: Iterable[str], console: Console, style: str) -> None:
+    for line in lines:
+        console.print(f"  - {line}", style=style)
+
+
+def _scores(symbol: str, forecast: SymbolForecast) -> Table:
+    table = Table(title=f"Forecasts of {symbol}, out of sample", title_justify="left", box=None, pad_edge=False)
+    for name in ("", "n", "rank IC", "accuracy", "top tenth", "loss skill", "90% covers", "DM p"):
+        table.add_column(name, justify="left" if not name else "right")
+    if forecast.lstm is not None:
+        table.add_row("lstm", *_score_cells(forecast.lstm), "", style="bold")
+    for name, scores in forecast.baselines.items():
+        test = forecast.diebold_mariano.get(name)
+        table.add_row(name, *_score_cells(scores), _number(test.p if test else None, "{:.3f}"))
+    return table
+
+
+def _score_cells(scores: ForecastScores) -> list[str]:
+    return [
+        f"{scores.n:,}",
+        _number(scores.rank_ic, "{:.3f}"),
+        _number(scores.accuracy, "{:.1%}"),
+        _number(scores.accuracy_top10, "{:.1%}"),
+        _number(scores.loss_skill, "{:+.2%}"),
+        _number(scores.coverage_90, "{:.1%}"),
+    ]
+
+
+def _accounts(manifest: RunManifest) -> Table:
+    table = Table(title="\nThe account, after costs", title_justify="left", box=None, pad_edge=False)
+    for name in ("", "return", "CAGR", "Sharpe", "max drawdown", "volatility", "trades", "turnover", "exposure"):
+        table.add_column(name, justify="left" if not name else "right")
+    rows = {"strategy": manifest.strategy} if manifest.strategy else {}
+    for name, summary in {**rows, **manifest.benchmark}.items():
+        table.add_row(name.replace("_", " "), *_account_cells(summary), style="bold" if name == "strategy" else "")
+    return table
+
+
+def _account_cells(summary: StrategySummary) -> list[str]:
+    return [
+        _number(summary.total_return, "{:+.1%}"),
+        _number(summary.cagr, "{:+.1%}"),
+        _number(summary.sharpe, "{:.2f}"),
+        _number(summary.max_drawdown, "{:.1%}"),
+        _number(summary.volatility, "{:.1%}"),
+        f"{summary.trades:,}",
+        _number(summary.turnover, "{:.1f}x"),
+        _number(summary.exposure, "{:.0%}"),
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)

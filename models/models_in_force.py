@@ -1,0 +1,103 @@
+"""The forecast of one bar by the model in force at that bar: what a live session and a bar-by-bar backtest ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from core.errors import TooLittleHistory
+from core.types import Forecast, Timeframe
+from models.calibration import Calibration, distribution
+from models.features import Bars, matrix, warm_up
+from models.lstm import Ensemble, predict
+from models.model_card import ModelCard
+from models.sequences import unit
+
+
+@dataclass(frozen=True)
+class InForce:
+    """One model's term of office for one symbol: from the bar that opens at `since` (UTC) until the next term begins."""
+
+    since: datetime
+    card: ModelCard
+
+
+class ModelsInForce:
+    """Forecasts of one symbol, one bar at a time, equal bit for bit to those of the whole history.
+
+    Args:
+        symbol: whose calibration is used.
+        horizon: bars ahead.
+        terms: in any order; more may be appointed later.
+        network: loads a model's network by its id; each is loaded once.
+    """
+
+    def __init__(
+        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[InForce], network: Callable[[str], Ensemble], *, context: int
+    ) -> None:
+        self.symbol = symbol
+        self.horizon = horizon
+        self.timeframe_s = timeframe.seconds
+        self._terms = sorted(terms, key=lambda term: term.since)
+        self._network = network
+        self._loaded: dict[str, Ensemble] = {}
+        names = self._terms[0].card.features if self._terms else ()
+        self.look_back = warm_up(names) if names else 1
+        self.warm_up = self.look_back + context - 1
+
+    def appoint(self, term: InForce) -> None:
+        """Let another model take over from `term.since` on."""
+        self._terms = sorted([*self._terms, term], key=lambda t: t.since)
+
+    def model_at(self, moment: datetime) -> ModelCard | None:
+        """The card of the model in force at the bar that opens at `moment`."""
+        card = None
+        for term in self._terms:
+            if term.since <= moment:
+                card = term.card
+        return card
+
+    def preload(self, card: ModelCard) -> Ensemble:
+        """Load and compile a model ahead of its first bar, so that no bar waits for it."""
+        if card.model_id not in self._loaded:
+            model = self._network(card.model_id)
+            predict(model, np.zeros((model.spec.context, model.spec.features), np.float32), np.array([model.spec.context - 1]))
+            self._loaded[card.model_id] = model
+        return self._loaded[card.model_id]
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        """The forecast made at the close of the last bar of `bars`; None where no model is in force.
+
+        Raises:
+            TooLittleHistory: `bars` has fewer than `warm_up` rows.
+        """
+        if len(bars) < self.warm_up:
+            raise TooLittleHistory(f"{self.symbol}: {len(bars)} bars are fewer than the {self.warm_up} that a forecast looks back over")
+        at = bars.index[-1].to_pydatetime()
+        card = self.model_at(at)
+        return None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
+
+    def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
+        model = self.preload(card)
+        seen = Bars.of(bars)
+        features = matrix(seen, card.features)[-model.spec.context :]
+        if not np.isfinite(features).all():
+            return None
+        h = card.horizons.index(self.horizon)
+        raw = predict(model, features, np.array([model.spec.context - 1])).mean(axis=1)[:, h]
+        calibration: Calibration = card.calibrations[self.symbol][h]
+        told = distribution(raw, unit(seen, self.horizon)[-1:], calibration)
+        q05, q25, q50, q75, q95 = (float(q) for q in told.quantiles[0])
+        return Forecast(
+            at=at,
+            horizon=self.horizon,
+            location=float(told.location[0]),
+            scale=float(told.scale[0]),
+            quantiles=(q05, q25, q50, q75, q95),
+            p_up=float(told.p_up[0]),
+            model_id=card.model_id,
+        )
