@@ -8,11 +8,13 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from core.errors import InvalidSetting, TradingError
+from sandbox.faults import read_faults
 from sandbox.settings import SandboxSettings
 
 
@@ -51,6 +53,8 @@ def read_settings(argv: Sequence[str] | None) -> SandboxSettings:
     tree: dict[str, Any] = json.loads(given.pop("settings", "{}"))
     if "balance" in given:
         tree["balances"] = dict(_split(entry, "--balance") for entry in given.pop("balance"))
+    if "faults" in given:
+        given["faults"] = read_faults(Path(given["faults"]))
     if given.get("speed") not in (None, "lockstep"):
         given["speed"] = _number(given["speed"])
     try:
@@ -92,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fee-asset", help="received, quote, or a coin such as BNB (received)")
     parser.add_argument("--balance", action="append", help="ASSET=AMOUNT, repeatable (USDT=10000)")
     parser.add_argument("--limits", choices=("auto", "on", "off"), help="whether rate limits are enforced (auto: at real time)")
+    parser.add_argument("--faults", help="a file of fault switches, YAML or JSON")
     parser.add_argument("--seed", type=int, help="of the sample market and of random faults (0)")
     parser.add_argument("--settings", help="any other settings as one JSON object")
     return parser

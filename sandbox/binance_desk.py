@@ -15,6 +15,7 @@ from sandbox.binance_errors import ApiError
 from sandbox.binance_params import Params, read_order
 from sandbox.book import best, side_levels
 from sandbox.candle import Candle, joined
+from sandbox.faults import Switchboard
 from sandbox.listing import Listing
 from sandbox.order import Order, OrderType
 from sandbox.refusal import OrderRefused
@@ -22,13 +23,15 @@ from sandbox.venue import ACCOUNT, Venue
 
 DAY_MS: Final = 86_400_000
 LONGEST_PAGE: Final = 1000
+PLACE: Final = "place"
 
 
 class Desk:
     """Answers requests whose signature has been checked. Every method raises ApiError as the venue would."""
 
-    def __init__(self, venue: Venue, limits: Callable[[], list[dict[str, object]]]) -> None:
+    def __init__(self, venue: Venue, board: Switchboard, limits: Callable[[], list[dict[str, object]]]) -> None:
         self.venue = venue
+        self._board = board
         self._limits = limits
         self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
 
@@ -61,6 +64,8 @@ class Desk:
         limit = min(params.integer("limit") or 500, LONGEST_PAGE)
         params.ignore("timeZone")
         candles = listing.candles.candles(length)
+        if lag := self._board.fire("F23", listing.rules.symbol):
+            candles = candles[: -1 - int(lag.number("bars"))]
         return [form.kline_row(c, length) for c in page(candles, start, end, limit)]
 
     def ticker_day(self, params: Params) -> Any:
@@ -214,12 +219,16 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that can be asked: who answers it, its weight, and whether it must be signed or counts as an order."""
+    """One thing that can be asked: who answers it, its weight, its kind as faults name it, and whether it must be signed."""
 
     answer: Callable[[Params], Any]
     weight: int
+    kind: str = "public"
     signed: bool = False
-    is_order: bool = False
+
+    @property
+    def is_order(self) -> bool:
+        return self.kind == PLACE
 
 
 def made_up_id() -> str:
@@ -245,22 +254,22 @@ def rest_actions(desk: Desk) -> dict[tuple[str, str], Action]:
         ("GET", "ping"): Action(desk.ping, 1),
         ("GET", "time"): Action(desk.time, 1),
         ("GET", "exchangeInfo"): Action(desk.exchange_info, 20),
-        ("GET", "klines"): Action(desk.klines, 2),
-        ("GET", "uiKlines"): Action(desk.klines, 2),
+        ("GET", "klines"): Action(desk.klines, 2, "klines"),
+        ("GET", "uiKlines"): Action(desk.klines, 2, "klines"),
         ("GET", "ticker/24hr"): Action(desk.ticker_day, 2),
         ("GET", "ticker/bookTicker"): Action(desk.ticker_book, 2),
         ("GET", "ticker/price"): Action(desk.ticker_price, 2),
         ("GET", "avgPrice"): Action(desk.average_price, 2),
         ("GET", "depth"): Action(desk.depth, 5),
-        ("GET", "account"): Action(desk.account, 20, signed=True),
-        ("POST", "order"): Action(desk.place, 1, signed=True, is_order=True),
-        ("POST", "order/test"): Action(desk.place_test, 1, signed=True),
-        ("GET", "order"): Action(desk.query, 4, signed=True),
-        ("DELETE", "order"): Action(desk.cancel, 1, signed=True),
-        ("GET", "openOrders"): Action(desk.open_orders, 6, signed=True),
-        ("DELETE", "openOrders"): Action(desk.cancel_all, 1, signed=True),
-        ("GET", "allOrders"): Action(desk.all_orders, 20, signed=True),
-        ("GET", "myTrades"): Action(desk.my_trades, 20, signed=True),
+        ("GET", "account"): Action(desk.account, 20, "account", signed=True),
+        ("POST", "order"): Action(desk.place, 1, "place", signed=True),
+        ("POST", "order/test"): Action(desk.place_test, 1, "test", signed=True),
+        ("GET", "order"): Action(desk.query, 4, "query", signed=True),
+        ("DELETE", "order"): Action(desk.cancel, 1, "cancel", signed=True),
+        ("GET", "openOrders"): Action(desk.open_orders, 6, "query", signed=True),
+        ("DELETE", "openOrders"): Action(desk.cancel_all, 1, "cancel", signed=True),
+        ("GET", "allOrders"): Action(desk.all_orders, 20, "query", signed=True),
+        ("GET", "myTrades"): Action(desk.my_trades, 20, "trades", signed=True),
     }
 
 

@@ -51,6 +51,35 @@ def refused(reason: Refusal, doing: str = "") -> ApiError:
     return ApiError(*_REFUSED[reason])
 
 
+def disturbed(what: str, seconds: float, now: int) -> ApiError:
+    """The error by which a fault shows itself; `what` is the fault's own word."""
+    wait = max(1, int(seconds))
+    if what == "banned":
+        return banned(now + wait * 1000, wait)
+    if what == "too many requests":
+        return too_much_weight(6000, wait)
+    return ApiError(*_DISTURBED[what])
+
+
+_DISTURBED: Final[dict[str, tuple[int, str, int]]] = {
+    "revoked": (-2015, "Invalid API-key, IP, or permissions for action.", 401),
+    "unknown error": (-1000, "An unknown error occurred while processing the request.", 500),
+    "no balance": (-2010, "Account has insufficient balance for requested action.", 400),
+    "not found": (-2013, "Order does not exist.", 400),
+    "status unknown": (
+        -1007,
+        "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+        504,
+    ),
+    "unavailable 503": (-1001, "Internal error; unable to process your request. Please try again.", 503),
+    "unavailable overloaded": (-1008, "Server is currently overloaded with other requests. Please try again in a few minutes.", 503),
+    "unavailable html": (-1001, "Internal error; unable to process your request. Please try again.", 502),
+}
+HTML_502: Final = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"
+)
+
+
 def missing(name: str) -> ApiError:
     return ApiError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 

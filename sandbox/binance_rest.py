@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,8 +15,10 @@ from sandbox import binance_auth as auth
 from sandbox import binance_errors as errors
 from sandbox.binance_desk import Action
 from sandbox.binance_errors import ApiError
+from sandbox.binance_format import ident
 from sandbox.binance_limits import Limits
 from sandbox.binance_params import Params
+from sandbox.request_faults import Disturbance, RequestFaults
 from sandbox.request_log import RequestLog
 from sandbox.venue import Venue
 
@@ -26,11 +29,15 @@ OF_THE_ENVELOPE = ("timestamp", "recvWindow", "apiKey", "returnRateLimits")
 class RestDoor:
     """Checks who asks, counts weights, lets the action answer."""
 
-    def __init__(self, venue: Venue, actions: Mapping[tuple[str, str], Action], limits: Limits, log: RequestLog) -> None:
+    def __init__(
+        self, venue: Venue, actions: Mapping[tuple[str, str], Action], limits: Limits, log: RequestLog, faults: RequestFaults
+    ) -> None:
         self._venue = venue
+        self._faults = faults
         self._actions = actions
         self._limits = limits
         self._log = log
+        self._symbols = {ident(symbol): symbol for symbol in venue.exchange.listings}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
@@ -38,9 +45,16 @@ class RestDoor:
         try:
             action, sent, payload = await self._read(request, name)
             entry["params"] = {k: v for k, v in sent.items() if k != "signature"}
-            answer = await self._answer(request, action, sent, payload)
+            answer = self._answer(request, action, sent, payload)
+            disturbance = self._faults.after(action.kind, self._symbol(sent))
+            if disturbance is not None:
+                entry["status"] = disturbance.kind
+                await self._disturb(request, disturbance)
             status, headers = 200, self._limits.headers(orders=action.is_order)
         except ApiError as error:
+            if error.status == 502:
+                entry["status"] = 502
+                return web.Response(text=errors.HTML_502, status=502, content_type="text/html")
             answer, status = error.body, error.status
             headers = self._limits.headers(orders=False) | _retry_after(error)
         entry["status"] = status
@@ -58,13 +72,27 @@ class RestDoor:
             raise illegal_request() from error
         return action, _parsed(query, body), auth.rest_payload(query, body)
 
-    async def _answer(self, request: web.Request, action: Action, sent: dict[str, str], payload: str) -> Any:
+    async def _disturb(self, request: web.Request, disturbance: Disturbance) -> None:
+        """What a fault does after the request was executed. Raises the error that is answered instead."""
+        if disturbance.kind == "error":
+            raise errors.disturbed(disturbance.what, disturbance.seconds, self._venue.wall_ms())
+        await asyncio.sleep(disturbance.seconds)
+        if disturbance.kind != "delay" and request.transport is not None:
+            request.transport.abort()
+
+    def _symbol(self, sent: Mapping[str, str]) -> str:
+        return self._symbols.get(sent.get("symbol", ""), "")
+
+    def _answer(self, request: web.Request, action: Action, sent: dict[str, str], payload: str) -> Any:
         now = self._venue.wall_ms()
         self._limits.spend(action.weight, now)
         if action.signed:
             auth.check_key(request.headers.get("X-MBX-APIKEY"), self._venue.keys)
             auth.check_signature(payload, sent.get("signature"), self._venue.keys)
             auth.check_time(sent, now)
+        disturbance = self._faults.before(action.kind, self._symbol(sent))
+        if disturbance is not None:
+            raise errors.disturbed(disturbance.what, disturbance.seconds, now)
         if action.is_order:
             self._limits.count_order(now)
         return answered(action, sent)

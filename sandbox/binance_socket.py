@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from sandbox import binance_format as form
 from sandbox.binance_desk import Desk
 from sandbox.binance_errors import ApiError
 from sandbox.candle import Candle
+from sandbox.candle_faults import CandleFaults
 from sandbox.events import CandleChanged, Event, Printed
 from sandbox.outbox import Outbox
 from sandbox.request_log import RequestLog
+from sandbox.sockets import MARKET, Sockets
 
 MOST_STREAMS = 1024
 PLAIN_STREAMS = ("trade", "aggTrade", "bookTicker", "ticker", "miniTicker")
@@ -33,8 +35,9 @@ class MarketSocket:
 class MarketDoor:
     """All market connections, by stream."""
 
-    def __init__(self, desk: Desk, log: RequestLog) -> None:
-        self.sockets: set[MarketSocket] = set()
+    def __init__(self, desk: Desk, log: RequestLog, sockets: Sockets) -> None:
+        self._sockets = sockets
+        self._faults = CandleFaults(sockets.board)
         self._desk = desk
         self._log = log
         self._by_stream: dict[str, list[MarketSocket]] = {}
@@ -44,22 +47,20 @@ class MarketDoor:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve `/ws`, `/ws/<stream>`, `/stream?streams=a/b` and ccxt's numbered sockets."""
-        response = web.WebSocketResponse(heartbeat=20, compress=False)
-        await response.prepare(request)
         asked = request.query.get("streams") or request.match_info.get("streams", "")
-        socket = MarketSocket(Outbox(response), combined="streams" in request.query)
-        self.sockets.add(socket)
-        writer = asyncio.create_task(socket.outbox.write())
-        try:
+
+        def greet(outbox: Outbox) -> MarketSocket:
+            socket = MarketSocket(outbox, combined="streams" in request.query)
             self._subscribe(socket, [s for s in asked.split("/") if "@" in s], strict=False)
-            async for message in response:
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    socket.outbox.put(self._reply(socket, message.data))
-        finally:
-            self._unsubscribe(socket, list(socket.streams))
-            self.sockets.discard(socket)
-            writer.cancel()
-        return response
+            return socket
+
+        return await self._sockets.converse(request, MARKET, greet=greet, hear=self._hear, part=self._part)
+
+    def _hear(self, socket: MarketSocket, raw: str | bytes) -> None:
+        socket.outbox.put(self._reply(socket, raw))
+
+    def _part(self, socket: MarketSocket) -> None:
+        self._unsubscribe(socket, list(socket.streams))
 
     def on_event(self, fact: Event) -> None:
         if isinstance(fact, CandleChanged):
@@ -69,11 +70,11 @@ class MarketDoor:
 
     def send(self, stream: str, payload: Any) -> None:
         """Send one message to everyone who subscribed to `stream`."""
-        sockets = self._by_stream.get(stream)
-        if not sockets:
-            return
-        plain = orjson.dumps(payload)
-        for socket in sockets:
+        if stream in self._by_stream:
+            self._send_bytes(stream, orjson.dumps(payload))
+
+    def _send_bytes(self, stream: str, plain: bytes) -> None:
+        for socket in self._by_stream.get(stream, ()):
             wrapped = b'{"stream":"%s","data":%s}' % (stream.encode(), plain) if socket.combined else plain
             socket.outbox.put_bytes(wrapped)
 
@@ -86,10 +87,15 @@ class MarketDoor:
             if length != candles.base_ms:
                 candle = candles.at(fact.candle.start, length)
             closed = fact.closed and candles.closes_with(fact.candle, length)
-            if candle is not None:
-                self.send(f"{name}@kline_{interval}", form.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at))
+            if candle is None:
+                continue
+            stream = f"{name}@kline_{interval}"
+            payload = form.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at)
             if closed:
-                self._log.add("closed candle", f"{name}@kline_{interval}", {"start": fact.candle.start})
+                self._faults.shape(orjson.dumps(payload), fact.symbol, partial(self._send_bytes, stream))
+                self._log.add("closed candle", stream, {"start": candle.start})
+            else:
+                self.send(stream, payload)
 
     def _tell_print(self, fact: Printed) -> None:
         name = form.ident(fact.symbol).lower()

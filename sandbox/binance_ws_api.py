@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from sandbox import binance_auth as auth
 from sandbox import binance_errors as errors
@@ -18,12 +18,13 @@ from sandbox.binance_limits import Limits
 from sandbox.binance_rest import answered
 from sandbox.events import BalanceMoved, BalancesChanged, Event, OrderChanged
 from sandbox.outbox import Outbox
+from sandbox.request_faults import Disturbance, ReportFaults, RequestFaults
 from sandbox.request_log import RequestLog
+from sandbox.sockets import USER, Sockets
 from sandbox.venue import Venue
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
 UNSUBSCRIBE = "userDataStream.unsubscribe"
-LARGEST_MESSAGE = 4 * 1024 * 1024
 
 
 class ApiSocket:
@@ -47,53 +48,93 @@ class ApiSocket:
 class WsApiDoor:
     """All connections to the WebSocket API."""
 
-    def __init__(self, venue: Venue, actions: Mapping[str, Action], limits: Limits, log: RequestLog) -> None:
-        self.sockets: set[ApiSocket] = set()
+    def __init__(
+        self,
+        venue: Venue,
+        actions: Mapping[str, Action],
+        limits: Limits,
+        log: RequestLog,
+        sockets: Sockets,
+        faults: RequestFaults,
+        reports: ReportFaults,
+    ) -> None:
+        self._users: set[ApiSocket] = set()
         self._venue = venue
         self._actions = actions
         self._limits = limits
         self._log = log
+        self._sockets = sockets
+        self._faults = faults
+        self._reports = reports
+        self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
         venue.exchange.listen(self.on_event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        response = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, heartbeat=20, compress=False)
-        await response.prepare(request)
-        socket = ApiSocket(Outbox(response))
-        self.sockets.add(socket)
-        writer = asyncio.create_task(socket.outbox.write())
-        try:
-            async for message in response:
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    socket.outbox.put(self._reply(socket, message.data))
-        finally:
-            self.sockets.discard(socket)
-            writer.cancel()
-        return response
+        return await self._sockets.converse(request, USER, greet=self._greet, hear=self._hear, part=self._users.discard)
 
     def on_event(self, fact: Event) -> None:
         payload = user_event(self._venue, fact)
-        if payload is None or not self.sockets:
+        if payload is None:
             return
-        for socket in list(self.sockets):
-            socket.deliver(payload)
-        self._log.add("user event", payload["e"], {k: payload[k] for k in ("i", "c", "x", "X", "z") if k in payload})
+        shaped = self._reports.shaped(payload, fact) if isinstance(fact, OrderChanged) else [payload]
+        for report in shaped:
+            self._deliver(report)
+        self._log.add("user event", payload["e"], {k: payload[k] for k in ("i", "c", "x", "X", "z") if k in payload}, sent=len(shaped))
 
-    def _reply(self, socket: ApiSocket, raw: str | bytes) -> form.Payload:
+    def bar_ended(self) -> None:
+        for report in self._reports.flushed():
+            self._deliver(report)
+
+    def terminate(self, how: str) -> None:
+        """End all private streams with Binance's own last message."""
+        at = self._venue.market_clock()
+        for socket in list(self._users):
+            if how == "shutdown":
+                socket.outbox.put({"event": {"e": "serverShutdown", "E": at}})
+                socket.outbox.close()
+            else:
+                socket.deliver({"e": "eventStreamTerminated", "E": at})
+                socket.subscriptions.clear()
+
+    def _deliver(self, report: form.Payload) -> None:
+        for socket in list(self._users):
+            socket.deliver(report)
+
+    def _greet(self, outbox: Outbox) -> ApiSocket:
+        socket = ApiSocket(outbox)
+        self._users.add(socket)
+        return socket
+
+    def _hear(self, socket: ApiSocket, raw: str | bytes) -> None:
         try:
             number, method, sent = _read(raw)
         except ApiError as error:
-            return {"id": None, "status": error.status, "error": error.body}
+            socket.outbox.put({"id": None, "status": error.status, "error": error.body})
+            return
         entry = self._log.add("ws api", method, sent)
-        counted = self._actions[method].is_order if method in self._actions else False
+        reply, disturbance = self._reply(socket, number, method, sent)
+        entry["status"] = reply["status"] if disturbance is None else disturbance.kind
+        if disturbance is None or disturbance.kind == "error":
+            socket.outbox.put(reply)
+        elif disturbance.kind == "reset":
+            socket.outbox.reset()
+        else:
+            asyncio.get_running_loop().call_later(disturbance.seconds, socket.outbox.put, reply)
+
+    def _reply(self, socket: ApiSocket, number: Any, method: str, sent: dict[str, str]) -> tuple[form.Payload, Disturbance | None]:
+        action = self._actions.get(method)
+        disturbance = None
         try:
             result = self._answer(socket, method, sent)
             reply: form.Payload = {"id": number, "status": 200, "result": result}
+            disturbance = self._faults.after(action.kind if action else "subscribe", self._symbols.get(sent.get("symbol", ""), ""))
+            if disturbance is not None and disturbance.kind == "error":
+                raise errors.disturbed(disturbance.what, disturbance.seconds, self._venue.wall_ms())
         except ApiError as error:
             reply = {"id": number, "status": error.status, "error": error.body}
-        entry["status"] = reply["status"]
         if sent.get("returnRateLimits") != "false":
-            reply["rateLimits"] = self._limits.described(orders=counted, counts=True)
-        return reply
+            reply["rateLimits"] = self._limits.described(orders=bool(action and action.is_order), counts=True)
+        return reply, disturbance
 
     def _answer(self, socket: ApiSocket, method: str, sent: dict[str, str]) -> Any:
         now = self._venue.wall_ms()
@@ -109,6 +150,9 @@ class WsApiDoor:
         self._limits.spend(action.weight, now)
         if action.signed:
             self._check(sent, now)
+        disturbance = self._faults.before(action.kind, self._symbols.get(sent.get("symbol", ""), ""))
+        if disturbance is not None:
+            raise errors.disturbed(disturbance.what, disturbance.seconds, now)
         if action.is_order:
             self._limits.count_order(now)
         return answered(action, sent)

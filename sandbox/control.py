@@ -11,11 +11,16 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from core.config import nearest
 from core.errors import ConfigError
+from core.types import OHLCV
 from sandbox.account import Account
-from sandbox.order import Order
+from sandbox.candle import Candle
+from sandbox.instant_faults import InstantFaults
+from sandbox.order import Order, Trade
 from sandbox.refusal import OrderRefused
 from sandbox.request_log import RequestLog
+from sandbox.sockets import Sockets, counted
 from sandbox.venue import ACCOUNT, Venue
 
 Command = Callable[[Mapping[str, Any]], Any]
@@ -24,15 +29,23 @@ Command = Callable[[Mapping[str, Any]], Any]
 class Control:
     """Every command takes and returns plain JSON values; a wrong one is answered 400 with the reason."""
 
-    def __init__(self, venue: Venue, log: RequestLog, protocol_commands: Mapping[str, Command]) -> None:
+    def __init__(self, venue: Venue, log: RequestLog, sockets: Sockets, faults: InstantFaults) -> None:
         self._venue = venue
         self._log = log
+        self._sockets = sockets
+        self._faults = faults
         self._commands: dict[str, Command] = {
             "state": self.state,
             "log": self.log,
             "advance": self.advance,
+            "push": self.push,
+            "price": self.price,
+            "fill_cap": self.fill_cap,
+            "fill": self.fill,
             "deposit": self.deposit,
-            **protocol_commands,
+            "fault": self.fault,
+            "clear": self.clear,
+            "drop": self.drop,
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -61,7 +74,9 @@ class Control:
             "accounts": {name: _balances(a) for name, a in exchange.accounts.items()},
             "open_orders": [_order(o) for o in exchange.register.all_open(ACCOUNT)],
             "orders": len(exchange.register.orders),
-            "trades": len(exchange.register.trades),
+            "trades": [_trade(t) for t in exchange.register.trades],
+            "sockets": counted(self._sockets),
+            "faults": self._sockets.board.described(),
         }
 
     def log(self, asked: Mapping[str, Any]) -> Any:
@@ -78,6 +93,62 @@ class Control:
                 break
         driver = self._venue.driver
         return {"market_time": self._venue.market_clock(), "advanced": driver.played - before, "ended": driver.ended}
+
+    def push(self, asked: Mapping[str, Any]) -> Any:
+        """Make the given candle the next bar of `symbol`: `start` in milliseconds, `open high low close volume`."""
+        first, high, low, close, volume = (Decimal(str(asked[name])) for name in OHLCV)
+        start = int(asked["start"])
+        if not 0 < low <= min(first, close) <= max(first, close) <= high or start % self._venue.driver.length:
+            raise ValueError("no market could have printed this candle, or its start is off the grid of the timeframe")
+        self._venue.driver.push(self._symbol(asked), Candle(start, first, high, low, close, volume))
+        return {}
+
+    def price(self, asked: Mapping[str, Any]) -> Any:
+        """Let `symbol` trade at `price` now; the running bar reaches so far."""
+        price = Decimal(str(asked["price"]))
+        if not price.is_finite() or price <= 0:
+            raise ValueError("price must be above 0")
+        self._venue.driver.set_price(self._symbol(asked), price, Decimal(str(asked.get("volume", 1))))
+        return {}
+
+    def fill_cap(self, asked: Mapping[str, Any]) -> Any:
+        """At most `size` of an order is executed at one moment; null lifts the cap."""
+        size = asked.get("size")
+        self._venue.exchange.fill_cap = None if size is None else Decimal(str(size))
+        return {}
+
+    def fill(self, asked: Mapping[str, Any]) -> Any:
+        """Execute all that is left of open order `order_id`, at its own price."""
+        order = self._venue.exchange.register.orders[int(asked["order_id"])]
+        if not order.is_open:
+            raise ValueError("the order is not open")
+        self._venue.exchange.fill_now(order)
+        return _order(order)
+
+    def fault(self, asked: Mapping[str, Any]) -> Any:
+        """Arm fault `name`; everything else that is given is an option of it."""
+        self._faults.arm(str(asked["name"]), {k: v for k, v in asked.items() if k != "name"})
+        return self._sockets.board.described()
+
+    def clear(self, asked: Mapping[str, Any]) -> Any:
+        """Disarm fault `name`, or all; the venue's clock is right again."""
+        self._sockets.board.disarm(str(asked.get("name", "")))
+        self._venue.skew_ms = 0
+        return self._sockets.board.described()
+
+    def drop(self, asked: Mapping[str, Any]) -> Any:
+        """End connections: `which` is market, user or all, `how` is close or reset."""
+        which, how = str(asked.get("which", "all")), str(asked.get("how", "reset"))
+        if which not in ("market", "user", "all") or how not in ("close", "reset"):
+            raise ValueError("which is market, user or all; how is close or reset")
+        return {"ended": self._sockets.cut(which, reset=how == "reset")}
+
+    def _symbol(self, asked: Mapping[str, Any]) -> str:
+        listings = self._venue.exchange.listings
+        symbol = str(asked.get("symbol", next(iter(listings))))
+        if symbol not in listings:
+            raise ValueError(f"symbol {symbol!r} is not listed{nearest(symbol, listings)}")
+        return symbol
 
     def deposit(self, asked: Mapping[str, Any]) -> Any:
         """Move `amount` of `asset` into the account; a negative amount withdraws."""
@@ -123,4 +194,11 @@ def _order(order: Order) -> dict[str, Any]:
     return {
         "id": order.id, "symbol": wish.symbol, "client_id": wish.client_id, "side": wish.side, "type": wish.type,
         "size": str(order.size), "filled": str(order.filled), "status": order.status,
+    }  # fmt: skip
+
+
+def _trade(trade: Trade) -> dict[str, Any]:
+    return {
+        "id": trade.id, "order_id": trade.order_id, "symbol": trade.symbol, "side": trade.side, "size": str(trade.size),
+        "price": str(trade.price), "fee": str(trade.fee), "fee_asset": trade.fee_asset, "at": trade.at,
     }  # fmt: skip

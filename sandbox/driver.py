@@ -22,6 +22,8 @@ class Feed:
     bars: Iterator[Candle]
     ahead: Candle | None = None
     path: list[tuple[Decimal, Decimal]] = field(default_factory=list)
+    factor: Decimal = Decimal(1)
+    hidden: bool = False  # the running bar is neither told nor kept
 
     def pull(self) -> None:
         self.ahead = next(self.bars, None)
@@ -65,6 +67,8 @@ class Driver:
         self.ticks = ticks
         self.played = 0
         self.ended = False
+        self.after_bar: list[Callable[[], None]] = []
+        self.hides: Callable[[str], bool] = lambda symbol: False
         self._printed = 0
         self._limit = limit
         self._plan = plan
@@ -111,6 +115,8 @@ class Driver:
         for symbol, candle in closed:
             self.exchange.tell(CandleChanged(symbol, candle, True, start + self.length))
         self._tell_opened()
+        for call in self.after_bar:
+            call()
 
     async def run(self, speed: float, wall: Callable[[], float]) -> None:
         """Play by the clock, `speed` times as fast as the bars say, until the market ends."""
@@ -139,6 +145,19 @@ class Driver:
         feed.ahead = candle
         feed.bars = _chain([c for c in waiting if c.start > candle.start], later, candle.start)
 
+    def set_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
+        """Print a trade of the market's at `price`; the running bar is widened to hold it. Nothing happens in a halted market."""
+        listing = self.exchange.listings[symbol]
+        bar = listing.bar
+        if bar is not None:
+            high, low = max(bar.high, price), min(bar.low, price)
+            listing.bar = Candle(bar.start, bar.open, high, low, bar.close, bar.volume + volume, bar.trades + 1)
+            self._print(symbol, price, volume, self._printed)
+
+    def shift(self, symbol: str, factor: Decimal) -> None:
+        """Let the market of `symbol` go on at `factor` times its price from the next bar on."""
+        self._feeds[symbol].factor *= factor
+
     def _move_clock(self, number: int) -> None:
         slot = self.clock.at - self.clock.at % self.length
         self.clock.at = slot + min(self.length - 1, number * self.length // self.ticks)
@@ -149,12 +168,17 @@ class Driver:
             self.clock.at = start
         for symbol, feed in self._feeds.items():
             listing = self.exchange.listings[symbol]
-            if feed.ahead is not None and feed.ahead.start == start:
-                self._open_bar(listing, feed.ahead)
-                feed.path = self._plan(feed.ahead, self.ticks, listing.rules.tick, self._rng)
-                feed.pull()
-            else:
-                listing.bar, feed.path = None, []
+            bar = feed.ahead
+            listing.bar, feed.path = None, []
+            if bar is None or bar.start != start:
+                continue
+            feed.pull()
+            if listing.halted:
+                continue
+            feed.hidden = self.hides(symbol)
+            bar = scaled(bar, feed.factor, listing.rules.tick)
+            self._open_bar(listing, bar)
+            feed.path = self._plan(bar, self.ticks, listing.rules.tick, self._rng)
 
     @staticmethod
     def _open_bar(listing: Listing, bar: Candle) -> None:
@@ -166,13 +190,13 @@ class Driver:
     def _tell_opened(self) -> None:
         for symbol in self._feeds:
             running = self.exchange.listings[symbol].candles.running
-            if running is not None:
+            if running is not None and not self._feeds[symbol].hidden:
                 self.exchange.tell(CandleChanged(symbol, running, False, self.clock.at))
 
     def _print(self, symbol: str, price: Decimal, volume: Decimal, number: int) -> None:
         listing = self.exchange.listings[symbol]
         running = listing.candles.running
-        if listing.bar is None or running is None:
+        if listing.bar is None or running is None or listing.halted:
             return
         rose = price >= listing.last
         self.exchange.print_price(symbol, price, volume)
@@ -182,17 +206,32 @@ class Driver:
             running.start, running.open, max(running.high, price), min(running.low, price), price, running.volume + volume, count
         )
         self.exchange.tell(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
-        self.exchange.tell(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
+        if not self._feeds[symbol].hidden:
+            self.exchange.tell(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
 
     def _finish(self, symbol: str) -> tuple[str, Candle] | None:
         listing = self.exchange.listings[symbol]
         bar = listing.bar
         if bar is None:
             return None
-        listing.last = bar.close
-        self.exchange.end_bar(symbol)
+        if listing.halted:  # it was stopped within the bar: what had been printed is the bar
+            bar = listing.candles.running or bar
+        else:
+            listing.last = bar.close
+            self.exchange.end_bar(symbol)
+        if self._feeds[symbol].hidden:
+            listing.candles.running = None
+            return None
         listing.candles.close(bar)
         return symbol, bar
+
+
+def scaled(bar: Candle, factor: Decimal, tick: Decimal) -> Candle:
+    """The bar at `factor` times its prices, on the grid."""
+    if factor == 1:
+        return bar
+    first, high, low, close = (max(tick, (p * factor / tick).to_integral_value() * tick) for p in (bar.open, bar.high, bar.low, bar.close))
+    return Candle(bar.start, first, high, low, close, bar.volume, bar.trades)
 
 
 async def _until(moment: float, wall: Callable[[], float]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
+from typing import TypeAlias
 
-from core.types import Side
 from sandbox import matching
 from sandbox.account import Account
 from sandbox.events import BalanceMoved, BalancesChanged, Event, Execution, ListChanged, Listener, OrderChanged
@@ -19,6 +19,7 @@ from sandbox.register import Register
 from sandbox.settlement import CENT, Settlement
 
 LISTS_OF_TWO_SIDES = (OrderType.LIMIT_MAKER, OrderType.LIMIT)
+Divider: TypeAlias = Callable[[Order, Listing, Decimal], list[Decimal]]
 
 
 class Exchange:
@@ -40,7 +41,8 @@ class Exchange:
         self.lists: dict[int, OrderList] = {}
         self.now = now
         self.fill_cap: Decimal | None = None  # at most so much per order and moment
-        self.fill_parts = 1  # each piece arrives as so many executions
+        self.divide: Divider = whole  # how a piece is executed: at once, in parts, or short
+        self.before_cancel: Callable[[Order], bool] = lambda order: False  # whether the order fills just before it
         self._fills = fills
         self._settlement = settlement
         self._strict_triggers = strict_triggers
@@ -80,6 +82,9 @@ class Exchange:
             OrderRefused: it is not open any more.
         """
         if not order.is_open:
+            raise OrderRefused(Refusal.ORDER_DONE)
+        if self.before_cancel(order):
+            self.fill_now(order)
             raise OrderRefused(Refusal.ORDER_DONE)
         order.cancel_id = cancel_id
         self._finish(order, Status.CANCELED, Execution.CANCELED)
@@ -134,6 +139,12 @@ class Exchange:
             self.accounts[account].receive(asset, amount)
         self.tell(BalanceMoved(account, asset, amount, self.now()))
         self.tell(BalancesChanged(account, (asset,), self.now()))
+
+    def fill_now(self, order: Order) -> None:
+        """Execute all of an open order at its own price, or without one at the market's."""
+        listing = self.listings[order.wish.symbol]
+        price = order.wish.limit_price or listing.last
+        self._execute(order, listing, Level(price, order.remaining), maker=order.wish.limit_price is not None)
 
     # The market moves
 
@@ -256,7 +267,7 @@ class Exchange:
                 break
             left = None if left is None else left - size
             self._take(listing, piece.price, size, match.maker)
-            for part in parts(size, self.fill_parts, listing.rules.step):
+            for part in self.divide(order, listing, size):
                 self._execute(order, listing, Level(piece.price, part), match.maker)
 
     @staticmethod
@@ -364,16 +375,6 @@ class Exchange:
         self.tell(BalancesChanged(order.account, (rules.base, rules.quote, *extra), at))
 
 
-def parts(size: Decimal, count: int, step: Decimal) -> list[Decimal]:
-    """`size` in at most `count` nearly equal pieces on the grid."""
-    whole = max(step, size / count // step * step)
-    pieces: list[Decimal] = []
-    while size > 0:
-        piece = size if len(pieces) == count - 1 else min(whole, size)
-        pieces.append(piece)
-        size -= piece
-    return pieces
-
-
-def opposite(side: Side) -> Side:
-    return Side.SELL if side is Side.BUY else Side.BUY
+def whole(order: Order, listing: Listing, size: Decimal) -> list[Decimal]:
+    """One execution for the whole piece."""
+    return [size]

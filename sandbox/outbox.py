@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 LONGEST: Final = 100_000  # a client that lets so many messages pile up is cut off
 
@@ -14,10 +15,13 @@ LONGEST: Final = 100_000  # a client that lets so many messages pile up is cut o
 class Outbox:
     """Queues messages for a socket and writes them from its own task."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.socket = socket
+        self.heard_at = time.monotonic()
         self.silent = False  # a half-open connection: nothing gets through, nothing fails
+        self._transport = transport
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(LONGEST)
+        self._closing: asyncio.Task[bool] | None = None
 
     def put(self, message: Any) -> None:
         self.put_bytes(orjson.dumps(message))
@@ -37,12 +41,20 @@ class Outbox:
             if self.silent:
                 continue
             try:
-                await self.socket.send_str(message.decode())
+                await self.socket.send_str(message.decode(errors="replace"))
             except (ConnectionError, RuntimeError):
                 return
 
     def reset(self) -> None:
         """Cut the connection without a goodbye."""
-        transport = self.socket._req.transport if self.socket._req is not None else None
-        if transport is not None:
-            transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self, code: int = WSCloseCode.GOING_AWAY) -> None:
+        """Say goodbye, after what has been queued."""
+        self._closing = asyncio.ensure_future(self._close(code))
+
+    async def _close(self, code: int) -> bool:
+        while not self._queue.empty() and not self.socket.closed:
+            await asyncio.sleep(0)
+        return await self.socket.close(code=code)

@@ -68,6 +68,14 @@ class SandboxHandle:
         entries: list[dict[str, Any]] = self.control("log", since=since)["entries"]
         return entries
 
+    def arm(self, fault: str, **options: Any) -> Any:
+        """Arm a fault switch, for example `arm("F1", count=2)`; returns all armed ones."""
+        return self.control("fault", name=fault, **options)
+
+    def disarm(self, fault: str = "") -> Any:
+        """Disarm one fault switch, or all."""
+        return self.control("clear", name=fault)
+
     def stop(self) -> None:
         """End the process; does nothing where it has ended."""
         if self._process is None:

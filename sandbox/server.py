@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -18,8 +19,12 @@ from sandbox.binance_rest import RestDoor
 from sandbox.binance_socket import MarketDoor
 from sandbox.binance_ws_api import WsApiDoor
 from sandbox.control import Control
+from sandbox.faults import Switchboard, read_options
+from sandbox.instant_faults import InstantFaults
+from sandbox.request_faults import ExecutionFaults, ReportFaults, RequestFaults
 from sandbox.request_log import RequestLog
 from sandbox.settings import SandboxSettings
+from sandbox.sockets import Sockets
 from sandbox.venue import Venue, open_venue
 
 HOST: Final = "127.0.0.1"
@@ -33,9 +38,14 @@ class SandboxServer:
         self.settings = settings
         self.venue: Venue = open_venue(settings, wall or SystemClock())
         self.log = RequestLog()
+        self.board = Switchboard(settings.seed, lambda: self.venue.driver.played, lambda name, facts: self._struck(name, facts))
+        self.sockets = Sockets(self.board, settings.connection_life_s)
+        for name, options in settings.faults.items():
+            read_options(name.upper(), options)
         self.port = settings.port
         self._runner: web.AppRunner | None = None
         self._market: asyncio.Task[None] | None = None
+        self._away: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Bind the port and start the market.
@@ -44,7 +54,7 @@ class SandboxServer:
             ConfigError: the port is in use.
         """
         app = web.Application(client_max_size=LARGEST_BODY)
-        self._mount_binance(app)
+        self._mount(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self.settings.port)
@@ -54,13 +64,20 @@ class SandboxServer:
             await self._runner.cleanup()
             raise _port_error(self.settings.port, error) from error
         self.port = self._runner.addresses[0][1]
+        for name, options in self.settings.faults.items():
+            self._instant.arm(name, options)
         speed = self.settings.speed
         if not isinstance(speed, str):
             if speed == 1 and self.settings.market == ("sample",):
                 self.venue.driver.skip_to(self.venue.wall_ms())
             self._market = asyncio.create_task(self.venue.driver.run(speed, time.monotonic))
 
+    def _struck(self, name: str, facts: Mapping[str, Any]) -> None:
+        self.log.add("fault", name, facts)
+
     async def stop(self) -> None:
+        if self._away is not None:
+            self._away.cancel()
         if self._market is not None:
             self._market.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -84,18 +101,49 @@ class SandboxServer:
             "seed": self.settings.seed,
         }
 
-    def _mount_binance(self, app: web.Application) -> None:
-        limits = make_limits(self.settings)
-        desk = Desk(self.venue, lambda: limits.described(orders=True, counts=False))
-        rest = RestDoor(self.venue, rest_actions(desk), limits, self.log)
-        api = WsApiDoor(self.venue, socket_actions(desk), limits, self.log)
-        market = MarketDoor(desk, self.log)
-        control = Control(self.venue, self.log, {})
-        app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
-        app.router.add_get("/ws-api/v3", api.handle)
-        for path in ("/ws", "/ws/{streams:.*}", "/stream", "/stream/ws/{streams:.*}"):
-            app.router.add_get(path, market.handle)
+    def _mount(self, app: web.Application) -> None:
+        venue, board = self.venue, self.board
+        requests, reports = RequestFaults(board, time.monotonic), ReportFaults(board, self.sockets)
+        door = mount_binance(app, venue, self.log, self.sockets, requests, reports)
+        instant = InstantFaults(venue, board, self.sockets, door.terminate, self._outage)
+        venue.exchange.divide = ExecutionFaults(board).parts
+        venue.exchange.before_cancel = lambda order: board.fire("F28", order.wish.symbol) is not None
+        venue.driver.hides = lambda symbol: board.fire("F21", symbol) is not None
+        venue.driver.after_bar += [door.bar_ended, instant.bar_ended]
+        control = Control(venue, self.log, self.sockets, instant)
         app.router.add_route("*", "/admin/{name}", control.handle)
+        self._instant = instant
+
+    def _outage(self, seconds: float) -> None:
+        """Be gone for `seconds`: no port, no connection; everything else stays as it is."""
+        # The command that asked for it is still to be answered.
+        asyncio.get_running_loop().call_later(0.05, lambda: setattr(self, "_away", asyncio.ensure_future(self._go_away(seconds))))
+
+    async def _go_away(self, seconds: float) -> None:
+        assert self._runner is not None
+        for site in list(self._runner.sites):
+            await site.stop()
+        for connection in list(self._runner.server.connections if self._runner.server else ()):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(seconds)
+        await web.TCPSite(self._runner, HOST, self.port).start()
+
+
+def mount_binance(
+    app: web.Application, venue: Venue, log: RequestLog, sockets: Sockets, requests: RequestFaults, reports: ReportFaults
+) -> WsApiDoor:
+    """Serve Binance's protocol; returns the door of the private streams."""
+    limits = make_limits(venue.settings)
+    desk = Desk(venue, sockets.board, lambda: limits.described(orders=True, counts=False))
+    rest = RestDoor(venue, rest_actions(desk), limits, log, requests)
+    api = WsApiDoor(venue, socket_actions(desk), limits, log, sockets, requests, reports)
+    market = MarketDoor(desk, log, sockets)
+    app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
+    app.router.add_get("/ws-api/v3", api.handle)
+    for path in ("/ws", "/ws/{streams:.*}", "/stream", "/stream/ws/{streams:.*}"):
+        app.router.add_get(path, market.handle)
+    return api
 
 
 def make_limits(settings: SandboxSettings) -> Limits:

@@ -57,6 +57,7 @@ class SandboxSettings(Room):
     orders_per_10s: int = Field(default=100, ge=1)
     orders_per_day: int = Field(default=200_000, ge=1)
     faults: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
+    connection_life_s: float = Field(default=86_400.0, gt=0)
     api_key: str = ""  # made up at the start where empty
     api_secret: str = ""
     admin_token: str = ""

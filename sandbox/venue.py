@@ -36,9 +36,9 @@ class Keys:
     admin_token: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Venue:
-    """A market with its engine; what protocols stand on."""
+    """A market with its engine; what protocols stand on. `skew_ms` is how far the venue's clock is off."""
 
     settings: SandboxSettings
     exchange: Exchange
@@ -46,9 +46,10 @@ class Venue:
     market_clock: MarketClock
     wall: Clock
     keys: Keys
+    skew_ms: int = 0
 
     def wall_ms(self) -> int:
-        return int(self.wall.now().timestamp() * 1000)
+        return int(self.wall.now().timestamp() * 1000) + self.skew_ms
 
 
 def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:

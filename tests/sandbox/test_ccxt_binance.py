@@ -76,9 +76,9 @@ def test_an_order_over_the_socket_is_filled_and_reported() -> None:
 
 
 ERRORS = [
-    (dict(type="market", side="buy", amount=100), ccxt.InsufficientFunds, -2010),
-    (dict(type="limit", side="buy", amount=0.00002, price=20_000.0), ccxt.BadRequest, -1013),
-    (dict(type="limit", side="buy", amount=0.000001, price=20_000.0), ccxt.InvalidOrder, None),
+    ({"type": "market", "side": "buy", "amount": 100}, ccxt.InsufficientFunds, -2010),
+    ({"type": "limit", "side": "buy", "amount": 0.00002, "price": 20_000.0}, ccxt.BadRequest, -1013),
+    ({"type": "limit", "side": "buy", "amount": 0.000001, "price": 20_000.0}, ccxt.InvalidOrder, None),
 ]
 
 
