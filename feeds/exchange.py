@@ -98,7 +98,7 @@ class CcxtVenue:
 
     def rules(self, symbol: str) -> MarketRules:
         """As `feeds.venue.Venue.rules`."""
-        return _rules_of(self._market(symbol), market_rules(symbol, self.name), ticks=self._client.precisionMode == _tick_mode())
+        return rules_of(self._market(symbol), self.name, ticks=self._client.precisionMode == _tick_mode())
 
     def symbols(self) -> list[str]:
         """Everything the venue lists, sorted."""
@@ -165,6 +165,11 @@ def address_of(name: str, base_url: str = "") -> Address:
     client = getattr(ccxt, name)()
     url = next(_texts(client.urls["api"]))
     return Address.of_url(url.replace("{hostname}", client.hostname or ""))
+
+
+def rules_of(market: dict[str, Any], venue: str, *, ticks: bool) -> MarketRules:
+    """The rules of a ccxt market of `venue`; `ticks` says whether its precision is given as tick sizes and not as digits."""
+    return _rules_of(market, market_rules(market["symbol"], venue), ticks=ticks)
 
 
 def _retry_after(headers: Any) -> float | None:
