@@ -18,9 +18,12 @@ class RunProgress:
 
     def __init__(self, console: Console, *, shown: bool) -> None:
         self._bars = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-            console=console, transient=True, disable=not (shown and console.is_terminal),
-        )  # fmt: skip
+            *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
+            *(TimeElapsedColumn(), TimeRemainingColumn()),
+            console=console,
+            transient=True,
+            disable=not (shown and console.is_terminal),
+        )
         self.seconds: dict[str, float] = {}
 
     def __enter__(self) -> RunProgress:

@@ -34,95 +34,105 @@ class Room(BaseModel):
 class FeedSettings(Room):
     """What is traded and where its candles come from."""
 
-    exchange: str = "binance"
-    exchange_url: str = ""
-    fallback_exchanges: tuple[str, ...] = ("kraken", "coinbase", "bybit")
-    symbols: tuple[str, ...] = Field(default=("BTC/USDT",), min_length=1)
-    timeframe: str = "1h"
-    source: Literal["auto", "store", "download", "sample"] = "auto"
-    store_path: str = "var/candles"
-    cache_minutes: int = Field(default=60, ge=0)
-    request_timeout_s: float = Field(default=10.0, gt=0)
-    sample_seed: int = 0
+    exchange: str = Field(default="binance", description="whose candles and market rules; any venue ccxt knows")
+    exchange_url: str = Field(
+        default="", description="another address for the venue, e.g. a practice exchange on loopback; empty for its own"
+    )
+    fallback_exchanges: tuple[str, ...] = Field(
+        default=("kraken", "coinbase", "bybit"), description="venues asked for candles, in this order, when the first one cannot be reached"
+    )
+    symbols: tuple[str, ...] = Field(
+        default=("BTC/USDT",), min_length=1, description="what to trade; several share one account and one model"
+    )
+    timeframe: str = Field(default="1h", description="length of one bar: 1m, 15m, 1h, 4h, 1d")
+    source: Literal["auto", "store", "download", "sample"] = Field(default="auto", description="auto, store, download or sample")
+    store_path: str = Field(default="var/candles", description="where candles are kept")
+    cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
+    request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
+    sample_seed: int = Field(default=0, description="which simulated market the sample is")
 
 
 class ModelSettings(Room):
     """The forecaster and its walk-forward calendar."""
 
-    save_path: str = "var/models"
-    horizons: tuple[int, ...] = (1, 24)
-    units: int = Field(default=32, ge=1, le=1024)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    burn_in: int = Field(default=16, ge=0)
-    supervised: int = Field(default=64, ge=1)
-    context: int = Field(default=32, ge=1)
-    epochs: int = Field(default=6, ge=1)
-    batch: int = Field(default=16, ge=1)
-    learning_rate: float = Field(default=1e-2, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    huber_delta: float = Field(default=1.0, gt=0)
-    horizon_weights: tuple[float, ...] = ()
-    seeds: int = Field(default=3, ge=1)
-    seed: int = 0
-    train_window: Span = timedelta(days=730)
-    expanding: bool = False
-    retrain_every: Span = timedelta(days=28)
-    embargo: int = Field(default=0, ge=0)
-    deployment_lag: int = Field(default=1, ge=1)
-    baselines: tuple[str, ...] = ("all",)
-    jobs: int = Field(default=0, ge=0)
-    cluster: str = ""
-    cache: bool = True
+    save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
+    horizons: tuple[int, ...] = Field(default=(1, 24), description="bars ahead that are forecast")
+    units: int = Field(default=32, ge=1, le=1024, description="width of the LSTM")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden states left out in training")
+    burn_in: int = Field(default=16, ge=0, description="bars at the start of a training sequence that are not supervised")
+    supervised: int = Field(default=64, ge=1, description="bars of a training sequence that are")
+    context: int = Field(default=32, ge=1, description="bars the network sees when it forecasts")
+    epochs: int = Field(default=6, ge=1, description="passes over the training window")
+    batch: int = Field(default=16, ge=1, description="sequences per update")
+    learning_rate: float = Field(default=1e-2, gt=0, description="peak of the cosine schedule")
+    weight_decay: float = Field(default=0.0, ge=0, description="pull of the weights towards zero")
+    huber_delta: float = Field(default=1.0, gt=0, description="where the loss turns from square to straight, in usual moves")
+    horizon_weights: tuple[float, ...] = Field(default=(), description="weight of each horizon in the loss; empty for equal ones")
+    seeds: int = Field(default=3, ge=1, description="networks averaged in each model")
+    seed: int = Field(default=0, description="of all randomness")
+    train_window: Span = Field(default=timedelta(days=730), description="history each model learns from")
+    expanding: bool = Field(default=False, description="learn from all history before each boundary instead")
+    retrain_every: Span = Field(
+        default=timedelta(days=28), description="time between boundaries, which stand at fixed distances from 2000-01-01"
+    )
+    embargo: int = Field(default=0, ge=0, description="bars left out before a boundary, beyond the longest horizon")
+    deployment_lag: int = Field(default=1, ge=1, description="bars from a boundary until its model is in force")
+    baselines: tuple[str, ...] = Field(default=("all",), description="forecasters fitted beside the network: all, none, or names")
+    jobs: int = Field(default=0, ge=0, description="folds trained at a time; 0 for one per core")
+    cluster: str = Field(default="", description="address of a Dask scheduler; empty to train here")
+    cache: bool = Field(default=True, description="use models trained before on the same candles with the same settings")
 
 
 class StrategySettings(Room):
     """The account, its costs and how forecasts become positions. Exposures and losses are shares of equity."""
 
     # The account. A fill is `slippage_bps` worse than the price it refers to; the spread is what the decision must earn on top.
-    cash: float = Field(default=10_000.0, gt=0)
-    fee_bps: float = Field(default=10.0, ge=0, le=1000)
-    slippage_bps: float = Field(default=2.0, ge=0, le=1000)
-    spread_bps: float = Field(default=1.0, ge=0, le=1000)
-    allow_short: bool = False
+    cash: float = Field(default=10_000.0, gt=0, description="starting cash, in quote currency")
+    fee_bps: float = Field(default=10.0, ge=0, le=1000, description="fee per side, in basis points")
+    slippage_bps: float = Field(
+        default=2.0, ge=0, le=1000, description="how much worse than its reference price a fill is, in basis points"
+    )
+    spread_bps: float = Field(default=1.0, ge=0, le=1000, description="what a trade must earn on top, in basis points")
+    allow_short: bool = Field(default=False, description="sell short where the market allows it")
     # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the bars over which its edge is counted (0: horizon).
-    horizon: int = Field(default=24, ge=1)
-    holding: int = Field(default=0, ge=0)
-    margin: float = Field(default=1.5, ge=0)
-    leave: float = Field(default=0.0, ge=0)
-    min_trade: float = Field(default=0.1, ge=0, le=1)
+    horizon: int = Field(default=24, ge=1, description="bars ahead of the forecast that is traded")
+    holding: int = Field(default=0, ge=0, description="bars over which its edge is counted; 0 for the horizon")
+    margin: float = Field(default=1.5, ge=0, description="round trips the edge must be worth before exposure grows")
+    leave: float = Field(default=0.0, ge=0, description="round trips the edge must be below zero before exposure shrinks")
+    min_trade: float = Field(default=0.1, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")
     # How much: the smallest of what edge over variance, volatility, the stop and the exposure limit allow.
-    risk_aversion: float = Field(default=1.0, gt=0)
-    target_volatility: float = Field(default=0.30, gt=0)
-    max_exposure: float = Field(default=1.0, gt=0, le=1)
-    risk_tolerance: float = Field(default=0.02, gt=0, le=1)
-    stop_scales: float = Field(default=2.0, gt=0)
-    cash_reserve: float = Field(default=0.01, ge=0, lt=1)
+    risk_aversion: float = Field(default=1.0, gt=0, description="weight of variance against edge; 1 is growth-optimal")
+    target_volatility: float = Field(default=0.30, gt=0, description="annual volatility the account is held to")
+    max_exposure: float = Field(default=1.0, gt=0, le=1, description="largest share of equity in the market")
+    risk_tolerance: float = Field(default=0.02, gt=0, le=1, description="share of equity that may be lost at the stop")
+    stop_scales: float = Field(default=2.0, gt=0, description="distance of the stop, in forecast scales")
+    cash_reserve: float = Field(default=0.01, ge=0, lt=1, description="share of equity never spent")
     # When to stop: after a stop was hit, after a drawdown, after a bad day.
-    cooldown: int = Field(default=24, ge=0)
-    max_drawdown: float = Field(default=0.35, gt=0, le=1)
-    halt_for: Span = timedelta(days=14)
-    max_daily_loss: float = Field(default=0.10, gt=0, le=1)
+    cooldown: int = Field(default=24, ge=0, description="bars without a new position after a stop")
+    max_drawdown: float = Field(default=0.35, gt=0, le=1, description="loss from the peak that halts trading")
+    halt_for: Span = Field(default=timedelta(days=14), description="how long such a halt lasts")
+    max_daily_loss: float = Field(default=0.10, gt=0, le=1, description="loss within a UTC day that locks new positions")
 
 
 class ReportSettings(Room):
     """Where results go and how they are judged."""
 
-    output: str = "reports/output"
-    ledger_path: str = "reports/output/trials.sqlite"
-    periods_per_year: int = Field(default=0, ge=0)
-    bootstrap_samples: int = Field(default=1000, ge=100)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    output: str = Field(default="reports/output", description="where run folders go")
+    ledger_path: str = Field(default="reports/output/trials.sqlite", description="where trials are counted")
+    periods_per_year: int = Field(default=0, ge=0, description="trading days in a year; 0 for what the market says (365 or 252)")
+    bootstrap_samples: int = Field(default=1000, ge=100, description="draws behind each interval")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of each interval")
 
 
 class LiveSettings(Room):
     """The session: what it keeps, whom it tells, when it stops."""
 
-    sessions_path: str = "var/sessions"
-    state_path: str = "var/state.db"
-    poll_seconds: float = Field(default=30.0, gt=0)
-    stale_after_bars: float = Field(default=2.0, gt=0)
-    firestore_project: str = ""
-    telegram: bool = True
+    sessions_path: str = Field(default="var/sessions", description="where sessions are kept")
+    state_path: str = Field(default="var/state.db", description="the database of orders and state")
+    poll_seconds: float = Field(default=30.0, gt=0, description="base wait between polls where no socket is to be had")
+    stale_after_bars: float = Field(default=2.0, gt=0, description="bars without news after which a feed counts as stale")
+    firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
+    telegram: bool = Field(default=True, description="send alerts where a token is set")
 
 
 class Settings(Room):

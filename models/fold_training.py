@@ -141,9 +141,10 @@ def scaling(features: NDArray[np.float32], segments: list[tuple[int, int]]) -> t
 def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Raw forecasts at the close of `rows` of one symbol; NaN where its history does not fill the model's context."""
     out = np.full((len(rows), len(model.members), model.spec.horizons, 6), np.nan, dtype=np.float32)
-    complete = np.isfinite(panel.features[panel.offset[symbol] : panel.offset[symbol] + len(panel.bars[symbol])]).all(axis=1)
+    own = panel.features[panel.offset[symbol] : panel.offset[symbol] + len(panel.bars[symbol])]
+    complete: NDArray[np.bool_] = np.asarray(np.isfinite(own).all(axis=1))
     run = np.convolve(complete, np.ones(model.spec.context), mode="full")[: len(complete)]
-    ready: NDArray[np.bool_] = np.greater(run, model.spec.context - 0.5)[rows]
+    ready = np.greater(run, model.spec.context - 0.5)[rows]
     if ready.any():
         out[ready] = predict(model, panel.features, rows[ready] + panel.offset[symbol])
     return out

@@ -1,0 +1,40 @@
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+.PHONY: backtest test lint types bench soak paper clean
+
+backtest: $(READY)
+	$(RUN) run_backtest.py --from 2022-01-01
+
+test: $(READY) lint types
+	$(RUN) -m pytest -q -n 2 --dist loadfile
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(READY)
+	$(VENV)/bin/mypy .
+
+bench: $(READY)
+	$(RUN) -m pip install -q -e ".[bench,cluster]"
+	for name in train backtest loop latency scale; do $(RUN) -m benchmarks.$$name || exit 1; done
+
+soak: $(READY)
+	$(RUN) -m pip install -q -e ".[soak,cluster]"
+	$(RUN) -m pytest -q -m slow
+
+paper: $(READY)
+	$(RUN) run_live.py --paper --sandbox
+
+# The environment is made anew when the dependencies change.
+$(READY): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --upgrade pip
+	$(RUN) -m pip install -q -e ".[test]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) var reports/output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
