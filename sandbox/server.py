@@ -83,6 +83,7 @@ class SandboxServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._market
         if self._runner is not None:
+            self.sockets.cut("all", reset=True)
             await self._runner.cleanup()
 
     def described(self) -> dict[str, Any]:
