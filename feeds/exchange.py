@@ -107,7 +107,10 @@ class CcxtVenue:
 
     def _market(self, symbol: str) -> dict[str, Any]:
         self._ask(self._client.load_markets)
-        markets: dict[str, dict[str, Any]] = self._client.markets
+        markets: dict[str, dict[str, Any]] = self._client.markets or {}
+        if not markets:  # what a login page of a network, taken for an answer, leaves
+            self._client.markets = None
+            raise VenueUnreachable(f"{self.name} sent no list of markets")
         if symbol not in markets:
             raise UnknownSymbol(unknown_symbol(symbol, markets, self.name))
         return markets[symbol]

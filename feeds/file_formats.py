@@ -70,7 +70,7 @@ def _read_columns(path: Path) -> pd.DataFrame:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CandleFileInvalid(f"{path}: cut short, or not a {path.suffix[1:]} file; get it again") from error
-    return frame if isinstance(frame.index, pd.RangeIndex) else frame.rename_axis(index=frame.index.name or "timestamp").reset_index()
+    return frame if isinstance(frame.index, pd.RangeIndex) else frame.rename_axis(index=str(frame.index.name or "timestamp")).reset_index()
 
 
 def _read_text(path: Path) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
