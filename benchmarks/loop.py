@@ -22,6 +22,7 @@ import pandas as pd
 
 from core.settings import StrategySettings
 from core.types import MarketRules, Timeframe
+from feeds.bt_feeds import frame_data
 from models.forecaster import RecordedForecasts, normal_frame
 from strategies.assembly import Feed, build_cerebro
 
@@ -57,9 +58,9 @@ def market(rows: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     return bars, normal_frame(bars.index, 0.004 * slow / slow.std(), np.full(rows, 0.005 * 24**0.5), "recorded")
 
 
-def bare(bars: pd.DataFrame, **options: Any) -> bt.Cerebro:
+def bare(data: Any, **options: Any) -> bt.Cerebro:
     cerebro = bt.Cerebro(stdstats=False, **options)
-    cerebro.adddata(_feed(bars))
+    cerebro.adddata(data)
     cerebro.broker.setcash(SETTINGS.cash)
     cerebro.broker.setcommission(SETTINGS.fee_bps / 1e4)
     cerebro.broker.set_slippage_perc(SETTINGS.slippage_bps / 1e4)
@@ -67,12 +68,21 @@ def bare(bars: pd.DataFrame, **options: Any) -> bt.Cerebro:
     return cerebro
 
 
-def ours(bars: pd.DataFrame, source: RecordedForecasts, **options: Any) -> bt.Cerebro:
-    return build_cerebro([Feed(data=_feed(bars), rules=RULES, timeframe=BAR, source=source)], SETTINGS, **options)
+def ours(data: Any, source: RecordedForecasts, **options: Any) -> bt.Cerebro:
+    return build_cerebro([Feed(data=data, rules=RULES, timeframe=BAR, source=source)], SETTINGS, **options)
 
 
-def _feed(bars: pd.DataFrame) -> Any:
+def pandas_feed(bars: pd.DataFrame) -> Any:
+    """Backtrader's own feed of a frame."""
     return bt.feeds.PandasData(dataname=bars.tz_localize(None), timeframe=bt.TimeFrame.Minutes, compression=60)
+
+
+def frame_feed(bars: pd.DataFrame) -> Any:
+    """This project's feed of a frame, which copies the bars at once."""
+    return frame_data(bars, BAR)
+
+
+FEEDS: dict[str, Callable[[pd.DataFrame], Any]] = {"FrameData": frame_feed, "PandasData": pandas_feed}
 
 
 def _seconds(build: Callable[[], bt.Cerebro]) -> float:
@@ -83,11 +93,11 @@ def _seconds(build: Callable[[], bt.Cerebro]) -> float:
     return time.perf_counter() - begun
 
 
-def compare(rows: int, rounds: int, **options: Any) -> tuple[float, float, float]:
+def compare(rows: int, rounds: int, feed: Callable[[pd.DataFrame], Any], **options: Any) -> tuple[float, float, float]:
     """Median seconds of the bare loop, of ours, and the median ratio of the pairs."""
     bars, forecasts = market(rows)
     source = RecordedForecasts(forecasts, horizon=24, timeframe_s=BAR.seconds)
-    pairs = [(_seconds(lambda: bare(bars, **options)), _seconds(lambda: ours(bars, source, **options))) for _ in range(rounds)]
+    pairs = [(_seconds(lambda: bare(feed(bars), **options)), _seconds(lambda: ours(feed(bars), source, **options))) for _ in range(rounds)]
     return (
         statistics.median(b for b, _ in pairs),
         statistics.median(o for _, o in pairs),
@@ -105,10 +115,11 @@ def main() -> None:
     if args.all_modes:
         modes |= {"runonce=False": {"runonce": False}, "exactbars=1": {"exactbars": 1}}
     print(f"{args.bars} bars, {args.rounds} interleaved rounds\n")
-    print("| mode | bare SMA crossover | indicator + strategy + recorders | ratio |\n|---|---|---|---|")
+    print("| mode | feed of both | bare SMA crossover | indicator + strategy + recorders | ratio |\n|---|---|---|---|---|")
     for name, options in modes.items():
-        plain, full, ratio = compare(args.bars, args.rounds, **options)
-        print(f"| {name} | {plain:.2f} s | {full:.2f} s | {ratio:.2f} |", flush=True)
+        for kind, feed in FEEDS.items():
+            plain, full, ratio = compare(args.bars, args.rounds, feed, **options)
+            print(f"| {name} | {kind} | {plain:.2f} s | {full:.2f} s | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -108,15 +108,19 @@ class RecordedForecasts:
         self._close = indexed["close"].to_numpy(dtype=np.float64) if "close" in indexed.columns else None
         self._numbers = self._frame.loc[:, list(NUMBERS)].to_numpy(dtype=np.float64)
         self._ids = self._frame["model_id"].astype(str).to_list()
+        self._row_of = {at: row for row, at in enumerate(self._frame.index)}
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         rows = self._rows(bars)
         return self._frame.iloc[rows].set_axis(bars.index, axis=0)
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        last = bars.iloc[-1:]
-        row = int(self._rows(last)[0])
-        return _forecast(last.index[0], self.horizon, self._numbers[row], self._ids[row])
+        at = bars.index[-1]
+        row = self._row_of.get(at)
+        if row is None or (self._close is not None and self._close[row] != bars["close"].to_numpy()[-1]):
+            self._rows(bars.iloc[-1:])  # says what is wrong
+            raise FingerprintMismatch(f"no forecast was recorded for the bar {at}")
+        return _forecast(at, self.horizon, self._numbers[row], self._ids[row])
 
     def _rows(self, bars: pd.DataFrame) -> NDArray[np.intp]:
         rows = self._frame.index.get_indexer(bars.index)

@@ -13,6 +13,7 @@ from core.log import logger
 from core.types import OrderRequest, Side
 from strategies.bars_frame import epoch_seconds
 from strategies.bt_feed_facts import facts_of
+from strategies.costs import VenueCommission
 from strategies.orders import RawOrder, Refusal, normalise
 
 _LOG = logger("strategies")
@@ -40,6 +41,37 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         if self.p.coc or self.p.coo or getattr(cheats, "cheat_on_open", False):
             raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
         super().start()
+        self._plain = all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
+
+    def next(self) -> None:
+        """As `BackBroker`, without its daily interest and futures margins, which a plain share-of-value commission never has."""
+        if not self._plain or self._userhist or self._fundhist:
+            super().next()
+            return
+        while self._toactivate:
+            self._toactivate.popleft().activate()
+        if self.submitted:
+            self.check_submitted()
+        if self.pending:
+            self._work_pending()
+        self._get_value()
+
+    def _work_pending(self) -> None:
+        """Each pending order once; executions may take other orders out of the queue meanwhile, so a None marks its end."""
+        self.pending.append(None)
+        while (order := self.pending.popleft()) is not None:
+            if order.expire():
+                self.notify(order)
+                self._ococheck(order)
+                self._bracketize(order, cancel=True)
+            elif not order.active():
+                self.pending.append(order)
+            else:
+                self._try_exec(order)
+                if order.alive():
+                    self.pending.append(order)
+                elif order.status == bt.Order.Completed:
+                    self._bracketize(order)
 
     def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
         return self._send(Side.BUY, super().buy, owner, data, size, *args, **kwargs)
@@ -128,8 +160,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         return order
 
     def _try_exec(self, order: Any) -> None:
-        data = order.data
-        if data.volume[0] == 0.0 and data.high[0] == data.low[0]:
+        lines = order.data.lines
+        if not lines.volume[0] and lines.high[0] == lines.low[0]:
             return  # nothing was traded in this bar, so nothing can have been filled
         super()._try_exec(order)
 

@@ -70,6 +70,15 @@ class LSTMForecast(bt.Indicator):
     def once(self, start: int, end: int) -> None:
         """All was done by `oncestart`."""
 
+    def advance(self, size: int = 1) -> None:
+        """As Backtrader's, in one step a line; called for every bar of a run whose lines lie whole in memory."""
+        owner: Any = self
+        lines = owner.lines.lines
+        if lines[0].lencount < len(self._clock):
+            for line in lines:
+                line._idx += size
+                line.lencount += size
+
     def next(self) -> None:
         now = epoch_seconds(self.data.datetime[0])
         self._closest, self._before, self._steps = min(self._closest, now - self._before), now, self._steps + 1

@@ -27,11 +27,10 @@ PASSED = "price is beyond the stop already"
 class Desk:
     """One symbol: its feed, its forecast, its rules, what is remembered, and the orders that are out."""
 
-    __slots__ = ("bars", "book", "data", "forecast", "guarded", "location", "market", "order_ref", "rules", "scale", "stop_order")
-
     def __init__(self, data: Any, forecast: Any, settings: StrategySettings, symbols: int) -> None:
         facts = facts_of(data)
-        self.data, self.forecast, self.market = data, forecast, facts.rules
+        self.data, self.market = data, facts.rules
+        self.clock, self.close = data.lines.datetime, data.lines.close
         self.location, self.scale = forecast.lines.location, forecast.lines.scale
         self.rules = Rules.of(settings, facts.rules, facts.timeframe, forecast.source.horizon, symbols)
         self.book = Book()
@@ -81,11 +80,10 @@ class LSTMStrategy(bt.Strategy):
         equity = self.broker.get_value()
         risk = self._watch(equity, now)
         for desk in self._desks:
-            bars = len(desk.data)
-            if bars != desk.bars and len(desk.forecast):
+            bars = len(desk.clock)
+            if bars != desk.bars and not desk.order_ref and len(desk.location):
                 desk.bars = bars
-                if not desk.order_ref:
-                    self._tend(desk, equity, now, risk.gate)
+                self._tend(desk, equity, now, risk.gate)
 
     def _watch(self, equity: float, now: float) -> RiskState:
         before = self._risk
@@ -96,7 +94,7 @@ class LSTMStrategy(bt.Strategy):
 
     def _tend(self, desk: Desk, equity: float, now: float, gate: Gate) -> None:
         size = self.broker.getposition(desk.data).size
-        close = desk.data.close[0]
+        close = desk.close[0]
         if size and (abs(size) * close < desk.rules.smallest or is_dust(size, close, desk.market)):
             size = 0.0
         if not size:

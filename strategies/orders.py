@@ -74,8 +74,8 @@ def ceil_to(value: Decimal, grid: Decimal) -> Decimal:
 
 
 def decimal(value: Number) -> Decimal:
-    """The number as it is printed, so that the float 0.1 becomes exactly 0.1."""
-    return value if isinstance(value, Decimal) else Decimal(str(value))
+    """The number as it is meant: a float to twelve significant digits, so that sums like 0.1 + 0.2 do not fall off the grid."""
+    return Decimal(f"{value:.12g}") if isinstance(value, float) else Decimal(value)
 
 
 def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal | None:

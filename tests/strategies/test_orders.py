@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.types import MarketRules, OrderRequest, Side
-from strategies.orders import RawOrder, Refusal, is_dust, normalise
+from strategies.orders import RawOrder, Refusal, decimal, is_dust, normalise
 from tests.strategies.market import BTC, PERP
 
-GRIDS = st.sampled_from([D("1"), D("0.1"), D("0.001"), D("0.00001"), D("0.5"), D("0.25"), D("0")])
+GRIDS = st.sampled_from([Decimal("1"), Decimal("0.1"), Decimal("0.001"), Decimal("0.00001"), Decimal("0.5"), Decimal("0.25"), Decimal("0")])
 
 
 @st.composite
@@ -22,9 +22,9 @@ def rules(draw: st.DrawFn) -> MarketRules:
         BTC,
         tick=draw(GRIDS),
         step=draw(GRIDS),
-        min_size=draw(st.sampled_from([D(0), D("0.001"), D(1)])),
-        min_notional=draw(st.sampled_from([D(0), D(5), D(10)])),
-        max_market_size=draw(st.sampled_from([None, D("0.5"), D(100)])),
+        min_size=draw(st.sampled_from([Decimal(0), Decimal("0.001"), Decimal(1)])),
+        min_notional=draw(st.sampled_from([Decimal(0), Decimal(5), Decimal(10)])),
+        max_market_size=draw(st.sampled_from([None, Decimal("0.5"), Decimal(100)])),
         can_short=draw(st.booleans()),
     )
 
@@ -40,14 +40,14 @@ def test_an_accepted_order_breaks_no_rule_of_the_venue(market, side, size, refer
     )
     if isinstance(answer, Refusal):
         return
-    assert 0 < answer.size <= D(str(size))
+    assert 0 < answer.size <= decimal(size)
     assert answer.size >= market.min_size
     assert not market.step or answer.size % market.step == 0
     for price in (answer.limit_price, answer.stop_price):
         assert price is None or not market.tick or price % market.tick == 0
-    assert answer.size * (answer.limit_price or answer.stop_price or D(str(reference))) >= market.min_notional
+    assert answer.size * (answer.limit_price or answer.stop_price or decimal(reference)) >= market.min_notional
     assert answer.limit_price or market.max_market_size is None or answer.size <= market.max_market_size
-    assert market.can_short or side is Side.BUY or answer.size <= D(str(max(0.0, held)))
+    assert market.can_short or side is Side.BUY or answer.size <= decimal(max(0.0, held))
 
 
 @given(rules(), st.sampled_from(Side), sizes, prices, st.one_of(st.none(), prices))
@@ -61,16 +61,18 @@ def test_normalising_twice_changes_nothing(market, side, size, reference, limit)
 @given(st.sampled_from(Side), prices, prices)
 def test_prices_are_rounded_to_the_side_that_is_no_worse_than_asked(side: Side, limit: float, stop: float) -> None:
     answer = normalise(
-        RawOrder(side=side, size=1000, reference=1, limit_price=limit, stop_price=stop), replace(BTC, min_notional=D(0)), sellable=1000
+        RawOrder(side=side, size=1000, reference=1, limit_price=limit, stop_price=stop),
+        replace(BTC, min_notional=Decimal(0)),
+        sellable=1000,
     )
     if isinstance(answer, Refusal):  # rounded down to nothing
         assert min(limit, stop) < 0.01
         return
     assert answer.limit_price is not None and answer.stop_price is not None
     if side is Side.BUY:
-        assert answer.limit_price <= D(str(limit)) and answer.stop_price <= D(str(stop))
+        assert answer.limit_price <= decimal(limit) and answer.stop_price <= decimal(stop)
     else:
-        assert answer.limit_price >= D(str(limit)) and answer.stop_price >= D(str(stop))
+        assert answer.limit_price >= decimal(limit) and answer.stop_price >= decimal(stop)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,13 @@ def test_a_refusal_says_why(order: RawOrder, sellable: float, words: str) -> Non
 def test_what_is_held_can_be_sold_whole_though_it_is_a_float_sum() -> None:
     answer = normalise(RawOrder(side=Side.SELL, size=0.1 + 0.2, reference=100), BTC, sellable=0.1 + 0.2)
     assert isinstance(answer, OrderRequest)
-    assert answer.size == D("0.30000")
+    assert answer.size == Decimal("0.30000")
+
+
+def test_a_float_just_below_a_step_counts_as_that_step() -> None:
+    answer = normalise(RawOrder(side=Side.SELL, size=0.43171999999999994, reference=100), BTC, sellable=0.43171999999999994)
+    assert isinstance(answer, OrderRequest)
+    assert answer.size == Decimal("0.43172")
 
 
 def test_a_short_sale_passes_where_the_market_allows_it() -> None:
@@ -103,10 +111,10 @@ def test_a_short_sale_passes_where_the_market_allows_it() -> None:
 
 
 def test_a_market_order_is_cut_to_the_largest_size_and_a_limit_order_is_not() -> None:
-    market = replace(BTC, max_market_size=D("0.3"))
+    market = replace(BTC, max_market_size=Decimal("0.3"))
     cut = normalise(RawOrder(side=Side.BUY, size=1, reference=100), market, sellable=0)
     whole = normalise(RawOrder(side=Side.BUY, size=1, reference=100, limit_price=99), market, sellable=0)
-    assert isinstance(cut, OrderRequest) and cut.size == D("0.3")
+    assert isinstance(cut, OrderRequest) and cut.size == Decimal("0.3")
     assert isinstance(whole, OrderRequest) and whole.size == 1
 
 
