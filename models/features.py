@@ -75,8 +75,8 @@ class Bars:
 
     @cached_property
     def log_range(self) -> Series:
-        """Log of high over low."""
-        return np.log(self.high / self.low)
+        """Log of high over low; a bar printed upside down still has a range."""
+        return np.abs(np.log(self.high / self.low))
 
 
 def floored(volatility: Series) -> Series:
@@ -232,13 +232,13 @@ def bollinger_20(bars: Bars) -> Series:
 @feature("stochastic_14", 14)
 def stochastic_14(bars: Bars) -> Series:
     """Where the close stands between the extremes of 14 bars, from -1 to 1 (Lane)."""
-    return _from_ta(bars, "momentum", "stoch", window=14, smooth_window=1) / 50.0 - 1.0
+    return _from_ta(bars, "stoch", flat=50.0, window=14, smooth_window=1) / 50.0 - 1.0
 
 
 @feature("williams_r_96", 96)
 def williams_r_96(bars: Bars) -> Series:
     """The same over 96 bars (Williams)."""
-    return _from_ta(bars, "momentum", "williams_r", lbp=96) / 50.0 + 1.0
+    return _from_ta(bars, "williams_r", flat=-50.0, lbp=96) / 50.0 + 1.0
 
 
 @feature("drawdown_168", VOLATILITY_BARS + 1)
@@ -288,11 +288,15 @@ for _name, _period, _harmonic in (("day", 24.0, 1), ("day_half", 24.0, 2), ("wee
     feature(f"{_name}_cos", 1)(_phase(_period, _harmonic, np.cos))
 
 
-def _from_ta(bars: Bars, module: str, function: str, **options: int) -> Series:
-    """An indicator of the `ta` package; only those built from extremes, which leave no rounding behind in a running window."""
-    import importlib
+def _from_ta(bars: Bars, function: str, *, flat: float, **window: int) -> Series:
+    """A momentum indicator of the `ta` package; only those built from extremes, which leave no rounding behind in a running window.
 
-    compute = getattr(importlib.import_module(f"ta.{module}"), function)
+    `flat` is what stands where the window has no range to measure in.
+    """
+    from ta import momentum
+
     high, low, close = (pd.Series(x) for x in (bars.high, bars.low, bars.close))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(np.asarray(compute(high, low, close, **options), dtype=np.float64), nan=np.nan, posinf=0.0, neginf=0.0)
+    out = np.array(getattr(momentum, function)(high, low, close, **window), dtype=np.float64)
+    known = out[window.get("window", window.get("lbp", 1)) - 1 :]
+    known[~np.isfinite(known)] = flat
+    return out

@@ -69,7 +69,9 @@ def folds(
         for i, moment in enumerate(moments)
     ]
     run_first = int(index.searchsorted(pd.Timestamp(first)))
-    spoken = [fold for fold in cut if fold.effective_last - max(fold.effective_first, run_first) > settings.deployment_lag]
+    # The model before the first boundary would speak for a few bars only: the run begins without a forecast rather than train it.
+    brief = len(cut) > 1 and cut[0].effective_last - run_first <= settings.deployment_lag
+    spoken = [fold for fold in cut[brief:] if fold.effective_last > max(fold.effective_first, run_first)]
     if not spoken or not _filled(spoken[0], settings, timeframe):
         raise TooLittleHistory(_shortage(index, first, settings, timeframe, warm_up))
     return spoken
@@ -100,7 +102,8 @@ def _needed(settings: ModelSettings, timeframe: Timeframe) -> int:
 
 def _filled(fold: Fold, settings: ModelSettings, timeframe: Timeframe) -> bool:
     trading_days_only = 5 / 7 if timeframe.seconds >= 86400 else 1.0
-    return fold.train_bars >= _needed(settings, timeframe) * trading_days_only
+    at_hand = fold.train_bars + purge(settings) + settings.embargo
+    return fold.train_bars > 0 and at_hand >= _needed(settings, timeframe) * trading_days_only
 
 
 def _shortage(index: pd.DatetimeIndex, first: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int) -> str:

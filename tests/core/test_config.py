@@ -64,13 +64,13 @@ def test_a_value_out_of_range_is_one_line_that_names_the_setting(key: str, value
 
 
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere.yaml does not exist"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml does not exist"):
         load_settings(tmp_path / "nowhere.yaml", environment={})
 
 
 def test_text_that_is_not_yaml_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"line 2"):
-        load_settings(written(tmp_path, "models:\n  units: [1, 2\n"), environment={})
+        load_settings(written(tmp_path, "models:\n\tunits: 3\n"), environment={})
 
 
 def test_an_assignment_is_split_and_read_as_yaml() -> None:
