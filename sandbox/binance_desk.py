@@ -47,7 +47,7 @@ class Desk:
         listings = self.venue.exchange.listings
         wanted = params.text("symbol")
         params.ignore("symbols", "permissions", "showPermissionSets", "symbolStatus")
-        chosen = [self._symbol(wanted)] if wanted else list(listings)
+        chosen = [self.symbol(wanted)] if wanted else list(listings)
         return {
             "timezone": "UTC",
             "serverTime": self.venue.wall_ms(),
@@ -102,17 +102,17 @@ class Desk:
         return form.account_queried(self.venue.exchange.accounts[ACCOUNT], self.venue.market_clock(), maker, taker)
 
     def place(self, params: Params) -> Any:
-        symbol = self._symbol(params.needed("symbol"))
+        symbol = self.symbol(params.needed("symbol"))
         kind = params.text("newOrderRespType")
         if kind not in (None, "ACK", "RESULT", "FULL"):
             raise errors.invalid_data("newOrderRespType")
-        order = self._engine(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, made_up_id())))
+        order = self.engine(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, made_up_id())))
         shape = kind or ("FULL" if order.wish.type in (OrderType.MARKET, OrderType.LIMIT) else "ACK")
         return {"ACK": form.order_acknowledged, "RESULT": form.order_result, "FULL": form.order_full}[shape](order)
 
     def place_test(self, params: Params) -> Any:
         params.ignore("computeCommissionRates")
-        read_order(params, self._symbol(params.needed("symbol")), made_up_id())
+        read_order(params, self.symbol(params.needed("symbol")), made_up_id())
         return {}
 
     def cancel(self, params: Params) -> Any:
@@ -120,10 +120,10 @@ class Desk:
         cancel_id = params.client_id("newClientOrderId") or made_up_id()
         params.ignore("cancelRestrictions")
         params.finish()
-        return form.order_canceled(self._engine(lambda: self.venue.exchange.cancel(order, cancel_id), errors.CANCEL))
+        return form.order_canceled(self.engine(lambda: self.venue.exchange.cancel(order, cancel_id), errors.CANCEL))
 
     def cancel_all(self, params: Params) -> Any:
-        symbol = self._symbol(params.needed("symbol"))
+        symbol = self.symbol(params.needed("symbol"))
         orders = [o for o in self.venue.exchange.register.all_open(ACCOUNT) if o.wish.symbol == symbol]
         if not orders:
             raise ApiError(-2011, "Unknown order sent.")
@@ -137,12 +137,12 @@ class Desk:
 
     def open_orders(self, params: Params) -> Any:
         wanted = params.text("symbol")
-        symbol = self._symbol(wanted) if wanted else None
+        symbol = self.symbol(wanted) if wanted else None
         orders = self.venue.exchange.register.all_open(ACCOUNT)
         return [form.order_queried(o) for o in orders if symbol is None or o.wish.symbol == symbol]
 
     def all_orders(self, params: Params) -> Any:
-        symbol = self._symbol(params.needed("symbol"))
+        symbol = self.symbol(params.needed("symbol"))
         first, limit = params.integer("orderId"), min(params.integer("limit") or 500, LONGEST_PAGE)
         start, end = params.integer("startTime"), params.integer("endTime")
         orders = [o for o in self.venue.exchange.register.of_account(ACCOUNT, symbol) if within(o.placed_at, start, end)]
@@ -152,7 +152,7 @@ class Desk:
         return [form.order_queried(o) for o in chosen]
 
     def my_trades(self, params: Params) -> Any:
-        symbol = self._symbol(params.needed("symbol"))
+        symbol = self.symbol(params.needed("symbol"))
         order_id, first = params.integer("orderId"), params.integer("fromId")
         start, end = params.integer("startTime"), params.integer("endTime")
         limit = min(params.integer("limit") or 500, LONGEST_PAGE)
@@ -179,38 +179,40 @@ class Desk:
 
     def interval_ms(self, interval: str) -> int:
         """Raises -1120 for an interval that Binance or this market does not have."""
-        length = form.INTERVALS.get(interval)
-        base = next(iter(self.venue.exchange.listings.values())).candles.base_ms
-        if length is None or length % base:
+        if not self.has_interval(interval):
             raise ApiError(-1120, "Invalid interval.")
-        return length
+        return form.INTERVALS[interval]
+
+    def has_interval(self, interval: str) -> bool:
+        base = next(iter(self.venue.exchange.listings.values())).candles.base_ms
+        return interval in form.INTERVALS and form.INTERVALS[interval] % base == 0
 
     def _best(self, listing: Listing) -> Any:
         return best(listing, self.venue.settings.book)
 
-    def _symbol(self, name: str) -> str:
+    def symbol(self, name: str) -> str:
         if name not in self._symbols:
             raise ApiError(-1121, "Invalid symbol.")
         return self._symbols[name]
 
     def _listing(self, params: Params) -> Listing:
-        return self.venue.exchange.listings[self._symbol(params.needed("symbol"))]
+        return self.venue.exchange.listings[self.symbol(params.needed("symbol"))]
 
     def _for_one_or_all(self, params: Params, describe: Callable[[str], form.Payload]) -> Any:
         name = params.text("symbol")
         params.ignore("symbols", "type", "symbolStatus")
-        return describe(self._symbol(name)) if name else [describe(symbol) for symbol in self._symbols.values()]
+        return describe(self.symbol(name)) if name else [describe(symbol) for symbol in self._symbols.values()]
 
     def _order(self, params: Params, doing: str) -> Order:
-        symbol = self._symbol(params.needed("symbol"))
+        symbol = self.symbol(params.needed("symbol"))
         order_id, client_id = params.integer("orderId"), params.text("origClientOrderId")
         if order_id is None and client_id is None:
             raise ApiError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        order: Order = self._engine(lambda: self.venue.exchange.find(ACCOUNT, symbol, order_id, client_id), doing)
+        order: Order = self.engine(lambda: self.venue.exchange.find(ACCOUNT, symbol, order_id, client_id), doing)
         return order
 
     @staticmethod
-    def _engine(act: Callable[[], Any], doing: str = "") -> Any:
+    def engine(act: Callable[[], Any], doing: str = "") -> Any:
         try:
             return act()
         except OrderRefused as refusal:

@@ -64,6 +64,12 @@ class Params:
             raise errors.illegal(name, errors.DECIMAL_RANGE)
         return Decimal(value)
 
+    def needed_decimal(self, name: str) -> Decimal:
+        self.needed(name)
+        value = self.decimal(name)
+        assert value is not None
+        return value
+
     def integer(self, name: str, *, low: int = 0, high: int = 2**63 - 1) -> int | None:
         value = self.text(name)
         if value is None:
@@ -106,7 +112,7 @@ def read_order(params: Params, symbol: str, default_client_id: str) -> NewOrder:
         raise errors.missing("quantity") if size is None else ApiError(-1128, "Combination of optional parameters invalid.")
     wish = NewOrder(
         symbol=symbol, side=side, type=kind, size=size or Decimal(0), quote_size=quote_size, limit_price=params.decimal("price"),
-        stop_price=params.decimal("stopPrice"), tif=_tif(params.text("timeInForce")),
+        stop_price=params.decimal("stopPrice"), tif=read_tif(params.text("timeInForce")),
         client_id=params.client_id("newClientOrderId") or default_client_id,
     )  # fmt: skip
     params.ignore("newOrderRespType", "selfTradePreventionMode", "strategyId", "strategyType")
@@ -121,7 +127,7 @@ def _side(params: Params) -> Side:
     return Side(side.lower())
 
 
-def _tif(text: str | None) -> TimeInForce:
+def read_tif(text: str | None) -> TimeInForce:
     if text is None:
         return TimeInForce.GTC
     if text not in TimeInForce.__members__:

@@ -10,8 +10,8 @@ import orjson
 from aiohttp import web
 
 from sandbox import binance_format as form
+from sandbox.binance_depth import DepthStreams
 from sandbox.binance_desk import Desk
-from sandbox.binance_errors import ApiError
 from sandbox.candle import Candle
 from sandbox.candle_faults import CandleFaults
 from sandbox.events import CandleChanged, Event, Printed
@@ -20,7 +20,6 @@ from sandbox.request_log import RequestLog
 from sandbox.sockets import MARKET, Sockets
 
 MOST_STREAMS = 1024
-PLAIN_STREAMS = ("trade", "aggTrade", "bookTicker", "ticker", "miniTicker")
 
 
 class MarketSocket:
@@ -38,9 +37,11 @@ class MarketDoor:
     def __init__(self, desk: Desk, log: RequestLog, sockets: Sockets) -> None:
         self._sockets = sockets
         self._faults = CandleFaults(sockets.board)
+        self._depth = DepthStreams(desk.venue.settings.book)
         self._desk = desk
         self._log = log
         self._by_stream: dict[str, list[MarketSocket]] = {}
+        self._kinds: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, kind of stream: how many want it
         self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: how many want it
         self._symbols = {form.ident(s).lower(): s for s in desk.venue.exchange.listings}
         desk.venue.exchange.listen(self.on_event)
@@ -99,18 +100,36 @@ class MarketDoor:
 
     def _tell_print(self, fact: Printed) -> None:
         name = form.ident(fact.symbol).lower()
-        at, price, size = fact.at, form.number(fact.price), form.number(fact.size)
-        trade = {"e": "trade", "E": at, "s": name.upper(), "t": fact.trade_id, "p": price, "q": size, "T": at}
-        self.send(f"{name}@trade", trade | {"m": fact.buyer_made, "M": True})
-        if f"{name}@aggTrade" in self._by_stream:
-            grouped = {"e": "aggTrade", "E": at, "s": name.upper(), "a": fact.trade_id, "p": price, "q": size}
-            self.send(f"{name}@aggTrade", grouped | {"f": fact.trade_id, "l": fact.trade_id, "T": at, "m": fact.buyer_made, "M": True})
-        if f"{name}@bookTicker" in self._by_stream:
+        asked = self._kinds.get(name)
+        if not asked:
+            return
+        at = fact.at
+        traded = {"s": name.upper(), "p": form.number(fact.price), "q": form.number(fact.size), "T": at, "m": fact.buyer_made}
+        if "trade" in asked:
+            self.send(f"{name}@trade", {"e": "trade", "E": at, "t": fact.trade_id, **traded, "M": True})
+        if "aggTrade" in asked:
+            numbers = {"a": fact.trade_id, "f": fact.trade_id, "l": fact.trade_id}
+            self.send(f"{name}@aggTrade", {"e": "aggTrade", "E": at, **numbers, **traded, "M": True})
+        if "bookTicker" in asked:
             top = self._desk.book_ticker(fact.symbol)
             keys = {"s": "symbol", "b": "bidPrice", "B": "bidQty", "a": "askPrice", "A": "askQty"}
             self.send(f"{name}@bookTicker", {"u": fact.trade_id} | {short: top[long] for short, long in keys.items()})
-        if f"{name}@ticker" in self._by_stream:
-            self.send(f"{name}@ticker", form.ticker_event(self._desk.day_ticker(fact.symbol), at))
+        if "ticker" in asked or "miniTicker" in asked:
+            whole = form.ticker_event(self._desk.day_ticker(fact.symbol), at)
+            self.send(f"{name}@ticker", whole)
+            self.send(f"{name}@miniTicker", {"e": "24hrMiniTicker"} | {key: whole[key] for key in ("E", "s", "c", "o", "h", "l", "v", "q")})
+        self._tell_depth(name, fact, [kind for kind in asked if kind.startswith("depth")])
+
+    def _tell_depth(self, name: str, fact: Printed, kinds: list[str]) -> None:
+        listing = self._desk.venue.exchange.listings[fact.symbol]
+        update: form.Payload | None = None
+        for kind in kinds:
+            count = kind.removeprefix("depth").partition("@")[0]
+            if count in ("5", "10", "20"):
+                self.send(f"{name}@{kind}", self._depth.best(listing, int(count)))
+            elif not count:
+                update = update or self._depth.changes(fact.symbol, listing, fact.at)
+                self.send(f"{name}@{kind}", update)
 
     def _reply(self, socket: MarketSocket, raw: str | bytes) -> form.Payload:
         try:
@@ -140,7 +159,7 @@ class MarketDoor:
             if stream not in socket.streams:
                 socket.streams.append(stream)
                 self._by_stream.setdefault(stream, []).append(socket)
-                self._count_interval(stream, 1)
+                self._count(stream, 1)
         return None
 
     def _unsubscribe(self, socket: MarketSocket, streams: list[str]) -> None:
@@ -150,21 +169,22 @@ class MarketDoor:
                 self._by_stream[stream].remove(socket)
                 if not self._by_stream[stream]:
                     del self._by_stream[stream]
-                self._count_interval(stream, -1)
+                self._count(stream, -1)
 
-    def _count_interval(self, stream: str, change: int) -> None:
+    def _count(self, stream: str, change: int) -> None:
+        """Keep the numbers of followers by symbol and kind, so that a fact nobody follows costs nothing."""
         name, _, kind = stream.partition("@")
-        interval = kind.removeprefix("kline_")
-        if not kind.startswith("kline_") or name not in self._symbols:
+        if name not in self._symbols:
             return
-        try:
-            self._desk.interval_ms(interval)
-        except ApiError:
-            return
-        wanted = self._intervals[name]
-        wanted[interval] = wanted.get(interval, 0) + change
-        if not wanted[interval]:
-            del wanted[interval]
+        table, key = self._kinds, kind
+        if kind.startswith("kline_"):
+            table, key = self._intervals, kind.removeprefix("kline_")
+            if not self._desk.has_interval(key):
+                return
+        wanted = table[name]
+        wanted[key] = wanted.get(key, 0) + change
+        if not wanted[key]:
+            del wanted[key]
 
 
 def _refusal(number: Any, code: int, text: str) -> form.Payload:

@@ -15,8 +15,9 @@ from sandbox import binance_format as form
 from sandbox.binance_desk import Action
 from sandbox.binance_errors import ApiError
 from sandbox.binance_limits import Limits
+from sandbox.binance_lists import list_status
 from sandbox.binance_rest import answered
-from sandbox.events import BalanceMoved, BalancesChanged, Event, OrderChanged
+from sandbox.events import BalanceMoved, BalancesChanged, Event, ListChanged, OrderChanged
 from sandbox.outbox import Outbox
 from sandbox.request_faults import Disturbance, ReportFaults, RequestFaults
 from sandbox.request_log import RequestLog
@@ -182,6 +183,8 @@ def user_event(venue: Venue, fact: Event) -> form.Payload | None:
         return form.account_position(venue.exchange.accounts[fact.account], fact.assets, fact.at)
     if isinstance(fact, BalanceMoved):
         return {"e": "balanceUpdate", "E": fact.at, "a": fact.asset, "d": form.number(fact.amount), "T": fact.at}
+    if isinstance(fact, ListChanged):
+        return list_status(venue.exchange.lists[fact.list_id], fact.at)
     return None
 
 

@@ -82,7 +82,11 @@ class CandleBook:
     def at(self, moment: int, length: int) -> Candle | None:
         """The candle of `length` that holds `moment`, among the newest ones."""
         start = interval_start(moment, length)
-        return next((c for c in reversed(self.candles(length)[-3:]) if c.start == start), None)
+        newest = (self.closed if length == self.base_ms else self._aggregated(length))[-3:]
+        whole = next((c for c in reversed(newest) if c.start == start), None)
+        if self.running is None or interval_start(self.running.start, length) != start:
+            return whole
+        return joined([whole, self.running] if whole else [self.running], start)
 
     def closes_with(self, candle: Candle, length: int) -> bool:
         """Whether the end of base candle `candle` is also the end of its interval of `length`."""

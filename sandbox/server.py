@@ -15,6 +15,7 @@ from core.clock import Clock, SystemClock
 from core.errors import ConfigError
 from sandbox.binance_desk import Desk, rest_actions, socket_actions
 from sandbox.binance_limits import Limits, Window
+from sandbox.binance_lists import list_actions
 from sandbox.binance_rest import RestDoor
 from sandbox.binance_socket import MarketDoor
 from sandbox.binance_ws_api import WsApiDoor
@@ -137,8 +138,9 @@ def mount_binance(
     """Serve Binance's protocol; returns the door of the private streams."""
     limits = make_limits(venue.settings)
     desk = Desk(venue, sockets.board, lambda: limits.described(orders=True, counts=False))
-    rest = RestDoor(venue, rest_actions(desk), limits, log, requests)
-    api = WsApiDoor(venue, socket_actions(desk), limits, log, sockets, requests, reports)
+    rest_lists, socket_lists = list_actions(desk)
+    rest = RestDoor(venue, rest_actions(desk) | rest_lists, limits, log, requests)
+    api = WsApiDoor(venue, socket_actions(desk) | socket_lists, limits, log, sockets, requests, reports)
     market = MarketDoor(desk, log, sockets)
     app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
     app.router.add_get("/ws-api/v3", api.handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Coroutine
 from typing import Any
 
@@ -107,3 +108,81 @@ def test_a_client_id_is_unique_among_open_orders_only() -> None:
                 assert (await client.create_order("BTC/USDT", "market", "buy", 0.01, None, again))["status"] == "closed"
 
     run(attempt())
+
+
+async def _linked() -> None:
+    async with running() as server, binance_on(server) as client:
+        await client.load_markets()
+        await client.create_order("BTC/USDT", "market", "buy", 0.02)
+        last = float(server.venue.exchange.listings["BTC/USDT"].last)
+        legs = {
+            "aboveType": "LIMIT_MAKER",
+            "abovePrice": round(last * 1.5, 2),
+            "belowType": "STOP_LOSS",
+            "belowStopPrice": round(last / 2, 2),
+        }
+        group = await client.private_post_orderlist_oco({"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01", **legs})
+        assert [r["status"] for r in group["orderReports"]] == ["NEW", "NEW"]
+        assert len(await client.fetch_open_orders("BTC/USDT")) == 2
+        done = await client.private_delete_orderlist({"symbol": "BTCUSDT", "orderListId": group["orderListId"]})
+        assert [r["status"] for r in done["orderReports"]] == ["CANCELED", "CANCELED"]
+        held = {"pendingType": "LIMIT_MAKER", "pendingSide": "SELL", "pendingQuantity": "0.01", "pendingPrice": round(last * 1.5, 2)}
+        working = {"workingType": "LIMIT", "workingSide": "BUY", "workingQuantity": "0.01", "workingPrice": round(last * 0.9, 2)}
+        asked = {"symbol": "BTCUSDT", "workingTimeInForce": "GTC", **working, **held}
+        group = await client.private_post_orderlist_oto(asked)
+        assert [r["status"] for r in group["orderReports"]] == ["NEW", "PENDING_NEW"]
+        assert (await client.private_get_orderlist({"orderListId": group["orderListId"]}))["contingencyType"] == "OTO"
+
+
+def test_linked_orders_are_placed_queried_and_cancelled() -> None:
+    run(_linked())
+
+
+async def _streams() -> None:
+    async with running() as server, binance_on(server) as client:
+        await client.load_markets()
+
+        async def market() -> None:
+            while True:
+                server.venue.driver.advance()
+                await asyncio.sleep(0.1)
+
+        moving = asyncio.create_task(market())
+        book = await client.watch_order_book("BTC/USDT")
+        assert book["bids"][0][0] < book["asks"][0][0]
+        assert (await client.watch_trades("BTC/USDT"))[0]["price"] > 0
+        assert (await client.watch_ticker("BTC/USDT"))["last"] > 0
+        assert (await client.watch_bids_asks(["BTC/USDT"]))["BTC/USDT"]["bid"] > 0
+        hourly = await client.watch_ohlcv("BTC/USDT", "1h")
+        assert hourly[-1][0] % 3_600_000 == 0
+        moving.cancel()
+
+
+def test_every_public_stream_reaches_the_client() -> None:
+    run(_streams())
+
+
+async def _runs_by_the_clock() -> None:
+    async with running(speed=600) as server, binance_on(server) as client:
+        starts: list[int] = []
+        while len(starts) < 4:
+            for candle in await client.watch_ohlcv("BTC/USDT", "1m"):
+                if candle[0] not in starts:
+                    starts.append(candle[0])
+        assert {b - a for a, b in itertools.pairwise(starts)} == {60_000}
+
+
+def test_a_market_that_runs_by_the_clock_prints_one_candle_after_the_other() -> None:
+    run(_runs_by_the_clock())
+
+
+async def _real_time() -> None:
+    async with running(speed=1) as server, binance_on(server) as client:
+        now = server.venue.wall_ms()
+        [*_, last] = await client.fetch_ohlcv("BTC/USDT", "1m")
+        assert 0 <= now - last[0] < 61_000
+        assert abs(server.venue.market_clock() - now) < 61_000
+
+
+def test_the_sample_market_at_real_time_stands_at_the_present_minute() -> None:
+    run(_real_time())
