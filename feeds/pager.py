@@ -68,6 +68,7 @@ class Download:
     clock: Clock
     sleep: Sleep = time.sleep
     progress: Progress = field(default=lambda _at: None)
+    _end: datetime | None = None
     _reached: bool = False  # the venue has shown a bar beyond the end
 
     def run(self, wanted: Span, *, cache: timedelta = timedelta(0)) -> int:
@@ -81,11 +82,13 @@ class Download:
         now = self.clock.now()
         wanted = Span(candles.grid_floor(wanted.start, self.key.timeframe), min(wanted.end, candles.grid_floor(now, self.key.timeframe)))
         stored = self.store.read(self.key)
-        added = 0
-        for span in lacking(stored.info if stored else None, wanted, now=now, cache=cache):
+        self._end, added = wanted.end, 0
+        spans = lacking(stored.info if stored else None, wanted, now=now, cache=cache)
+        for span in spans:
             earlier = stored is not None and span.end == stored.info.covered_from
             added += sum(self._fetch(block, whole_only=True) for block in self._backwards(span)) if earlier else self._fetch(span)
-        self._finish(wanted, now)
+        if spans:
+            self._finish(wanted, now)
         return added
 
     def _fetch(self, span: Span, *, whole_only: bool = False) -> int:
@@ -109,7 +112,7 @@ class Download:
         """Closed bars of one page inside the span; an empty answer is not believed at once."""
         for _ in range(2):
             raw = patiently(lambda: self.venue.page(self.key.symbol, self.key.timeframe, since), self.sleep)
-            self._reached |= bool(len(raw)) and candles.times_of(raw)[-1] >= pd.Timestamp(span.end)
+            self._reached |= bool(len(raw)) and self._end is not None and candles.times_of(raw)[-1] >= self._end
             raw = raw.loc[pd.Timestamp(since) : pd.Timestamp(span.end) - timedelta(microseconds=1)]
             if len(raw):
                 origin = Origin(f"{self.venue.name} {self.key.symbol} {self.key.timeframe}")
@@ -149,8 +152,10 @@ class Download:
                 f"candles of {self.key} end at {last:%Y-%m-%d %H:%M}, {wanted.end:%Y-%m-%d %H:%M} was asked for; "
                 f"they are kept: run it again later, or ask for an earlier end"
             )
-        info = StoredInfo(source=self.venue.name, covered_from=stored.info.covered_from, covered_to=stored.info.covered_to, fetched_at=now)
-        self.store.append(self.key, candles.empty(), info)
+        if wanted.end == candles.grid_floor(now, self.key.timeframe):  # all there was at this moment, so there is nothing new for a while
+            covered = stored.info
+            info = StoredInfo(source=self.venue.name, covered_from=covered.covered_from, covered_to=covered.covered_to, fetched_at=now)
+            self.store.append(self.key, candles.empty(), info)
 
 
 def _covered(span: Span, covered: datetime, since: datetime, whole_only: bool) -> Span:
