@@ -1,0 +1,118 @@
+"""Numbers and times as a reader of the pages sees them; what is not there is a dash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+DASH: Final = "–"
+_MINUS: Final = "\u2212"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """`1,234.50` with a true minus sign."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{abs(value):,.{digits}f}"
+    # A rounded zero has no sign.
+    return (_MINUS if value < 0 and any(c in "123456789" for c in text) else "") + text
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """`12.3 %` of a share."""
+    return DASH if value is None or not math.isfinite(value) else f"{number(value * 100, digits)} %"
+
+
+def signed_percent(value: float | None, digits: int = 1) -> str:
+    """The same with a plus sign before gains."""
+    text = percent(value, digits)
+    return f"+{text}" if value is not None and value > 0 and text[0] not in DASH else text
+
+
+def count(value: float | None) -> str:
+    """A whole number, thousands apart."""
+    return number(value, 0)
+
+
+def p_value(value: float | None) -> str:
+    """Three digits, or `< 0.001`."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return "< 0.001" if value < 0.001 else number(value, 3)
+
+
+def interval(bounds: Sequence[float | None] | None, digits: int = 2, *, share: bool = False) -> str:
+    """`[0.08, 0.10]`; with `share` in per cent. Empty where there is none."""
+    if bounds is None or any(b is None or not math.isfinite(b) for b in bounds):
+        return ""
+    low, high = (number(b * 100 if share else b, digits) for b in bounds if b is not None)
+    return f"[{low}, {high}]"
+
+
+def price(value: float | None) -> str:
+    """A price with the digits its size deserves."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return number(value, 2 if abs(value) >= 100 else 4 if abs(value) >= 1 else 6)
+
+
+def day(value: datetime | None) -> str:
+    """`2022-01-31`."""
+    return DASH if value is None else f"{value:%Y-%m-%d}"
+
+
+def minute(value: datetime | None) -> str:
+    """`2022-01-31 14:00`, UTC."""
+    return DASH if value is None else f"{value:%Y-%m-%d %H:%M}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.42 s`, `3 m 05 s`, `7 h 20 m`, `3 d 4 h`."""
+    if seconds is None or not math.isfinite(seconds):
+        return DASH
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def sentence(text: str) -> str:
+    """Plain words as a sentence: a capital first, a full stop last."""
+    text = text.strip()
+    return clause(text[0].upper() + text[1:]) if text else ""
+
+
+def clause(text: str) -> str:
+    """Plain words that end a sentence."""
+    text = text.strip()
+    return text + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def setting(value: Any) -> str:
+    """One value of the settings in a line."""
+    if value is None or value == "" or value == []:
+        return DASH
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+FILTERS: Final = {
+    "number": number,
+    "percent": percent,
+    "signed_percent": signed_percent,
+    "count": count,
+    "p_value": p_value,
+    "interval": interval,
+    "price": price,
+    "day": day,
+    "minute": minute,
+    "duration": duration,
+    "sentence": sentence,
+    "clause": clause,
+    "setting": setting,
+}

@@ -1,0 +1,59 @@
+"""`reports/output/index.html`: all runs, newest first, each with its verdict and the numbers one looks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from core.errors import RunUnreadable
+from reports import manifest as manifests
+from reports.manifest import ForecastScores, RunManifest
+from reports.pages import write_page
+from reports.run_page import TONES
+
+FILE_NAME: Final = "index.html"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the index; `run` is None where the folder's manifest cannot be read, and `trouble` says why."""
+
+    folder: str
+    run: RunManifest | None
+    trouble: str = ""
+
+    @property
+    def tone(self) -> str:
+        return TONES[self.run.verdict] if self.run else "plain"
+
+    @property
+    def scores(self) -> ForecastScores | None:
+        """The LSTM's scores on the first symbol that has some."""
+        return next((told.lstm for told in self.run.forecast.values() if told.lstm), None) if self.run else None
+
+    @property
+    def span(self) -> tuple[Any, Any]:
+        """First and last bar of the candles."""
+        parts = self.run.data.symbols.values() if self.run else []
+        return min((p.first for p in parts), default=None), max((p.last for p in parts), default=None)
+
+
+def render_run_index(output: Path) -> Path:
+    """Write `output/index.html` from the `run.json` of every folder in `output`; a damaged one is listed as such."""
+    return write_page(output / FILE_NAME, "run_index.html.j2", {"entries": entries(output)})
+
+
+def entries(output: Path) -> list[Entry]:
+    """All runs in `output`, newest first; unreadable ones last."""
+    found = [_entry(path.parent) for path in sorted(output.glob(f"*/{manifests.FILE_NAME}"))]
+    read = [entry for entry in found if entry.run]
+    read.sort(key=lambda entry: (entry.run.created if entry.run else None, entry.folder), reverse=True)
+    return [*read, *(entry for entry in found if not entry.run)]
+
+
+def _entry(folder: Path) -> Entry:
+    try:
+        return Entry(folder.name, manifests.read(folder))
+    except RunUnreadable as error:
+        return Entry(folder.name, None, str(error))

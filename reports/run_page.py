@@ -1,0 +1,134 @@
+"""The page of one run, verdict first: made from the files in its folder and from nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from core.types import Verdict
+from reports import artefacts, reliability, run_charts, run_tables
+from reports.artefacts import RunArtefacts
+from reports.charts import Chart
+from reports.manifest import RunManifest
+from reports.pages import write_page
+from reports.reliability import Share
+
+FILE_NAME: Final = "index.html"
+TONES: Final = {Verdict.EDGE: "good", Verdict.NO_EDGE: "none", Verdict.NOT_ENOUGH_DATA: "wait", None: "plain"}
+_FILES: Final = ("tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "log.jsonl")
+_STAGES: Final = ("data", "features", "train", "simulate", "report")
+
+
+@dataclass(frozen=True)
+class SymbolView:
+    """What the page shows of one symbol's forecasts; a list is empty and `horizon` None where nothing is known."""
+
+    symbol: str
+    horizon: int | None
+    forecasters: list[dict[str, Any]]
+    quantiles: list[Share]
+    years: list[dict[str, Any]]
+    charts: frozenset[str]
+
+
+def render_run_page(run_dir: Path) -> Path:
+    """Write `run_dir/index.html` and return its path. A part that was not computed says so; nothing outside the folder is read.
+
+    Raises:
+        RunUnreadable: the folder holds no readable run.
+    """
+    run = artefacts.load(run_dir)
+    views, figures = _symbols(run)
+    payload = run_charts.time_payload(run, _horizon(run))
+    figures += _fold_charts(run)
+    payload["charts"] += figures
+    return write_page(run_dir / FILE_NAME, "run_page.html.j2", _context(run, run_dir, views, payload["charts"]), payload)
+
+
+def reason_for(manifest: RunManifest, path: str, otherwise: str) -> str:
+    """Why a part of the manifest is absent: the reason recorded for it or for what holds it."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        reason = manifest.not_computed.get(".".join(parts[:length]))
+        if reason:
+            return reason
+    return otherwise
+
+
+def _context(run: RunArtefacts, run_dir: Path, views: list[SymbolView], charts: list[Chart]) -> dict[str, Any]:
+    manifest = run.manifest
+    return {
+        "run": manifest,
+        "tone": TONES[manifest.verdict],
+        "accounts": run_tables.accounts(manifest),
+        "account_rows": run_tables.ACCOUNT_ROWS,
+        "live_sharpe": _live_sharpe(manifest),
+        "monthly": run_tables.monthly(run),
+        "views": views,
+        "charts": {chart["id"]: chart for chart in charts},
+        "symbols": run.symbols,
+        "quote": _quote(run.symbols or list(manifest.data.symbols)),
+        "folds": sorted(manifest.walk_forward.folds, key=lambda fold: (fold.symbol, fold.effective_from)),
+        "fold_symbols": list(dict.fromkeys(fold.symbol for fold in manifest.walk_forward.folds)),
+        "trips": run_tables.trips(run),
+        "paid_bps": run_tables.paid_bps(manifest.strategy) if manifest.strategy else None,
+        "settings": list(run_tables.settings_rows(manifest.config)),
+        "stages": [(name, manifest.timing_s[name]) for name in _STAGES if manifest.timing_s.get(name) is not None],
+        "first": run.equity.index[0] if len(run.equity) else None,
+        "last": run.equity.index[-1] if len(run.equity) else None,
+        "bars": len(run.equity),
+        "files": [name for name in _FILES if (run_dir / name).is_file()],
+        "why": lambda path, otherwise="this run did not record it": reason_for(manifest, path, otherwise),
+    }
+
+
+def _symbols(run: RunArtefacts) -> tuple[list[SymbolView], list[Chart]]:
+    told = run.forecasts["symbol"].unique().tolist()
+    views, charts = [], []
+    for symbol in dict.fromkeys([*run.manifest.forecast, *told]):
+        view, own = _symbol(run, symbol)
+        views.append(view)
+        charts += own
+    return views, charts
+
+
+def _symbol(run: RunArtefacts, symbol: str) -> tuple[SymbolView, list[Chart]]:
+    rows = run_tables.forecast_rows(run, symbol)
+    shares, places = reliability.reliability(rows), reliability.histogram(rows)
+    models = run_tables.by_model(rows) if len(rows) else None
+    charts = [
+        *([run_charts.reliability_chart(shares, symbol)] if shares else []),
+        *([run_charts.transform_chart(places, symbol)] if len(places) else []),
+        *([run_charts.fold_score_chart(models, symbol)] if models is not None and models["rank_ic"].notna().any() else []),
+    ]
+    scored = run.manifest.forecast.get(symbol)
+    view = SymbolView(
+        symbol=symbol,
+        horizon=run_tables.horizon_of(run, symbol),
+        forecasters=run_tables.forecasters(scored) if scored else [],
+        quantiles=reliability.quantile_shares(rows),
+        years=run_tables.by_year(rows) if len(rows) else [],
+        charts=frozenset(chart["id"] for chart in charts),
+    )
+    return view, charts
+
+
+def _fold_charts(run: RunArtefacts) -> list[Chart]:
+    folds = [fold.model_dump() for fold in run.manifest.walk_forward.folds]
+    lost = {fold["symbol"] for fold in folds if fold["valid_loss"] is not None or fold["train_loss"] is not None}
+    return [run_charts.loss_chart(folds, symbol) for symbol in dict.fromkeys(fold["symbol"] for fold in folds) if symbol in lost]
+
+
+def _horizon(run: RunArtefacts) -> int | None:
+    known = [run_tables.horizon_of(run, symbol) for symbol in run.symbols]
+    return next((horizon for horizon in known if horizon is not None), None)
+
+
+def _live_sharpe(manifest: RunManifest) -> float | None:
+    own = manifest.strategy.sharpe if manifest.strategy else None
+    return own * run_tables.LIVE_SHARE if own is not None and own > 0 else None
+
+
+def _quote(symbols: list[str]) -> str:
+    return symbols[0].partition("/")[2].partition(":")[0] if symbols else ""
