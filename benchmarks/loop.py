@@ -88,9 +88,9 @@ FEEDS: dict[str, Callable[[pd.DataFrame], Any]] = {"FrameData": frame_feed, "Pan
 def _seconds(build: Callable[[], bt.Cerebro]) -> float:
     cerebro = build()
     gc.collect()
-    begun = time.perf_counter()
+    begun = time.process_time()
     cerebro.run()
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
 def compare(rows: int, rounds: int, feed: Callable[[pd.DataFrame], Any], **options: Any) -> tuple[float, float, float]:
