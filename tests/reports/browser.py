@@ -14,11 +14,11 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SWITCHES = """headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync
-disable-extensions hide-scrollbars allow-file-access-from-files enable-logging=stderr virtual-time-budget=15000 dump-dom"""
+disable-extensions hide-scrollbars allow-file-access-from-files enable-logging=stderr virtual-time-budget=8000 dump-dom"""
 # Every name resolves to nothing: a page that asks another machine for anything says so on the console.
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND"
 HARNESS = """<!doctype html><meta charset="utf-8"><body style="margin:0">{frames}<pre id="found"></pre><script>
-async function look() {{
+function look() {{
   const found = {{}};
   for (const frame of document.querySelectorAll("iframe")) {{
     const page = frame.contentDocument, root = page.documentElement;
@@ -31,7 +31,12 @@ async function look() {{
   }}
   document.getElementById("found").textContent = JSON.stringify(found);
 }}
-addEventListener("load", () => setTimeout(look, 9000));
+// Charts are drawn as they come into view, or all at once for the printer.
+function unroll() {{
+  for (const frame of document.querySelectorAll("iframe")) frame.contentWindow.dispatchEvent(new Event("beforeprint"));
+  setTimeout(look, 2000);
+}}
+addEventListener("load", () => setTimeout(unroll, 1000));
 </script>"""
 
 
@@ -40,13 +45,13 @@ def look_at(pages: dict[str, Path], folder: Path, width: int) -> tuple[dict[str,
     if CHROMIUM is None:
         pytest.skip("no chromium here: install it to check the pages in a browser")
     frames = "".join(
-        f'<iframe data-name="{name}" src="{path.resolve().as_uri()}" style="width:{width}px;height:9000px;border:0"></iframe>'
+        f'<iframe data-name="{name}" src="{path.resolve().as_uri()}" style="width:{width}px;height:900px;border:0"></iframe>'
         for name, path in pages.items()
     )
     harness = folder / f"harness-{width}.html"
     harness.write_text(HARNESS.format(frames=frames), encoding="utf-8")
-    # Chromium's window is as tall as all frames, so that every chart comes into view.
-    size = f"--window-size={max(width, 600)},{9000 * len(pages)}"
+  X is as tall as all frames, so that every chart comes into view.
+    size = f"--window-size={max(width, 600)},900"
     command = [
         CHROMIUM,
         *(f"--{switch}" for switch in SWITCHES.split()),
