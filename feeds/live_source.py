@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from core import log
@@ -136,7 +137,7 @@ class CcxtLiveSource:
             end = min(await self._closed_before(), until if until is not None else 1 << 62)
             if since + self._step > end:
                 return bars
-            rows = await self._ask(lambda at=since: self.client.fetch_ohlcv(symbol, str(self.timeframe), at, _PAGE))
+            rows = await self._ask(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
             page = [bar for row in rows or [] if since <= (bar := _bar(row)).at and bar.at + self._step <= end]
             if page:
                 bars += page
@@ -178,7 +179,7 @@ class CcxtLiveSource:
                 if self.client.has.get("watchOHLCVForSymbols"):
                     await self._ask(lambda: self.client.watch_ohlcv_for_symbols(pairs))
                 else:
-                    await asyncio.gather(*(self._ask(lambda s=s: self.client.watch_ohlcv(s, str(self.timeframe))) for s in self.symbols))
+                    await asyncio.gather(*(self._ask(partial(self.client.watch_ohlcv, s, str(self.timeframe))) for s in self.symbols))
                 pause = 0.2
                 if not self._alive:
                     await self._back()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 
 
@@ -32,6 +33,6 @@ def poll_wait(rule: PollRule, *, until_close: float, bar_seconds: float, agitati
 
 def agitation(closes: Sequence[float], recent: int = 5) -> float:
     """Mean absolute move of the last `recent` bars over that of all given; 1 where there are too few bars to tell."""
-    moves = [abs(b / a - 1.0) for a, b in zip(closes, closes[1:], strict=False)]
+    moves = [abs(b / a - 1.0) for a, b in pairwise(closes)]
     usual = fmean(moves) if moves else 0.0
     return fmean(moves[-recent:]) / usual if len(moves) >= 2 * recent and usual > 0 else 1.0

@@ -1,0 +1,324 @@
+"""The account at the venue: the only file that can send an order, and the third ccxt door.
+
+An intent is in the journal before it comes here. It is posted once. An answer that leaves open whether the order was executed makes it
+unknown: the venue is then asked by client id until it is certain, and its symbol takes no further order meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+from core import log
+from core.errors import TradingError, VenueRefused, VenueUnreachable
+from core.types import Side
+from feeds.exchange import translated
+from live.account_events import AccountEvent, Execution, Halted, Intent, VenueView
+from live.journal import OPEN, Journal, State
+from live.order_ledger import OrderLedger
+from live.order_news import execution, number, open_order, order_news, synthetic
+from live.verdict import Outcome, names_of, verdict
+
+_LOG: Final = log.logger("live")
+_CANCELS: Final = 4
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds. A query that finds nothing is believed after `not_found_s`: the time a signed request stays valid, and more."""
+
+    not_found_s: float = 12.0
+    first_wait_s: float = 0.2
+    longest_wait_s: float = 10.0
+    give_up_s: float = 600.0
+    check_every_s: float = 30.0
+
+
+class CcxtAccount:
+    """Orders, executions and balances of one account, through one client that does nothing else.
+
+    Args:
+        client: a `ccxt.pro` client with keys.
+        journal: holds every intent before it is submitted.
+        tell: hears events, in the event loop.
+    """
+
+    def __init__(
+        self, client: Any, journal: Journal, symbols: Sequence[str], tell: Callable[[AccountEvent], None], patience: Patience | None = None
+    ) -> None:
+        self.client = client
+        self.journal = journal
+        self.symbols = tuple(symbols)
+        self.ledger = OrderLedger(journal, tell)
+        self.halted = ""
+        self.posts = 0
+        self._tell = tell
+        self._patience = patience or Patience()
+        self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._pause_until = 0.0
+        self._newest = {e.symbol: e.trade_id for e in journal.executions() if e.trade_id.isdigit()}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def connect(self) -> None:
+        """Read markets and the venue's clock. Raises VenueUnreachable or VenueRefused."""
+        await self._ask(self.client.load_markets)
+        if self.client.has.get("fetchTime"):
+            await self._ask(self.client.load_time_difference)
+
+    async def may_withdraw(self) -> bool | None:
+        """Whether the key is allowed to withdraw; None where the venue does not say. Raises as `connect`."""
+        ask = getattr(self.client, "sapiGetAccountApiRestrictions", None)
+        if ask is None or not str(self.client.urls["api"].get("sapi", "")).startswith("https://api."):
+            return None
+        said = await self._ask(ask)
+        return str(said.get("enableWithdrawals")).lower() == "true"
+
+    async def read(self) -> VenueView:
+        """Balances, resting orders, and executions that the journal may lack. Raises as `connect`."""
+        balance = await self._ask(self.client.fetch_balance)
+        totals = {asset: number(amount) for asset, amount in (balance.get("total") or {}).items() if amount}
+        resting, told = [], []
+        for symbol in self.symbols:
+            resting += [open_order(o) for o in await self._ask(partial(self.client.fetch_open_orders, symbol))]
+            told += await self._executions(symbol)
+        return VenueView(balances=totals, open_orders=tuple(resting), executions=tuple(told))
+
+    # Orders. The journal holds the intent already.
+
+    async def send(self, intent: Intent) -> None:
+        """Post an order that was written to the journal and not sent before; its fate is told as events."""
+        async with self._lanes[intent.symbol]:
+            if self.journal.state_of(intent.client_id) is not State.WRITTEN:
+                return
+            if self.halted:
+                self.ledger.refuse(intent.client_id, self.halted)
+                return
+            await asyncio.sleep(max(0.0, self._pause_until - time.monotonic()))
+            self.journal.mark(intent.client_id, State.SENT)
+            await self._post(intent, again=True)
+
+    async def cancel(self, intent: Intent) -> None:
+        """Take an order back; a lost race is settled by a query."""
+        async with self._lanes[intent.symbol]:
+            if self.journal.state_of(intent.client_id) not in OPEN:
+                return
+            await self._take_back(intent)
+            if self.journal.state_of(intent.client_id) in OPEN:
+                await self._look(intent)
+
+    async def settle(self, intent: Intent) -> None:
+        """Find out what became of an intent that an earlier process left open."""
+        async with self._lanes[intent.symbol]:
+            if self.journal.state_of(intent.client_id) in OPEN:
+                await self._look(intent)
+
+    async def _take_back(self, intent: Intent) -> None:
+        """Cancelling twice harms nobody, so it is tried again unless the venue says that the order does not rest."""
+        wait = self._patience.first_wait_s
+        for _ in range(_CANCELS):
+            try:
+                answer = await self.client.cancel_order(None, intent.symbol, self._by_client_id(intent))
+                await self._heard({**answer, "clientOrderId": intent.client_id, "symbol": intent.symbol})
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it was, only the venue knows what became of the order
+                kind, reason = names_of(error), log.redact(str(error))[:200]
+                log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=kind[0], reason=reason)
+                if "OrderNotFound" in kind or verdict(kind, reason) is Outcome.HALT:
+                    return
+            await asyncio.sleep(wait)
+            wait *= 2
+
+    async def _post(self, intent: Intent, *, again: bool) -> None:
+        self.posts += 1
+        try:
+            answer = await self.client.create_order(*_arguments(intent))
+        except asyncio.CancelledError:
+            self.ledger.doubt(intent.client_id, "stopped while the order was on its way")
+            raise
+        except Exception as error:  # noqa: BLE001 - every kind has its meaning in the table of verdicts
+            await self._judge(intent, error, again=again)
+        else:
+            await self._heard({**answer, "clientOrderId": intent.client_id, "symbol": intent.symbol})
+
+    async def _judge(self, intent: Intent, error: Exception, *, again: bool) -> None:
+        names, reason = names_of(error), " ".join(log.redact(str(error)).split())[:200]
+        outcome = verdict(names, reason)
+        log.event(_LOG, "order_answered_by_error", client_id=intent.client_id, error=names[0], outcome=outcome.value, reason=reason)
+        if outcome in (Outcome.REJECTED, Outcome.MARGIN):
+            self.ledger.refuse(intent.client_id, reason, margin=outcome is Outcome.MARGIN)
+        elif outcome is Outcome.RESEND and again:
+            await self._ask(self.client.load_time_difference)
+            await self._post(intent, again=False)  # the one exception to "posted once": this error says that nothing was executed
+        elif outcome is Outcome.HALT:
+            self._halt(f"the venue does not accept the key: {reason}")
+            self.ledger.refuse(intent.client_id, reason)
+        else:
+            if outcome is Outcome.BUSY:
+                self._pause()
+            self.ledger.doubt(intent.client_id, reason)
+            await self._look(intent, certain_s=0.0 if outcome is Outcome.BUSY else None)
+
+    async def _look(self, intent: Intent, certain_s: float | None = None) -> None:
+        """Ask for the order by client id until the answer is certain."""
+        needed = self._patience.not_found_s if certain_s is None else certain_s
+        began, wait, missing_since = time.monotonic(), self._patience.first_wait_s, None
+        while time.monotonic() - began < self._patience.give_up_s:
+            try:
+                await self._heard(await self.client.fetch_order(None, intent.symbol, self._by_client_id(intent)))
+                return
+            except Exception as error:  # noqa: BLE001 - only "not found", said long enough, ends the search
+                if "OrderNotFound" in names_of(error):
+                    missing_since = missing_since or time.monotonic()
+                    if time.monotonic() - missing_since >= needed:
+                        self.ledger.refuse(intent.client_id, "it never arrived at the venue")
+                        return
+                elif verdict(names_of(error), str(error)) is Outcome.HALT:
+                    self._halt(f"the venue does not accept the key: {log.redact(str(error))[:200]}")
+                    return
+            await asyncio.sleep(wait)
+            wait = min(self._patience.longest_wait_s, 2 * wait)
+        self._halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
+
+    async def _heard(self, order: dict[str, Any]) -> None:
+        news = order_news(order)
+        if self.ledger.order(news) > 0:
+            await self._complete(order)
+
+    async def _complete(self, order: dict[str, Any]) -> None:
+        """Fetch the executions that an order's news did not bring; where there are none to be had, one stands for them."""
+        news = order_news(order)
+        for told in await self._executions(news.symbol, {"orderId": news.venue_id}):
+            self.ledger.execution(told)
+        missing = self.ledger.order(news)
+        if missing > 0:
+            client_id = self.journal.client_id_of(news.venue_id) or news.client_id
+            stand_in = replace(news, client_id=client_id)
+            self.ledger.execution(synthetic(stand_in, self.journal.filled(client_id)))
+            self.ledger.order(stand_in)
+
+    # News
+
+    async def run(self) -> None:
+        """Listen and check until cancelled."""
+        jobs = [self._check_regularly()]
+        if self.client.has.get("watchMyTrades") and self.client.has.get("watchOrders"):
+            jobs += [
+                self._listen(self.client.watch_my_trades, self._told_trades),
+                self._listen(self.client.watch_orders, self._told_orders),
+            ]
+        await asyncio.gather(*jobs)
+
+    async def check(self) -> None:
+        """Compare with the venue: executions since the last known one, and every open order that does not rest there."""
+        open_now = [intent for intent, state in self.journal.open_intents() if state is State.ACKNOWLEDGED]
+        for symbol in sorted({intent.symbol for intent in open_now}):
+            for told in await self._executions(symbol):
+                self.ledger.execution(told)
+            resting = {open_order(o).client_id for o in await self._ask(partial(self.client.fetch_open_orders, symbol))}
+            for intent in open_now:
+                if intent.symbol == symbol and intent.client_id not in resting:
+                    await self.settle(intent)
+
+    async def _check_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._patience.check_every_s)
+            await self._try(self.check)
+
+    async def _listen(self, watch: Callable[[], Awaitable[Any]], heard: Callable[[Iterable[Any]], Awaitable[None]]) -> None:
+        wait = 0.2
+        while True:
+            try:
+                news = await watch()
+                wait = 0.2
+            except Exception as error:  # noqa: BLE001 - a socket breaks in many ways; what it missed is fetched
+                log.event(_LOG, "private_socket_broken", error=names_of(error)[0], reason=log.redact(str(error))[:200])
+                await asyncio.sleep(wait)
+                wait = min(30.0, 2 * wait)
+                self._later(self._try(self.check))
+                continue
+            await self._try(partial(heard, list(news)))
+
+    async def _told_trades(self, trades: Iterable[Any]) -> None:
+        for trade in trades:
+            self.ledger.execution(execution(trade))
+
+    async def _told_orders(self, orders: Iterable[Any]) -> None:
+        for order in orders:
+            bare = {**order, "trades": None}  # what stands there may be incomplete
+            if self.ledger.order(order_news(bare)) > 0:
+                self._later(self._fetch_late(bare))
+
+    async def _fetch_late(self, order: dict[str, Any]) -> None:
+        await asyncio.sleep(0.25)  # the executions usually come by themselves
+        if self.ledger.order(order_news(order)) > 0:
+            await self._try(partial(self._complete, order))
+
+    async def _executions(self, symbol: str, params: dict[str, Any] | None = None) -> list[Execution]:
+        if not self.client.has.get("fetchMyTrades"):
+            return []
+        known = self._newest.get(symbol)
+        chosen = params if params is not None else {"fromId": known} if known and known.isdigit() else {}
+        told = [execution(t) for t in await self._ask(partial(self.client.fetch_my_trades, symbol, None, None, chosen))]
+        if params is None and told:
+            self._newest[symbol] = told[-1].trade_id
+        return told
+
+    # Trouble
+
+    def _pause(self) -> None:
+        headers = getattr(self.client, "last_response_headers", None) or {}
+        said = str(headers.get("Retry-After", ""))
+        self._pause_until = time.monotonic() + (float(said) if said.replace(".", "", 1).isdigit() else 1.0)
+
+    def _halt(self, reason: str) -> None:
+        if not self.halted:
+            self.halted = reason
+            self._tell(Halted(reason))
+
+    def _later(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except TradingError as trouble:
+            log.event(_LOG, "account_check_failed", reason=str(trouble))
+
+    async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
+        import ccxt
+
+        try:
+            return await question()
+        except ccxt.BaseError as error:
+            raise translated(error, self.client.id, getattr(self.client, "last_response_headers", None)) from error
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
+            raise VenueUnreachable(f"{self.client.id} sent an answer that cannot be read ({type(error).__name__})") from error
+
+    def _by_client_id(self, intent: Intent) -> dict[str, str]:
+        return {"orderLinkId" if self.client.id == "bybit" else "origClientOrderId": intent.client_id}
+
+
+def _arguments(intent: Intent) -> tuple[str, str, str, float, float | None, dict[str, Any]]:
+    """ccxt's arguments of an order. A market order never carries a price: binance would buy for an amount of quote currency."""
+    request = intent.request
+    params: dict[str, Any] = {"clientOrderId": intent.client_id}
+    if request.stop_price is not None:
+        params["stopLossPrice"] = float(request.stop_price)
+    kind = "market" if request.limit_price is None else "limit"
+    price = None if request.limit_price is None else float(request.limit_price)
+    side = "buy" if request.side is Side.BUY else "sell"
+    return request.symbol, kind, side, float(request.size), price, params
+
+
+def lacks(balance: Decimal, needed: Decimal, currency: str) -> None:
+    """Raise VenueRefused where an account cannot pay for the smallest order."""
+    if balance < needed:
+        raise VenueRefused(f"the account holds {balance} {currency}, the smallest order needs {needed}; deposit some first")

@@ -1,0 +1,258 @@
+"""The store: one venue for Backtrader, live.
+
+    store = CCXTStore("binance", api_key=..., api_secret=...)
+    cerebro.adddata(store.getdata(dataname="BTC/USDT", timeframe=bt.TimeFrame.Minutes, compression=1, history=100))
+    cerebro.setbroker(store.getbroker())
+
+It connects when Backtrader starts, not before; two stores are two accounts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import backtrader as bt
+
+from core import log
+from core.clock import Clock, SystemClock
+from core.types import MarketRules, Timeframe
+from feeds.bar_sequence import Bar
+from feeds.live_source import CcxtLiveSource, open_client
+from feeds.poll_wait import PollRule
+from live.account import CcxtAccount, Patience
+from live.account_events import AccountEvent
+from live.bar_barrier import BarBarrier
+from live.bt_broker import CCXTBroker
+from live.bt_feed import CCXTData
+from live.journal import Journal
+from live.venue_loop import VenueLoop
+
+_LOG: Final = log.logger("live")
+_NEWEST: Final = 1  # history: at least the bar before the next one
+
+
+class Market:
+    """All symbols of one bar length: their source, and the barrier that keeps them in step. Hears the source."""
+
+    def __init__(self, store: CCXTStore, timeframe: Timeframe, symbols: list[str]) -> None:
+        self._store = store
+        self.timeframe = timeframe
+        self.step = timeframe.seconds * 1000
+        self.barrier = BarBarrier(symbols, store.wake, patience_s=store.patience_s)
+        self.source = CcxtLiveSource(
+            store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
+        )  # fmt: skip
+        self.joined: int | None = None  # open time of the first bar that is awaited live
+        self.waiting_for = set(symbols)
+
+    def on_bar(self, symbol: str, bar: Bar) -> None:
+        self.barrier.put(symbol, bar)
+        self._store.heard_bar(symbol, bar)
+
+    def on_price(self, symbol: str, price: float) -> None:
+        self._store.prices[symbol] = price
+
+    def on_quiet(self, symbol: str, at: int) -> None:
+        self.barrier.quiet(symbol, at)
+
+    def on_connection(self, alive: bool, reason: str) -> None:
+        self._store.connection(alive, reason)
+
+
+class CCXTStore:
+    """One venue, and one account there if a broker is asked for.
+
+    Args:
+        base_url, ws_url: another host that speaks the venue's protocol, e.g. a practice exchange.
+        journal: where orders are kept; a file of its own under the temporary folder where None.
+        run: names the orders of this run; equal for a run that is resumed.
+        clock: tells the venue's time.
+        patience_s: how long symbols wait for each other.
+
+    Raises (when Backtrader starts):
+        VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
+    """
+
+    def __init__(
+        self,
+        exchange: str = "binance",
+        *,
+        api_key: str = "",
+        api_secret: str = "",
+        base_url: str = "",
+        ws_url: str = "",
+        journal: Journal | None = None,
+        run: str = "bt",
+        clock: Clock | None = None,
+        poll: PollRule | None = None,
+        patience: Patience | None = None,
+        patience_s: float = 5.0,
+    ) -> None:
+        self.exchange = exchange
+        self.run = run
+        self.clock = clock or SystemClock()
+        self.poll = poll
+        self.patience_s = patience_s
+        self.wake = threading.Condition()
+        self.loop = VenueLoop()
+        self.prices: dict[str, float] = {}
+        self.events: deque[AccountEvent] = deque()
+        self.is_connected = True
+        self.is_stopping = False
+        self.on_idle: Callable[[], None] | None = None  # called where a feed has nothing to deliver
+        self.on_bar: Callable[[str, Bar], None] | None = None  # called in the venue's thread
+        self.client: Any = None
+        self.account: CcxtAccount | None = None
+        self.broker: CCXTBroker | None = None
+        self._journal = journal
+        self._base_url, self._ws_url = base_url, ws_url
+        self._keys = {"apiKey": api_key, "secret": api_secret}
+        self._patience = patience
+        self._datas: list[CCXTData] = []
+        self._markets: dict[str, Market] = {}
+        self._notes: deque[tuple[Any, ...]] = deque()
+
+    # What users call
+
+    def getdata(self, dataname: str, **params: Any) -> CCXTData:
+        """A feed of one symbol; `timeframe` and `compression` as everywhere in Backtrader, further params as in `CCXTData`."""
+        params = {"dataname": dataname, "timeframe": bt.TimeFrame.Minutes, **params}
+        data = CCXTData(**params)
+        data.store = data._store = self
+        self._datas.append(data)
+        return data
+
+    def getbroker(self, **params: Any) -> CCXTBroker:
+        """The broker of this store's account; always the same one."""
+        if self.broker is None:
+            self.broker = CCXTBroker(**params)
+            self.broker.store = self
+        return self.broker
+
+    def request_stop(self) -> None:
+        """End the run after the turn in progress; may be called from any thread or signal handler's thread."""
+        self.is_stopping = True
+        with self.wake:
+            self.wake.notify_all()
+
+    # What Backtrader calls
+
+    def start(self, data: Any = None, broker: Any = None) -> None:
+        """Connect; a second call does nothing."""
+        if self.client is not None:
+            return
+        self.loop.start()
+        try:
+            self.client = open_client(self.exchange, base_url=self._base_url, ws_url=self._ws_url)
+            groups: dict[str, list[str]] = {}
+            for each in self._datas:
+                groups.setdefault(str(each.bar_length), []).append(each.symbol)
+            self._markets = {text: Market(self, Timeframe.parse(text), symbols) for text, symbols in groups.items()}
+            for market in self._markets.values():
+                self.loop.call(market.source.connect())
+            if self.broker is not None:
+                self._open_account()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Close every connection; a second call does nothing."""
+        self.is_stopping = True
+        if not self.loop.is_running:
+            return
+        for client in (self.client, self.account.client if self.account else None):
+            if client is not None:
+                self.loop.call(client.close(), 10)
+        self.loop.stop()
+
+    def put_notification(self, message: Any, *args: Any, **kwargs: Any) -> None:
+        self._notes.append((message, args, kwargs))
+
+    def get_notifications(self) -> list[tuple[Any, ...]]:
+        return [self._notes.popleft() for _ in range(len(self._notes))]
+
+    # What feeds and broker call
+
+    def rules(self, symbol: str) -> MarketRules:
+        """What the venue accepts for a symbol; once connected."""
+        return next(m.source.rules(symbol) for m in self._markets.values() if symbol in m.source.symbols)
+
+    def barrier_of(self, data: CCXTData) -> BarBarrier:
+        return self._markets[str(data.bar_length)].barrier
+
+    def past_of(self, data: CCXTData) -> list[Bar]:
+        """The history a feed begins with; all feeds of one bar length end theirs at the same bar."""
+        market = self._markets[str(data.bar_length)]
+        if market.joined is None:
+            now = int(self.clock.now().timestamp() * 1000)
+            market.joined = now - now % market.step
+        given = [bar for bar in _frame_bars(data.p.backfill_from) if bar.at < market.joined]
+        since = _first_wanted(data, market, given)
+        return given + self.loop.call(market.source.history(data.symbol, since, market.joined))
+
+    def data_ready(self, data: CCXTData) -> None:
+        """Begin to deliver live bars once every feed of this bar length has its history."""
+        market = self._markets[str(data.bar_length)]
+        assert market.joined is not None
+        market.source.resume(data.symbol, market.joined - market.step)
+        market.waiting_for.discard(data.symbol)
+        if not market.waiting_for and not data.p.historical:
+            self.loop.spawn(market.source.run())
+
+    def idle(self, data: CCXTData, wait_s: float) -> None:
+        """A feed has nothing: let the owner act, then wait until a bar or an order event is there."""
+        if self.on_idle is not None:
+            self.on_idle()
+        barrier = self.barrier_of(data)
+        with self.wake:
+            if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
+                self.wake.wait(wait_s)
+
+    def tell(self, event: AccountEvent) -> None:
+        """Queue an order event for the broker."""
+        with self.wake:
+            self.events.append(event)
+            self.wake.notify_all()
+
+    def heard_bar(self, symbol: str, bar: Bar) -> None:
+        if self.on_bar is not None:
+            self.on_bar(symbol, bar)
+
+    def connection(self, alive: bool, reason: str) -> None:
+        self.is_connected = alive
+        log.event(_LOG, "market_connection", alive=alive, reason=reason)
+        self.put_notification("connected" if alive else "connection broken", reason)
+        with self.wake:
+            self.wake.notify_all()
+
+    def _open_account(self) -> None:
+        symbols = list(dict.fromkeys(data.symbol for data in self._datas))
+        path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
+        self.journal = self._journal or Journal(path)
+        client = open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
+        self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience)
+        self.loop.call(self.account.connect())
+
+
+def _first_wanted(data: CCXTData, market: Market, given: list[Bar]) -> int:
+    assert market.joined is not None
+    if given:
+        return given[-1].at + market.step
+    if data.p.fromdate:
+        return int(data.p.fromdate.replace(tzinfo=UTC).timestamp() * 1000)
+    return market.joined - max(_NEWEST, data.p.history) * market.step
+
+
+def _frame_bars(frame: Any) -> list[Bar]:
+    if frame is None or not len(frame):
+        return []
+    times = (frame.index.as_unit("ns").asi8 // 1_000_000).tolist()
+    columns = (frame[name].tolist() for name in ("open", "high", "low", "close", "volume"))
+    return [Bar(*row) for row in zip(times, *columns, strict=True)]

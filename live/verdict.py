@@ -1,0 +1,76 @@
+"""What an error in answer to an order means. By name and text, not by ccxt's class tree, which groups by other criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final
+
+
+class Outcome(Enum):
+    """What is known after an order was sent and an error came back."""
+
+    REJECTED = "rejected"  # definitely not executed
+    MARGIN = "margin"  # not executed: too little money
+    ADOPT = "adopt"  # an open order has this client id: ask for it
+    RESEND = "resend"  # refused for its time stamp, definitely not executed: correct the clock, sign and send again
+    BUSY = "busy"  # not executed: pause as the venue wishes; one query confirms
+    HALT = "halt"  # the key is not accepted: nothing will be executed until somebody acts
+    UNKNOWN = "unknown"  # executed or not: only the venue can tell
+
+
+_BY_NAME: Final[dict[str, Outcome]] = {
+    "InsufficientFunds": Outcome.MARGIN,
+    "InvalidNonce": Outcome.RESEND,
+    "DuplicateOrderId": Outcome.ADOPT,
+    "DDoSProtection": Outcome.BUSY,
+    **dict.fromkeys(
+        ("AccountNotEnabled", "AccountSuspended", "AuthenticationError", "PermissionDenied", "RestrictedLocation"), Outcome.HALT
+    ),
+    **dict.fromkeys(
+        (
+            "ArgumentsRequired", "BadRequest", "BadSymbol", "ContractUnavailable", "InvalidOrder", "MarketClosed", "NotSupported",
+            "OperationRejected", "OrderImmediatelyFillable", "OrderNotFillable", "ManualInteractionNeeded", "MarginModeAlreadySet",
+            "NoChange", "InvalidAddress", "AddressPending", "InvalidProxySettings",
+        ),
+        Outcome.REJECTED,
+    ),
+    **dict.fromkeys(
+        (
+            "BadResponse", "BaseError", "CancelPending", "ChecksumError", "ExchangeClosedByUser", "ExchangeError", "ExchangeNotAvailable",
+            "NetworkError", "NullResponse", "OnMaintenance", "OperationFailed", "OrderNotCached", "OrderNotFound", "RateLimitExceeded",
+            "RequestTimeout", "UnsubscribeError",
+        ),
+        Outcome.UNKNOWN,
+    ),
+}  # fmt: skip
+# Texts that say more than the class does; the first that occurs decides.
+_BY_TEXT: Final = (
+    ("Duplicate order sent", Outcome.ADOPT),
+    ("-2015", Outcome.HALT),  # a revoked key comes back as DDoSProtection once an earlier call had succeeded
+    ("-1015", Outcome.BUSY),
+    ("-1021", Outcome.RESEND),
+    ("-1000", Outcome.UNKNOWN),
+    ("-1001", Outcome.UNKNOWN),
+    ("-1006", Outcome.UNKNOWN),
+    ("-1007", Outcome.UNKNOWN),
+    ("-1008", Outcome.UNKNOWN),
+)
+KNOWN: Final = frozenset(_BY_NAME)
+
+
+def verdict(names: Iterable[str], text: str) -> Outcome:
+    """The outcome of an order that was answered by an error.
+
+    Args:
+        names: the error's class and its bases, nearest first.
+        text: its message.
+    """
+    for sign, outcome in _BY_TEXT:
+        if sign in text:
+            return outcome
+    return next((_BY_NAME[name] for name in names if name in _BY_NAME), Outcome.UNKNOWN)
+
+
+def names_of(error: BaseException) -> list[str]:
+    return [kind.__name__ for kind in type(error).__mro__]
