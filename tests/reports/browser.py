@@ -50,7 +50,6 @@ def look_at(pages: dict[str, Path], folder: Path, width: int) -> tuple[dict[str,
     )
     harness = folder / f"harness-{width}.html"
     harness.write_text(HARNESS.format(frames=frames), encoding="utf-8")
-  X is as tall as all frames, so that every chart comes into view.
     size = f"--window-size={max(width, 600)},900"
     command = [
         CHROMIUM,
