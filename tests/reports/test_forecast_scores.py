@@ -1,0 +1,130 @@
+"""Scores against plain formulas, and their intervals against their promises."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.forecast_scores import SCORES, Outcomes, block_of, huber, most_confident, point_scores, score, score_all
+
+
+def frame(n: int = 3000, ic: float = 0.1, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    scale = 0.005 * np.exp(0.5 * np.sin(np.arange(n) / 200))
+    signal = rng.normal(size=n)
+    realised = scale * (ic * signal + math.sqrt(1 - ic * ic) * rng.standard_t(5, n))
+    location = 0.05 * signal * scale
+    index = pd.date_range("2022-01-01", periods=n, freq="h", tz="UTC")
+    columns = {"location": location, "scale": scale, "q05": location - 1.7 * scale, "q95": location + 1.7 * scale, "realised": realised}
+    return pd.DataFrame(columns, index=index)
+
+
+def test_scores_are_those_of_the_plain_formulas() -> None:
+    from scipy import stats
+
+    table = frame()
+    found = score(table, samples=20)
+    unit = table["scale"]
+    assert found["ic"] == pytest.approx(np.corrcoef(table["location"] / unit, table["realised"] / unit)[0, 1])
+    assert found["rank_ic"] == pytest.approx(float(stats.spearmanr(table["location"], table["realised"]).statistic))
+    assert found["accuracy"] == pytest.approx(float((np.sign(table["location"]) == np.sign(table["realised"])).mean()))
+    target = np.clip(table["realised"] / unit, -5, 5)
+    skill = 1 - huber((target - table["location"] / unit).to_numpy()).mean() / huber(target.to_numpy()).mean()
+    assert found["loss_skill"] == pytest.approx(skill)
+    assert found["coverage_90"] == pytest.approx(float(table["realised"].between(table["q05"], table["q95"]).mean()))
+
+
+def test_the_most_confident_tenth_is_chosen_by_location_over_scale() -> None:
+    table = frame()
+    top = (table["location"].abs() / table["scale"]).nlargest(300).index
+    hits = (np.sign(table["location"]) == np.sign(table["realised"])).loc[top].mean()
+    assert score(table, samples=20)["accuracy_top10"] == pytest.approx(float(hits))
+
+
+def test_every_score_lies_in_its_own_interval() -> None:
+    found = score(frame(), samples=300)
+    for name in SCORES:
+        low, high = found[f"{name}_ci"]
+        assert low <= found[name] <= high
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    true_ic = 0.0
+    inside = [(ci := score(frame(1500, 0.0, seed), samples=200)["rank_ic_ci"])[0] <= true_ic <= ci[1] for seed in range(80)]
+    assert np.mean(inside) > 0.87
+
+
+def test_a_forecast_of_zero_has_no_direction_and_no_skill() -> None:
+    found = score(frame().assign(location=0.0), samples=50)
+    assert found["loss_skill"] == 0.0
+    for name in ("ic", "rank_ic", "accuracy", "accuracy_top10"):
+        assert math.isnan(found[name])
+        assert np.isnan(found[f"{name}_ci"]).all()
+
+
+def test_without_quantiles_there_is_no_coverage() -> None:
+    assert math.isnan(score(frame().drop(columns=["q05", "q95"]), samples=50)["coverage_90"])
+
+
+def test_unknown_outcomes_are_left_out() -> None:
+    table = frame()
+    table.loc[table.index[-24:], "realised"] = np.nan
+    assert score(table, samples=20)["n"] == 3000 - 24
+
+
+def test_a_bar_that_did_not_move_is_neither_hit_nor_miss() -> None:
+    table = frame(200)
+    expected = score(table, samples=20)["accuracy"]
+    still = pd.concat([table, table.iloc[:50].assign(realised=0.0)])
+    assert score(still, samples=20)["accuracy"] == pytest.approx(expected)
+
+
+def test_scored_together_or_alone_is_the_same() -> None:
+    a, b = frame(seed=1), frame(seed=1).assign(location=lambda t: -t["location"])
+    b.loc[b.index[:5], "location"] = np.nan
+    together = score_all({"a": a, "b": b}, samples=100)
+    assert together["a"]["ic_ci"] == pytest.approx(score(a, samples=100)["ic_ci"])
+    assert together["b"]["n"] == 2995
+    assert together["b"]["rank_ic"] < 0 < together["a"]["rank_ic"]
+
+
+def test_too_few_rows_give_scores_without_intervals() -> None:
+    found = score(frame(30), samples=20, horizon=24)
+    assert np.isnan(found["ic_ci"]).all()
+    assert math.isfinite(found["ic"])
+
+
+def test_no_rows_give_no_scores() -> None:
+    assert score(frame().iloc[:0], samples=20)["n"] == 0
+    assert point_scores(Outcomes.of(frame().iloc[:0]))["n"] == 0
+
+
+def test_blocks_are_at_least_twice_the_horizon() -> None:
+    assert block_of(8000, 1) == 20
+    assert block_of(8000, 24) == 48
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=60), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_confident_are_a_tenth_of_the_calls_and_no_less_confident_than_the_rest(sizes: list[float], data: st.DataObject) -> None:
+    call = np.array(data.draw(st.lists(st.booleans(), min_size=len(sizes), max_size=len(sizes))))
+    confidence = np.array(sizes)
+    marked = most_confident(confidence, call)
+    assert marked.sum() == math.ceil(0.1 * call.sum())
+    assert not (marked & ~call).any()
+    if marked.any() and (call & ~marked).any():
+        assert confidence[marked].min() >= confidence[call & ~marked].max()
+
+
+def test_scores_of_a_whole_scoreboard_are_quick() -> None:
+    import time
+
+    frames = {str(k): frame(32_000, 0.05, k).assign(realised=frame(32_000, 0.05, 0)["realised"].to_numpy()) for k in range(8)}
+    started = time.process_time()
+    score_all(frames, samples=1000)
+    assert time.process_time() - started < 6.0

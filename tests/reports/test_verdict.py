@@ -1,0 +1,92 @@
+"""The rule, question by question, and the alarms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.types import Verdict
+from reports.verdict import Evidence, judge
+
+GOOD = Evidence(
+    years=4.0, bets=200, total_return=0.8, sharpe=1.4, psr=0.997, dsr=0.97, trials=3, timing_p=0.01,
+    independent_bars=30_000, skill_p=0.001, rank_ic=0.05, ic=0.02, accuracy=0.53, smoothness=0.8,
+)  # fmt: skip
+
+
+def test_all_questions_passed_is_an_edge() -> None:
+    found = judge(GOOD)
+    assert found.verdict is Verdict.EDGE
+    assert len(found.reasons) == 4
+    assert found.alarms == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "word"),
+    [
+        ({"independent_bars": 400}, Verdict.NOT_ENOUGH_DATA, "400 independent bars"),
+        ({"skill_p": 0.2}, Verdict.NO_EDGE, "do not rank returns"),
+        ({"skill_p": float("nan")}, Verdict.NO_EDGE, "p unknown"),
+        ({"bets": 0.0}, Verdict.NO_EDGE, "no trade was worth its costs"),
+        ({"total_return": -0.1}, Verdict.NO_EDGE, "did not earn money"),
+        ({"total_return": 0.0}, Verdict.NO_EDGE, "did not earn money"),
+        ({"bets": 12.0}, Verdict.NOT_ENOUGH_DATA, "12 turns"),
+        ({"dsr": 0.9}, Verdict.NO_EDGE, "is not beyond the luck of 3 trials"),
+        ({"dsr": 0.9, "years": 1.0}, Verdict.NOT_ENOUGH_DATA, "1.0 years"),
+        ({"timing_p": 0.3}, Verdict.NO_EDGE, "does not beat random entries"),
+        ({"timing_p": float("nan")}, Verdict.NO_EDGE, "could not be compared"),
+        ({"has_forecasts": False, "years": 1.0}, Verdict.NOT_ENOUGH_DATA, "1.0 years"),
+    ],
+)
+def test_each_question_that_fails_ends_it(change: dict[str, float], verdict: Verdict, word: str) -> None:
+    found = judge(replace(GOOD, **change))
+    assert found.verdict is verdict
+    assert word in " ".join(found.reasons)
+
+
+def test_a_strategy_without_forecasts_is_judged_by_its_account() -> None:
+    found = judge(replace(GOOD, has_forecasts=False, skill_p=float("nan"), independent_bars=float("nan"), rank_ic=float("nan")))
+    assert found.verdict is Verdict.EDGE
+
+
+def test_uncounted_trials_are_said_and_ask_for_more() -> None:
+    unknown = replace(GOOD, trials=None, dsr=float("nan"))
+    found = judge(unknown)
+    assert found.verdict is Verdict.NO_EDGE
+    assert any("trials unknown, DSR not computed" in reason for reason in found.reasons)
+    assert judge(replace(unknown, psr=0.9995)).verdict is Verdict.EDGE
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"accuracy": 0.6}, "accuracy 60.0%"),
+        ({"ic": 0.12}, "information coefficient 0.120"),
+        ({"rank_ic": 0.15}, "information coefficient 0.150"),
+        ({"sharpe": 3.4}, "net Sharpe ratio 3.4"),
+        ({"smoothness": 0.995}, "almost a straight line"),
+    ],
+)
+def test_what_is_too_good_raises_an_alarm(change: dict[str, float], word: str) -> None:
+    found = judge(replace(GOOD, **change))
+    assert len(found.alarms) == 1
+    assert word in found.alarms[0]
+    assert found.alarms[0].endswith("look for a leak first")
+
+
+def test_an_alarm_does_not_change_the_verdict() -> None:
+    assert judge(replace(GOOD, accuracy=0.7)).verdict is Verdict.EDGE
+
+
+def test_what_is_just_believable_raises_none() -> None:
+    assert judge(replace(GOOD, accuracy=0.58, ic=0.10, rank_ic=0.10, sharpe=3.0)).alarms == ()
+
+
+def test_numbers_that_do_not_exist_raise_no_alarm() -> None:
+    nan = float("nan")
+    assert judge(replace(GOOD, accuracy=nan, ic=nan, rank_ic=nan, sharpe=nan, smoothness=nan)).alarms == ()
+
+
+def test_a_smooth_loss_is_no_alarm() -> None:
+    assert judge(replace(GOOD, smoothness=0.999, total_return=-0.5)).alarms == ()
