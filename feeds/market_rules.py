@@ -68,7 +68,7 @@ def stored_rules(store_path: Path | str, venue: str) -> dict[str, MarketRules]:
         return {}
     try:
         return {symbol: _from_json(held) for symbol, held in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (ValueError, TypeError, KeyError, InvalidOperation):
+    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation):
         # A lost copy costs nothing: the next contact with the venue writes it anew.
         log.event(_LOG, "market_rules_unreadable", path=str(path))
         return {}
