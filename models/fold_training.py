@@ -66,7 +66,7 @@ def updates(settings: ModelSettings, fold: Mapping[str, Fold], bars_in_window: i
     longest = max(f.train_bars for f in fold.values()) if settings.expanding else bars_in_window
     rows = longest * len(fold)
     spec = training_spec(settings)
-    return updates_per_fold(rows, length=spec.length, stride=spec.supervised, batch=spec.batch, epochs=settings.epochs)
+    return updates_per_fold(rows, stride=spec.supervised, batch=spec.batch, epochs=settings.epochs)
 
 
 def model_id(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, look_back: int) -> str:
@@ -101,7 +101,6 @@ def train_fold(
             length=spec.length,
             stride=spec.supervised,
             batch=spec.batch,
-            epochs=settings.epochs,
             updates=number_of_updates,
             seed=seed,
         )

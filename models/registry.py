@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,9 @@ class ModelRegistry:
         if not path.is_file() or not self.holds(model_id):
             return None
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 return {name.removeprefix("symbol:"): stored[name] for name in stored.files}
-        except (ValueError, OSError, EOFError, KeyError):
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
             return None  # a damaged cache is made anew
 
     def _folder(self, model_id: str) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from models.features import Bars
 
-TARGET_CLIP = 5.0
+TARGET_CLIP: Final = 5.0
+LEAST_UPDATES: Final = 64
 Starts = NDArray[np.int32]
 
 
@@ -31,36 +33,29 @@ def targets(bars: Bars, horizons: tuple[int, ...]) -> NDArray[np.float32]:
     return np.clip(np.stack(columns, axis=1), -TARGET_CLIP, TARGET_CLIP).astype(np.float32)
 
 
-def draw_starts(segments: list[tuple[int, int]], *, length: int, stride: int, batch: int, epochs: int, updates: int, seed: int) -> Starts:
+def draw_starts(segments: list[tuple[int, int]], *, length: int, stride: int, batch: int, updates: int, seed: int) -> Starts:
     """First rows of the training sequences of every update: int32 [updates, batch].
 
-    Each epoch tiles every segment [first, last) with sequences of `length` rows, `stride` apart, from an offset of its own, in random
-    order. An epoch has updates // epochs batches; where the tiling gives fewer sequences some are drawn twice.
+    One pass tiles every segment [first, last) with sequences of `length` rows, `stride` apart, from an offset of its own, in random
+    order; there are as many passes as the updates need.
     """
     rng = np.random.default_rng(seed)
-    per_epoch = updates // epochs * batch
-    rows = np.concatenate([_one_epoch(rng, segments, length, stride, per_epoch) for _ in range(epochs)])
-    return rows.reshape(-1, batch).astype(np.int32)
+    rows = np.zeros(0, dtype=np.int64)
+    while len(rows) < updates * batch:
+        rows = np.concatenate([rows, _one_pass(rng, segments, length, stride)])
+    return rows[: updates * batch].reshape(updates, batch).astype(np.int32)
 
 
-def updates_per_fold(rows: int, *, length: int, stride: int, batch: int, epochs: int) -> int:
-    """How many updates a window of `rows` bars is worth."""
-    sequences = max((rows - length - stride) // stride + 1, 1)
-    return max(sequences // batch, 1) * epochs
+def updates_per_fold(rows: int, *, stride: int, batch: int, epochs: int) -> int:
+    """How many updates a window of `rows` bars is worth: enough to see each bar `epochs` times, and never too few to learn anything."""
+    return max(round(rows * epochs / (stride * batch)), LEAST_UPDATES)
 
 
-def _one_epoch(rng: np.random.Generator, segments: list[tuple[int, int]], length: int, stride: int, wanted: int) -> NDArray[np.int64]:
+def _one_pass(rng: np.random.Generator, segments: list[tuple[int, int]], length: int, stride: int) -> NDArray[np.int64]:
     tiles = []
     for first, last in segments:
-        offset = int(rng.integers(0, min(stride, max(last - first - length + 1, 1))))
+        offset = int(rng.integers(0, min(stride, last - first - length + 1)))
         tiles.append(np.arange(first + offset, last - length + 1, stride))
     rows = np.concatenate(tiles)
     rng.shuffle(rows)
-    if len(rows) < wanted:
-        rows = np.concatenate([rows, rng.choice(rows, wanted - len(rows))])
-    return rows[:wanted]
-
-
-def closed_before(index: pd.DatetimeIndex, moment: pd.Timestamp) -> int:
-    """How many bars opened before `moment`; with a boundary on the grid those are the ones closed by then."""
-    return int(index.searchsorted(moment))
+    return rows

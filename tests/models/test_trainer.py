@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 from models.lstm import Ensemble, LstmSpec, load, network, predict, save
-from models.sequences import draw_starts, updates_per_fold
+from models.sequences import LEAST_UPDATES, draw_starts, updates_per_fold
 from models.trainer import Fit, Trainer, TrainingSpec, initial_weights, prepare_jax, recurrent_layer
 
 SPEC = LstmSpec(features=5, units=8, horizons=2, context=12)
@@ -23,15 +25,18 @@ def ensemble(seeds: int = 2) -> Ensemble:
     return Ensemble(SPEC, np.full(5, 0.5, np.float32), np.full(5, 2.0, np.float32), tuple(members))
 
 
-def fit(seed: int) -> Fit:
+@functools.cache
+def trainer() -> Trainer:
     rng = np.random.default_rng(0)
     features = rng.standard_normal((400, 5)).astype(np.float32)
     targets = np.stack([0.5 * features[:, 0], 0.5 * features[:, 1]], axis=1).astype(np.float32)
     targets[390:] = np.nan
-    trainer = Trainer(SPEC, TRAINING, features, targets)
-    updates = updates_per_fold(390, length=12, stride=8, batch=4, epochs=6)
-    starts = draw_starts([(0, 390)], length=12, stride=8, batch=4, epochs=6, updates=updates, seed=seed)
-    return trainer.fit(starts, np.zeros(5, np.float32), np.ones(5, np.float32), seed=seed)
+    return Trainer(SPEC, TRAINING, features, targets)
+
+
+def fit(seed: int) -> Fit:
+    starts = draw_starts([(0, 390)], length=12, stride=8, batch=4, updates=72, seed=seed)
+    return trainer().fit(starts, np.zeros(5, np.float32), np.ones(5, np.float32), seed=seed)
 
 
 def test_hidden_states_and_gradients_agree_with_the_keras_layer() -> None:
@@ -110,3 +115,18 @@ def test_keras_file_layout_is_the_one_that_saving_fills(tmp_path) -> None:
     built = network(SPEC, 3)
     assert built.input_shape == (None, 12, 5)
     assert built.output_shape == (None, 2, 6)
+
+
+def test_updates_are_worth_the_epochs_asked_for_and_never_too_few() -> None:
+    assert updates_per_fold(17_520, stride=64, batch=16, epochs=6) == round(17_520 * 6 / (64 * 16))
+    assert updates_per_fold(300, stride=64, batch=16, epochs=6) == LEAST_UPDATES
+
+
+def test_sequences_stay_inside_their_segments_and_cover_them() -> None:
+    segments = [(100, 200), (500, 740)]
+    starts = draw_starts(segments, length=20, stride=10, batch=8, updates=30, seed=0)
+    assert starts.shape == (30, 8)
+    inside = [any(first <= s and s + 20 <= last for first, last in segments) for s in starts.ravel()]
+    assert all(inside)
+    covered = {row for s in starts.ravel() for row in range(s, s + 20)}
+    assert covered == set(range(100, 200)) | set(range(500, 740))
