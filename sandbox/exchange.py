@@ -98,7 +98,10 @@ class Exchange:
         """
         wishes = list(legs)
         listing = self._tradable(wishes[0].symbol)
-        for wish in [*wishes, *([working] if working else [])]:
+        everyone = [*wishes, *([working] if working else [])]
+        if len({wish.client_id for wish in everyone}) < len(everyone):
+            raise OrderRefused(Refusal.DUPLICATE_CLIENT_ID)
+        for wish in everyone:
             self._check(account, wish, listing)
         number = len(self.lists) + 1
         group = OrderList(number, account, wishes[0].symbol, client_id or f"list-{number}", self.now())
@@ -335,22 +338,26 @@ class Exchange:
     def _end_siblings(self, order: Order) -> None:
         group = self.lists.get(order.list_id or 0)
         for sibling in group.siblings(order) if group else []:
-            self._finish(sibling, Status.EXPIRED, Execution.EXPIRED)
+            self._end(sibling, Status.EXPIRED, Execution.EXPIRED)
 
     def _finish(self, order: Order, status: Status, execution: Execution) -> None:
+        """End an order, and with it those that are linked to it."""
         if not order.is_open:
             return
+        self._end(order, status, execution)
+        group = self.lists.get(order.list_id or 0)
+        if group is not None:
+            for other in group.legs:
+                if other.is_open and (order is group.working or other.status is not Status.HELD):
+                    self._end(other, status, execution)
+            self._close_list(group)
+
+    def _end(self, order: Order, status: Status, execution: Execution) -> None:
         self._release(order)
         order.status = status
         order.updated_at = self.now()
         self.register.retire(order)
         self._announce(order, execution)
-        group = self.lists.get(order.list_id or 0)
-        if group is not None:
-            for other in group.legs:
-                if other is not order and (order is group.working or other.status is not Status.HELD):
-                    self._finish(other, status, execution)
-            self._close_list(group)
 
     def _close_list(self, group: OrderList) -> None:
         if not group.done and not any(o.is_open for o in group.orders):

@@ -15,10 +15,14 @@ class Register:
         self.trades: list[Trade] = []
         self._open: dict[str, dict[int, Order]] = {}
         self._named: dict[tuple[str, str], Order] = {}
+        self._replaced: dict[int, Order] = {}  # by number: the order that answered for the name before
 
     def add(self, account: str, wish: NewOrder, at: int) -> Order:
         order = Order(len(self.orders) + 1, account, wish, wish.size, at, at)
         self.orders[order.id] = order
+        before = self._named.get((account, wish.client_id))
+        if before is not None:
+            self._replaced[order.id] = before
         self._named[account, wish.client_id] = order
         self._open.setdefault(wish.symbol, {})[order.id] = order
         return order
@@ -27,7 +31,11 @@ class Register:
         """Take back an order that was refused after all."""
         del self.orders[order.id]
         self.retire(order)
-        del self._named[order.account, order.wish.client_id]
+        before = self._replaced.pop(order.id, None)
+        if before is not None:
+            self._named[order.account, order.wish.client_id] = before
+        else:
+            del self._named[order.account, order.wish.client_id]
 
     def retire(self, order: Order) -> None:
         """The order is not open any more."""

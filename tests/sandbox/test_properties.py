@@ -1,0 +1,194 @@
+"""Whatever is asked of the engine in whatever order: money is conserved, locks match, fills can be traced, runs repeat."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.clock import FixedClock, SystemClock
+from core.types import Side
+from sandbox.events import OrderChanged
+from sandbox.faults import Switchboard
+from sandbox.order import WITH_LIMIT, WITH_TRIGGER, NewOrder, OrderType, TimeInForce
+from sandbox.refusal import OrderRefused
+from sandbox.request_faults import ExecutionFaults
+from sandbox.settings import SandboxSettings
+from sandbox.venue import ACCOUNT, Venue, open_venue
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+START = {"USDT": Decimal(50_000), "BTC": Decimal(1), "ETH": Decimal(10), "BNB": Decimal("0.05")}
+MODES = [("bar", "received"), ("bar", "quote"), ("book", "received"), ("book", "BNB")]
+
+# One step: what is done, to which symbol, side and type, how far from the price (bps), how much (part of the account), and a choice.
+STEP = st.tuples(
+    st.sampled_from(["place"] * 5 + ["list", "cancel", "advance", "advance", "cap", "deposit", "print"]),
+    st.sampled_from(SYMBOLS), st.sampled_from(list(Side)), st.sampled_from(list(OrderType)),
+    st.integers(-300, 300), st.integers(1, 120), st.integers(0, 10_000),
+)  # fmt: skip
+
+
+class Player:
+    """Carries out steps on a venue of its own and keeps the books independently."""
+
+    def __init__(self, fills: str, fee_asset: str, seed: int = 5) -> None:
+        tree = {
+            "symbols": (*SYMBOLS, "BNB/USDT"), "speed": "lockstep", "history": 3, "fills": fills, "fee_asset": fee_asset, "seed": seed,
+            "balances": START, "maker_fee_bps": 7, "taker_fee_bps": 11, "book": {"level_value": 9000},
+        }  # fmt: skip
+        self.venue: Venue = open_venue(SandboxSettings.model_validate(tree), SystemClock())
+        self.moved: dict[str, Decimal] = defaultdict(Decimal)
+        self.log: list[tuple[Any, ...]] = []
+        board = Switchboard(seed, lambda: 0, lambda name, facts: None)
+        board.arm("F10", {"count": 0, "probability": 0.2, "parts": 3})
+        board.arm("F39", {"count": 0, "probability": 0.05})
+        self.venue.exchange.divide = ExecutionFaults(board).parts
+        self.venue.exchange.listen(self._note)
+
+    def step(self, what: str, symbol: str, side: Side, kind: OrderType, bps: int, part: int, choice: int) -> None:
+        exchange = self.venue.exchange
+        try:
+            if what == "place":
+                exchange.place(ACCOUNT, self._wish(symbol, side, kind, bps, part, choice))
+            elif what == "list":
+                legs = [self._wish(symbol, side, OrderType.LIMIT, bps, part, 0), self._wish(symbol, side, OrderType.STOP, -bps, part, 0)]
+                working = self._wish(symbol, Side.BUY, OrderType.LIMIT, bps, part, 0) if choice % 3 == 0 else None
+                exchange.place_list(ACCOUNT, legs, working=working)
+            elif what == "cancel":
+                orders = [o for s in SYMBOLS for o in exchange.register.open_orders(s)]
+                if orders:
+                    exchange.cancel(orders[choice % len(orders)])
+            elif what == "advance":
+                self.venue.driver.advance()
+            elif what == "cap":
+                exchange.fill_cap = Decimal(choice) / 10_000 if choice % 2 else None
+            elif what == "print":
+                price = (exchange.listings[symbol].last * (10_000 + bps) / 10_000).quantize(Decimal("0.01"))
+                self.venue.driver.set_price(symbol, price, Decimal(choice) / 1000)
+            else:
+                amount = Decimal(choice - 3000) / 100
+                exchange.move_balance(ACCOUNT, "USDT", amount)
+                self.moved["USDT"] += amount
+        except OrderRefused as refusal:
+            self.log.append(("refused", refusal.reason))
+
+    def _wish(self, symbol: str, side: Side, kind: OrderType, bps: int, part: int, choice: int) -> NewOrder:
+        last = self.venue.exchange.listings[symbol].last
+        price = (last * (10_000 + bps) / 10_000).quantize(Decimal("0.01"))
+        second = (price * (10_000 + choice % 50 - 25) / 10_000).quantize(Decimal("0.01"))
+        base = symbol.split("/")[0]
+        account = self.venue.exchange.accounts[ACCOUNT]
+        free = account.available("USDT") / last if side is Side.BUY else account.available(base)
+        size = (free * part / 100).quantize(Decimal("0.00001"))
+        quote = kind is OrderType.MARKET and choice % 7 == 0
+        return NewOrder(
+            symbol=symbol, side=side, type=kind, size=Decimal(0) if quote else size,
+            quote_size=(size * last).quantize(Decimal("0.01")) if quote else None,
+            limit_price=price if kind in WITH_LIMIT else None, stop_price=second if kind in WITH_TRIGGER else None,
+            tif=list(TimeInForce)[choice % 3] if kind is OrderType.LIMIT else TimeInForce.GTC, client_id=f"c{len(self.log)}-{kind}",
+        )  # fmt: skip
+
+    def _note(self, fact: Any) -> None:
+        if isinstance(fact, OrderChanged):
+            self.log.append((fact.order.id, fact.execution, fact.order.status, fact.order.filled, fact.trade, fact.at))
+
+    def check(self) -> None:
+        exchange = self.venue.exchange
+        account = exchange.accounts[ACCOUNT]
+        held: dict[str, Decimal] = defaultdict(Decimal)
+        for order in exchange.register.all_open(ACCOUNT):
+            held[order.lock_asset] += order.locked
+        for asset in account.assets():
+            assert account.available(asset) >= 0
+            assert account.total(asset) - account.available(asset) == held[asset], asset
+        self._check_value(account)
+
+    def _check_value(self, account: Any) -> None:
+        flows: dict[str, Decimal] = defaultdict(Decimal, START)
+        for asset, amount in self.moved.items():
+            flows[asset] += amount
+        for trade in self.venue.exchange.register.trades:
+            base, quote = trade.symbol.split("/")
+            sign = 1 if trade.side is Side.BUY else -1
+            flows[base] += sign * trade.size
+            flows[quote] -= sign * trade.quote
+            flows[trade.fee_asset] -= trade.fee
+        for asset in account.assets():
+            assert account.total(asset) == flows[asset], asset
+
+    def check_fills(self) -> None:
+        register = self.venue.exchange.register
+        assert [t.id for t in register.trades] == list(range(1, len(register.trades) + 1))
+        for order in register.orders.values():
+            assert sum((t.size for t in order.trades), Decimal(0)) == order.filled <= order.size
+            for trade in order.trades:
+                assert trade.order_id == order.id
+                assert trade.at >= order.placed_at
+                limit = order.wish.limit_price
+                worse = limit is not None and (trade.price > limit if order.wish.side is Side.BUY else trade.price < limit)
+                assert not worse
+
+
+@pytest.mark.parametrize(("fills", "fee_asset"), MODES, ids=str)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEP, max_size=30))
+def test_money_and_locks_are_exact_after_every_step(fills: str, fee_asset: str, steps: list[Any]) -> None:
+    player = Player(fills, fee_asset)
+    for step in steps:
+        player.step(*step)
+        player.check()
+    player.check_fills()
+
+
+def random_steps(seed: int, count: int) -> list[Any]:
+    rng = random.Random(seed)
+    kinds = ["place"] * 5 + ["list", "cancel", "cancel", "advance", "advance", "cap", "deposit", "print"]
+    return [
+        (
+            rng.choice(kinds), rng.choice(SYMBOLS), rng.choice(list(Side)), rng.choice(list(OrderType)), rng.randint(-300, 300),
+            rng.randint(1, 120), rng.randint(0, 10_000),
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fills", "fee_asset"), MODES, ids=str)
+def test_the_same_seed_gives_the_same_log(fills: str, fee_asset: str) -> None:
+    def log() -> list[Any]:
+        player = Player(fills, fee_asset)
+        for step in random_steps(3, 300):
+            player.step(*step)
+        return player.log
+
+    first = log()
+    assert first == log()
+    assert sum(len(entry) > 2 and entry[4] is not None for entry in first) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fills", "fee_asset"), MODES, ids=str)
+def test_ten_thousand_random_steps_keep_every_promise(fills: str, fee_asset: str) -> None:
+    player = Player(fills, fee_asset, seed=11)
+    for number, step in enumerate(random_steps(17, 10_000)):
+        player.step(*step)
+        if number % 25 == 0:
+            player.check()
+    player.check()
+    player.check_fills()
+
+
+def test_the_sample_market_repeats_with_its_seed_and_differs_with_another() -> None:
+    def closes(seed: int) -> list[Any]:
+        from datetime import UTC, datetime
+
+        tree = {"speed": "lockstep", "history": 50, "seed": seed}
+        venue = open_venue(SandboxSettings.model_validate(tree), FixedClock(datetime(2026, 1, 1, tzinfo=UTC)))
+        return venue.exchange.listings["BTC/USDT"].candles.closed
+
+    assert closes(1) == closes(1)
+    assert closes(1) != closes(2)
