@@ -24,7 +24,7 @@ from reports import artefacts, benchmarks, manifest
 from reports.artefacts import RunArtefacts
 from reports.judgement import RunFacts, RunJudgement, RunResult, judge_run
 from reports.manifest import RunManifest, StrategySummary, make_run_dir
-from reports.run_index import write_index
+from reports.run_index import render_run_index
 from reports.run_page import render_run_page
 from reports.summary import summarise_strategy
 from reports.tearsheet import TearsheetProcess
@@ -70,7 +70,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console) -> Fi
             run = _with_judgement(run, judged, {name: round(s, 3) for name, s in progress.seconds.items()})
             manifest.write(folder, run.manifest)
             render_run_page(folder)
-            write_index(Path(request.settings.reports.output))
+            render_run_index(Path(request.settings.reports.output))
             tearsheet.wait()
         run = _timed(run, folder, progress.seconds)
     if request.open_page:
