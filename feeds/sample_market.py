@@ -3,11 +3,11 @@
 The model, per bar of `dt` hours, with independent unit-variance Student t shocks `z` (partly shared by all symbols of one seed):
 
     log return  r[t] = sigma[t] * (m[t] + z[t]) + drift(regime[t]) * dt + jump[t]
-    forecast    m[t] = -PHI_1 * z[t-1] - PHI_2 * z[t-2] + BETA * trend[t-1]
+    forecast    m[t] = -PHI_1 * z[t-1] - PHI_2 * z[t-2] + BETA * sqrt(dt) * trend[t-1]
     trend       exponential average of z with a mean life of `TREND_HOURS`, scaled to unit variance
     volatility  log sigma[t] = log(base * sqrt(dt)) + regime + three AR(1) parts of different memory + hour of day + day of week
 
-so `m` is the weak predictable part: its correlation with the standardised return is `KNOWN_IC` by construction, whatever the sample.
+so `m` is the weak predictable part: its correlation with the standardised return is `known_ic` by construction, whatever the sample.
 Regime drift is hidden and far weaker. Highs and lows are the exact extremes of a Brownian bridge between open and close, taken
 independently; volume rises with volatility, with the size of the move, and with a slow tide of its own.
 
@@ -35,7 +35,6 @@ PHI_1: Final = 0.060
 PHI_2: Final = 0.032
 BETA: Final = 0.022
 TREND_HOURS: Final = 96.0
-KNOWN_IC: Final = math.sqrt((PHI_1**2 + PHI_2**2 + BETA**2) / (1 + PHI_1**2 + PHI_2**2 + BETA**2))
 
 _HOUR: Final = Timeframe.parse("1h")
 _FREEDOM: Final = 4.5  # degrees of freedom of the shocks
@@ -123,6 +122,12 @@ def simulate(symbol: str, timeframe: Timeframe, *, seed: int, until: datetime) -
     return SampleMarket(frame, pd.Series(expected, index=frame.index, name="expected"))
 
 
+def known_ic(timeframe: Timeframe) -> float:
+    """Correlation of `SampleMarket.expected` with the returns, both in units of volatility: what a perfect forecaster attains."""
+    explained = PHI_1**2 + PHI_2**2 + _trend_weight(timeframe.seconds / 3600) ** 2
+    return math.sqrt(explained / (1 + explained))
+
+
 def listed_symbols() -> list[str]:
     """Every symbol that the sample market has."""
     return [f"{base}/{quote}" for base in _START_PRICES for quote in _QUOTES]
@@ -173,7 +178,12 @@ def _remember(noise: Floats, hours: float, dt: float) -> Floats:
 def _predictable(shocks: Floats, dt: float) -> Floats:
     """`m` of the module docstring; needs only shocks before the bar."""
     trend = _remember(shocks, TREND_HOURS, dt)
-    return -PHI_1 * _before(shocks, 1) - PHI_2 * _before(shocks, 2) + BETA * _before(trend, 1)
+    return -PHI_1 * _before(shocks, 1) - PHI_2 * _before(shocks, 2) + _trend_weight(dt) * _before(trend, 1)
+
+
+def _trend_weight(dt: float) -> float:
+    # With the square root a shock has the same lasting effect on the price whatever the length of a bar.
+    return BETA * math.sqrt(dt)
 
 
 def _before(values: Floats, bars: int) -> Floats:

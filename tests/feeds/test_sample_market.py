@@ -15,7 +15,7 @@ from core.types import OHLCV, Timeframe
 from feeds import candles
 from feeds.candles import Origin
 from feeds.file_import import read_candles
-from feeds.sample_market import KNOWN_IC, SampleMarket, first_bar, listed_symbols, sample_candles, simulate
+from feeds.sample_market import SampleMarket, first_bar, known_ic, listed_symbols, sample_candles, simulate
 from tests.feeds.made_candles import HOUR
 from tests.feeds.stylised_facts import RANGES, facts, hourly_shape
 from tests.real_data import real_candles
@@ -75,14 +75,14 @@ def test_longer_bars_are_made_of_the_hourly_ones() -> None:
 
 
 def test_the_predictable_part_has_the_size_it_is_said_to_have() -> None:
-    """Its correlation with returns in units of volatility is `KNOWN_IC` by construction; the rank correlation comes close to it."""
+    """Its correlation with returns in units of volatility is `known_ic` by construction; the rank correlation comes close to it."""
     ranks, hits = [], []
     for seed in range(6):
         drawn = market(seed=seed)
         returns = np.log(drawn.candles["close"] / drawn.candles["open"])
         ranks.append(drawn.expected.rank().corr(returns.rank()))
         hits.append(float(np.mean(np.sign(drawn.expected) == np.sign(returns))))
-    assert np.mean(ranks) == pytest.approx(KNOWN_IC, abs=0.006)
+    assert np.mean(ranks) == pytest.approx(known_ic(HOUR), abs=0.006)
     assert 0.515 < np.mean(hits) < 0.53
 
 
@@ -93,6 +93,18 @@ def test_the_expected_return_is_known_before_the_bar() -> None:
     pd.testing.assert_series_equal(cut.expected, whole.expected.iloc[: len(cut.expected)], check_exact=True, check_freq=False)
     with pytest.raises(ValueError, match="up to 1h"):
         simulate("BTC/USDT", Timeframe.parse("4h"), seed=0, until=until)
+
+
+@pytest.mark.parametrize("text", ["5m", "15m"])
+def test_a_year_is_as_wild_on_short_bars_as_on_hours(text: str) -> None:
+    until = datetime(2026, 1, 1, tzinfo=UTC)
+    daily = []
+    for timeframe in (HOUR, Timeframe.parse(text)):
+        closes = pd.concat(
+            [simulate("BTC/USDT", timeframe, seed=seed, until=until).candles["close"].resample("1D").last() for seed in range(3)]
+        )
+        daily.append(np.log(closes).diff().dropna().clip(-0.3, 0.3).std())
+    assert daily[0] / daily[1] == pytest.approx(1.0, abs=0.25)
 
 
 def test_two_symbols_move_together() -> None:
