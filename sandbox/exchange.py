@@ -333,6 +333,7 @@ class Exchange:
             return
         for leg in group.legs:
             leg.status = Status.NEW
+            leg.rests_until = listing.bar.start if listing.bar else -1
             self._announce(leg, Execution.NEW)
 
     def _end_siblings(self, order: Order) -> None:
@@ -347,8 +348,8 @@ class Exchange:
         self._end(order, status, execution)
         group = self.lists.get(order.list_id or 0)
         if group is not None:
-            for other in group.legs:
-                if other.is_open and (order is group.working or other.status is not Status.HELD):
+            for other in group.orders:
+                if other.is_open:
                     self._end(other, status, execution)
             self._close_list(group)
 

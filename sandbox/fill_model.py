@@ -58,7 +58,7 @@ class BarFills:
         return []
 
     def bar_ends(self, listing: Listing, order: Order) -> Match:
-        if listing.bar is None:
+        if listing.bar is None or order.rests_until == listing.bar.start:
             return Match()
         return self._match(order, matching.over_bar(order.wish, order.triggered, listing.bar), listing)
 
@@ -66,9 +66,9 @@ class BarFills:
         if outcome.price is None or listing.bar is None:
             return Match(triggered=outcome.triggered)
         price = outcome.price
-        if order.wish.type not in WITH_LIMIT and self.slippage_bps:
-            price = matching.slipped(price, order.wish.side, listing.bar, self.slippage_bps)
         maker = order.wish.type in WITH_LIMIT and price != listing.bar.open
+        if self.slippage_bps:
+            price = matching.slipped(order.wish, price, listing.bar, self.slippage_bps)
         return Match((Level(price, order.remaining),), outcome.triggered, maker)
 
 

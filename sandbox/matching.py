@@ -85,11 +85,18 @@ def walk(levels: Sequence[Level], wish: NewOrder, size: Decimal) -> list[Level]:
     return pieces
 
 
-def slipped(price: Decimal, side: Side, bar: Candle, bps: Decimal) -> Decimal:
-    """A market price made worse by `bps`, but never outside the bar."""
-    if side is Side.BUY:
-        return max(price, min(bar.high, price * (1 + bps / 10_000)))
-    return min(price, max(bar.low, price * (1 - bps / 10_000)))
+def slipped(wish: NewOrder, price: Decimal, bar: Candle, bps: Decimal) -> Decimal:
+    """A fill price made worse by `bps` in full, as the backtest's broker does it: also beyond the bar, but never beyond a limit.
+
+    A limit order that is filled at its own price does not slip.
+    """
+    buys = wish.side is Side.BUY
+    worse = price * (1 + bps / 10_000) if buys else price * (1 - bps / 10_000)
+    if wish.limit_price is None:
+        return worse
+    if price == wish.limit_price:
+        return price
+    return min(worse, wish.limit_price, bar.high) if buys else max(worse, wish.limit_price)
 
 
 def _limit(wish: NewOrder, bar: Candle) -> Decimal | None:

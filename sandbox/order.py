@@ -77,6 +77,7 @@ class Order:
     locked: Decimal = ZERO
     lock_asset: str = ""
     triggered: bool = False
+    rests_until: int = -1  # bar mode: a leg sits out the bar (of this open time) in which its working order filled
     cancel_id: str = ""
     list_id: int | None = None
     trades: list[Trade] = field(default_factory=list)

@@ -45,7 +45,7 @@ class SandboxSettings(Room):
     rebase: bool = False  # move a file's times so that its history ends now
     ticks_per_bar: int = Field(default=12, ge=4, le=10_000)
     fills: Literal["bar", "book"] = "bar"
-    slippage_bps: float = Field(default=0.0, ge=0, le=1000)  # bar mode: on market and stop fills
+    slippage_bps: float = Field(default=0.0, ge=0, le=1000)  # bar mode: in full, as in a backtest
     book: BookSettings = BookSettings()
     rules: dict[str, SymbolRules] = Field(default_factory=dict)
     maker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
