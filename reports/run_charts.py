@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from reports.artefacts import CLOSE, RunArtefacts
 from reports.charts import MOST_POINTS, Chart, figure, fill_marks, forecast_band, keep_extremes, line, packed, packed_times, time_chart
-from reports.reliability import Share
 
-PRICE_DAYS: Final = 90
+PRICE_SPANS: Final = (7, 30, 90, 365, 730)
+_PRICE_BARS: Final = 600
 ACCOUNT_LINES: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("equity", "Strategy", {"color": "$accent", "width": 2}),
     ("buy_and_hold", "Buy and hold", {"color": "$third", "width": 1.2}),
@@ -72,14 +72,21 @@ def _price_chart(run: RunArtefacts, table: pd.DataFrame, symbol: str) -> Chart:
     ]
     lines = [*(band if f"high:{symbol}" in table else []), line(f"{CLOSE}{symbol}", "Close", "$ink", width=1.2)]
     marks = fill_marks(run.fills, symbol)
-    return time_chart(f"price:{symbol}", f"Price of {symbol} with fills", lines, group="price", unit="price", marks=marks, days=PRICE_DAYS)
+    days = price_days(pd.DatetimeIndex(table.index))
+    return time_chart(f"price:{symbol}", f"Price of {symbol} with fills", lines, group="price", unit="price", marks=marks, days=days)
+
+
+def price_days(index: pd.DatetimeIndex) -> int:
+    """How many days of price to show at first: few enough to tell the band from the line, out of those that have a button."""
+    bar = (index[-1] - index[0]) / max(len(index) - 1, 1)
+    return next((days for days in PRICE_SPANS if bar * _PRICE_BARS <= pd.Timedelta(days=days)), PRICE_SPANS[-1])
 
 
 def loss_chart(folds: list[dict[str, Any]], symbol: str) -> Chart:
     """Training and validation loss of each model over the day it took effect."""
     own = [fold for fold in folds if fold["symbol"] == symbol]
     at = [f"{fold['effective_from']:%Y-%m-%d}" for fold in own]
-    styles = (("train_loss", "Training", "$third", "dot"), ("valid_loss", "Validation", "$accent", "solid"))
+    styles = (("train_loss", "training", "$third", "dot"), ("valid_loss", "unseen bars", "$accent", "solid"))
     traces = [
         {
             "type": "scatter", "mode": "lines+markers", "name": name, "x": at, "y": [fold[key] for fold in own],
@@ -91,49 +98,56 @@ def loss_chart(folds: list[dict[str, Any]], symbol: str) -> Chart:
     return figure(f"loss:{symbol}", f"Loss of each model on {symbol}", traces, hovermode="x unified", yaxis={"tickformat": ".3~f"})
 
 
-def fold_score_chart(scores: pd.DataFrame, symbol: str) -> Chart:
-    """Rank correlation of each model's forecasts with what happened, as bars; index of `scores` is the model's first bar."""
-    known = scores.dropna(subset=["rank_ic"])
-    values = known["rank_ic"].tolist()
+def fold_score_chart(slices: list[dict[str, Any]], symbol: str) -> Chart:
+    """Rank correlation of each model's forecasts with what happened, as bars at the first bar it forecast."""
+    known = [part for part in slices if part.get("rank_ic") is not None and math.isfinite(part["rank_ic"])]
+    values = [part["rank_ic"] for part in known]
     bars = {
-        "type": "bar", "x": [f"{at:%Y-%m-%d}" for at in known.index], "y": values,
-        "marker": {"color": ["$accent" if value >= 0 else "$bad" for value in values]}, "hovertemplate": "%{x}: %{y:.3f}<extra></extra>",
+        "type": "bar", "x": [part["from"][:10] for part in known], "y": values, "text": [part["model_id"] for part in known],
+        "marker": {"color": ["$accent" if value >= 0 else "$bad" for value in values]}, "textposition": "none",
+        "hovertemplate": "%{text}, from %{x}: %{y:.3f}<extra></extra>",
     }  # fmt: skip
     return figure(
         f"fold-ic:{symbol}", f"Rank IC of each model on {symbol}", [bars], yaxis={"tickformat": ".2f", "zeroline": True}, bargap=0.3
     )
 
 
-def reliability_chart(shares: list[Share], symbol: str) -> Chart:
+def reliability_chart(curve: list[dict[str, Any]], symbol: str) -> Chart:
     """Predicted probability of a rise against how often prices rose, with the diagonal of perfect honesty."""
-    predicted, observed = [share.expected for share in shares], [share.observed for share in shares]
-    bounds = [min(predicted + [share.low for share in shares]), max(predicted + [share.high for share in shares])]
+    predicted, observed = [point["p"] for point in curve], [point["share"] for point in curve]
+    lows, highs = [point["ci"][0] for point in curve], [point["ci"][1] for point in curve]
+    bounds = [min(predicted + lows), max(predicted + highs)]
     diagonal = {
         "type": "scatter", "mode": "lines", "x": bounds, "y": bounds, "hoverinfo": "skip",
         "line": {"color": "$rule", "width": 1, "dash": "dash"},
     }  # fmt: skip
     error = {
-        "type": "data", "symmetric": False, "array": [s.high - s.observed for s in shares],
-        "arrayminus": [s.observed - s.low for s in shares], "color": "$accent", "thickness": 1, "width": 3,
+        "type": "data", "symmetric": False, "array": [high - share for high, share in zip(highs, observed, strict=True)],
+        "arrayminus": [share - low for low, share in zip(lows, observed, strict=True)], "color": "$accent", "thickness": 1, "width": 3,
     }  # fmt: skip
     points = {
         "type": "scatter", "mode": "markers", "x": predicted, "y": observed, "error_y": error, "marker": {"size": 8, "color": "$accent"},
-        "text": [f"{share.n:,} bars" for share in shares], "hovertemplate": "predicted %{x:.1%}, rose %{y:.1%}<br>%{text}<extra></extra>",
+        "text": [f"{point['n']:,} bars" for point in curve], "hovertemplate": "predicted %{x:.1%}, rose %{y:.1%}<br>%{text}<extra></extra>",
     }  # fmt: skip
     axes = {"xaxis": _titled("predicted probability", ".0%"), "yaxis": _titled("share that rose", ".0%")}
     return figure(f"reliability:{symbol}", f"Reliability of the probability of a rise on {symbol}", [diagonal, points], **axes)
 
 
-def transform_chart(counts: np.ndarray[Any, Any], symbol: str) -> Chart:
-    """Where outcomes fell in their forecast distributions; flat at 1 is calibrated, a hump is too wide a forecast, a bowl too narrow."""
-    n = len(counts)
+def transform_chart(pit: list[dict[str, float]], symbol: str) -> Chart:
+    """How often outcomes fell between neighbouring quantiles; flat at 1 is calibrated, a hump is too wide a forecast, a bowl too narrow."""
     bars = {
-        "type": "bar", "x": [(i + 0.5) / n for i in range(n)], "y": counts.tolist(), "marker": {"color": "$accent"},
-        "hovertemplate": "%{x:.0%} of the distribution: %{y:.2f} times as often as expected<extra></extra>",
+        "type": "bar", "x": [(part["from"] + part["to"]) / 2 for part in pit], "y": [part["share"] / part["expected"] for part in pit],
+        "width": [part["to"] - part["from"] - 0.006 for part in pit], "marker": {"color": "$accent"},
+        "text": [f"{part['from']:.0%} to {part['to']:.0%}: {part['share']:.1%}, not {part['expected']:.0%}" for part in pit],
+        "textposition": "none", "hovertemplate": "%{text}<extra></extra>",
     }  # fmt: skip
     ideal = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": {"color": "$rule", "width": 1, "dash": "dash"}}
-    axes = {"xaxis": _titled("place in the forecast distribution", ".0%"), "yaxis": _titled("frequency, 1 is expected", ".1f")}
-    return figure(f"pit:{symbol}", f"Calibration of the forecast distribution on {symbol}", [bars], shapes=[ideal], bargap=0.06, **axes)
+    levels = [0, *(part["to"] for part in pit)]
+    axes = {
+        "xaxis": _titled("place in the forecast distribution", ".0%") | {"range": [0, 1], "tickvals": levels},
+        "yaxis": _titled("frequency, 1 is expected", ".1f"),
+    }
+    return figure(f"pit:{symbol}", f"Calibration of the forecast distribution on {symbol}", [bars], shapes=[ideal], **axes)
 
 
 def _titled(text: str, tickformat: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from core.errors import RunUnreadable
 from reports import manifest as manifests
@@ -33,10 +33,10 @@ class Entry:
         return next((told.lstm for told in self.run.forecast.values() if told.lstm), None) if self.run else None
 
     @property
-    def span(self) -> tuple[Any, Any]:
-        """First and last bar of the candles."""
-        parts = self.run.data.symbols.values() if self.run else []
-        return min((p.first for p in parts), default=None), max((p.last for p in parts), default=None)
+    def seconds(self) -> float | None:
+        """How long the run took, all stages together."""
+        timing = self.run.timing_s if self.run else {}
+        return timing.get("total") or (sum(seconds or 0.0 for seconds in timing.values()) if timing else None)
 
 
 def render_run_index(output: Path) -> Path:

@@ -7,28 +7,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.types import Verdict
-from reports import artefacts, reliability, run_charts, run_tables
+from reports import artefacts, run_charts, run_tables
 from reports.artefacts import RunArtefacts
 from reports.charts import Chart
 from reports.manifest import RunManifest
 from reports.pages import write_page
-from reports.reliability import Share
 
 FILE_NAME: Final = "index.html"
 TONES: Final = {Verdict.EDGE: "good", Verdict.NO_EDGE: "none", Verdict.NOT_ENOUGH_DATA: "wait", None: "plain"}
 _FILES: Final = ("tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "log.jsonl")
-_STAGES: Final = ("data", "features", "train", "simulate", "report")
 
 
 @dataclass(frozen=True)
 class SymbolView:
-    """What the page shows of one symbol's forecasts; a list is empty and `horizon` None where nothing is known."""
+    """What the page shows of one symbol's forecasts; parts are empty and `horizon` None where nothing is known."""
 
     symbol: str
     horizon: int | None
     forecasters: list[dict[str, Any]]
-    quantiles: list[Share]
-    years: list[dict[str, Any]]
+    details: dict[str, Any]
+    quantiles: list[tuple[float, float]]
     charts: frozenset[str]
 
 
@@ -74,7 +72,10 @@ def _context(run: RunArtefacts, run_dir: Path, views: list[SymbolView], charts: 
         "trips": run_tables.trips(run),
         "paid_bps": run_tables.paid_bps(manifest.strategy) if manifest.strategy else None,
         "settings": list(run_tables.settings_rows(manifest.config)),
-        "stages": [(name, manifest.timing_s[name]) for name in _STAGES if manifest.timing_s.get(name) is not None],
+        "stages": [(name, seconds) for name, seconds in manifest.timing_s.items() if name != "total" and seconds is not None],
+        "luck": run_tables.luck_rows(manifest.strategy, manifest.strategy.days / manifest.data.periods_per_year)
+        if manifest.strategy
+        else [],
         "first": run.equity.index[0] if len(run.equity) else None,
         "last": run.equity.index[-1] if len(run.equity) else None,
         "bars": len(run.equity),
@@ -94,21 +95,22 @@ def _symbols(run: RunArtefacts) -> tuple[list[SymbolView], list[Chart]]:
 
 
 def _symbol(run: RunArtefacts, symbol: str) -> tuple[SymbolView, list[Chart]]:
-    rows = run_tables.forecast_rows(run, symbol)
-    shares, places = reliability.reliability(rows), reliability.histogram(rows)
-    models = run_tables.by_model(rows) if len(rows) else None
-    charts = [
-        *([run_charts.reliability_chart(shares, symbol)] if shares else []),
-        *([run_charts.transform_chart(places, symbol)] if len(places) else []),
-        *([run_charts.fold_score_chart(models, symbol)] if models is not None and models["rank_ic"].notna().any() else []),
-    ]
+    details = run_tables.details_of(run, symbol)
+    counted = details.get("calibration", {})
+    charts = []
+    if counted.get("reliability"):
+        charts.append(run_charts.reliability_chart(counted["reliability"], symbol))
+    if counted.get("pit"):
+        charts.append(run_charts.transform_chart(counted["pit"], symbol))
+    if details.get("by_fold"):
+        charts.append(run_charts.fold_score_chart(details["by_fold"], symbol))
     scored = run.manifest.forecast.get(symbol)
     view = SymbolView(
         symbol=symbol,
         horizon=run_tables.horizon_of(run, symbol),
         forecasters=run_tables.forecasters(scored) if scored else [],
-        quantiles=reliability.quantile_shares(rows),
-        years=run_tables.by_year(rows) if len(rows) else [],
+        details=details,
+        quantiles=run_tables.quantile_shares(counted.get("pit", [])),
         charts=frozenset(chart["id"] for chart in charts),
     )
     return view, charts

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from reports import metrics, reliability
+from reports import metrics
 from reports.artefacts import RunArtefacts
+from reports.calibration import calibration
 from reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
 from reports.round_trips import RoundTrip, round_trips
+from reports.score_slices import by_fold, by_year
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -46,6 +49,8 @@ ACCOUNT_ROWS: Final = (
 # What 215 strategies of a bank kept of their Sharpe ratio when they went live, at the median (Suhonen et al. 2017).
 LIVE_SHARE: Final = 0.27
 _SHOWN_TRIPS: Final = 5
+# Fewer known outcomes than this draw no picture.
+FEWEST_BARS: Final = 300
 
 
 def nice(name: str) -> str:
@@ -136,18 +141,44 @@ def forecast_rows(run: RunArtefacts, symbol: str) -> pd.DataFrame:
     return run.forecasts.loc[(run.forecasts["symbol"] == symbol) & (run.forecasts["horizon"] == horizon_of(run, symbol))]
 
 
-def by_year(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Scores of each calendar year (UTC)."""
-    table = reliability.scores_by(rows, pd.DatetimeIndex(rows["timestamp"]).year.to_series())
-    columns = {str(name): table[name].tolist() for name in table}
-    return [{"year": year, **{name: values[i] for name, values in columns.items()}} for i, year in enumerate(table.index.tolist())]
+def details_of(run: RunArtefacts, symbol: str) -> dict[str, Any]:
+    """Calibration and slices of the LSTM's scores: those of run.json, or else counted from the forecasts here."""
+    told = run.manifest.forecast.get(symbol)
+    found = dict(told.model_extra or {}) if told else {}
+    frame = forecast_rows(run, symbol).set_index("timestamp")
+    if frame["realised"].notna().sum() < FEWEST_BARS:
+        return {}
+    if "calibration" not in found:
+        unit = frame["scale"].to_numpy(dtype=float)
+        found |= {"calibration": calibration(frame), "by_year": by_year(frame, unit), "by_fold": by_fold(frame, unit)}
+    return found
 
 
-def by_model(rows: pd.DataFrame) -> pd.DataFrame:
-    """Scores of each model, indexed by the first bar it forecast."""
-    table = reliability.scores_by(rows, rows["model_id"])
-    first = rows.groupby("model_id", sort=False)["timestamp"].first()
-    return table.set_index(pd.DatetimeIndex(first.reindex(table.index)))
+def quantile_shares(pit: list[dict[str, float]]) -> list[tuple[float, float]]:
+    """For each forecast quantile its level and the share of outcomes at or below it, from the shares between neighbours."""
+    shares = itertools.accumulate(part["share"] for part in pit)
+    return [(part["to"], share) for part, share in zip(pit, shares, strict=True)][:-1]
+
+
+def luck_rows(summary: StrategySummary, years: float) -> list[tuple[str, float, str, str]]:
+    """What else bears on luck, as label, number, filter and explanation; only what was computed."""
+    extra = summary.model_extra or {}
+    enough = f"to show this Sharpe ratio above zero; there are {years:.1f}"
+    rows = [
+        ("Random entries do as well", extra.get("random_entries_p"), "p_value", "p against random entries, as many, as long, as costly"),
+        ("Best Sharpe of worthless trials", extra.get("expected_best_sharpe"), "number", "expected of as many trials without any edge"),
+        ("Track record needed, years", extra.get("minimum_track_record_years"), "number", enough),
+        (
+            "Backtest needed, years",
+            extra.get("minimum_backtest_years"),
+            "number",
+            "before the best of as many worthless trials shows less than 1",
+        ),
+        ("Independent bets", extra.get("bets"), "count", "positions that did not overlap"),
+    ]
+    for name, p in (extra.get("spa_p") or {}).items():
+        rows.append((f"No better than {nice(name).lower()}", p, "p_value", "p of Hansen's test of superior predictive ability"))
+    return [(label, value, form, said) for label, value, form, said in rows if isinstance(value, int | float)]
 
 
 def trips(run: RunArtefacts) -> dict[str, list[RoundTrip]]:

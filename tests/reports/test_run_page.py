@@ -13,6 +13,7 @@ from core.errors import RunUnreadable
 from core.types import DataKind
 from reports import artefacts
 from reports.artefacts import RunArtefacts
+from reports.run_charts import price_days
 from reports.run_index import entries, render_run_index
 from reports.run_page import reason_for, render_run_page
 from tests.reports import simulated
@@ -148,3 +149,30 @@ def test_the_charts_data_is_strict_json(full: str) -> None:
     text = re.search(r'<script type="application/json" id="chart-data">(.*?)</script>', full, re.DOTALL)[1]
     payload = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert {"equity", "drawdown", "exposure", "price:BTC/USDT"} <= {chart["id"] for chart in payload["charts"]}
+
+
+def test_scores_of_the_manifest_are_shown_rather_than_counted_again(tmp_path: Path) -> None:
+    run = simulated.run(900)
+    told = run.manifest.forecast["BTC/USDT"]
+    year = {"n": 4321, "rank_ic": 0.123, "accuracy": 0.5, "accuracy_top10": 0.5, "coverage_90": 0.9}
+    extra = {"calibration": {"crps_skill": 0.031}, "by_year": {"2022": year}, "by_regime": {"calm": year}}
+    scored = told.model_copy(update=extra)
+    text = rendered(tmp_path, replace(run, manifest=run.manifest.model_copy(update={"forecast": {"BTC/USDT": scored}})))
+    assert "4,321" in text
+    assert "3.1 % better than a volatility forecast" in text
+    assert "Calm" in text
+
+
+def test_what_bears_on_luck_is_shown_where_it_was_computed(tmp_path: Path) -> None:
+    run = simulated.run(900)
+    luck = {"random_entries_p": 0.034, "spa_p": {"buy_and_hold": 0.2}, "minimum_track_record_years": 5.5, "expected_best_sharpe": None}
+    strategy = run.manifest.strategy.model_copy(update=luck)
+    text = rendered(tmp_path, replace(run, manifest=run.manifest.model_copy(update={"strategy": strategy})))
+    assert "0.034" in text
+    assert "No better than buy and hold" in text
+    assert "Best Sharpe of worthless trials" not in text
+
+
+@pytest.mark.parametrize(("timeframe", "days"), [("15min", 7), ("1h", 30), ("1d", 730)])
+def test_the_price_opens_on_as_many_days_as_can_be_read(timeframe: str, days: int) -> None:
+    assert price_days(pd.date_range("2022-01-01", periods=5000, freq=timeframe.replace("d", "D"), tz="UTC")) == days
