@@ -185,13 +185,14 @@ class LightGbm(Baseline):
     """Gradient-boosted trees with Huber's loss."""
 
     name = "lightgbm"
+    # Larger trees, finer bins or more rounds score no better out of sample on hourly coins, and cost more.
     ROUNDS: ClassVar[int] = 60
     PARAMETERS: ClassVar[dict[str, Any]] = {
         "objective": "huber",
         "alpha": HUBER_DELTA,
         "learning_rate": 0.05,
-        "num_leaves": 15,
-        "max_bin": 63,
+        "num_leaves": 8,
+        "max_bin": 31,
         "min_data_in_leaf": 200,
         "feature_fraction": 0.6,
         "bagging_fraction": 0.7,
@@ -199,7 +200,7 @@ class LightGbm(Baseline):
         "lambda_l2": 10.0,
         "deterministic": True,
         "force_col_wise": True,
-        "bin_construct_sample_cnt": 4000,
+        "bin_construct_sample_cnt": 1500,
         "verbosity": -1,
     }
     booster_: Any = None
