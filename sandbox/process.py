@@ -38,6 +38,11 @@ class SandboxHandle:
         # Loopback must not go through a proxy that the environment names.
         self._opener = build_opener(ProxyHandler({}))
 
+    @property
+    def pid(self) -> int:
+        """The number of its process; 0 where it is not ours."""
+        return self._process.pid if self._process is not None else 0
+
     def control(self, command: str, **asked: Any) -> Any:
         """Send one command to the control endpoint and return its answer. Blocks; call it from a thread where an event loop runs.
 
