@@ -49,9 +49,12 @@ class FeedDesk:
         if order is not None:
             self.strategy.cancel(order)
 
-    def adopt_stop(self, order: Any) -> None:
-        """Take over a stop that was resting before a restart."""
-        self.stop_order, self.desk.resting, self.desk.guarded = order, True, -float(order.executed.remsize)
+    def adopt(self, order: Any) -> None:
+        """Take over an order of this strategy that is still open after a restart."""
+        if order.info.get("role") == "stop":
+            self.stop_order, self.desk.resting, self.desk.guarded = order, True, -float(order.executed.remsize)
+        elif order.info.get("role") == "trade":
+            self.trade_ref, self.desk.busy = order.ref, True
 
     def settle(self, order: Any) -> None:
         """An order is done, filled or not."""
@@ -95,10 +98,14 @@ class LSTMStrategy(bt.Strategy):
     def start(self) -> None:
         if self.p.saved is not None:
             self.restore(self.p.saved)
+        self.adopt_open_orders()
+
+    def adopt_open_orders(self) -> None:
+        """Take over what the broker says is open from before a restart; orders tell their part by `order.info.role`."""
         for order in getattr(self.broker, "get_orders_open", list)():
             feed = self._by_data.get(id(order.data))
-            if feed is not None and order.info.get("role") == "stop":
-                feed.adopt_stop(order)
+            if feed is not None:
+                feed.adopt(order)
 
     def prenext(self) -> None:
         self.next()

@@ -51,7 +51,7 @@ class Rules:
             yearly_root=(bars_per_year(market, timeframe) / horizon) ** 0.5,
             risk_tolerance=settings.risk_tolerance / symbols,
             stop_scales=settings.stop_scales,
-            exit_cost=costs.per_side,
+            round_trip=costs.round_trip,
             entry_cost=costs.fee + costs.slippage,
             cash_reserve=settings.cash_reserve,
         )

@@ -17,7 +17,7 @@ class SizeRule:
         yearly_root: square root of the number of forecast horizons in a year.
         risk_tolerance: largest loss at the stop.
         stop_scales: distance of the stop, in forecast scales.
-        exit_cost: cost of the stop's fill.
+        round_trip: cost of entering and of leaving at the stop.
         entry_cost: cost of a buy, fee and slippage.
         cash_reserve: share of the cash kept for the gap between the close decided on and the next open.
     """
@@ -27,7 +27,7 @@ class SizeRule:
     yearly_root: float
     risk_tolerance: float
     stop_scales: float
-    exit_cost: float
+    round_trip: float
     entry_cost: float
     cash_reserve: float
 
@@ -42,7 +42,7 @@ def exposure_cap(scale: float, rule: SizeRule) -> float:
     if not scale > 0.0:
         return 0.0
     by_volatility = rule.target_volatility / (scale * rule.yearly_root)
-    by_stop = rule.risk_tolerance / (stop_distance(scale, rule) + rule.exit_cost)
+    by_stop = rule.risk_tolerance / (stop_distance(scale, rule) + rule.round_trip)
     return min(rule.max_exposure, by_volatility, by_stop)
 
 
@@ -53,9 +53,9 @@ def stop_price(side: float, fill: float, size: float, distance: float, budget: f
         side: 1 for a long, -1 for a short position.
         fill: price of the newest fill.
         size: units held, positive.
-        budget: quote units that may be lost between fill and stop, the cost of the stop's fill included.
+        budget: quote units that may be lost between fill and stop, the cost of both fills included.
     """
-    allowed = max(0.0, budget / size - rule.exit_cost * fill)
+    allowed = max(0.0, budget / size - rule.round_trip * fill)
     return fill - side * min(distance * fill, allowed)
 
 

@@ -16,7 +16,7 @@ RULE = SizeRule(
     yearly_root=365**0.5,
     risk_tolerance=0.02,
     stop_scales=2.0,
-    exit_cost=0.00125,
+    round_trip=0.0025,
     entry_cost=0.0012,
     cash_reserve=0.01,
 )
@@ -25,7 +25,7 @@ RULE = SizeRule(
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, 0.02 / (0.06 + 0.00125)),  # the stop binds
+        ({}, 0.02 / (0.06 + 0.0025)),  # the stop binds
         ({"risk_tolerance": 0.5}, 0.3 / (0.03 * 365**0.5)),  # volatility binds
         ({"risk_tolerance": 0.5, "target_volatility": 9.0}, 1.0),  # the exposure limit binds
     ],
@@ -39,16 +39,16 @@ def test_an_unknown_scale_allows_nothing(scale: float) -> None:
     assert exposure_cap(scale, RULE) == 0.0
 
 
-@given(st.floats(5e-4, 0.5), st.floats(1e-3, 0.2), st.floats(0.2, 10), st.floats(10, 1e6), st.floats(1, 1e6), st.floats(0.95, 1.05))
+@given(st.floats(1e-3, 0.5), st.floats(1e-3, 0.2), st.floats(0.2, 10), st.floats(10, 1e6), st.floats(1, 1e6), st.floats(0.95, 1.05))
 def test_no_more_than_the_tolerated_share_is_lost_at_the_stop(
     scale: float, tolerance: float, stop_scales: float, equity: float, close: float, gap: float
 ) -> None:
-    """Sized at a close, filled at an open that gapped, and stopped: the loss from the fill on, cost of the stop included."""
+    """Sized at a close, filled at an open that gapped, and stopped: the loss from the fill on, cost of both fills included."""
     rule = replace(RULE, risk_tolerance=tolerance, stop_scales=stop_scales)
     cap = exposure_cap(scale, rule)
     size, fill = cap * equity / close, close * gap
     stop = stop_price(1.0, fill, size, stop_distance(scale, rule), tolerance * equity, rule)
-    loss = size * (fill - stop) + rule.exit_cost * size * stop
+    loss = size * (fill - stop) + rule.round_trip * size * fill
     assert 0 < stop <= fill
     assert loss <= tolerance * equity * 1.000001
 
