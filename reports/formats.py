@@ -68,6 +68,11 @@ def minute(value: datetime | None) -> str:
     return DASH if value is None else f"{value:%Y-%m-%d %H:%M}"
 
 
+def clock(value: datetime | None) -> str:
+    """`14:00`, UTC."""
+    return DASH if value is None else f"{value:%H:%M}"
+
+
 def duration(seconds: float | None) -> str:
     """`0.42 s`, `3 m 05 s`, `7 h 20 m`, `3 d 4 h`."""
     if seconds is None or not math.isfinite(seconds):
@@ -111,6 +116,7 @@ FILTERS: Final = {
     "price": price,
     "day": day,
     "minute": minute,
+    "clock": clock,
     "duration": duration,
     "sentence": sentence,
     "clause": clause,

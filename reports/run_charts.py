@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pandas as pd
 
-from reports.artefacts import CLOSE, RunArtefacts
+from reports.artefacts import CLOSE
 from reports.charts import MOST_POINTS, Chart, figure, fill_marks, forecast_band, keep_extremes, line, packed, packed_times, time_chart
+
+
+class Tables(Protocol):
+    """What is drawn over time: a run's tables or a session's, columns as in `artefacts`."""
+
+    @property
+    def forecasts(self) -> pd.DataFrame: ...
+    @property
+    def fills(self) -> pd.DataFrame: ...
+    @property
+    def equity(self) -> pd.DataFrame: ...
+    @property
+    def symbols(self) -> list[str]: ...
+
 
 PRICE_SPANS: Final = (7, 30, 90, 365, 730)
 _PRICE_BARS: Final = 600
@@ -19,11 +33,11 @@ ACCOUNT_LINES: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 )
 
 
-def time_payload(run: RunArtefacts, horizon: int | None) -> dict[str, Any]:
+def time_payload(run: Tables, horizon: int | None) -> dict[str, Any]:
     """Everything drawn over time: the columns, their times and the charts made of them.
 
     Args:
-        run: the artefacts; an empty equity table gives no charts.
+        run: the tables; an empty equity table gives no charts.
         horizon: bars ahead of the forecasts whose band goes round the price; None for no band.
     """
     if not len(run.equity):
@@ -35,7 +49,7 @@ def time_payload(run: RunArtefacts, horizon: int | None) -> dict[str, Any]:
     return {"times": packed_times(pd.DatetimeIndex(table.index)[kept]), "columns": columns, "charts": charts}
 
 
-def _columns(run: RunArtefacts, horizon: int | None) -> pd.DataFrame:
+def _columns(run: Tables, horizon: int | None) -> pd.DataFrame:
     table = {name: run.equity[name] for name, _, _ in ACCOUNT_LINES if name in run.equity}
     if "exposure" in run.equity:
         table["exposure"] = run.equity["exposure"]
@@ -65,7 +79,7 @@ def _account_charts(table: pd.DataFrame) -> list[Chart]:
     return charts
 
 
-def _price_chart(run: RunArtefacts, table: pd.DataFrame, symbol: str) -> Chart:
+def _price_chart(run: Tables, table: pd.DataFrame, symbol: str) -> Chart:
     band = [
         line(f"high:{symbol}", "95 % forecast", "$band", width=0),
         line(f"low:{symbol}", "5 % forecast", "$band", width=0, fill="tonexty", fillcolor="$band"),
