@@ -1,0 +1,213 @@
+"""One call judges a run: its parts fit run.json, equal runs are judged equally, and the verdict errs no more often than it says."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.settings import ReportSettings
+from core.types import Timeframe, Verdict
+from reports.benchmarks import Account, buy_and_hold, follow
+from reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, smoothness
+from reports.manifest import ForecastScores, StrategySummary, SymbolForecast
+from reports.trial_ledger import TrialLedger
+
+QUICK = ReportSettings(bootstrap_samples=100)
+HOUR = Timeframe.parse("1h")
+SYMBOL = "AAA/USDT"
+
+
+def market(bars: int, ic: float, seed: int, memory: float = 0.95) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Candles with clustered volatility, the signal known at each close, and the usual move."""
+    rng = np.random.default_rng(seed)
+    signal, level = np.empty(bars), np.empty(bars)
+    noise, shocks = rng.normal(size=bars), rng.normal(0, 0.05, bars)
+    signal[0], level[0] = noise[0], 0.0
+    for t in range(1, bars):
+        signal[t] = memory * signal[t - 1] + math.sqrt(1 - memory**2) * noise[t]
+        level[t] = 0.99 * level[t - 1] + shocks[t]
+    usual = 0.006 * np.exp(level)
+    tails = rng.standard_t(4, bars) / math.sqrt(2)
+    returns = np.append(0.0, usual[:-1] * (ic * signal[:-1] + math.sqrt(1 - ic * ic) * tails[1:]))
+    close = 30_000 * np.exp(np.cumsum(returns))
+    opened = np.append(30_000.0, close[:-1])
+    index = pd.date_range("2022-01-01", periods=bars, freq="h", tz="UTC", name="timestamp")
+    columns = {"open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close, "volume": 1.0}
+    return pd.DataFrame(columns, index=index), signal, usual
+
+
+def table(candles: pd.DataFrame, location: np.ndarray, usual: np.ndarray, symbol: str = SYMBOL, horizon: int = 1) -> pd.DataFrame:
+    logs = np.log(candles["close"])
+    usual = usual * math.sqrt(horizon)
+    quantiles = {name: location + z * usual for name, z in (("q05", -1.6), ("q25", -0.6), ("q50", 0.0), ("q75", 0.6), ("q95", 1.6))}
+    frame = {"timestamp": candles.index, "symbol": symbol, "horizon": horizon, "location": location, "scale": usual, **quantiles}
+    more = {"p_up": 0.5 + np.clip(location / usual, -0.3, 0.3), "realised": (logs.shift(-horizon) - logs).to_numpy()}
+    return pd.DataFrame({**frame, **more, "model_id": [f"m{row // 700}" for row in range(len(candles))]})
+
+
+def run(bars: int, ic: float, seed: int, *, fee_bps: float = 1.0, symbol: str = SYMBOL) -> RunResult:
+    """A forecaster that knows the signal, traded long or flat with hysteresis and costs."""
+    candles, signal, usual = market(bars, ic, seed)
+    wish = np.where(signal > 0.5, 1.0, np.where(signal < -0.5, 0.0, np.nan))
+    account = Account(cash=10_000.0, fee_bps=fee_bps, slippage_bps=0.0)
+    life = follow(candles, wish, account, symbol)
+    equity = life.equity.assign(buy_and_hold=buy_and_hold({symbol: candles}, account).equity["equity"])
+    forecasts = table(candles, 0.05 * signal * usual, usual, symbol)
+    zero = table(candles, 0.0 * usual, usual, symbol).drop(columns=["model_id", "realised"])
+    return RunResult(forecasts=forecasts, baselines={"zero": zero}, equity=equity, fills=life.fills, candles={symbol: candles})
+
+
+def facts(seed: int = 0) -> RunFacts:
+    return RunFacts(
+        run_id=f"r{seed}", kind="sample", data=f"d{seed}", settings="s", result=f"x{seed}", what="test",
+        timeframe=HOUR, periods_per_year=365, start_equity=10_000.0,
+    )  # fmt: skip
+
+
+def judged(result: RunResult, ledger: TrialLedger | None = None, seed: int = 0) -> RunJudgement:
+    return judge_run(result, facts(seed), QUICK, ledger)
+
+
+@pytest.fixture(scope="module")
+def planted() -> RunResult:
+    return run(6000, 0.1, seed=1)
+
+
+def test_the_parts_are_those_of_run_json(planted: RunResult, tmp_path: Path) -> None:
+    parts = judged(planted, TrialLedger(tmp_path / "t.sqlite")).parts()
+    forecast = SymbolForecast.model_validate(parts["forecast"][SYMBOL])
+    assert isinstance(forecast.lstm, ForecastScores)
+    assert forecast.lstm.rank_ic_ci is not None
+    assert set(forecast.baselines) == {"zero"}
+    assert forecast.diebold_mariano["zero"].statistic is not None
+    strategy = StrategySummary.model_validate(parts["strategy"])
+    assert strategy.trials == 1
+    assert strategy.dsr == strategy.psr
+    assert StrategySummary.model_validate(parts["benchmark"]["random_entries"]).trades > 0
+    assert parts["verdict"] in set(Verdict)
+    assert parts["not_computed"] == {}
+
+
+def test_details_stand_beside_the_scores(planted: RunResult) -> None:
+    part = judged(planted).forecast[SYMBOL]
+    assert part["calibration"]["coverage_90"]["share"] == pytest.approx(0.9, abs=0.03)
+    assert {"2022"} <= set(part["by_year"])
+    assert {"calm", "normal", "wild", "up", "down"} <= set(part["by_regime"])
+    assert len(part["by_fold"]) == 9
+
+
+def test_equal_runs_are_judged_equally(planted: RunResult) -> None:
+    first, second = judged(planted).parts(), judged(planted).parts()
+    assert repr(first) == repr(second)
+
+
+def test_without_a_ledger_the_trials_are_unknown(planted: RunResult) -> None:
+    found = judged(planted)
+    assert "dsr" not in found.strategy
+    assert found.not_computed == {"strategy.dsr": "trials unknown, DSR not computed"}
+
+
+def test_a_damaged_ledger_leaves_the_trials_unknown(planted: RunResult, tmp_path: Path) -> None:
+    path = tmp_path / "t.sqlite"
+    path.write_text("not a database, and long enough to be one " * 100)
+    assert judged(planted, TrialLedger(path)).not_computed == {"strategy.dsr": "trials unknown, DSR not computed"}
+
+
+def test_each_different_run_on_the_market_is_one_more_trial(planted: RunResult, tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path / "t.sqlite")
+    assert [judged(planted, ledger, seed).strategy["trials"] for seed in (0, 0, 1, 2)] == [1, 1, 2, 3]
+
+
+def test_a_planted_edge_is_found_and_raises_alarms() -> None:
+    found = judged(run(9000, 0.2, seed=2)).judgement
+    assert found.verdict is Verdict.EDGE
+    assert any("look for a leak first" in alarm for alarm in found.alarms)
+
+
+def test_costs_above_the_edge_take_it_away() -> None:
+    found = judged(run(9000, 0.05, seed=3, fee_bps=150.0)).judgement
+    assert found.verdict is Verdict.NO_EDGE
+    assert "did not earn money" in found.reasons[-1]
+
+
+def test_few_bars_are_not_enough_data() -> None:
+    assert judged(run(500, 0.1, seed=4)).judgement.verdict is Verdict.NOT_ENOUGH_DATA
+
+
+def test_a_strategy_that_never_traded_has_no_edge(planted: RunResult) -> None:
+    idle = RunResult(
+        forecasts=planted.forecasts, baselines={}, equity=planted.equity.assign(equity=10_000.0), fills=planted.fills.iloc[:0],
+        candles=planted.candles,
+    )  # fmt: skip
+    found = judged(idle)
+    assert found.judgement.verdict is Verdict.NO_EDGE
+    assert "nothing was traded" in found.judgement.reasons[-1]
+    assert found.benchmark == {}
+
+
+def test_a_strategy_without_forecasts_is_judged_too(planted: RunResult) -> None:
+    bare = RunResult(
+        forecasts=planted.forecasts.iloc[:0], baselines={}, equity=planted.equity, fills=planted.fills, candles=planted.candles
+    )
+    found = judged(bare)
+    assert found.forecast == {}
+    assert found.judgement.verdict in set(Verdict)
+
+
+def test_several_symbols_and_horizons_each_have_their_scores() -> None:
+    candles, signal, usual = market(3000, 0.1, 5)
+    other, signal2, usual2 = market(3000, 0.1, 6)
+    forecasts = pd.concat(
+        [
+            table(candles, 0.05 * signal * usual, usual, "A/B"),
+            table(candles, 0.05 * signal * usual, usual, "A/B", 24),
+            table(other, 0.05 * signal2 * usual2, usual2, "C/D"),
+            table(other, 0.05 * signal2 * usual2, usual2, "C/D", 24),
+        ]
+    )
+    one = run(3000, 0.1, 5)
+    result = RunResult(
+        forecasts=forecasts, baselines={}, equity=one.equity, fills=one.fills.assign(symbol="A/B"), candles={"A/B": candles, "C/D": other}
+    )
+    part = judged(result).forecast
+    assert set(part) == {"A/B", "C/D"}
+    assert part["A/B"]["horizon"] == 1
+    assert part["C/D"]["horizons"]["24"]["lstm"]["n"] == 3000 - 24 - 168  # the first week has no usual move yet
+
+
+def test_a_sweep_brings_the_probability_of_overfitting() -> None:
+    result = run(6000, 0.0, seed=7)
+    days = 250
+    sweep = pd.DataFrame(np.random.default_rng(0).normal(0, 0.02, (days, 12)))
+    found = judge_run(
+        RunResult(forecasts=result.forecasts, baselines={}, equity=result.equity, fills=result.fills, candles=result.candles, sweep=sweep),
+        facts(), QUICK, None,
+    )  # fmt: skip
+    assert 0.0 <= found.strategy["pbo"] <= 1.0
+
+
+def test_a_straight_line_is_smooth_and_a_random_walk_is_not() -> None:
+    index = pd.date_range("2022-01-01", periods=500, freq="D", tz="UTC")
+    noise = np.random.default_rng(8).normal(0, 0.02, 500)
+    assert smoothness(pd.Series(np.exp(0.001 * np.arange(500)), index=index)) > 0.999
+    assert smoothness(pd.Series(np.exp(np.cumsum(noise)), index=index)) < 0.95
+    assert math.isnan(smoothness(pd.Series(1.0, index=index)))
+
+
+@pytest.mark.slow
+def test_null_markets_are_called_an_edge_in_at_most_five_of_a_hundred(tmp_path: Path) -> None:
+    """Every market is tried once, so the deflated ratio is the probabilistic one: the least protected case."""
+    ledger = TrialLedger(tmp_path / "t.sqlite")
+    verdicts = [judged(run(6000, 0.0, seed), ledger, seed).judgement.verdict for seed in range(200)]
+    assert sum(verdict is Verdict.EDGE for verdict in verdicts) <= 10
+
+
+@pytest.mark.slow
+def test_planted_markets_are_called_an_edge_in_at_least_eighty_of_a_hundred(tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path / "t.sqlite")
+    verdicts = [judged(run(6000, 0.12, seed + 1000), ledger, seed).judgement.verdict for seed in range(50)]
+    assert sum(verdict is Verdict.EDGE for verdict in verdicts) >= 40
