@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from core import log
@@ -12,6 +13,7 @@ from core.errors import TradingError
 
 INTERRUPTED: Final = 130
 BUG: Final = 1
+FALLBACK_LOG: Final = Path("var/log.jsonl")
 
 
 def end_well(command: Callable[[], int]) -> int:
@@ -28,9 +30,19 @@ def end_well(command: Callable[[], int]) -> int:
         _say("interrupted; what was saved is whole, run the same command again to go on")
         return INTERRUPTED
     except Exception as bug:  # noqa: BLE001 - the last line of defence: logged whole, then reported
-        log.logger("core").log(logging.ERROR, "bug", exc_info=True)
-        _say(f"a bug: {type(bug).__name__}: {log.redact(str(bug))}; the traceback is in the log")
+        _say(f"a bug: {type(bug).__name__}: {log.redact(str(bug))}; the traceback is in {_write_down()}")
         return BUG
+
+
+def _write_down() -> str:
+    """Log the exception at hand, to a file of its own where the command has no log; returns where it can be read."""
+    logger = log.logger("core")
+    if logger.hasHandlers():
+        logger.log(logging.ERROR, "bug", exc_info=True)
+        return "the log"
+    with log.log_to(FALLBACK_LOG):
+        logger.log(logging.ERROR, "bug", exc_info=True)
+    return str(FALLBACK_LOG)
 
 
 def _say(text: str) -> None:

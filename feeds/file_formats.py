@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _BARE: Final = {
 }
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
+# What readers of binary forms raise, beside errors of their own, on bytes that lie about their own length or kind.
+_BROKEN: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def _read_columns(path: Path) -> pd.DataFrame:
 
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, *_BROKEN) as error:
         raise CandleFileInvalid(f"{path}: cut short, or not a {path.suffix[1:]} file; get it again") from error
     return frame if isinstance(frame.index, pd.RangeIndex) else frame.rename_axis(index=str(frame.index.name or "timestamp")).reset_index()
 
@@ -82,11 +85,16 @@ def _read_text(path: Path) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
     head = _heading(lines, filled)
     separator = max(",;\t", key=lines[filled[head]].count)
     names, body = _column_names(lines, filled, head, separator, path)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise CandleFileInvalid(f"{path}: column {twice!r} stands twice in the header; give each column a name of its own")
     _check_fields(lines, filled[body:], separator, len(names), path)
     kept = "\n".join(lines[i] for i in filled[body:])
     try:
-        table = pd.read_csv(io.StringIO(kept), sep=separator, names=names, index_col=False, low_memory=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(io.StringIO(kept), sep=separator, names=names, index_col=False, low_memory=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise CandleFileInvalid(f"{path}: no rows below the header, or rows of unequal length; get the file again") from error
     return table, filled[body:] + 1
 
@@ -99,7 +107,7 @@ def _decoded(path: Path) -> str:
         elif data.startswith(_ZIP):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 data = archive.read(archive.namelist()[0])
-    except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+    except (EOFError, OSError, RuntimeError, zlib.error, zipfile.BadZipFile, *_BROKEN) as error:
         raise CandleFileInvalid(f"{path}: the compressed file is cut short or damaged; get it again") from error
     try:
         return data.decode("utf-8-sig")

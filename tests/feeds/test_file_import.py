@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.clock import FixedClock, SystemClock
 from core.errors import CandleFileInvalid
@@ -230,6 +232,8 @@ LINES = TEXT.splitlines()
         (edited(5, "T03:00:00Z", "T03:17:00Z"), r"line 5 \(2024-01-01 03:17\): the bar does not open on the 1h grid"),
         (edited(5, "T03:00:00Z", "T05:00:00+02:00"), r"line 5: the time zone changes from Z to \+02:00; write all times in UTC"),
         (edited(5, "T03:00:00Z", "T03:00:00"), r"line 5: the time zone changes from Z to none"),
+        (edited(5, "2024-01-01T03", "9024-01-01T03"), r"line 5: '9024-01-01T03:00:00Z' cannot be read as a time"),
+        (TEXT.replace("volume", "close", 1), r"column 'close' stands twice"),
         (edited(5, "2024-01-01T03", "2024-13-01T03"), r"line 5: '2024-13-01T03:00:00Z' cannot be read as a time; write times as"),
         ("\n".join([HEADER, *(f"{d}/01/2024 00:00,1,2,1,{d},1" for d in range(10, 20))]), r"line 2: '10/01/2024 00:00' cannot be read"),
         ("\n".join([HEADER, *(f"2024-01-01T{h:02}:00:00Z,7,7,7,7,1" for h in range(24))]), r"all 24 bars have the price 7"),
@@ -289,6 +293,30 @@ def test_missing_and_cut_files_are_refused(tmp_path: Path) -> None:
     binary.write_bytes(bytes(np.random.default_rng(0).integers(128, 256, 500, dtype=np.uint8)))
     with pytest.raises(CandleFileInvalid, match="not a text file"):
         read(binary)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_file_however_mangled_ends_in_anything_but_a_refusal(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    forms: list[tuple[Writer, str]] = [
+        (own, "a.csv"), (gzipped, "a.csv.gz"), (zipped, "a.zip"), (binance, "b.csv"), (crypto_data_download, "c.csv"),
+        (with_offset, "o.csv"), (unix_seconds, "u.csv"), (parquet_index, "p.parquet"), (feather, "f.feather"),
+    ]  # fmt: skip
+    write, name = data.draw(st.sampled_from(forms))
+    path = tmp_path_factory.getbasetemp() / f"mangled-{name}"
+    write(FRAME[:12], path)
+    content = path.read_bytes()
+    for _ in range(data.draw(st.integers(1, 4))):
+        place, length = data.draw(st.integers(0, len(content))), data.draw(st.sampled_from([0, 0, 1, 9, 60]))
+        new = data.draw(st.lists(st.sampled_from(list(b',;-+.:"\n09eTZNaf#/ \x00\xff')), max_size=4))
+        content = content[:place] + bytes(new) + content[place + length :]
+    path.write_bytes(content)
+    try:
+        frame = read(path)
+    except CandleFileInvalid as refused:
+        assert "\n" not in str(refused)
+    else:
+        assert len(frame)
 
 
 def test_gaps_are_kept_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,59 @@
+"""A command ends with the code of what stood in its way, and one line about it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core import log
+from core.command import end_well
+from core.errors import RiskHalt, TradingError, UnknownSymbol, VenueUnreachable
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def command() -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UnknownSymbol("no such symbol"), 2), (VenueUnreachable("nobody\nanswers"), 3), (RiskHalt("halted"), 4), (TradingError("x"), 1)],
+)
+def test_an_error_of_ours_is_one_line_and_its_own_code(error: TradingError, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_well(raising(error)) == code
+    assert capsys.readouterr().err == " ".join(str(error).split()) + "\n"
+
+
+def test_what_the_command_returns_is_returned() -> None:
+    assert end_well(lambda: 6) == 6
+
+
+def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_well(raising(KeyboardInterrupt())) == 130
+    assert "what was saved is whole" in capsys.readouterr().err
+
+
+def test_a_bug_is_1_with_its_traceback_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with log.log_to(tmp_path / "log.jsonl"):
+        assert end_well(raising(ZeroDivisionError("by nothing"))) == 1
+    written = json.loads((tmp_path / "log.jsonl").read_text())
+    assert "ZeroDivisionError" in written["traceback"]
+    assert capsys.readouterr().err == "a bug: ZeroDivisionError: by nothing; the traceback is in the log\n"
+
+
+def test_a_bug_of_a_command_without_a_log_gets_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.Logger, "hasHandlers", lambda self: False)
+    assert end_well(raising(KeyError("secret_token=hunter22"))) == 1
+    assert "traceback" in json.loads((tmp_path / "var/log.jsonl").read_text())
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "hunter22" not in said
