@@ -18,14 +18,19 @@ from core.types import QUANTILES
 Floats = NDArray[np.float64]
 LEAST_BARS: Final = 200
 STRETCH: Final = (0.5, 2.0)
+SHRINK_BARS: Final = 16.0
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """For one horizon: how far each quantile is stretched from the median, and the odds per unit of location over scale."""
+    """For one horizon: how each quantile is stretched from the median, the odds per unit of location over scale, and the kept location.
+
+    `shrink` is the share of the network's location that is believed: what was fitted is larger than what holds on new bars.
+    """
 
     stretch: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
     odds: float = 1.6
+    shrink: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,16 @@ class Distribution:
     p_up: Floats
 
 
-def calibrate(raw: NDArray[np.float32], truth: NDArray[np.float32]) -> Calibration:
+def calibrate(raw: NDArray[np.float32], truth: NDArray[np.float32], shrink: float = 1.0) -> Calibration:
     """Fit to raw forecasts [n, 6] and the targets they met [n], in the same unit; targets that are not known are left out."""
     known = np.isfinite(truth)
     if known.sum() < LEAST_BARS:
-        return Calibration()
+        return Calibration(shrink=shrink)
     quantiles, y = ordered(raw[known]), truth[known].astype(np.float64)
     median = quantiles[:, 2]
     stretch = tuple(_stretch(y - median, quantiles[:, k] - median, level) for k, level in enumerate(QUANTILES))
     score = raw[known, 0].astype(np.float64) / width(quantiles)
-    return Calibration(stretch, _odds(score, y > 0))  # type: ignore[arg-type]
+    return Calibration(stretch, _odds(score, y > 0), shrink)  # type: ignore[arg-type]
 
 
 def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibration) -> Distribution:
@@ -55,10 +60,18 @@ def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibratio
     quantiles = ordered(raw)
     median = quantiles[:, 2:3]
     quantiles = np.sort(median + (quantiles - median) * np.asarray(calibration.stretch), axis=1)
-    location = raw[:, 0].astype(np.float64)
+    location = calibration.shrink * raw[:, 0].astype(np.float64)
     scale = width(quantiles)
     p_up = 1.0 / (1.0 + np.exp(-np.clip(calibration.odds * location / scale, -30.0, 30.0)))
     return Distribution(location * unit, scale * unit, quantiles * unit[:, None], p_up)
+
+
+def kept(share: float, horizon: int) -> float:
+    """The share of the location that is believed at `horizon` bars, where `share` is that at one bar.
+
+    A window holds fewer independent targets of a longer horizon, so more of what was fitted is chance.
+    """
+    return share / (1.0 + (horizon - 1) / SHRINK_BARS)
 
 
 def ordered(raw: NDArray[np.float32]) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.windows import Series, finite_ema, finite_ema_length, lag, window_max, window_mean, window_min, window_rms, window_sum
+from models.windows import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
 
 VOLATILITY_BARS: Final = 168
 
@@ -120,7 +120,7 @@ def _returned(bars_ago: int) -> Callable[[Bars], Series]:
     return lambda bars: lag(bars.scaled_returns, bars_ago)
 
 
-for _ago in (0, 1, 2, 3):
+for _ago in (0, 1, 2):
     feature(f"return_{_ago + 1}_ago", VOLATILITY_BARS + 2 + _ago)(_returned(_ago))
 
 
@@ -128,7 +128,7 @@ def _moved(n: int) -> Callable[[Bars], Series]:
     return lambda bars: window_sum(bars.scaled_returns, n) / np.sqrt(n)
 
 
-for _n in (6, 12, 24, 72, 168, 336):
+for _n in (6, 24, 72, 168, 336):
     feature(f"move_{_n}", VOLATILITY_BARS + 1 + _n)(_moved(_n))
 
 
@@ -136,26 +136,14 @@ def _volatility_against_normal(n: int) -> Callable[[Bars], Series]:
     return lambda bars: np.log(floored(window_rms(bars.returns, n)) / bars.volatility)
 
 
-for _n in (6, 24, 72):
+for _n in (6, 24):
     feature(f"volatility_{_n}", VOLATILITY_BARS + 1)(_volatility_against_normal(_n))
-
-
-@feature("volatility_trend", 2 * VOLATILITY_BARS + 1)
-def volatility_trend(bars: Bars) -> Series:
-    """Volatility of this week against that of the week before."""
-    return np.log(bars.volatility / lag(bars.volatility, VOLATILITY_BARS))
 
 
 @feature("range_now", VOLATILITY_BARS)
 def range_now(bars: Bars) -> Series:
     """This bar's high-low range against the week's mean range."""
     return np.log((bars.log_range + 1e-6) / (window_mean(bars.log_range, VOLATILITY_BARS) + 1e-6))
-
-
-@feature("range_12", VOLATILITY_BARS)
-def range_12(bars: Bars) -> Series:
-    """The last 12 ranges against the week's mean range."""
-    return np.log((window_mean(bars.log_range, 12) + 1e-6) / (window_mean(bars.log_range, VOLATILITY_BARS) + 1e-6))
 
 
 @feature("close_in_bar", 1)
@@ -183,16 +171,31 @@ def volume_now(bars: Bars) -> Series:
     return bars.relative_volume
 
 
-@feature("volume_12", VOLATILITY_BARS)
-def volume_12(bars: Bars) -> Series:
-    """Log volume of the last 12 bars against the week's mean."""
-    return window_mean(bars.log_volume, 12) - window_mean(bars.log_volume, VOLATILITY_BARS)
-
-
 @feature("return_on_volume", VOLATILITY_BARS + 2)
 def return_on_volume(bars: Bars) -> Series:
     """The last return where it came with unusual volume (Campbell, Grossman and Wang 1993: such moves revert)."""
     return bars.scaled_returns * np.clip(bars.relative_volume, -3.0, 3.0)
+
+
+@feature("return_on_range", VOLATILITY_BARS + 2)
+def return_on_range(bars: Bars) -> Series:
+    """The direction of the last return where ranges of the last 6 bars (Parkinson 1980) stand out from the week's volatility."""
+    parkinson = floored(np.sqrt(window_mean(bars.log_range**2, 6) / (4.0 * np.log(2.0))))
+    return np.tanh(2.0 * bars.scaled_returns) * np.log(parkinson / bars.volatility)
+
+
+def _against_average_price(n: int) -> Callable[[Bars], Series]:
+    def compute(bars: Bars) -> Series:
+        weight = np.exp(np.clip(bars.relative_volume, -2.0, 2.0))
+        average = window_sum(np.log((bars.high + bars.low + bars.close) / 3.0) * weight, n) / window_sum(weight, n)
+        return np.clip((bars.log_close - average) / (bars.volatility * np.sqrt(n)), -4.0, 4.0)
+
+    return compute
+
+
+# The close against the volume-weighted price of the last bars, in usual moves: what was overpaid tends to be given back.
+for _n in (3, 6, 24, 72):
+    feature(f"over_average_{_n}", VOLATILITY_BARS - 1 + _n)(_against_average_price(_n))
 
 
 @feature("volume_flow_24", VOLATILITY_BARS + 25)
@@ -201,44 +204,10 @@ def volume_flow_24(bars: Bars) -> Series:
     return window_mean(bars.scaled_returns * np.exp(np.clip(bars.relative_volume, -2.0, 2.0)), 24)
 
 
-@feature("illiquidity", 2 * VOLATILITY_BARS + 1)
-def illiquidity(bars: Bars) -> Series:
-    """Price impact per volume over a day against a week (Amihud 2002), in logs."""
-    impact = np.abs(bars.scaled_returns) * np.exp(np.clip(-bars.relative_volume, -4.0, 4.0))
-    return np.log((window_mean(impact, 24) + 1e-3) / (window_mean(impact, VOLATILITY_BARS) + 1e-3))
-
-
-@feature("rsi_14", finite_ema_length(27) + 1)
-def rsi_14(bars: Bars) -> Series:
-    """Relative strength (Wilder 1978) from -1 to 1, its averages cut off where they no longer matter."""
-    up, down = finite_ema(np.maximum(bars.returns, 0.0), 27), finite_ema(np.maximum(-bars.returns, 0.0), 27)
-    return (up - down) / (up + down + 1e-9)
-
-
-@feature("macd", finite_ema_length(26) + VOLATILITY_BARS + 1)
-def macd(bars: Bars) -> Series:
-    """Fast minus slow average of scaled returns: the slope of the trend over about a day."""
-    return finite_ema(bars.scaled_returns, 12) - finite_ema(bars.scaled_returns, 26)
-
-
-@feature("bollinger_20", 20)
-def bollinger_20(bars: Bars) -> Series:
-    """The close against the mean of 20, in standard deviations (Bollinger)."""
-    mean = window_mean(bars.log_close, 20)
-    spread = np.sqrt(np.maximum(window_mean((bars.log_close) ** 2, 20) - mean**2, 0.0))
-    return np.clip((bars.log_close - mean) / (spread + 1e-5), -4.0, 4.0)
-
-
 @feature("stochastic_14", 14)
 def stochastic_14(bars: Bars) -> Series:
     """Where the close stands between the extremes of 14 bars, from -1 to 1 (Lane)."""
     return _from_ta(bars, "stoch", flat=50.0, window=14, smooth_window=1) / 50.0 - 1.0
-
-
-@feature("williams_r_96", 96)
-def williams_r_96(bars: Bars) -> Series:
-    """The same over 96 bars (Williams)."""
-    return _from_ta(bars, "williams_r", flat=-50.0, lbp=96) / 50.0 + 1.0
 
 
 @feature("drawdown_168", VOLATILITY_BARS + 1)
@@ -251,18 +220,6 @@ def drawdown_168(bars: Bars) -> Series:
 def run_up_168(bars: Bars) -> Series:
     """How far the close stands over the week's low, in volatilities of a week."""
     return np.log(bars.close / window_min(bars.low, 168)) / (bars.volatility * np.sqrt(168))
-
-
-@feature("efficiency_24", VOLATILITY_BARS + 25)
-def efficiency_24(bars: Bars) -> Series:
-    """Net move over the path walked in 24 bars, signed (Kaufman)."""
-    return window_sum(bars.scaled_returns, 24) / (window_sum(np.abs(bars.scaled_returns), 24) + 1e-6)
-
-
-@feature("skewness", 2 * VOLATILITY_BARS + 1)
-def skewness(bars: Bars) -> Series:
-    """Third moment of the week's scaled returns."""
-    return window_mean(np.clip(bars.scaled_returns, -4.0, 4.0) ** 3, VOLATILITY_BARS)
 
 
 @feature("same_hour_return", VOLATILITY_BARS + 1 + 14 * 24)
@@ -283,7 +240,9 @@ def _phase(period_hours: float, harmonic: int, wave: Callable[[Series], Series])
     return compute
 
 
-for _name, _period, _harmonic in (("day", 24.0, 1), ("day_half", 24.0, 2), ("week", 168.0, 1)):
+# Six waves of the day are enough to draw its single hours, among them those of funding and of the exchanges' opening.
+_WAVES: Final = (*((f"day_{_k}", 24.0, _k) for _k in range(1, 7)), ("week", 168.0, 1))
+for _name, _period, _harmonic in _WAVES:
     feature(f"{_name}_sin", 1)(_phase(_period, _harmonic, np.sin))
     feature(f"{_name}_cos", 1)(_phase(_period, _harmonic, np.cos))
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from core import fingerprint
 from core.errors import TooLittleHistory
 from core.settings import ModelSettings
-from models.calibration import Calibration, calibrate
+from models.calibration import Calibration, calibrate, kept
+from models.linear_start import linear_start
 from models.lstm import Ensemble, LstmSpec, predict
 from models.model_card import ModelCard, code_version
 from models.panel import Panel
@@ -27,6 +28,7 @@ CALIBRATION_SHARE: Final = 0.5
 DECIDES: Final = (
     *("horizons", "units", "dropout", "burn_in", "supervised", "context", "epochs", "batch", "learning_rate"),
     *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
+    *("averaged", "linear_ridge", "skip_rate", "shrink"),
 )
 
 
@@ -54,6 +56,8 @@ def training_spec(settings: ModelSettings) -> TrainingSpec:
         weight_decay=settings.weight_decay,
         huber_delta=settings.huber_delta,
         horizon_weights=weights,
+        averaged=settings.averaged,
+        skip_rate=settings.skip_rate,
     )
 
 
@@ -94,6 +98,8 @@ def train_fold(
     if not segments:
         raise TooLittleHistory(f"no symbol has the {spec.length} bars before {next(iter(fold.values())).boundary} that one sequence needs")
     mean, std = scaling(panel.features, segments)
+    rows = np.concatenate([np.arange(first, last) for first, last in segments])
+    begin = linear_start(panel.features[rows], panel.targets[rows], mean, std, ridge=settings.linear_ridge, delta=settings.huber_delta)
     fits = []
     for seed in seeds(settings):
         starts = draw_starts(
@@ -104,9 +110,9 @@ def train_fold(
             updates=number_of_updates,
             seed=seed,
         )
-        fits.append(trainer.fit(starts, mean, std, seed=seed))
+        fits.append(trainer.fit(starts, mean, std, seed=seed, first=begin))
     model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits))
-    calibrations = {s: _calibrations(model, panel, s, f) for s, f in fold.items()}
+    calibrations = {s: _calibrations(model, panel, s, f, settings) for s, f in fold.items()}
     raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
     first = min(fold.values(), key=lambda f: f.train_first)
     symbol = next(iter(fold))
@@ -149,15 +155,16 @@ def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.i
     return out
 
 
-def _calibrations(model: Ensemble, panel: Panel, symbol: str, fold: Fold) -> tuple[Calibration, ...]:
+def _calibrations(model: Ensemble, panel: Panel, symbol: str, fold: Fold, settings: ModelSettings) -> tuple[Calibration, ...]:
     """Fitted to rows spread evenly over the newer half of the training window."""
+    shrink = [kept(settings.shrink, h) for h in settings.horizons]
     first = fold.train_last - int(fold.train_bars * CALIBRATION_SHARE)
     if fold.train_last - first < CALIBRATION_ROWS // 2:
-        return tuple(Calibration() for _ in range(model.spec.horizons))
+        return tuple(Calibration(shrink=s) for s in shrink)
     rows = np.unique(np.linspace(max(first, fold.train_first + model.spec.context), fold.train_last - 1, CALIBRATION_ROWS).astype(np.int64))
     raw = forecast_rows(model, panel, symbol, rows).mean(axis=1)
     truth = panel.targets[panel.offset[symbol] + rows]
-    return tuple(calibrate(raw[:, h], truth[:, h]) for h in range(model.spec.horizons))
+    return tuple(calibrate(raw[:, h], truth[:, h], shrink[h]) for h in range(model.spec.horizons))
 
 
 def trimmed(settings: ModelSettings) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.types import QUANTILES
-from models.lstm import OUTPUTS, LstmSpec, Weights, step
+from models.lstm import OUTPUTS, LstmSpec, Weights
+from models.recurrent import recurrent_layer
 
 Array: Any = Any
 
@@ -41,6 +43,8 @@ class TrainingSpec:
     weight_decay: float
     huber_delta: float
     horizon_weights: tuple[float, ...]
+    averaged: float = 0.5
+    skip_rate: float = 1.0
 
     @property
     def length(self) -> int:
@@ -86,18 +90,27 @@ class Trainer:
         """Compile once, before several threads ask for it."""
         self._compiled(updates)
 
-    def fit(self, starts: NDArray[np.int32], mean: NDArray[np.float32], std: NDArray[np.float32], *, seed: int) -> Fit:
-        """Train one member from scratch.
+    def fit(
+        self,
+        starts: NDArray[np.int32],
+        mean: NDArray[np.float32],
+        std: NDArray[np.float32],
+        *,
+        seed: int,
+        first: Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> Fit:
+        """Train one member.
 
         Args:
             starts: int32 [updates, batch], first rows of the sequences.
             mean: float32 [F], subtracted from each feature.
             std: float32 [F], what each feature is divided by.
             seed: of the first weights and of the dropout.
+            first: weights to begin with in place of the seed's, by name.
         """
         import jax
 
-        first = initial_weights(self.spec, seed)
+        first = initial_weights(self.spec, seed) | dict(first or {})
         weights, losses = self._compiled(len(starts))(first, self._features, self._targets, starts, mean, std, np.uint32(seed))
         weights = jax.tree.map(np.asarray, weights)
         tail = max(len(starts) // 6, 1)
@@ -182,16 +195,18 @@ def _train(
     weights: Array, features: Array, targets: Array, starts: Array, mean: Array, std: Array, seed: Array,
     *, spec: LstmSpec, training: TrainingSpec,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """Adam with a cosine rate over all updates of a fold."""
+    """Adam at a steady rate; what counts is the mean of the weights over the last updates (Polyak and Juditsky 1992)."""
     import jax
     from jax import numpy as jnp
 
     updates = starts.shape[0]
     key = jax.random.key(seed)
     zeros = jax.tree.map(jnp.zeros_like, weights)
+    shares = {name: training.skip_rate if name == "skip" else 1.0 for name in weights}
+    averaged_from = min(int((1 - training.averaged) * updates), updates - 1)
 
     def update(carry: Any, at: Any) -> Any:
-        weights, mean_gradient, square_gradient = carry
+        weights, mean_gradient, square_gradient, total = carry
         number, first_rows = at
         rows = first_rows[None, :] + jnp.arange(training.length)[:, None]
         inputs = spec.scale(features[rows], mean, std)
@@ -202,23 +217,18 @@ def _train(
         mean_gradient = jax.tree.map(lambda m, g: ADAM_MEAN * m + (1 - ADAM_MEAN) * g, mean_gradient, gradient)
         square_gradient = jax.tree.map(lambda v, g: ADAM_SQUARE * v + (1 - ADAM_SQUARE) * g * g, square_gradient, gradient)
         done = number.astype(jnp.float32)
-        rate = _rate(done, updates, training.learning_rate)
+        rate = training.learning_rate * jnp.minimum(1.0, (done + 1) / (WARM_UP_SHARE * updates + 1))
 
-        def moved(w: Array, m: Array, v: Array) -> Array:
+        def moved(w: Array, m: Array, v: Array, share: float) -> Array:
             towards = m / (1 - ADAM_MEAN ** (done + 1)) / (jnp.sqrt(v / (1 - ADAM_SQUARE ** (done + 1))) + 1e-8)
-            return w - rate * (towards + training.weight_decay * w)
+            return w - share * rate * (towards + training.weight_decay * w)
 
-        return (jax.tree.map(moved, weights, mean_gradient, square_gradient), mean_gradient, square_gradient), loss
+        weights = jax.tree.map(moved, weights, mean_gradient, square_gradient, shares)
+        total = jax.tree.map(lambda t, w: t + jnp.where(number >= averaged_from, w, 0.0), total, weights)
+        return (weights, mean_gradient, square_gradient, total), loss
 
-    (weights, _, _), losses = jax.lax.scan(update, (weights, zeros, zeros), (jnp.arange(updates), starts))
-    return weights, losses
-
-
-def _rate(done: Array, updates: int, peak: float) -> Array:
-    """Linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017)."""
-    from jax import numpy as jnp
-
-    return peak * 0.5 * (1 + jnp.cos(jnp.pi * done / updates)) * jnp.minimum(1.0, (done + 1) / (WARM_UP_SHARE * updates + 1))
+    (_, _, _, total), losses = jax.lax.scan(update, (weights, zeros, zeros, zeros), (jnp.arange(updates), starts))
+    return jax.tree.map(lambda t: t / (updates - averaged_from), total), losses
 
 
 def sequence_loss(weights: Array, inputs: Array, wanted: Array, key: Array, spec: LstmSpec, training: TrainingSpec) -> Array:
@@ -236,7 +246,10 @@ def sequence_loss(weights: Array, inputs: Array, wanted: Array, key: Array, spec
     if training.dropout > 0:
         kept = jax.random.bernoulli(key, 1 - training.dropout, hidden.shape)
         hidden = jnp.where(kept, hidden / (1 - training.dropout), 0.0)
-    raw = hidden @ weights["head"] + inputs[training.burn_in :] @ weights["skip"] + weights["head_bias"]
+    # The first horizon alone shapes the recurrent part: longer ones have fewer independent targets, and it would learn their chances.
+    first, others = weights["head"][:, :OUTPUTS], weights["head"][:, OUTPUTS:]
+    read = jnp.concatenate([hidden @ first, jax.lax.stop_gradient(hidden) @ others], -1)
+    raw = read + inputs[training.burn_in :] @ weights["skip"] + weights["head_bias"]
     return distribution_loss(raw.reshape(*raw.shape[:2], spec.horizons, OUTPUTS), wanted, training)
 
 
@@ -259,56 +272,3 @@ def distribution_loss(raw: Array, wanted: Array, training: TrainingSpec) -> Arra
     pinball = jnp.maximum(levels * over, (levels - 1) * over).mean(-1)
     weight = known * jnp.asarray(training.horizon_weights, dtype=raw.dtype)
     return ((huber + pinball) * weight).sum() / jnp.maximum(weight.sum(), 1e-9)
-
-
-@functools.cache
-def recurrent_layer() -> Any:
-    """An LSTM over a sequence: (kernel [F + U, 4U], bias [4U], inputs [L, B, F]) to hidden states [L, B, U], from a zero state.
-
-    Same equations and gate order (input, forget, cell, output) as `keras.layers.LSTM`; only its reverse pass is written out.
-    """
-    import jax
-    from jax import numpy as jnp
-
-    def forward(kernel: Array, bias: Array, inputs: Array) -> Any:
-        start = jnp.zeros((inputs.shape[1], kernel.shape[1] // 4), inputs.dtype)
-
-        def advance(carry: Any, x: Array) -> Any:
-            hidden, memory, gates = step(kernel, bias, x, *carry)
-            return (hidden, memory), (hidden, memory, gates)
-
-        return jax.lax.scan(advance, (start, start), inputs)[1]
-
-    @jax.custom_vjp
-    def layer(kernel: Array, bias: Array, inputs: Array) -> Array:
-        return forward(kernel, bias, inputs)[0]
-
-    def keep(kernel: Array, bias: Array, inputs: Array) -> Any:
-        hidden, memory, gates = forward(kernel, bias, inputs)
-        return hidden, (kernel, inputs, hidden, memory, gates)
-
-    def reverse(kept: Any, d_hidden: Array) -> Any:
-        kernel, inputs, hidden, memory, gates = kept
-        features, units = inputs.shape[-1], hidden.shape[-1]
-        zero = jnp.zeros_like(hidden[0])
-        before = jnp.concatenate([zero[None], memory[:-1]])
-        back = kernel[features:].T
-
-        def retreat(carry: Any, at: Any) -> Any:
-            dh, dc = carry
-            d_out, gate, after, earlier = at
-            i, f, g, o = (gate[:, k * units : (k + 1) * units] for k in range(4))
-            dh = dh + d_out
-            bent = jnp.tanh(after)
-            dc = dc + dh * o * (1 - bent * bent)
-            dz = jnp.concatenate([dc * g * i * (1 - i), dc * earlier * f * (1 - f), dc * i * (1 - g * g), dh * bent * o * (1 - o)], -1)
-            return (dz @ back, dc * f), dz
-
-        _, dz = jax.lax.scan(retreat, (zero, zero), (d_hidden, gates, memory, before), reverse=True)
-        seen = jnp.concatenate([inputs, jnp.concatenate([zero[None], hidden[:-1]])], -1)
-        flat = dz.reshape(-1, 4 * units)
-        d_kernel = seen.reshape(-1, features + units).T @ flat
-        return d_kernel, flat.sum(0), dz @ kernel[:features].T
-
-    layer.defvjp(keep, reverse)
-    return layer

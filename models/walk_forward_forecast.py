@@ -82,7 +82,8 @@ class WalkForward:
         usual = unit(self.panel.bars[symbol], horizon)
         for served in self._of(symbol):
             fold = served.fold[symbol]
-            out[fold.effective_first : fold.effective_last] = served.raw[symbol][:, :, h, 0]
+            believed = served.card.calibrations[symbol][h].shrink
+            out[fold.effective_first : fold.effective_last] = believed * served.raw[symbol][:, :, h, 0]
         return out * usual[:, None]
 
     def _of(self, symbol: str) -> list[ServedFold]:

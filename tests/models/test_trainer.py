@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from models.lstm import Ensemble, LstmSpec, load, network, predict, save
+from models.recurrent import recurrent_layer
 from models.sequences import LEAST_UPDATES, draw_starts, updates_per_fold
-from models.trainer import Fit, Trainer, TrainingSpec, initial_weights, prepare_jax, recurrent_layer
+from models.trainer import Fit, Trainer, TrainingSpec, initial_weights, prepare_jax
 
 SPEC = LstmSpec(features=5, units=8, horizons=2, context=12)
 TRAINING = TrainingSpec(

@@ -21,7 +21,7 @@ from tests.models.bars import simulated_bars
 HOUR = Timeframe.parse("1h")
 FIRST, LAST = datetime(2020, 3, 21, tzinfo=UTC), datetime(2020, 4, 10, tzinfo=UTC)
 BARS = simulated_bars(24 * 101, reversal=0.25)
-NAMES = ("return_1_ago", "return_2_ago", "move_12", "volatility_24", "close_in_bar", "day_sin")
+NAMES = ("return_1_ago", "return_2_ago", "move_6", "volatility_24", "close_in_bar", "day_1_sin")
 
 
 def knobs(path: Path, **changes: object) -> ModelSettings:
