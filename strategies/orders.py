@@ -47,9 +47,11 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
         return Refusal(f"size {order.size} is not above zero")
     limit = _on_tick(order.limit_price, rules, up=order.side is Side.SELL)
     stop = _on_tick(order.stop_price, rules, up=order.side is Side.SELL)
-    reference = limit or stop or decimal(order.reference)
-    if not reference.is_finite() or reference <= 0:
-        return Refusal(f"price {reference} is not above zero")
+    asked = [price for price in (limit, stop) if price is not None]
+    for price in (*asked, decimal(order.reference)):
+        if not price.is_finite() or price <= 0:
+            return Refusal(f"price {price} is not above zero on the venue's grid")
+    reference = asked[0] if asked else decimal(order.reference)
     size = floor_to(_market_cut(wanted, rules, limit), rules.step)
     refusal = _refusal(order, size, reference, rules, decimal(sellable))
     if refusal is not None:
@@ -81,7 +83,10 @@ def decimal(value: Number) -> Decimal:
 def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal | None:
     if price is None:
         return None
-    return ceil_to(decimal(price), rules.tick) if up else floor_to(decimal(price), rules.tick)
+    exact = decimal(price)
+    if not exact.is_finite():
+        return exact
+    return ceil_to(exact, rules.tick) if up else floor_to(exact, rules.tick)
 
 
 def _market_cut(size: Decimal, rules: MarketRules, limit: Decimal | None) -> Decimal:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.types import MarketRules, OrderRequest, Side
@@ -33,6 +33,7 @@ sizes = st.floats(min_value=-1, max_value=1e6, allow_nan=False)
 prices = st.floats(min_value=1e-3, max_value=1e6)
 
 
+@settings(max_examples=300)
 @given(rules(), st.sampled_from(Side), sizes, prices, st.one_of(st.none(), prices), st.one_of(st.none(), prices), sizes)
 def test_an_accepted_order_breaks_no_rule_of_the_venue(market, side, size, reference, limit, stop, held) -> None:  # type: ignore[no-untyped-def]
     answer = normalise(
@@ -46,7 +47,7 @@ def test_an_accepted_order_breaks_no_rule_of_the_venue(market, side, size, refer
     for price in (answer.limit_price, answer.stop_price):
         assert price is None or not market.tick or price % market.tick == 0
     assert answer.size * (answer.limit_price or answer.stop_price or decimal(reference)) >= market.min_notional
-    assert answer.limit_price or market.max_market_size is None or answer.size <= market.max_market_size
+    assert answer.limit_price is not None or market.max_market_size is None or answer.size <= market.max_market_size
     assert market.can_short or side is Side.BUY or answer.size <= decimal(max(0.0, held))
 
 
@@ -83,6 +84,8 @@ def test_prices_are_rounded_to_the_side_that_is_no_worse_than_asked(side: Side, 
         (RawOrder(side=Side.BUY, size=0.000001, reference=1e9), 0, "smallest of 0.00001"),
         (RawOrder(side=Side.BUY, size=0.04, reference=100), 0, "notional 4.0"),
         (RawOrder(side=Side.BUY, size=1, reference=float("nan")), 0, "not above zero"),
+        (RawOrder(side=Side.BUY, size=1, reference=100, limit_price=0.004), 0, "not above zero"),
+        (RawOrder(side=Side.BUY, size=1, reference=100, stop_price=float("inf")), 0, "not above zero"),
         (RawOrder(side=Side.SELL, size=1, reference=100), 0, "sold short"),
         (RawOrder(side=Side.SELL, size=1, reference=100), 0.99999, "more than the 0.99999"),
     ],
