@@ -23,7 +23,7 @@ from feeds import candles
 from feeds.candle_store import CandleKey, CandleStore, describe
 from feeds.market_rules import store_rules
 from feeds.pager import Download, Progress, Span, patiently
-from feeds.venue import Venue
+from feeds.venue import Venue, stored_under
 
 if TYPE_CHECKING:
     import argparse
@@ -53,11 +53,12 @@ def obtain(
         try:
             venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
             rules = patiently(partial(venue.rules, symbol), time.sleep, stumbles=1)
-            store_rules(settings.store_path, name, rules)
+            label = stored_under(name, settings.exchange_url)
+            store_rules(settings.store_path, label, rules)
             if name != names[0] and not _reaches_back(venue, symbol, timeframe, wanted):
                 shallow.append(venue)
                 continue
-            return _download(venue, CandleKey(name, symbol, timeframe), wanted, store, clock, cache)
+            return _download(venue, CandleKey(label, symbol, timeframe), wanted, store, clock, cache)
         except (VenueUnreachable, VenueRefused) as reason:
             reasons[name] = str(reason)
         except (UnknownSymbol, UnknownTimeframe) as reason:

@@ -19,7 +19,7 @@ from feeds.candle_store import CandleKey, CandleStore, Stored
 from feeds.candles import Origin
 from feeds.download import EARLIEST, obtain
 from feeds.pager import Span, lacking
-from feeds.venue import unknown_symbol
+from feeds.venue import is_practice, stored_under, unknown_symbol
 
 _LOG: Final = log.logger("feeds")
 
@@ -35,7 +35,7 @@ class Wish:
 
     @property
     def key(self) -> CandleKey:
-        return CandleKey(self.settings.exchange, self.symbol, self.timeframe)
+        return CandleKey(stored_under(self.settings.exchange, self.settings.exchange_url), self.symbol, self.timeframe)
 
     @property
     def store(self) -> CandleStore:
@@ -115,7 +115,7 @@ def _without_venue(wish: Wish, kept: _Kept | None, damage: StoreDamaged | None, 
     if damage or aside:
         name = aside[-1] if aside else wish.store.path(wish.key)
         raise StoreDamaged(f"the stored candles of {wish.key} are damaged and no venue answered; import them again, or delete {name}")
-    if any(key.symbol == wish.symbol for key in wish.store.held()):
+    if any(key.symbol == wish.symbol and not is_practice(key.venue) for key in wish.store.held()):
         raise VenueUnreachable(f"{_not_stored(wish)} ({reason})")
     return from_sample(wish, notes=(f"{wish.symbol}: {reason}",))
 
@@ -133,7 +133,11 @@ class _Kept:
         return last.to_pydatetime()
 
     def found(self, *notes: str) -> Found:
-        return Found(frame=self.stored.candles, kind=DataKind.REAL, source=self.stored.info.source, venue=self.key.venue, notes=notes)
+        kind = DataKind.REAL
+        if is_practice(self.key.venue):
+            kind = DataKind.SAMPLE
+            notes = (*notes, f"{self.key.symbol}: SAMPLE data, printed by a practice exchange on this machine and by no market")
+        return Found(frame=self.stored.candles, kind=kind, source=self.stored.info.source, venue=self.key.venue, notes=notes)
 
 
 def _read(wish: Wish, key: CandleKey) -> tuple[_Kept | None, StoreDamaged | None]:
@@ -147,7 +151,7 @@ def _read(wish: Wish, key: CandleKey) -> tuple[_Kept | None, StoreDamaged | None
 def _kept_elsewhere(wish: Wish) -> _Kept | None:
     """The same symbol and timeframe of another venue, e.g. of a fallback that served an earlier run."""
     for key in wish.store.held():
-        if (key.symbol, key.timeframe) == (wish.symbol, wish.timeframe):
+        if (key.symbol, key.timeframe) == (wish.symbol, wish.timeframe) and not is_practice(key.venue):
             kept, _ = _read(wish, key)
             if kept is not None:
                 return kept

@@ -130,7 +130,7 @@ class Download:
         held.clear()
         if not full and self.store.read(self.key) is None:
             return 0
-        info = StoredInfo(source=self.venue.name, covered_from=covered.start, covered_to=covered.end)
+        info = StoredInfo(source=self.key.venue, covered_from=covered.start, covered_to=covered.end)
         return self.store.append(self.key, pd.concat(full) if full else candles.empty(), info, keep_stored=True)
 
     def _backwards(self, span: Span) -> Iterator[Span]:
@@ -154,7 +154,7 @@ class Download:
             )
         if wanted.end == candles.grid_floor(now, self.key.timeframe):  # all there was at this moment, so there is nothing new for a while
             covered = stored.info
-            info = StoredInfo(source=self.venue.name, covered_from=covered.covered_from, covered_to=covered.covered_to, fetched_at=now)
+            info = StoredInfo(source=self.key.venue, covered_from=covered.covered_from, covered_to=covered.covered_to, fetched_at=now)
             self.store.append(self.key, candles.empty(), info)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from core.errors import InvalidSetting
+
 DEADLINE_S: Final = 3.0
 
 
@@ -23,8 +25,20 @@ class Address:
 
     @classmethod
     def of_url(cls, url: str) -> Address:
+        """Read `scheme://host:port/...`; the port follows from the scheme where it is missing. Raises `InvalidSetting` for other text."""
         parts = urlsplit(url)
-        return cls(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            port = 0
+        if parts.scheme not in ("http", "https") or not parts.hostname or not port:
+            raise InvalidSetting(f"{url!r} is not the address of a venue; write it like http://127.0.0.1:8080")
+        return cls(parts.hostname, port)
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether the address is this machine."""
+    return address.host in ("localhost", "::1") or address.host.startswith("127.")
 
 
 def reachable(addresses: Sequence[Address], *, deadline_s: float = DEADLINE_S) -> list[bool]:
@@ -34,6 +48,7 @@ def reachable(addresses: Sequence[Address], *, deadline_s: float = DEADLINE_S) -
     behind in a thread that ends with the process.
     """
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    proxy = f"http://{proxy}" if proxy and "://" not in proxy else proxy
     targets = [Address.of_url(proxy) if proxy and address.port == 443 else address for address in addresses]
     answers = [False] * len(targets)
     threads = [threading.Thread(target=_knock, args=(target, answers, i, deadline_s), daemon=True) for i, target in enumerate(targets)]

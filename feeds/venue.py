@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import pandas as pd
 
 from core.errors import UnknownSymbol
 from core.types import MarketRules, Timeframe
 from feeds.market_rules import market_rules
+from feeds.reach import Address, is_loopback
+
+_PRACTICE: Final = "practice_"
 
 
 class Venue(Protocol):
@@ -49,6 +52,20 @@ class MemoryVenue:
 
     def rules(self, symbol: str) -> MarketRules:
         return market_rules(symbol, self.name)
+
+
+def stored_under(exchange: str, url: str = "") -> str:
+    """The name that candles of `exchange`, reached at `url`, are stored under.
+
+    What a practice exchange on this machine prints is simulated: it gets a name of its own and never passes for the exchange's candles.
+    """
+    address = Address.of_url(url)
+    return f"{_PRACTICE}{exchange}_{address.host}_{address.port}" if url and is_loopback(address) else exchange
+
+
+def is_practice(name: str) -> bool:
+    """Whether candles stored under `name` come from a practice exchange."""
+    return name.startswith(_PRACTICE)
 
 
 def unknown_symbol(symbol: str, known: Iterable[str], where: str) -> str:

@@ -39,6 +39,11 @@ ALL = Span(START, NOW)
 CACHE = timedelta(minutes=60)
 
 
+@pytest.fixture(autouse=True)
+def _loopback_stands_for_the_real_venue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feeds.venue.is_loopback", lambda address: False)
+
+
 @pytest.fixture
 def venue() -> Iterator[LoopbackVenue]:
     with serving(LoopbackVenue({"BTC/USDT": BARS, "ETH/USDT": made(2600, seed=1)}, now=NOW)) as venue:
@@ -330,7 +335,8 @@ def test_a_stopped_command_goes_on_where_it_was(venue: LoopbackVenue, store: Can
 
     venue.answer = slowly  # type: ignore[method-assign]
     command = f"download.main({run_command(store, venue.url)!r})"
-    code = f"import sys; from feeds import download, pager; pager._FLUSH_SECONDS = 0.0; sys.exit({command})"
+    prepared = "pager._FLUSH_SECONDS = 0.0; venue.is_loopback = lambda address: False"
+    code = f"import sys; from feeds import download, pager, venue; {prepared}; sys.exit({command})"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, env=os.environ, text=True)
     until = time.monotonic() + 60
     while len(store.load(KEY)) < 2000 and time.monotonic() < until:

@@ -38,6 +38,12 @@ CLOCK = FixedClock(NOW)
 KEY = CandleKey("binance", "BTC/USDT", HOUR)
 
 
+@pytest.fixture(autouse=True)
+def _loopback_stands_for_the_real_venue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "practice" not in request.node.name:
+        monkeypatch.setattr("feeds.venue.is_loopback", lambda address: False)
+
+
 @pytest.fixture
 def venue() -> Iterator[LoopbackVenue]:
     with serving(LoopbackVenue({"BTC/USDT": BARS, "ETH/USDT": BARS}, now=NOW)) as venue:
@@ -51,7 +57,7 @@ def store(tmp_path: Path) -> CandleStore:
 
 def load(store: CandleStore, *, url: str = "", symbol: str = "BTC/USDT", start: datetime | None = START, **more: object) -> History:
     end, file = more.pop("end", None), more.pop("file", None)
-    settings = FeedSettings(store_path=str(store.root), exchange_url=url or closed_address(), **more)  # type: ignore[arg-type]
+    settings = FeedSettings(**{"store_path": str(store.root), "exchange_url": url or closed_address(), **more})
     return load_history(settings, symbol, start=start, end=end, clock=CLOCK, file=file)  # type: ignore[arg-type]
 
 
@@ -104,6 +110,17 @@ def test_auto_takes_the_sample_only_with_an_empty_store_and_no_venue(store: Cand
     assert any("SAMPLE" in note for note in found.notes)
     assert any("no venue served" in note for note in found.notes)
     assert store.held() == []  # simulated candles never enter the store
+
+
+def test_a_practice_exchange_never_passes_for_the_real_one(venue: LoopbackVenue, store: CandleStore) -> None:
+    practised = load(store, url=venue.url)
+    assert (practised.kind, len(practised.candles)) == (DataKind.SAMPLE, 2500)
+    assert practised.source == f"practice_binance_127.0.0.1_{venue.url.rpartition(':')[2]}"
+    assert "SAMPLE data, printed by a practice exchange" in practised.notes[0]
+    assert store.read(KEY) is None
+    assert load(store).source == "sample market, seed 0"  # nor does it stand in for it later
+    keep(store, BARS[:100])
+    assert load(store, source="store", exchange_url="").kind is DataKind.REAL
 
 
 def test_other_symbols_in_the_store_do_not_forbid_the_sample(store: CandleStore) -> None:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from core.errors import InvalidSetting
 from feeds.reach import Address, reachable
 from tests.feeds.loopback_venue import LoopbackVenue, closed_address, serving
 from tests.feeds.made_candles import START, made
@@ -32,6 +33,12 @@ def test_behind_a_proxy_the_proxy_has_to_answer(monkeypatch: pytest.MonkeyPatch)
     with serving(LoopbackVenue({"BTC/USDT": made(1)}, now=START)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         assert reachable([Address("api.binance.invalid", 443)]) == [True]
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://", "ftp://x", "http://host:port", "nonsense"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(InvalidSetting, match="write it like http://127.0.0.1:8080"):
+        Address.of_url(url)
 
 
 def test_the_port_of_a_url_is_known() -> None:
