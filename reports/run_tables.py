@@ -174,7 +174,7 @@ def luck_rows(summary: StrategySummary, years: float) -> list[tuple[str, float, 
             "number",
             "before the best of as many worthless trials shows less than 1",
         ),
-        ("Independent bets", extra.get("bets"), "count", "positions that did not overlap"),
+        ("Bets", extra.get("bets"), "count", "how many times the position turned over"),
     ]
     for name, p in (extra.get("spa_p") or {}).items():
         rows.append((f"No better than {nice(name).lower()}", p, "p_value", "p of Hansen's test of superior predictive ability"))

@@ -73,7 +73,10 @@ class TearsheetProcess:
         """Begin importing; costs the caller a few milliseconds."""
         root = Path(__file__).resolve().parent.parent
         command = [sys.executable, "-m", "reports.tearsheet"]
-        self._process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # A session of its own: Ctrl-C is the caller's to handle, who ends this process too.
+        self._process = subprocess.Popen(
+            command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         return self
 
     def submit(self, run_dir: Path) -> None:

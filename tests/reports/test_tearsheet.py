@@ -15,6 +15,7 @@ from reports.artefacts import RunArtefacts
 from reports.summary import summarise_strategy
 from reports.tearsheet import TearsheetProcess
 from tests.reports import simulated
+from tests.reports.browser import look_at
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A socket that is opened ends the drawing process: what comes out was made without a network.
@@ -109,6 +110,13 @@ def test_it_asks_no_other_machine_for_anything(drawn: tuple) -> None:
 
 def test_the_chart_of_years_names_each_bar_for_its_own_year(drawn: tuple) -> None:
     assert re.findall(r">(20\d\d)</text>", page(drawn, "years"))[:3] == ["2022", "2023", "2024"]
+
+
+def test_it_fits_a_phone_and_is_quiet(drawn: tuple, tmp_path: Path) -> None:
+    pages = {name: drawn[0] / name / "tearsheet.html" for name in ("real", "sample", "flat")}
+    found, console = look_at(pages, tmp_path, 390)
+    assert console == []
+    assert [name for name, seen in found.items() if seen["content"] > 390 or seen["loaded"]] == []
 
 
 def test_the_process_beside_the_caller_draws_the_same_page(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
