@@ -44,11 +44,14 @@ def is_loopback(address: Address) -> bool:
 def reachable(addresses: Sequence[Address], *, deadline_s: float = DEADLINE_S) -> list[bool]:
     """For each address, whether a connection opens within `deadline_s` seconds; all are tried at once.
 
-    Behind a proxy (`HTTPS_PROXY`) it is the proxy that has to answer. A resolver that hangs costs no more than the deadline: it is left
+    Behind a proxy (`HTTPS_PROXY`) it is the proxy that has to answer; a SOCKS proxy is taken at its word. A resolver that hangs costs no more than the deadline: it is left
     behind in a thread that ends with the process.
     """
-    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-    proxy = f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
+    if proxy.startswith("socks"):
+        return [True] * len(addresses)
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
     targets = [Address.of_url(proxy) if proxy and address.port == 443 else address for address in addresses]
     answers = [False] * len(targets)
     threads = [threading.Thread(target=_knock, args=(target, answers, i, deadline_s), daemon=True) for i, target in enumerate(targets)]
