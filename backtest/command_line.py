@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from backtest.dates import traded_span
 from backtest.request import BacktestRequest
 from core.clock import Clock
-from core.config import load_settings, parse_assignment
-from core.errors import InvalidSetting
+from core.config import load_settings, nearest, parse_assignment
+from core.errors import ConfigError, InvalidSetting
 from core.settings import Settings
 
 # Flags that are nothing but another name for a setting.
@@ -32,9 +32,18 @@ PLAIN: Final = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Answers a wrong word with one line, as every other mistake is."""
+
+    def error(self, message: str) -> NoReturn:
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        stray = next((word for word in message.split() if word.startswith("-")), "")
+        raise ConfigError(f"{message}{nearest(stray.split('=')[0], flags) if 'unrecognized' in message else ''}; see --help")
+
+
 def parser() -> argparse.ArgumentParser:
     """All flags with their help."""
-    p = argparse.ArgumentParser(
+    p = _Parser(
         prog="run_backtest.py",
         description="Train an LSTM walk-forward, trade its forecasts through Backtrader, and write a report one can trust.",
         epilog="Exit codes: 0 done, 2 a mistake in the command or its data, 3 data not to be had, 1 a bug, 130 interrupted.",

@@ -10,7 +10,6 @@ import pandas as pd
 
 from backtest.progress import Stage
 from backtest.request import BacktestRequest
-from core.errors import InvalidSetting
 from core.types import Timeframe
 from feeds.history import History
 from models.baseline_forecast import baseline_frames
@@ -34,18 +33,6 @@ class Forecasts:
     def seeds(self, horizon: int) -> dict[str, pd.DataFrame]:
         """Per symbol, the location that each seed alone would have forecast."""
         return {s: pd.DataFrame(self.walk.member_locations(s, horizon), index=self.walk.panel.index[s]) for s in self.walk.panel.symbols}
-
-
-def check_horizon(request: BacktestRequest) -> None:
-    """Refuse to trade a horizon that nobody forecasts.
-
-    Raises:
-        InvalidSetting: `strategies.horizon` is not among `models.horizons`.
-    """
-    models, traded = request.settings.models, request.settings.strategies.horizon
-    if traded not in models.horizons:
-        known = ", ".join(str(h) for h in models.horizons)
-        raise InvalidSetting(f"strategies.horizon {traded} is not among models.horizons ({known}); add it there, or trade one of these")
 
 
 def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage) -> WalkForward:

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from backtest.forecasting import Forecasts, check_horizon, tables, train
+from backtest.checks import check
+from backtest.forecasting import Forecasts, tables, train
 from backtest.market_data import load_markets
 from backtest.progress import RunProgress
 from backtest.request import BacktestRequest
@@ -50,7 +51,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console) -> Fi
     Raises:
         TradingError: whatever stands in the way, as one line.
     """
-    check_horizon(request)
+    check(request)
     with TearsheetProcess() as tearsheet, RunProgress(console, shown=not request.quiet) as progress:
         with progress.stage("data", "candles"):
             markets = load_markets(request, clock)

@@ -1,0 +1,23 @@
+"""What can be known to be wrong with a request before anything long begins."""
+
+from __future__ import annotations
+
+from backtest.request import BacktestRequest
+from core.errors import InvalidSetting
+from models.baselines import chosen
+from strategies.assembly import load_strategy
+
+
+def check(request: BacktestRequest) -> None:
+    """Refuse a request that cannot end well.
+
+    Raises:
+        ConfigError: the traded horizon is not forecast, a baseline is unknown, or the strategy cannot be loaded.
+    """
+    models, traded = request.settings.models, request.settings.strategies.horizon
+    if traded not in models.horizons:
+        known = ", ".join(str(h) for h in models.horizons)
+        raise InvalidSetting(f"strategies.horizon {traded} is not among models.horizons ({known}); add it there, or trade one of these")
+    chosen(models.baselines)
+    if request.strategy:
+        load_strategy(request.strategy)

@@ -1,0 +1,165 @@
+"""The main command on the sample market, from nothing to pages, with small models."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from backtest.entry import command
+from core.clock import FixedClock
+from core.types import Timeframe
+from reports import artefacts
+
+ROOT = Path(__file__).resolve().parents[2]
+CLOCK = FixedClock(datetime(2024, 6, 1, 12, tzinfo=UTC))
+SMALL = (
+    *("models.units=4", "models.seeds=1", "models.epochs=1", "models.train_window=40d", "models.retrain_every=14d"),
+    *("models.horizons=[1,24]", "strategies.horizon=24"),
+)
+WORDS = ["--from", "2024-04-20", "--source", "sample", "--baselines", "zero,huber_linear", *(w for s in SMALL for w in ("--set", s))]
+
+
+def run(folder: Path, *more: str) -> tuple[int, Path]:
+    """Run the command in `folder`; its exit code and its newest run folder."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        code = command([*WORDS, *more], CLOCK)
+    finally:
+        os.chdir(before)
+    found = sorted((folder / "reports/output").glob("*/run.json"), key=lambda p: p.stat().st_mtime_ns)
+    return code, found[-1].parent if found else folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def finished(home: Path) -> Path:
+    code, folder = run(home, "--quiet")
+    assert code == 0
+    return folder
+
+
+def manifest(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text())
+
+
+def test_a_run_leaves_every_file_of_the_interface(finished: Path) -> None:
+    names = {"index.html", "tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "log.jsonl"}
+    assert names <= {path.name for path in finished.iterdir()}
+    assert (finished.parent / "index.html").is_file()
+
+
+def test_run_json_has_every_key_of_the_interface(finished: Path) -> None:
+    run = manifest(finished)
+    assert set(run) >= {
+        *("schema", "run_id", "created", "command", "git", "versions", "seed", "name", "data", "config", "walk_forward"),
+        *("forecast", "strategy", "benchmark", "verdict", "verdict_reasons", "timing_s", "fingerprints"),
+    }
+    symbol = run["data"]["symbols"]["BTC/USDT"]
+    assert {"source", "rows", "first", "last", "gaps", "fingerprint"} <= set(symbol)
+    fold = run["walk_forward"]["folds"][0]
+    assert set(fold) >= {
+        *("symbol", "train_from", "train_to", "effective_from", "effective_to"),
+        *("model_id", "train_loss", "valid_loss", "seconds", "reason"),
+    }
+    scores = run["forecast"]["BTC/USDT"]["lstm"]
+    for key in ("ic", "rank_ic", "accuracy", "accuracy_top10", "loss_skill", "coverage_90"):
+        assert scores[key] is not None
+        assert len(scores[f"{key}_ci"]) == 2
+    assert set(run["forecast"]["BTC/USDT"]["baselines"]) == {"zero", "huber_linear"}
+    assert {"buy_and_hold", "volatility_targeted", "random_entries"} <= set(run["benchmark"])
+    assert set(run["timing_s"]) >= {"data", "train", "simulate", "report", "total"}
+    assert run["verdict"] in ("edge", "no edge", "not enough data")
+
+
+def test_a_simulated_market_says_so_everywhere(finished: Path) -> None:
+    assert "SAMPLE" in finished.name
+    assert manifest(finished)["data"]["kind"] == "sample"
+    assert "SAMPLE" in (finished / "index.html").read_text().split("</title>")[0]
+    assert "SAMPLE" in (finished / "tearsheet.html").read_text()
+
+
+def test_every_fill_happens_at_the_open_after_its_decision_with_slippage(finished: Path) -> None:
+    from feeds.sample_market import sample_candles
+
+    fills = artefacts.load(finished).fills
+    market = fills.loc[fills["reason"] != "protective stop"]
+    candles = sample_candles("BTC/USDT", Timeframe.parse("1h"), seed=0, until=CLOCK.at)
+    opened = candles["open"].reindex(market["timestamp"]).to_numpy()
+    sign = market["side"].map({"buy": 1.0, "sell": -1.0}).to_numpy()
+    assert len(market) > 0
+    pd.testing.assert_series_equal(market["price"].reset_index(drop=True), pd.Series(opened * (1 + sign * 2e-4), name="price"), rtol=1e-6)
+
+
+def test_equal_runs_have_equal_fingerprints_in_one_process_and_in_two(home: Path, finished: Path, tmp_path: Path) -> None:
+    again = run(home, "--quiet")[1]
+    assert again != finished
+    assert manifest(again)["fingerprints"] == manifest(finished)["fingerprints"]
+    elsewhere = run_in_process(tmp_path).wait(timeout=300)
+    assert elsewhere == 0
+    folder = next((tmp_path / "reports/output").glob("*/run.json")).parent
+    assert manifest(folder)["fingerprints"] == manifest(finished)["fingerprints"]
+
+
+def test_a_second_run_is_no_new_trial(home: Path, finished: Path) -> None:
+    again = run(home, "--quiet")[1]
+    assert manifest(again)["strategy"]["trials"] == manifest(finished)["strategy"]["trials"] == 1
+
+
+def test_json_prints_run_json_and_nothing_else(home: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, folder = run(home, "--json")
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["run_id"] == folder.name
+
+
+def test_the_terminal_names_verdict_scores_and_page(home: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, folder = run(home)
+    said = " ".join(capsys.readouterr().out.split())
+    assert code == 0
+    assert "SAMPLE" in said
+    assert "Verdict: " in said
+    assert "huber_linear" in said
+    assert folder.name in said.replace(" ", "")
+
+
+def test_too_little_history_is_one_line_that_names_the_first_possible_day(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _ = run(home, "--quiet", "--from", "2019-01-10")
+    assert code == 2
+    line = capsys.readouterr().err.strip()
+    assert "\n" not in line
+    assert "start at --from 2019-" in line
+
+
+def test_an_interrupt_ends_with_130_and_leaves_sound_caches(finished: Path, tmp_path: Path) -> None:
+    process = run_in_process(tmp_path)
+    models = tmp_path / "var/models"
+    deadline = time.monotonic() + 120
+    while not list(models.glob("*/card.json")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert run_in_process(tmp_path).wait(timeout=300) == 0
+    folder = next((tmp_path / "reports/output").glob("*/run.json")).parent
+    assert manifest(folder)["fingerprints"] == manifest(finished)["fingerprints"]
+
+
+def run_in_process(folder: Path) -> subprocess.Popen[bytes]:
+    """The same run in a process of its own, with the same clock."""
+    script = (
+        "import sys; from datetime import datetime, UTC; from backtest.entry import command; from core.clock import FixedClock;"
+        f"sys.exit(command({[*WORDS, '--quiet']!r}, FixedClock(datetime.fromisoformat({CLOCK.at.isoformat()!r}))))"
+    )
+    return subprocess.Popen([sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
