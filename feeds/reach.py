@@ -44,8 +44,8 @@ def is_loopback(address: Address) -> bool:
 def reachable(addresses: Sequence[Address], *, deadline_s: float = DEADLINE_S) -> list[bool]:
     """For each address, whether a connection opens within `deadline_s` seconds; all are tried at once.
 
-    Behind a proxy (`HTTPS_PROXY`) it is the proxy that has to answer; a SOCKS proxy is taken at its word. A resolver that hangs costs no more than the deadline: it is left
-    behind in a thread that ends with the process.
+    Behind a proxy (`HTTPS_PROXY`) it is the proxy that has to answer; a SOCKS proxy is taken at its word. A resolver that hangs costs
+    no more than the deadline: it is left behind in a thread that ends with the process.
     """
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
     if proxy.startswith("socks"):

@@ -1,4 +1,4 @@
-"""A small exchange on loopback that serves candles in Binance's manner, with faults on order; real ccxt classes talk to it."""
+"""A small exchange on loopback that serves candles as Binance and as Bybit do, with faults on order; real ccxt classes talk to it."""
 
 from __future__ import annotations
 
@@ -42,10 +42,14 @@ class LoopbackVenue:
             return 200, {}, json.dumps({"symbols": [_listing(symbol) for symbol in self.symbols]})
         if path == "/api/v3/klines":
             return 200, {}, json.dumps(self._klines(query))
+        if path == "/v5/market/instruments-info":
+            return 200, {}, _bybit({"category": "spot", "list": [_bybit_listing(symbol) for symbol in self.symbols]})
+        if path == "/v5/market/kline":
+            return 200, {}, _bybit({"symbol": query["symbol"], "category": "spot", "list": self._bybit_rows(query)})
         return 404, {}, '{"code":-1,"msg":"no such place"}'
 
     def pages(self) -> list[dict[str, str]]:
-        return [query for path, query in self.asked if path.endswith("klines")]
+        return [query for path, query in self.asked if path.endswith(("klines", "kline"))]
 
     def _klines(self, query: dict[str, str]) -> list[list[object]]:
         frame = self.markets[query["symbol"]].loc[: pd.Timestamp(self.ends or self.now)].loc[: pd.Timestamp(self.now)]
@@ -54,6 +58,36 @@ class LoopbackVenue:
             return [_row(time, row) for time, row in frame.iloc[-limit:].iterrows()]
         since = pd.Timestamp(int(query["startTime"]), unit="ms", tz="UTC")
         return [_row(time, row) for time, row in frame.loc[since:].iloc[:limit].iterrows()]
+
+    def _bybit_rows(self, query: dict[str, str]) -> list[list[object]]:
+        """Newest first, at most `limit` rows of the stretch that begins at `start`."""
+        same = {"symbol": query["symbol"], "startTime": query["start"], "limit": query["limit"]}
+        return [[*row[:6], "1.0"] for row in reversed(self._klines(same))]
+
+
+def _bybit(result: dict[str, object]) -> str:
+    return json.dumps({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": 0})
+
+
+def _bybit_listing(symbol: str) -> dict[str, object]:
+    base, quote = symbol.split("/")
+    return {
+        "symbol": base + quote,
+        "baseCoin": base,
+        "quoteCoin": quote,
+        "innovation": "0",
+        "status": "Trading",
+        "marginTrading": "none",
+        "lotSizeFilter": {
+            "basePrecision": "0.000001",
+            "quotePrecision": "0.00000001",
+            "minOrderQty": "0.000048",
+            "maxOrderQty": "71.73",
+            "minOrderAmt": "1",
+            "maxOrderAmt": "4000000",
+        },
+        "priceFilter": {"tickSize": "0.01"},
+    }
 
 
 def _row(time: object, row: pd.Series) -> list[object]:

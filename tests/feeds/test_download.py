@@ -76,6 +76,14 @@ def test_pages_of_a_thousand_bars_join_to_the_closed_candles(venue: LoopbackVenu
     assert [page["limit"] for page in venue.pages()] == ["1000"] * 3
 
 
+def test_a_venue_of_another_protocol_with_the_newest_row_first_gives_the_same_candles(venue: LoopbackVenue, store: CandleStore) -> None:
+    key = CandleKey("bybit", "BTC/USDT", HOUR)
+    client = CcxtVenue("bybit", base_url=venue.url)
+    assert Download(client, key, store, CLOCK, sleep=Pauses()).run(ALL) == 2500
+    same(store, BARS[:2500], key)
+    assert (str(client.rules("BTC/USDT").step), str(client.rules("BTC/USDT").min_notional)) == ("0.000001", "1.0")
+
+
 def test_the_store_knows_what_was_covered_and_when(venue: LoopbackVenue, store: CandleStore) -> None:
     over_http(venue, store).run(Span(START - timedelta(days=300), NOW))
     stored = store.read(KEY)
