@@ -156,9 +156,9 @@ def transform_chart(pit: list[dict[str, float]], symbol: str) -> Chart:
         "textposition": "none", "hovertemplate": "%{text}<extra></extra>",
     }  # fmt: skip
     ideal = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": {"color": "$rule", "width": 1, "dash": "dash"}}
-    levels = [0, *(part["to"] for part in pit)]
+    levels = [part["to"] for part in pit[:-1]]
     axes = {
-        "xaxis": _titled("place in the forecast distribution", ".0%") | {"range": [0, 1], "tickvals": levels},
+        "xaxis": _titled("place in the forecast distribution", ".0%") | {"range": [0, 1], "tickvals": levels, "tickangle": 0},
         "yaxis": _titled("frequency, 1 is expected", ".1f"),
     }
     return figure(f"pit:{symbol}", f"Calibration of the forecast distribution on {symbol}", [bars], shapes=[ideal], **axes)
