@@ -112,7 +112,7 @@ def answered(action: Action, sent: Mapping[str, str]) -> Any:
 
 
 def not_found() -> ApiError:
-    return ApiError(-1000, "Path /api/v3/ has no such endpoint.", 404)
+    return ApiError(-1099, "Not found, authenticated, or authorized.", 404)
 
 
 def illegal_request() -> ApiError:

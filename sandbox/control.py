@@ -23,6 +23,7 @@ from sandbox.request_log import RequestLog
 from sandbox.sockets import Sockets, counted
 from sandbox.venue import ACCOUNT, Venue
 
+MOST_BARS = 10_000
 Command = Callable[[Mapping[str, Any]], Any]
 
 
@@ -88,7 +89,10 @@ class Control:
         if self._venue.settings.speed != "lockstep":
             raise ValueError("the market runs by the clock; start it with --speed lockstep to advance it by hand")
         before = self._venue.driver.played
-        for _ in range(int(asked.get("bars", 1))):
+        bars = asked.get("bars", 1)
+        if not isinstance(bars, int) or not 1 <= bars <= MOST_BARS:
+            raise ValueError(f"bars must be a whole number from 1 to {MOST_BARS}")
+        for _ in range(bars):
             if not self._venue.driver.advance():
                 break
         driver = self._venue.driver

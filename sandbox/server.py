@@ -56,7 +56,7 @@ class SandboxServer:
         """
         app = web.Application(client_max_size=LARGEST_BODY)
         self._mount(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=LARGEST_BODY, max_field_size=65536)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self.settings.port)
         try:
