@@ -101,6 +101,9 @@ class StrategySettings(Room):
     # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the bars over which its edge is counted (0: horizon).
     horizon: int = Field(default=24, ge=1, description="bars ahead of the forecast that is traded")
     holding: int = Field(default=0, ge=0, description="bars over which its edge is counted; 0 for the horizon")
+    premium: float = Field(
+        default=0.0, ge=0, le=3, description="yearly Sharpe ratio that holding is expected to have where no forecast reaches"
+    )
     margin: float = Field(default=1.5, ge=0, description="round trips the edge must be worth before exposure grows")
     leave: float = Field(default=0.0, ge=0, description="round trips the edge must be below zero before exposure shrinks")
     min_trade: float = Field(default=0.1, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")

@@ -11,7 +11,7 @@ from core.types import MarketRules
 from strategies.orders import is_dust
 from strategies.plan import Book, Rules, wish
 from strategies.risk import Gate
-from strategies.signals import Signal
+from strategies.signals import Signal, expected_gain
 from strategies.sizing import units
 
 PASSED = "price is beyond the stop already"
@@ -112,7 +112,7 @@ class Desk:
     def _trade(self, signal: Signal, size: float, close: float, equity: float, cash: float, location: float, scale: float) -> bool:
         """Send what leads to the wished exposure; True where units are given up, which a resting stop would lock."""
         held = size * close / equity
-        edge = location * self.rules.edge.stretch * 1e4
+        edge = expected_gain(location, scale, self.rules.edge) * 1e4
         reason = f"{signal.reason} (edge {edge:.1f} bp, exposure {held:.3f} to {signal.exposure:.3f})"
         change = units(signal.exposure * equity - size * close, close, cash, self.rules.size)
         if size and (signal.exposure * size <= 0.0 or is_dust(size + change, close, self.market)):

@@ -36,11 +36,15 @@ class Rules:
         `horizon` is that of the forecasts, in bars.
         """
         costs = Costs.of(settings)
+        holding = settings.holding or horizon
+        yearly_root = (bars_per_year(market, timeframe) / horizon) ** 0.5
         edge = EdgeRule(
             round_trip=costs.round_trip,
             margin=settings.margin,
             leave=settings.leave,
-            stretch=(settings.holding or horizon) / horizon,
+            share=min(1.0, holding / horizon),
+            premium=settings.premium / yearly_root * max(0, holding - horizon) / horizon,
+            span=holding / horizon,
             risk_aversion=settings.risk_aversion,
             min_change=settings.min_trade,
             shorts=settings.allow_short and market.can_short,
@@ -48,7 +52,7 @@ class Rules:
         size = SizeRule(
             max_exposure=settings.max_exposure / symbols,
             target_volatility=settings.target_volatility / symbols,
-            yearly_root=(bars_per_year(market, timeframe) / horizon) ** 0.5,
+            yearly_root=yearly_root,
             risk_tolerance=settings.risk_tolerance / symbols,
             stop_scales=settings.stop_scales,
             round_trip=costs.round_trip,

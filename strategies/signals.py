@@ -5,6 +5,10 @@ the wished exposure is edge over (risk aversion times variance), and around it l
 zone is asymmetric: a position is built only as far as the edge beats `margin` round trips, and reduced only once the edge has
 fallen by more than `leave` round trips below zero gain. So equal forecasts never cause a second trade, and entry and exit
 thresholds never meet.
+
+The edge is counted over the expected holding time: as far as the forecast reaches, what it says; beyond it, what holding the
+asset is expected to earn without any forecast (`premium`). So a long position is kept through forecasts that are merely dull, and
+given up for those that say the market falls.
 """
 
 from __future__ import annotations
@@ -27,7 +31,9 @@ class EdgeRule:
         round_trip: cost of entering and leaving, as a share of the traded value.
         margin: round trips the edge must be worth before exposure grows.
         leave: round trips the edge must be below zero before exposure shrinks.
-        stretch: expected holding time over the forecast's horizon; the edge is counted over the former.
+        share: how much of the forecast's horizon the expected holding time covers, 1 at most.
+        premium: expected gain of holding beyond the horizon, in forecast scales.
+        span: expected holding time over the forecast's horizon; variance grows with it.
         risk_aversion: weight of variance against edge; 1 is the growth-optimal (Kelly) investor.
         min_change: changes of exposure smaller than this share of the risk limit in force are not made.
         shorts: whether exposure may be negative.
@@ -36,7 +42,9 @@ class EdgeRule:
     round_trip: float
     margin: float
     leave: float
-    stretch: float
+    share: float
+    premium: float
+    span: float
     risk_aversion: float
     min_change: float
     shorts: bool = False
@@ -60,8 +68,8 @@ def decide(location: float, scale: float, held: float, cap: float, rule: EdgeRul
     """
     if not (scale > 0.0 and location == location):  # NaN and a constant price alike: nothing is known, so nothing is held
         return Signal(0.0, NO_MODEL) if held else None
-    edge = location * rule.stretch
-    variance = rule.risk_aversion * scale * scale * rule.stretch
+    edge = expected_gain(location, scale, rule)
+    variance = rule.risk_aversion * scale * scale * rule.span
     side = 1.0 if held > 0.0 or (held == 0.0 and edge >= 0.0) else -1.0
     if side < 0.0 and not rule.shorts:
         return Signal(0.0, LEAVE) if held else None
@@ -69,6 +77,11 @@ def decide(location: float, scale: float, held: float, cap: float, rule: EdgeRul
     if target == 0.0 and held and rule.shorts:  # out of one side; perhaps far enough to enter the other at once
         target = -_one_side(-edge * side, variance, 0.0, cap, rule)
     return _signal(target * side, held, cap, rule)
+
+
+def expected_gain(location: float, scale: float, rule: EdgeRule) -> float:
+    """Expected log return of a long position over the expected holding time."""
+    return location * rule.share + scale * rule.premium
 
 
 def _one_side(edge: float, variance: float, held: float, cap: float, rule: EdgeRule) -> float:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.signals import ADD, ENTER, LEAVE, NO_MODEL, REDUCE, RISK, EdgeRule, Signal, decide
+from strategies.signals import ADD, ENTER, LEAVE, NO_MODEL, REDUCE, RISK, EdgeRule, Signal, decide, expected_gain
 
-RULE = EdgeRule(round_trip=0.0025, margin=1.5, leave=0.0, stretch=1.0, risk_aversion=1.0, min_change=0.1)
+RULE = EdgeRule(round_trip=0.0025, margin=1.5, leave=0.0, share=1.0, premium=0.0, span=1.0, risk_aversion=1.0, min_change=0.1)
 NAN = float("nan")
 
 edges = st.floats(-0.2, 0.2)
@@ -22,7 +22,9 @@ rules = st.builds(
     round_trip=st.floats(0, 0.02),
     margin=st.floats(0, 5),
     leave=st.floats(0, 5),
-    stretch=st.floats(0.1, 10),
+    share=st.floats(0.1, 1),
+    premium=st.floats(0, 1),
+    span=st.floats(0.1, 20),
     risk_aversion=st.floats(0.1, 50),
     min_change=st.floats(0, 1),
     shorts=st.booleans(),
@@ -57,9 +59,12 @@ def test_a_constant_price_is_not_traded() -> None:
     assert decide(0.01, 0.0, 0.3, 0.5, RULE) == Signal(0.0, NO_MODEL)
 
 
-def test_longer_holding_lets_a_smaller_edge_pay() -> None:
+def test_a_premium_for_holding_lets_a_smaller_edge_pay_and_a_bad_forecast_still_ends_it() -> None:
+    patient = replace(RULE, premium=0.2, span=14.0)  # 40 bp over two weeks
     assert decide(0.002, 0.02, 0.0, 0.5, RULE) is None
-    assert decide(0.002, 0.02, 0.0, 0.5, replace(RULE, stretch=3.0)) == Signal(0.5, ENTER)
+    assert decide(0.002, 0.02, 0.0, 0.4, patient) == Signal(0.4, ENTER)
+    assert decide(-0.002, 0.02, 0.35, 0.4, patient) is None
+    assert decide(-0.0041, 0.02, 0.4, 0.4, patient) == Signal(0.0, LEAVE)
 
 
 @given(edges, scales, caps, exposures, rules)
@@ -74,7 +79,7 @@ def test_an_equal_forecast_never_causes_a_second_trade(location: float, scale: f
             assert decide(location, scale, second.exposure, cap, rule) is None
 
 
-@given(scales, caps, rules, st.floats(0.001, 0.2))
+@given(scales, caps, rules, st.floats(0.0, 0.2))
 def test_no_forecast_both_enters_and_leaves(scale: float, cap: float, rule: EdgeRule, location: float) -> None:
     entered = decide(location, scale, 0.0, cap, rule)
     if entered is not None and entered.exposure > 0:
@@ -93,13 +98,14 @@ def test_exposure_stays_within_its_limit(location: float, scale: float, cap: flo
 def test_an_entry_beats_costs_by_its_margin(location: float, scale: float, cap: float, rule: EdgeRule) -> None:
     signal = decide(location, scale, 0.0, cap, rule)
     if signal is not None:
-        assert abs(location) * rule.stretch > rule.margin * rule.round_trip
-        assert (signal.exposure > 0) == (location > 0)
+        gain = expected_gain(location, scale, rule)
+        assert abs(gain) > rule.margin * rule.round_trip
+        assert (signal.exposure > 0) == (gain > 0)
 
 
 @given(edges, scales, caps, st.floats(0.01, 1.0), rules)
 def test_long_and_short_mirror_each_other(location: float, scale: float, cap: float, held: float, rule: EdgeRule) -> None:
-    rule = replace(rule, shorts=True)
+    rule = replace(rule, shorts=True, premium=0.0)
     long, short = decide(location, scale, held, cap, rule), decide(-location, scale, -held, cap, rule)
     assert (long is None) == (short is None)
     if long is not None and short is not None:
