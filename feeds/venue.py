@@ -59,8 +59,10 @@ def stored_under(exchange: str, url: str = "") -> str:
 
     What a practice exchange on this machine prints is simulated: it gets a name of its own and never passes for the exchange's candles.
     """
-    address = Address.of_url(url)
-    return f"{_PRACTICE}{exchange}_{address.host}_{address.port}" if url and is_loopback(address) else exchange
+    address = Address.of_url(url) if url else None
+    if address is None or not is_loopback(address):
+        return exchange
+    return f"{_PRACTICE}{exchange}_{address.host}_{address.port}"
 
 
 def is_practice(name: str) -> bool:
