@@ -1,0 +1,53 @@
+"""`python -m reports FOLDER...`: make the pages of finished runs and of sessions again, from the files in their folders."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.command import end_well
+from reports import manifest, session_status
+from reports.run_index import render_run_index
+from reports.run_page import render_run_page
+from reports.session_page import render_session_page
+from reports.tearsheet import TearsheetProcess
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return end_well(lambda: _rebuilt(arguments))
+
+
+def _rebuilt(arguments: Sequence[str] | None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m reports", description="Make the pages of runs and sessions again.")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run's or a session's folder, or one that holds runs")
+    for folder in parser.parse_args(arguments).folders:
+        for page in rebuild(folder):
+            print(page)
+    return 0
+
+
+def rebuild(folder: Path) -> list[Path]:
+    """Make the pages that belong into `folder` again: a session's, a run's with its tearsheet, or those of all runs in it.
+
+    Raises:
+        RunUnreadable: the folder holds neither a session nor a run.
+    """
+    if (folder / session_status.FILE_NAME).is_file():
+        return [render_session_page(folder)]
+    runs = sorted(path.parent for path in folder.glob(f"*/{manifest.FILE_NAME}"))
+    if runs and not (folder / manifest.FILE_NAME).is_file():
+        return [*(page for run in runs for page in _run_pages(run)), render_run_index(folder)]
+    return _run_pages(folder)
+
+
+def _run_pages(folder: Path) -> list[Path]:
+    page = render_run_page(folder)
+    with TearsheetProcess() as tearsheet:
+        tearsheet.submit(folder)
+        return [page, tearsheet.wait()]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
