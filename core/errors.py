@@ -9,7 +9,7 @@ TradingError                    1
 │   ├── DownloadCutShort        3
 │   ├── VenueRefused            3
 │   └── VenueUnreachable        3   VenueBusy
-├── ModelError                  2   NotTrained, FingerprintMismatch
+├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
 ├── OrderError                  1   OrderRejected (definite) | OrderUnresolved (ask the venue before anything else)
 ├── RiskHalt                    4
 ├── StartRefused                5   AccountLocked, ReconciliationFailed
@@ -31,6 +31,7 @@ __all__ = [
     "FingerprintMismatch",
     "InvalidDates",
     "InvalidSetting",
+    "LookAheadFound",
     "ModelError",
     "NotTrained",
     "OrderError",
@@ -174,6 +175,10 @@ class NotTrained(ModelError):
 
 class FingerprintMismatch(ModelError):
     """A saved model does not belong to the settings, features or data at hand."""
+
+
+class LookAheadFound(ModelError):
+    """A proof found that something computed at a bar knows of a later one; the message names it."""
 
 
 class OrderError(TradingError):

@@ -122,6 +122,14 @@ def publication(
     )
 
 
+def compare(name: str, part: pd.DataFrame, whole: pd.DataFrame, when: str) -> Proof:
+    """Two answers that must be the same bits, row for row; `when` says what was different about the first."""
+    found = _differences(part, whole)
+    if found:
+        return _guilty(name, found, len(whole) - 1, when)
+    return Proof(name=name, passed=True, detail=f"{len(whole)} rows are equal {when}")
+
+
 def cut_points(bars: pd.DataFrame, moments: int, seed: int) -> list[int]:
     """Rows after which to cut, rising: spread over all, crowded towards the start, and in holes of the inputs; never the last row."""
     n, rng = len(bars), np.random.default_rng(seed)

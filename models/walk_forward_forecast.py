@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -28,6 +28,7 @@ from models.sequences import realised, unit
 from models.walk_forward import Fold, folds
 
 Progress: TypeAlias = Callable[[int, int], None]
+Relabel: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 COMPILED: Final = "compiled"
 
 
@@ -92,16 +93,19 @@ class WalkForward:
 
 def walk_forward(
     candles: Mapping[str, pd.DataFrame], first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe,
-    features: tuple[str, ...] = (), progress: Progress | None = None,
+    features: tuple[str, ...] = (), progress: Progress | None = None, relabel: Relabel | None = None,
 ) -> WalkForward:  # fmt: skip
     """Forecasts for every bar from `first` up to (not with) `last`, each by the model in force at that bar.
 
     Folds come from the registry where candles, settings and code are those they were trained with, and are trained in threads otherwise.
+    `relabel` puts other targets [N, H] in place of the true ones, to prove what a model makes of nonsense; use it without the registry.
 
     Raises:
         TooLittleHistory: the candles before `first` do not fill one training window.
     """
     panel = Panel.of(candles, settings.horizons, features)
+    if relabel is not None:
+        panel = replace(panel, targets=relabel(panel.targets))
     look_back = warm_up(panel.names)
     calendar = _calendar(panel, first, last, settings, timeframe, look_back)
     registry = ModelRegistry(Path(settings.save_path))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from reports import calibration, score_slices
 from reports.bootstrap import Floats
-from reports.forecast_scores import Outcomes, correlation, ranks, scaled_losses, score_all
+from reports.forecast_scores import Outcomes, ranks, scaled_losses, score_all
 from reports.significance import MeanTest, diebold_mariano, mean_test
 from reports.volatility_forecast import har_quantiles
 
@@ -90,21 +90,20 @@ def break_even(frame: pd.DataFrame) -> dict[str, float]:
 def skill_series(known: SymbolForecasts) -> pd.Series:
     """Product of the standardised ranks of forecast and outcome per bar: its mean is the rank IC."""
     frame = known.frames[LSTM]
-    rows = (frame["location"].notna() & frame["realised"].notna()).to_numpy()
-    location, realised = (frame.loc[rows, name].to_numpy(dtype=np.float64) for name in ("location", "realised"))
-    return pd.Series(ranks(location) * ranks(realised), index=known.index[rows])
+    return rank_products(frame["location"], frame["realised"])
+
+
+def rank_products(location: pd.Series, realised: pd.Series) -> pd.Series:
+    """Product of the standardised ranks of both, on rows where both are known; the mean is their Spearman correlation."""
+    rows = (location.notna() & realised.notna()).to_numpy()
+    products = ranks(location.to_numpy(dtype=np.float64)[rows]) * ranks(realised.to_numpy(dtype=np.float64)[rows])
+    return pd.Series(products, index=location.index[rows])
 
 
 def skill_test(group: list[SymbolForecasts]) -> MeanTest:
     """Test of rank IC above zero for one horizon over all symbols, whose bars of one moment count as one observation."""
     together = pd.concat([skill_series(known) for known in group], axis=1).mean(axis=1).sort_index()
     return mean_test(together.to_numpy(dtype=np.float64), horizon=group[0].horizon)
-
-
-def rank_ic(known: SymbolForecasts) -> float:
-    """Spearman correlation of the LSTM's locations and the outcomes."""
-    outcome = Outcomes.of(known.frames[LSTM], known.unit)
-    return correlation(ranks(outcome.location), ranks(outcome.realised)) if len(outcome) > 1 else math.nan
 
 
 def _losses(frame: pd.DataFrame, unit: Floats) -> Floats:
