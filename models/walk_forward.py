@@ -65,7 +65,7 @@ def folds(
     """
     moments = boundaries(first, last, settings.retrain_every)
     cut = [
-        _cut(index, moment, moments[i + 1] if i + 1 < len(moments) else last, settings, timeframe, warm_up)
+        fold_at(index, moment, moments[i + 1] if i + 1 < len(moments) else last, settings, timeframe, warm_up)
         for i, moment in enumerate(moments)
     ]
     run_first = int(index.searchsorted(pd.Timestamp(first)))
@@ -82,7 +82,10 @@ def purge(settings: ModelSettings) -> int:
     return max(settings.horizons)
 
 
-def _cut(index: pd.DatetimeIndex, boundary: datetime, end: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int) -> Fold:
+def fold_at(
+    index: pd.DatetimeIndex, boundary: datetime, end: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int
+) -> Fold:
+    """The fold of one boundary, in force until `end` or the end of the candles; what each is for stands at `folds`."""
     closed = int(index.searchsorted(pd.Timestamp(boundary)))
     start = 0 if settings.expanding else int(index.searchsorted(pd.Timestamp(boundary - settings.train_window)))
     until = int(index.searchsorted(pd.Timestamp(end)))
