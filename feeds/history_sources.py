@@ -179,5 +179,7 @@ def _not_stored(wish: Wish) -> str:
     others = [str(key) for key in held if key.symbol == wish.symbol]
     if others:
         return f"the store holds {', '.join(others)}, not {wish.key}; name one of those, or use --source download"
+    if not held:
+        return f"the store ({wish.store.root}) is empty; import a file with python -m feeds.file_import, or use --source download"
     said = unknown_symbol(wish.symbol, {key.symbol for key in held}, f"the store ({wish.store.root})")
     return f"{said}; import a file with python -m feeds.file_import, or use --source download"

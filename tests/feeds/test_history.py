@@ -160,7 +160,7 @@ def test_candles_under_a_name_that_is_no_venue_are_used_without_asking(store: Ca
 
 
 def test_source_store_never_asks(venue: LoopbackVenue, store: CandleStore) -> None:
-    with pytest.raises(UnknownSymbol):
+    with pytest.raises(UnknownSymbol, match=r"the store .* is empty; import a file"):
         load(store, url=venue.url, source="store")
     keep(store, BARS[:100])
     assert len(load(store, url=venue.url, source="store").candles) == 100
