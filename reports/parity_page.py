@@ -1,0 +1,80 @@
+"""`parity.json` and `parity.html`: did a session do what the backtest does on the same bars?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+
+from core import atomic
+from core.errors import RunUnreadable
+from reports.manifest import Moment, Section
+from reports.pages import write_page
+
+JSON_NAME: Final = "parity.json"
+FILE_NAME: Final = "parity.html"
+
+
+class Difference(Section):
+    """One place where session and replay differ: when, in what, and both values as text."""
+
+    at: Moment
+    what: str
+    session: str
+    replay: str
+
+
+class Parity(Section):
+    """The whole of `parity.json`; `compared` counts what was laid side by side (forecasts, orders, fills)."""
+
+    name: str
+    bars: int
+    forecasts_equal: bool
+    orders_equal: bool
+    fills_equal: bool
+    first_difference: Difference | None = None
+    compared: dict[str, int] = Field(default_factory=dict)
+    differences: list[Difference] = Field(default_factory=list)
+    made: Moment | None = None
+    # What the session did that no replay could know, e.g. a model that came late: recorded, not counted as a difference.
+    deviations: list[str] = Field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        return self.forecasts_equal and self.orders_equal and self.fills_equal
+
+
+def write_parity(session_dir: Path, parity: Parity) -> Path:
+    """Write `parity.json` and `parity.html` beside a session's files; returns the page."""
+    tree = parity.model_dump(mode="json")
+    atomic.write_text(session_dir / JSON_NAME, json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return render_parity_page(session_dir)
+
+
+def render_parity_page(session_dir: Path) -> Path:
+    """Write `session_dir/parity.html` from `parity.json` and return its path.
+
+    Raises:
+        RunUnreadable: there is no readable `parity.json`.
+    """
+    parity = read_parity(session_dir)
+    rows = [(name, getattr(parity, f"{name}_equal"), parity.compared.get(name)) for name in ("forecasts", "orders", "fills")]
+    context: dict[str, Any] = {"parity": parity, "rows": rows, "has_session": (session_dir / "index.html").is_file()}
+    return write_page(session_dir / FILE_NAME, "parity_page.html.j2", context)
+
+
+def read_parity(session_dir: Path) -> Parity:
+    """Read `session_dir/parity.json`.
+
+    Raises:
+        RunUnreadable: the file is missing or not of this schema.
+    """
+    path = session_dir / JSON_NAME
+    try:
+        return Parity.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunUnreadable(f"{path} does not exist; run python -m live.parity {session_dir.name}") from error
+    except (ValidationError, ValueError) as error:
+        raise RunUnreadable(f"{path} cannot be read; run python -m live.parity {session_dir.name} again") from error
