@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -176,3 +178,30 @@ def test_what_bears_on_luck_is_shown_where_it_was_computed(tmp_path: Path) -> No
 @pytest.mark.parametrize(("timeframe", "days"), [("15min", 7), ("1h", 30), ("1d", 730)])
 def test_the_price_opens_on_as_many_days_as_can_be_read(timeframe: str, days: int) -> None:
     assert price_days(pd.date_range("2022-01-01", periods=5000, freq=timeframe.replace("d", "D"), tz="UTC")) == days
+
+
+def without(column: str, **values: object) -> Callable[[RunArtefacts], RunArtefacts]:
+    """A run whose forecasts lost one thing."""
+    return lambda run: replace(run, forecasts=run.forecasts.assign(**{column: np.nan, **values}))
+
+
+ODD: dict[str, Callable[[RunArtefacts], RunArtefacts]] = {
+    "an account that was lost": lambda run: replace(run, equity=run.equity.assign(equity=np.linspace(10_000, -50, len(run.equity)))),
+    "no probability": without("p_up"),
+    "no quantiles": without("q05", q95=np.nan),
+    "no outcomes yet": without("realised"),
+    "no opinion": without("scale", location=0.0),
+    "holes in the equity": lambda run: replace(run, equity=run.equity[run.equity.index.hour != 3].reindex(run.equity.index)),
+    "one bar": lambda run: replace(run, equity=run.equity.iloc[:1]),
+    "no benchmark": lambda run: replace(run, equity=run.equity.drop(columns=["buy_and_hold", "volatility_targeted", "exposure"])),
+    "fills without a reason": lambda run: replace(run, fills=run.fills.assign(reason=None)),
+    "two horizons": lambda run: replace(run, forecasts=pd.concat([run.forecasts, run.forecasts.assign(horizon=24)], ignore_index=True)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_run_still_has_a_page(tmp_path: Path, name: str) -> None:
+    text = rendered(tmp_path, ODD[name](simulated.run(700)))
+    assert "<h1>" in text
+    assert ">nan" not in text
+    assert "None" not in re.sub(r"<script.*", "", text, flags=re.DOTALL)
