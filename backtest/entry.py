@@ -12,6 +12,7 @@ from backtest.request import BacktestRequest
 from core import log
 from core.clock import Clock
 from core.command import end_well
+from core.errors import ConfigError
 from reports.manifest import to_json
 
 LOG = Path("var/log.jsonl")
@@ -25,6 +26,8 @@ def command(argv: list[str], clock: Clock) -> int:
 
 def _run(argv: list[str], clock: Clock) -> int:
     request = read_request(argv, clock)
+    if request.sweep is not None:
+        raise ConfigError("--sweep is not built yet; leave it out, or try points one by one with --set")
     console = Console(stderr=request.as_json, highlight=False)
     _report(request, clock, console)
     return 0
