@@ -13,6 +13,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +27,7 @@ from feeds.bt_feeds import frame_data
 from models.forecaster import RecordedForecasts, normal_frame
 from strategies.assembly import Feed, build_cerebro
 
-SETTINGS = StrategySettings()
+SETTINGS = StrategySettings(holding=timedelta(0), min_trade=0.1)  # trades more often than the defaults do
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"), min_notional=Decimal(5))
 BAR = Timeframe.parse("1h")
 

@@ -56,7 +56,7 @@ class ModelSettings(Room):
     """The forecaster and its walk-forward calendar."""
 
     save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
-    horizons: tuple[int, ...] = Field(default=(1, 24), description="bars ahead that are forecast")
+    horizons: tuple[int, ...] = Field(default=(1, 4, 24), description="bars ahead that are forecast")
     units: int = Field(default=32, ge=1, le=1024, description="width of the LSTM")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden states left out in training")
     burn_in: int = Field(default=8, ge=0, description="bars at the start of a training sequence that are not supervised")
@@ -69,6 +69,10 @@ class ModelSettings(Room):
     linear_ridge: float = Field(default=0.1, gt=0, description="penalty on the linear rule that a network starts from")
     skip_rate: float = Field(default=0.1, ge=0, description="step size of that rule, as a share of the network's")
     shrink: float = Field(default=0.65, gt=0, le=1, description="share of the fitted location that is believed at one bar ahead")
+    carry: float = Field(
+        default=2.0, ge=0, description="past 8 bars: moves expected, in multiples of what the network says of the bars before"
+    )
+    trend: float = Field(default=0.05, description="past 8 bars: usual moves expected for each usual move of the last two weeks of hours")
     weight_decay: float = Field(default=0.0, ge=0, description="pull of the weights towards zero")
     huber_delta: float = Field(default=1.0, gt=0, description="where the loss turns from square to straight, in usual moves")
     horizon_weights: tuple[float, ...] = Field(default=(), description="weight of each horizon in the loss; empty for equal ones")
@@ -98,15 +102,16 @@ class StrategySettings(Room):
     )
     spread_bps: float = Field(default=1.0, ge=0, le=1000, description="what a trade must earn on top, in basis points")
     allow_short: bool = Field(default=False, description="sell short where the market allows it")
-    # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the bars over which its edge is counted (0: horizon).
+    # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the time over which gain is counted: as far as the
+    # forecast reaches what it says, beyond it `premium` (0d: only as far as the forecast reaches).
     horizon: int = Field(default=24, ge=1, description="bars ahead of the forecast that is traded")
-    holding: int = Field(default=0, ge=0, description="bars over which its edge is counted; 0 for the horizon")
+    holding: Span = Field(default=timedelta(days=14), description="time over which a position's gain is counted; 0d for the horizon")
     premium: float = Field(
-        default=0.0, ge=0, le=3, description="yearly Sharpe ratio that holding is expected to have where no forecast reaches"
+        default=0.5, ge=0, le=3, description="yearly Sharpe ratio that holding is expected to have where no forecast reaches"
     )
     margin: float = Field(default=1.5, ge=0, description="round trips the edge must be worth before exposure grows")
     leave: float = Field(default=0.0, ge=0, description="round trips the edge must be below zero before exposure shrinks")
-    min_trade: float = Field(default=0.1, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")
+    min_trade: float = Field(default=0.5, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")
     # How much: the smallest of what edge over variance, volatility, the stop and the exposure limit allow.
     risk_aversion: float = Field(default=1.0, gt=0, description="weight of variance against edge; 1 is growth-optimal")
     target_volatility: float = Field(default=0.30, gt=0, description="annual volatility the account is held to")
@@ -115,7 +120,7 @@ class StrategySettings(Room):
     stop_scales: float = Field(default=2.0, gt=0, description="distance of the stop, in forecast scales")
     cash_reserve: float = Field(default=0.01, ge=0, lt=1, description="share of equity never spent")
     # When to stop: after a stop was hit, after a drawdown, after a bad day.
-    cooldown: int = Field(default=24, ge=0, description="bars without a new position after a stop")
+    cooldown: Span = Field(default=timedelta(days=1), description="how long no new position is taken after a stop")
     max_drawdown: float = Field(default=0.35, gt=0, le=1, description="loss from the peak that halts trading")
     halt_for: Span = Field(default=timedelta(days=14), description="how long such a halt lasts")
     max_daily_loss: float = Field(default=0.10, gt=0, le=1, description="loss within a UTC day that locks new positions")

@@ -36,7 +36,7 @@ class Rules:
         `horizon` is that of the forecasts, in bars.
         """
         costs = Costs.of(settings)
-        holding = settings.holding or horizon
+        holding = timeframe.bars(settings.holding) or horizon
         yearly_root = (bars_per_year(market, timeframe) / horizon) ** 0.5
         edge = EdgeRule(
             round_trip=costs.round_trip,
@@ -60,7 +60,7 @@ class Rules:
             cash_reserve=settings.cash_reserve,
         )
         limits = RiskLimits(settings.max_drawdown, settings.max_daily_loss, settings.halt_for.total_seconds())
-        return cls(edge, size, limits, settings.cooldown * float(timeframe.seconds), float(market.min_notional))
+        return cls(edge, size, limits, settings.cooldown.total_seconds(), float(market.min_notional))
 
 
 @dataclass(slots=True)

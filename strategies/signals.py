@@ -62,11 +62,12 @@ def decide(location: float, scale: float, held: float, cap: float, rule: EdgeRul
     """The exposure to go to, or None to stay.
 
     Args:
-        location, scale: centre and spread of the forecast log return over its horizon; NaN where no model is in force.
+        location, scale: centre and spread of the forecast log return over its horizon; NaN where no model is in force. A location of
+            exactly zero is that of a source without an opinion, and a scale of zero that of a price that stands still.
         held: the present exposure as a share of equity, negative for short.
         cap: the largest exposure that the risk limits allow now, on either side.
     """
-    if not (scale > 0.0 and location == location):  # NaN and a constant price alike: nothing is known, so nothing is held
+    if not (scale > 0.0 and location == location and location):  # nothing is known, so nothing is held
         return Signal(0.0, NO_MODEL) if held else None
     edge = expected_gain(location, scale, rule)
     variance = rule.risk_aversion * scale * scale * rule.span

@@ -15,7 +15,7 @@ from strategies.assembly import build_cerebro, load_strategy, record_of
 from strategies.forecast_indicator import LSTMForecast
 from tests.strategies.market import BTC, ETH, candles, feed, run, source
 
-EAGER = StrategySettings(margin=0.2)
+EAGER = StrategySettings(margin=0.2, holding="0d", min_trade=0.1)
 
 
 class Momentum(bt.Strategy):

@@ -54,6 +54,12 @@ def test_a_decision_by_hand(location: float, held: float, cap: float, expected: 
     assert decide(location, 0.02, held, cap, RULE) == expected
 
 
+def test_a_source_without_an_opinion_holds_nothing_whatever_the_premium() -> None:
+    patient = replace(RULE, premium=0.5, span=14.0)
+    assert decide(0.0, 0.02, 0.0, 0.5, patient) is None
+    assert decide(0.0, 0.02, 0.3, 0.5, patient) == Signal(0.0, NO_MODEL)
+
+
 def test_a_constant_price_is_not_traded() -> None:
     assert decide(0.01, 0.0, 0.0, 0.5, RULE) is None
     assert decide(0.01, 0.0, 0.3, 0.5, RULE) == Signal(0.0, NO_MODEL)

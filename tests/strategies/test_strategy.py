@@ -17,7 +17,7 @@ from strategies.assembly import build_cerebro, record_of
 from strategies.forecast_strategy import LSTMStrategy
 from tests.strategies.market import BTC, ETH, PERP, candles, feed, forecasts, run, source
 
-EAGER = StrategySettings(margin=0.2)
+EAGER = StrategySettings(margin=0.2, holding="0d", min_trade=0.1)
 
 
 def constant(bars: pd.DataFrame, location: float, scale: float = 0.03) -> RecordedForecasts:
@@ -71,14 +71,14 @@ def test_a_lasting_edge_is_bought_once_and_held_under_one_stop() -> None:
     fills = record_of(strategy).fills
     assert len(fills) == 1
     assert fills["timestamp"].iloc[0] == bars.index[1]  # decided at the first close, filled at the next open
-    assert fills["reason"].iloc[0].startswith("edge beats costs (edge 200.0 bp, exposure 0.000 to ")
+    assert fills["reason"].iloc[0].startswith("edge beats costs (edge 302.1 bp, exposure 0.000 to ")
     (stop,) = strategy.broker.get_orders_open()
     assert (stop.info.role, stop.exectype, -stop.size) == ("stop", bt.Order.Stop, strategy.position.size)
     assert stop.created.price == pytest.approx(fills["price"].iloc[0] * 0.94, abs=0.02)
 
 
 def test_a_stop_loses_no_more_than_the_risk_tolerance_and_is_followed_by_a_pause() -> None:
-    settings = StrategySettings(cooldown=10)
+    settings = StrategySettings(cooldown="10h")
     bars = quiet()
     bars.iloc[20:, :4] *= 0.95
     bars.iloc[30:, :4] *= 0.95
