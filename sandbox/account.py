@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sandbox.order import ZERO
 from sandbox.refusal import OrderRefused, Refusal
+
+
+@dataclass(slots=True)
+class Position:
+    """A perpetual's position: `size` is below zero for a short; `entry` the average price, `margin` what it ties up in quote units."""
+
+    size: Decimal = ZERO
+    entry: Decimal = ZERO
+    margin: Decimal = ZERO
+    realised: Decimal = ZERO
+    funding: Decimal = ZERO
 
 
 class Account:
@@ -16,6 +28,11 @@ class Account:
         self.name = name
         self.free: dict[str, Decimal] = dict(balances)
         self.locked: dict[str, Decimal] = {}
+        self.positions: dict[str, Position] = {}
+        self.insured: dict[str, Decimal] = {}  # losses beyond the balance, borne by the venue
+
+    def position(self, symbol: str) -> Position:
+        return self.positions.setdefault(symbol, Position())
 
     def available(self, asset: str) -> Decimal:
         return self.free.get(asset, ZERO)

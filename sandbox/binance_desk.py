@@ -14,14 +14,13 @@ from sandbox import binance_format as form
 from sandbox.binance_errors import ApiError
 from sandbox.binance_params import Params, read_order
 from sandbox.book import best, side_levels
-from sandbox.candle import Candle, joined
+from sandbox.candle import Candle
 from sandbox.faults import Switchboard
-from sandbox.listing import Listing
+from sandbox.listing import Listing, last_day
 from sandbox.order import Order, OrderType
 from sandbox.refusal import OrderRefused
 from sandbox.venue import ACCOUNT, Venue
 
-DAY_MS: Final = 86_400_000
 LONGEST_PAGE: Final = 1000
 PLACE: Final = "place"
 
@@ -169,10 +168,7 @@ class Desk:
 
     def day_ticker(self, symbol: str) -> form.Payload:
         listing = self.venue.exchange.listings[symbol]
-        candles = listing.candles.candles(listing.candles.base_ms)
-        newest = candles[-1].start + listing.candles.base_ms
-        day = [c for c in candles[-(DAY_MS // listing.candles.base_ms + 1) :] if c.start >= newest - DAY_MS] or candles[-1:]
-        return form.day_ticker(symbol, joined(day, day[0].start), listing, self._best(listing), self.venue.market_clock())
+        return form.day_ticker(symbol, last_day(listing), listing, self._best(listing), self.venue.market_clock())
 
     def book_ticker(self, symbol: str) -> form.Payload:
         return form.book_ticker(symbol, *self._best(self.venue.exchange.listings[symbol]))

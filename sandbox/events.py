@@ -78,5 +78,18 @@ class Printed:
     at: int
 
 
-Event: TypeAlias = OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
+@dataclass(frozen=True, slots=True)
+class Funded:
+    """A perpetual's funding was settled; `received` is below zero where the account paid."""
+
+    account: str
+    symbol: str
+    size: Decimal
+    mark: Decimal
+    rate: Decimal
+    received: Decimal
+    at: int
+
+
+Event: TypeAlias = Funded | OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
 Listener: TypeAlias = Callable[[Event], None]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import TypeAlias
 
+from core.types import Side
 from sandbox import matching
 from sandbox.account import Account
 from sandbox.events import BalanceMoved, BalancesChanged, Event, Execution, ListChanged, Listener, OrderChanged
@@ -149,6 +150,19 @@ class Exchange:
         price = order.wish.limit_price or listing.last
         self._execute(order, listing, Level(price, order.remaining), maker=order.wish.limit_price is not None)
 
+    def force_close(self, account: str, symbol: str) -> None:
+        """Cancel the account's orders of `symbol` and close its position at the last price, as a liquidation does."""
+        for order in [o for o in self.register.all_open(account) if o.wish.symbol == symbol]:
+            self._finish(order, Status.CANCELED, Execution.CANCELED)
+        held = self.accounts[account].position(symbol).size
+        if held:
+            side = Side.SELL if held > 0 else Side.BUY
+            name = f"liquidation-{len(self.register.orders) + 1}"
+            wish = NewOrder(symbol=symbol, side=side, type=OrderType.MARKET, size=abs(held), client_id=name, reduce_only=True)
+            order = self.register.add(account, wish, self.now())
+            self._announce(order, Execution.NEW)
+            self.fill_now(order)
+
     # The market moves
 
     def print_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
@@ -189,6 +203,11 @@ class Exchange:
 
     def _admit(self, order: Order, listing: Listing) -> None:
         wish = order.wish
+        if wish.reduce_only:
+            held = self.accounts[order.account].position(wish.symbol).size
+            if not (held > 0 if wish.side is Side.SELL else held < 0):
+                raise OrderRefused(Refusal.REDUCE_ONLY)
+            order.size = min(order.size, abs(held))
         if wish.quote_size is not None:
             order.size = wish.quote_size  # stands in until the price is known
             price = self._first_price(order, listing)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from core.types import MarketRules
-from sandbox.candle import Candle, CandleBook
+from sandbox.candle import Candle, CandleBook, joined
 from sandbox.order import ZERO, NewOrder, OrderType
 from sandbox.refusal import Refusal
+
+DAY_MS: Final = 86_400_000
 
 
 @dataclass(slots=True)
@@ -41,3 +44,13 @@ def breach(wish: NewOrder, rules: MarketRules, last: Decimal) -> Refusal | None:
         return Refusal.MARKET_LOT_SIZE
     value = wish.size * (wish.limit_price or wish.stop_price or last)
     return Refusal.NOTIONAL if value < rules.min_notional else None
+
+
+def last_day(listing: Listing) -> Candle:
+    """The last 24 hours as one candle."""
+    book = listing.candles
+    newest = book.running or book.closed[-1]
+    since = newest.start + book.base_ms - DAY_MS
+    day = [c for c in book.closed[-(DAY_MS // book.base_ms) :] if c.start >= since]
+    day = [*day, newest] if book.running is not None or not day else day
+    return joined(day, day[0].start)

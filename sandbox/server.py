@@ -7,7 +7,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -19,6 +19,9 @@ from sandbox.binance_lists import list_actions
 from sandbox.binance_rest import RestDoor
 from sandbox.binance_socket import MarketDoor
 from sandbox.binance_ws_api import WsApiDoor
+from sandbox.bybit_desk import BybitDesk, bybit_actions
+from sandbox.bybit_rest import BybitRestDoor
+from sandbox.bybit_socket import BybitMarketDoor, BybitPrivateDoor, BybitTradeDoor
 from sandbox.control import Control
 from sandbox.faults import Switchboard, read_options
 from sandbox.instant_faults import InstantFaults
@@ -106,7 +109,8 @@ class SandboxServer:
     def _mount(self, app: web.Application) -> None:
         venue, board = self.venue, self.board
         requests, reports = RequestFaults(board, time.monotonic), ReportFaults(board, self.sockets)
-        door = mount_binance(app, venue, self.log, self.sockets, requests, reports)
+        mount = mount_bybit if self.settings.protocol == "bybit" else mount_binance
+        door = mount(app, venue, self.log, self.sockets, requests, reports)
         instant = InstantFaults(venue, board, self.sockets, door.terminate, self._outage)
         venue.exchange.divide = ExecutionFaults(board).parts
         venue.exchange.before_cancel = lambda order: board.fire("F28", order.wish.symbol) is not None
@@ -132,9 +136,32 @@ class SandboxServer:
         await web.TCPSite(self._runner, HOST, self.port).start()
 
 
+class PrivateDoor(Protocol):
+    """What the faults need of the door that the account's own streams go through."""
+
+    def terminate(self, how: str) -> None: ...
+
+    def bar_ended(self) -> None: ...
+
+
+def mount_bybit(
+    app: web.Application, venue: Venue, log: RequestLog, sockets: Sockets, requests: RequestFaults, reports: ReportFaults
+) -> PrivateDoor:
+    """Serve Bybit's protocol; returns the door of the private stream."""
+    desk = BybitDesk(venue, sockets.board)
+    actions = bybit_actions(desk)
+    private = BybitPrivateDoor(desk, log, sockets, reports)
+    app.router.add_route("*", "/v5/{name:(?!public/|private$|trade$).*}", BybitRestDoor(desk, actions, log, requests).handle)
+    for category in ("spot", "linear"):
+        app.router.add_get(f"/v5/public/{category}", BybitMarketDoor(category, desk, log, sockets).handle)
+    app.router.add_get("/v5/private", private.handle)
+    app.router.add_get("/v5/trade", BybitTradeDoor(desk, actions, log, sockets, requests).handle)
+    return private
+
+
 def mount_binance(
     app: web.Application, venue: Venue, log: RequestLog, sockets: Sockets, requests: RequestFaults, reports: ReportFaults
-) -> WsApiDoor:
+) -> PrivateDoor:
     """Serve Binance's protocol; returns the door of the private streams."""
     limits = make_limits(venue.settings)
     desk = Desk(venue, sockets.board, lambda: limits.described(orders=True, counts=False))

@@ -51,6 +51,8 @@ class SandboxSettings(Room):
     maker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
     taker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
     fee_asset: str = "received"  # "received", "quote", or a coin such as "BNB"
+    leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals
+    funding_bps: Decimal = Field(default=Decimal(1), ge=-300, le=300)  # paid by longs every eight hours
     balances: dict[str, Decimal] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
     limits: Literal["auto", "on", "off"] = "auto"  # auto: enforced at real time only
     weight_per_minute: int = Field(default=6000, ge=1)

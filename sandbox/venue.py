@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from sandbox.candle import Candle, CandleBook
 from sandbox.driver import Driver, MarketClock
 from sandbox.exchange import Exchange
 from sandbox.fill_model import BarFills, BookFills, FillModel
+from sandbox.funding import FundingClock
 from sandbox.listing import Listing
+from sandbox.perpetual import BySymbol, Perpetual
 from sandbox.settings import SandboxSettings, SymbolRules
 from sandbox.settlement import Fees, Settlement, Spot
 
@@ -74,6 +77,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
         limit=settings.bars,
     )  # fmt: skip
     driver.begin()
+    driver.after_bar.append(FundingClock(exchange, settings.funding_bps / 10_000).bar_ended)
     return Venue(settings, exchange, driver, clock, wall, _keys(settings))
 
 
@@ -130,13 +134,17 @@ def _sample(settings: SandboxSettings, symbol: str, length: int, now: int) -> It
 
 
 def _rules(settings: SandboxSettings, symbol: str) -> MarketRules:
-    base, sign, quote = symbol.partition("/")
-    if not sign or not base or not quote:
-        raise InvalidSetting(f"symbol {symbol!r}: write it as BASE/QUOTE, for example BTC/USDT")
+    match = re.fullmatch(r"([A-Z0-9]{1,12})/([A-Z0-9]{1,12})(:\2)?", symbol)
+    if match is None:
+        raise InvalidSetting(f"symbol {symbol!r}: write it as BASE/QUOTE, for example BTC/USDT, or BTC/USDT:USDT for a perpetual")
+    base, quote, settled = match.groups()
+    if settled and settings.protocol == "binance":
+        raise InvalidSetting(f"symbol {symbol!r}: perpetuals are traded with --protocol bybit only")
     rules = settings.rules.get(symbol, SymbolRules())
     return MarketRules(
         symbol=symbol, base=base, quote=quote, tick=rules.tick, step=rules.step, min_size=rules.min_size,
-        min_notional=rules.min_notional, max_market_size=rules.max_market_size, fee_in_base=settings.fee_asset == "received",
+        min_notional=rules.min_notional, max_market_size=rules.max_market_size,
+        fee_in_base=settings.fee_asset == "received" and not settled, can_short=bool(settled),
     )  # fmt: skip
 
 
@@ -150,7 +158,8 @@ def _settlement(settings: SandboxSettings, listings: dict[str, Listing]) -> Sett
         return listing.last if listing else None
 
     maker, taker = (Decimal(str(bps)) / 10_000 for bps in (settings.maker_fee_bps, settings.taker_fee_bps))
-    return Spot(Fees(maker, taker, settings.fee_asset, coin_price))
+    fees = Fees(maker, taker, settings.fee_asset, coin_price)
+    return BySymbol(Spot(fees), Perpetual(fees, settings.leverage))
 
 
 def _keys(settings: SandboxSettings) -> Keys:

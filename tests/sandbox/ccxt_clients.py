@@ -44,3 +44,32 @@ async def binance_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any
         yield point_at_binance(client, said["url"], said["ws_url"])
     finally:
         await client.close()
+
+
+def point_at_bybit(client: Any, url: str, ws_url: str) -> Any:
+    """Replace the urls of a ccxt bybit instance."""
+    api = client.urls["api"]
+    for name in ("spot", "futures", "v2", "public", "private"):
+        api[name] = url
+    if "ws" in api:
+        api["ws"]["public"] = {kind: f"{ws_url}/v5/public/{kind}" for kind in ("spot", "linear", "inverse", "option")}
+        private = f"{ws_url}/v5/private"
+        api["ws"]["private"] |= {"spot": {"unified": private, "nonUnified": private}, "contract": private, "trade": f"{ws_url}/v5/trade"}
+    return client
+
+
+BYBIT_OPTIONS = {"fetchMarkets": {"types": ["spot", "linear"]}, "fetchCurrencies": False, "loadAllOptions": False}
+
+
+@asynccontextmanager
+async def bybit_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any]:
+    """An unmodified ccxt.pro.bybit that trades on `server`."""
+    from ccxt.pro.bybit import bybit
+
+    said = server.described()
+    client = bybit({"apiKey": said["api_key"], "secret": said["api_secret"], "options": BYBIT_OPTIONS, **options})
+    client.has["fetchCurrencies"] = False
+    try:
+        yield point_at_bybit(client, said["url"], said["ws_url"])
+    finally:
+        await client.close()
