@@ -19,6 +19,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from core import atomic
+
 MOST_POINTS: Final = 60_000
 PLOTLY: Final = "plotly.min.js"
 
@@ -104,17 +106,23 @@ def as_script(payload: dict[str, Any]) -> str:
 
 
 def place_plotly(folder: Path) -> Path:
-    """Put plotly.js beside a page, so that the folder opens by itself; runs beside each other share one copy on the disk."""
+    """Put plotly.js beside a page, so that the folder opens by itself; runs beside each other share one copy on the disk.
+
+    Raises:
+        StorageFull: there is no room for it.
+    """
     target, source = folder / PLOTLY, _bundle()
-    if target.exists():
+    size = source.stat().st_size
+    if _is_whole(target, size):
         return target
-    shared = folder.parent / "assets" / f"plotly-{source.stat().st_size}.min.js"
+    shared = folder.parent / "assets" / f"plotly-{size}.min.js"
+    if not _is_whole(shared, size):
+        _copy(source, shared)
     try:
-        if not shared.exists():
-            _copy(source, shared)
+        target.unlink(missing_ok=True)
         target.hardlink_to(shared)
     except OSError:
-        # Another disk, or one without links: a copy is as good, only larger.
+        # Another disk, one without links, or another process was faster: a copy is as good, only larger.
         _copy(source, target)
     return target
 
@@ -123,6 +131,12 @@ def _bundle() -> Path:
     return Path(str(files("plotly") / "package_data" / PLOTLY))
 
 
+def _is_whole(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
 def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    def fill(temporary: Path) -> None:
+        shutil.copyfile(source, temporary)
+
+    atomic.write_atomically(target, fill)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -63,3 +65,21 @@ def test_data_inside_a_script_cannot_end_it() -> None:
     assert "<" not in text
     assert "\u2028" not in text
     assert json.loads(text) == {"a": "</script><!--\u2028"}
+
+
+def test_a_script_cut_short_is_replaced_and_runs_share_one_copy(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    whole = charts.place_plotly(tmp_path / "a").stat().st_size
+    (tmp_path / "b" / charts.PLOTLY).write_text("cut sho")
+    assert charts.place_plotly(tmp_path / "b").stat().st_size == whole
+    assert (tmp_path / "a" / charts.PLOTLY).samefile(tmp_path / "b" / charts.PLOTLY)
+
+
+def test_a_disk_without_links_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    (tmp_path / "a").mkdir()
+    assert charts.place_plotly(tmp_path / "a").stat().st_nlink == 1
