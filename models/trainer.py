@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from core.one_thread import one_thread
 from core.types import QUANTILES
 from models.lstm import OUTPUTS, LstmSpec, Weights
 from models.recurrent import recurrent_layer
@@ -163,7 +164,8 @@ def initial_weights(spec: LstmSpec, seed: int) -> Weights:
     """Glorot-uniform kernel and head, orthogonal recurrent kernel, forget gate open (Keras's defaults), skip at zero."""
     rng = np.random.default_rng(seed)
     units, outputs = spec.units, spec.outputs
-    recurrent = np.linalg.qr(rng.standard_normal((4 * units, units)))[0].T
+    with one_thread():
+        recurrent = np.linalg.qr(rng.standard_normal((4 * units, units)))[0].T
     bias = np.zeros(4 * units)
     bias[units : 2 * units] = 1.0
     weights = {
