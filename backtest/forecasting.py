@@ -49,16 +49,16 @@ def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage
 
 
 def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:
-    """The forecast tables of the days traded, the baselines beside the network."""
+    """The forecast tables of the days traded, the baselines beside the network on its first horizon, the one it is scored by."""
     settings = request.settings.models
     first = pd.Timestamp(request.first)
     table = pd.concat([_rows(walk.frame(s, h), s, h, first) for s in walk.panel.symbols for h in settings.horizons], ignore_index=True)
-    registry = ModelRegistry(Path(settings.save_path))
-    baselines: dict[str, list[pd.DataFrame]] = {}
-    for horizon in settings.horizons:
-        for name, frames in baseline_frames(walk, settings.baselines, horizon, registry, progress=stage).items():
-            baselines.setdefault(name, []).extend(_rows(frame, s, horizon, first) for s, frame in frames.items())
-    return Forecasts(walk, table, {name: pd.concat(rows, ignore_index=True) for name, rows in baselines.items()})
+    registry, scored = ModelRegistry(Path(settings.save_path)), settings.horizons[0]
+    told = baseline_frames(walk, settings.baselines, scored, registry, progress=stage)
+    baselines = {
+        name: pd.concat([_rows(frame, s, scored, first) for s, frame in frames.items()], ignore_index=True) for name, frames in told.items()
+    }
+    return Forecasts(walk, table, baselines)
 
 
 def _rows(frame: pd.DataFrame, symbol: str, horizon: int, first: pd.Timestamp) -> pd.DataFrame:
