@@ -51,7 +51,7 @@ class MarketDoor:
         asked = request.query.get("streams") or request.match_info.get("streams", "")
 
         def greet(outbox: Outbox) -> MarketSocket:
-            socket = MarketSocket(outbox, combined="streams" in request.query)
+            socket = MarketSocket(outbox, combined=request.path == "/stream")
             self._subscribe(socket, [s for s in asked.split("/") if "@" in s], strict=False)
             return socket
 
