@@ -156,6 +156,10 @@ class CcxtLiveSource:
         """Say which bar was the last one seen; the next one is delivered."""
         self._order[symbol] = BarSequence(self._step, last)
 
+    def last(self, symbol: str) -> int | None:
+        """Open time of the newest bar that was delivered."""
+        return self._order[symbol].last
+
     async def run(self) -> None:
         """Deliver bars until cancelled. Trouble is reported to the listener and retried at growing distances."""
         watching = asyncio.create_task(self._watch()) if self.client.has.get("watchOHLCV") else None
@@ -224,17 +228,21 @@ class CcxtLiveSource:
     async def _confirm(self, watching: asyncio.Task[None] | None) -> None:
         """Look for overdue bars for ever; the only way where the venue has no socket."""
         while True:
-            await asyncio.sleep(await self._wait(watching is not None))
-            for symbol in self.symbols:
-                try:
-                    if await self._overdue(symbol):
-                        await self._catch_up(symbol, quiet=True)
-                    if watching is None and not self._alive:
-                        await self._back()
-                except TradingError as trouble:
-                    if watching is None:
-                        self._broken(str(trouble))
-                    log.event(_LOG, "poll_failed", symbol=symbol, reason=str(trouble))
+            try:
+                await asyncio.sleep(await self._wait(watching is not None))
+                await self._poll_all(alone=watching is None)
+            except TradingError as trouble:
+                if watching is None:
+                    self._broken(str(trouble))
+                log.event(_LOG, "poll_failed", reason=str(trouble))
+                await asyncio.sleep(1.0)
+
+    async def _poll_all(self, *, alone: bool) -> None:
+        for symbol in self.symbols:
+            if await self._overdue(symbol):
+                await self._catch_up(symbol, quiet=True)
+        if alone and not self._alive:
+            await self._back()
 
     async def _wait(self, has_socket: bool) -> float:
         now = await self._now()

@@ -58,6 +58,10 @@ class BarBarrier:
         with self.wake:
             return self._ready(symbol)
 
+    def is_quiet(self, symbol: str, at: int) -> bool:
+        """Whether the venue is known to have nothing of `symbol` up to `at` beyond what was put."""
+        return self._quiet_until[symbol] >= at
+
     def waiting(self, symbol: str) -> int:
         """How many bars of `symbol` are queued."""
         return len(self._queues[symbol])

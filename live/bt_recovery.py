@@ -12,7 +12,6 @@ from core.types import MarketRules
 from live.account_events import Execution, ForeignOrder, Intent
 from live.journal import State
 from live.reconcile import position_of, reconcile, require_covered
-from strategies.orders import is_dust
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
@@ -112,7 +111,7 @@ def _unexplained(balances: dict[str, Decimal], rules: list[MarketRules], known: 
 
 
 def _is_nothing(coins: Decimal, rules: MarketRules) -> bool:
-    return coins < rules.step or is_dust(coins, rules.min_notional or 1, rules)
+    return coins < max(rules.step, rules.min_size)
 
 
 def _so_far(executions: list[Execution]) -> tuple[Decimal, float]:

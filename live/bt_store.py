@@ -51,6 +51,11 @@ class Market:
         self.joined: int | None = None  # open time of the first bar that is awaited live
         self.waiting_for = set(symbols)
 
+    def has(self, symbol: str, at: int) -> bool:
+        """Whether the bar that opened at `at` came, or is known not to exist."""
+        last = self.source.last(symbol)
+        return (last is not None and last >= at) or self.barrier.is_quiet(symbol, at)
+
     def on_bar(self, symbol: str, bar: Bar) -> None:
         self.barrier.put(symbol, bar)
         self._store.heard_bar(symbol, bar)
@@ -167,10 +172,8 @@ class CCXTStore:
         self.is_stopping = True
         if not self.loop.is_running:
             return
-        for client in (self.client, self.account.client if self.account else None):
-            if client is not None:
-                self.loop.call(client.close(), 10)
-        self.loop.stop()
+        clients = [self.client, self.account.client if self.account else None]
+        self.loop.stop(*(client.close for client in clients if client is not None))
 
     def put_notification(self, message: Any, *args: Any, **kwargs: Any) -> None:
         self._notes.append((message, args, kwargs))
@@ -205,6 +208,15 @@ class CCXTStore:
         market.waiting_for.discard(data.symbol)
         if not market.waiting_for and not data.p.historical:
             self.loop.spawn(market.source.run())
+
+    def caught_up(self, at: int) -> bool:
+        """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""
+        return all(market.barrier.is_empty and all(market.has(s, at) for s in market.source.symbols) for market in self._markets.values())
+
+    @property
+    def first_live(self) -> int:
+        """Open time of the first bar that was awaited live."""
+        return min(market.joined or 0 for market in self._markets.values())
 
     def idle(self, data: CCXTData, wait_s: float) -> None:
         """A feed has nothing: let the owner act, then wait until a bar or an order event is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -47,14 +47,12 @@ class VenueLoop:
         future.add_done_callback(self._finished)
         return future
 
-    def stop(self) -> None:
-        """Cancel what runs and end the thread."""
+    def stop(self, *closing: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Cancel what runs, then close what `closing` names, then end the thread."""
         if self._loop is None or self._thread is None:
             return
-        for future in list(self._running):
-            future.cancel()
         with contextlib.suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(_drain(), self._loop).result(5)
+            asyncio.run_coroutine_threadsafe(_wind_up(closing), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -79,12 +77,20 @@ class VenueLoop:
         self._loop.run_forever()
 
 
-async def _drain() -> None:
-    """Let cancelled tasks end."""
+async def _wind_up(closing: Iterable[Callable[[], Coroutine[Any, Any, Any]]]) -> None:
+    """Tasks first: one that still runs would open a closed connection again."""
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    for close in closing:
+        try:
+            await asyncio.wait_for(close(), 3)
+        except Exception as error:  # noqa: BLE001 - a connection that does not close in time is abandoned, and said so
+            log.event(_LOG, "connection_not_closed", error=type(error).__name__)
+    await asyncio.sleep(0.05)  # transports close in the next turns of the loop
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -44,26 +44,14 @@ class Lockstep:
         broker = self.store.broker
         if broker is not None and not broker.is_settled:
             return
-        if not all(m.barrier.is_empty for m in self.store._markets.values()) or not self._delivered():
+        step = next(iter(self.store._markets.values())).step
+        if not self.store.caught_up(self.store.first_live + (self.played - 1) * step):
             return
         if self.played >= self.bars:
             self.store.request_stop()
             return
         self.played += 1
         self.venue.advance()
-
-    def _delivered(self) -> bool:
-        """Whether every bar that was played has reached the feeds."""
-        for data in self.store._datas:
-            last = self.store._markets[str(data.bar_length)].source._order[data.symbol].last
-            expected = self.venue_start + (self.played - 1) * self.store._markets[str(data.bar_length)].step
-            if last is None or last < expected:
-                return False
-        return True
-
-    @property
-    def venue_start(self) -> int:
-        return min(m.joined or 0 for m in self.store._markets.values())
 
 
 @contextmanager
@@ -95,3 +83,43 @@ def play(venue: SandboxHandle, store: CCXTStore, strategy: Any, bars: int, *, sy
         return cerebro.run()[0]
     finally:
         store.stop()
+
+
+class Script(bt.Strategy):
+    """Does `acts[n]` at the nth live bar (0 is the first), and notes every notification.
+
+    `orders` holds (name of the act's order, status, executed size, executed price, type) in the order told.
+    """
+
+    params = (("acts", {}),)
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str, float, float, str]] = []
+        self.clones: list[Any] = []
+        self.closed_trades: list[Any] = []
+        self.statuses: list[tuple[str, int]] = []
+        self.live_bars = -1
+        self.values: list[float] = []
+        self.bars: list[tuple[float, ...]] = []
+
+    def notify_order(self, order: Any) -> None:
+        self.clones.append(order)
+        self.told.append((order.ref, order.getstatusname(), round(order.executed.size, 8), order.executed.price, order.getordername()))
+
+    def notify_trade(self, trade: Any) -> None:
+        self.closed_trades.append(trade)
+
+    def notify_data(self, data: Any, status: int, *args: Any) -> None:
+        self.statuses.append((data._getstatusname(status), len(data)))
+
+    def next(self) -> None:
+        self.values.append(self.broker.getvalue())
+        self.bars.append(tuple(getattr(self.data, n)[0] for n in ("open", "high", "low", "close", "volume")))
+        if self.data.is_current:
+            self.live_bars += 1
+            act = self.p.acts.get(self.live_bars)
+            if act is not None:
+                act(self)
+
+    def statuses_of(self, order: Any) -> list[str]:
+        return [told[1] for told in self.told if told[0] == order.ref]

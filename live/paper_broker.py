@@ -1,0 +1,32 @@
+"""Paper: the backtest's own broker on live bars. It looks at its orders once a bar, as in a backtest, however often the loop turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strategies.bt_venue_broker import VenueRulesBroker
+
+
+class PaperBroker(VenueRulesBroker):
+    """`VenueRulesBroker` for a loop that also turns between bars, where a stop would else meet the bar that made it."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self._seen = -1
+        self.muted = False
+        self.halted = ""
+
+    is_settled = True
+
+    def next(self) -> None:
+        seen = sum(len(data) for data in self.cerebro.datas)
+        if seen != self._seen:
+            self._seen = seen
+            super().next()
+
+    def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+        order = super().buy(owner, data, size, *args, **kwargs)
+        if (self.muted or self.halted) and order.alive() and self.positions[data].size >= 0:
+            order.addinfo(refusal=self.halted or "the session is paused")
+            self.cancel(order)
+        return order

@@ -1,0 +1,63 @@
+"""The forecasts of a session: made once, kept, and after a restart read instead of made again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from core.types import Forecast
+from models.forecaster import ForecastSource
+
+
+class SessionForecasts:
+    """A `ForecastSource` around another one for one symbol.
+
+    Args:
+        source: makes what is not known yet.
+        known: forecasts of earlier bars of this session, by UTC bar-open time.
+        since: bars before it need no forecast: nothing is decided there.
+    """
+
+    def __init__(self, source: ForecastSource, known: dict[datetime, Forecast], since: datetime) -> None:
+        self.source = source
+        self.horizon = source.horizon
+        self.warm_up = source.warm_up
+        self.newest: Forecast | None = None
+        self._known = known
+        self._since = since
+        self._made: list[Forecast] = []
+
+    def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
+        return self.source.batch(bars)
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        at = bars.index[-1].to_pydatetime()
+        if at < self._since:
+            return None
+        told = self._known.pop(at, None)
+        if told is None:
+            told = self.source.latest(bars)
+            if told is not None:
+                self._made.append(told)
+        self.newest = told
+        return told
+
+    def take_made(self) -> list[Forecast]:
+        """The forecasts made since the last call."""
+        made, self._made = self._made, []
+        return made
+
+
+def known_forecasts(table: pd.DataFrame, symbol: str) -> dict[datetime, Forecast]:
+    """Forecasts of one symbol from `SessionStore.forecasts`."""
+    return {row["timestamp"].to_pydatetime(): _forecast(row) for row in table[table["symbol"] == symbol].to_dict("records")}
+
+
+def _forecast(row: dict[Any, Any]) -> Forecast:
+    quantiles = (float(row["q05"]), float(row["q25"]), float(row["q50"]), float(row["q75"]), float(row["q95"]))
+    return Forecast(
+        at=row["timestamp"].to_pydatetime(), horizon=int(row["horizon"]), location=float(row["location"]), scale=float(row["scale"]),
+        quantiles=quantiles, p_up=float(row["p_up"]), model_id=str(row["model_id"]),
+    )  # fmt: skip

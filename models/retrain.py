@@ -1,0 +1,115 @@
+"""Train the model of one boundary: `python -m models.retrain --request FILE`, in a process of its own beside a live session.
+
+The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room). The
+answer is one JSON line: `model_id`, `seconds`, `trained` (false where the registry held the model).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.command import end_well
+from core.errors import ConfigError, TooLittleHistory
+from core.settings import ModelSettings
+from core.types import Timeframe
+from models import fold_training
+from models.features import warm_up
+from models.model_card import ModelCard
+from models.panel import Panel
+from models.registry import ModelRegistry
+from models.walk_forward import Fold, fold_at
+from models.walk_forward_forecast import COMPILED
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model."""
+
+    panel: Panel
+    fold: Mapping[str, Fold]
+    model_id: str
+    settings: ModelSettings
+    timeframe: Timeframe
+
+    @property
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry(Path(self.settings.save_path))
+
+
+def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
+    """Cut the training rows of `boundary` from candles that reach at least up to it.
+
+    Raises:
+        TooLittleHistory: no symbol has a row to learn from.
+    """
+    panel = Panel.of(candles, settings.horizons)
+    look_back = warm_up(panel.names)
+    cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, look_back) for s in panel.symbols}
+    fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
+    if not fold:
+        raise TooLittleHistory(f"there are no candles to learn from before {boundary:%Y-%m-%d}; get more history, or set --train-window")
+    return Assignment(panel, fold, fold_training.model_id(panel, fold, settings, look_back), settings, timeframe)
+
+
+def train(work: Assignment) -> ModelCard:
+    """Train and save the model, or take it from the registry."""
+    if work.registry.holds(work.model_id):
+        return work.registry.card(work.model_id)
+    from models.trainer import Trainer
+
+    settings = work.settings
+    spec, training = fold_training.lstm_spec(settings, len(work.panel.names)), fold_training.training_spec(settings)
+    trainer = Trainer(spec, training, work.panel.features, work.panel.targets, cache=Path(settings.save_path) / COMPILED)
+    window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
+    count = fold_training.updates(settings, work.fold, window)
+    trainer.compile(count)
+    result = fold_training.train_fold(
+        trainer, work.panel, work.fold, settings, number_of_updates=count, identity=work.model_id, timeframe=str(work.timeframe)
+    )
+    work.registry.save(result.card, result.model)
+    return result.card
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m models.retrain", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--request", required=True, type=Path, help="JSON file that says what to train")
+    given = parser.parse_args(argv)
+    return end_well(lambda: _answer(given.request))
+
+
+def _answer(path: Path) -> int:
+    began = time.perf_counter()
+    request = _read(path)
+    candles = {symbol: pd.read_parquet(file) for symbol, file in request["candles"].items()}
+    settings = ModelSettings.model_validate(request["settings"])
+    work = assignment(candles, datetime.fromisoformat(request["boundary"]), settings, Timeframe.parse(request["timeframe"]))
+    held = work.registry.holds(work.model_id)
+    card = train(work)
+    told = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held}
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        request: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is not a readable training request: {error}") from error
+    missing = {"candles", "boundary", "timeframe", "settings"} - request.keys()
+    if missing:
+        raise ConfigError(f"{path} lacks {', '.join(sorted(missing))}")
+    return request
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

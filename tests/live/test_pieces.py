@@ -1,0 +1,231 @@
+"""The parts of the order path that decide: verdicts, journal, ledger, reconciliation, barrier."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import ReconciliationFailed, StorageFull, StoreDamaged
+from core.types import MarketRules, OrderRequest, Side
+from feeds.bar_sequence import Bar
+from live.account_events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded, VenueView
+from live.bar_barrier import BarBarrier
+from live.journal import Journal, State
+from live.order_ledger import OrderLedger
+from live.order_news import order_news
+from live.reconcile import position_of, reconcile, require_covered
+from live.verdict import KNOWN, Outcome, verdict
+
+RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))
+
+
+def intent(name: str = "a", size: str = "1.0") -> Intent:
+    return Intent(client_id=name, request=OrderRequest(symbol="BTC/USDT", side=Side.BUY, size=Decimal(size)), bar=0)
+
+
+def execution(trade: str, size: str, client_id: str = "a", side: str = "buy", fee: str = "0", currency: str = "") -> Execution:
+    return Execution(
+        symbol="BTC/USDT", trade_id=trade, client_id=client_id, venue_id="7", side=side, size=Decimal(size), price=Decimal(100),
+        fee=Decimal(fee), fee_currency=currency, at=1,
+    )  # fmt: skip
+
+
+TABLE = [
+    ("InvalidOrder", "-1013 Filter failure: LOT_SIZE", Outcome.REJECTED),
+    ("BadRequest", "-1013 Filter failure: NOTIONAL", Outcome.REJECTED),
+    ("InsufficientFunds", "-2010 Account has insufficient balance for requested action.", Outcome.MARGIN),
+    ("InvalidOrder", "-2010 Duplicate order sent.", Outcome.ADOPT),
+    ("InvalidNonce", "-1021 Timestamp for this request", Outcome.RESEND),
+    ("DDoSProtection", "418 I'm a teapot", Outcome.BUSY),
+    ("RateLimitExceeded", "-1015 Too many new orders", Outcome.BUSY),
+    ("RateLimitExceeded", '{"code":-1003}', Outcome.UNKNOWN),
+    ("OperationFailed", "-1006 An unexpected response", Outcome.UNKNOWN),
+    ("OperationFailed", "-1008 Server is currently overloaded", Outcome.UNKNOWN),
+    ("RequestTimeout", "-1007 Timeout waiting for response", Outcome.UNKNOWN),
+    ("ExchangeNotAvailable", "reset by peer", Outcome.UNKNOWN),
+    ("CancelledError", "", Outcome.UNKNOWN),
+    ("KeyError", "'orderId'", Outcome.UNKNOWN),
+    ("AuthenticationError", "-2015 Invalid API-key", Outcome.HALT),
+    ("DDoSProtection", '{"code":-2015,"msg":"Invalid API-key"}', Outcome.HALT),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "outcome"), TABLE)
+def test_every_answer_to_an_order_has_its_meaning(name: str, text: str, outcome: Outcome) -> None:
+    assert verdict([name, "Exception"], text) is outcome
+
+
+def test_every_error_of_ccxt_is_in_the_table() -> None:
+    from ccxt.base import errors
+
+    known = {n for n, e in vars(errors).items() if isinstance(e, type) and issubclass(e, Exception) and e.__module__.startswith("ccxt")}
+    assert known - set(KNOWN) == set()
+
+
+def test_an_intent_is_durable_before_anything_else_and_written_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    assert journal.write(intent())
+    with sqlite3.connect(tmp_path / "j.db") as other:
+        assert other.execute("select client_id, state from intents").fetchall() == [("a", "written")]
+    assert not journal.write(intent())
+    journal.mark("a", State.ACKNOWLEDGED, venue_id="7")
+    journal.mark("a", State.ACKNOWLEDGED)
+    assert (journal.client_id_of("7"), journal.venue_id("a"), journal.client_id_of("")) == ("a", "7", "")
+    assert [i for i, _ in journal.open_intents()] == [intent()]
+    journal.mark("a", State.DONE)
+    assert journal.open_intents() == []
+    journal.close()
+
+
+def test_a_journal_that_cannot_be_written_or_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bad.db").write_bytes(b"not a database at all, but long enough to look like one" * 20)
+    with pytest.raises(StoreDamaged):
+        Journal(tmp_path / "bad.db")
+    with pytest.raises((StorageFull, NotADirectoryError, FileExistsError)):
+        Journal(tmp_path / "bad.db" / "deeper.db")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Any:
+    journal, told = Journal(tmp_path / "j.db"), []
+    journal.write(intent())
+    yield OrderLedger(journal, told.append), told
+    journal.close()
+
+
+def news(status: str, filled: str, trades: Any = None, client_id: str = "a") -> Any:
+    return order_news(
+        {
+            "id": "7", "clientOrderId": client_id, "symbol": "BTC/USDT", "side": "buy", "amount": 1.0, "status": status, "filled": filled,
+            "average": 100.0, "trades": trades,
+        }
+    )  # fmt: skip
+
+
+def test_an_answer_without_trades_is_no_error_and_says_how_much_is_missing(ledger: Any) -> None:
+    book, told = ledger
+    assert book.order(news("closed", "1.0", None)) == 1
+    assert told == [Acknowledged("a", "7")]
+
+
+def test_an_order_ends_after_its_last_execution_was_told(ledger: Any) -> None:
+    book, told = ledger
+    assert book.order(news("canceled", "0.4")) == Decimal("0.4")
+    book.execution(execution("1", "0.4"))
+    book.order(news("canceled", "0.4"))
+    assert [type(event) for event in told] == [Acknowledged, Traded, Ended]
+
+
+def test_a_foreign_order_is_told_once_and_left_alone(ledger: Any) -> None:
+    book, told = ledger
+    for _ in range(2):
+        other = order_news({"id": "99", "clientOrderId": "theirs", "symbol": "BTC/USDT", "side": "buy", "amount": 2, "status": "open"})
+        book.order(other)
+    assert told == [ForeignOrder("BTC/USDT", "99", "buy", Decimal(2))]
+
+
+def test_what_was_executed_cannot_be_refused_afterwards(ledger: Any) -> None:
+    book, told = ledger
+    book.execution(execution("1", "1.0"))
+    book.refuse("a", "late verdict")
+    assert not [event for event in told if isinstance(event, Refused)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.permutations(["1", "2", "3", "1", "2", "open", "closed", "ack"]))
+def test_however_reports_arrive_each_execution_counts_once(order: list[str]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        journal, told = Journal(Path(folder) / "j.db"), []
+        journal.write(intent())
+        book = OrderLedger(journal, told.append)
+        for piece in order:
+            if piece == "ack":
+                book.acknowledge("a", "7")
+            elif piece in ("open", "closed"):
+                book.order(news(piece, "1.0" if piece == "closed" else "0.2"))
+            else:
+                book.execution(execution(piece, {"1": "0.2", "2": "0.3", "3": "0.5"}[piece]))
+        sizes = [event.execution.size for event in told if isinstance(event, Traded)]
+        assert sum(sizes) == 1
+        assert len(sizes) == 3
+        assert [e for e in told if isinstance(e, Acknowledged)] == [Acknowledged("a", "7")]
+        assert journal.state_of("a") is State.DONE
+        journal.close()
+
+
+def test_reconciliation_sorts_what_it_finds() -> None:
+    resting = OpenOrder(
+        symbol="BTC/USDT", venue_id="7", client_id="a", side="buy", kind="limit", size=Decimal(1), filled=Decimal(0),
+        limit_price=Decimal(9),
+        stop_price=None,
+    )  # fmt: skip
+    theirs = replace(resting, client_id="x", venue_id="8")
+    view = VenueView(balances={}, open_orders=(resting, theirs), executions=(execution("5", "1", "b"), execution("6", "1", "x")))
+    found = reconcile([(intent("a"), State.SENT), (intent("b"), State.UNKNOWN)], [], view, {"9": "b"})
+    assert [i.client_id for i, _ in found.adopt] == ["a"]
+    assert [i.client_id for i in found.ask] == ["b"]
+    assert [o.client_id for o in found.foreign] == ["x"]
+    assert [e.trade_id for e in found.book] == ["5"]
+
+
+def test_coins_that_are_gone_refuse_the_start() -> None:
+    bought = [execution("1", "1", fee="0.001", currency="BTC"), execution("2", "0.4", side="sell")]
+    assert position_of(bought, RULES) == Decimal("0.599")
+    require_covered(bought, [RULES], {"BTC": Decimal("0.599")})
+    with pytest.raises(ReconciliationFailed, match=r"0\.599 BTC"):
+        require_covered(bought, [RULES], {"BTC": Decimal("0.5")})
+
+
+def bar(at: int) -> Bar:
+    return Bar(at, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+def test_the_barrier_waits_for_every_symbol() -> None:
+    barrier = BarBarrier(["A", "B"], threading.Condition(), monotonic=lambda: 0.0)
+    barrier.put("A", bar(1))
+    assert barrier.take("A") is None
+    barrier.put("B", bar(1))
+    assert (barrier.take("A"), barrier.take("B")) == (bar(1), bar(1))
+
+
+def test_the_barrier_goes_on_without_a_symbol_that_has_no_bar_or_does_not_come() -> None:
+    now = [0.0]
+    barrier = BarBarrier(["A", "B"], threading.Condition(), patience_s=5, monotonic=lambda: now[0])
+    barrier.put("A", bar(1))
+    barrier.quiet("B", 1)
+    assert barrier.take("A") == bar(1)
+    barrier.put("A", bar(2))
+    assert barrier.take("A") is None
+    now[0] = 6.0
+    assert barrier.take("A") == bar(2)
+    assert barrier.missed == [("B", 2)]
+    barrier.put("A", bar(3))
+    barrier.put("B", bar(4))
+    assert barrier.take("A") == bar(3)
+    assert barrier.take("B") is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 8)), max_size=30))
+def test_released_bars_never_run_backwards(puts: list[tuple[str, int]]) -> None:
+    barrier = BarBarrier(["A", "B"], threading.Condition(), patience_s=1e9, monotonic=lambda: 0.0)
+    newest = {"A": -1, "B": -1}
+    seen: list[int] = []
+    for symbol, at in puts:
+        if at > newest[symbol]:
+            newest[symbol] = at
+            barrier.put(symbol, bar(at))
+        for each in "AB":
+            while (taken := barrier.take(each)) is not None:
+                seen.append(taken.at)
+                assert taken.at <= min(newest.values())
+    assert all(at <= max(newest.values()) for at in seen)
