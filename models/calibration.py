@@ -7,7 +7,7 @@ same bars.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,14 +23,25 @@ SHRINK_BARS: Final = 16.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """For one horizon: how each quantile is stretched from the median, the odds per unit of location over scale, and the kept location.
+    """For one horizon: how each quantile is stretched from the median, and the odds per unit of location over scale.
 
-    `shrink` is the share of the network's location that is believed: what was fitted is larger than what holds on new bars.
+    `shrink` is the share of the network's location that is believed: what was fitted is larger than what holds on new bars. `carry` and
+    `trend` stand in its place past the network's reach (`models.outlook`).
     """
 
     stretch: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
     odds: float = 1.6
     shrink: float = 1.0
+    carry: float = 0.0
+    trend: float = 0.0
+
+    @property
+    def composed(self) -> bool:
+        """Whether the centre is not the network's own, so that the quantiles are hung on it."""
+        return bool(self.carry or self.trend)
+
+
+PLAIN: Final = Calibration()
 
 
 @dataclass(frozen=True)
@@ -43,27 +54,41 @@ class Distribution:
     p_up: Floats
 
 
-def calibrate(raw: NDArray[np.float32], truth: NDArray[np.float32], shrink: float = 1.0) -> Calibration:
-    """Fit to raw forecasts [n, 6] and the targets they met [n], in the same unit; targets that are not known are left out."""
-    known = np.isfinite(truth)
+def calibrate(
+    raw: NDArray[np.float32], truth: NDArray[np.float32], before: Calibration = PLAIN, centre: Floats | None = None
+) -> Calibration:
+    """Fit to raw forecasts [n, 6] and the targets they met [n], in the same unit; targets that are not known are left out.
+
+    Args:
+        before: what is not fitted.
+        centre: of each forecast [n], in the same unit; the network's own where it is left out.
+    """
+    centre = _own(raw, before) if centre is None else centre
+    known = np.isfinite(truth) & np.isfinite(centre) & np.isfinite(raw).all(axis=1)
     if known.sum() < LEAST_BARS:
-        return Calibration(shrink=shrink)
+        return before
     quantiles, y = ordered(raw[known]), truth[known].astype(np.float64)
     median = quantiles[:, 2]
-    stretch = tuple(_stretch(y - median, quantiles[:, k] - median, level) for k, level in enumerate(QUANTILES))
-    score = raw[known, 0].astype(np.float64) / width(quantiles)
-    return Calibration(stretch, _odds(score, y > 0), shrink)  # type: ignore[arg-type]
+    origin = centre[known] if before.composed else median
+    stretch = tuple(_stretch(y - origin, quantiles[:, k] - median, level) for k, level in enumerate(QUANTILES))
+    odds = before.odds if before.composed else _odds(raw[known, 0].astype(np.float64) / width(quantiles), y > 0)
+    return replace(before, stretch=stretch, odds=odds)  # type: ignore[arg-type]
 
 
-def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibration) -> Distribution:
-    """Raw forecasts [n, 6] in units of the usual move [n], as a calibrated distribution."""
+def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibration, centre: Floats | None = None) -> Distribution:
+    """Raw forecasts [n, 6] and their centres [n], both in units of the usual move [n], as a calibrated distribution."""
+    centre = _own(raw, calibration) if centre is None else centre
     quantiles = ordered(raw)
     median = quantiles[:, 2:3]
-    quantiles = np.sort(median + (quantiles - median) * np.asarray(calibration.stretch), axis=1)
-    location = calibration.shrink * raw[:, 0].astype(np.float64)
+    origin = centre[:, None] if calibration.composed else median
+    quantiles = np.sort(origin + (quantiles - median) * np.asarray(calibration.stretch), axis=1)
     scale = width(quantiles)
-    p_up = 1.0 / (1.0 + np.exp(-np.clip(calibration.odds * location / scale, -30.0, 30.0)))
-    return Distribution(location * unit, scale * unit, quantiles * unit[:, None], p_up)
+    p_up = 1.0 / (1.0 + np.exp(-np.clip(calibration.odds * centre / scale, -30.0, 30.0)))
+    return Distribution(centre * unit, scale * unit, quantiles * unit[:, None], p_up)
+
+
+def _own(raw: NDArray[np.float32], calibration: Calibration) -> Floats:
+    return calibration.shrink * raw[:, 0].astype(np.float64)
 
 
 def kept(share: float, horizon: int) -> float:

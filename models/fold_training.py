@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from core import fingerprint
 from core.errors import TooLittleHistory
 from core.settings import ModelSettings
-from models.calibration import Calibration, calibrate, kept
+from models.calibration import Calibration, calibrate
 from models.linear_start import linear_start
 from models.lstm import Ensemble, LstmSpec, predict
 from models.model_card import ModelCard, code_version
+from models.outlook import centre, untrained
 from models.panel import Panel
 from models.sequences import draw_starts, updates_per_fold
 from models.trainer import Trainer, TrainingSpec
@@ -28,7 +29,7 @@ CALIBRATION_SHARE: Final = 0.5
 DECIDES: Final = (
     *("horizons", "units", "dropout", "burn_in", "supervised", "context", "epochs", "batch", "learning_rate"),
     *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
-    *("averaged", "linear_ridge", "skip_rate", "shrink"),
+    *("averaged", "linear_ridge", "skip_rate", "shrink", "carry", "trend"),
 )
 
 
@@ -157,14 +158,18 @@ def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.i
 
 def _calibrations(model: Ensemble, panel: Panel, symbol: str, fold: Fold, settings: ModelSettings) -> tuple[Calibration, ...]:
     """Fitted to rows spread evenly over the newer half of the training window."""
-    shrink = [kept(settings.shrink, h) for h in settings.horizons]
+    before = untrained(settings)
     first = fold.train_last - int(fold.train_bars * CALIBRATION_SHARE)
     if fold.train_last - first < CALIBRATION_ROWS // 2:
-        return tuple(Calibration(shrink=s) for s in shrink)
+        return tuple(before)
     rows = np.unique(np.linspace(max(first, fold.train_first + model.spec.context), fold.train_last - 1, CALIBRATION_ROWS).astype(np.int64))
     raw = forecast_rows(model, panel, symbol, rows).mean(axis=1)
     truth = panel.targets[panel.offset[symbol] + rows]
-    return tuple(calibrate(raw[:, h], truth[:, h], shrink[h]) for h in range(model.spec.horizons))
+    trends = panel.trend[symbol][rows]
+    return tuple(
+        calibrate(raw[:, h], truth[:, h], known, centre(raw[:, :, 0], h, settings.horizons, trends, before))
+        for h, known in enumerate(before)
+    )
 
 
 def trimmed(settings: ModelSettings) -> int:

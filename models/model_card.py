@@ -24,6 +24,7 @@ SOURCES: Final = (
     "linear_start",
     "baselines",
     "calibration",
+    "outlook",
     "walk_forward",
     "fold_training",
     "model_card",

@@ -11,10 +11,10 @@ import pandas as pd
 
 from core.errors import TooLittleHistory
 from core.types import Forecast, Timeframe
-from models.calibration import Calibration, distribution
-from models.features import Bars, matrix, warm_up
+from models.features import Bars, matrix
 from models.lstm import Ensemble, predict
 from models.model_card import ModelCard
+from models.outlook import look_back, told, trend
 from models.sequences import unit
 
 
@@ -45,8 +45,8 @@ class ModelsInForce:
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
         self._loaded: dict[str, Ensemble] = {}
-        names = self._terms[0].card.features if self._terms else ()
-        self.look_back = warm_up(names) if names else 1
+        card = self._terms[0].card if self._terms else None
+        self.look_back = look_back(card.features, card.horizons) if card else 1
         self.warm_up = self.look_back + context - 1
 
     def appoint(self, term: InForce) -> None:
@@ -88,16 +88,17 @@ class ModelsInForce:
         if not np.isfinite(features).all():
             return None
         h = card.horizons.index(self.horizon)
-        raw = predict(model, features, np.array([model.spec.context - 1])).mean(axis=1)[:, h]
-        calibration: Calibration = card.calibrations[self.symbol][h]
-        told = distribution(raw, unit(seen, self.horizon)[-1:], calibration)
-        q05, q25, q50, q75, q95 = (float(q) for q in told.quantiles[0])
+        raw = predict(model, features, np.array([model.spec.context - 1])).mean(axis=1)
+        said = told(raw, h, card.horizons, unit(seen, self.horizon)[-1:], trend(seen)[-1:], card.calibrations[self.symbol])
+        if not np.isfinite(said.location[0]):
+            return None
+        q05, q25, q50, q75, q95 = (float(q) for q in said.quantiles[0])
         return Forecast(
             at=at,
             horizon=self.horizon,
-            location=float(told.location[0]),
-            scale=float(told.scale[0]),
+            location=float(said.location[0]),
+            scale=float(said.scale[0]),
             quantiles=(q05, q25, q50, q75, q95),
-            p_up=float(told.p_up[0]),
+            p_up=float(said.p_up[0]),
             model_id=card.model_id,
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core import fingerprint
 from models.features import FEATURES, Bars, matrix
+from models.outlook import trend
 from models.sequences import targets
 
 
@@ -18,8 +19,8 @@ from models.sequences import targets
 class Panel:
     """What folds are cut from. Row r of symbol s stands at `offset[s] + r` in the stacked arrays.
 
-    features: float32 [N, F]; targets: float32 [N, H]. Sequences never cross from one symbol into the next, since training segments are
-    given per symbol.
+    features: float32 [N, F]; targets: float32 [N, H]; trend: [T] of each symbol. Sequences never cross from one symbol into the next,
+    since training segments are given per symbol.
     """
 
     index: Mapping[str, pd.DatetimeIndex]
@@ -28,6 +29,7 @@ class Panel:
     names: tuple[str, ...]
     features: NDArray[np.float32]
     targets: NDArray[np.float32]
+    trend: Mapping[str, NDArray[np.float64]]
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -46,6 +48,7 @@ class Panel:
             names=names,
             features=np.concatenate([matrix(b, names) for b in bars.values()]),
             targets=np.concatenate([targets(b, horizons) for b in bars.values()]),
+            trend={symbol: trend(b) for symbol, b in bars.items()},
         )
 
     def fingerprint(self, symbol: str, first: int, last: int) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +16,13 @@ from core import fingerprint
 from core.settings import ModelSettings
 from core.types import Timeframe
 from models import fold_training
-from models.calibration import distribution
-from models.features import warm_up
+from models.fold_work import FoldTask, FoldWork, train_one
 from models.forecaster import FORECAST_COLUMNS
 from models.model_card import ModelCard
+from models.outlook import centre, look_back, told
 from models.panel import Panel
 from models.registry import ModelRegistry
+from models.scale_out import fold_workers
 from models.sequences import realised, unit
 from models.walk_forward import Fold, folds
 
@@ -64,9 +63,10 @@ class WalkForward:
         for served in self._of(symbol):
             fold = served.fold[symbol]
             rows = slice(fold.effective_first, fold.effective_last)
-            told = distribution(served.raw[symbol].mean(axis=1)[:, h], usual[rows], served.card.calibrations[symbol][h])
-            values[rows] = np.column_stack([told.location, told.scale, told.quantiles, told.p_up])
-            ids[rows] = np.where(np.isfinite(told.location), served.card.model_id, "")
+            raw, calibrations = served.raw[symbol].mean(axis=1), served.card.calibrations[symbol]
+            said = told(raw, h, self.settings.horizons, usual[rows], self.panel.trend[symbol][rows], calibrations)
+            values[rows] = np.column_stack([said.location, said.scale, said.quantiles, said.p_up])
+            ids[rows] = np.where(np.isfinite(said.location), served.card.model_id, "")
         frame = pd.DataFrame(values, index=index, columns=list(FORECAST_COLUMNS[:-1]))
         frame["model_id"] = pd.array(ids, dtype="str")
         frame["realised"] = realised(bars, horizon)
@@ -83,8 +83,10 @@ class WalkForward:
         usual = unit(self.panel.bars[symbol], horizon)
         for served in self._of(symbol):
             fold = served.fold[symbol]
-            believed = served.card.calibrations[symbol][h].shrink
-            out[fold.effective_first : fold.effective_last] = believed * served.raw[symbol][:, :, h, 0]
+            rows, locations = slice(fold.effective_first, fold.effective_last), served.raw[symbol][:, :, :, 0]
+            calibrations, trends = served.card.calibrations[symbol], self.panel.trend[symbol][rows]
+            for m in range(locations.shape[1]):
+                out[rows, m] = centre(locations[:, m], h, self.settings.horizons, trends, calibrations)
         return out * usual[:, None]
 
     def _of(self, symbol: str) -> list[ServedFold]:
@@ -97,7 +99,8 @@ def walk_forward(
 ) -> WalkForward:  # fmt: skip
     """Forecasts for every bar from `first` up to (not with) `last`, each by the model in force at that bar.
 
-    Folds come from the registry where candles, settings and code are those they were trained with, and are trained in threads otherwise.
+    Folds come from the registry where candles, settings and code are those they were trained with. Others are trained: in threads here, or
+    on the cluster that the settings name.
     `relabel` puts other targets [N, H] in place of the true ones, to prove what a model makes of nonsense; use it without the registry.
 
     Raises:
@@ -106,11 +109,11 @@ def walk_forward(
     panel = Panel.of(candles, settings.horizons, features)
     if relabel is not None:
         panel = replace(panel, targets=relabel(panel.targets))
-    look_back = warm_up(panel.names)
-    calendar = _calendar(panel, first, last, settings, timeframe, look_back)
+    reach = look_back(panel.names, settings.horizons)
+    calendar = _calendar(panel, first, last, settings, timeframe, reach)
     registry = ModelRegistry(Path(settings.save_path))
-    identities = [fold_training.model_id(panel, fold, settings, look_back) for fold in calendar]
-    keys = [_forecast_key(panel, fold, look_back + settings.context) for fold in calendar]
+    identities = [fold_training.model_id(panel, fold, settings, reach) for fold in calendar]
+    keys = [_forecast_key(panel, fold, reach + settings.context) for fold in calendar]
     served: list[ServedFold | None] = [
         _from_registry(registry, f, i, k, settings) for f, i, k in zip(calendar, identities, keys, strict=True)
     ]
@@ -124,10 +127,10 @@ def walk_forward(
 
 
 def _calendar(
-    panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, look_back: int
+    panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int
 ) -> list[dict[str, Fold]]:
     """The folds of each symbol side by side; a symbol without enough history for a fold is left out of it."""
-    per_symbol = {s: folds(panel.index[s], first, last, settings=settings, timeframe=timeframe, warm_up=look_back) for s in panel.symbols}
+    per_symbol = {s: folds(panel.index[s], first, last, settings=settings, timeframe=timeframe, warm_up=warm_up) for s in panel.symbols}
     moments = sorted({f.boundary for cut in per_symbol.values() for f in cut})
     return [{s: f for s, cut in per_symbol.items() for f in cut if f.boundary == moment} for moment in moments]
 
@@ -150,40 +153,17 @@ def _from_registry(
 def _train(
     panel: Panel, calendar: list[dict[str, Fold]], identities: list[str], keys: list[str], missing: list[int], settings: ModelSettings,
     timeframe: Timeframe, registry: ModelRegistry, progress: Progress | None,
-) -> list[tuple[int, ServedFold]]:  # fmt: skip
-    """Train the missing folds, as many at a time as there are cores, saving each as it is done."""
-    from models.trainer import Trainer
-
-    spec, training = fold_training.lstm_spec(settings, len(panel.names)), fold_training.training_spec(settings)
-    trainer = Trainer(spec, training, panel.features, panel.targets, cache=Path(settings.save_path) / COMPILED)
+) -> Iterator[tuple[int, ServedFold]]:  # fmt: skip
+    """Train the missing folds side by side, saving each as it is done; the registry is written by this process alone."""
+    work = FoldWork(panel, settings, str(timeframe), Path(settings.save_path) / COMPILED)
     window = int(settings.train_window / timeframe.delta) - fold_training.trimmed(settings)
-    counts = {n: fold_training.updates(settings, calendar[n], window) for n in missing}
-    for count in sorted(set(counts.values())):
-        trainer.compile(count)
-
-    def one(n: int) -> tuple[int, ServedFold]:
-        result = fold_training.train_fold(
-            trainer, panel, calendar[n], settings, number_of_updates=counts[n], identity=identities[n], timeframe=str(timeframe)
-        )
+    tasks = [FoldTask(calendar[n], identities[n], fold_training.updates(settings, calendar[n], window)) for n in missing]
+    done = len(calendar) - len(missing)
+    for k, result in fold_workers(settings.jobs, settings.cluster).run(train_one, work, tasks):
+        n = missing[k]
         registry.save(result.card, result.model)
         registry.save_forecasts(identities[n], keys[n], result.raw)
-        return n, ServedFold(calendar[n], result.card, result.raw, keys[n], cached=False)
-
-    return _in_threads(one, missing, settings.jobs or os.cpu_count() or 1, len(calendar) - len(missing), len(calendar), progress)
-
-
-def _in_threads(work: Callable[[int], Any], items: list[int], jobs: int, done: int, total: int, progress: Progress | None) -> list[Any]:
-    """Run `work` on every item; the first failure, or an interrupt, stops what has not begun and is raised."""
-    results: list[Any] = []
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="fold") as pool:
-        waiting: set[Future[Any]] = {pool.submit(work, item) for item in items}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                results.extend(future.result() for future in finished)
-                if finished and progress:
-                    progress(done + len(results), total)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return results
+        done += 1
+        if progress:
+            progress(done, len(calendar))
+        yield n, ServedFold(calendar[n], result.card, result.raw, keys[n], cached=False)
