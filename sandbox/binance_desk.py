@@ -11,6 +11,7 @@ from typing import Any, Final
 from core.types import Side
 from sandbox import binance_errors as errors
 from sandbox import binance_format as form
+from sandbox import binance_market_format as market
 from sandbox.binance_errors import ApiError
 from sandbox.binance_params import Params, read_order
 from sandbox.book import best, side_levels
@@ -52,7 +53,7 @@ class Desk:
             "serverTime": self.venue.wall_ms(),
             "rateLimits": self._limits(),
             "exchangeFilters": [],
-            "symbols": [form.symbol_described(symbol, listings[symbol]) for symbol in chosen],
+            "symbols": [market.symbol_described(symbol, listings[symbol]) for symbol in chosen],
         }
 
     def klines(self, params: Params) -> Any:
@@ -65,7 +66,7 @@ class Desk:
         candles = listing.candles.candles(length)
         if lag := self._board.fire("F23", listing.rules.symbol):
             candles = candles[: -1 - int(lag.number("bars"))]
-        return [form.kline_row(c, length) for c in page(candles, start, end, limit)]
+        return [market.kline_row(c, length) for c in page(candles, start, end, limit)]
 
     def ticker_day(self, params: Params) -> Any:
         return self._for_one_or_all(params, self.day_ticker)
@@ -168,20 +169,20 @@ class Desk:
 
     def day_ticker(self, symbol: str) -> form.Payload:
         listing = self.venue.exchange.listings[symbol]
-        return form.day_ticker(symbol, last_day(listing), listing, self._best(listing), self.venue.market_clock())
+        return market.day_ticker(symbol, last_day(listing), listing, self._best(listing), self.venue.market_clock())
 
     def book_ticker(self, symbol: str) -> form.Payload:
-        return form.book_ticker(symbol, *self._best(self.venue.exchange.listings[symbol]))
+        return market.book_ticker(symbol, *self._best(self.venue.exchange.listings[symbol]))
 
     def interval_ms(self, interval: str) -> int:
         """Raises -1120 for an interval that Binance or this market does not have."""
         if not self.has_interval(interval):
             raise ApiError(-1120, "Invalid interval.")
-        return form.INTERVALS[interval]
+        return market.INTERVALS[interval]
 
     def has_interval(self, interval: str) -> bool:
         base = next(iter(self.venue.exchange.listings.values())).candles.base_ms
-        return interval in form.INTERVALS and form.INTERVALS[interval] % base == 0
+        return interval in market.INTERVALS and market.INTERVALS[interval] % base == 0
 
     def _best(self, listing: Listing) -> Any:
         return best(listing, self.venue.settings.book)

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from sandbox import binance_format as form
+from sandbox import binance_market_format as market
 from sandbox.binance_depth import DepthStreams
 from sandbox.binance_desk import Desk
 from sandbox.candle import Candle
@@ -83,7 +84,7 @@ class MarketDoor:
         name = form.ident(fact.symbol).lower()
         candles = self._desk.venue.exchange.listings[fact.symbol].candles
         for interval in self._intervals.get(name, ()):
-            length = form.INTERVALS[interval]
+            length = market.INTERVALS[interval]
             candle: Candle | None = fact.candle
             if length != candles.base_ms:
                 candle = candles.at(fact.candle.start, length)
@@ -91,7 +92,7 @@ class MarketDoor:
             if candle is None:
                 continue
             stream = f"{name}@kline_{interval}"
-            payload = form.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at)
+            payload = market.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at)
             if closed:
                 self._faults.shape(orjson.dumps(payload), fact.symbol, partial(self._send_bytes, stream))
                 self._log.add("closed candle", stream, {"start": candle.start})
@@ -115,7 +116,7 @@ class MarketDoor:
             keys = {"s": "symbol", "b": "bidPrice", "B": "bidQty", "a": "askPrice", "A": "askQty"}
             self.send(f"{name}@bookTicker", {"u": fact.trade_id} | {short: top[long] for short, long in keys.items()})
         if "ticker" in asked or "miniTicker" in asked:
-            whole = form.ticker_event(self._desk.day_ticker(fact.symbol), at)
+            whole = market.ticker_event(self._desk.day_ticker(fact.symbol), at)
             self.send(f"{name}@ticker", whole)
             self.send(f"{name}@miniTicker", {"e": "24hrMiniTicker"} | {key: whole[key] for key in ("E", "s", "c", "o", "h", "l", "v", "q")})
         self._tell_depth(name, fact, [kind for kind in asked if kind.startswith("depth")])

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import TypeAlias
 
 from core.types import Side
-from sandbox import matching
 from sandbox.account import Account
+from sandbox.admission import Admission
 from sandbox.events import BalanceMoved, BalancesChanged, Event, Execution, ListChanged, Listener, OrderChanged
 from sandbox.fill_model import FillModel, Match
-from sandbox.listing import Listing, breach
+from sandbox.listing import Listing
 from sandbox.matching import Level
 from sandbox.order import ZERO, NewOrder, Order, OrderType, Status, TimeInForce, Trade
 from sandbox.order_list import OrderList
 from sandbox.refusal import OrderRefused, Refusal
 from sandbox.register import Register
-from sandbox.settlement import CENT, Settlement
+from sandbox.settlement import Settlement
 
-LISTS_OF_TWO_SIDES = (OrderType.LIMIT_MAKER, OrderType.LIMIT)
 Divider: TypeAlias = Callable[[Order, Listing, Decimal], list[Decimal]]
 
 
@@ -46,7 +45,7 @@ class Exchange:
         self.before_cancel: Callable[[Order], bool] = lambda order: False  # whether the order fills just before it
         self._fills = fills
         self._settlement = settlement
-        self._strict_triggers = strict_triggers
+        self._admission = Admission(self.listings, self.accounts, self.register, fills, settlement, strict_triggers=strict_triggers)
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -64,11 +63,11 @@ class Exchange:
         Raises:
             OrderRefused: nothing was changed.
         """
-        listing = self._tradable(wish.symbol)
-        self._check(account, wish, listing)
+        listing = self._admission.tradable(wish.symbol)
+        self._admission.check(account, wish, listing)
         order = self.register.add(account, wish, self.now())
         try:
-            self._admit(order, listing)
+            self._admission.admit(order, listing)
         except OrderRefused:
             self.register.forget(order)
             raise
@@ -98,18 +97,18 @@ class Exchange:
             OrderRefused: nothing was changed.
         """
         wishes = list(legs)
-        listing = self._tradable(wishes[0].symbol)
+        listing = self._admission.tradable(wishes[0].symbol)
         everyone = [*wishes, *([working] if working else [])]
         if len({wish.client_id for wish in everyone}) < len(everyone):
             raise OrderRefused(Refusal.DUPLICATE_CLIENT_ID)
         for wish in everyone:
-            self._check(account, wish, listing)
+            self._admission.check(account, wish, listing)
         number = len(self.lists) + 1
         group = OrderList(number, account, wishes[0].symbol, client_id or f"list-{number}", self.now())
         if working is None:
-            self._admit_legs(group, account, wishes, listing)
+            self._admission.admit_legs(group, account, wishes, listing)
         else:
-            self._admit_working(group, account, working, wishes, listing)
+            self._admission.admit_working(group, account, working, wishes, listing)
         self.lists[number] = group
         self.tell(ListChanged(account, number, False, self.now()))
         for order in group.orders:
@@ -182,90 +181,6 @@ class Exchange:
             if order.is_open and order.status is not Status.HELD:
                 self._apply(order, listing, self._fills.bar_ends(listing, order))
 
-    # Acceptance
-
-    def _tradable(self, symbol: str) -> Listing:
-        if symbol not in self.listings:
-            raise OrderRefused(Refusal.UNKNOWN_SYMBOL)
-        if not self.listings[symbol].is_open:
-            raise OrderRefused(Refusal.MARKET_CLOSED)
-        return self.listings[symbol]
-
-    def _check(self, account: str, wish: NewOrder, listing: Listing) -> None:
-        reason = breach(wish, listing.rules, listing.last)
-        if reason is not None:
-            raise OrderRefused(reason)
-        named = self.register.named(account, wish.client_id)
-        if named is not None and named.is_open:
-            raise OrderRefused(Refusal.DUPLICATE_CLIENT_ID)
-        if self._strict_triggers and matching.is_triggered(wish, listing.last):
-            raise OrderRefused(Refusal.WOULD_TRIGGER)
-
-    def _admit(self, order: Order, listing: Listing) -> None:
-        wish = order.wish
-        if wish.reduce_only:
-            held = self.accounts[order.account].position(wish.symbol).size
-            if not (held > 0 if wish.side is Side.SELL else held < 0):
-                raise OrderRefused(Refusal.REDUCE_ONLY)
-            order.size = min(order.size, abs(held))
-        if wish.quote_size is not None:
-            order.size = wish.quote_size  # stands in until the price is known
-            price = self._first_price(order, listing)
-            order.size = wish.quote_size / price // listing.rules.step * listing.rules.step
-            if order.size <= 0:
-                raise OrderRefused(Refusal.LOT_SIZE)
-        if wish.type is OrderType.LIMIT_MAKER and self._fills.arrives(listing, order).pieces:
-            raise OrderRefused(Refusal.WOULD_TAKE)
-        price = self._first_price(order, listing) if wish.type is OrderType.MARKET else listing.last
-        self._hold(order, listing, price)
-
-    def _first_price(self, order: Order, listing: Listing) -> Decimal:
-        """The average price a market order would get now, rounded against the account."""
-        pieces = self._fills.arrives(listing, order).pieces
-        size = sum((p.size for p in pieces), ZERO)
-        if not size:
-            return listing.last
-        average = sum((p.price * p.size for p in pieces), ZERO) / size
-        return average.quantize(CENT, rounding=ROUND_CEILING)
-
-    def _admit_legs(self, group: OrderList, account: str, wishes: Iterable[NewOrder], listing: Listing) -> None:
-        """Legs share one lock, the larger one; it is put on the leg that needs it."""
-        group.legs = [self._listed(group, account, wish) for wish in wishes]
-        costly = max(group.legs, key=lambda o: self._settlement.hold(self.accounts[account], o, listing.rules, listing.last)[1])
-        try:
-            self._check_sides(group, listing)
-            self._hold(costly, listing, listing.last)
-        except OrderRefused:
-            for order in reversed(group.legs):
-                self.register.forget(order)
-            raise
-
-    def _admit_working(self, group: OrderList, account: str, working: NewOrder, wishes: Iterable[NewOrder], listing: Listing) -> None:
-        group.working = self._listed(group, account, working)
-        try:
-            self._admit(group.working, listing)
-        except OrderRefused:
-            self.register.forget(group.working)
-            raise
-        group.legs = [self._listed(group, account, wish) for wish in wishes]
-        for leg in group.legs:
-            leg.status = Status.HELD
-
-    def _listed(self, group: OrderList, account: str, wish: NewOrder) -> Order:
-        order = self.register.add(account, wish, group.placed_at)
-        order.list_id = group.id
-        return order
-
-    def _check_sides(self, group: OrderList, listing: Listing) -> None:
-        """One leg above and one below the market, as venues demand; bar mode leaves that to the bar."""
-        if not self._strict_triggers or len(group.legs) < 2:
-            return
-        above, below = group.legs[0].wish, group.legs[1].wish
-        upper = above.limit_price if above.type in LISTS_OF_TWO_SIDES else above.stop_price
-        lower = below.limit_price if below.type in LISTS_OF_TWO_SIDES else below.stop_price
-        if upper is None or lower is None or not upper > listing.last > lower:
-            raise OrderRefused(Refusal.LIST_PRICES)
-
     # Execution
 
     def _meet(self, order: Order, listing: Listing) -> None:
@@ -325,7 +240,7 @@ class Exchange:
             self.register.retire(order)
         elif not short:
             try:
-                self._hold(order, listing, listing.last)
+                self._admission.hold(order, listing, listing.last)
             except OrderRefused:
                 short = True
         self._announce(order, Execution.TRADE, trade)
@@ -343,9 +258,8 @@ class Exchange:
         self._close_list(group)
 
     def _activate(self, group: OrderList, listing: Listing) -> None:
-        costly = max(group.legs, key=lambda o: self._settlement.hold(self.accounts[group.account], o, listing.rules, listing.last)[1])
         try:
-            self._hold(costly, listing, listing.last)
+            self._admission.hold_for_legs(group.legs, listing)
         except OrderRefused:
             for leg in group.legs:
                 self._finish(leg, Status.EXPIRED, Execution.EXPIRED)
@@ -383,11 +297,6 @@ class Exchange:
         if not group.done and not any(o.is_open for o in group.orders):
             group.done = True
             self.tell(ListChanged(group.account, group.id, True, self.now()))
-
-    def _hold(self, order: Order, listing: Listing, price: Decimal) -> None:
-        asset, amount = self._settlement.hold(self.accounts[order.account], order, listing.rules, price)
-        self.accounts[order.account].lock(asset, amount)
-        order.locked, order.lock_asset = amount, asset
 
     def _release(self, order: Order) -> None:
         if order.locked:

@@ -20,8 +20,9 @@ from sandbox.binance_rest import RestDoor
 from sandbox.binance_socket import MarketDoor
 from sandbox.binance_ws_api import WsApiDoor
 from sandbox.bybit_desk import BybitDesk, bybit_actions
+from sandbox.bybit_market_socket import BybitMarketDoor
 from sandbox.bybit_rest import BybitRestDoor
-from sandbox.bybit_socket import BybitMarketDoor, BybitPrivateDoor, BybitTradeDoor
+from sandbox.bybit_socket import BybitPrivateDoor, BybitTradeDoor
 from sandbox.control import Control
 from sandbox.faults import Switchboard, read_options
 from sandbox.instant_faults import InstantFaults
