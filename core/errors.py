@@ -11,6 +11,7 @@ TradingError                    1
 │   └── VenueUnreachable        3   VenueBusy
 ├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
 ├── OrderError                  1   OrderRejected (definite) | OrderUnresolved (ask the venue before anything else)
+├── ClusterUnusable             3
 ├── RiskHalt                    4
 ├── StartRefused                5   AccountLocked, ReconciliationFailed
 └── ParityBroken                6
@@ -24,6 +25,7 @@ __all__ = [
     "AccountLocked",
     "CandleFileInvalid",
     "CandleGap",
+    "ClusterUnusable",
     "ConfigError",
     "DataError",
     "DownloadCutShort",
@@ -200,6 +202,12 @@ class OrderUnresolved(OrderError):
     def __init__(self, client_id: str) -> None:
         super().__init__(f"order {client_id} is unresolved: query the venue by this id")
         self.client_id = client_id
+
+
+class ClusterUnusable(TradingError):
+    """The Dask cluster cannot be reached, has no workers, was lost, or its workers run other code."""
+
+    exit_code = 3
 
 
 class RiskHalt(TradingError):

@@ -1,0 +1,144 @@
+"""The workers of a Dask cluster: where tasks run beyond this machine, and the only file that knows of Dask."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any, Final, TypeVar
+
+from core.errors import ClusterUnusable, ConfigError, InvalidSetting
+from models.model_card import code_version
+from models.scale_out import ROUNDS
+
+Shared = TypeVar("Shared")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+PATIENCE_S: Final = 30.0
+CONNECT_S: Final = 5.0
+POLL_S: Final = 0.02
+# After so long without a result the cluster is asked whether it still has workers.
+LISTEN_S: Final = 5.0
+# What has to be the same on every worker for results to be the same.
+PACKAGES: Final = ("jax", "numpy", "pandas")
+
+
+class DaskCluster:
+    """`Workers` behind a Dask scheduler.
+
+    What tasks share is sent to every worker once. Tasks of a lost worker run again on the others; where none is left, the cluster is given
+    `patience_s` seconds to get one.
+
+    Raises (from `run`):
+        ClusterUnusable: nobody answers at `address`, no worker is there or is left, or a worker has other code.
+        InvalidSetting: `address` is none.
+        ConfigError: Dask is not installed.
+    """
+
+    def __init__(self, address: str, *, patience_s: float = PATIENCE_S) -> None:
+        self.address = address
+        self.patience_s = patience_s
+
+    def run(self, task: Callable[[Shared, Item], Result], shared: Shared, items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
+        left = dict(enumerate(items))
+        with self._connected() as client:
+            for _ in range(ROUNDS):
+                if not left:
+                    return
+                self._greet(client)
+                for n, result in self._round(client, task, shared, left):
+                    del left[n]
+                    yield n, result
+        if left:
+            raise ClusterUnusable(f"{self.address}: its workers were lost {ROUNDS} times with the same work; see their logs")
+
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise ConfigError("--cluster needs Dask: pip install 'forwardtrader[cluster]'") from error
+        self._knock()
+        try:
+            client = Client(self.address, timeout=CONNECT_S, set_as_default=False)
+        except OSError as error:
+            raise self._silent() from error
+        try:
+            yield client
+        finally:
+            client.close(timeout=CONNECT_S)
+
+    def _knock(self) -> None:
+        """See that somebody listens: a client of Dask that found nobody cannot be closed without noise."""
+        from distributed.comm.addressing import get_address_host_port
+
+        try:
+            host, port = get_address_host_port(self.address, strict=True)
+        except (ValueError, TypeError) as error:
+            raise InvalidSetting(f"--cluster {self.address!r}: write it as tcp://HOST:PORT ({error})") from error
+        try:
+            socket.create_connection((host, port), timeout=CONNECT_S).close()
+        except OSError as error:
+            raise self._silent() from error
+
+    def _silent(self) -> ClusterUnusable:
+        return ClusterUnusable(f"no Dask scheduler answers at {self.address}; start one with `dask scheduler`, or leave --cluster out")
+
+    def _greet(self, client: Any) -> None:
+        """Wait for a worker, and see that all of them, and the scheduler, have our code."""
+        try:
+            client.wait_for_workers(1, timeout=self.patience_s)
+            told = {self.address: client.run_on_scheduler(surroundings), **client.run(surroundings)}
+        except ModuleNotFoundError as error:
+            raise ClusterUnusable(
+                f"scheduler or workers at {self.address} do not find {error.name}; start them in this project's folder with PYTHONPATH=."
+            ) from error
+        except (OSError, RuntimeError) as error:
+            raise ClusterUnusable(f"{self.address} has no worker; start one with `dask worker {self.address}`") from error
+        ours = surroundings()
+        for worker, theirs in told.items():
+            other = [f"{name} {value} (here {ours[name]})" for name, value in theirs.items() if value != ours[name]]
+            if other:
+                raise ClusterUnusable(f"{worker} differs from this machine in {', '.join(other)}; make them the same")
+
+    def _round(self, client: Any, task: Callable[..., Any], shared: Any, left: dict[int, Any]) -> Iterator[tuple[int, Any]]:
+        """Give out what is left; ends early, without a word, where workers were lost with what they held."""
+        try:
+            held = client.scatter([shared], broadcast=True, hash=False)[0]
+        except (OSError, RuntimeError):
+            return
+        waiting = {client.submit(task, held, item, pure=False): n for n, item in left.items()}
+        heard = time.monotonic()
+        while waiting and client.status == "running":
+            done = [future for future in waiting if future.status != "pending"]
+            for future in done:
+                n = waiting.pop(future)
+                if future.status == "finished":
+                    yield n, future.result()
+                elif future.status == "error":
+                    self._raise(future)
+            if done:
+                heard = time.monotonic()
+                continue
+            time.sleep(POLL_S)
+            if time.monotonic() - heard > LISTEN_S:
+                self._greet(client)
+                heard = time.monotonic()
+
+    def _raise(self, future: Any) -> None:
+        from distributed import KilledWorker
+
+        try:
+            future.result()
+        except KilledWorker as error:
+            raise ClusterUnusable(f"{self.address}: one task ended every worker it ran on; give workers more memory") from error
+
+
+def surroundings() -> dict[str, str]:
+    """What decides the bits of a result: Python, packages and our code."""
+    known = {name: metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **known, "forwardtrader's code": code_version()}

@@ -1,0 +1,67 @@
+"""The training of folds as tasks that may run anywhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.settings import ModelSettings
+from models import fold_training
+from models.fold_training import FoldResult
+from models.panel import Panel
+from models.trainer import Trainer
+from models.walk_forward import Fold
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """One fold per symbol, the fingerprint its model will have, and the updates it is trained with."""
+
+    fold: Mapping[str, Fold]
+    identity: str
+    updates: int
+
+
+class FoldWork:
+    """What all folds of a run share. It travels without its trainer, which each process builds at its first fold."""
+
+    def __init__(self, panel: Panel, settings: ModelSettings, timeframe: str, cache: Path | None) -> None:
+        self.panel = panel
+        self.settings = settings
+        self.timeframe = timeframe
+        self.cache = cache
+        self._trainer: Trainer | None = None
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The folder of compiled code is one of this machine.
+        return {"panel": self.panel, "settings": self.settings, "timeframe": self.timeframe}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(**state, cache=None)  # type: ignore[misc]
+
+    def trainer(self, updates: int) -> Trainer:
+        """The trainer of this process, compiled for so many updates; built once, whoever asks first."""
+        with self._lock:
+            if self._trainer is None:
+                spec = fold_training.lstm_spec(self.settings, len(self.panel.names))
+                training = fold_training.training_spec(self.settings)
+                self._trainer = Trainer(spec, training, self.panel.features, self.panel.targets, cache=self.cache)
+            self._trainer.compile(updates)
+            return self._trainer
+
+
+def train_one(work: FoldWork, task: FoldTask) -> FoldResult:
+    """Train, calibrate and forecast one fold."""
+    return fold_training.train_fold(
+        work.trainer(task.updates),
+        work.panel,
+        task.fold,
+        work.settings,
+        number_of_updates=task.updates,
+        identity=task.identity,
+        timeframe=work.timeframe,
+    )

@@ -1,0 +1,149 @@
+"""The same tasks by threads, processes and a Dask cluster: the same results, also when a worker dies at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import ClusterUnusable, InvalidSetting, TooLittleHistory
+from core.settings import ModelSettings
+from core.types import Timeframe
+from models.dask_cluster import DaskCluster
+from models.scale_out import Processes, Threads, Workers
+from models.walk_forward_forecast import walk_forward
+from tests.models.bars import simulated_bars
+from tests.models.scale_out_tasks import die_once, fail_at_three, total
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = np.arange(1000.0)
+
+
+class Cluster:
+    """A scheduler and its workers, each a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "scheduler.json"
+        self.scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
+        self.workers = [self.add_worker() for _ in range(2)]
+
+    @property
+    def address(self) -> str:
+        while not self.file.exists():
+            time.sleep(0.05)
+        return str(json.loads(self.file.read_text())["address"])
+
+    def add_worker(self) -> subprocess.Popen[bytes]:
+        return self._start("dask_worker", "--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1")
+
+    def stop(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait(timeout=30)
+
+    def _start(self, what: str, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"distributed.cli.{what}", "--scheduler-file", str(self.file), *words]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        log = (self.folder / f"{what}-{time.monotonic_ns()}.log").open("wb")
+        with log:
+            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    yield made
+    made.stop()
+
+
+def results(workers: Workers, count: int = 12) -> dict[int, float]:
+    return {n: value for n, (value, _) in workers.run(total, SHARED, range(count))}
+
+
+EXPECTED = {n: float(SHARED[: n + 1].sum()) for n in range(12)}
+
+
+@pytest.mark.parametrize("workers", [Threads(3), Processes(2), Processes(1)], ids=["threads", "processes", "one process"])
+def test_every_item_comes_back_once_with_its_result(workers: Workers) -> None:
+    assert results(workers) == EXPECTED
+
+
+@pytest.mark.parametrize("workers", [Threads(2), Processes(2)], ids=["threads", "processes"])
+def test_the_first_failure_is_raised(workers: Workers) -> None:
+    with pytest.raises(TooLittleHistory, match="three"):
+        list(workers.run(fail_at_three, SHARED, range(8)))
+
+
+def test_work_of_a_process_that_died_is_done_again(tmp_path: Path) -> None:
+    assert sorted(Processes(2).run(die_once, tmp_path, range(5))) == [(n, n) for n in range(5)]
+
+
+def test_a_cluster_does_what_threads_do_and_outlives_a_worker(cluster: Cluster) -> None:
+    workers = DaskCluster(cluster.address)
+    done: dict[int, float] = {}
+    pids = set()
+    for n, (value, pid) in workers.run(total, SHARED, range(150)):
+        done[n] = value
+        pids.add(pid)
+        if len(done) == 20:
+            cluster.workers[0].kill()
+    assert done == {n: float(SHARED[: n + 1].sum()) for n in range(150)}
+    assert cluster.workers[1].pid in pids
+    with pytest.raises(TooLittleHistory, match="three"):
+        list(workers.run(fail_at_three, SHARED, range(8)))
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "said"),
+    [
+        ("tcp://127.0.0.1:9", ClusterUnusable, "no Dask scheduler answers at tcp://127.0.0.1:9"),
+        ("nonsense", InvalidSetting, "write it as tcp://HOST:PORT"),
+        ("carrier://pigeon:1", InvalidSetting, "write it as tcp://HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_cannot_be_had_is_one_line(address: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said) as caught:
+        list(DaskCluster(address).run(total, SHARED, range(3)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_cluster_without_workers_is_named(cluster: Cluster) -> None:
+    address = cluster.address
+    for worker in cluster.workers:
+        worker.kill()
+    with pytest.raises(ClusterUnusable, match="has no worker"):
+        list(DaskCluster(address, patience_s=3.0).run(total, SHARED, range(3)))
+
+
+@pytest.mark.slow
+def test_a_walk_forward_is_the_same_on_a_cluster_that_loses_a_worker(cluster: Cluster, tmp_path: Path) -> None:
+    candles = {"A/USD": simulated_bars(24 * 101, reversal=0.25)}
+
+    def walk(folder: str, address: str, killed: bool = False) -> pd.DataFrame:
+        settings = ModelSettings.model_validate(
+            {"horizons": (1, 4), "units": 4, "seeds": 1, "epochs": 1, "train_window": "40d", "retrain_every": "3d", "context": 16}
+            | {"save_path": str(tmp_path / folder), "cluster": address}
+        )
+
+        def progress(done: int, _: int) -> None:
+            if killed and done == 2:
+                cluster.workers[0].kill()
+
+        first, last = datetime(2020, 3, 21, tzinfo=UTC), datetime(2020, 4, 10, tzinfo=UTC)
+        made = walk_forward(candles, first, last, settings=settings, timeframe=Timeframe.parse("1h"), progress=progress)
+        assert not any(served.cached for served in made.served)
+        return made.frame("A/USD", 4)
+
+    here = walk("here", "")
+    pd.testing.assert_frame_equal(walk("there", cluster.address, killed=True), here, check_exact=True)
