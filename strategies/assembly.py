@@ -94,9 +94,15 @@ def build_cerebro(
     return cerebro
 
 
-def venue_broker(rules: Sequence[MarketRules], settings: StrategySettings, *, trade_from: float = 0.0) -> VenueRulesBroker:
-    """Backtrader's broker with the account and costs of `settings`, behind the rules of the symbols."""
-    broker = VenueRulesBroker(trade_from=trade_from)
+def venue_broker(
+    rules: Sequence[MarketRules],
+    settings: StrategySettings,
+    *,
+    trade_from: float = 0.0,
+    kind: type[VenueRulesBroker] = VenueRulesBroker,
+) -> VenueRulesBroker:
+    """Backtrader's broker with the account and costs of `settings`, behind the rules of the symbols; `kind` is a subclass, for paper."""
+    broker = kind(trade_from=trade_from)
     broker.setcash(settings.cash)
     broker.set_checksubmit(True)
     broker.set_slippage_perc(settings.slippage_bps / 1e4, slip_open=True, slip_limit=False, slip_match=True, slip_out=True)
