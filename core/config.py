@@ -52,6 +52,22 @@ def load_settings(
         raise _translated(error) from error
 
 
+def changed(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """The same settings with some replaced: `room.key` to value as YAML has it.
+
+    Raises:
+        UnknownSetting, InvalidSetting: as `load_settings`.
+    """
+    tree: dict[str, Any] = settings.model_dump(mode="json")
+    for key, value in overrides.items():
+        _place(tree, key, value, said=key)
+    _reject_unknown(tree)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise _translated(error) from error
+
+
 def parse_assignment(text: str) -> tuple[str, Any]:
     """Split `room.key=value`; the value is read as YAML.
 
