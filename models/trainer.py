@@ -112,10 +112,16 @@ class Trainer:
         import jax
 
         first = initial_weights(self.spec, seed) | dict(first or {})
-        weights, losses = self._compiled(len(starts))(first, self._features, self._targets, starts, mean, std, np.uint32(seed))
+        noise = self._noise(len(starts), seed)
+        weights, losses = self._compiled(len(starts))(first, self._features, self._targets, starts, mean, std, noise)
         weights = jax.tree.map(np.asarray, weights)
         tail = max(len(starts) // 6, 1)
         return Fit(weights, float(np.mean(np.asarray(losses)[-tail:])))
+
+    def _noise(self, updates: int, seed: int) -> NDArray[np.uint8]:
+        """A random byte for each hidden state of each update: drawn here, as counter-based draws cost as much as a step of the network."""
+        shape = (updates, self.training.supervised, self.training.batch, self.spec.units)
+        return np.frombuffer(np.random.default_rng([seed, 1]).bytes(int(np.prod(shape))), dtype=np.uint8).reshape(shape)
 
     @functools.cache  # noqa: B019 - one trainer lives as long as its run
     def _compiled(self, updates: int) -> Any:
@@ -135,7 +141,7 @@ class Trainer:
                 shape((updates, batch), i32),
                 shape((spec.features,), f32),
                 shape((spec.features,), f32),
-                shape((), np.uint32),
+                shape((updates, self.training.supervised, batch, spec.units), np.uint8),
             )
             .compile()
         )
@@ -194,51 +200,49 @@ def _padded(values: NDArray[np.float32], rows: int, fill: float) -> NDArray[np.f
 
 
 def _train(
-    weights: Array, features: Array, targets: Array, starts: Array, mean: Array, std: Array, seed: Array,
+    weights: Array, features: Array, targets: Array, starts: Array, mean: Array, std: Array, noise: Array,
     *, spec: LstmSpec, training: TrainingSpec,
 ) -> tuple[Array, Array]:  # fmt: skip
     """Adam at a steady rate; what counts is the mean of the weights over the last updates (Polyak and Juditsky 1992)."""
     import jax
     from jax import numpy as jnp
+    from jax.flatten_util import ravel_pytree
 
     updates = starts.shape[0]
-    key = jax.random.key(seed)
-    zeros = jax.tree.map(jnp.zeros_like, weights)
-    shares = {name: training.skip_rate if name == "skip" else 1.0 for name in weights}
+    # One flat vector: a handful of operations move all weights at once.
+    start, unravel = ravel_pytree(weights)
+    share = ravel_pytree({name: jnp.full_like(w, training.skip_rate if name == "skip" else 1.0) for name, w in weights.items()})[0]
     averaged_from = min(int((1 - training.averaged) * updates), updates - 1)
 
     def update(carry: Any, at: Any) -> Any:
-        weights, mean_gradient, square_gradient, total = carry
-        number, first_rows = at
+        flat, mean_gradient, square_gradient, total = carry
+        number, first_rows, bytes_drawn = at
         rows = first_rows[None, :] + jnp.arange(training.length)[:, None]
         inputs = spec.scale(features[rows], mean, std)
         wanted = targets[rows[training.burn_in :]]
-        loss, gradient = jax.value_and_grad(sequence_loss)(weights, inputs, wanted, jax.random.fold_in(key, number), spec, training)
-        norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
-        gradient = jax.tree.map(lambda g: g * jnp.minimum(1.0, GRADIENT_NORM / (norm + 1e-9)), gradient)
-        mean_gradient = jax.tree.map(lambda m, g: ADAM_MEAN * m + (1 - ADAM_MEAN) * g, mean_gradient, gradient)
-        square_gradient = jax.tree.map(lambda v, g: ADAM_SQUARE * v + (1 - ADAM_SQUARE) * g * g, square_gradient, gradient)
+        loss, gradient = jax.value_and_grad(lambda w: sequence_loss(unravel(w), inputs, wanted, bytes_drawn, spec, training))(flat)
+        gradient = gradient * jnp.minimum(1.0, GRADIENT_NORM / (jnp.sqrt(jnp.sum(gradient * gradient)) + 1e-9))
+        mean_gradient = ADAM_MEAN * mean_gradient + (1 - ADAM_MEAN) * gradient
+        square_gradient = ADAM_SQUARE * square_gradient + (1 - ADAM_SQUARE) * gradient * gradient
         done = number.astype(jnp.float32)
         rate = training.learning_rate * jnp.minimum(1.0, (done + 1) / (WARM_UP_SHARE * updates + 1))
+        towards = mean_gradient / (1 - ADAM_MEAN ** (done + 1)) / (jnp.sqrt(square_gradient / (1 - ADAM_SQUARE ** (done + 1))) + 1e-8)
+        flat = flat - share * rate * (towards + training.weight_decay * flat)
+        total = total + jnp.where(number >= averaged_from, flat, 0.0)
+        return (flat, mean_gradient, square_gradient, total), loss
 
-        def moved(w: Array, m: Array, v: Array, share: float) -> Array:
-            towards = m / (1 - ADAM_MEAN ** (done + 1)) / (jnp.sqrt(v / (1 - ADAM_SQUARE ** (done + 1))) + 1e-8)
-            return w - share * rate * (towards + training.weight_decay * w)
-
-        weights = jax.tree.map(moved, weights, mean_gradient, square_gradient, shares)
-        total = jax.tree.map(lambda t, w: t + jnp.where(number >= averaged_from, w, 0.0), total, weights)
-        return (weights, mean_gradient, square_gradient, total), loss
-
-    (_, _, _, total), losses = jax.lax.scan(update, (weights, zeros, zeros, zeros), (jnp.arange(updates), starts))
-    return jax.tree.map(lambda t: t / (updates - averaged_from), total), losses
+    zeros = jnp.zeros_like(start)
+    (_, _, _, total), losses = jax.lax.scan(update, (start, zeros, zeros, zeros), (jnp.arange(updates), starts, noise))
+    return unravel(total / (updates - averaged_from)), losses
 
 
-def sequence_loss(weights: Array, inputs: Array, wanted: Array, key: Array, spec: LstmSpec, training: TrainingSpec) -> Array:
+def sequence_loss(weights: Array, inputs: Array, wanted: Array, noise: Array, spec: LstmSpec, training: TrainingSpec) -> Array:
     """Mean loss of one batch of sequences.
 
     Args:
         inputs: scaled features [L, B, F].
         wanted: targets [L - burn_in, B, H]; NaN where unknown.
+        noise: a random byte for each hidden state, uint8 [L - burn_in, B, U]; low ones leave it out.
     """
     import jax
     from jax import numpy as jnp
@@ -246,8 +250,8 @@ def sequence_loss(weights: Array, inputs: Array, wanted: Array, key: Array, spec
     kernel = jnp.concatenate([weights["kernel"], weights["recurrent"]])
     hidden = recurrent_layer()(kernel, weights["bias"], inputs)[training.burn_in :]
     if training.dropout > 0:
-        kept = jax.random.bernoulli(key, 1 - training.dropout, hidden.shape)
-        hidden = jnp.where(kept, hidden / (1 - training.dropout), 0.0)
+        left_out = round(256 * training.dropout)
+        hidden = jnp.where(noise >= left_out, hidden * (256 / (256 - left_out)), 0.0)
     # The first horizon alone shapes the recurrent part: longer ones have fewer independent targets, and it would learn their chances.
     first, others = weights["head"][:, :OUTPUTS], weights["head"][:, OUTPUTS:]
     read = jnp.concatenate([hidden @ first, jax.lax.stop_gradient(hidden) @ others], -1)
