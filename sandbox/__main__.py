@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from core.errors import InvalidSetting, TradingError
 from sandbox.faults import read_faults
-from sandbox.settings import SandboxSettings
+from sandbox.settings import FASTEST, SandboxSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +51,7 @@ def read_settings(argv: Sequence[str] | None) -> SandboxSettings:
         InvalidSetting: a value outside its range; the message names the flag.
     """
     given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
-    tree: dict[str, Any] = json.loads(given.pop("settings", "{}"))
+    tree = _settings(given.pop("settings", "{}"))
     if "balance" in given:
         tree["balances"] = dict(_split(entry, "--balance") for entry in given.pop("balance"))
     if "faults" in given:
@@ -67,9 +68,22 @@ def read_settings(argv: Sequence[str] | None) -> SandboxSettings:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise InvalidSetting(f"--speed {text!r}: give a number above 0 and up to 100000, or lockstep") from error
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed <= FASTEST:
+        raise InvalidSetting(f"--speed {text!r}: give a number above 0 and up to {FASTEST}, or lockstep")
+    return speed
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        tree = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidSetting(f"--settings is not JSON: {error.msg} at character {error.pos}") from error
+    if not isinstance(tree, dict):
+        raise InvalidSetting("--settings must be one JSON object")
+    return tree
 
 
 def _split(entry: str, flag: str) -> tuple[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from functools import partial
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from sandbox import binance_format as form
 from sandbox import binance_market_format as market
@@ -30,13 +31,15 @@ class MarketSocket:
         self.outbox = outbox
         self.combined = combined
         self.streams: list[str] = []
+        self.heard: list[float] = []  # when it spoke, within the last second
 
 
 class MarketDoor:
     """All market connections, by stream."""
 
-    def __init__(self, desk: Desk, log: RequestLog, sockets: Sockets) -> None:
+    def __init__(self, desk: Desk, log: RequestLog, sockets: Sockets, *, messages_per_second: int | None) -> None:
         self._sockets = sockets
+        self._per_second = messages_per_second
         self._faults = CandleFaults(sockets.board)
         self._depth = DepthStreams(desk.venue.settings.book)
         self._desk = desk
@@ -59,6 +62,12 @@ class MarketDoor:
         return await self._sockets.converse(request, MARKET, greet=greet, hear=self._hear, part=self._part)
 
     def _hear(self, socket: MarketSocket, raw: str | bytes) -> None:
+        if self._per_second is not None:
+            now = time.monotonic()
+            socket.heard = [*(at for at in socket.heard if at > now - 1), now]
+            if len(socket.heard) > self._per_second:
+                socket.outbox.close(WSCloseCode.POLICY_VIOLATION)
+                return
         socket.outbox.put(self._reply(socket, raw))
 
     def _part(self, socket: MarketSocket) -> None:

@@ -33,6 +33,7 @@ from sandbox.sockets import Sockets
 from sandbox.venue import Venue, open_venue
 
 HOST: Final = "127.0.0.1"
+MESSAGES_PER_SECOND: Final = 5  # that a client may send on one market socket
 LARGEST_BODY: Final = 2 * 1024 * 1024
 
 
@@ -73,12 +74,17 @@ class SandboxServer:
             self._instant.arm(name, options)
         speed = self.settings.speed
         if not isinstance(speed, str):
-            if speed == 1 and self.settings.market == ("sample",):
-                self.venue.driver.skip_to(self.venue.wall_ms())
+            self._catch_up(speed)
             self._market = asyncio.create_task(self.venue.driver.run(speed, time.monotonic))
 
     def _struck(self, name: str, facts: Mapping[str, Any]) -> None:
         self.log.add("fault", name, facts)
+
+    def _catch_up(self, speed: float) -> None:
+        """A market at real time whose running bar holds the present moment begins at that moment."""
+        now, bar = self.venue.wall_ms(), self.venue.market_clock()
+        if speed == 1 and 0 <= now - bar < self.venue.driver.length:
+            self.venue.driver.skip_to(now)
 
     async def stop(self) -> None:
         if self._away is not None:
@@ -169,7 +175,7 @@ def mount_binance(
     rest_lists, socket_lists = list_actions(desk)
     rest = RestDoor(venue, rest_actions(desk) | rest_lists, limits, log, requests)
     api = WsApiDoor(venue, socket_actions(desk) | socket_lists, limits, log, sockets, requests, reports)
-    market = MarketDoor(desk, log, sockets)
+    market = MarketDoor(desk, log, sockets, messages_per_second=MESSAGES_PER_SECOND if limits.enforced else None)
     app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
     app.router.add_get("/ws-api/v3", api.handle)
     for path in ("/ws", "/ws/{streams:.*}", "/stream", "/stream/ws/{streams:.*}"):

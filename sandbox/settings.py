@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from core.settings import Room
+
+FASTEST: Final = 100_000  # times real time
 
 
 class SymbolRules(Room):
@@ -53,7 +55,7 @@ class SandboxSettings(Room):
     fee_asset: str = "received"  # "received", "quote", or a coin such as "BNB"
     leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals
     funding_bps: Decimal = Field(default=Decimal(1), ge=-300, le=300)  # paid by longs every eight hours
-    balances: dict[str, Decimal] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
+    balances: dict[str, Annotated[Decimal, Field(ge=0, le=10**15)]] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
     limits: Literal["auto", "on", "off"] = "auto"  # auto: enforced at real time only
     weight_per_minute: int = Field(default=6000, ge=1)
     orders_per_10s: int = Field(default=100, ge=1)

@@ -23,7 +23,7 @@ from sandbox.fill_model import BarFills, BookFills, FillModel
 from sandbox.funding import FundingClock
 from sandbox.listing import Listing
 from sandbox.perpetual import BySymbol, Perpetual
-from sandbox.settings import SandboxSettings, SymbolRules
+from sandbox.settings import FASTEST, SandboxSettings, SymbolRules
 from sandbox.settlement import Fees, Settlement, Spot
 
 EPOCH_MS = 1_704_067_200_000  # 2024-01-01: where a market begins that does not run with the wall clock
@@ -83,8 +83,8 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
 
 def check_speed(speed: float | str) -> None:
     """Raises InvalidSetting for a speed that no market can have."""
-    if speed != "lockstep" and (isinstance(speed, str) or not 0 < speed <= 100_000):
-        raise InvalidSetting(f"speed {speed!r}: give a number above 0 and up to 100000, or lockstep")
+    if speed != "lockstep" and (isinstance(speed, str) or not 0 < speed <= FASTEST):
+        raise InvalidSetting(f"speed {speed!r}: give a number above 0 and up to {FASTEST}, or lockstep")
 
 
 def _ticks(settings: SandboxSettings, length: int) -> int:

@@ -1,0 +1,111 @@
+"""`python -m sandbox`: its first line, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import ConfigError
+from sandbox.__main__ import main
+from sandbox.process import start_sandbox
+from tests.sandbox.small_market import FLAT, candle_file
+
+
+def test_the_first_line_says_all_that_a_client_needs() -> None:
+    with start_sandbox(seed=7, speed="lockstep") as venue:
+        assert venue.url.startswith("http://127.0.0.1:")
+        assert (venue.protocol, venue.symbols, venue.seed) == ("binance", ["BTC/USDT"], 7)
+        assert venue.state()["market_time"] == 1_704_067_200_000 + 500 * 60_000
+        assert len(venue.admin_token) >= 20
+
+
+def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["--port", str(taken.getsockname()[1])]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def mistakes(folder: Path) -> list[tuple[list[str], str]]:
+    broken, unknown, backwards, short = folder / "broken.csv", folder / "faults.yaml", folder / "back.csv", folder / "short.csv"
+    broken.write_text("timestamp,open,high,low,close,volume\n2024-01-01T00:00:00Z,1,2,3,4,5\n")
+    backwards.write_text("timestamp,open,high,low,close,volume\n120000,1,1,1,1,1\n60000,1,1,1,1,1\n")
+    unknown.write_text("F99: {}\n")
+    candle_file(short, [FLAT] * 3)
+    return [
+        (["--market", str(folder / "missing.csv")], "does not exist"),
+        (["--market", str(broken)], "line 2"),
+        (["--market", str(backwards)], "must rise"),
+        (["--market", str(short)], "leave nothing to trade"),
+        (["--market", "ETC/USDT=x.csv"], "not among the symbols"),
+        (["--faults", str(unknown)], "no such fault"),
+        (["--faults", str(folder / "none.yaml")], "cannot be read"),
+        (["--speed", "0"], "above 0"),
+        (["--speed", "nan"], "above 0"),
+        (["--speed", "warp"], "lockstep"),
+        (["--timeframe", "7x"], "timeframe"),
+        (["--symbol", "BTCUSDT"], "BASE/QUOTE"),
+        (["--symbol", "BTC/USDT:USDT"], "bybit"),
+        (["--balance", "USDT"], "NAME=VALUE"),
+        (["--balance", "USDT=-5"], "balance"),
+        (["--history", "0"], "--history"),
+        (["--settings", "{"], "JSON"),
+        (["--settings", '{"sped": 1}'], "sped"),
+    ]
+
+
+@pytest.mark.parametrize("number", range(18))
+def test_a_mistake_is_one_line_and_exit_code_two(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv, words = mistakes(tmp_path)[number]
+    assert main(["--port", "0", *argv]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert words in said
+
+
+def test_a_start_that_fails_is_told_to_the_program_that_asked_for_it() -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        start_sandbox(market=["nowhere.csv"])
+
+
+def test_a_fault_file_is_in_force_from_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "faults.json"
+    path.write_text(json.dumps({"F1": {"count": 2}, "F27": {"after_bars": 3}}))
+    from sandbox.faults import read_faults
+
+    with start_sandbox(speed="lockstep", faults=read_faults(path)) as venue:
+        assert set(venue.state()["faults"]) == {"F1", "F27"}
+        venue.advance(3)
+        assert not venue.state()["symbols"]["BTC/USDT"]["open"]
+
+
+def test_the_market_ends_as_a_venue_halts(tmp_path: Path) -> None:
+    path = candle_file(tmp_path / "m.csv", [FLAT] * 5)
+    with start_sandbox(speed="lockstep", market=[str(path)], history=1) as venue:
+        answer: Any = venue.advance(50)
+        assert (answer["advanced"], answer["ended"]) == (4, True)
+        assert venue.advance()["advanced"] == 0
+        assert not venue.state()["symbols"]["BTC/USDT"]["open"]
+
+
+def test_commands_move_the_market_and_the_account() -> None:
+    with start_sandbox(speed="lockstep") as venue:
+        last = float(venue.state()["symbols"]["BTC/USDT"]["last"])
+        venue.control("price", symbol="BTC/USDT", price=f"{last * 1.1:.2f}")
+        assert float(venue.state()["symbols"]["BTC/USDT"]["last"]) == pytest.approx(last * 1.1, abs=0.01)
+        start = venue.state()["market_time"] + 60_000
+        start -= start % 60_000
+        bar = {"open": "100", "high": "120", "low": "90", "close": "110", "volume": "5"}
+        venue.control("push", start=start, **bar)
+        venue.advance()
+        assert venue.state()["symbols"]["BTC/USDT"]["last"] == "100"
+        assert venue.control("deposit", asset="BTC", amount="1")["BTC"]["free"] == "1"
+        with pytest.raises(ConfigError, match="insufficient"):
+            venue.control("deposit", asset="BTC", amount="-5")
+        with pytest.raises(ConfigError, match="price is missing"):
+            venue.control("price")
