@@ -63,6 +63,7 @@ class Desk:
             equity, cash: of the whole account, in quote units.
             now: the bar's open time, UTC epoch seconds.
         """
+        scale = self.book.steady_scale(scale, self.rules)
         if size and self._is_dust(size, close):
             size = 0.0
         if not size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
@@ -21,13 +22,13 @@ _EXCHANGE_HOURS_S = 23_400  # a stock exchange is open 6.5 hours a day
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All knobs of one symbol, worked out once."""
+    """All knobs of one symbol, worked out once. `renewal` is the share of a new bar in the remembered scale."""
 
     edge: EdgeRule
     size: SizeRule
     limits: RiskLimits
     cooldown_s: float
-    smallest: float
+    renewal: float
 
     @classmethod
     def of(cls, settings: StrategySettings, market: MarketRules, timeframe: Timeframe, horizon: int, symbols: int = 1) -> Rules:
@@ -54,13 +55,14 @@ class Rules:
             target_volatility=settings.target_volatility / symbols,
             yearly_root=yearly_root,
             risk_tolerance=settings.risk_tolerance / symbols,
-            stop_scales=settings.stop_scales,
+            stop_scales=settings.stop_scales * (max(1.0, timeframe.bars_per_day) / horizon) ** 0.5,
             round_trip=costs.round_trip,
             entry_cost=costs.fee + costs.slippage,
             cash_reserve=settings.cash_reserve,
         )
         limits = RiskLimits(settings.max_drawdown, settings.max_daily_loss, settings.halt_for.total_seconds())
-        return cls(edge, size, limits, settings.cooldown.total_seconds(), float(market.min_notional))
+        memory = timeframe.bars(settings.scale_memory)
+        return cls(edge, size, limits, settings.cooldown.total_seconds(), 1.0 - 0.5 ** (1.0 / memory) if memory else 1.0)
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class Book:
         distance, budget: stop distance and quote units that may be lost, as decided with the newest order that added exposure.
         fill: price of a fill that added exposure and for which the stop is not worked out yet; 0 otherwise.
         resume_at: UTC epoch seconds before which no exposure is taken, after a stop was hit.
+        variance: exponentially weighted mean of the squared forecast scales; 0 before the first one.
     """
 
     stop: float = 0.0
@@ -79,6 +82,7 @@ class Book:
     budget: float = 0.0
     fill: float = 0.0
     resume_at: float = 0.0
+    variance: float = 0.0
 
     @classmethod
     def restore(cls, saved: Mapping[str, float]) -> Book:
@@ -95,6 +99,14 @@ class Book:
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
+
+    def steady_scale(self, scale: float, rules: Rules) -> float:
+        """Take in the newest forecast scale; the remembered one, by which sizes and stops do not follow every bar."""
+        if not scale > 0.0:
+            return scale
+        new = scale * scale
+        self.variance = new if not self.variance else self.variance + rules.renewal * (new - self.variance)
+        return math.sqrt(self.variance)
 
     def intend(self, scale: float, equity: float, rules: Rules) -> None:
         """Remember what the order that adds exposure now may lose."""

@@ -7,8 +7,9 @@ fallen by more than `leave` round trips below zero gain. So equal forecasts neve
 thresholds never meet.
 
 The edge is counted over the expected holding time: as far as the forecast reaches, what it says; beyond it, what holding the
-asset is expected to earn without any forecast (`premium`). So a long position is kept through forecasts that are merely dull, and
-given up for those that say the market falls.
+asset is expected to earn without any forecast (`premium`). So a long position is kept through forecasts that are merely dull. It
+is given up while the fall that is forecast costs more than getting out and in again, by the same margin, and nothing is added
+against a forecast.
 """
 
 from __future__ import annotations
@@ -69,14 +70,14 @@ def decide(location: float, scale: float, held: float, cap: float, rule: EdgeRul
     """
     if not (scale > 0.0 and location == location and location):  # nothing is known, so nothing is held
         return Signal(0.0, NO_MODEL) if held else None
-    edge = expected_gain(location, scale, rule)
+    own, gain = location * rule.share, expected_gain(location, scale, rule)
     variance = rule.risk_aversion * scale * scale * rule.span
-    side = 1.0 if held > 0.0 or (held == 0.0 and edge >= 0.0) else -1.0
+    side = 1.0 if held > 0.0 or (held == 0.0 and own > 0.0) else -1.0
     if side < 0.0 and not rule.shorts:
         return Signal(0.0, LEAVE) if held else None
-    target = _one_side(edge * side, variance, held * side, cap, rule)
+    target = _one_side(own * side, gain * side, variance, held * side, cap, rule)
     if target == 0.0 and held and rule.shorts:  # out of one side; perhaps far enough to enter the other at once
-        target = -_one_side(-edge * side, variance, 0.0, cap, rule)
+        target = -_one_side(-own * side, -gain * side, variance, 0.0, cap, rule)
     return _signal(target * side, held, cap, rule)
 
 
@@ -85,10 +86,14 @@ def expected_gain(location: float, scale: float, rule: EdgeRule) -> float:
     return location * rule.share + scale * rule.premium
 
 
-def _one_side(edge: float, variance: float, held: float, cap: float, rule: EdgeRule) -> float:
-    """The nearest point of the no-trade zone, for a position on the side where `edge` is a gain."""
-    low = min(cap, max(0.0, edge - rule.margin * rule.round_trip) / variance)
-    high = min(cap, max(0.0, edge + rule.leave * rule.round_trip) / variance)
+def _one_side(own: float, gain: float, variance: float, held: float, cap: float, rule: EdgeRule) -> float:
+    """The nearest point of the no-trade zone, for a position on the side where `own` and `gain` count as gains.
+
+    `own` is what the forecast itself says, `gain` the whole expectation.
+    """
+    enter, leave = rule.margin * rule.round_trip, rule.leave * rule.round_trip
+    low = min(cap, max(0.0, gain - enter) / variance) if own > 0.0 else 0.0
+    high = min(cap, max(0.0, gain + leave) / variance) if own >= -max(enter, leave) else 0.0
     return low if held < low else min(held, high)
 
 

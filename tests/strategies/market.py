@@ -29,6 +29,30 @@ ETH = replace(BTC, symbol="ETH/USDT", base="ETH", step=Decimal("0.0001"), min_si
 PERP = replace(BTC, symbol="BTC/USDT:USDT", can_short=True)
 
 
+# The knobs as these tests know them, whatever the shipped defaults are.
+_KNOBS: dict[str, Any] = {
+    "horizon": 24,
+    "holding": "14d",
+    "premium": 0.5,
+    "margin": 1.5,
+    "leave": 0.0,
+    "min_trade": 0.5,
+    "risk_aversion": 1.0,
+    "target_volatility": 0.3,
+    "risk_tolerance": 0.02,
+    "stop_scales": 2.0,
+    "scale_memory": "0d",
+    "cooldown": "1d",
+    "max_drawdown": 0.35,
+    "max_daily_loss": 0.1,
+}
+
+
+def knobs(**changes: Any) -> StrategySettings:
+    """Settings of a test, with these changes."""
+    return StrategySettings(**{**_KNOBS, **changes})
+
+
 def candles(rows: int = 2000, seed: int = 1, price: float = 20_000.0, volatility: float = 0.006) -> pd.DataFrame:
     """A random walk of hourly bars whose open is the last close; a fat tail and changing volatility make stops work."""
     draw = np.random.default_rng(seed)
@@ -68,4 +92,4 @@ def run(bars: pd.DataFrame, settings: StrategySettings | None = None, **kwargs: 
     """Run our strategy, or the one given, on one feed; the strategy comes back."""
     rules = kwargs.pop("rules", BTC)
     forecast = kwargs.pop("forecast", None) or source(bars)
-    return build_cerebro([feed(bars, forecast, rules)], settings or StrategySettings(), **kwargs).run()[0]
+    return build_cerebro([feed(bars, forecast, rules)], settings or knobs(), **kwargs).run()[0]

@@ -10,12 +10,11 @@ import pytest
 
 from core.config import load_settings
 from core.errors import ConfigError, InvalidSetting
-from core.settings import StrategySettings
 from strategies.assembly import build_cerebro, load_strategy, record_of
 from strategies.forecast_indicator import LSTMForecast
-from tests.strategies.market import BTC, ETH, candles, feed, run, source
+from tests.strategies.market import BTC, ETH, candles, feed, knobs, run, source
 
-EAGER = StrategySettings(margin=0.2, holding="0d", min_trade=0.1)
+EAGER = knobs(margin=0.2, holding="0d", min_trade=0.1)
 
 
 class Momentum(bt.Strategy):
@@ -116,9 +115,9 @@ def test_the_run_can_be_plotted() -> None:
 def test_nothing_to_trade_and_a_symbol_twice_are_refused() -> None:
     bars = candles(60)
     with pytest.raises(InvalidSetting, match="at least one symbol"):
-        build_cerebro([], StrategySettings())
+        build_cerebro([], knobs())
     with pytest.raises(InvalidSetting, match="BTC/USDT is named twice"):
-        build_cerebro([feed(bars, rules=BTC), feed(bars, rules=ETH), feed(bars, rules=BTC)], StrategySettings())
+        build_cerebro([feed(bars, rules=BTC), feed(bars, rules=ETH), feed(bars, rules=BTC)], knobs())
 
 
 @pytest.mark.parametrize(

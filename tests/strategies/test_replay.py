@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from core.errors import InvalidSetting
-from core.settings import StrategySettings
 from models.forecaster import RecordedForecasts
 from strategies.assembly import record_of
 from strategies.replay import replay
-from tests.strategies.market import BTC, HOUR, PERP, candles, forecasts, run
+from tests.strategies.market import BTC, HOUR, PERP, candles, forecasts, knobs, run
 
 OFTEN = {"holding": "0d", "min_trade": 0.1}  # many trades in a short test
 CASES: dict[str, dict[str, Any]] = {
@@ -31,7 +30,7 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_replay_fills_what_backtrader_fills(name: str, seed: int) -> None:
-    settings = StrategySettings(**{**OFTEN, **CASES[name]})
+    settings = knobs(**{**OFTEN, **CASES[name]})
     rules = PERP if settings.allow_short else BTC
     bars = candles(1000, seed)
     bars.iloc[700:703, :4] = bars["close"].iloc[699]  # a venue that stood still: nothing is filled there
@@ -49,7 +48,7 @@ def test_a_coarse_grid_is_replayed_alike() -> None:
     rules = replace(BTC, tick=Decimal("0.5"), step=Decimal("0.01"), min_notional=Decimal(100), max_market_size=Decimal("0.05"))
     bars = candles(1000, 5)
     frame = forecasts(bars, 6)
-    settings = StrategySettings(margin=0.2, **OFTEN)
+    settings = knobs(margin=0.2, **OFTEN)
     record = record_of(run(bars, settings, rules=rules, forecast=RecordedForecasts(frame, horizon=24)))
     fills, equity = replay(bars, frame, settings, rules, HOUR, 24)
     pd.testing.assert_frame_equal(fills, record.fills[list(fills.columns)], check_exact=True, check_dtype=False)
@@ -59,4 +58,4 @@ def test_a_coarse_grid_is_replayed_alike() -> None:
 def test_fees_in_base_currency_are_refused() -> None:
     bars = candles(100)
     with pytest.raises(InvalidSetting, match="full backtest"):
-        replay(bars, forecasts(bars), StrategySettings(), replace(BTC, fee_in_base=True), HOUR, 24)
+        replay(bars, forecasts(bars), knobs(), replace(BTC, fee_in_base=True), HOUR, 24)

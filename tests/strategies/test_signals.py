@@ -54,6 +54,15 @@ def test_a_decision_by_hand(location: float, held: float, cap: float, expected: 
     assert decide(location, 0.02, held, cap, RULE) == expected
 
 
+def test_a_fall_worth_a_round_trip_is_stepped_aside_from_and_nothing_is_added_against_a_forecast() -> None:
+    patient = replace(RULE, premium=0.5, span=14.0)  # 100 bp over two weeks: the whole outlook stays good
+    assert decide(-0.0037, 0.02, 0.4, 0.4, patient) is None
+    assert decide(-0.0038, 0.02, 0.4, 0.4, patient) == Signal(0.0, LEAVE)
+    assert decide(-0.0001, 0.02, 0.0, 0.4, patient) is None
+    assert decide(0.0001, 0.02, 0.0, 0.4, patient) == Signal(0.4, ENTER)
+    assert decide(-0.0001, 0.02, 0.1, 0.4, patient) is None
+
+
 def test_a_source_without_an_opinion_holds_nothing_whatever_the_premium() -> None:
     patient = replace(RULE, premium=0.5, span=14.0)
     assert decide(0.0, 0.02, 0.0, 0.5, patient) is None

@@ -11,13 +11,12 @@ import pandas as pd
 import pytest
 
 from core.errors import InvalidSetting
-from core.settings import StrategySettings
 from models.forecaster import LastValueForecaster, RecordedForecasts, normal_frame
 from strategies.assembly import build_cerebro, record_of
 from strategies.forecast_strategy import LSTMStrategy
-from tests.strategies.market import BTC, ETH, PERP, candles, feed, forecasts, run, source
+from tests.strategies.market import BTC, ETH, PERP, candles, feed, forecasts, knobs, run, source
 
-EAGER = StrategySettings(margin=0.2, holding="0d", min_trade=0.1)
+EAGER = knobs(margin=0.2, holding="0d", min_trade=0.1)
 
 
 def constant(bars: pd.DataFrame, location: float, scale: float = 0.03) -> RecordedForecasts:
@@ -78,7 +77,7 @@ def test_a_lasting_edge_is_bought_once_and_held_under_one_stop() -> None:
 
 
 def test_a_stop_loses_no_more_than_the_risk_tolerance_and_is_followed_by_a_pause() -> None:
-    settings = StrategySettings(cooldown="10h")
+    settings = knobs(cooldown="10h")
     bars = quiet()
     bars.iloc[20:, :4] *= 0.95
     bars.iloc[30:, :4] *= 0.95
@@ -117,7 +116,7 @@ def test_the_stop_follows_the_position_when_exposure_shrinks() -> None:
 def test_a_drawdown_halts_and_trading_resumes_by_itself() -> None:
     from datetime import timedelta
 
-    settings = StrategySettings(max_drawdown=0.005, halt_for=timedelta(hours=12), stop_scales=5, risk_tolerance=0.5, max_daily_loss=1)
+    settings = knobs(max_drawdown=0.005, halt_for=timedelta(hours=12), stop_scales=5, risk_tolerance=0.5, max_daily_loss=1)
     bars = quiet()
     bars.iloc[20:, :4] *= 0.95
     record = record_of(run(bars, settings, forecast=constant(bars, 0.02)))
@@ -134,9 +133,9 @@ def test_no_model_in_force_means_no_position() -> None:
 
 
 def test_spot_is_never_sold_short_and_a_perpetual_is_where_shorts_are_allowed() -> None:
-    bars, settings = quiet(), StrategySettings(allow_short=True)
+    bars, settings = quiet(), knobs(allow_short=True)
     assert record_of(run(bars, settings, forecast=constant(bars, -0.02))).fills.empty
-    assert record_of(run(bars, StrategySettings(), rules=PERP, forecast=constant(bars, -0.02))).fills.empty
+    assert record_of(run(bars, knobs(), rules=PERP, forecast=constant(bars, -0.02))).fills.empty
     strategy = run(bars, settings, rules=PERP, forecast=constant(bars, -0.02))
     assert strategy.position.size < 0
     (stop,) = strategy.broker.get_orders_open()

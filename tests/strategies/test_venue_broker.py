@@ -15,9 +15,9 @@ from core.errors import InvalidSetting
 from core.settings import StrategySettings
 from core.types import MarketRules
 from strategies.assembly import build_cerebro, record_of
-from tests.strategies.market import BTC, PERP, candles, feed
+from tests.strategies.market import BTC, PERP, candles, feed, knobs
 
-FREE = StrategySettings(fee_bps=0, slippage_bps=0)
+FREE = knobs(fee_bps=0, slippage_bps=0)
 
 
 class Script(bt.Strategy):
@@ -154,7 +154,7 @@ def test_slippage_is_charged_in_full_on_market_and_stop_orders() -> None:
     bars = flat(10)
     bars["high"], bars["low"] = 100.0, 100.0  # the slipped price lies outside every bar
     bars.loc[bars.index[5] :, ["open", "high", "low", "close"]] = 80.0
-    settings = StrategySettings(fee_bps=0, slippage_bps=100)
+    settings = knobs(fee_bps=0, slippage_bps=100)
     s = play(bars, {0: lambda s: s.buy(size=1), 2: lambda s: s.sell(size=1, exectype=bt.Order.Stop, price=90)}, settings=settings)
     fills = record_of(s).fills
     assert fills["price"].to_list() == [101.0, 80 * 0.99]  # bought at the open, stopped at an open below the trigger
@@ -162,7 +162,7 @@ def test_slippage_is_charged_in_full_on_market_and_stop_orders() -> None:
 
 
 def test_a_limit_order_never_pays_more_than_its_limit() -> None:
-    settings = StrategySettings(fee_bps=0, slippage_bps=100)
+    settings = knobs(fee_bps=0, slippage_bps=100)
     s = play(flat(), {0: lambda s: s.buy(size=1, exectype=bt.Order.Limit, price=100.2)}, settings=settings)
     assert record_of(s).fills["price"].to_list() == [100.2]
 
@@ -198,7 +198,7 @@ def test_orders_before_the_first_traded_day_are_refused() -> None:
 
 
 def test_a_fee_in_base_currency_delivers_less_and_costs_the_same() -> None:
-    settings = StrategySettings(fee_bps=10, slippage_bps=0)
+    settings = knobs(fee_bps=10, slippage_bps=0)
     steps = {0: lambda s: s.buy(size=1), 3: lambda s: s.sell(size=s.position.size)}
     quote, base = play(flat(), steps, settings=settings), play(flat(), steps, rules=replace(BTC, fee_in_base=True), settings=settings)
     bought, sold = (row for _, row in record_of(base).fills.iterrows())
@@ -211,7 +211,7 @@ def test_a_fee_in_base_currency_delivers_less_and_costs_the_same() -> None:
 
 
 def test_what_a_base_fee_left_off_the_grid_stays_as_dust() -> None:
-    settings = StrategySettings(fee_bps=10, slippage_bps=0)
+    settings = knobs(fee_bps=10, slippage_bps=0)
     steps = {0: lambda s: s.buy(size=0.12345), 3: lambda s: s.sell(size=s.position.size)}
     s = play(flat(), steps, rules=replace(BTC, fee_in_base=True), settings=settings)
     assert 0 < s.position.size < 0.00001
@@ -237,7 +237,7 @@ def test_fills_and_equity_equal_backtraders_own_broker() -> None:
             elif self.signal[0] < 0 and self.position:
                 self.close()
 
-    bars, settings = candles(600), StrategySettings(fee_bps=10, slippage_bps=0)
+    bars, settings = candles(600), knobs(fee_bps=10, slippage_bps=0)
     ours = build_cerebro([feed(bars)], settings, strategy=Crossover).run()[0]
     plain = bt.brokers.BackBroker()
     plain.setcash(settings.cash)
