@@ -116,7 +116,7 @@ class StrategySettings(Room):
     risk_aversion: float = Field(default=1.0, gt=0, description="weight of variance against edge; 1 is growth-optimal")
     target_volatility: float = Field(default=0.40, gt=0, description="annual volatility the account is held to")
     max_exposure: float = Field(default=1.0, gt=0, le=1, description="largest share of equity in the market")
-    risk_tolerance: float = Field(default=0.06, gt=0, le=1, description="share of equity that may be lost at the stop")
+    risk_tolerance: float = Field(default=0.02, gt=0, le=1, description="share of equity that may be lost at the stop")
     stop_scales: float = Field(default=4.0, gt=0, description="distance of the stop, in forecast scales of a day")
     scale_memory: Span = Field(default=timedelta(days=7), description="half-life of the forecast scale that sizes and stops go by")
     cash_reserve: float = Field(default=0.01, ge=0, lt=1, description="share of equity never spent")
