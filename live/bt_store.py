@@ -214,6 +214,11 @@ class CCXTStore:
         return all(market.barrier.is_empty and all(market.has(s, at) for s in market.source.symbols) for market in self._markets.values())
 
     @property
+    def newest(self) -> int:
+        """Open time of the newest bar that was put before the feeds."""
+        return max((market.source.last(s) or -1 for market in self._markets.values() for s in market.source.symbols), default=-1)
+
+    @property
     def first_live(self) -> int:
         """Open time of the first bar that was awaited live."""
         return min(market.joined or 0 for market in self._markets.values())

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from core.types import Forecast
-from models.forecaster import ForecastSource
+from models.forecaster import FORECAST_COLUMNS
+from models.models_in_force import ModelsInForce
 
 
 class SessionForecasts:
     """A `ForecastSource` around another one for one symbol.
 
     Args:
-        source: makes what is not known yet.
+        source: makes what is not known yet; anything with `horizon`, `warm_up` and `latest`.
         known: forecasts of earlier bars of this session, by UTC bar-open time.
         since: bars before it need no forecast: nothing is decided there.
     """
 
-    def __init__(self, source: ForecastSource, known: dict[datetime, Forecast], since: datetime) -> None:
+    def __init__(self, source: ModelsInForce, known: dict[datetime, Forecast], since: datetime) -> None:
         self.source = source
         self.horizon = source.horizon
         self.warm_up = source.warm_up
@@ -30,7 +32,8 @@ class SessionForecasts:
         self._made: list[Forecast] = []
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
-        return self.source.batch(bars)
+        rows = [self.latest(bars.iloc[: n + 1]) if n + 1 >= self.warm_up else None for n in range(len(bars))]
+        return pd.DataFrame([_row(told) for told in rows], index=bars.index, columns=list(FORECAST_COLUMNS))
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
         at = bars.index[-1].to_pydatetime()
@@ -48,6 +51,10 @@ class SessionForecasts:
         """The forecasts made since the last call."""
         made, self._made = self._made, []
         return made
+
+
+def _row(told: Forecast | None) -> list[Any]:
+    return [math.nan] * 8 + [""] if told is None else [told.location, told.scale, *told.quantiles, told.p_up, told.model_id]
 
 
 def known_forecasts(table: pd.DataFrame, symbol: str) -> dict[datetime, Forecast]:

@@ -1,0 +1,56 @@
+"""The live command: words in, exit code out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from core import log
+from core.clock import Clock
+from core.command import end_well
+from live import control
+from live.request import LiveRequest, read_request
+
+LOG: Final = Path("var/log.jsonl")
+
+
+def command(argv: list[str], clock: Clock) -> int:
+    """Run the command and return its exit code."""
+    with log.log_to(LOG):
+        return end_well(lambda: _run(argv, clock))
+
+
+def _run(argv: list[str], clock: Clock) -> int:
+    request = read_request(argv)
+    console = Console(highlight=False)
+    if request.status:
+        return _show_status(request, console)
+    if request.verb is not None:
+        control.say(request.folder, request.verb)
+        console.print(f"session {request.name}: {request.verb} said")
+        return 0
+    if request.check:
+        from live.doctor import examine
+
+        return examine(request, clock, console)
+    from live.session import LiveSession
+    from live.view import SessionView
+
+    code = LiveSession(request, clock, SessionView(console, shown=not request.quiet)).run()
+    if not request.quiet:
+        console.print(f"session {request.name} ended; its page is {request.folder / 'index.html'}")
+    return code
+
+
+def _show_status(request: LiveRequest, console: Console) -> int:
+    from reports.session_status import read_status
+
+    status = read_status(request.folder)
+    running = control.is_running(request.folder)
+    held = ", ".join(f"{p.size:g} {p.symbol}" for p in status.positions) or "flat"
+    equity = "unknown" if status.equity is None else f"{status.equity:,.2f}"
+    console.print(f"{status.title}\n{status.state if running else 'not running'}, {status.bars} bars, last {status.last_bar}")
+    console.print(f"equity {equity}, {held}, {len(status.open_orders)} open orders, model {status.model_id}")
+    return 0

@@ -1,0 +1,24 @@
+"""Keys of real accounts: from the environment or `.env`, nowhere else, and never shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from dotenv import dotenv_values
+
+from core.errors import ConfigError
+
+
+def keys_of(exchange: str, environment: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """`api_key` and `api_secret` of an exchange, e.g. BINANCE_API_KEY and BINANCE_API_SECRET.
+
+    Raises:
+        ConfigError: one of them is missing; the message names the variable.
+    """
+    known = {**dotenv_values(".env"), **os.environ} if environment is None else environment
+    names = {"api_key": f"{exchange.upper()}_API_KEY", "api_secret": f"{exchange.upper()}_API_SECRET"}
+    missing = [name for name in names.values() if not known.get(name)]
+    if missing:
+        raise ConfigError(f"{' and '.join(missing)} must be set in the environment or .env to trade at {exchange}")
+    return {argument: str(known[name]) for argument, name in names.items()}

@@ -1,0 +1,162 @@
+"""What a live command asks for, read from its flags."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from core.config import load_settings, parse_assignment
+from core.errors import ConfigError, InvalidDates, InvalidSetting
+from core.settings import Settings
+from core.types import Timeframe
+from live.control import Verb
+
+
+@dataclass(frozen=True)
+class LiveRequest:
+    """One live command. `speed` is times real time or "lockstep"; `confirmed` counts how often --yes-real-money was given."""
+
+    settings: Settings
+    name: str
+    mode: Literal["paper", "live"] = "paper"
+    confirmed: int = 0
+    sandbox: bool = False
+    speed: float | str = 1800.0
+    market: str = "sample"
+    faults: Path | None = None
+    strategy: str = ""
+    bars: int = 0
+    until: datetime | None = None
+    verb: Verb | None = None
+    status: bool = False
+    check: bool = False
+    quiet: bool = False
+    command: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.settings.live.sessions_path) / self.name
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return self.settings.feeds.symbols
+
+    @property
+    def timeframe(self) -> Timeframe:
+        return Timeframe.parse(self.settings.feeds.timeframe)
+
+
+def read_request(argv: Sequence[str]) -> LiveRequest:
+    """Read the flags of `run_live.py`.
+
+    Raises:
+        ConfigError, InvalidSetting, UnknownSetting, InvalidDates: what cannot be meant, in one line.
+    """
+    given = _parser().parse_args(argv)
+    settings = load_settings(given.config, overrides=_overrides(given))
+    Timeframe.parse(settings.feeds.timeframe)
+    mode: Literal["paper", "live"] = "live" if given.live else "paper"
+    if given.live and given.paper:
+        raise ConfigError("--paper and --live exclude each other; choose one")
+    if given.live and not given.yes_real_money:
+        raise ConfigError("--live sends real orders; add --yes-real-money if that is meant, or leave --live out to trade on paper")
+    if not given.sandbox and (given.faults or given.market or given.speed):
+        raise ConfigError("--speed, --market and --faults belong to the practice exchange; add --sandbox")
+    return LiveRequest(
+        settings=settings,
+        name=_name(given, mode),
+        mode=mode,
+        confirmed=given.yes_real_money,
+        sandbox=given.sandbox,
+        speed=_speed(given.speed),
+        market=given.market or "sample",
+        faults=given.faults,
+        strategy=given.strategy,
+        bars=given.bars,
+        until=_moment(given.until),
+        verb=next((verb for verb in (Verb.PAUSE, Verb.RESUME, Verb.FLATTEN, Verb.KILL) if getattr(given, verb)), None),
+        status=given.status,
+        check=given.check,
+        quiet=given.quiet,
+        command="python run_live.py " + " ".join(argv),
+    )
+
+
+def _overrides(given: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = dict(parse_assignment(text) for text in given.set)
+    exchanges = tuple(given.exchange or ())
+    if exchanges:
+        found["feeds.exchange"] = exchanges[0]
+        found["feeds.fallback_exchanges"] = exchanges[1:]
+    if given.symbol:
+        found["feeds.symbols"] = tuple(dict.fromkeys(given.symbol))
+    if given.timeframe:
+        found["feeds.timeframe"] = given.timeframe
+    return found
+
+
+def _name(given: argparse.Namespace, mode: str) -> str:
+    name = given.session or (f"{mode}-sandbox" if given.sandbox else mode)
+    if not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
+        raise InvalidSetting(f"--session {name!r}: use letters, digits, - and _ only")
+    return str(name)
+
+
+def _speed(text: str | None) -> float | str:
+    if text is None:
+        return 1800.0
+    if text == "lockstep":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100_000:
+        raise InvalidSetting(f"--speed {text!r}: give a number above 0 and up to 100000, or lockstep")
+    return value
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidDates(f"--until {text!r} is not a time; write it as 2026-01-31T12:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_live.py", description="Trade the forecasts live: on paper, on the practice exchange, or for real."
+    )
+    parser.add_argument("--paper", action="store_true", help="our broker on live data (the default)")
+    parser.add_argument("--live", action="store_true", help="real orders; needs --yes-real-money")
+    parser.add_argument(
+        "--yes-real-money", action="count", default=0, help="given once it asks before the first order, given twice it does not"
+    )
+    parser.add_argument("--exchange", action="append", help="repeatable; the first one trades")
+    parser.add_argument("--symbol", action="append", help="repeatable, e.g. BTC/USDT")
+    parser.add_argument("--timeframe", help="length of a bar, e.g. 1h")
+    parser.add_argument("--config", type=Path, help="settings file (config.yaml)")
+    parser.add_argument("--set", action="append", default=[], metavar="room.key=value", help="one setting; repeatable")
+    parser.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
+    parser.add_argument("--sandbox", action="store_true", help="start the practice exchange and trade there; needs no network and no keys")
+    parser.add_argument("--speed", help="of the practice exchange: times real time (1800), or lockstep")
+    parser.add_argument("--market", metavar="FILE|sample", help="what the practice exchange plays (sample)")
+    parser.add_argument("--faults", type=Path, help="faults that the practice exchange shall have")
+    parser.add_argument("--bars", type=int, default=0, help="stop after so many live bars")
+    parser.add_argument("--until", metavar="TIME", help="stop at this time, UTC")
+    parser.add_argument("--session", metavar="NAME", help="name a session, or go on with one")
+    for verb, told in (
+        ("status", "show the session"), ("pause", "no new positions"), ("resume", "positions again"),
+        ("flatten", "close every position and pause"), ("kill", "cancel all, stop, stay stopped until --resume"),
+    ):  # fmt: skip
+        parser.add_argument(f"--{verb}", action="store_true", help=told)
+    parser.add_argument("--check", action="store_true", help="look whether everything is in place; nothing is traded")
+    parser.add_argument("--quiet", action="store_true", help="no terminal view")
+    return parser

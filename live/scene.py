@@ -1,0 +1,220 @@
+"""Where a session plays: a real venue, or the practice exchange fed with the very candles that the models learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from core import atomic
+from core.clock import Clock
+from core.errors import ConfigError, InvalidDates, StartRefused
+from core.types import DataKind, MarketRules
+from feeds import candles
+from feeds.history import History, load_history
+from feeds.market_rules import market_rules
+from live.practice import PracticeVenue, find_practice, start_practice
+from live.request import LiveRequest
+from models.features import FEATURES, warm_up
+from models.walk_forward import ANCHOR
+
+_PLAN: Final = "plan.json"
+_PRACTICE: Final = "practice.json"
+_SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
+_SLACK: Final = 1.1
+_PLAYED_HISTORY: Final = 1500  # bars before the first live one that the practice exchange knows
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A venue ready to be traded at.
+
+    Attributes:
+        histories: closed candles of each symbol before `first_live`.
+        first_live: open time of the session's first bar; the same after every restart.
+        practice: the practice exchange, or None at a real venue.
+    """
+
+    kind: DataKind
+    histories: Mapping[str, pd.DataFrame]
+    rules: Mapping[str, MarketRules]
+    first_live: datetime
+    clock: Clock
+    practice: PracticeVenue | None = None
+
+
+def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scene:
+    """Load the history, fix the first live bar, and start the practice exchange where one is wished for.
+
+    Args:
+        last_bar: open time (ms) of the newest bar that an earlier process of this session recorded.
+
+    Raises:
+        StartRefused: the session was begun with other symbols, bars or venue.
+        TradingError: whatever the history lacks.
+    """
+    plan = _read_plan(request)
+    if request.sandbox:
+        return _practice_scene(request, plan, last_bar, clock)
+    first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
+    histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
+    _write_plan(request, first)
+    return _scene(histories, first, clock, None)
+
+
+def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_bar: int | None, clock: Clock) -> Scene:
+    whole = _practice_histories(request, _moment(plan), clock)
+    first = _moment(plan) or _practice_start(request, whole)
+    frames = {symbol: history.candles for symbol, history in whole.items()}
+    files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
+    venue = find_practice(request.folder / _PRACTICE) if last_bar is not None else None
+    if venue is None:
+        if last_bar is not None and request.mode == "live":
+            raise StartRefused("the practice exchange that held this account has ended; start a session of another name")
+        venue = start_practice(_practice_settings(request, frames, files, first, last_bar))
+        venue.save(request.folder / _PRACTICE)
+    _write_plan(request, first)
+    return _scene(whole, first, venue, venue)
+
+
+def _scene(histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None) -> Scene:
+    before = {s: h.candles.loc[: pd.Timestamp(first) - timedelta(microseconds=1)] for s, h in histories.items()}
+    kinds = {h.kind for h in histories.values()}
+    kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
+    return Scene(kind, before, {s: h.rules for s, h in histories.items()}, first, clock, practice)
+
+
+def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clock) -> dict[str, History]:
+    feeds = request.settings.feeds.model_copy(update={"source": "sample"})
+    file = None if request.market == "sample" else Path(request.market)
+    if file is not None and len(request.symbols) > 1:
+        raise ConfigError("--market with a file plays one symbol; name one --symbol, or use --market sample")
+    start = None if file is not None else _start(request, begun or _sample_start(request, clock))
+    found = {s: load_history(feeds, s, start=start, end=None, clock=clock, file=file) for s in request.symbols}
+    exchange = request.settings.feeds.exchange
+    return {
+        symbol: History(**{**vars(history), "rules": market_rules(symbol, exchange)}) if history.kind is DataKind.SAMPLE else history
+        for symbol, history in found.items()
+    }
+
+
+def _sample_start(request: LiveRequest, clock: Clock) -> datetime:
+    """A day after a boundary of the calendar, so that sessions begun in the same month find the same model."""
+    every = max(request.settings.models.retrain_every, timedelta(days=1))
+    return ANCHOR + (clock.now() - _SAMPLE_REACH - ANCHOR) // every * every + timedelta(days=1)
+
+
+def _practice_start(request: LiveRequest, whole: Mapping[str, History]) -> datetime:
+    """Where the practice market becomes the present: as early as the first model has learned enough."""
+    first = max(candles.times_of(h.candles)[0] for h in whole.values()).to_pydatetime()
+    last = min(candles.times_of(h.candles)[-1] for h in whole.values()).to_pydatetime()
+    needed = candles.grid_floor(first + _before(request), request.timeframe) + request.timeframe.delta
+    if needed >= last:
+        raise InvalidDates(
+            f"the market spans {first:%Y-%m-%d} .. {last:%Y-%m-%d}, less than the models need to learn ({_before(request).days} days); "
+            f"give a longer one, or set a shorter models.train_window"
+        )
+    return needed
+
+
+def _before(request: LiveRequest) -> timedelta:
+    """How much history the first model and the indicators need."""
+    models = request.settings.models
+    bars = warm_up(tuple(FEATURES)) + models.context + max(models.horizons) + models.embargo + models.deployment_lag + 2
+    return models.train_window + models.retrain_every + bars * request.timeframe.delta * _SLACK
+
+
+def _start(request: LiveRequest, first: datetime) -> datetime:
+    return first - _before(request)
+
+
+def _practice_settings(
+    request: LiveRequest, frames: Mapping[str, pd.DataFrame], files: Mapping[str, Path], first: datetime, last_bar: int | None
+) -> dict[str, Any]:
+    account, exchange = request.settings.strategies, request.settings.feeds.exchange
+    rules = {symbol: market_rules(symbol, exchange) for symbol in request.symbols}
+    one = next(iter(rules.values()))
+    settings: dict[str, Any] = {
+        "protocol": "bybit" if exchange == "bybit" else "binance",
+        "symbols": request.symbols,
+        "market": [f"{symbol}={path}" for symbol, path in files.items()],
+        "timeframe": str(request.timeframe),
+        "speed": request.speed,
+        "history": _played(next(iter(frames.values())), first, last_bar),
+        "fee_asset": "received" if one.fee_in_base else "quote",
+        "maker_fee_bps": account.fee_bps,
+        "taker_fee_bps": account.fee_bps,
+        "slippage_bps": account.slippage_bps,
+        "balances": {one.quote: str(account.cash)},
+        "rules": {s: {"tick": r.tick, "step": r.step, "min_size": r.min_size, "min_notional": r.min_notional} for s, r in rules.items()},
+    }
+    if request.faults is not None:
+        settings["faults"] = _faults(request.faults)
+    return settings
+
+
+def _faults(path: Path) -> Any:
+    import yaml
+
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"fault file {path} cannot be read: {error}") from error
+    return {name: {} for name in tree} if isinstance(tree, list) else {name: options or {} for name, options in (tree or {}).items()}
+
+
+def _played(frame: pd.DataFrame, first: datetime, last_bar: int | None) -> int:
+    """Bars of the market file that lie in the past."""
+    index = candles.times_of(frame)
+    begin = max(0, int(index.searchsorted(pd.Timestamp(first))) - _PLAYED_HISTORY)
+    past = pd.Timestamp(first) if last_bar is None else pd.Timestamp(last_bar + 1, unit="ms", tz="UTC")
+    return int(index.searchsorted(past)) - begin
+
+
+def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: datetime) -> Path:
+    """The candles that the practice exchange plays, from some bars before the first live one on."""
+    path = (request.folder / "market" / f"{symbol.replace('/', '-')}.csv").resolve()
+    begin = max(0, int(candles.times_of(frame).searchsorted(pd.Timestamp(first))) - _PLAYED_HISTORY)
+    if not path.is_file():
+        kept = frame.iloc[begin:]
+        lines = ["timestamp,open,high,low,close,volume"]
+        times = (candles.times_of(kept).as_unit("ns").asi8 // 1_000_000).tolist()
+        columns = [kept[name].tolist() for name in ("open", "high", "low", "close", "volume")]
+        lines += [",".join([str(at), *(repr(value) for value in row)]) for at, *row in zip(times, *columns, strict=True)]
+        atomic.write_text(path, "\n".join(lines) + "\n")
+    return path
+
+
+def _read_plan(request: LiveRequest) -> dict[str, Any] | None:
+    path = request.folder / _PLAN
+    if not path.is_file():
+        return None
+    plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in _facts(request).items():
+        if plan.get(name) != value:
+            raise StartRefused(
+                f"session {request.name!r} was begun with {name} {plan.get(name)}, not {value}; keep that, or choose another --session"
+            )
+    return plan
+
+
+def _write_plan(request: LiveRequest, first: datetime) -> None:
+    atomic.write_text(request.folder / _PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
+
+
+def _facts(request: LiveRequest) -> dict[str, Any]:
+    feeds = request.settings.feeds
+    return {
+        "symbols": list(request.symbols), "timeframe": str(request.timeframe), "exchange": feeds.exchange, "mode": request.mode,
+        "market": request.market if request.sandbox else "venue", "strategy": request.strategy,
+        "models": request.settings.models.model_dump(mode="json"), "strategies": request.settings.strategies.model_dump(mode="json"),
+    }  # fmt: skip
+
+
+def _moment(plan: Mapping[str, Any] | None) -> datetime | None:
+    return datetime.fromisoformat(plan["first_live"]).astimezone(UTC) if plan else None

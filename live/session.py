@@ -1,0 +1,346 @@
+"""The session: where everything live is put together, and what happens between two bars."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import backtrader as bt
+import pandas as pd
+
+from core import log
+from core.clock import Clock
+from core.errors import RiskHalt
+from feeds.bar_sequence import Bar
+from feeds.bt_feeds import backtrader_timeframe
+from feeds.poll_wait import PollRule
+from live import control
+from live.bt_bar_hook import BarHook
+from live.bt_guard import guarded
+from live.bt_store import CCXTStore
+from live.control import Verb
+from live.journal import Journal
+from live.model_supply import ModelSupply
+from live.paper_broker import PaperBroker
+from live.request import LiveRequest
+from live.scene import open_scene
+from live.session_files import PageWriter, write_history, write_tables
+from live.session_forecasts import SessionForecasts, known_forecasts
+from live.session_health import SessionHealth
+from live.session_status import status_of
+from live.session_store import SessionStore
+from live.view import SessionView
+from reports.session_status import State
+from strategies.assembly import Feed, build_cerebro, load_strategy, venue_broker
+from strategies.bars_frame import epoch_seconds
+from strategies.forecast_strategy import LSTMStrategy
+
+_LOG: Final = log.logger("live")
+EXTRA_BARS: Final = 256  # as in a backtest: history on which other strategies' indicators warm up
+_REFRESH_S: Final = 10.0
+
+
+class LiveSession:
+    """One session from start to stop; starting is recovering, also the first time."""
+
+    def __init__(self, request: LiveRequest, clock: Clock, view: SessionView) -> None:
+        self.request = request
+        self.view = view
+        self.state = State.STARTING
+        self.reason = ""
+        self.started = clock.now()
+        self.bars = 0
+        self.last_bar: int | None = None
+        self.first_bar_s: float | None = None
+        self.strategy: Any = None
+        self.start_equity: float | None = None
+        self._clock = clock
+        self._began = time.monotonic()
+        self._replayed_to: int | None = None
+        self._commands: dict[int, list[str]] = {}
+        self._played: int | None = None
+        self._refreshed = 0.0
+        self._halt: RiskHalt | None = None
+
+    def run(self) -> int:
+        """Trade until told to stop; 0, or 4 where a limit or the kill switch stopped it.
+
+        Raises:
+            TradingError: whatever stands in the way of a start.
+        """
+        folder = self.request.folder
+        with ExitStack() as stack:
+            stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
+            stack.enter_context(log.log_to(folder / "log.jsonl"))
+            if control.is_killed(folder):
+                raise RiskHalt(f"session {self.request.name!r} was killed; say --resume to let it start again")
+            self.store = SessionStore(folder / "session.db")
+            stack.callback(self.store.close)
+            self.health = SessionHealth(self.store, self._clock)
+            self._replayed_to = self.store.last_bar()
+            self.scene = open_scene(self.request, self._replayed_to, self._clock)
+            stack.callback(self._leave_scene)
+            cerebro = self._assemble(folder, stack)
+            stack.enter_context(self._signals())
+            stack.enter_context(self.view)
+            self._trade(cerebro)
+        return 4 if self._halt is not None else 0
+
+    # Putting together
+
+    def _assemble(self, folder: Path, stack: ExitStack) -> bt.Cerebro:
+        request, scene = self.request, self.scene
+        self.view.say("loading the model")
+        self.page = PageWriter(folder)
+        self.first_ms = int(scene.first_live.timestamp() * 1000)
+        write_history(folder, dict(scene.histories))
+        self.supply = ModelSupply(
+            request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=folder,
+            candles=self.candles, tell=self.health.tell,
+        )  # fmt: skip
+        stack.callback(self.supply.stop)
+        self.supply.open(self._at_hand(self._replayed_to) if self._replayed_to else scene.first_live)
+        self.bridge = self._bridge(folder)
+        stack.callback(self.bridge.stop)
+        self.sources = self._sources()
+        for bar, verb in self.store.commands():
+            self._commands.setdefault(bar, []).append(verb)
+        kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
+        cerebro = build_cerebro(
+            self._feeds(), request.settings.strategies, strategy=guarded(kind, self._strategy_failed), broker=self._broker(),
+            analyzers=[(BarHook, {"done": self._bar_done, "_name": "session"})], trade_from=scene.first_live, saved=self._saved(),
+        )  # fmt: skip
+        cerebro.addstore(self.bridge)
+        return cerebro
+
+    def _bridge(self, folder: Path) -> CCXTStore:
+        practice, feeds = self.scene.practice, self.request.settings.feeds
+        place: dict[str, Any] = {"base_url": feeds.exchange_url, "poll": PollRule(base=self.request.settings.live.poll_seconds)}
+        name = feeds.exchange
+        if practice is not None:
+            at = practice.address
+            place = {"base_url": at.url, "ws_url": at.ws_url, "api_key": at.api_key, "api_secret": at.api_secret}
+            place["poll"] = PollRule(base=2.0, least=0.5, most=2.0)
+            name = at.protocol
+        elif self.request.mode == "live":
+            from live.keys import keys_of
+
+            place |= keys_of(name)
+        journal = Journal(folder / "journal.db") if self.request.mode == "live" else None
+        bridge = CCXTStore(name, clock=self.scene.clock, journal=journal, run=f"ft-{self.request.name[:12]}", **place)
+        bridge.on_idle = self._between_bars
+        return bridge
+
+    def _broker(self) -> Any:
+        if self.request.mode == "live":
+            self.broker: Any = self.bridge.getbroker(use_positions=False)
+        else:
+            rules = [self.scene.rules[s] for s in self.request.symbols]
+            settings = self.request.settings.strategies
+            self.broker = venue_broker(rules, settings, trade_from=self.scene.first_live.timestamp(), kind=PaperBroker)
+        return self.broker
+
+    def _sources(self) -> dict[str, SessionForecasts]:
+        known = self.store.forecasts()
+        since = self.scene.first_live
+        return {s: SessionForecasts(self.supply.sources[s], known_forecasts(known, s), since) for s in self.request.symbols}
+
+    def _feeds(self) -> list[Feed]:
+        unit, compression = backtrader_timeframe(self.request.timeframe)
+        feeds = []
+        for symbol, frame in self.candles().items():
+            first = int(frame.index.searchsorted(pd.Timestamp(self.scene.first_live)))
+            warm = frame.iloc[max(0, first - self.sources[symbol].warm_up - EXTRA_BARS) :]
+            data = self.bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
+            feeds.append(Feed(data=data, rules=self.scene.rules[symbol], timeframe=self.request.timeframe, source=self.sources[symbol]))
+        return feeds
+
+    def candles(self) -> dict[str, pd.DataFrame]:
+        """All closed candles known of each symbol: the history, and what the session recorded."""
+        return {s: pd.concat([self.scene.histories[s], self.store.bars(s)]) for s in self.request.symbols}
+
+    def _saved(self) -> Any:
+        """The strategy's state: paper builds it anew from the recorded bars, a live account reads it back."""
+        return self.bridge._journal.recall("strategy") if self.request.mode == "live" and self.bridge._journal else None
+
+    # Running
+
+    def _trade(self, cerebro: bt.Cerebro) -> None:
+        try:
+            [self.strategy] = cerebro.run()
+        except RiskHalt as halt:
+            self._stop(State.HALTED, str(halt), halt)
+        finally:
+            self.bridge.stop()
+            if self.state is not State.HALTED:
+                self.state = State.STOPPED
+            if self.last_bar is not None:
+                self._write_files()
+                self.page.finish(self._status())
+
+    def _bar_done(self, strategy: Any, number: float) -> None:
+        """Backtrader is done with a bar; keep it, then do what is due."""
+        self.strategy = strategy
+        at = round(epoch_seconds(number) * 1000)
+        if at < self.first_ms or (self.last_bar is not None and at < self.last_bar):
+            return
+        if self.start_equity is None:
+            self.start_equity = float(self.broker.startingcash)
+        self.last_bar = at
+        self._keep(strategy, number, at)
+        self._apply_recorded(at)
+        if self._replayed_to is not None and at <= self._replayed_to:
+            return
+        self.bars += 1
+        self.supply.bar_closed(self._at(at))
+        if self.state is State.STARTING:
+            self.state = State.RUNNING
+            self.first_bar_s = time.monotonic() - self._began
+        if self._is_over(at):
+            self.bridge.request_stop()
+        self._refresh()
+
+    def _keep(self, strategy: Any, number: float, at: int) -> None:
+        closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in self.sources]
+        rows = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
+        made = [(symbol, forecast) for symbol, source in self.sources.items() for forecast in source.take_made()]
+        self.store.record(rows, made, self.health.usage(at))
+        if self.request.mode == "live" and hasattr(strategy, "state"):
+            self.bridge.journal.remember("strategy", strategy.state())
+
+    def _between_bars(self) -> None:
+        """Called by an idle feed, some times a second."""
+        for verb in control.heard(self.request.folder):
+            self._obey(verb)
+        now = self._clock.now()
+        if self.request.until is not None and now >= self.request.until:
+            self.bridge.request_stop()
+        if self.last_bar is not None:
+            self.supply.collect(self._at_hand(self.last_bar))
+        self.view.show(self)
+        self._refresh()
+        if self.scene.practice is not None and self.request.speed == "lockstep":
+            self._advance()
+        self.health.bar_begins()
+
+    def _advance(self) -> None:
+        """Let the practice market play its next bar once nothing is left to do with the last one."""
+        step = self.request.timeframe.seconds * 1000
+        if self.bridge.is_stopping or not self.broker.is_settled:
+            return
+        if self._played is None:
+            self._played = self.bridge.first_live - step
+        unseen = self.bridge.newest >= self.first_ms and (self.last_bar or 0) < self.bridge.newest
+        if unseen or not self.bridge.caught_up(self._played):
+            return
+        self.supply.collect(self._at_hand(self._played), wait=True)
+        self._played += step
+        assert self.scene.practice is not None
+        if self.scene.practice.advance()["ended"]:
+            self.health.tell("market_ended", "info")
+            self.bridge.request_stop()
+
+    # Commands
+
+    def _obey(self, verb: Verb) -> None:
+        at = self.last_bar or self.first_ms - 1
+        self.store.command(at, verb, self._clock.now().isoformat())
+        self.health.tell(f"command_{verb}", "info")
+        self._apply(verb)
+
+    def _apply_recorded(self, at: int) -> None:
+        """Commands of an earlier process took effect after this bar: they do again."""
+        if self._replayed_to is not None and at <= self._replayed_to:
+            for verb in self._commands.pop(at, []):
+                self._apply(Verb(verb), again=True)
+
+    def _apply(self, verb: Verb, *, again: bool = False) -> None:
+        if verb is Verb.PAUSE:
+            self.broker.muted, self.state = True, State.PAUSED
+        elif verb is Verb.RESUME:
+            self.broker.muted, self.broker.halted, self.state = False, "", State.RUNNING
+        elif verb is Verb.FLATTEN:
+            self.broker.muted, self.state = True, State.PAUSED
+            self._flatten()
+        elif verb is Verb.KILL and not again:
+            self._cancel_all()
+            self._stop(State.HALTED, "killed", RiskHalt("killed"))
+        elif verb is Verb.STOP and not again:
+            self.bridge.request_stop()
+
+    def _cancel_all(self) -> None:
+        for order in list(self.broker.get_orders_open()):
+            self.broker.cancel(order)
+
+    def _flatten(self) -> None:
+        self._cancel_all()
+        if self.strategy is None:
+            return
+        for data in self.strategy.datas:
+            size = self.broker.getposition(data).size
+            if size > 0:
+                self.broker.sell(self.strategy, data, size, reason="flatten", role="flatten")
+
+    def _strategy_failed(self, where: str, error: Exception) -> None:
+        if self.health.failed(where, error):
+            self._stop(State.HALTED, "the strategy fails at every bar", RiskHalt("the strategy fails at every bar; see the log"))
+
+    def _stop(self, state: State, reason: str, halt: RiskHalt | None = None) -> None:
+        self.state, self.reason, self._halt = state, reason, halt
+        self.bridge.request_stop()
+
+    # Files
+
+    def _refresh(self) -> None:
+        if time.monotonic() - self._refreshed < _REFRESH_S or self.last_bar is None:
+            return
+        self._write_files()
+        self.page.refresh(self._status())
+        self._refreshed = time.monotonic()
+
+    def _write_files(self) -> None:
+        own = {s: self.store.bars(s) for s in self.request.symbols}
+        write_tables(self.request.folder, self.strategy, self.store.forecasts(), own, pd.Timestamp(self.scene.first_live))
+
+    def _status(self) -> Any:
+        return status_of(self)
+
+    # Ends
+
+    def _is_over(self, at: int) -> bool:
+        return bool(self.request.bars and self.bars >= self.request.bars)
+
+    def _leave_scene(self) -> None:
+        if self.scene.practice is not None:
+            self.scene.practice.stop()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the session after the bar in progress."""
+
+        def stop(number: int, frame: Any) -> None:
+            self.reason = f"stopped by {signal.Signals(number).name}"
+            self.bridge.request_stop()
+
+        try:
+            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not the main thread: whoever runs us there has its own way to stop
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _at(self, at: int) -> datetime:
+        return datetime.fromtimestamp(at / 1000, UTC)
+
+    def _at_hand(self, last: int) -> datetime:
+        """Open time of the bar after the one that opened at `last`."""
+        return self._at(last) + self.request.timeframe.delta
