@@ -44,6 +44,7 @@ class RestDoor:
         entry = self._log.add("rest", f"{request.method} {name}", dict(request.query))
         try:
             action, sent, payload = await self._read(request, name)
+            await asyncio.sleep(self._venue.settings.latency_s)
             entry["params"] = {k: v for k, v in sent.items() if k != "signature"}
             answer = self._answer(request, action, sent, payload)
             disturbance = self._faults.after(action.kind, self._symbol(sent))

@@ -43,6 +43,7 @@ class BybitRestDoor:
             if action is None:
                 raise BybitError(10404, "Request path not found.", 404)
             asked, payload = await self._read(request)
+            await asyncio.sleep(self._venue.settings.latency_s)
             entry["params"] = dict(asked)
             self._admit(request, action, asked, payload)
             result = answered(action, asked)

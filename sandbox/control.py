@@ -35,8 +35,9 @@ class Control:
         self._log = log
         self._sockets = sockets
         self._faults = faults
-        self._commands: dict[str, Command] = {
+        self.commands: dict[str, Command] = {
             "state": self.state,
+            "time": self.time,
             "log": self.log,
             "advance": self.advance,
             "push": self.push,
@@ -52,9 +53,9 @@ class Control:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if not is_local(request) or not self._may(request):
             return web.json_response({"error": "the control endpoint needs the token printed at the start"}, status=403)
-        command = self._commands.get(request.match_info["name"])
+        command = self.commands.get(request.match_info["name"])
         if command is None:
-            return web.json_response({"error": f"no such command; there are {', '.join(sorted(self._commands))}"}, status=404)
+            return web.json_response({"error": f"no such command; there are {', '.join(sorted(self.commands))}"}, status=404)
         try:
             asked = await self._asked(request)
             return _json(command(asked))
@@ -72,6 +73,7 @@ class Control:
                 s: {"last": str(x.last), "open": x.is_open, "bar_start": x.bar.start if x.bar else None}
                 for s, x in exchange.listings.items()
             },
+            "positions": {s: {"size": str(p.size), "entry": str(p.entry)} for s, p in exchange.accounts[ACCOUNT].positions.items()},
             "accounts": {name: _balances(a) for name, a in exchange.accounts.items()},
             "open_orders": [_order(o) for o in exchange.register.all_open(ACCOUNT)],
             "orders": len(exchange.register.orders),
@@ -79,6 +81,10 @@ class Control:
             "sockets": counted(self._sockets),
             "faults": self._sockets.board.described(),
         }
+
+    def time(self, asked: Mapping[str, Any]) -> Any:
+        """The market's clock alone, for who asks often."""
+        return {"market_time": self._venue.market_clock(), "played": self._venue.driver.played, "ended": self._venue.driver.ended}
 
     def log(self, asked: Mapping[str, Any]) -> Any:
         """The stamped log after entry `since`."""

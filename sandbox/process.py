@@ -68,6 +68,10 @@ class SandboxHandle:
         """Market time, prices, balances and open orders."""
         return self.control("state")
 
+    def market_time(self) -> int:
+        """The market's clock, milliseconds UTC."""
+        return int(self.control("time")["market_time"])
+
     def log(self, since: int = 0) -> list[dict[str, Any]]:
         """The stamped log of requests and events after entry `since`."""
         entries: list[dict[str, Any]] = self.control("log", since=since)["entries"]

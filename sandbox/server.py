@@ -45,7 +45,7 @@ class SandboxServer:
         self.venue: Venue = open_venue(settings, wall or SystemClock())
         self.log = RequestLog()
         self.board = Switchboard(settings.seed, lambda: self.venue.driver.played, lambda name, facts: self._struck(name, facts))
-        self.sockets = Sockets(self.board, settings.connection_life_s)
+        self.sockets = Sockets(self.board, settings.connection_life_s, settings.latency_s)
         for name, options in settings.faults.items():
             read_options(name.upper(), options)
         self.port = settings.port

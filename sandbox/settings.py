@@ -66,3 +66,8 @@ class SandboxSettings(Room):
     api_secret: str = ""
     admin_token: str = ""
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def latency_s(self) -> float:
+        """How long a request is on its way; nil in bar mode."""
+        return self.book.latency_ms / 1000 if self.fills == "book" else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -22,8 +23,9 @@ USER: Final = "user"
 class Sockets:
     """All connections by kind: `market` for public streams, `user` for the account's own."""
 
-    def __init__(self, board: Switchboard, life_s: float) -> None:
+    def __init__(self, board: Switchboard, life_s: float, latency_s: float = 0.0) -> None:
         self.board = board
+        self.latency_s = latency_s  # before a request of the account's is heard
         self._life_s = life_s
         self._open: dict[str, set[Outbox]] = {MARKET: set(), USER: set()}
         self._shut_until = {MARKET: 0.0, USER: 0.0}
@@ -61,9 +63,10 @@ class Sockets:
         self._open[which].add(outbox)
         tasks = [asyncio.create_task(outbox.write()), asyncio.create_task(self._keep(outbox))]
         state = greet(outbox)
+        wait = self.latency_s if which == USER else 0.0
         try:
             async for message in response:
-                await self._take(message, outbox, lambda raw: hear(state, raw))
+                await self._take(message, outbox, partial(hear, state), wait)
         finally:
             self._open[which].discard(outbox)
             part(state)
@@ -72,14 +75,17 @@ class Sockets:
         return response
 
     @staticmethod
-    async def _take(message: WSMessage, outbox: Outbox, hear: Callable[[str | bytes], None]) -> None:
+    async def _take(message: WSMessage, outbox: Outbox, hear: Callable[[str | bytes], None], wait: float) -> None:
         if outbox.silent:
             return
         outbox.heard_at = time.monotonic()
         if message.type is WSMsgType.PING:
             await outbox.socket.pong(message.data)
         elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            hear(message.data)
+            if wait:
+                asyncio.get_running_loop().call_later(wait, hear, message.data)
+            else:
+                hear(message.data)
 
     def _refusal(self, which: str) -> web.Response | None:
         if time.monotonic() < self._shut_until[which]:

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeAlias
 
 from core.clock import Clock
 from core.config import nearest
 from core.errors import CandleFileInvalid, InvalidSetting
 from core.types import MarketRules, Timeframe
 from sandbox.account import Account
-from sandbox.bar_source import file_bars, generated_bars, path_within
+from sandbox.bar_source import file_bars, generated_bars
 from sandbox.candle import Candle, CandleBook
+from sandbox.capture import CapturedPath, is_capture, read_capture
 from sandbox.driver import Driver, MarketClock
 from sandbox.exchange import Exchange
 from sandbox.fill_model import BarFills, BookFills, FillModel
@@ -28,6 +30,10 @@ from sandbox.settlement import Fees, Settlement, Spot
 
 EPOCH_MS = 1_704_067_200_000  # 2024-01-01: where a market begins that does not run with the wall clock
 ACCOUNT = "main"
+
+
+Histories: TypeAlias = dict[str, list[Candle]]
+Feeds: TypeAlias = dict[str, Iterator[Candle]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
     length = Timeframe.parse(settings.timeframe).seconds * 1000
     check_speed(settings.speed)
     clock = MarketClock()
-    history, feeds = _markets(settings, length, int(wall.now().timestamp() * 1000))
+    plan = CapturedPath()
+    history, feeds = _markets(settings, length, int(wall.now().timestamp() * 1000), plan)
     listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s])) for s in settings.symbols}
     for symbol, listing in listings.items():
         listing.last = history[symbol][-1].close
@@ -73,7 +80,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
     exchange.accounts[ACCOUNT] = Account(ACCOUNT, settings.balances)
     clock.at = max(bars[-1].start for bars in history.values()) + length
     driver = Driver(
-        exchange, feeds, clock=clock, length=length, ticks=_ticks(settings, length), plan=path_within, seed=settings.seed,
+        exchange, feeds, clock=clock, length=length, ticks=_ticks(settings, length), plan=plan, seed=settings.seed,
         limit=settings.bars,
     )  # fmt: skip
     driver.begin()
@@ -94,12 +101,14 @@ def _ticks(settings: SandboxSettings, length: int) -> int:
     return max(4, min(settings.ticks_per_bar, int(length / settings.speed / 50)))
 
 
-def _markets(settings: SandboxSettings, length: int, now: int) -> tuple[dict[str, list[Candle]], dict[str, Iterator[Candle]]]:
+def _markets(
+    settings: SandboxSettings, length: int, now: int, plan: CapturedPath
+) -> tuple[dict[str, list[Candle]], dict[str, Iterator[Candle]]]:
     files = _files(settings)
-    history: dict[str, list[Candle]] = {}
-    feeds: dict[str, Iterator[Candle]] = {}
+    history: Histories = {}
+    feeds: Feeds = {}
     for symbol in settings.symbols:
-        bars = _file_market(settings, files[symbol], length, now) if symbol in files else _sample(settings, symbol, length, now)
+        bars = _file_market(settings, files[symbol], length, now, plan) if symbol in files else _sample(settings, symbol, length, now)
         history[symbol] = list(itertools.islice(bars, settings.history))
         feeds[symbol] = bars
     return history, feeds
@@ -118,8 +127,13 @@ def _files(settings: SandboxSettings) -> dict[str, Path]:
     return files
 
 
-def _file_market(settings: SandboxSettings, path: Path, length: int, now: int) -> Iterator[Candle]:
-    bars = file_bars(path, length)
+def _file_market(settings: SandboxSettings, path: Path, length: int, now: int, plan: CapturedPath) -> Iterator[Candle]:
+    if is_capture(path):
+        captured = read_capture(path, length)
+        plan.add(captured)
+        bars = list(captured)
+    else:
+        bars = file_bars(path, length)
     if len(bars) <= settings.history:
         raise CandleFileInvalid(f"market file {path} holds {len(bars)} candles; {settings.history} of history leave nothing to trade")
     if settings.rebase:

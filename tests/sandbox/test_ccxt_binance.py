@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -186,3 +187,17 @@ async def _real_time() -> None:
 
 def test_the_sample_market_at_real_time_stands_at_the_present_minute() -> None:
     run(_real_time())
+
+
+async def _slow_venue() -> None:
+    async with running(fills="book", book={"latency_ms": 150}) as server, binance_on(server) as client:
+        await client.load_markets()
+        for place in (client.create_order, client.create_order_ws):
+            await place("BTC/USDT", "market", "buy", 0.001)
+            begun = time.monotonic()
+            await place("BTC/USDT", "market", "buy", 0.001)
+            assert 0.15 <= time.monotonic() - begun < 1
+
+
+def test_latency_delays_requests_over_both_transports() -> None:
+    run(_slow_venue())

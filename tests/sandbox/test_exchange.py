@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from core.errors import CandleFileInvalid
 from core.types import Side
+from sandbox.events import Printed
 from sandbox.order import OrderType, Status, TimeInForce
 from sandbox.refusal import OrderRefused, Refusal
 from sandbox.venue import ACCOUNT
-from tests.sandbox.small_market import FLAT, balance, place, told, venue_of, wish
+from tests.real_data import real_candles
+from tests.sandbox.small_market import FLAT, balance, candle_file, place, told, venue_of, wish
 
 BUY, SELL = Side.BUY, Side.SELL
 MARKET, LIMIT, STOP, STOP_LIMIT = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT
@@ -187,9 +190,6 @@ def test_cancelling_the_working_order_ends_the_held_legs(tmp_path: Path) -> None
 
 
 def test_a_market_that_misses_a_bar_is_halted_while_it_lasts(tmp_path: Path) -> None:
-    from tests.sandbox.small_market import candle_file
-
-    venue = venue_of(tmp_path, BARS)
     path = candle_file(tmp_path / "gap.csv", [FLAT] * 6, skip=(3,))
     venue = venue_of(tmp_path, BARS, market=[str(path)])
     halted = []
@@ -267,3 +267,24 @@ def test_linked_orders_must_stand_on_both_sides_of_the_market(tmp_path: Path) ->
     with pytest.raises(OrderRefused, match="wrong sides"):
         venue.exchange.place_list(ACCOUNT, [wish(MAKER, SELL, 1, 90), wish(STOP, SELL, 1, None, 80)])
     assert balance(venue, "BTC") == (10, 0)
+
+
+def test_a_recorded_stream_is_traded_as_it_was(tmp_path: Path) -> None:
+    path = real_candles("binance_spot_BTCUSDT_ws_20240808.txt.gz")
+    venue = venue_of(tmp_path, [], market=[str(path)], history=1, ticks_per_bar=200, fills="book")
+    facts = told(venue)
+    while venue.driver.advance():
+        pass
+    [*bars] = venue.exchange.listings["BTC/USDT"].candles.closed
+    prints = [f for f in facts if isinstance(f, Printed)]
+    assert len(bars) == 7  # the last one begins with the minute after the recording
+    assert len(prints) > 600
+    assert all(61_000 < f.price < 63_000 for f in prints)
+    assert sum(f.size for f in prints) == sum(b.volume for b in bars[1:])
+
+
+@pytest.mark.parametrize("text", ["", "1 {}\n", '1 {"e":"trade"}\n', "\x00"])
+def test_a_file_that_is_no_recorded_stream_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "stream.txt").write_text(text)
+    with pytest.raises(CandleFileInvalid, match=r"stream\.txt"):
+        venue_of(tmp_path, [], market=[str(tmp_path / "stream.txt")])

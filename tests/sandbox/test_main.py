@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from sandbox.__main__ import main
+from sandbox.__main__ import _parser, main
+from sandbox.control import Control
+from sandbox.faults import CATALOGUE, read_faults
 from sandbox.process import start_sandbox
+from sandbox.server import SandboxServer
+from sandbox.settings import SandboxSettings
 from tests.sandbox.small_market import FLAT, candle_file
 
 
@@ -76,8 +80,6 @@ def test_a_start_that_fails_is_told_to_the_program_that_asked_for_it() -> None:
 def test_a_fault_file_is_in_force_from_the_start(tmp_path: Path) -> None:
     path = tmp_path / "faults.json"
     path.write_text(json.dumps({"F1": {"count": 2}, "F27": {"after_bars": 3}}))
-    from sandbox.faults import read_faults
-
     with start_sandbox(speed="lockstep", faults=read_faults(path)) as venue:
         assert set(venue.state()["faults"]) == {"F1", "F27"}
         venue.advance(3)
@@ -109,3 +111,16 @@ def test_commands_move_the_market_and_the_account() -> None:
             venue.control("deposit", asset="BTC", amount="-5")
         with pytest.raises(ConfigError, match="price is missing"):
             venue.control("price")
+
+
+def test_the_guide_names_every_flag_command_and_switch() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    for action in _parser()._actions:
+        assert action.dest in ("help", "port", "protocol") or f"`{action.option_strings[0]}`" in guide, action.dest
+    for name, fault in CATALOGUE.items():
+        assert f"| {name} |" in guide
+        assert fault.title in guide
+    server = SandboxServer(SandboxSettings(speed="lockstep"))
+    control = Control(server.venue, server.log, server.sockets, None)  # type: ignore[arg-type]
+    for command in control.commands:
+        assert f"`{command}" in guide, command
