@@ -51,4 +51,7 @@ def _libraries(scipy_is_loaded: bool) -> list[tuple[Any, int]]:
 
 def _set(libraries: list[tuple[Any, int]], *, one: bool) -> None:
     for library, usual in libraries:
+        # threadpoolctl lets only the first thread that ever set a limit set another, and says nothing to the rest; here `_lock` sees to order.
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
         library.set_num_threads(1 if one else usual)

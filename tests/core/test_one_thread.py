@@ -79,3 +79,18 @@ def test_products_made_by_several_threads_at_once_are_the_same_bits() -> None:
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         assert len(set(pool.map(lambda _: product(), range(40)))) == 1
+
+
+def test_another_thread_than_the_first_has_its_limit_too() -> None:
+    with one_thread():
+        pass
+    seen: list[set[int]] = []
+
+    def other() -> None:
+        with one_thread():
+            seen.append(blas_threads())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert seen == [{1}]
