@@ -1,0 +1,120 @@
+"""The whole main command, as a user types it: cold, and again with caches.
+
+    python -m benchmarks.backtest [--data FILE] [--rounds 3] [--baselines all]
+
+Without a file the sample market is measured. Each cold round starts in an empty folder: no models, no compiled code. Memory is that of the
+command and its children together, sampled every 50 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of the command: wall seconds, peak memory in MB, and its run.json."""
+
+    seconds: float
+    peak_mb: float
+    manifest: dict[str, Any]
+
+
+def run_once(folder: Path, words: list[str]) -> Round:
+    """Run the command in `folder`.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    began = time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = psutil.Popen([sys.executable, str(ROOT / "run_backtest.py"), *words, "--quiet"], cwd=folder, env=environment)
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, memory_mb(process))
+        time.sleep(0.05)
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        raise SystemExit(f"the command ended with {process.returncode}")
+    newest = max((folder / "reports/output").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    return Round(seconds, peak, json.loads(newest.read_text(encoding="utf-8")))
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Resident memory of a process and all its children."""
+    total = 0
+    try:
+        for one in [process, *process.children(recursive=True)]:
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0.0
+    return total / 2**20
+
+
+def table(cold: list[Round], warm: list[Round]) -> str:
+    """Medians as Markdown."""
+    lines = ["| | wall, s | peak memory, MB | data | train | baselines | simulate | report |", "|---|---|---|---|---|---|---|---|"]
+    for name, rounds in (("cold", cold), ("with caches", warm)):
+        stages = [
+            _median(r.manifest["timing_s"].get(stage, 0.0) for r in rounds)
+            for stage in ("data", "train", "baselines", "simulate", "report")
+        ]
+        numbers = [_median(r.seconds for r in rounds), _median(r.peak_mb for r in rounds), *stages]
+        lines.append(f"| {name} | " + " | ".join(f"{x:.0f}" if n == 1 else f"{x:.1f}" for n, x in enumerate(numbers)) + " |")
+    return "\n".join(lines)
+
+
+def scores(manifest: dict[str, Any]) -> str:
+    """Out-of-sample scores of the network and its baselines as Markdown."""
+    lines = ["| | rank IC | accuracy | top tenth | loss skill |", "|---|---|---|---|---|"]
+    for forecast in manifest["forecast"].values():
+        for name, score in {"lstm": forecast["lstm"], **forecast["baselines"]}.items():
+            cells = [score["rank_ic"], score["accuracy"], score["accuracy_top10"], score["loss_skill"]]
+            lines.append(f"| {name} | " + " | ".join("-" if c is None else f"{c:.4f}" for c in cells) + " |")
+    return "\n".join(lines)
+
+
+def _median(values: Any) -> float:
+    return statistics.median(list(values))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="candles of BTC/USDT")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--baselines", default="all")
+    parser.add_argument("--set", dest="assignments", action="append", default=[])
+    said = parser.parse_args()
+    source = ["--data", f"BTC/USDT={said.data.resolve()}"] if said.data else ["--source", "sample"]
+    words = ["--from", "2022-01-01", "--to", "2025-08-31", *source, "--baselines", said.baselines]
+    words += [word for text in said.assignments for word in ("--set", text)]
+    cold, warm = [], []
+    for _ in range(said.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            cold.append(run_once(Path(folder), words))
+            warm.append(run_once(Path(folder), words))
+    equal = len({json.dumps(r.manifest["fingerprints"], sort_keys=True) for r in [*cold, *warm]}) == 1
+    print(f"`python run_backtest.py {' '.join(w if '/' not in w else Path(w).name for w in words)}`")
+    print(f"\n{platform.machine()}, {os.cpu_count()} cores, {said.rounds} rounds, load before {os.getloadavg()[2]:.1f}; medians\n")
+    print(table(cold, warm))
+    print(f"\nfolds {len(cold[0].manifest['walk_forward']['folds'])}; fingerprints of all runs equal: {'yes' if equal else 'NO'}\n")
+    print(scores(cold[0].manifest))
+
+
+if __name__ == "__main__":
+    main()
