@@ -22,6 +22,7 @@ from feeds.poll_wait import PollRule
 from live import control
 from live.bt_bar_hook import BarHook
 from live.bt_guard import guarded
+from live.bt_order_recorder import OrderRecorder
 from live.bt_store import CCXTStore
 from live.control import Verb
 from live.journal import Journal
@@ -113,7 +114,8 @@ class LiveSession:
         kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
         cerebro = build_cerebro(
             self._feeds(), request.settings.strategies, strategy=guarded(kind, self._strategy_failed), broker=self._broker(),
-            analyzers=[(BarHook, {"done": self._bar_done, "_name": "session"})], trade_from=scene.first_live, saved=self._saved(),
+            analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self._bar_done, "_name": "session"})],
+            trade_from=scene.first_live, saved=self._saved(),
         )  # fmt: skip
         cerebro.addstore(self.bridge)
         return cerebro

@@ -14,7 +14,8 @@ from reports.session_status import SessionStatus, write_status
 from strategies.assembly import record_of
 
 _LOG: Final = log.logger("live")
-FORECASTS, FILLS, EQUITY, CANDLES, HISTORY = "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet", "history.parquet"
+FORECASTS, FILLS, EQUITY, CANDLES = "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet"
+ORDERS, HISTORY = "orders.parquet", "history.parquet"
 
 
 def write_tables(folder: Path, strategy: Any, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame], first_live: pd.Timestamp) -> None:
@@ -22,8 +23,11 @@ def write_tables(folder: Path, strategy: Any, forecasts: pd.DataFrame, candles: 
     record = record_of(strategy)
     fills = record.fills.loc[record.fills["timestamp"] >= first_live]
     equity = record.equity.loc[record.equity.index >= first_live]
+    orders = strategy.analyzers.orders.frame()
+    orders = orders.loc[orders["timestamp"] >= first_live].reset_index(drop=True)
     for name, frame in (
-        (FILLS, fills.reset_index(drop=True)), (EQUITY, equity), (FORECASTS, forecasts), (CANDLES, long_table(candles)),
+        (FILLS, fills.reset_index(drop=True)), (EQUITY, equity), (FORECASTS, forecasts), (ORDERS, orders),
+        (CANDLES, long_table(candles)),
     ):  # fmt: skip
         _write(folder / name, frame)
 

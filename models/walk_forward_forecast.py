@@ -115,7 +115,7 @@ def walk_forward(
     identities = [fold_training.model_id(panel, fold, settings, reach) for fold in calendar]
     keys = [_forecast_key(panel, fold, reach + settings.context) for fold in calendar]
     served: list[ServedFold | None] = [
-        _from_registry(registry, f, i, k, settings) for f, i, k in zip(calendar, identities, keys, strict=True)
+        _from_registry(registry, f, i, k, settings, panel) for f, i, k in zip(calendar, identities, keys, strict=True)
     ]
     missing = [n for n, s in enumerate(served) if s is None]
     if progress:
@@ -144,10 +144,18 @@ def _forecast_key(panel: Panel, fold: Mapping[str, Fold], reach: int) -> str:
 
 
 def _from_registry(
-    registry: ModelRegistry, fold: Mapping[str, Fold], identity: str, key: str, settings: ModelSettings
+    registry: ModelRegistry, fold: Mapping[str, Fold], identity: str, key: str, settings: ModelSettings, panel: Panel
 ) -> ServedFold | None:
-    raw = registry.forecasts(identity, key) if settings.cache else None
-    return None if raw is None else ServedFold(fold, registry.card(identity), raw, key, cached=True)
+    """A fold whose model is there: with the forecasts kept for these candles, or with forecasts made now by its network."""
+    if not settings.cache or not registry.holds(identity):
+        return None
+    raw: Mapping[str, NDArray[np.float32]] | None = registry.forecasts(identity, key)
+    if raw is None:
+        model = registry.network(identity)
+        rows = {s: np.arange(f.effective_first, f.effective_last) for s, f in fold.items()}
+        raw = {s: fold_training.forecast_rows(model, panel, s, rows[s]) for s in fold}
+        registry.save_forecasts(identity, key, raw)
+    return ServedFold(fold, registry.card(identity), raw, key, cached=True)
 
 
 def _train(

@@ -1,0 +1,37 @@
+"""Every order as it was decided, as rows: what parity compares."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import backtrader as bt
+import pandas as pd
+
+from strategies.bars_frame import utc_index
+
+COLUMNS: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
+
+
+class OrderRecorder(bt.Analyzer):
+    """Collects orders when they are first told of; `frame()` gives them in the order of their making."""
+
+    def start(self) -> None:
+        self._rows: dict[int, tuple[Any, ...]] = {}
+
+    def notify_order(self, order: Any) -> None:
+        if order.ref in self._rows or order.info.get("role") == "flatten":
+            return
+        made, limit = order.created, order.created.pricelimit
+        self._rows[order.ref] = (
+            made.dt, order.data._name, "buy" if order.isbuy() else "sell", abs(order.created.size), order.getordername(),
+            float(made.price or 0.0), float(limit or 0.0), str(order.info.get("reason", "")), str(order.info.get("refusal", "")),
+        )  # fmt: skip
+
+    def frame(self) -> pd.DataFrame:
+        """timestamp (UTC open time of the bar decided on), symbol, side, size, kind, price, limit, reason, refusal."""
+        frame = pd.DataFrame([self._rows[ref] for ref in sorted(self._rows)], columns=list(COLUMNS))
+        frame["timestamp"] = utc_index(frame["timestamp"].to_numpy(dtype="float64"))
+        return frame
+
+    def get_analysis(self) -> dict[str, Any]:
+        return {"orders": len(self._rows)}
