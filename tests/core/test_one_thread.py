@@ -1,96 +1,75 @@
-"""Every thread that asks has one thread of linear algebra, whoever else comes and goes."""
+"""Linear algebra within the block has one thread and one order of sums, whichever thread asks; each case runs in a process of its own."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
-import pytest
 from threadpoolctl import threadpool_info
-
 from core.one_thread import one_thread
-
-
-def blas_threads() -> set[int]:
-    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
-
-
-@pytest.fixture(autouse=True)
-def several_threads() -> None:
-    np.ones((2, 2)) @ np.ones((2, 2))
-    if blas_threads() == {1}:
-        pytest.skip("this machine's linear algebra has one thread anyway")
-
-
-def test_the_limit_stands_within_and_is_lifted_without() -> None:
-    before = blas_threads()
+features = np.random.default_rng(0).normal(size=(6000, 40)).astype(np.float32)
+def product(_=0):
     with one_thread():
-        assert blas_threads() == {1}
-        with one_thread():
-            assert blas_threads() == {1}
-        assert blas_threads() == {1}
-    assert blas_threads() == before
-
-
-def test_a_thread_that_leaves_early_does_not_lift_the_limit_of_another() -> None:
-    before = blas_threads()
-    entered, may_leave, left = threading.Event(), threading.Event(), threading.Event()
-
-    def first() -> None:
-        with one_thread():
-            entered.set()
-            may_leave.wait(5)
-        left.set()
-
-    thread = threading.Thread(target=first)
-    thread.start()
-    entered.wait(5)
+        return (features.T @ features).tobytes()
+def threads():
     with one_thread():
-        may_leave.set()
-        assert left.wait(5)
-        assert blas_threads() == {1}
-    thread.join()
-    assert blas_threads() == before
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+"""
 
 
-def test_a_worker_is_limited_although_its_caller_is_already() -> None:
-    def seen() -> set[int]:
-        with one_thread():
-            return blas_threads()
-
-    with one_thread(), ThreadPoolExecutor(max_workers=2) as pool:
-        assert list(pool.map(lambda _: seen(), range(4))) == [{1}] * 4
-
-
-def test_an_error_within_lifts_the_limit_too() -> None:
-    before = blas_threads()
-    with pytest.raises(ZeroDivisionError), one_thread():
-        _ = 1 / 0
-    assert blas_threads() == before
+def run(body: str, threads: str = "") -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("OPENBLAS_NUM_THREADS", None)
+    if threads:
+        environment["OPENBLAS_NUM_THREADS"] = threads
+    subprocess.run([sys.executable, "-W", "error", "-c", HEAD + body], check=True, env=environment, timeout=60)
 
 
-def test_products_made_by_several_threads_at_once_are_the_same_bits() -> None:
-    features = np.random.default_rng(0).normal(size=(6000, 40)).astype(np.float32)
-
-    def product() -> bytes:
-        with one_thread():
-            return (features.T @ features).tobytes()
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        assert len(set(pool.map(lambda _: product(), range(40)))) == 1
+def test_within_the_block_there_is_one_thread() -> None:
+    run("assert threads() == {1}")
 
 
-def test_another_thread_than_the_first_has_its_limit_too() -> None:
-    with one_thread():
-        pass
-    seen: list[set[int]] = []
+def test_workers_are_limited_too_whoever_asked_first() -> None:
+    run("""
+with one_thread(), ThreadPoolExecutor(2) as pool:
+    assert list(pool.map(lambda _: threads(), range(6))) == [{1}] * 6
+""")
+    run("""
+with ThreadPoolExecutor(2) as pool:
+    assert list(pool.map(lambda _: threads(), range(6))) == [{1}] * 6
+assert threads() == {1}
+""")
 
-    def other() -> None:
-        with one_thread():
-            seen.append(blas_threads())
 
-    thread = threading.Thread(target=other)
-    thread.start()
-    thread.join()
-    assert seen == [{1}]
+def test_sums_are_the_same_bits_alone_and_in_company() -> None:
+    run("""
+alone = product()
+with ThreadPoolExecutor(4) as pool:
+    assert set(pool.map(product, range(60))) == {alone}
+assert product() == alone
+""")
+
+
+def test_sums_are_those_of_a_machine_with_one_core() -> None:
+    write = "import sys, hashlib; sys.exit(0 if hashlib.sha256(product()).hexdigest() == {expected!r} else 3)"
+    measured = subprocess.run(
+        [sys.executable, "-c", HEAD + "import hashlib; print(hashlib.sha256(product()).hexdigest())"],
+        check=True, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    run(write.format(expected=measured.stdout.strip()))
+
+
+def test_a_library_that_comes_later_is_limited_when_it_is_there() -> None:
+    run("""
+assert threads() == {1}
+import scipy.linalg
+assert threads() == {1}
+""")
