@@ -56,7 +56,7 @@ class ModelSettings(Room):
     """The forecaster and its walk-forward calendar."""
 
     save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
-    horizons: tuple[int, ...] = Field(default=(1, 4, 24), description="bars ahead that are forecast")
+    horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
     units: int = Field(default=32, ge=1, le=1024, description="width of the LSTM")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden states left out in training")
     burn_in: int = Field(default=8, ge=0, description="bars at the start of a training sequence that are not supervised")
@@ -104,20 +104,20 @@ class StrategySettings(Room):
     allow_short: bool = Field(default=False, description="sell short where the market allows it")
     # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the time over which gain is counted: as far as the
     # forecast reaches what it says, beyond it `premium` (0d: only as far as the forecast reaches).
-    horizon: int = Field(default=24, ge=1, description="bars ahead of the forecast that is traded")
-    holding: Span = Field(default=timedelta(0), description="time over which a position's gain is counted; 0d for the horizon")
+    horizon: int = Field(default=4, ge=1, description="bars ahead of the forecast that is traded")
+    holding: Span = Field(default=timedelta(days=14), description="time over which a position's gain is counted; 0d for the horizon")
     premium: float = Field(
-        default=0.0, ge=0, le=3, description="yearly Sharpe ratio that holding is expected to have where no forecast reaches"
+        default=0.5, ge=0, le=3, description="yearly Sharpe ratio that holding is expected to have where no forecast reaches"
     )
-    margin: float = Field(default=1.5, ge=0, description="round trips the edge must be worth before exposure grows")
-    leave: float = Field(default=1.5, ge=0, description="round trips the edge must be below zero before exposure shrinks")
-    min_trade: float = Field(default=0.25, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")
+    margin: float = Field(default=1.25, ge=0, description="round trips the edge must be worth before exposure grows")
+    leave: float = Field(default=0.0, ge=0, description="round trips the edge must be below zero before exposure shrinks")
+    min_trade: float = Field(default=0.5, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")
     # How much: the smallest of what edge over variance, volatility, the stop and the exposure limit allow.
     risk_aversion: float = Field(default=1.0, gt=0, description="weight of variance against edge; 1 is growth-optimal")
     target_volatility: float = Field(default=0.40, gt=0, description="annual volatility the account is held to")
     max_exposure: float = Field(default=1.0, gt=0, le=1, description="largest share of equity in the market")
     risk_tolerance: float = Field(default=0.02, gt=0, le=1, description="share of equity that may be lost at the stop")
-    stop_scales: float = Field(default=4.0, gt=0, description="distance of the stop, in forecast scales of a day")
+    stop_scales: float = Field(default=3.0, gt=0, description="distance of the stop, in forecast scales of a day")
     scale_memory: Span = Field(default=timedelta(days=7), description="half-life of the forecast scale that sizes and stops go by")
     cash_reserve: float = Field(default=0.01, ge=0, lt=1, description="share of equity never spent")
     # When to stop: after a stop was hit, after a drawdown, after a bad day.
