@@ -71,8 +71,10 @@ class Exchange:
         except OrderRefused:
             self.register.forget(order)
             raise
-        self._announce(order, Execution.NEW)
+        self._report(order, Execution.NEW)
         self._meet(order, listing)
+        if not order.trades and order.is_open:
+            self._tell_balances(order)
         return order
 
     def cancel(self, order: Order, cancel_id: str = "") -> Order:
@@ -304,11 +306,16 @@ class Exchange:
             order.locked = ZERO
 
     def _announce(self, order: Order, execution: Execution, trade: Trade | None = None) -> None:
-        at = self.now()
-        self.tell(OrderChanged(order, execution, trade, at))
+        self._report(order, execution, trade)
+        self._tell_balances(order, trade)
+
+    def _report(self, order: Order, execution: Execution, trade: Trade | None = None) -> None:
+        self.tell(OrderChanged(order, execution, trade, self.now()))
+
+    def _tell_balances(self, order: Order, trade: Trade | None = None) -> None:
         rules = self.listings[order.wish.symbol].rules
         extra = (trade.fee_asset,) if trade and trade.fee_asset not in (rules.base, rules.quote) else ()
-        self.tell(BalancesChanged(order.account, (rules.base, rules.quote, *extra), at))
+        self.tell(BalancesChanged(order.account, (rules.base, rules.quote, *extra), self.now()))
 
 
 def whole(order: Order, listing: Listing, size: Decimal) -> list[Decimal]:
