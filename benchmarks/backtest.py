@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
+STAGES = ("data", "train", "baselines", "simulate", "report")
 
 
 @dataclass(frozen=True)
