@@ -29,7 +29,12 @@ def _run(argv: list[str], clock: Clock) -> int:
     if request.sweep is not None:
         raise ConfigError("--sweep is not built yet; leave it out, or try points one by one with --set")
     console = Console(stderr=request.as_json, highlight=False)
-    _report(request, clock, console)
+    if request.audit:
+        from backtest.audit_command import run_audit
+
+        run_audit(request, clock, console)
+    else:
+        _report(request, clock, console)
     return 0
 
 

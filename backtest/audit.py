@@ -1,0 +1,235 @@
+"""Proofs against look-ahead on the user's own candles, features and strategy: `--audit`.
+
+The bars are cut, the newest bar is changed, labels are torn from their features, the market is replaced by one that nobody can forecast
+and by one with a planted signal; each time everything from features to fills is computed again, models included, with no cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from backtest.forecasting import Forecasts
+from backtest.request import BacktestRequest
+from backtest.simulation import simulate
+from core.types import OHLCV
+from feeds.history import History
+from models.features import FEATURES, Bars, matrix
+from models.label_proofs import label_shift, label_shuffle
+from models.look_ahead import BUMP, Leak, Proof, compare, last_bar_bump, truncation
+from models.null_market import null_market, planted_market
+from models.walk_forward_forecast import WalkForward, walk_forward
+from reports.forecast_judgement import rank_products
+from reports.significance import mean_test
+from strategies.assembly import Record
+
+Relabel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+# Whole pipelines are run on the newest days: a few models for bit-for-bit proofs, more for those that measure skill.
+PIPELINE_SPAN: Final = timedelta(days=56)
+SKILL_SPAN: Final = timedelta(days=182)
+PLANTED_IC: Final = 0.2
+FOUND_SHARE: Final = 0.8
+NULL_LEVEL: Final = 0.01
+FEATURE_BARS: Final = 6000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one pipeline said and did: forecasts per symbol, and the account's fills and equity."""
+
+    walk: WalkForward
+    record: Record | None
+
+
+def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callable[[str], None]) -> Iterator[Proof]:
+    """Run every proof, one after the other; `tell` is given the name of the one that begins."""
+    for symbol, history in markets.items():
+        tell(f"features of {symbol}")
+        recent = history.candles.iloc[-FEATURE_BARS:]
+        yield _named(truncation(feature_frame, recent, least=3), f"features of {symbol}")
+        yield _named(last_bar_bump(feature_frame, recent), f"features of {symbol}")
+    with TemporaryDirectory(prefix="audit-", ignore_cleanup_errors=True) as folder:
+        bench = _Bench(request, markets, Path(folder))
+        tell("forecasts, orders and fills without the later bars")
+        whole = bench.run(PIPELINE_SPAN)
+        for days_ago in (9, 30):
+            yield bench.truncated(whole, timedelta(days=days_ago))
+        tell("forecasts, orders and fills when the newest bar changes")
+        yield bench.bumped(whole)
+        tell("labels torn from their features")
+        yield from bench.label_proofs()
+        tell("a market that nobody can forecast")
+        yield bench.on_null_market()
+        tell("a market with a planted signal")
+        yield bench.on_planted_market()
+
+
+def feature_frame(bars: pd.DataFrame) -> pd.DataFrame:
+    """Every feature of the catalogue as a named column."""
+    names = tuple(FEATURES)
+    return pd.DataFrame(matrix(Bars.of(bars), names), index=bars.index, columns=list(names))
+
+
+class _Bench:
+    """Runs pipelines on changed candles, each in a registry of its own, so that nothing is read that an earlier one left."""
+
+    def __init__(self, request: BacktestRequest, markets: Mapping[str, History], folder: Path) -> None:
+        self.folder = folder
+        self.runs = 0
+        self.request = request
+        self.markets = markets
+        self.end = min(request.last, *(h.candles.index[-1].to_pydatetime() + h.timeframe.delta for h in markets.values()))
+        self.bar = next(iter(markets.values())).timeframe.delta
+
+    def run(
+        self,
+        span: timedelta,
+        change: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+        *,
+        last: datetime | None = None,
+        relabel: Relabel | None = None,
+        trade: bool = True,
+    ) -> Outcome:
+        """Train, forecast and trade the newest `span` on candles put through `change`."""
+        first = max(self.request.first, self.end - span)
+        markets = {s: replace(h, candles=h.candles if change is None else change(h.candles)) for s, h in self.markets.items()}
+        self.runs += 1
+        # Compiled code is shared: it holds no data, and compiling would be most of the time.
+        settings = self.request.settings.models.model_copy(update={"cache": False, "save_path": str(self.folder / str(self.runs))})
+        walk = walk_forward(
+            {s: h.candles for s, h in markets.items()},
+            first,
+            last or self.end,
+            settings=settings,
+            timeframe=next(iter(markets.values())).timeframe,
+            relabel=relabel,
+        )
+        if not trade:
+            return Outcome(walk, None)
+        dated = replace(self.request, first=first, last=last or self.end)
+        return Outcome(walk, simulate(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
+
+    def truncated(self, whole: Outcome, ago: timedelta) -> Proof:
+        """Cut every bar from `ago` before the end, train and trade again, and compare all that came before."""
+        last = self.end - ago
+        part = self.run(PIPELINE_SPAN, lambda bars: bars.loc[bars.index < pd.Timestamp(last)], last=last)
+        return self._compared(
+            "truncation", whole, part, pd.Timestamp(last) - self.bar, f"with the bars from {last:%Y-%m-%d %H:%M} cut away"
+        )
+
+    def bumped(self, whole: Outcome) -> Proof:
+        """Change the newest bar and look for anything earlier that moved."""
+
+        def bump(bars: pd.DataFrame) -> pd.DataFrame:
+            changed = bars.copy()
+            changed.loc[changed.index[-1], list(OHLCV)] *= BUMP
+            return changed
+
+        newest = max(h.candles.index[-1] for h in self.markets.values())
+        return self._compared("last-bar bump", whole, self.run(PIPELINE_SPAN, bump), newest - self.bar, "when the newest bar was changed")
+
+    def label_proofs(self) -> Iterator[Proof]:
+        """The network taught with permuted and with shifted labels."""
+        scored = [0]
+
+        def score_from(made: NDArray[np.float32]) -> float:
+            walk = self.run(SKILL_SPAN, relabel=lambda _: made, trade=False).walk
+            scored[0] = _scored(walk, self._primary)
+            return _rank_ic(walk, self._primary)
+
+        true = self.run(SKILL_SPAN, trade=False).walk
+        targets, bars = true.panel.targets, _scored(true, self._primary)
+        yield label_shuffle(score_from, targets, bars, tries=2)
+        yield label_shift(score_from, targets, bars, shifts=(997, 2999))
+
+    def on_null_market(self) -> Proof:
+        """Skill on a martingale with the real volatility must stay within chance."""
+        walk = self.run(SKILL_SPAN, lambda bars: null_market(bars, self._seed), trade=False).walk
+        products = [_products(walk, symbol, self._primary) for symbol in walk.panel.symbols]
+        test = mean_test(pd.concat(products, axis=1).mean(axis=1).to_numpy(dtype=np.float64), horizon=self._primary)
+        passed = not test.p < NULL_LEVEL
+        detail = (
+            f"rank IC {test.mean:+.4f} where none can be had (p {test.p:.3f}, {NULL_LEVEL:.0%} of honest models fall below {NULL_LEVEL})"
+        )
+        return Proof(name="null market", passed=passed, detail=detail, leak=Leak.NONE if passed else Leak.AROUND_LABELS)
+
+    def on_planted_market(self) -> Proof:
+        """The network must find most of a signal that is there."""
+        attainable: dict[str, float] = {}
+
+        def plant(bars: pd.DataFrame) -> pd.DataFrame:
+            made = planted_market(bars, PLANTED_IC, self._seed + len(attainable))
+            attainable[str(len(attainable))] = made.attainable
+            return made.bars
+
+        walk = self.run(SKILL_SPAN, plant, trade=False).walk
+        found, there = _rank_ic(walk, self._primary), float(np.mean(list(attainable.values())))
+        passed = found >= FOUND_SHARE * there
+        share = f"{found / there:.0%}, {FOUND_SHARE:.0%} needed"
+        detail = f"rank IC {found:.3f} of {there:.3f} that a forecaster who knows the signal attains ({share})"
+        return Proof(name="planted signal", passed=passed, detail=detail)
+
+    @property
+    def _primary(self) -> int:
+        return min(self.request.settings.models.horizons)
+
+    @property
+    def _seed(self) -> int:
+        return self.request.settings.models.seed
+
+    def _compared(self, name: str, whole: Outcome, part: Outcome, until: pd.Timestamp, when: str) -> Proof:
+        pairs = [*_forecast_pairs(whole, part, until), *_account_pairs(whole, part, until)]
+        proofs = [_named(compare(name, first, second, when), what) for what, first, second in pairs]
+        guilty = [proof for proof in proofs if not proof.passed]
+        if guilty:
+            return guilty[0]
+        rows = max((len(first) for _, first, _ in pairs), default=0)
+        detail = f"{', '.join(what for what, _, _ in pairs)}: {rows} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
+        return Proof(name=name, passed=rows > 0, detail=detail)
+
+
+def _forecast_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    for symbol in whole.walk.panel.symbols:
+        for horizon in whole.walk.settings.horizons:
+            frames = [_spoken(outcome.walk.frame(symbol, horizon).loc[:until]) for outcome in (part, whole)]
+            yield f"forecasts of {symbol} over {horizon}", frames[0], frames[1]
+
+
+def _spoken(frame: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts without their outcomes and without the names of models, which tell what they were trained on."""
+    return frame.loc[frame["location"].notna()].drop(columns=["realised", "model_id"])
+
+
+def _account_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    if whole.record is None or part.record is None:
+        return
+    fills = [record.fills.loc[pd.to_datetime(record.fills["timestamp"], utc=True) <= until] for record in (part.record, whole.record)]
+    yield "fills", *(frame.reset_index(drop=True) for frame in fills)  # type: ignore[misc]
+    yield "equity", part.record.equity.loc[:until], whole.record.equity.loc[:until]
+
+
+def _products(walk: WalkForward, symbol: str, horizon: int) -> pd.Series:
+    frame = walk.frame(symbol, horizon)
+    return rank_products(frame["location"], frame["realised"])
+
+
+def _rank_ic(walk: WalkForward, horizon: int) -> float:
+    return float(np.mean([_products(walk, symbol, horizon).mean() for symbol in walk.panel.symbols]))
+
+
+def _scored(walk: WalkForward, horizon: int) -> int:
+    bars = min(len(_products(walk, symbol, horizon)) for symbol in walk.panel.symbols)
+    return math.ceil(bars / horizon)
+
+
+def _named(proof: Proof, what: str) -> Proof:
+    return replace(proof, detail=f"{what}: {proof.detail}")
