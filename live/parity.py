@@ -28,6 +28,7 @@ from live.control import Verb
 from live.paper_broker import PaperBroker
 from live.session_files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from live.session_store import SessionStore
+from models.forecaster import ForecastSource
 from models.walk_forward_forecast import walk_forward
 from models.walk_forward_source import WalkForwardSource
 from reports.parity_page import Difference, Parity, write_parity
@@ -72,14 +73,17 @@ class Recorded:
         return market_rules(symbol, self.settings.feeds.exchange, store_path=self.settings.feeds.store_path)
 
 
-def compare(folder: Path, clock: Clock) -> Parity:
+def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | None = None) -> Parity:
     """Replay the session in `folder` and compare; the result is also written there.
+
+    Args:
+        sources: where the session's forecasts came from, if not from the models of the calendar.
 
     Raises:
         RunUnreadable: the folder holds no session, or one without bars.
     """
     session = read_session(folder)
-    replayed = replay(session)
+    replayed = replay(session, sources)
     differences = [d for name in ("forecasts", "orders", "fills", "equity") for d in differing(name, session.tables[name], replayed[name])]
     differences.sort(key=lambda d: d.at)
     unequal = {d.what.partition(":")[0] for d in differences}
@@ -127,18 +131,15 @@ def read_session(folder: Path) -> Recorded:
         store.close()
 
 
-def replay(session: Recorded) -> dict[str, pd.DataFrame]:
+def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = None) -> dict[str, pd.DataFrame]:
     """The same bars through the backtest: the walk-forward of its own, and the same assembly."""
     settings, first, whole = session.settings, session.first_live, session.whole
-    last = max(frame.index[-1] for frame in session.candles.values()).to_pydatetime() + session.timeframe.delta
-    walk = walk_forward(whole, first, last, settings=settings.models, timeframe=session.timeframe)
-    horizon = settings.strategies.horizon
+    sources = sources or _walked(session)
     feeds = []
     for symbol, frame in whole.items():
-        source = WalkForwardSource(walk, symbol, horizon, session.timeframe)
         begin = int(frame.index.searchsorted(pd.Timestamp(first)))
-        data = frame_data(frame.iloc[max(0, begin - source.warm_up - EXTRA_BARS) :], session.timeframe, name=symbol)
-        feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=source))
+        data = frame_data(frame.iloc[max(0, begin - sources[symbol].warm_up - EXTRA_BARS) :], session.timeframe, name=symbol)
+        feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=sources[symbol]))
     commands = _Commands(session.commands)
     broker = venue_broker([f.rules for f in feeds], settings.strategies, trade_from=first.timestamp(), kind=PaperBroker)
     cerebro = build_cerebro(
@@ -149,7 +150,10 @@ def replay(session: Recorded) -> dict[str, pd.DataFrame]:
     [run] = cerebro.run()
     record, since = record_of(run), pd.Timestamp(first)
     orders = run.analyzers.orders.frame()
-    told = [walk.frame(s, horizon).loc[since:].reset_index(names="timestamp").assign(symbol=s, horizon=horizon) for s in whole]
+    told = [
+        sources[s].batch(frame).loc[since:].reset_index(names="timestamp").assign(symbol=s, horizon=sources[s].horizon)
+        for s, frame in whole.items()
+    ]
     forecasts = pd.concat(told, ignore_index=True)
     return {
         "forecasts": forecasts[forecasts["model_id"].astype(str) != ""].sort_values(["timestamp", "symbol"], ignore_index=True),
@@ -157,6 +161,12 @@ def replay(session: Recorded) -> dict[str, pd.DataFrame]:
         "fills": record.fills[record.fills["timestamp"] >= since].reset_index(drop=True),
         "equity": record.equity[record.equity.index >= since].reset_index(names="timestamp"),
     }
+
+
+def _walked(session: Recorded) -> dict[str, ForecastSource]:
+    last = max(frame.index[-1] for frame in session.candles.values()).to_pydatetime() + session.timeframe.delta
+    walk = walk_forward(session.whole, session.first_live, last, settings=session.settings.models, timeframe=session.timeframe)
+    return {s: WalkForwardSource(walk, s, session.settings.strategies.horizon, session.timeframe) for s in session.whole}
 
 
 class _Commands:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,8 +38,9 @@ class Address:
 class PracticeVenue:
     """A running practice exchange; also a `Clock` that tells its market's time."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, process: subprocess.Popen[str] | None = None) -> None:
         self.address = address
+        self._process = process
         self._opener = build_opener(ProxyHandler({}))  # loopback never goes through a proxy
 
     def now(self) -> datetime:
@@ -70,17 +71,19 @@ class PracticeVenue:
 
     def stop(self) -> None:
         """End its process; does nothing where it has ended."""
-        try:
-            os.kill(self.address.pid, signal.SIGTERM)
-        except ProcessLookupError:
+        if self._process is None:  # it was started by an earlier process of this session
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.address.pid, signal.SIGTERM)
             return
-        for _ in range(50):
-            try:
-                if os.waitpid(self.address.pid, os.WNOHANG)[0]:
-                    return
-            except ChildProcessError:  # it was started by an earlier process of this session
-                return
-            time.sleep(0.05)
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def save(self, path: Path) -> None:
         """Keep the address, readable by the owner only."""
@@ -109,9 +112,7 @@ def start_practice(settings: dict[str, Any]) -> PracticeVenue:
         raise ConfigError(said[-1] if said else "the practice exchange did not start")
     said_now = json.loads(line)
     names = ("protocol", "url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
-    process.stdout.close()
-    process.stderr.close()
-    return PracticeVenue(Address(**{name: said_now[name] for name in names}, pid=process.pid))
+    return PracticeVenue(Address(**{name: said_now[name] for name in names}, pid=process.pid), process)
 
 
 def find_practice(path: Path) -> PracticeVenue | None:

@@ -25,6 +25,7 @@ from live.bt_guard import guarded
 from live.bt_order_recorder import OrderRecorder
 from live.bt_store import CCXTStore
 from live.control import Verb
+from live.fixed_supply import FixedSupply
 from live.journal import Journal
 from live.model_supply import ModelSupply
 from live.paper_broker import PaperBroker
@@ -47,9 +48,14 @@ _REFRESH_S: Final = 10.0
 
 
 class LiveSession:
-    """One session from start to stop; starting is recovering, also the first time."""
+    """One session from start to stop; starting is recovering, also the first time.
 
-    def __init__(self, request: LiveRequest, clock: Clock, view: SessionView) -> None:
+    Args:
+        supply: where forecasts come from; None for the models of the calendar.
+    """
+
+    def __init__(self, request: LiveRequest, clock: Clock, view: SessionView, *, supply: FixedSupply | None = None) -> None:
+        self._fixed = supply
         self.request = request
         self.view = view
         self.state = State.STARTING
@@ -100,7 +106,7 @@ class LiveSession:
         self.page = PageWriter(folder)
         self.first_ms = int(scene.first_live.timestamp() * 1000)
         write_history(folder, dict(scene.histories))
-        self.supply = ModelSupply(
+        self.supply: ModelSupply | FixedSupply = self._fixed or ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=folder,
             candles=self.candles, tell=self.health.tell,
         )  # fmt: skip

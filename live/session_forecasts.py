@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from core.types import Forecast
 from models.forecaster import FORECAST_COLUMNS
-from models.models_in_force import ModelsInForce
+
+
+class Maker(Protocol):
+    """Makes the forecast of one bar; see `models.forecaster.ForecastSource`."""
+
+    @property
+    def horizon(self) -> int: ...
+
+    @property
+    def warm_up(self) -> int: ...
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None: ...
 
 
 class SessionForecasts:
     """A `ForecastSource` around another one for one symbol.
 
     Args:
-        source: makes what is not known yet; anything with `horizon`, `warm_up` and `latest`.
+        source: makes what is not known yet.
         known: forecasts of earlier bars of this session, by UTC bar-open time.
         since: bars before it need no forecast: nothing is decided there.
     """
 
-    def __init__(self, source: ModelsInForce, known: dict[datetime, Forecast], since: datetime) -> None:
+    def __init__(self, source: Maker, known: dict[datetime, Forecast], since: datetime) -> None:
         self.source = source
         self.horizon = source.horizon
         self.warm_up = source.warm_up

@@ -1,0 +1,57 @@
+"""`python -m tests.live.session_runner FOLDER NAME BARS [flags]`: a session whose forecasts need no training, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from core.clock import SystemClock
+from core.command import end_well
+from core.types import Forecast
+from live.fixed_supply import FixedSupply
+from live.request import LiveRequest, read_request
+from live.session import LiveSession
+from live.view import SessionView
+from models.forecaster import forecast_at, normal_frame
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+SETTINGS = ("models.train_window=10d", "models.retrain_every=5d", "models.horizons=[1,24]", "strategies.cooldown=2")
+
+
+class Momentum:
+    """What rose over five bars goes on rising: element by element, so that one bar equals the whole history to the last bit."""
+
+    horizon, warm_up = 24, 30
+
+    def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
+        close = bars["close"].to_numpy(dtype=np.float64)
+        location = np.full(len(close), np.nan)
+        location[self.warm_up - 1 :] = (close[self.warm_up - 1 :] / close[self.warm_up - 6 : len(close) - 5] - 1.0) * 3.0
+        return normal_frame(bars.index, location, np.where(np.isnan(location), np.nan, 0.02), "momentum")
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        last = bars.iloc[-self.warm_up :]
+        return forecast_at(self.batch(last), len(last) - 1, self.horizon)
+
+
+def request_for(folder: Path, name: str, bars: int, *flags: str, symbols: tuple[str, ...] = SYMBOLS) -> LiveRequest:
+    words = ["--sandbox", "--speed", "lockstep", "--session", name, "--quiet", "--set", f"live.sessions_path={folder}", *flags]
+    for symbol in symbols:
+        words += ["--symbol", symbol]
+    for setting in SETTINGS:
+        words += ["--set", setting]
+    return read_request([*words, *(["--bars", str(bars)] if bars else [])])
+
+
+def run(request: LiveRequest) -> int:
+    supply = FixedSupply({symbol: Momentum() for symbol in request.symbols})
+    return LiveSession(request, SystemClock(), SessionView(Console(), shown=False), supply=supply).run()
+
+
+if __name__ == "__main__":
+    where, called, count, *more = sys.argv[1:]
+    sys.exit(end_well(lambda: run(request_for(Path(where), called, int(count), *more))))
