@@ -57,7 +57,7 @@ class ModelSettings(Room):
 
     save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
     horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
-    units: int = Field(default=32, ge=1, le=1024, description="width of the LSTM")
+    units: int = Field(default=48, ge=1, le=1024, description="width of the LSTM")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden states left out in training")
     burn_in: int = Field(default=8, ge=0, description="bars at the start of a training sequence that are not supervised")
     supervised: int = Field(default=64, ge=1, description="bars of a training sequence that are")
@@ -68,7 +68,7 @@ class ModelSettings(Room):
     averaged: float = Field(default=0.5, gt=0, le=1, description="share of the updates whose weights are averaged")
     linear_ridge: float = Field(default=0.1, gt=0, description="penalty on the linear rule that a network starts from")
     skip_rate: float = Field(default=0.1, ge=0, description="step size of that rule, as a share of the network's")
-    shrink: float = Field(default=0.65, gt=0, le=1, description="share of the fitted location that is believed at one bar ahead")
+    shrink: float = Field(default=0.6, gt=0, le=1, description="share of the fitted location that is believed at one bar ahead")
     carry: float = Field(
         default=2.0, ge=0, description="past 8 bars: moves expected, in multiples of what the network says of the bars before"
     )
