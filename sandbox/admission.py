@@ -11,7 +11,7 @@ from sandbox import matching
 from sandbox.account import Account
 from sandbox.fill_model import FillModel
 from sandbox.listing import Listing, breach
-from sandbox.order import ZERO, NewOrder, Order, OrderType, Status
+from sandbox.order import WITH_TRIGGER, ZERO, NewOrder, OpenOrders, Order, OrderType, Status
 from sandbox.order_list import OrderList
 from sandbox.refusal import OrderRefused, Refusal
 from sandbox.register import Register
@@ -32,6 +32,7 @@ class Admission:
         settlement: Settlement,
         *,
         strict_triggers: bool,
+        most: OpenOrders,
     ) -> None:
         self._listings = listings
         self._accounts = accounts
@@ -39,6 +40,7 @@ class Admission:
         self._fills = fills
         self._settlement = settlement
         self._strict_triggers = strict_triggers
+        self._most = most
 
     def tradable(self, symbol: str) -> Listing:
         if symbol not in self._listings:
@@ -54,8 +56,18 @@ class Admission:
         named = self._register.named(account, wish.client_id)
         if named is not None and named.is_open:
             raise OrderRefused(Refusal.DUPLICATE_CLIENT_ID)
+        self._check_room(account, wish)
         if self._strict_triggers and matching.is_triggered(wish, listing.last):
             raise OrderRefused(Refusal.WOULD_TRIGGER)
+
+    def _check_room(self, account: str, wish: NewOrder) -> None:
+        if wish.type is OrderType.MARKET:
+            return
+        mine = [o for o in self._register.open_orders(wish.symbol) if o.account == account]
+        if len(mine) >= self._most.orders:
+            raise OrderRefused(Refusal.MAX_ORDERS)
+        if wish.type in WITH_TRIGGER and sum(o.wish.type in WITH_TRIGGER for o in mine) >= self._most.triggers:
+            raise OrderRefused(Refusal.MAX_TRIGGERS)
 
     def admit(self, order: Order, listing: Listing) -> None:
         wish = order.wish

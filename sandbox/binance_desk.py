@@ -53,7 +53,7 @@ class Desk:
             "serverTime": self.venue.wall_ms(),
             "rateLimits": self._limits(),
             "exchangeFilters": [],
-            "symbols": [market.symbol_described(symbol, listings[symbol]) for symbol in chosen],
+            "symbols": [market.symbol_described(symbol, listings[symbol], self.venue.settings.most_open) for symbol in chosen],
         }
 
     def klines(self, params: Params) -> Any:

@@ -34,6 +34,8 @@ _REFUSED: Final[dict[Refusal, tuple[int, str]]] = {
     Refusal.LOT_SIZE: (-1013, "Filter failure: LOT_SIZE"),
     Refusal.MARKET_LOT_SIZE: (-1013, "Filter failure: MARKET_LOT_SIZE"),
     Refusal.NOTIONAL: (-1013, "Filter failure: NOTIONAL"),
+    Refusal.MAX_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
+    Refusal.MAX_TRIGGERS: (-1013, "Filter failure: MAX_NUM_ALGO_ORDERS"),
     Refusal.INSUFFICIENT_BALANCE: (-2010, "Account has insufficient balance for requested action."),
     Refusal.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
     Refusal.WOULD_TAKE: (-2010, "Order would immediately match and take."),

@@ -8,9 +8,9 @@ from typing import Any, Final
 from sandbox.binance_format import Payload, ident, number
 from sandbox.binance_params import TYPE_NAMES
 from sandbox.candle import Candle
-from sandbox.listing import Listing
+from sandbox.listing import MOST_VALUE, Listing, highest_price, largest_size
 from sandbox.matching import Level
-from sandbox.order import ZERO
+from sandbox.order import ZERO, OpenOrders
 
 INTERVALS: Final = {
     "1s": 1_000, "1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1h": 3_600_000, "2h": 7_200_000,
@@ -19,10 +19,10 @@ INTERVALS: Final = {
 ORDER_TYPES: Final = list(TYPE_NAMES.values())
 
 
-def symbol_described(symbol: str, listing: Listing) -> Payload:
+def symbol_described(symbol: str, listing: Listing, most: OpenOrders) -> Payload:
     """One entry of `exchangeInfo`."""
     rules = listing.rules
-    largest = "9000.00000000" if rules.step < 1 else "9000000.00000000"
+    largest, highest = number(largest_size(rules)), number(highest_price(rules))
     return {
         "symbol": ident(symbol),
         "status": "TRADING" if listing.is_open else "BREAK",
@@ -45,7 +45,7 @@ def symbol_described(symbol: str, listing: Listing) -> Payload:
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": [
-            {"filterType": "PRICE_FILTER", "minPrice": number(rules.tick), "maxPrice": "1000000.00000000", "tickSize": number(rules.tick)},
+            {"filterType": "PRICE_FILTER", "minPrice": number(rules.tick), "maxPrice": highest, "tickSize": number(rules.tick)},
             {"filterType": "LOT_SIZE", "minQty": number(rules.min_size), "maxQty": largest, "stepSize": number(rules.step)},
             {
                 "filterType": "MARKET_LOT_SIZE",
@@ -57,12 +57,12 @@ def symbol_described(symbol: str, listing: Listing) -> Payload:
                 "filterType": "NOTIONAL",
                 "minNotional": number(rules.min_notional),
                 "applyMinToMarket": True,
-                "maxNotional": "9000000.00000000",
+                "maxNotional": number(MOST_VALUE),
                 "applyMaxToMarket": False,
                 "avgPriceMins": 5,
             },
-            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
-            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": most.orders},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": most.triggers},
         ],
         "permissions": [],
         "permissionSets": [["SPOT"]],

@@ -25,6 +25,8 @@ _SPOT: Final[dict[Refusal, tuple[int, str]]] = {
     Refusal.LOT_SIZE: (170137, "Order volume decimal too long."),
     Refusal.MARKET_LOT_SIZE: (170135, "Order quantity exceeded the upper limit."),
     Refusal.NOTIONAL: (170140, "Order value exceeded lower limit."),
+    Refusal.MAX_ORDERS: (170227, "The number of open orders exceeds the limit."),
+    Refusal.MAX_TRIGGERS: (170228, "The number of conditional orders exceeds the limit."),
     Refusal.INSUFFICIENT_BALANCE: (170131, "Insufficient balance."),
     Refusal.DUPLICATE_CLIENT_ID: (170141, "Duplicate clientOrderId."),
     Refusal.WOULD_TAKE: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sandbox.account import Account, Position
 from sandbox.candle import Candle
 from sandbox.events import Funded
-from sandbox.listing import Listing
+from sandbox.listing import MOST_VALUE, Listing, highest_price, largest_size
 from sandbox.matching import Level, triggers_upward
 from sandbox.order import WITH_LIMIT, ZERO, Order, OrderType, Status, TimeInForce, Trade
 from sandbox.perpetual import MAINTENANCE, unrealised
@@ -214,14 +214,14 @@ def instrument(symbol: str, listing: Listing, leverage: Decimal) -> Payload:
     if category(symbol) == "spot":
         lot = {
             "basePrecision": number(rules.step), "quotePrecision": "0.00000001", "minOrderQty": number(rules.min_size),
-            "maxOrderQty": "9000", "minOrderAmt": number(rules.min_notional), "maxOrderAmt": "9000000",
-            "maxLimitOrderQty": "9000", "maxMarketOrderQty": number(rules.max_market_size),
+            "maxOrderQty": number(largest_size(rules)), "minOrderAmt": number(rules.min_notional), "maxOrderAmt": number(MOST_VALUE),
+            "maxLimitOrderQty": number(largest_size(rules)), "maxMarketOrderQty": number(rules.max_market_size),
         }  # fmt: skip
         return shared | {"innovation": "0", "marginTrading": "none", "lotSizeFilter": lot, "priceFilter": {"tickSize": number(rules.tick)}}
     lot = {
-        "minOrderQty": number(rules.min_size), "maxOrderQty": "9000", "qtyStep": number(rules.step),
+        "minOrderQty": number(rules.min_size), "maxOrderQty": number(largest_size(rules)), "qtyStep": number(rules.step),
         "maxMktOrderQty": number(rules.max_market_size),
-        "postOnlyMaxOrderQty": "9000", "minNotionalValue": number(rules.min_notional),
+        "postOnlyMaxOrderQty": number(largest_size(rules)), "minNotionalValue": number(rules.min_notional),
     }  # fmt: skip
     return shared | {
         "contractType": "LinearPerpetual",
@@ -231,7 +231,7 @@ def instrument(symbol: str, listing: Listing, leverage: Decimal) -> Payload:
         "deliveryFeeRate": "",
         "priceScale": str(-int(rules.tick.normalize().as_tuple().exponent)),
         "leverageFilter": {"minLeverage": "1", "maxLeverage": "100", "leverageStep": "0.01"},
-        "priceFilter": {"minPrice": number(rules.tick), "maxPrice": "1999999.8", "tickSize": number(rules.tick)},
+        "priceFilter": {"minPrice": number(rules.tick), "maxPrice": number(highest_price(rules)), "tickSize": number(rules.tick)},
         "lotSizeFilter": lot,
         "unifiedMarginTrade": True,
         "fundingInterval": 480,

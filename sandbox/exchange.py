@@ -13,7 +13,7 @@ from sandbox.events import BalanceMoved, BalancesChanged, Event, Execution, List
 from sandbox.fill_model import FillModel, Match
 from sandbox.listing import Listing
 from sandbox.matching import Level
-from sandbox.order import ZERO, NewOrder, Order, OrderType, Status, TimeInForce, Trade
+from sandbox.order import ZERO, NewOrder, OpenOrders, Order, OrderType, Status, TimeInForce, Trade
 from sandbox.order_list import OrderList
 from sandbox.refusal import OrderRefused, Refusal
 from sandbox.register import Register
@@ -30,10 +30,19 @@ class Exchange:
         fills: the fill mode.
         settlement: how executions are paid.
         now: the market's clock, milliseconds UTC.
+        strict_triggers: refuse a trigger that the last price has passed.
+        most: how many orders an account may have open.
     """
 
     def __init__(
-        self, listings: Mapping[str, Listing], fills: FillModel, settlement: Settlement, now: Callable[[], int], strict_triggers: bool
+        self,
+        listings: Mapping[str, Listing],
+        fills: FillModel,
+        settlement: Settlement,
+        now: Callable[[], int],
+        *,
+        strict_triggers: bool,
+        most: OpenOrders,
     ) -> None:
         self.listings = dict(listings)
         self.accounts: dict[str, Account] = {}
@@ -45,7 +54,9 @@ class Exchange:
         self.before_cancel: Callable[[Order], bool] = lambda order: False  # whether the order fills just before it
         self._fills = fills
         self._settlement = settlement
-        self._admission = Admission(self.listings, self.accounts, self.register, fills, settlement, strict_triggers=strict_triggers)
+        self._admission = Admission(
+            self.listings, self.accounts, self.register, fills, settlement, strict_triggers=strict_triggers, most=most
+        )
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:

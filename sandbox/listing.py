@@ -12,6 +12,7 @@ from sandbox.order import ZERO, NewOrder, OrderType
 from sandbox.refusal import Refusal
 
 DAY_MS: Final = 86_400_000
+MOST_VALUE: Final = Decimal(9_000_000_000)  # of one order, in quote units
 
 
 @dataclass(slots=True)
@@ -31,19 +32,27 @@ class Listing:
         return self.bar is not None and not self.halted
 
 
+def highest_price(rules: MarketRules) -> Decimal:
+    return rules.tick * 10**8
+
+
+def largest_size(rules: MarketRules) -> Decimal:
+    return rules.step * 10**9
+
+
 def breach(wish: NewOrder, rules: MarketRules, last: Decimal) -> Refusal | None:
     """The first of the venue's filters that an order breaks."""
     for price in (wish.limit_price, wish.stop_price):
-        if price is not None and (price <= 0 or price % rules.tick):
+        if price is not None and (not rules.tick <= price <= highest_price(rules) or price % rules.tick):
             return Refusal.PRICE_FILTER
     if wish.quote_size is not None:
-        return Refusal.NOTIONAL if wish.quote_size < rules.min_notional else None
-    if wish.size <= 0 or wish.size < rules.min_size or wish.size % rules.step:
+        return None if rules.min_notional <= wish.quote_size <= MOST_VALUE else Refusal.NOTIONAL
+    if not rules.min_size <= wish.size <= largest_size(rules) or wish.size % rules.step:
         return Refusal.LOT_SIZE
     if wish.type is OrderType.MARKET and rules.max_market_size is not None and wish.size > rules.max_market_size:
         return Refusal.MARKET_LOT_SIZE
     value = wish.size * (wish.limit_price or wish.stop_price or last)
-    return Refusal.NOTIONAL if value < rules.min_notional else None
+    return None if rules.min_notional <= value <= MOST_VALUE else Refusal.NOTIONAL
 
 
 def last_day(listing: Listing) -> Candle:

@@ -111,3 +111,11 @@ class Trade:
     fee_asset: str
     at: int
     maker: bool
+
+
+@dataclass(frozen=True)
+class OpenOrders:
+    """How many orders of one symbol an account may have open: in all, and of those that wait for a trigger."""
+
+    orders: int
+    triggers: int

@@ -14,6 +14,8 @@ class Refusal(StrEnum):
     LOT_SIZE = "size off its grid or range"
     MARKET_LOT_SIZE = "market size above its limit"
     NOTIONAL = "value below the minimum"
+    MAX_ORDERS = "too many open orders"
+    MAX_TRIGGERS = "too many open orders with a trigger"
     INSUFFICIENT_BALANCE = "insufficient balance"
     DUPLICATE_CLIENT_ID = "an open order has this client id"
     WOULD_TAKE = "would match at once"

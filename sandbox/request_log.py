@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-KEPT: Final = 200_000
+KEPT: Final = 50_000
 _SECRETS: Final = frozenset({"signature", "apiKey", "sign", "api_key"})
 
 

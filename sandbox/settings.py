@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from core.settings import Room
+from sandbox.order import OpenOrders
 
 FASTEST: Final = 100_000  # times real time
 
@@ -19,7 +20,7 @@ class SymbolRules(Room):
     step: Decimal = Field(default=Decimal("0.00001"), gt=0)
     min_size: Decimal = Field(default=Decimal("0.00001"), gt=0)
     min_notional: Decimal = Field(default=Decimal(5), ge=0)
-    max_market_size: Decimal = Field(default=Decimal(10_000), gt=0)
+    max_market_size: Decimal = Field(default=Decimal(1000), gt=0)
 
 
 class BookSettings(Room):
@@ -60,6 +61,8 @@ class SandboxSettings(Room):
     weight_per_minute: int = Field(default=6000, ge=1)
     orders_per_10s: int = Field(default=100, ge=1)
     orders_per_day: int = Field(default=200_000, ge=1)
+    max_orders: int = Field(default=200, ge=1)  # open at once, of one symbol
+    max_trigger_orders: int = Field(default=5, ge=1)  # of these, stops and take-profits
     faults: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
     connection_life_s: float = Field(default=86_400.0, gt=0)
     api_key: str = ""  # made up at the start where empty
@@ -71,3 +74,7 @@ class SandboxSettings(Room):
     def latency_s(self) -> float:
         """How long a request is on its way; nil in bar mode."""
         return self.book.latency_ms / 1000 if self.fills == "book" else 0.0
+
+    @property
+    def most_open(self) -> OpenOrders:
+        return OpenOrders(self.max_orders, self.max_trigger_orders)

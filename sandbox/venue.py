@@ -76,7 +76,14 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
     listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s])) for s in settings.symbols}
     for symbol, listing in listings.items():
         listing.last = history[symbol][-1].close
-    exchange = Exchange(listings, _fills(settings), _settlement(settings, listings), clock, settings.fills == "book")
+    exchange = Exchange(
+        listings,
+        _fills(settings),
+        _settlement(settings, listings),
+        clock,
+        strict_triggers=settings.fills == "book",
+        most=settings.most_open,
+    )
     exchange.accounts[ACCOUNT] = Account(ACCOUNT, settings.balances)
     clock.at = max(bars[-1].start for bars in history.values()) + length
     driver = Driver(

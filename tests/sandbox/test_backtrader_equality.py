@@ -139,7 +139,7 @@ def by_the_sandbox(bars: list[Candle], steps: list[list[Any]], folder: Path) -> 
     path.write_text("\n".join(["timestamp,open,high,low,close,volume", *rows]) + "\n")
     rich = {"USDT": "1e12", "BTC": "1e6"}
     rules = {"BTC/USDT": {"min_notional": 0, "step": "0.001", "min_size": "0.001"}}
-    venue = venue_of(folder, [], timeframe="1h", market=[str(path)], balances=rich, rules=rules)
+    venue = venue_of(folder, [], timeframe="1h", market=[str(path)], balances=rich, rules=rules, max_orders=10**6, max_trigger_orders=10**6)
     mirror = Mirror(venue)
     for step in steps[:-1]:
         mirror.act(step)

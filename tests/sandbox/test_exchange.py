@@ -105,7 +105,9 @@ REFUSALS = [
     ((LIMIT, BUY, 1, 99.001), Refusal.PRICE_FILTER),
     ((LIMIT, BUY, 0.000001, 99), Refusal.LOT_SIZE),
     ((LIMIT, BUY, 0.01, 99), Refusal.NOTIONAL),
-    ((MARKET, BUY, 20_000), Refusal.MARKET_LOT_SIZE),
+    ((MARKET, BUY, 2000), Refusal.MARKET_LOT_SIZE),
+    ((LIMIT, BUY, 10_001, 99), Refusal.LOT_SIZE),
+    ((LIMIT, BUY, 1, 1_000_000.01), Refusal.PRICE_FILTER),
     ((MAKER, BUY, 1, 100.5), Refusal.WOULD_TAKE),
 ]
 
@@ -288,3 +290,16 @@ def test_a_file_that_is_no_recorded_stream_is_named(tmp_path: Path, text: str) -
     (tmp_path / "stream.txt").write_text(text)
     with pytest.raises(CandleFileInvalid, match=r"stream\.txt"):
         venue_of(tmp_path, [], market=[str(tmp_path / "stream.txt")])
+
+
+def test_open_orders_are_counted_and_limited(tmp_path: Path) -> None:
+    venue = venue_of(tmp_path, BARS, max_orders=4, max_trigger_orders=2)
+    for _ in range(2):
+        place(venue, STOP, SELL, 0.1, None, 90)
+    with pytest.raises(OrderRefused, match="trigger"):
+        place(venue, STOP, SELL, 0.1, None, 90)
+    for _ in range(2):
+        place(venue, LIMIT, SELL, 0.1, 120)
+    with pytest.raises(OrderRefused, match="too many"):
+        place(venue, LIMIT, SELL, 0.1, 120)
+    place(venue, MARKET, SELL, 0.1)

@@ -40,6 +40,7 @@ class Player:
         tree = {
             "symbols": (*SYMBOLS, "BNB/USDT"), "speed": "lockstep", "history": 3, "fills": fills, "fee_asset": fee_asset, "seed": seed,
             "balances": START, "maker_fee_bps": 7, "taker_fee_bps": 11, "book": {"level_value": 9000},
+            "max_orders": 60, "max_trigger_orders": 20,
         }  # fmt: skip
         self.venue: Venue = open_venue(SandboxSettings.model_validate(tree), SystemClock())
         self.moved: dict[str, Decimal] = defaultdict(Decimal)
