@@ -6,29 +6,25 @@ import math
 from array import array
 from typing import Any
 
-import backtrader as bt
 import numpy as np
 import pandas as pd
 
 from strategies.bars_frame import utc_index
+from strategies.bt_recorder import Recorder
 
 
-class EquityRecorder(bt.Analyzer):
+class EquityRecorder(Recorder):
     """Collects equity, cash, exposure and closes; `frame()` gives them."""
 
     def start(self) -> None:
-        self._broker = self.strategy.broker
         self._clock = self.strategy.lines.datetime
         self._times, self._equity, self._cash = array("d"), array("d"), array("d")
         self._closes = [(data.lines.close, array("d")) for data in self.datas]
 
-    def prenext(self) -> None:
-        self.next()
-
-    def next(self) -> None:
+    def _notify_cashvalue(self, cash: float, value: float) -> None:
         self._times.append(self._clock[0])
-        self._equity.append(self._broker.get_value())
-        self._cash.append(self._broker.get_cash())
+        self._equity.append(value)
+        self._cash.append(cash)
         for close, closes in self._closes:
             closes.append(close[0] if len(close) else math.nan)
 

@@ -9,11 +9,12 @@ import pandas as pd
 
 from core.types import Side
 from strategies.bars_frame import utc_index
+from strategies.bt_recorder import Recorder
 
 COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason", "slippage")
 
 
-class FillRecorder(bt.Analyzer):
+class FillRecorder(Recorder):
     """Collects fills; `frame()` gives them.
 
     `order_ref` is the client id where the order carries one, else its number in this run, so that equal runs give equal rows.

@@ -137,6 +137,8 @@ def wish(location: float, scale: float, held: float, at: float, gate: Gate, book
         return Signal(0.0, HALTED) if held else None
     if at < book.resume_at:
         return Signal(0.0, COOLING) if held else None
+    if not held and not location > 0.0 and not rules.edge.shorts:
+        return None  # what decide would say, before anything is worked out: most bars of a long-only run end here
     signal = decide(location, scale, held, exposure_cap(scale, rules.size), rules.edge)
     if signal is not None and gate is Gate.LOCKED and (abs(signal.exposure) > abs(held) or signal.exposure * held < 0.0):
         return None

@@ -6,7 +6,7 @@ The state is plain numbers, so that it survives a restart. Times are UTC epoch s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
 from typing import Any
 
@@ -79,23 +79,14 @@ class RiskState:
 
 def update(state: RiskState, equity: float, at: float, limits: RiskLimits) -> RiskState:
     """The state after the bar that closed with `equity`; `at` is the bar's open time."""
-    state = _new_day(state, at)
+    day, day_open, locked, peak = int(at // DAY_SECONDS), state.day_open, state.locked, state.peak
+    if day != state.day:
+        day_open, locked = state.last, False
     if state.halted_until:
         if at < state.halted_until:
-            return replace(state, last=equity)
-        state = replace(state, halted_until=0.0, peak=equity, day_open=equity, locked=False)
-    peak = max(state.peak, equity)
+            return RiskState(peak, day, day_open, equity, state.halted_until, locked)
+        peak, day_open, locked = equity, equity, False  # the halt is over: counted anew, or it would begin again at once
+    peak = max(peak, equity)
     halted = equity <= peak * (1.0 - limits.max_drawdown)
-    return RiskState(
-        peak=peak,
-        day=state.day,
-        day_open=state.day_open,
-        last=equity,
-        halted_until=at + limits.halt_seconds if halted else 0.0,
-        locked=state.locked or equity <= state.day_open * (1.0 - limits.max_daily_loss),
-    )
-
-
-def _new_day(state: RiskState, at: float) -> RiskState:
-    day = int(at // DAY_SECONDS)
-    return state if day == state.day else replace(state, day=day, day_open=state.last, locked=False)
+    locked = locked or equity <= day_open * (1.0 - limits.max_daily_loss)
+    return RiskState(peak, day, day_open, equity, at + limits.halt_seconds if halted else 0.0, locked)
