@@ -110,7 +110,7 @@ def read_request(argv: list[str], clock: Clock) -> BacktestRequest:
     return BacktestRequest(
         settings=settings, first=first, last=last, files=files, strategy=said.strategy, name=said.name,
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=said.sweep, audit=said.audit,
-        open_page=said.open, as_json=said.json, quiet=said.quiet,
+        open_page=said.open, as_json=said.json, quiet=said.quiet, open_ended=said.last is None,
     )  # fmt: skip
 
 

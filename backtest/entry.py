@@ -12,7 +12,6 @@ from backtest.request import BacktestRequest
 from core import log
 from core.clock import Clock
 from core.command import end_well
-from core.errors import ConfigError
 from reports.manifest import to_json
 
 LOG = Path("var/log.jsonl")
@@ -26,10 +25,12 @@ def command(argv: list[str], clock: Clock) -> int:
 
 def _run(argv: list[str], clock: Clock) -> int:
     request = read_request(argv, clock)
-    if request.sweep is not None:
-        raise ConfigError("--sweep is not built yet; leave it out, or try points one by one with --set")
     console = Console(stderr=request.as_json, highlight=False)
-    if request.audit:
+    if request.sweep is not None:
+        from backtest.sweep_command import sweep_and_tell
+
+        sweep_and_tell(request, clock, console)
+    elif request.audit:
         from backtest.audit_command import run_audit
 
         run_audit(request, clock, console)

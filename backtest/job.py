@@ -16,14 +16,14 @@ from backtest.forecasting import Forecasts, tables, train
 from backtest.market_data import load_markets
 from backtest.progress import RunProgress
 from backtest.request import BacktestRequest
-from backtest.run_record import choices, manifest_of
+from backtest.run_record import facts_of, manifest_of, result_of
 from backtest.simulation import simulate
-from core import fingerprint, log
+from core import log
 from core.clock import Clock
 from feeds.history import History
 from reports import artefacts, benchmarks, manifest
 from reports.artefacts import RunArtefacts
-from reports.judgement import RunFacts, RunJudgement, RunResult, judge_run
+from reports.judgement import RunJudgement, RunResult, judge_run
 from reports.manifest import RunManifest, StrategySummary, make_run_dir
 from reports.run_index import render_run_index
 from reports.run_page import render_run_page
@@ -45,8 +45,11 @@ class FinishedRun:
         return self.folder / "index.html"
 
 
-def run_backtest(request: BacktestRequest, clock: Clock, console: Console) -> FinishedRun:
+def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None) -> FinishedRun:
     """Load, train, trade, judge, and write the pages.
+
+    Args:
+        sweep: net daily returns of every point tried, where this is the chosen one.
 
     Raises:
         TradingError: whatever stands in the way, as one line.
@@ -67,7 +70,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console) -> Fi
             tearsheet.submit(folder)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics and pages"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
-            judged = _judged(request, markets, forecasts, run)
+            judged = _judged(request, markets, forecasts, run, sweep)
             run = _with_judgement(run, judged, {name: round(s, 3) for name, s in progress.seconds.items()})
             manifest.write(folder, run.manifest)
             render_run_page(folder)
@@ -123,19 +126,11 @@ def _summary(request: BacktestRequest, equity: pd.DataFrame, fills: pd.DataFrame
     return summarise_strategy(equity, fills, year, start_equity=request.settings.strategies.cash)
 
 
-def _judged(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts) -> RunJudgement:
+def _judged(
+    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts, sweep: pd.DataFrame | None
+) -> RunJudgement:
     settings, plain = request.settings, run.manifest
-    facts = RunFacts(
-        run_id=plain.run_id,
-        kind=str(plain.data.kind),
-        data=fingerprint.of_value({s: h.fingerprint for s, h in markets.items()}),
-        settings=fingerprint.of_value(choices(request)),
-        result=fingerprint.of_value(plain.fingerprints),
-        what=f"{request.strategy or 'LSTMStrategy'} on {', '.join(markets)} {plain.data.timeframe}",
-        timeframe=next(iter(markets.values())).timeframe,
-        periods_per_year=plain.data.periods_per_year,
-        start_equity=settings.strategies.cash,
-    )
+    facts = facts_of(request, markets, plain.data, plain.run_id, result_of(run.equity))
     result = RunResult(
         forecasts=run.forecasts,
         baselines=forecasts.baselines,
@@ -143,6 +138,7 @@ def _judged(request: BacktestRequest, markets: Mapping[str, History], forecasts:
         fills=run.fills,
         candles={symbol: history.candles for symbol, history in markets.items()},
         seeds=forecasts.seeds(settings.models.horizons[0]),
+        sweep=sweep,
     )
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed)

@@ -17,6 +17,7 @@ class BacktestRequest:
     Attributes:
         first: open of the first bar traded, UTC.
         last: open times from here on are not traded, UTC.
+        open_ended: no end was named, so `last` is the present moment.
         files: candle files by symbol, in place of the store.
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
@@ -34,3 +35,4 @@ class BacktestRequest:
     open_page: bool = False
     as_json: bool = False
     quiet: bool = False
+    open_ended: bool = False

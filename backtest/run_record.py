@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import inspect
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -15,13 +17,17 @@ import pandas as pd
 
 from backtest.forecasting import Forecasts
 from backtest.request import BacktestRequest
+from core import fingerprint
 from core.types import DataKind
 from feeds.history import History
 from models.walk_forward import purge
 from models.walk_forward_forecast import ServedFold, WalkForward
+from reports.account_judgement import RunFacts
 from reports.forecast_scores import huber
 from reports.manifest import DataSection, Fold, RunManifest, SymbolData, WalkForwardSection, make_run_id, settings_digest
+from strategies.assembly import load_strategy
 
+ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")
 # Settings that say where and how fast, not what: they change no result.
 WITHOUT_EFFECT: Final = ("save_path", "jobs", "cluster", "cache")
@@ -82,6 +88,33 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def result_of(equity: pd.DataFrame) -> str:
+    """Fingerprint of an account's life, equal for a run and for a point of a sweep with the same settings."""
+    return fingerprint.of_arrays(equity["equity"].to_numpy(dtype=np.float64))
+
+
+def code_of(request: BacktestRequest) -> str:
+    """Fingerprint of the sources that turn candles into an account."""
+    rooms = [path for room in ("models", "strategies") for path in sorted((ROOT / room).glob("*.py"))]
+    own = [Path(inspect.getfile(load_strategy(request.strategy)))] if request.strategy else []
+    return fingerprint.of_value([hashlib.sha256(path.read_bytes()).hexdigest() for path in (*rooms, *own)])
+
+
+def facts_of(request: BacktestRequest, markets: Mapping[str, History], data: DataSection, run_id: str, result: str) -> RunFacts:
+    """What names a run, or a point of a sweep, as a trial."""
+    return RunFacts(
+        run_id=run_id,
+        kind=str(data.kind),
+        data=fingerprint.of_value({s: h.fingerprint for s, h in markets.items()}),
+        settings=fingerprint.of_value(choices(request)),
+        result=result,
+        what=f"{request.strategy or 'LSTMStrategy'} on {', '.join(markets)} {data.timeframe}",
+        timeframe=next(iter(markets.values())).timeframe,
+        periods_per_year=data.periods_per_year,
+        start_equity=request.settings.strategies.cash,
+    )
+
+
 def versions() -> dict[str, str]:
     """Python and the packages that decide a result."""
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
@@ -89,13 +122,12 @@ def versions() -> dict[str, str]:
 
 def git_revision() -> str | None:
     """The commit that the code is at, `+` where it was changed since; None outside a repository."""
-    root = Path(__file__).resolve().parent.parent
     try:
         revision = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout.strip()
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
