@@ -193,3 +193,53 @@ def test_the_sample_market_repeats_with_its_seed_and_differs_with_another() -> N
 
     assert closes(1) == closes(1)
     assert closes(1) != closes(2)
+
+
+PERP = "BTC/USDT:USDT"
+PERP_STEP = st.tuples(
+    st.sampled_from(["place"] * 5 + ["cancel", "advance", "advance", "jump"]), st.sampled_from(list(Side)),
+    st.sampled_from([OrderType.MARKET, OrderType.LIMIT, OrderType.STOP]), st.integers(-200, 200), st.integers(1, 400), st.booleans(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("fills", ["bar", "book"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(PERP_STEP, max_size=30))
+def test_a_perpetuals_money_is_conserved_but_for_fees_and_funding(fills: str, steps: list[Any]) -> None:
+    tree = {
+        "protocol": "bybit", "symbols": [PERP], "speed": "lockstep", "fills": fills, "history": 3, "timeframe": "1h", "funding_bps": 20,
+        "max_trigger_orders": 50,
+    }  # fmt: skip
+    venue = open_venue(SandboxSettings.model_validate(tree), SystemClock())
+    exchange, account = venue.exchange, venue.exchange.accounts[ACCOUNT]
+    for number, (what, side, kind, bps, size, reduce_only) in enumerate(steps):
+        try:
+            if what == "place":
+                price = (exchange.listings[PERP].last * (10_000 + bps) / 10_000).quantize(Decimal("0.01"))
+                limit, stop = (price if kind is OrderType.LIMIT else None), (price if kind is OrderType.STOP else None)
+                wish = NewOrder(
+                    symbol=PERP, side=side, type=kind, size=Decimal(size) / 100, limit_price=limit, stop_price=stop,
+                    client_id=f"p{number}", reduce_only=reduce_only,
+                )  # fmt: skip
+                exchange.place(ACCOUNT, wish)
+            elif what == "cancel" and (orders := exchange.register.open_orders(PERP)):
+                exchange.cancel(orders[size % len(orders)])
+            elif what == "jump":
+                venue.driver.shift(PERP, 1 + Decimal(bps) / 1000)
+            else:
+                venue.driver.advance()
+        except OrderRefused:
+            continue
+        check_perpetual(venue, account)
+
+
+def check_perpetual(venue: Venue, account: Any) -> None:
+    """Cash, margin and realised gains add up, whatever was insured; the position is the sum of its trades."""
+    position = account.position(PERP)
+    trades = venue.exchange.register.trades
+    assert position.size == sum((t.size if t.side is Side.BUY else -t.size for t in trades), Decimal(0))
+    held = sum((o.locked for o in venue.exchange.register.all_open(ACCOUNT)), Decimal(0))
+    assert account.locked.get("USDT", Decimal(0)) == held
+    assert account.available("USDT") >= 0 <= position.margin
+    expected = Decimal(10_000) + position.realised + position.funding + account.insured.get("USDT", Decimal(0))
+    assert account.total("USDT") + position.margin == expected
