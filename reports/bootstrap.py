@@ -6,8 +6,11 @@ a hundred columns cost about as much as the product; every statistic here is a s
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,9 @@ from numpy.typing import NDArray
 from core.one_thread import one_thread
 
 Floats = NDArray[np.float64]
+_BATCH: Final = 32
+# Counts of a short series are kept: 5 million of them are 20 MB.
+_KEPT: Final = 5_000_000
 
 
 def draw_counts(n: int, block: float, samples: int, seed: int) -> Iterator[NDArray[np.float32]]:
@@ -34,6 +40,22 @@ def draw_counts(n: int, block: float, samples: int, seed: int) -> Iterator[NDArr
         yield _coverage(n, starts, starts + np.diff(ends, prepend=0))
 
 
+@functools.lru_cache(maxsize=8)
+def _kept_counts(n: int, block: float, samples: int, seed: int) -> NDArray[np.float32]:
+    """All resamples [samples, n] of a short series, for the several statistics that are drawn alike."""
+    return np.stack(list(draw_counts(n, block, samples, seed)))
+
+
+def _batches(n: int, block: float, samples: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """The resamples [k, n] in batches small enough for the cache of a core."""
+    if n * samples <= _KEPT:
+        yield _kept_counts(n, block, samples, seed)
+        return
+    drawn = draw_counts(n, block, samples, seed)
+    while batch := list(itertools.islice(drawn, _BATCH)):
+        yield np.stack(batch)
+
+
 def _coverage(n: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float32]:
     """Turn half-open runs on a circle of `n` into counts per row; a run is never longer than the circle."""
     steps = np.bincount(starts, minlength=n + 1) - np.bincount(np.where(stops > n, stops - n, stops), minlength=n + 1)
@@ -43,20 +65,13 @@ def _coverage(n: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> ND
 
 def resampled_means(columns: Floats, *, block: float, samples: int, seed: int) -> Floats:
     """Column means over each resample: float64 [samples, K] from finite columns [n, K]."""
-    n, width = columns.shape
+    n = len(columns)
     centre = columns.mean(axis=0)
-    spread = np.maximum(columns.std(axis=0), 1e-300)
-    # Centred and of order one, so that single precision keeps seven digits of what varies.
-    plain = np.ascontiguousarray((columns - centre) / spread, dtype=np.float32)
-    means = np.empty((samples, width))
-    batch, filled = np.empty((min(64, samples), n), dtype=np.float32), 0
+    # Centred, so that single precision keeps seven digits of what varies.
+    plain = (columns - centre).astype(np.float32)
     with one_thread():
-        for row, counts in enumerate(draw_counts(n, block, samples, seed)):
-            batch[row - filled] = counts
-            if row - filled == len(batch) - 1 or row == samples - 1:
-                means[filled : row + 1] = batch[: row + 1 - filled] @ plain
-                filled = row + 1
-    return np.asarray(means / n * spread + centre)
+        means = np.concatenate([counts @ plain for counts in _batches(n, block, samples, seed)])
+    return np.asarray(means / n + centre, dtype=np.float64)
 
 
 def interval(draws: Floats, confidence: float = 0.95) -> tuple[float, float]:

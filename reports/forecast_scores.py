@@ -98,7 +98,8 @@ def score_all(
     for names in groups.values():
         n = len(outcomes[names[0]])
         block = block_of(n, horizon)
-        columns = [_columns(outcomes[name]) for name in names]
+        truth = _Truth.of(outcomes[names[0]])
+        columns = [_columns(outcomes[name], truth) for name in names]
         draws = _draws(columns, block=block, samples=samples, seed=seed)
         for name, own, drawn in zip(names, columns, draws, strict=True):
             results[name] = _scores(own, drawn, n=n, block=block, confidence=confidence)
@@ -109,7 +110,7 @@ def point_scores(outcome: Outcomes) -> Scores:
     """The scores without intervals; `calls` is the number of bars with a direction on both sides."""
     if not len(outcome):
         return {"n": 0, "calls": 0, **dict.fromkeys(SCORES, math.nan)}
-    own = _columns(outcome)
+    own = _columns(outcome, _Truth.of(outcome))
     ratios = _ratios(own.mean(axis=0, keepdims=True))
     return {"n": len(outcome), "calls": int(own[:, _HIT[1]].sum()), **{name: float(ratios[name][0]) for name in SCORES}}
 
@@ -154,15 +155,33 @@ def _column(frame: pd.DataFrame, name: str) -> Floats:
     return frame[name].to_numpy(dtype=np.float64)
 
 
-def _columns(outcome: Outcomes) -> Floats:
+@dataclass(frozen=True)
+class _Truth:
+    """What all forecasters of the same bars are measured against: outcomes scaled, clipped as in training, ranked, and the loss of zero."""
+
+    scaled: Floats
+    target: Floats
+    ranked: Floats
+    unskilled: Floats
+
+    @classmethod
+    def of(cls, outcome: Outcomes) -> _Truth:
+        scaled = outcome.realised / outcome.volatility
+        target = np.clip(scaled, -TARGET_CLIP, TARGET_CLIP)
+        return cls(standardised(scaled), target, ranks(outcome.realised), huber(target))
+
+
+def _columns(outcome: Outcomes, truth: _Truth) -> Floats:
     """What every score is a ratio or a correlation of, one row per bar: float64 [n, 17]."""
-    scaled = standardised(outcome.location / outcome.volatility), standardised(outcome.realised / outcome.volatility)
+    location = outcome.location / outcome.volatility
     call = (outcome.location != 0) & (outcome.realised != 0)
-    hit = call & (np.sign(outcome.location) == np.sign(outcome.realised))
+    hit = call & ((outcome.location > 0) == (outcome.realised > 0))
     top = most_confident(outcome.confidence, call)
-    unskilled = huber(np.clip(outcome.realised / outcome.volatility, -TARGET_CLIP, TARGET_CLIP))
-    rest = [hit, call, hit & top, top, scaled_losses(outcome), unskilled, outcome.inside]
-    return np.column_stack([*_moments(*scaled), *_moments(ranks(outcome.location), ranks(outcome.realised)), *rest]).astype(np.float64)
+    columns = np.empty((_WIDTH, len(outcome)))
+    columns[_IC] = _moments(standardised(location), truth.scaled)
+    columns[_RANK] = _moments(ranks(outcome.location), truth.ranked)
+    columns[_HIT[0] :] = hit, call, hit & top, top, huber(truth.target - location), truth.unskilled, outcome.inside
+    return columns.T
 
 
 def most_confident(confidence: Floats, call: NDArray[np.bool_], share: float = 0.1) -> NDArray[np.bool_]:
@@ -183,8 +202,9 @@ def _draws(columns: list[Floats], *, block: float, samples: int, seed: int) -> l
         return [np.full((samples, _WIDTH), np.nan) for _ in columns]
     # A forecaster without quantiles has no coverage: its column of NaN is kept out of the product.
     covered = [bool(np.isfinite(own[:, _COVER]).all()) for own in columns]
-    filled = [np.where(np.isnan(own), 0.0, own) for own in columns]
-    means = resampled_means(np.hstack(filled), block=block, samples=samples, seed=seed)
+    together = np.concatenate([own.T for own in columns]).T
+    together[:, [k * _WIDTH + _COVER for k, known in enumerate(covered) if not known]] = 0.0
+    means = resampled_means(together, block=block, samples=samples, seed=seed)
     parts = np.split(means, len(columns), axis=1)
     for part, has_quantiles in zip(parts, covered, strict=True):
         if not has_quantiles:

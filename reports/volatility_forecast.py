@@ -13,6 +13,8 @@ from reports.bootstrap import Floats
 # A day, a week and a month, in days; the market's own bars per day turn them into windows.
 _WINDOWS_DAYS: Final = (1.0, 7.0, 30.0)
 _LEAST_HISTORY: Final = 400
+# Quantiles of so many moves are known well enough.
+_QUANTILE_ROWS: Final = 8000
 
 
 def har_quantiles(close: Floats, horizon: int, bars_per_day: float, *, refit: int = 720) -> Floats:
@@ -22,17 +24,27 @@ def har_quantiles(close: Floats, horizon: int, bars_per_day: float, *, refit: in
     regression and the quantiles of move over forecast are fitted anew every `refit` bars on all labels known by then; NaN before
     there are enough of them. Location is zero.
     """
+    with one_thread():
+        return _har_quantiles(close, horizon, bars_per_day, refit)
+
+
+def _har_quantiles(close: Floats, horizon: int, bars_per_day: float, refit: int) -> Floats:
     n = len(close)
     inputs, target = _inputs(close, bars_per_day), _moves(close, horizon)
     known = np.isfinite(inputs).all(axis=1)
     out = np.full((n, len(QUANTILES)), np.nan)
     first = int(np.argmax(known)) if known.any() else n
+    normal, right, learned = np.zeros((inputs.shape[1],) * 2), np.zeros(inputs.shape[1]), first
     for start in range(first + _LEAST_HISTORY + horizon, n, refit):
-        past = slice(first, start - horizon + 1)
-        with one_thread():
-            weights = np.linalg.lstsq(inputs[past], np.abs(target[past]), rcond=None)[0]
-        floor = 1e-2 * float(np.abs(target[past]).mean()) + 1e-12
-        relative = target[past] / np.maximum(inputs[past] @ weights, floor)
+        known_until = start - horizon + 1
+        fresh = slice(learned, known_until)
+        normal += inputs[fresh].T @ inputs[fresh]
+        right += inputs[fresh].T @ np.abs(target[fresh])
+        learned = known_until
+        weights = np.linalg.lstsq(normal, right, rcond=None)[0]
+        thinned = slice(first, known_until, max(1, (known_until - first) // _QUANTILE_ROWS))
+        floor = 1e-2 * float(np.abs(target[thinned]).mean()) + 1e-12
+        relative = target[thinned] / np.maximum(inputs[thinned] @ weights, floor)
         rows = slice(start, start + refit)
         out[rows] = np.maximum(inputs[rows] @ weights, floor)[:, None] * np.quantile(relative, QUANTILES)
     return out
