@@ -6,6 +6,7 @@ and by one with a planted signal; each time everything from features to fills is
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,6 +37,9 @@ Relabel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 # Whole pipelines are run on the newest days: a few models for bit-for-bit proofs, more for those that measure skill.
 PIPELINE_SPAN: Final = timedelta(days=56)
 SKILL_SPAN: Final = timedelta(days=182)
+FORESEEN_SPAN: Final = timedelta(days=7)
+# A fill within one per cent of the open was made at the open.
+AT_OPEN: Final = 0.01
 PLANTED_IC: Final = 0.2
 FOUND_SHARE: Final = 0.8
 NULL_LEVEL: Final = 0.01
@@ -65,6 +69,7 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callab
             yield bench.truncated(whole, timedelta(days=days_ago))
         tell("forecasts, orders and fills when the newest bar changes")
         yield bench.bumped(whole)
+        yield bench.foreseen()
         tell("labels torn from their features")
         yield from bench.label_proofs()
         tell("a market that nobody can forecast")
@@ -137,6 +142,32 @@ class _Bench:
         newest = max(h.candles.index[-1] for h in self.markets.values())
         return self._compared("last-bar bump", whole, self.run(PIPELINE_SPAN, bump), newest - self.bar, "when the newest bar was changed")
 
+    def foreseen(self) -> Proof:
+        """Change only how the newest bar ends: what was bought or sold at its open was decided before and must stay.
+
+        Truncation cannot see a strategy that looks one bar ahead, for its order is filled in the very bar it should not know.
+        """
+        whole = self.run(FORESEEN_SPAN)
+        proof = Proof(name="newest close", passed=False, detail="nothing was traded")
+        for factor in (BUMP, 1.0 / BUMP):
+            moved = self.run(FORESEEN_SPAN, functools.partial(_ending, factor=factor))
+            when = f"when the newest bar ended {factor - 1.0:+.0%} elsewhere"
+            proof = _named(compare("newest close", self._decided(moved), self._decided(whole), when), "fills up to the newest open")
+            if not proof.passed:
+                return replace(proof, leak=Leak.AHEAD, offenders=("fills",), detail=f"fills look ahead by one bar: {proof.detail}")
+        return proof
+
+    def _decided(self, outcome: Outcome) -> pd.DataFrame:
+        """All fills but those that came within the newest bar, such as stops and limits."""
+        if outcome.record is None:
+            return pd.DataFrame()
+        fills = outcome.record.fills
+        newest = fills["symbol"].map({s: h.candles.index[-1] for s, h in self.markets.items()})
+        opened = fills["symbol"].map({s: float(h.candles["open"].iloc[-1]) for s, h in self.markets.items()})
+        at = pd.to_datetime(fills["timestamp"], utc=True)
+        keep = (at < newest) | ((fills["price"] / opened - 1.0).abs() < AT_OPEN)
+        return fills.loc[keep].reset_index(drop=True)
+
     def label_proofs(self) -> Iterator[Proof]:
         """The network taught with permuted and with shifted labels."""
         scored = [0]
@@ -195,6 +226,17 @@ class _Bench:
         rows = max((len(first) for _, first, _ in pairs), default=0)
         detail = f"{', '.join(what for what, _, _ in pairs)}: {rows} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
         return Proof(name=name, passed=rows > 0, detail=detail)
+
+
+def _ending(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """Bars whose newest one closes elsewhere, its extremes widened to enclose the close."""
+    changed = bars.copy()
+    newest = changed.index[-1]
+    close = float(bars["close"].iloc[-1]) * factor
+    changed.loc[newest, "close"] = close
+    changed.loc[newest, "high"] = max(float(bars["high"].iloc[-1]), close)
+    changed.loc[newest, "low"] = min(float(bars["low"].iloc[-1]), close)
+    return changed
 
 
 def _forecast_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:

@@ -6,11 +6,12 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import backtrader as bt
 import numpy as np
 import pytest
 from rich.console import Console
 
-from backtest.audit import audit, feature_frame
+from backtest.audit import _Bench, audit, feature_frame
 from backtest.audit_command import run_audit
 from backtest.command_line import read_request
 from backtest.market_data import load_markets
@@ -36,11 +37,20 @@ def z_score(bars: Bars) -> np.ndarray:
     return (bars.close - bars.close.mean()) / bars.close.std()
 
 
-def request(folder: Path) -> BacktestRequest:
+class Clairvoyant(bt.Strategy):
+    """Buys before a rise and sells before a fall, one bar ahead, as a preloaded feed allows."""
+
+    def next(self) -> None:
+        rises = len(self.data) < self.data.buflen() and self.data.close[1] > self.data.close[0]
+        self.order_target_percent(target=0.5 if rises else 0.0)
+
+
+def request(folder: Path, strategy: str = "") -> BacktestRequest:
     path = folder / "candles.csv"
     if not path.exists():
         candles(330 * 24, seed=3).reset_index().to_csv(path, index=False)
     words = ["--from", "2022-04-15", "--to", "2022-11-20", "--symbol", "AAA/USDT", "--data", f"AAA/USDT={path}", "--audit"]
+    words += ["--strategy", strategy] if strategy else []
     return read_request([*words, *QUICK, "--out", str(folder / "out"), "--set", f"models.save_path={folder / 'models'}"], CLOCK)
 
 
@@ -61,9 +71,22 @@ def test_a_feature_that_knows_the_future_is_named(monkeypatch: pytest.MonkeyPatc
 def test_the_whole_pipeline_is_equal_with_and_without_the_later_bars(tmp_path: Path) -> None:
     asked = request(tmp_path)
     proofs = list(audit(asked, load_markets(asked, CLOCK), lambda _: None))
-    by_bits = [proof for proof in proofs if proof.name in ("truncation", "last-bar bump", "label shuffle", "label shift", "null market")]
-    assert len(proofs) == 9
+    by_bits = [
+        proof
+        for proof in proofs
+        if proof.name in ("truncation", "last-bar bump", "newest close", "label shuffle", "label shift", "null market")
+    ]
+    assert len(proofs) == 10
     assert [proof.detail for proof in by_bits if not proof.passed] == []
+
+
+@pytest.mark.slow
+def test_a_strategy_that_looks_one_bar_ahead_is_caught(tmp_path: Path) -> None:
+    asked = request(tmp_path, "tests.backtest.test_audit:Clairvoyant")
+    proof = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "registry").foreseen()
+    assert (proof.passed, proof.leak, proof.offenders) == (False, Leak.AHEAD, ("fills",))
+    honest = request(tmp_path)
+    assert _Bench(honest, load_markets(honest, CLOCK), tmp_path / "registry").foreseen().passed
 
 
 @pytest.mark.slow
