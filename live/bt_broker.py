@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict, deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -48,6 +49,8 @@ class CCXTBroker(bt.BrokerBase):
         self.startingcash = 0.0
         self.halted = ""
         self.positions: dict[Any, Position] = defaultdict(Position)
+        self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
+        self._seen = -1
         self.muted = False  # set by the session: no order may add exposure
         self._found: dict[str, Decimal] = {}
         self._notices: deque[Any] = deque()
@@ -84,6 +87,10 @@ class CCXTBroker(bt.BrokerBase):
             if is_reached(order, self.store.prices.get(order.data.symbol)):
                 self._send_watched(order)
         self._expire()
+        seen = sum(len(data) for data in self.store._datas)
+        if seen == self._seen and self.on_turn is not None:
+            self.on_turn()
+        self._seen = seen
 
     @property
     def is_settled(self) -> bool:

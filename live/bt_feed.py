@@ -79,6 +79,7 @@ class CCXTData(bt.feed.DataBase):
             bar = barrier.take(self.symbol)
             if bar is None:
                 return None
+        self.store.bar_taken()
         self.is_current = barrier.waiting(self.symbol) == 0
         self.put_notification(self.LIVE if self.is_current else self.DELAYED)
         return self._fill(bar)

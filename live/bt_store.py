@@ -121,6 +121,7 @@ class CCXTStore:
         self._patience = patience
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
+        self._quick_turns = 0
         self._notes: deque[tuple[Any, ...]] = deque()
 
     # What users call
@@ -224,13 +225,23 @@ class CCXTStore:
         return min(market.joined or 0 for market in self._markets.values())
 
     def idle(self, data: CCXTData, wait_s: float) -> None:
-        """A feed has nothing: let the owner act, then wait until a bar or an order event is there."""
+        """A feed has nothing: let the owner act, then wait until a bar or an order event is there.
+
+        The first turn after a bar is not waited in, so that broker and owner see the loop at rest once.
+        """
+        if self._quick_turns:
+            self._quick_turns -= 1
+            return
         if self.on_idle is not None:
             self.on_idle()
         barrier = self.barrier_of(data)
         with self.wake:
             if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
                 self.wake.wait(wait_s)
+
+    def bar_taken(self) -> None:
+        """A feed took a bar."""
+        self._quick_turns = len(self._datas)
 
     def tell(self, event: AccountEvent) -> None:
         """Queue an order event for the broker."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from strategies.bt_venue_broker import VenueRulesBroker
@@ -13,6 +14,7 @@ class PaperBroker(VenueRulesBroker):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self._seen = -1
+        self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
         self.muted = False
         self.halted = ""
 
@@ -23,6 +25,8 @@ class PaperBroker(VenueRulesBroker):
         if seen != self._seen:
             self._seen = seen
             super().next()
+        elif self.on_turn is not None:
+            self.on_turn()
 
     def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
         order = super().buy(owner, data, size, *args, **kwargs)

@@ -84,6 +84,8 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
     """
     session = read_session(folder)
     replayed = replay(session, sources)
+    if session.strategy and session.tables["forecasts"].empty:  # it does not ask for any
+        replayed["forecasts"] = session.tables["forecasts"]
     differences = [d for name in ("forecasts", "orders", "fills", "equity") for d in differing(name, session.tables[name], replayed[name])]
     differences.sort(key=lambda d: d.at)
     unequal = {d.what.partition(":")[0] for d in differences}

@@ -141,7 +141,7 @@ class LiveSession:
             place |= keys_of(name)
         journal = Journal(folder / "journal.db") if self.request.mode == "live" else None
         bridge = CCXTStore(name, clock=self.scene.clock, journal=journal, run=f"ft-{self.request.name[:12]}", **place)
-        bridge.on_idle = self._between_bars
+        bridge.on_idle = self._idle
         return bridge
 
     def _broker(self) -> Any:
@@ -151,6 +151,7 @@ class LiveSession:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
             self.broker = venue_broker(rules, settings, trade_from=self.scene.first_live.timestamp(), kind=PaperBroker)
+        self.broker.on_turn = self._between_bars
         return self.broker
 
     def _sources(self) -> dict[str, SessionForecasts]:
@@ -194,6 +195,7 @@ class LiveSession:
     def _bar_done(self, strategy: Any, number: float) -> None:
         """Backtrader is done with a bar; keep it, then do what is due."""
         self.strategy = strategy
+        self.health.bar_ends()
         at = round(epoch_seconds(number) * 1000)
         if at < self.first_ms or (self.last_bar is not None and at < self.last_bar):
             return
@@ -222,16 +224,18 @@ class LiveSession:
             self.bridge.journal.remember("strategy", strategy.state())
 
     def _between_bars(self) -> None:
-        """Called by an idle feed, some times a second."""
+        """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""
         for verb in control.heard(self.request.folder):
             self._obey(verb)
-        now = self._clock.now()
-        if self.request.until is not None and now >= self.request.until:
+        if self.request.until is not None and self._clock.now() >= self.request.until:
             self.bridge.request_stop()
-        if self.last_bar is not None:
-            self.supply.collect(self._at_hand(self.last_bar))
         self.view.show(self)
         self._refresh()
+
+    def _idle(self) -> None:
+        """Called while a feed waits: its lines are not to be looked at."""
+        if self.last_bar is not None:
+            self.supply.collect(self._at_hand(self.last_bar))
         if self.scene.practice is not None and self.request.speed == "lockstep":
             self._advance()
         self.health.bar_begins()

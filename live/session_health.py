@@ -34,16 +34,22 @@ class SessionHealth:
         self._busy_since = time.perf_counter()
         self.failures = 0
         self.failures_in_a_row = 0
+        self._failed_now = False
         self.alerts: list[Alert] = [_alert(note) for note in store.notes(20)]
         self._process.cpu_percent()
 
     def bar_begins(self) -> None:
         self._busy_since = time.perf_counter()
 
+    def bar_ends(self) -> None:
+        """A bar without a failure ends a row of them."""
+        if not self._failed_now:
+            self.failures_in_a_row = 0
+        self._failed_now = False
+
     def usage(self, at: int) -> tuple[float, ...]:
         """For `SessionStore.record`: bar, memory in MB, CPU in percent of one core, milliseconds this bar took."""
         took = (time.perf_counter() - self._busy_since) * 1000
-        self.failures_in_a_row = 0
         return at, self._process.memory_info().rss / 1e6, self._process.cpu_percent(), took
 
     def process(self) -> Process:
@@ -67,6 +73,7 @@ class SessionHealth:
         """An iteration failed; True where so many failed in a row that the session must halt."""
         self.failures += 1
         self.failures_in_a_row += 1
+        self._failed_now = True
         _LOG.error("iteration failed", exc_info=error)
         reason = log.redact(f"{type(error).__name__}: {error}")
         self.tell("iteration_failed", "error", where=where, reason=reason, count=self.failures)
