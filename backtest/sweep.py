@@ -124,7 +124,7 @@ def _suggested(trial: Any, axis: Axis) -> Any:
         # Lists are no category of Optuna's; their places are.
         return axis.choices[trial.suggest_categorical(axis.key, list(range(len(axis.choices))))]
     if axis.whole:
-        return trial.suggest_int(axis.key, axis.low, axis.high, log=axis.log, **({} if axis.step is None else {"step": axis.step}))
+        return trial.suggest_int(axis.key, int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
     return float(f"{trial.suggest_float(axis.key, axis.low, axis.high, log=axis.log, step=axis.step):.10g}")
 
 
@@ -195,7 +195,7 @@ def _manifest(
         created=clock.now(),
         command=request.command,
         name=request.name,
-        title=own.title,
+        title=own.model_copy(update={"name": request.name}).title,
         kind=own.data.kind,
         first=request.first,
         last=request.last,

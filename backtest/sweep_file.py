@@ -37,7 +37,7 @@ FEED_KEYS: Final = ("symbols", "timeframe", "sample_seed")
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """One key with its listed values, or a range where there are none."""
+    """One key with its listed values, or a range where there are none; `whole` for a range of integers."""
 
     key: str
     choices: tuple[Any, ...] = ()
@@ -45,11 +45,7 @@ class Axis:
     high: float = math.nan
     step: float | None = None
     log: bool = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether the range is one of integers."""
-        return not self.choices and all(isinstance(x, int) for x in (self.low, self.high, self.step or 1))
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,13 +151,17 @@ def _range(path: Path, key: str, said: Mapping[str, Any], *, searching: bool) ->
         raise InvalidSetting(f"{path}: {key}: low must lie below high, a step and the low end of a log range above zero")
     if log and step is not None:
         raise InvalidSetting(f"{path}: {key}: a log range takes no step")
-    axis = Axis(key=key, low=low, high=high, step=step, log=log)
+    room, _, name = key.partition(".")
+    whole = type(getattr(Settings(), room)).model_fields[name].annotation is int
+    if whole and not all(isinstance(x, int) for x in (low, high, step or 1)):
+        raise InvalidSetting(f"{path}: {key} is a whole number; so must be low, high and step")
+    axis = Axis(key=key, low=low, high=high, step=step, log=log, whole=whole)
     if searching:
         return axis
     if step is None:
         raise InvalidSetting(f"{path}: {key}: a grid needs a step; give one, or `trials: 40` for a search")
     steps = range(int((high - low) / step * (1 + 1e-12)) + 1)
-    return Axis(key=key, choices=tuple(low + n * step if axis.whole else round(low + n * step, 12) for n in steps))
+    return Axis(key=key, choices=tuple(low + n * step if whole else round(low + n * step, 12) for n in steps))
 
 
 def _number(value: Any) -> bool:

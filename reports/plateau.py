@@ -1,8 +1,9 @@
 """Which point of a sweep to take: one whose neighbours do well too, not the highest peak.
 
-The score of a point is the lower median of the Sharpe ratios in its neighbourhood, itself included. On a grid the neighbourhood is every
-point that is at most one step away along each ordered key; in a search it is the `2 d + 1` nearest points, `d` keys being ordered. Values
-without an order (names, switches, lists) are neighbours of themselves alone. A point that never traded scores zero.
+The score of a point is its own Sharpe ratio, or the lower median of those in its neighbourhood where that is less: a peak is cut down to
+what surrounds it, and a pit stays one. On a grid the neighbourhood is every point that is at most one step away along each ordered key; in
+a search it is the `2 d + 1` nearest points, `d` keys being ordered; the point itself belongs to it. Values without an order (names,
+switches, lists) are neighbours of themselves alone. A point that never traded scores zero.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def plateau_scores(columns: Mapping[str, Sequence[Any]], sharpes: Sequence[float
     groups = [tuple(str(values[n]) for key, values in columns.items() if key not in ordered) for n in range(len(own))]
     same = np.array([[a == b for b in groups] for a in groups]).reshape(len(own), len(own))
     near = _on_grid(ordered, same) if grid else _nearest(ordered, same)
-    return np.array([np.quantile(own[row], 0.5, method="lower") for row in near])
+    return np.minimum(own, [np.quantile(own[row], 0.5, method="lower") for row in near])
 
 
 def choose(scores: Floats, sharpes: Sequence[float]) -> int:

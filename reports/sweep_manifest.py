@@ -17,7 +17,8 @@ SCHEMA: Final = 1
 FILE_NAME: Final = "sweep.json"
 POINTS: Final = "points.parquet"
 RULE: Final = (
-    "The score of a point is the lower median of the net Sharpe ratios in its neighbourhood, itself included: on a grid every point at "
+    "The score of a point is its own net Sharpe ratio, or the lower median of those in its neighbourhood where that is less. The "
+    "neighbourhood holds the point itself and, on a grid, every point at "
     "most one step away along each numeric key, in a search the 2 d + 1 nearest points by d numeric keys. Values without an order are not "
     "neighbours of one another. The point with the best score is chosen."
 )

@@ -16,7 +16,7 @@ from reports.run_page import TONES
 from reports.sweep_manifest import POINTS, SweepManifest
 
 FILE_NAME: Final = "index.html"
-MEASURES: Final = (("sharpe", "Net Sharpe ratio"), ("score", "Score of the neighbourhood"))
+MEASURES: Final = (("sharpe", "Net Sharpe ratio"), ("score", "Score among neighbours"))
 SHOWN_POINTS: Final = 200
 COLUMNS: Final = ("score", "sharpe", "total_return", "max_drawdown", "trades", "turnover", "exposure")
 _SCALE: Final = [[0.0, "$bad"], [0.5, "$paper"], [1.0, "$accent"]]
