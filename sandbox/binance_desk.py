@@ -205,7 +205,7 @@ class Desk:
         order_id, client_id = params.integer("orderId"), params.text("origClientOrderId")
         if order_id is None and client_id is None:
             raise ApiError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        order: Order = self.engine(lambda: self.venue.exchange.find(ACCOUNT, symbol, order_id, client_id), doing)
+        order: Order = self.engine(lambda: self.venue.exchange.register.find(ACCOUNT, symbol, order_id, client_id), doing)
         return order
 
     @staticmethod

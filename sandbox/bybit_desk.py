@@ -206,7 +206,7 @@ class BybitDesk:
         if not number and not link:
             raise bad("orderId or orderLinkId is required")
         order_id = int(str(number)) if number and str(number).isdecimal() and len(str(number)) < 19 else 0 if number else None
-        made: Order = self._engine(symbol, lambda: self._exchange.find(ACCOUNT, symbol, order_id, str(link)))
+        made: Order = self._engine(symbol, lambda: self._exchange.register.find(ACCOUNT, symbol, order_id, str(link)))
         return made
 
     def _listed(self, asked: Asked, fits: Callable[[Order], bool]) -> Any:

@@ -132,17 +132,6 @@ class Exchange:
                 self._meet(order, listing)
         return group
 
-    def find(self, account: str, symbol: str, order_id: int | None, client_id: str | None) -> Order:
-        """One of the account's own orders.
-
-        Raises:
-            OrderRefused: there is none.
-        """
-        order = self.register.orders.get(order_id) if order_id is not None else self.register.named(account, client_id or "")
-        if order is None or order.account != account or order.wish.symbol != symbol:
-            raise OrderRefused(Refusal.UNKNOWN_ORDER)
-        return order
-
     def move_balance(self, account: str, asset: str, amount: Decimal) -> None:
         """A deposit, or with a negative amount a withdrawal.
 

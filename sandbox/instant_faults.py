@@ -11,13 +11,16 @@ from decimal import Decimal
 from typing import Final
 
 from core.errors import InvalidSetting
+from core.log import event, logger
 from core.types import Side
 from sandbox.faults import AT_ONCE, CATALOGUE, Switch, Switchboard
 from sandbox.order import NewOrder, OrderType
+from sandbox.refusal import OrderRefused
 from sandbox.request_faults import send_signal
 from sandbox.sockets import MARKET, Sockets
 from sandbox.venue import ACCOUNT, Venue
 
+LOG = logger("sandbox")
 INSTANT: Final = tuple(name for name, fault in CATALOGUE.items() if fault.place == AT_ONCE and name != "F40")
 
 
@@ -72,8 +75,12 @@ class InstantFaults:
 
     def _strike(self, name: str) -> None:
         switch = self._board.fire(name)
-        if switch is not None:
+        if switch is None:
+            return
+        try:
             self._does[name](switch)
+        except OrderRefused as refusal:  # nothing to withdraw, or no market to trade in: the day goes on without it
+            event(LOG, "fault_without_effect", fault=name, reason=str(refusal.reason))
 
     def _symbols(self, switch: Switch) -> list[str]:
         return [s for s in self._venue.exchange.listings if switch.values["symbol"] in ("", s)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox.order import NewOrder, Order, Trade
+from sandbox.refusal import OrderRefused, Refusal
 
 
 class Register:
@@ -49,6 +50,17 @@ class Register:
 
     def named(self, account: str, client_id: str) -> Order | None:
         return self._named.get((account, client_id))
+
+    def find(self, account: str, symbol: str, order_id: int | None, client_id: str | None) -> Order:
+        """One of the account's own orders.
+
+        Raises:
+            OrderRefused: there is none.
+        """
+        order = self.orders.get(order_id) if order_id is not None else self.named(account, client_id or "")
+        if order is None or order.account != account or order.wish.symbol != symbol:
+            raise OrderRefused(Refusal.UNKNOWN_ORDER)
+        return order
 
     def of_account(self, account: str, symbol: str) -> Iterator[Order]:
         return (o for o in self.orders.values() if o.account == account and o.wish.symbol == symbol)

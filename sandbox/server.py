@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from aiohttp import web
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigError
+from core.log import logger
 from sandbox.binance_desk import Desk, rest_actions, socket_actions
 from sandbox.binance_limits import Limits, Window
 from sandbox.binance_lists import list_actions
@@ -32,6 +32,7 @@ from sandbox.settings import SandboxSettings
 from sandbox.sockets import Sockets
 from sandbox.venue import Venue, open_venue
 
+LOG = logger("sandbox")
 HOST: Final = "127.0.0.1"
 MESSAGES_PER_SECOND: Final = 5  # that a client may send on one market socket
 LARGEST_BODY: Final = 2 * 1024 * 1024
@@ -75,10 +76,20 @@ class SandboxServer:
         speed = self.settings.speed
         if not isinstance(speed, str):
             self._catch_up(speed)
-            self._market = asyncio.create_task(self.venue.driver.run(speed, time.monotonic))
+            self._market = asyncio.create_task(self._move_market(speed))
 
     def _struck(self, name: str, facts: Mapping[str, Any]) -> None:
         self.log.add("fault", name, facts)
+
+    async def _move_market(self, speed: float) -> None:
+        """A market that cannot go on is halted, and says so in the log; the venue goes on answering."""
+        try:
+            await self.venue.driver.run(speed, time.monotonic)
+        except Exception:
+            LOG.exception("market_stopped")
+            for listing in self.venue.exchange.listings.values():
+                listing.halted = True
+            raise
 
     def _catch_up(self, speed: float) -> None:
         """A market at real time whose running bar holds the present moment begins at that moment."""
@@ -91,8 +102,7 @@ class SandboxServer:
             self._away.cancel()
         if self._market is not None:
             self._market.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._market
+            await asyncio.gather(self._market, return_exceptions=True)
         if self._runner is not None:
             self.sockets.cut("all", reset=True)
             await self._runner.cleanup()

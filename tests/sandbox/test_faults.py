@@ -474,3 +474,13 @@ def test_the_control_endpoint_arms_and_clears_a_fault() -> None:
         venue.admin_token = "wrong"
         with pytest.raises(ConfigError, match="token"):
             venue.state()
+
+
+def test_a_fault_that_has_nothing_to_act_on_does_not_stop_the_market() -> None:
+    async def script(server: SandboxServer, client: Any) -> None:
+        arm(server, "F29", how="withdrawal", amount=5, after_bars=1, count=0)
+        for _ in range(3):
+            assert server.venue.driver.advance()
+        assert server.venue.driver.played == 3
+
+    play(script)
