@@ -28,7 +28,7 @@ from models.features import FEATURES, Bars, matrix
 from models.label_proofs import label_shift, label_shuffle
 from models.look_ahead import BUMP, Leak, Proof, compare, last_bar_bump, truncation
 from models.null_market import null_market, planted_market
-from models.walk_forward_forecast import WalkForward, walk_forward
+from models.walk_forward_forecast import COMPILED, WalkForward, walk_forward
 from reports.forecast_judgement import rank_products
 from reports.significance import mean_test
 from strategies.assembly import Record
@@ -107,9 +107,7 @@ class _Bench:
         """Train, forecast and trade the newest `span` on candles put through `change`."""
         first = max(self.request.first, self.end - span)
         markets = {s: replace(h, candles=h.candles if change is None else change(h.candles)) for s, h in self.markets.items()}
-        self.runs += 1
-        # Compiled code is shared: it holds no data, and compiling would be most of the time.
-        settings = self.request.settings.models.model_copy(update={"cache": False, "save_path": str(self.folder / str(self.runs))})
+        settings = self.request.settings.models.model_copy(update={"cache": False, "save_path": str(self._fresh_registry())})
         walk = walk_forward(
             {s: h.candles for s, h in markets.items()},
             first,
@@ -122,6 +120,16 @@ class _Bench:
             return Outcome(walk, None)
         dated = replace(self.request, first=first, last=last or self.end)
         return Outcome(walk, simulate(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
+
+    def _fresh_registry(self) -> Path:
+        """An empty registry that shares the compiled code of the usual one: it holds no data, and compiling would be most of the time."""
+        self.runs += 1
+        compiled = Path(self.request.settings.models.save_path).resolve() / COMPILED
+        compiled.mkdir(parents=True, exist_ok=True)
+        registry = self.folder / str(self.runs)
+        registry.mkdir(parents=True)
+        (registry / COMPILED).symlink_to(compiled, target_is_directory=True)
+        return registry
 
     def truncated(self, whole: Outcome, ago: timedelta) -> Proof:
         """Cut every bar from `ago` before the end, train and trade again, and compare all that came before."""

@@ -83,10 +83,10 @@ def test_the_whole_pipeline_is_equal_with_and_without_the_later_bars(tmp_path: P
 @pytest.mark.slow
 def test_a_strategy_that_looks_one_bar_ahead_is_caught(tmp_path: Path) -> None:
     asked = request(tmp_path, "tests.backtest.test_audit:Clairvoyant")
-    proof = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "registry").foreseen()
+    proof = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "first").foreseen()
     assert (proof.passed, proof.leak, proof.offenders) == (False, Leak.AHEAD, ("fills",))
     honest = request(tmp_path)
-    assert _Bench(honest, load_markets(honest, CLOCK), tmp_path / "registry").foreseen().passed
+    assert _Bench(honest, load_markets(honest, CLOCK), tmp_path / "second").foreseen().passed
 
 
 @pytest.mark.slow
