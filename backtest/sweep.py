@@ -25,7 +25,7 @@ from backtest.sweep_point import PointResult
 from backtest.sweep_store import FILE_NAME as STORE_NAME
 from backtest.sweep_store import SweepStore
 from core import fingerprint
-from core.clock import Clock
+from core.clock import Clock, FixedClock
 from core.errors import InvalidSetting, StoreDamaged
 from core.types import DataKind
 from reports import sweep_manifest
@@ -62,7 +62,10 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     if request.sweep is None or request.audit:
         raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
     plan = read_plan(request.sweep, request.settings)
-    folder, request = _folder(request, plan, clock)
+    folder, gone_on_with = _folder(request, plan, clock)
+    if gone_on_with.last != request.last:
+        # As it was when the sweep began: what has become known since would make other points of those that are left.
+        request, clock = gone_on_with, FixedClock(gone_on_with.last)
     quiet = replace(request, quiet=True, as_json=False, open_page=False)
     with RunProgress(console, shown=not request.quiet) as progress, progress.stage("sweep", "points of the sweep") as stage:
         total = plan.trials or len(plan.grid())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from core.errors import ClusterUnusable, ConfigError, InvalidSetting
-from models.model_card import code_version
 from models.scale_out import ROUNDS
 
 Shared = TypeVar("Shared")
@@ -25,6 +26,7 @@ POLL_S: Final = 0.02
 LISTEN_S: Final = 5.0
 # What has to be the same on every worker for results to be the same.
 PACKAGES: Final = ("jax", "numpy", "pandas")
+ROOMS: Final = ("core", "feeds", "models", "strategies", "backtest")
 
 
 class DaskCluster:
@@ -141,4 +143,8 @@ class DaskCluster:
 def surroundings() -> dict[str, str]:
     """What decides the bits of a result: Python, packages and our code."""
     known = {name: metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), **known, "forwardtrader's code": code_version()}
+    root = Path(__file__).resolve().parent.parent
+    code = hashlib.sha256()
+    for path in sorted(path for room in ROOMS for path in (root / room).glob("*.py")):
+        code.update(path.read_bytes())
+    return {"python": platform.python_version(), **known, "forwardtrader's code": code.hexdigest()[:16]}

@@ -1,0 +1,168 @@
+"""`--sweep` on the sample market with small models: forecasts shared, every point counted, resumed, and one point chosen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from backtest import sweep_bench
+from backtest.entry import command
+from backtest.sweep_store import SweepStore
+from core.clock import FixedClock
+from tests.end_to_end.test_backtest_command import CLOCK, WORDS
+from tests.models.dask_processes import Cluster
+
+PLAIN = [*WORDS, "--baselines", "none", "--quiet"]
+
+
+def sweep(text: str, *more: str, clock: FixedClock = CLOCK) -> int:
+    Path("sweep.yaml").write_text(text, encoding="utf-8")
+    return command([*PLAIN, "--sweep", "sweep.yaml", *more], clock)
+
+
+def told() -> dict:
+    """The newest `sweep.json`."""
+    found = sorted(Path("reports/output").glob("*/sweep.json"), key=lambda path: path.stat().st_mtime_ns)
+    return json.loads(found[-1].read_text(encoding="utf-8")) | {"folder": found[-1].parent}
+
+
+def run_json(name: str) -> dict:
+    return json.loads((Path("reports/output") / name / "run.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One place for all tests, so that models are trained once."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _there(home: Path) -> None:
+    """Every test works in that place."""
+
+
+def test_a_grid_leaves_its_page_its_points_and_the_run_of_the_chosen_one() -> None:
+    assert sweep("strategies.margin: [0.5, 2, 3]\nstrategies.allow_short: [true, false]\n") == 0
+    found = told()
+    assert {"index.html", "sweep.json", "points.parquet"} <= {path.name for path in found["folder"].iterdir()}
+    points = pd.read_parquet(found["folder"] / "points.parquet")
+    assert len(points) == found["points"] == 6
+    assert points["score"].max() == found["chosen"]["score"]
+    assert "SAMPLE" in (found["folder"] / "index.html").read_text(encoding="utf-8").split("</title>")[0]
+    run = run_json(found["run"])
+    assert run["strategy"]["pbo"] == found["pbo"] is not None
+    assert run["strategy"]["sharpe"] == pytest.approx(found["chosen"]["sharpe"])
+
+
+def test_every_point_is_one_trial_and_the_chosen_ones_own_run_is_no_further_one() -> None:
+    found = told()
+    assert found["trials"] == 6
+    assert command([*PLAIN, *found["chosen"]["flags"].split()], CLOCK) == 0
+    newest = max(Path("reports/output").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    again = run_json(newest.parent.name)
+    assert again["fingerprints"] == run_json(found["run"])["fingerprints"]
+    assert again["strategy"]["trials"] == 6
+
+
+def test_an_interrupted_sweep_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+    put = SweepStore.put
+
+    def put_two(store: SweepStore, key: str, point: object) -> None:
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+        put(store, key, point)  # type: ignore[arg-type]
+        kept.append(key)
+
+    text = "strategies.margin: [0.6, 1.1, 1.6, 2.1]\n"
+    monkeypatch.setattr(SweepStore, "put", put_two)
+    assert sweep(text) == 130
+    traded: list[float] = []
+    trade = sweep_bench.trade_point
+    monkeypatch.setattr(SweepStore, "put", put)
+    monkeypatch.setattr(sweep_bench, "trade_point", lambda work, settings: traded.append(settings.margin) or trade(work, settings))
+    # A day later: without --to the sweep still goes on up to where it began.
+    assert sweep(text, clock=FixedClock(CLOCK.at + timedelta(days=1))) == 0
+    assert traded == [1.6, 2.1]
+    assert told()["last"].startswith("2024-06-01T12:00")
+
+
+def test_forecasts_are_made_once_for_all_points_that_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+    monkeypatch.setattr(
+        sweep_bench,
+        "train",
+        lambda markets, request, stage: trained.append(request.settings.models.units) or _walk(markets, request, stage),
+    )
+    assert sweep("strategies.margin: [1, 2]\nmodels.units: [3, 4]\n") == 0
+    assert sorted(trained) == [3, 4]
+
+
+def _walk(markets: dict, request: object, stage: object) -> object:
+    from backtest.forecasting import train
+
+    return train(markets, request, stage)  # type: ignore[arg-type]
+
+
+def test_a_search_proposes_the_same_points_again_and_computes_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "trials: 6\nseed: 4\nstrategies.margin: {low: 0.5, high: 3, step: 0.5}\nstrategies.risk_aversion: {low: 0.2, high: 5, log: true}\n"
+    )
+    assert sweep(text) == 0
+    first = told()
+    monkeypatch.setattr(sweep_bench, "trade_point", None)
+    assert sweep(text) == 0
+    assert told()["chosen"] == first["chosen"]
+    assert told()["folder"] == first["folder"]
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "said"),
+    [
+        ("strategies.margin: [1]", ["--audit"], "--sweep and --audit are two commands"),
+        ("strategies.horizon: [24, 7]", [], "strategies.horizon 7 is not among models.horizons"),
+        ("models.units: [4]", ["--cluster", "tcp://127.0.0.1:9"], "no Dask scheduler answers"),
+    ],
+)
+def test_a_sweep_that_cannot_end_well_is_one_line(text: str, more: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep(text, *more) == (3 if "--cluster" in more else 2)
+    line = capsys.readouterr().err.strip()
+    assert said in line
+    assert "\n" not in line
+
+
+@pytest.mark.slow
+def test_points_traded_by_other_processes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "strategies.margin: [0.5, 1, 2]\n"
+    tables = []
+    for bars, name in ((10**9, "in one"), (0, "in two")):
+        monkeypatch.setattr(sweep_bench, "WORTH_PROCESSES", bars)
+        assert sweep(text, "--jobs", "2", "--name", name) == 0
+        tables.append(pd.read_parquet(told()["folder"] / "points.parquet"))
+        # Names and folders are not part of a sweep's identity: its points would be known.
+        (told()["folder"] / "points.sqlite").unlink()
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_fingerprints_of_this_machine(tmp_path: Path) -> None:
+    text = "strategies.margin: [0.5, 2]\n"
+    assert sweep(text, "--no-cache") == 0
+    here = run_json(told()["run"])
+    (told()["folder"] / "points.sqlite").unlink()
+    cluster = Cluster(tmp_path)
+    try:
+        assert sweep(text, "--no-cache", "--cluster", cluster.address, "--name", "there") == 0
+    finally:
+        cluster.stop()
+    there = run_json(told()["run"])
+    assert there["name"].startswith("there")
+    assert there["fingerprints"] == here["fingerprints"]
