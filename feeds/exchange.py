@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import pandas as pd
 
+from core import log
 from core.errors import TradingError, UnknownSymbol, UnknownTimeframe, UnknownVenue, VenueBusy, VenueRefused, VenueUnreachable
 from core.types import MarketRules, Timeframe
 from feeds import candles
@@ -129,7 +130,7 @@ class CcxtVenue:
 def translated(error: Exception, venue: str, headers: Any = None) -> TradingError:
     """Our error for one of ccxt, by the nearest class of `TRANSLATED`."""
     kind = next(TRANSLATED[base.__name__] for base in type(error).__mro__ if base.__name__ in TRANSLATED)
-    said = " ".join(str(error).split())[:160]
+    said = log.redact(" ".join(str(error).split()))[:160]
     if kind is VenueBusy:
         return VenueBusy(f"{venue} asks for fewer requests ({said})", _retry_after(headers))
     if kind is VenueUnreachable:

@@ -362,14 +362,13 @@ _READERS: Final = {"binance": _binance_candles, "binanceus": _binance_candles, "
 
 def _point_at(client: Any, http: str, ws: str) -> None:
     """Send everything to another host that speaks the venue's protocol."""
-    api = client.urls["api"]
+    # All of them, also those that nobody means to call: a signed request must never reach a host that was not named.
+    api = client.urls["api"] = _redirected(client.urls["api"], http, ws)
     if client.id.startswith("binance"):
         api["public"] = api["private"] = f"{http}/api/v3"
         if "ws" in api:
             api["ws"]["spot"] = f"{ws}/stream/ws"  # ccxt takes a socket for spot only if its url has /stream in it
             api["ws"]["ws-api"]["spot"] = f"{ws}/ws-api/v3"
-        return
-    client.urls["api"] = _redirected(api, http, ws)
 
 
 def _redirected(urls: Any, http: str, ws: str) -> Any:

@@ -39,6 +39,7 @@ from strategies.forecast_strategy import LSTMStrategy
 
 EXTRA_BARS: Final = 256
 CENT: Final = 0.005
+VENUE_ROUNDING: Final = 1e-7  # venues keep eight decimals
 _MOST_LISTED: Final = 200
 _KEYS: Final = {"forecasts": ("timestamp", "symbol"), "orders": (), "fills": (), "equity": ("timestamp",)}
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id")
@@ -86,7 +87,8 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
     replayed = replay(session, sources)
     if session.strategy and session.tables["forecasts"].empty:  # it does not ask for any
         replayed["forecasts"] = session.tables["forecasts"]
-    differences = [d for name in ("forecasts", "orders", "fills", "equity") for d in differing(name, session.tables[name], replayed[name])]
+    allowed = {"forecasts": 0.0, "orders": 0.0, "fills": VENUE_ROUNDING if session.status.mode == "live" else 0.0, "equity": CENT}
+    differences = [d for name, most in allowed.items() for d in differing(name, session.tables[name], replayed[name], most)]
     differences.sort(key=lambda d: d.at)
     unequal = {d.what.partition(":")[0] for d in differences}
     parity = Parity(
@@ -197,8 +199,11 @@ class _Commands:
                 broker.sell(strategy, data, size, reason="flatten", role="flatten")
 
 
-def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame) -> list[Difference]:
-    """All differences of one kind of table. Forecasts, orders and fills must be equal to the last bit, equity to the cent."""
+def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed: float = 0.0) -> list[Difference]:
+    """All differences of one kind of table, numbers that differ by less than `allowed` left out.
+
+    Forecasts, orders and paper fills must be equal to the last bit, equity to the cent, fills at a venue to its rounding.
+    """
     columns = {"forecasts": _FORECAST, "orders": _ORDER, "fills": _FILL, "equity": ("equity", "cash")}[name]
     left, right = _keyed(name, session), _keyed(name, replayed)
     found = [_lone(name, row, "nothing", key, session=False) for key, row in left.loc[left.index.difference(right.index)].iterrows()]
@@ -206,7 +211,7 @@ def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame) -> list[
     both = left.index.intersection(right.index)
     a, b = left.loc[both], right.loc[both]
     for column in columns:
-        for place in np.flatnonzero(_unequal(a[column], b[column], CENT if name == "equity" else 0.0)).tolist():
+        for place in np.flatnonzero(_unequal(a[column], b[column], allowed)).tolist():
             symbol = f" {a['symbol'].iloc[place]}" if "symbol" in a.columns else ""
             found.append(
                 Difference(

@@ -20,6 +20,7 @@ from feeds.bar_sequence import Bar
 from feeds.bt_feeds import backtrader_timeframe
 from feeds.poll_wait import PollRule
 from live import control
+from live.alerts import alerts_from
 from live.bt_bar_hook import BarHook
 from live.bt_guard import guarded
 from live.bt_order_recorder import OrderRecorder
@@ -29,11 +30,13 @@ from live.fixed_supply import FixedSupply
 from live.journal import Journal
 from live.model_supply import ModelSupply
 from live.paper_broker import PaperBroker
+from live.real_money import account_name, require_consent
 from live.request import LiveRequest
 from live.scene import open_scene
-from live.session_files import PageWriter, write_history, write_tables
+from live.session_files import FILLS, PageWriter, write_history, write_tables
 from live.session_forecasts import SessionForecasts, known_forecasts
 from live.session_health import SessionHealth
+from live.session_mirror import SessionMirror
 from live.session_status import status_of
 from live.session_store import SessionStore
 from live.view import SessionView
@@ -72,6 +75,7 @@ class LiveSession:
         self._commands: dict[int, list[str]] = {}
         self._played: int | None = None
         self._refreshed = 0.0
+        self._mirrored = 0
         self._halt: RiskHalt | None = None
 
     def run(self) -> int:
@@ -88,11 +92,18 @@ class LiveSession:
                 raise RiskHalt(f"session {self.request.name!r} was killed; say --resume to let it start again")
             self.store = SessionStore(folder / "session.db")
             stack.callback(self.store.close)
-            self.health = SessionHealth(self.store, self._clock)
+            self.mirror = SessionMirror(self.request.settings.live, self.request.name)
+            stack.callback(self.mirror.close)
+            alerts = alerts_from(name=self.request.name) if self.request.settings.live.telegram else None
+            if alerts is not None:
+                stack.callback(alerts.close)
+            self.health = SessionHealth(self.store, self._clock, alerts.send if alerts else self._unheard)
             self._replayed_to = self.store.last_bar()
             self.scene = open_scene(self.request, self._replayed_to, self._clock)
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
+            if self.request.mode == "live":
+                self._consent(stack)
             stack.enter_context(self._signals())
             stack.enter_context(self.view)
             self._trade(cerebro)
@@ -144,6 +155,15 @@ class LiveSession:
         bridge.on_idle = self._idle
         return bridge
 
+    def _consent(self, stack: ExitStack) -> None:
+        """One process per account, and a person who means it."""
+        key = self.bridge._keys["apiKey"]
+        name = account_name(self.bridge.exchange, key)
+        lock = Path(self.request.settings.live.sessions_path) / "accounts" / f"{name}.lock"
+        stack.enter_context(control.held(lock, f"the account {name}"))
+        self.bridge.start()
+        require_consent(self.bridge, self.request.symbols, self.request.confirmed, self.view.console)
+
     def _broker(self) -> Any:
         if self.request.mode == "live":
             self.broker: Any = self.bridge.getbroker(use_positions=False)
@@ -190,6 +210,7 @@ class LiveSession:
                 self.state = State.STOPPED
             if self.last_bar is not None:
                 self._write_files()
+                self._mirror_now(last=True)
                 self.page.finish(self._status())
 
     def _bar_done(self, strategy: Any, number: float) -> None:
@@ -312,12 +333,24 @@ class LiveSession:
         if time.monotonic() - self._refreshed < _REFRESH_S or self.last_bar is None:
             return
         self._write_files()
+        self._mirror_now()
         self.page.refresh(self._status())
         self._refreshed = time.monotonic()
+
+    @staticmethod
+    def _unheard(level: str, text: str) -> None:
+        """Nobody is to be told."""
 
     def _write_files(self) -> None:
         own = {s: self.store.bars(s) for s in self.request.symbols}
         write_tables(self.request.folder, self.strategy, self.store.forecasts(), own, pd.Timestamp(self.scene.first_live))
+
+    def _mirror_now(self, *, last: bool = False) -> None:
+        self.mirror.status(self._status().model_dump(mode="json"), now=last)
+        fills = pd.read_parquet(self.request.folder / FILLS)
+        for number, row in list(enumerate(fills.to_dict("records")))[self._mirrored :]:
+            self.mirror.fill(f"{number:08d}", {str(name): value for name, value in row.items()})
+        self._mirrored = len(fills)
 
     def _status(self) -> Any:
         return status_of(self)

@@ -24,7 +24,7 @@ class SessionView:
     """
 
     def __init__(self, console: Console, *, shown: bool = True) -> None:
-        self._console = console
+        self.console = console
         self._shown = shown
         self._live: Live | None = None
         self._next = 0.0
@@ -32,11 +32,11 @@ class SessionView:
     def say(self, text: str) -> None:
         """One line, before the screen is up or where there is none."""
         if self._shown:
-            self._console.print(text, style="dim")
+            self.console.print(text, style="dim")
 
     def __enter__(self) -> SessionView:
-        if self._shown and self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        if self._shown and self.console.is_terminal:
+            self._live = Live(console=self.console, auto_refresh=False, transient=False)
             self._live.start()
         return self
 
@@ -55,7 +55,7 @@ class SessionView:
             self._live.update(_screen(session), refresh=True)
         else:
             self._next = now + _LINE_EVERY_S
-            self._console.print(_line(session))
+            self.console.print(_line(session))
 
 
 def _screen(session: Any) -> Group:

@@ -39,7 +39,8 @@ class Momentum:
 
 
 def request_for(folder: Path, name: str, bars: int, *flags: str, symbols: tuple[str, ...] = SYMBOLS) -> LiveRequest:
-    words = ["--sandbox", "--speed", "lockstep", "--session", name, "--quiet", "--set", f"live.sessions_path={folder}", *flags]
+    words = ["--sandbox", "--speed", "lockstep", "--session", name, "--quiet", "--set", f"live.sessions_path={folder}"]
+    words += ["--set", f"live.state_path={folder / 'state.db'}", *flags]
     for symbol in symbols:
         words += ["--symbol", symbol]
     for setting in SETTINGS:

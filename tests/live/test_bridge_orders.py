@@ -128,7 +128,7 @@ def test_the_children_of_a_bracket_wait_and_one_of_them_is_executed() -> None:
             venue.control("price", price=s.data.close[0] * 1.2)
 
         run = play(venue, store_on(venue), Script, 8, acts={0: enter, 2: rise})
-        assert run.resting == ["STOP_LOSS"]
+        assert run.resting == ["stop"]
         assert run.statuses_of(run.parent)[-1] == "Completed"
         assert run.statuses_of(run.gain)[-1] == "Completed"
         assert run.statuses_of(run.loss)[-1] == "Canceled"

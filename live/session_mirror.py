@@ -1,0 +1,52 @@
+"""What of a session goes into the state store and from there to the mirror: its status now and then, each fill and note once."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from core.settings import LiveSettings
+from live.outbox import Outbox
+from live.state import Mirror, StateStore
+
+_STATUS_EVERY_S: Final = 60.0  # a day of it stays far below Firestore's free 20,000 writes
+
+
+class SessionMirror:
+    """Writes documents under `sessions/<name>`; slow or broken mirrors are no concern of the session."""
+
+    def __init__(self, settings: LiveSettings, name: str, mirror: Mirror | None = None) -> None:
+        self.store = StateStore(Path(settings.state_path))
+        self._name = name
+        self._next = 0.0
+        self._outbox: Outbox | None = None
+        if mirror is None and settings.firestore_project:
+            from live.state_firestore import FirestoreMirror
+
+            mirror = FirestoreMirror(settings.firestore_project)
+        if mirror is not None:
+            self._outbox = Outbox(self.store, mirror)
+            self._outbox.start()
+
+    def status(self, body: dict[str, Any], *, now: bool = False) -> None:
+        """Keep the status, at most once a minute unless it is the last one."""
+        if now or time.monotonic() >= self._next:
+            self._next = time.monotonic() + _STATUS_EVERY_S
+            kept = {key: value for key, value in body.items() if key not in ("config", "versions", "alerts")}
+            self.store.set(f"sessions/{self._name}", kept)
+
+    def fill(self, key: str, body: dict[str, Any]) -> None:
+        self._once(f"sessions/{self._name}/fills/{key}", body)
+
+    def note(self, key: str, body: dict[str, Any]) -> None:
+        self._once(f"sessions/{self._name}/notes/{key}", body)
+
+    def close(self) -> None:
+        if self._outbox is not None:
+            self._outbox.stop()
+        self.store.close()
+
+    def _once(self, name: str, body: dict[str, Any]) -> None:
+        if self.store.get(name) is None:
+            self.store.set(name, body)

@@ -1,0 +1,97 @@
+"""Sessions that send orders, on the practice exchange: what a real account would see."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from core.clock import SystemClock
+from core.errors import ConfigError, VenueRefused
+from live.doctor import require_no_withdrawals
+from live.keys import keys_of
+from live.parity import compare
+from live.real_money import account_name, require_consent
+from live.request import read_request
+from tests.live.market import practice, store_on
+from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
+from tests.live.test_session import bars_of, start, wait_for_bars
+
+REAL = ("--live", "--yes-real-money", "--yes-real-money", "--set", "strategies.slippage_bps=0")
+
+
+def test_a_session_with_real_orders_fills_as_its_replay_does(tmp_path: Path) -> None:
+    request = request_for(tmp_path, "one", 120, *REAL)
+    assert run(request) == 0
+    parity = compare(tmp_path / "one", SystemClock(), {symbol: Momentum() for symbol in SYMBOLS})
+    assert parity.first_difference is None
+    assert parity.compared["fills"] > 5
+    with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
+        assert journal.execute("select count(*) from executions").fetchone()[0] == parity.compared["fills"]
+
+
+def test_a_session_with_real_orders_that_is_killed_finds_its_position_again(tmp_path: Path) -> None:
+    process = start(tmp_path, "one", 0, *REAL)
+    wait_for_bars(tmp_path, "one", 50, process)
+    process.kill()
+    process.communicate()
+    seen = bars_of(tmp_path, "one")
+    assert run(request_for(tmp_path, "one", 30, *REAL)) == 0
+    assert bars_of(tmp_path, "one") >= seen + 30
+    with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
+        rows = journal.execute("select client_id, count(*) from intents group by client_id having count(*) > 1").fetchall()
+        unclear = journal.execute("select count(*) from intents where state in ('written', 'sent', 'unknown')").fetchone()[0]
+    assert (rows, unclear) == ([], 0)
+
+
+def test_real_orders_need_to_be_meant() -> None:
+    with pytest.raises(ConfigError, match="--yes-real-money"):
+        read_request(["--live"])
+    with pytest.raises(ConfigError, match="exclude"):
+        read_request(["--live", "--paper", "--yes-real-money"])
+
+
+def test_the_symbol_must_be_typed_before_the_first_order(capsys: pytest.CaptureFixture[str]) -> None:
+    with practice() as venue:
+        store = store_on(venue)
+        store.getdata(dataname="BTC/USDT")
+        store.getbroker()
+        store.start()
+        try:
+            with pytest.raises(ConfigError, match="no order was sent"):
+                require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "yes")
+            require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "BTC/USDT ")
+            require_consent(store, ("BTC/USDT",), 2, Console(), lambda _text: pytest.fail("asked"))
+        finally:
+            store.stop()
+        assert "smallest order 5" in capsys.readouterr().out
+        assert venue.state()["orders"] == 0
+
+
+def test_an_account_without_money_is_refused() -> None:
+    with practice(balances={"USDT": "1"}) as venue:
+        store = store_on(venue)
+        store.getdata(dataname="BTC/USDT")
+        store.getbroker()
+        store.start()
+        try:
+            with pytest.raises(VenueRefused, match="deposit"):
+                require_consent(store, ("BTC/USDT",), 2, Console())
+        finally:
+            store.stop()
+
+
+def test_a_key_that_may_withdraw_is_refused() -> None:
+    require_no_withdrawals(None)
+    require_no_withdrawals(False)
+    with pytest.raises(VenueRefused, match="withdraw"):
+        require_no_withdrawals(True)
+
+
+def test_missing_keys_are_named_and_an_account_name_hides_its_key() -> None:
+    with pytest.raises(ConfigError, match="KRAKEN_API_SECRET"):
+        keys_of("kraken", {"KRAKEN_API_KEY": "k"})
+    assert keys_of("kraken", {"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET": "s"}) == {"api_key": "k", "api_secret": "s"}
+    assert "secretkey" not in account_name("binance", "secretkey")
