@@ -25,6 +25,9 @@ DOORS: dict[str, set[str]] = {
     "jax": {"models/lstm.py", "models/recurrent.py", "models/trainer.py"},
     "firebase_admin": {"live/state_firestore.py"},
     "quantstats": {"reports/tearsheet.py"},
+    "distributed": {"models/dask_cluster.py"},
+    "dask": {"models/dask_cluster.py"},
+    "optuna": {"backtest/sweep.py"},
 }
 
 
