@@ -53,11 +53,12 @@ def crps(quantiles: Floats, realised: Floats) -> Floats:
 
 
 def crps_skill(quantiles: Floats, rival: Floats, realised: Floats) -> float:
-    """One minus the ratio of the mean scores on rows where the rival has a forecast; NaN without such rows."""
+    """One minus the ratio of the mean scores on rows where the rival has a forecast; NaN without any, or where it never errs."""
     both = np.isfinite(rival).all(axis=1)
     if not both.any():
         return math.nan
-    return 1.0 - float(crps(quantiles[both], realised[both]).mean() / crps(rival[both], realised[both]).mean())
+    rivals = float(crps(rival[both], realised[both]).mean())
+    return 1.0 - float(crps(quantiles[both], realised[both]).mean()) / rivals if rivals > 0 else math.nan
 
 
 def pit_histogram(quantiles: Floats, realised: Floats) -> list[dict[str, float]]:

@@ -72,6 +72,8 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
     index = pd.DatetimeIndex(equity.index)
     before = equity["equity"].shift(1)
     worth = before.fillna(equity["equity"].iloc[0]).to_numpy(dtype=np.float64)
+    # An account that was lost holds nothing and pays nothing.
+    worth = np.where(worth > 0, worth, np.inf)
     weights, returns = np.zeros((len(index), len(candles))), np.zeros((len(index), len(candles)))
     traded, costs = np.zeros(len(index)), np.zeros(len(index))
     for column, (symbol, frame) in enumerate(candles.items()):

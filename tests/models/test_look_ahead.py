@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from core.errors import TooLittleHistory
+from core.types import Timeframe
+from feeds.factors import join_as_of
 from models.look_ahead import Leak, Proof, last_bar_bump, publication, truncation
 
 
@@ -160,3 +162,19 @@ def test_a_proof_is_a_record_that_cannot_be_changed() -> None:
     proof = Proof(name="n", passed=True, detail="d")
     with pytest.raises(AttributeError):
         proof.passed = False  # type: ignore[misc]
+
+
+def test_the_join_of_the_house_passes(bars: pd.DataFrame, facts: pd.DataFrame) -> None:
+    class Mood:
+        name = "mood"
+
+        def __init__(self, observations: pd.DataFrame) -> None:
+            self._observations = observations.astype({"describes": "datetime64[ns, UTC]", "known_at": "datetime64[ns, UTC]"})
+
+        def observations(self) -> pd.DataFrame:
+            return self._observations
+
+    def compute(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+        return join_as_of(pd.DatetimeIndex(frame.index), Timeframe.parse("1h"), Mood(known))[["value"]]
+
+    assert publication(compute, bars, facts, pd.Timedelta(hours=1)).passed

@@ -211,3 +211,50 @@ def test_planted_markets_are_called_an_edge_in_at_least_eighty_of_a_hundred(tmp_
     ledger = TrialLedger(tmp_path / "t.sqlite")
     verdicts = [judged(run(6000, 0.12, seed + 1000), ledger, seed).judgement.verdict for seed in range(50)]
     assert sum(verdict is Verdict.EDGE for verdict in verdicts) >= 40
+
+
+def cut(result: RunResult, first: int, last: int) -> RunResult:
+    """The same run over a few of its bars, its candles whole."""
+    index = result.equity.index[first:last]
+    inside = result.forecasts["timestamp"].isin(index)
+    fills = result.fills.loc[pd.to_datetime(result.fills["timestamp"], utc=True).isin(index)].reset_index(drop=True)
+    return RunResult(
+        forecasts=result.forecasts.loc[inside].reset_index(drop=True), baselines=result.baselines, equity=result.equity.loc[index],
+        fills=fills, candles=result.candles,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("bars", [1, 2, 5, 30, 200])
+def test_a_run_of_a_few_bars_is_judged_without_complaint(planted: RunResult, bars: int) -> None:
+    found = judged(cut(planted, 1000, 1000 + bars))
+    assert found.judgement.verdict is Verdict.NOT_ENOUGH_DATA
+    assert found.forecast[SYMBOL]["lstm"]["n"] == bars
+
+
+def test_outcomes_that_are_all_unknown_are_judged_without_complaint(planted: RunResult) -> None:
+    short = cut(planted, 1000, 1010)
+    unknown = RunResult(
+        forecasts=short.forecasts.assign(realised=np.nan), baselines=short.baselines, equity=short.equity, fills=short.fills,
+        candles=short.candles,
+    )  # fmt: skip
+    found = judged(unknown)
+    assert found.judgement.verdict is Verdict.NOT_ENOUGH_DATA
+    assert found.forecast[SYMBOL]["lstm"]["n"] == 0
+
+
+def test_a_market_that_stands_still_is_judged_without_complaint() -> None:
+    candles, _, usual = market(2000, 0.0, seed=9)
+    still = candles.assign(open=100.0, high=100.0, low=100.0, close=100.0)
+    life = follow(still, np.tile([1.0, 0.0], 1000), Account(cash=10_000.0, fee_bps=10.0, slippage_bps=2.0), SYMBOL)
+    forecasts = table(still, 0.01 * usual, usual)
+    found = judged(RunResult(forecasts=forecasts, baselines={}, equity=life.equity, fills=life.fills, candles={SYMBOL: still}))
+    assert found.judgement.verdict in (Verdict.NO_EDGE, Verdict.NOT_ENOUGH_DATA)
+
+
+def test_an_account_that_was_lost_is_judged_without_complaint(planted: RunResult) -> None:
+    lost = planted.equity.copy()
+    lost.iloc[3000:, lost.columns.get_loc("equity")] = 0.0
+    found = judged(
+        RunResult(forecasts=planted.forecasts, baselines={}, equity=lost, fills=planted.fills.iloc[:10], candles=planted.candles)
+    )
+    assert found.judgement.verdict is Verdict.NO_EDGE
