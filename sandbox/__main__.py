@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import math
 import signal
 import sys
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from core.errors import InvalidSetting, TradingError
 from sandbox.faults import read_faults
+from sandbox.request_log import LogEntries, RequestLog
 from sandbox.settings import FASTEST, SandboxSettings
 
 
@@ -49,9 +51,18 @@ async def serve(settings: SandboxSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await server.start()
+    watch_errors(server.log)
     print(json.dumps(server.described()), flush=True)
     await stopped.wait()
     await server.stop()
+
+
+def watch_errors(log: RequestLog) -> None:
+    """Errors go into the log that the control endpoint shows, and to a terminal; a pipe that nobody reads must not hold us up."""
+    root = logging.getLogger()
+    root.addHandler(LogEntries(log))
+    if sys.stderr.isatty():
+        root.addHandler(logging.StreamHandler())
 
 
 def read_settings(argv: Sequence[str] | None) -> SandboxSettings:

@@ -39,6 +39,7 @@ class Control:
             "state": self.state,
             "time": self.time,
             "log": self.log,
+            "trades": self.trades,
             "advance": self.advance,
             "push": self.push,
             "price": self.price,
@@ -77,7 +78,7 @@ class Control:
             "accounts": {name: _balances(a) for name, a in exchange.accounts.items()},
             "open_orders": [_order(o) for o in exchange.register.all_open(ACCOUNT)],
             "orders": len(exchange.register.orders),
-            "trades": [_trade(t) for t in exchange.register.trades],
+            "trades": len(exchange.register.trades),
             "sockets": counted(self._sockets),
             "faults": self._sockets.board.described(),
         }
@@ -89,6 +90,10 @@ class Control:
     def log(self, asked: Mapping[str, Any]) -> Any:
         """The stamped log after entry `since`."""
         return {"entries": self._log.since(int(asked.get("since", 0)))}
+
+    def trades(self, asked: Mapping[str, Any]) -> Any:
+        """Every execution after number `since`."""
+        return {"trades": [_trade(t) for t in self._venue.exchange.register.trades[int(asked.get("since", 0)) :]]}
 
     def advance(self, asked: Mapping[str, Any]) -> Any:
         """In lockstep: play `bars` bars (1 if not given). Raises ValueError where the market runs by the clock."""

@@ -6,9 +6,10 @@ import json
 import select
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -77,6 +78,11 @@ class SandboxHandle:
         entries: list[dict[str, Any]] = self.control("log", since=since)["entries"]
         return entries
 
+    def trades(self, since: int = 0) -> list[dict[str, Any]]:
+        """Every execution after number `since`; amounts as text."""
+        made: list[dict[str, Any]] = self.control("trades", since=since)["trades"]
+        return made
+
     def arm(self, fault: str, **options: Any) -> Any:
         """Arm a fault switch, for example `arm("F1", count=2)`; returns all armed ones."""
         return self.control("fault", name=fault, **options)
@@ -95,9 +101,8 @@ class SandboxHandle:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def kill(self) -> None:
         """End the process as a crash would."""
@@ -124,16 +129,26 @@ def start_sandbox(settings: SandboxSettings | None = None, **changes: Any) -> Sa
     """
     tree = (settings or SandboxSettings()).model_dump(mode="json") | changes
     chosen = SandboxSettings.model_validate(tree).model_dump_json()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "--settings", chosen],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parent.parent,
-    )  # fmt: skip
-    assert process.stdout is not None and process.stderr is not None
-    ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
-    line = process.stdout.readline() if ready else ""
-    if not line:
-        process.kill()
-        _, said = process.communicate()
-        error = ConfigError if process.returncode == 2 else TradingError
-        raise error(said.strip().splitlines()[-1] if said.strip() else "the practice exchange did not start")
+    command = [sys.executable, "-m", "sandbox", "--settings", chosen]
+    # A pipe that nobody reads would stop it once it is full, so what it says goes into a file.
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=Path(__file__).resolve().parent.parent)
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
+        line = process.stdout.readline() if ready else ""
+        if not line:
+            raise _not_started(process, said)
     return SandboxHandle(process, json.loads(line))
+
+
+def _not_started(process: subprocess.Popen[str], said: IO[str]) -> TradingError:
+    # It may be about to leave by itself: its own exit code tells whose mistake it was.
+    try:
+        process.communicate(timeout=2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+    said.seek(0)
+    lines = said.read().strip().splitlines()
+    error = ConfigError if process.returncode == 2 else TradingError
+    return error(lines[-1] if lines else "the practice exchange did not start")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -26,6 +27,22 @@ class RequestLog:
         self._entries.append(entry)
         return entry
 
+    def fault_of_ours(self, record: logging.LogRecord) -> None:
+        """Keep a warning or an error of the program itself, where whoever asks for the log will see it."""
+        text = record.exc_info[1] if record.exc_info else None
+        self.add("error", record.getMessage(), {"error": repr(text)} if text else None, source=record.name)
+
     def since(self, number: int) -> list[dict[str, Any]]:
         """The entries after entry `number`."""
         return [entry for entry in self._entries if entry["n"] > number]
+
+
+class LogEntries(logging.Handler):
+    """Puts the program's own warnings and errors into the record of requests."""
+
+    def __init__(self, log: RequestLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.fault_of_ours(record)

@@ -46,7 +46,7 @@ class SandboxSettings(Room):
     history: int = Field(default=500, ge=1)  # bars that lie in the past at the start
     bars: int = Field(default=0, ge=0)  # the market ends after so many more; 0: when the file ends, or never
     rebase: bool = False  # move a file's times so that its history ends now
-    ticks_per_bar: int = Field(default=12, ge=4, le=10_000)
+    ticks_per_bar: int = Field(default=0, ge=0, le=10_000)  # prints of a bar; 0: one a second of real time, in lockstep a few
     fills: Literal["bar", "book"] = "bar"
     slippage_bps: float = Field(default=0.0, ge=0, le=1000)  # bar mode: in full, as in a backtest
     book: BookSettings = BookSettings()

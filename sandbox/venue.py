@@ -102,10 +102,11 @@ def check_speed(speed: float | str) -> None:
 
 
 def _ticks(settings: SandboxSettings, length: int) -> int:
-    """Fewer prints per bar where the bars themselves come fast; none need to be closer than 50 ms of real time."""
+    """Prints per bar: as many as asked for, but none closer than 50 ms of real time; otherwise about one a second."""
     if isinstance(settings.speed, str):
-        return settings.ticks_per_bar if settings.fills == "book" else 4
-    return max(4, min(settings.ticks_per_bar, int(length / settings.speed / 50)))
+        return max(4, settings.ticks_per_bar or (12 if settings.fills == "book" else 4))
+    real_ms = length / settings.speed
+    return max(4, min(settings.ticks_per_bar or int(real_ms / 1000), int(real_ms / 50)))
 
 
 def _markets(
