@@ -32,6 +32,7 @@ from reports import sweep_manifest
 from reports.artefacts import write_table
 from reports.manifest import make_run_dir, make_run_id
 from reports.plateau import choose, plateau_scores
+from reports.run_index import render_run_index
 from reports.sweep_manifest import POINTS, SweepManifest, SweepPoint
 from reports.sweep_page import render_sweep_page
 
@@ -87,6 +88,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     sweep_manifest.write(folder, manifest)
     SweepStore(folder).note(finished="yes")
     render_sweep_page(folder)
+    render_run_index(folder.parent)
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())
     return FinishedSweep(folder, manifest, run)

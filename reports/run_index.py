@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from core.errors import RunUnreadable
 from reports import manifest as manifests
+from reports import sweep_manifest
 from reports.manifest import ForecastScores, RunManifest
 from reports.pages import write_page
 from reports.run_page import TONES
+from reports.sweep_manifest import SweepManifest
 
 FILE_NAME: Final = "index.html"
 
@@ -41,7 +44,16 @@ class Entry:
 
 def render_run_index(output: Path) -> Path:
     """Write `output/index.html` from the `run.json` of every folder in `output`; a damaged one is listed as such."""
-    return write_page(output / FILE_NAME, "run_index.html.j2", {"entries": entries(output)})
+    return write_page(output / FILE_NAME, "run_index.html.j2", {"entries": entries(output), "sweeps": sweeps(output)})
+
+
+def sweeps(output: Path) -> list[SweepManifest]:
+    """All finished sweeps in `output`, newest first; one that cannot be read is left out, its runs are listed anyway."""
+    found = []
+    for path in output.glob(f"*/{sweep_manifest.FILE_NAME}"):
+        with suppress(RunUnreadable):
+            found.append(sweep_manifest.read(path.parent))
+    return sorted(found, key=lambda sweep: (sweep.created, sweep.sweep_id), reverse=True)
 
 
 def entries(output: Path) -> list[Entry]:

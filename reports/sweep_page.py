@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reports import sweep_manifest
 from reports.artefacts import read_table
@@ -18,6 +20,7 @@ from reports.sweep_manifest import POINTS, SweepManifest
 FILE_NAME: Final = "index.html"
 MEASURES: Final = (("sharpe", "Net Sharpe ratio"), ("score", "Score among neighbours"))
 SHOWN_POINTS: Final = 200
+SHADES: Final = 5
 COLUMNS: Final = ("score", "sharpe", "total_return", "max_drawdown", "trades", "turnover", "exposure")
 _SCALE: Final = [[0.0, "$bad"], [0.5, "$paper"], [1.0, "$accent"]]
 
@@ -44,7 +47,7 @@ def surface(points: pd.DataFrame, sweep: SweepManifest) -> list[Chart]:
     if len(keys) == 2:
         draw = _dots if sweep.search else _heat
         return [draw(points, keys, column, label, sweep) for column, label in MEASURES]
-    return [_parallel(points, keys)]
+    return [_parallel(points, keys, sweep)]
 
 
 def _lines(points: pd.DataFrame, key: str, sweep: SweepManifest) -> Chart:
@@ -95,23 +98,40 @@ def _two_keys(name: str, label: str, traces: list[dict[str, Any]], keys: list[st
     return figure(name, label, traces, xaxis=axes[0], yaxis=axes[1])
 
 
-def _parallel(points: pd.DataFrame, keys: list[str]) -> Chart:
-    dimensions: list[dict[str, Any]] = []
-    for name in (*keys, "sharpe", "score"):
-        if is_ordered(points[name].tolist()):
-            dimensions.append({"label": name, "values": [float(v) for v in points[name].fillna(0.0)]})
-            continue
-        labels = _labels(points[name])
-        known = list(dict.fromkeys(labels))
-        ticks = {"tickvals": list(range(len(known))), "ticktext": known}
-        dimensions.append({"label": name, "values": [known.index(label) for label in labels], **ticks})
-    scores = [float(v) for v in points["score"].fillna(0.0)]
-    line = {"color": scores, "colorscale": [[0.0, "$line"], [1.0, "$accent"]]}
-    # Names of settings are long: slanted, they do not run into each other.
-    trace = {"type": "parcoords", "dimensions": dimensions, "line": line, "labelangle": 12, "labelfont": {"size": 11}}
-    return figure(
-        "surface", "Every point as one line across its settings and its scores", [trace], margin={"l": 60, "r": 60, "t": 70, "b": 24}
-    )
+def _parallel(points: pd.DataFrame, keys: list[str], sweep: SweepManifest) -> Chart:
+    """Each point as a line across one axis per key and two for its scores, every axis from its lowest to its highest value."""
+    axes = [(name, *_heights(points[name])) for name in (*keys, "sharpe", "score")]
+    fifth = points["score"].rank(method="first", pct=True).mul(SHADES).apply(np.ceil).clip(1, SHADES)
+    traces = [
+        _strands(axes, np.flatnonzero(fifth == n), f"fifth {n:.0f} of {SHADES}", "$accent", 0.12 + 0.16 * n) for n in range(1, SHADES + 1)
+    ]
+    traces.append(_strands(axes, np.array([sweep.number]), "chosen", "$ink", 1.0))
+    labels = [f"{name.partition('.')[2] or name}<br>{ends[0]} .. {ends[1]}" for name, _, ends in axes]
+    ticks = {"tickvals": list(range(len(axes))), "ticktext": labels, "range": [-0.3, len(axes) - 0.7]}
+    bare = {"showticklabels": False, "showgrid": False, "range": [-0.05, 1.05]}
+    return figure("surface", "Every point as one line across its settings and its scores", traces, xaxis=ticks, yaxis=bare)
+
+
+def _heights(values: pd.Series) -> tuple[list[float], tuple[str, str]]:
+    """Where each value stands on an axis from 0 to 1, and what its two ends are called."""
+    labels = _labels(values)
+    ordered = is_ordered(values.tolist())
+    known = list(dict.fromkeys(labels))
+    plain = values.fillna(0.0).astype(float).tolist() if ordered else [float(known.index(label)) for label in labels]
+    low, high = min(plain), max(plain)
+    ends = (f"{low:.3g}", f"{high:.3g}") if ordered else (known[0], known[-1])
+    return [(value - low) / (high - low) if high > low else 0.5 for value in plain], ends
+
+
+def _strands(axes: list[Any], rows: NDArray[np.intp], name: str, color: str, opacity: float) -> dict[str, Any]:
+    """Some points as one trace, a gap between one and the next."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row in rows.tolist():
+        x += [*range(len(axes)), None]
+        y += [*(round(heights[row], 4) for _, heights, _ in axes), None]
+    line = {"color": color, "width": 3 if name == "chosen" else 1.3}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, "opacity": opacity, "hoverinfo": "skip"}
 
 
 def _mark(x: list[Any], y: list[Any], *, symbol: str = "circle-open", size: int = 16) -> dict[str, Any]:
