@@ -57,6 +57,7 @@ class CCXTBroker(bt.BrokerBase):
         self._orders: dict[str, Any] = {}
         self._intents: dict[int, Intent] = {}
         self._leaving: set[int] = set()
+        self._unanswered: set[str] = set()
         self._expiring: set[int] = set()
         self._relay: dict[int, Any] = {}
         self._groups = Groups()
@@ -95,8 +96,8 @@ class CCXTBroker(bt.BrokerBase):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way: every order sent was answered, every cancel was heard of."""
-        waiting = any(o.status in (bt.Order.Created, bt.Order.Submitted) for o in self._orders.values() if o.alive())
-        return not self.store.events and not waiting and not self._leaving
+        reached = any(is_reached(o, self.store.prices.get(o.data.symbol)) for o in self._groups.watched())
+        return not (self.store.events or self._unanswered or self._leaving or reached)
 
     # Account
 
@@ -251,6 +252,7 @@ class CCXTBroker(bt.BrokerBase):
         if order.status == bt.Order.Created:
             order.submit(self)
             self.notify(order)
+        self._unanswered.add(intent.client_id)
         self.store.loop.spawn(self.store.account.send(intent))
 
     def _client_id(self, bar: int) -> str:
@@ -268,6 +270,8 @@ class CCXTBroker(bt.BrokerBase):
     # News of the account
 
     def _hear(self, event: AccountEvent) -> None:
+        if isinstance(event, Acknowledged | Refused | Ended):
+            self._unanswered.discard(event.client_id)
         if isinstance(event, Traded):
             self._execute(event.execution)
         elif isinstance(event, Acknowledged | Refused | Ended):

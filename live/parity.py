@@ -247,7 +247,10 @@ def _keyed(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """By time and symbol where that is unique, else by place."""
     if name == "forecasts":
         return table.set_index(["timestamp", "symbol"], drop=False)
-    return table.set_index("timestamp", drop=False) if name == "equity" else table.reset_index(drop=True)
+    if name == "equity":
+        return table.set_index("timestamp", drop=False)
+    # Which symbol's order was answered first within a bar says nothing.
+    return table.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
 
 
 def _unequal(a: pd.Series[Any], b: pd.Series[Any], tolerance: float) -> np.ndarray[Any, np.dtype[np.bool_]]:

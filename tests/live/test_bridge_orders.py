@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,13 @@ def test_the_children_of_a_bracket_wait_and_one_of_them_is_executed() -> None:
 
         def rise(s: Any) -> None:
             s.resting = [o["type"] for o in venue.state()["open_orders"]]
-            venue.control("price", price=s.data.close[0] * 1.2)
+            reach(s, s.data.close[0] * 1.2)
+
+        def reach(s: Any, price: float) -> None:
+            venue.control("price", price=price)
+            until = time.monotonic() + 5
+            while s.broker.store.prices.get("BTC/USDT", 0) < price * 0.999 and time.monotonic() < until:
+                time.sleep(0.01)
 
         run = play(venue, store_on(venue), Script, 8, acts={0: enter, 2: rise})
         assert run.resting == ["stop"]
