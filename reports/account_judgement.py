@@ -17,8 +17,9 @@ from core.settings import ReportSettings
 from core.types import Timeframe
 from reports import metrics
 from reports.bootstrap import Floats
+from reports.break_even import break_even_accuracy
 from reports.overfitting import backtest_overfitting
-from reports.random_entries import RandomEntries, compare, exposure_path
+from reports.random_entries import ExposurePath, RandomEntries, compare, exposure_path
 from reports.reality_check import superior_predictive_ability
 from reports.sharpe_tests import (
     SharpeMoments,
@@ -95,7 +96,7 @@ class AccountTests:
 
     returns: Floats
     moments: SharpeMoments
-    bets: float
+    path: ExposurePath
     entries: RandomEntries
     tries: Tries | None
     sharpe_ci: tuple[float, float]
@@ -120,7 +121,7 @@ def examine(account: Account, settings: ReportSettings, ledger: TrialLedger | No
     return AccountTests(
         returns=returns,
         moments=moments,
-        bets=path.bets,
+        path=path,
         entries=entries,
         tries=count_trials(account, moments, ledger),
         sharpe_ci=sharpe_interval(
@@ -174,7 +175,11 @@ def strategy_part(tests: AccountTests, facts: RunFacts, settings: ReportSettings
         "skew": tests.moments.skew,
         "kurtosis": tests.moments.kurtosis,
         "minimum_track_record_years": minimum_track_record(tests.moments, confidence=settings.confidence) / year,
-        "bets": tests.bets,
+        "bets": tests.path.bets,
+        "bars_traded": tests.path.bars_traded,
+        "mean_absolute_move": tests.path.mean_move,
+        "round_trip_cost": tests.path.round_trip_cost,
+        "break_even_accuracy": break_even_accuracy(tests.path.mean_move, tests.path.round_trip_cost),
         "random_entries_p": tests.entries.p,
         "spa_p": dict(tests.spa),
         "pbo": tests.pbo,

@@ -73,18 +73,12 @@ def details(known: SymbolForecasts) -> dict[str, Any]:
         "calibration": calibration.calibration(frame, rival),
         "by_year": score_slices.by_year(frame, unit),
         "by_regime": score_slices.by_regime(frame, unit, volatility) | score_slices.by_regime(frame, unit, trend),
-        "break_even": break_even(frame),
     }
     if "model_id" in frame:
         found["by_fold"] = score_slices.by_fold(frame, unit)
     if known.seeds is not None:
         found["over_seeds"] = score_slices.over_seeds(known.seeds, frame, unit)
     return found
-
-
-def break_even(frame: pd.DataFrame) -> dict[str, float]:
-    """Mean absolute move over the horizon, the yardstick of every cost."""
-    return {"mean_absolute_move": float(frame["realised"].abs().mean())}
 
 
 def skill_series(known: SymbolForecasts) -> pd.Series:

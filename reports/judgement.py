@@ -145,7 +145,7 @@ def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], accou
     largest_rank_ic = _largest(score["rank_ic"] for score in scores)
     return Evidence(
         years=len(tests.returns) / year,
-        bets=tests.bets,
+        bets=tests.path.bets,
         total_return=float(np.prod(1.0 + tests.returns) - 1.0),
         sharpe=tests.moments.sharpe * math.sqrt(year),
         psr=tests.psr,

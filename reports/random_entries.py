@@ -45,6 +45,21 @@ class ExposurePath:
         return float(self.traded.sum() / 2.0 / held.mean()) if len(held) else 0.0
 
     @property
+    def round_trip_cost(self) -> float:
+        """Fees and slippage of buying and selling again, as a share of the traded value; NaN without a trade."""
+        return 2.0 * float(self.costs.sum() / self.traded.sum()) if self.traded.sum() > 0 else np.nan
+
+    @property
+    def bars_traded(self) -> float:
+        """Share of bars on which something was bought or sold."""
+        return float((self.traded > 0).mean())
+
+    @property
+    def mean_move(self) -> float:
+        """Mean absolute return of a bar, over all symbols."""
+        return float(np.abs(self.returns).mean())
+
+    @property
     def net(self) -> Floats:
         """Net return of each bar [T]."""
         return np.asarray((self.weights * self.returns).sum(axis=1) - self.costs)

@@ -6,7 +6,7 @@ The rule, in the order it is read. Each question that fails ends it.
    notice an annual Sharpe ratio of 2 (1.55)? Otherwise *not enough data*.
 2. Do the forecasts rank returns better than chance, one-sided p < 0.05 over all horizons (Bonferroni)? Otherwise *no edge*.
 3. Did the strategy trade, and is its net return above zero? Otherwise *no edge*.
-4. Was the position turned over at least 30 times? Otherwise *not enough data*.
+4. Was the position turned over at least 10 times? Otherwise *not enough data*.
 5. Is the Sharpe ratio above zero with 95 % after the number of trials (deflated), and did the entries beat random entries of the same
    number, length and cost with p < 0.05? Both: *edge*. Otherwise *no edge*, or *not enough data* where the years would not show a
    Sharpe ratio of 2.
@@ -28,7 +28,7 @@ LEVEL: Final = 0.05
 CONFIDENCE: Final = 0.95
 MIN_BARS: Final = 618
 MIN_YEARS: Final = 1.55
-MIN_BETS: Final = 30
+MIN_BETS: Final = 10
 # Where nobody knows how many tries there were, only what is beyond most searches counts (Harvey, Liu & Zhu 2016: t above 3).
 UNCOUNTED_CONFIDENCE: Final = 0.9987
 ALARM_ACCURACY: Final = 0.58

@@ -31,7 +31,7 @@ def test_all_questions_passed_is_an_edge() -> None:
         ({"bets": 0.0}, Verdict.NO_EDGE, "no trade was worth its costs"),
         ({"total_return": -0.1}, Verdict.NO_EDGE, "did not earn money"),
         ({"total_return": 0.0}, Verdict.NO_EDGE, "did not earn money"),
-        ({"bets": 12.0}, Verdict.NOT_ENOUGH_DATA, "12 turns"),
+        ({"bets": 6.0}, Verdict.NOT_ENOUGH_DATA, "6 turns"),
         ({"dsr": 0.9}, Verdict.NO_EDGE, "is not beyond the luck of 3 trials"),
         ({"dsr": 0.9, "years": 1.0}, Verdict.NOT_ENOUGH_DATA, "1.0 years"),
         ({"timing_p": 0.3}, Verdict.NO_EDGE, "does not beat random entries"),
