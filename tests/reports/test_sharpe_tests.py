@@ -38,7 +38,7 @@ def test_with_normal_returns_eighty_eight_trials_would_have_been_allowed() -> No
 
 
 def test_probabilistic_sharpe_of_the_2012_paper() -> None:
-    """Bailey & López de Prado 2012: two years of months, SR 0.458 a month, skew -2.448, kurtosis 10.164: 91.3 % above 0, 98.2 % if normal."""
+    """Bailey & López de Prado 2012: 24 months, SR 0.458 a month, skew -2.448, kurtosis 10.164: 91.3 % above 0, 98.2 % if normal."""
     fat = SharpeMoments(sharpe=0.458, skew=-2.448, kurtosis=10.164, periods=24)
     normal = SharpeMoments(sharpe=0.458, skew=0.0, kurtosis=3.0, periods=24)
     assert probabilistic_sharpe(fat) == pytest.approx(0.913, abs=0.001)
