@@ -50,7 +50,7 @@ class BybitDesk:
         return {"category": category, "list": rows, "nextPageCursor": ""} if category != "spot" else {"category": category, "list": rows}
 
     def kline(self, asked: Asked) -> Any:
-        """Newest first; with `start` the newest `limit` of what follows it, as Bybit pages."""
+        """Newest first: the `limit` candles from `start` on, or without it the last ones up to `end`."""
         symbol = self.symbol(asked)
         length = self.interval_ms(text(asked, "interval"))
         start, end = integer(asked, "start"), integer(asked, "end")
