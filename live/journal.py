@@ -64,7 +64,7 @@ class Journal:
         with _translated(self.path):
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
             self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
+            self._db.execute("pragma synchronous = normal")
             version = self._db.execute("pragma user_version").fetchone()[0]
             if version not in (0, _VERSION):
                 raise StoreDamaged(f"{self.path} was written by another version ({version}); start a session of another name")
@@ -88,7 +88,13 @@ class Journal:
             "insert or ignore into intents (client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state) "
             "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
-        return self._run(sql, row).rowcount == 1
+        # Only this is forced to disk: whatever follows can be had from the venue again, by client id.
+        with self._lock:
+            self._run("pragma synchronous = full", ())
+            try:
+                return self._run(sql, row).rowcount == 1
+            finally:
+                self._run("pragma synchronous = normal", ())
 
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         """Move an intent on; a venue id that is known stays known."""

@@ -17,10 +17,13 @@ from core import atomic, log
 from core.errors import ModelError, NotTrained
 from core.settings import ModelSettings
 from core.types import Timeframe
+from models.features import FEATURES
+from models.fold_training import lstm_spec
 from models.lstm import Ensemble
 from models.model_card import ModelCard
 from models.models_in_force import InForce, ModelsInForce
 from models.registry import ModelRegistry
+from models.retrain import assignment
 from models.walk_forward import ANCHOR
 
 _LOG: Final = log.logger("live")
@@ -69,7 +72,12 @@ class ModelSupply:
             ModelError: it could not be trained; the message is the child's own.
         """
         boundary = self.boundary_in_force(at)
-        card = self._registry.card(self._finish(self._begin(boundary)))
+        held = assignment(self._candles(), boundary, self.settings, self.timeframe).model_id
+        if not self._registry.holds(held):
+            training = self._begin(boundary)
+            self._warm_up()
+            held = self._finish(training)
+        card = self._registry.card(held)
         self.sources = {
             symbol: ModelsInForce(
                 symbol, self._horizon, self.timeframe, [self._term(card, boundary)], self._network, context=self.settings.context
@@ -77,6 +85,12 @@ class ModelSupply:
             for symbol in self._symbols
         }
         self._appointed(card, self.due(boundary))
+
+    def _warm_up(self) -> None:
+        """Load Keras while the child trains: the first model is needed the moment it is there."""
+        from models.lstm import network
+
+        network(lstm_spec(self.settings, len(FEATURES)), self.settings.seeds)
 
     def boundary_in_force(self, at: datetime) -> datetime:
         """The boundary whose model is in force at the bar opening at `at`."""
