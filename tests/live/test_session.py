@@ -40,8 +40,8 @@ def bars_of(folder: Path, name: str) -> int:
         return 0
 
 
-def wait_for_bars(folder: Path, name: str, count: int, process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
+def wait_for_bars(folder: Path, name: str, count: int, process: subprocess.Popen[str], patience_s: float = 60.0) -> None:
+    until = time.monotonic() + patience_s
     while bars_of(folder, name) < count:
         assert time.monotonic() < until, "the session does not move"
         assert process.poll() is None, process.communicate()[1]
