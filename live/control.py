@@ -79,10 +79,11 @@ def say(folder: Path, verb: Verb) -> None:
     if verb is Verb.KILL:
         (folder / KILLED).touch()
     running = is_running(folder)
+    if verb is Verb.RESUME and is_killed(folder):
+        (folder / KILLED).unlink()
+        return
     if not running and verb is not Verb.KILL:
         raise ConfigError(f"session {folder.name!r} is not running; start it with run_live.py --session {folder.name}")
-    if verb is Verb.RESUME:
-        (folder / KILLED).unlink(missing_ok=True)
     box = folder / _BOX
     box.mkdir(exist_ok=True)
     number = max((int(p.name.split("-")[0]) for p in box.iterdir() if p.name[0].isdigit()), default=0) + 1

@@ -113,6 +113,8 @@ def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path)
     with pytest.raises(RiskHalt, match="--resume"):
         run(request_for(tmp_path, "one", 5))
     assert read_status(tmp_path / "one").state is State.HALTED
+    control.say(tmp_path / "one", Verb.RESUME)
+    assert run(request_for(tmp_path, "one", 5)) == 0
 
 
 def test_a_second_process_is_refused_with_exit_code_5(tmp_path: Path) -> None:
