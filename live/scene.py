@@ -13,7 +13,7 @@ import pandas as pd
 
 from core import atomic
 from core.clock import Clock
-from core.errors import ConfigError, InvalidDates, StartRefused
+from core.errors import ConfigError, InvalidDates, StartRefused, VenueUnreachable
 from core.types import DataKind, MarketRules
 from feeds import candles
 from feeds.history import History, load_history
@@ -63,6 +63,8 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
         return _practice_scene(request, plan, last_bar, clock)
     first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
     histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
+    if any(history.kind is DataKind.SAMPLE for history in histories.values()):
+        raise VenueUnreachable(f"{request.settings.feeds.exchange} cannot be reached; look at the network, or add --sandbox to practise")
     _write_plan(request, first)
     return _scene(histories, first, clock, None)
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from core.clock import SystemClock
-from core.errors import ConfigError, VenueRefused
+from core.errors import ConfigError, VenueRefused, VenueUnreachable
 from live.doctor import require_no_withdrawals
 from live.keys import keys_of
 from live.parity import compare
@@ -95,3 +95,12 @@ def test_missing_keys_are_named_and_an_account_name_hides_its_key() -> None:
         keys_of("kraken", {"KRAKEN_API_KEY": "k"})
     assert keys_of("kraken", {"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET": "s"}) == {"api_key": "k", "api_secret": "s"}
     assert "secretkey" not in account_name("binance", "secretkey")
+
+
+def test_without_a_venue_nothing_is_traded_and_the_practice_exchange_is_named(tmp_path: Path) -> None:
+    request = read_request(
+        ["--session", "one", "--set", f"live.sessions_path={tmp_path}", "--set", "feeds.exchange_url=http://127.0.0.1:9", "--set",
+         f"feeds.store_path={tmp_path / 'candles'}", "--set", f"live.state_path={tmp_path / 'state.db'}"]
+    )  # fmt: skip
+    with pytest.raises(VenueUnreachable, match="--sandbox"):
+        run(request)
