@@ -52,6 +52,7 @@ def test_work_of_a_process_that_died_is_done_again(tmp_path: Path) -> None:
     assert sorted(Processes(2).run(die_once, tmp_path, range(5))) == [(n, n) for n in range(5)]
 
 
+@pytest.mark.slow
 def test_a_cluster_does_what_threads_do_and_outlives_a_worker(cluster: Cluster) -> None:
     workers = DaskCluster(cluster.address)
     done: dict[int, float] = {}
