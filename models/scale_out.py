@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Final, Protocol, TypeVar
 
@@ -83,7 +84,22 @@ class Processes:
         count = min(self.count, len(left))
         # Fresh processes: one that is forked from threads at work may never wake up.
         with ProcessPoolExecutor(max_workers=count, mp_context=get_context("spawn"), initializer=_receive, initargs=(packed,)) as pool:
-            yield from _finished(pool, {pool.submit(_work, item): n for n, item in left.items()})
+            with _undisturbed():
+                waiting = {pool.submit(_work, item): n for n, item in left.items()}
+            yield from _finished(pool, waiting)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait: a process that is interrupted while it starts another leaves one behind that nobody can end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _received: dict[str, Any] = {}
