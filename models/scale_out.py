@@ -84,8 +84,12 @@ class Processes:
         count = min(self.count, len(left))
         # Fresh processes: one that is forked from threads at work may never wake up.
         with ProcessPoolExecutor(max_workers=count, mp_context=get_context("spawn"), initializer=_receive, initargs=(packed,)) as pool:
-            with _undisturbed():
-                waiting = {pool.submit(_work, item): n for n, item in left.items()}
+            try:
+                with _undisturbed():
+                    waiting = {pool.submit(_work, item): n for n, item in left.items()}
+            except BaseException:
+                _stop(pool)
+                raise
             yield from _finished(pool, waiting)
 
 
@@ -122,8 +126,16 @@ def _finished(pool: Executor, waiting: dict[Future[Any], int]) -> Iterator[tuple
             for future in done:
                 yield waiting.pop(future), future.result()
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        _stop(pool)
         raise
+
+
+def _stop(pool: Executor) -> None:
+    """Begin nothing more, and end worker processes at once: one caught while starting would keep the interpreter from ending."""
+    processes = dict(getattr(pool, "_processes", None) or {})
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes.values():
+        process.kill()
 
 
 def _cluster(address: str) -> Workers:
