@@ -77,6 +77,7 @@ def test_a_cluster_does_what_threads_do_and_outlives_a_worker(cluster: Cluster) 
     ],
 )
 def test_a_cluster_that_cannot_be_had_is_one_line(address: str, error: type[Exception], said: str) -> None:
+    pytest.importorskip("distributed", reason="Dask is an extra: pip install forwardtrader[cluster]")
     with pytest.raises(error, match=said) as caught:
         list(DaskCluster(address).run(total, SHARED, range(3)))
     assert "\n" not in str(caught.value)
