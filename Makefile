@@ -20,7 +20,7 @@ types: $(READY)
 
 bench: $(READY)
 	$(RUN) -m pip install -q -e ".[bench,cluster]"
-	for name in train backtest loop latency scale; do $(RUN) -m benchmarks.$$name || exit 1; done
+	for name in backtest loop latency sandbox; do $(RUN) -m benchmarks.$$name || exit 1; done
 
 soak: $(READY)
 	$(RUN) -m pip install -q -e ".[soak,cluster]"
