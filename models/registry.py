@@ -1,4 +1,7 @@
-"""Saved models: one folder each, named by fingerprint, holding `model.keras`, `card.json` and the forecasts made so far."""
+"""Saved models: one folder each, named by fingerprint, holding `model.keras`, `card.json` and the forecasts made so far.
+
+`python -m models.registry list|show|promote|rollback` looks at them and says which one is to be in force.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pydantic import ValidationError
 
 from core.atomic import write_bytes, write_text
 from core.errors import FingerprintMismatch, NotTrained
+from models.appointments import AppointmentLog
 from models.model_card import ModelCard
 
 
@@ -23,6 +27,23 @@ class ModelRegistry:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def appointments(self) -> AppointmentLog:
+        """Which model was promoted, kept or rolled back, when and why."""
+        return AppointmentLog(self.root)
+
+    def find(self, beginning: str) -> ModelCard:
+        """The card of the one model whose id begins so.
+
+        Raises:
+            NotTrained: none does, or several do.
+        """
+        found = sorted(path.parent.name for path in self.root.glob("*/card.json") if path.parent.name.startswith(beginning))
+        if len(found) != 1 or not beginning:
+            trouble = f"{len(found)} models in {self.root} begin with {beginning!r}" if found else f"no model {beginning!r} in {self.root}"
+            raise NotTrained(f"{trouble}; see `python -m models.registry list`")
+        return self.card(found[0])
 
     def holds(self, model_id: str) -> bool:
         """Whether the model is there as a whole: its card is written last."""
@@ -84,3 +105,9 @@ class ModelRegistry:
 
     def _folder(self, model_id: str) -> Path:
         return self.root / model_id
+
+
+if __name__ == "__main__":
+    from models.registry_command import main
+
+    raise SystemExit(main())
