@@ -18,8 +18,8 @@ from typing import Any, Final
 from core import log
 from core.errors import TradingError, VenueRefused, VenueUnreachable
 from core.types import Side
-from feeds.exchange import translated
-from live.account_events import AccountEvent, Execution, Halted, Intent, VenueView
+from feeds.exchange import rules_of, translated
+from live.account_events import AccountEvent, Execution, Halted, Intent, RulesRead, VenueView
 from live.journal import OPEN, Journal, State
 from live.order_ledger import OrderLedger
 from live.order_news import execution, number, open_order, order_news, synthetic
@@ -94,14 +94,12 @@ class CcxtAccount:
     async def send(self, intent: Intent) -> None:
         """Post an order that was written to the journal and not sent before; its fate is told as events."""
         async with self._lanes[intent.symbol]:
-            if self.journal.state_of(intent.client_id) is not State.WRITTEN:
-                return
             if self.halted:
                 self.ledger.refuse(intent.client_id, self.halted)
                 return
-            await asyncio.sleep(max(0.0, self._pause_until - time.monotonic()))
-            self.journal.mark(intent.client_id, State.SENT)
-            await self._post(intent, again=True)
+            await self._turn()
+            if self.journal.claim(intent.client_id):
+                await self._post(intent, again=True)
 
     async def cancel(self, intent: Intent) -> None:
         """Take an order back; a lost race is settled by a query."""
@@ -122,6 +120,7 @@ class CcxtAccount:
         """Cancelling twice harms nobody, so it is tried again unless the venue says that the order does not rest."""
         wait = self._patience.first_wait_s
         for _ in range(_CANCELS):
+            await self._turn()
             try:
                 answer = await self.client.cancel_order(None, intent.symbol, self._by_client_id(intent))
                 await self._heard({**answer, "clientOrderId": intent.client_id, "symbol": intent.symbol})
@@ -129,8 +128,11 @@ class CcxtAccount:
             except Exception as error:  # noqa: BLE001 - whatever it was, only the venue knows what became of the order
                 kind, reason = names_of(error), log.redact(str(error))[:200]
                 log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=kind[0], reason=reason)
-                if "OrderNotFound" in kind or verdict(kind, reason) is Outcome.HALT:
+                outcome = verdict(kind, reason)
+                if "OrderNotFound" in kind or outcome is Outcome.HALT:
                     return
+                if outcome is Outcome.BUSY:
+                    self._pause()
             await asyncio.sleep(wait)
             wait *= 2
 
@@ -151,6 +153,8 @@ class CcxtAccount:
         outcome = verdict(names, reason)
         log.event(_LOG, "order_answered_by_error", client_id=intent.client_id, error=names[0], outcome=outcome.value, reason=reason)
         if outcome in (Outcome.REJECTED, Outcome.MARGIN):
+            if outcome is Outcome.REJECTED and {"InvalidOrder", "BadRequest"} & set(names):
+                await self._try(self._read_rules)
             self.ledger.refuse(intent.client_id, reason, margin=outcome is Outcome.MARGIN)
         elif outcome is Outcome.RESEND and again:
             await self._ask(self.client.load_time_difference)
@@ -164,11 +168,20 @@ class CcxtAccount:
             self.ledger.doubt(intent.client_id, reason)
             await self._look(intent, certain_s=0.0 if outcome is Outcome.BUSY else None)
 
+    async def _read_rules(self) -> None:
+        """An order on the grid that is refused all the same may mean that the venue changed its grid."""
+        import ccxt
+
+        await self._ask(partial(self.client.load_markets, True))
+        ticks = self.client.precisionMode == ccxt.TICK_SIZE
+        self._tell(RulesRead(tuple(rules_of(self.client.markets[s], self.client.id, ticks=ticks) for s in self.symbols)))
+
     async def _look(self, intent: Intent, certain_s: float | None = None) -> None:
         """Ask for the order by client id until the answer is certain."""
         needed = self._patience.not_found_s if certain_s is None else certain_s
         began, wait, missing_since = time.monotonic(), self._patience.first_wait_s, None
         while time.monotonic() - began < self._patience.give_up_s:
+            await self._turn()
             try:
                 await self._heard(await self.client.fetch_order(None, intent.symbol, self._by_client_id(intent)))
                 return
@@ -178,9 +191,11 @@ class CcxtAccount:
                     if time.monotonic() - missing_since >= needed:
                         self.ledger.refuse(intent.client_id, "it never arrived at the venue")
                         return
-                elif verdict(names_of(error), str(error)) is Outcome.HALT:
+                elif (outcome := verdict(names_of(error), str(error))) is Outcome.HALT:
                     self._halt(f"the venue does not accept the key: {log.redact(str(error))[:200]}")
                     return
+                elif outcome is Outcome.BUSY:
+                    self._pause()
             await asyncio.sleep(wait)
             wait = min(self._patience.longest_wait_s, 2 * wait)
         self._halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
@@ -271,10 +286,16 @@ class CcxtAccount:
 
     # Trouble
 
+    async def _turn(self) -> None:
+        """Wait until the venue takes requests again: one sent into a ban makes it longer."""
+        while (left := self._pause_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+
     def _pause(self) -> None:
         headers = getattr(self.client, "last_response_headers", None) or {}
         said = str(headers.get("Retry-After", ""))
-        self._pause_until = time.monotonic() + (float(said) if said.replace(".", "", 1).isdigit() else 1.0)
+        wait = float(said) if said.replace(".", "", 1).isdigit() else 1.0
+        self._pause_until = max(self._pause_until, time.monotonic() + wait)
 
     def _halt(self, reason: str) -> None:
         if not self.halted:
@@ -295,9 +316,12 @@ class CcxtAccount:
     async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
         import ccxt
 
+        await self._turn()
         try:
             return await question()
         except ccxt.BaseError as error:
+            if verdict(names_of(error), str(error)) is Outcome.BUSY:
+                self._pause()
             raise translated(error, self.client.id, getattr(self.client, "last_response_headers", None)) from error
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
             raise VenueUnreachable(f"{self.client.id} sent an answer that cannot be read ({type(error).__name__})") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.types import OrderRequest
+from core.types import MarketRules, OrderRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,14 @@ class ForeignOrder:
     size: Decimal
 
 
-AccountEvent = Acknowledged | Refused | Traded | Ended | Unresolved | Halted | ForeignOrder
+@dataclass(frozen=True)
+class RulesRead:
+    """What the venue accepts was read again, since it refused an order for its size or price."""
+
+    rules: tuple[MarketRules, ...]
+
+
+AccountEvent = Acknowledged | Refused | Traded | Ended | Unresolved | Halted | ForeignOrder | RulesRead
 
 
 @dataclass(frozen=True, kw_only=True)

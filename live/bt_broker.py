@@ -14,10 +14,23 @@ from backtrader.position import Position
 
 from core import log
 from core.types import OrderRequest, Side
-from live.account_events import AccountEvent, Acknowledged, Ended, Execution, ForeignOrder, Halted, Intent, Refused, Traded, Unresolved
+from live.account_events import (
+    AccountEvent,
+    Acknowledged,
+    Ended,
+    Execution,
+    ForeignOrder,
+    Halted,
+    Intent,
+    Refused,
+    RulesRead,
+    Traded,
+    Unresolved,
+)
 from live.bt_execution import execute
 from live.bt_groups import Groups, is_reached, share_coins
 from live.bt_recovery import Recovered, recover
+from live.bt_rules import take_rules
 from strategies.bars_frame import epoch_seconds
 from strategies.bt_feed_facts import facts_of
 from strategies.costs import VenueCommission
@@ -285,6 +298,9 @@ class CCXTBroker(bt.BrokerBase):
             self.store.put_notification("unresolved", event.client_id)
         elif isinstance(event, ForeignOrder):
             self.store.put_notification("foreign order", event)
+        elif isinstance(event, RulesRead):
+            for changed in take_rules(self.store._datas, event.rules):
+                self.store.put_notification("rules changed", changed)
 
     def _change(self, order: Any, event: Acknowledged | Refused | Ended) -> None:
         if isinstance(event, Acknowledged):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from sandbox.refusal import Refusal
@@ -55,7 +56,7 @@ def refused(reason: Refusal, doing: str = "") -> ApiError:
 
 def disturbed(what: str, seconds: float, now: int) -> ApiError:
     """The error by which a fault shows itself; `what` is the fault's own word."""
-    wait = max(1, int(seconds))
+    wait = max(1, math.ceil(seconds))
     if what == "banned":
         return banned(now + wait * 1000, wait)
     if what == "too many requests":

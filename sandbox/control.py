@@ -39,6 +39,7 @@ class Control:
             "state": self.state,
             "time": self.time,
             "log": self.log,
+            "orders": self.orders,
             "trades": self.trades,
             "advance": self.advance,
             "push": self.push,
@@ -90,6 +91,10 @@ class Control:
     def log(self, asked: Mapping[str, Any]) -> Any:
         """The stamped log after entry `since`."""
         return {"entries": self._log.since(int(asked.get("since", 0)))}
+
+    def orders(self, asked: Mapping[str, Any]) -> Any:
+        """Every order of every account, whatever became of it, in the order of their numbers."""
+        return {"orders": [_order(o) for _, o in sorted(self._venue.exchange.register.orders.items())]}
 
     def trades(self, asked: Mapping[str, Any]) -> Any:
         """Every execution after number `since`."""

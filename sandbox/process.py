@@ -83,6 +83,11 @@ class SandboxHandle:
         made: list[dict[str, Any]] = self.control("trades", since=since)["trades"]
         return made
 
+    def orders(self) -> list[dict[str, Any]]:
+        """Every order there ever was, with its client id and status."""
+        made: list[dict[str, Any]] = self.control("orders")["orders"]
+        return made
+
     def arm(self, fault: str, **options: Any) -> Any:
         """Arm a fault switch, for example `arm("F1", count=2)`; returns all armed ones."""
         return self.control("fault", name=fault, **options)

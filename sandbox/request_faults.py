@@ -17,7 +17,7 @@ from sandbox.sockets import USER, Sockets
 
 P = TypeVar("P")
 BEFORE: Final = {
-    "F18": "too many requests", "F19": "banned", "F37": "revoked", "F5": "unknown error", "F26": "no balance",
+    "F18": "too many requests", "F37": "revoked", "F5": "unknown error", "F26": "no balance",
 }  # fmt: skip
 
 
@@ -40,8 +40,11 @@ class RequestFaults:
     def __init__(self, board: Switchboard, clock: Callable[[], float]) -> None:
         self._board = board
         self._clock = clock
+        self._ban = (0.0, "")  # until when, and for which kind of request
 
     def before(self, on: str, symbol: str) -> Disturbance | None:
+        if left := self._banned(on, symbol):
+            return Disturbance("error", "banned", left)
         for name, what in BEFORE.items():
             if switch := self._board.fire(name, symbol, on=on):
                 return Disturbance("error", what, float(switch.values.get("seconds", 0)))
@@ -67,6 +70,17 @@ class RequestFaults:
         if early is not None and early.text("how") == "before reply" and (switch := self._board.fire("F9", symbol)):
             return Disturbance("delay", seconds=switch.number("seconds"))
         return None
+
+    def _banned(self, on: str, symbol: str) -> float:
+        """Seconds that a ban still lasts; it meets every request of its kind, not only the one that brought it about."""
+        until, kind = self._ban
+        if self._clock() < until and kind in (on, "any"):
+            return until - self._clock()
+        switch = self._board.fire("F19", symbol, on=on)
+        if switch is None:
+            return 0.0
+        self._ban = (self._clock() + switch.number("seconds"), switch.text("on"))
+        return switch.number("seconds")
 
     def _hidden(self, symbol: str) -> bool:
         switch = self._board.armed("F6")
