@@ -1,23 +1,24 @@
-"""What was intended, and what came of it: durable before the wire, SQLite in write-ahead mode.
+"""What was intended, and what came of it: durable before the wire.
 
-An intent is forced to disk before its order may be sent. Executions are kept once each, by symbol and trade id.
+An intent is on the disk before its order may be sent: in the intent log, from where SQLite gets it back if a power cut took the newest
+transactions. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol and trade id.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from core.errors import StorageFull, StoreDamaged
+from core import log
 from core.types import OrderRequest, Side
 from live.account_events import Execution, Intent
+from live.intent_log import SLOTS, IntentLog
+from live.sqlite_file import SqliteFile
+
+_LOG: Final = log.logger("live")
 
 _SCHEMA: Final = """
 create table if not exists intents (
@@ -32,7 +33,6 @@ create table if not exists executions (
 create index if not exists executions_of on executions (client_id);
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
-_VERSION: Final = 1
 
 
 class State(StrEnum):
@@ -58,51 +58,45 @@ class Journal:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        with _translated(self.path):
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = normal")
-            version = self._db.execute("pragma user_version").fetchone()[0]
-            if version not in (0, _VERSION):
-                raise StoreDamaged(f"{self.path} was written by another version ({version}); start a session of another name")
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"pragma user_version = {_VERSION}")
+        self._db = SqliteFile(Path(path), _SCHEMA)
+        self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
+        if self._intents_log is not None:
+            self._take_back(self._intents_log.found)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()
+        if self._intents_log is not None:
+            self._intents_log.close()
 
     # Intents
 
     def write(self, intent: Intent) -> bool:
         """Make `intent` durable; False if one of this id is there already, so that it must not be sent again."""
-        request = intent.request
-        row = (
-            intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
-            request.reason, intent.role, intent.bar, State.WRITTEN,
-        )  # fmt: skip
-        sql = (
-            "insert or ignore into intents (client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        )
-        # Only this is forced to disk: whatever follows can be had from the venue again, by client id.
-        with self._lock:
-            self._run("pragma synchronous = full", ())
-            try:
-                return self._run(sql, row).rowcount == 1
-            finally:
-                self._run("pragma synchronous = normal", ())
+        if not self._insert(intent):
+            return False
+        if self._intents_log is not None:
+            number = self._intents_log.put(_record(intent))
+            if number % (SLOTS // 2) == 0:
+                self._force()  # a slot is used again only when SQLite has what stood in it for good
+        return True
+
+    def claim(self, client_id: str) -> bool:
+        """Whether the caller may send the order: true once for each intent that was written."""
+        sql = "update intents set state = ? where client_id = ? and state = ?"
+        return self._db.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
+
+    def refuse(self, intent: Intent, reason: str) -> None:
+        """Keep an order that was not let through, with the reason; it is never sent."""
+        if self._insert(intent):
+            self.mark(intent.client_id, State.REFUSED, note=reason)
 
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         """Move an intent on; a venue id that is known stays known."""
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
-        self._run(sql, (state, venue_id, venue_id, note, client_id))
+        self._db.run(sql, state, venue_id, venue_id, note, client_id)
 
     def state_of(self, client_id: str) -> State | None:
-        row = self._one("select state from intents where client_id = ?", client_id)
+        row = self._db.one("select state from intents where client_id = ?", client_id)
         return State(row[0]) if row else None
 
     def intent(self, client_id: str) -> Intent | None:
@@ -110,12 +104,12 @@ class Journal:
         return rows[0][0] if rows else None
 
     def venue_id(self, client_id: str) -> str:
-        row = self._one("select venue_id from intents where client_id = ?", client_id)
+        row = self._db.one("select venue_id from intents where client_id = ?", client_id)
         return str(row[0]) if row else ""
 
     def client_id_of(self, venue_id: str) -> str:
         """The intent that the venue knows as `venue_id`; "" where it is not one of ours."""
-        row = self._one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
+        row = self._db.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
         return str(row[0]) if row else ""
 
     def open_intents(self) -> list[tuple[Intent, State]]:
@@ -132,13 +126,12 @@ class Journal:
         """Keep one execution; False if it is known already."""
         e = execution
         row = (e.symbol, e.trade_id, e.client_id, e.venue_id, e.side, str(e.size), str(e.price), str(e.fee), e.fee_currency, e.at)
-        return self._run("insert or ignore into executions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row).rowcount == 1
+        return self._db.run("insert or ignore into executions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row).rowcount == 1
 
     def executions(self, client_id: str | None = None) -> list[Execution]:
         """All executions in order of time, or those of one order."""
         chosen, values = ("where client_id = ?", (client_id,)) if client_id is not None else ("", ())
-        with self._lock, _translated(self.path):
-            rows = self._db.execute(f"select * from executions {chosen} order by at, length(trade_id), trade_id", values).fetchall()
+        rows = self._db.all(f"select * from executions {chosen} order by at, length(trade_id), trade_id", *values)
         return [
             Execution(
                 symbol=r[0], trade_id=r[1], client_id=r[2], venue_id=r[3], side=r[4], size=Decimal(r[5]), price=Decimal(r[6]),
@@ -155,26 +148,38 @@ class Journal:
 
     def remember(self, name: str, value: Any) -> None:
         """Keep a plain JSON value under a name."""
-        self._run("insert into marks values (?, ?) on conflict do update set value = excluded.value", (name, json.dumps(value)))
+        self._db.run("insert into marks values (?, ?) on conflict do update set value = excluded.value", name, json.dumps(value))
 
     def recall(self, name: str, otherwise: Any = None) -> Any:
-        row = self._one("select value from marks where name = ?", name)
+        row = self._db.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
     def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, State]]:
         columns = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state"
-        with self._lock, _translated(self.path):
-            rows = self._db.execute(f"select {columns} from intents {chosen}", values).fetchall()
+        rows = self._db.all(f"select {columns} from intents {chosen}", *values)
         return [(_intent(row), State(row[9])) for row in rows]
 
-    def _run(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        with self._lock, _translated(self.path):
-            return self._db.execute(sql, values)
+    def _insert(self, intent: Intent) -> bool:
+        request = intent.request
+        row = (
+            intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
+            request.reason, intent.role, intent.bar, State.WRITTEN,
+        )  # fmt: skip
+        sql = (
+            "insert or ignore into intents (client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        return self._db.run(sql, *row).rowcount == 1
 
-    def _one(self, sql: str, *values: str) -> tuple[Any, ...] | None:
-        with self._lock, _translated(self.path):
-            row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
-        return row
+    def _force(self) -> None:
+        with self._db.forced():
+            self.remember("forced", self._intents_log.next if self._intents_log else 0)
+
+    def _take_back(self, records: list[dict[str, Any]]) -> None:
+        """Intents that a power cut took from SQLite: whether they were sent, only the venue can tell."""
+        lost = [intent for record in records if self._insert(intent := _from_record(record))]
+        if lost:
+            log.event(_LOG, "intents_taken_back", client_ids=[intent.client_id for intent in lost])
 
 
 def _intent(row: tuple[Any, ...]) -> Intent:
@@ -192,11 +197,15 @@ def _number(value: str | None) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StorageFull(f"{path} cannot be written ({error}); free some disk, or make the folder writable") from error
-    except sqlite3.DatabaseError as error:
-        raise StoreDamaged(f"{path} is damaged ({error}); move it away, the venue's records stand") from error
+def _record(intent: Intent) -> dict[str, Any]:
+    request = intent.request
+    return {
+        "client_id": intent.client_id, "symbol": request.symbol, "side": str(request.side), "size": str(request.size),
+        "limit": _text(request.limit_price), "stop": _text(request.stop_price), "reason": request.reason, "role": intent.role,
+        "bar": intent.bar,
+    }  # fmt: skip
+
+
+def _from_record(record: dict[str, Any]) -> Intent:
+    names = ("client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar")
+    return _intent(tuple(record[name] for name in names))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +12,7 @@ import pandas as pd
 from core.types import OHLCV, Forecast
 from feeds import candles
 from feeds.bar_sequence import Bar
+from live.sqlite_file import SqliteFile
 
 _SCHEMA: Final = """
 create table if not exists bars (
@@ -36,73 +35,57 @@ class SessionStore:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = normal")
-        self._db.executescript(_SCHEMA)
+        self._db = SqliteFile(path, _SCHEMA)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
     def record(self, bars: Iterable[tuple[str, Bar]], forecasts: Iterable[tuple[str, Forecast]], usage: tuple[float, ...] = ()) -> None:
         """Keep the bars of one moment with the forecasts made at their close; what is known already is left as it is."""
-        with self._lock:
-            self._db.execute("begin")
-            self._db.executemany("insert or ignore into bars values (?, ?, ?, ?, ?, ?, ?)", [(symbol, *bar) for symbol, bar in bars])
-            rows = [
-                (symbol, int(f.at.timestamp() * 1000), f.horizon, f.location, f.scale, *f.quantiles, f.p_up, f.model_id)
-                for symbol, f in forecasts
-            ]
-            self._db.executemany("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        rows = [
+            (symbol, int(f.at.timestamp() * 1000), f.horizon, f.location, f.scale, *f.quantiles, f.p_up, f.model_id)
+            for symbol, f in forecasts
+        ]
+        with self._db.transaction():
+            self._db.run_many("insert or ignore into bars values (?, ?, ?, ?, ?, ?, ?)", [(symbol, *bar) for symbol, bar in bars])
+            self._db.run_many("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             if usage:
-                self._db.execute("insert or replace into usage values (?, ?, ?, ?)", usage)
-            self._db.execute("commit")
+                self._db.run("insert or replace into usage values (?, ?, ?, ?)", *usage)
 
     def command(self, bar: int, name: str, at: str) -> None:
         """A command took effect after the bar that opened at `bar` (ms)."""
-        self._run("insert into commands (bar, name, at) values (?, ?, ?)", bar, name, at)
+        self._db.run("insert into commands (bar, name, at) values (?, ?, ?)", bar, name, at)
 
     def note(self, at: str, level: str, kind: str, **facts: Any) -> None:
         """Keep something a person may want to know later: a deviation, a failure, an alert."""
-        self._run("insert into notes (at, level, kind, facts) values (?, ?, ?, ?)", at, level, kind, json.dumps(facts, default=str))
+        self._db.run("insert into notes (at, level, kind, facts) values (?, ?, ?, ?)", at, level, kind, json.dumps(facts, default=str))
 
     def commands(self) -> list[tuple[int, str]]:
-        return [(int(row[0]), str(row[1])) for row in self._all("select bar, name from commands order by id")]
+        return [(int(row[0]), str(row[1])) for row in self._db.all("select bar, name from commands order by id")]
 
     def notes(self, newest: int = 1_000_000) -> list[dict[str, Any]]:
         """The newest notes, oldest first: at, level, kind, facts."""
-        rows = self._all("select at, level, kind, facts from (select * from notes order by id desc limit ?) order by id", newest)
+        rows = self._db.all("select at, level, kind, facts from (select * from notes order by id desc limit ?) order by id", newest)
         return [{"at": r[0], "level": r[1], "kind": r[2], "facts": json.loads(r[3])} for r in rows]
 
     def last_bar(self) -> int | None:
         """Open time (ms) of the newest bar."""
-        row = self._all("select max(at) from bars")
+        row = self._db.all("select max(at) from bars")
         return row[0][0]
 
     def bars(self, symbol: str) -> pd.DataFrame:
         """A candle frame of everything recorded of one symbol."""
-        rows = self._all("select at, open, high, low, close, volume from bars where symbol = ? order by at", symbol)
+        rows = self._db.all("select at, open, high, low, close, volume from bars where symbol = ? order by at", symbol)
         table = pd.DataFrame(rows, columns=["at", *OHLCV])
         return candles.from_arrays(table["at"].to_numpy(dtype="int64"), *(table[name].to_numpy(dtype="float64") for name in OHLCV))
 
     def forecasts(self) -> pd.DataFrame:
         """All forecasts: timestamp, symbol, horizon, the numbers, model_id."""
-        rows = self._all(f"select at, symbol, horizon, {', '.join(_FORECAST)}, model_id from forecasts order by at, symbol")
+        rows = self._db.all(f"select at, symbol, horizon, {', '.join(_FORECAST)}, model_id from forecasts order by at, symbol")
         table = pd.DataFrame(rows, columns=["timestamp", "symbol", "horizon", *_FORECAST, "model_id"])
         table["timestamp"] = pd.to_datetime(table["timestamp"].astype("int64"), unit="ms", utc=True).astype("datetime64[ns, UTC]")
         return table.astype(dict.fromkeys(_FORECAST, "float64"))
 
     def usage(self) -> pd.DataFrame:
         """Memory, CPU share and the time one bar took, by bar."""
-        return pd.DataFrame(self._all("select * from usage order by at"), columns=["at", "memory_mb", "cpu_percent", "iteration_ms"])
-
-    def _run(self, sql: str, *values: Any) -> None:
-        with self._lock:
-            self._db.execute(sql, values)
-
-    def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()
+        return pd.DataFrame(self._db.all("select * from usage order by at"), columns=["at", "memory_mb", "cpu_percent", "iteration_ms"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from live.sqlite_file import SqliteFile
 
 _SCHEMA: Final = """
 create table if not exists documents (name text primary key, seq integer not null, body text not null) without rowid;
@@ -50,60 +50,43 @@ class StateStore:
     """Documents by name. What is set is durable and queued for the mirror in one transaction."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = normal")
-        self._db.executescript(_SCHEMA)
+        self._db = SqliteFile(path, _SCHEMA)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
     def set(self, name: str, body: dict[str, Any]) -> None:
         """Write a document whole. Where the mirror has not come for very long, its oldest waiting events give way."""
         text = json.dumps(body, default=str)
-        with self._lock:
-            self._db.execute("begin")
-            seq = self._db.execute("insert into outbox (name, body) values (?, ?)", (name, text)).lastrowid
-            self._db.execute(
-                "insert into documents values (?, ?, ?) on conflict do update set seq = excluded.seq, body = excluded.body",
-                (name, seq, text),
-            )
-            self._db.execute("delete from outbox where seq <= ?", ((seq or 0) - _MOST_WAITING,))
-            self._db.execute("commit")
+        with self._db.transaction():
+            seq = self._db.run("insert into outbox (name, body) values (?, ?)", name, text).lastrowid
+            sql = "insert into documents values (?, ?, ?) on conflict do update set seq = excluded.seq, body = excluded.body"
+            self._db.run(sql, name, seq, text)
+            self._db.run("delete from outbox where seq <= ?", (seq or 0) - _MOST_WAITING)
 
     def get(self, name: str) -> dict[str, Any] | None:
-        rows = self._all("select body from documents where name = ?", name)
+        rows = self._db.all("select body from documents where name = ?", name)
         return json.loads(rows[0][0]) if rows else None
 
     def names(self, prefix: str = "") -> list[str]:
-        return [row[0] for row in self._all("select name from documents where name glob ? order by name", f"{prefix}*")]
+        return [row[0] for row in self._db.all("select name from documents where name glob ? order by name", f"{prefix}*")]
 
     def waiting(self, most: int) -> list[Event]:
         """The oldest events that the mirror does not have yet."""
-        rows = self._all("select seq, name, body from outbox order by seq limit ?", most)
+        rows = self._db.all("select seq, name, body from outbox order by seq limit ?", most)
         return [Event(seq, name, json.loads(body)) for seq, name, body in rows]
 
     def mirrored(self, events: list[Event]) -> None:
         """The mirror has them."""
-        with self._lock:
-            self._db.executemany("delete from outbox where seq = ?", [(event.seq,) for event in events])
+        self._db.run_many("delete from outbox where seq = ?", [(event.seq,) for event in events])
 
     def lag(self) -> int:
         """How many events wait."""
-        return int(self._all("select count(*) from outbox")[0][0])
+        return int(self._db.all("select count(*) from outbox")[0][0])
 
     def mirror_again(self) -> None:
         """Queue every document anew, for a mirror that was lost."""
-        with self._lock:
-            self._db.execute("begin")
-            self._db.execute("delete from outbox")
-            self._db.execute("insert into outbox (name, body) select name, body from documents order by seq")
-            self._db.execute("update documents set seq = (select max(o.seq) from outbox o where o.name = documents.name)")
-            self._db.execute("commit")
-
-    def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()
+        with self._db.transaction():
+            self._db.run("delete from outbox")
+            self._db.run("insert into outbox (name, body) select name, body from documents order by seq")
+            self._db.run("update documents set seq = (select max(o.seq) from outbox o where o.name = documents.name)")

@@ -1,0 +1,98 @@
+"""SQLite as this room uses it: one file in write-ahead mode, shared by threads, whose troubles are told in our own words."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from core.errors import StorageFull, StoreDamaged
+
+_PATIENCE_S: Final = 10.0
+Row = tuple[Any, ...]
+
+
+class SqliteFile:
+    """A database that survives the death of its process with all that was committed.
+
+    A power cut may take the newest commits with it, never the order among them, unless they were made in `forced()`.
+
+    Args:
+        schema: statements that create what is missing.
+        version: of the schema; a file of another one is refused.
+
+    Raises:
+        StoreDamaged: the file is no database, or one of another version. So do all methods.
+        StorageFull: the disk takes no more, or the folder cannot be written. So do all methods.
+    """
+
+    def __init__(self, path: Path, schema: str, *, version: int = 1) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        with _translated(path):
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = normal")
+            found = self._db.execute("pragma user_version").fetchone()[0]
+            if found not in (0, version):
+                raise StoreDamaged(f"{path} was written by another version ({found}); move it away, or choose another name")
+            self._db.executescript(schema)
+            self._db.execute(f"pragma user_version = {version}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def run(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        """Execute one statement, committed by itself unless within `transaction`."""
+        with self._lock, _translated(self.path):
+            return self._db.execute(sql, values)
+
+    def run_many(self, sql: str, rows: list[Row]) -> None:
+        with self._lock, _translated(self.path):
+            self._db.executemany(sql, rows)
+
+    def all(self, sql: str, *values: Any) -> list[Row]:
+        with self._lock, _translated(self.path):
+            return self._db.execute(sql, values).fetchall()
+
+    def one(self, sql: str, *values: Any) -> Row | None:
+        with self._lock, _translated(self.path):
+            row: Row | None = self._db.execute(sql, values).fetchone()
+        return row
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything in the block, or nothing of it."""
+        with self._lock:
+            self.run("begin")
+            try:
+                yield
+            except BaseException:
+                self.run("rollback")
+                raise
+            self.run("commit")
+
+    @contextmanager
+    def forced(self) -> Iterator[None]:
+        """A commit in the block is on the disk when it returns, and with it all earlier ones."""
+        with self._lock:
+            self.run("pragma synchronous = full")
+            try:
+                yield
+            finally:
+                self.run("pragma synchronous = normal")
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageFull(f"{path} cannot be written ({error}); free some disk, or make the folder writable") from error
+    except sqlite3.DatabaseError as error:
+        raise StoreDamaged(f"{path} is damaged ({error}); move it away, the venue's records stand") from error
