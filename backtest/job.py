@@ -66,12 +66,13 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
         with progress.stage("simulate", "trading"):
             record = simulate(markets, forecasts, request)
         with progress.stage("report", "benchmarks"):
-            run, folder = _saved(request, markets, forecasts, record, clock)
+            run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics and pages"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
-            judged = _judged(request, markets, forecasts, run, sweep)
-            run = _with_judgement(run, judged, {name: round(s, 3) for name, s in progress.seconds.items()})
+            run = _with_judgement(
+                run, judged(request, markets, forecasts, run, sweep), {name: round(s, 3) for name, s in progress.seconds.items()}
+            )
             manifest.write(folder, run.manifest)
             render_run_page(folder)
             render_run_index(Path(request.settings.reports.output))
@@ -80,6 +81,23 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())
     return FinishedRun(folder, run)
+
+
+def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock: Clock) -> tuple[RunArtefacts, RunJudgement]:
+    """A whole run on candles at hand, from training to verdict; nothing is written but models and the trial.
+
+    Raises:
+        TradingError: whatever stands in the way, as one line.
+    """
+    check(request)
+    walk = train(markets, request, _unheard)
+    forecasts = tables(walk, request, _unheard)
+    run = assembled(request, markets, forecasts, simulate(markets, forecasts, request), clock)
+    return run, judged(request, markets, forecasts, run)
+
+
+def _unheard(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 def _tell(console: Console, request: BacktestRequest, markets: Mapping[str, History]) -> None:
@@ -94,19 +112,22 @@ def _tell(console: Console, request: BacktestRequest, markets: Mapping[str, Hist
             console.print(f"  {note}", style="yellow")
 
 
-def _saved(
-    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock
-) -> tuple[RunArtefacts, Path]:
-    """Make the run folder and put the tables there, benchmarks beside the account."""
+def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
+    """The tables of a run and its plain numbers, benchmarks beside the account; not judged yet and not written."""
     plain = manifest_of(request, markets, forecasts, clock.now())
     year = plain.data.periods_per_year
     held = _benchmarks(request, markets, year)
     equity = record.equity.assign(**{name: b.equity["equity"].reindex(record.equity.index).ffill() for name, b in held.items()})
     summaries = {name: _summary(request, b.equity, b.fills, year) for name, b in held.items()}
     full = plain.model_copy(update={"strategy": _summary(request, equity, record.fills, year), "benchmark": summaries})
-    folder = make_run_dir(Path(request.settings.reports.output), plain.run_id)
-    run = artefacts.save(folder, RunArtefacts(full.model_copy(update={"run_id": folder.name}), forecasts.table, record.fills, equity))
-    return run, folder
+    return RunArtefacts(full, forecasts.table, record.fills, equity)
+
+
+def _saved(run: RunArtefacts, request: BacktestRequest) -> tuple[RunArtefacts, Path]:
+    """Make the run folder and put the tables there."""
+    folder = make_run_dir(Path(request.settings.reports.output), run.manifest.run_id)
+    named = run.manifest.model_copy(update={"run_id": folder.name})
+    return artefacts.save(folder, RunArtefacts(named, run.forecasts, run.fills, run.equity)), folder
 
 
 def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
@@ -126,9 +147,10 @@ def _summary(request: BacktestRequest, equity: pd.DataFrame, fills: pd.DataFrame
     return summarise_strategy(equity, fills, year, start_equity=request.settings.strategies.cash)
 
 
-def _judged(
-    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts, sweep: pd.DataFrame | None
+def judged(
+    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts, sweep: pd.DataFrame | None = None
 ) -> RunJudgement:
+    """Scores, verdict and alarms of a run, which is entered into the ledger."""
     settings, plain = request.settings, run.manifest
     facts = facts_of(request, markets, plain.data, plain.run_id, result_of(run.equity))
     result = RunResult(
@@ -144,10 +166,10 @@ def _judged(
     return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed)
 
 
-def _with_judgement(run: RunArtefacts, judged: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:
+def _with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:
     """The manifest with scores, verdict and alarms laid over the plain numbers."""
     tree: dict[str, Any] = run.manifest.model_dump(by_alias=True)
-    parts = judged.parts()
+    parts = judgement.parts()
     tree["strategy"] |= parts.pop("strategy")
     tree["benchmark"] |= parts.pop("benchmark")
     whole = RunManifest.model_validate(tree | parts | {"timing_s": dict(seconds)})
