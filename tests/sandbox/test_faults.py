@@ -54,7 +54,7 @@ ORDER_FAULTS = [
     ("F4", {"how": "html"}, ccxt.ExchangeNotAvailable, False),
     ("F5", {}, ccxt.OperationFailed, False),
     ("F18", {"on": "place"}, ccxt.DDoSProtection, False),
-    ("F19", {"on": "place"}, ccxt.DDoSProtection, False),
+    ("F19", {"on": "place", "seconds": 0.2}, ccxt.DDoSProtection, False),
     ("F26", {}, ccxt.InsufficientFunds, False),
     ("F37", {"on": "place"}, ccxt.AuthenticationError, False),
 ]
@@ -73,7 +73,25 @@ def test_an_order_answered_by_a_fault_is_executed_or_not_as_the_fault_says(name:
         else:
             with pytest.raises(ccxt.OrderNotFound):
                 await lookup(client)
+        await asyncio.sleep(0.25 if name == "F19" else 0)
         assert (await buy(client, "next"))["status"] == "closed"
+
+    play(script)
+
+
+def test_a_ban_meets_every_request_until_it_is_over() -> None:
+    async def script(server: SandboxServer, client: Any) -> None:
+        arm(server, "F19", seconds=0.4)
+        begun, refused = time.monotonic(), 0
+        while time.monotonic() < begun + 5:
+            try:
+                await client.fetch_time()
+                break
+            except ccxt.DDoSProtection:
+                refused += 1
+                await asyncio.sleep(0.05)
+        assert refused > 2
+        assert 0.35 < time.monotonic() - begun < 2
 
     play(script)
 
