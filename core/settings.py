@@ -23,12 +23,28 @@ def _write_span(value: timedelta) -> str:
 
 
 Span = Annotated[timedelta, BeforeValidator(_read_span), PlainSerializer(_write_span)]
+OptionalSpan = Annotated[
+    timedelta | None, BeforeValidator(_read_span), PlainSerializer(lambda value: None if value is None else _write_span(value))
+]
 
 
 class Room(BaseModel):
     """The manners of every settings class: frozen, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FactorSettings(Room):
+    """A file of facts from outside the market. What is left out is known of files of a known form (`feeds.factor_files`).
+
+    `known_after` is how long after its time stamp a value became known; one older than `max_age` counts as not known.
+    """
+
+    file: str = Field(description="CSV, plain or gzipped, with a column of times")
+    name: str = Field(default="", pattern="^[a-z0-9_]*$", description="lower-case letters, digits and _")
+    column: str = Field(default="", description="the column of values")
+    known_after: OptionalSpan = None
+    max_age: OptionalSpan = None
 
 
 class FeedSettings(Room):
@@ -50,6 +66,9 @@ class FeedSettings(Room):
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
     request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
+    factors: tuple[FactorSettings, ...] = Field(
+        default=(), description="facts from outside: a list of file, name, column, known_after, max_age"
+    )
 
 
 class ModelSettings(Room):
