@@ -18,6 +18,7 @@ import pandas as pd
 from backtest.forecasting import Forecasts
 from backtest.request import BacktestRequest
 from core import fingerprint
+from core.settings import LearningSettings
 from core.types import DataKind
 from feeds.history import History
 from models.walk_forward import purge
@@ -82,7 +83,10 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     """The settings that decide a result, for counting trials: not where files lie nor how many cores were used."""
     tree = request.settings.model_dump(mode="json")
     models = {key: value for key, value in tree["models"].items() if key not in WITHOUT_EFFECT and key != "baselines"}
+    # Only where it is used, so that earlier trials of the same settings stay the same trials.
+    learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
     return {
+        **learning,
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip

@@ -110,6 +110,34 @@ class ModelSettings(Room):
     cache: bool = Field(default=True, description="use models trained before on the same candles with the same settings")
 
 
+class LearningSettings(Room):
+    """What is learned from outcomes beside the calendar: early retraining, trials of new models, adaptation between retrainings."""
+
+    early: bool = Field(default=False, description="retrain at once when outcomes are significantly worse than the model's reference")
+    false_alarms_every: Span = Field(
+        default=timedelta(days=365), description="time between two such calls where nothing has changed, on average"
+    )
+    block: int = Field(default=24, ge=2, description="bars whose mean loss is one observation of the drift test")
+    slack: float = Field(default=0.5, gt=0, description="worsening that is let pass, in standard deviations of such a mean")
+    reference: Span = Field(default=timedelta(days=120), description="newest part of the training window that outcomes are held against")
+    trial: int = Field(
+        default=0, ge=0, description="bars a new model is scored beside the one in force before it may take over; 0 for no trial"
+    )
+    promotion: Literal["unless worse", "if better"] = Field(
+        default="unless worse", description="unless worse or if better: what the trial must show for a new model to take over"
+    )
+    level: float = Field(default=0.05, gt=0, lt=0.5, description="error rate of that comparison")
+    adaptive: bool = Field(default=False, description="correct quantiles and location from outcomes at every bar")
+    quantile_rate: float = Field(default=0.01, gt=0, lt=1, description="how fast quantiles follow what they miss")
+    location_memory: Span = Field(default=timedelta(days=180), description="half-life of the outcomes that correct the location")
+    location_prior: float = Field(default=50.0, ge=0, description="weight of leaving the location as it is, in squared forecast scales")
+
+    @property
+    def decides_models(self) -> bool:
+        """Whether another model than the calendar's may come into force."""
+        return self.early or self.trial > 0
+
+
 class StrategySettings(Room):
     """The account, its costs and how forecasts become positions. Exposures and losses are shares of equity."""
 
@@ -172,6 +200,7 @@ class Settings(Room):
 
     feeds: FeedSettings = FeedSettings()
     models: ModelSettings = ModelSettings()
+    learning: LearningSettings = LearningSettings()
     strategies: StrategySettings = StrategySettings()
     reports: ReportSettings = ReportSettings()
     live: LiveSettings = LiveSettings()
