@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
 
-from core.errors import CandleFileInvalid, FactorNotYetPublished
+from core.errors import FactorNotYetPublished
 from core.types import Timeframe
 
 COLUMNS: Final = ("describes", "known_at", "value")
 
 
 class FactorSource(Protocol):
-    """Where a factor comes from. `FactorFile` reads a CSV, `FactorList` holds its observations."""
+    """Where a factor comes from. `FactorTable` holds rows that were read, `FactorList` single observations."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def observations(self) -> pd.DataFrame:
         """Columns `describes`, `known_at` (UTC, `known_at` not before `describes`) and `value` (float64), in order of `known_at`."""
@@ -49,51 +49,18 @@ class FactorList:
 
     def observations(self) -> pd.DataFrame:
         rows = [(o.describes, o.known_at, o.value) for o in self._observations]
-        return _ordered(pd.DataFrame(rows, columns=list(COLUMNS)), self.name)
+        return ordered(pd.DataFrame(rows, columns=list(COLUMNS)), self.name)
 
 
-class FactorFile:
-    """A CSV (plain or gzipped) with a `timestamp` column of ISO 8601 UTC times and a column of values.
+@dataclass(frozen=True)
+class FactorTable:
+    """A factor whose observations are at hand already, in the form and order of `ordered`."""
 
-    Args:
-        known_after: how long after its timestamp a value became known.
-    """
-
-    def __init__(self, name: str, path: Path, *, column: str, known_after: timedelta) -> None:
-        self.name = name
-        self._path = path
-        self._column = column
-        self._known_after = known_after
+    name: str
+    table: pd.DataFrame
 
     def observations(self) -> pd.DataFrame:
-        """As `FactorSource.observations`. Raises `CandleFileInvalid` for a file that is missing or cannot be read."""
-        table = self._table()
-        describes = pd.to_datetime(table["timestamp"], utc=True, format="ISO8601", errors="coerce")
-        values = pd.to_numeric(table[self._column], errors="coerce")
-        wrong = np.flatnonzero(describes.isna() | ~np.isfinite(values))
-        if len(wrong):
-            raise CandleFileInvalid(f"{self._path}, line {wrong[0] + 2}: time or value cannot be read; correct or remove the row")
-        return _ordered(pd.DataFrame({"describes": describes, "known_at": describes + self._known_after, "value": values}), self.name)
-
-    def _table(self) -> pd.DataFrame:
-        try:
-            table = pd.read_csv(self._path)
-        except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-            raise CandleFileInvalid(f"{self._path}: missing, empty or cut short; get the file again") from error
-        for column in ("timestamp", self._column):
-            if column not in table.columns:
-                raise CandleFileInvalid(f"{self._path}: column {column!r} is missing; found are {', '.join(map(str, table.columns))}")
-        return table
-
-
-def funding_rate(path: Path) -> FactorFile:
-    """Perpetual funding, a fraction per settlement (positive: longs pay); columns `timestamp,funding_rate`."""
-    return FactorFile("funding_rate", path, column="funding_rate", known_after=timedelta(0))
-
-
-def fear_and_greed(path: Path) -> FactorFile:
-    """A daily mood from 0 (fear) to 100 (greed), used from the day after; columns `timestamp,value`."""
-    return FactorFile("fear_and_greed", path, column="value", known_after=timedelta(days=1))
+        return self.table
 
 
 def join_as_of(index: pd.DatetimeIndex, timeframe: Timeframe, source: FactorSource) -> pd.DataFrame:
@@ -127,7 +94,8 @@ def _newest_known(observations: pd.DataFrame) -> pd.DataFrame:
     return observations.loc[observations["describes"] >= newest]
 
 
-def _ordered(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def ordered(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The columns of `FactorSource.observations` in their order. Raises `FactorNotYetPublished` for a value known before its time."""
     times = {column: pd.to_datetime(frame[column], utc=True).astype("datetime64[ns, UTC]") for column in COLUMNS[:2]}
     frame = pd.DataFrame({**times, "value": frame["value"].astype(np.float64)})
     early = frame.loc[frame["known_at"] < frame["describes"]]

@@ -12,11 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import CandleFileInvalid, FactorNotYetPublished
-from feeds.factors import FactorList, Observation, fear_and_greed, funding_rate, join_as_of, value_at
+from core.settings import FactorSettings
+from feeds.factor_book import read_factor
+from feeds.factors import FactorList, FactorSource, Observation, join_as_of, value_at
 from tests.feeds.made_candles import HOUR, START, made
 from tests.real_data import real_candles
 
 HOURS = made(100).index
+
+
+def of_file(path: Path) -> FactorSource:
+    return read_factor(FactorSettings(file=str(path))).source
 
 
 def at(hours: float) -> datetime:
@@ -67,8 +73,8 @@ def test_an_observation_known_before_what_it_describes_is_refused() -> None:
 def test_funding_is_known_at_its_settlement_and_mood_the_day_after(tmp_path: Path) -> None:
     (tmp_path / "funding.csv").write_text("timestamp,funding_rate\n2024-01-01T00:00:00Z,0.0001\n2024-01-01T08:00:00Z,-0.0002\n")
     (tmp_path / "mood.csv").write_text("timestamp,value,classification\n2024-01-01T00:00:00Z,30,Fear\n")
-    assert join_as_of(HOURS, HOUR, funding_rate(tmp_path / "funding.csv"))["value"].iloc[[0, 6, 7]].tolist() == [0.0001, 0.0001, -0.0002]
-    mood = join_as_of(HOURS, HOUR, fear_and_greed(tmp_path / "mood.csv"))["value"]
+    assert join_as_of(HOURS, HOUR, of_file(tmp_path / "funding.csv"))["value"].iloc[[0, 6, 7]].tolist() == [0.0001, 0.0001, -0.0002]
+    mood = join_as_of(HOURS, HOUR, of_file(tmp_path / "mood.csv"))["value"]
     assert np.isnan(mood.iloc[22])
     assert mood.iloc[23] == 30.0
 
@@ -77,21 +83,21 @@ def test_funding_is_known_at_its_settlement_and_mood_the_day_after(tmp_path: Pat
     ("text", "said"),
     [
         ("", "missing, empty or cut short"),
-        ("timestamp,rate\n2024-01-01,1\n", "column 'funding_rate' is missing"),
-        ("timestamp,funding_rate\n2024-01-01,1\nsoon,2\n", "line 3: time or value cannot be read"),
-        ("timestamp,funding_rate\n2024-01-01,high\n", "line 2: time or value cannot be read"),
+        ("date of it,rate\n2024-01-01,1\n", "needs a column 'timestamp'; found are date of it, rate"),
+        ("timestamp,funding_rate\n2024-01-01,1\nsoon,2\n", "line 3: timestamp 'soon' is not a time"),
+        ("timestamp,funding_rate\n2024-01-01,high\n", "line 2: funding_rate cannot be read"),
     ],
 )
 def test_a_faulty_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "funding.csv"
     path.write_text(text)
     with pytest.raises(CandleFileInvalid, match=said):
-        funding_rate(path).observations()
+        of_file(path).observations()
 
 
 def test_real_factors_are_read() -> None:
-    funding = funding_rate(real_candles("binance_perp_BTCUSDT_funding_8h.csv.gz"))
-    mood = fear_and_greed(real_candles("fear_greed_daily.csv.gz"))
+    funding = of_file(real_candles("binance_perp_BTCUSDT_funding_8h.csv.gz"))
+    mood = of_file(real_candles("fear_greed_daily.csv.gz"))
     hours = pd.date_range("2024-01-01", periods=1000, freq="h", tz=UTC, unit="ns")
     for source in (funding, mood):
         assert join_as_of(hours, HOUR, source)["value"].notna().all()
