@@ -6,8 +6,8 @@ A feature at bar t depends on bars t - warm_up + 1 .. t and on nothing else, to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from core.errors import FingerprintMismatch
+from models import factor_features
+from models.factor_features import LONGEST, PREFIX, factor_names, factor_of, feature_names
 from models.windows import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
 
 VOLATILITY_BARS: Final = 168
@@ -24,7 +27,8 @@ VOLATILITY_BARS: Final = 168
 class Bars:
     """Columns of a candle frame as float64 [T], and what several features share, computed once.
 
-    `times` holds bar-open times in UTC nanoseconds; returns are logarithmic, close to close.
+    `times` holds bar-open times in UTC nanoseconds; returns are logarithmic, close to close. `factors` holds the columns named
+    `factor_...`: what was known at each close, NaN where nothing was.
     """
 
     times: NDArray[np.int64]
@@ -33,14 +37,17 @@ class Bars:
     low: Series
     close: Series
     volume: Series
+    factors: Mapping[str, Series] = field(default_factory=dict)
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Bars:
         """Take a candle frame (UTC index of bar-open times; open, high, low, close, volume)."""
         index = pd.DatetimeIndex(frame.index)
         times = index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
-        columns = [np.ascontiguousarray(frame[name].to_numpy(dtype=np.float64)) for name in ("open", "high", "low", "close", "volume")]
-        return cls(times, *columns)
+        names = ("open", "high", "low", "close", "volume")
+        opened, high, low, close, volume = (np.ascontiguousarray(frame[name].to_numpy(dtype=np.float64)) for name in names)
+        factors = {name: frame[name].to_numpy(dtype=np.float64) for name in factor_names(frame.columns)}
+        return cls(times, opened, high, low, close, volume, factors)
 
     def __len__(self) -> int:
         return len(self.close)
@@ -108,12 +115,31 @@ def feature(name: str, warm_up: int) -> Callable[[Callable[[Bars], Series]], Cal
 
 def matrix(bars: Bars, names: tuple[str, ...]) -> NDArray[np.float32]:
     """The named features side by side: float32 [T, F], NaN while a feature warms up."""
-    return np.stack([FEATURES[name].compute(bars) for name in names], axis=1).astype(np.float32)
+    return np.stack([named(name).compute(bars) for name in names], axis=1).astype(np.float32)
 
 
 def warm_up(names: tuple[str, ...]) -> int:
     """How many bars the slowest of the named features looks back over."""
-    return max(FEATURES[name].warm_up for name in names)
+    return max(named(name).warm_up for name in names)
+
+
+def named(name: str) -> Feature:
+    """The feature of that name: of the catalogue, or made of a factor."""
+    return Feature(name, LONGEST, lambda bars: _of_factor(bars, name)) if factor_of(name) else FEATURES[name]
+
+
+def all_names(factors: Iterable[str]) -> tuple[str, ...]:
+    """The whole catalogue, and what is made of these factors."""
+    return (*FEATURES, *feature_names(factors))
+
+
+def _of_factor(bars: Bars, name: str) -> Series:
+    column = factor_of(name)
+    if column not in bars.factors:
+        raise FingerprintMismatch(
+            f"the model was trained with the factor {column.removeprefix(PREFIX)}, which is not at hand; name its file under feeds.factors"
+        )
+    return factor_features.compute(name, bars.factors[column])
 
 
 def _returned(bars_ago: int) -> Callable[[Bars], Series]:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core import fingerprint
-from models.features import FEATURES, Bars, matrix
+from models.features import Bars, all_names, matrix
 from models.outlook import trend
 from models.sequences import targets
 
@@ -37,9 +37,13 @@ class Panel:
 
     @classmethod
     def of(cls, candles: Mapping[str, pd.DataFrame], horizons: tuple[int, ...], names: tuple[str, ...] = ()) -> Panel:
-        """Compute features and targets of every candle frame; all features of the catalogue where none are named."""
-        names = names or tuple(FEATURES)
+        """Compute features and targets of every candle frame.
+
+        Args:
+            names: all features of the catalogue, and those of the factors that all frames carry, where none are named.
+        """
         bars = {symbol: Bars.of(frame) for symbol, frame in candles.items()}
+        names = names or all_names(next(iter(bars.values())).factors)
         starts = np.cumsum([0, *(len(b) for b in bars.values())])
         return cls(
             index={symbol: pd.DatetimeIndex(frame.index) for symbol, frame in candles.items()},
@@ -52,7 +56,8 @@ class Panel:
         )
 
     def fingerprint(self, symbol: str, first: int, last: int) -> str:
-        """Hash of the candles in rows [first, last) of one symbol."""
+        """Hash of the candles, and of the factors beside them, in rows [first, last) of one symbol."""
         b = self.bars[symbol]
         rows = slice(max(first, 0), last)
-        return fingerprint.of_arrays(b.times[rows], b.open[rows], b.high[rows], b.low[rows], b.close[rows], b.volume[rows])
+        candles = (b.times, b.open, b.high, b.low, b.close, b.volume)
+        return fingerprint.of_arrays(*(column[rows] for column in (*candles, *b.factors.values())))
