@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from core import log
 from core.clock import Clock
-from core.errors import TradingError, UnknownSymbol, UnknownTimeframe, VenueUnreachable
+from core.errors import TradingError, UnknownSymbol, UnknownTimeframe, VenueBusy, VenueUnreachable
 from core.types import MarketRules, Timeframe
 from feeds.bar_sequence import Arrival, Bar, BarSequence
 from feeds.exchange import require_known, rules_of, translated
@@ -110,6 +111,7 @@ class CcxtLiveSource:
         self._locks = {s: asyncio.Lock() for s in self.symbols}
         self._tasks: set[asyncio.Task[None]] = set()
         self._alive = True
+        self._pause_until = 0.0
 
     async def connect(self) -> None:
         """Read the venue's markets.
@@ -306,10 +308,15 @@ class CcxtLiveSource:
     async def _ask(self, question: Callable[[], Any]) -> Any:
         import ccxt
 
+        while (left := self._pause_until - time.monotonic()) > 0:  # one sent into a ban makes it longer
+            await asyncio.sleep(left)
         try:
             return await question()
         except ccxt.BaseError as error:
-            raise translated(error, self.client.id, getattr(self.client, "last_response_headers", None)) from error
+            trouble = translated(error, self.client.id, getattr(self.client, "last_response_headers", None))
+            if isinstance(trouble, VenueBusy):
+                self._pause_until = time.monotonic() + (trouble.retry_after_s or 1.0)
+            raise trouble from error
         except (*_UNREADABLE, OSError) as error:
             raise VenueUnreachable(f"{self.client.id} sent an answer that cannot be read ({type(error).__name__})") from error
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from decimal import Decimal
 from typing import Any, Final
 
@@ -71,6 +72,7 @@ class CCXTBroker(bt.BrokerBase):
         self._intents: dict[int, Intent] = {}
         self._leaving: set[int] = set()
         self._unanswered: set[str] = set()
+        self._errands: set[Future[Any]] = set()  # at the account: what they find out was told before they are done
         self._expiring: set[int] = set()
         self._relay: dict[int, Any] = {}
         self._groups = Groups()
@@ -110,7 +112,8 @@ class CCXTBroker(bt.BrokerBase):
     def is_settled(self) -> bool:
         """Whether nothing is on its way: every order sent was answered, every cancel was heard of."""
         reached = any(is_reached(o, self.store.prices.get(o.data.symbol)) for o in self._groups.watched())
-        return not (self.store.events or self._unanswered or self._leaving or reached)
+        # Errands first: an acknowledgement is heard before the executions that came with it are booked.
+        return not (self._errands or self.store.events or self._unanswered or self._leaving or reached)
 
     # Account
 
@@ -169,7 +172,7 @@ class CCXTBroker(bt.BrokerBase):
             self._over(order)
         elif order.ref not in self._leaving:
             self._leaving.add(order.ref)
-            self.store.loop.spawn(self.store.account.cancel(self._intents[order.ref]))
+            self._run_errand(self.store.account.cancel(self._intents[order.ref]))
         return True
 
     def sellable(self, data: Any, *, oco: Any = None, parent: Any = None) -> float:
@@ -266,7 +269,17 @@ class CCXTBroker(bt.BrokerBase):
             order.submit(self)
             self.notify(order)
         self._unanswered.add(intent.client_id)
-        self.store.loop.spawn(self.store.account.send(intent))
+        self._run_errand(self.store.account.send(intent))
+
+    def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
+        errand = self.store.loop.spawn(work)
+        self._errands.add(errand)
+        errand.add_done_callback(self._errand_done)
+
+    def _errand_done(self, errand: Future[Any]) -> None:
+        self._errands.discard(errand)
+        with self.store.wake:
+            self.store.wake.notify_all()
 
     def _client_id(self, bar: int) -> str:
         number = self._counts[bar] = self._counts.get(bar, 0) + 1

@@ -1,4 +1,4 @@
-"""The running server: one loopback port with the venue's protocol and the control endpoint."""
+"""The running server: a loopback port with the venue's protocol, and another behind the counter that no outage takes away."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class SandboxServer:
             read_options(name.upper(), options)
         self.port = settings.port
         self._runner: web.AppRunner | None = None
+        self._counter: web.AppRunner | None = None
         self._market: asyncio.Task[None] | None = None
         self._away: asyncio.Task[None] | None = None
 
@@ -61,15 +62,10 @@ class SandboxServer:
             ConfigError: the port is in use.
         """
         app = web.Application(client_max_size=LARGEST_BODY)
-        self._mount(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=LARGEST_BODY, max_field_size=65536)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self.settings.port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise _port_error(self.settings.port, error) from error
+        counter = web.Application(client_max_size=LARGEST_BODY)
+        self._mount(app, counter)
+        self._runner = await _served(app, self.settings.port)
+        self._counter = await _served(counter, 0)
         self.port = self._runner.addresses[0][1]
         for name, options in self.settings.faults.items():
             self._instant.arm(name, options)
@@ -106,24 +102,26 @@ class SandboxServer:
         if self._runner is not None:
             self.sockets.cut("all", reset=True)
             await self._runner.cleanup()
+        if self._counter is not None:
+            await self._counter.cleanup()
 
     def described(self) -> dict[str, Any]:
         """The first line of `python -m sandbox`."""
-        base = f"{HOST}:{self.port}"
-        keys = self.venue.keys
+        base, keys = f"{HOST}:{self.port}", self.venue.keys
+        counter = self._counter.addresses[0][1] if self._counter is not None else 0
         return {
             "protocol": self.settings.protocol,
             "url": f"http://{base}",
             "ws_url": f"ws://{base}",
             "api_key": keys.api_key,
             "api_secret": keys.api_secret,
-            "admin_url": f"http://{base}/admin",
+            "admin_url": f"http://{HOST}:{counter}/admin",
             "admin_token": keys.admin_token,
             "symbols": list(self.settings.symbols),
             "seed": self.settings.seed,
         }
 
-    def _mount(self, app: web.Application) -> None:
+    def _mount(self, app: web.Application, counter: web.Application) -> None:
         venue, board = self.venue, self.board
         requests, reports = RequestFaults(board, time.monotonic), ReportFaults(board, self.sockets)
         mount = mount_bybit if self.settings.protocol == "bybit" else mount_binance
@@ -134,7 +132,7 @@ class SandboxServer:
         venue.driver.hides = lambda symbol: board.fire("F21", symbol) is not None
         venue.driver.after_bar += [door.bar_ended, instant.bar_ended]
         control = Control(venue, self.log, self.sockets, instant)
-        app.router.add_route("*", "/admin/{name}", control.handle)
+        counter.router.add_route("*", "/admin/{name}", control.handle)
         self._instant = instant
 
     def _outage(self, seconds: float) -> None:
@@ -201,6 +199,17 @@ def make_limits(settings: SandboxSettings) -> Limits:
         Window(86_400_000, settings.orders_per_day),
         enforced,
     )
+
+
+async def _served(app: web.Application, port: int) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=LARGEST_BODY, max_field_size=65536)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise _port_error(port, error) from error
+    return runner
 
 
 def _port_error(port: int, error: OSError) -> ConfigError:
