@@ -62,7 +62,7 @@ def recover(store: Any) -> Recovered:
     return Recovered(
         cash=_cash(view.balances, rules, [e for e in journal.executions() if (e.symbol, e.trade_id) in late], view.executions),
         positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
-        coins=_unexplained(view.balances, rules, known),
+        coins=_unexplained(view.balances, rules, journal.executions()),
         open=before,
     )
 

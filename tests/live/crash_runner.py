@@ -1,0 +1,123 @@
+"""`python -m tests.live.crash_runner SPEC`: a Backtrader run that dies at a named point of an order's life, as if by a power cut.
+
+SPEC is JSON: `venue` (url, ws_url, api_key, api_secret), `journal` (path), `bars`, `point`, `count` (die at the count-th time).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from live.account import CcxtAccount
+from live.account_events import Execution, Intent
+from live.journal import Journal, State
+from tests.live.market import Script, play, store_on
+
+POINTS = (
+    "before the intent is written", "after the intent is written", "before it is marked as sent", "after it is marked as sent",
+    "after the answer", "before it is acknowledged", "after it is acknowledged", "before an execution is booked",
+    "after an execution is booked", "before it is done", "after it is done", "before a cancel", "after a cancel",
+)  # fmt: skip
+
+
+class Fuse:
+    """Ends the process when the point was reached often enough."""
+
+    def __init__(self, point: str, count: int) -> None:
+        self.point, self.left = point, count
+
+    def at(self, point: str) -> None:
+        self.left -= point == self.point
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingJournal(Journal):
+    """A journal whose process dies around its writes."""
+
+    fuse: Fuse
+
+    def write(self, intent: Intent) -> bool:
+        return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent))
+
+    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
+        words = {State.SENT: "it is marked as sent", State.ACKNOWLEDGED: "it is acknowledged", State.DONE: "it is done"}
+        self._around(words.get(state, ""), lambda: super(DyingJournal, self).mark(client_id, state, venue_id=venue_id, note=note))
+
+    def book(self, execution: Execution) -> bool:
+        return self._around("an execution is booked", lambda: super(DyingJournal, self).book(execution))
+
+    def _around(self, what: str, work: Callable[[], Any]) -> Any:
+        self.fuse.at(f"before {what}")
+        done = work()
+        self.fuse.at(f"after {what}")
+        return done
+
+
+def lay(fuse: Fuse) -> None:
+    """Put the fuse around what the account sends, too."""
+    heard, take_back = CcxtAccount._heard, CcxtAccount._take_back
+
+    async def dying_heard(self: Any, order: Any) -> None:
+        fuse.at("after the answer")
+        await heard(self, order)
+
+    async def dying_take_back(self: Any, intent: Any) -> None:
+        fuse.at("before a cancel")
+        await take_back(self, intent)
+        fuse.at("after a cancel")
+
+    CcxtAccount._heard = dying_heard  # type: ignore[method-assign]
+    CcxtAccount._take_back = dying_take_back  # type: ignore[method-assign]
+
+
+class Trader(Script):
+    """Buys, sells, rests and regrets in turns, by what it holds and has open; decided from the bar's own time."""
+
+    made = 0
+
+    def next(self) -> None:
+        super().next()
+        if not self.data.is_current or self.data.datetime.datetime(0).minute % 2:
+            return
+        import backtrader as bt
+
+        resting = self.broker.get_orders_open()
+        if resting:
+            self.cancel(resting[0])
+        elif self.position.size > 0.015:
+            self.sell(size=0.01)
+        elif self.data.datetime.datetime(0).minute % 4:
+            self.buy(size=0.01, price=round(self.data.close[0] * 0.9, 2), exectype=bt.Order.Limit)
+        else:
+            self.buy(size=0.01)
+
+
+class Place:
+    """What `store_on` and `Lockstep` need of a practice exchange that another process started."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        from sandbox.process import SandboxHandle
+
+        handle = SandboxHandle(None, {**said, "protocol": "binance", "symbols": ["BTC/USDT"], "seed": 0})
+        self.__dict__.update(vars(handle))
+        self.state, self.advance, self.control = handle.state, handle.advance, handle.control
+        self.market_time = handle.market_time
+
+
+def main() -> None:
+    spec = json.loads(sys.argv[1])
+    venue: Any = Place(spec["venue"])
+    fuse = DyingJournal.fuse = Fuse(spec["point"], spec["count"])
+    lay(fuse)
+    play(venue, store_on(venue, DyingJournal(Path(spec["journal"])), run="one"), Trader, spec["bars"])
+    sys.exit(7)  # it should have died
+
+
+if __name__ == "__main__":
+    main()

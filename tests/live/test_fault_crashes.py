@@ -1,0 +1,56 @@
+"""A process that dies at any point of an order's life finds everything again, and sends nothing twice."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from live.journal import Journal
+from tests.live.books import require_agreement
+from tests.live.crash_runner import POINTS, Trader
+from tests.live.market import play, practice, store_on
+from tests.live.test_session import ROOT
+
+
+def die(venue: Any, journal: Path, point: str, count: int) -> int:
+    names = ("url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
+    spec = {"venue": {name: getattr(venue, name) for name in names}, "journal": str(journal), "bars": 40, "point": point, "count": count}
+    words = [sys.executable, "-m", "tests.live.crash_runner", json.dumps(spec)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (-signal.SIGKILL, 7), done.stderr
+    return done.returncode
+
+
+def survive(tmp_path: Path, point: str, counts: tuple[int, ...], **settings: Any) -> None:
+    """Die at `point`, once for each count, then go on and compare the books."""
+    path = tmp_path / "journal.db"
+    with practice(history=60, **settings) as venue:
+        for count in counts:
+            assert die(venue, path, point, count) == -signal.SIGKILL, f"{point} was not reached"
+        journal = Journal(path)
+        run = play(venue, store_on(venue, journal, run="one"), Trader, 9)
+        require_agreement(venue, journal, run, prefix="one-")
+        assert len(journal.intents()) > len(counts)
+
+
+@pytest.mark.parametrize("point", ["after the intent is written", "after it is marked as sent", "after the answer"])
+def test_a_process_that_dies_around_its_first_order_finds_it_again(tmp_path: Path, point: str) -> None:
+    survive(tmp_path, point, (1,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_that_dies_again_and_again_at_the_same_point_finds_everything(tmp_path: Path, point: str) -> None:
+    survive(tmp_path, point, (1, 2, 1, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["before an execution is booked", "after an execution is booked", "after the answer"])
+def test_a_process_that_dies_between_two_parts_of_a_fill_books_both(tmp_path: Path, point: str) -> None:
+    survive(tmp_path, point, (2, 1, 3), faults={"F10": {"count": 0, "parts": 3}})
