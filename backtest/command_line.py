@@ -13,6 +13,7 @@ from core.clock import Clock
 from core.config import load_settings, nearest, parse_assignment
 from core.errors import ConfigError, InvalidSetting
 from core.settings import Settings
+from feeds.factor_files import parse_factor
 
 # Flags that are nothing but another name for a setting.
 PLAIN: Final = {
@@ -56,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--timeframe", metavar="1h", help="length of one bar")
     what.add_argument("--exchange", metavar="NAME", help="whose candles and rules")
     what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
+    what.add_argument(
+        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
+        help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
+    )  # fmt: skip
     what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
     account = p.add_argument_group("account and costs")
     account.add_argument("--cash", metavar="AMOUNT", help="starting cash (default: 10000)")
@@ -97,6 +102,8 @@ def read_request(argv: list[str], clock: Clock) -> BacktestRequest:
     files, named = _files(said.data, said.symbol)
     if named:
         overrides["feeds.symbols"] = named
+    if said.factor:
+        overrides["feeds.factors"] = [parse_factor(text) for text in said.factor]
     if said.expanding:
         overrides["models.expanding"] = True
     if said.no_cache:

@@ -1,17 +1,20 @@
-"""The candles of every symbol of a run, with the history its first models learn from."""
+"""The candles of every symbol of a run, with the history its first models learn from and the factors beside them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import pandas as pd
 
 from backtest.request import BacktestRequest
+from core import fingerprint
 from core.clock import Clock
 from core.errors import InvalidDates
 from core.settings import ModelSettings
 from core.types import Timeframe
+from feeds.factor_book import PREFIX, FactorBook
 from feeds.history import History, load_history
 from models.features import FEATURES, warm_up
 
@@ -21,12 +24,14 @@ DAILY_SLACK: Final = 1.6
 
 
 def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
-    """The history of each symbol from the first training bar up to the last traded one.
+    """The history of each symbol from the first training bar up to the last traded one, factors joined as of their publication.
 
     Raises:
         InvalidDates: a symbol has no bar in the days to trade.
+        CandleFileInvalid, InvalidSetting: a factor cannot be read; see `FactorBook`.
     """
     feeds = request.settings.feeds
+    book = FactorBook(feeds.factors, Timeframe.parse(feeds.timeframe))
     start = history_start(request.first, request.settings.models, Timeframe.parse(feeds.timeframe))
     markets = {
         symbol: load_history(feeds, symbol, start=start, end=request.last, clock=clock, file=request.files.get(symbol))
@@ -38,7 +43,28 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
             raise InvalidDates(
                 f"{symbol} ends at {newest:%Y-%m-%d %H:%M} in {history.source}; choose a --from before that, or get newer candles"
             )
-    return markets
+    return {symbol: with_factors(history, book, request.first) for symbol, history in markets.items()}
+
+
+def with_factors(history: History, book: FactorBook, first: datetime) -> History:
+    """The history with the columns of the factors, and a note for each that was not known at some bars traded; as it is without any.
+
+    Its fingerprint then is that of candles and factors together, so that other values make another trial.
+    """
+    if not book:
+        return history
+    candles = book.beside(history.candles)
+    notes = [_note(candles[name].loc[pd.Timestamp(first) :], name) for name in candles.columns if str(name).startswith(PREFIX)]
+    known = (*history.notes, *(note for note in notes if note))
+    return replace(history, candles=candles, fingerprint=fingerprint.of_frame(candles), notes=known)
+
+
+def _note(column: pd.Series, name: str) -> str:
+    unknown = int(column.isna().sum())
+    if not unknown:
+        return ""
+    what = f"factor {name.removeprefix(PREFIX)} was not known at {unknown:,} of {len(column):,} bars traded"
+    return f"{what}, where it counts as neutral"
 
 
 def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe) -> datetime | None:

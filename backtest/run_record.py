@@ -7,7 +7,7 @@ import importlib.metadata
 import inspect
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +20,14 @@ from backtest.request import BacktestRequest
 from core import fingerprint
 from core.settings import LearningSettings
 from core.types import DataKind
+from feeds.factor_book import PREFIX, FactorBook
+from feeds.factors import join_as_of
 from feeds.history import History
 from models.walk_forward import purge
 from models.walk_forward_forecast import ServedFold, WalkForward
 from reports.account_judgement import RunFacts
 from reports.forecast_scores import huber
-from reports.manifest import DataSection, Fold, RunManifest, SymbolData, WalkForwardSection, make_run_id, settings_digest
+from reports.manifest import DataSection, FactorData, Fold, RunManifest, SymbolData, WalkForwardSection, make_run_id, settings_digest
 from strategies.assembly import load_strategy
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -73,10 +75,31 @@ def data_section(request: BacktestRequest, markets: Mapping[str, History]) -> Da
     return DataSection(
         kind=kind,
         symbols=symbols,
+        factors=_factors(request, histories),
         timeframe=str(histories[0].timeframe),
         exchange=request.settings.feeds.exchange,
         periods_per_year=periods,
     )
+
+
+def _factors(request: BacktestRequest, histories: Sequence[History]) -> dict[str, FactorData]:
+    """The factors of a run, as the bars of its first symbol saw them."""
+    candles, timeframe = histories[0].candles, histories[0].timeframe
+    index = pd.DatetimeIndex(candles.index)
+    told = {}
+    for factor in FactorBook(request.settings.feeds.factors, timeframe).factors():
+        seen = pd.DatetimeIndex(join_as_of(index, timeframe, factor.source)["known_at"]).dropna().unique()
+        told[factor.name] = FactorData(
+            file=factor.file,
+            column=factor.column,
+            known_after=factor.known_after,
+            max_age=str(factor.max_age),
+            rows=len(seen),
+            unknown=int(candles[PREFIX + factor.name].isna().sum()),
+            first=seen[0] if len(seen) else None,
+            last=seen[-1] if len(seen) else None,
+        )
+    return told
 
 
 def choices(request: BacktestRequest) -> dict[str, Any]:
@@ -85,8 +108,10 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     models = {key: value for key, value in tree["models"].items() if key not in WITHOUT_EFFECT and key != "baselines"}
     # Only where it is used, so that earlier trials of the same settings stay the same trials.
     learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
+    named = [Path(factor.file).name for factor in request.settings.feeds.factors]
+    factors = {"factors": named} if named else {}
     return {
-        **learning,
+        **learning, **factors,
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip

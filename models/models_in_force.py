@@ -17,6 +17,8 @@ from models.model_card import ModelCard
 from models.outlook import look_back, told, trend
 from models.sequences import unit
 
+Facts = Callable[[pd.DatetimeIndex], pd.DataFrame]
+
 
 @dataclass(frozen=True)
 class InForce:
@@ -34,16 +36,20 @@ class ModelsInForce:
         horizon: bars ahead.
         terms: in any order; more may be appointed later.
         network: loads a model's network by its id; each is loaded once.
+        facts: the columns of the factors (`models.factor_features`) for bar-open times, as they were known at each close; needed where
+            a model was trained with factors.
     """
 
     def __init__(
-        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[InForce], network: Callable[[str], Ensemble], *, context: int
-    ) -> None:
+        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[InForce], network: Callable[[str], Ensemble], *, context: int,
+        facts: Facts | None = None,
+    ) -> None:  # fmt: skip
         self.symbol = symbol
         self.horizon = horizon
         self.timeframe_s = timeframe.seconds
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
+        self._facts = facts
         self._loaded: dict[str, Ensemble] = {}
         card = self._terms[0].card if self._terms else None
         self.look_back = look_back(card.features, card.horizons) if card else 1
@@ -83,7 +89,7 @@ class ModelsInForce:
 
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self.preload(card)
-        seen = Bars.of(bars)
+        seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))))
         features = matrix(seen, card.features)[-model.spec.context :]
         if not np.isfinite(features).all():
             return None

@@ -37,7 +37,11 @@ class WalkForwardSource:
             for served in walk.served
             if symbol in served.fold and served.fold[symbol].effective_first < len(index)
         ]
-        self.in_force = ModelsInForce(symbol, horizon, timeframe, terms, network or walk.network, context=walk.settings.context)
+        own = pd.DataFrame(dict(walk.panel.bars[symbol].factors), index=index)
+        self.in_force = ModelsInForce(
+            symbol, horizon, timeframe, terms, network or walk.network, context=walk.settings.context,
+            facts=own.reindex if len(own.columns) else None,
+        )  # fmt: skip
         self.warm_up = self.in_force.warm_up
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:

@@ -53,11 +53,32 @@ class SymbolData(Section):
     fingerprint: str = ""
 
 
+class FactorData(Section):
+    """Facts from outside that stood beside the candles: the file and column, when a value became known and how long it lasted.
+
+    `known_after` and `max_age` are spans of time; `rows` counts the values that some bar saw, `unknown` the bars that saw none, `first` and
+    `last` are publications.
+    """
+
+    file: str
+    column: str = ""
+    known_after: str = ""
+    max_age: str = ""
+    rows: int = 0
+    unknown: int = 0
+    first: Moment | None = None
+    last: Moment | None = None
+
+
 class DataSection(Section):
-    """What was traded. `periods_per_year` is in days: 365 where the market never closes, 252 with trading days."""
+    """What was traded. `periods_per_year` is in days: 365 where the market never closes, 252 with trading days.
+
+    With `factors`, the fingerprint of a symbol is that of its candles and the factors beside them.
+    """
 
     kind: DataKind
     symbols: dict[str, SymbolData] = {}
+    factors: dict[str, FactorData] = {}
     timeframe: str = "1h"
     exchange: str = ""
     periods_per_year: int = 365
