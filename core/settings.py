@@ -81,12 +81,13 @@ class ModelSettings(Room):
     burn_in: int = Field(default=8, ge=0, description="bars at the start of a training sequence that are not supervised")
     supervised: int = Field(default=64, ge=1, description="bars of a training sequence that are")
     context: int = Field(default=24, ge=1, description="bars the network sees when it forecasts")
-    epochs: int = Field(default=6, ge=1, description="passes over the training window")
+    epochs: int = Field(default=4, ge=1, description="passes over the training window")
     batch: int = Field(default=16, ge=1, description="sequences per update")
-    learning_rate: float = Field(default=1e-2, gt=0, description="step size of the training")
-    averaged: float = Field(default=0.5, gt=0, le=1, description="share of the updates whose weights are averaged")
+    learning_rate: float = Field(default=2e-2, gt=0, description="step size of the training")
+    averaged: float = Field(default=0.25, gt=0, le=1, description="share of the updates whose weights are averaged")
     linear_ridge: float = Field(default=0.1, gt=0, description="penalty on the linear rule that a network starts from")
     skip_rate: float = Field(default=0.1, ge=0, description="step size of that rule, as a share of the network's")
+    trees: float = Field(default=0.4, ge=0, lt=1, description="share of boosted trees in the forecast of the first horizon")
     shrink: float = Field(default=0.6, gt=0, le=1, description="share of the fitted location that is believed at one bar ahead")
     carry: float = Field(
         default=2.0, ge=0, description="past 8 bars: moves expected, in multiples of what the network says of the bars before"

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.one_thread import one_thread
-from models.baselines import BASELINES, Baseline, chosen
+from models.baselines import BASELINES, Baseline, LightGbm, chosen
 from models.fold_training import scaling
 from models.forecaster import NUMBERS
 from models.lstm import FEATURE_CLIP
@@ -65,7 +65,7 @@ def _fold(
         else:
             out[name] = kept
     if missing:
-        for name, told in _fitted(walk, served, missing, horizon).items():
+        for name, told in _fitted(walk, served, missing, horizon, registry).items():
             registry.save_forecasts(served.card.model_id, _key(name, served, horizon), told)
             out[name] = told
     return out
@@ -75,7 +75,9 @@ def _key(name: str, served: ServedFold, horizon: int) -> str:
     return f"{name}-{horizon}-{served.key}"
 
 
-def _fitted(walk: WalkForward, served: ServedFold, names: Sequence[str], horizon: int) -> dict[str, dict[str, NDArray[np.float32]]]:
+def _fitted(
+    walk: WalkForward, served: ServedFold, names: Sequence[str], horizon: int, registry: ModelRegistry
+) -> dict[str, dict[str, NDArray[np.float32]]]:
     panel, column = walk.panel, walk.settings.horizons.index(horizon)
     segments = [(panel.offset[s] + f.train_first, panel.offset[s] + f.train_last) for s, f in served.fold.items()]
     mean, std = scaling(panel.features, segments)
@@ -84,7 +86,10 @@ def _fitted(walk: WalkForward, served: ServedFold, names: Sequence[str], horizon
     features = _scaled(panel.features[train], mean, std)
     out: dict[str, dict[str, NDArray[np.float32]]] = {}
     for name in names:
-        fitted = BASELINES[name](panel.names).fit(features, panel.targets[train, column], seed=walk.settings.seed)
+        baseline = BASELINES[name](panel.names)
+        if isinstance(baseline, LightGbm) and served.card.trees and column == 0:
+            baseline.trees_ = registry.trees(served.card.model_id)  # those in the forecaster are the ones this baseline would grow
+        fitted = baseline.fit(features, panel.targets[train, column], seed=walk.settings.seed)
         out[name] = {symbol: _told(walk, served, symbol, fitted, mean, std) for symbol in served.fold}
     return out
 

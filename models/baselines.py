@@ -2,7 +2,7 @@
 
 Targets and predictions are in units of volatility (the forward log return over the volatility known at the bar, clipped), features are
 float32 [T, F] without NaN. Every baseline remembers the quantiles of its residuals over the training window, so that it forecasts a
-distribution like any other. numpy does the linear work; lightgbm is imported when it is first fitted.
+distribution like any other. numpy does the linear work, `models.trees` the trees.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from core.config import nearest
 from core.errors import NotTrained, UnknownSetting
 from core.one_thread import one_thread
 from core.types import QUANTILES
+from models.trees import HUBER_DELTA, Trees, grow
 
 Floats32 = NDArray[np.float32]
-HUBER_DELTA: Final = 1.0
 # The empirical distribution of residuals is kept on this grid; it is enough for the five quantiles and the probability of a rise.
 _GRID: Final = np.linspace(0.005, 0.995, 199)
 # Every so many-th row of the window is enough for those quantiles, and spares the trees a pass over all of it.
@@ -182,40 +182,18 @@ class HuberLinear(_Linear):
 
 
 class LightGbm(Baseline):
-    """Gradient-boosted trees with Huber's loss."""
+    """Gradient-boosted trees with Huber's loss, or those that were grown for the same window before."""
 
     name = "lightgbm"
-    # Larger trees, finer bins or more rounds score no better out of sample on hourly coins, and cost more.
-    ROUNDS: ClassVar[int] = 60
-    PARAMETERS: ClassVar[dict[str, Any]] = {
-        "objective": "huber",
-        "alpha": HUBER_DELTA,
-        "learning_rate": 0.05,
-        "num_leaves": 8,
-        "max_bin": 31,
-        "min_data_in_leaf": 200,
-        "feature_fraction": 0.6,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 10.0,
-        "deterministic": True,
-        "force_col_wise": True,
-        "bin_construct_sample_cnt": 1500,
-        "verbosity": -1,
-    }
-    booster_: Any = None
+    trees_: Trees | None = None
 
     def _learn(self, features: Floats32, target: Floats32, seed: int) -> None:
-        import lightgbm
-
-        parameters = {**self.PARAMETERS, "seed": seed, "num_threads": self.threads}
-        data = lightgbm.Dataset(features, label=target, params=parameters, free_raw_data=True)
-        self.booster_ = lightgbm.train(parameters, data, num_boost_round=self.ROUNDS)
+        self.trees_ = self.trees_ or grow(features, target, seed=seed, threads=self.threads)
 
     def predict(self, features: Floats32) -> Floats32:
-        if self.booster_ is None:
+        if self.trees_ is None:
             raise NotTrained("baseline lightgbm predicts only after fit")
-        return np.asarray(self.booster_.predict(features, num_threads=self.threads), dtype=np.float32)
+        return self.trees_.predict(features)
 
 
 def weighted_ridge(features: Floats32, target: Floats32, weights: Floats32, *, ridge: float) -> NDArray[np.float64]:

@@ -15,21 +15,22 @@ from core.errors import TooLittleHistory
 from core.settings import ModelSettings
 from models.calibration import Calibration, calibrate
 from models.linear_start import linear_start
-from models.lstm import Ensemble, LstmSpec, predict
+from models.lstm import FEATURE_CLIP, Ensemble, LstmSpec, predict
 from models.model_card import ModelCard, code_version
 from models.outlook import centre, untrained
 from models.panel import Panel
 from models.sequences import draw_starts, updates_per_fold
 from models.trainer import Trainer, TrainingSpec
+from models.trees import Trees, grow
 from models.walk_forward import Fold
 
-CALIBRATION_ROWS: Final = 1024
+CALIBRATION_ROWS: Final = 512
 CALIBRATION_SHARE: Final = 0.5
 # The settings that decide what a fold of given candles comes out as.
 DECIDES: Final = (
     *("horizons", "units", "dropout", "burn_in", "supervised", "context", "epochs", "batch", "learning_rate"),
     *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
-    *("averaged", "linear_ridge", "skip_rate", "shrink", "carry", "trend"),
+    *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "carry", "trend"),
 )
 
 
@@ -112,7 +113,8 @@ def train_fold(
             seed=seed,
         )
         fits.append(trainer.fit(starts, mean, std, seed=seed, first=begin))
-    model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits))
+    grown = _trees(panel, rows, mean, std, settings)
+    model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits), grown, settings.trees)
     calibrations = {s: _calibrations(model, panel, s, f, settings) for s, f in fold.items()}
     raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
     first = min(fold.values(), key=lambda f: f.train_first)
@@ -131,6 +133,7 @@ def train_fold(
         seeds=seeds(settings),
         train_loss=float(np.mean([f.loss for f in fits])),
         seconds=time.perf_counter() - began,
+        trees=settings.trees,
         reason="scheduled",
         calibrations=calibrations,
         code_version=code_version(),
@@ -142,6 +145,17 @@ def scaling(features: NDArray[np.float32], segments: list[tuple[int, int]]) -> t
     """Mean and standard deviation of each feature over the training rows only."""
     rows = np.concatenate([features[first:last] for first, last in segments]).astype(np.float64)
     return rows.mean(axis=0).astype(np.float32), np.maximum(rows.std(axis=0), 1e-6).astype(np.float32)
+
+
+def _trees(
+    panel: Panel, rows: NDArray[np.int64], mean: NDArray[np.float32], std: NDArray[np.float32], settings: ModelSettings
+) -> Trees | None:
+    """Grown on the first horizon, the one the recurrent part is shaped by."""
+    if not settings.trees:
+        return None
+    known = rows[np.isfinite(panel.targets[rows, 0])]
+    scaled = np.clip((panel.features[known] - mean) / std, -FEATURE_CLIP, FEATURE_CLIP)
+    return grow(scaled, panel.targets[known, 0], seed=settings.seed)
 
 
 def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from typing import Any
 from core.settings import ModelSettings
 from models import fold_training
 from models.fold_training import FoldResult
+from models.lstm import prepare
 from models.panel import Panel
 from models.trainer import Trainer
 from models.walk_forward import Fold
@@ -50,6 +51,8 @@ class FoldWork:
                 spec = fold_training.lstm_spec(self.settings, len(self.panel.names))
                 training = fold_training.training_spec(self.settings)
                 self._trainer = Trainer(spec, training, self.panel.features, self.panel.targets, cache=self.cache)
+                # While one core compiles the training, the other does what the first fold will ask for at its end.
+                threading.Thread(target=prepare, args=(spec, self.settings.seeds), name="prepare").start()
             self._trainer.compile(updates)
             return self._trainer
 

@@ -1,7 +1,7 @@
 """The network: Keras holds its weights and its file, one compiled function of fixed shape makes its forecasts.
 
 scaled features -> LSTM -> dropout -> dense, plus a linear skip from the last bar's features -> per horizon a location and five quantiles,
-in units of the usual move over that horizon. Several members (seeds) are averaged.
+in units of the usual move over that horizon. Several members (seeds) are averaged, and at the first horizon boosted trees have their share.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from core.atomic import write_bytes
 from core.errors import FingerprintMismatch
+from core.once import once
 from core.types import QUANTILES
+from models.trees import Trees
 
 OUTPUTS: Final = 1 + len(QUANTILES)
 FEATURE_CLIP: Final = 5.0
@@ -42,6 +44,17 @@ class LstmSpec:
     def outputs(self) -> int:
         return self.horizons * OUTPUTS
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The arrays of one member."""
+        return {
+            "kernel": (self.features, 4 * self.units),
+            "recurrent": (self.units, 4 * self.units),
+            "bias": (4 * self.units,),
+            "head": (self.units, self.outputs),
+            "skip": (self.features, self.outputs),
+            "head_bias": (self.outputs,),
+        }
+
     def scale(self, features: Array, mean: Array, std: Array) -> Array:
         """Centre, divide and clip, as the saved model does."""
         from jax import numpy as jnp
@@ -51,12 +64,18 @@ class LstmSpec:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A trained model: the scaling and the weights of each member."""
+    """A trained model: the scaling, the weights of each member, and the trees that make up a `share` of the first horizon's forecast."""
 
     spec: LstmSpec
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
     members: tuple[Weights, ...]
+    trees: Trees | None = None
+    share: float = 0.0
+
+    def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features [n, F] as the trees are given them."""
+        return np.clip((features - self.mean) / self.std, -FEATURE_CLIP, FEATURE_CLIP)
 
 
 def step(kernel: Array, bias: Array, x: Array, hidden: Array, memory: Array) -> tuple[Array, Array, Array]:
@@ -94,10 +113,27 @@ def predict(model: Ensemble, features: NDArray[np.float32], rows: NDArray[np.int
     run = block_forecast(model.spec, len(model.members))
     out = [np.asarray(run(features[at[b]], model.mean, model.std, model.members)) for b in range(blocks)]
     shape = (blocks * BLOCK, len(model.members), model.spec.horizons, OUTPUTS)
-    return np.stack(out).transpose(0, 2, 1, 3).reshape(shape)[: len(rows)]
+    raw = np.stack(out).transpose(0, 2, 1, 3).reshape(shape)[: len(rows)]
+    return raw if model.trees is None else _combined(raw, model.trees.predict(model.scaled(features[rows])), model.share)
 
 
-@functools.cache
+def _combined(raw: NDArray[np.float32], said: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """The first horizon of every member moved towards what the trees said [n], quantiles along with the location.
+
+    A fixed weighting of two forecasters whose errors differ (Bates and Granger 1969).
+    """
+    moved = raw.copy()
+    moved[:, :, 0, :] += (np.float32(share) * (said[:, None] - raw[:, :, 0, 0]))[:, :, None]
+    return moved
+
+
+def prepare(spec: LstmSpec, members: int) -> None:
+    """Do ahead of time what the first forecast and the first saved model would wait for."""
+    block_forecast(spec, members)
+    _template(spec, members)
+
+
+@once
 def block_forecast(spec: LstmSpec, members: int) -> Any:
     """The compiled forecast of one block: features [context, BLOCK, F] to raw outputs [members, BLOCK, outputs]."""
     import jax
@@ -118,7 +154,10 @@ def block_forecast(spec: LstmSpec, members: int) -> Any:
         scaled = spec.scale(inputs, mean, std)
         return jnp.stack([one(weights[m], scaled) for m in range(members)])
 
-    return jax.jit(all_members)
+    f32: Any = functools.partial(jax.ShapeDtypeStruct, dtype=np.float32)
+    one_member = {name: f32(shape) for name, shape in spec.shapes().items()}
+    inputs, per_feature = f32((spec.context, BLOCK, spec.features)), f32((spec.features,))
+    return jax.jit(all_members).lower(inputs, per_feature, per_feature, (one_member,) * members).compile()
 
 
 def save(model: Ensemble, path: Path) -> None:
@@ -181,7 +220,7 @@ def network(spec: LstmSpec, members: int) -> Any:
 _WEIGHTS: Final = "model.weights.h5"
 
 
-@functools.cache
+@once
 def _template(spec: LstmSpec, members: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.keras"

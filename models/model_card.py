@@ -23,6 +23,7 @@ SOURCES: Final = (
     "recurrent",
     "linear_start",
     "baselines",
+    "trees",
     "calibration",
     "outlook",
     "walk_forward",
@@ -49,6 +50,7 @@ class ModelCard(BaseModel):
     seeds: tuple[int, ...]
     train_loss: float
     seconds: float
+    trees: float = 0.0
     reason: str
     calibrations: dict[str, tuple[Calibration, ...]]
     code_version: str

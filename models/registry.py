@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from pydantic import ValidationError
 
 from core.atomic import write_bytes, write_text
 from core.errors import FingerprintMismatch, NotTrained
+from models import trees
 from models.appointments import AppointmentLog
 from models.model_card import ModelCard
+from models.trees import Trees
 
 
 class ModelRegistry:
@@ -73,18 +76,25 @@ class ModelRegistry:
         return sorted(found, key=lambda card: (card.boundary, card.model_id))
 
     def save(self, card: ModelCard, model: Any) -> None:
-        """Write the network, then the card."""
-        from models.lstm import save
+        """Write the network and the trees, then the card."""
+        from models import lstm
 
         folder = self._folder(card.model_id)
-        save(model, folder / "model.keras")
+        lstm.save(model, folder / "model.keras")
+        if model.trees is not None:
+            trees.save(model.trees, folder / "trees.npz")
         write_text(folder / "card.json", json.dumps(card.model_dump(mode="json"), indent=1))
 
     def network(self, model_id: str) -> Any:
-        """Load the network (an `Ensemble`) in Keras's safe mode."""
+        """Load the network (an `Ensemble`) in Keras's safe mode, with its trees."""
         from models.lstm import load
 
-        return load(self._folder(model_id) / "model.keras")
+        network, share = load(self._folder(model_id) / "model.keras"), self.card(model_id).trees
+        return replace(network, trees=self.trees(model_id), share=share) if share else network
+
+    def trees(self, model_id: str) -> Trees:
+        """The trees of a model that has some."""
+        return trees.load(self._folder(model_id) / "trees.npz")
 
     def save_forecasts(self, model_id: str, key: str, raw: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep raw forecasts under the fingerprint of the candles they were made from."""
