@@ -87,12 +87,15 @@ def reference(blocks: Floats) -> Reference | None:
     return Reference(float(told.mean()), math.sqrt(variance * (1.0 + dependence) / (1.0 - dependence)), len(told))
 
 
-def block_means(losses: Floats, bars: int) -> Floats:
-    """Means over runs of `bars` losses from the first on; what is left over at the end is not used, NaN is left out."""
-    whole = losses[: len(losses) // bars * bars].reshape(-1, bars)
-    known = np.isfinite(whole)
-    count = known.sum(axis=1)
-    return np.where(count > 0, np.where(known, whole, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+def block_means(at: Floats, losses: Floats, block: float, complete: int) -> list[tuple[int, float]]:
+    """Number and mean loss of each of the first `complete` blocks; one without a loss is left out.
+
+    Args:
+        at: when each loss was incurred, in seconds after the first block begins, [n].
+        block: seconds that a block spans.
+    """
+    number = (at // block).astype(np.int64)
+    return [(k, float(losses[number == k].mean())) for k in range(complete) if (number == k).any()]
 
 
 def blocks_between(threshold: float, slack: float) -> float:

@@ -23,8 +23,8 @@ from core.errors import ConfigError, TooLittleHistory
 from core.settings import ModelSettings
 from core.types import Timeframe
 from models import fold_training
-from models.features import warm_up
 from models.model_card import ModelCard
+from models.outlook import look_back
 from models.panel import Panel
 from models.registry import ModelRegistry
 from models.walk_forward import Fold, fold_at
@@ -52,13 +52,21 @@ def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings
     Raises:
         TooLittleHistory: no symbol has a row to learn from.
     """
-    panel = Panel.of(candles, settings.horizons)
-    look_back = warm_up(panel.names)
-    cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, look_back) for s in panel.symbols}
+    return assignment_in(Panel.of(candles, settings.horizons), boundary, settings, timeframe)
+
+
+def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
+    """The same from a panel, which may reach past the boundary: only what closed before it is used.
+
+    Raises:
+        TooLittleHistory: no symbol has a row to learn from.
+    """
+    reach = look_back(panel.names, settings.horizons)
+    cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, reach) for s in panel.symbols}
     fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
     if not fold:
         raise TooLittleHistory(f"there are no candles to learn from before {boundary:%Y-%m-%d}; get more history, or set --train-window")
-    return Assignment(panel, fold, fold_training.model_id(panel, fold, settings, look_back), settings, timeframe)
+    return Assignment(panel, fold, fold_training.model_id(panel, fold, settings, reach), settings, timeframe)
 
 
 def train(work: Assignment) -> ModelCard:

@@ -113,14 +113,14 @@ def test_worse_losses_never_delay_an_alarm(told: list[float], factor: float) -> 
     assert before is None or (after is not None and after <= before)
 
 
-@given(st.integers(0, 50), st.integers(2, 10))
-def test_blocks_are_means_of_whole_runs_only(n: int, bars: int) -> None:
+@given(st.integers(0, 50), st.integers(2, 10), st.integers(0, 12))
+def test_blocks_are_means_of_whole_spans_of_time(n: int, bars: int, complete: int) -> None:
     told = np.arange(n, dtype=np.float64)
-    means = block_means(told, bars)
-    assert len(means) == n // bars
-    assert means.tolist() == [told[k * bars : (k + 1) * bars].mean() for k in range(n // bars)]
+    means = block_means(told * 3600, told, bars * 3600, complete)
+    whole = [k for k in range(complete) if k * bars < n]
+    assert means == [(k, told[k * bars : (k + 1) * bars].mean()) for k in whole]
 
 
-def test_unknown_losses_are_left_out_of_their_block() -> None:
-    assert block_means(np.array([1.0, np.nan, 3.0, np.nan, np.nan, np.nan]), 3)[0] == 2.0
-    assert np.isnan(block_means(np.array([np.nan, np.nan]), 2)[0])
+def test_a_gap_in_the_bars_moves_no_block() -> None:
+    at = np.array([0.0, 1.0, 6.0, 7.0]) * 3600
+    assert block_means(at, np.array([1.0, 3.0, 5.0, 7.0]), 2 * 3600, 4) == [(0, 2.0), (3, 6.0)]

@@ -1,0 +1,173 @@
+"""A walk-forward in which outcomes have a say: early boundaries, trials and refusals, as a live session would have decided them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core import fingerprint
+from core.settings import LearningSettings
+from core.types import Timeframe
+from models.appointments import Author, Deed
+from models.fold_training import forecast_rows
+from models.judge import Judge
+from models.lstm import Ensemble
+from models.model_card import ModelCard
+from models.outlook import look_back
+from models.registry import ModelRegistry
+from models.retrain import assignment_in, train
+from models.tenure import Call, Decision, Rules, Tenure
+from models.walk_forward import Fold, fold_at
+from models.walk_forward_forecast import ServedFold, WalkForward
+
+_AHEAD = 700  # rows that a model is judged on in one go: about a month of hours
+
+
+@dataclass(frozen=True)
+class Order:
+    """A person's word to a session, to be heard again in its replay: `model_id` was in force from the bar that opened at `since` on."""
+
+    since: datetime
+    model_id: str
+    deed: Deed = Deed.PROMOTED
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LearnedWalk:
+    """The folds that came into force, and every decision on the way."""
+
+    walk: WalkForward
+    decisions: tuple[Decision, ...]
+
+
+def learned_walk(
+    walk: WalkForward, first: datetime, last: datetime, *, learning: LearningSettings, horizon: int, timeframe: Timeframe,
+    orders: tuple[Order, ...] = (),
+) -> LearnedWalk:  # fmt: skip
+    """Decide bar by bar which of the scheduled models, and of those called early, is in force.
+
+    Args:
+        walk: the scheduled folds, trained.
+        first: the first bar whose outcomes count; the model in force then is the calendar's.
+        horizon: of the forecasts that are judged: those that are traded.
+        orders: what persons told the session that is replayed.
+    """
+    return _Lived(walk, Rules(walk.settings, learning, timeframe, horizon)).through(first, last, {o.since: o for o in orders})
+
+
+class _Lived:
+    """A session's life with models, over bars that are all known already."""
+
+    def __init__(self, walk: WalkForward, rules: Rules) -> None:
+        self.walk = walk
+        self.rules = rules
+        self.registry = ModelRegistry(Path(walk.settings.save_path))
+        self.networks: dict[str, Ensemble] = {}
+        self.judge = Judge(walk.panel, rules.horizon, rules.timeframe.seconds, self.network, _AHEAD)
+        self.cards = {served.fold[next(iter(served.fold))].boundary: served.card for served in walk.served}
+        self.decisions: list[Decision] = []
+
+    def through(self, first: datetime, last: datetime, orders: Mapping[datetime, Order]) -> LearnedWalk:
+        tenure = self._begin(first)
+        ready: list[tuple[Call, ModelCard]] = []
+        for coming in self._bars(first, last):
+            called = tenure.calls(coming, self._court)
+            ready += [(call, self._card(call)) for call in called if self.rules.due(call.boundary) < last]
+            for call, card in [pair for pair in ready if tenure.is_ready(pair[0], coming)]:
+                self._decided(tenure.decide(call, card, coming, self._court))
+            ready = [pair for pair in ready if pair[0] in tenure.pending]
+            if coming in orders:
+                order = orders[coming]
+                self._decided(tenure.obey(order.deed, self.registry.card(order.model_id), order.reason, coming))
+        served = tuple(self._served(d, until) for d, until in self._terms(last))
+        return LearnedWalk(replace(self.walk, served=tuple(s for s in served if s is not None)), tuple(self.decisions))
+
+    def _begin(self, first: datetime) -> Tenure:
+        """The calendar's model that is in force when the run begins."""
+        boundaries = sorted(self.cards)
+        begun = [b for b in boundaries if self._in_force_from(b) <= first] or boundaries[:1]
+        start = begun[-1]
+        card, since = self.cards[start], self._in_force_from(start)
+        self._decided(Decision(Deed.PROMOTED, Author.CALENDAR, card, "", "scheduled", since, start))
+        return Tenure(self.rules, card, max(since, first), start)
+
+    def _in_force_from(self, boundary: datetime) -> datetime:
+        """The first model has no rival: it needs no trial."""
+        return self.rules.aligned(boundary) + self.walk.settings.deployment_lag * self.rules.timeframe.delta
+
+    def _bars(self, first: datetime, last: datetime) -> list[datetime]:
+        """When the bar after each bar of the run opens."""
+        begin, end = pd.Timestamp(first), pd.Timestamp(last)
+        moments = sorted({at for index in self.walk.panel.index.values() for at in index[(index >= begin) & (index < end)]})
+        return [at.to_pydatetime() + self.rules.timeframe.delta for at in moments]
+
+    def _court(self, card: ModelCard, first: datetime) -> Judge:
+        return self.judge
+
+    def network(self, model_id: str) -> Ensemble:
+        if model_id not in self.networks:
+            kept = dict(list(self.networks.items())[-2:])  # a champion and its challengers
+            self.networks = {**kept, model_id: self.registry.network(model_id)}
+        return self.networks[model_id]
+
+    def _card(self, call: Call) -> ModelCard:
+        """The model of a boundary; an early one is trained now, unless the registry has it."""
+        if call.boundary not in self.cards:
+            work = assignment_in(self.walk.panel, call.boundary, self.walk.settings, self.rules.timeframe)
+            self.cards[call.boundary] = train(work)
+        return self.cards[call.boundary]
+
+    def _decided(self, decision: Decision) -> None:
+        self.decisions.append(decision)
+
+    def _terms(self, last: datetime) -> list[tuple[Decision, datetime]]:
+        """Each change of model with the moment of the next one."""
+        changes = sorted((d for d in self.decisions if d.deed is not Deed.KEPT and d.since < last), key=lambda d: d.since)
+        ends = [d.since for d in changes[1:]]
+        # Bars after the last one that was asked for belong to the model in force at it, as in every walk-forward.
+        beyond = max(index[-1].to_pydatetime() for index in self.walk.panel.index.values()) + self.rules.timeframe.delta
+        lag = self.walk.settings.deployment_lag * self.rules.timeframe.delta
+        return list(zip(changes, [*ends, min(last + lag, beyond)], strict=True))
+
+    def _served(self, decision: Decision, until: datetime) -> ServedFold | None:
+        panel, card = self.walk.panel, decision.card
+        fold: dict[str, Fold] = {}
+        for symbol in panel.symbols:
+            begin, end = (int(panel.index[symbol].searchsorted(pd.Timestamp(moment))) for moment in (decision.since, until))
+            if symbol in card.calibrations and end > begin:
+                fold[symbol] = replace(self._cut(card, symbol), effective_first=begin, effective_last=end)
+        if not fold:
+            return None
+        raw = {symbol: self._raw(card, symbol, cut) for symbol, cut in fold.items()}
+        return ServedFold(fold, card.model_copy(update={"reason": decision.reason}), raw, self._key(fold, card), cached=True)
+
+    def _cut(self, card: ModelCard, symbol: str) -> Fold:
+        boundary, panel = datetime.fromisoformat(card.boundary), self.walk.panel
+        reach = look_back(panel.names, self.walk.settings.horizons)
+        return fold_at(panel.index[symbol], boundary, boundary, self.walk.settings, self.rules.timeframe, reach)
+
+    def _raw(self, card: ModelCard, symbol: str, cut: Fold) -> NDArray[np.float32]:
+        """What the scheduled fold has of these rows is taken from there."""
+        held = next((s for s in self.walk.served if s.card.model_id == card.model_id and symbol in s.fold), None)
+        first, last = cut.effective_first, cut.effective_last
+        if held is not None:
+            own = held.fold[symbol]
+            if own.effective_first <= first and last <= own.effective_last:
+                return held.raw[symbol][first - own.effective_first : last - own.effective_first]
+        return forecast_rows(self.network(card.model_id), self.walk.panel, symbol, np.arange(first, last))
+
+    def _key(self, fold: Mapping[str, Fold], card: ModelCard) -> str:
+        panel = self.walk.panel
+        reach = look_back(panel.names, self.walk.settings.horizons) + self.walk.settings.context
+        parts = [
+            (s, f.effective_first, f.effective_last, panel.fingerprint(s, f.effective_first - reach, f.effective_last))
+            for s, f in fold.items()
+        ]
+        return fingerprint.of_value([card.model_id, parts])[:16]
