@@ -1,98 +1,200 @@
-"""`python -m benchmarks.latency`: from a closed bar pushed by the practice exchange to the order received by it, both stamped there."""
+"""From a closed bar to its order, our whole strategy between them: `python -m benchmarks.latency`.
+
+A session trades with real orders on the practice exchange, whose market a third process plays, ten bars a second. Every bar is forecast
+by the trained model and decided by `LSTMStrategy`; only the sign of the forecast is turned by turns, so that every bar has its order.
+Models are retrained meanwhile, in child processes, as in life. Two ways are measured:
+
+- whole: closed candle pushed by the exchange to order received by it, both stamped there;
+- ours: closed candle heard to order request handed to the HTTP client.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import backtrader as bt
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
 
-from live.bt_store import CCXTStore
-from live.journal import Journal
-from live.practice import PracticeVenue, start_practice
+from core.clock import SystemClock
+from core.types import Forecast
+from live.practice import Address, PracticeVenue
+from live.request import LiveRequest, read_request
+from live.session import LiveSession
+from live.session_forecasts import Maker, SessionForecasts
+from live.view import SessionView
 
-TARGET_P50_MS, TARGET_P99_MS = 4.0, 25.0
-
-
-class EveryBar(bt.Strategy):
-    """Buys and sells by turns, one order a bar: the order path, and nothing else."""
-
-    def next(self) -> None:
-        if not self.data.is_current:
-            return
-        if self.position.size > 0:
-            self.close()
-        else:
-            self.buy(size=0.001)
-
-
-class Pace:
-    """Plays the next bar once the last order was answered."""
-
-    def __init__(self, venue: PracticeVenue, store: CCXTStore, bars: int) -> None:
-        self.venue, self.store, self.bars, self.played = venue, store, bars, 0
-
-    def __call__(self) -> None:
-        step = 60_000
-        if not self.store.getbroker().is_settled or not self.store.caught_up(self.store.first_live + (self.played - 1) * step):
-            return
-        if self.played >= self.bars:
-            self.store.request_stop()
-            return
-        self.played += 1
-        self.venue.advance()
+TARGETS = {"whole": (4.0, 25.0), "ours": (2.0, 8.0)}
+WORST_MS = 200.0
+_FLAGS = ("--sandbox", "--speed", "lockstep", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
+_SETTINGS = (
+    "models.train_window=120d", "models.retrain_every=12d", "strategies.cooldown=0d", "strategies.max_daily_loss=1",
+    "strategies.max_drawdown=1", "strategies.cash=1000000", "strategies.max_exposure=0.1", "live.telegram=false",
+)  # fmt: skip
+_MOVE = 0.2  # a log return no cost stands against: up at one bar, down at the next
 
 
-def measure(bars: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Milliseconds of each bar's way."""
-    venue = start_practice({"speed": "lockstep", "history": 60, "limits": "off", "symbols": ["BTC/USDT"], "fee_asset": "quote"})
-    try:
-        with TemporaryDirectory() as folder:
-            at = venue.address
-            store = CCXTStore(
-                at.protocol, api_key=at.api_key, api_secret=at.api_secret, base_url=at.url, ws_url=at.ws_url, clock=venue,
-                journal=Journal(Path(folder) / "journal.db"),
-            )  # fmt: skip
-            cerebro = bt.Cerebro(quicknotify=True, stdstats=False)
-            cerebro.adddata(store.getdata("BTC/USDT"))
-            cerebro.setbroker(store.getbroker())
-            cerebro.addstrategy(EveryBar)
-            store.on_idle = Pace(venue, store, bars)
-            cerebro.run()
-            store.stop()
-        return _ways(venue.control("log")["entries"])
-    finally:
-        venue.stop()
+@dataclass(frozen=True)
+class Ways:
+    """Milliseconds of each order's way; `training` says during which a model was trained."""
+
+    whole: NDArray[np.float64]
+    ours: NDArray[np.float64]
+    training: NDArray[np.bool_]
 
 
-def _ways(entries: list[dict[str, Any]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Each order's time after the closed candle before it, from the exchange's own log."""
-    ways, closed = [], None
-    for entry in entries:
-        if entry["kind"] == "closed candle":
-            closed = entry["at_ns"]
-        elif "POST" in str(entry["name"]) and str(entry["name"]).endswith("order") and closed is not None:
-            ways.append((entry["at_ns"] - closed) / 1e6)
-            closed = None
-    return np.array(ways)
+class ByTurns:
+    """The forecasts of `maker`, made in full, then moved up and down by turns."""
+
+    def __init__(self, maker: Maker) -> None:
+        self.maker, self.horizon, self.warm_up = maker, maker.horizon, maker.warm_up
+        self.timeframe_s = getattr(maker, "timeframe_s", 0)
+        self._sign = -1.0
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        told = self.maker.latest(bars)
+        self._sign = -self._sign
+        return None if told is None else replace(told, location=self._sign * _MOVE)
+
+
+class Measured(LiveSession):
+    """A session that notes when a bar was heard and when an order left."""
+
+    def __init__(self, request: LiveRequest, per_second: float) -> None:
+        super().__init__(request, SystemClock(), SessionView(Console(), shown=False))
+        self.per_second = per_second
+        self.driver: subprocess.Popen[bytes] | None = None
+        self.heard: list[int] = []
+        self.left: list[int] = []
+        self.entries: list[dict[str, Any]] = []
+
+    def _sources(self) -> dict[str, SessionForecasts]:
+        sources = super()._sources()
+        for source in sources.values():
+            source.source = ByTurns(source.source)
+        return sources
+
+    def _consent(self, stack: ExitStack) -> None:
+        super()._consent(stack)
+        assert self.bridge.account is not None
+        self.bridge.on_bar = lambda _symbol, _bar: self.heard.append(time.time_ns())
+        client, left = self.bridge.account.client, self.left
+        fetch = client.fetch
+
+        async def noted(url: str, method: str = "GET", *rest: Any, **more: Any) -> Any:
+            if method == "POST":
+                left.append(time.time_ns())
+            return await fetch(url, method, *rest, **more)
+
+        client.fetch = noted
+
+    def _advance(self) -> None:
+        """The session waits for bars for the first time: from here on they come by themselves."""
+        if self.driver is None:
+            words = [sys.executable, "-m", "benchmarks.latency", "--drive", str(self.request.folder / "practice.json")]
+            self.driver = subprocess.Popen([*words, "--per-second", str(self.per_second)])
+
+    def _leave_scene(self) -> None:
+        if self.driver is not None:
+            self.driver.terminate()
+            self.driver.wait()
+        if self.scene.practice is not None:
+            self.entries = self.scene.practice.control("log")["entries"]
+        super()._leave_scene()
+
+
+def measure(bars: int, per_second: float = 10.0) -> Ways:
+    """Run a session of `bars` bars."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={folder / 'models'}")
+        words = [word for setting in (*_SETTINGS, *places) for word in ("--set", setting)]
+        session = Measured(read_request([*_FLAGS, "--bars", str(bars), *words]), per_second)
+        session.run()
+        return _ways(session, _trainings(folder / "latency" / "log.jsonl"))
+
+
+def drive(address: Path, per_second: float) -> int:
+    """Play the market of a practice exchange until it is gone."""
+    venue = PracticeVenue(Address(**json.loads(address.read_text(encoding="utf-8"))))
+    begun = time.monotonic()
+    for number in range(1, 1_000_000):
+        venue.advance()
+        time.sleep(max(0.0, begun + number / per_second - time.monotonic()))
+    return 0
+
+
+def _ways(session: Measured, trainings: list[tuple[float, float]]) -> Ways:
+    closed = [e["at_ns"] for e in session.entries if e["kind"] == "closed candle"]
+    came = [e["at_ns"] for e in session.entries if e["kind"] == "rest" and e["name"] == "POST order"]
+    whole = _pairs(closed, came)
+    training = [any(begin <= start / 1e9 <= end for begin, end in trainings) for start, _ in whole]
+    return Ways(_milliseconds(whole), _milliseconds(_pairs(session.heard, session.left)), np.array(training, dtype=bool))
+
+
+def _pairs(starts: list[int], ends: list[int]) -> list[tuple[int, int]]:
+    """Each end with the newest start before it; of several ends after one start the first counts."""
+    found: dict[int, int] = {}
+    times = np.array(starts)
+    for end in ends:
+        place = int(times.searchsorted(end, side="right")) - 1
+        if place >= 0:
+            found.setdefault(starts[place], end)
+    return sorted(found.items())
+
+
+def _milliseconds(pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
+    return np.array([(end - start) / 1e6 for start, end in pairs])
+
+
+def _trainings(log: Path) -> list[tuple[float, float]]:
+    """When a child process was training, in epoch seconds."""
+    found: list[tuple[float, float]] = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        at = datetime.fromisoformat(entry["at"]).timestamp()
+        if entry["event"] == "training_began":
+            found.append((at, float("inf")))
+        elif entry["event"] == "training_done":
+            found[-1] = (found[-1][0], at)
+    return found
+
+
+def _facts(ways: NDArray[np.float64]) -> dict[str, float]:
+    p50, p95, p99, worst = (float(np.percentile(ways, q)) for q in (50, 95, 99, 100)) if len(ways) else (float("nan"),) * 4
+    return {"n": len(ways), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": worst}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--bars", type=int, default=1000)
+    parser.add_argument("--per-second", type=float, default=10.0, help="bars the market plays in a second")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    ways = measure(given.bars)
-    p50, p95, p99, worst = (float(np.percentile(ways, q)) for q in (50, 95, 99, 100))
+    if given.drive is not None:
+        return drive(given.drive, given.per_second)
+    ways = measure(given.bars, given.per_second)
+    parts = {"whole": ways.whole, "ours": ways.ours, "whole, while a model trains": ways.whole[ways.training]}
+    facts = {name: _facts(part) for name, part in parts.items()}
     if given.json:
-        print(json.dumps({"n": len(ways), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": worst}))
-    else:
-        print(f"{len(ways)} orders: p50 {p50:.1f} ms, p95 {p95:.1f}, p99 {p99:.1f}, max {worst:.1f}")
-        print(f"to reach: p50 {TARGET_P50_MS} ms, p99 {TARGET_P99_MS} ms")
+        print(json.dumps(facts))
+        return 0
+    for name, f in facts.items():
+        line = f"{f['n']} orders, {name}: p50 {f['p50_ms']:.1f} ms, p95 {f['p95_ms']:.1f}, p99 {f['p99_ms']:.1f}, max {f['max_ms']:.1f}"
+        aims = TARGETS.get(name)
+        print(line + (f" (to reach: p50 {aims[0]:g}, p99 {aims[1]:g})" if aims else f" (to reach: max {WORST_MS:g})"))
     return 0
 
 
