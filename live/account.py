@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from core import log
-from core.errors import TradingError, VenueRefused, VenueUnreachable
+from core.errors import StorageFull, StoreDamaged, TradingError, VenueRefused, VenueUnreachable
 from core.types import Side
 from feeds.exchange import rules_of, translated
-from live.account_events import AccountEvent, Execution, Halted, Intent, RulesRead, VenueView
+from live.account_events import AccountEvent, Execution, Halted, Intent, Refused, RulesRead, VenueView
 from live.journal import OPEN, Journal, State
 from live.order_ledger import OrderLedger
 from live.order_news import execution, number, open_order, order_news, synthetic
@@ -98,23 +99,35 @@ class CcxtAccount:
                 self.ledger.refuse(intent.client_id, self.halted)
                 return
             await self._turn()
-            if self.journal.claim(intent.client_id):
-                await self._post(intent, again=True)
+            if self._claimed(intent):
+                with self._kept():
+                    await self._post(intent, again=True)
 
     async def cancel(self, intent: Intent) -> None:
         """Take an order back; a lost race is settled by a query."""
         async with self._lanes[intent.symbol]:
             if self.journal.state_of(intent.client_id) not in OPEN:
                 return
-            await self._take_back(intent)
-            if self.journal.state_of(intent.client_id) in OPEN:
-                await self._look(intent)
+            with self._kept():
+                await self._take_back(intent)
+                if self.journal.state_of(intent.client_id) in OPEN:
+                    await self._look(intent)
 
     async def settle(self, intent: Intent) -> None:
         """Find out what became of an intent that an earlier process left open."""
         async with self._lanes[intent.symbol]:
             if self.journal.state_of(intent.client_id) in OPEN:
-                await self._look(intent)
+                with self._kept():
+                    await self._look(intent)
+
+    def _claimed(self, intent: Intent) -> bool:
+        """Whether the order may be posted; where that cannot be kept it is not posted, and the next start finds it so."""
+        try:
+            with self._kept():
+                return self.journal.claim(intent.client_id)
+        except (StorageFull, StoreDamaged) as trouble:
+            self._tell(Refused(intent.client_id, str(trouble)))
+            return False
 
     async def _take_back(self, intent: Intent) -> None:
         """Cancelling twice harms nobody, so it is tried again unless the venue says that the order does not rest."""
@@ -125,6 +138,8 @@ class CcxtAccount:
                 answer = await self.client.cancel_order(None, intent.symbol, self._by_client_id(intent))
                 await self._heard({**answer, "clientOrderId": intent.client_id, "symbol": intent.symbol})
                 return
+            except (StorageFull, StoreDamaged):
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it was, only the venue knows what became of the order
                 kind, reason = names_of(error), log.redact(str(error))[:200]
                 log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=kind[0], reason=reason)
@@ -185,6 +200,8 @@ class CcxtAccount:
             try:
                 await self._heard(await self.client.fetch_order(None, intent.symbol, self._by_client_id(intent)))
                 return
+            except (StorageFull, StoreDamaged):
+                raise
             except Exception as error:  # noqa: BLE001 - only "not found", said long enough, ends the search
                 if "OrderNotFound" in names_of(error):
                     missing_since = missing_since or time.monotonic()
@@ -297,10 +314,19 @@ class CcxtAccount:
         wait = float(said) if said.replace(".", "", 1).isdigit() else 1.0
         self._pause_until = max(self._pause_until, time.monotonic() + wait)
 
-    def _halt(self, reason: str) -> None:
+    def _halt(self, reason: str, *, unwritable: bool = False) -> None:
         if not self.halted:
             self.halted = reason
-            self._tell(Halted(reason))
+            self._tell(Halted(reason, unwritable))
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """What happens in the block is written to the journal; where that fails nothing more is sent."""
+        try:
+            yield
+        except (StorageFull, StoreDamaged) as trouble:
+            self._halt(str(trouble), unwritable=True)
+            raise
 
     def _later(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)
@@ -309,7 +335,8 @@ class CcxtAccount:
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work()
+            with self._kept():
+                await work()
         except TradingError as trouble:
             log.event(_LOG, "account_check_failed", reason=str(trouble))
 

@@ -75,9 +75,10 @@ class Unresolved:
 
 @dataclass(frozen=True)
 class Halted:
-    """The account takes no more orders until somebody acts."""
+    """The account takes no more orders until somebody acts; `unwritable` where its journal cannot be kept, so that the run must end."""
 
     reason: str
+    unwritable: bool = False
 
 
 @dataclass(frozen=True)

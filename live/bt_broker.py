@@ -14,6 +14,7 @@ from backtrader.order import BuyOrder, SellOrder
 from backtrader.position import Position
 
 from core import log
+from core.errors import StorageFull
 from core.types import OrderRequest, Side
 from live.account_events import (
     AccountEvent,
@@ -307,6 +308,8 @@ class CCXTBroker(bt.BrokerBase):
         elif isinstance(event, Halted):
             self.halted = event.reason
             self.store.put_notification("halted", event.reason)
+            if event.unwritable:
+                raise StorageFull(event.reason)
         elif isinstance(event, Unresolved):
             self.store.put_notification("unresolved", event.client_id)
         elif isinstance(event, ForeignOrder):

@@ -56,14 +56,12 @@ def recover(store: Any) -> Recovered:
     log.event(_LOG, "recovered", open=len(open_now), adopted=len(result.adopt), asked=len(result.ask), foreign=len(result.foreign))
     # What was booked just now is told as events, on top of what was known.
     late = {(e.symbol, e.trade_id) for e in journal.executions()} - {(e.symbol, e.trade_id) for e in known}
-    before = tuple(
-        (i, *_so_far([e for e in journal.executions(i.client_id) if (e.symbol, e.trade_id) not in late])) for i, _, _ in open_now
-    )
+    before = [(i, *_so_far([e for e in journal.executions(i.client_id) if (e.symbol, e.trade_id) not in late])) for i, _, _ in open_now]
     return Recovered(
         cash=_cash(view.balances, rules, [e for e in journal.executions() if (e.symbol, e.trade_id) in late], view.executions),
         positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
         coins=_unexplained(view.balances, rules, journal.executions()),
-        open=before,
+        open=tuple(order for order in before if order[1] < order[0].request.size),
     )
 
 

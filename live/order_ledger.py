@@ -42,6 +42,9 @@ class OrderLedger:
         booked = self.journal.filled(client_id)
         if self._is_closed(client_id):
             return Decimal(0)
+        if self._is_full(client_id, booked):  # an earlier process ended between the last booking and this mark
+            self.journal.mark(client_id, State.DONE)
+            return Decimal(0)
         if news.status in _GONE:
             self._leaving[client_id] = (news.status, news.filled)
             self._end_if_told(client_id, booked)
@@ -97,6 +100,10 @@ class OrderLedger:
 
     def _is_closed(self, client_id: str) -> bool:
         return self.journal.state_of(client_id) in (State.DONE, State.REFUSED)
+
+    def _is_full(self, client_id: str, booked: Decimal) -> bool:
+        intent = self.journal.intent(client_id)
+        return intent is not None and booked >= intent.request.size
 
     def _end_if_told(self, client_id: str, booked: Decimal) -> None:
         leaving = self._leaving.get(client_id)

@@ -19,7 +19,7 @@ from live.journal import Journal, State
 from tests.live.market import Script, play, store_on
 
 POINTS = (
-    "before the intent is written", "after the intent is written", "before it is marked as sent", "after it is marked as sent",
+    "before the intent is written", "after the intent is written", "before it is claimed for sending", "after it is claimed for sending",
     "after the answer", "before it is acknowledged", "after it is acknowledged", "before an execution is booked",
     "after an execution is booked", "before it is done", "after it is done", "before a cancel", "after a cancel",
 )  # fmt: skip
@@ -45,8 +45,11 @@ class DyingJournal(Journal):
     def write(self, intent: Intent) -> bool:
         return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent))
 
+    def claim(self, client_id: str) -> bool:
+        return self._around("it is claimed for sending", lambda: super(DyingJournal, self).claim(client_id))
+
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
-        words = {State.SENT: "it is marked as sent", State.ACKNOWLEDGED: "it is acknowledged", State.DONE: "it is done"}
+        words = {State.ACKNOWLEDGED: "it is acknowledged", State.DONE: "it is done"}
         self._around(words.get(state, ""), lambda: super(DyingJournal, self).mark(client_id, state, venue_id=venue_id, note=note))
 
     def book(self, execution: Execution) -> bool:

@@ -39,7 +39,7 @@ def survive(tmp_path: Path, point: str, counts: tuple[int, ...], **settings: Any
         assert len(journal.intents()) > len(counts)
 
 
-@pytest.mark.parametrize("point", ["after the intent is written", "after it is marked as sent", "after the answer"])
+@pytest.mark.parametrize("point", ["after the intent is written", "after it is claimed for sending", "after the answer"])
 def test_a_process_that_dies_around_its_first_order_finds_it_again(tmp_path: Path, point: str) -> None:
     survive(tmp_path, point, (1,))
 

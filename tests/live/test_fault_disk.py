@@ -1,0 +1,70 @@
+"""A disk that takes no more: nothing is sent for what cannot be kept, the run says so, and the next start finds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import StorageFull
+from live.account_events import Execution, Intent
+from live.journal import Journal, State
+from tests.live.books import require_agreement
+from tests.live.market import Script, play, practice, store_on
+
+
+class Filling(Journal):
+    """A journal whose disk is full from the first time that `point` is reached."""
+
+    point = ""
+
+    def write(self, intent: Intent) -> bool:
+        return self._at("write", lambda: super(Filling, self).write(intent))
+
+    def claim(self, client_id: str) -> bool:
+        return self._at("claim", lambda: super(Filling, self).claim(client_id))
+
+    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
+        self._at(str(state), lambda: super(Filling, self).mark(client_id, state, venue_id=venue_id, note=note))
+
+    def book(self, execution: Execution) -> bool:
+        return self._at("book", lambda: super(Filling, self).book(execution))
+
+    def _at(self, point: str, work: Callable[[], Any]) -> Any:
+        if point == self.point:
+            self._db.run("pragma query_only = 1")
+        return work()
+
+
+class Buyer(Script):
+    def next(self) -> None:
+        super().next()
+        if self.data.is_current:
+            self.buy(size=0.01)
+
+
+@pytest.mark.parametrize(("point", "sent"), [("write", 0), ("claim", 0), ("acknowledged", 1), ("book", 1), ("done", 1)])
+def test_a_journal_that_cannot_be_written_ends_the_run_and_loses_nothing(tmp_path: Path, point: str, sent: int) -> None:
+    path = tmp_path / "journal.db"
+    with practice() as venue:
+        full = Filling(path)
+        full.point = point
+        with pytest.raises(StorageFull, match="free some disk"):
+            play(venue, store_on(venue, full, run="one"), Buyer, 5)
+        assert len(venue.orders()) == sent, "an order was sent that could not be kept"
+        full.close()
+        journal = Journal(path)
+        run = play(venue, store_on(venue, journal, run="one"), Buyer, 4)
+        require_agreement(venue, journal, run, prefix="one-")
+        assert len(venue.orders()) >= sent + 4
+
+
+def test_a_disk_without_room_is_a_full_disk_to_the_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    pages = journal._db.one("pragma page_count")
+    assert pages is not None
+    journal._db.run(f"pragma max_page_count = {pages[0]}")
+    with practice() as venue, pytest.raises(StorageFull, match="full"):
+        play(venue, store_on(venue, journal, run="one"), Buyer, 400)
