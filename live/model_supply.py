@@ -21,7 +21,7 @@ from models.features import FEATURES
 from models.fold_training import lstm_spec
 from models.lstm import Ensemble
 from models.model_card import ModelCard
-from models.models_in_force import InForce, ModelsInForce
+from models.models_in_force import Facts, InForce, ModelsInForce
 from models.registry import ModelRegistry
 from models.retrain import assignment
 from models.walk_forward import ANCHOR
@@ -43,15 +43,17 @@ class ModelSupply:
     """The sources of all symbols, and what keeps them up to date.
 
     Args:
-        candles: gives all closed candles of each symbol, when a training begins.
+        candles: gives all closed candles of each symbol, factors beside them, when a training begins.
         folder: where training requests and their candles are put.
         tell: hears of deviations from the calendar: kind and facts.
+        facts: the columns of the factors, where there are any.
     """
 
     def __init__(
         self, symbols: tuple[str, ...], settings: ModelSettings, horizon: int, timeframe: Timeframe, *, folder: Path,
-        candles: Callable[[], Mapping[str, pd.DataFrame]], tell: Callable[..., None],
+        candles: Callable[[], Mapping[str, pd.DataFrame]], tell: Callable[..., None], facts: Facts | None = None,
     ) -> None:  # fmt: skip
+        self._facts = facts
         self.settings = settings
         self.timeframe = timeframe
         self.training: Training | None = None
@@ -80,8 +82,9 @@ class ModelSupply:
         card = self._registry.card(held)
         self.sources = {
             symbol: ModelsInForce(
-                symbol, self._horizon, self.timeframe, [self._term(card, boundary)], self._network, context=self.settings.context
-            )
+                symbol, self._horizon, self.timeframe, [self._term(card, boundary)], self._network, context=self.settings.context,
+                facts=self._facts,
+            )  # fmt: skip
             for symbol in self._symbols
         }
         self._appointed(card, self.due(boundary))

@@ -21,10 +21,12 @@ from core.errors import ConfigError, RunUnreadable
 from core.settings import Settings
 from core.types import MarketRules, Timeframe
 from feeds.bt_feeds import frame_data
+from feeds.factor_book import FactorBook
 from feeds.market_rules import market_rules
 from live.bt_bar_hook import BarHook
 from live.bt_order_recorder import OrderRecorder
 from live.control import Verb
+from live.live_facts import LATE
 from live.paper_broker import PaperBroker
 from live.session_files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from live.session_store import SessionStore
@@ -169,7 +171,9 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
 
 def _walked(session: Recorded) -> dict[str, ForecastSource]:
     last = max(frame.index[-1] for frame in session.candles.values()).to_pydatetime() + session.timeframe.delta
-    walk = walk_forward(session.whole, session.first_live, last, settings=session.settings.models, timeframe=session.timeframe)
+    book = FactorBook(session.settings.feeds.factors, session.timeframe)
+    candles = {symbol: book.beside(frame) for symbol, frame in session.whole.items()}
+    walk = walk_forward(candles, session.first_live, last, settings=session.settings.models, timeframe=session.timeframe)
     return {s: WalkForwardSource(walk, s, session.settings.strategies.horizon, session.timeframe) for s in session.whole}
 
 
@@ -235,6 +239,7 @@ _CAUSES: Final = {
     "training_failed": "a model could not be trained",
     "iteration_failed": "the strategy failed at a bar",
     "bar_not_awaited": "a bar of one symbol was not waited for",
+    LATE: "a factor's value came later than its file says",
 }
 
 

@@ -13,6 +13,7 @@ from core.config import load_settings, parse_assignment
 from core.errors import ConfigError, InvalidDates, InvalidSetting
 from core.settings import Settings
 from core.types import Timeframe
+from feeds.factor_files import parse_factor
 from live.control import Verb
 
 
@@ -96,6 +97,8 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
         found["feeds.symbols"] = tuple(dict.fromkeys(given.symbol))
     if given.timeframe:
         found["feeds.timeframe"] = given.timeframe
+    if given.factor:
+        found["feeds.factors"] = [parse_factor(text) for text in given.factor]
     return found
 
 
@@ -142,6 +145,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--exchange", action="append", help="repeatable; the first one trades")
     parser.add_argument("--symbol", action="append", help="repeatable, e.g. BTC/USDT")
     parser.add_argument("--timeframe", help="length of a bar, e.g. 1h")
+    parser.add_argument(
+        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
+        help="facts from outside, as for run_backtest.py; the file is read again whenever it grows",
+    )  # fmt: skip
     parser.add_argument("--config", type=Path, help="settings file (config.yaml)")
     parser.add_argument("--set", action="append", default=[], metavar="room.key=value", help="one setting; repeatable")
     parser.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")

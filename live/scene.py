@@ -198,7 +198,7 @@ def _read_plan(request: LiveRequest) -> dict[str, Any] | None:
         return None
     plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for name, value in _facts(request).items():
-        if plan.get(name) != value:
+        if plan.get(name, [] if name == "factors" else None) != value:
             raise StartRefused(
                 f"session {request.name!r} was begun with {name} {plan.get(name)}, not {value}; keep that, or choose another --session"
             )
@@ -214,6 +214,7 @@ def _facts(request: LiveRequest) -> dict[str, Any]:
     return {
         "symbols": list(request.symbols), "timeframe": str(request.timeframe), "exchange": feeds.exchange, "mode": request.mode,
         "market": request.market if request.sandbox else "venue", "strategy": request.strategy,
+        "factors": feeds.model_dump(mode="json")["factors"],
         "models": request.settings.models.model_dump(mode="json"), "strategies": request.settings.strategies.model_dump(mode="json"),
     }  # fmt: skip
 

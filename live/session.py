@@ -18,6 +18,7 @@ from core.clock import Clock
 from core.errors import RiskHalt
 from feeds.bar_sequence import Bar
 from feeds.bt_feeds import backtrader_timeframe
+from feeds.factor_book import FactorBook
 from feeds.poll_wait import PollRule
 from live import control
 from live.alerts import alerts_from
@@ -28,6 +29,7 @@ from live.bt_store import CCXTStore
 from live.control import Verb
 from live.fixed_supply import FixedSupply
 from live.journal import Journal
+from live.live_facts import LiveFacts
 from live.model_supply import ModelSupply
 from live.paper_broker import PaperBroker
 from live.real_money import account_name, require_consent
@@ -117,9 +119,10 @@ class LiveSession:
         self.page = PageWriter(folder)
         self.first_ms = int(scene.first_live.timestamp() * 1000)
         write_history(folder, dict(scene.histories))
+        self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
         self.supply: ModelSupply | FixedSupply = self._fixed or ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=folder,
-            candles=self.candles, tell=self.health.tell,
+            candles=self.learned_from, tell=self.health.tell, facts=LiveFacts(self.factors, self.health.tell) if self.factors else None,
         )  # fmt: skip
         stack.callback(self.supply.stop)
         self.supply.open(self._at_hand(self._replayed_to) if self._replayed_to else scene.first_live)
@@ -192,6 +195,10 @@ class LiveSession:
     def candles(self) -> dict[str, pd.DataFrame]:
         """All closed candles known of each symbol: the history, and what the session recorded."""
         return {s: pd.concat([self.scene.histories[s], self.store.bars(s)]) for s in self.request.symbols}
+
+    def learned_from(self) -> dict[str, pd.DataFrame]:
+        """The candles with the factors beside them: what models are trained on."""
+        return {symbol: self.factors.beside(frame) for symbol, frame in self.candles().items()}
 
     def _saved(self) -> Any:
         """The strategy's state: paper builds it anew from the recorded bars, a live account reads it back."""
