@@ -14,6 +14,7 @@ from core.config import load_settings, nearest, parse_assignment
 from core.errors import ConfigError, InvalidSetting
 from core.settings import Settings
 from feeds.factor_files import parse_factor
+from feeds.file_symbol import symbol_of_file
 
 # Flags that are nothing but another name for a setting.
 PLAIN: Final = {
@@ -130,7 +131,7 @@ def _files(data: list[str], symbols: list[str] | None) -> tuple[dict[str, Path],
         if not sign:
             if len(data) > 1 or len(named) > 1:
                 raise InvalidSetting(f"--data {text}: with several symbols write it as SYMBOL=FILE")
-            symbol, path = (named[0] if named else Path(text).name.split(".")[0]), text
+            symbol, path = (named[0] if named else symbol_of_file(Path(text).name)), text
         files[symbol] = Path(path)
     if files and not named:
         named = list(files)

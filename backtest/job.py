@@ -65,6 +65,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             forecasts = tables(walk, request, stage)
         with progress.stage("simulate", "trading"):
             record = simulate(markets, forecasts, request)
+        _tell_refusals(console, request, record)
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
@@ -110,6 +111,14 @@ def _tell(console: Console, request: BacktestRequest, markets: Mapping[str, Hist
         )
         for note in history.notes:
             console.print(f"  {note}", style="yellow")
+
+
+def _tell_refusals(console: Console, request: BacktestRequest, record: Record) -> None:
+    """Orders that were wished and not allowed must not pass for a strategy that wished none."""
+    if request.as_json:
+        return
+    for symbol, (count, why) in record.refused.items():
+        console.print(f"{symbol}: {count:,} orders were refused by the venue's rules, the first because {why}", style="yellow")
 
 
 def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:

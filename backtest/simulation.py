@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import pandas as pd
@@ -33,7 +34,7 @@ def simulate(markets: Mapping[str, History], forecasts: Forecasts, request: Back
         feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source))
     cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first)
     record = record_of(cerebro.run()[0])
-    return Record(fills=record.fills, equity=record.equity.loc[record.equity.index >= pd.Timestamp(request.first)])
+    return replace(record, equity=record.equity.loc[record.equity.index >= pd.Timestamp(request.first)])
 
 
 def _warmed(candles: pd.DataFrame, request: BacktestRequest, warm_up: int) -> pd.DataFrame:

@@ -39,6 +39,8 @@ _TABLE: Final = {
     "AVAX": ("0.01", "0.01"),
     "LINK": ("0.01", "0.01"),
 }
+# No share trades at night and at weekends: what is named like one and does is a coin or an index, in parts of any size.
+_NEVER_CLOSED: Final[dict[str, Any]] = {"step": Decimal("0.00001"), "min_size": Decimal("0.00001"), "periods_per_year": CRYPTO_PERIODS}
 _LOG: Final = log.logger("feeds")
 
 
@@ -51,9 +53,12 @@ def market_rules(symbol: str, venue: str, *, store_path: Path | str | None = Non
     rules = stored_rules(store_path, venue).get(symbol) if store_path is not None else None
     if rules is None:
         rules = _share_rules(symbol) if is_share(symbol) else _coin_rules(symbol, venue)
-    if frame is not None and not candles.trades_round_the_clock(candles.times_of(frame)):
+    if frame is None:
+        return rules
+    times = candles.times_of(frame)
+    if not candles.trades_round_the_clock(times):
         return replace(rules, periods_per_year=SHARE_PERIODS)
-    return rules
+    return replace(rules, **_NEVER_CLOSED) if is_share(symbol) and (times.day_of_week >= 5).any() else rules
 
 
 def is_share(symbol: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,14 @@ class Feed:
 
 @dataclass(frozen=True)
 class Record:
-    """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say."""
+    """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say.
+
+    `refused` holds, by symbol, how many orders the venue's rules forbade and why the first one.
+    """
 
     fills: pd.DataFrame
     equity: pd.DataFrame
+    refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def build_cerebro(
@@ -114,7 +118,8 @@ def venue_broker(
 
 def record_of(strategy: bt.Strategy) -> Record:
     """Fills and equity of a strategy that `build_cerebro` put together and `cerebro.run()` returned."""
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame())
+    refused = getattr(strategy.broker, "refused", {})
+    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), dict(refused))
 
 
 def load_strategy(spec: str) -> type[bt.Strategy]:

@@ -41,6 +41,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         if self.p.coc or self.p.coo or getattr(cheats, "cheat_on_open", False):
             raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
         super().start()
+        self.refused: dict[str, tuple[int, str]] = {}  # by symbol: how many orders, and why the first one
         self._plain = all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
 
     def next(self) -> None:
@@ -156,6 +157,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         self._ocoize(order, None)
         order.reject(self)
         self.notify(order)
+        count, why = self.refused.get(data._name, (0, refusal.reason))
+        self.refused[data._name] = (count + 1, why)
         _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})
         return order
 

@@ -65,3 +65,10 @@ def test_an_unreadable_copy_is_left_aside(tmp_path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
     assert market_rules("BTC/USDT", "binance", store_path=tmp_path) == market_rules("BTC/USDT", "binance")
+
+
+def test_what_is_named_like_a_share_but_never_closes_is_traded_in_parts() -> None:
+    days = made(60, timeframe=DAY)
+    always, weekdays = (market_rules("my_coin", "file", frame=f) for f in (days, days[days.index.day_of_week < 5]))
+    assert (always.step, always.periods_per_year) == (Decimal("0.00001"), 365)
+    assert (weekdays.step, weekdays.periods_per_year) == (Decimal(1), 252)

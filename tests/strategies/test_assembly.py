@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import backtrader as bt
@@ -48,6 +50,16 @@ def test_fills_and_equity_tell_one_story() -> None:
     slipped = (market["price"].to_numpy() - opens) * sign[market.index].to_numpy()
     assert slipped == pytest.approx(2e-4 * opens)
     assert market["slippage"].to_numpy() == pytest.approx(slipped * market["size"].to_numpy())
+
+
+def test_orders_that_the_venue_would_not_take_are_counted_with_their_reason() -> None:
+    whole = replace(BTC, step=Decimal(1), min_size=Decimal(1))
+    record = record_of(run(candles(800), EAGER, rules=whole))
+    count, why = record.refused["BTC/USDT"]
+    assert record.fills.empty
+    assert count > 10
+    assert "below the smallest of 1" in why
+    assert record_of(run(candles(800), EAGER)).refused == {}
 
 
 def test_equity_has_one_row_a_bar() -> None:
