@@ -18,6 +18,13 @@ class OrderRecorder(bt.Analyzer):
     def start(self) -> None:
         self._rows: dict[int, tuple[Any, ...]] = {}
 
+    def stop(self) -> None:
+        """Orders of the last bar have been made, but Backtrader tells of them at the next one only."""
+        broker = self.strategy.broker
+        for order in [*getattr(broker, "notifs", ()), *getattr(broker, "notices", ())]:
+            if order is not None:
+                self.notify_order(order)
+
     def notify_order(self, order: Any) -> None:
         if order.ref in self._rows or order.info.get("role") == "flatten":
             return
