@@ -24,7 +24,6 @@ from feeds.bt_feeds import frame_data
 from feeds.factor_book import FactorBook
 from feeds.market_rules import market_rules
 from live.bt_bar_hook import BarHook
-from live.bt_order_recorder import OrderRecorder
 from live.control import Verb
 from live.live_facts import LATE
 from live.paper_broker import PaperBroker
@@ -37,6 +36,7 @@ from reports.parity_page import Difference, Parity, write_parity
 from reports.session_status import SessionStatus, read_status
 from strategies.assembly import Feed, build_cerebro, load_strategy, record_of, venue_broker
 from strategies.bars_frame import epoch_seconds
+from strategies.bt_order_recorder import OrderRecorder
 from strategies.forecast_strategy import LSTMStrategy
 
 EXTRA_BARS: Final = 256

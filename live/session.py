@@ -24,7 +24,6 @@ from live import control
 from live.alerts import alerts_from
 from live.bt_bar_hook import BarHook
 from live.bt_guard import guarded
-from live.bt_order_recorder import OrderRecorder
 from live.bt_store import CCXTStore
 from live.control import Verb
 from live.fixed_supply import FixedSupply
@@ -45,6 +44,7 @@ from live.view import SessionView
 from reports.session_status import State
 from strategies.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from strategies.bars_frame import epoch_seconds
+from strategies.bt_order_recorder import OrderRecorder
 from strategies.forecast_strategy import LSTMStrategy
 
 _LOG: Final = log.logger("live")
