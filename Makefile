@@ -3,7 +3,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: backtest test lint types bench soak paper clean
+.PHONY: backtest test lint types bench soak emulator paper clean
 
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
@@ -20,11 +20,16 @@ types: $(READY)
 
 bench: $(READY)
 	$(RUN) -m pip install -q -e ".[bench,cluster]"
-	for name in backtest loop latency sandbox; do $(RUN) -m benchmarks.$$name || exit 1; done
+	for name in train backtest loop latency sandbox scale; do $(RUN) -m benchmarks.$$name || exit 1; done
 
 soak: $(READY)
 	$(RUN) -m pip install -q -e ".[soak,cluster]"
 	$(RUN) -m pytest -q -m slow
+
+# The mirror against a Firestore emulator: Google's own where the Cloud SDK has it (needs java), else this one (needs node).
+emulator: $(READY)
+	npm install --silent --no-audit --no-fund --prefix var/emulator @firestore-emulator/server
+	$(RUN) -m pytest -q -m slow tests/live/test_firestore.py
 
 paper: $(READY)
 	$(RUN) run_live.py --paper --sandbox

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 
+from core import log
 from core.errors import ConfigError, VenueUnreachable
 from live.state import Event
 
@@ -12,9 +14,10 @@ _TIMEOUT_S: Final = 3.0
 
 
 class FirestoreMirror:
-    """Writes documents by `set` with their sequence number; an older event never replaces a newer document.
+    """Writes documents whole, with their sequence number; an older event never replaces a newer document.
 
-    No call is retried here: the client's own retry would block for a minute where nothing answers; the outbox has its own.
+    No call is retried here: the client's own retry would block for a minute where nothing answers; the outbox has its own. Each write
+    names the state of the document that it was made for, so that one which was given up and arrives late all the same is refused.
 
     Args:
         project: the Firebase project. With FIRESTORE_EMULATOR_HOST set, the emulator is used, without credentials.
@@ -35,8 +38,7 @@ class FirestoreMirror:
             held = self._held(list(newest))
             batch = self._client.batch()
             for event in newest.values():
-                if held.get(event.name, -1) < event.seq:
-                    batch.set(self._client.document(_path(event.name)), {**event.body, "seq": event.seq})
+                self._add(batch, event, held.get(event.name))
             batch.commit(retry=None, timeout=_TIMEOUT_S)
         except GoogleAPIError as error:
             raise VenueUnreachable(f"Firestore does not take the state ({type(error).__name__})") from error
@@ -46,30 +48,61 @@ class FirestoreMirror:
         found = self._client.document(_path(name)).get(retry=None, timeout=_TIMEOUT_S)
         return found.to_dict() if found.exists else None
 
-    def _held(self, names: list[str]) -> dict[str, int]:
+    def _add(self, batch: Any, event: Event, held: Any) -> None:
+        from google.cloud.firestore import DELETE_FIELD
+
+        reference, body = self._client.document(_path(event.name)), {**_redacted(event.body), "seq": event.seq}
+        if held is None:
+            batch.create(reference, body)
+            return
+        before = held.to_dict()
+        if int(before.get("seq", -1)) < event.seq:
+            gone = dict.fromkeys(before.keys() - body.keys(), DELETE_FIELD)
+            fields = {self._client.field_path(name): value for name, value in (body | gone).items()}
+            batch.update(reference, fields, option=self._client.write_option(last_update_time=held.update_time))
+
+    def _held(self, names: list[str]) -> dict[str, Any]:
         references = [self._client.document(_path(name)) for name in names]
-        answers = self._client.get_all(references, field_paths=["seq"], retry=None, timeout=_TIMEOUT_S)
+        answers = self._client.get_all(references, retry=None, timeout=_TIMEOUT_S)
         paths = {_path(name): name for name in names}
-        return {paths[a.reference.path]: int((a.to_dict() or {}).get("seq", -1)) for a in answers if a.exists}
+        return {paths[a.reference.path]: a for a in answers if a.exists}
 
 
 def _client(project: str) -> Any:
-    if os.environ.get("FIRESTORE_EMULATOR_HOST"):
-        from google.auth.credentials import AnonymousCredentials
-        from google.cloud import firestore
-
-        return firestore.Client(project=project, credentials=AnonymousCredentials())
     import firebase_admin
-    from firebase_admin import credentials, firestore
+    from firebase_admin import firestore
 
-    path = os.environ.get("FIREBASE_CREDENTIALS_PATH", "")
-    try:
-        key = credentials.Certificate(path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"FIREBASE_CREDENTIALS_PATH {path!r} is not a readable service account key; correct it") from error
     name = f"forwardtrader-{project}"
     known = firebase_admin._apps.get(name)
-    return firestore.client(known or firebase_admin.initialize_app(key, {"projectId": project}, name=name))
+    return firestore.client(known or firebase_admin.initialize_app(_credential(), {"projectId": project}, name=name))
+
+
+def _credential() -> Any:
+    from firebase_admin import credentials
+    from google.auth.credentials import AnonymousCredentials
+
+    class Nobody(credentials.Base):
+        """An emulator asks nobody who he is; without this the library looks for Google's own credentials, and fails."""
+
+        def get_credential(self) -> Any:
+            return AnonymousCredentials()
+
+    if os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        return Nobody()
+    path = os.environ.get("FIREBASE_CREDENTIALS_PATH", "")
+    try:
+        return credentials.Certificate(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"FIREBASE_CREDENTIALS_PATH {path!r} is not a readable service account key; correct it") from error
+
+
+def _redacted(value: Any) -> Any:
+    """The value with secrets struck out of every text: what is mirrored leaves this machine."""
+    if isinstance(value, str):
+        return log.redact(value)
+    if isinstance(value, Mapping):
+        return {str(key): _redacted(held) for key, held in value.items()}
+    return [_redacted(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def _path(name: str) -> str:
