@@ -194,6 +194,9 @@ class LiveSettings(Room):
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without news after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
     telegram: bool = Field(default=True, description="send alerts where a token is set")
+    orders_at_stop: Literal["keep", "cancel"] = Field(
+        default="keep", description="what becomes of real orders that rest when a session is stopped: keep or cancel"
+    )
 
 
 class Settings(Room):

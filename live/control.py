@@ -24,6 +24,7 @@ class Verb(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     FLATTEN = "flatten"
+    CANCEL = "cancel"
     KILL = "kill"
     STOP = "stop"
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -25,21 +24,24 @@ from live.alerts import alerts_from
 from live.bt_bar_hook import BarHook
 from live.bt_guard import guarded
 from live.bt_store import CCXTStore
-from live.control import Verb
 from live.fixed_supply import FixedSupply
 from live.journal import Journal
 from live.live_facts import LiveFacts
+from live.lockstep import Lockstep
 from live.model_supply import ModelSupply
 from live.paper_broker import PaperBroker
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
 from live.scene import open_scene
-from live.session_files import FILLS, PageWriter, write_history, write_tables
+from live.session_end import SessionEnd
+from live.session_files import write_history
 from live.session_forecasts import SessionForecasts, known_forecasts
 from live.session_health import SessionHealth
 from live.session_mirror import SessionMirror
+from live.session_output import SessionOutput
 from live.session_status import status_of
 from live.session_store import SessionStore
+from live.session_words import SessionWords
 from live.view import SessionView
 from reports.session_status import State
 from strategies.assembly import Feed, build_cerebro, load_strategy, venue_broker
@@ -49,7 +51,6 @@ from strategies.forecast_strategy import LSTMStrategy
 
 _LOG: Final = log.logger("live")
 EXTRA_BARS: Final = 256  # as in a backtest: history on which other strategies' indicators warm up
-_REFRESH_S: Final = 10.0
 
 
 class LiveSession:
@@ -71,13 +72,10 @@ class LiveSession:
         self.first_bar_s: float | None = None
         self.strategy: Any = None
         self.start_equity: float | None = None
-        self._clock = clock
+        self.clock = clock
         self._began = time.monotonic()
         self._replayed_to: int | None = None
-        self._commands: dict[int, list[str]] = {}
-        self._played: int | None = None
-        self._refreshed = 0.0
-        self._mirrored = 0
+        self._advance: Callable[[], None] | None = None
         self._halt: RiskHalt | None = None
 
     def run(self) -> int:
@@ -99,14 +97,14 @@ class LiveSession:
             alerts = alerts_from(name=self.request.name) if self.request.settings.live.telegram else None
             if alerts is not None:
                 stack.callback(alerts.close)
-            self.health = SessionHealth(self.store, self._clock, alerts.send if alerts else self._unheard)
+            self.health = SessionHealth(self.store, self.clock, alerts.send if alerts else self._unheard)
             self._replayed_to = self.store.last_bar()
-            self.scene = open_scene(self.request, self._replayed_to, self._clock)
+            self.scene = open_scene(self.request, self._replayed_to, self.clock)
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
             if self.request.mode == "live":
                 self._consent(stack)
-            stack.enter_context(self._signals())
+            stack.enter_context(self.end.signals())
             stack.enter_context(self.view)
             self._trade(cerebro)
         return 4 if self._halt is not None else 0
@@ -116,7 +114,6 @@ class LiveSession:
     def _assemble(self, folder: Path, stack: ExitStack) -> bt.Cerebro:
         request, scene = self.request, self.scene
         self.view.say("loading the model")
-        self.page = PageWriter(folder)
         self.first_ms = int(scene.first_live.timestamp() * 1000)
         write_history(folder, dict(scene.histories))
         self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
@@ -125,12 +122,15 @@ class LiveSession:
             candles=self.learned_from, tell=self.health.tell, facts=LiveFacts(self.factors, self.health.tell) if self.factors else None,
         )  # fmt: skip
         stack.callback(self.supply.stop)
-        self.supply.open(self._at_hand(self._replayed_to) if self._replayed_to else scene.first_live)
+        self.supply.open(self.bar_after(self._replayed_to) if self._replayed_to else scene.first_live)
         self.bridge = self._bridge(folder)
         stack.callback(self.bridge.stop)
         self.sources = self._sources()
-        for bar, verb in self.store.commands():
-            self._commands.setdefault(bar, []).append(verb)
+        self.words = SessionWords(self)
+        self.end = SessionEnd(self, takes_back=request.mode == "live" and request.settings.live.orders_at_stop == "cancel")
+        self.output = SessionOutput(self, self.store, self.mirror, lambda: status_of(self))
+        if scene.practice is not None and request.speed == "lockstep":
+            self._advance = Lockstep(self)
         kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
         cerebro = build_cerebro(
             self._feeds(), request.settings.strategies, strategy=guarded(kind, self._strategy_failed), broker=self._broker(),
@@ -210,15 +210,13 @@ class LiveSession:
         try:
             [self.strategy] = cerebro.run()
         except RiskHalt as halt:
-            self._stop(State.HALTED, str(halt), halt)
+            self.stop(State.HALTED, str(halt), halt)
         finally:
             self.bridge.stop()
             if self.state is not State.HALTED:
                 self.state = State.STOPPED
             if self.last_bar is not None:
-                self._write_files()
-                self._mirror_now(last=True)
-                self.page.finish(self._status())
+                self.output.finish()
 
     def _bar_done(self, strategy: Any, number: float) -> None:
         """Backtrader is done with a bar; keep it, then do what is due."""
@@ -231,17 +229,18 @@ class LiveSession:
             self.start_equity = float(self.broker.startingcash)
         self.last_bar = at
         self._keep(strategy, number, at)
-        self._apply_recorded(at)
         if self._replayed_to is not None and at <= self._replayed_to:
+            self.words.again(at)
             return
         self.bars += 1
         self.supply.bar_closed(self._at(at))
         if self.state is State.STARTING:
             self.state = State.RUNNING
             self.first_bar_s = time.monotonic() - self._began
-        if self._is_over(at):
-            self.bridge.request_stop()
-        self._refresh()
+        if self.request.bars and self.bars >= self.request.bars:
+            self.end.wish()
+            self.end.look()
+        self.output.refresh()
 
     def _keep(self, strategy: Any, number: float, at: int) -> None:
         closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in self.sources]
@@ -253,146 +252,43 @@ class LiveSession:
 
     def _between_bars(self) -> None:
         """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""
-        for verb in control.heard(self.request.folder):
-            self._obey(verb)
-        if self.request.until is not None and self._clock.now() >= self.request.until:
-            self.bridge.request_stop()
+        self.words.listen()
+        self.end.look()
+        if self.request.until is not None and self.clock.now() >= self.request.until:
+            self.end.wish()
         self.view.show(self)
-        self._refresh()
+        if self.last_bar is not None:
+            self.output.refresh()
 
     def _idle(self) -> None:
         """Called while a feed waits: its lines are not to be looked at."""
         if self.last_bar is not None:
-            self.supply.collect(self._at_hand(self.last_bar))
-        if self.scene.practice is not None and self.request.speed == "lockstep":
+            self.supply.collect(self.bar_after(self.last_bar))
+        if self._advance is not None:
             self._advance()
         self.health.bar_begins()
 
-    def _advance(self) -> None:
-        """Let the practice market play its next bar once nothing is left to do with the last one."""
-        step = self.request.timeframe.seconds * 1000
-        if self.bridge.is_stopping or not self.broker.is_settled:
-            return
-        if self._played is None:
-            self._played = self.bridge.first_live - step
-        unseen = self.bridge.newest >= self.first_ms and (self.last_bar or 0) < self.bridge.newest
-        if unseen or not self.bridge.caught_up(self._played):
-            return
-        self.supply.collect(self._at_hand(self._played), wait=True)
-        self._played += step
-        assert self.scene.practice is not None
-        if self.scene.practice.advance()["ended"]:
-            self.health.tell("market_ended", "info")
-            self.bridge.request_stop()
-
-    # Commands
-
-    def _obey(self, verb: Verb) -> None:
-        at = self.last_bar or self.first_ms - 1
-        self.store.command(at, verb, self._clock.now().isoformat())
-        self.health.tell(f"command_{verb}", "info")
-        self._apply(verb)
-
-    def _apply_recorded(self, at: int) -> None:
-        """Commands of an earlier process took effect after this bar: they do again."""
-        if self._replayed_to is not None and at <= self._replayed_to:
-            for verb in self._commands.pop(at, []):
-                self._apply(Verb(verb), again=True)
-
-    def _apply(self, verb: Verb, *, again: bool = False) -> None:
-        if verb is Verb.PAUSE:
-            self.broker.muted, self.state = True, State.PAUSED
-        elif verb is Verb.RESUME:
-            self.broker.muted, self.broker.halted, self.state = False, "", State.RUNNING
-        elif verb is Verb.FLATTEN:
-            self.broker.muted, self.state = True, State.PAUSED
-            self._flatten()
-        elif verb is Verb.KILL and not again:
-            self._cancel_all()
-            self._stop(State.HALTED, "killed", RiskHalt("killed"))
-        elif verb is Verb.STOP and not again:
-            self.bridge.request_stop()
-
-    def _cancel_all(self) -> None:
-        for order in list(self.broker.get_orders_open()):
-            self.broker.cancel(order)
-
-    def _flatten(self) -> None:
-        self._cancel_all()
-        if self.strategy is None:
-            return
-        for data in self.strategy.datas:
-            size = self.broker.getposition(data).size
-            if size > 0:
-                self.broker.sell(self.strategy, data, size, reason="flatten", role="flatten")
-
     def _strategy_failed(self, where: str, error: Exception) -> None:
         if self.health.failed(where, error):
-            self._stop(State.HALTED, "the strategy fails at every bar", RiskHalt("the strategy fails at every bar; see the log"))
+            self.stop(State.HALTED, "the strategy fails at every bar", RiskHalt("the strategy fails at every bar; see the log"))
 
-    def _stop(self, state: State, reason: str, halt: RiskHalt | None = None) -> None:
+    def stop(self, state: State, reason: str, halt: RiskHalt | None = None) -> None:
+        """End for a reason; no order is sent any more."""
         self.state, self.reason, self._halt = state, reason, halt
-        self.bridge.request_stop()
-
-    # Files
-
-    def _refresh(self) -> None:
-        if time.monotonic() - self._refreshed < _REFRESH_S or self.last_bar is None:
-            return
-        self._write_files()
-        self._mirror_now()
-        self.page.refresh(self._status())
-        self._refreshed = time.monotonic()
+        self.broker.halted = reason
+        self.end.wish()
 
     @staticmethod
     def _unheard(level: str, text: str) -> None:
         """Nobody is to be told."""
 
-    def _write_files(self) -> None:
-        own = {s: self.store.bars(s) for s in self.request.symbols}
-        write_tables(self.request.folder, self.strategy, self.store.forecasts(), own, pd.Timestamp(self.scene.first_live))
-
-    def _mirror_now(self, *, last: bool = False) -> None:
-        self.mirror.status(self._status().model_dump(mode="json"), now=last)
-        fills = pd.read_parquet(self.request.folder / FILLS)
-        for number, row in list(enumerate(fills.to_dict("records")))[self._mirrored :]:
-            self.mirror.fill(f"{number:08d}", {str(name): value for name, value in row.items()})
-        self._mirrored = len(fills)
-
-    def _status(self) -> Any:
-        return status_of(self)
-
-    # Ends
-
-    def _is_over(self, at: int) -> bool:
-        return bool(self.request.bars and self.bars >= self.request.bars)
-
     def _leave_scene(self) -> None:
         if self.scene.practice is not None:
             self.scene.practice.stop()
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the session after the bar in progress."""
-
-        def stop(number: int, frame: Any) -> None:
-            self.reason = f"stopped by {signal.Signals(number).name}"
-            self.bridge.request_stop()
-
-        try:
-            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not the main thread: whoever runs us there has its own way to stop
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def _at(self, at: int) -> datetime:
         return datetime.fromtimestamp(at / 1000, UTC)
 
-    def _at_hand(self, last: int) -> datetime:
+    def bar_after(self, last: int) -> datetime:
         """Open time of the bar after the one that opened at `last`."""
         return self._at(last) + self.request.timeframe.delta

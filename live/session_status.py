@@ -27,7 +27,7 @@ def status_of(session: Any) -> SessionStatus:
         state=State(session.state),
         reason=session.reason,
         started=session.started,
-        updated=datetime.now(UTC) if session._clock is None else session._clock.now(),
+        updated=session.clock.now(),
         command=request.command,
         bars=session.bars,
         last_bar=last,
