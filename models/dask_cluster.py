@@ -7,6 +7,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,8 @@ Result = TypeVar("Result")
 PATIENCE_S: Final = 30.0
 CONNECT_S: Final = 5.0
 POLL_S: Final = 0.02
+# A result has so long to come once it is there; then its task runs again.
+FETCH_S: Final = 20.0
 # After so long without a result the cluster is asked whether it still has workers.
 LISTEN_S: Final = 5.0
 # What has to be the same on every worker for results to be the same.
@@ -47,16 +50,18 @@ class DaskCluster:
 
     def run(self, task: Callable[[Shared, Item], Result], shared: Shared, items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
         left = dict(enumerate(items))
-        with self._connected() as client:
-            for _ in range(ROUNDS):
-                if not left:
-                    return
+        barren = 0
+        while left:
+            before = len(left)
+            # Each round has a client of its own: one that gave up a result may not be fit to ask for the next.
+            with self._connected() as client:
                 self._greet(client)
                 for n, result in self._round(client, task, shared, left):
                     del left[n]
                     yield n, result
-        if left:
-            raise ClusterUnusable(f"{self.address}: its workers were lost {ROUNDS} times with the same work; see their logs")
+            barren = 0 if len(left) < before else barren + 1
+            if left and barren == ROUNDS:
+                raise ClusterUnusable(f"{self.address}: its workers were lost {ROUNDS} times with the same work; see their logs")
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
@@ -66,7 +71,7 @@ class DaskCluster:
             raise ConfigError("--cluster needs Dask: pip install 'forwardtrader[cluster]'") from error
         self._knock()
         try:
-            client = Client(self.address, timeout=CONNECT_S, set_as_default=False)
+            client = Client(self.address, timeout=PATIENCE_S, set_as_default=False)
         except OSError as error:
             raise self._silent() from error
         try:
@@ -91,21 +96,28 @@ class DaskCluster:
         return ClusterUnusable(f"no Dask scheduler answers at {self.address}; start one with `dask scheduler`, or leave --cluster out")
 
     def _greet(self, client: Any) -> None:
-        """Wait for a worker, and see that all of them, and the scheduler, have our code."""
+        """Wait for a worker, and see that all of them, and the scheduler, have our code; one that ends meanwhile does not count."""
         try:
             client.wait_for_workers(1, timeout=self.patience_s)
-            told = {self.address: client.run_on_scheduler(surroundings), **client.run(surroundings)}
+            told = {self.address: client.run_on_scheduler(surroundings), **client.run(surroundings, on_error="return")}
         except ModuleNotFoundError as error:
-            raise ClusterUnusable(
-                f"scheduler or workers at {self.address} do not find {error.name}; start them in this project's folder with PYTHONPATH=."
-            ) from error
+            raise self._without_code(error) from error
         except (OSError, RuntimeError) as error:
             raise ClusterUnusable(f"{self.address} has no worker; start one with `dask worker {self.address}`") from error
         ours = surroundings()
         for worker, theirs in told.items():
+            if isinstance(theirs, ModuleNotFoundError):
+                raise self._without_code(theirs)
+            if isinstance(theirs, Exception):
+                continue
             other = [f"{name} {value} (here {ours[name]})" for name, value in theirs.items() if value != ours[name]]
             if other:
                 raise ClusterUnusable(f"{worker} differs from this machine in {', '.join(other)}; make them the same")
+
+    def _without_code(self, error: ModuleNotFoundError) -> ClusterUnusable:
+        return ClusterUnusable(
+            f"scheduler or workers at {self.address} do not find {error.name}; start them in this project's folder with PYTHONPATH=."
+        )
 
     def _round(self, client: Any, task: Callable[..., Any], shared: Any, left: dict[int, Any]) -> Iterator[tuple[int, Any]]:
         """Give out what is left; ends early, without a word, where workers were lost with what they held."""
@@ -115,14 +127,11 @@ class DaskCluster:
             return
         waiting = {client.submit(task, held, item, pure=False): n for n, item in left.items()}
         heard = time.monotonic()
-        while waiting and client.status == "running":
+        # Where the last copy of the shared part is lost, the scheduler forgets the tasks that need it and does not tell of all of them.
+        while waiting and client.status == "running" and held.status == "finished":
             done = [future for future in waiting if future.status != "pending"]
             for future in done:
-                n = waiting.pop(future)
-                if future.status == "finished":
-                    yield n, future.result()
-                elif future.status == "error":
-                    self._raise(future)
+                yield from self._fetched(waiting.pop(future), future)
             if done:
                 heard = time.monotonic()
                 continue
@@ -130,6 +139,21 @@ class DaskCluster:
             if time.monotonic() - heard > LISTEN_S:
                 self._greet(client)
                 heard = time.monotonic()
+
+    def _fetched(self, n: int, future: Any) -> Iterator[tuple[int, Any]]:
+        """A task's result, or nothing where it was lost with its worker.
+
+        A result that is lost between "finished" and its fetching is waited for by Dask, for ever where it cannot be made again.
+        """
+        if future.status == "error":
+            self._raise(future)
+        if future.status != "finished":
+            return
+        try:
+            result = future.result(timeout=FETCH_S)
+        except (CancelledError, TimeoutError):
+            return
+        yield n, result
 
     def _raise(self, future: Any) -> None:
         from distributed import KilledWorker

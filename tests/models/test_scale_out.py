@@ -54,7 +54,7 @@ def test_work_of_a_process_that_died_is_done_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cluster_does_what_threads_do_and_outlives_a_worker(cluster: Cluster) -> None:
-    workers = DaskCluster(cluster.address)
+    workers = DaskCluster(cluster.ready())
     done: dict[int, float] = {}
     pids = set()
     for n, (value, pid) in workers.run(total, SHARED, range(150)):
@@ -66,6 +66,26 @@ def test_a_cluster_does_what_threads_do_and_outlives_a_worker(cluster: Cluster) 
     assert cluster.workers[1].pid in pids
     with pytest.raises(TooLittleHistory, match="three"):
         list(workers.run(fail_at_three, SHARED, range(8)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("together", [True, False], ids=["the other was there", "the other comes later"])
+def test_work_goes_on_when_the_one_worker_that_held_everything_is_lost(tmp_path: Path, together: bool) -> None:
+    pytest.importorskip("distributed", reason="Dask is an extra: pip install forwardtrader[cluster]")
+    cluster = Cluster(tmp_path, workers=1)
+    try:
+        cluster.ready()
+        done: dict[int, float] = {}
+        for n, (value, _) in DaskCluster(cluster.address, patience_s=60).run(total, SHARED, range(60)):
+            done[n] = value
+            if len(done) == 20:
+                cluster.workers.append(cluster.add_worker())
+                if together:
+                    cluster.ready()
+                cluster.workers[0].kill()
+        assert done == {n: float(SHARED[: n + 1].sum()) for n in range(60)}
+    finally:
+        cluster.stop()
 
 
 @pytest.mark.parametrize(
@@ -112,4 +132,5 @@ def test_a_walk_forward_is_the_same_on_a_cluster_that_loses_a_worker(cluster: Cl
         return made.frame("A/USD", 4)
 
     here = walk("here", "")
+    cluster.ready()
     pd.testing.assert_frame_equal(walk("there", cluster.address, killed=True), here, check_exact=True)
