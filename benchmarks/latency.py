@@ -40,7 +40,7 @@ WORST_MS = 200.0
 _FLAGS = ("--sandbox", "--speed", "lockstep", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
 _SETTINGS = (
     "models.train_window=120d", "models.retrain_every=12d", "strategies.cooldown=0d", "strategies.max_daily_loss=1",
-    "strategies.max_drawdown=1", "strategies.cash=1000000", "strategies.max_exposure=0.1", "live.telegram=false",
+    "strategies.max_drawdown=1", "live.telegram=false",
 )  # fmt: skip
 _MOVE = 0.2  # a log return no cost stands against: up at one bar, down at the next
 

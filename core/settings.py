@@ -194,9 +194,25 @@ class LiveSettings(Room):
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without news after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
     telegram: bool = Field(default=True, description="send alerts where a token is set")
+    start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")
     orders_at_stop: Literal["keep", "cancel"] = Field(
         default="keep", description="what becomes of real orders that rest when a session is stopped: keep or cancel"
     )
+
+
+class RiskSettings(Room):
+    """Limits on a real account that no strategy gets past. Values are in the quote currency of each symbol."""
+
+    gate: bool = Field(default=True, description="whether the limits below hold; those of the strategy hold besides")
+    max_order_value: float = Field(default=25_000.0, gt=0, description="largest order that adds to a position")
+    max_position_value: float = Field(default=100_000.0, gt=0, description="largest position, orders that rest included")
+    max_orders_per_minute: int = Field(default=60, ge=1, description="more are refused; twice as many where they make a position smaller")
+    price_collar: float = Field(default=0.05, ge=0, lt=1, description="how far a limit may lie beyond the last price; 0 for any distance")
+    on_trouble: Literal["hold", "alert"] = Field(
+        default="hold", description="bars overdue, loop stalled or clock off: hold (add to no position) or only alert"
+    )
+    max_stall_s: float = Field(default=60.0, gt=0, description="seconds a turn of the session may take before that is trouble")
+    max_clock_offset_s: float = Field(default=1.0, gt=0, description="seconds this machine's clock may differ from the venue's")
 
 
 class Settings(Room):
@@ -208,6 +224,7 @@ class Settings(Room):
     strategies: StrategySettings = StrategySettings()
     reports: ReportSettings = ReportSettings()
     live: LiveSettings = LiveSettings()
+    risk: RiskSettings = RiskSettings()
 
     @model_validator(mode="after")
     def _windows_fit(self) -> Settings:

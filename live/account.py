@@ -7,6 +7,7 @@ unknown: the venue is then asked by client id until it is certain, and its symbo
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -24,10 +25,12 @@ from live.account_events import AccountEvent, Execution, Halted, Intent, Refused
 from live.journal import OPEN, Journal, State
 from live.order_ledger import OrderLedger
 from live.order_news import execution, number, open_order, order_news, synthetic
+from live.risk_gate import RiskGate
 from live.verdict import Outcome, names_of, verdict
 
 _LOG: Final = log.logger("live")
 _CANCELS: Final = 4
+_QUESTIONS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,18 @@ class CcxtAccount:
         client: a `ccxt.pro` client with keys.
         journal: holds every intent before it is submitted.
         tell: hears events, in the event loop.
+        gate: asked before every order, whoever made it; None for no limits.
     """
 
     def __init__(
-        self, client: Any, journal: Journal, symbols: Sequence[str], tell: Callable[[AccountEvent], None], patience: Patience | None = None
-    ) -> None:
+        self, client: Any, journal: Journal, symbols: Sequence[str], tell: Callable[[AccountEvent], None],
+        patience: Patience | None = None, gate: RiskGate | None = None,
+    ) -> None:  # fmt: skip
         self.client = client
         self.journal = journal
         self.symbols = tuple(symbols)
-        self.ledger = OrderLedger(journal, tell)
+        self.gate = gate
+        self.ledger = OrderLedger(journal, self._hear if gate is not None else tell)
         self.halted = ""
         self.posts = 0
         self._tell = tell
@@ -65,6 +71,8 @@ class CcxtAccount:
         self._pause_until = 0.0
         self._newest = {e.symbol: e.trade_id for e in journal.executions() if e.trade_id.isdigit()}
         self._tasks: set[asyncio.Task[Any]] = set()
+        if gate is not None:
+            gate.know(journal.executions(), [intent for intent, _ in journal.open_intents()])
 
     async def connect(self) -> None:
         """Read markets and the venue's clock. Raises VenueUnreachable or VenueRefused."""
@@ -99,7 +107,10 @@ class CcxtAccount:
                 self.ledger.refuse(intent.client_id, self.halted)
                 return
             await self._turn()
-            if self._claimed(intent):
+            if objection := self._objection(intent):
+                log.event(_LOG, "order_stopped_by_risk_gate", logging.WARNING, client_id=intent.client_id, reason=objection)
+                self.ledger.refuse(intent.client_id, objection)
+            elif self._claimed(intent):
                 with self._kept():
                     await self._post(intent, again=True)
 
@@ -119,6 +130,18 @@ class CcxtAccount:
             if self.journal.state_of(intent.client_id) in OPEN:
                 with self._kept():
                     await self._look(intent)
+
+    def _objection(self, intent: Intent) -> str:
+        """What the risk gate says; an order that it lets through counts from now on."""
+        objection = self.gate.objection(intent) if self.gate is not None else ""
+        if self.gate is not None and not objection:
+            self.gate.sent(intent)
+        return objection
+
+    def _hear(self, event: AccountEvent) -> None:
+        assert self.gate is not None
+        self.gate.heard(event)
+        self._tell(event)
 
     def _claimed(self, intent: Intent) -> bool:
         """Whether the order may be posted; where that cannot be kept it is not posted, and the next start finds it so."""
@@ -341,6 +364,16 @@ class CcxtAccount:
             log.event(_LOG, "account_check_failed", reason=str(trouble))
 
     async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask something that changes nothing at the venue, and so may be asked again."""
+        for wait in (self._patience.first_wait_s * 2**n for n in range(_QUESTIONS - 1)):
+            try:
+                return await self._ask_once(question)
+            except VenueUnreachable as trouble:
+                log.event(_LOG, "venue_asked_again", reason=str(trouble)[:200], wait_s=wait)
+            await asyncio.sleep(wait)
+        return await self._ask_once(question)
+
+    async def _ask_once(self, question: Callable[[], Awaitable[Any]]) -> Any:
         import ccxt
 
         await self._turn()

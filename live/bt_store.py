@@ -21,6 +21,7 @@ import backtrader as bt
 
 from core import log
 from core.clock import Clock, SystemClock
+from core.settings import RiskSettings
 from core.types import MarketRules, Timeframe
 from feeds.bar_sequence import Bar
 from feeds.live_source import CcxtLiveSource, open_client
@@ -31,6 +32,7 @@ from live.bar_barrier import BarBarrier
 from live.bt_broker import CCXTBroker
 from live.bt_feed import CCXTData
 from live.journal import Journal
+from live.risk_gate import RiskGate
 from live.venue_loop import VenueLoop
 
 _LOG: Final = log.logger("live")
@@ -79,6 +81,8 @@ class CCXTStore:
         run: names the orders of this run; equal for a run that is resumed.
         clock: tells the venue's time.
         patience_s: how long symbols wait for each other.
+        risk: limits that no order gets past; None for none.
+        minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
 
     Raises (when Backtrader starts):
         VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
@@ -98,6 +102,8 @@ class CCXTStore:
         poll: PollRule | None = None,
         patience: Patience | None = None,
         patience_s: float = 5.0,
+        risk: RiskSettings | None = None,
+        minute_s: float = 60.0,
     ) -> None:
         self.exchange = exchange
         self.run = run
@@ -119,6 +125,8 @@ class CCXTStore:
         self._base_url, self._ws_url = base_url, ws_url
         self._keys = {"apiKey": api_key, "secret": api_secret}
         self._patience = patience
+        self.gate = RiskGate(risk, self.last_price, minute_s=minute_s) if risk is not None else None
+        self._closes: dict[str, float] = {}
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
         self._quick_turns = 0
@@ -166,6 +174,7 @@ class CCXTStore:
                 self._open_account()
         except BaseException:
             self.stop()
+            self.client, self.account, self._markets, self.is_stopping = None, None, {}, False  # another start may go better
             raise
 
     def stop(self) -> None:
@@ -249,7 +258,12 @@ class CCXTStore:
             self.events.append(event)
             self.wake.notify_all()
 
+    def last_price(self, symbol: str) -> float | None:
+        """What the running bar said last, else the close of the newest bar."""
+        return self.prices.get(symbol, self._closes.get(symbol))
+
     def heard_bar(self, symbol: str, bar: Bar) -> None:
+        self._closes[symbol] = bar.close
         if self.on_bar is not None:
             self.on_bar(symbol, bar)
 
@@ -265,7 +279,7 @@ class CCXTStore:
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
         self.journal = self._journal or Journal(path)
         client = open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
-        self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience)
+        self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience, self.gate)
         self.loop.call(self.account.connect())
 
 

@@ -154,7 +154,10 @@ class LiveSession:
 
             place |= keys_of(name)
         journal = Journal(folder / "journal.db") if self.request.mode == "live" else None
-        bridge = CCXTStore(name, clock=self.scene.clock, journal=journal, run=f"ft-{self.request.name[:12]}", **place)
+        bridge = CCXTStore(
+            name, clock=self.scene.clock, journal=journal, run=f"ft-{self.request.name[:12]}", risk=self.request.settings.risk,
+            minute_s=60.0 / self.pace if self.pace else 0.0, **place,
+        )  # fmt: skip
         bridge.on_idle = self._idle
         return bridge
 
@@ -191,6 +194,13 @@ class LiveSession:
             data = self.bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
             feeds.append(Feed(data=data, rules=self.scene.rules[symbol], timeframe=self.request.timeframe, source=self.sources[symbol]))
         return feeds
+
+    @property
+    def pace(self) -> float:
+        """How many seconds of the market pass in one of this machine's; 0 where the market waits for the session."""
+        if self.scene.practice is None:
+            return 1.0
+        return 0.0 if self.request.speed == "lockstep" else float(self.request.speed)
 
     def candles(self) -> dict[str, pd.DataFrame]:
         """All closed candles known of each symbol: the history, and what the session recorded."""
