@@ -118,7 +118,7 @@ def _tell_refusals(console: Console, request: BacktestRequest, record: Record) -
     if request.as_json:
         return
     for symbol, (count, why) in record.refused.items():
-        console.print(f"{symbol}: {count:,} orders were refused by the venue's rules, the first because {why}", style="yellow")
+        console.print(f"{symbol}: {count:,} orders could not be placed: {why}", style="yellow")
 
 
 def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:

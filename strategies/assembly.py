@@ -41,7 +41,7 @@ class Feed:
 class Record:
     """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say.
 
-    `refused` holds, by symbol, how many orders the venue's rules forbade and why the first one.
+    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why.
     """
 
     fills: pd.DataFrame
@@ -118,8 +118,10 @@ def venue_broker(
 
 def record_of(strategy: bt.Strategy) -> Record:
     """Fills and equity of a strategy that `build_cerebro` put together and `cerebro.run()` returned."""
-    refused = getattr(strategy.broker, "refused", {})
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), dict(refused))
+    refused = dict(getattr(strategy.broker, "refused", {}))
+    if isinstance(strategy, LSTMStrategy):
+        refused = strategy.unplaced() | refused
+    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused)
 
 
 def load_strategy(spec: str) -> type[bt.Strategy]:

@@ -41,6 +41,7 @@ class Desk:
         busy: a market order is out; nothing is decided until it is settled.
         resting: a stop is out; the port clears it when the stop is done.
         guarded: the position it was made for.
+        too_small: how many wished entries were smaller than the smallest order.
     """
 
     def __init__(self, market: MarketRules, rules: Rules, port: OrderPort) -> None:
@@ -48,6 +49,7 @@ class Desk:
         self.book = Book()
         self.busy = self.resting = False
         self.guarded = 0.0
+        self.too_small = 0
         self._least_units = float(max(market.step, market.min_size)) * (1.0 - 1e-9)
         self._nearly_dust = 2.0 * float(market.min_notional)
 
@@ -120,7 +122,9 @@ class Desk:
             self._leave(size, reason)  # a flip goes through flat: the other side is entered on the next bar
             return True
         if abs(signal.exposure) > abs(held):
-            if not is_dust(change, close, self.market):
+            if is_dust(change, close, self.market):
+                self.too_small += 1
+            else:
                 self.book.intend(scale, equity, self.rules)
                 self.busy = self.port.trade(change, reason)
             return False

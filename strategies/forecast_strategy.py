@@ -125,6 +125,14 @@ class LSTMStrategy(bt.Strategy):
             held = broker.getposition(feed.data)
             feed.desk.tend(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
 
+    def unplaced(self) -> dict[str, tuple[int, str]]:
+        """By symbol, how many wished entries were smaller than the smallest order its venue takes."""
+        said = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"
+        desks = (feed.desk for feed in self._feeds)
+        return {
+            d.market.symbol: (d.too_small, said.format(max(d.market.step, d.market.min_size), d.market.base)) for d in desks if d.too_small
+        }
+
     def notify_order(self, order: Any) -> None:
         feed = self._by_data.get(id(order.data))
         if feed is not None and not order.alive():

@@ -58,7 +58,7 @@ def test_orders_that_the_venue_would_not_take_are_counted_with_their_reason() ->
     count, why = record.refused["BTC/USDT"]
     assert record.fills.empty
     assert count > 10
-    assert "below the smallest of 1" in why
+    assert "1 BTC is the smallest order" in why
     assert record_of(run(candles(800), EAGER)).refused == {}
 
 
