@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from backtest.factor_proofs import factor_proofs
 from backtest.forecasting import Forecasts
 from backtest.request import BacktestRequest
-from backtest.simulation import simulate
-from core.types import OHLCV
+from backtest.simulation import simulate_with_orders
+from feeds.factor_book import FactorBook
 from feeds.history import History
-from models.features import FEATURES, Bars, matrix
+from models.features import Bars, all_names, matrix
 from models.label_proofs import label_shift, label_shuffle
 from models.look_ahead import BUMP, Leak, Proof, compare, last_bar_bump, truncation
 from models.null_market import null_market, planted_market
@@ -48,10 +49,11 @@ FEATURE_BARS: Final = 6000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one pipeline said and did: forecasts per symbol, and the account's fills and equity."""
+    """What one pipeline said and did: forecasts per symbol, and the account's orders, fills and equity."""
 
     walk: WalkForward
-    record: Record | None
+    record: Record | None = None
+    orders: pd.DataFrame | None = None
 
 
 def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callable[[str], None]) -> Iterator[Proof]:
@@ -60,7 +62,11 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callab
         tell(f"features of {symbol}")
         recent = history.candles.iloc[-FEATURE_BARS:]
         yield _named(truncation(feature_frame, recent, least=3), f"features of {symbol}")
-        yield _named(last_bar_bump(feature_frame, recent), f"features of {symbol}")
+        yield _named(last_bar_bump(feature_frame, recent, fields=tuple(map(str, recent.columns))), f"features of {symbol}")
+    if request.settings.feeds.factors:
+        one = next(iter(markets.values()))
+        tell("publication of the factors")
+        yield from factor_proofs(FactorBook(request.settings.feeds.factors, one.timeframe), one.candles, one.timeframe)
     with TemporaryDirectory(prefix="audit-", ignore_cleanup_errors=True) as folder:
         bench = _Bench(request, markets, Path(folder))
         tell("forecasts, orders and fills without the later bars")
@@ -78,10 +84,17 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callab
         yield bench.on_planted_market()
 
 
+def steps(request: BacktestRequest) -> int:
+    """How many proofs `audit` will yield."""
+    feeds = request.settings.feeds
+    return 2 * len(feeds.symbols) + 2 * len(feeds.factors) + 8
+
+
 def feature_frame(bars: pd.DataFrame) -> pd.DataFrame:
-    """Every feature of the catalogue as a named column."""
-    names = tuple(FEATURES)
-    return pd.DataFrame(matrix(Bars.of(bars), names), index=bars.index, columns=list(names))
+    """Every feature of the catalogue and of the factors beside the bars as a named column."""
+    seen = Bars.of(bars)
+    names = all_names(seen.factors)
+    return pd.DataFrame(matrix(seen, names), index=bars.index, columns=list(names))
 
 
 class _Bench:
@@ -117,9 +130,9 @@ class _Bench:
             relabel=relabel,
         )
         if not trade:
-            return Outcome(walk, None)
+            return Outcome(walk)
         dated = replace(self.request, first=first, last=last or self.end)
-        return Outcome(walk, simulate(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
+        return Outcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
 
     def _fresh_registry(self) -> Path:
         """An empty registry that shares the compiled code of the usual one: it holds no data, and compiling would be most of the time."""
@@ -132,19 +145,20 @@ class _Bench:
         return registry
 
     def truncated(self, whole: Outcome, ago: timedelta) -> Proof:
-        """Cut every bar from `ago` before the end, train and trade again, and compare all that came before."""
+        """Cut every bar, and every fact published, from `ago` before the end; train and trade again, and compare all that came before."""
         last = self.end - ago
-        part = self.run(PIPELINE_SPAN, lambda bars: bars.loc[bars.index < pd.Timestamp(last)], last=last)
+        then = FactorBook(self.request.settings.feeds.factors, next(iter(self.markets.values())).timeframe).as_of(last)
+        part = self.run(PIPELINE_SPAN, lambda bars: then.beside(bars.loc[bars.index < pd.Timestamp(last)]), last=last)
         return self._compared(
             "truncation", whole, part, pd.Timestamp(last) - self.bar, f"with the bars from {last:%Y-%m-%d %H:%M} cut away"
         )
 
     def bumped(self, whole: Outcome) -> Proof:
-        """Change the newest bar and look for anything earlier that moved."""
+        """Change the newest bar, its facts included, and look for anything earlier that moved."""
 
         def bump(bars: pd.DataFrame) -> pd.DataFrame:
             changed = bars.copy()
-            changed.loc[changed.index[-1], list(OHLCV)] *= BUMP
+            changed.iloc[-1] *= BUMP
             return changed
 
         newest = max(h.candles.index[-1] for h in self.markets.values())
@@ -264,6 +278,10 @@ def _account_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterat
         return
     fills = [record.fills.loc[pd.to_datetime(record.fills["timestamp"], utc=True) <= until] for record in (part.record, whole.record)]
     yield "fills", *(frame.reset_index(drop=True) for frame in fills)  # type: ignore[misc]
+    if whole.orders is not None and part.orders is not None:
+        # Of those decided at the very last bar nobody heard any more.
+        orders = [frame.loc[frame["timestamp"] < until] for frame in (part.orders, whole.orders)]
+        yield "orders", *(frame.reset_index(drop=True) for frame in orders)  # type: ignore[misc]
     yield "equity", part.record.equity.loc[:until], whole.record.equity.loc[:until]
 
 

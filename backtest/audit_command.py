@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from backtest.audit import audit
+from backtest.audit import audit, steps
 from backtest.market_data import load_markets
+from backtest.progress import RunProgress
 from backtest.request import BacktestRequest
 from core.atomic import write_text
 from core.clock import Clock
@@ -32,9 +33,10 @@ def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
     markets = load_markets(request, clock)
     proofs = []
     shown = not (request.quiet or request.as_json)
-    with console.status("proofs against look-ahead") as status:
-        for proof in audit(request, markets, lambda what: status.update(f"proofs against look-ahead: {what}")):
+    with RunProgress(console, shown=shown) as progress, progress.stage("audit", "proofs against look-ahead") as stage:
+        for proof in audit(request, markets, lambda what: progress.describe(f"proofs against look-ahead: {what}")):
             proofs.append(proof)
+            stage(len(proofs), steps(request))
             if shown:
                 _show(proof, console)
     path = _written(request, clock, proofs, next(iter(markets.values())).kind)

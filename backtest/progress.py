@@ -33,6 +33,10 @@ class RunProgress:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
+    def describe(self, what: str) -> None:
+        """Say on the newest bar what is being done now."""
+        self._bars.update(self._bars.task_ids[-1], description=what)
+
     @contextmanager
     def stage(self, name: str, description: str) -> Iterator[Stage]:
         """Time a stage under `name`; the yielded function takes (done, total)."""

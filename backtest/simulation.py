@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from backtest.request import BacktestRequest
 from feeds.bt_feeds import frame_data
 from feeds.history import History
 from strategies.assembly import Feed, Record, build_cerebro, load_strategy, record_of
+from strategies.bt_order_recorder import OrderRecorder
 from strategies.forecast_strategy import LSTMStrategy
 
 # Bars before the first traded one that a user's own indicators may warm up on.
@@ -25,6 +26,18 @@ def simulate(markets: Mapping[str, History], forecasts: Forecasts, request: Back
     Raises:
         ConfigError: the named strategy cannot be loaded.
     """
+    return _record(_run(markets, forecasts, request), request)
+
+
+def simulate_with_orders(markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest) -> tuple[Record, pd.DataFrame]:
+    """The same, and every order with its decision, as `OrderRecorder.frame` has it."""
+    run = _run(markets, forecasts, request, [(OrderRecorder, {"_name": "orders"})])
+    return _record(run, request), run.analyzers.orders.frame()
+
+
+def _run(
+    markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest, analyzers: Sequence[tuple[Any, Mapping[str, Any]]] = ()
+) -> Any:
     settings = request.settings.strategies
     strategy = load_strategy(request.strategy) if request.strategy else LSTMStrategy
     feeds = []
@@ -32,8 +45,12 @@ def simulate(markets: Mapping[str, History], forecasts: Forecasts, request: Back
         source = forecasts.source(symbol, settings.horizon, history.timeframe)
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
         feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source))
-    cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first)
-    record = record_of(cerebro.run()[0])
+    cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first, analyzers=analyzers)
+    return cerebro.run()[0]
+
+
+def _record(run: Any, request: BacktestRequest) -> Record:
+    record = record_of(run)
     return replace(record, equity=record.equity.loc[record.equity.index >= pd.Timestamp(request.first)])
 
 

@@ -70,7 +70,7 @@ class FactorBook:
 
     def columns(self, index: pd.DatetimeIndex) -> pd.DataFrame:
         """One column `factor_<name>` each on `index` (bar-open times, UTC): the value known at the bar's close, NaN where none is."""
-        known = {PREFIX + factor.name: _fresh(index, self._timeframe, factor) for factor in self.factors()}
+        known = {PREFIX + factor.name: joined(index, self._timeframe, factor) for factor in self.factors()}
         return pd.DataFrame(known, index=index, dtype=np.float64)
 
     def beside(self, candles: pd.DataFrame) -> pd.DataFrame:
@@ -118,8 +118,9 @@ def read_factor(settings: FactorSettings, until: datetime | None = None) -> Fact
     )
 
 
-def _fresh(index: pd.DatetimeIndex, timeframe: Timeframe, factor: Factor) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    joined = join_as_of(index, timeframe, factor.source)
-    age = (index + timeframe.delta) - pd.DatetimeIndex(joined["known_at"])
+def joined(index: pd.DatetimeIndex, timeframe: Timeframe, factor: Factor) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The value of one factor known at each bar's close, NaN where none is: never known yet, or older than it lasts."""
+    newest = join_as_of(index, timeframe, factor.source)
+    age = (index + timeframe.delta) - pd.DatetimeIndex(newest["known_at"])
     # NaT compares false: what was never known is not fresh.
-    return np.where(np.asarray(age <= pd.Timedelta(factor.max_age)), joined["value"].to_numpy(dtype=np.float64), np.nan)
+    return np.where(np.asarray(age <= pd.Timedelta(factor.max_age)), newest["value"].to_numpy(dtype=np.float64), np.nan)

@@ -62,14 +62,15 @@ def planted_market(bars: pd.DataFrame, ic: float, seed: int, *, persistence: flo
 
 
 def rebuilt(bars: pd.DataFrame, returns: Floats) -> pd.DataFrame:
-    """Bars that open at the last close and move by `returns` (logs), with the volume and the wicks of the bars given."""
+    """Bars that open at the last close and move by `returns` (logs), with the volume, the wicks and all other columns of the bars given."""
     close = float(bars["close"].iloc[0]) * np.exp(np.cumsum(returns))
     opened = np.append(float(bars["open"].iloc[0]), close[:-1])
     top, bottom = bars[["open", "close"]].max(axis=1), bars[["open", "close"]].min(axis=1)
     high = np.maximum(opened, close) * (bars["high"] / top).to_numpy(dtype=np.float64)
     low = np.minimum(opened, close) * (bars["low"] / bottom).to_numpy(dtype=np.float64)
     columns = {"open": opened, "high": high, "low": low, "close": close, "volume": bars["volume"].to_numpy(dtype=np.float64)}
-    return pd.DataFrame(columns, index=bars.index)
+    others = {str(name): bars[name] for name in bars.columns if name not in columns}
+    return pd.DataFrame({**columns, **others}, index=bars.index)
 
 
 def trailing_volatility(bars: pd.DataFrame) -> Floats:
