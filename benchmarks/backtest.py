@@ -13,57 +13,13 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
+from benchmarks.command import Round, backtest
 
-ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("data", "train", "baselines", "simulate", "report")
-
-
-@dataclass(frozen=True)
-class Round:
-    """One run of the command: wall seconds, peak memory in MB, and its run.json."""
-
-    seconds: float
-    peak_mb: float
-    manifest: dict[str, Any]
-
-
-def run_once(folder: Path, words: list[str]) -> Round:
-    """Run the command in `folder`.
-
-    Raises:
-        SystemExit: the command failed.
-    """
-    began = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = psutil.Popen([sys.executable, str(ROOT / "run_backtest.py"), *words, "--quiet"], cwd=folder, env=environment)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, memory_mb(process))
-        time.sleep(0.05)
-    seconds = time.perf_counter() - began
-    if process.returncode:
-        raise SystemExit(f"the command ended with {process.returncode}")
-    newest = max((folder / "reports/output").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
-    return Round(seconds, peak, json.loads(newest.read_text(encoding="utf-8")))
-
-
-def memory_mb(process: psutil.Process) -> float:
-    """Resident memory of a process and all its children."""
-    total = 0
-    try:
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
-    except psutil.NoSuchProcess:
-        return 0.0
-    return total / 2**20
 
 
 def table(cold: list[Round], warm: list[Round]) -> str:
@@ -74,7 +30,7 @@ def table(cold: list[Round], warm: list[Round]) -> str:
             _median(r.manifest["timing_s"].get(stage, 0.0) for r in rounds)
             for stage in ("data", "train", "baselines", "simulate", "report")
         ]
-        numbers = [_median(r.seconds for r in rounds), _median(r.peak_mb for r in rounds), *stages]
+        numbers = [_median(r.spent.seconds for r in rounds), _median(r.spent.peak_mb for r in rounds), *stages]
         lines.append(f"| {name} | " + " | ".join(f"{x:.0f}" if n == 1 else f"{x:.1f}" for n, x in enumerate(numbers)) + " |")
     return "\n".join(lines)
 
@@ -107,8 +63,8 @@ def main() -> None:
     cold, warm = [], []
     for _ in range(said.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            cold.append(run_once(Path(folder), words))
-            warm.append(run_once(Path(folder), words))
+            cold.append(backtest(Path(folder), words))
+            warm.append(backtest(Path(folder), words))
     equal = len({json.dumps(r.manifest["fingerprints"], sort_keys=True) for r in [*cold, *warm]}) == 1
     print(f"`python run_backtest.py {' '.join(w if '/' not in w else Path(w).name for w in words)}`")
     print(f"\n{platform.machine()}, {os.cpu_count()} cores, {said.rounds} rounds, load before {os.getloadavg()[2]:.1f}; medians\n")
