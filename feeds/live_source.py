@@ -26,6 +26,8 @@ from feeds.venue import unknown_symbol
 _LOG: Final = log.logger("feeds")
 _PAGE: Final = 1000
 _LONGEST_PAUSE_S: Final = 30.0
+_QUESTIONS: Final = 4
+_FIRST_WAIT_S: Final = 0.1
 _PING_MS: Final = 2000  # two missed pings end a half-open connection after about five seconds
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -120,7 +122,7 @@ class CcxtLiveSource:
             VenueUnreachable, VenueRefused: no answer, or a refusal.
             UnknownSymbol, UnknownTimeframe: the venue does not have them.
         """
-        await self._ask(self.client.load_markets)
+        await self._ask_again(self.client.load_markets)
         for symbol in self.symbols:
             if symbol not in self.client.markets:
                 raise UnknownSymbol(unknown_symbol(symbol, self.client.markets, self.client.id))
@@ -139,7 +141,7 @@ class CcxtLiveSource:
             end = min(await self._closed_before(), until if until is not None else 1 << 62)
             if since + self._step > end:
                 return bars
-            rows = await self._ask(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
+            rows = await self._ask_again(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
             page = [bar for row in rows or [] if since <= (bar := _bar(row)).at and bar.at + self._step <= end]
             if page:
                 bars += page
@@ -304,6 +306,16 @@ class CcxtLiveSource:
 
     async def _now(self) -> int:
         return int((await asyncio.to_thread(self._clock.now)).timestamp() * 1000)
+
+    async def _ask_again(self, question: Callable[[], Any]) -> Any:
+        """Ask a few times at growing distances; for questions, not for what is listened to."""
+        for wait in (_FIRST_WAIT_S * 2**n for n in range(_QUESTIONS - 1)):
+            try:
+                return await self._ask(question)
+            except VenueUnreachable as trouble:
+                log.event(_LOG, "venue_asked_again", reason=str(trouble)[:200], wait_s=wait)
+            await asyncio.sleep(wait)
+        return await self._ask(question)
 
     async def _ask(self, question: Callable[[], Any]) -> Any:
         import ccxt

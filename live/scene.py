@@ -147,6 +147,7 @@ def _practice_settings(
         "market": [f"{symbol}={path}" for symbol, path in files.items()],
         "timeframe": str(request.timeframe),
         "speed": request.speed,
+        "seed": request.settings.feeds.sample_seed,
         "history": _played(next(iter(frames.values())), first, last_bar),
         "fee_asset": "received" if one.fee_in_base else "quote",
         "maker_fee_bps": account.fee_bps,

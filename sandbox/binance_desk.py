@@ -265,9 +265,9 @@ def rest_actions(desk: Desk) -> dict[tuple[str, str], Action]:
         ("POST", "order/test"): Action(desk.place_test, 1, "test", signed=True),
         ("GET", "order"): Action(desk.query, 4, "query", signed=True),
         ("DELETE", "order"): Action(desk.cancel, 1, "cancel", signed=True),
-        ("GET", "openOrders"): Action(desk.open_orders, 6, "query", signed=True),
+        ("GET", "openOrders"): Action(desk.open_orders, 6, "orders", signed=True),
         ("DELETE", "openOrders"): Action(desk.cancel_all, 1, "cancel", signed=True),
-        ("GET", "allOrders"): Action(desk.all_orders, 20, "query", signed=True),
+        ("GET", "allOrders"): Action(desk.all_orders, 20, "orders", signed=True),
         ("GET", "myTrades"): Action(desk.my_trades, 20, "trades", signed=True),
     }
 

@@ -169,7 +169,7 @@ def list_actions(desk: Desk) -> tuple[dict[tuple[str, str], Action], dict[str, A
     oco, old = Action(lists.place_oco, 1, PLACE, signed=True), Action(lists.place_old_oco, 1, PLACE, signed=True)
     oto, otoco = Action(lists.place_oto, 1, PLACE, signed=True), Action(lists.place_otoco, 1, PLACE, signed=True)
     query, cancel = Action(lists.query, 4, "query", signed=True), Action(lists.cancel, 1, "cancel", signed=True)
-    open_lists, all_lists = Action(lists.open_lists, 6, "query", signed=True), Action(lists.all_lists, 20, "query", signed=True)
+    open_lists, all_lists = Action(lists.open_lists, 6, "orders", signed=True), Action(lists.all_lists, 20, "orders", signed=True)
     rest = {
         ("POST", "orderList/oco"): oco, ("POST", "order/oco"): old, ("POST", "orderList/oto"): oto, ("POST", "orderList/otoco"): otoco,
         ("GET", "orderList"): query, ("DELETE", "orderList"): cancel, ("GET", "openOrderList"): open_lists,

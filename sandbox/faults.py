@@ -31,7 +31,7 @@ class Fault:
     options: Mapping[str, Value] = field(default_factory=dict)
 
 
-# `on` names the kind of request: place, cancel, query, klines, account, trades, or any.
+# `on` names the kind of request: place, cancel, query (of one order), orders (that rest, or all), klines, account, trades, or any.
 CATALOGUE: Final[dict[str, Fault]] = {
     "F1": Fault("executed, then answered 504 with status unknown", "after request", {"on": "place"}),
     "F2": Fault("executed, then the connection is reset", "after request", {"on": "place"}),

@@ -81,6 +81,8 @@ class LSTMForecast(bt.Indicator):
 
     def next(self) -> None:
         now = epoch_seconds(self.data.datetime[0])
+        if now == self._before:  # another symbol has a bar that this one lacks
+            return
         self._closest, self._before, self._steps = min(self._closest, now - self._before), now, self._steps + 1
         self._check_spacing(self._closest, self._steps)
         self._show(self.source.latest(last_frame(self.data, self.source.warm_up)))

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
+
 from live.account import CcxtAccount
 from live.account_events import Execution, Intent
 from live.journal import Journal, State
@@ -80,25 +82,19 @@ def lay(fuse: Fuse) -> None:
 
 
 class Trader(Script):
-    """Buys, sells, rests and regrets in turns, by what it holds and has open; decided from the bar's own time."""
-
-    made = 0
+    """Buys or sells, rests, regrets, by turns; decided from the bar's own time, so that a restart goes on where it was."""
 
     def next(self) -> None:
         super().next()
-        if not self.data.is_current or self.data.datetime.datetime(0).minute % 2:
+        if not self.data.is_current:
             return
-        import backtrader as bt
-
-        resting = self.broker.get_orders_open()
+        turn, resting = self.data.datetime.datetime(0).minute % 3, self.broker.get_orders_open()
         if resting:
             self.cancel(resting[0])
-        elif self.position.size > 0.015:
-            self.sell(size=0.01)
-        elif self.data.datetime.datetime(0).minute % 4:
+        elif turn == 0:
+            self.sell(size=0.01) if self.position.size > 0.015 else self.buy(size=0.01)
+        elif turn == 1:
             self.buy(size=0.01, price=round(self.data.close[0] * 0.9, 2), exectype=bt.Order.Limit)
-        else:
-            self.buy(size=0.01)
 
 
 class Place:
