@@ -13,6 +13,7 @@ from backtest.request import BacktestRequest
 from core.types import Timeframe
 from feeds.history import History
 from models.baseline_forecast import baseline_frames
+from models.learned_walk import learned_walk
 from models.registry import ModelRegistry
 from models.walk_forward_forecast import WalkForward, walk_forward
 from models.walk_forward_source import WalkForwardSource
@@ -36,16 +37,17 @@ class Forecasts:
 
 
 def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage) -> WalkForward:
-    """Every fold of the calendar, trained or taken from the registry."""
-    settings = request.settings.models
-    return walk_forward(
+    """Every fold of the calendar, trained or taken from the registry, and what is learned from outcomes beside it."""
+    settings, timeframe = request.settings, next(iter(markets.values())).timeframe
+    walk = walk_forward(
         {symbol: history.candles for symbol, history in markets.items()},
         request.first,
         request.last,
-        settings=settings,
-        timeframe=next(iter(markets.values())).timeframe,
+        settings=settings.models,
+        timeframe=timeframe,
         progress=stage,
     )
+    return learned_walk(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe)
 
 
 def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:

@@ -58,7 +58,6 @@ class Judge:
 
     panel: Panel
     horizon: int
-    timeframe_s: int
     network: Callable[[str], Ensemble]
     ahead: int = 1
     _known: dict[tuple[str, str], _Known] = field(default_factory=dict)

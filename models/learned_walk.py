@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from core import fingerprint
 from core.settings import LearningSettings
 from core.types import Timeframe
+from models.adaptive import Follower, Past, Rates, adapt
 from models.appointments import Author, Deed
 from models.fold_training import forecast_rows
+from models.forecaster import NUMBERS
 from models.judge import Judge
 from models.lstm import Ensemble
 from models.model_card import ModelCard
@@ -40,26 +42,54 @@ class Order:
 
 
 @dataclass(frozen=True)
-class LearnedWalk:
-    """The folds that came into force, and every decision on the way."""
+class LearnedWalk(WalkForward):
+    """The folds that came into force, every decision on the way, and forecasts corrected by their outcomes where that was asked for."""
 
-    walk: WalkForward
-    decisions: tuple[Decision, ...]
+    learning: LearningSettings
+    timeframe: Timeframe
+    decisions: tuple[Decision, ...] = ()
+
+    def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
+        frame = super().frame(symbol, horizon)
+        if not self.learning.adaptive:
+            return frame
+        numbers, _ = adapt(self._past(frame, symbol), horizon, Rates.of(self.learning, self.timeframe))
+        return frame.assign(**{name: numbers[:, k] for k, name in enumerate(NUMBERS)})
+
+    def follower(self, symbol: str, horizon: int) -> Follower | None:
+        """What corrects forecasts one bar at a time; None where none are to be corrected."""
+        if not self.learning.adaptive:
+            return None
+        whole = self._past(super().frame(symbol, horizon), symbol)
+
+        def before(at: pd.Timestamp) -> Past:
+            row = int(whole.index.searchsorted(at))
+            return Past(whole.index[:row], whole.numbers[:row], whole.opened[:row], whole.close[:row])
+
+        return Follower(horizon, Rates.of(self.learning, self.timeframe), before)
+
+    def _past(self, frame: pd.DataFrame, symbol: str) -> Past:
+        bars = self.panel.bars[symbol]
+        return Past(self.panel.index[symbol], frame[list(NUMBERS)].to_numpy(dtype=np.float64), bars.open, bars.close)
 
 
 def learned_walk(
-    walk: WalkForward, first: datetime, last: datetime, *, learning: LearningSettings, horizon: int, timeframe: Timeframe,
-    orders: tuple[Order, ...] = (),
-) -> LearnedWalk:  # fmt: skip
+    walk: WalkForward, first: datetime, last: datetime, *, learning: LearningSettings, timeframe: Timeframe, orders: tuple[Order, ...] = ()
+) -> WalkForward:
     """Decide bar by bar which of the scheduled models, and of those called early, is in force.
+
+    `walk` itself comes back where nothing is to be decided or corrected. Models are judged by their forecasts over the first horizon, the
+    one that reports score.
 
     Args:
         walk: the scheduled folds, trained.
         first: the first bar whose outcomes count; the model in force then is the calendar's.
-        horizon: of the forecasts that are judged: those that are traded.
         orders: what persons told the session that is replayed.
     """
-    return _Lived(walk, Rules(walk.settings, learning, timeframe, horizon)).through(first, last, {o.since: o for o in orders})
+    if learning.decides_models or orders:
+        rules = Rules(walk.settings, learning, timeframe)
+        return _Lived(walk, rules).through(first, last, {o.since: o for o in orders})
+    return LearnedWalk(walk.panel, walk.settings, walk.served, learning, timeframe) if learning.adaptive else walk
 
 
 class _Lived:
@@ -70,7 +100,7 @@ class _Lived:
         self.rules = rules
         self.registry = ModelRegistry(Path(walk.settings.save_path))
         self.networks: dict[str, Ensemble] = {}
-        self.judge = Judge(walk.panel, rules.horizon, rules.timeframe.seconds, self.network, _AHEAD)
+        self.judge = Judge(walk.panel, rules.horizon, self.network, _AHEAD)
         self.cards = {served.fold[next(iter(served.fold))].boundary: served.card for served in walk.served}
         self.decisions: list[Decision] = []
 
@@ -87,7 +117,8 @@ class _Lived:
                 order = orders[coming]
                 self._decided(tenure.obey(order.deed, self.registry.card(order.model_id), order.reason, coming))
         served = tuple(self._served(d, until) for d, until in self._terms(last))
-        return LearnedWalk(replace(self.walk, served=tuple(s for s in served if s is not None)), tuple(self.decisions))
+        spoken = tuple(s for s in served if s is not None)
+        return LearnedWalk(self.walk.panel, self.walk.settings, spoken, self.rules.learning, self.rules.timeframe, tuple(self.decisions))
 
     def _begin(self, first: datetime) -> Tenure:
         """The calendar's model that is in force when the run begins."""

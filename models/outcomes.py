@@ -1,7 +1,7 @@
 """Forecasts scored on what happened: bar by bar, per model, over a rolling window, and joined with the trades they caused.
 
 The loss is the mean pinball loss of the five quantiles in units of the usual move: a proper score of the whole distribution (Gneiting and
-Raftery 2007) that two models of one bar can be compared by. `skill` is how much of it the location takes away: the loss of the same
+Raftery 2007) that two models of one bar can be compared by. `skill` is how much of it the centre takes away: the loss of the same
 spread around zero, minus the loss.
 """
 
@@ -55,7 +55,7 @@ def outcomes(forecasts: pd.DataFrame, candles: pd.DataFrame, horizon: int) -> pd
         "p_up": told["p_up"].to_numpy(dtype=np.float64),
         "realised": happened,
         "loss": loss,
-        "skill": pinball(quantiles - location[:, None], happened) / usual - loss,
+        "skill": pinball(quantiles - quantiles[:, 2:3], happened) / usual - loss,
         "covered": np.where(known, (quantiles[:, 0] <= happened) & (happened <= quantiles[:, 4]), np.nan),
         "hit": np.where(known & (location != 0.0), np.sign(location) == np.sign(happened), np.nan),
         "known_at": _known_at(pd.DatetimeIndex(candles.index), rows + horizon),
@@ -73,7 +73,7 @@ def _known_at(index: pd.DatetimeIndex, rows: NDArray[np.int64]) -> pd.Series:
 def by_model(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each model, in the order they spoke, over outcomes that are known.
 
-    Columns: model_id, first, last, n, loss, skill (share of the loss that the location takes away), coverage_90, hit_rate, correlation.
+    Columns: model_id, first, last, n, loss, skill (share of the loss that the centre takes away), coverage_90, hit_rate, correlation.
     """
     known = table.loc[table["loss"].notna()]
     rows = [{"model_id": model, **_scores(part)} for model, part in known.groupby("model_id", sort=False)]

@@ -71,7 +71,7 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
 
 def train(work: Assignment) -> ModelCard:
     """Train and save the model, or take it from the registry."""
-    if work.registry.holds(work.model_id):
+    if work.settings.cache and work.registry.holds(work.model_id):
         return work.registry.card(work.model_id)
     from models.trainer import Trainer
 

@@ -56,7 +56,11 @@ class Rules:
     models: ModelSettings
     learning: LearningSettings
     timeframe: Timeframe
-    horizon: int
+
+    @property
+    def horizon(self) -> int:
+        """Bars ahead of the forecasts that models are judged by: the first of the settings, the one that reports score."""
+        return self.models.horizons[0]
 
     def due(self, boundary: datetime) -> datetime:
         """Open time of the first bar that a new model of `boundary` may speak at."""

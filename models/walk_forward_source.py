@@ -8,6 +8,7 @@ import pandas as pd
 
 from core.types import Forecast, Timeframe
 from models.forecaster import RecordedForecasts
+from models.learned_walk import LearnedWalk
 from models.lstm import Ensemble
 from models.models_in_force import InForce, ModelsInForce
 from models.walk_forward_forecast import WalkForward
@@ -43,9 +44,11 @@ class WalkForwardSource:
             facts=own.reindex if len(own.columns) else None,
         )  # fmt: skip
         self.warm_up = self.in_force.warm_up
+        self._follower = walk.follower(symbol, horizon) if isinstance(walk, LearnedWalk) else None
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         return self._recorded.batch(bars)
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        return self.in_force.latest(bars)
+        told = self.in_force.latest(bars)
+        return told if self._follower is None else self._follower.correct(told, bars)

@@ -26,9 +26,9 @@ EARLY = {"early": True, "reference": "35d", "false_alarms_every": "200d"}
 
 
 def broken(bars: pd.DataFrame) -> pd.DataFrame:
-    """From `BREAK` on each day is wilder than the one before, which no trailing volatility keeps up with."""
+    """For ten days from `BREAK` on each is wilder than the one before, which no trailing volatility keeps up with."""
     later = bars.index >= BREAK
-    growth = np.where(later, 1.0 + 0.30 * np.clip((bars.index - BREAK) / pd.Timedelta("1D"), 0.0, None), 1.0)
+    growth = np.where(later, 1.35 ** np.clip((bars.index - BREAK) / pd.Timedelta("1D"), 0.0, 10.0), 1.0)
     returns = np.diff(np.log(bars["close"].to_numpy()), prepend=np.log(bars["close"].iloc[0])) * growth
     close = bars["close"].iloc[0] * np.exp(np.cumsum(returns))
     opened = np.concatenate([[close[0]], close[:-1]])
@@ -50,7 +50,9 @@ def scheduled(path: Path, bars: pd.DataFrame, last: datetime = LAST) -> WalkForw
 
 def lived(walk: WalkForward, *, last: datetime = LAST, orders: tuple[Order, ...] = (), **learning: object) -> LearnedWalk:
     wish = LearningSettings.model_validate(learning)
-    return learned_walk(walk, FIRST, last, learning=wish, horizon=4, timeframe=HOUR, orders=orders)
+    told = learned_walk(walk, FIRST, last, learning=wish, timeframe=HOUR, orders=orders)
+    assert isinstance(told, LearnedWalk)
+    return told
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +70,14 @@ def wild(home: Path) -> WalkForward:
     return scheduled(home, BROKEN)
 
 
+def test_where_nothing_is_asked_for_nothing_is_done(calm: WalkForward) -> None:
+    assert learned_walk(calm, FIRST, LAST, learning=LearningSettings(), timeframe=HOUR) is calm
+
+
 def test_the_calendar_alone_gives_the_plain_walk_forward(calm: WalkForward) -> None:
-    told = lived(calm)
-    pd.testing.assert_frame_equal(told.walk.frame("A/USD", 4), calm.frame("A/USD", 4))
+    """With a drift test so strict that it never calls, every decision is the calendar's."""
+    told = lived(calm, early=True, slack=50.0)
+    pd.testing.assert_frame_equal(told.frame("A/USD", 4), calm.frame("A/USD", 4))
     assert [d.by for d in told.decisions] == [Author.CALENDAR] * len(calm.served)
     assert [d.boundary for d in told.decisions] == [s.fold["A/USD"].boundary for s in calm.served]
 
@@ -78,7 +85,7 @@ def test_the_calendar_alone_gives_the_plain_walk_forward(calm: WalkForward) -> N
 def test_where_nothing_changes_nothing_is_called_early(calm: WalkForward) -> None:
     told = lived(calm, **EARLY)
     assert not [d for d in told.decisions if d.by is Author.DRIFT]
-    pd.testing.assert_frame_equal(told.walk.frame("A/USD", 4), calm.frame("A/USD", 4))
+    pd.testing.assert_frame_equal(told.frame("A/USD", 4), calm.frame("A/USD", 4))
 
 
 def test_a_planted_break_calls_a_boundary_within_a_week(wild: WalkForward) -> None:
@@ -93,11 +100,11 @@ def test_a_planted_break_calls_a_boundary_within_a_week(wild: WalkForward) -> No
 def test_the_early_model_speaks_from_its_due_bar_on(wild: WalkForward) -> None:
     told = lived(wild, **EARLY)
     drift = next(d for d in told.decisions if d.by is Author.DRIFT)
-    frame = told.walk.frame("A/USD", 4)
+    frame = told.frame("A/USD", 4)
     assert frame["model_id"].loc[drift.since] == drift.card.model_id != wild.frame("A/USD", 4)["model_id"].loc[drift.since]
     assert frame["model_id"].loc[drift.since - timedelta(hours=1)] == drift.other
     assert datetime.fromisoformat(drift.card.train_to) < drift.boundary
-    assert next(s.card.reason for s in told.walk.served if s.card.model_id == drift.card.model_id) == drift.reason
+    assert next(s.card.reason for s in told.served if s.card.model_id == drift.card.model_id) == drift.reason
 
 
 @pytest.mark.parametrize(
@@ -110,13 +117,13 @@ def test_later_bars_change_no_decision_made_before_them(home: Path, wild: WalkFo
         shorter = lived(scheduled(home, BROKEN.loc[: moment - timedelta(hours=1)], moment), last=moment, **learning)
         known = [d for d in whole.decisions if d.since < moment]
         assert [d for d in shorter.decisions if d.since < moment] == known
-        frames = [w.walk.frame("A/USD", 4).drop(columns="realised").loc[: moment - timedelta(hours=1)] for w in (shorter, whole)]
+        frames = [w.frame("A/USD", 4).drop(columns="realised").loc[: moment - timedelta(hours=1)] for w in (shorter, whole)]
         pd.testing.assert_frame_equal(*frames)
 
 
 def test_bar_by_bar_gives_the_bits_of_all_at_once(wild: WalkForward) -> None:
     told = lived(wild, **EARLY, trial=24)
-    source = WalkForwardSource(told.walk, "A/USD", 4, HOUR)
+    source = WalkForwardSource(told, "A/USD", 4, HOUR)
     batch = source.batch(BROKEN)
     for decision in told.decisions:
         row = BROKEN.index.get_loc(decision.since)
@@ -132,16 +139,16 @@ def test_a_trial_delays_and_compares(calm: WalkForward) -> None:
     for decision in told.decisions[1:]:
         assert decision.boundary is not None
         assert decision.since == decision.boundary + timedelta(hours=49)
-        assert "over 45 bars (p " in decision.reason
+        assert "over 48 bars (p " in decision.reason
     kept = {d.other for d in told.decisions if d.deed is Deed.KEPT}
-    assert kept.isdisjoint(set(told.walk.frame("A/USD", 4)["model_id"]))
+    assert kept.isdisjoint(set(told.frame("A/USD", 4)["model_id"]))
 
 
 def test_a_model_refused_leaves_the_old_one_in_force(calm: WalkForward) -> None:
     told = lived(calm, trial=48, promotion="if better", level=1e-9)
     assert {d.deed for d in told.decisions[1:]} == {Deed.KEPT}
     first = told.decisions[0].card.model_id
-    frame = told.walk.frame("A/USD", 4).loc[FIRST:LAST]
+    frame = told.frame("A/USD", 4).loc[FIRST:LAST]
     assert set(frame["model_id"]) == {first}
     assert frame["location"].notna().all()
 
@@ -150,6 +157,32 @@ def test_a_persons_word_is_heard_again(calm: WalkForward) -> None:
     first = calm.served[0].card.model_id
     since = calm.served[1].fold["A/USD"].boundary + timedelta(days=3)
     told = lived(calm, orders=(Order(since, first, Deed.ROLLED_BACK, "worse"),))
-    frame = told.walk.frame("A/USD", 4)
+    frame = told.frame("A/USD", 4)
     assert frame["model_id"].loc[since] == first != frame["model_id"].loc[since - timedelta(hours=1)]
     assert next(d for d in told.decisions if d.by is Author.PERSON).reason == "worse"
+
+
+def test_corrected_forecasts_are_the_same_bar_by_bar(wild: WalkForward) -> None:
+    told = lived(wild, **EARLY, adaptive=True)
+    plain = lived(wild, **EARLY)
+    source = WalkForwardSource(told, "A/USD", 4, HOUR)
+    batch = source.batch(BROKEN)
+    rows = range(BROKEN.index.get_loc(BREAK), BROKEN.index.get_loc(BREAK) + 60)
+    for row in rows:
+        said = source.latest(BROKEN.iloc[row - source.warm_up + 1 : row + 1])
+        assert said is not None
+        assert (said.location, *said.quantiles, said.p_up) == tuple(
+            batch.iloc[row][["location", "q05", "q25", "q50", "q75", "q95", "p_up"]]
+        )
+    assert (told.frame("A/USD", 4)["q95"] != plain.frame("A/USD", 4)["q95"]).sum() > 500
+    assert told.decisions == plain.decisions
+
+
+def test_later_bars_change_no_corrected_forecast(home: Path, wild: WalkForward) -> None:
+    moment = BREAK.to_pydatetime() + timedelta(days=9, hours=5)
+    whole, shorter = (
+        lived(wild, adaptive=True),
+        lived(scheduled(home, BROKEN.loc[: moment - timedelta(hours=1)], moment), last=moment, adaptive=True),
+    )
+    frames = [w.frame("A/USD", 1).drop(columns="realised").loc[: moment - timedelta(hours=1)] for w in (shorter, whole)]
+    pd.testing.assert_frame_equal(*frames)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.clock import FixedClock
@@ -137,6 +137,7 @@ def test_a_damaged_record_names_its_file(registry: ModelRegistry, capsys: pytest
 ORDERS = st.lists(st.sampled_from(["aa11", "bb22", "cc33", "back"]), max_size=25)
 
 
+@settings(max_examples=30, deadline=None)  # the files are real ones
 @given(ORDERS)
 def test_any_sequence_of_promotions_and_rollbacks_leaves_what_a_stack_would(
     tmp_path_factory: pytest.TempPathFactory, orders: list[str]

@@ -1,0 +1,193 @@
+"""Forecasts corrected by their own outcomes, bar by bar, between retrainings.
+
+Each quantile has a stretch of its own that grows when outcomes miss it too often and shrinks when they miss it too seldom (adaptive
+conformal inference: Gibbs and Candes 2021, in the quantile-tracking form of Angelopoulos, Candes and Tibshirani 2023), so that coverage
+comes out as stated over any long run of bars, whatever the market does. The location is multiplied by the slope of a recursive regression
+of outcomes on locations, with forgetting, drawn towards one.
+
+A state and a bar give the next state and nothing else does, in plain floats: a history at once, bar by bar, or continued after a stop give
+the same bits. An outcome is used at the close of the bar that completes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core.settings import LearningSettings
+from core.types import QUANTILES, Forecast, Timeframe
+
+Floats = NDArray[np.float64]
+
+_STRETCH: Final = math.log(3.0)  # no quantile moves farther from the centre than three times, nor nearer than a third
+_SLOPE: Final = (0.0, 2.0)
+_CLIP: Final = 5.0  # outcomes beyond so many scales count as so many
+_SPREAD: Final = 3.2897  # between the 5 % and 95 % quantiles of a standard normal
+
+
+class Told(NamedTuple):
+    """One forecast in plain log returns: location, scale, five quantiles, probability of a rise."""
+
+    location: float
+    scale: float
+    quantiles: tuple[float, float, float, float, float]
+    p_up: float
+
+
+class Open(NamedTuple):
+    """A forecast whose outcome is not known: what was told plainly, the log price it starts from (NaN before that bar), its age in bars."""
+
+    told: Told
+    entry: float
+    age: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How fast is learned: `quantile` a bar; `memory`, what an outcome weighs one bar later; `prior`, the weight of a slope of one."""
+
+    quantile: float
+    memory: float
+    prior: float
+
+    @classmethod
+    def of(cls, learning: LearningSettings, timeframe: Timeframe) -> Rates:
+        bars = learning.location_memory / timeframe.delta
+        return cls(learning.quantile_rate, 0.5 ** (1.0 / max(bars, 1.0)), learning.location_prior)
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What has been learned so far. `stretch` holds logarithms; the slope is (prior + xy) / (prior + xx)."""
+
+    stretch: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    xy: float = 0.0
+    xx: float = 0.0
+    waiting: tuple[Open, ...] = ()
+
+    def slope(self, prior: float) -> float:
+        """The factor on the location."""
+        weight = prior + self.xx
+        return min(max((prior + self.xy) / weight, _SLOPE[0]), _SLOPE[1]) if weight > 0.0 else 1.0
+
+
+def step(state: Adaptation, told: Told | None, opened: float, close: float, horizon: int, rates: Rates) -> tuple[Adaptation, Told | None]:
+    """Learn from the bar that closed, then correct the forecast made at its close.
+
+    Args:
+        told: that forecast as the model and its calibration give it; None where there is none.
+        opened, close: prices of the bar.
+    """
+    waiting: list[Open] = []
+    for one in state.waiting:
+        age, entry = one.age + 1, math.log(opened) if one.age == 0 else one.entry
+        if age < horizon:
+            waiting.append(Open(one.told, entry, age))
+        else:
+            state = learn(state, one.told, math.log(close) - entry, rates)
+    if told is not None:
+        waiting.append(Open(told, math.nan, 0))
+    return replace(state, waiting=tuple(waiting)), None if told is None else corrected(state, told, rates)
+
+
+def learn(state: Adaptation, told: Told, outcome: float, rates: Rates) -> Adaptation:
+    """Take in one outcome."""
+    quantiles = corrected(state, told, rates).quantiles
+    logs = [
+        _bounded(log + (0.0 if level == 0.5 else rates.quantile * _missed(outcome, quantile, level)))
+        for log, quantile, level in zip(state.stretch, quantiles, QUANTILES, strict=True)
+    ]
+    stretch = (logs[0], logs[1], logs[2], logs[3], logs[4])
+    x, y = told.location / told.scale, min(max(outcome / told.scale, -_CLIP), _CLIP)
+    return replace(state, stretch=stretch, xy=rates.memory * state.xy + x * y, xx=rates.memory * state.xx + x * x)
+
+
+def corrected(state: Adaptation, told: Told, rates: Rates) -> Told:
+    """The forecast with what has been learned applied to it."""
+    location = state.slope(rates.prior) * told.location
+    moved = location - told.location
+    median = told.quantiles[2]
+    q = sorted(median + moved + (quantile - median) * math.exp(log) for quantile, log in zip(told.quantiles, state.stretch, strict=True))
+    scale = max((q[4] - q[0]) / _SPREAD, 1e-12)
+    return Told(location, scale, (q[0], q[1], q[2], q[3], q[4]), _moved_odds(told, location, scale))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was told plainly at the bars of one symbol, NaN where nothing was: times, numbers [n, 8] as in `NUMBERS`, opens and closes."""
+
+    index: pd.DatetimeIndex
+    numbers: Floats
+    opened: Floats
+    close: Floats
+
+
+def adapt(past: Past, horizon: int, rates: Rates) -> tuple[Floats, Adaptation]:
+    """The numbers corrected bar by bar from the first forecast on, and what has been learned by the end."""
+    out, state = past.numbers.copy(), Adaptation()
+    spoken = np.flatnonzero(np.isfinite(past.numbers[:, 0]))
+    first = int(spoken[0]) if len(spoken) else len(out)
+    bars = zip(past.numbers[first:].tolist(), past.opened[first:].tolist(), past.close[first:].tolist(), strict=True)
+    for row, (numbers, opened, close) in enumerate(bars, start=first):
+        state, said = step(state, told_of(numbers), opened, close, horizon, rates)
+        if said is not None:
+            out[row] = (said.location, said.scale, *said.quantiles, said.p_up)
+    return out, state
+
+
+class Follower:
+    """Corrects the newest forecast of one symbol, one bar after the other.
+
+    Args:
+        past: what was told plainly at every bar before a moment; asked at the start, and wherever a bar was passed over.
+    """
+
+    def __init__(self, horizon: int, rates: Rates, past: Callable[[pd.Timestamp], Past]) -> None:
+        self._horizon = horizon
+        self._rates = rates
+        self._past = past
+        self._state = Adaptation()
+        self._at: pd.Timestamp | None = None
+
+    def correct(self, told: Forecast | None, bars: pd.DataFrame) -> Forecast | None:
+        """The forecast made at the close of the last of `bars` as it is to be traded."""
+        at = bars.index[-1]
+        if self._at is None or len(bars) < 2 or bars.index[-2] != self._at:
+            _, self._state = adapt(self._past(at), self._horizon, self._rates)
+        plain = None if told is None else Told(told.location, told.scale, told.quantiles, told.p_up)
+        opened, close = float(bars["open"].iloc[-1]), float(bars["close"].iloc[-1])
+        self._state, said = step(self._state, plain, opened, close, self._horizon, self._rates)
+        self._at = at
+        if told is None or said is None:
+            return told
+        return replace(told, location=said.location, scale=said.scale, quantiles=said.quantiles, p_up=said.p_up)
+
+
+def told_of(numbers: list[float]) -> Told | None:
+    """One row of `NUMBERS`; None where nothing was forecast."""
+    location, scale, q05, q25, q50, q75, q95, p_up = numbers
+    return None if math.isnan(location) else Told(location, scale, (q05, q25, q50, q75, q95), p_up)
+
+
+def _missed(outcome: float, quantile: float, level: float) -> float:
+    """What the quantile's distance from the centre must give way by: outcomes beyond it pull it out, all others let it in a little."""
+    tail, beyond = (level, outcome < quantile) if level < 0.5 else (1.0 - level, outcome > quantile)
+    return (1.0 if beyond else 0.0) - tail
+
+
+def _bounded(log: float) -> float:
+    return min(max(log, -_STRETCH), _STRETCH)
+
+
+def _moved_odds(told: Told, location: float, scale: float) -> float:
+    """The odds of a rise grow with location over scale, as they do in the calibration."""
+    if told.location == 0.0 or not 0.0 < told.p_up < 1.0:
+        return told.p_up
+    log_odds = math.log(told.p_up / (1.0 - told.p_up)) * (location / told.location) * (told.scale / scale)
+    return 1.0 / (1.0 + math.exp(-min(max(log_odds, -30.0), 30.0)))
