@@ -87,8 +87,8 @@ class ModelSettings(Room):
     averaged: float = Field(default=0.25, gt=0, le=1, description="share of the updates whose weights are averaged")
     linear_ridge: float = Field(default=0.1, gt=0, description="penalty on the linear rule that a network starts from")
     skip_rate: float = Field(default=0.1, ge=0, description="step size of that rule, as a share of the network's")
-    trees: float = Field(default=0.4, ge=0, lt=1, description="share of boosted trees in the forecast of the first horizon")
-    shrink: float = Field(default=0.6, gt=0, le=1, description="share of the fitted location that is believed at one bar ahead")
+    trees: float = Field(default=0.5, ge=0, lt=1, description="share of boosted trees in the forecast of the first horizon")
+    shrink: float = Field(default=0.6, gt=0, le=1, description="share of the network's location that is believed at one bar ahead")
     carry: float = Field(
         default=2.0, ge=0, description="past 8 bars: moves expected, in multiples of what the network says of the bars before"
     )

@@ -48,9 +48,15 @@ def untrained(settings: ModelSettings) -> list[Calibration]:
     return [
         Calibration(shrink=0.0, carry=settings.carry, trend=settings.trend)
         if h in composed
-        else Calibration(shrink=kept(settings.shrink, h))
+        else Calibration(shrink=_believed(settings, h))
         for h in settings.horizons
     ]
+
+
+def _believed(settings: ModelSettings, horizon: int) -> float:
+    """Of the network's share what holds on new bars, of the trees' share all: they are held back while they grow."""
+    trees = settings.trees if horizon == settings.horizons[0] else 0.0
+    return kept(settings.shrink, horizon) * (1.0 - trees) + trees
 
 
 def centre(locations: NDArray[np.float32], h: int, horizons: Sequence[int], trends: Floats, calibrations: Sequence[Calibration]) -> Floats:

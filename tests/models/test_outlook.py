@@ -10,7 +10,7 @@ from models.features import Bars
 from models.outlook import beyond, centre, look_back, told, trend, untrained
 from tests.models.bars import simulated_bars
 
-SETTINGS = ModelSettings(horizons=(1, 4, 24), shrink=0.5, carry=2.0, trend=0.05)
+SETTINGS = ModelSettings(horizons=(1, 4, 24), shrink=0.5, trees=0.0, carry=2.0, trend=0.05)
 RAW = np.random.default_rng(1).normal(size=(50, 3, 6)).astype(np.float32)
 TRENDS = np.linspace(-3.0, 3.0, 50)
 
@@ -23,6 +23,12 @@ def test_only_what_lies_past_the_reach_of_a_network_with_a_nearer_word_is_compos
 def test_within_reach_the_centre_is_the_network_s_own_shrunk() -> None:
     known = untrained(SETTINGS)
     np.testing.assert_allclose(centre(RAW[:, :, 0], 0, SETTINGS.horizons, TRENDS, known), 0.5 * RAW[:, 0, 0])
+
+
+def test_of_the_trees_share_all_is_believed_and_only_at_the_first_horizon() -> None:
+    first, second, _ = untrained(SETTINGS.model_copy(update={"trees": 0.4}))
+    assert first.shrink == pytest.approx(0.6 * 0.5 + 0.4)
+    assert second.shrink == untrained(SETTINGS)[1].shrink
 
 
 def test_past_it_the_last_word_is_carried_in_plain_returns_and_the_trend_added() -> None:
