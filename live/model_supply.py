@@ -1,42 +1,36 @@
-"""Models on time: the one in force at the start, and each later one trained in a child process when its boundary has passed."""
+"""Models on time: the one in force at the start, and each later one trained beside the session, tried, and promoted or refused."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
-from core import atomic, log
-from core.errors import ModelError, NotTrained
-from core.settings import ModelSettings
+from core import log
+from core.clock import Clock, SystemClock
+from core.errors import ModelError
+from core.settings import LearningSettings, ModelSettings
 from core.types import Timeframe
+from live.model_record import ModelRecord
+from live.model_training import ModelTraining, Training
+from models.adaptive import Follower, Past, Rates
+from models.appointments import Appointment, Author, Deed, market_of
 from models.features import FEATURES
 from models.fold_training import lstm_spec
+from models.judge import Judge, panel_from, plain_past
 from models.lstm import Ensemble
-from models.model_card import ModelCard
+from models.model_card import ModelCard, code_version
 from models.models_in_force import Facts, InForce, ModelsInForce
+from models.outlook import look_back
 from models.registry import ModelRegistry
 from models.retrain import assignment
-from models.walk_forward import ANCHOR
+from models.tenure import Call, Decision, Rules, Tenure
 
 _LOG: Final = log.logger("live")
-_ROOT: Final = Path(__file__).resolve().parent.parent
-
-
-@dataclass
-class Training:
-    """A child process at work on the model of one boundary, due at the bar that opens at `due`."""
-
-    boundary: datetime
-    due: datetime
-    process: subprocess.Popen[str]
+_NETWORKS: Final = 3  # a champion, its challenger, and one in training
 
 
 class ModelSupply:
@@ -44,27 +38,32 @@ class ModelSupply:
 
     Args:
         candles: gives all closed candles of each symbol, factors beside them, when a training begins.
-        folder: where training requests and their candles are put.
-        tell: hears of deviations from the calendar: kind and facts.
+        folder: the session's; training requests and the record of decisions are put there.
+        tell: hears of decisions and of deviations from the calendar: kind and facts.
         facts: the columns of the factors, where there are any.
+        learning: what may depart from the calendar.
     """
 
     def __init__(
         self, symbols: tuple[str, ...], settings: ModelSettings, horizon: int, timeframe: Timeframe, *, folder: Path,
         candles: Callable[[], Mapping[str, pd.DataFrame]], tell: Callable[..., None], facts: Facts | None = None,
+        learning: LearningSettings | None = None, clock: Clock | None = None,
     ) -> None:  # fmt: skip
-        self._facts = facts
         self.settings = settings
         self.timeframe = timeframe
         self.training: Training | None = None
         self.card: ModelCard | None = None
         self.card_since: datetime | None = None
         self.sources: dict[str, ModelsInForce] = {}
+        self.rules = Rules(settings, learning or LearningSettings(), timeframe)
+        self.record = ModelRecord(folder, self._registry.appointments, market_of(symbols, str(timeframe)), clock or SystemClock())
         self._symbols = symbols
         self._horizon = horizon
-        self._folder = folder
         self._candles = candles
         self._tell = tell
+        self._facts = facts
+        self._trainings = ModelTraining(settings, timeframe, folder, candles)
+        self._trained: dict[datetime, ModelCard] = {}
         self._networks: dict[str, Ensemble] = {}
 
     def open(self, at: datetime) -> None:
@@ -73,21 +72,75 @@ class ModelSupply:
         Raises:
             ModelError: it could not be trained; the message is the child's own.
         """
-        boundary = self.boundary_in_force(at)
+        if not self._go_on():
+            self._begin(at)
+            return
+        self._called(at)
+        while self.training is not None and self.rules.due(self.training.boundary) <= at:
+            self.collect(at, wait=True)
+
+    def bar_closed(self, at: datetime) -> None:
+        """The bar that opened at `at` is closed: decide what is due, begin what is called, hear what a person wishes."""
+        coming = at + self.timeframe.delta
+        self.collect(coming)
+        self._called(coming)
+        self._hear(coming)
+
+    def collect(self, coming: datetime, *, wait: bool = False) -> None:
+        """Take in a finished training and decide what is ready.
+
+        Args:
+            coming: open time of the next bar.
+            wait: whether a training due by then is waited for.
+        """
+        training = self.training
+        if training is not None and (training.is_done or (wait and self.rules.due(training.boundary) <= coming)):
+            self.training = None
+            self._take_in(training, coming)
+            self._train_next()
+        for call in list(self.tenure.pending):
+            if call.boundary in self._trained and self.tenure.is_ready(call, coming):
+                self._apply(self.tenure.decide(call, self._trained.pop(call.boundary), coming, self._court))
+
+    def stop(self) -> None:
+        """End a training that still runs."""
+        if self.training is not None and not self.training.is_done:
+            self.training.process.terminate()
+            self.training.process.wait(10)
+
+    @property
+    def next_boundary(self) -> datetime:
+        """When the next model is trained, as far as the calendar goes."""
+        return self.tenure.next_boundary
+
+    # The start
+
+    def _begin(self, at: datetime) -> None:
+        """A session's first start: the calendar's model, and what persons ordered since it came into force."""
+        boundary = self.rules.scheduled(at - self._lag)
+        card, since = self._had(boundary), self._spoken_from(boundary)
+        first = Decision(Deed.PROMOTED, Author.CALENDAR, card, "", "scheduled: in force when the session began", at, boundary)
+        self.tenure = Tenure(self.rules, card, at, boundary)
+        self._open_sources([InForce(since, card)])
+        self.record.add(first)
+        self._in_force(card, since)
+        self._hear(at)
+
+    @property
+    def _lag(self) -> timedelta:
+        return self.settings.deployment_lag * self.timeframe.delta
+
+    def _spoken_from(self, boundary: datetime) -> datetime:
+        """When the model that a session finds in force began to speak; it had no rival, so no trial either."""
+        return self.rules.aligned(boundary) + self._lag
+
+    def _had(self, boundary: datetime) -> ModelCard:
         held = assignment(self._candles(), boundary, self.settings, self.timeframe).model_id
         if not self._registry.holds(held):
-            training = self._begin(boundary)
+            training = self._trainings.begin(boundary)
             self._warm_up()
-            held = self._finish(training)
-        card = self._registry.card(held)
-        self.sources = {
-            symbol: ModelsInForce(
-                symbol, self._horizon, self.timeframe, [self._term(card, boundary)], self._network, context=self.settings.context,
-                facts=self._facts,
-            )  # fmt: skip
-            for symbol in self._symbols
-        }
-        self._appointed(card, self.due(boundary))
+            held = self._trainings.finish(training)
+        return self._registry.card(held)
 
     def _warm_up(self) -> None:
         """Load Keras while the child trains: the first model is needed the moment it is there."""
@@ -95,54 +148,121 @@ class ModelSupply:
 
         network(lstm_spec(self.settings, len(FEATURES)), self.settings.seeds)
 
-    def boundary_in_force(self, at: datetime) -> datetime:
-        """The boundary whose model is in force at the bar opening at `at`."""
-        lag = self.settings.deployment_lag * self.timeframe.delta
-        return ANCHOR + (at - lag - ANCHOR) // self.settings.retrain_every * self.settings.retrain_every
+    def _go_on(self) -> bool:
+        """Take up what an earlier process of this session decided; False where it decided nothing, or its model is gone."""
+        terms = [InForce(self._since(e), self._registry.card(e.model_id)) for e in self.record.entries if self._counts(e)]
+        if not terms or self.record.scheduled is None or not self._registry.holds(self.record.entries[-1].model_id):
+            return False
+        newest = self.record.entries[-1]
+        card = self._registry.card(newest.model_id)
+        self.tenure = Tenure(self.rules, card, newest.since or self._since(newest), self.record.scheduled)
+        self._open_sources(terms)
+        self._in_force(card, max(term.since for term in terms))
+        return True
 
-    def due(self, boundary: datetime) -> datetime:
-        """Open time of the first bar that the model of `boundary` speaks at."""
-        aligned = ANCHOR + -((ANCHOR - boundary) // self.timeframe.delta) * self.timeframe.delta
-        return aligned + self.settings.deployment_lag * self.timeframe.delta
+    def _since(self, entry: Appointment) -> datetime:
+        """Since when a model speaks: the one a session begins with spoke before."""
+        if entry is self.record.entries[0] and entry.boundary is not None:
+            return self._spoken_from(entry.boundary)
+        return entry.since or entry.at
 
-    @property
-    def next_boundary(self) -> datetime:
-        newest = self.training.boundary if self.training else self._newest
-        return newest + self.settings.retrain_every
+    def _counts(self, entry: Appointment) -> bool:
+        return entry.deed is not Deed.KEPT and self._registry.holds(entry.model_id)
 
-    def bar_closed(self, at: datetime) -> None:
-        """The bar that opened at `at` is closed: begin a training whose boundary has passed, take in one that is done."""
-        self.collect(at + self.timeframe.delta)
-        if self.training is None and self.next_boundary <= at + self.timeframe.delta:
-            boundary = self.next_boundary
-            self.training = self._begin(boundary)
+    def _open_sources(self, terms: list[InForce]) -> None:
+        for symbol in self._symbols:
+            models = ModelsInForce(
+                symbol, self._horizon, self.timeframe, terms, self._network, context=self.settings.context, facts=self._facts
+            )
+            if self.rules.learning.adaptive:
+                models.follow(Follower(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))
+            self.sources[symbol] = models
 
-    def collect(self, coming: datetime, *, wait: bool = False) -> None:
-        """Take in a finished training; `coming` is the open time of the next bar, `wait` whether one due by then is waited for."""
-        training = self.training
-        if training is None or (training.process.poll() is None and not (wait and training.due <= coming)):
-            return
-        self.training = None
+    # What is decided
+
+    def _called(self, coming: datetime) -> None:
+        for call in self.tenure.calls(coming, self._court):
+            if call.by is Author.DRIFT:
+                self._tell("drift", boundary=call.boundary.isoformat(), reason=call.reason)
+        self._train_next()
+
+    def _train_next(self) -> None:
+        waiting = [call for call in self.tenure.pending if call.boundary not in self._trained]
+        if self.training is None and waiting:
+            self.training = self._trainings.begin(waiting[0].boundary)
+
+    def _take_in(self, training: Training, coming: datetime) -> None:
         try:
-            card = self._registry.card(self._finish(training))
+            self._trained[training.boundary] = self._registry.card(self._trainings.finish(training))
         except ModelError as failure:
-            self._newest = training.boundary
+            for call in self._calls_of(training.boundary):
+                self.tenure.give_up(call, coming)
             self._tell("training_failed", boundary=training.boundary.isoformat(), reason=str(failure))
-            return
-        since = max(training.due, coming)
-        if since > training.due:
-            self._tell("model_late", model_id=card.model_id, due=training.due.isoformat(), in_force=since.isoformat())
-        for source in self.sources.values():
-            source.appoint(InForce(since, card))
-            source.preload(card)
-        self._newest = training.boundary
-        self._appointed(card, since)
 
-    def stop(self) -> None:
-        """End a training that still runs."""
-        if self.training is not None and self.training.process.poll() is None:
-            self.training.process.terminate()
-            self.training.process.wait(10)
+    def _calls_of(self, boundary: datetime) -> list[Call]:
+        return [call for call in self.tenure.pending if call.boundary == boundary]
+
+    def _apply(self, decision: Decision, order: Appointment | None = None) -> None:
+        """Write a decision down, tell of it, and let the model speak."""
+        self.record.add(decision, order)
+        if decision.deed is Deed.KEPT:
+            self._tell("model_kept", "info", model_id=decision.card.model_id, refused=decision.other, reason=decision.reason)
+            return
+        late = decision.boundary is not None and decision.since > self.rules.due(decision.boundary)
+        if decision.boundary is not None and late:
+            due = self.rules.due(decision.boundary)
+            self._tell("model_late", model_id=decision.card.model_id, due=due.isoformat(), in_force=decision.since.isoformat())
+        for source in self.sources.values():
+            source.appoint(InForce(decision.since, decision.card))
+        self._in_force(decision.card, decision.since)
+        self._tell(
+            "model_rolled_back" if decision.deed is Deed.ROLLED_BACK else "model_promoted", "info", model_id=decision.card.model_id,
+            other=decision.other, by=str(decision.by), since=decision.since.isoformat(), reason=decision.reason,
+        )  # fmt: skip
+
+    def _in_force(self, card: ModelCard, since: datetime) -> None:
+        self.card, self.card_since = card, since
+        for source in self.sources.values():
+            source.preload(card)
+        log.event(_LOG, "model_in_force", model_id=card.model_id, since=since.isoformat())
+
+    def _hear(self, coming: datetime) -> None:
+        """What persons ordered through the registry holds from the next bar on."""
+        for order in self.record.orders(self.rules.due(self.tenure.scheduled)):
+            wanted = order.model_id
+            if order.deed is Deed.ROLLED_BACK:
+                if order.other != self.tenure.card.model_id:
+                    continue  # it is not in force here
+                wanted = order.model_id or self.record.in_force_before(order.other) or ""
+            try:
+                card = self._fit(wanted)
+            except ModelError as trouble:
+                self._tell("order_refused", model_id=wanted, reason=str(trouble))
+                continue
+            if card.model_id != self.tenure.card.model_id:
+                self._apply(self.tenure.obey(order.deed, card, order.reason, coming), order)
+
+    def _fit(self, model_id: str) -> ModelCard:
+        """The card of a model that can speak in this session.
+
+        Raises:
+            ModelError: it cannot; the message says why.
+        """
+        card = self._registry.card(model_id)
+        reach = max(source.look_back for source in self.sources.values())
+        lacks = [s for s in self._symbols if s not in card.calibrations]
+        trouble = (
+            f"it has not learned from {', '.join(lacks)}" if lacks
+            else f"it does not forecast {self._horizon} bars ahead" if self._horizon not in card.horizons
+            else "it was trained by another version of this software" if card.code_version != code_version()
+            else "it looks back farther than this session's bars reach" if look_back(card.features, card.horizons) > reach
+            else ""
+        )  # fmt: skip
+        if trouble:
+            raise ModelError(f"model {model_id} cannot be in force here: {trouble}")
+        return card
+
+    # Where models and bars come from
 
     @property
     def _registry(self) -> ModelRegistry:
@@ -150,48 +270,20 @@ class ModelSupply:
 
     def _network(self, model_id: str) -> Ensemble:
         if model_id not in self._networks:
-            self._networks = {model_id: self._registry.network(model_id)}  # one at a time is in force
+            kept = dict(list(self._networks.items())[1 - _NETWORKS :])
+            self._networks = {**kept, model_id: self._registry.network(model_id)}
         return self._networks[model_id]
 
-    def _term(self, card: ModelCard, boundary: datetime) -> InForce:
-        self._newest = boundary
-        return InForce(self.due(boundary), card)
+    def _court(self, card: ModelCard, first: datetime) -> Judge:
+        return Judge(panel_from(self._candles(), card, first, self.settings), self.rules.horizon, self._network)
 
-    def _appointed(self, card: ModelCard, since: datetime) -> None:
-        self.card, self.card_since = card, since
-        for source in self.sources.values():
-            source.preload(card)
-        log.event(_LOG, "model_in_force", model_id=card.model_id, since=since.isoformat())
+    def _past_of(self, models: ModelsInForce) -> Callable[[pd.Timestamp], Past]:
+        """What the models in force said of a symbol at every bar before a moment, worked out anew."""
 
-    def _begin(self, boundary: datetime) -> Training:
-        request = self._request(boundary)
-        command = [sys.executable, "-m", "models.retrain", "--request", str(request)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT, start_new_session=True)
-        log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
-        return Training(boundary, self.due(boundary), process)
+        def before(at: pd.Timestamp) -> Past:
+            candles = {models.symbol: self._candles()[models.symbol]}
+            terms = models.terms
+            panel = panel_from(candles, terms[0].card, terms[0].since, self.settings)
+            return plain_past(panel, models.symbol, self._horizon, [(t.since, t.card) for t in terms], at, self._network)
 
-    def _request(self, boundary: datetime) -> Path:
-        folder = self._folder / "training"
-        folder.mkdir(parents=True, exist_ok=True)
-        files: dict[str, str] = {}
-        for symbol, frame in self._candles().items():
-            path = (folder / f"{symbol.replace('/', '-')}.parquet").resolve()
-            atomic.write_atomically(path, frame.to_parquet)
-            files[symbol] = str(path)
-        settings = self.settings.model_copy(update={"save_path": str(Path(self.settings.save_path).resolve())})
-        request: dict[str, Any] = {
-            "candles": files, "boundary": boundary.isoformat(), "timeframe": str(self.timeframe),
-            "settings": settings.model_dump(mode="json"),
-        }  # fmt: skip
-        path = folder / "request.json"
-        atomic.write_text(path, json.dumps(request))
-        return path
-
-    def _finish(self, training: Training) -> str:
-        said, trouble = training.process.communicate()
-        if training.process.returncode != 0:
-            lines = trouble.strip().splitlines()
-            raise NotTrained(f"the model of {training.boundary:%Y-%m-%d} was not trained: {lines[-1] if lines else 'no reason given'}")
-        answer = json.loads(said.strip().splitlines()[-1])
-        log.event(_LOG, "training_done", boundary=training.boundary.isoformat(), **answer)
-        return str(answer["model_id"])
+        return before

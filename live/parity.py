@@ -29,7 +29,9 @@ from live.live_facts import LATE
 from live.paper_broker import PaperBroker
 from live.session_files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from live.session_store import SessionStore
+from models.appointments import AppointmentLog, Author
 from models.forecaster import ForecastSource
+from models.learned_walk import Order, learned_walk
 from models.walk_forward_forecast import walk_forward
 from models.walk_forward_source import WalkForwardSource
 from reports.parity_page import Difference, Parity, write_parity
@@ -62,6 +64,7 @@ class Recorded:
     tables: dict[str, pd.DataFrame]
     commands: list[tuple[int, str]]
     notes: list[dict[str, Any]]
+    orders: tuple[Order, ...] = ()
 
     @property
     def timeframe(self) -> Timeframe:
@@ -131,10 +134,16 @@ def read_session(folder: Path) -> Recorded:
     try:
         return Recorded(
             status, load_settings(overrides=flat, environment={}), datetime.fromisoformat(plan["first_live"]), plan["strategy"],
-            histories, candles, tables, store.commands(), store.notes(),
+            histories, candles, tables, store.commands(), store.notes(), _orders(folder),
         )  # fmt: skip
     finally:
         store.close()
+
+
+def _orders(folder: Path) -> tuple[Order, ...]:
+    """What persons ordered about models, and from which bar on it held."""
+    told = [e for e in AppointmentLog(folder).entries() if e.by is Author.PERSON and e.since is not None]
+    return tuple(Order(e.since, e.model_id, e.deed, e.reason) for e in told if e.since is not None)
 
 
 def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = None) -> dict[str, pd.DataFrame]:
@@ -173,7 +182,9 @@ def _walked(session: Recorded) -> dict[str, ForecastSource]:
     last = max(frame.index[-1] for frame in session.candles.values()).to_pydatetime() + session.timeframe.delta
     book = FactorBook(session.settings.feeds.factors, session.timeframe)
     candles = {symbol: book.beside(frame) for symbol, frame in session.whole.items()}
-    walk = walk_forward(candles, session.first_live, last, settings=session.settings.models, timeframe=session.timeframe)
+    settings = session.settings
+    walk = walk_forward(candles, session.first_live, last, settings=settings.models, timeframe=session.timeframe)
+    walk = learned_walk(walk, session.first_live, last, learning=settings.learning, timeframe=session.timeframe, orders=session.orders)
     return {s: WalkForwardSource(walk, s, session.settings.strategies.horizon, session.timeframe) for s in session.whole}
 
 

@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.settings import ModelSettings
+from models.adaptive import Past
 from models.calibration import Distribution
 from models.fold_training import forecast_rows
+from models.forecaster import NUMBERS
 from models.lstm import Ensemble
 from models.model_card import ModelCard
 from models.outcomes import pinball
@@ -109,3 +111,28 @@ def panel_from(candles: Mapping[str, pd.DataFrame], card: ModelCard, first: date
         row = int(pd.DatetimeIndex(frame.index).searchsorted(pd.Timestamp(first)))
         cut[symbol] = frame.iloc[max(row - before, 0) :]
     return Panel.of(cut, card.horizons, card.features)
+
+
+def plain_past(
+    panel: Panel,
+    symbol: str,
+    horizon: int,
+    terms: list[tuple[datetime, ModelCard]],
+    until: pd.Timestamp,
+    network: Callable[[str], Ensemble],
+) -> Past:
+    """What the models in force said at the bars of `panel` before `until`, uncorrected.
+
+    Args:
+        terms: since when each model was in force, in order of time.
+    """
+    index, bars = panel.index[symbol], panel.bars[symbol]
+    end = int(index.searchsorted(until))
+    starts = [int(index.searchsorted(pd.Timestamp(since))) for since, _ in terms]
+    numbers = np.full((end, len(NUMBERS)), np.nan)
+    for (_, card), begin, stop in zip(terms, starts, [*starts[1:], end], strict=True):
+        rows = np.arange(min(begin, end), min(stop, end))
+        if len(rows):
+            said = distribution_of(card, panel, symbol, horizon, rows, forecast_rows(network(card.model_id), panel, symbol, rows))
+            numbers[rows] = np.column_stack([said.location, said.scale, said.quantiles, said.p_up])
+    return Past(index[:end], numbers, bars.open[:end], bars.close[:end])

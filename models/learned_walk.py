@@ -107,18 +107,22 @@ class _Lived:
     def through(self, first: datetime, last: datetime, orders: Mapping[datetime, Order]) -> LearnedWalk:
         tenure = self._begin(first)
         ready: list[tuple[Call, ModelCard]] = []
+        self._obey(tenure, orders, first)
         for coming in self._bars(first, last):
             called = tenure.calls(coming, self._court)
             ready += [(call, self._card(call)) for call in called if self.rules.due(call.boundary) < last]
             for call, card in [pair for pair in ready if tenure.is_ready(pair[0], coming)]:
                 self._decided(tenure.decide(call, card, coming, self._court))
             ready = [pair for pair in ready if pair[0] in tenure.pending]
-            if coming in orders:
-                order = orders[coming]
-                self._decided(tenure.obey(order.deed, self.registry.card(order.model_id), order.reason, coming))
+            self._obey(tenure, orders, coming)
         served = tuple(self._served(d, until) for d, until in self._terms(last))
         spoken = tuple(s for s in served if s is not None)
         return LearnedWalk(self.walk.panel, self.walk.settings, spoken, self.rules.learning, self.rules.timeframe, tuple(self.decisions))
+
+    def _obey(self, tenure: Tenure, orders: Mapping[datetime, Order], coming: datetime) -> None:
+        if coming in orders:
+            order = orders[coming]
+            self._decided(tenure.obey(order.deed, self.registry.card(order.model_id), order.reason, coming))
 
     def _begin(self, first: datetime) -> Tenure:
         """The calendar's model that is in force when the run begins."""

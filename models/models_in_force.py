@@ -11,6 +11,7 @@ import pandas as pd
 
 from core.errors import TooLittleHistory
 from core.types import Forecast, Timeframe
+from models.adaptive import Follower
 from models.features import Bars, matrix
 from models.lstm import Ensemble, predict
 from models.model_card import ModelCard
@@ -50,14 +51,24 @@ class ModelsInForce:
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
         self._facts = facts
+        self._follower: Follower | None = None
         self._loaded: dict[str, Ensemble] = {}
         card = self._terms[0].card if self._terms else None
         self.look_back = look_back(card.features, card.horizons) if card else 1
         self.warm_up = self.look_back + context - 1
 
+    @property
+    def terms(self) -> list[InForce]:
+        """All terms of office, in order of time."""
+        return list(self._terms)
+
     def appoint(self, term: InForce) -> None:
         """Let another model take over from `term.since` on."""
         self._terms = sorted([*self._terms, term], key=lambda t: t.since)
+
+    def follow(self, follower: Follower) -> None:
+        """Correct every forecast by the outcomes of those before it; bars are then to be asked about once and in order."""
+        self._follower = follower
 
     def model_at(self, moment: datetime) -> ModelCard | None:
         """The card of the model in force at the bar that opens at `moment`."""
@@ -85,7 +96,8 @@ class ModelsInForce:
             raise TooLittleHistory(f"{self.symbol}: {len(bars)} bars are fewer than the {self.warm_up} that a forecast looks back over")
         at = bars.index[-1].to_pydatetime()
         card = self.model_at(at)
-        return None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
+        told = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
+        return told if self._follower is None else self._follower.correct(told, bars)
 
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self.preload(card)
