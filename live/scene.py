@@ -14,6 +14,7 @@ import pandas as pd
 from core import atomic
 from core.clock import Clock
 from core.errors import ConfigError, InvalidDates, StartRefused, VenueUnreachable
+from core.settings import LearningSettings
 from core.types import DataKind, MarketRules
 from feeds import candles
 from feeds.history import History, load_history
@@ -197,7 +198,7 @@ def _read_plan(request: LiveRequest) -> dict[str, Any] | None:
     path = request.folder / _PLAN
     if not path.is_file():
         return None
-    plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    plan: dict[str, Any] = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
     for name, value in _facts(request).items():
         if plan.get(name, [] if name == "factors" else None) != value:
             raise StartRefused(
@@ -217,6 +218,7 @@ def _facts(request: LiveRequest) -> dict[str, Any]:
         "market": request.market if request.sandbox else "venue", "strategy": request.strategy,
         "factors": feeds.model_dump(mode="json")["factors"],
         "models": request.settings.models.model_dump(mode="json"), "strategies": request.settings.strategies.model_dump(mode="json"),
+        "learning": request.settings.learning.model_dump(mode="json"),
     }  # fmt: skip
 
 

@@ -120,6 +120,7 @@ class LiveSession:
         self.supply: ModelSupply | FixedSupply = self._fixed or ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=folder,
             candles=self.learned_from, tell=self.health.tell, facts=LiveFacts(self.factors, self.health.tell) if self.factors else None,
+            learning=request.settings.learning,
         )  # fmt: skip
         stack.callback(self.supply.stop)
         self.supply.open(self.bar_after(self._replayed_to) if self._replayed_to else scene.first_live)
