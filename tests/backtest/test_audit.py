@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import backtrader as bt
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from backtest.audit import _Bench, audit, feature_frame
+from backtest.audit import PIPELINE_SPAN, _Bench, audit, feature_frame, steps
 from backtest.audit_command import run_audit
 from backtest.command_line import read_request
 from backtest.market_data import load_markets
@@ -45,6 +45,16 @@ class Clairvoyant(bt.Strategy):
         self.order_target_percent(target=0.5 if rises else 0.0)
 
 
+class ByTheLastPrice(bt.Strategy):
+    """Rests orders that are never filled, at prices that the newest close of all decides: only the orders give it away."""
+
+    def next(self) -> None:
+        if len(self.data) % 50 == 0:
+            self.buy(
+                size=0.01, exectype=bt.Order.Limit, price=0.001 * self.data.close.array[self.data.buflen() - 1], valid=timedelta(hours=2)
+            )
+
+
 def request(folder: Path, strategy: str = "") -> BacktestRequest:
     path = folder / "candles.csv"
     if not path.exists():
@@ -76,7 +86,7 @@ def test_the_whole_pipeline_is_equal_with_and_without_the_later_bars(tmp_path: P
         for proof in proofs
         if proof.name in ("truncation", "last-bar bump", "newest close", "label shuffle", "label shift", "null market")
     ]
-    assert len(proofs) == 10
+    assert len(proofs) == steps(asked) == 10
     assert [proof.detail for proof in by_bits if not proof.passed] == []
 
 
@@ -87,6 +97,15 @@ def test_a_strategy_that_looks_one_bar_ahead_is_caught(tmp_path: Path) -> None:
     assert (proof.passed, proof.leak, proof.offenders) == (False, Leak.AHEAD, ("fills",))
     honest = request(tmp_path)
     assert _Bench(honest, load_markets(honest, CLOCK), tmp_path / "second").foreseen().passed
+
+
+@pytest.mark.slow
+def test_orders_that_know_the_future_are_caught_though_none_is_filled(tmp_path: Path) -> None:
+    asked = request(tmp_path, "tests.backtest.test_audit:ByTheLastPrice")
+    bench = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "bench")
+    proof = bench.truncated(bench.run(PIPELINE_SPAN), timedelta(days=9))
+    assert not proof.passed
+    assert proof.detail.startswith("orders: ")
 
 
 @pytest.mark.slow

@@ -1,0 +1,77 @@
+"""What one pipeline of an audit said and did, and how two of them are laid side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.walk_forward_forecast import WalkForward
+from reports.forecast_judgement import rank_products
+from strategies.assembly import Record
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one pipeline said and did: forecasts per symbol, and the account's orders, fills and equity."""
+
+    walk: WalkForward
+    record: Record | None = None
+    orders: pd.DataFrame | None = None
+
+
+def ending(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """Bars whose newest one closes elsewhere, its extremes widened to enclose the close."""
+    changed = bars.copy()
+    newest = changed.index[-1]
+    close = float(bars["close"].iloc[-1]) * factor
+    changed.loc[newest, "close"] = close
+    changed.loc[newest, "high"] = max(float(bars["high"].iloc[-1]), close)
+    changed.loc[newest, "low"] = min(float(bars["low"].iloc[-1]), close)
+    return changed
+
+
+def forecast_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """What each said of every symbol and horizon up to `until`: a name, the part's, the whole's."""
+    for symbol in whole.walk.panel.symbols:
+        for horizon in whole.walk.settings.horizons:
+            frames = [_spoken(outcome.walk.frame(symbol, horizon).loc[:until]) for outcome in (part, whole)]
+            yield f"forecasts of {symbol} over {horizon}", frames[0], frames[1]
+
+
+def _spoken(frame: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts without their outcomes and without the names of models, which tell what they were trained on."""
+    return frame.loc[frame["location"].notna()].drop(columns=["realised", "model_id"])
+
+
+def account_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """What each did up to `until`: its fills, orders and equity."""
+    if whole.record is None or part.record is None:
+        return
+    fills = [record.fills.loc[pd.to_datetime(record.fills["timestamp"], utc=True) <= until] for record in (part.record, whole.record)]
+    yield "fills", *(frame.reset_index(drop=True) for frame in fills)  # type: ignore[misc]
+    if whole.orders is not None and part.orders is not None:
+        # Of those decided at the very last bar nobody heard any more.
+        orders = [frame.loc[frame["timestamp"] < until] for frame in (part.orders, whole.orders)]
+        yield "orders", *(frame.reset_index(drop=True) for frame in orders)  # type: ignore[misc]
+    yield "equity", part.record.equity.loc[:until], whole.record.equity.loc[:until]
+
+
+def products(walk: WalkForward, symbol: str, horizon: int) -> pd.Series:
+    """Whose mean is the rank IC."""
+    frame = walk.frame(symbol, horizon)
+    return rank_products(frame["location"], frame["realised"])
+
+
+def rank_ic(walk: WalkForward, horizon: int) -> float:
+    """The mean over symbols."""
+    return float(np.mean([products(walk, symbol, horizon).mean() for symbol in walk.panel.symbols]))
+
+
+def scored(walk: WalkForward, horizon: int) -> int:
+    """How many outcomes that share no bar stand behind a score."""
+    bars = min(len(products(walk, symbol, horizon)) for symbol in walk.panel.symbols)
+    return math.ceil(bars / horizon)
