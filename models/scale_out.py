@@ -6,14 +6,17 @@ and results should be small. Results do not depend on where they were made.
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
 Shared = TypeVar("Shared")
@@ -55,7 +58,7 @@ class Threads:
 
     def run(self, task: Callable[[Shared, Item], Result], shared: Shared, items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
         with ThreadPoolExecutor(max_workers=self.count, thread_name_prefix="task") as pool:
-            yield from _finished(pool, {pool.submit(task, shared, item): n for n, item in enumerate(items)})
+            yield from _finished(pool, lambda item: pool.submit(task, shared, item), dict(enumerate(items)))
 
 
 class Processes:
@@ -84,26 +87,30 @@ class Processes:
         count = min(self.count, len(left))
         # Fresh processes: one that is forked from threads at work may never wake up.
         with ProcessPoolExecutor(max_workers=count, mp_context=get_context("spawn"), initializer=_receive, initargs=(packed,)) as pool:
-            try:
-                with _undisturbed():
-                    waiting = {pool.submit(_work, item): n for n, item in left.items()}
-            except BaseException:
-                _stop(pool)
-                raise
-            yield from _finished(pool, waiting)
+            yield from _finished(pool, lambda item: pool.submit(_work, item), left)
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let Ctrl-C wait: a process that is interrupted while it starts another leaves one behind that nobody can end."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Let Ctrl-C wait: what it interrupts here could keep a lock that others need to end, or leave a half-started process behind.
+
+    Python tells the main thread alone of signals, whichever thread they reach. Blocking them besides is for the processes started
+    meanwhile, which inherit it: Ctrl-C is for the process that the user started.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 _received: dict[str, Any] = {}
@@ -119,15 +126,27 @@ def _work(item: Any) -> Any:
     return _received["task"](_received["shared"], item)
 
 
-def _finished(pool: Executor, waiting: dict[Future[Any], int]) -> Iterator[tuple[int, Any]]:
+def _finished(pool: Executor, submit: Callable[[Any], Future[Any]], items: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
+    """Results as they come, over a queue: `concurrent.futures.wait` takes the lock of every future it waits for, and an interrupt in the
+    middle of that leaves some locked, so that neither their tasks nor the pool can end.
+    """
+    done: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
+    given = dict(items)
     try:
-        while waiting:
-            done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield waiting.pop(future), future.result()
+        with _undisturbed():
+            for n, item in given.items():
+                submit(item).add_done_callback(functools.partial(_hand_over, done, n))
+        for _ in given:
+            n, future = done.get()
+            yield n, future.result()
     except BaseException:
-        _stop(pool)
+        with _undisturbed():
+            _stop(pool)
         raise
+
+
+def _hand_over(done: SimpleQueue[tuple[int, Future[Any]]], n: int, future: Future[Any]) -> None:
+    done.put((n, future))
 
 
 def _stop(pool: Executor) -> None:

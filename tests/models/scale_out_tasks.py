@@ -29,3 +29,8 @@ def die_once(folder: Path, item: int) -> int:
         (folder / "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return item
+
+
+def quick(_: np.ndarray, item: int) -> int:
+    time.sleep(0.0005)
+    return item

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +23,7 @@ from models.dask_cluster import DaskCluster
 from models.scale_out import Processes, Threads, Workers
 from models.walk_forward_forecast import walk_forward
 from tests.models.bars import simulated_bars
-from tests.models.dask_processes import Cluster
+from tests.models.dask_processes import ROOT, Cluster
 from tests.models.scale_out_tasks import die_once, fail_at_three, total
 
 SHARED = np.arange(1000.0)
@@ -50,6 +56,38 @@ def test_the_first_failure_is_raised(workers: Workers) -> None:
 
 def test_work_of_a_process_that_died_is_done_again(tmp_path: Path) -> None:
     assert sorted(Processes(2).run(die_once, tmp_path, range(5))) == [(n, n) for n in range(5)]
+
+
+INTERRUPTED = """
+from models.scale_out import {kind}
+from tests.models.scale_out_tasks import quick
+print("begun", flush=True)
+for _ in {kind}(2).run(quick, None, range(5000)):
+    pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Threads", "Processes"])
+def test_an_interrupt_ends_the_work_whenever_it_comes(kind: str) -> None:
+    draw = random.Random(1)
+    for _ in range(12):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", INTERRUPTED.format(kind=kind)]
+        # A group of its own: Ctrl-C reaches the workers as well.
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(draw.uniform(0.0, 1.2))
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                _, said = process.communicate(timeout=30)
+            finally:
+                process.kill()
+        assert process.returncode == -signal.SIGINT
+        assert said.count("Traceback") == 1  # no worker complains
 
 
 @pytest.mark.slow
