@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from core import log
-from core.errors import StorageFull, StoreDamaged, TradingError, VenueRefused, VenueUnreachable
+from core.clock import Clock
+from core.errors import StorageFull, StoreDamaged, TradingError, VenueUnreachable
 from core.types import Side
 from feeds.exchange import rules_of, translated
 from live.account_events import AccountEvent, Execution, Halted, Intent, Refused, RulesRead, VenueView
@@ -402,7 +402,19 @@ def _arguments(intent: Intent) -> tuple[str, str, str, float, float | None, dict
     return request.symbol, kind, side, float(request.size), price, params
 
 
-def lacks(balance: Decimal, needed: Decimal, currency: str) -> None:
-    """Raise VenueRefused where an account cannot pay for the smallest order."""
-    if balance < needed:
-        raise VenueRefused(f"the account holds {balance} {currency}, the smallest order needs {needed}; deposit some first")
+async def clock_offset(client: Any, clock: Clock) -> float | None:
+    """Seconds that `clock` is ahead of the venue, half a way's time taken off; None where the venue does not tell its time.
+
+    Raises:
+        VenueUnreachable, VenueRefused: no answer, or a refusal.
+    """
+    import ccxt
+
+    if not client.has.get("fetchTime"):
+        return None
+    before = clock.now().timestamp()
+    try:
+        theirs = await client.fetch_time()
+    except ccxt.BaseError as error:
+        raise translated(error, client.id, getattr(client, "last_response_headers", None)) from error
+    return (before + clock.now().timestamp()) / 2 - float(theirs) / 1000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import backtrader as bt
 import pandas as pd
@@ -30,6 +30,7 @@ from live.live_facts import LiveFacts
 from live.lockstep import Lockstep
 from live.model_supply import ModelSupply
 from live.paper_broker import PaperBroker
+from live.patience import patiently
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
 from live.scene import open_scene
@@ -41,6 +42,7 @@ from live.session_mirror import SessionMirror
 from live.session_output import SessionOutput
 from live.session_status import status_of
 from live.session_store import SessionStore
+from live.session_watch import watch_over
 from live.session_words import SessionWords
 from live.view import SessionView
 from reports.session_status import State
@@ -49,6 +51,7 @@ from strategies.bars_frame import epoch_seconds
 from strategies.bt_order_recorder import OrderRecorder
 from strategies.forecast_strategy import LSTMStrategy
 
+T = TypeVar("T")
 _LOG: Final = log.logger("live")
 EXTRA_BARS: Final = 256  # as in a backtest: history on which other strategies' indicators warm up
 
@@ -99,11 +102,13 @@ class LiveSession:
                 stack.callback(alerts.close)
             self.health = SessionHealth(self.store, self.clock, alerts.send if alerts else self._unheard)
             self._replayed_to = self.store.last_bar()
-            self.scene = open_scene(self.request, self._replayed_to, self.clock)
+            self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
+            self._patiently(self.bridge.start)
             if self.request.mode == "live":
                 self._consent(stack)
+            self.watchdog = watch_over(self, stack)
             stack.enter_context(self.end.signals())
             stack.enter_context(self.view)
             self._trade(cerebro)
@@ -168,8 +173,14 @@ class LiveSession:
         name = account_name(self.bridge.exchange, key)
         lock = Path(self.request.settings.live.sessions_path) / "accounts" / f"{name}.lock"
         stack.enter_context(control.held(lock, f"the account {name}"))
-        self.bridge.start()
         require_consent(self.bridge, self.request.symbols, self.request.confirmed, self.view.console)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        return patiently(work, self.request.settings.live.start_patience_s, self._say_trouble)
+
+    def _say_trouble(self, text: str) -> None:
+        log.event(_LOG, "venue_unreachable", reason=text)
+        self.view.say(text)
 
     def _broker(self) -> Any:
         if self.request.mode == "live":
@@ -263,6 +274,7 @@ class LiveSession:
 
     def _between_bars(self) -> None:
         """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""
+        self.watchdog.turn()
         self.words.listen()
         self.end.look()
         if self.request.until is not None and self.clock.now() >= self.request.until:

@@ -77,4 +77,6 @@ def source(session: Any) -> Source:
     reconnects = sum(market.source.reconnects for market in bridge._markets.values())
     missed = sum(len(market.barrier.missed) for market in bridge._markets.values())
     detail = ", ".join(text for count, text in ((reconnects, f"{reconnects} reconnects"), (missed, f"{missed} bars not awaited")) if count)
-    return Source(name=bridge.exchange, state="ok" if bridge.is_connected else "down", detail=detail)
+    said, age = session.watchdog.troubles, session.watchdog.signs.bar_age_s
+    state = "down" if not bridge.is_connected else "late" if said else "ok"
+    return Source(name=bridge.exchange, state=state, age_s=age, detail="; ".join([*said, *([detail] if detail else [])]))

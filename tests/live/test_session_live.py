@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from live.keys import keys_of
 from live.parity import compare
 from live.real_money import account_name, require_consent
 from live.request import read_request
+from live.session_store import SessionStore
 from tests.live.market import practice, store_on
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 from tests.live.test_session import bars_of, start, wait_for_bars
@@ -100,7 +102,43 @@ def test_missing_keys_are_named_and_an_account_name_hides_its_key() -> None:
 def test_without_a_venue_nothing_is_traded_and_the_practice_exchange_is_named(tmp_path: Path) -> None:
     request = read_request(
         ["--session", "one", "--set", f"live.sessions_path={tmp_path}", "--set", "feeds.exchange_url=http://127.0.0.1:9", "--set",
-         f"feeds.store_path={tmp_path / 'candles'}", "--set", f"live.state_path={tmp_path / 'state.db'}"]
+         f"feeds.store_path={tmp_path / 'candles'}", "--set", f"live.state_path={tmp_path / 'state.db'}", "--set",
+         "live.start_patience_s=1"]
     )  # fmt: skip
     with pytest.raises(VenueUnreachable, match="--sandbox"):
         run(request)
+
+
+RESTING = """
+import backtrader as bt
+
+class Resting(bt.Strategy):
+    def next(self):
+        if self.data.is_current and not self.broker.get_orders_open():
+            self.buy(size=0.001, exectype=bt.Order.Limit, price=self.data.close[0] * 0.5)
+"""
+
+
+@pytest.mark.parametrize(("policy", "left"), [("keep", 1), ("cancel", 0)])
+def test_orders_that_rest_are_kept_or_taken_back_when_a_session_is_stopped(tmp_path: Path, policy: str, left: int) -> None:
+    (tmp_path / "resting.py").write_text(RESTING)
+    more = ("--strategy", f"{tmp_path / 'resting.py'}:Resting", "--set", f"live.orders_at_stop={policy}")
+    process = start(tmp_path, "one", 0, *REAL, *more)
+    wait_for_bars(tmp_path, "one", 10, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0, process.communicate()[1]
+    process.communicate()
+    with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
+        assert journal.execute("select count(*) from intents where state = 'acknowledged'").fetchone()[0] == left
+        assert journal.execute("select count(*) from intents where state in ('written', 'sent', 'unknown')").fetchone()[0] == 0
+    said = [name for _, name in SessionStore(tmp_path / "one" / "session.db").commands()]
+    assert said == ([] if policy == "keep" else ["cancel"])
+
+
+def test_a_limit_of_the_account_holds_for_every_strategy_and_is_kept(tmp_path: Path) -> None:
+    assert run(request_for(tmp_path, "one", 60, *REAL, "--set", "risk.max_order_value=10")) == 0
+    with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
+        assert journal.execute("select count(*) from executions").fetchone()[0] == 0
+        notes = {note for (note,) in journal.execute("select note from intents where state = 'refused'")}
+    assert notes
+    assert all("risk.max_order_value" in note for note in notes)
