@@ -15,7 +15,7 @@ from core.errors import ModelError
 from core.settings import LearningSettings, ModelSettings
 from core.types import Timeframe
 from live.model_record import ModelRecord
-from live.model_training import ModelTraining, Training
+from live.model_training import ChildTrainings, Training, Trainings
 from models.adaptive import Follower, Past, Rates
 from models.appointments import Appointment, Author, Deed, market_of
 from models.features import FEATURES
@@ -42,12 +42,13 @@ class ModelSupply:
         tell: hears of decisions and of deviations from the calendar: kind and facts.
         facts: the columns of the factors, where there are any.
         learning: what may depart from the calendar.
+        trainings: where models are trained; in child processes where it is left out.
     """
 
     def __init__(
         self, symbols: tuple[str, ...], settings: ModelSettings, horizon: int, timeframe: Timeframe, *, folder: Path,
         candles: Callable[[], Mapping[str, pd.DataFrame]], tell: Callable[..., None], facts: Facts | None = None,
-        learning: LearningSettings | None = None, clock: Clock | None = None,
+        learning: LearningSettings | None = None, clock: Clock | None = None, trainings: Trainings | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings
         self.timeframe = timeframe
@@ -62,7 +63,7 @@ class ModelSupply:
         self._candles = candles
         self._tell = tell
         self._facts = facts
-        self._trainings = ModelTraining(settings, timeframe, folder, candles)
+        self._trainings = trainings or ChildTrainings(settings, timeframe, folder, candles)
         self._trained: dict[datetime, ModelCard] = {}
         self._networks: dict[str, Ensemble] = {}
 
@@ -104,9 +105,8 @@ class ModelSupply:
 
     def stop(self) -> None:
         """End a training that still runs."""
-        if self.training is not None and not self.training.is_done:
-            self.training.process.terminate()
-            self.training.process.wait(10)
+        if self.training is not None:
+            self.training.stop()
 
     @property
     def next_boundary(self) -> datetime:
@@ -139,7 +139,7 @@ class ModelSupply:
         if not self._registry.holds(held):
             training = self._trainings.begin(boundary)
             self._warm_up()
-            held = self._trainings.finish(training)
+            held = training.finish()
         return self._registry.card(held)
 
     def _warm_up(self) -> None:
@@ -193,7 +193,7 @@ class ModelSupply:
 
     def _take_in(self, training: Training, coming: datetime) -> None:
         try:
-            self._trained[training.boundary] = self._registry.card(self._trainings.finish(training))
+            self._trained[training.boundary] = self._registry.card(training.finish())
         except ModelError as failure:
             for call in self._calls_of(training.boundary):
                 self.tenure.give_up(call, coming)

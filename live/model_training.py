@@ -1,4 +1,4 @@
-"""The model of one boundary, trained in a child process so that no bar waits for it."""
+"""Where the model of a boundary is trained while a session goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pandas as pd
 
@@ -17,25 +17,42 @@ from core import atomic, log
 from core.errors import NotTrained
 from core.settings import ModelSettings
 from core.types import Timeframe
+from models.retrain import assignment, train
 
 _LOG: Final = log.logger("live")
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
-@dataclass
-class Training:
-    """A child process at work on the model of one boundary."""
-
-    boundary: datetime
-    process: subprocess.Popen[str]
+class Training(Protocol):
+    """Work on the model of one boundary."""
 
     @property
-    def is_done(self) -> bool:
-        return self.process.poll() is not None
+    def boundary(self) -> datetime: ...
+
+    @property
+    def is_done(self) -> bool: ...
+
+    def finish(self) -> str:
+        """Wait for the end; the id of the model that the registry now holds.
+
+        Raises:
+            ModelError: it could not be trained.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End it, if it still runs."""
+        ...
 
 
-class ModelTraining:
-    """Begins trainings and reads what they say.
+class Trainings(Protocol):
+    """Where models are trained: `ChildTrainings` is a process beside the session, `TrainingsHere` the process itself."""
+
+    def begin(self, boundary: datetime) -> Training: ...
+
+
+class ChildTrainings:
+    """Trains in child processes, so that no bar waits.
 
     Args:
         folder: where requests and their candles are put.
@@ -51,25 +68,10 @@ class ModelTraining:
         self._candles = candles
 
     def begin(self, boundary: datetime) -> Training:
-        """Start the child."""
         command = [sys.executable, "-m", "models.retrain", "--request", str(self._request(boundary))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT, start_new_session=True)
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
-        return Training(boundary, process)
-
-    def finish(self, training: Training) -> str:
-        """Wait for the child; the id of the model that the registry now holds.
-
-        Raises:
-            NotTrained: it could not be trained; the message is the child's own.
-        """
-        said, trouble = training.process.communicate()
-        if training.process.returncode != 0:
-            lines = trouble.strip().splitlines()
-            raise NotTrained(f"the model of {training.boundary:%Y-%m-%d} was not trained: {lines[-1] if lines else 'no reason given'}")
-        answer = json.loads(said.strip().splitlines()[-1])
-        log.event(_LOG, "training_done", boundary=training.boundary.isoformat(), **answer)
-        return str(answer["model_id"])
+        return _Child(boundary, process)
 
     def _request(self, boundary: datetime) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -86,3 +88,52 @@ class ModelTraining:
         path = self._folder / "request.json"
         atomic.write_text(path, json.dumps(request))
         return path
+
+
+@dataclass(frozen=True)
+class _Child:
+    boundary: datetime
+    process: subprocess.Popen[str]
+
+    @property
+    def is_done(self) -> bool:
+        return self.process.poll() is not None
+
+    def finish(self) -> str:
+        said, trouble = self.process.communicate()
+        if self.process.returncode != 0:
+            lines = trouble.strip().splitlines()
+            raise NotTrained(f"the model of {self.boundary:%Y-%m-%d} was not trained: {lines[-1] if lines else 'no reason given'}")
+        answer = json.loads(said.strip().splitlines()[-1])
+        log.event(_LOG, "training_done", boundary=self.boundary.isoformat(), **answer)
+        return str(answer["model_id"])
+
+    def stop(self) -> None:
+        if not self.is_done:
+            self.process.terminate()
+            self.process.wait(10)
+
+
+class TrainingsHere:
+    """Trains at once, in this process: for tests and replays."""
+
+    def __init__(self, settings: ModelSettings, timeframe: Timeframe, candles: Callable[[], Mapping[str, pd.DataFrame]]) -> None:
+        self._settings = settings
+        self._timeframe = timeframe
+        self._candles = candles
+
+    def begin(self, boundary: datetime) -> Training:
+        return _Done(boundary, train(assignment(self._candles(), boundary, self._settings, self._timeframe)).model_id)
+
+
+@dataclass(frozen=True)
+class _Done:
+    boundary: datetime
+    model_id: str
+    is_done: bool = True
+
+    def finish(self) -> str:
+        return self.model_id
+
+    def stop(self) -> None:
+        """It has ended."""

@@ -1,0 +1,178 @@
+"""A session's models over the bars of a market that breaks: decision for decision and bit for bit what the backtest says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from core.clock import FixedClock
+from core.settings import LearningSettings, ModelSettings
+from core.types import Forecast, Timeframe
+from live.model_supply import ModelSupply
+from live.model_training import TrainingsHere
+from models.appointments import AppointmentLog, Author, Deed
+from models.learned_walk import LearnedWalk, Order, learned_walk
+from models.registry import ModelRegistry
+from models.registry_command import promote, rollback
+from models.walk_forward_forecast import WalkForward, walk_forward
+from tests.models.test_learned_walk import BREAK, BROKEN
+
+HOUR = Timeframe.parse("1h")
+SYMBOL = "A/USD"
+FIRST = datetime(2020, 4, 2, 7, tzinfo=UTC)
+LAST = datetime(2020, 4, 14, 5, tzinfo=UTC)
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+EARLY = {"early": True, "reference": "35d", "false_alarms_every": "200d"}
+
+
+@dataclass
+class Session:
+    """What a live session does with its models, bar by bar, without the rest of it."""
+
+    folder: Path
+    settings: ModelSettings
+    learning: LearningSettings
+    bars: pd.DataFrame = field(default_factory=lambda: BROKEN)
+    closed: int = 0
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    said: list[Forecast | None] = field(default_factory=list)
+    clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
+
+    def start(self) -> None:
+        """Also after a crash: nothing of the process before is left but its files."""
+        first = int(self.bars.index.searchsorted(pd.Timestamp(FIRST)))
+        self.closed = max(self.closed, first)
+        trainings = TrainingsHere(self.settings, HOUR, self.candles)
+        self.supply = ModelSupply(
+            (SYMBOL,), self.settings, 4, HOUR, folder=self.folder, candles=self.candles, tell=self.tell, learning=self.learning,
+            clock=self.clock, trainings=trainings,
+        )  # fmt: skip
+        self.supply.open(self.bars.index[self.closed].to_pydatetime())
+
+    def candles(self) -> Mapping[str, pd.DataFrame]:
+        return {SYMBOL: self.bars.iloc[: self.closed]}
+
+    def tell(self, kind: str, level: str = "warning", **facts: Any) -> None:
+        self.told.append((kind, facts))
+
+    def live(self, until: datetime) -> Session:
+        end = int(self.bars.index.searchsorted(pd.Timestamp(until)))
+        while self.closed < end:
+            self.closed += 1
+            seen = self.bars.iloc[: self.closed]
+            self.said.append(self.supply.sources[SYMBOL].latest(seen))
+            self.supply.bar_closed(seen.index[-1].to_pydatetime())
+            self.supply.collect(seen.index[-1].to_pydatetime() + HOUR.delta, wait=True)
+        return self
+
+
+def knobs(path: Path) -> ModelSettings:
+    small = {"horizons": (1, 4), "units": 4, "seeds": 1, "epochs": 1, "train_window": "40d", "retrain_every": "7d", "context": 16}
+    return ModelSettings.model_validate({**small, "save_path": str(path)})
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> ModelSettings:
+    return knobs(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def walk(settings: ModelSettings) -> WalkForward:
+    return walk_forward({SYMBOL: BROKEN}, FIRST, LAST, settings=settings, timeframe=HOUR)
+
+
+def session(folder: Path, settings: ModelSettings, **learning: object) -> Session:
+    begun = Session(folder / "paper", settings, LearningSettings.model_validate(learning))
+    begun.start()
+    return begun
+
+
+def assert_equal(lived: Session, walk: WalkForward, orders: tuple[Order, ...] = ()) -> None:
+    told = learned_walk(walk, FIRST, LAST, learning=lived.learning, timeframe=HOUR, orders=orders)
+    frame = told.frame(SYMBOL, 4).loc[FIRST : LAST - HOUR.delta]
+    names = ["location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id"]
+    rows = [(f.location, f.scale, *f.quantiles, f.p_up, f.model_id) for f in lived.said if f is not None]
+    pd.testing.assert_frame_equal(pd.DataFrame(rows, columns=names, index=frame.index), frame[names], check_dtype=False, rtol=0, atol=0)
+    if isinstance(told, LearnedWalk) and told.decisions:
+        own = AppointmentLog(lived.folder).entries()
+        expected = [(d.deed, d.by, d.card.model_id, d.other, d.since) for d in told.decisions[1:] if d.since <= LAST]
+        assert [(e.deed, e.by, e.model_id, e.other, e.since) for e in own[1:] if e.since and e.since <= LAST] == expected
+
+
+@pytest.mark.parametrize(
+    "learning",
+    [{}, EARLY, {**EARLY, "trial": 30}, {"trial": 30, "promotion": "if better"}, {**EARLY, "adaptive": True}],
+    ids=["calendar", "early", "early and trial", "trial", "early and adaptive"],
+)
+def test_a_session_says_what_its_replay_says(tmp_path: Path, settings: ModelSettings, walk: WalkForward, learning: dict[str, Any]) -> None:
+    lived = session(tmp_path, settings, **learning).live(LAST)
+    assert_equal(lived, walk)
+    if learning.get("early"):
+        [drift, *_] = [facts for kind, facts in lived.told if kind == "drift"]
+        assert datetime.fromisoformat(drift["boundary"]) > BREAK and "usually" in drift["reason"]
+
+
+@pytest.mark.parametrize("after_h", [1, 60, 120, 149, 171, 200])
+def test_a_restart_at_any_bar_changes_nothing(tmp_path: Path, settings: ModelSettings, walk: WalkForward, after_h: int) -> None:
+    lived = session(tmp_path, settings, **EARLY, trial=30, adaptive=True).live(FIRST + timedelta(hours=after_h))
+    lived.start()
+    assert_equal(lived.live(LAST), walk)
+
+
+def test_decisions_stand_in_the_registry_and_are_told(tmp_path: Path, settings: ModelSettings) -> None:
+    lived = session(tmp_path, settings, trial=30).live(LAST)
+    shared = [e for e in ModelRegistry(Path(settings.save_path)).appointments.entries() if e.session == "paper"]
+    own = AppointmentLog(lived.folder).entries()
+    assert own and shared[-len(own) :] == own
+    told = [facts["reason"] for kind, facts in lived.told if kind in ("model_promoted", "model_kept")]
+    assert told == [e.reason for e in own[1:]]
+    assert all("over 30 bars" in reason for reason in told)
+
+
+def test_a_person_promotes_and_rolls_back_while_the_session_runs(tmp_path: Path, walk: WalkForward) -> None:
+    """In a registry of its own: what is ordered there holds in every session."""
+    settings = knobs(tmp_path / "models")
+    registry, clock = ModelRegistry(tmp_path / "models"), FixedClock(NOW + timedelta(days=1))
+    earlier = TrainingsHere(settings, HOUR, lambda: {SYMBOL: BROKEN}).begin(FIRST - timedelta(days=9)).finish()
+    lived = session(tmp_path, settings, early=True, slack=90.0).live(FIRST + timedelta(hours=20))
+    before = lived.supply.card
+    promote(registry, earlier, "it did well once", clock)
+    lived.live(FIRST + timedelta(hours=30))
+    assert lived.supply.card is not None and lived.supply.card.model_id == earlier
+    clock.at += timedelta(hours=1)
+    lived.start()
+    rollback(registry, "it does not now", clock)
+    lived.live(FIRST + timedelta(hours=32))
+    assert lived.supply.card == before
+    lived.live(LAST)
+    orders = tuple(
+        Order(e.since, e.model_id, e.deed, e.reason) for e in AppointmentLog(lived.folder).entries() if e.by is Author.PERSON and e.since
+    )
+    assert [(o.since, o.deed) for o in orders] == [
+        (FIRST + timedelta(hours=21), Deed.PROMOTED),
+        (FIRST + timedelta(hours=31), Deed.ROLLED_BACK),
+    ]
+    home = walk_forward({SYMBOL: BROKEN}, FIRST, LAST, settings=settings, timeframe=HOUR)
+    assert_equal(lived, home, orders)
+
+
+def test_an_order_that_cannot_be_obeyed_is_told(tmp_path: Path) -> None:
+    settings = knobs(tmp_path / "models")
+    lived = session(tmp_path, settings)
+    registry = ModelRegistry(tmp_path / "models")
+    card = registry.cards()[0]
+    far = card.model_copy(update={"model_id": "far", "horizons": (1, 2)})
+    (tmp_path / "models" / "far").mkdir()
+    (tmp_path / "models" / "far" / "card.json").write_text(far.model_dump_json())
+    promote(registry, "far", "a mistake", FixedClock(NOW + timedelta(days=1)))
+    lived.live(FIRST + timedelta(hours=2))
+    assert [facts["reason"] for kind, facts in lived.told if kind == "order_refused"] == [
+        "model far cannot be in force here: it does not forecast 4 bars ahead"
+    ]
+    assert lived.supply.card == card
