@@ -77,15 +77,18 @@ def save(run_dir: Path, artefacts: RunArtefacts) -> RunArtefacts:
     return done
 
 
-def load(run_dir: Path) -> RunArtefacts:
+def load(run_dir: Path, *, forecasts: bool = True) -> RunArtefacts:
     """Read a run folder; a table that is absent comes back empty, with its columns.
+
+    Args:
+        forecasts: leave the largest table out where False; it comes back as if absent.
 
     Raises:
         RunUnreadable: there is no readable `run.json`, or a table is damaged.
     """
     return RunArtefacts(
         manifest=manifests.read(run_dir),
-        forecasts=read_table(run_dir / FORECASTS, empty_forecasts()),
+        forecasts=read_table(run_dir / FORECASTS, empty_forecasts()) if forecasts else empty_forecasts(),
         fills=read_table(run_dir / FILLS, empty_fills()),
         equity=read_table(run_dir / EQUITY, empty_equity()),
     )

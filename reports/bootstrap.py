@@ -68,7 +68,8 @@ def resampled_means(columns: Floats, *, block: float, samples: int, seed: int) -
     n = len(columns)
     centre = columns.mean(axis=0)
     # Centred, so that single precision keeps seven digits of what varies.
-    plain = (columns - centre).astype(np.float32)
+    plain = np.empty(columns.shape, dtype=np.float32, order="F" if columns.flags.f_contiguous else "C")
+    np.subtract(columns, centre, out=plain, casting="same_kind")  # without a second copy in double precision
     with one_thread():
         means = np.concatenate([counts @ plain for counts in _batches(n, block, samples, seed)])
     return np.asarray(means / n + centre, dtype=np.float64)

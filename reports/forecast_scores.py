@@ -35,6 +35,8 @@ Scores = dict[str, Any]
 # Where each score finds its sums among the 17 columns of `_columns`.
 _IC, _RANK, _HIT, _TOP, _LOSS, _COVER = slice(0, 5), slice(5, 10), (10, 11), (12, 13), (14, 15), 16
 _WIDTH: Final = 17
+# So many numbers are resampled at once: 160 MB in double precision.
+_CELLS: Final = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,13 @@ def score_all(
         n = len(outcomes[names[0]])
         block = block_of(n, horizon)
         truth = _Truth.of(outcomes[names[0]])
-        columns = [_columns(outcomes[name], truth) for name in names]
-        draws = _draws(columns, block=block, samples=samples, seed=seed)
-        for name, own, drawn in zip(names, columns, draws, strict=True):
-            results[name] = _scores(own, drawn, n=n, block=block, confidence=confidence)
+        # All at once, or, where the bars are very many, some at a time; the resamples are the same.
+        together = max(1, _CELLS // max(n * _WIDTH, 1))
+        for some in (names[first : first + together] for first in range(0, len(names), together)):
+            columns = [_columns(outcomes[name], truth) for name in some]
+            draws = _draws(columns, block=block, samples=samples, seed=seed)
+            for name, own, drawn in zip(some, columns, draws, strict=True):
+                results[name] = _scores(own, drawn, n=n, block=block, confidence=confidence)
     return {name: results[name] for name in frames}
 
 

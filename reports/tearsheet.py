@@ -48,7 +48,7 @@ def render_tearsheet(run_dir: Path) -> Path:
     Raises:
         RunUnreadable: the folder holds no readable run.
     """
-    run = artefacts.load(run_dir)
+    run = artefacts.load(run_dir, forecasts=False)
     reason = _unfit(run)
     if reason is None:
         try:
@@ -100,7 +100,9 @@ class TearsheetProcess:
         path = self._run_dir / FILE_NAME
         if not answer.strip() or not path.is_file():
             log.event(_LOG, "tearsheet_process_lost", returncode=self._process.poll())
-            atomic.write_text(path, _page_without(artefacts.load(self._run_dir), "the process that draws it did not finish"))
+            atomic.write_text(
+                path, _page_without(artefacts.load(self._run_dir, forecasts=False), "the process that draws it did not finish")
+            )
         return path
 
     def close(self) -> None:

@@ -128,3 +128,13 @@ def test_scores_of_a_whole_scoreboard_are_quick() -> None:
     started = time.process_time()
     score_all(frames, samples=1000)
     assert time.process_time() - started < 6.0
+
+
+def test_forecasters_of_very_many_bars_are_resampled_some_at_a_time_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = {str(seed): frame(seed=0).assign(location=frame(seed=seed)["location"]) for seed in range(3)}
+    at_once = score_all(frames, samples=50)
+    monkeypatch.setattr("reports.forecast_scores._CELLS", 1)
+    apart = score_all(frames, samples=50)
+    for name, scores in at_once.items():
+        for key, value in scores.items():
+            assert apart[name][key] == pytest.approx(value, rel=1e-5, abs=1e-7)
