@@ -86,10 +86,10 @@ class ModelRegistry:
         write_text(folder / "card.json", json.dumps(card.model_dump(mode="json"), indent=1))
 
     def network(self, model_id: str) -> Any:
-        """Load the network (an `Ensemble`) in Keras's safe mode, with its trees."""
-        from models.lstm import load
+        """Read the network (an `Ensemble`), with its trees. Raises FingerprintMismatch where its file is damaged."""
+        from models.network_file import read_network
 
-        network, share = load(self._folder(model_id) / "model.keras"), self.card(model_id).trees
+        network, share = read_network(self._folder(model_id) / "model.keras"), self.card(model_id).trees
         return replace(network, trees=self.trees(model_id), share=share) if share else network
 
     def trees(self, model_id: str) -> Trees:
