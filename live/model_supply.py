@@ -137,16 +137,16 @@ class ModelSupply:
     def _had(self, boundary: datetime) -> ModelCard:
         held = assignment(self._candles(), boundary, self.settings, self.timeframe).model_id
         if not self._registry.holds(held):
-            training = self._trainings.begin(boundary)
+            training = self._trainings.begin(boundary, beside=False)
             self._warm_up()
             held = training.finish()
         return self._registry.card(held)
 
     def _warm_up(self) -> None:
-        """Load Keras while the child trains: the first model is needed the moment it is there."""
-        from models.lstm import network
+        """Load what forecasts are made with while the child trains: the first model is needed the moment it is there."""
+        from models.lstm import block_forecast
 
-        network(lstm_spec(self.settings, len(FEATURES)), self.settings.seeds)
+        block_forecast(lstm_spec(self.settings, len(FEATURES)), self.settings.seeds)
 
     def _go_on(self) -> bool:
         """Take up what an earlier process of this session decided; False where it decided nothing, or its model is gone."""
