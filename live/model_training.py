@@ -73,8 +73,7 @@ class ChildTrainings:
     def begin(self, boundary: datetime) -> Training:
         command = [sys.executable, "-m", "models.retrain", "--request", str(self._request(boundary))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT, start_new_session=True)
-        if beside:
-            _give_way(process.pid)
+        _give_way(process.pid)
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
         return _Child(boundary, process)
 
