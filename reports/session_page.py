@@ -21,6 +21,7 @@ TONES: Final = {State.STARTING: "wait", State.RUNNING: "good", State.PAUSED: "wa
 _MOST_BARS: Final = 3000
 _SHOWN_FILLS: Final = 20
 _SHOWN_ALERTS: Final = 20
+_SHOWN_MODELS: Final = 20
 _FILES: Final = ("parity.html", "session.json", CANDLES, artefacts.FORECASTS, artefacts.FILLS, artefacts.EQUITY, "log.jsonl")
 
 
@@ -121,6 +122,8 @@ def _context(session: SessionArtefacts, session_dir: Path, charts: list[dict[str
         "symbols": session.symbols,
         "fills": session.fills.tail(_SHOWN_FILLS).iloc[::-1].to_dict("records"),
         "fill_count": len(session.fills),
+        "outcomes": status.outcomes[-_SHOWN_MODELS:][::-1],
+        "decisions": status.decisions[-_SHOWN_MODELS:][::-1],
         "alerts": status.alerts[-_SHOWN_ALERTS:][::-1],
         "files": [name for name in _FILES if (session_dir / name).is_file()],
         "reloads": status.state is not State.STOPPED,

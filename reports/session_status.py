@@ -79,6 +79,36 @@ class Alert(Section):
     text: str
 
 
+class ModelDecision(Section):
+    """What was decided about a model (promoted, kept, rolled back), by whom and why; `model_id` is in force from the bar `since` on.
+
+    `other` gave way to it, or was refused.
+    """
+
+    since: Moment
+    deed: str
+    by: str
+    model_id: str
+    other: str = ""
+    reason: str = ""
+
+
+class ModelOutcome(Section):
+    """How one model came out in this session: forecasts whose outcome is known, and the trades they opened; shares are 0..1."""
+
+    model_id: str
+    first: Moment
+    last: Moment
+    forecasts: int = 0
+    loss: Number = None
+    skill: Number = None
+    coverage_90: Number = None
+    hit_rate: Number = None
+    trades: int = 0
+    won: Number = None
+    profit: Number = None
+
+
 class SessionStatus(Section):
     """The whole of `session.json`."""
 
@@ -109,6 +139,8 @@ class SessionStatus(Section):
     sources: list[Source] = Field(default_factory=list)
     process: Process = Process()
     alerts: list[Alert] = Field(default_factory=list)
+    decisions: list[ModelDecision] = Field(default_factory=list)
+    outcomes: list[ModelOutcome] = Field(default_factory=list)
     config: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
 

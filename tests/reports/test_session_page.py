@@ -9,7 +9,7 @@ import pytest
 from core.errors import RunUnreadable
 from core.types import DataKind
 from reports.session_page import load_session, outlooks, render_session_page, with_closes
-from reports.session_status import State, read_status, write_status
+from reports.session_status import ModelDecision, ModelOutcome, State, read_status, write_status
 from tests.reports import simulated, simulated_session
 from tests.reports.browser import look_at
 
@@ -43,6 +43,42 @@ def test_a_session_that_has_just_begun_has_a_page(tmp_path: Path) -> None:
     text = page(tmp_path, bars=0, positions=[], open_orders=[], sources=[], alerts=[], equity=None, last_bar=None)
     for part in ("No bar has closed yet.", "No forecast has been made yet.", "Nothing is held.", "No order was filled yet."):
         assert part in text
+
+
+def test_the_page_tells_what_was_learned_and_why_a_model_was_promoted_or_kept(tmp_path: Path) -> None:
+    at = "2024-05-01T01:00:00Z"
+    decisions = [
+        ModelDecision(
+            since=at, deed="promoted", by="drift", model_id="lstm-034", other="lstm-033", reason="drift: loss 0.31, usually 0.24"
+        ),
+        ModelDecision(since=at, deed="kept", by="calendar", model_id="lstm-034", other="lstm-035", reason="significantly worse"),
+    ]
+    outcome = ModelOutcome(
+        model_id="lstm-034",
+        first=at,
+        last=at,
+        forecasts=412,
+        loss=0.2412,
+        skill=0.011,
+        coverage_90=0.897,
+        trades=7,
+        won=0.571,
+        profit=-31.4,
+    )
+    text = page(tmp_path, decisions=decisions, outcomes=[outcome])
+    for part in (
+        "drift: loss 0.31, usually 0.24",
+        "significantly worse",
+        "lstm-035",
+        "0.2412",
+        "+1.10 %",
+        "89.7 %",
+        "412",
+        "57.1 %",
+        "−31.40",
+    ):
+        assert part in text
+    assert "Learning" not in page(tmp_path / "none")
 
 
 def test_real_money_is_named_and_paper_is_not_taken_for_it(tmp_path: Path) -> None:
