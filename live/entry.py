@@ -53,4 +53,9 @@ def _show_status(request: LiveRequest, console: Console) -> int:
     equity = "unknown" if status.equity is None else f"{status.equity:,.2f}"
     console.print(f"{status.title}\n{status.state if running else 'not running'}, {status.bars} bars, last {status.last_bar}")
     console.print(f"equity {equity}, {held}, {len(status.open_orders)} open orders, model {status.model_id}")
+    for one in status.outcomes[-1:]:
+        covered = "" if one.coverage_90 is None else f", {one.coverage_90:.1%} inside the 90 % band"
+        console.print(f"it made {one.forecasts} forecasts that are known{covered}, {one.trades} trades, profit {one.profit or 0.0:+,.2f}")
+    for decision in status.decisions[-1:]:
+        console.print(f"{decision.deed} by {decision.by} from {decision.since:%Y-%m-%d %H:%M} on: {decision.reason}")
     return 0

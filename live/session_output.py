@@ -15,6 +15,7 @@ import pandas as pd
 
 from core import log
 from live.session_files import render_page, tables_of, write_tables
+from live.session_learning import with_learning
 from live.session_mirror import SessionMirror
 from live.session_store import SessionStore
 from reports.session_status import SessionStatus, write_status
@@ -68,9 +69,10 @@ class SessionOutput:
         symbols = self._session.request.symbols
 
         def write() -> None:
-            fills = write_tables(self._folder, rows, self._store.forecasts(), {s: self._store.bars(s) for s in symbols})
+            forecasts, own = self._store.forecasts(), {s: self._store.bars(s) for s in symbols}
+            fills = write_tables(self._folder, rows, forecasts, own)
             self._tell_mirror(status, fills, last=last)
-            write_status(self._folder, status)
+            write_status(self._folder, with_learning(status, self._folder, forecasts, own, fills))
             render_page(self._folder)
 
         return write
