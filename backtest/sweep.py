@@ -16,9 +16,10 @@ import yaml
 from rich.console import Console
 
 from backtest.job import FinishedRun, run_backtest
+from backtest.market_data import load_markets
 from backtest.progress import RunProgress
 from backtest.request import BacktestRequest
-from backtest.run_record import choices, code_of
+from backtest.run_record import choices, code_of, data_section
 from backtest.sweep_bench import SweepBench
 from backtest.sweep_file import Axis, Point, SweepPlan, read_plan
 from backtest.sweep_point import PointResult
@@ -27,7 +28,6 @@ from backtest.sweep_store import SweepStore
 from core import fingerprint
 from core.clock import Clock, FixedClock
 from core.errors import InvalidSetting, StoreDamaged
-from core.types import DataKind
 from reports import sweep_manifest
 from reports.artefacts import write_table
 from reports.manifest import make_run_dir, make_run_id
@@ -171,7 +171,8 @@ def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Pa
         except (StoreDamaged, ValueError):
             continue
     feeds = request.settings.feeds
-    kind = DataKind.SAMPLE if feeds.source == "sample" else DataKind.REAL
+    # Only the candles themselves know whether they are simulated: nothing is to be had of a venue that is out of reach.
+    kind = data_section(request, load_markets(request, clock)).kind
     run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} sweep".strip(), digest=identity)
     folder = make_run_dir(output, run_id)
     SweepStore(folder).note(identity=identity, last=request.last.isoformat())

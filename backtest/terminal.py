@@ -12,6 +12,8 @@ from backtest.job import FinishedRun
 from core.types import Verdict
 from reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
 
+# As short as they must be for tables to fit 80 columns.
+SHORT = {"buy_and_hold": "buy and hold", "volatility_targeted": "vol. target", "random_entries": "at random"}
 STYLES = {Verdict.EDGE: "bold green", Verdict.NO_EDGE: "bold red", Verdict.NOT_ENOUGH_DATA: "bold yellow"}
 
 
@@ -42,9 +44,8 @@ def _list(lines: Iterable[str], console: Console, style: str) -> None:
 
 
 def _scores(symbol: str, forecast: SymbolForecast) -> Table:
-    table = Table(title=f"Forecasts of {symbol}, out of sample", title_justify="left", box=None, pad_edge=False)
-    for name in ("", "n", "rank IC", "accuracy", "top tenth", "loss skill", "90% covers", "DM p"):
-        table.add_column(name, justify="left" if not name else "right")
+    headers = ("", "n", "rank IC", "accuracy", "top 10%", "skill", "90% band", "DM p")
+    table = _table(f"Forecasts of {symbol}, out of sample", headers)
     if forecast.lstm is not None:
         table.add_row("lstm", *_score_cells(forecast.lstm), "", style="bold")
     for name, scores in forecast.baselines.items():
@@ -65,19 +66,18 @@ def _score_cells(scores: ForecastScores) -> list[str]:
 
 
 def _accounts(manifest: RunManifest) -> Table:
-    table = Table(title="\nThe account, after costs", title_justify="left", box=None, pad_edge=False)
-    for name in ("", "return", "CAGR", "Sharpe", "max drawdown", "volatility", "trades", "turnover", "exposure"):
-        table.add_column(name, justify="left" if not name else "right")
+    headers = ("", "return", "CAGR", "Sharpe", "drawdown", "vol.", "trades", "turns", "held")
+    table = _table("\nThe account, after costs", headers)
     rows = {"strategy": manifest.strategy} if manifest.strategy else {}
     for name, summary in {**rows, **manifest.benchmark}.items():
-        table.add_row(name.replace("_", " "), *_account_cells(summary), style="bold" if name == "strategy" else "")
+        table.add_row(SHORT.get(name, name.replace("_", " ")), *_account_cells(summary), style="bold" if name == "strategy" else "")
     return table
 
 
 def _account_cells(summary: StrategySummary) -> list[str]:
     return [
-        _number(summary.total_return, "{:+.1%}"),
-        _number(summary.cagr, "{:+.1%}"),
+        _gain(summary.total_return),
+        _gain(summary.cagr),
         _number(summary.sharpe, "{:.2f}"),
         _number(summary.max_drawdown, "{:.1%}"),
         _number(summary.volatility, "{:.1%}"),
@@ -85,6 +85,18 @@ def _account_cells(summary: StrategySummary) -> list[str]:
         _number(summary.turnover, "{:.1f}x"),
         _number(summary.exposure, "{:.0%}"),
     ]
+
+
+def _table(title: str, headers: Iterable[str]) -> Table:
+    """A table without frames: names to the left, numbers to the right, none of them broken into lines."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for header in headers:
+        table.add_column(header, justify="right" if header else "left", no_wrap=True)
+    return table
+
+
+def _gain(value: float | None) -> str:
+    return _number(value, "{:+.1%}" if value is None or abs(value) < 10 else "{:+,.0%}")
 
 
 def _number(value: float | None, form: str) -> str:

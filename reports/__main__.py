@@ -1,4 +1,4 @@
-"""`python -m reports FOLDER...`: make the pages of finished runs and of sessions again, from the files in their folders."""
+"""`python -m reports FOLDER...`: make the pages of finished runs, of sweeps and of sessions again, from the files in their folders."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.command import end_well
-from reports import manifest, session_status
+from reports import manifest, session_status, sweep_manifest
 from reports.run_index import render_run_index
 from reports.run_page import render_run_page
 from reports.session_page import render_session_page
+from reports.sweep_page import render_sweep_page
 from reports.tearsheet import TearsheetProcess
 
 
@@ -20,8 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rebuilt(arguments: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m reports", description="Make the pages of runs and sessions again.")
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run's or a session's folder, or one that holds runs")
+    parser = argparse.ArgumentParser(prog="python -m reports", description="Make the pages of runs, sweeps and sessions again.")
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="a run's, a sweep's or a session's folder, or one that holds runs"
+    )
     for folder in parser.parse_args(arguments).folders:
         for page in rebuild(folder):
             print(page)
@@ -29,16 +32,19 @@ def _rebuilt(arguments: Sequence[str] | None) -> int:
 
 
 def rebuild(folder: Path) -> list[Path]:
-    """Make the pages that belong into `folder` again: a session's, a run's with its tearsheet, or those of all runs in it.
+    """Make the pages that belong into `folder` again: a session's, a sweep's, a run's with its tearsheet, or those of all runs in it.
 
     Raises:
-        RunUnreadable: the folder holds neither a session nor a run.
+        RunUnreadable: the folder holds neither a session nor a sweep nor a run.
     """
     if (folder / session_status.FILE_NAME).is_file():
         return [render_session_page(folder)]
-    runs = sorted(path.parent for path in folder.glob(f"*/{manifest.FILE_NAME}"))
-    if runs and not (folder / manifest.FILE_NAME).is_file():
-        return [*(page for run in runs for page in _run_pages(run)), render_run_index(folder)]
+    if (folder / sweep_manifest.FILE_NAME).is_file():
+        return [render_sweep_page(folder)]
+    runs, sweeps = (sorted(path.parent for path in folder.glob(f"*/{name}")) for name in (manifest.FILE_NAME, sweep_manifest.FILE_NAME))
+    if (runs or sweeps) and not (folder / manifest.FILE_NAME).is_file():
+        pages = [*(page for run in runs for page in _run_pages(run)), *map(render_sweep_page, sweeps)]
+        return [*pages, render_run_index(folder)]
     return _run_pages(folder)
 
 

@@ -171,3 +171,9 @@ def test_a_cluster_gives_the_fingerprints_of_this_machine(tmp_path: Path) -> Non
     there = run_json(told()["run"])
     assert there["name"].startswith("there")
     assert there["fingerprints"] == here["fingerprints"]
+
+
+def test_a_sweep_that_had_to_take_the_sample_market_says_so_in_its_name() -> None:
+    nowhere = ["--source", "auto", "--set", "feeds.exchange_url=http://127.0.0.1:9", "--set", "feeds.fallback_exchanges=[]"]
+    assert sweep("strategies.margin: [0.5, 2]\n", *nowhere) == 0
+    assert "SAMPLE" in told()["folder"].name

@@ -7,6 +7,7 @@ import pytest
 from reports import artefacts
 from reports.__main__ import main, rebuild
 from tests.reports import simulated, simulated_session
+from tests.reports.test_sweep_page import swept
 
 
 def test_the_pages_of_a_run_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,6 +24,15 @@ def test_a_folder_of_runs_gets_its_index_too(tmp_path: Path) -> None:
 def test_a_session_gets_its_own_page(tmp_path: Path) -> None:
     simulated_session.write(tmp_path, bars=0)
     assert rebuild(tmp_path) == [tmp_path / "index.html"]
+
+
+def test_the_page_of_a_sweep_is_made_again_alone_and_among_runs(tmp_path: Path) -> None:
+    sweep = swept(tmp_path / "sweep", 2)
+    assert rebuild(sweep) == [sweep / "index.html"]
+    artefacts.save(tmp_path / "run", simulated.run(100))
+    (sweep / "index.html").unlink()
+    assert sweep / "index.html" in rebuild(tmp_path)
+    assert "sweep" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_of_nothing_is_one_line_and_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
