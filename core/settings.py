@@ -57,6 +57,12 @@ class FeedSettings(Room):
     fallback_exchanges: tuple[str, ...] = Field(
         default=("kraken", "coinbase", "bybit"), description="venues asked for candles, in this order, when the first one cannot be reached"
     )
+    confirm_exchanges: tuple[str, ...] = Field(
+        default=(), description="live: venues that confirm the traded one's prices; --exchange given again names them"
+    )
+    confirm_tolerance_bps: float = Field(
+        default=50.0, gt=0, description="live: venues whose closes lie farther apart disagree, and no position is entered meanwhile"
+    )
     symbols: tuple[str, ...] = Field(
         default=("BTC/USDT",), min_length=1, description="what to trade; several share one account and one model"
     )

@@ -235,6 +235,8 @@ class CCXTBroker(bt.BrokerBase):
             return "the bar is old: the market has moved on"
         if self.muted and side is Side.BUY:
             return "the session is paused"
+        if side is Side.BUY and (doubt := self.store.doubt_about(data.symbol)):
+            return str(doubt)
         if parent is not None and not parent.alive():
             return "its parent order is not alive"
         return ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from core.clock import Clock, SystemClock
 from core.settings import RiskSettings
 from core.types import MarketRules, Timeframe
 from feeds.bar_sequence import Bar
+from feeds.live_merge import LiveMerge, MergeRule, Witness
 from feeds.live_source import CcxtLiveSource, open_client
 from feeds.poll_wait import PollRule
 from live.account import CcxtAccount, Patience
@@ -50,6 +51,7 @@ class Market:
         self.source = CcxtLiveSource(
             store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
         )  # fmt: skip
+        self.merge: LiveMerge | None = None
         self.joined: int | None = None  # open time of the first bar that is awaited live
         self.waiting_for = set(symbols)
 
@@ -59,13 +61,24 @@ class Market:
         return (last is not None and last >= at) or self.barrier.is_quiet(symbol, at)
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
+        if self.merge is not None:
+            if not self.barrier.is_quiet(symbol, bar.at - self.step):
+                self._borrow(self.merge, symbol, bar.at)
+            self.merge.heard(symbol, bar)
         self.barrier.put(symbol, bar)
         self._store.heard_bar(symbol, bar)
 
     def on_price(self, symbol: str, price: float) -> None:
         self._store.prices[symbol] = price
 
+    def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
+        for bar in merge.missing(symbol, until):
+            self.barrier.put(symbol, bar)
+            self._store.heard_bar(symbol, bar)
+
     def on_quiet(self, symbol: str, at: int) -> None:
+        if self.merge is not None:
+            self._borrow(self.merge, symbol, at + self.step)
         self.barrier.quiet(symbol, at)
 
     def on_connection(self, alive: bool, reason: str) -> None:
@@ -81,6 +94,7 @@ class CCXTStore:
         run: names the orders of this run; equal for a run that is resumed.
         clock: tells the venue's time.
         patience_s: how long symbols wait for each other.
+        witnesses: other venues that confirm this one's prices and lend candles that it lacks; `merge_rule` says when they agree.
         risk: limits that no order gets past; None for none.
         minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
 
@@ -104,6 +118,8 @@ class CCXTStore:
         patience_s: float = 5.0,
         risk: RiskSettings | None = None,
         minute_s: float = 60.0,
+        witnesses: Sequence[Witness] = (),
+        merge_rule: MergeRule | None = None,
     ) -> None:
         self.exchange = exchange
         self.run = run
@@ -121,6 +137,8 @@ class CCXTStore:
         self.client: Any = None
         self.account: CcxtAccount | None = None
         self.broker: CCXTBroker | None = None
+        self.on_news: Callable[..., None] | None = None  # hears what the comparison of venues tells; in the venue's thread
+        self._witnesses, self._merge_rule = tuple(witnesses), merge_rule or MergeRule()
         self._journal = journal
         self._base_url, self._ws_url = base_url, ws_url
         self._keys = {"apiKey": api_key, "secret": api_secret}
@@ -170,6 +188,8 @@ class CCXTStore:
             self._markets = {text: Market(self, Timeframe.parse(text), symbols) for text, symbols in groups.items()}
             for market in self._markets.values():
                 self.loop.call(market.source.connect())
+                if self._witnesses:
+                    self.loop.call(self._listen_elsewhere(market))
             if self.broker is not None:
                 self._open_account()
         except BaseException:
@@ -182,7 +202,8 @@ class CCXTStore:
         self.is_stopping = True
         if not self.loop.is_running:
             return
-        clients = [self.client, self.account.client if self.account else None]
+        elsewhere = [client for market in self._markets.values() if market.merge for client in market.merge.clients]
+        clients = [self.client, self.account.client if self.account else None, *elsewhere]
         self.loop.stop(*(client.close for client in clients if client is not None))
 
     def put_notification(self, message: Any, *args: Any, **kwargs: Any) -> None:
@@ -218,6 +239,25 @@ class CCXTStore:
         market.waiting_for.discard(data.symbol)
         if not market.waiting_for and not data.p.historical:
             self.loop.spawn(market.source.run())
+            if market.merge is not None:
+                self.loop.spawn(market.merge.run())
+
+    async def _listen_elsewhere(self, market: Market) -> None:
+        tell = self._news
+        market.merge = LiveMerge(
+            self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, rule=self._merge_rule, tell=tell
+        )  # fmt: skip
+        await market.merge.connect()
+
+    def _news(self, kind: str, **facts: Any) -> None:
+        self.put_notification(kind.replace("_", " "), facts)
+        if self.on_news is not None:
+            self.on_news(kind, **facts)
+
+    def doubt_about(self, symbol: str) -> str:
+        """Why no position in `symbol` should be entered now: what other venues say against its price; "" for nothing."""
+        merges = [market.merge for market in self._markets.values() if market.merge is not None and symbol in market.source.symbols]
+        return next((doubt for merge in merges if (doubt := merge.objection(symbol))), "")
 
     def caught_up(self, at: int) -> bool:
         """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""

@@ -17,6 +17,7 @@ class PaperBroker(VenueRulesBroker):
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
         self.muted = False
         self.halted = ""
+        self.doubt_about: Callable[[str], str] = lambda _symbol: ""  # why a symbol should not be entered now
 
     is_settled = True
 
@@ -30,7 +31,8 @@ class PaperBroker(VenueRulesBroker):
 
     def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
         order = super().buy(owner, data, size, *args, **kwargs)
-        if (self.muted or self.halted) and order.alive() and self.positions[data].size >= 0:
-            order.addinfo(refusal=self.halted or "the session is paused")
+        reason = self.halted or ("the session is paused" if self.muted else self.doubt_about(data._name))
+        if reason and order.alive() and self.positions[data].size >= 0:
+            order.addinfo(refusal=reason)
             self.cancel(order)
         return order

@@ -250,6 +250,7 @@ _CAUSES: Final = {
     "training_failed": "a model could not be trained",
     "iteration_failed": "the strategy failed at a bar",
     "bar_not_awaited": "a bar of one symbol was not waited for",
+    "venues_disagreed": "the venues disagreed about the price, and no position was entered",
     LATE: "a factor's value came later than its file says",
 }
 

@@ -67,6 +67,8 @@ def read_request(argv: Sequence[str]) -> LiveRequest:
         raise ConfigError("--live sends real orders; add --yes-real-money if that is meant, or leave --live out to trade on paper")
     if not given.sandbox and (given.faults or given.market or given.speed):
         raise ConfigError("--speed, --market and --faults belong to the practice exchange; add --sandbox")
+    if given.sandbox and settings.feeds.confirm_exchanges:
+        raise ConfigError("the practice exchange is one venue, which no other one knows; name one --exchange with --sandbox")
     return LiveRequest(
         settings=settings,
         name=_name(given, mode),
@@ -92,7 +94,7 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
     exchanges = tuple(given.exchange or ())
     if exchanges:
         found["feeds.exchange"] = exchanges[0]
-        found["feeds.fallback_exchanges"] = exchanges[1:]
+        found["feeds.fallback_exchanges"] = found["feeds.confirm_exchanges"] = exchanges[1:]
     if given.symbol:
         found["feeds.symbols"] = tuple(dict.fromkeys(given.symbol))
     if given.timeframe:
@@ -142,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--yes-real-money", action="count", default=0, help="given once it asks before the first order, given twice it does not"
     )
-    parser.add_argument("--exchange", action="append", help="repeatable; the first one trades")
+    parser.add_argument("--exchange", action="append", help="repeatable; the first one trades, the others confirm its prices")
     parser.add_argument("--symbol", action="append", help="repeatable, e.g. BTC/USDT")
     parser.add_argument("--timeframe", help="length of a bar, e.g. 1h")
     parser.add_argument(

@@ -18,6 +18,7 @@ from core.errors import RiskHalt
 from feeds.bar_sequence import Bar
 from feeds.bt_feeds import backtrader_timeframe
 from feeds.factor_book import FactorBook
+from feeds.live_merge import MergeRule, Witness
 from feeds.poll_wait import PollRule
 from live import control
 from live.alerts import alerts_from
@@ -149,6 +150,8 @@ class LiveSession:
     def _bridge(self, folder: Path) -> CCXTStore:
         practice, feeds = self.scene.practice, self.request.settings.feeds
         place: dict[str, Any] = {"base_url": feeds.exchange_url, "poll": PollRule(base=self.request.settings.live.poll_seconds)}
+        place["witnesses"] = [Witness(other) for other in feeds.confirm_exchanges]
+        place["merge_rule"] = MergeRule(tolerance_bps=feeds.confirm_tolerance_bps)
         name = feeds.exchange
         if practice is not None:
             at = practice.address
@@ -165,6 +168,7 @@ class LiveSession:
             minute_s=60.0 / self.pace if self.pace else 0.0, **place,
         )  # fmt: skip
         bridge.on_idle = self._idle
+        bridge.on_news = self.health.tell
         return bridge
 
     def _consent(self, stack: ExitStack) -> None:
@@ -189,6 +193,7 @@ class LiveSession:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
             self.broker = venue_broker(rules, settings, trade_from=self.scene.first_live.timestamp(), kind=PaperBroker)
+            self.broker.doubt_about = self.bridge.doubt_about
         self.broker.on_turn = self._between_bars
         return self.broker
 

@@ -6,6 +6,7 @@ import importlib.metadata
 from datetime import UTC, datetime
 from typing import Any
 
+from feeds.live_merge import Standing
 from reports.session_status import OpenOrder, Position, SessionStatus, Source, State
 
 _PACKAGES = ("backtrader", "ccxt", "jax", "keras", "numpy", "pandas")
@@ -40,7 +41,7 @@ def status_of(session: Any) -> SessionStatus:
         model_since=supply.card_since,
         next_retrain=supply.next_boundary,
         open_orders=orders(session) if known else [],
-        sources=[source(session)],
+        sources=[source(session), *confirming(session)],
         process=session.health.process(),
         alerts=session.health.alerts,
         config=request.settings.model_dump(mode="json"),
@@ -80,3 +81,14 @@ def source(session: Any) -> Source:
     said, age = session.watchdog.troubles, session.watchdog.signs.bar_age_s
     state = "down" if not bridge.is_connected else "late" if said else "ok"
     return Source(name=bridge.exchange, state=state, age_s=age, detail="; ".join([*said, *([detail] if detail else [])]))
+
+
+def confirming(session: Any) -> list[Source]:
+    """The venues that confirm the traded one's prices."""
+    found = []
+    for merge in (m.merge for m in session.bridge._markets.values() if m.merge is not None):
+        standings = {merge.standing(symbol) for symbol in merge.symbols}
+        counts = ", ".join(f"{count} bars {name}" for name, count in sorted(merge.counts.items()))
+        state = "ok" if standings == {Standing.AGREED} else "stale" if Standing.ALONE in standings else "down"
+        found.append(Source(name=" + ".join(merge.names), state=state, detail=counts))
+    return found
