@@ -137,7 +137,7 @@ class ModelSupply:
     def _had(self, boundary: datetime) -> ModelCard:
         held = assignment(self._candles(), boundary, self.settings, self.timeframe).model_id
         if not self._registry.holds(held):
-            training = self._trainings.begin(boundary)
+            training = self._trainings.begin(boundary, awaited=True)
             self._warm_up()
             held = training.finish()
         return self._registry.card(held)

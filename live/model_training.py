@@ -51,7 +51,9 @@ class Training(Protocol):
 class Trainings(Protocol):
     """Where models are trained: `ChildTrainings` is a process beside the session, `TrainingsHere` the process itself."""
 
-    def begin(self, boundary: datetime) -> Training: ...
+    def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
+        """Start; `awaited` says that the session can do nothing until it is done."""
+        ...
 
 
 class ChildTrainings:
@@ -70,10 +72,11 @@ class ChildTrainings:
         self._folder = folder / "training"
         self._candles = candles
 
-    def begin(self, boundary: datetime) -> Training:
+    def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
         command = [sys.executable, "-m", "models.retrain", "--request", str(self._request(boundary))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT, start_new_session=True)
-        _give_way(process.pid)
+        if not awaited:
+            _give_way(process.pid)
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
         return _Child(boundary, process)
 
@@ -126,7 +129,7 @@ class TrainingsHere:
         self._timeframe = timeframe
         self._candles = candles
 
-    def begin(self, boundary: datetime) -> Training:
+    def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
         return _Done(boundary, train(assignment(self._candles(), boundary, self._settings, self._timeframe)).model_id)
 
 
