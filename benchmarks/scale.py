@@ -1,0 +1,193 @@
+"""Folds on one worker and on two: threads, processes, Dask on loopback; and on paper, a hundred symbols on many machines.
+
+    python -m benchmarks.scale [--data FILE] [--folds 8] [--rounds 2]
+
+Throughput is counted from the moment at which as many results are there as workers, so that imports and compilation stay out. Where others
+use the machine, two workers cannot have two cores: the second ratio says what two idle ones would give, by the processor time of a fold
+with one worker and with two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import pickle
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from benchmarks import loop
+from benchmarks.loopback_cluster import LoopbackCluster
+from benchmarks.train_case import SYMBOL, Case, case
+from core.settings import ModelSettings
+from models import fold_training
+from models.fold_work import FoldTask, FoldWork, train_one
+from models.scale_out import Processes, Threads, Workers, cores
+from strategies.replay import replay
+
+ASKED: Final = 1.8
+MACHINES: Final = (1, 4, 16, 64)
+SYMBOLS, POINTS, MACHINE_CORES = 100, 1000, 16
+NETWORK: Final = 1e9 / 8  # bytes a second
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Folds a second, and processor seconds a fold, once every worker is at work."""
+
+    folds: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the paper estimate rests on: seconds, and bytes."""
+
+    fold: float
+    point: float
+    task: float
+    shared: int
+    result: int
+
+
+def pace(workers: Workers, count: int, work: FoldWork, tasks: Sequence[FoldTask], cpu: Callable[[], float]) -> Pace:
+    """Train every task; the clock starts when as many results are there as there are workers."""
+    began, used, done = 0.0, 0.0, 0
+    for _ in workers.run(train_one, work, tasks):
+        done += 1
+        if done == count:
+            began, used = time.perf_counter(), cpu()
+    left = done - count
+    return Pace(left / (time.perf_counter() - began), (cpu() - used) / left)
+
+
+def tasks_of(given: Case, count: int) -> list[FoldTask]:
+    """As many tasks as asked, the folds of the case in turn."""
+    settings = given.settings
+    window = settings.train_window.days * 24 - fold_training.trimmed(settings)
+    folds = [given.folds[number % len(given.folds)] for number in range(count)]
+    return [FoldTask(fold, f"benchmark-{number}", fold_training.updates(settings, fold, window)) for number, fold in enumerate(folds)]
+
+
+def measure(said: argparse.Namespace, given: Case, folder: Path) -> tuple[dict[tuple[str, int], list[Pace]], float]:
+    """The paces of every kind of workers, in turn, and the seconds of one empty task on the cluster."""
+    work = FoldWork(given.panel, given.settings, "1h", folder / "compiled")
+    tasks = tasks_of(given, said.folds)
+    paces: dict[tuple[str, int], list[Pace]] = {}
+    with LoopbackCluster(folder / "one", 1) as one, LoopbackCluster(folder / "two", 2) as two:
+        kinds: list[tuple[str, int, Workers, Callable[[], float]]] = [
+            ("threads", 1, Threads(1), time.process_time),
+            ("threads", 2, Threads(2), time.process_time),
+            ("processes", 1, Processes(1), time.process_time),
+            ("processes", 2, Processes(2), _family_cpu),
+            ("Dask on loopback", 1, one.workers(), one.cpu),
+            ("Dask on loopback", 2, two.workers(), two.cpu),
+        ]
+        for _ in range(said.rounds):
+            for name, count, workers, cpu in kinds:
+                paces.setdefault((name, count), []).append(pace(workers, count, work, tasks, cpu))
+        began = time.perf_counter()
+        empty = sum(1 for _ in kinds[-1][2].run(_nothing, None, range(said.empty)))
+        return paces, (time.perf_counter() - began) / empty
+
+
+def _nothing(_: Any, item: int) -> int:
+    return item
+
+
+def _family_cpu() -> float:
+    """Processor seconds of this process, of the children it has now and of those that ended."""
+    me = psutil.Process()
+    return sum(me.cpu_times()[:4]) + sum(sum(child.cpu_times()[:2]) for child in me.children(recursive=True))
+
+
+def table(paces: dict[tuple[str, int], list[Pace]]) -> str:
+    """Medians as Markdown."""
+    lines = [
+        "| workers | folds/s, one | two | throughput, asked 1.8 | processor s/fold, one | two | throughput on two idle cores |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(name for name, _ in paces):
+        pairs = list(zip(paces[name, 1], paces[name, 2], strict=True))
+        walls = statistics.median(b.folds / a.folds for a, b in pairs)
+        idle = statistics.median(2 * a.cpu / b.cpu for a, b in pairs)
+        rate = [statistics.median(p.folds for p in paces[name, n]) for n in (1, 2)]
+        cpu = [statistics.median(p.cpu for p in paces[name, n]) for n in (1, 2)]
+        lines.append(f"| {name} | {rate[0]:.2f} | {rate[1]:.2f} | {walls:.2f} | {cpu[0]:.2f} | {cpu[1]:.2f} | {idle:.2f} |")
+    return "\n".join(lines)
+
+
+def costs(given: Case, fold_s: float, task_s: float) -> Costs:
+    """Measure a point and the sizes of what travels."""
+    bars, forecasts = loop.market(32_000)
+    took = []
+    for _ in range(5):
+        began = time.process_time()
+        replay(bars, forecasts, loop.SETTINGS, loop.RULES, loop.BAR, 24)
+        took.append(time.process_time() - began)
+    work = FoldWork(given.panel, given.settings, "1h", None)
+    result = train_one(work, tasks_of(given, 1)[0])
+    return Costs(fold_s, min(took), task_s, len(pickle.dumps(work, protocol=5)), len(pickle.dumps(result, protocol=5)))
+
+
+def paper(known: Costs, folds: int) -> str:
+    """The estimate with its arithmetic, as Markdown."""
+    hours = 1 / 3600
+    forecast, trade = SYMBOLS * folds * known.fold, SYMBOLS * POINTS * known.point
+    models = POINTS * forecast
+    lines = [
+        f"{SYMBOLS} symbols x {POINTS:,} points, {folds} folds each, symbol after symbol, on machines of {MACHINE_CORES} such cores:\n",
+        f"* one fold takes {known.fold:.2f} s of a core, one point of one symbol {known.point:.2f} s,",
+        f"  the scheduler {known.task * 1e3:.1f} ms a task; a symbol is {known.shared / 1e6:.1f} MB for each worker,",
+        f"  a fold sends {known.result / 1e6:.2f} MB back",
+        f"* points that change decisions only: {SYMBOLS} x {folds} x {known.fold:.2f} s + {SYMBOLS} x {POINTS:,} x {known.point:.2f} s"
+        f" = {forecast * hours:.1f} + {trade * hours:.1f} core hours",
+        f"* points that change the model: {POINTS:,} x {SYMBOLS} x {folds} x {known.fold:.2f} s = {models * hours:,.0f} core hours\n",
+        "| machines | decisions only, minutes: all | computing | sending | tasks | models too, hours: all | computing | sending | tasks |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for machines in MACHINES:
+        count = machines * MACHINE_CORES
+        # To the scheduler, to a first worker, and on from worker to worker, each handing on what it has.
+        sending = SYMBOLS * known.shared / NETWORK * (2 + math.log2(count))
+        few = ((forecast + trade) / count, sending, SYMBOLS * (folds + POINTS) * known.task)
+        back = POINTS * SYMBOLS * folds * known.result / NETWORK
+        many = (models / count, sending + back, POINTS * SYMBOLS * folds * known.task)
+        cells = [f"{x / 60:.1f}" for x in (sum(few), *few)] + [f"{x / 3600:.1f}" for x in (sum(many), *many)]
+        lines.append(f"| {machines} | " + " | ".join(cells) + " |")
+    lines.append(
+        "\nSending (1 Gbit/s) and the scheduler's tasks are counted as if nothing were computed meanwhile. Where they come near it, "
+        "more machines no longer help: the network at the scheduler and its one Python process are the limit, and a scheduler for each "
+        "group of symbols lifts it."
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="hourly candles of BTC/USDT; the sample market without")
+    parser.add_argument("--folds", type=int, default=8, help="folds trained per measurement")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--empty", type=int, default=500, help="empty tasks handed out")
+    said = parser.parse_args()
+    given = case(said.data, 4, units=ModelSettings().units, seeds=ModelSettings().seeds)
+    with tempfile.TemporaryDirectory() as folder:
+        paces, task_s = measure(said, given, Path(folder))
+        known = costs(given, statistics.median(p.cpu for p in paces["threads", 1]), task_s)
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {cores()} cores, load {load:.1f}; {said.folds} folds of {SYMBOL}, {said.rounds} rounds in turn\n")
+    print(table(paces) + "\n")
+    print(paper(known, given.calendar_folds))
+
+
+if __name__ == "__main__":
+    main()
