@@ -14,33 +14,18 @@ from backtrader.order import BuyOrder, SellOrder
 from backtrader.position import Position
 
 from core import log
-from core.errors import StorageFull
 from core.types import OrderRequest, Side
-from live.account_events import (
-    AccountEvent,
-    Acknowledged,
-    Ended,
-    Execution,
-    ForeignOrder,
-    Halted,
-    Intent,
-    Refused,
-    RulesRead,
-    Traded,
-    Unresolved,
-)
-from live.bt_execution import execute
-from live.bt_groups import Groups, is_reached, share_coins
+from live.account_events import Intent
+from live.bt_account_news import hear
+from live.bt_families import Families
 from live.bt_recovery import Recovered, recover
-from live.bt_rules import take_rules
+from live.bt_restored import restored_order
 from strategies.bars_frame import epoch_seconds
 from strategies.bt_feed_facts import facts_of
-from strategies.costs import VenueCommission
-from strategies.orders import RawOrder, Refusal, floor_to, normalise
+from strategies.orders import RawOrder, Refusal, normalise
 
 _LOG: Final = log.logger("live")
 _STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit)
-_LIMITS: Final = (bt.Order.Limit, bt.Order.StopLimit)
 _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -48,8 +33,8 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 class CCXTBroker(bt.BrokerBase):
     """Made by `CCXTStore.getbroker`. Nothing here waits for the venue: orders are journalled, sent beside, and told of in `next`.
 
-    Orders are refused while a feed delivers old bars. The limit of a bracket on a spot market waits here, since the stop holds the
-    coins; it is sent when the market reaches it. Trailing orders are refused.
+    Orders are refused, and cancels ignored, while a feed delivers old bars. The limit of a bracket on a spot market waits here, since
+    the stop holds the coins; it is sent when the market reaches it. Trailing orders are refused.
 
     Params:
         use_positions: coins in the account that the journal does not know count as a position, at the first price seen.
@@ -75,8 +60,8 @@ class CCXTBroker(bt.BrokerBase):
         self._unanswered: set[str] = set()
         self._errands: set[Future[Any]] = set()  # at the account: what they find out was told before they are done
         self._expiring: set[int] = set()
-        self._relay: dict[int, Any] = {}
-        self._groups = Groups()
+        self._families = Families(self)
+        self._groups = self._families.groups
         self._counts: dict[int, int] = {}
 
     # Life
@@ -99,10 +84,8 @@ class CCXTBroker(bt.BrokerBase):
         if self._found:
             self._take_in()
         while self.store.events:
-            self._hear(self.store.events.popleft())
-        for order in self._groups.watched():
-            if is_reached(order, self.store.prices.get(order.data.symbol)):
-                self._send_watched(order)
+            hear(self, self.store.events.popleft())
+        self._families.send_reached()
         self._expire()
         seen = sum(len(data) for data in self.store._datas)
         if seen == self._seen and self.on_turn is not None:
@@ -112,9 +95,8 @@ class CCXTBroker(bt.BrokerBase):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way: every order sent was answered, every cancel was heard of."""
-        reached = any(is_reached(o, self.store.prices.get(o.data.symbol)) for o in self._groups.watched())
         # Errands first: an acknowledgement is heard before the executions that came with it are booked.
-        return not (self._errands or self.store.events or self._unanswered or self._leaving or reached)
+        return not (self._errands or self.store.events or self._unanswered or self._leaving or self._families.reached)
 
     # Account
 
@@ -163,14 +145,18 @@ class CCXTBroker(bt.BrokerBase):
         return self._order(SellOrder, owner, data, size, *args, **kwargs)
 
     def cancel(self, order: Any, bracket: bool = False) -> bool:
-        """Take an order back; what is at the venue stays alive until the venue has said so."""
+        """Take an order back, unless the present bar is one of the history: after a restart that was decided on long ago."""
+        return not (order.data.is_past and self.is_sent(order)) and self.take_back(order)
+
+    def take_back(self, order: Any) -> bool:
+        """Take an order back, whatever the bar; what is at the venue stays alive until the venue has said so."""
         order = next((o for o in self._orders.values() if o.ref == order.ref), order)
         if not order.alive():
             return False
         if self._groups.release(order) or order.ref not in self._intents:
             order.cancel()
             self.notify(order)
-            self._over(order)
+            self.over(order)
         elif order.ref not in self._leaving:
             self._leaving.add(order.ref)
             self._run_errand(self.store.account.cancel(self._intents[order.ref]))
@@ -206,7 +192,7 @@ class CCXTBroker(bt.BrokerBase):
         order.addinfo(**info)
         self._groups.add(order, oco)
         if isinstance(answer, Refusal):
-            return self._refuse(order, answer.reason)
+            return self.refuse(order, answer.reason)
         return self._admit(order, answer)
 
     def _answer(
@@ -244,7 +230,7 @@ class CCXTBroker(bt.BrokerBase):
     def _admit(self, order: Any, request: OrderRequest) -> Any:
         order.addinfo(request=request)
         if order.parent is None and order.transmit:
-            self._send(order)
+            self.send(order)
             return order
         self._groups.hold(order)
         if order.parent is not None:
@@ -254,16 +240,16 @@ class CCXTBroker(bt.BrokerBase):
             self.notify(order)
             self._orders[f"held-{order.ref}"] = order
         if order.transmit and order.parent is not None and self._groups.release(order.parent):
-            self._send(order.parent)
+            self.send(order.parent)
         return order
 
-    def _send(self, order: Any) -> None:
+    def send(self, order: Any) -> None:
         """Write the intent, then let it go; the venue's answer is heard in `next`."""
         bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
         intent = Intent(client_id=self._client_id(bar), request=order.info.request, bar=bar, role=str(order.info.get("role", "")))
         order.addinfo(client_id=intent.client_id)
         if not self.store.journal.write(intent):
-            self._refuse(order, "this decision was sent before the restart already")
+            self.refuse(order, "this decision was sent before the restart already")
             return
         self._orders.pop(f"held-{order.ref}", None)
         self._orders[intent.client_id] = order
@@ -288,119 +274,39 @@ class CCXTBroker(bt.BrokerBase):
         number = self._counts[bar] = self._counts.get(bar, 0) + 1
         return f"{self.store.run[:16]}-{_base36(bar // 1000)}-{number}"
 
-    def _refuse(self, order: Any, reason: str) -> Any:
+    def refuse(self, order: Any, reason: str) -> Any:
+        """Reject an order here."""
         order.addinfo(refusal=reason)
         order.reject(self)
         self.notify(order)
         log.event(_LOG, "order_refused", symbol=order.data.symbol, size=order.size, refusal=reason)
-        self._over(order)
+        self.over(order)
         return order
 
-    # News of the account
+    # What the news of the account does
 
-    def _hear(self, event: AccountEvent) -> None:
-        if isinstance(event, Acknowledged | Refused | Ended):
-            self._unanswered.discard(event.client_id)
-        if isinstance(event, Traded):
-            self._execute(event.execution)
-        elif isinstance(event, Acknowledged | Refused | Ended):
-            order = self._orders.get(event.client_id)
-            if order is not None and order.alive():
-                self._change(order, event)
-        elif isinstance(event, Halted):
-            self.halted = event.reason
-            self.store.put_notification("halted", event.reason)
-            if event.unwritable:
-                raise StorageFull(event.reason)
-        elif isinstance(event, Unresolved):
-            self.store.put_notification("unresolved", event.client_id)
-        elif isinstance(event, ForeignOrder):
-            self.store.put_notification("foreign order", event)
-        elif isinstance(event, RulesRead):
-            for changed in take_rules(self.store._datas, event.rules):
-                self.store.put_notification("rules changed", changed)
+    def order_of(self, client_id: str) -> Any:
+        """The order that the venue knows as `client_id`; None where it is not one of this run."""
+        return self._orders.get(client_id)
 
-    def _change(self, order: Any, event: Acknowledged | Refused | Ended) -> None:
-        if isinstance(event, Acknowledged):
-            if order.status == bt.Order.Submitted:
-                order.accept(self)
-                self.notify(order)
-            return
-        if isinstance(event, Refused):
-            order.addinfo(refusal=event.reason)
-            order.margin() if event.margin else order.reject(self)
-        elif event.how == "expired" or order.ref in self._expiring:
-            order.status = bt.Order.Expired
-        else:
-            order.cancel()
+    def answered(self, client_id: str) -> Any:
+        """As `order_of`; the venue has said what it thinks of the order."""
+        self._unanswered.discard(client_id)
+        return self.order_of(client_id)
+
+    def is_sent(self, order: Any) -> bool:
+        """Whether the order is, or was, at the venue."""
+        return order.ref in self._intents
+
+    def is_expiring(self, order: Any) -> bool:
+        """Whether it was cancelled for its time limit."""
+        return order.ref in self._expiring
+
+    def over(self, order: Any) -> None:
+        """An order is alive no more."""
         self._leaving.discard(order.ref)
-        self.notify(order)
-        self._over(order)
-
-    def _execute(self, told: Execution) -> None:
-        order = self._orders.get(told.client_id)
-        if order is None:
-            log.event(_LOG, "execution_without_order", client_id=told.client_id, trade_id=told.trade_id)
-            return
-        if order.status == bt.Order.Submitted:
-            order.accept(self)
-            self.notify(order)
-        self.cash += execute(order, self.positions[order.data], self._commission(order.data), told)
-        self.notify(order)
-        if not order.alive():
-            self._leaving.discard(order.ref)
-            self._over(order)
-
-    def _commission(self, data: Any) -> Any:
-        info = self.getcommissioninfo(data)
-        return info if data._name in self.comminfo else VenueCommission(commission=0.0)
-
-    # Orders that belong together
-
-    def _over(self, order: Any) -> None:
-        """An order is alive no more: its children and siblings follow."""
-        self._groups.forget(order)
         self._orders.pop(f"held-{order.ref}", None)
-        filled = abs(order.executed.size)
-        for child in self._groups.children(order):
-            if child.alive():
-                self._activate(child, filled) if filled else self.cancel(child)
-        relay = self._relay.pop(order.ref, None)
-        if relay is not None and relay.alive() and order.status != bt.Order.Completed:
-            self._activate(relay, abs(self.positions[order.data].size), at_once=True)
-            return
-        if filled or order.parent is not None:
-            for sibling in self._groups.siblings(order):
-                self.cancel(sibling)
-
-    def _activate(self, child: Any, filled: float, *, at_once: bool = False) -> None:
-        """Send a child, sized to what its parent filled."""
-        rules = facts_of(child.data).rules
-        child.activate()
-        size = floor_to(min(Decimal(str(abs(child.executed.remsize))), Decimal(f"{filled:.12f}")), rules.step)
-        if not size:
-            self._refuse(child, "its parent filled too little")
-            return
-        request: OrderRequest = child.info.request
-        sized = OrderRequest(
-            symbol=request.symbol, side=request.side, size=size, limit_price=request.limit_price, stop_price=request.stop_price,
-            reason=request.reason,
-        )  # fmt: skip
-        child.addinfo(request=sized)
-        child.created.size = child.size = child.executed.remsize = float(size) * (1 if child.isbuy() else -1)
-        if at_once or not share_coins(child, self._groups.children(child.parent), rules.can_short):
-            self._groups.release(child)
-            self._send(child)
-
-    def _send_watched(self, order: Any) -> None:
-        stops = [o for o in self._groups.siblings(order) if o.alive() and o.ref in self._intents]
-        if any(o.ref in self._relay for o in stops):
-            return
-        for stop in stops:
-            self._relay[stop.ref] = order
-            self.cancel(stop)
-        if not stops:
-            self._activate(order, abs(self.positions[order.data].size), at_once=True)
+        self._families.over(order)
 
     def _expire(self) -> None:
         """Time limits count in bar time, as in a backtest."""
@@ -422,23 +328,10 @@ class CCXTBroker(bt.BrokerBase):
 
     def _restore(self, intent: Intent, filled: Decimal, average: float) -> None:
         data = next((d for d in self.store._datas if d.symbol == intent.symbol), None)
-        if data is None:
-            return
-        request = intent.request
-        kind = BuyOrder if request.side is Side.BUY else SellOrder
-        stop, limit = (None if p is None else float(p) for p in (request.stop_price, request.limit_price))
-        exectype = {(True, True): bt.Order.StopLimit, (True, False): bt.Order.Stop, (False, True): bt.Order.Limit}
-        order = kind(
-            owner=None, data=data, size=float(request.size), price=stop or limit or 0.0, pricelimit=limit if stop else None,
-            exectype=exectype.get((stop is not None, limit is not None), bt.Order.Market), simulated=True,
-        )  # fmt: skip
-        order.p.simulated = False  # only its making needed that: there is no bar yet
-        order.addinfo(client_id=intent.client_id, request=request, reason=request.reason, role=intent.role)
-        order.status = bt.Order.Accepted
-        order.executed.remsize -= float(filled) * (1 if order.isbuy() else -1)
-        order.executed.size, order.executed.price = float(filled) * (1 if order.isbuy() else -1), average
-        self._orders[intent.client_id] = order
-        self._intents[order.ref] = intent
+        if data is not None:
+            order = restored_order(intent, data, filled, average)
+            self._orders[intent.client_id] = order
+            self._intents[order.ref] = intent
 
 
 def _base36(value: int) -> str:

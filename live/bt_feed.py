@@ -33,6 +33,7 @@ class CCXTData(bt.feed.DataBase):
         self.symbol: str = str(self.p.dataname)
         self._past: deque[Bar] = deque()
         self.is_current = False  # whether the newest bar known has been delivered
+        self.is_past = True  # whether the present bar is one of the history before the feed began to listen
 
     @property
     def bar_length(self) -> Timeframe:
@@ -80,6 +81,7 @@ class CCXTData(bt.feed.DataBase):
             if bar is None:
                 return None
         self.store.bar_taken()
+        self.is_past = False
         self.is_current = barrier.waiting(self.symbol) == 0
         self.put_notification(self.LIVE if self.is_current else self.DELAYED)
         return self._fill(bar)

@@ -61,8 +61,9 @@ class SessionWords:
 
 def cancel_all(broker: Any) -> None:
     """Take back every order that is not settled."""
+    take_back = getattr(broker, "take_back", broker.cancel)
     for order in list(broker.get_orders_open()):
-        broker.cancel(order)
+        take_back(order)
 
 
 def flatten(strategy: Any, broker: Any) -> None:
