@@ -1,6 +1,7 @@
 """The whole main command, as a user types it: cold, and again with caches.
 
     python -m benchmarks.backtest [--data FILE] [--rounds 3] [--baselines all]
+    python -m benchmarks.backtest --growth [--data FILE]
 
 Without a file the sample market is measured. Each cold round starts in an empty folder: no models, no compiled code. Memory is that of the
 command and its children together, sampled every 50 ms.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import Round, backtest
+from benchmarks.growth import comparison_table, growth_table
 
 STAGES = ("data", "train", "baselines", "simulate", "report")
 
@@ -49,6 +51,13 @@ def _median(values: Any) -> float:
     return statistics.median(list(values))
 
 
+def show_growth(data: Path | None, points: int) -> None:
+    """Measure and print how the cost grows, and what bare scripts cost."""
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load before {os.getloadavg()[2]:.1f}; processor time, one run each\n")
+    print(growth_table(points) + "\n")
+    print(comparison_table(data))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,7 +65,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--baselines", default="all")
     parser.add_argument("--set", dest="assignments", action="append", default=[])
+    parser.add_argument("--growth", type=int, nargs="?", const=4, default=0, help="cost over so many doubling sizes instead")
     said = parser.parse_args()
+    if said.growth:
+        show_growth(said.data, said.growth)
+        return
     source = ["--data", f"BTC/USDT={said.data.resolve()}"] if said.data else ["--source", "sample"]
     words = ["--from", "2022-01-01", "--to", "2025-08-31", *source, "--baselines", said.baselines]
     words += [word for text in said.assignments for word in ("--set", text)]
