@@ -29,6 +29,7 @@ from feeds.factor_book import FactorBook
 from feeds.history import History
 from models.features import FEATURES, Bars, all_names, matrix, warm_up
 from models.label_proofs import label_shift, label_shuffle
+from models.learned_walk import learned_walk
 from models.look_ahead import BUMP, Leak, Proof, compare, last_bar_bump, truncation
 from models.null_market import null_market, planted_market
 from models.walk_forward_forecast import COMPILED, walk_forward
@@ -123,9 +124,10 @@ class _Bench:
             first,
             last or self.end,
             settings=settings,
-            timeframe=next(iter(markets.values())).timeframe,
+            timeframe=(timeframe := next(iter(markets.values())).timeframe),
             relabel=relabel,
         )
+        walk = learned_walk(walk, first, last or self.end, learning=self.request.settings.learning, timeframe=timeframe)
         if not trade:
             return Outcome(walk)
         dated = replace(self.request, first=first, last=last or self.end)

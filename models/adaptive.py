@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from core.settings import LearningSettings
 from core.types import QUANTILES, Forecast, Timeframe
 
 Floats = NDArray[np.float64]
+Five: TypeAlias = tuple[float, float, float, float, float]
 
 _STRETCH: Final = math.log(3.0)  # no quantile moves farther from the centre than three times, nor nearer than a third
 _SLOPE: Final = (0.0, 2.0)
@@ -36,16 +37,16 @@ class Told(NamedTuple):
 
     location: float
     scale: float
-    quantiles: tuple[float, float, float, float, float]
+    quantiles: Five
     p_up: float
 
 
 class Open(NamedTuple):
-    """A forecast whose outcome is not known: what was told plainly, the log price it starts from (NaN before that bar), its age in bars."""
+    """A forecast whose outcome is not known: what was told plainly, the number of its bar, the log price it starts from (0 before that)."""
 
     told: Told
+    bar: int
     entry: float
-    age: int
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,17 @@ class Rates:
         return cls(learning.quantile_rate, 0.5 ** (1.0 / max(bars, 1.0)), learning.location_prior)
 
 
-@dataclass(frozen=True)
-class Adaptation:
-    """What has been learned so far. `stretch` holds logarithms; the slope is (prior + xy) / (prior + xx)."""
+class Adaptation(NamedTuple):
+    """What has been learned so far.
 
-    stretch: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    `stretch` holds logarithms and `factors` what they are logarithms of; the slope is (prior + xy) / (prior + xx); `bar` counts bars.
+    """
+
+    stretch: Five = (0.0, 0.0, 0.0, 0.0, 0.0)
+    factors: Five = (1.0, 1.0, 1.0, 1.0, 1.0)
     xy: float = 0.0
     xx: float = 0.0
+    bar: int = 0
     waiting: tuple[Open, ...] = ()
 
     def slope(self, prior: float) -> float:
@@ -84,38 +89,49 @@ def step(state: Adaptation, told: Told | None, opened: float, close: float, hori
         told: that forecast as the model and its calibration give it; None where there is none.
         opened, close: prices of the bar.
     """
-    waiting: list[Open] = []
-    for one in state.waiting:
-        age, entry = one.age + 1, math.log(opened) if one.age == 0 else one.entry
-        if age < horizon:
-            waiting.append(Open(one.told, entry, age))
-        else:
-            state = learn(state, one.told, math.log(close) - entry, rates)
+    bar, waiting = state.bar + 1, state.waiting
+    if waiting and waiting[-1].bar == state.bar:  # made at the close before, so it is filled at this open
+        waiting = (*waiting[:-1], Open(waiting[-1].told, state.bar, math.log(opened)))
+    if waiting and waiting[0].bar + horizon == bar:
+        state = learn(state, waiting[0].told, math.log(close) - waiting[0].entry, rates)
+        waiting = waiting[1:]
     if told is not None:
-        waiting.append(Open(told, math.nan, 0))
-    return replace(state, waiting=tuple(waiting)), None if told is None else corrected(state, told, rates)
+        waiting = (*waiting, Open(told, bar, 0.0))
+    state = Adaptation(state.stretch, state.factors, state.xy, state.xx, bar, waiting)
+    return state, None if told is None else corrected(state, told, rates)
 
 
 def learn(state: Adaptation, told: Told, outcome: float, rates: Rates) -> Adaptation:
     """Take in one outcome."""
-    quantiles = corrected(state, told, rates).quantiles
+    quantiles, rate = _quantiles(state, told, state.slope(rates.prior) * told.location), rates.quantile
     logs = [
-        _bounded(log + (0.0 if level == 0.5 else rates.quantile * _missed(outcome, quantile, level)))
+        min(max(log + rate * _missed(outcome, quantile, level), -_STRETCH), _STRETCH)
         for log, quantile, level in zip(state.stretch, quantiles, QUANTILES, strict=True)
     ]
-    stretch = (logs[0], logs[1], logs[2], logs[3], logs[4])
+    stretch = (logs[0], logs[1], 0.0, logs[3], logs[4])
+    exp = math.exp
+    factors = (exp(stretch[0]), exp(stretch[1]), 1.0, exp(stretch[3]), exp(stretch[4]))
     x, y = told.location / told.scale, min(max(outcome / told.scale, -_CLIP), _CLIP)
-    return replace(state, stretch=stretch, xy=rates.memory * state.xy + x * y, xx=rates.memory * state.xx + x * x)
+    return Adaptation(stretch, factors, rates.memory * state.xy + x * y, rates.memory * state.xx + x * x, state.bar, state.waiting)
 
 
 def corrected(state: Adaptation, told: Told, rates: Rates) -> Told:
     """The forecast with what has been learned applied to it."""
     location = state.slope(rates.prior) * told.location
-    moved = location - told.location
-    median = told.quantiles[2]
-    q = sorted(median + moved + (quantile - median) * math.exp(log) for quantile, log in zip(told.quantiles, state.stretch, strict=True))
-    scale = max((q[4] - q[0]) / _SPREAD, 1e-12)
-    return Told(location, scale, (q[0], q[1], q[2], q[3], q[4]), _moved_odds(told, location, scale))
+    quantiles = _quantiles(state, told, location)
+    scale = max((quantiles[4] - quantiles[0]) / _SPREAD, 1e-12)
+    return Told(location, scale, quantiles, _moved_odds(told, location, scale))
+
+
+def _quantiles(state: Adaptation, told: Told, location: float) -> Five:
+    """Moved as the location is, each at its own stretch from the median, in rising order."""
+    (q05, q25, q50, q75, q95), (f05, f25, _, f75, f95) = told.quantiles, state.factors
+    at = q50 + (location - told.location)
+    q = (at + (q05 - q50) * f05, at + (q25 - q50) * f25, at, at + (q75 - q50) * f75, at + (q95 - q50) * f95)
+    if q[0] <= q[1] <= q[2] <= q[3] <= q[4]:
+        return q
+    a, b, c, d, e = sorted(q)
+    return a, b, c, d, e
 
 
 @dataclass(frozen=True)
@@ -179,10 +195,6 @@ def _missed(outcome: float, quantile: float, level: float) -> float:
     """What the quantile's distance from the centre must give way by: outcomes beyond it pull it out, all others let it in a little."""
     tail, beyond = (level, outcome < quantile) if level < 0.5 else (1.0 - level, outcome > quantile)
     return (1.0 if beyond else 0.0) - tail
-
-
-def _bounded(log: float) -> float:
-    return min(max(log, -_STRETCH), _STRETCH)
 
 
 def _moved_odds(told: Told, location: float, scale: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -48,12 +48,17 @@ class LearnedWalk(WalkForward):
     learning: LearningSettings
     timeframe: Timeframe
     decisions: tuple[Decision, ...] = ()
+    # Corrected once: tables and indicator ask for the same numbers.
+    _corrected: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
         frame = super().frame(symbol, horizon)
         if not self.learning.adaptive:
             return frame
-        numbers, _ = adapt(self._past(frame, symbol), horizon, Rates.of(self.learning, self.timeframe))
+        if (symbol, horizon) not in self._corrected:
+            rates = Rates.of(self.learning, self.timeframe)
+            self._corrected[symbol, horizon], _ = adapt(self._past(frame, symbol), horizon, rates)
+        numbers = self._corrected[symbol, horizon]
         return frame.assign(**{name: numbers[:, k] for k, name in enumerate(NUMBERS)})
 
     def follower(self, symbol: str, horizon: int) -> Follower | None:
