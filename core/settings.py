@@ -201,6 +201,9 @@ class LiveSettings(Room):
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
     telegram: bool = Field(default=True, description="send alerts where a token is set")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")
+    practice_fills: Literal["bar", "book"] = Field(
+        default="bar", description="how the practice exchange fills real orders: as a backtest does, or from a book with a spread"
+    )
     orders_at_stop: Literal["keep", "cancel"] = Field(
         default="keep", description="what becomes of real orders that rest when a session is stopped: keep or cancel"
     )

@@ -21,7 +21,7 @@ from core.clock import Clock
 from core.errors import StorageFull, StoreDamaged, TradingError, VenueUnreachable
 from core.types import Side
 from feeds.exchange import rules_of, translated
-from live.account_events import AccountEvent, Execution, Halted, Intent, Refused, RulesRead, VenueView
+from live.account_events import AccountEvent, Execution, Halted, Intent, Refused, RulesRead, VenueView, arrival_name
 from live.journal import OPEN, Journal, State
 from live.order_ledger import OrderLedger
 from live.order_news import execution, number, open_order, order_news, synthetic
@@ -65,6 +65,7 @@ class CcxtAccount:
         self.ledger = OrderLedger(journal, self._hear if gate is not None else tell)
         self.halted = ""
         self.posts = 0
+        self.last_price: Callable[[str], float | None] = lambda _symbol: None  # the newest price known, if anybody listens
         self._tell = tell
         self._patience = patience or Patience()
         self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -111,6 +112,7 @@ class CcxtAccount:
                 log.event(_LOG, "order_stopped_by_risk_gate", logging.WARNING, client_id=intent.client_id, reason=objection)
                 self.ledger.refuse(intent.client_id, objection)
             elif self._claimed(intent):
+                self._later(self._try(partial(self._note_arrival, intent, self.last_price(intent.symbol))))
                 with self._kept():
                     await self._post(intent, again=True)
 
@@ -205,6 +207,16 @@ class CcxtAccount:
                 self._pause()
             self.ledger.doubt(intent.client_id, reason)
             await self._look(intent, certain_s=0.0 if outcome is Outcome.BUSY else None)
+
+    async def _note_arrival(self, intent: Intent, last: float | None) -> None:
+        """Keep what the market looked like when the order was sent; asked for beside the order, which is not waited with."""
+        seen = {} if last is None else {"last": last}
+        if self.client.has.get("fetchOrderBook"):
+            book = await self._ask(partial(self.client.fetch_order_book, intent.symbol, 5))
+            if book.get("bids") and book.get("asks"):
+                seen["half_spread"] = (float(book["asks"][0][0]) - float(book["bids"][0][0])) / 2
+        if seen:
+            self.journal.remember(arrival_name(intent.client_id), seen)
 
     async def _read_rules(self) -> None:
         """An order on the grid that is refused all the same may mean that the venue changed its grid."""

@@ -123,3 +123,8 @@ class VenueView:
     balances: dict[str, Decimal]
     open_orders: tuple[OpenOrder, ...] = ()
     executions: tuple[Execution, ...] = ()
+
+
+def arrival_name(client_id: str) -> str:
+    """Under which name the journal keeps what the market looked like when an order was sent."""
+    return f"arrival {client_id}"

@@ -320,6 +320,7 @@ class CCXTStore:
         self.journal = self._journal or Journal(path)
         client = open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
         self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience, self.gate)
+        self.account.last_price = self.prices.get
         self.loop.call(self.account.connect())
 
 

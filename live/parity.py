@@ -27,6 +27,7 @@ from live.bt_bar_hook import BarHook
 from live.control import Verb
 from live.live_facts import LATE
 from live.paper_broker import PaperBroker
+from live.parity_shortfall import measured
 from live.session_files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from live.session_store import SessionStore
 from models.appointments import AppointmentLog, Author
@@ -34,7 +35,7 @@ from models.forecaster import ForecastSource
 from models.learned_walk import Order, learned_walk
 from models.walk_forward_forecast import walk_forward
 from models.walk_forward_source import WalkForwardSource
-from reports.parity_page import Difference, Parity, write_parity
+from reports.parity_page import SHARES, Difference, Parity, Shortfall, write_parity
 from reports.session_status import SessionStatus, read_status
 from strategies.assembly import Feed, build_cerebro, load_strategy, record_of, venue_broker
 from strategies.bars_frame import epoch_seconds
@@ -71,6 +72,12 @@ class Recorded:
         return Timeframe.parse(self.status.timeframe)
 
     @property
+    def is_filled_by_book(self) -> bool:
+        """Whether a venue's own prices filled the orders, and not the bar rule of the practice exchange."""
+        practice = any("(practice)" in name for name in self.status.exchanges)
+        return self.status.mode == "live" and (not practice or self.settings.live.practice_fills == "book")
+
+    @property
     def whole(self) -> dict[str, pd.DataFrame]:
         """History and the session's own bars."""
         return {symbol: pd.concat([frame, self.candles[symbol]]) for symbol, frame in self.histories.items()}
@@ -92,7 +99,12 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
     replayed = replay(session, sources)
     if session.strategy and session.tables["forecasts"].empty:  # it does not ask for any
         replayed["forecasts"] = session.tables["forecasts"]
-    allowed = {"forecasts": 0.0, "orders": 0.0, "fills": VENUE_ROUNDING if session.status.mode == "live" else 0.0, "equity": CENT}
+    book = session.is_filled_by_book
+    allowed = (
+        {"forecasts": 0.0}
+        if book
+        else {"forecasts": 0.0, "orders": 0.0, "fills": VENUE_ROUNDING if session.status.mode == "live" else 0.0, "equity": CENT}
+    )
     differences = [d for name, most in allowed.items() for d in differing(name, session.tables[name], replayed[name], most)]
     differences.sort(key=lambda d: d.at)
     unequal = {d.what.partition(":")[0] for d in differences}
@@ -100,8 +112,9 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
         name=session.status.name,
         bars=len(session.tables["equity"]),
         forecasts_equal="forecasts" not in unequal,
-        orders_equal="orders" not in unequal,
-        fills_equal=not unequal & {"fills", "equity"},
+        orders_equal=None if book else "orders" not in unequal,
+        fills_equal=None if book else not unequal & {"fills", "equity"},
+        shortfall=_shortfall(session, replayed, folder) if book else None,
         first_difference=with_cause(differences[0], session.notes) if differences else None,
         compared={name: len(session.tables[name]) for name in ("forecasts", "orders", "fills", "equity")},
         differences=differences[:_MOST_LISTED],
@@ -110,6 +123,11 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
     )
     write_parity(folder, parity)
     return parity
+
+
+def _shortfall(session: Recorded, replayed: Mapping[str, pd.DataFrame], folder: Path) -> Shortfall:
+    ends = (float(session.tables["equity"]["equity"].iloc[-1]), float(replayed["equity"]["equity"].iloc[-1]))
+    return measured(folder, session.candles, ends, session.settings.strategies)
 
 
 def read_session(folder: Path) -> Recorded:
@@ -307,6 +325,13 @@ def _command(given: argparse.Namespace) -> int:
     parity = compare(folder, SystemClock())
     console = Console(highlight=False)
     counts = ", ".join(f"{count} {name}" for name, count in parity.compared.items())
+    if parity.equal and parity.shortfall is not None:
+        cost = parity.shortfall
+        console.print(
+            f"forecasts equal in {parity.bars} bars; {cost.orders} orders cost {cost.total:,.2f} ({cost.total_bps:.1f} bp,", end=" "
+        )
+        console.print(f"{cost.assumed_bps:.1f} assumed): {_parts(cost)}; see {folder / 'parity.html'}")
+        return 0
     if parity.equal:
         console.print(f"equal: {parity.bars} bars, {counts}; see {folder / 'parity.html'}")
         return 0
@@ -315,6 +340,10 @@ def _command(given: argparse.Namespace) -> int:
     console.print(f"NOT EQUAL: {len(parity.differences)} differences in {parity.bars} bars, {counts}; see {folder / 'parity.html'}")
     console.print(f"first at {first.at:%Y-%m-%d %H:%M}, {first.what}: session {first.session}, replay {first.replay}")
     return 6
+
+
+def _parts(cost: Shortfall) -> str:
+    return ", ".join(f"{name} {getattr(cost, name):,.2f}" for name in SHARES)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,7 @@ def _practice_settings(
         "speed": request.speed,
         "seed": request.settings.feeds.sample_seed,
         "history": _played(next(iter(frames.values())), first, last_bar),
+        "fills": request.settings.live.practice_fills if request.mode == "live" else "bar",
         "fee_asset": "received" if one.fee_in_base else "quote",
         "maker_fee_bps": account.fee_bps,
         "taker_fee_bps": account.fee_bps,

@@ -13,6 +13,7 @@ from core.errors import RunUnreadable
 from reports.manifest import Moment, Section
 from reports.pages import write_page
 
+SHARES: Final = ("delay", "spread", "impact", "fees", "opportunity")
 JSON_NAME: Final = "parity.json"
 FILE_NAME: Final = "parity.html"
 
@@ -26,14 +27,43 @@ class Difference(Section):
     replay: str
 
 
+class Shortfall(Section):
+    """What a venue's fills cost against decisions carried out in full at their own prices; parts in quote units (live.shortfall).
+
+    `total_bps` is of `value`, what was decided on; `assumed_bps` what a backtest with these settings takes for fee and slippage of it.
+    `replay_equity` is the account of the replay at the end, whose fills are those of a backtest.
+    """
+
+    orders: int
+    filled: int
+    value: float
+    delay: float
+    spread: float
+    impact: float
+    fees: float
+    opportunity: float
+    total: float
+    total_bps: float
+    assumed_bps: float
+    session_equity: float
+    replay_equity: float
+    by_symbol: dict[str, dict[str, float]] = Field(default_factory=dict)
+    costliest: list[dict[str, float | str]] = Field(default_factory=list)
+
+
 class Parity(Section):
-    """The whole of `parity.json`; `compared` counts what was laid side by side (forecasts, orders, fills)."""
+    """The whole of `parity.json`; `compared` counts what was laid side by side (forecasts, orders, fills).
+
+    Where a venue's own prices filled the orders, they cannot equal a backtest's: `orders_equal` and `fills_equal` are null then, and
+    `shortfall` says what the difference cost.
+    """
 
     name: str
     bars: int
     forecasts_equal: bool
-    orders_equal: bool
-    fills_equal: bool
+    orders_equal: bool | None
+    fills_equal: bool | None
+    shortfall: Shortfall | None = None
     first_difference: Difference | None = None
     compared: dict[str, int] = Field(default_factory=dict)
     differences: list[Difference] = Field(default_factory=list)
@@ -43,7 +73,7 @@ class Parity(Section):
 
     @property
     def equal(self) -> bool:
-        return self.forecasts_equal and self.orders_equal and self.fills_equal
+        return self.forecasts_equal and self.orders_equal is not False and self.fills_equal is not False
 
 
 def write_parity(session_dir: Path, parity: Parity) -> Path:
@@ -61,7 +91,7 @@ def render_parity_page(session_dir: Path) -> Path:
     """
     parity = read_parity(session_dir)
     rows = [(name, getattr(parity, f"{name}_equal"), parity.compared.get(name)) for name in ("forecasts", "orders", "fills")]
-    context: dict[str, Any] = {"parity": parity, "rows": rows, "has_session": (session_dir / "index.html").is_file()}
+    context: dict[str, Any] = {"parity": parity, "rows": rows, "shares": SHARES, "has_session": (session_dir / "index.html").is_file()}
     return write_page(session_dir / FILE_NAME, "parity_page.html.j2", context)
 
 
