@@ -23,6 +23,7 @@ from core.types import DataKind
 from feeds.factor_book import PREFIX, FactorBook
 from feeds.factors import join_as_of
 from feeds.history import History
+from models.learned_walk import LearnedWalk
 from models.walk_forward import purge
 from models.walk_forward_forecast import ServedFold, WalkForward
 from reports.account_judgement import RunFacts
@@ -170,7 +171,22 @@ def _walk_forward_section(request: BacktestRequest, walk: WalkForward) -> WalkFo
         embargo_bars=settings.embargo,
         deployment_lag_bars=settings.deployment_lag,
         folds=[_fold(walk, served, symbol) for served in walk.served for symbol in served.fold],
+        **_decisions(walk),
     )
+
+
+def _decisions(walk: WalkForward) -> dict[str, Any]:
+    """Every promotion and refusal with its reason, where outcomes had a say in them."""
+    if not isinstance(walk, LearnedWalk):
+        return {}
+    told = [
+        {
+            "since": d.since.isoformat(), "boundary": d.boundary.isoformat() if d.boundary else None, "deed": str(d.deed), "by": str(d.by),
+            "model_id": d.card.model_id, "other": d.other, "reason": d.reason,
+        }
+        for d in walk.decisions
+    ]  # fmt: skip
+    return {"decisions": told}
 
 
 def _fold(walk: WalkForward, served: ServedFold, symbol: str) -> Fold:

@@ -130,6 +130,7 @@ def _check_key(key: str) -> None:
     sweepable = {
         "feeds": list(FEED_KEYS),
         "models": [k for k in rooms["models"] if k not in WITHOUT_EFFECT and k != "baselines"],
+        "learning": rooms["learning"],
         "strategies": rooms["strategies"],
     }
     known = [f"{r}.{k}" for r, keys in sweepable.items() for k in keys]
