@@ -1,0 +1,34 @@
+"""The user's page about learning keeps up with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core.settings import LearningSettings
+from models.registry_command import _parser
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "learning.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", LearningSettings.model_fields)
+def test_every_setting_is_explained(key: str) -> None:
+    assert f"`{key}`" in PAGE
+
+
+def test_settings_named_on_the_page_exist() -> None:
+    named = set(re.findall(r"learning\.([a-z_]+)", PAGE)) - {"md"}
+    assert named and named <= set(LearningSettings.model_fields)
+
+
+@pytest.mark.parametrize("command", ["list", "show MODEL", "promote MODEL --reason TEXT", "rollback --reason TEXT"])
+def test_the_commands_on_the_page_are_understood(command: str) -> None:
+    assert f"python -m models.registry {command}" in PAGE
+    assert _parser().parse_args(command.split()).command == command.split()[0]
+
+
+def test_all_of_it_is_off_unless_asked_for() -> None:
+    plain = LearningSettings()
+    assert not plain.decides_models and not plain.adaptive
