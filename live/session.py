@@ -17,6 +17,7 @@ from core.clock import Clock
 from core.errors import RiskHalt
 from feeds.bar_sequence import Bar
 from feeds.bt_feeds import backtrader_timeframe
+from feeds.candles import grid_floor
 from feeds.factor_book import FactorBook
 from feeds.live_merge import MergeRule, Witness
 from feeds.poll_wait import PollRule
@@ -45,6 +46,7 @@ from live.session_status import status_of
 from live.session_store import SessionStore
 from live.session_watch import watch_over
 from live.session_words import SessionWords
+from live.strategy_memory import StrategyMemory, remembering
 from live.view import SessionView
 from reports.session_status import State
 from strategies.assembly import Feed, build_cerebro, load_strategy, venue_broker
@@ -80,6 +82,8 @@ class LiveSession:
         self._began = time.monotonic()
         self._replayed_to: int | None = None
         self._advance: Callable[[], None] | None = None
+        self.journal: Journal | None = None
+        self.memory: StrategyMemory | None = None
         self._halt: RiskHalt | None = None
 
     def run(self) -> int:
@@ -138,11 +142,11 @@ class LiveSession:
         self.output = SessionOutput(self, self.store, self.mirror, lambda: status_of(self))
         if scene.practice is not None and request.speed == "lockstep":
             self._advance = Lockstep(self)
-        kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
+        kind, decided = self._strategy(), self._decided()
         cerebro = build_cerebro(
             self._feeds(), request.settings.strategies, strategy=guarded(kind, self._strategy_failed), broker=self._broker(),
             analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self._bar_done, "_name": "session"})],
-            trade_from=scene.first_live, saved=self._saved(),
+            trade_from=decided, saved=self.memory.saved if self.memory else None,
         )  # fmt: skip
         cerebro.addstore(self.bridge)
         return cerebro
@@ -162,9 +166,10 @@ class LiveSession:
             from live.keys import keys_of
 
             place |= keys_of(name)
-        journal = Journal(folder / "journal.db") if self.request.mode == "live" else None
+        if self.request.mode == "live":
+            self.journal = Journal(folder / "journal.db")
         bridge = CCXTStore(
-            name, clock=self.scene.clock, journal=journal, run=f"ft-{self.request.name[:12]}", risk=self.request.settings.risk,
+            name, clock=self.scene.clock, journal=self.journal, run=f"ft-{self.request.name[:12]}", risk=self.request.settings.risk,
             minute_s=60.0 / self.pace if self.pace else 0.0, **place,
         )  # fmt: skip
         bridge.on_idle = self._idle
@@ -227,9 +232,21 @@ class LiveSession:
         """The candles with the factors beside them: what models are trained on."""
         return {symbol: self.factors.beside(frame) for symbol, frame in self.candles().items()}
 
-    def _saved(self) -> Any:
-        """The strategy's state: paper builds it anew from the recorded bars, a live account reads it back."""
-        return self.bridge._journal.recall("strategy") if self.request.mode == "live" and self.bridge._journal else None
+    def _strategy(self) -> type[bt.Strategy]:
+        """The class that trades. Paper builds its state anew from the recorded bars; a live account reads it back."""
+        kind: type[bt.Strategy] = load_strategy(self.request.strategy) if self.request.strategy else LSTMStrategy
+        if self.journal is None:
+            return kind
+        self.memory = StrategyMemory(self.journal, self._strategy_failed)
+        if self.memory.saved is None or self._replayed_to is None:
+            return kind
+        return remembering(kind, self.memory.saved, self.bar_after(self._replayed_to).timestamp(), self._strategy_failed)
+
+    def _decided(self) -> datetime:
+        """Where deciding begins: with real orders never on bars that an earlier process saw, or that were missed meanwhile."""
+        if self.request.mode == "paper" or self._replayed_to is None:
+            return self.scene.first_live
+        return max(self.bar_after(self._replayed_to), grid_floor(self.scene.clock.now(), self.request.timeframe))
 
     # Running
 
@@ -274,8 +291,8 @@ class LiveSession:
         rows = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
         made = [(symbol, forecast) for symbol, source in self.sources.items() for forecast in source.take_made()]
         self.store.record(rows, made, self.health.usage(at))
-        if self.request.mode == "live" and hasattr(strategy, "state"):
-            self.bridge.journal.remember("strategy", strategy.state())
+        if self.memory is not None and (self._replayed_to is None or at > self._replayed_to):
+            self.memory.keep(strategy)
 
     def _between_bars(self) -> None:
         """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""
