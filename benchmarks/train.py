@@ -37,15 +37,16 @@ class Round:
 
     seconds: Mapping[tuple[str, int], list[float]]
     losses: Mapping[str, list[float]]
-    together: float
+    ours: Mapping[str, float]
 
 
 def measure(said: argparse.Namespace) -> list[Round]:
     """All folds, each contender in its turn."""
     words = ["--folds", str(said.folds), "--units", str(said.units), "--seeds", str(said.seeds)]
     words += ["--data", str(said.data.resolve())] if said.data else []
-    everyone = [Contender(kind, count) for count in sorted({1, cores()}) for kind in (OURS, "keras", "torch")]
-    everyone += [Contender("torch", 1, cores())] if cores() > 1 else []
+    counts = {1} if said.one_core else {1, cores()}
+    everyone = [Contender(kind, count) for count in sorted(counts) for kind in (OURS, "keras", "torch")]
+    everyone += [Contender("torch", 1, cores())] if len(counts) > 1 else []
     workers = {one: [Worker(one, words) for _ in range(one.copies)] for one in everyone}
     try:
         return [_round(workers, number, said) for number in range(said.folds)]
@@ -55,22 +56,22 @@ def measure(said: argparse.Namespace) -> list[Round]:
 
 
 def _round(workers: Mapping[Contender, Sequence[Worker]], number: int, said: argparse.Namespace) -> Round:
-    seconds, losses, together = {}, {}, 0.0
+    seconds: dict[tuple[str, int], list[float]] = {}
+    losses: dict[str, list[float]] = {}
+    ours: dict[str, float] = {}
     for one, group in workers.items():
         # The losses are taken once, on one core; where many cores are timed, one epoch tells how long each takes.
         alone = one.cores == 1 and one.copies == 1
         for worker in group:
-            worker.ask(
-                fold=number, epochs=said.epochs if alone else 1, wall=not alone, window=said.window, learning_rate=said.learning_rate
-            )
+            worker.ask(fold=number, epochs=said.reach if alone else 1, wall=not alone, window=said.window, learning_rate=said.learning_rate)
         answers = [worker.answer() for worker in group]
         name = f"{one.kind} x" if one.copies > 1 else one.kind
         where = (name, one.cores * one.copies)
-        seconds[where] = _per_network(answers, one, said.epochs)
+        seconds[where] = _per_network(answers, one, said.reach)
         if alone:
             losses[one.kind] = answers[0]["loss"]
-            together = answers[0].get("together", together)
-    return Round(seconds, losses, together)
+            ours |= {key: answers[0][key] for key in ("together", "with_trees", "shipped") if key in answers[0]}
+    return Round(seconds, losses, ours)
 
 
 def _per_network(answers: Sequence[Mapping[str, Any]], one: Contender, epochs: int) -> list[float]:
@@ -85,7 +86,8 @@ def _per_network(answers: Sequence[Mapping[str, Any]], one: Contender, epochs: i
 def speed_table(rounds: Sequence[Round], epochs: int) -> str:
     """Seconds per network at equal targets seen, and how many times ours."""
     lines = ["| as many targets seen | one core, s | of ours | all cores, s | of ours | asked |", "|---|---|---|---|---|---|"]
-    lines.append(f"| ours, whole fold | {_middle(rounds, (OURS, 1)):.2f} | 1 | {_middle(rounds, (OURS, cores())):.2f} | 1 | |")
+    everywhere = f"{_middle(rounds, (OURS, cores())):.2f} | 1" if (OURS, cores()) in rounds[0].seconds else "- | -"
+    lines.append(f"| ours, whole fold of networks | {_middle(rounds, (OURS, 1)):.2f} | 1 | {everywhere} | |")
     for name, title in NAMES.items():
         cells = []
         for count in (1, cores()):
@@ -122,8 +124,12 @@ def loss_table(rounds: Sequence[Round], zero: float) -> str:
             ends = f"epoch {reached + 1} | {_middle(rounds, (name, 1), reached):.2f} | {ratio:.1f}"
         each = " ".join(f"{loss:.4f}" for loss in mean)
         lines.append(f"| {NAMES[name]} | {each} | {mean[best]:.5f} | {above.mean():+.5f} ({error:.5f}) | {ends} |")
-    together = np.mean([r.together for r in rounds])
+    together, shipped = (np.mean([r.ours[key] for r in rounds]) for key in ("together", "shipped"))
+    with_trees = statistics.median(r.ours["with_trees"] for r in rounds)
     lines.append(f"| the mean of our networks | | {together:.5f} | {together - ours.mean():+.5f} | | | |")
+    difference = f"{shipped - ours.mean():+.5f}"
+    ratio = with_trees / _middle(rounds, (OURS, 1))
+    lines.append(f"| with the trees of the command | | {shipped:.5f} | {difference} | | {with_trees:.2f} | {ratio:.1f} |")
     lines.append(f"| no move at all | | {zero:.5f} | {zero - ours.mean():+.5f} | | | |")
     return "\n".join(lines)
 
@@ -134,13 +140,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="hourly candles of BTC/USDT; the sample market without")
     parser.add_argument("--folds", type=int, default=3, help="of the main job's calendar, evenly spread")
-    parser.add_argument("--epochs", type=int, default=usual.epochs, help="of the others")
+    parser.add_argument("--epochs", type=int, default=usual.epochs, help="of the others at equal targets seen")
+    parser.add_argument("--reach", type=int, default=0, help="epochs within which the others may reach our loss (default: twice as many)")
     parser.add_argument("--window", type=int, default=usual.context, help="bars in one window of the others")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="of the others (Adam, batches of 256)")
     parser.add_argument("--units", type=int, default=usual.units)
     parser.add_argument("--seeds", type=int, default=usual.seeds, help="networks of each of our folds")
+    parser.add_argument("--one-core", action="store_true", help="leave out what many cores take: for a machine that others use")
     parser.add_argument("--peak-units", type=int, default=64, help="width at which one update is taken apart; 0 leaves it out")
     said = parser.parse_args()
+    said.reach = max(said.reach or 2 * said.epochs, said.epochs)
     given = case(said.data, said.folds, units=said.units, seeds=said.seeds)
     zero = float(np.mean([_zero_loss(given, number) for number in range(said.folds)]))
     rounds = measure(said)

@@ -59,7 +59,7 @@ class Case:
 
 def case(data: Path | None, count: int, *, units: int, seeds: int = 1) -> Case:
     """The first and the last fold of the calendar and `count` - 2 between; the sample market where no file is given."""
-    settings = ModelSettings(units=units, seeds=seeds)
+    settings = ModelSettings(units=units, seeds=seeds, trees=0.0)  # networks alone: trees are no part of the comparison
     candles = hourly(data)
     panel = Panel.of({SYMBOL: candles}, settings.horizons)
     warm_up = look_back(panel.names, settings.horizons)

@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.train_case import SYMBOL, Case, case, huber
 from benchmarks.train_rivals import Clock, Epochs, Task, cut_windows, keras_epochs, torch_epochs
+from core.settings import ModelSettings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -73,10 +74,18 @@ class Ours:
         self.case, self.cores = given, cores
         self.cache = tempfile.TemporaryDirectory()
         self.work = FoldWork(given.panel, given.settings, "1h", Path(self.cache.name))
+        shipped = given.settings.model_copy(update={"trees": ModelSettings().trees})
+        self.whole = FoldWork(given.panel, shipped, "1h", Path(self.cache.name))
         self.train(0)  # compiles
 
     def train(self, number: int) -> dict[str, Any]:
-        """Seconds of as many equal folds as there are cores, side by side, and the loss of one of them."""
+        """Seconds per network, its losses, and both for whole folds with the trees that the command adds to the networks."""
+        seconds, each, together = self._train(self.work, number)
+        with_trees, _, shipped = self._train(self.whole, number)
+        return {"seconds": seconds, "loss": each, "together": together, "with_trees": with_trees, "shipped": shipped}
+
+    def _train(self, work: Any, number: int) -> tuple[float, list[float], float]:
+        """As many equal folds as there are cores, side by side: seconds per network, the loss of each network and of their mean."""
         from models.fold_training import seeds, updates
         from models.fold_work import FoldTask, train_one
         from models.scale_out import Threads
@@ -85,13 +94,13 @@ class Ours:
         window = settings.train_window.days * 24 - max(settings.horizons) - settings.embargo
         task = FoldTask(fold, "benchmark", updates(settings, fold, window))
         began = clock()
-        results = [result for _, result in Threads(self.cores).run(train_one, self.work, [task] * self.cores)]
+        results = [result for _, result in Threads(self.cores).run(train_one, work, [task] * self.cores)]
         seconds = clock() - began
         rows, raw = self.case.later_rows(number), results[0].raw[SYMBOL][..., 0, 0]
         said = raw[rows - self.case.fold(number).effective_first]
         members = len(seeds(settings))
         each = [self._loss(said[:, m], rows) for m in range(members)]
-        return {"seconds": seconds / (self.cores * members), "loss": each, "together": self._loss(said.mean(axis=1), rows)}
+        return seconds / (self.cores * members), each, self._loss(said.mean(axis=1), rows)
 
     def _loss(self, location: Any, rows: Any) -> float:
         return float(huber(location, self.case.panel.targets[rows, 0], self.case.settings.huber_delta).mean())
