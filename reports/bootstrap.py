@@ -47,20 +47,23 @@ def _kept_counts(n: int, block: float, samples: int, seed: int) -> NDArray[np.fl
 
 
 def _batches(n: int, block: float, samples: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    """The resamples [k, n] in batches small enough for the cache of a core."""
+    """The resamples [k, n] in batches small enough for the cache of a core; each is overwritten by the next."""
     if n * samples <= _KEPT:
         yield _kept_counts(n, block, samples, seed)
         return
-    drawn = draw_counts(n, block, samples, seed)
-    while batch := list(itertools.islice(drawn, _BATCH)):
-        yield np.stack(batch)
+    drawn, batch = draw_counts(n, block, samples, seed), np.empty((_BATCH, n), dtype=np.float32)
+    for first in range(0, samples, _BATCH):
+        some = batch[: min(_BATCH, samples - first)]
+        for row, counts in zip(some, itertools.islice(drawn, len(some)), strict=True):
+            row[:] = counts
+        yield some
 
 
 def _coverage(n: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float32]:
     """Turn half-open runs on a circle of `n` into counts per row; a run is never longer than the circle."""
     steps = np.bincount(starts, minlength=n + 1) - np.bincount(np.where(stops > n, stops - n, stops), minlength=n + 1)
     steps[0] += np.count_nonzero(stops > n)
-    return np.cumsum(steps[:n]).astype(np.float32)
+    return np.cumsum(steps[:n], dtype=np.int32).astype(np.float32)
 
 
 def resampled_means(columns: Floats, *, block: float, samples: int, seed: int) -> Floats:

@@ -35,6 +35,9 @@ Scores = dict[str, Any]
 # Where each score finds its sums among the 17 columns of `_columns`.
 _IC, _RANK, _HIT, _TOP, _LOSS, _COVER = slice(0, 5), slice(5, 10), (10, 11), (12, 13), (14, 15), 16
 _WIDTH: Final = 17
+# Columns of the outcomes alone, equal for all forecasters of the same bars: they are resampled once.
+_SHARED: Final = [1, 3, 6, 8, 15]
+_OWN: Final = [place for place in range(_WIDTH) if place not in _SHARED]
 # So many numbers are resampled at once: 160 MB in double precision.
 _CELLS: Final = 20_000_000
 
@@ -205,16 +208,22 @@ def _moments(x: Floats, y: Floats) -> tuple[Floats, ...]:
 def _draws(columns: list[Floats], *, block: float, samples: int, seed: int) -> list[Floats]:
     if len(columns[0]) < 2 * block:
         return [np.full((samples, _WIDTH), np.nan) for _ in columns]
+    together = np.concatenate([columns[0].T[_SHARED], *(own.T[_OWN] for own in columns)]).T
     # A forecaster without quantiles has no coverage: its column of NaN is kept out of the product.
     covered = [bool(np.isfinite(own[:, _COVER]).all()) for own in columns]
-    together = np.concatenate([own.T for own in columns]).T
-    together[:, [k * _WIDTH + _COVER for k, known in enumerate(covered) if not known]] = 0.0
+    last = [len(_SHARED) + (k + 1) * len(_OWN) - 1 for k, known in enumerate(covered) if not known]
+    together[:, last] = 0.0
     means = resampled_means(together, block=block, samples=samples, seed=seed)
-    parts = np.split(means, len(columns), axis=1)
-    for part, has_quantiles in zip(parts, covered, strict=True):
-        if not has_quantiles:
-            part[:, _COVER] = np.nan
-    return parts
+    means[:, last] = np.nan
+    return [_whole(means, k) for k in range(len(columns))]
+
+
+def _whole(means: Floats, number: int) -> Floats:
+    """The 17 columns of one forecaster from the shared ones and its own."""
+    first = len(_SHARED) + number * len(_OWN)
+    whole = np.empty((len(means), _WIDTH))
+    whole[:, _SHARED], whole[:, _OWN] = means[:, : len(_SHARED)], means[:, first : first + len(_OWN)]
+    return whole
 
 
 def _scores(own: Floats, drawn: Floats, *, n: int, block: float, confidence: float) -> Scores:
