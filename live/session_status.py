@@ -8,6 +8,7 @@ from typing import Any
 
 from feeds.live_merge import Standing
 from reports.session_status import OpenOrder, Position, SessionStatus, Source, State
+from strategies.bars_frame import epoch_seconds
 
 _PACKAGES = ("backtrader", "ccxt", "jax", "keras", "numpy", "pandas")
 
@@ -39,7 +40,7 @@ def status_of(session: Any) -> SessionStatus:
         positions=positions(session) if known else [],
         model_id=supply.card.model_id if supply.card else "",
         model_since=supply.card_since,
-        next_retrain=supply.next_boundary,
+        next_retrain=supply.next_boundary if supply.card else None,
         open_orders=orders(session) if known else [],
         sources=[source(session), *confirming(session)],
         process=session.health.process(),
@@ -66,10 +67,15 @@ def orders(session: Any) -> list[OpenOrder]:
     return [
         OpenOrder(
             client_id=str(order.info.get("client_id") or order.ref), symbol=order.data._name, side="buy" if order.isbuy() else "sell",
-            size=abs(order.executed.remsize), price=order.created.price, state=order.getstatusname().lower(),
+            size=abs(order.executed.remsize), price=order.created.price, state=order.getstatusname().lower(), at=_made_at(order),
         )
         for order in session.broker.get_orders_open()
     ]  # fmt: skip
+
+
+def _made_at(order: Any) -> datetime | None:
+    """Open time of the bar that the order was decided on; None for one that an earlier process left at the venue."""
+    return datetime.fromtimestamp(epoch_seconds(order.created.dt), UTC) if order.created.dt else None
 
 
 def source(session: Any) -> Source:
