@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.features import Bars
 
 TARGET_CLIP: Final = 5.0
-LEAST_UPDATES: Final = 64
+LEAST_UPDATES: Final = 48
 Starts = NDArray[np.int32]
 
 
