@@ -224,7 +224,7 @@ class _Commands:
             broker.muted = True
         if verb is Verb.RESUME:
             broker.muted = False
-        if verb in (Verb.FLATTEN, Verb.KILL):
+        if verb in (Verb.FLATTEN, Verb.CANCEL, Verb.KILL):
             for order in list(broker.get_orders_open()):
                 broker.cancel(order)
         for data in strategy.datas if verb is Verb.FLATTEN else ():
