@@ -47,6 +47,10 @@ class FactorSettings(Room):
     max_age: OptionalSpan = None
 
 
+def _read_file(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
 class FeedSettings(Room):
     """What is traded and where its candles come from."""
 
@@ -72,7 +76,7 @@ class FeedSettings(Room):
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
     request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
-    factors: tuple[FactorSettings, ...] = Field(
+    factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"
     )
 
