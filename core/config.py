@@ -145,6 +145,6 @@ def _translated(error: ValidationError) -> InvalidSetting:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
     if first["type"] == "extra_forbidden":
-        return InvalidSetting(f"{where}: there is no such setting; see the shipped config.yaml or docs")
+        return InvalidSetting(f"{where}: there is no such setting; see config.yaml and docs")
     reason = first["msg"].removeprefix("Value error, ")
     return InvalidSetting(f"{where}: {reason}, not {first['input']!r}" if where else reason)

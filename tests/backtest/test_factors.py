@@ -111,3 +111,12 @@ def test_models_and_data_of_other_factor_values_have_other_names(tmp_path: Path)
     other = names("--factor", str(mood(tmp_path, seed=2, name="two.csv")))
     assert plain == again
     assert len({plain[0], one[0], other[0]}) == len({plain[1], one[1], other[1]}) == 3
+
+
+def test_in_the_settings_a_file_alone_will_do_and_a_stray_word_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("feeds:\n  factors: [funding.csv]\n")
+    assert request(tmp_path, "--config", str(config)).settings.feeds.factors == (FactorSettings(file="funding.csv"),)
+    config.write_text("feeds:\n  factors:\n    - {file: f.csv, colum: x}\n")
+    with pytest.raises(InvalidSetting, match=r"feeds\.factors\.colum: there is no such setting"):
+        request(tmp_path, "--config", str(config))
