@@ -16,6 +16,8 @@ from typing import Any, Final
 import psutil
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+# Threads of OpenMP that wait must not spin: on a busy machine that costs LightGBM and torch most of their time.
+QUIET: Final = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 
 @dataclass(frozen=True)

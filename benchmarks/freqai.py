@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from benchmarks.command import ROOT, Spent, backtest, measured
+from benchmarks.command import QUIET, ROOT, Spent, backtest, measured
 from benchmarks.train_case import hourly
 from models.scale_out import cores
 
@@ -35,8 +35,6 @@ STRATEGY: Final = """from freqtrade.templates.FreqaiExampleStrategy import Freqa
 class SpotExample(FreqaiExampleStrategy):
     can_short = False
 """
-# Threads that wait must not spin: on a busy machine that would cost LightGBM most of its time.
-QUIET: Final = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
+from benchmarks.command import QUIET, ROOT
 from benchmarks.train_case import SYMBOL, Case, case, huber
 from benchmarks.train_rivals import Clock, Epochs, Task, cut_windows, keras_epochs, torch_epochs
 from core.settings import ModelSettings
-
-ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ class Worker:
     def __init__(self, contender: Contender, words: list[str]) -> None:
         self.contender = contender
         command = [sys.executable, "-m", "benchmarks.train_worker", contender.kind, "--cores", str(contender.cores), *words]
-        # Threads that wait must not spin: on a busy machine that costs torch many times what its second thread brings.
-        quiet = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
-        environment = {**os.environ, **quiet, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"}
+        environment = {**os.environ, **QUIET, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def ask(self, **order: Any) -> None:
