@@ -29,6 +29,7 @@ from rich.console import Console
 
 from core.clock import SystemClock
 from core.types import Forecast
+from feeds.bar_sequence import Bar
 from live.practice import Address, PracticeVenue
 from live.request import LiveRequest, read_request
 from live.session import LiveSession
@@ -88,7 +89,13 @@ class Measured(LiveSession):
     def _consent(self, stack: ExitStack) -> None:
         super()._consent(stack)
         assert self.bridge.account is not None
-        self.bridge.on_bar = lambda _symbol, _bar: self.heard.append(time.time_ns())
+        hear = self.bridge.heard_bar
+
+        def heard(symbol: str, bar: Bar) -> None:
+            self.heard.append(time.time_ns())
+            hear(symbol, bar)
+
+        self.bridge.heard_bar = heard  # type: ignore[method-assign]
         client, left = self.bridge.account.client, self.left
         fetch = client.fetch
 
