@@ -10,17 +10,22 @@ import pytest
 
 from core.clock import SystemClock
 from live.parity import compare
+from reports.session_status import read_status
 from tests.live.test_session import ROOT, bars_of, wait_for_bars
 
 SMALL = ("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1", "models.seeds=1", "models.units=8")
 
 
-def begin(folder: Path, bars: int) -> subprocess.Popen[str]:
+LEARNING = ("early=true", "reference=45d", "false_alarms_every=20d", "trial=36", "adaptive=true")
+
+
+def begin(folder: Path, bars: int, *more: str, symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")) -> subprocess.Popen[str]:
     words = [sys.executable, "run_live.py", "--sandbox", "--speed", "lockstep", "--session", "long", "--quiet", "--bars", str(bars)]
-    for symbol in ("BTC/USDT", "ETH/USDT", "SOL/USDT"):
+    for symbol in symbols:
         words += ["--symbol", symbol]
     for setting in (
         *SMALL,
+        *more,
         f"live.sessions_path={folder}",
         f"live.state_path={folder / 'state.db'}",
         f"models.save_path={folder / 'models'}",
@@ -42,3 +47,20 @@ def test_two_thousand_bars_with_retraining_and_a_crash_equal_their_replay(tmp_pa
     parity = compare(tmp_path / "long", SystemClock())
     assert parity.first_difference is None
     assert (parity.equal, parity.bars, parity.compared["forecasts"]) == (True, 2000, 6000)
+
+
+@pytest.mark.slow
+def test_a_session_that_learns_between_retrainings_equals_its_replay_over_a_crash(tmp_path: Path) -> None:
+    """Early boundaries, trials and corrections at every bar; false alarms are made frequent, so that there are some."""
+    more = tuple(f"learning.{one}" for one in LEARNING)
+    process = begin(tmp_path, 400, *more, symbols=("BTC/USDT",))
+    wait_for_bars(tmp_path, "long", 150, process, patience_s=600)
+    process.kill()
+    process.communicate()
+    process = begin(tmp_path, 250, *more, symbols=("BTC/USDT",))
+    assert process.wait(1200) == 0, process.communicate()[1]
+    process.communicate()
+    parity = compare(tmp_path / "long", SystemClock())
+    assert parity.first_difference is None and parity.equal
+    decisions = read_status(tmp_path / "long").decisions
+    assert {"calendar", "drift"} <= {decision.by for decision in decisions}
