@@ -26,7 +26,7 @@ from models.trees import Trees
 
 OUTPUTS: Final = 1 + len(QUANTILES)
 FEATURE_CLIP: Final = 5.0
-BLOCK: Final = 32
+BLOCK: Final = 16
 Weights: TypeAlias = dict[str, NDArray[np.float32]]
 Array: Any = Any
 

@@ -16,6 +16,7 @@ SCHEMA: Final = 1
 SOURCES: Final = (
     "windows",
     "features",
+    "factor_features",
     "panel",
     "sequences",
     "lstm",
