@@ -1,8 +1,8 @@
 """Folds on one worker and on two: threads, processes, Dask on loopback; and on paper, a hundred symbols on many machines.
 
-    python -m benchmarks.scale [--data FILE] [--folds 8] [--rounds 2]
+    python -m benchmarks.scale [--data FILE] [--folds 12] [--rounds 1]
 
-Throughput is counted from the moment at which as many results are there as workers, so that imports and compilation stay out. Where others
+Throughput is counted from the moment at which every worker has given a result, so that imports and compilation stay out. Where others
 use the machine, two workers cannot have two cores: the second ratio says what two idle ones would give, by the processor time of a fold
 with one worker and with two.
 """
@@ -16,6 +16,7 @@ import pickle
 import platform
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,14 +60,22 @@ class Costs:
 
 
 def pace(workers: Workers, count: int, work: FoldWork, tasks: Sequence[FoldTask], cpu: Callable[[], float]) -> Pace:
-    """Train every task; the clock starts when as many results are there as there are workers."""
-    began, used, done = 0.0, 0.0, 0
-    for _ in workers.run(train_one, work, tasks):
-        done += 1
-        if done == count:
-            began, used = time.perf_counter(), cpu()
-    left = done - count
+    """Train every task; the clock starts when every worker has given a result: by then each has imported and compiled."""
+    places: set[tuple[int, int]] = set()
+    began, used, left = 0.0, 0.0, 0
+    for _, (place, _) in workers.run(placed_fold, work, tasks):
+        left += 1
+        if place not in places and len(places) < count:
+            places.add(place)
+            began, used, left = time.perf_counter(), cpu(), 0
+    if len(places) < count or not left:
+        raise SystemExit(f"{len(tasks)} folds are too few for {count} workers; give more with --folds")
     return Pace(left / (time.perf_counter() - began), (cpu() - used) / left)
+
+
+def placed_fold(work: FoldWork, task: FoldTask) -> tuple[tuple[int, int], Any]:
+    """A fold, and the process and thread that trained it."""
+    return (os.getpid(), threading.get_ident()), train_one(work, task)
 
 
 def tasks_of(given: Case, count: int) -> list[FoldTask]:
@@ -175,7 +184,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="hourly candles of BTC/USDT; the sample market without")
-    parser.add_argument("--folds", type=int, default=8, help="folds trained per measurement")
+    parser.add_argument("--folds", type=int, default=12, help="folds trained per measurement")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--empty", type=int, default=500, help="empty tasks handed out")
     said = parser.parse_args()
