@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from strategies.bt_venue_broker import VenueRulesBroker
+
+_ORDERS_KEPT: Final = 64
 
 
 class PaperBroker(VenueRulesBroker):
@@ -26,8 +28,16 @@ class PaperBroker(VenueRulesBroker):
         if seen != self._seen:
             self._seen = seen
             super().next()
+            if len(self.orders) > _ORDERS_KEPT:
+                self._forget_done()
         elif self.on_turn is not None:
             self.on_turn()
+
+    def _forget_done(self) -> None:
+        """Backtrader keeps every order for ever; a session that runs for months lets go of those that nothing can happen to any more."""
+        self.orders: list[Any] = [order for order in self.orders if order.alive()]
+        for parent in [ref for ref, family in self._pchildren.items() if not any(order.alive() for order in family)]:
+            del self._pchildren[parent]
 
     def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
         order = super().buy(owner, data, size, *args, **kwargs)

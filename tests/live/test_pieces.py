@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,13 +19,34 @@ from core.types import MarketRules, OrderRequest, Side
 from feeds.bar_sequence import Bar
 from live.account_events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded, VenueView
 from live.bar_barrier import BarBarrier
+from live.bt_bar_hook import KEPT, BarHook
 from live.journal import Journal, State
 from live.order_ledger import OrderLedger
 from live.order_news import order_news
+from live.paper_broker import PaperBroker
 from live.reconcile import position_of, reconcile, require_covered
 from live.verdict import KNOWN, Outcome, verdict
+from strategies.assembly import build_cerebro
+from tests.strategies.market import candles, feed, knobs
 
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))
+
+
+def test_a_long_session_lets_go_of_orders_that_are_done() -> None:
+    class Restless(bt.Strategy):
+        most = 0
+
+        def next(self) -> None:
+            self.close() if self.position else self.buy(size=0.1)
+            self.most = max(self.most, len(self._orders), len(self.broker.orders), len(self.broker._pchildren))
+
+    broker = PaperBroker(cash=100_000.0)
+    cerebro = build_cerebro(
+        [feed(candles(600))], knobs(), strategy=Restless, broker=broker, analyzers=[(BarHook, {"done": lambda *_: None})]
+    )
+    run = cerebro.run()[0]
+    assert len(run.analyzers.fills.frame()) > 500
+    assert run.most < 2 * KEPT
 
 
 def intent(name: str = "a", size: str = "1.0") -> Intent:
