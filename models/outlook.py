@@ -46,9 +46,7 @@ def untrained(settings: ModelSettings) -> list[Calibration]:
     """For each horizon what settings alone decide: how much of the network's location is believed, and what stands in its place."""
     composed = beyond(settings.horizons)
     return [
-        Calibration(shrink=0.0, carry=settings.carry, trend=settings.trend)
-        if h in composed
-        else Calibration(shrink=_believed(settings, h))
+        Calibration(shrink=0.0, carry=settings.carry, trend=settings.trend) if h in composed else Calibration(shrink=_believed(settings, h))
         for h in settings.horizons
     ]
 
