@@ -350,7 +350,7 @@ def test_a_stopped_command_goes_on_where_it_was(venue: LoopbackVenue, store: Can
     while len(store.load(KEY)) < 2000 and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(how)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=90)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), err
     same(store, BARS[:2000])
     venue.answer = answer  # type: ignore[method-assign]
