@@ -11,7 +11,7 @@ from typing import Any
 from core.settings import ModelSettings
 from models import fold_training
 from models.fold_training import FoldResult
-from models.lstm import prepare
+from models.lstm import block_forecast
 from models.panel import Panel
 from models.trainer import Trainer
 from models.walk_forward import Fold
@@ -52,7 +52,7 @@ class FoldWork:
                 training = fold_training.training_spec(self.settings)
                 self._trainer = Trainer(spec, training, self.panel.features, self.panel.targets, cache=self.cache)
                 # While one core compiles the training, the other does what the first fold will ask for at its end.
-                threading.Thread(target=prepare, args=(spec, self.settings.seeds), name="prepare").start()
+                threading.Thread(target=block_forecast, args=(spec, self.settings.seeds), name="prepare").start()
             self._trainer.compile(updates)
             return self._trainer
 

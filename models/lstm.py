@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import io
 import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.atomic import write_bytes
 from core.errors import FingerprintMismatch
 from core.once import once
 from core.types import QUANTILES
+from models import network_config
 from models.trees import Trees
 
 OUTPUTS: Final = 1 + len(QUANTILES)
@@ -127,12 +127,6 @@ def _combined(raw: NDArray[np.float32], said: NDArray[np.float32], share: float)
     return moved
 
 
-def prepare(spec: LstmSpec, members: int) -> None:
-    """Do ahead of time what the first forecast and the first saved model would wait for."""
-    block_forecast(spec, members)
-    _template(spec, members)
-
-
 @once
 def block_forecast(spec: LstmSpec, members: int) -> Any:
     """The compiled forecast of one block: features [context, BLOCK, F] to raw outputs [members, BLOCK, outputs]."""
@@ -161,25 +155,21 @@ def block_forecast(spec: LstmSpec, members: int) -> Any:
 
 
 def save(model: Ensemble, path: Path) -> None:
-    """Write the ensemble as a Keras file.
-
-    The file is a copy of what Keras itself wrote once for this shape, with the numbers of this model in place of the first ones: writing
-    dozens of models of one shape costs milliseconds each and needs no Keras in memory after the first.
-    """
+    """Write the ensemble as a Keras file, in milliseconds and with no Keras in memory; equal models make equal bytes of numbers."""
     import h5py
 
-    template = _template(model.spec, len(model.members))
-    with zipfile.ZipFile(io.BytesIO(template)) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    store = io.BytesIO(parts[_WEIGHTS])
-    with h5py.File(store, "r+") as file:
+    spec, store, whole = model.spec, io.BytesIO(), io.BytesIO()
+    with h5py.File(store, "w") as file:
         for where, value in _places(model).items():
-            file[where][...] = value
-    parts[_WEIGHTS] = store.getvalue()
-    whole = io.BytesIO()
+            file[where] = value
+    told = network_config.config_json(
+        features=spec.features, context=spec.context, units=spec.units, horizons=spec.horizons, outputs=OUTPUTS,
+        members=len(model.members), clip=FEATURE_CLIP,
+    )  # fmt: skip
     with zipfile.ZipFile(whole, "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
+        archive.writestr("metadata.json", network_config.metadata_json())
+        archive.writestr("config.json", told)
+        archive.writestr("model.weights.h5", store.getvalue())
     write_bytes(path, whole.getvalue())
 
 
@@ -200,7 +190,7 @@ def load(path: Path) -> Ensemble:
 
 
 def network(spec: LstmSpec, members: int) -> Any:
-    """The Keras model: features [batch, context, F] to forecasts [batch, H, 6], the mean of its members."""
+    """The Keras model: features [batch, context, F] to forecasts [batch, H, 6], the mean of its members; what a saved file opens as."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import keras
 
@@ -217,20 +207,10 @@ def network(spec: LstmSpec, members: int) -> Any:
     return keras.Model(inputs, keras.layers.Reshape((spec.horizons, OUTPUTS), name="forecast")(mean))
 
 
-_WEIGHTS: Final = "model.weights.h5"
-
-
-@once
-def _template(spec: LstmSpec, members: int) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "template.keras"
-        network(spec, members).save(path)
-        return path.read_bytes()
-
-
-def _places(model: Ensemble) -> dict[str, NDArray[np.float32]]:
+def _places(model: Ensemble) -> dict[str, Any]:
     """Where each array stands inside Keras's weight file."""
-    places = {"layers/normalization/vars/0": model.mean, "layers/normalization/vars/1": model.std**2}
+    scaling = "layers/normalization/vars"
+    places = {f"{scaling}/0": model.mean, f"{scaling}/1": model.std**2, f"{scaling}/2": np.int32(0)}
     for m, weights in enumerate(model.members):
         places |= {where: weights[name] for name, where in _member_places(m).items()}
     return places

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import FingerprintMismatch
-from models.lstm import Ensemble, LstmSpec, load, save
+from models.lstm import Ensemble, LstmSpec, load, network, save
 from models.network_file import read_network
 
 
@@ -28,6 +29,27 @@ def test_the_file_gives_what_keras_reads_from_it(tmp_path: Path, members: int) -
     assert len(ours.members) == len(theirs.members) == members
     for one, other in zip(ours.members, theirs.members, strict=True):
         assert {name: (v.dtype, v.tobytes()) for name, v in one.items()} == {name: (v.dtype, v.tobytes()) for name, v in other.items()}
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_keras_opens_the_file_as_the_network_that_it_would_have_written_itself(tmp_path: Path, members: int) -> None:
+    import keras
+
+    model = ensemble(members)
+    save(model, tmp_path / "model.keras")
+    opened = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
+    built = network(model.spec, members)
+    assert [(layer.name, layer.get_config()) for layer in opened.layers] == [(layer.name, layer.get_config()) for layer in built.layers]
+    assert [weight.shape for weight in opened.weights] == [weight.shape for weight in built.weights]
+
+
+def test_equal_networks_make_equal_numbers_and_words_in_their_files(tmp_path: Path) -> None:
+    contents = []
+    for name in ("one.keras", "other.keras"):
+        save(ensemble(2), tmp_path / name)
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            contents.append({part: archive.read(part) for part in archive.namelist()})
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize("damage", ["short", "flipped", "empty", "absent"])
