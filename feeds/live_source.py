@@ -72,6 +72,7 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
     if name.startswith("binance") or name == "bybit":
         spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
         client.options = client.deep_extend(client.options, spot)
+    client.timeout_on_exit = 0  # its connector waits for each connection to close; ccxt would sleep a quarter of a second besides
     client.streaming = client.deep_extend(getattr(client, "streaming", {}), {"keepAlive": _PING_MS})
     if base_url:
         client.enableRateLimit = False

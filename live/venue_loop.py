@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from core import log
+from live.event_loop import new_event_loop
 
+_Close: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 T = TypeVar("T")
 # Seconds after which Python lets another thread go on. Its own 5 ms are how long an order would wait, at every step of its way, for
 # whatever Backtrader's thread is busy with; a tenth of that costs nothing that can be measured.
 _SWITCH_S: Final = 0.0005
+_GOODBYE_S: Final = 2.0  # how long a venue may take to answer the end of a connection
+_LONGEST_END_S: Final = 10.0
+_ROUNDS: Final = 3
 _LOG = log.logger("live")
 
 
@@ -38,7 +42,7 @@ class VenueLoop:
         ready = threading.Event()
         self._interval = sys.getswitchinterval()
         sys.setswitchinterval(min(self._interval, _SWITCH_S))
-        self._loop = _new_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._serve, args=(ready,), name="venue", daemon=True)
         self._thread.start()
         ready.wait()
@@ -54,15 +58,20 @@ class VenueLoop:
         future.add_done_callback(self._finished)
         return future
 
-    def stop(self, *closing: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Cancel what runs, then close what `closing` names, then end the thread."""
+    def stop(self, *closing: _Close) -> None:
+        """Cancel what runs, then close what `closing` names, then end the thread; no socket is left open."""
         if self._loop is None or self._thread is None:
             return
-        with contextlib.suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(_wind_up(closing), self._loop).result(10)
+        try:
+            asyncio.run_coroutine_threadsafe(_wind_up(closing), self._loop).result(_LONGEST_END_S)
+        except TimeoutError:
+            log.event(_LOG, "venue_loop_not_wound_up")
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
+        self._thread.join(_LONGEST_END_S)
+        if self._thread.is_alive():
+            log.event(_LOG, "venue_loop_does_not_stop")
+        else:
+            self._loop.close()
         self._loop = self._thread = None
         sys.setswitchinterval(self._interval)
 
@@ -85,30 +94,35 @@ class VenueLoop:
         self._loop.run_forever()
 
 
-async def _wind_up(closing: Iterable[Callable[[], Coroutine[Any, Any, Any]]]) -> None:
+async def _wind_up(closing: Sequence[_Close]) -> None:
     """Tasks first: one that still runs would open a closed connection again."""
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    for close in closing:
-        try:
-            await asyncio.wait_for(close(), 3)
-        except Exception as error:  # noqa: BLE001 - a connection that does not close in time is abandoned, and said so
-            log.event(_LOG, "connection_not_closed", error=type(error).__name__)
-    await asyncio.sleep(0.05)  # transports close in the next turns of the loop
+    await _cancel_all()
+    open_still = await _close(closing, _GOODBYE_S)
+    await _cancel_all()  # what closing began, and goodbyes that nobody answers
+    if not_closed := await _close(open_still, _GOODBYE_S):
+        log.event(_LOG, "connections_not_closed", count=len(not_closed))
+    await asyncio.sleep(0)  # asyncio's own transports close in the turn after the one that they are told in
     await asyncio.get_running_loop().shutdown_asyncgens()
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def _cancel_all() -> None:
+    """Cancel every other task, and those that are begun on the way, until none is left."""
+    for _ in range(_ROUNDS):
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        if not others:
+            return
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=_GOODBYE_S)
+
+
+async def _close(closing: Sequence[_Close], wait_s: float) -> list[_Close]:
+    """Close all at once; returns those that did not come to an end in time."""
+    ends = await asyncio.gather(*(asyncio.wait_for(close(), wait_s) for close in closing), return_exceptions=True)
+    return [close for close, end in zip(closing, ends, strict=True) if isinstance(end, BaseException)]
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     # A broken socket rejects every pending watch of ccxt, also those that nobody awaits any more; the redial reports it once.
     log.event(_LOG, "loop_noise", message=str(context.get("message", "")), error=str(context.get("exception", "")))
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # not on every platform; asyncio's own loop is somewhat slower
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
