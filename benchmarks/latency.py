@@ -35,6 +35,7 @@ from live.request import LiveRequest, read_request
 from live.session import LiveSession
 from live.session_forecasts import Maker, SessionForecasts
 from live.view import SessionView
+from models.forecaster import FollowingSource, NewBar
 
 TARGETS = {"whole": (4.0, 25.0), "ours": (2.0, 8.0)}
 WORST_MS = 200.0
@@ -64,7 +65,17 @@ class ByTurns:
         self._sign = -1.0
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        told = self.maker.latest(bars)
+        return self._moved(self.maker.latest(bars))
+
+    def hear(self, bar: NewBar) -> Forecast | None:
+        assert isinstance(self.maker, FollowingSource)
+        return self._moved(self.maker.hear(bar))
+
+    def prepare(self) -> None:
+        assert isinstance(self.maker, FollowingSource)
+        self.maker.prepare()
+
+    def _moved(self, told: Forecast | None) -> Forecast | None:
         self._sign = -self._sign
         return None if told is None else replace(told, location=self._sign * _MOVE)
 

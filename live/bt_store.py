@@ -35,6 +35,8 @@ from live.bt_feed import CCXTData
 from live.journal import Journal
 from live.risk_gate import RiskGate
 from live.venue_loop import VenueLoop
+from models.forecaster import FollowingSource
+from strategies.bt_feed_facts import facts_of
 
 _LOG: Final = log.logger("live")
 _NEWEST: Final = 1  # history: at least the bar before the next one
@@ -281,12 +283,20 @@ class CCXTStore:
         if self._quick_turns:
             self._quick_turns -= 1
             return
+        self._prepare()
         if self.on_idle is not None:
             self.on_idle()
         barrier = self.barrier_of(data)
         with self.wake:
             if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
                 self.wake.wait(wait_s)
+
+    def _prepare(self) -> None:
+        """Let the sources of forecasts do ahead of the next bar what they can."""
+        for data in self._datas:
+            source: object = facts_of(data).source
+            if isinstance(source, FollowingSource):
+                source.prepare()
 
     def bar_taken(self) -> None:
         """A feed took a bar."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
 import pandas as pd
 
 from core.types import Forecast
-from models.forecaster import FORECAST_COLUMNS
+from models.forecaster import FORECAST_COLUMNS, FollowingSource, NewBar
 
 
 class Maker(Protocol):
@@ -47,12 +48,22 @@ class SessionForecasts:
         return pd.DataFrame([_row(told) for told in rows], index=bars.index, columns=list(FORECAST_COLUMNS))
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        at = bars.index[-1].to_pydatetime()
+        return self._told(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
+
+    def hear(self, bar: NewBar) -> Forecast | None:
+        source = self.source
+        return self._told(bar.at, lambda: source.hear(bar) if isinstance(source, FollowingSource) else source.latest(bar.frame()))
+
+    def prepare(self) -> None:
+        if isinstance(self.source, FollowingSource):
+            self.source.prepare()
+
+    def _told(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:
             return None
         told = self._known.pop(at, None)
         if told is None:
-            told = self.source.latest(bars)
+            told = make()
             if told is not None:
                 self._made.append(told)
         self.newest = told

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -169,15 +170,19 @@ class Follower:
         self._rates = rates
         self._past = past
         self._state = Adaptation()
-        self._at: pd.Timestamp | None = None
+        self._at: datetime | None = None
 
     def correct(self, told: Forecast | None, bars: pd.DataFrame) -> Forecast | None:
         """The forecast made at the close of the last of `bars` as it is to be traded."""
-        at = bars.index[-1]
-        if self._at is None or len(bars) < 2 or bars.index[-2] != self._at:
-            _, self._state = adapt(self._past(at), self._horizon, self._rates)
-        plain = None if told is None else Told(told.location, told.scale, told.quantiles, told.p_up)
+        before = bars.index[-2].to_pydatetime() if len(bars) > 1 else None
         opened, close = float(bars["open"].iloc[-1]), float(bars["close"].iloc[-1])
+        return self.follow(told, bars.index[-1].to_pydatetime(), before, opened, close)
+
+    def follow(self, told: Forecast | None, at: datetime, before: datetime | None, opened: float, close: float) -> Forecast | None:
+        """As `correct`, from the bar that opened at `at` alone; `before` is when the one before it did."""
+        if self._at is None or before != self._at:
+            _, self._state = adapt(self._past(pd.Timestamp(at)), self._horizon, self._rates)
+        plain = None if told is None else Told(told.location, told.scale, told.quantiles, told.p_up)
         self._state, said = step(self._state, plain, opened, close, self._horizon, self._rates)
         self._at = at
         if told is None or said is None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.errors import FingerprintMismatch
 from models import factor_features
 from models.factor_features import LONGEST, PREFIX, factor_names, factor_of, feature_names
+from models.recipe import Coming
 from models.windows import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
 
 VOLATILITY_BARS: Final = 168
@@ -233,7 +234,7 @@ def volume_flow_24(bars: Bars) -> Series:
 @feature("stochastic_14", 14)
 def stochastic_14(bars: Bars) -> Series:
     """Where the close stands between the extremes of 14 bars, from -1 to 1 (Lane)."""
-    return _from_ta(bars, "stoch", flat=50.0, window=14, smooth_window=1) / 50.0 - 1.0
+    return _stochastic(bars, 14, flat=50.0) / 50.0 - 1.0
 
 
 @feature("drawdown_168", VOLATILITY_BARS + 1)
@@ -273,15 +274,19 @@ for _name, _period, _harmonic in _WAVES:
     feature(f"{_name}_cos", 1)(_phase(_period, _harmonic, np.cos))
 
 
-def _from_ta(bars: Bars, function: str, *, flat: float, **window: int) -> Series:
-    """A momentum indicator of the `ta` package; only those built from extremes, which leave no rounding behind in a running window.
+def _stochastic(bars: Bars, n: int, *, flat: float) -> Series:
+    """That of the `ta` package, built from extremes, which leave no rounding behind in a running window; `flat` where there is no range.
 
-    `flat` is what stands where the window has no range to measure in.
+    The package wants whole series. For one that is still to come its formula stands here, equal to the last bit.
     """
+    close: object = bars.close
+    if isinstance(close, Coming):
+        least, most = window_min(bars.low, n), window_max(bars.high, n)
+        share = 100.0 * (bars.close - least) / (most - least)
+        return np.where(np.isnan(least), least, np.where(np.isfinite(share), share, flat))
     from ta import momentum
 
-    high, low, close = (pd.Series(x) for x in (bars.high, bars.low, bars.close))
-    out = np.array(getattr(momentum, function)(high, low, close, **window), dtype=np.float64)
-    known = out[window.get("window", window.get("lbp", 1)) - 1 :]
+    out = np.array(momentum.stoch(*(pd.Series(x) for x in (bars.high, bars.low, bars.close)), window=n, smooth_window=1), dtype=np.float64)
+    known = out[n - 1 :]
     known[~np.isfinite(known)] = flat
     return out

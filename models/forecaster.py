@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from statistics import NormalDist
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -41,6 +43,38 @@ class ForecastSource(Protocol):
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
         """The forecast made at the close of the last bar of `bars` (at least `warm_up` rows); None where no model is in force."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBar:
+    """The newest closed bar, without those before it unless they are asked for.
+
+    Attributes:
+        at, before: UTC open time of the bar, and of the one before it; None where it is the first.
+        frame: gives as many of the newest bars as the source's `warm_up` says, this one last.
+    """
+
+    at: datetime
+    before: datetime | None
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    frame: Callable[[], pd.DataFrame]
+
+
+@runtime_checkable
+class FollowingSource(Protocol):
+    """What a `ForecastSource` may also be: one that keeps up with the bars, so that a new one costs it little."""
+
+    def hear(self, bar: NewBar) -> Forecast | None:
+        """What `latest` gives for `bar.frame()`."""
+        ...
+
+    def prepare(self) -> None:
+        """Do ahead of the next bar what does not depend on it; called while nothing else is to be done, any number of times."""
         ...
 
 

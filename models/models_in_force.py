@@ -8,13 +8,18 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from core.errors import TooLittleHistory
 from core.types import Forecast, Timeframe
 from models.adaptive import Follower
+from models.calibration import Distribution, Floats
+from models.feature_rows import FeatureRows
 from models.features import Bars, matrix
+from models.forecaster import NewBar
 from models.lstm import Ensemble, predict
 from models.model_card import ModelCard
+from models.next_step import NextStep
 from models.outlook import look_back, told, trend
 from models.sequences import unit
 
@@ -53,6 +58,9 @@ class ModelsInForce:
         self._facts = facts
         self._follower: Follower | None = None
         self._loaded: dict[str, Ensemble] = {}
+        self._steps: dict[str, NextStep] = {}
+        self._rows: FeatureRows | None = None
+        self._delta = timeframe.delta
         card = self._terms[0].card if self._terms else None
         self.look_back = look_back(card.features, card.horizons) if card else 1
         self.warm_up = self.look_back + context - 1
@@ -84,6 +92,7 @@ class ModelsInForce:
             model = self._network(card.model_id)
             predict(model, np.zeros((model.spec.context, model.spec.features), np.float32), np.array([model.spec.context - 1]))
             self._loaded[card.model_id] = model
+            self._keep(card.model_id, model)
         return self._loaded[card.model_id]
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
@@ -92,12 +101,64 @@ class ModelsInForce:
         Raises:
             TooLittleHistory: `bars` has fewer than `warm_up` rows.
         """
-        if len(bars) < self.warm_up:
-            raise TooLittleHistory(f"{self.symbol}: {len(bars)} bars are fewer than the {self.warm_up} that a forecast looks back over")
+        self._require(bars)
         at = bars.index[-1].to_pydatetime()
         card = self.model_at(at)
         told = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
         return told if self._follower is None else self._follower.correct(told, bars)
+
+    def hear(self, bar: NewBar) -> Forecast | None:
+        """As `latest`, to the same bits, from the newest bar alone where the one before it was followed too. Raises as `latest`.
+
+        A model trained with factors is asked about the whole frame: what is known of a factor may change afterwards.
+        """
+        card = self.model_at(bar.at)
+        if card is not None and self._facts is not None:
+            return self.latest(bar.frame())
+        told = None if card is None else self._followed(card, bar)
+        return told if self._follower is None else self._follower.follow(told, bar.at, bar.before, bar.open, bar.close)
+
+    def prepare(self) -> None:
+        """Do ahead of the next bar what does not depend on it."""
+        rows = self._rows
+        if rows is None or rows.at is None:
+            return
+        coming = rows.at + self._delta
+        rows.prepare(coming)
+        card = self.model_at(coming)
+        if card is not None and card.features == rows.names:
+            self._step(card).prepare(rows.window[1:], rows.at)
+
+    def _followed(self, card: ModelCard, bar: NewBar) -> Forecast | None:
+        rows = self._rows
+        if rows is None or rows.names != card.features:
+            self.preload(card)
+            rows = self._rows = FeatureRows(card.features, self._step(card).model.spec.context, self.horizon)
+        before: object = rows.at
+        if before is not None and before == bar.before:
+            rows.follow(bar)
+        else:
+            frame, before = bar.frame(), object()
+            self._require(frame)
+            rows.fill(frame.iloc[-self.warm_up :])
+        if not rows.is_whole:
+            return None
+        raw = self._step(card).forecast(rows.window, before)
+        return self._told(card, raw[None], np.array([rows.unit]), np.array([rows.trend]), bar.at)
+
+    def _step(self, card: ModelCard) -> NextStep:
+        model = self.preload(card)
+        if card.model_id not in self._steps:  # an older one that came back
+            self._keep(card.model_id, model)
+        return self._steps[card.model_id]
+
+    def _keep(self, model_id: str, model: Ensemble) -> None:
+        """The one in force and the one that takes over are at hand."""
+        self._steps = {**dict(list(self._steps.items())[-1:]), model_id: NextStep(model)}
+
+    def _require(self, bars: pd.DataFrame) -> None:
+        if len(bars) < self.warm_up:
+            raise TooLittleHistory(f"{self.symbol}: {len(bars)} bars are fewer than the {self.warm_up} that a forecast looks back over")
 
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self.preload(card)
@@ -105,9 +166,13 @@ class ModelsInForce:
         features = matrix(seen, card.features)[-model.spec.context :]
         if not np.isfinite(features).all():
             return None
+        raw = predict(model, features, np.array([model.spec.context - 1]))
+        return self._told(card, raw, unit(seen, self.horizon)[-1:], trend(seen)[-1:], at)
+
+    def _told(self, card: ModelCard, raw: NDArray[np.float32], usual: Floats, trends: Floats, at: datetime) -> Forecast | None:
+        """One bar's forecast from what the members say, [1, members, H, 6]."""
         h = card.horizons.index(self.horizon)
-        raw = predict(model, features, np.array([model.spec.context - 1])).mean(axis=1)
-        said = told(raw, h, card.horizons, unit(seen, self.horizon)[-1:], trend(seen)[-1:], card.calibrations[self.symbol])
+        said: Distribution = told(raw.mean(axis=1), h, card.horizons, usual, trends, card.calibrations[self.symbol])
         if not np.isfinite(said.location[0]):
             return None
         q05, q25, q50, q75, q95 = (float(q) for q in said.quantiles[0])

@@ -39,7 +39,8 @@ def beyond(horizons: Sequence[int]) -> list[int]:
 def trend(bars: Bars) -> Floats:
     """Move of the last one and two weeks of hourly bars, each in units of what is usual over as long, averaged: [T]."""
     moves = [np.clip(window_sum(bars.scaled_returns, n) / np.sqrt(n), -TREND_CLIP, TREND_CLIP) for n in TREND_BARS]
-    return np.asarray(sum(moves[1:], moves[0]) / len(moves))
+    whole: Floats = sum(moves[1:], moves[0]) / len(moves)
+    return whole
 
 
 def untrained(settings: ModelSettings) -> list[Calibration]:

@@ -4,16 +4,19 @@ A running sum carries rounding from its first bar to its last, so the same windo
 live buffer of weeks. Here each window is a fixed tree of additions over its own bars only: runs of 1, 2, 4, 8 ... bars are combined in an
 order that depends on `n` alone. That also makes the cost proportional to the logarithm of `n`.
 
-All functions take float64 [T] and give float64 [T] whose first `n - 1` values are NaN.
+All functions take float64 [T] and give float64 [T] whose first `n - 1` values are NaN; a series that is still to come (`models.recipe`)
+has them written down instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.recipe import Coming
 
 Series: TypeAlias = NDArray[np.float64]
 
@@ -73,6 +76,9 @@ def lag(x: Series, n: int) -> Series:
     """The value `n` bars ago."""
     if n == 0:
         return x
+    coming: object = x
+    if isinstance(coming, Coming):
+        return cast(Series, coming.lag(n))
     out = np.full_like(x, np.nan)
     out[n:] = x[:-n] if n < len(x) else x[:0]
     return out
@@ -88,6 +94,7 @@ def _tree(x: Series, n: int, combine: Callable[[Series, Series], Series]) -> Ser
             result = part if result is None else combine(result, part)
             covered += length
         if length * 2 > n:
-            return np.array(result)
+            assert result is not None
+            return result.copy()
         run = combine(run, lag(run, length))
         length *= 2

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import backtrader as bt
 import numpy as np
+import pandas as pd
 
 from core.errors import InvalidSetting
 from core.types import Forecast
-from models.forecaster import ForecastSource
+from models.forecaster import FollowingSource, ForecastSource, NewBar
 from strategies.bars_frame import epoch_seconds, last_frame, whole_frame
 from strategies.bt_feed_facts import FeedFacts
 
@@ -51,6 +53,7 @@ class LSTMForecast(bt.Indicator):
     def __init__(self) -> None:
         facts = getattr(self.data, "facts", None)
         self.source = _source(self.p.source, facts, self.data)
+        self._following = self.source if isinstance(self.source, FollowingSource) else None
         self._seconds = _bar_seconds(self.source, facts)
         self._before, self._closest, self._steps = -math.inf, math.inf, 0
         self.addminperiod(self.source.warm_up)
@@ -85,7 +88,19 @@ class LSTMForecast(bt.Indicator):
             return
         self._closest, self._before, self._steps = min(self._closest, now - self._before), now, self._steps + 1
         self._check_spacing(self._closest, self._steps)
-        self._show(self.source.latest(last_frame(self.data, self.source.warm_up)))
+        follower = self._following
+        self._show(self.source.latest(self._frame()) if follower is None else follower.hear(self._new_bar(now)))
+
+    def _frame(self) -> pd.DataFrame:
+        return last_frame(self.data, self.source.warm_up)
+
+    def _new_bar(self, now: float) -> NewBar:
+        data = self.data
+        before = epoch_seconds(data.datetime[-1]) if len(data) > 1 else None
+        return NewBar(
+            at=datetime.fromtimestamp(now, UTC), before=None if before is None else datetime.fromtimestamp(before, UTC),
+            open=data.open[0], high=data.high[0], low=data.low[0], close=data.close[0], volume=data.volume[0], frame=self._frame,
+        )  # fmt: skip
 
     def _show(self, forecast: Forecast | None) -> None:
         if forecast is None:

@@ -1,0 +1,121 @@
+"""The forecast of the newest bar, cut where that bar comes in: the network walks its context but for the last step ahead of time.
+
+What is left once the bar has closed is one step of the LSTM and the head. Both parts run in blocks of the shape that `models.lstm.predict`
+uses. Nothing promises that a compiler gives the parts of a program the bits of the whole, so the first model of each shape is tried, and
+where the parts differ from the whole, models of that shape are forecast whole.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import log
+from core.once import once
+from models.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, _combined, predict, step
+
+_LOG: Final = log.logger("models")
+_TRIALS: Final = 4
+Array: Any = Any
+_exact: dict[tuple[LstmSpec, int], bool] = {}
+
+
+class NextStep:
+    """Raw forecasts of one model at the newest of its rows.
+
+    Attributes:
+        is_exact: whether the parts gave the whole's bits; where they do not, `forecast` does everything at once.
+    """
+
+    def __init__(self, model: Ensemble) -> None:
+        import jax
+
+        self.model = model
+        self._before, self._after = _parts(model.spec, len(model.members))
+        self._scaling = jax.device_put((model.mean, model.std))
+        self._weights = jax.device_put(tuple(_joined(member) for member in model.members))
+        self._carry: Any = None
+        self._prepared_for: Any = None
+        self._newest = np.zeros((BLOCK, model.spec.features), np.float32)
+        self.is_exact = True
+        shape = (model.spec, len(model.members))
+        if shape not in _exact:
+            _exact[shape] = self._agrees()
+        self.is_exact = _exact[shape]
+
+    def prepare(self, rows: NDArray[np.float32], key: Any) -> None:
+        """Walk over the context's rows before the newest one, [context - 1, F]; `key` names them."""
+        if not self.is_exact or self._prepared_for == key:
+            return
+        import jax
+
+        repeated = np.repeat(rows[:, None, :], BLOCK, axis=1)
+        wait: Any = jax.block_until_ready
+        self._carry = wait(self._before(repeated, *self._scaling, self._weights))
+        self._prepared_for = key
+
+    def forecast(self, window: NDArray[np.float32], key: Any) -> NDArray[np.float32]:
+        """What `predict` gives for the last row of `window` [context, F]: [members, H, 6].
+
+        Args:
+            key: of the rows before the newest one; where they were not prepared they are walked over now.
+        """
+        if not self.is_exact:
+            return predict(self.model, window, np.array([self.model.spec.context - 1]))[0]
+        self.prepare(window[:-1], key)
+        self._newest[:] = window[-1]
+        said = np.asarray(self._after(self._newest, *self._scaling, self._weights, self._carry))
+        raw = said[:, 0].reshape(1, len(self.model.members), self.model.spec.horizons, OUTPUTS)
+        trees = self.model.trees
+        return raw[0] if trees is None else _combined(raw, trees.predict(self.model.scaled(window[-1:])), self.model.share)[0]
+
+    def _agrees(self) -> bool:
+        spec, draw = self.model.spec, np.random.default_rng(0)
+        features = draw.normal(self.model.mean, self.model.std, (spec.context + _TRIALS, spec.features)).astype(np.float32)
+        for n in range(_TRIALS):
+            window = features[n : n + spec.context]
+            whole = predict(self.model, window, np.array([spec.context - 1]))[0]
+            if not np.array_equal(self.forecast(window, ("trial", n)), whole, equal_nan=True):
+                log.event(_LOG, "network_not_cut", units=spec.units, context=spec.context)
+                return False
+        return True
+
+
+def _joined(weights: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    kernel = np.concatenate([weights["kernel"], weights["recurrent"]])
+    return {"kernel": kernel, **{name: weights[name] for name in ("bias", "head", "skip", "head_bias")}}
+
+
+@once
+def _parts(spec: LstmSpec, members: int) -> tuple[Any, Any]:
+    """The compiled walk over [context - 1, BLOCK, F] to the states of all members, and from there with [BLOCK, F] to raw outputs."""
+    import jax
+    from jax import numpy as jnp
+
+    def before(inputs: Array, mean: Array, std: Array, weights: Any) -> Any:
+        scaled, start = spec.scale(inputs, mean, std), jnp.zeros((BLOCK, spec.units), inputs.dtype)
+
+        def walk(own: Any) -> Any:
+            return jax.lax.scan(lambda carry, x: (step(own["kernel"], own["bias"], x, *carry)[:2], None), (start, start), scaled)[0]
+
+        return [walk(own) for own in weights]
+
+    def after(newest: Array, mean: Array, std: Array, weights: Any, carry: Any) -> Array:
+        x = spec.scale(newest, mean, std)
+
+        def head(own: Any, state: Any) -> Array:
+            hidden, _, _ = step(own["kernel"], own["bias"], x, *state)
+            return hidden @ own["head"] + x @ own["skip"] + own["head_bias"]
+
+        return jnp.stack([head(own, state) for own, state in zip(weights, carry, strict=True)])
+
+    f32: Any = functools.partial(jax.ShapeDtypeStruct, dtype=np.float32)
+    shapes = {name: shape for name, shape in spec.shapes().items() if name not in ("kernel", "recurrent")}
+    one = {"kernel": f32((spec.features + spec.units, 4 * spec.units)), **{name: f32(shape) for name, shape in shapes.items()}}
+    per_feature, states = f32((spec.features,)), [(f32((BLOCK, spec.units)), f32((BLOCK, spec.units)))] * members
+    walk = jax.jit(before).lower(f32((spec.context - 1, BLOCK, spec.features)), per_feature, per_feature, (one,) * members)
+    last = jax.jit(after).lower(f32((BLOCK, spec.features)), per_feature, per_feature, (one,) * members, states)
+    return walk.compile(), last.compile()
