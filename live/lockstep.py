@@ -23,7 +23,7 @@ class Lockstep:
             return
         if self._played is None:
             self._played = bridge.first_live - self._step
-        unseen = bridge.newest >= session.first_ms and (session.last_bar or 0) < bridge.newest
+        unseen = bridge.newest >= session.first_ms and not session.past.is_frozen and (session.last_bar or 0) < bridge.newest
         if unseen or not bridge.caught_up(self._played):
             return
         session.supply.collect(session.bar_after(self._played), wait=True)

@@ -79,7 +79,7 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
     if venue is None:
         if last_bar is not None and request.mode == "live":
             raise StartRefused("the practice exchange that held this account has ended; start a session of another name")
-        venue = start_practice(_practice_settings(request, frames, files, first, last_bar))
+        venue = start_practice(_practice_settings(request, files, first, last_bar))
         venue.save(request.folder / _PRACTICE)
     _write_plan(request, first)
     return _scene(whole, first, venue, venue)
@@ -136,9 +136,7 @@ def _start(request: LiveRequest, first: datetime) -> datetime:
     return first - _before(request)
 
 
-def _practice_settings(
-    request: LiveRequest, frames: Mapping[str, pd.DataFrame], files: Mapping[str, Path], first: datetime, last_bar: int | None
-) -> dict[str, Any]:
+def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: datetime, last_bar: int | None) -> dict[str, Any]:
     account, exchange = request.settings.strategies, request.settings.feeds.exchange
     rules = {symbol: market_rules(symbol, exchange) for symbol in request.symbols}
     one = next(iter(rules.values()))
@@ -149,7 +147,7 @@ def _practice_settings(
         "timeframe": str(request.timeframe),
         "speed": request.speed,
         "seed": request.settings.feeds.sample_seed,
-        "history": _played(next(iter(frames.values())), first, last_bar),
+        "history": _played(next(iter(files.values())), first, last_bar),
         "fills": request.settings.live.practice_fills if request.mode == "live" else "bar",
         "fee_asset": "received" if one.fee_in_base else "quote",
         "maker_fee_bps": account.fee_bps,
@@ -173,12 +171,10 @@ def _faults(path: Path) -> Any:
     return {name: {} for name in tree} if isinstance(tree, list) else {name: options or {} for name, options in (tree or {}).items()}
 
 
-def _played(frame: pd.DataFrame, first: datetime, last_bar: int | None) -> int:
-    """Bars of the market file that lie in the past."""
-    index = candles.times_of(frame)
-    begin = max(0, int(index.searchsorted(pd.Timestamp(first))) - _PLAYED_HISTORY)
-    past = pd.Timestamp(first) if last_bar is None else pd.Timestamp(last_bar + 1, unit="ms", tz="UTC")
-    return int(index.searchsorted(past)) - begin
+def _played(path: Path, first: datetime, last_bar: int | None) -> int:
+    """Bars of the market file that lie in the past: those before the first live one, or up to and with the newest recorded one."""
+    begun = int(first.timestamp() * 1000) if last_bar is None else last_bar + 1
+    return int((pd.read_csv(path, usecols=["timestamp"])["timestamp"] < begun).sum())
 
 
 def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: datetime) -> Path:

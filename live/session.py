@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ from live.live_facts import LiveFacts
 from live.lockstep import Lockstep
 from live.model_supply import ModelSupply
 from live.paper_broker import PaperBroker
+from live.paper_snapshot import can_be_frozen
 from live.patience import patiently
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
@@ -42,6 +44,7 @@ from live.session_forecasts import SessionForecasts, known_forecasts
 from live.session_health import SessionHealth
 from live.session_mirror import SessionMirror
 from live.session_output import SessionOutput
+from live.session_past import SessionPast
 from live.session_status import status_of
 from live.session_store import SessionStore
 from live.session_watch import watch_over
@@ -106,7 +109,8 @@ class LiveSession:
             if alerts is not None:
                 stack.callback(alerts.close)
             self.health = SessionHealth(self.store, self.clock, alerts.send if alerts else self._unheard)
-            self._replayed_to = self.store.last_bar()
+            self.past = SessionPast(self.store, self.request, self._kind)
+            self._replayed_to = self.past.last
             self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
@@ -147,6 +151,7 @@ class LiveSession:
             self._feeds(), request.settings.strategies, strategy=guarded(kind, self._strategy_failed), broker=self._broker(),
             analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self._bar_done, "_name": "session"})],
             trade_from=decided, saved=self.memory.saved if self.memory else None,
+            exactbars=int(can_be_frozen(self._kind)),  # lines as long as they are looked back on, and no longer
         )  # fmt: skip
         cerebro.addstore(self.bridge)
         return cerebro
@@ -203,15 +208,16 @@ class LiveSession:
         return self.broker
 
     def _sources(self) -> dict[str, SessionForecasts]:
-        known = self.store.forecasts()
-        since = self.scene.first_live
-        return {s: SessionForecasts(self.supply.sources[s], known_forecasts(known, s), since) for s in self.request.symbols}
+        since = self.past.begins(self.scene.first_live)
+        known = None if self.past.is_frozen else self.store.forecasts()
+        told = {s: {} if known is None else known_forecasts(known, s) for s in self.request.symbols}
+        return {s: SessionForecasts(self.supply.sources[s], told[s], since) for s in self.request.symbols}
 
     def _feeds(self) -> list[Feed]:
         unit, compression = backtrader_timeframe(self.request.timeframe)
         feeds = []
         for symbol, frame in self.candles().items():
-            first = int(frame.index.searchsorted(pd.Timestamp(self.scene.first_live)))
+            first = int(frame.index.searchsorted(pd.Timestamp(self.past.begins(self.scene.first_live))))
             warm = frame.iloc[max(0, first - self.sources[symbol].warm_up - EXTRA_BARS) :]
             data = self.bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
             feeds.append(Feed(data=data, rules=self.scene.rules[symbol], timeframe=self.request.timeframe, source=self.sources[symbol]))
@@ -233,8 +239,8 @@ class LiveSession:
         return {symbol: self.factors.beside(frame) for symbol, frame in self.candles().items()}
 
     def _strategy(self) -> type[bt.Strategy]:
-        """The class that trades. Paper builds its state anew from the recorded bars; a live account reads it back."""
-        kind: type[bt.Strategy] = load_strategy(self.request.strategy) if self.request.strategy else LSTMStrategy
+        """The class that trades. Paper builds its state anew, from a snapshot or from the bars; a live account reads it back."""
+        kind = self._kind
         if self.journal is None:
             return kind
         self.memory = StrategyMemory(self.journal, self._strategy_failed)
@@ -242,10 +248,14 @@ class LiveSession:
             return kind
         return remembering(kind, self.memory.saved, self.bar_after(self._replayed_to).timestamp(), self._strategy_failed)
 
+    @functools.cached_property
+    def _kind(self) -> type[bt.Strategy]:
+        return load_strategy(self.request.strategy) if self.request.strategy else LSTMStrategy
+
     def _decided(self) -> datetime:
         """Where deciding begins: with real orders never on bars that an earlier process saw, or that were missed meanwhile."""
         if self.request.mode == "paper" or self._replayed_to is None:
-            return self.scene.first_live
+            return self.past.begins(self.scene.first_live)
         return max(self.bar_after(self._replayed_to), grid_floor(self.scene.clock.now(), self.request.timeframe))
 
     # Running
@@ -267,8 +277,10 @@ class LiveSession:
         self.strategy = strategy
         self.health.bar_ends()
         at = round(epoch_seconds(number) * 1000)
-        if at < self.first_ms or (self.last_bar is not None and at < self.last_bar):
+        if at < self.first_ms or self.past.is_before(at) or (self.last_bar is not None and at < self.last_bar):
             return
+        if self.past.resume(strategy, at) and self.broker.muted:
+            self.state = State.PAUSED
         if self.start_equity is None:
             self.start_equity = float(self.broker.startingcash)
         self.last_bar = at
@@ -290,14 +302,17 @@ class LiveSession:
         closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in self.sources]
         rows = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
         made = [(symbol, forecast) for symbol, source in self.sources.items() for forecast in source.take_made()]
-        self.store.record(rows, made, self.health.usage(at))
+        past = self.past
+        told, frozen = past.rows(strategy, number), past.snapshot(strategy, at)
+        self.store.record(rows, made, self.health.usage(at), rows=told, snapshot=frozen)
         if self.memory is not None and (self._replayed_to is None or at > self._replayed_to):
             self.memory.keep(strategy)
 
     def _between_bars(self) -> None:
         """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""
         self.watchdog.turn()
-        self.words.listen()
+        if not self.past.is_frozen:
+            self.words.listen()
         self.end.look()
         if self.request.until is not None and self.clock.now() >= self.request.until:
             self.end.wish()

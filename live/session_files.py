@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
 from core import atomic, log
-from strategies.assembly import record_of
+from live.session_rows import Tables
 
 _LOG: Final = log.logger("live")
 FORECASTS, FILLS, EQUITY, CANDLES = "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet"
 ORDERS, HISTORY = "orders.parquet", "history.parquet"
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What Backtrader's recorders hold of the time since the first live bar."""
-
-    fills: pd.DataFrame
-    equity: pd.DataFrame
-    orders: pd.DataFrame
-
-
-def tables_of(strategy: Any, first_live: pd.Timestamp) -> Tables:
-    """Take the rows off the recorders; to be called in Backtrader's thread."""
-    record, orders = record_of(strategy), strategy.analyzers.orders.frame()
-    return Tables(
-        record.fills.loc[record.fills["timestamp"] >= first_live].reset_index(drop=True),
-        record.equity.loc[record.equity.index >= first_live],
-        orders.loc[orders["timestamp"] >= first_live].reset_index(drop=True),
-    )
 
 
 def write_tables(folder: Path, tables: Tables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -14,9 +14,10 @@ from typing import Any, Final
 import pandas as pd
 
 from core import log
-from live.session_files import render_page, tables_of, write_tables
+from live.session_files import render_page, write_tables
 from live.session_learning import with_learning
 from live.session_mirror import SessionMirror
+from live.session_rows import joined, tables_of
 from live.session_store import SessionStore
 from reports.session_status import SessionStatus, write_status
 
@@ -65,11 +66,12 @@ class SessionOutput:
 
     def _work(self, *, last: bool = False) -> Callable[[], None]:
         """Take what only Backtrader's thread may look at; the rest is done by whoever calls the answer."""
-        status, rows = self._status(), tables_of(self._session.strategy, pd.Timestamp(self._session.scene.first_live))
-        symbols = self._session.request.symbols
+        status, fresh = self._status(), tables_of(self._session.strategy)
+        symbols, since = self._session.request.symbols, pd.Timestamp(self._session.scene.first_live)
 
         def write() -> None:
             forecasts, own = self._store.forecasts(), {s: self._store.bars(s) for s in symbols}
+            rows = joined(self._store.tables(symbols), fresh, since)
             fills = write_tables(self._folder, rows, forecasts, own)
             self._tell_mirror(status, fills, last=last)
             write_status(self._folder, with_learning(status, self._folder, forecasts, own, fills))

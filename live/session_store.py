@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import pandas as pd
 from core.types import OHLCV, Forecast
 from feeds import candles
 from feeds.bar_sequence import Bar
+from live.session_rows import SCHEMA, Rows, Tables, keep_rows, kept_tables, newest_row
 from live.sqlite_file import SqliteFile
 
 _SCHEMA: Final = """
@@ -24,6 +25,7 @@ create table if not exists forecasts (
 create table if not exists commands (id integer primary key, bar integer not null, name text not null, at text not null);
 create table if not exists notes (id integer primary key, at text not null, level text not null, kind text not null, facts text not null);
 create table if not exists usage (at integer primary key, memory_mb real, cpu_percent real, iteration_ms real);
+create table if not exists snapshot (id integer primary key check (id = 1), at integer not null, body text not null);
 """
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up")
 
@@ -35,22 +37,47 @@ class SessionStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = SqliteFile(path, _SCHEMA)
+        self._db = SqliteFile(path, _SCHEMA + SCHEMA)
 
     def close(self) -> None:
         self._db.close()
 
-    def record(self, bars: Iterable[tuple[str, Bar]], forecasts: Iterable[tuple[str, Forecast]], usage: tuple[float, ...] = ()) -> None:
-        """Keep the bars of one moment with the forecasts made at their close; what is known already is left as it is."""
-        rows = [
+    def record(
+        self, bars: Iterable[tuple[str, Bar]], forecasts: Iterable[tuple[str, Forecast]], usage: tuple[float, ...] = (), *,
+        rows: Rows | None = None, snapshot: tuple[int, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Keep the bars of one moment with the forecasts made at their close; what is known already is left as it is.
+
+        Args:
+            rows: what the recorders collected since the bar before.
+            snapshot: open time (ms) of the bar, and what `snapshot` shall give back.
+        """
+        told = [
             (symbol, int(f.at.timestamp() * 1000), f.horizon, f.location, f.scale, *f.quantiles, f.p_up, f.model_id)
             for symbol, f in forecasts
         ]
         with self._db.transaction():
             self._db.run_many("insert or ignore into bars values (?, ?, ?, ?, ?, ?, ?)", [(symbol, *bar) for symbol, bar in bars])
-            self._db.run_many("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.run_many("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
             if usage:
                 self._db.run("insert or replace into usage values (?, ?, ?, ?)", *usage)
+            if rows is not None:
+                keep_rows(self._db, rows)
+            if snapshot is not None:
+                self._db.run("insert or replace into snapshot values (1, ?, ?)", snapshot[0], json.dumps(snapshot[1]))
+
+    def snapshot(self) -> tuple[int, Any] | None:
+        """The newest snapshot with its bar's open time (ms)."""
+        row = self._db.one("select at, body from snapshot")
+        return None if row is None else (int(row[0]), json.loads(row[1]))
+
+    def tables(self, symbols: Sequence[str]) -> Tables:
+        """All fills, orders and the account at every bar."""
+        return kept_tables(self._db, symbols)
+
+    def newest_row(self) -> float | None:
+        """Backtrader's time of the newest bar with which fills, orders and the account were kept."""
+        return newest_row(self._db)
 
     def command(self, bar: int, name: str, at: str) -> None:
         """A command took effect after the bar that opened at `bar` (ms)."""

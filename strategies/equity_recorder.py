@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from strategies.bars_frame import utc_index
 from strategies.bt_recorder import Recorder
 
 
 class EquityRecorder(Recorder):
-    """Collects equity, cash, exposure and closes; `frame()` gives them."""
+    """Collects equity, cash, exposure and closes; `frame()` gives them, `take()` gives them once."""
 
     def start(self) -> None:
         self._clock = self.strategy.lines.datetime
+        self._empty()
+
+    def _empty(self) -> None:
         self._times, self._equity, self._cash = array("d"), array("d"), array("d")
         self._closes = [(data.lines.close, array("d")) for data in self.datas]
+
+    def take(self) -> list[tuple[float, ...]]:
+        """The rows collected since the last call: Backtrader's time, equity, cash, and the close of each feed in turn."""
+        rows = list(zip(self._times, self._equity, self._cash, *(closes for _, closes in self._closes), strict=True))
+        self._empty()
+        return rows
 
     def _notify_cashvalue(self, cash: float, value: float) -> None:
         self._times.append(self._clock[0])
@@ -29,13 +40,23 @@ class EquityRecorder(Recorder):
             closes.append(close[0] if len(close) else math.nan)
 
     def frame(self) -> pd.DataFrame:
-        """Indexed by the UTC open time of the bar at whose close it holds: equity, cash, exposure (share of equity that is not
-        cash, negative for short), and `close:<SYMBOL>`. A time that was seen twice keeps its last row."""
-        equity, cash = np.array(self._equity), np.array(self._cash)
-        frame = pd.DataFrame({"equity": equity, "cash": cash, "exposure": 1.0 - cash / equity}, index=utc_index(np.array(self._times)))
-        for data, (_, closes) in zip(self.datas, self._closes, strict=True):
-            frame[f"close:{data._name}"] = np.array(closes)
-        return frame[~frame.index.duplicated(keep="last")]
+        """What was not taken, as `equity_frame` gives it."""
+        columns = [self._times, self._equity, self._cash, *(closes for _, closes in self._closes)]
+        return equity_frame([np.array(column) for column in columns], [data._name for data in self.datas])
 
     def get_analysis(self) -> dict[str, Any]:
         return {"bars": len(self._times)}
+
+
+def equity_frame(columns: Sequence[NDArray[np.float64]], symbols: Sequence[str]) -> pd.DataFrame:
+    """Indexed by the UTC open time of the bar at whose close it holds: equity, cash, exposure (share of equity that is not
+    cash, negative for short), and `close:<SYMBOL>`. A time that was seen twice keeps its last row.
+
+    Args:
+        columns: Backtrader's times, equity, cash, and the closes of each symbol.
+    """
+    times, equity, cash, *closes = columns
+    frame = pd.DataFrame({"equity": equity, "cash": cash, "exposure": 1.0 - cash / equity}, index=utc_index(times))
+    for symbol, values in zip(symbols, closes, strict=True):
+        frame[f"close:{symbol}"] = values
+    return frame[~frame.index.duplicated(keep="last")]

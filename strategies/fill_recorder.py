@@ -15,30 +15,49 @@ COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency"
 
 
 class FillRecorder(Recorder):
-    """Collects fills; `frame()` gives them.
+    """Collects fills; `frame()` gives them, `take()` gives them once.
 
     `order_ref` is the client id where the order carries one, else its number in this run, so that equal runs give equal rows.
+
+    Attributes:
+        count: how many orders were told of.
+        numbers: the number of each order that is alive, by Backtrader's own.
     """
 
     def start(self) -> None:
         self._rows: list[tuple[Any, ...]] = []
-        self._numbers: dict[int, int] = {}
+        self.count = 0
+        self.numbers: dict[int, int] = {}
 
     def notify_order(self, order: Any) -> None:
-        number = self._numbers.setdefault(order.ref, len(self._numbers) + 1)
+        number = self.numbers.get(order.ref, 0)
+        if not number:
+            number = self.numbers[order.ref] = self.count = self.count + 1
         if order.status in (bt.Order.Partial, bt.Order.Completed):
             reference = str(order.info.get("client_id") or number)
             self._rows.extend(_row(order, bit, reference) for bit in order.executed.iterpending())
+        if not order.alive():
+            del self.numbers[order.ref]
+
+    def take(self) -> list[tuple[Any, ...]]:
+        """The rows collected since the last call, `COLUMNS` each, times as Backtrader's numbers."""
+        rows, self._rows = self._rows, []
+        return rows
 
     def frame(self) -> pd.DataFrame:
-        """One row a fill: timestamp (UTC), symbol, side, size (base), price (quote), fee, fee_currency, order_ref, reason, and
-        slippage (quote units paid beyond the open or the stop's trigger)."""
-        frame = pd.DataFrame(self._rows, columns=list(COLUMNS))
-        frame["timestamp"] = utc_index(frame["timestamp"].to_numpy(dtype="float64"))
-        return frame
+        """What was not taken, as `fills_frame` gives it."""
+        return fills_frame(self._rows)
 
     def get_analysis(self) -> dict[str, Any]:
         return {"fills": len(self._rows)}
+
+
+def fills_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """One row a fill: timestamp (UTC), symbol, side, size (base), price (quote), fee, fee_currency, order_ref, reason, and
+    slippage (quote units paid beyond the open or the stop's trigger)."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["timestamp"] = utc_index(frame["timestamp"].to_numpy(dtype="float64"))
+    return frame
 
 
 def _row(order: Any, bit: Any, reference: str) -> tuple[Any, ...]:

@@ -1,0 +1,103 @@
+"""What Backtrader's recorders collected of a session, taken off them bar by bar and kept in the session's file.
+
+So a restart need not collect it again, and a session that runs for months holds none of it in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from live.sqlite_file import SqliteFile
+from strategies.bt_order_recorder import orders_frame
+from strategies.equity_recorder import equity_frame
+from strategies.fill_recorder import fills_frame
+
+SCHEMA: Final = """
+create table if not exists fills (
+    id integer primary key, number real, symbol text, side text, size real, price real, fee real, fee_currency text, order_ref text,
+    reason text, slippage real);
+create table if not exists orders (
+    id integer primary key, number real, symbol text, side text, size real, kind text, price real, lim real, reason text, refusal text);
+create table if not exists equity (number real primary key, equity real, cash real) without rowid;
+create table if not exists closes (number real not null, symbol text not null, close real, primary key (number, symbol)) without rowid;
+"""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What was collected; times are Backtrader's numbers. `equity` rows end with the close of each of `symbols`."""
+
+    symbols: tuple[str, ...]
+    fills: list[tuple[Any, ...]]
+    orders: list[tuple[Any, ...]]
+    equity: list[tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All that was collected since the first live bar, as the recorders' own frames."""
+
+    fills: pd.DataFrame
+    equity: pd.DataFrame
+    orders: pd.DataFrame
+
+
+def rows_of(strategy: Any) -> Rows:
+    """Take the rows off the recorders; to be called in Backtrader's thread."""
+    told = strategy.analyzers
+    return Rows(tuple(data._name for data in strategy.datas), told.fills.take(), told.orders.take(), told.equity.take())
+
+
+def tables_of(strategy: Any) -> Tables:
+    """What is still on the recorders; to be called in Backtrader's thread."""
+    told = strategy.analyzers
+    return Tables(told.fills.frame(), told.equity.frame(), told.orders.frame())
+
+
+def keep_rows(db: SqliteFile, rows: Rows) -> None:
+    """Add rows to the file; of a bar that is there already the newer row holds."""
+    db.run_many(f"insert into fills values (null{', ?' * 10})", rows.fills)
+    db.run_many(f"insert into orders values (null{', ?' * 9})", rows.orders)
+    db.run_many("insert or replace into equity values (?, ?, ?)", [row[:3] for row in rows.equity])
+    closes = [(row[0], symbol, close) for row in rows.equity for symbol, close in zip(rows.symbols, row[3:], strict=True)]
+    db.run_many("insert or replace into closes values (?, ?, ?)", closes)
+
+
+def newest_row(db: SqliteFile) -> float | None:
+    """Backtrader's time of the newest bar whose rows are kept."""
+    [(number,)] = db.all("select max(number) from equity")
+    return number
+
+
+def kept_tables(db: SqliteFile, symbols: Sequence[str]) -> Tables:
+    """Everything kept."""
+    fills = db.all("select number, symbol, side, size, price, fee, fee_currency, order_ref, reason, slippage from fills order by id")
+    orders = db.all("select number, symbol, side, size, kind, price, lim, reason, refusal from orders order by id")
+    equity = np.array(db.all("select number, equity, cash from equity order by number"), dtype=np.float64).reshape(-1, 3)
+    return Tables(fills_frame(fills), equity_frame([*equity.T, *(_closes(db, s) for s in symbols)], symbols), orders_frame(orders))
+
+
+def _closes(db: SqliteFile, symbol: str) -> Any:
+    rows = db.all(
+        "select close from equity left join closes on closes.number = equity.number and symbol = ? order by equity.number", symbol
+    )
+    return np.array([row[0] for row in rows], dtype=np.float64)
+
+
+def joined(kept: Tables, fresh: Tables, since: pd.Timestamp) -> Tables:
+    """What is kept with what is still on the recorders, from the first live bar on."""
+    fills, orders = (
+        pd.concat([a, b], ignore_index=True) if len(b) else a for a, b in ((kept.fills, fresh.fills), (kept.orders, fresh.orders))
+    )
+    equity = pd.concat([kept.equity, fresh.equity]) if len(fresh.equity) else kept.equity
+    equity = equity[~equity.index.duplicated(keep="last")]
+    return Tables(
+        fills.loc[fills["timestamp"] >= since].reset_index(drop=True),
+        equity.loc[equity.index >= since],
+        orders.loc[orders["timestamp"] >= since].reset_index(drop=True),
+    )
