@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from core import interrupt
 from core.clock import Clock, SystemClock
 from core.command import end_well
 from core.config import load_settings, parse_assignment
@@ -32,13 +32,14 @@ EARLIEST: Final = datetime(2017, 1, 1, tzinfo=UTC)
 _SHALLOW: Final = timedelta(days=30)  # a venue whose oldest candle is later than this after the start does not reach back
 
 
+@interrupt.heard()
 def obtain(
     settings: FeedSettings, symbol: str, timeframe: Timeframe, wanted: Span, *, store: CandleStore, clock: Clock, cache: timedelta
 ) -> CandleKey:
     """Download what the store lacks from the first configured venue that serves it; returns the key it is stored under.
 
     The venue named by `settings.exchange` is taken if it answers at all. Only if it does not, the fallback venues are asked in order, and
-    one that does not keep candles as old as `wanted.start` is used only if no other does.
+    one that does not keep candles as old as `wanted.start` is used only if no other does. Ctrl-C ends it at once, whatever it waits for.
 
     Raises:
         VenueUnreachable: none serves it; the message says why for each. Other errors as `Download.run`.
@@ -52,7 +53,7 @@ def obtain(
     for name in _answering(names, settings.exchange_url):
         try:
             venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
-            rules = patiently(partial(venue.rules, symbol), time.sleep, stumbles=1)
+            rules = patiently(partial(venue.rules, symbol), interrupt.sleep, stumbles=1)
             label = stored_under(name, settings.exchange_url)
             store_rules(settings.store_path, label, rules)
             if name != names[0] and not _reaches_back(venue, symbol, timeframe, wanted):
@@ -79,7 +80,7 @@ def _download(venue: Venue, key: CandleKey, wanted: Span, store: CandleStore, cl
 
 
 def _reaches_back(venue: Venue, symbol: str, timeframe: Timeframe, wanted: Span) -> bool:
-    first = patiently(lambda: venue.page(symbol, timeframe, wanted.start), time.sleep)
+    first = patiently(lambda: venue.page(symbol, timeframe, wanted.start), interrupt.sleep)
     return len(first) > 0 and bool(candles.times_of(first)[0] < pd.Timestamp(wanted.start) + _SHALLOW)
 
 

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from core import log
+from core import interrupt, log
 from core.clock import Clock
 from core.errors import DownloadCutShort, UnknownSymbol, VenueBusy, VenueUnreachable
 from feeds import candles
@@ -66,7 +66,7 @@ class Download:
     key: CandleKey
     store: CandleStore
     clock: Clock
-    sleep: Sleep = time.sleep
+    sleep: Sleep = interrupt.sleep
     progress: Progress = field(default=lambda _at: None)
     _end: datetime | None = None
     _reached: bool = False  # the venue has shown a bar beyond the end
@@ -127,11 +127,12 @@ class Download:
 
     def _keep(self, held: list[pd.DataFrame], covered: Span) -> int:
         full = [page for page in held if len(page)]
-        held.clear()
         if not full and self.store.read(self.key) is None:
             return 0
         info = StoredInfo(source=self.key.venue, covered_from=covered.start, covered_to=covered.end)
-        return self.store.append(self.key, pd.concat(full) if full else candles.empty(), info, keep_stored=True)
+        added = self.store.append(self.key, pd.concat(full) if full else candles.empty(), info, keep_stored=True)
+        held.clear()  # not before: pages that an interruption kept out of the store would count as covered
+        return added
 
     def _backwards(self, span: Span) -> Iterator[Span]:
         """Newest first, so that what is covered stays in one piece at every moment."""
@@ -168,7 +169,7 @@ def patiently(question: Callable[[], T], sleep: Sleep, *, stumbles: int = _TRIES
     """Ask up to six times, waiting as a busy venue wishes; one that does not answer is asked `stumbles` times, at growing distance."""
     for attempt in range(1, _TRIES + 1):
         try:
-            return question()
+            return interrupt.ask(question)
         except VenueUnreachable as trouble:
             busy = isinstance(trouble, VenueBusy)
             if attempt >= (_TRIES if busy else stumbles):

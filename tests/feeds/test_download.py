@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -37,6 +39,7 @@ NOW = START + timedelta(hours=2500, minutes=20)
 CLOCK = FixedClock(NOW)
 ALL = Span(START, NOW)
 CACHE = timedelta(minutes=60)
+_END_S = 15.0  # of a command that was told to end; most of it is the machine's
 
 
 @pytest.fixture(autouse=True)
@@ -332,32 +335,104 @@ def test_the_command_ends_with_3_where_nobody_answers(store: CandleStore, capsys
     assert "cannot be reached" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_command_goes_on_where_it_was(venue: LoopbackVenue, store: CandleStore, how: signal.Signals) -> None:
-    answer = venue.answer
+_PREPARED = """
+import hashlib, os, signal, socket, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
+from feeds import candle_store, download, pager, venue
+pager._FLUSH_SECONDS = 0.0
+venue.is_loopback = lambda address: False
+"""
+_DROPPED = """
+class Pressed:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)  # what is raised in here is dropped by Python
+append, calls = candle_store.CandleStore.append, []
+def pressed_after_two(*given, **named):
+    done = append(*given, **named)
+    calls.append(1)
+    if len(calls) == 2:
+        Pressed()
+    return done
+candle_store.CandleStore.append = pressed_after_two
+"""
+_UNRESOLVED = """
+look_up, asked = socket.getaddrinfo, []
+def never_found(*given, **named):
+    asked.append(1)
+    if len(asked) < 2:  # whether anybody answers at all
+        return look_up(*given, **named)
+    print("asked", flush=True)
+    hashlib.pbkdf2_hmac("sha512", b"", b"", 2**31 - 1)  # as a look-up does, it returns to Python when it is done and not before
+socket.getaddrinfo = never_found
+"""
+
+
+def command_beside(store: CandleStore, url: str, more: str = "") -> subprocess.Popen[str]:
+    code = f"{_PREPARED}{more}sys.exit(download.main({run_command(store, url)!r}))"
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, text=True
+    )  # fmt: skip
+
+
+def stuck_after_two_pages(venue: LoopbackVenue) -> threading.Event:
+    answer, go_on = venue.answer, threading.Event()
 
     def slowly(path: str, query: dict[str, str]) -> tuple[int, dict[str, str], str]:
-        if len(venue.pages()) >= 2:
-            time.sleep(60)
+        if len(venue.pages()) >= 2 and not go_on.is_set():
+            go_on.wait(60)
+            return DOWN
         return answer(path, query)
 
     venue.answer = slowly  # type: ignore[method-assign]
-    command = f"download.main({run_command(store, venue.url)!r})"
-    prepared = "pager._FLUSH_SECONDS = 0.0; venue.is_loopback = lambda address: False"
-    code = f"import sys; from feeds import download, pager, venue; {prepared}; sys.exit({command})"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, env=os.environ, text=True)
+    return go_on
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, "dropped"])
+def test_a_stopped_command_goes_on_where_it_was(venue: LoopbackVenue, store: CandleStore, how: signal.Signals | str) -> None:
+    go_on = stuck_after_two_pages(venue)
+    process = command_beside(store, venue.url, _DROPPED if how == "dropped" else "")
     until = time.monotonic() + 60
     while len(store.load(KEY)) < 2000 and time.monotonic() < until:
         time.sleep(0.05)
-    process.send_signal(how)
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), err
+    if isinstance(how, signal.Signals):
+        process.send_signal(how)
+    _, err = process.communicate(timeout=_END_S)
+    assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130), err
     same(store, BARS[:2000])
-    venue.answer = answer  # type: ignore[method-assign]
+    go_on.set()
     venue.asked.clear()
     assert download.main(run_command(store, venue.url)) == 0
     assert len(venue.pages()) == 1
     assert len(store.load(KEY)) == 2184
+
+
+def test_control_c_does_not_wait_for_a_name_to_be_found(venue: LoopbackVenue, store: CandleStore) -> None:
+    process = command_beside(store, venue.url, _UNRESOLVED)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "asked\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=_END_S)
+    assert (process.returncode, err.count("\n")) == (130, 1), err
+
+
+def test_pages_that_an_interruption_kept_out_of_the_store_do_not_count_as_covered(
+    store: CandleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pager, "_FLUSH_SECONDS", 0.0)
+    append, calls = store.append, []
+
+    def interrupted_once(*given: Any, **named: Any) -> int:
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return append(*given, **named)
+
+    monkeypatch.setattr(store, "append", interrupted_once)
+    venue = MemoryVenue("binance", {"BTC/USDT": BARS}, page_bars=300)
+    with pytest.raises(KeyboardInterrupt):
+        Download(venue, KEY, store, CLOCK).run(ALL)
+    Download(venue, KEY, store, CLOCK).run(ALL)
+    same(store, BARS[:2500])
 
 
 def test_dates_are_read_as_utc_days() -> None:
