@@ -374,6 +374,17 @@ def command_beside(store: CandleStore, url: str, more: str = "") -> subprocess.P
     )  # fmt: skip
 
 
+def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The code and the stderr of a command that was told to end."""
+    try:
+        _, err = process.communicate(timeout=_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return process.returncode, err
+
+
 def stuck_after_two_pages(venue: LoopbackVenue) -> threading.Event:
     answer, go_on = venue.answer, threading.Event()
 
@@ -396,8 +407,8 @@ def test_a_stopped_command_goes_on_where_it_was(venue: LoopbackVenue, store: Can
         time.sleep(0.05)
     if isinstance(how, signal.Signals):
         process.send_signal(how)
-    _, err = process.communicate(timeout=_END_S)
-    assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130), err
+    code, err = end_of(process)
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 130), err
     same(store, BARS[:2000])
     go_on.set()
     venue.asked.clear()
@@ -411,8 +422,8 @@ def test_control_c_does_not_wait_for_a_name_to_be_found(venue: LoopbackVenue, st
     assert process.stdout is not None
     assert process.stdout.readline() == "asked\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=_END_S)
-    assert (process.returncode, err.count("\n")) == (130, 1), err
+    code, err = end_of(process)
+    assert (code, err.count("\n")) == (130, 1), err
 
 
 def test_pages_that_an_interruption_kept_out_of_the_store_do_not_count_as_covered(
