@@ -31,6 +31,7 @@ from live.verdict import Outcome, names_of, verdict
 _LOG: Final = log.logger("live")
 _CANCELS: Final = 4
 _QUESTIONS: Final = 5
+_QUOTE_AFTER_S: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,17 @@ class CcxtAccount:
 
     # Orders. The journal holds the intent already.
 
-    async def send(self, intent: Intent) -> None:
-        """Post an order that was written to the journal and not sent before; its fate is told as events."""
+    async def send(self, intent: Intent, left: Callable[[], object] = bool) -> None:
+        """Post an order that was written to the journal and not sent before; its fate is told as events.
+
+        `left` is called in the event loop once the request is out, or will not go out.
+        """
+        try:
+            await self._send(intent, left)
+        finally:
+            left()
+
+    async def _send(self, intent: Intent, left: Callable[[], object]) -> None:
         async with self._lanes[intent.symbol]:
             if self.halted:
                 self.ledger.refuse(intent.client_id, self.halted)
@@ -113,6 +123,7 @@ class CcxtAccount:
                 self.ledger.refuse(intent.client_id, objection)
             elif self._claimed(intent):
                 self._later(self._try(partial(self._note_arrival, intent, self.last_price(intent.symbol))))
+                asyncio.get_running_loop().call_soon(left)  # runs as soon as the request waits for its answer
                 with self._kept():
                     await self._post(intent, again=True)
 
@@ -209,7 +220,8 @@ class CcxtAccount:
             await self._look(intent, certain_s=0.0 if outcome is Outcome.BUSY else None)
 
     async def _note_arrival(self, intent: Intent, last: float | None) -> None:
-        """Keep what the market looked like when the order was sent; asked for beside the order, which is not waited with."""
+        """Keep what the market looked like when the order was sent; asked for behind the order, which must not wait for it."""
+        await asyncio.sleep(_QUOTE_AFTER_S)
         seen = {} if last is None else {"last": last}
         if self.client.has.get("fetchOrderBook"):
             book = await self._ask(partial(self.client.fetch_order_book, intent.symbol, 5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -27,6 +28,7 @@ from strategies.orders import RawOrder, Refusal, normalise
 _LOG: Final = log.logger("live")
 _STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit)
 _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
+_ON_ITS_WAY_S: Final = 0.02
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -248,9 +250,11 @@ class CCXTBroker(bt.BrokerBase):
         bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
         intent = Intent(client_id=self._client_id(bar), request=order.info.request, bar=bar, role=str(order.info.get("role", "")))
         order.addinfo(client_id=intent.client_id)
-        if not self.store.journal.write(intent):
+        left = threading.Event()
+        if not self.store.journal.write(intent, lambda: self._run_errand(self.store.account.send(intent, left.set))):
             self.refuse(order, "this decision was sent before the restart already")
             return
+        left.wait(_ON_ITS_WAY_S)  # the venue's thread has the interpreter to itself until the request is out
         self._orders.pop(f"held-{order.ref}", None)
         self._orders[intent.client_id] = order
         self._intents[order.ref] = intent
@@ -258,7 +262,6 @@ class CCXTBroker(bt.BrokerBase):
             order.submit(self)
             self.notify(order)
         self._unanswered.add(intent.client_id)
-        self._run_errand(self.store.account.send(intent))
 
     def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
         errand = self.store.loop.spawn(work)

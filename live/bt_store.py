@@ -32,6 +32,7 @@ from live.account_events import AccountEvent
 from live.bar_barrier import BarBarrier
 from live.bt_broker import CCXTBroker
 from live.bt_feed import CCXTData
+from live.collector import Collector
 from live.journal import Journal
 from live.risk_gate import RiskGate
 from live.venue_loop import VenueLoop
@@ -150,6 +151,7 @@ class CCXTStore:
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
         self._quick_turns = 0
+        self._collector = Collector()
         self._notes: deque[tuple[Any, ...]] = deque()
 
     # What users call
@@ -202,6 +204,7 @@ class CCXTStore:
     def stop(self) -> None:
         """Close every connection; a second call does nothing."""
         self.is_stopping = True
+        self._collector.stop()
         if not self.loop.is_running:
             return
         elsewhere = [client for market in self._markets.values() if market.merge for client in market.merge.clients]
@@ -284,6 +287,7 @@ class CCXTStore:
             self._quick_turns -= 1
             return
         self._prepare()
+        self._collector.idle()
         if self.on_idle is not None:
             self.on_idle()
         barrier = self.barrier_of(data)

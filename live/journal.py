@@ -7,6 +7,8 @@ transactions. Whatever follows can be had from the venue again, by client id. Ex
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from concurrent.futures import Future
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -59,6 +61,7 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self._db = SqliteFile(Path(path), _SCHEMA)
+        self._on_its_way: dict[str, Future[None]] = {}
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
@@ -70,20 +73,33 @@ class Journal:
 
     # Intents
 
-    def write(self, intent: Intent) -> bool:
-        """Make `intent` durable; False if one of this id is there already, so that it must not be sent again."""
+    def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
+        """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
+
+        `meanwhile` is called before the disk is waited for, by whoever may begin to send the order in another thread: `claim` waits.
+        """
         if not self._insert(intent):
             return False
-        if self._intents_log is not None:
-            number = self._intents_log.put(_record(intent))
-            if number % (SLOTS // 2) == 0:
-                self._force()  # a slot is used again only when SQLite has what stood in it for good
+        durable = self._on_its_way[intent.client_id] = Future[None]()
+        if meanwhile is not None:
+            meanwhile()
+        try:
+            self._put(intent)
+        except BaseException as trouble:
+            durable.set_exception(trouble)  # and whoever claims it hears of that
+            raise
+        durable.set_result(None)
+        del self._on_its_way[intent.client_id]
         return True
 
     def claim(self, client_id: str) -> bool:
-        """Whether the caller may send the order: true once for each intent that was written."""
+        """Whether the caller may send the order: true once for each intent that was written, and not before it is durable."""
         sql = "update intents set state = ? where client_id = ? and state = ?"
-        return self._db.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
+        if self._db.run(sql, State.SENT, client_id, State.WRITTEN).rowcount != 1:
+            return False
+        if (durable := self._on_its_way.get(client_id)) is not None:
+            durable.result()
+        return True
 
     def refuse(self, intent: Intent, reason: str) -> None:
         """Keep an order that was not let through, with the reason; it is never sent."""
@@ -170,6 +186,12 @@ class Journal:
             "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         return self._db.run(sql, *row).rowcount == 1
+
+    def _put(self, intent: Intent) -> None:
+        if self._intents_log is not None:
+            number = self._intents_log.put(_record(intent))
+            if number % (SLOTS // 2) == 0:
+                self._force()  # a slot is used again only when SQLite has what stood in it for good
 
     def _force(self) -> None:
         with self._db.forced():

@@ -24,6 +24,7 @@ from models.judge import Judge, panel_from, plain_past
 from models.lstm import Ensemble
 from models.model_card import ModelCard, code_version
 from models.models_in_force import Facts, InForce, ModelsInForce
+from models.next_step import at_once
 from models.outlook import look_back
 from models.registry import ModelRegistry
 from models.retrain import assignment
@@ -73,6 +74,7 @@ class ModelSupply:
         Raises:
             ModelError: it could not be trained; the message is the child's own.
         """
+        at_once()
         if not self._go_on():
             self._begin(at)
             return

@@ -15,8 +15,8 @@ from live.event_loop import new_event_loop
 _Close: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 T = TypeVar("T")
 # Seconds after which Python lets another thread go on. Its own 5 ms are how long an order would wait, at every step of its way, for
-# whatever Backtrader's thread is busy with; a tenth of that costs nothing that can be measured.
-_SWITCH_S: Final = 0.0005
+# whatever Backtrader's thread is busy with; a fiftieth of that costs nothing that can be measured.
+_SWITCH_S: Final = 0.0001
 _GOODBYE_S: Final = 2.0  # how long a venue may take to answer the end of a connection
 _LONGEST_END_S: Final = 10.0
 _ROUNDS: Final = 3

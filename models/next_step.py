@@ -70,7 +70,10 @@ class NextStep:
         said = np.asarray(self._after(self._newest, *self._scaling, self._weights, self._carry))
         raw = said[:, 0].reshape(1, len(self.model.members), self.model.spec.horizons, OUTPUTS)
         trees = self.model.trees
-        return raw[0] if trees is None else _combined(raw, trees.predict(self.model.scaled(window[-1:])), self.model.share)[0]
+        if trees is None:
+            return np.asarray(raw[0])
+        said = np.array([trees.predict_one(self.model.scaled(window[-1]))])
+        return _combined(raw, said, self.model.share)[0]
 
     def _agrees(self) -> bool:
         spec, draw = self.model.spec, np.random.default_rng(0)
@@ -87,6 +90,14 @@ class NextStep:
 def _joined(weights: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     kernel = np.concatenate([weights["kernel"], weights["recurrent"]])
     return {"kernel": kernel, **{name: weights[name] for name in ("bias", "head", "skip", "head_bias")}}
+
+
+def at_once() -> None:
+    """Let jax compute in the thread that asks, as long as nothing was computed yet: for one bar, waking another costs more."""
+    import jax
+
+    configure: Any = jax.config.update
+    configure("jax_cpu_enable_async_dispatch", False)
 
 
 @once

@@ -58,6 +58,22 @@ class Trees:
     left: NDArray[np.uint8]
     value: NDArray[np.float64]
 
+    def predict_one(self, row: NDArray[np.float32]) -> np.float32:
+        """The same for one row [F], without the cost of a dozen operations on small arrays."""
+        values, total = row.tolist(), 0.0
+        for tests, leaves in self._as_lists:
+            barred = 0
+            for feature, threshold, left in tests:
+                if values[feature] > threshold:
+                    barred |= left
+            total += leaves[_FIRST_FREE[barred]]
+        return np.float32(total)
+
+    @functools.cached_property
+    def _as_lists(self) -> list[tuple[list[tuple[int, float, int]], list[float]]]:
+        each = zip(self.feature.tolist(), self.threshold.tolist(), self.left.tolist(), self.value.tolist(), strict=True)
+        return [([t for t in zip(f, th, lt, strict=True) if t[2]], leaves) for f, th, lt, leaves in each]
+
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The sum over all trees for each row of finite features [n, F]: float32 [n]."""
         failed = features[:, self.feature.reshape(-1)] > self.threshold.reshape(-1)
@@ -119,7 +135,10 @@ def _place(trees: Trees, k: int, node: dict[str, Any], test: int, leaf: int) -> 
     return _place(trees, k, node["right_child"], after, middle)
 
 
+_FIRST_FREE: Final = tuple(next((n for n in range(LEAVES) if not barred >> n & 1), 0) for barred in range(256))
+
+
 @functools.cache
 def _lowest_free() -> NDArray[np.intp]:
     """For each set of barred leaves, the first that is not."""
-    return np.array([next((n for n in range(LEAVES) if not barred >> n & 1), 0) for barred in range(256)], dtype=np.intp)
+    return np.array(_FIRST_FREE, dtype=np.intp)

@@ -44,8 +44,8 @@ class DyingJournal(Journal):
 
     fuse: Fuse
 
-    def write(self, intent: Intent) -> bool:
-        return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent))
+    def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
+        return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent, meanwhile))
 
     def claim(self, client_id: str) -> bool:
         return self._around("it is claimed for sending", lambda: super(DyingJournal, self).claim(client_id))

@@ -20,8 +20,8 @@ class Filling(Journal):
 
     point = ""
 
-    def write(self, intent: Intent) -> bool:
-        return self._at("write", lambda: super(Filling, self).write(intent))
+    def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
+        return self._at("write", lambda: super(Filling, self).write(intent, meanwhile))
 
     def claim(self, client_id: str) -> bool:
         return self._at("claim", lambda: super(Filling, self).claim(client_id))
