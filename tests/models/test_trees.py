@@ -87,3 +87,15 @@ def test_trees_move_the_first_horizon_by_their_share_and_no_other() -> None:
     assert after[:, :, 0, 0] == pytest.approx(0.75 * before[:, :, 0, 0] + 0.5, abs=1e-6)
     arms = [said[:, :, 0, 1:] - said[:, :, 0, :1] for said in (before, after)]
     assert arms[1] == pytest.approx(arms[0], abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_one_row_gives_the_bits_of_many(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    trees = Trees(
+        draw.integers(0, 5, (9, 7)).astype(np.int32), np.where(draw.random((9, 7)) < 0.2, np.inf, draw.standard_normal((9, 7))),
+        draw.integers(0, 128, (9, 7)).astype(np.uint8), draw.standard_normal((9, 8)),
+    )  # fmt: skip
+    rows = draw.standard_normal((20, 5)).astype(np.float32)
+    np.testing.assert_array_equal([trees.predict_one(row) for row in rows], trees.predict(rows))
