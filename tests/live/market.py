@@ -15,7 +15,8 @@ from feeds.poll_wait import PollRule
 from live.account import Patience
 from live.bt_store import CCXTStore
 from live.journal import Journal
-from sandbox.process import SandboxHandle, start_sandbox
+from sandbox.process import SandboxHandle
+from tests.live.forked_sandbox import fork_sandbox
 
 EAGER = PollRule(base=0.3, least=0.2, most=0.5)
 HASTY = Patience(not_found_s=0.6, first_wait_s=0.05, longest_wait_s=0.2, give_up_s=20, check_every_s=1.0)
@@ -56,7 +57,7 @@ class Lockstep:
 
 @contextmanager
 def practice(**settings: Any) -> Iterator[SandboxHandle]:
-    with start_sandbox(**{"speed": "lockstep", "history": 60, **settings}) as venue:
+    with fork_sandbox(**{"speed": "lockstep", "history": 60, **settings}) as venue:
         yield venue
 
 
