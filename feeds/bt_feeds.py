@@ -47,9 +47,9 @@ class FrameData(bt.feed.DataBase):
         if self._at >= len(self._times):
             return False
         for name in _LINES:
-            getattr(self.lines, name)[0] = self._values[name][self._at]
+            getattr(self.lines, name)[0] = float(self._values[name][self._at])
         self.lines.openinterest[0] = 0.0
-        self.lines.datetime[0] = self._times[self._at]
+        self.lines.datetime[0] = float(self._times[self._at])
         self._at += 1
         return True
 

@@ -33,7 +33,8 @@ def freeze(strategy: Any) -> dict[str, Any]:
         "starting_cash": broker.startingcash,
         "muted": broker.muted,
         "refused": broker.refused,
-        "positions": {data._name: [p.size, p.price] for data in strategy.datas if (p := broker.positions[data]).size},
+        # In the broker's own order: it adds their values up in it, and a sum of floats depends on that in its last bit.
+        "positions": [[data._name, p.size, p.price] for data, p in broker.positions.items()],
         "orders": [_order(order) for order in _known(broker)],
         "submitted": [order.ref for order in broker.submitted],
         "pending": [order.ref for order in broker.pending],
@@ -51,7 +52,8 @@ def thaw(strategy: Any, saved: dict[str, Any]) -> None:
     datas = {data._name: data for data in strategy.datas}
     broker.cash, broker.startingcash, broker.muted = saved["cash"], saved["starting_cash"], saved["muted"]
     broker.refused = {symbol: (count, why) for symbol, (count, why) in saved["refused"].items()}
-    for symbol, (size, price) in saved["positions"].items():
+    broker.positions.clear()
+    for symbol, size, price in saved["positions"]:
         broker.positions[datas[symbol]].fix(size, price)
     orders = {facts["ref"]: _made(facts, strategy, datas[facts["symbol"]]) for facts in saved["orders"]}
     broker.submitted = deque(orders[ref] for ref in saved["submitted"])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from core.types import OHLCV, Forecast
@@ -64,7 +65,7 @@ class SessionStore:
             if rows is not None:
                 keep_rows(self._db, rows)
             if snapshot is not None:
-                self._db.run("insert or replace into snapshot values (1, ?, ?)", snapshot[0], json.dumps(snapshot[1]))
+                self._db.run("insert or replace into snapshot values (1, ?, ?)", snapshot[0], json.dumps(snapshot[1], default=_plain))
 
     def snapshot(self) -> tuple[int, Any] | None:
         """The newest snapshot with its bar's open time (ms)."""
@@ -116,3 +117,10 @@ class SessionStore:
     def usage(self) -> pd.DataFrame:
         """Memory, CPU share and the time one bar took, by bar."""
         return pd.DataFrame(self._db.all("select * from usage order by at"), columns=["at", "memory_mb", "cpu_percent", "iteration_ms"])
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as one of Python; JSON knows no others."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a snapshot holds a {type(value).__name__}")
