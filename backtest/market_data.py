@@ -73,5 +73,6 @@ def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe
         return None
     slack = DAILY_SLACK if timeframe.seconds >= 86400 else SLACK
     bars = warm_up(tuple(FEATURES)) + settings.context + max(settings.horizons) + settings.embargo + settings.deployment_lag
-    # The boundary in force on the first day may lie up to one retraining span before it.
-    return first - settings.train_window - settings.retrain_every - timedelta(seconds=bars * timeframe.seconds * slack)
+    # The boundary in force on the first day may lie up to one retraining span before it, and the one that its model goes on from further.
+    before = settings.retrain_every * settings.anew_every
+    return first - settings.train_window - before - timedelta(seconds=bars * timeframe.seconds * slack)

@@ -93,8 +93,9 @@ class SweepBench:
     def _markets(self, request: BacktestRequest) -> Mapping[str, History]:
         """Candles, loaded again only where other ones are needed."""
         models = request.settings.models
-        reach = [models.train_window, models.retrain_every, models.expanding, models.horizons, models.context, models.embargo]
-        wanted = fingerprint.of_value([request.settings.feeds.model_dump(mode="json"), *map(str, reach), models.deployment_lag])
+        calendar = [models.train_window, models.retrain_every, models.anew_every, models.expanding]
+        reach = [*calendar, models.horizons, models.context, models.embargo, models.deployment_lag]
+        wanted = fingerprint.of_value([request.settings.feeds.model_dump(mode="json"), *map(str, reach)])
         if self._loaded[0] != wanted:
             with self.progress.stage("data", "candles"):
                 self._loaded = (wanted, load_markets(request, self.clock))

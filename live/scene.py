@@ -133,7 +133,9 @@ def _before(request: LiveRequest) -> timedelta:
 
 
 def _start(request: LiveRequest, first: datetime) -> datetime:
-    return first - _before(request)
+    # What the first model goes on from may lie further back; it is not waited for where there is none.
+    models = request.settings.models
+    return first - _before(request) - (models.anew_every - 1) * models.retrain_every
 
 
 def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: datetime, last_bar: int | None) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from core.errors import TooLittleHistory
 from core.settings import ModelSettings
 from models.calibration import Calibration, calibrate
 from models.linear_start import linear_start
-from models.lstm import FEATURE_CLIP, Ensemble, LstmSpec, predict
+from models.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights, predict
 from models.model_card import ModelCard, code_version
 from models.outlook import centre, untrained
 from models.panel import Panel
 from models.sequences import draw_starts, updates_per_fold
-from models.trainer import Trainer, TrainingSpec
+from models.trainer import USUAL, Fit, Pace, Trainer, TrainingSpec
 from models.trees import Trees, grow
 from models.walk_forward import Fold
 
@@ -30,8 +30,12 @@ CALIBRATION_SHARE: Final = 0.5
 DECIDES: Final = (
     *("horizons", "units", "dropout", "burn_in", "supervised", "context", "epochs", "batch", "learning_rate"),
     *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
-    *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "carry", "trend"),
+    *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "carry", "trend", "refresh"),
 )
+# A model that goes on from another one moves by half the step, and all its weights count (`docs/research.md`).
+GOES_ON: Final = Pace(rate=0.5, averaged=1.0)
+# It sees other sequences first, and other units left out, than the model it goes on from did.
+OTHER_DRAWS: Final = 500
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,14 @@ class FoldResult:
     card: ModelCard
     model: Ensemble
     raw: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The model that another one goes on from."""
+
+    identity: str
+    members: tuple[Weights, ...]
 
 
 def lstm_spec(settings: ModelSettings, features: int) -> LstmSpec:
@@ -75,11 +87,11 @@ def updates(settings: ModelSettings, fold: Mapping[str, Fold], bars_in_window: i
     return updates_per_fold(rows, stride=spec.supervised, batch=spec.batch, epochs=settings.epochs)
 
 
-def model_id(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, look_back: int) -> str:
-    """The fingerprint of everything that decides the weights: candles, settings, features, code."""
+def model_id(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, look_back: int, base: str = "") -> str:
+    """The fingerprint of everything that decides the weights: candles, settings, features, code, and the model `base` it goes on from."""
     data = [panel.fingerprint(symbol, f.train_first - look_back, f.train_last + max(settings.horizons)) for symbol, f in fold.items()]
     chosen = {key: getattr(settings, key) for key in DECIDES}
-    return fingerprint.of_value([data, list(fold), chosen, panel.names, code_version()])[:16]
+    return fingerprint.of_value([data, list(fold), chosen, panel.names, code_version(), base])[:16]
 
 
 def train_fold(
@@ -91,28 +103,19 @@ def train_fold(
     number_of_updates: int,
     identity: str,
     timeframe: str,
+    base: Base | None = None,
 ) -> FoldResult:
-    """Train, calibrate and forecast one fold."""
+    """Train, calibrate and forecast one fold.
+
+    Args:
+        number_of_updates: of a model that learns from nothing.
+        base: what it goes on from instead.
+    """
     began = time.perf_counter()
-    segments = [(panel.offset[s] + f.train_first, panel.offset[s] + f.train_last) for s, f in fold.items()]
-    spec = trainer.training
-    segments = [(first, last) for first, last in segments if last - first >= spec.length]
-    if not segments:
-        raise TooLittleHistory(f"no symbol has the {spec.length} bars before {next(iter(fold.values())).boundary} that one sequence needs")
+    segments = training_segments(panel, fold, trainer.training)
     mean, std = scaling(panel.features, segments)
     rows = np.concatenate([np.arange(first, last) for first, last in segments])
-    begin = linear_start(panel.features[rows], panel.targets[rows], mean, std, ridge=settings.linear_ridge, delta=settings.huber_delta)
-    fits = []
-    for seed in seeds(settings):
-        starts = draw_starts(
-            segments,
-            length=spec.length,
-            stride=spec.supervised,
-            batch=spec.batch,
-            updates=number_of_updates,
-            seed=seed,
-        )
-        fits.append(trainer.fit(starts, mean, std, seed=seed, first=begin))
+    fits = _fits(trainer, panel, segments, rows, mean, std, settings, number_of_updates, base)
     grown = _trees(panel, rows, mean, std, settings)
     model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits), grown, settings.trees)
     calibrations = {s: _calibrations(model, panel, s, f, settings) for s, f in fold.items()}
@@ -137,8 +140,43 @@ def train_fold(
         reason="scheduled",
         calibrations=calibrations,
         code_version=code_version(),
+        goes_on_from=base.identity if base else "",
     )
     return FoldResult(card, model, raw)
+
+
+def training_segments(panel: Panel, fold: Mapping[str, Fold], training: TrainingSpec) -> list[tuple[int, int]]:
+    """Stacked rows [first, last) of each symbol that training sequences may lie in.
+
+    Raises:
+        TooLittleHistory: none is as long as one sequence.
+    """
+    spans = [(panel.offset[s] + f.train_first, panel.offset[s] + f.train_last) for s, f in fold.items()]
+    segments = [(first, last) for first, last in spans if last - first >= training.length]
+    if not segments:
+        raise TooLittleHistory(
+            f"no symbol has the {training.length} bars before {next(iter(fold.values())).boundary} that one sequence needs"
+        )
+    return segments
+
+
+def _fits(
+    trainer: Trainer, panel: Panel, segments: list[tuple[int, int]], rows: NDArray[np.int64], mean: NDArray[np.float32],
+    std: NDArray[np.float32], settings: ModelSettings, usual: int, base: Base | None,
+) -> list[Fit]:  # fmt: skip
+    """Every member, from the weights that the same member of the base came to, or from nothing but the best linear rule."""
+    spec = trainer.training
+    if base is None:
+        rule = linear_start(panel.features[rows], panel.targets[rows], mean, std, ridge=settings.linear_ridge, delta=settings.huber_delta)
+        firsts, count, pace, other = (rule,) * settings.seeds, usual, USUAL, 0
+    else:
+        firsts, count, pace, other = base.members, max(round(settings.refresh * usual), 1), GOES_ON, OTHER_DRAWS
+    fits = []
+    for seed, first in zip(seeds(settings), firsts, strict=True):
+        drawn = seed + other
+        starts = draw_starts(segments, length=spec.length, stride=spec.supervised, batch=spec.batch, updates=count, seed=drawn)
+        fits.append(trainer.fit(starts, mean, std, seed=drawn, first=first, pace=pace, room=usual))
+    return fits
 
 
 def scaling(features: NDArray[np.float32], segments: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.settings import ModelSettings
 from models import fold_training
-from models.fold_training import FoldResult
+from models.fold_training import Base, FoldResult
 from models.lstm import block_forecast
 from models.panel import Panel
 from models.trainer import Trainer
@@ -19,11 +19,12 @@ from models.walk_forward import Fold
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One fold per symbol, the fingerprint its model will have, and the updates it is trained with."""
+    """One fold per symbol, the fingerprint its model will have, the updates of one that learns from nothing, and what it goes on from."""
 
     fold: Mapping[str, Fold]
     identity: str
     updates: int
+    base: Base | None = None
 
 
 class FoldWork:
@@ -67,4 +68,5 @@ def train_one(work: FoldWork, task: FoldTask) -> FoldResult:
         number_of_updates=task.updates,
         identity=task.identity,
         timeframe=work.timeframe,
+        base=task.base,
     )

@@ -28,13 +28,17 @@ SOURCES: Final = (
     "calibration",
     "outlook",
     "walk_forward",
+    "lineage",
     "fold_training",
     "model_card",
 )
 
 
 class ModelCard(BaseModel):
-    """The JSON file beside each `model.keras`. Times are UTC bar-open times, ISO 8601."""
+    """The JSON file beside each `model.keras`. Times are UTC bar-open times, ISO 8601.
+
+    `goes_on_from` names the model whose weights it took over before it was trained on its own window; empty where it learned from nothing.
+    """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
@@ -55,6 +59,7 @@ class ModelCard(BaseModel):
     reason: str
     calibrations: dict[str, tuple[Calibration, ...]]
     code_version: str
+    goes_on_from: str = ""
 
 
 @functools.cache

@@ -23,6 +23,10 @@ from core.errors import ConfigError, TooLittleHistory
 from core.settings import ModelSettings
 from core.types import Timeframe
 from models import fold_training
+from models.fold_training import Base
+from models.fold_work import FoldTask, FoldWork, train_one
+from models.lineage import Lineage, lineage
+from models.lstm import Ensemble
 from models.model_card import ModelCard
 from models.outlook import look_back
 from models.panel import Panel
@@ -36,10 +40,17 @@ class Assignment:
     """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model."""
 
     panel: Panel
-    fold: Mapping[str, Fold]
-    model_id: str
+    lineage: Lineage
     settings: ModelSettings
     timeframe: Timeframe
+
+    @property
+    def model_id(self) -> str:
+        return self.lineage.identity
+
+    @property
+    def fold(self) -> Mapping[str, Fold]:
+        return self.lineage.fold
 
     @property
     def registry(self) -> ModelRegistry:
@@ -66,26 +77,29 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
     fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
     if not fold:
         raise TooLittleHistory(f"there are no candles to learn from before {boundary:%Y-%m-%d}; get more history, or set --train-window")
-    return Assignment(panel, fold, fold_training.model_id(panel, fold, settings, reach), settings, timeframe)
+    return Assignment(panel, lineage(panel, fold, settings, timeframe), settings, timeframe)
 
 
 def train(work: Assignment) -> ModelCard:
-    """Train and save the model, or take it from the registry."""
+    """Train and save the model, and before it the one it goes on from, each unless the registry has it."""
     if work.settings.cache and work.registry.holds(work.model_id):
         return work.registry.card(work.model_id)
-    from models.trainer import Trainer
-
-    settings = work.settings
-    spec, training = fold_training.lstm_spec(settings, len(work.panel.names)), fold_training.training_spec(settings)
-    trainer = Trainer(spec, training, work.panel.features, work.panel.targets, cache=Path(settings.save_path) / COMPILED)
+    settings, registry = work.settings, work.registry
+    shared = FoldWork(work.panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED)
     window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
-    count = fold_training.updates(settings, work.fold, window)
-    trainer.compile(count)
-    result = fold_training.train_fold(
-        trainer, work.panel, work.fold, settings, number_of_updates=count, identity=work.model_id, timeframe=str(work.timeframe)
-    )
-    work.registry.save(result.card, result.model)
-    return result.card
+
+    def made(wanted: Lineage, base: Base | None) -> Ensemble:
+        if settings.cache and registry.holds(wanted.identity):
+            network: Ensemble = registry.network(wanted.identity)
+            return network
+        count = fold_training.updates(settings, wanted.fold, window)
+        result = train_one(shared, FoldTask(wanted.fold, wanted.identity, count, base))
+        registry.save(result.card, result.model)
+        return result.model
+
+    before = work.lineage.base
+    made(work.lineage, Base(before.identity, made(before, None).members) if before else None)
+    return registry.card(work.model_id)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -54,11 +54,22 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How the updates of one call move: `rate` times the usual step, and the mean of the last share `averaged` of the weights is kept."""
+
+    rate: float = 1.0
+    averaged: float | None = None
+
+
+@dataclass(frozen=True)
 class Fit:
     """A trained member: its weights and its mean loss over the last epoch."""
 
     weights: Weights
     loss: float
+
+
+USUAL: Final = Pace()
 
 
 class Trainer:
@@ -88,7 +99,7 @@ class Trainer:
         self._targets = jnp.asarray(_padded(targets, rows, np.nan))
 
     def compile(self, updates: int) -> None:
-        """Compile once, before several threads ask for it."""
+        """Compile once for up to so many updates, before several threads ask for it."""
         self._compiled(updates)
 
     def fit(
@@ -99,6 +110,8 @@ class Trainer:
         *,
         seed: int,
         first: Mapping[str, NDArray[np.float32]] | None = None,
+        pace: Pace = USUAL,
+        room: int = 0,
     ) -> Fit:
         """Train one member.
 
@@ -108,20 +121,25 @@ class Trainer:
             std: float32 [F], what each feature is divided by.
             seed: of the first weights and of the dropout.
             first: weights to begin with in place of the seed's, by name.
+            room: the number of updates that `compile` was asked for, where these are fewer.
         """
         import jax
 
+        count, room = len(starts), max(room, len(starts))
         first = initial_weights(self.spec, seed) | dict(first or {})
-        noise = self._noise(len(starts), seed)
-        weights, losses = self._compiled(len(starts))(first, self._features, self._targets, starts, mean, std, noise)
+        kept = self.training.averaged if pace.averaged is None else pace.averaged
+        steps = (np.int32(count), np.float32(self.training.learning_rate * pace.rate), np.int32(min(int((1 - kept) * count), count - 1)))
+        run, noise = self._compiled(room), self._noise(count, room, seed)
+        weights, losses = run(first, self._features, self._targets, _filled(starts, room), mean, std, noise, *steps)
         weights = jax.tree.map(np.asarray, weights)
-        tail = max(len(starts) // 6, 1)
-        return Fit(weights, float(np.mean(np.asarray(losses)[-tail:])))
+        tail = max(count // 6, 1)
+        return Fit(weights, float(np.mean(np.asarray(losses)[count - tail : count])))
 
-    def _noise(self, updates: int, seed: int) -> NDArray[np.uint8]:
+    def _noise(self, updates: int, room: int, seed: int) -> NDArray[np.uint8]:
         """A random byte for each hidden state of each update: drawn here, as counter-based draws cost as much as a step of the network."""
         shape = (updates, self.training.supervised, self.training.batch, self.spec.units)
-        return np.frombuffer(np.random.default_rng([seed, 1]).bytes(int(np.prod(shape))), dtype=np.uint8).reshape(shape)
+        drawn = np.frombuffer(np.random.default_rng([seed, 1]).bytes(int(np.prod(shape))), dtype=np.uint8)
+        return _filled(drawn.reshape(shape), room)
 
     @functools.cache  # noqa: B019 - one trainer lives as long as its run
     def _compiled(self, updates: int) -> Any:
@@ -142,6 +160,9 @@ class Trainer:
                 shape((spec.features,), f32),
                 shape((spec.features,), f32),
                 shape((updates, self.training.supervised, batch, spec.units), np.uint8),
+                shape((), i32),
+                shape((), f32),
+                shape((), i32),
             )
             .compile()
         )
@@ -196,44 +217,53 @@ def _padded(values: NDArray[np.float32], rows: int, fill: float) -> NDArray[np.f
     return out
 
 
+def _filled(values: NDArray[Any], rows: int) -> NDArray[Any]:
+    """With zeros up to so many rows, which nobody reads."""
+    if len(values) == rows:
+        return values
+    out = np.zeros((rows, *values.shape[1:]), values.dtype)
+    out[: len(values)] = values
+    return out
+
+
 # --- inside the compiled call -------------------------------------------------------------------------------------------------------
 
 
 def _train(
-    weights: Array, features: Array, targets: Array, starts: Array, mean: Array, std: Array, noise: Array,
-    *, spec: LstmSpec, training: TrainingSpec,
+    weights: Array, features: Array, targets: Array, starts: Array, mean: Array, std: Array, noise: Array, count: Array, rate: Array,
+    averaged_from: Array, *, spec: LstmSpec, training: TrainingSpec,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """Adam at a steady rate; what counts is the mean of the weights over the last updates (Polyak and Juditsky 1992)."""
+    """Adam at a steady `rate`; what counts is the mean of the weights over the last updates (Polyak and Juditsky 1992).
+
+    The number of updates is known when it runs only, so that long and short trainings share one compilation.
+    """
     import jax
     from jax import numpy as jnp
     from jax.flatten_util import ravel_pytree
 
-    updates = starts.shape[0]
     # One flat vector: a handful of operations move all weights at once.
     start, unravel = ravel_pytree(weights)
     share = ravel_pytree({name: jnp.full_like(w, training.skip_rate if name == "skip" else 1.0) for name, w in weights.items()})[0]
-    averaged_from = min(int((1 - training.averaged) * updates), updates - 1)
 
-    def update(carry: Any, at: Any) -> Any:
-        flat, mean_gradient, square_gradient, total = carry
-        number, first_rows, bytes_drawn = at
-        rows = first_rows[None, :] + jnp.arange(training.length)[:, None]
+    def update(number: Array, carry: Any) -> Any:
+        flat, mean_gradient, square_gradient, total, losses = carry
+        rows = starts[number][None, :] + jnp.arange(training.length)[:, None]
         inputs = spec.scale(features[rows], mean, std)
         wanted = targets[rows[training.burn_in :]]
-        loss, gradient = jax.value_and_grad(lambda w: sequence_loss(unravel(w), inputs, wanted, bytes_drawn, spec, training))(flat)
+        loss, gradient = jax.value_and_grad(lambda w: sequence_loss(unravel(w), inputs, wanted, noise[number], spec, training))(flat)
         gradient = gradient * jnp.minimum(1.0, GRADIENT_NORM / (jnp.sqrt(jnp.sum(gradient * gradient)) + 1e-9))
         mean_gradient = ADAM_MEAN * mean_gradient + (1 - ADAM_MEAN) * gradient
         square_gradient = ADAM_SQUARE * square_gradient + (1 - ADAM_SQUARE) * gradient * gradient
         done = number.astype(jnp.float32)
-        rate = training.learning_rate * jnp.minimum(1.0, (done + 1) / (WARM_UP_SHARE * updates + 1))
+        now = rate * jnp.minimum(1.0, (done + 1) / (WARM_UP_SHARE * count + 1))
         towards = mean_gradient / (1 - ADAM_MEAN ** (done + 1)) / (jnp.sqrt(square_gradient / (1 - ADAM_SQUARE ** (done + 1))) + 1e-8)
-        flat = flat - share * rate * (towards + training.weight_decay * flat)
+        flat = flat - share * now * (towards + training.weight_decay * flat)
         total = total + jnp.where(number >= averaged_from, flat, 0.0)
-        return (flat, mean_gradient, square_gradient, total), loss
+        return flat, mean_gradient, square_gradient, total, losses.at[number].set(loss)
 
-    zeros = jnp.zeros_like(start)
-    (_, _, _, total), losses = jax.lax.scan(update, (start, zeros, zeros, zeros), (jnp.arange(updates), starts, noise))
-    return unravel(total / (updates - averaged_from)), losses
+    zeros, losses = jnp.zeros_like(start), jnp.zeros(starts.shape[0], start.dtype)
+    _, _, _, total, losses = jax.lax.fori_loop(0, count, update, (start, zeros, zeros, zeros, losses))
+    return unravel(total / (count - averaged_from)), losses
 
 
 def sequence_loss(weights: Array, inputs: Array, wanted: Array, noise: Array, spec: LstmSpec, training: TrainingSpec) -> Array:

@@ -3,6 +3,9 @@
 Boundaries stand at fixed distances from 2000-01-01 00:00 UTC, whatever day a run begins, so that every run and every live session
 retrains at the same moments. A model is trained on the bars that closed by its boundary, minus the purge and the embargo, and takes
 effect `deployment_lag` bars after it.
+
+Every `anew_every`-th boundary is an anchor: its model learns from nothing. A model of a boundary between goes on from the one of the
+anchor before it, in fewer updates, on its own window. Which one that is depends on the moment alone too.
 """
 
 from __future__ import annotations
@@ -50,6 +53,12 @@ def boundaries(first: datetime, last: datetime, every: timedelta) -> list[dateti
     return out
 
 
+def anchor(boundary: datetime, settings: ModelSettings) -> datetime:
+    """The newest anchor at or before a boundary."""
+    span = settings.retrain_every * settings.anew_every
+    return ANCHOR + (boundary - ANCHOR) // span * span
+
+
 def folds(
     index: pd.DatetimeIndex, first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe, warm_up: int
 ) -> list[Fold]:
@@ -72,7 +81,7 @@ def folds(
     # The model before the first boundary would speak for a few bars only: the run begins without a forecast rather than train it.
     brief = len(cut) > 1 and cut[0].effective_last - run_first <= settings.deployment_lag
     spoken = [fold for fold in cut[brief:] if fold.effective_last > max(fold.effective_first, run_first)]
-    if not spoken or not _filled(spoken[0], settings, timeframe):
+    if not spoken or not filled(spoken[0], settings, timeframe):
         raise TooLittleHistory(_shortage(index, first, settings, timeframe, warm_up))
     return spoken
 
@@ -103,7 +112,8 @@ def _needed(settings: ModelSettings, timeframe: Timeframe) -> int:
     return int(settings.train_window / timeframe.delta * LEAST_TRAINING_SHARE)
 
 
-def _filled(fold: Fold, settings: ModelSettings, timeframe: Timeframe) -> bool:
+def filled(fold: Fold, settings: ModelSettings, timeframe: Timeframe) -> bool:
+    """Whether a fold has the training window that was asked for, but for what outages and weekends take away."""
     trading_days_only = 5 / 7 if timeframe.seconds >= 86400 else 1.0
     at_hand = fold.train_bars + purge(settings) + settings.embargo
     return fold.train_bars > 0 and at_hand >= _needed(settings, timeframe) * trading_days_only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +16,10 @@ from core import fingerprint
 from core.settings import ModelSettings
 from core.types import Timeframe
 from models import fold_training
+from models.fold_training import Base, FoldResult
 from models.fold_work import FoldTask, FoldWork, train_one
 from models.forecaster import FORECAST_COLUMNS
+from models.lineage import Lineage, lineage
 from models.model_card import ModelCard
 from models.outlook import centre, look_back, told
 from models.panel import Panel
@@ -112,17 +114,24 @@ def walk_forward(
     reach = look_back(panel.names, settings.horizons)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
     registry = ModelRegistry(Path(settings.save_path))
-    identities = [fold_training.model_id(panel, fold, settings, reach) for fold in calendar]
+    lineages = [lineage(panel, fold, settings, timeframe) for fold in calendar]
     keys = [_forecast_key(panel, fold, reach + settings.context) for fold in calendar]
     served: list[ServedFold | None] = [
-        _from_registry(registry, f, i, k, settings, panel) for f, i, k in zip(calendar, identities, keys, strict=True)
+        _from_registry(registry, one.fold, one.identity, key, settings, panel) for one, key in zip(lineages, keys, strict=True)
     ]
     missing = [n for n, s in enumerate(served) if s is None]
     if progress:
         progress(len(calendar) - len(missing), len(calendar))
     if missing:
-        for n, trained in _train(panel, calendar, identities, keys, missing, settings, timeframe, registry, progress):
-            served[n] = trained
+        training = _Training(panel, settings, timeframe, registry)
+        by_identity = {lineages[n].identity: n for n in missing}
+        for wanted, result in training.run([lineages[n] for n in missing]):
+            if wanted.identity in by_identity:
+                n = by_identity[wanted.identity]
+                registry.save_forecasts(wanted.identity, keys[n], result.raw)
+                served[n] = ServedFold(wanted.fold, result.card, result.raw, keys[n], cached=False)
+            if progress:
+                progress(sum(s is not None for s in served), len(calendar))
     return WalkForward(panel, settings, tuple(s for s in served if s is not None))
 
 
@@ -158,20 +167,37 @@ def _from_registry(
     return ServedFold(fold, registry.card(identity), raw, key, cached=True)
 
 
-def _train(
-    panel: Panel, calendar: list[dict[str, Fold]], identities: list[str], keys: list[str], missing: list[int], settings: ModelSettings,
-    timeframe: Timeframe, registry: ModelRegistry, progress: Progress | None,
-) -> Iterator[tuple[int, ServedFold]]:  # fmt: skip
-    """Train the missing folds side by side, saving each as it is done; the registry is written by this process alone."""
-    work = FoldWork(panel, settings, str(timeframe), Path(settings.save_path) / COMPILED)
-    window = int(settings.train_window / timeframe.delta) - fold_training.trimmed(settings)
-    tasks = [FoldTask(calendar[n], identities[n], fold_training.updates(settings, calendar[n], window)) for n in missing]
-    done = len(calendar) - len(missing)
-    for k, result in fold_workers(settings.jobs, settings.cluster).run(train_one, work, tasks):
-        n = missing[k]
-        registry.save(result.card, result.model)
-        registry.save_forecasts(identities[n], keys[n], result.raw)
-        done += 1
-        if progress:
-            progress(done, len(calendar))
-        yield n, ServedFold(calendar[n], result.card, result.raw, keys[n], cached=False)
+class _Training:
+    """Trains models side by side, saving each as it is done; the registry is written by this process alone."""
+
+    def __init__(self, panel: Panel, settings: ModelSettings, timeframe: Timeframe, registry: ModelRegistry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.work = FoldWork(panel, settings, str(timeframe), Path(settings.save_path) / COMPILED)
+        self._window = int(settings.train_window / timeframe.delta) - fold_training.trimmed(settings)
+        self._bases: dict[str, Base] = {}
+
+    def run(self, wanted: Sequence[Lineage]) -> Iterator[tuple[Lineage, FoldResult]]:
+        """Each model as it is done, in any order; those that others go on from come first, whether they are wanted themselves or not."""
+        ours = {one.identity for one in wanted}
+        bases = {one.base.identity: one.base for one in wanted if one.base}
+        for identity in bases:
+            if identity not in ours and self.settings.cache and self.registry.holds(identity):
+                self._bases[identity] = Base(identity, self.registry.network(identity).members)
+        # One that is wanted itself is made from its own fold, which also says for how long it is in force.
+        alone = {i: b for i, b in bases.items() if i not in self._bases} | {one.identity: one for one in wanted if not one.base}
+        yield from self._side_by_side(list(alone.values()), keep=set(bases))
+        yield from self._side_by_side([one for one in wanted if one.base], keep=set())
+
+    def _side_by_side(self, wanted: Sequence[Lineage], keep: set[str]) -> Iterator[tuple[Lineage, FoldResult]]:
+        tasks = [self._task(one) for one in wanted]
+        for k, result in fold_workers(self.settings.jobs, self.settings.cluster).run(train_one, self.work, tasks):
+            identity = wanted[k].identity
+            self.registry.save(result.card, result.model)
+            if identity in keep:
+                self._bases[identity] = Base(identity, result.model.members)
+            yield wanted[k], result
+
+    def _task(self, one: Lineage) -> FoldTask:
+        count = fold_training.updates(self.settings, one.fold, self._window)
+        return FoldTask(one.fold, one.identity, count, self._bases[one.base.identity] if one.base else None)

@@ -1,0 +1,105 @@
+"""Models that go on from an anchor's: the same from wherever they are asked for, and none where there is nothing to go on from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.settings import ModelSettings
+from core.types import Timeframe
+from models.lineage import lineage
+from models.outlook import look_back
+from models.panel import Panel
+from models.registry import ModelRegistry
+from models.retrain import assignment, train
+from models.walk_forward import ANCHOR, anchor, fold_at
+from models.walk_forward_forecast import WalkForward, walk_forward
+from tests.models.bars import simulated_bars
+
+HOUR = Timeframe.parse("1h")
+FIRST, LAST = datetime(2020, 3, 14, tzinfo=UTC), datetime(2020, 4, 10, tzinfo=UTC)
+BARS = simulated_bars(24 * 101)
+
+
+def knobs(path: Path, **changes: object) -> ModelSettings:
+    small = {"horizons": (1,), "units": 4, "seeds": 1, "epochs": 1, "train_window": "20d", "retrain_every": "7d", "anew_every": 3}
+    return ModelSettings.model_validate({**small, "context": 16, "trees": 0.0, "save_path": str(path), **changes})
+
+
+def run(path: Path, bars: pd.DataFrame = BARS, **changes: object) -> WalkForward:
+    return walk_forward({"A/USD": bars}, FIRST, LAST, settings=knobs(path, **changes), timeframe=HOUR)
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> WalkForward:
+    return run(tmp_path_factory.mktemp("models"))
+
+
+@given(st.integers(0, 20_000), st.integers(1, 9), st.integers(1, 60))
+def test_an_anchor_is_the_newest_of_its_kind_and_depends_on_the_moment_alone(hours: int, anew_every: int, days: int) -> None:
+    settings = ModelSettings(anew_every=anew_every, retrain_every=timedelta(days=days))
+    moment = ANCHOR + timedelta(hours=hours)
+    at, span = anchor(moment, settings), settings.retrain_every * anew_every
+    assert (at - ANCHOR) % span == timedelta(0)
+    assert timedelta(0) <= moment - at < span
+
+
+def test_models_between_anchors_go_on_from_the_anchor_s(walk: WalkForward) -> None:
+    cards = [served.card for served in walk.served]
+    anchors = {card.boundary: card.model_id for card in cards if not card.goes_on_from}
+    between = [card for card in cards if card.goes_on_from]
+    assert anchors and between
+    for card in between:
+        at = anchor(datetime.fromisoformat(card.boundary), walk.settings).isoformat()
+        base = ModelRegistry(Path(walk.settings.save_path)).card(card.goes_on_from)
+        assert (base.boundary, base.goes_on_from) == (at, "")
+        assert card.goes_on_from == anchors.get(at, base.model_id)
+
+
+def test_without_the_anchor_s_whole_window_a_model_learns_from_nothing(tmp_path: Path) -> None:
+    settings = knobs(tmp_path)
+    boundary = anchor(FIRST, settings) + settings.retrain_every
+    for spare, base in ((timedelta(days=1), True), (timedelta(days=-5), False)):
+        reach = look_back(Panel.of({"A/USD": BARS}, (1,)).names, (1,))
+        begin = anchor(boundary, settings) - settings.train_window - spare - reach * HOUR.delta
+        panel = Panel.of({"A/USD": BARS.loc[pd.Timestamp(begin) :]}, (1,))
+        fold = {"A/USD": fold_at(panel.index["A/USD"], boundary, boundary, settings, HOUR, reach)}
+        assert (lineage(panel, fold, settings, HOUR).base is not None) == base
+
+
+@pytest.mark.parametrize("anchor_is_there", [True, False])
+def test_a_live_retraining_between_anchors_gives_the_model_of_the_backtest_to_the_bit(
+    tmp_path: Path, walk: WalkForward, anchor_is_there: bool
+) -> None:
+    card = next(served.card for served in walk.served if served.card.goes_on_from)
+    boundary, settings = datetime.fromisoformat(card.boundary), knobs(tmp_path)
+    seen = {"A/USD": BARS.loc[: pd.Timestamp(boundary) - pd.Timedelta("1h")]}
+    if anchor_is_there:
+        train(assignment(seen, anchor(boundary, settings), settings, HOUR))
+    work = assignment(seen, boundary, settings, HOUR)
+    assert train(work).goes_on_from == card.goes_on_from
+    assert work.model_id == card.model_id
+    ours, theirs = ModelRegistry(tmp_path).network(card.model_id), walk.network(card.model_id)
+    for mine, other in zip(ours.members, theirs.members, strict=True):
+        assert {name: value.tobytes() for name, value in mine.items()} == {name: value.tobytes() for name, value in other.items()}
+
+
+def test_one_worker_and_two_give_the_same_models_with_and_without_those_trained_before(tmp_path: Path, walk: WalkForward) -> None:
+    alone = run(tmp_path, jobs=1)
+    pd.testing.assert_frame_equal(alone.frame("A/USD", 1), walk.frame("A/USD", 1))
+    uncached = run(Path(walk.settings.save_path), cache=False)
+    pd.testing.assert_frame_equal(uncached.frame("A/USD", 1), walk.frame("A/USD", 1))
+
+
+def test_going_on_is_a_choice(tmp_path: Path, walk: WalkForward) -> None:
+    anew = run(tmp_path, anew_every=1)
+    assert not any(served.card.goes_on_from for served in anew.served)
+    ours, theirs = (w.frame("A/USD", 1)["location"].to_numpy() for w in (anew, walk))
+    known = np.isfinite(theirs)
+    assert not np.array_equal(ours[known], theirs[known])
