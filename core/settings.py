@@ -116,9 +116,7 @@ class ModelSettings(Room):
     anew_every: int = Field(
         default=4, ge=1, description="every so many-th model learns from nothing; those between go on from it, for fewer updates"
     )
-    refresh: float = Field(
-        default=0.25, gt=0, le=1, description="updates of a model that goes on from another, as a share of the usual ones"
-    )
+    refresh: float = Field(default=0.25, gt=0, le=1, description="updates of one that goes on, as a share of the usual ones")
     embargo: int = Field(default=0, ge=0, description="bars left out before a boundary, beyond the longest horizon")
     deployment_lag: int = Field(default=1, ge=1, description="bars from a boundary until its model is in force")
     baselines: tuple[str, ...] = Field(default=("all",), description="forecasters fitted beside the network: all, none, or names")
