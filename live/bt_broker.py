@@ -19,6 +19,7 @@ from core.types import OrderRequest, Side
 from live.account_events import Intent
 from live.bt_account_news import hear
 from live.bt_families import Families
+from live.bt_order_book import OrderBook
 from live.bt_recovery import Recovered, recover
 from live.bt_restored import restored_order
 from strategies.bars_frame import epoch_seconds
@@ -56,15 +57,13 @@ class CCXTBroker(bt.BrokerBase):
         self.muted = False  # set by the session: no order may add exposure
         self._found: dict[str, Decimal] = {}
         self._notices: deque[Any] = deque()
-        self._orders: dict[str, Any] = {}
-        self._intents: dict[int, Intent] = {}
+        self._book = OrderBook()
         self._leaving: set[int] = set()
         self._unanswered: set[str] = set()
         self._errands: set[Future[Any]] = set()  # at the account: what they find out was told before they are done
         self._expiring: set[int] = set()
         self._families = Families(self)
         self._groups = self._families.groups
-        self._counts: dict[int, int] = {}
 
     # Life
 
@@ -116,7 +115,7 @@ class CCXTBroker(bt.BrokerBase):
         return self.positions[data].clone() if clone else self.positions[data]
 
     def get_orders_open(self, safe: bool = False) -> list[Any]:
-        return [order.clone() if safe else order for order in self._orders.values() if order.alive()]
+        return [order.clone() if safe else order for order in self._book.alive]
 
     def orderstatus(self, order: Any) -> int:
         return int(order.status)
@@ -152,16 +151,17 @@ class CCXTBroker(bt.BrokerBase):
 
     def take_back(self, order: Any) -> bool:
         """Take an order back, whatever the bar; what is at the venue stays alive until the venue has said so."""
-        order = next((o for o in self._orders.values() if o.ref == order.ref), order)
-        if not order.alive():
+        order = self._book.own(order) or (order if self._groups.is_held(order) else None)
+        if order is None or not order.alive():
             return False
-        if self._groups.release(order) or order.ref not in self._intents:
+        intent = self._book.intent_of(order)
+        if self._groups.release(order) or intent is None:
             order.cancel()
             self.notify(order)
             self.over(order)
         elif order.ref not in self._leaving:
             self._leaving.add(order.ref)
-            self._run_errand(self.store.account.cancel(self._intents[order.ref]))
+            self._run_errand(self.store.account.cancel(intent))
         return True
 
     def sellable(self, data: Any, *, oco: Any = None, parent: Any = None) -> float:
@@ -171,8 +171,8 @@ class CCXTBroker(bt.BrokerBase):
             held += float(parent.executed.remsize)
         group = {o.ref for o in (self._groups.siblings(oco) if oco is not None else [])} | ({oco.ref} if oco is not None else set())
         family = {o.ref for o in self._groups.children(parent)} if parent is not None else set()
-        for order in self._orders.values():
-            if order.data is data and order.issell() and order.alive() and order.ref not in self._leaving | group | family:
+        for order in self._book.alive:
+            if order.data is data and order.issell() and order.ref not in self._leaving | group | family:
                 held += float(order.executed.remsize) if not self._groups.is_held(order) else 0.0
         return held
 
@@ -240,7 +240,7 @@ class CCXTBroker(bt.BrokerBase):
             self.notify(order)
             order.accept(self)
             self.notify(order)
-            self._orders[f"held-{order.ref}"] = order
+            self._book.keep(order)
         if order.transmit and order.parent is not None and self._groups.release(order.parent):
             self.send(order.parent)
         return order
@@ -255,9 +255,7 @@ class CCXTBroker(bt.BrokerBase):
             self.refuse(order, "this decision was sent before the restart already")
             return
         left.wait(_ON_ITS_WAY_S)  # the venue's thread has the interpreter to itself until the request is out
-        self._orders.pop(f"held-{order.ref}", None)
-        self._orders[intent.client_id] = order
-        self._intents[order.ref] = intent
+        self._book.keep(order, intent)
         if order.status == bt.Order.Created:
             order.submit(self)
             self.notify(order)
@@ -274,8 +272,7 @@ class CCXTBroker(bt.BrokerBase):
             self.store.wake.notify_all()
 
     def _client_id(self, bar: int) -> str:
-        number = self._counts[bar] = self._counts.get(bar, 0) + 1
-        return f"{self.store.run[:16]}-{_base36(bar // 1000)}-{number}"
+        return f"{self.store.run[:16]}-{_base36(bar // 1000)}-{self._book.next_number(bar)}"
 
     def refuse(self, order: Any, reason: str) -> Any:
         """Reject an order here."""
@@ -290,7 +287,7 @@ class CCXTBroker(bt.BrokerBase):
 
     def order_of(self, client_id: str) -> Any:
         """The order that the venue knows as `client_id`; None where it is not one of this run."""
-        return self._orders.get(client_id)
+        return self._book.of_client_id(client_id)
 
     def answered(self, client_id: str) -> Any:
         """As `order_of`; the venue has said what it thinks of the order."""
@@ -299,7 +296,7 @@ class CCXTBroker(bt.BrokerBase):
 
     def is_sent(self, order: Any) -> bool:
         """Whether the order is, or was, at the venue."""
-        return order.ref in self._intents
+        return self._book.intent_of(order) is not None
 
     def is_expiring(self, order: Any) -> bool:
         """Whether it was cancelled for its time limit."""
@@ -308,13 +305,14 @@ class CCXTBroker(bt.BrokerBase):
     def over(self, order: Any) -> None:
         """An order is alive no more."""
         self._leaving.discard(order.ref)
-        self._orders.pop(f"held-{order.ref}", None)
+        self._expiring.discard(order.ref)
+        self._book.over(order)
         self._families.over(order)
 
     def _expire(self) -> None:
         """Time limits count in bar time, as in a backtest."""
-        for order in list(self._orders.values()):
-            timed = order.alive() and isinstance(order.valid, float) and order.valid and len(order.data)
+        for order in self._book.alive:
+            timed = isinstance(order.valid, float) and order.valid and len(order.data)
             if timed and order.data.datetime[0] > order.valid and order.ref not in self._expiring:
                 self._expiring.add(order.ref)
                 self.cancel(order)
@@ -333,8 +331,7 @@ class CCXTBroker(bt.BrokerBase):
         data = next((d for d in self.store._datas if d.symbol == intent.symbol), None)
         if data is not None:
             order = restored_order(intent, data, filled, average)
-            self._orders[intent.client_id] = order
-            self._intents[order.ref] = intent
+            self._book.keep(order, intent)
 
 
 def _base36(value: int) -> str:

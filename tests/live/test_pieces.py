@@ -20,6 +20,7 @@ from feeds.bar_sequence import Bar
 from live.account_events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded, VenueView
 from live.bar_barrier import BarBarrier
 from live.bt_bar_hook import KEPT, BarHook
+from live.bt_order_book import OrderBook
 from live.journal import Journal, State
 from live.order_ledger import OrderLedger
 from live.order_news import order_news
@@ -47,6 +48,36 @@ def test_a_long_session_lets_go_of_orders_that_are_done() -> None:
     run = cerebro.run()[0]
     assert len(run.analyzers.fills.frame()) > 500
     assert run.most < 2 * KEPT
+
+
+def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_alive() -> None:
+    class Order:
+        def __init__(self, ref: int) -> None:
+            self.ref, self.is_alive = ref, True
+
+        def alive(self) -> bool:
+            return self.is_alive
+
+    book, orders = OrderBook(), [Order(ref) for ref in range(300)]
+    for order in orders:
+        book.keep(order)
+        book.keep(order, intent(f"id-{order.ref}"))
+        if order.ref > 1:
+            order.is_alive = False
+            book.over(order)
+            book.over(order)
+    assert book.alive == orders[:2]
+    assert [book.of_client_id(f"id-{n}") for n in (0, 2, 299)] == [orders[0], None, orders[299]]
+    assert book.own(Order(1)) is orders[1]
+    assert (book.own(orders[299]), book.intent_of(orders[2])) == (None, None)
+
+
+def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
+    book = OrderBook()
+    assert [book.next_number(bar) for bar in (60, 0, 60, 0, 60)] == [1, 1, 2, 2, 3]
+    assert [book.next_number(bar) for bar in range(1000, 2000)] == [1] * 1000
+    assert book.next_number(1999) == 2
+    assert len(book._numbers) <= 200
 
 
 def intent(name: str = "a", size: str = "1.0") -> Intent:
