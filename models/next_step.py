@@ -7,7 +7,6 @@ where the parts differ from the whole, models of that shape are forecast whole.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Final
 
 import numpy as np
@@ -36,8 +35,8 @@ class NextStep:
         self.model = model
         self._before, self._after = _parts(model.spec, len(model.members))
         self._scaling = jax.device_put((model.mean, model.std))
-        self._weights = jax.device_put(tuple(_joined(member) for member in model.members))
-        self._carry: Any = None
+        self._weights = jax.device_put(_stacked(model))
+        self._carry: Any = (None, None)
         self._prepared_for: Any = None
         self._newest = np.zeros((BLOCK, model.spec.features), np.float32)
         self.is_exact = True
@@ -54,7 +53,7 @@ class NextStep:
 
         repeated = np.repeat(rows[:, None, :], BLOCK, axis=1)
         wait: Any = jax.block_until_ready
-        self._carry = wait(self._before(repeated, *self._scaling, self._weights))
+        self._carry = wait(self._before(repeated, *self._scaling, *self._weights))
         self._prepared_for = key
 
     def forecast(self, window: NDArray[np.float32], key: Any) -> NDArray[np.float32]:
@@ -67,7 +66,7 @@ class NextStep:
             return predict(self.model, window, np.array([self.model.spec.context - 1]))[0]
         self.prepare(window[:-1], key)
         self._newest[:] = window[-1]
-        said = np.asarray(self._after(self._newest, *self._scaling, self._weights, self._carry))
+        said = np.asarray(self._after(self._newest, *self._carry, *self._scaling, *self._weights))
         raw = said[:, 0].reshape(1, len(self.model.members), self.model.spec.horizons, OUTPUTS)
         trees = self.model.trees
         if trees is None:
@@ -87,9 +86,11 @@ class NextStep:
         return True
 
 
-def _joined(weights: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    kernel = np.concatenate([weights["kernel"], weights["recurrent"]])
-    return {"kernel": kernel, **{name: weights[name] for name in ("bias", "head", "skip", "head_bias")}}
+def _stacked(model: Ensemble) -> tuple[NDArray[np.float32], ...]:
+    """Kernels [members, F + U, 4U], biases, heads, skips and biases of the heads: few arguments are handed over faster than many."""
+    kernels = [np.concatenate([member["kernel"], member["recurrent"]]) for member in model.members]
+    rest = ([member[name] for member in model.members] for name in ("bias", "head", "skip", "head_bias"))
+    return tuple(np.stack(arrays) for arrays in (kernels, *rest))
 
 
 def at_once() -> None:
@@ -102,31 +103,25 @@ def at_once() -> None:
 
 @once
 def _parts(spec: LstmSpec, members: int) -> tuple[Any, Any]:
-    """The compiled walk over [context - 1, BLOCK, F] to the states of all members, and from there with [BLOCK, F] to raw outputs."""
+    """The walk over [context - 1, BLOCK, F] to the states of all members, and the step from there with [BLOCK, F] to raw outputs."""
     import jax
     from jax import numpy as jnp
 
-    def before(inputs: Array, mean: Array, std: Array, weights: Any) -> Any:
+    def before(inputs: Array, mean: Array, std: Array, kernel: Array, bias: Array, *_heads: Array) -> tuple[Array, Array]:
         scaled, start = spec.scale(inputs, mean, std), jnp.zeros((BLOCK, spec.units), inputs.dtype)
 
-        def walk(own: Any) -> Any:
-            return jax.lax.scan(lambda carry, x: (step(own["kernel"], own["bias"], x, *carry)[:2], None), (start, start), scaled)[0]
+        def walk(m: int) -> Any:
+            return jax.lax.scan(lambda carry, x: (step(kernel[m], bias[m], x, *carry)[:2], None), (start, start), scaled)[0]
 
-        return [walk(own) for own in weights]
+        states = [walk(m) for m in range(members)]
+        return jnp.stack([hidden for hidden, _ in states]), jnp.stack([memory for _, memory in states])
 
-    def after(newest: Array, mean: Array, std: Array, weights: Any, carry: Any) -> Array:
+    def after(
+        newest: Array, hidden: Array, memory: Array, mean: Array, std: Array, kernel: Array, bias: Array, head: Array, skip: Array,
+        head_bias: Array,
+    ) -> Array:  # fmt: skip
         x = spec.scale(newest, mean, std)
+        stepped = [step(kernel[m], bias[m], x, hidden[m], memory[m])[0] for m in range(members)]
+        return jnp.stack([stepped[m] @ head[m] + x @ skip[m] + head_bias[m] for m in range(members)])
 
-        def head(own: Any, state: Any) -> Array:
-            hidden, _, _ = step(own["kernel"], own["bias"], x, *state)
-            return hidden @ own["head"] + x @ own["skip"] + own["head_bias"]
-
-        return jnp.stack([head(own, state) for own, state in zip(weights, carry, strict=True)])
-
-    f32: Any = functools.partial(jax.ShapeDtypeStruct, dtype=np.float32)
-    shapes = {name: shape for name, shape in spec.shapes().items() if name not in ("kernel", "recurrent")}
-    one = {"kernel": f32((spec.features + spec.units, 4 * spec.units)), **{name: f32(shape) for name, shape in shapes.items()}}
-    per_feature, states = f32((spec.features,)), [(f32((BLOCK, spec.units)), f32((BLOCK, spec.units)))] * members
-    walk = jax.jit(before).lower(f32((spec.context - 1, BLOCK, spec.features)), per_feature, per_feature, (one,) * members)
-    last = jax.jit(after).lower(f32((BLOCK, spec.features)), per_feature, per_feature, (one,) * members, states)
-    return walk.compile(), last.compile()
+    return jax.jit(before), jax.jit(after)
