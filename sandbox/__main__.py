@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import math
@@ -11,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -19,6 +20,8 @@ from core.errors import InvalidSetting, TradingError
 from sandbox.faults import read_faults
 from sandbox.request_log import LogEntries, RequestLog
 from sandbox.settings import FASTEST, SandboxSettings
+
+_LOOK_S: Final = 1.0  # between two looks after the owner
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +46,7 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def serve(settings: SandboxSettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT, or until nobody is left to play for."""
     from sandbox.server import SandboxServer
 
     server = SandboxServer(settings)
@@ -53,7 +56,9 @@ async def serve(settings: SandboxSettings) -> None:
     await server.start()
     watch_errors(server.log)
     print(json.dumps(server.described()), flush=True)
-    await stopped.wait()
+    while not stopped.is_set() and not server.owner.is_gone():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _LOOK_S)
     await server.stop()
 
 

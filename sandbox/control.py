@@ -18,6 +18,7 @@ from sandbox.account import Account
 from sandbox.candle import Candle
 from sandbox.instant_faults import InstantFaults
 from sandbox.order import Order, Trade
+from sandbox.owner import Owner
 from sandbox.refusal import OrderRefused
 from sandbox.request_log import RequestLog
 from sandbox.sockets import Sockets, counted
@@ -30,11 +31,15 @@ Command = Callable[[Mapping[str, Any]], Any]
 class Control:
     """Every command takes and returns plain JSON values; a wrong one is answered 400 with the reason."""
 
-    def __init__(self, venue: Venue, log: RequestLog, sockets: Sockets, faults: InstantFaults) -> None:
+    def __init__(
+        self, venue: Venue, log: RequestLog, sockets: Sockets, faults: InstantFaults, owner: Owner, begin: Callable[[], None]
+    ) -> None:
         self._venue = venue
         self._log = log
         self._sockets = sockets
         self._faults = faults
+        self._owner = owner
+        self._begin = begin
         self.commands: dict[str, Command] = {
             "state": self.state,
             "time": self.time,
@@ -42,6 +47,8 @@ class Control:
             "orders": self.orders,
             "trades": self.trades,
             "advance": self.advance,
+            "begin": self.begin,
+            "owner": self.owner,
             "push": self.push,
             "price": self.price,
             "fill_cap": self.fill_cap,
@@ -113,6 +120,16 @@ class Control:
                 break
         driver = self._venue.driver
         return {"market_time": self._venue.market_clock(), "advanced": driver.played - before, "ended": driver.ended}
+
+    def begin(self, asked: Mapping[str, Any]) -> Any:
+        """Let a market that waits begin to run by the clock; nothing happens where it runs."""
+        self._begin()
+        return {}
+
+    def owner(self, asked: Mapping[str, Any]) -> Any:
+        """End with the process `pid` from now on."""
+        self._owner.take(asked["pid"])
+        return {}
 
     def push(self, asked: Mapping[str, Any]) -> Any:
         """Make the given candle the next bar of `symbol`: `start` in milliseconds, `open high low close volume`."""

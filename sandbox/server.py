@@ -26,6 +26,7 @@ from sandbox.bybit_socket import BybitPrivateDoor, BybitTradeDoor
 from sandbox.control import Control
 from sandbox.faults import Switchboard, read_options
 from sandbox.instant_faults import InstantFaults
+from sandbox.owner import Owner
 from sandbox.request_faults import ExecutionFaults, ReportFaults, RequestFaults
 from sandbox.request_log import RequestLog
 from sandbox.settings import SandboxSettings
@@ -54,6 +55,10 @@ class SandboxServer:
         self._counter: web.AppRunner | None = None
         self._market: asyncio.Task[None] | None = None
         self._away: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()
+        self.owner = Owner(settings.owner, settings.orphan_s)
+        if not settings.waits:
+            self._begun.set()
 
     async def start(self) -> None:
         """Bind the port and start the market.
@@ -79,6 +84,7 @@ class SandboxServer:
 
     async def _move_market(self, speed: float) -> None:
         """A market that cannot go on is halted, and says so in the log; the venue goes on answering."""
+        await self._begun.wait()
         try:
             await self.venue.driver.run(speed, time.monotonic)
         except Exception:
@@ -131,7 +137,7 @@ class SandboxServer:
         venue.exchange.before_cancel = lambda order: board.fire("F28", order.wish.symbol) is not None
         venue.driver.hides = lambda symbol: board.fire("F21", symbol) is not None
         venue.driver.after_bar += [door.bar_ended, instant.bar_ended]
-        control = Control(venue, self.log, self.sockets, instant)
+        control = Control(venue, self.log, self.sockets, instant, self.owner, self._begun.set)
         counter.router.add_route("*", "/admin/{name}", control.handle)
         self._instant = instant
 

@@ -64,6 +64,9 @@ class SandboxSettings(Room):
     max_orders: int = Field(default=200, ge=1)  # open at once, of one symbol
     max_trigger_orders: int = Field(default=5, ge=1)  # of these, stops and take-profits
     faults: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
+    waits: bool = False  # the clock of the market stands still until it is told to begin
+    owner: int = Field(default=0, ge=0)  # number of the process that it ends with; 0: nobody's
+    orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for another owner once that one is gone
     connection_life_s: float = Field(default=86_400.0, gt=0)
     api_key: str = ""  # made up at the start where empty
     api_secret: str = ""
