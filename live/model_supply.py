@@ -11,7 +11,7 @@ import pandas as pd
 
 from core import log
 from core.clock import Clock, SystemClock
-from core.errors import ModelError
+from core.errors import FingerprintMismatch, ModelError
 from core.settings import LearningSettings, ModelSettings
 from core.types import Timeframe
 from live.model_record import ModelRecord
@@ -75,6 +75,7 @@ class ModelSupply:
             ModelError: it could not be trained; the message is the child's own.
         """
         at_once()
+        self._mend()
         if not self._go_on():
             self._begin(at)
             return
@@ -138,11 +139,30 @@ class ModelSupply:
 
     def _had(self, boundary: datetime) -> ModelCard:
         held = assignment(self._candles(), boundary, self.settings, self.timeframe).model_id
-        if not self._registry.holds(held):
+        if not self._registry.holds(held) or self._is_damaged(held):
             training = self._trainings.begin(boundary, awaited=True)
             self._warm_up()
             held = training.finish()
         return self._registry.card(held)
+
+    def _mend(self) -> None:
+        """Train again what an earlier process put in force and what can no longer be read: the same bars give the same model."""
+        for entry in self.record.entries:
+            speaks = entry.model_id == self.record.entries[-1].model_id
+            if self._counts(entry) and self._is_damaged(entry.model_id, whole=speaks) and speaks and entry.boundary is not None:
+                self._trainings.begin(entry.boundary, awaited=True).finish()
+
+    def _is_damaged(self, model_id: str, *, whole: bool = True) -> bool:
+        """Whether a model that the registry holds cannot be read; it is set aside then, which is said."""
+        try:
+            self._registry.card(model_id)
+            if whole:
+                self._network(model_id)
+        except FingerprintMismatch as trouble:
+            self._registry.set_aside(model_id)
+            self._tell("model_damaged", model_id=model_id, reason=str(trouble), mended="it is trained again" if whole else "it is past")
+            return True
+        return False
 
     def _warm_up(self) -> None:
         """Load what forecasts are made with while the child trains: the first model is needed the moment it is there."""
@@ -262,6 +282,7 @@ class ModelSupply:
         )  # fmt: skip
         if trouble:
             raise ModelError(f"model {model_id} cannot be in force here: {trouble}")
+        self._network(model_id)
         return card
 
     # Where models and bars come from

@@ -46,6 +46,14 @@ class PracticeVenue:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.control("state")["market_time"] / 1000, UTC)
 
+    def begin(self) -> None:
+        """Let the market run by the clock, once the session is ready for it."""
+        self.control("begin")
+
+    def adopt(self) -> None:
+        """Make this process the one that the exchange ends with."""
+        self.control("owner", pid=os.getpid())
+
     def advance(self) -> Any:
         """In lockstep: play the next bar; `ended` says whether it was the last one."""
         return self.control("advance")

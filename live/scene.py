@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ _PLAN: Final = "plan.json"
 _PRACTICE: Final = "practice.json"
 _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
 _SLACK: Final = 1.1
+_ORPHAN_S: Final = 900.0  # that an account with real orders is kept for a session that died
 _PLAYED_HISTORY: Final = 1500  # bars before the first live one that the practice exchange knows
 
 
@@ -75,8 +77,13 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
     first = _moment(plan) or _practice_start(request, whole)
     frames = {symbol: history.candles for symbol, history in whole.items()}
     files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
-    venue = find_practice(request.folder / _PRACTICE) if last_bar is not None else None
-    if venue is None:
+    venue = find_practice(request.folder / _PRACTICE)
+    if venue is not None and (last_bar is None or request.mode == "paper"):
+        venue.stop()  # it holds nothing that is needed
+        venue = None
+    if venue is not None:
+        venue.adopt()
+    else:
         if last_bar is not None and request.mode == "live":
             raise StartRefused("the practice exchange that held this account has ended; start a session of another name")
         venue = start_practice(_practice_settings(request, files, first, last_bar))
@@ -155,6 +162,9 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
         "maker_fee_bps": account.fee_bps,
         "taker_fee_bps": account.fee_bps,
         "slippage_bps": account.slippage_bps,
+        "waits": True,
+        "owner": os.getpid(),
+        "orphan_s": _ORPHAN_S if request.mode == "live" else 0.0,
         "balances": {one.quote: str(account.cash)},
         "rules": {s: {"tick": r.tick, "step": r.step, "min_size": r.min_size, "min_notional": r.min_notional} for s, r in rules.items()},
     }

@@ -144,8 +144,8 @@ class LiveSession:
         self.words = SessionWords(self)
         self.end = SessionEnd(self, takes_back=request.mode == "live" and request.settings.live.orders_at_stop == "cancel")
         self.output = SessionOutput(self, self.store, self.mirror, lambda: status_of(self))
-        if scene.practice is not None and request.speed == "lockstep":
-            self._advance = Lockstep(self)
+        if scene.practice is not None:
+            self._advance = Lockstep(self) if request.speed == "lockstep" else self._begin_market
         kind, decided = self._strategy(), self._decided()
         cerebro = build_cerebro(
             self._feeds(), request.settings.strategies, strategy=guarded(kind, self._strategy_failed), broker=self._broker(),
@@ -327,6 +327,12 @@ class LiveSession:
         if self._advance is not None:
             self._advance()
         self.health.bar_begins()
+
+    def _begin_market(self) -> None:
+        """The first wait of a feed: all that lies in the past was seen, so the practice market may go on by its clock."""
+        self._advance = None
+        if self.scene.practice is not None:
+            self.scene.practice.begin()
 
     def _strategy_failed(self, where: str, error: Exception) -> None:
         if self.health.failed(where, error):

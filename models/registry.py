@@ -52,6 +52,10 @@ class ModelRegistry:
         """Whether the model is there as a whole: its card is written last."""
         return (self._folder(model_id) / "card.json").is_file()
 
+    def set_aside(self, model_id: str) -> None:
+        """Hold a model no more; its files stay where they are for whoever wants to look at them."""
+        (self._folder(model_id) / "card.json").replace(self._folder(model_id) / "card.damaged")
+
     def card(self, model_id: str) -> ModelCard:
         """Read the card.
 

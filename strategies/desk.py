@@ -45,11 +45,16 @@ class Desk:
     """
 
     def __init__(self, market: MarketRules, rules: Rules, port: OrderPort) -> None:
-        self.market, self.rules, self.port = market, rules, port
+        self.rules, self.port = rules, port
         self.book = Book()
         self.busy = self.resting = False
         self.guarded = 0.0
         self.too_small = 0
+        self.obey(market)
+
+    def obey(self, market: MarketRules) -> None:
+        """Go by what the venue accepts now."""
+        self.market = market
         self._least_units = float(max(market.step, market.min_size)) * (1.0 - 1e-9)
         self._nearly_dust = 2.0 * float(market.min_notional)
 

@@ -30,10 +30,18 @@ class FeedDesk:
         self.clock, self.close = data.lines.datetime, data.lines.close
         self.location, self.scale = forecast.lines.location, forecast.lines.scale
         rules = Rules.of(settings, facts.rules, facts.timeframe, forecast.source.horizon, symbols)
+        self.facts = facts
         self.desk = Desk(facts.rules, rules, self)
         self.seen = 0
         self.trade_ref = 0
         self.stop_order: Any = None
+
+    def look_up(self) -> None:
+        """Go by the venue's new rules, where they were put on the feed since."""
+        facts = facts_of(self.data)
+        if facts is not self.facts:
+            self.facts = facts
+            self.desk.obey(facts.rules)
 
     def trade(self, change: float, reason: str) -> bool:
         order = self._send(change, reason=reason, role="trade")
@@ -122,6 +130,7 @@ class LSTMStrategy(bt.Strategy):
             if bars == feed.seen or feed.desk.busy or not len(feed.location):
                 continue
             feed.seen = bars
+            feed.look_up()
             held = broker.getposition(feed.data)
             feed.desk.tend(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
 

@@ -176,3 +176,39 @@ def test_an_order_that_cannot_be_obeyed_is_told(tmp_path: Path) -> None:
         "model far cannot be in force here: it does not forecast 4 bars ahead"
     ]
     assert lived.supply.card == card
+
+
+@pytest.mark.parametrize("file", ["model.keras", "trees.npz", "card.json"])
+def test_a_damaged_model_is_trained_again_with_one_line(tmp_path: Path, walk: WalkForward, file: str) -> None:
+    settings = knobs(tmp_path / "models")
+    lived = session(tmp_path, settings).live(FIRST + timedelta(hours=5))
+    assert lived.supply.card is not None
+    path = tmp_path / "models" / lived.supply.card.model_id / file
+    path.write_bytes(path.read_bytes()[:100])
+    lived.start()
+    [told] = [facts for kind, facts in lived.told if kind == "model_damaged"]
+    assert file in told["reason"] and told["mended"] == "it is trained again"
+    assert_equal(lived.live(LAST), walk)
+
+
+def test_a_new_session_does_not_end_at_a_damaged_model_of_another_one(tmp_path: Path, walk: WalkForward) -> None:
+    settings = knobs(tmp_path / "models")
+    first = session(tmp_path / "first", settings)
+    assert first.supply.card is not None
+    (tmp_path / "models" / first.supply.card.model_id / "model.keras").write_bytes(b"")
+    second = session(tmp_path / "second", settings)
+    assert [kind for kind, _ in second.told] == ["model_damaged"]
+    assert_equal(second.live(LAST), walk)
+
+
+def test_an_order_for_a_damaged_model_is_refused(tmp_path: Path) -> None:
+    settings = knobs(tmp_path / "models")
+    registry = ModelRegistry(tmp_path / "models")
+    earlier = TrainingsHere(settings, HOUR, lambda: {SYMBOL: BROKEN}).begin(FIRST - timedelta(days=9)).finish()
+    lived = session(tmp_path, settings)
+    before = lived.supply.card
+    (tmp_path / "models" / earlier / "model.keras").write_bytes(b"")
+    promote(registry, earlier, "it did well once", FixedClock(NOW + timedelta(days=1)))
+    lived.live(FIRST + timedelta(hours=2))
+    assert ["damaged" in facts["reason"] for kind, facts in lived.told if kind == "order_refused"] == [True]
+    assert lived.supply.card == before

@@ -13,15 +13,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from core.clock import SystemClock
 from core.errors import AccountLocked, ConfigError, RiskHalt, StartRefused
 from live import control
 from live.control import Verb
+from live.fixed_supply import FixedSupply
 from live.parity import compare
+from live.session import LiveSession
 from live.session_store import SessionStore
+from live.view import SessionView
 from reports.session_status import State, read_status
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
+from tests.sandbox.test_owner import wait_until_gone
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}
@@ -194,3 +199,26 @@ def test_the_practice_exchange_does_not_outlive_its_session(tmp_path: Path) -> N
     pid = json.loads((tmp_path / "one" / "practice.json").read_text())["pid"]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_practice_exchange_ends_with_a_session_that_is_killed_before_its_first_bar(tmp_path: Path) -> None:
+    process = start(tmp_path, "one", 0)
+    address = tmp_path / "one" / "practice.json"
+    until = time.monotonic() + 60
+    while not address.is_file() or not address.read_text():
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    wait_until_gone(json.loads(address.read_text())["pid"])
+    process.communicate()
+
+
+def test_a_market_by_the_clock_begins_when_the_session_is_ready(tmp_path: Path) -> None:
+    """A bar takes a tenth of a second here, and a session takes seconds to start."""
+    request = request_for(tmp_path, "one", 5, "--speed", "36000", symbols=("BTC/USDT",))
+    supply = FixedSupply({symbol: Momentum() for symbol in request.symbols})
+    session = LiveSession(request, SystemClock(), SessionView(Console(), shown=False), supply=supply)
+    assert session.run() == 0
+    assert session.bridge.first_live == session.first_ms
+    first = SessionStore(tmp_path / "one" / "session.db").bars("BTC/USDT").index[0]
+    assert int(first.timestamp() * 1000) == session.first_ms
