@@ -110,6 +110,7 @@ class CcxtLiveSource:
         self._step = timeframe.seconds * 1000
         self._order = {s: BarSequence(self._step) for s in self.symbols}
         self._held: dict[str, dict[int, Bar]] = {s: {} for s in self.symbols}
+        self._known = dict.fromkeys(self.symbols, -1)
         self._closes: dict[str, deque[float]] = {s: deque(maxlen=60) for s in self.symbols}
         self._locks = {s: asyncio.Lock() for s in self.symbols}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -165,6 +166,10 @@ class CcxtLiveSource:
         """Open time of the newest bar that was delivered."""
         return self._order[symbol].last
 
+    def known(self, symbol: str) -> int:
+        """Open time of the newest closed bar that is known, be it delivered or about to be; -1 before the first."""
+        return self._known[symbol]
+
     async def run(self) -> None:
         """Deliver bars until cancelled. Trouble is reported to the listener and retried at growing distances."""
         watching = asyncio.create_task(self._watch()) if self.client.has.get("watchOHLCV") else None
@@ -207,6 +212,8 @@ class CcxtLiveSource:
 
     def _closed(self, symbol: str, bar: Bar) -> None:
         arrival = self._order[symbol].arrival(bar)
+        if arrival in (Arrival.NEXT, Arrival.EARLY):
+            self._known[symbol] = max(self._known[symbol], bar.at)
         if arrival is Arrival.NEXT and self._order[symbol].last is not None and not self._locks[symbol].locked():
             self._deliver(symbol, bar)
         elif arrival in (Arrival.NEXT, Arrival.EARLY):
@@ -274,6 +281,7 @@ class CcxtLiveSource:
                 if not held or min(held) <= order.due:
                     break
                 await asyncio.sleep(0.1 * 2**attempt)  # requests may lag behind the socket
+            self._known[symbol] = max([self._known[symbol], *held])
             for at in sorted(held):
                 bar = held.pop(at)
                 if at > (order.last or 0):

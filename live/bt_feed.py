@@ -82,7 +82,7 @@ class CCXTData(bt.feed.DataBase):
                 return None
         self.store.bar_taken()
         self.is_past = False
-        self.is_current = barrier.waiting(self.symbol) == 0
+        self.is_current = self.store.is_newest(self, bar)
         self.put_notification(self.LIVE if self.is_current else self.DELAYED)
         return self._fill(bar)
 

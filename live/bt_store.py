@@ -226,6 +226,11 @@ class CCXTStore:
     def barrier_of(self, data: CCXTData) -> BarBarrier:
         return self._markets[str(data.bar_length)].barrier
 
+    def is_newest(self, data: CCXTData, bar: Bar) -> bool:
+        """Whether no later bar of its symbol is known, neither waiting nor about to be put."""
+        market = self._markets[str(data.bar_length)]
+        return market.barrier.waiting(data.symbol) == 0 and bar.at >= market.source.known(data.symbol)
+
     def past_of(self, data: CCXTData) -> list[Bar]:
         """The history a feed begins with; all feeds of one bar length end theirs at the same bar."""
         market = self._markets[str(data.bar_length)]

@@ -24,16 +24,24 @@ LOG = logger("sandbox")
 INSTANT: Final = tuple(name for name, fault in CATALOGUE.items() if fault.place == AT_ONCE and name != "F40")
 
 
+Outage = Callable[[float, Callable[[], None]], None]  # seconds, and what to do once nobody is connected
+
+
 class InstantFaults:
     """Carries out the faults of the venue as a whole.
 
     Args:
         terminate: ends the private streams with the venue's own last message.
-        outage: takes the server down for so many seconds.
+        outage: takes the server down for so many seconds, and calls what it is given once it is down.
     """
 
     def __init__(
-        self, venue: Venue, board: Switchboard, sockets: Sockets, terminate: Callable[[str], None], outage: Callable[[float], None]
+        self,
+        venue: Venue,
+        board: Switchboard,
+        sockets: Sockets,
+        terminate: Callable[[str], None],
+        outage: Outage,
     ) -> None:
         self._venue = venue
         self._board = board
@@ -45,7 +53,7 @@ class InstantFaults:
             "F13": lambda s: self._cut(reset=False),
             "F14": lambda s: self._cut(reset=True),
             "F15": self._silence,
-            "F17": lambda s: outage(s.number("seconds")),
+            "F17": lambda s: outage(s.number("seconds"), lambda: None),
             "F20": self._jump,
             "F24": lambda s: self._miss_bars(s, outage),
             "F25": self._coarsen,
@@ -98,11 +106,13 @@ class InstantFaults:
     def _jump(self, switch: Switch) -> None:
         self._venue.skew_ms += int(switch.number("milliseconds"))
 
-    def _miss_bars(self, switch: Switch, outage: Callable[[float], None]) -> None:
-        outage(switch.number("seconds"))
+    def _miss_bars(self, switch: Switch, outage: Outage) -> None:
+        outage(switch.number("seconds"), lambda: self._play(int(switch.number("bars"))))
+
+    def _play(self, bars: int) -> None:
         if self._venue.settings.speed == "lockstep":
-            loop = asyncio.get_running_loop()
-            loop.call_soon(lambda: [self._venue.driver.advance() for _ in range(int(switch.number("bars")))])
+            for _ in range(bars):
+                self._venue.driver.advance()
 
     def _coarsen(self, switch: Switch) -> None:
         factor = Decimal(str(switch.values["factor"]))

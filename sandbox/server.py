@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from aiohttp import web
@@ -141,18 +141,23 @@ class SandboxServer:
         counter.router.add_route("*", "/admin/{name}", control.handle)
         self._instant = instant
 
-    def _outage(self, seconds: float) -> None:
-        """Be gone for `seconds`: no port, no connection; everything else stays as it is."""
-        # The command that asked for it is still to be answered.
-        asyncio.get_running_loop().call_later(0.05, lambda: setattr(self, "_away", asyncio.ensure_future(self._go_away(seconds))))
+    def _outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+        """Be gone for `seconds`: no port, no connection; everything else stays as it is. `meanwhile` is done once nobody is connected."""
+        # A request during which it strikes is still to be answered.
+        asyncio.get_running_loop().call_later(0.05, self._leave, seconds, meanwhile)
 
-    async def _go_away(self, seconds: float) -> None:
+    def _leave(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+        self._away = asyncio.ensure_future(self._go_away(seconds, meanwhile))
+
+    async def _go_away(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         assert self._runner is not None
         for site in list(self._runner.sites):
             await site.stop()
         for connection in list(self._runner.server.connections if self._runner.server else ()):
             if connection.transport is not None:
                 connection.transport.abort()
+        await asyncio.sleep(0)  # the ends of connections are told in the next turn
+        meanwhile()
         await asyncio.sleep(seconds)
         await web.TCPSite(self._runner, HOST, self.port).start()
 
