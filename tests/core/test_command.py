@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,3 +59,12 @@ def test_a_bug_of_a_command_without_a_log_gets_one(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "hunter22" not in said
+
+
+def test_leaving_writes_what_was_said_and_waits_for_no_thread() -> None:
+    program = (
+        "import threading, time; from core.command import leave; print('said', end='')\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start(); leave(7)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, "said", "")
