@@ -64,6 +64,9 @@ class FeedSettings(Room):
     confirm_exchanges: tuple[str, ...] = Field(
         default=(), description="live: venues that confirm the traded one's prices; --exchange given again names them"
     )
+    confirm_urls: tuple[str, ...] = Field(
+        default=(), description="other addresses for the confirming venues, in their order; empty for their own"
+    )
     confirm_tolerance_bps: float = Field(
         default=50.0, gt=0, description="live: venues whose closes lie farther apart disagree, and no position is entered meanwhile"
     )

@@ -37,6 +37,11 @@ class History:
     rules: MarketRules
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_made_up(self) -> bool:
+        """Whether no venue printed it, not even a practice exchange."""
+        return self.source.startswith("sample market")
+
 
 def load_history(
     settings: FeedSettings, symbol: str, *, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None = None

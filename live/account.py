@@ -394,6 +394,8 @@ class CcxtAccount:
                 return await self._ask_once(question)
             except VenueUnreachable as trouble:
                 log.event(_LOG, "venue_asked_again", reason=str(trouble)[:200], wait_s=wait)
+                if type(trouble.__cause__).__name__ == "InvalidNonce":  # a clock jumped: without the new difference no signature holds
+                    await self._ask_once(self.client.load_time_difference)
             await asyncio.sleep(wait)
         return await self._ask_once(question)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from strategies.bars_frame import epoch_seconds
 from strategies.bt_venue_broker import VenueRulesBroker
 
 _ORDERS_KEPT: Final = 64
@@ -19,7 +20,7 @@ class PaperBroker(VenueRulesBroker):
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
         self.muted = False
         self.halted = ""
-        self.doubt_about: Callable[[str], str] = lambda _symbol: ""  # why a symbol should not be entered now
+        self.doubt_about: Callable[[str, int], str] = lambda _symbol, _at: ""  # why a symbol should not be entered at this bar (ms)
 
     is_settled = True
 
@@ -39,9 +40,12 @@ class PaperBroker(VenueRulesBroker):
         for parent in [ref for ref, family in self._pchildren.items() if not any(order.alive() for order in family)]:
             del self._pchildren[parent]
 
+    def _doubt(self, data: Any) -> str:
+        return self.doubt_about(data._name, round(epoch_seconds(data.datetime[0]) * 1000))
+
     def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
         order = super().buy(owner, data, size, *args, **kwargs)
-        reason = self.halted or ("the session is paused" if self.muted else self.doubt_about(data._name))
+        reason = self.halted or ("the session is paused" if self.muted else self._doubt(data))
         if reason and order.alive() and self.positions[data].size >= 0:
             order.addinfo(refusal=reason)
             self.cancel(order)

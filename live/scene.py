@@ -66,7 +66,7 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
         return _practice_scene(request, plan, last_bar, clock)
     first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
     histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
-    if any(history.kind is DataKind.SAMPLE for history in histories.values()):
+    if any(history.is_made_up for history in histories.values()):
         raise VenueUnreachable(f"{request.settings.feeds.exchange} cannot be reached; look at the network, or add --sandbox to practise")
     _write_plan(request, first)
     return _scene(histories, first, clock, None)

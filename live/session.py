@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -38,6 +39,7 @@ from live.patience import patiently
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
 from live.scene import open_scene
+from live.session_doubts import SessionDoubts
 from live.session_end import SessionEnd
 from live.session_files import write_history
 from live.session_forecasts import SessionForecasts, known_forecasts
@@ -159,7 +161,8 @@ class LiveSession:
     def _bridge(self, folder: Path) -> CCXTStore:
         practice, feeds = self.scene.practice, self.request.settings.feeds
         place: dict[str, Any] = {"base_url": feeds.exchange_url, "poll": PollRule(base=self.request.settings.live.poll_seconds)}
-        place["witnesses"] = [Witness(other) for other in feeds.confirm_exchanges]
+        urls = itertools.chain(feeds.confirm_urls, itertools.repeat(""))
+        place["witnesses"] = [Witness(other, base_url=url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)]
         place["merge_rule"] = MergeRule(tolerance_bps=feeds.confirm_tolerance_bps)
         name = feeds.exchange
         if practice is not None:
@@ -203,7 +206,7 @@ class LiveSession:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
             self.broker = venue_broker(rules, settings, trade_from=self.scene.first_live.timestamp(), kind=PaperBroker)
-            self.broker.doubt_about = self.bridge.doubt_about
+            self.broker.doubt_about = SessionDoubts(self.store, self.bridge.doubt_about, self.past.last).about
         self.broker.on_turn = self._between_bars
         return self.broker
 

@@ -26,6 +26,7 @@ create table if not exists forecasts (
 create table if not exists commands (id integer primary key, bar integer not null, name text not null, at text not null);
 create table if not exists notes (id integer primary key, at text not null, level text not null, kind text not null, facts text not null);
 create table if not exists usage (at integer primary key, memory_mb real, cpu_percent real, iteration_ms real);
+create table if not exists doubts (at integer not null, symbol text not null, reason text not null, primary key (at, symbol)) without rowid;
 create table if not exists snapshot (id integer primary key check (id = 1), at integer not null, body text not null);
 """
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up")
@@ -79,6 +80,14 @@ class SessionStore:
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and the account were kept."""
         return newest_row(self._db)
+
+    def doubt(self, at: int, symbol: str, reason: str) -> None:
+        """No position in `symbol` was to be entered at the bar that opened at `at` (ms); "" takes that back."""
+        self._db.run("insert or replace into doubts values (?, ?, ?)", at, symbol, reason)
+
+    def doubts(self) -> dict[tuple[int, str], str]:
+        """What `doubt` was told, by bar and symbol."""
+        return {(int(at), str(symbol)): str(reason) for at, symbol, reason in self._db.all("select at, symbol, reason from doubts")}
 
     def command(self, bar: int, name: str, at: str) -> None:
         """A command took effect after the bar that opened at `bar` (ms)."""
