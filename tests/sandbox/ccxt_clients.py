@@ -39,7 +39,7 @@ async def binance_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any
     from ccxt.pro.binance import binance
 
     said = server.described()
-    client = binance({"apiKey": said["api_key"], "secret": said["api_secret"], "options": SPOT_ONLY, **options})
+    client = binance({"apiKey": said["api_key"], "secret": said["api_secret"], "options": SPOT_ONLY, "timeout_on_exit": 0, **options})
     try:
         yield point_at_binance(client, said["url"], said["ws_url"])
     finally:
@@ -67,7 +67,7 @@ async def bybit_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any]:
     from ccxt.pro.bybit import bybit
 
     said = server.described()
-    client = bybit({"apiKey": said["api_key"], "secret": said["api_secret"], "options": BYBIT_OPTIONS, **options})
+    client = bybit({"apiKey": said["api_key"], "secret": said["api_secret"], "options": BYBIT_OPTIONS, "timeout_on_exit": 0, **options})
     client.has["fetchCurrencies"] = False
     try:
         yield point_at_bybit(client, said["url"], said["ws_url"])

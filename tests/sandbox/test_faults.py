@@ -124,8 +124,8 @@ def test_an_existing_order_is_not_found_for_a_while() -> None:
     play(script)
 
 
-async def reports_of(server: SandboxServer, act: Callable[[], Awaitable[Any]], wait: float = 0.2) -> list[Any]:
-    """The private events that a raw client receives while `act` runs."""
+async def reports_of(server: SandboxServer, act: Callable[[], Awaitable[Any]], *, to_the_end: bool = False) -> list[Any]:
+    """The private events that a raw client receives while `act` runs; or until its socket has ended, whose kind of end comes last."""
     said = server.described()
     import hashlib
     import hmac
@@ -139,16 +139,15 @@ async def reports_of(server: SandboxServer, act: Callable[[], Awaitable[Any]], w
         await socket.send_json({"id": 1, "method": "userDataStream.subscribe.signature", "params": params})
         assert (await socket.receive_json())["status"] == 200
         await act()
-        try:
-            while True:
-                message = await socket.receive(timeout=wait)
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    got.append(message.type.name)
-                    break
-                got.append(message.json()["event"])
-        except TimeoutError:
-            pass
-    return got
+        if not to_the_end:
+            await socket.send_json({"id": "last", "method": "ping"})  # answered after everything that was to be told
+        while True:
+            message = await socket.receive(timeout=5)
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return [*got, message.type.name]
+            if message.json().get("id") == "last":
+                return got
+            got.append(message.json()["event"])
 
 
 def executions(events: list[Any]) -> list[Any]:
@@ -175,7 +174,7 @@ def test_reports_are_doubled_lost_swapped_split_or_cut_off(name: str, options: A
             order = await buy(client)
             assert order["filled"] == 0.01
 
-        events = await reports_of(server, act)
+        events = await reports_of(server, act, to_the_end=name == "F11")
         assert executions(events) == expected
         assert ("CLOSED" in events or "ERROR" in events) is (name == "F11")
 
@@ -186,9 +185,8 @@ def test_a_report_comes_before_the_reply() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         arm(server, "F9", seconds=0.3)
         watching = asyncio.create_task(client.watch_orders("BTC/USDT"))
-        while not server.sockets.chosen("user"):
+        while not any(e["name"].startswith("userData") for e in server.log.since(0)):
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
         order = asyncio.create_task(buy(client))
         await watching
         assert not order.done()
@@ -203,7 +201,7 @@ def test_the_private_stream_is_terminated(how: str) -> None:
         async def act() -> None:
             arm(server, "F12", how=how)
 
-        events = await reports_of(server, act)
+        events = await reports_of(server, act, to_the_end=how == "shutdown")
         told = [e if isinstance(e, str) else e["e"] for e in events]
         assert told == ["eventStreamTerminated"] if how == "event" else told[0] == "serverShutdown" and told[1] in ("CLOSE", "CLOSING")
 
@@ -221,8 +219,9 @@ def test_a_cut_market_socket_fails_the_watch_and_the_next_one_recovers(name: str
         with pytest.raises(ccxt.NetworkError):
             await watching
         again = asyncio.create_task(client.watch_ohlcv("BTC/USDT", "1m"))
-        await asyncio.sleep(0.8)
-        server.venue.driver.advance()
+        while not again.done():  # it dials again when it sees fit
+            server.venue.driver.advance()
+            await asyncio.sleep(0.02)
         assert await again
 
     play(script)

@@ -36,8 +36,7 @@ def settled(client: Any, name: str) -> float:
 def traded(client: Any, venue: SandboxHandle, bars: int) -> float:
     held = 0.0
     for number in range(bars):
-        with contextlib.suppress(Exception):
-            venue.advance()
+        venue.advance()
         side, name = ("buy", f"d{number}") if number % 2 == 0 else ("sell", f"d{number}")
         try:
             filled = float(client.create_order(SYMBOL, "market", side, 0.001, None, {"newClientOrderId": name})["filled"])
