@@ -1,7 +1,7 @@
 """What was intended, and what came of it: durable before the wire.
 
-An intent is on the disk before its order may be sent: in the intent log, from where SQLite gets it back if a power cut took the newest
-transactions. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol and trade id.
+An intent is on the disk before its order may be sent: in the intent log, from where SQLite gets it at the next use, or after a crash at
+the next start. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol and trade id.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core import log
+from core.errors import StorageFull, StoreDamaged
 from core.types import OrderRequest, Side
 from live.account_events import Execution, Intent
 from live.intent_log import SLOTS, IntentLog
@@ -60,14 +61,33 @@ class Journal:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._db = SqliteFile(Path(path), _SCHEMA)
+        self._file = SqliteFile(Path(path), _SCHEMA)
         self._on_its_way: dict[str, Future[None]] = {}
+        self._to_insert: dict[str, Intent] = {}
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
+        self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
+
+    @property
+    def _db(self) -> SqliteFile:
+        """SQLite, with all intents in it."""
+        if self._to_insert:
+            self._insert_all()
+        return self._file
+
+    def _insert_all(self) -> None:
+        """Two threads may put the same one there; the second changes nothing."""
+        for client_id, intent in list(self._to_insert.items()):
+            self._insert(intent)
+            self._to_insert.pop(client_id, None)
 
     def close(self) -> None:
-        self._db.close()
+        try:
+            self._insert_all()
+        except (StorageFull, StoreDamaged):
+            log.event(_LOG, "intents_left_to_the_next_start", client_ids=list(self._to_insert))
+        self._file.close()
         if self._intents_log is not None:
             self._intents_log.close()
 
@@ -76,11 +96,14 @@ class Journal:
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
 
-        `meanwhile` is called before the disk is waited for, by whoever may begin to send the order in another thread: `claim` waits.
+        `meanwhile` is called before the disk is waited for; it may begin to send the order in another thread, where `claim` waits, and
+        then puts the intent into SQLite.
         """
-        if not self._insert(intent):
+        if intent.client_id in self._known:
             return False
+        self._known.add(intent.client_id)
         durable = self._on_its_way[intent.client_id] = Future[None]()
+        self._to_insert[intent.client_id] = intent
         if meanwhile is not None:
             meanwhile()
         try:
@@ -90,20 +113,31 @@ class Journal:
             raise
         durable.set_result(None)
         del self._on_its_way[intent.client_id]
+        if meanwhile is None:
+            self._insert_all()
         return True
 
     def claim(self, client_id: str) -> bool:
         """Whether the caller may send the order: true once for each intent that was written, and not before it is durable."""
-        sql = "update intents set state = ? where client_id = ? and state = ?"
-        if self._db.run(sql, State.SENT, client_id, State.WRITTEN).rowcount != 1:
+        durable = self._on_its_way.get(client_id)
+        if not self._claimed(client_id):
             return False
-        if (durable := self._on_its_way.get(client_id)) is not None:
+        if durable is not None:
             durable.result()
         return True
 
+    def _claimed(self, client_id: str) -> bool:
+        intent = self._to_insert.get(client_id)
+        if intent is not None and self._insert(intent, State.SENT):
+            self._to_insert.pop(client_id, None)
+            return True
+        sql = "update intents set state = ? where client_id = ? and state = ?"
+        return self._db.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
+
     def refuse(self, intent: Intent, reason: str) -> None:
         """Keep an order that was not let through, with the reason; it is never sent."""
-        if self._insert(intent):
+        if intent.client_id not in self._known and self._insert(intent):
+            self._known.add(intent.client_id)
             self.mark(intent.client_id, State.REFUSED, note=reason)
 
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
@@ -175,17 +209,17 @@ class Journal:
         rows = self._db.all(f"select {columns} from intents {chosen}", *values)
         return [(_intent(row), State(row[9])) for row in rows]
 
-    def _insert(self, intent: Intent) -> bool:
+    def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
         request = intent.request
         row = (
             intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
-            request.reason, intent.role, intent.bar, State.WRITTEN,
+            request.reason, intent.role, intent.bar, state,
         )  # fmt: skip
         sql = (
             "insert or ignore into intents (client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state) "
             "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
-        return self._db.run(sql, *row).rowcount == 1
+        return self._file.run(sql, *row).rowcount == 1
 
     def _put(self, intent: Intent) -> None:
         if self._intents_log is not None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from core.types import Forecast
-from models.forecaster import FORECAST_COLUMNS, FollowingSource, NewBar
+from models.forecaster import FORECAST_COLUMNS, NewBar
 
 
 class Maker(Protocol):
@@ -51,12 +51,13 @@ class SessionForecasts:
         return self._told(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
 
     def hear(self, bar: NewBar) -> Forecast | None:
-        source = self.source
-        return self._told(bar.at, lambda: source.hear(bar) if isinstance(source, FollowingSource) else source.latest(bar.frame()))
+        hear = getattr(self.source, "hear", None)  # asked for at every bar, where an isinstance() of a protocol takes long
+        return self._told(bar.at, (lambda: self.source.latest(bar.frame())) if hear is None else (lambda: hear(bar)))
 
     def prepare(self) -> None:
-        if isinstance(self.source, FollowingSource):
-            self.source.prepare()
+        prepare = getattr(self.source, "prepare", None)
+        if prepare is not None:
+            prepare()
 
     def _told(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:

@@ -130,7 +130,7 @@ class Recipe:
         for place, (function, places) in enumerate(self._steps):
             if function is not None and place in needed:
                 stage[place] = max((stage.get(p, 1 if p == timely else 0) for p in places), default=0)
-                self._stages[stage[place]].append((_ONE_ROW[function], place, places))
+                self._stages[stage[place]].append((_ONE_ROW[function], place, *places, *(-1,) * (3 - len(places))))
         self._depth = {whose: max(n for w, n in self._lags.values() if w == whose) for whose, _ in self._lags.values()}
 
     # Following
@@ -140,7 +140,7 @@ class Recipe:
         rows = len(next(iter(columns.values())))
         wide: dict[int, Any] = {place: columns[name] for name, place in self._inputs.items()}
         wide |= {place: self._values[place] for place in self._constants}
-        needed = {place for steps in self._stages for _, place, _ in steps} | self._lags.keys()
+        needed = {place for steps in self._stages for _, place, *_ in steps} | self._lags.keys()
         with np.errstate(divide="ignore", invalid="ignore"):
             for place in sorted(needed):
                 wide[place] = self._whole(place, wide)
@@ -190,8 +190,13 @@ class Recipe:
 
 
 def _follow(steps: list[Any], values: list[Scalar]) -> None:
-    for function, place, places in steps:
-        values[place] = function(*[values[p] for p in places])
+    for function, place, a, b, c in steps:
+        if b < 0:
+            values[place] = function(values[a])
+        elif c < 0:
+            values[place] = function(values[a], values[b])
+        else:
+            values[place] = function(values[a], values[b], values[c])
 
 
 def _shifted(x: Any, n: int) -> Any:
