@@ -2,10 +2,12 @@
 
 A session trades with real orders on the practice exchange, whose market a third process plays, ten bars a second. Every bar is forecast
 by the trained model and decided by `LSTMStrategy`; only the sign of the forecast is turned by turns, so that every bar has its order.
-Models are retrained meanwhile, in child processes, as in life. Two ways are measured:
+Two ways are measured:
 
 - whole: closed candle pushed by the exchange to order received by it, both stamped there;
 - ours: closed candle heard to order request handed to the HTTP client.
+
+A second, shorter session trains models in child processes nearly all the time.
 """
 
 from __future__ import annotations
@@ -41,9 +43,11 @@ TARGETS = {"whole": (4.0, 25.0), "ours": (2.0, 8.0)}
 WORST_MS = 200.0
 _FLAGS = ("--sandbox", "--speed", "lockstep", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
 _SETTINGS = (
-    "models.train_window=120d", "models.retrain_every=12d", "strategies.cooldown=0d", "strategies.max_daily_loss=1",
+    "models.train_window=120d", "strategies.cooldown=0d", "strategies.max_daily_loss=1",
     "strategies.max_drawdown=1", "live.telegram=false",
 )  # fmt: skip
+_CALM = ("models.retrain_every=60d",)  # no boundary falls into a session of a thousand bars
+_TRAINING = ("models.retrain_every=3d", "models.epochs=12", "models.anew_every=1")
 _MOVE = 0.2  # a log return no cost stands against: up at one bar, down at the next
 
 
@@ -117,7 +121,12 @@ class Measured(LiveSession):
 
         client.fetch = noted
 
-    def _advance(self) -> None:
+    def _assemble(self, folder: Path, stack: ExitStack) -> Any:
+        cerebro = super()._assemble(folder, stack)
+        self._advance = self._let_play  # the session neither plays the market nor lets it wait
+        return cerebro
+
+    def _let_play(self) -> None:
         """The session waits for bars for the first time: from here on they come by themselves."""
         if self.driver is None:
             words = [sys.executable, "-m", "benchmarks.latency", "--drive", str(self.request.folder / "practice.json")]
@@ -132,12 +141,12 @@ class Measured(LiveSession):
         super()._leave_scene()
 
 
-def measure(bars: int, per_second: float = 10.0) -> Ways:
-    """Run a session of `bars` bars."""
+def measure(bars: int, per_second: float = 10.0, *, training: bool = False) -> Ways:
+    """Run a session of `bars` bars, with models trained beside it or without."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={folder / 'models'}")
-        words = [word for setting in (*_SETTINGS, *places) for word in ("--set", setting)]
+        words = [word for setting in (*_SETTINGS, *(_TRAINING if training else _CALM), *places) for word in ("--set", setting)]
         session = Measured(read_request([*_FLAGS, "--bars", str(bars), *words]), per_second)
         session.run()
         return _ways(session, _trainings(folder / "latency" / "log.jsonl"))
@@ -198,13 +207,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--bars", type=int, default=1000)
     parser.add_argument("--per-second", type=float, default=10.0, help="bars the market plays in a second")
+    parser.add_argument("--training-bars", type=int, default=300, help="bars of the session beside which models are trained; 0 for none")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.drive is not None:
         return drive(given.drive, given.per_second)
     ways = measure(given.bars, given.per_second)
-    parts = {"whole": ways.whole, "ours": ways.ours, "whole, while a model trains": ways.whole[ways.training]}
+    parts = {"whole": ways.whole, "ours": ways.ours}
+    if given.training_bars:
+        beside = measure(given.training_bars, given.per_second, training=True)
+        parts["whole, while a model trains"] = beside.whole[beside.training]
     facts = {name: _facts(part) for name, part in parts.items()}
     if given.json:
         print(json.dumps(facts))
