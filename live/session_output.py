@@ -14,6 +14,7 @@ from typing import Any, Final
 import pandas as pd
 
 from core import log
+from live.memory import give_back
 from live.session_files import render_page, write_tables
 from live.session_learning import with_learning
 from live.session_mirror import SessionMirror
@@ -66,12 +67,12 @@ class SessionOutput:
 
     def _work(self, *, last: bool = False) -> Callable[[], None]:
         """Take what only Backtrader's thread may look at; the rest is done by whoever calls the answer."""
-        status, fresh = self._status(), tables_of(self._session.strategy)
+        status, fresh, kept = self._status(), tables_of(self._session.strategy), self._store.marks()
         symbols, since = self._session.request.symbols, pd.Timestamp(self._session.scene.first_live)
 
         def write() -> None:
             forecasts, own = self._store.forecasts(), {s: self._store.bars(s) for s in symbols}
-            rows = joined(self._store.tables(symbols), fresh, since)
+            rows = joined(self._store.tables(symbols, kept), fresh, since)
             fills = write_tables(self._folder, rows, forecasts, own)
             self._tell_mirror(status, fills, last=last)
             write_status(self._folder, with_learning(status, self._folder, forecasts, own, fills))
@@ -85,6 +86,7 @@ class SessionOutput:
             work()
         except Exception:  # noqa: BLE001 - a file that cannot be written must not stop a session; the next one may be
             _LOG.error("output not written", exc_info=True)
+        give_back()
         self._next = max(self._next, time.monotonic() + _SHARE * (time.monotonic() - began))
 
     def _tell_mirror(self, status: SessionStatus, fills: pd.DataFrame, *, last: bool) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from live.sqlite_file import SqliteFile
@@ -36,6 +35,15 @@ class Rows:
     fills: list[tuple[Any, ...]]
     orders: list[tuple[Any, ...]]
     equity: list[tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Up to where tables are to be read: what is kept later belongs to a later bar."""
+
+    fills: int
+    orders: int
+    equity: float
 
 
 @dataclass(frozen=True)
@@ -74,19 +82,26 @@ def newest_row(db: SqliteFile) -> float | None:
     return number
 
 
-def kept_tables(db: SqliteFile, symbols: Sequence[str]) -> Tables:
-    """Everything kept."""
-    fills = db.all("select number, symbol, side, size, price, fee, fee_currency, order_ref, reason, slippage from fills order by id")
-    orders = db.all("select number, symbol, side, size, kind, price, lim, reason, refusal from orders order by id")
-    equity = np.array(db.all("select number, equity, cash from equity order by number"), dtype=np.float64).reshape(-1, 3)
-    return Tables(fills_frame(fills), equity_frame([*equity.T, *(_closes(db, s) for s in symbols)], symbols), orders_frame(orders))
+def marks_of(db: SqliteFile) -> Marks:
+    """Up to where rows are kept now."""
+    [row] = db.all("select (select max(id) from fills), (select max(id) from orders), (select max(number) from equity)")
+    return Marks(*(value or 0 for value in row))
 
 
-def _closes(db: SqliteFile, symbol: str) -> Any:
-    rows = db.all(
-        "select close from equity left join closes on closes.number = equity.number and symbol = ? order by equity.number", symbol
+def kept_tables(db: SqliteFile, symbols: Sequence[str], upto: Marks) -> Tables:
+    """Everything kept, to the marks."""
+    fills = "select number, symbol, side, size, price, fee, fee_currency, order_ref, reason, slippage from fills where id <= ? order by id"
+    orders = "select number, symbol, side, size, kind, price, lim, reason, refusal from orders where id <= ? order by id"
+    equity = db.columns("select number, equity, cash from equity where number <= ? order by number", "fff", upto.equity)
+    closes = [_closes(db, symbol, upto.equity) for symbol in symbols]
+    return Tables(
+        fills_frame(db.all(fills, upto.fills)), equity_frame([*equity, *closes], symbols), orders_frame(db.all(orders, upto.orders))
     )
-    return np.array([row[0] for row in rows], dtype=np.float64)
+
+
+def _closes(db: SqliteFile, symbol: str, upto: float) -> Any:
+    sql = "select close from equity e left join closes c on c.number = e.number and c.symbol = ? where e.number <= ? order by e.number"
+    return db.columns(sql, "f", symbol, upto)[0]
 
 
 def joined(kept: Tables, fresh: Tables, since: pd.Timestamp) -> Tables:

@@ -13,7 +13,7 @@ import pandas as pd
 from core.types import OHLCV, Forecast
 from feeds import candles
 from feeds.bar_sequence import Bar
-from live.session_rows import SCHEMA, Rows, Tables, keep_rows, kept_tables, newest_row
+from live.session_rows import SCHEMA, Marks, Rows, Tables, keep_rows, kept_tables, marks_of, newest_row
 from live.sqlite_file import SqliteFile
 
 _SCHEMA: Final = """
@@ -73,9 +73,13 @@ class SessionStore:
         row = self._db.one("select at, body from snapshot")
         return None if row is None else (int(row[0]), json.loads(row[1]))
 
-    def tables(self, symbols: Sequence[str]) -> Tables:
-        """All fills, orders and the account at every bar."""
-        return kept_tables(self._db, symbols)
+    def marks(self) -> Marks:
+        """Up to where fills, orders and the account are kept now."""
+        return marks_of(self._db)
+
+    def tables(self, symbols: Sequence[str], upto: Marks | None = None) -> Tables:
+        """All fills, orders and the account at every bar, to the marks that were given."""
+        return kept_tables(self._db, symbols, upto or self.marks())
 
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and the account were kept."""
@@ -112,16 +116,16 @@ class SessionStore:
 
     def bars(self, symbol: str) -> pd.DataFrame:
         """A candle frame of everything recorded of one symbol."""
-        rows = self._db.all("select at, open, high, low, close, volume from bars where symbol = ? order by at", symbol)
-        table = pd.DataFrame(rows, columns=["at", *OHLCV])
-        return candles.from_arrays(table["at"].to_numpy(dtype="int64"), *(table[name].to_numpy(dtype="float64") for name in OHLCV))
+        sql = f"select at, {', '.join(OHLCV)} from bars where symbol = ? order by at"
+        return candles.from_arrays(*self._db.columns(sql, "ifffff", symbol))
 
     def forecasts(self) -> pd.DataFrame:
         """All forecasts: timestamp, symbol, horizon, the numbers, model_id."""
-        rows = self._db.all(f"select at, symbol, horizon, {', '.join(_FORECAST)}, model_id from forecasts order by at, symbol")
-        table = pd.DataFrame(rows, columns=["timestamp", "symbol", "horizon", *_FORECAST, "model_id"])
-        table["timestamp"] = pd.to_datetime(table["timestamp"].astype("int64"), unit="ms", utc=True).astype("datetime64[ns, UTC]")
-        return table.astype(dict.fromkeys(_FORECAST, "float64"))
+        sql = f"select at, symbol, horizon, {', '.join(_FORECAST)}, model_id from forecasts order by at, symbol"
+        found = self._db.columns(sql, "isi" + "f" * len(_FORECAST) + "s")
+        table = pd.DataFrame(dict(zip(["timestamp", "symbol", "horizon", *_FORECAST, "model_id"], found, strict=True)))
+        table["timestamp"] = pd.to_datetime(table["timestamp"], unit="ms", utc=True).astype("datetime64[ns, UTC]")
+        return table
 
     def usage(self) -> pd.DataFrame:
         """Memory, CPU share and the time one bar took, by bar."""

@@ -20,7 +20,7 @@ from feeds.market_rules import market_rules
 from live.bt_bar_hook import BarHook
 from live.paper_broker import PaperBroker
 from live.paper_snapshot import can_be_frozen, freeze, thaw
-from live.session_rows import SCHEMA, Rows, Tables, joined, keep_rows, kept_tables, rows_of, tables_of
+from live.session_rows import SCHEMA, Rows, Tables, joined, keep_rows, kept_tables, marks_of, rows_of, tables_of
 from live.sqlite_file import SqliteFile
 from strategies.assembly import Feed, build_cerebro, venue_broker
 from strategies.bars_frame import epoch_seconds
@@ -115,8 +115,8 @@ def test_a_run_that_goes_on_from_a_snapshot_equals_one_that_never_stopped(whole:
     assert len(run) == BARS - cut - 1 + Momentum.warm_up  # no older bar was played
     everything = whole.tables(tmp_path, BARS * HOUR)
     since = pd.Timestamp(FIRST * HOUR, unit="ms", tz="UTC")
-    got = joined(kept_tables(db, SYMBOLS), tables_of(run), since)
-    due = joined(kept_tables(everything, SYMBOLS), whole.last, since)
+    got = joined(kept_tables(db, SYMBOLS, marks_of(db)), tables_of(run), since)
+    due = joined(kept_tables(everything, SYMBOLS, marks_of(everything)), whole.last, since)
     for name in ("fills", "orders", "equity"):
         pd.testing.assert_frame_equal(getattr(got, name), getattr(due, name), check_exact=True)
     assert {now: numbered(text) for now, text in seen.items()} == {now: numbered(whole.frozen[now]) for now in seen}
