@@ -336,8 +336,7 @@ def test_the_command_ends_with_3_where_nobody_answers(store: CandleStore, capsys
 
 
 _PREPARED = """
-import hashlib, os, signal, socket, sys, threading
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
+import hashlib, signal, socket, sys
 from feeds import candle_store, download, pager, venue
 pager._FLUSH_SECONDS = 0.0
 venue.is_loopback = lambda address: False
