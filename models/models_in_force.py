@@ -8,18 +8,17 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from core.errors import TooLittleHistory
 from core.types import Forecast, Timeframe
 from models.adaptive import Follower
-from models.calibration import Distribution, Floats
 from models.feature_rows import FeatureRows
 from models.features import Bars, matrix
 from models.forecaster import NewBar
 from models.lstm import Ensemble, predict
 from models.model_card import ModelCard
 from models.next_step import NextStep
+from models.one_forecast import one_forecast
 from models.outlook import look_back, told, trend
 from models.sequences import unit
 
@@ -144,7 +143,10 @@ class ModelsInForce:
         if not rows.is_whole:
             return None
         raw = self._step(card).forecast(rows.window, before)
-        return self._told(card, raw[None], np.array([rows.unit]), np.array([rows.trend]), bar.at)
+        calibrations = card.calibrations[self.symbol]
+        return one_forecast(
+            raw[None].mean(axis=1)[0], self.horizon, card.horizons, rows.unit, rows.trend, calibrations, at=bar.at, model_id=card.model_id
+        )
 
     def _step(self, card: ModelCard) -> NextStep:
         model = self.preload(card)
@@ -166,13 +168,9 @@ class ModelsInForce:
         features = matrix(seen, card.features)[-model.spec.context :]
         if not np.isfinite(features).all():
             return None
-        raw = predict(model, features, np.array([model.spec.context - 1]))
-        return self._told(card, raw, unit(seen, self.horizon)[-1:], trend(seen)[-1:], at)
-
-    def _told(self, card: ModelCard, raw: NDArray[np.float32], usual: Floats, trends: Floats, at: datetime) -> Forecast | None:
-        """One bar's forecast from what the members say, [1, members, H, 6]."""
         h = card.horizons.index(self.horizon)
-        said: Distribution = told(raw.mean(axis=1), h, card.horizons, usual, trends, card.calibrations[self.symbol])
+        raw = predict(model, features, np.array([model.spec.context - 1])).mean(axis=1)
+        said = told(raw, h, card.horizons, unit(seen, self.horizon)[-1:], trend(seen)[-1:], card.calibrations[self.symbol])
         if not np.isfinite(said.location[0]):
             return None
         q05, q25, q50, q75, q95 = (float(q) for q in said.quantiles[0])
