@@ -15,7 +15,8 @@ from core.clock import Clock
 from core.errors import ConfigError, TradingError
 from core.types import Timeframe
 from feeds.bar_sequence import Bar
-from feeds.live_source import CcxtLiveSource, open_client
+from feeds.live_client import open_client
+from feeds.live_source import CcxtLiveSource
 
 _LOG: Final = log.logger("feeds")
 _KEPT: Final = 200  # bars of each symbol and venue that are remembered

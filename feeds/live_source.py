@@ -1,4 +1,4 @@
-"""Live candles of one venue: closed bars over its socket, confirmed and completed by requests; the second ccxt door.
+"""Live candles of one venue: closed bars over its socket, confirmed and completed by requests.
 
 Every closed bar is handed over exactly once and in order. The venue's closed flag, which ccxt drops, is read from the raw message. A
 request fills what the socket did not say: after a reconnect, before a gap, and whenever a bar is overdue.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
 from core import log
 from core.clock import Clock
-from core.errors import TradingError, UnknownSymbol, UnknownTimeframe, VenueBusy, VenueUnreachable
+from core.errors import TradingError, UnknownSymbol, UnknownTimeframe
 from core.types import MarketRules, Timeframe
 from feeds.bar_sequence import Arrival, Bar, BarSequence
-from feeds.exchange import require_known, rules_of, translated
+from feeds.exchange import rules_of
+from feeds.live_questions import Questions
 from feeds.poll_wait import PollRule, agitation, poll_wait
 from feeds.venue import unknown_symbol
 
@@ -52,35 +52,6 @@ class LiveListener(Protocol):
         ...
 
 
-def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "", timeout_s: float = 10.0) -> Any:
-    """A `ccxt.pro` client of the spot market, with the closed flag kept where we know the venue's messages.
-
-    Args:
-        keys: `apiKey` and `secret`, or None for public data only.
-        base_url, ws_url: scheme and host to use instead of the venue's own.
-
-    Raises:
-        UnknownVenue: ccxt has no exchange of that name.
-    """
-    import ccxt.async_support
-    import ccxt.pro
-
-    require_known(name)
-    base = getattr(ccxt.pro, name, None) or getattr(ccxt.async_support, name)
-    config: dict[str, Any] = {"enableRateLimit": True, "timeout": int(timeout_s * 1000), **(keys or {})}
-    client = _with_closed_flag(base)(config)
-    if name.startswith("binance") or name == "bybit":
-        spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
-        client.options = client.deep_extend(client.options, spot)
-    client.timeout_on_exit = 0  # its connector waits for each connection to close; ccxt would sleep a quarter of a second besides
-    client.streaming = client.deep_extend(getattr(client, "streaming", {}), {"keepAlive": _PING_MS})
-    if base_url:
-        client.enableRateLimit = False
-        client.aiohttp_trust_env = False
-        _point_at(client, base_url.rstrip("/"), (ws_url or base_url.replace("http", "ws", 1)).rstrip("/"))
-    return client
-
-
 class CcxtLiveSource:
     """The candles of some symbols of one venue.
 
@@ -101,6 +72,7 @@ class CcxtLiveSource:
         poll: PollRule | None = None,
     ) -> None:
         self.client = client
+        self._questions = Questions(client)
         self.symbols = tuple(symbols)
         self.timeframe = timeframe
         self.reconnects = 0
@@ -115,7 +87,6 @@ class CcxtLiveSource:
         self._locks = {s: asyncio.Lock() for s in self.symbols}
         self._tasks: set[asyncio.Task[None]] = set()
         self._alive = True
-        self._pause_until = 0.0
 
     async def connect(self) -> None:
         """Read the venue's markets.
@@ -124,7 +95,7 @@ class CcxtLiveSource:
             VenueUnreachable, VenueRefused: no answer, or a refusal.
             UnknownSymbol, UnknownTimeframe: the venue does not have them.
         """
-        await self._ask_again(self.client.load_markets)
+        await self._questions.again(self.client.load_markets)
         for symbol in self.symbols:
             if symbol not in self.client.markets:
                 raise UnknownSymbol(unknown_symbol(symbol, self.client.markets, self.client.id))
@@ -143,7 +114,7 @@ class CcxtLiveSource:
             end = min(await self._closed_before(), until if until is not None else 1 << 62)
             if since + self._step > end:
                 return bars
-            rows = await self._ask_again(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
+            rows = await self._questions.again(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
             page = [bar for row in rows or [] if since <= (bar := _bar(row)).at and bar.at + self._step <= end]
             if page:
                 bars += page
@@ -191,9 +162,10 @@ class CcxtLiveSource:
         while True:
             try:
                 if self.client.has.get("watchOHLCVForSymbols"):
-                    await self._ask(lambda: self.client.watch_ohlcv_for_symbols(pairs))
+                    await self._questions.once(lambda: self.client.watch_ohlcv_for_symbols(pairs))
                 else:
-                    await asyncio.gather(*(self._ask(partial(self.client.watch_ohlcv, s, str(self.timeframe))) for s in self.symbols))
+                    each = (partial(self.client.watch_ohlcv, s, str(self.timeframe)) for s in self.symbols)
+                    await asyncio.gather(*(self._questions.once(one) for one in each))
                 pause = 0.2
                 if not self._alive:
                     await self._back()
@@ -316,97 +288,10 @@ class CcxtLiveSource:
     async def _now(self) -> int:
         return int((await asyncio.to_thread(self._clock.now)).timestamp() * 1000)
 
-    async def _ask_again(self, question: Callable[[], Any]) -> Any:
-        """Ask a few times at growing distances; for questions, not for what is listened to."""
-        for wait in (_FIRST_WAIT_S * 2**n for n in range(_QUESTIONS - 1)):
-            try:
-                return await self._ask(question)
-            except VenueUnreachable as trouble:
-                log.event(_LOG, "venue_asked_again", reason=str(trouble)[:200], wait_s=wait)
-            await asyncio.sleep(wait)
-        return await self._ask(question)
-
-    async def _ask(self, question: Callable[[], Any]) -> Any:
-        import ccxt
-
-        while (left := self._pause_until - time.monotonic()) > 0:  # one sent into a ban makes it longer
-            await asyncio.sleep(left)
-        try:
-            return await question()
-        except ccxt.BaseError as error:
-            trouble = translated(error, self.client.id, getattr(self.client, "last_response_headers", None))
-            if isinstance(trouble, VenueBusy):
-                self._pause_until = time.monotonic() + (trouble.retry_after_s or 1.0)
-            raise trouble from error
-        except (*_UNREADABLE, OSError) as error:
-            raise VenueUnreachable(f"{self.client.id} sent an answer that cannot be read ({type(error).__name__})") from error
-
 
 def _bar(row: Sequence[Any]) -> Bar:
     at, *values = row[:6]
     return Bar(int(at), *(float(value) for value in values))
-
-
-def _with_closed_flag(base: Any) -> Any:
-    """A subclass that tells `on_candle(symbol, timeframe, bar, closed)` of every candle message it understands."""
-
-    class ClosedFlag(base):  # type: ignore[misc]
-        on_candle: Callable[[str, str, Bar, bool], None] | None = None
-
-        def handle_ohlcv(self, client: Any, message: Any) -> Any:
-            if self.on_candle is not None:
-                for told in _READERS.get(base.__name__, _nothing)(self, message):
-                    self.on_candle(*told)
-            return super().handle_ohlcv(client, message)
-
-    ClosedFlag.__name__ = base.__name__
-    return ClosedFlag
-
-
-def _binance_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
-    k = message["k"]
-    bar = Bar(int(k["t"]), float(k["o"]), float(k["h"]), float(k["l"]), float(k["c"]), float(k["v"]))
-    yield client.safe_symbol(k["s"], None, None, "spot"), client.find_timeframe(k["i"]), bar, bool(k["x"])
-
-
-def _bybit_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
-    _, interval, market = str(message["topic"]).split(".")
-    for k in message["data"]:
-        values = (float(k[name]) for name in ("open", "high", "low", "close", "volume"))
-        yield (
-            client.safe_symbol(market, None, None, "spot"),
-            client.find_timeframe(interval),
-            Bar(int(k["start"]), *values),
-            bool(k["confirm"]),
-        )
-
-
-def _nothing(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
-    return iter(())
-
-
-_READERS: Final = {"binance": _binance_candles, "binanceus": _binance_candles, "bybit": _bybit_candles}
-
-
-def _point_at(client: Any, http: str, ws: str) -> None:
-    """Send everything to another host that speaks the venue's protocol."""
-    # All of them, also those that nobody means to call: a signed request must never reach a host that was not named.
-    api = client.urls["api"] = _redirected(client.urls["api"], http, ws)
-    if client.id.startswith("binance"):
-        api["public"] = api["private"] = f"{http}/api/v3"
-        if "ws" in api:
-            api["ws"]["spot"] = f"{ws}/stream/ws"  # ccxt takes a socket for spot only if its url has /stream in it
-            api["ws"]["ws-api"]["spot"] = f"{ws}/ws-api/v3"
-
-
-def _redirected(urls: Any, http: str, ws: str) -> Any:
-    if isinstance(urls, dict):
-        return {name: _redirected(url, http, ws) for name, url in urls.items()}
-    if not isinstance(urls, str):
-        return urls
-    scheme, _, rest = urls.partition("://")
-    path = rest[rest.find("/") :] if "/" in rest else ""
-    return (ws if scheme.startswith("ws") else http) + path
 
 
 def _tick_mode() -> int:

@@ -24,8 +24,9 @@ from core.clock import Clock, SystemClock
 from core.settings import RiskSettings
 from core.types import MarketRules, Timeframe
 from feeds.bar_sequence import Bar
+from feeds.live_client import open_client
 from feeds.live_merge import LiveMerge, MergeRule, Witness
-from feeds.live_source import CcxtLiveSource, open_client
+from feeds.live_source import CcxtLiveSource
 from feeds.poll_wait import PollRule
 from live.account import CcxtAccount, Patience
 from live.account_events import AccountEvent

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from core.clock import Clock
 from core.errors import ConfigError, TradingError, VenueRefused
-from feeds.live_source import CcxtLiveSource, open_client
+from feeds.live_client import open_client
+from feeds.live_source import CcxtLiveSource
 from live.account import CcxtAccount
 from live.account_events import VenueView
 from live.journal import Journal

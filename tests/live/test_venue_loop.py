@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from feeds.live_source import open_client
+from feeds.live_client import open_client
 from live.event_loop import new_event_loop
 from live.venue_loop import VenueLoop
 
