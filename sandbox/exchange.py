@@ -9,10 +9,11 @@ from typing import TypeAlias
 from core.types import Side
 from sandbox.account import Account
 from sandbox.admission import Admission
-from sandbox.events import BalanceMoved, BalancesChanged, Event, Execution, ListChanged, Listener, OrderChanged
+from sandbox.events import BalanceMoved, BalancesChanged, Execution, ListChanged
 from sandbox.fill_model import FillModel, Match
 from sandbox.listing import Listing
 from sandbox.matching import Level
+from sandbox.news import News
 from sandbox.order import ZERO, NewOrder, OpenOrders, Order, OrderType, Status, TimeInForce, Trade
 from sandbox.order_list import OrderList
 from sandbox.refusal import OrderRefused, Refusal
@@ -57,14 +58,8 @@ class Exchange:
         self._admission = Admission(
             self.listings, self.accounts, self.register, fills, settlement, strict_triggers=strict_triggers, most=most
         )
-        self._listeners: list[Listener] = []
-
-    def listen(self, listener: Listener) -> None:
-        self._listeners.append(listener)
-
-    def tell(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
+        self.news = News(self.listings, now)
+        self.listen, self.tell = self.news.listen, self.news.tell
 
     # Requests
 
@@ -82,10 +77,10 @@ class Exchange:
         except OrderRefused:
             self.register.forget(order)
             raise
-        self._report(order, Execution.NEW)
+        self.news.report(order, Execution.NEW)
         self._meet(order, listing)
         if not order.trades and order.is_open:
-            self._tell_balances(order)
+            self.news.balances(order)
         return order
 
     def cancel(self, order: Order, cancel_id: str = "") -> Order:
@@ -126,7 +121,7 @@ class Exchange:
         self.tell(ListChanged(account, number, False, self.now()))
         for order in group.orders:
             if order.status is not Status.HELD:
-                self._announce(order, Execution.NEW)
+                self.news.order(order, Execution.NEW)
         for order in group.orders:
             if order.is_open and order.status is not Status.HELD:
                 self._meet(order, listing)
@@ -161,7 +156,7 @@ class Exchange:
             name = f"liquidation-{len(self.register.orders) + 1}"
             wish = NewOrder(symbol=symbol, side=side, type=OrderType.MARKET, size=abs(held), client_id=name, reduce_only=True)
             order = self.register.add(account, wish, self.now())
-            self._announce(order, Execution.NEW)
+            self.news.order(order, Execution.NEW)
             self.fill_now(order)
 
     # The market moves
@@ -245,7 +240,7 @@ class Exchange:
                 self._admission.hold(order, listing, listing.last)
             except OrderRefused:
                 short = True
-        self._announce(order, Execution.TRADE, trade)
+        self.news.order(order, Execution.TRADE, trade)
         if short and order.is_open:
             self._finish(order, Status.EXPIRED, Execution.EXPIRED)
         if order.status is Status.FILLED:
@@ -269,7 +264,7 @@ class Exchange:
         for leg in group.legs:
             leg.status = Status.NEW
             leg.rests_until = listing.bar.start if listing.bar else -1
-            self._announce(leg, Execution.NEW)
+            self.news.order(leg, Execution.NEW)
 
     def _end_siblings(self, order: Order) -> None:
         group = self.lists.get(order.list_id or 0)
@@ -293,7 +288,7 @@ class Exchange:
         order.status = status
         order.updated_at = self.now()
         self.register.retire(order)
-        self._announce(order, execution)
+        self.news.order(order, execution)
 
     def _close_list(self, group: OrderList) -> None:
         if not group.done and not any(o.is_open for o in group.orders):
@@ -304,18 +299,6 @@ class Exchange:
         if order.locked:
             self.accounts[order.account].unlock(order.lock_asset, order.locked)
             order.locked = ZERO
-
-    def _announce(self, order: Order, execution: Execution, trade: Trade | None = None) -> None:
-        self._report(order, execution, trade)
-        self._tell_balances(order, trade)
-
-    def _report(self, order: Order, execution: Execution, trade: Trade | None = None) -> None:
-        self.tell(OrderChanged(order, execution, trade, self.now()))
-
-    def _tell_balances(self, order: Order, trade: Trade | None = None) -> None:
-        rules = self.listings[order.wish.symbol].rules
-        extra = (trade.fee_asset,) if trade and trade.fee_asset not in (rules.base, rules.quote) else ()
-        self.tell(BalancesChanged(order.account, (rules.base, rules.quote, *extra), self.now()))
 
 
 def whole(order: Order, listing: Listing, size: Decimal) -> list[Decimal]:
