@@ -1,15 +1,17 @@
 """Folds on one worker and on two: threads, processes, Dask on loopback; and on paper, a hundred symbols on many machines.
 
-    python -m benchmarks.scale [--data FILE] [--folds 12] [--rounds 1]
+    python -m benchmarks.scale [--data FILE] [--folds 8 48] [--rounds 1]
 
-Throughput is counted from the moment at which every worker has given a result, so that imports and compilation stay out. Where others
-use the machine, two workers cannot have two cores: the second ratio says what two idle ones would give, by the processor time of a fold
-with one worker and with two.
+Throughput at work is counted from the moment at which every worker has given a result, so that imports and compilation stay out; that of
+the whole run counts them, but one worker process is this one, and those of a cluster run on from the short run to the long one. Where
+others use the machine, two workers cannot have two cores: the last ratio says what two idle ones would give at work, by the processor
+time of a fold with one worker and with two. Every fold learns from nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import os
 import pickle
@@ -42,10 +44,11 @@ NETWORK: Final = 1e9 / 8  # bytes a second
 
 @dataclass(frozen=True)
 class Pace:
-    """Folds a second, and processor seconds a fold, once every worker is at work."""
+    """Folds a second, and processor seconds a fold, once every worker is at work; and folds a second of the whole run."""
 
     folds: float
     cpu: float
+    whole: float
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,18 @@ class Costs:
 
 
 def pace(workers: Workers, count: int, work: FoldWork, tasks: Sequence[FoldTask], cpu: Callable[[], float]) -> Pace:
-    """Train every task; the clock starts when every worker has given a result: by then each has imported and compiled."""
+    """Train every task; the clock of the work starts when every worker has given a result: by then each has imported and compiled."""
     places: set[tuple[int, int]] = set()
-    began, used, left = 0.0, 0.0, 0
+    started, ended, began, used, spent, left = time.perf_counter(), 0.0, 0.0, 0.0, 0.0, 0
     for _, (place, _) in workers.run(placed_fold, work, tasks):
         left += 1
         if place not in places and len(places) < count:
             places.add(place)
             began, used, left = time.perf_counter(), cpu(), 0
+        ended, spent = time.perf_counter(), cpu()
     if len(places) < count or not left:
         raise SystemExit(f"{len(tasks)} folds are too few for {count} workers; give more with --folds")
-    return Pace(left / (time.perf_counter() - began), (cpu() - used) / left)
+    return Pace(left / (ended - began), (spent - used) / left, len(tasks) / (time.perf_counter() - started))
 
 
 def placed_fold(work: FoldWork, task: FoldTask) -> tuple[tuple[int, int], Any]:
@@ -86,11 +90,9 @@ def tasks_of(given: Case, count: int) -> list[FoldTask]:
     return [FoldTask(fold, f"benchmark-{number}", fold_training.updates(settings, fold, window)) for number, fold in enumerate(folds)]
 
 
-def measure(said: argparse.Namespace, given: Case, folder: Path) -> tuple[dict[tuple[str, int], list[Pace]], float]:
+def measure(said: argparse.Namespace, given: Case, folder: Path) -> tuple[dict[tuple[str, int, int], list[Pace]], float]:
     """The paces of every kind of workers, in turn, and the seconds of one empty task on the cluster."""
-    work = FoldWork(given.panel, given.settings, "1h", folder / "compiled")
-    tasks = tasks_of(given, said.folds)
-    paces: dict[tuple[str, int], list[Pace]] = {}
+    paces: dict[tuple[str, int, int], list[Pace]] = {}
     with LoopbackCluster(folder / "one", 1) as one, LoopbackCluster(folder / "two", 2) as two:
         kinds: list[tuple[str, int, Workers, Callable[[], float]]] = [
             ("threads", 1, Threads(1), time.process_time),
@@ -100,9 +102,11 @@ def measure(said: argparse.Namespace, given: Case, folder: Path) -> tuple[dict[t
             ("Dask on loopback", 1, one.workers(), one.cpu),
             ("Dask on loopback", 2, two.workers(), two.cpu),
         ]
-        for _ in range(said.rounds):
-            for name, count, workers, cpu in kinds:
-                paces.setdefault((name, count), []).append(pace(workers, count, work, tasks, cpu))
+        for number, (folds, (name, count, workers, cpu)) in enumerate(itertools.product(said.folds * said.rounds, kinds)):
+            # What this process compiles it compiles each time; others share a folder.
+            cache = None if workers in (kinds[0][2], kinds[1][2], kinds[2][2]) else folder / f"compiled-{number}"
+            work = FoldWork(given.panel, given.settings, "1h", cache)
+            paces.setdefault((name, folds, count), []).append(pace(workers, count, work, tasks_of(given, folds), cpu))
         began = time.perf_counter()
         empty = sum(1 for _ in kinds[-1][2].run(_nothing, None, range(said.empty)))
         return paces, (time.perf_counter() - began) / empty
@@ -118,19 +122,23 @@ def _family_cpu() -> float:
     return sum(me.cpu_times()[:4]) + sum(sum(child.cpu_times()[:2]) for child in me.children(recursive=True))
 
 
-def table(paces: dict[tuple[str, int], list[Pace]]) -> str:
+def table(paces: dict[tuple[str, int, int], list[Pace]]) -> str:
     """Medians as Markdown."""
     lines = [
-        "| workers | folds/s, one | two | throughput, asked 1.8 | processor s/fold, one | two | throughput on two idle cores |",
-        "|---|---|---|---|---|---|---|",
+        "| workers | folds | folds/s at work, one | two | throughput, asked 1.8 | of the whole run | processor s/fold, one | two"
+        " | throughput on two idle cores |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name in dict.fromkeys(name for name, _ in paces):
-        pairs = list(zip(paces[name, 1], paces[name, 2], strict=True))
+    for name, folds in dict.fromkeys((name, folds) for name, folds, _ in paces):
+        one, two = paces[name, folds, 1], paces[name, folds, 2]
+        pairs = list(zip(one, two, strict=True))
         walls = statistics.median(b.folds / a.folds for a, b in pairs)
+        whole = statistics.median(b.whole / a.whole for a, b in pairs)
         idle = statistics.median(2 * a.cpu / b.cpu for a, b in pairs)
-        rate = [statistics.median(p.folds for p in paces[name, n]) for n in (1, 2)]
-        cpu = [statistics.median(p.cpu for p in paces[name, n]) for n in (1, 2)]
-        lines.append(f"| {name} | {rate[0]:.2f} | {rate[1]:.2f} | {walls:.2f} | {cpu[0]:.2f} | {cpu[1]:.2f} | {idle:.2f} |")
+        rate = [statistics.median(p.folds for p in some) for some in (one, two)]
+        cpu = [statistics.median(p.cpu for p in some) for some in (one, two)]
+        cells = [f"{x:.2f}" for x in (*rate, walls, whole, *cpu, idle)]
+        lines.append(f"| {name} | {folds} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -184,16 +192,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="hourly candles of BTC/USDT; the sample market without")
-    parser.add_argument("--folds", type=int, default=12, help="folds trained per measurement")
+    parser.add_argument("--folds", type=int, nargs="+", default=[8, 48], help="folds trained per measurement")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--empty", type=int, default=500, help="empty tasks handed out")
     said = parser.parse_args()
     given = case(said.data, 4, units=ModelSettings().units, seeds=ModelSettings().seeds)
     with tempfile.TemporaryDirectory() as folder:
         paces, task_s = measure(said, given, Path(folder))
-        known = costs(given, statistics.median(p.cpu for p in paces["threads", 1]), task_s)
+        known = costs(given, statistics.median(p.cpu for p in paces["threads", said.folds[-1], 1]), task_s)
     load = os.getloadavg()[0]
-    print(f"{platform.machine()}, {cores()} cores, load {load:.1f}; {said.folds} folds of {SYMBOL}, {said.rounds} rounds in turn\n")
+    print(f"{platform.machine()}, {cores()} cores, load {load:.1f}; folds of {SYMBOL}, {said.rounds} rounds in turn\n")
     print(table(paces) + "\n")
     print(paper(known, given.calendar_folds))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.settings import ModelSettings
 from models import fold_training
+from models.compiled_code import folder_here, machine, one_at_a_time
 from models.fold_training import Base, FoldResult
 from models.lstm import block_forecast
 from models.panel import Panel
@@ -36,14 +37,16 @@ class FoldWork:
         self.timeframe = timeframe
         self.cache = cache
         self._trainer: Trainer | None = None
+        self._compiled: set[int] = set()
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The folder of compiled code is one of this machine.
-        return {"panel": self.panel, "settings": self.settings, "timeframe": self.timeframe}
+        cache = None if self.cache is None else self.cache.resolve()
+        return {"panel": self.panel, "settings": self.settings, "timeframe": self.timeframe, "cache": cache, "machine": machine()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__init__(**state, cache=None)  # type: ignore[misc]
+        cache = folder_here(state["cache"], state["machine"])
+        self.__init__(state["panel"], state["settings"], state["timeframe"], cache)  # type: ignore[misc]
 
     def trainer(self, updates: int) -> Trainer:
         """The trainer of this process, compiled for so many updates; built once, whoever asks first."""
@@ -54,7 +57,10 @@ class FoldWork:
                 self._trainer = Trainer(spec, training, self.panel.features, self.panel.targets, cache=self.cache)
                 # While one core compiles the training, the other does what the first fold will ask for at its end.
                 threading.Thread(target=block_forecast, args=(spec, self.settings.seeds), name="prepare").start()
-            self._trainer.compile(updates)
+            if updates not in self._compiled:
+                with one_at_a_time(self.cache):
+                    self._trainer.compile(updates)
+                self._compiled.add(updates)
             return self._trainer
 
 

@@ -1,0 +1,59 @@
+"""Where compiled code is kept, so that of all processes on a machine one compiles and the others read."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+# Long enough for any compilation; a process that waited so long for another one compiles for itself.
+_LOCK_S: Final = 120.0
+
+
+def machine() -> str:
+    """What tells this machine from others that share a task."""
+    return socket.gethostname()
+
+
+def folder_here(wanted: Path | None, made_on: str) -> Path | None:
+    """The folder that a task brought along where this is the machine it comes from, else one of this user's cache.
+
+    None where nothing is wanted or can be written.
+
+    Code of another machine is never used: processors differ.
+    """
+    if wanted is None:
+        return None
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forwardtrader" / "compiled"
+    for folder in ([wanted] if made_on == machine() else []) + [own]:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
+@contextmanager
+def one_at_a_time(folder: Path | None) -> Iterator[None]:
+    """Within, this process alone compiles into the folder; who waited finds the code there."""
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "compiling.lock", timeout=_LOCK_S)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
