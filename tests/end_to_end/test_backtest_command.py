@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -50,6 +52,16 @@ def finished(home: Path) -> Path:
     code, folder = run(home, "--quiet")
     assert code == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def again(home: Path, finished: Path) -> tuple[Path, str]:
+    """The same run once more, and what it printed where JSON was asked for."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code, folder = run(home, "--json")
+    assert code == 0
+    assert folder != finished
+    return folder, said.getvalue()
 
 
 def manifest(folder: Path) -> dict:
@@ -104,25 +116,21 @@ def test_every_fill_happens_at_the_open_after_its_decision_with_slippage(finishe
     pd.testing.assert_series_equal(market["price"].reset_index(drop=True), pd.Series(opened * (1 + sign * 2e-4), name="price"), rtol=1e-6)
 
 
-def test_equal_runs_have_equal_fingerprints_in_one_process_and_in_two(home: Path, finished: Path, tmp_path: Path) -> None:
-    again = run(home, "--quiet")[1]
-    assert again != finished
-    assert manifest(again)["fingerprints"] == manifest(finished)["fingerprints"]
+def test_equal_runs_have_equal_fingerprints_in_one_process_and_in_two(finished: Path, again: tuple[Path, str], tmp_path: Path) -> None:
+    assert manifest(again[0])["fingerprints"] == manifest(finished)["fingerprints"]
     elsewhere = run_in_process(tmp_path).wait(timeout=300)
     assert elsewhere == 0
     folder = next((tmp_path / "reports/output").glob("*/run.json")).parent
     assert manifest(folder)["fingerprints"] == manifest(finished)["fingerprints"]
 
 
-def test_a_second_run_is_no_new_trial(home: Path, finished: Path) -> None:
-    again = run(home, "--quiet")[1]
-    assert manifest(again)["strategy"]["trials"] == manifest(finished)["strategy"]["trials"] == 1
+def test_a_second_run_is_no_new_trial(finished: Path, again: tuple[Path, str]) -> None:
+    assert manifest(again[0])["strategy"]["trials"] == manifest(finished)["strategy"]["trials"] == 1
 
 
-def test_json_prints_run_json_and_nothing_else(home: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, folder = run(home, "--json")
-    assert code == 0
-    assert json.loads(capsys.readouterr().out)["run_id"] == folder.name
+def test_json_prints_run_json_and_nothing_else(again: tuple[Path, str]) -> None:
+    folder, said = again
+    assert json.loads(said) == manifest(folder)
 
 
 def test_the_terminal_names_verdict_scores_and_page(home: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
