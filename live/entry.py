@@ -10,7 +10,9 @@ from rich.console import Console
 from core import log
 from core.clock import Clock
 from core.command import end_well
+from core.errors import ConfigError
 from live import control
+from live.keys import keys_of
 from live.request import LiveRequest, read_request
 
 LOG: Final = Path("var/log.jsonl")
@@ -35,6 +37,8 @@ def _run(argv: list[str], clock: Clock) -> int:
         from live.doctor import examine
 
         return examine(request, clock, console)
+    if request.mode == "live" and not request.sandbox:
+        keys_of(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
     from live.session import LiveSession
     from live.view import SessionView
 
@@ -45,10 +49,16 @@ def _run(argv: list[str], clock: Clock) -> int:
 
 
 def _show_status(request: LiveRequest, console: Console) -> int:
-    from reports.session_status import read_status
+    from reports.session_status import FILE_NAME, read_status
 
-    status = read_status(request.folder)
+    if not request.folder.is_dir():
+        raise ConfigError(
+            f"there is no session {request.name!r} in {request.folder.parent}; start one with run_live.py --session {request.name}"
+        )
     running = control.is_running(request.folder)
+    if not (request.folder / FILE_NAME).is_file():
+        raise ConfigError(_nothing_yet(request, running))
+    status = read_status(request.folder)
     held = ", ".join(f"{p.size:g} {p.symbol}" for p in status.positions) or "flat"
     equity = "unknown" if status.equity is None else f"{status.equity:,.2f}"
     console.print(f"{status.title}\n{status.state if running else 'not running'}, {status.bars} bars, last {status.last_bar}")
@@ -59,3 +69,9 @@ def _show_status(request: LiveRequest, console: Console) -> int:
     for decision in status.decisions[-1:]:
         console.print(f"{decision.deed} by {decision.by} from {decision.since:%Y-%m-%d %H:%M} on: {decision.reason}")
     return 0
+
+
+def _nothing_yet(request: LiveRequest, running: bool) -> str:
+    if running:
+        return f"session {request.name!r} is starting: it has not seen a bar yet; ask again"
+    return f"session {request.name!r} ended before its first bar; start it again, {request.folder / 'log.jsonl'} says why"

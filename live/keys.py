@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from dotenv import dotenv_values
 
-from core.errors import ConfigError
+from core.errors import ConfigError, VenueRefused
+
+
+@contextmanager
+def taken_keys(exchange: str) -> Iterator[None]:
+    """While the block runs, a key that the venue does not take is the user's to mend.
+
+    Raises:
+        ConfigError: the venue refused the key, its signature, or what it may do.
+    """
+    try:
+        yield
+    except VenueRefused as refusal:
+        if type(refusal.__cause__).__name__ not in ("AuthenticationError", "PermissionDenied", "AccountNotEnabled"):
+            raise
+        name = exchange.upper()
+        raise ConfigError(
+            f"{refusal}: it does not take these keys; look at {name}_API_KEY and {name}_API_SECRET, and at what the key may do there"
+        ) from refusal
 
 
 def keys_of(exchange: str, environment: Mapping[str, str | None] | None = None) -> dict[str, str]:

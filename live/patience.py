@@ -36,6 +36,7 @@ def patiently(
                 raise
             asked = trouble.retry_after_s if isinstance(trouble, VenueBusy) and trouble.retry_after_s is not None else wait
             pause = min(max(asked, wait), left, _LONGEST_S)
-            say(f"{trouble}; trying again in {pause:.0f} s (--sandbox practises without a network)")
+            hint = "" if "--sandbox" in str(trouble) else " (--sandbox practises without a network)"
+            say(f"{trouble}; trying again in {pause:.0f} s{hint}")
             sleep(pause)
             wait *= 2

@@ -30,6 +30,7 @@ from live.bt_guard import guarded
 from live.bt_store import CCXTStore
 from live.fixed_supply import FixedSupply
 from live.journal import Journal
+from live.keys import taken_keys
 from live.live_facts import LiveFacts
 from live.lockstep import Lockstep
 from live.model_supply import ModelSupply
@@ -116,9 +117,10 @@ class LiveSession:
             self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
-            self._patiently(self.bridge.start)
-            if self.request.mode == "live":
-                self._consent(stack)
+            with taken_keys(self.bridge.exchange):
+                self._patiently(self.bridge.start)
+                if self.request.mode == "live":
+                    self._consent(stack)
             self.watchdog = watch_over(self, stack)
             stack.enter_context(self.end.signals())
             stack.enter_context(self.view)

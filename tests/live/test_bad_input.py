@@ -1,0 +1,149 @@
+"""What people get wrong with `run_live.py`: one clear line that names the mend, the exit code of its class, and no order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.clock import SystemClock
+from live import control
+from live.entry import command
+from live.request import read_request
+from live.scene import open_scene
+from sandbox.process import SandboxHandle
+from tests.live.forked_sandbox import fork_sandbox
+
+REAL = ("--live", "--yes-real-money", "--yes-real-money")
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[SandboxHandle]:
+    with fork_sandbox(speed=1.0, history=4000, seed=3, fee_asset="quote") as handle:
+        yield handle
+
+
+@pytest.fixture
+def keys(venue: SandboxHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BINANCE_API_KEY", venue.api_key)
+    monkeypatch.setenv("BINANCE_API_SECRET", venue.api_secret)
+
+
+@pytest.fixture(autouse=True)
+def no_orders(venue: SandboxHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)  # no .env of the project, and a log of its own
+    yield
+    assert venue.orders() == []
+
+
+def words(folder: Path, url: str, *flags: str) -> list[str]:
+    said = ["--quiet", "--timeframe", "1m", *flags]
+    for setting in (
+        "models.train_window=1d", "models.retrain_every=1d", "live.start_patience_s=3", f"live.sessions_path={folder / 'sessions'}",
+        f"live.state_path={folder / 'state.db'}", f"feeds.store_path={folder / 'candles'}", f"feeds.exchange_url={url}",
+    ):  # fmt: skip
+        said += ["--set", setting]
+    return said
+
+
+def answer(capsys: pytest.CaptureFixture[str], folder: Path, url: str, *flags: str) -> tuple[int, str]:
+    """Exit code and what was said on stderr, which is one line."""
+    code = command(words(folder, url, *flags), SystemClock())
+    said = capsys.readouterr().err.strip()
+    assert said and "\n" not in said
+    return code, said
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "pieces"),
+    [
+        (("--symbol", "BTC/UDST"), 2, ("BTC/UDST", "nearest are BTC/USDT")),
+        (("--timeframe", "7m"), 2, ("no 7m candles", "it has 1s, 1m, 3m")),
+        (("--timeframe", "soon"), 2, ("'soon' is not known", "1m, 15m, 1h")),
+        (("--status", "--session", "none"), 2, ("there is no session 'none'", "--session none")),
+        (("--pause", "--session", "none"), 2, ("no session",)),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_mend(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    venue: SandboxHandle,
+    flags: tuple[str, ...],
+    code: int,
+    pieces: tuple[str, ...],
+) -> None:
+    found, said = answer(capsys, tmp_path, venue.url, *flags)
+    assert found == code
+    for piece in pieces:
+        assert piece in said
+
+
+def test_an_unreachable_venue_is_waited_for_and_the_practice_exchange_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = words(tmp_path, "http://127.0.0.1:9")
+    said.remove("--quiet")
+    assert command([*said, "--set", "feeds.fallback_exchanges=[]", "--set", "live.start_patience_s=8"], SystemClock()) == 3
+    shown = capsys.readouterr()
+    assert "--sandbox" in shown.err and "\n" not in shown.err.strip()
+    told = " ".join(shown.out.split())
+    assert "trying again in 1 s" in told and "trying again in 2 s" in told
+
+
+def test_missing_keys_are_named_before_anything_is_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BINANCE_API_KEY", raising=False)
+    monkeypatch.setenv("BINANCE_API_SECRET", "x")
+    code, said = answer(capsys, tmp_path, "http://127.0.0.1:9", *REAL)
+    assert (code, said) == (2, "BINANCE_API_KEY must be set in the environment or .env to trade at binance")
+
+
+@pytest.mark.parametrize("wrong", ["BINANCE_API_KEY", "BINANCE_API_SECRET"])
+def test_wrong_keys_are_the_users_to_mend(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle, keys: None, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setenv(wrong, "nonsense")
+    code, said = answer(capsys, tmp_path, venue.url, *REAL)
+    assert code == 2
+    assert "look at BINANCE_API_KEY and BINANCE_API_SECRET" in said and "nonsense" not in said
+
+
+def test_too_little_money_for_the_smallest_order_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle, keys: None
+) -> None:
+    venue.control("deposit", asset="USDT", amount="-9998")
+    try:
+        code, said = answer(capsys, tmp_path, venue.url, *REAL)
+    finally:
+        venue.control("deposit", asset="USDT", amount="9998")
+    assert code == 3
+    assert said == "the account holds 2.0 USDT, the smallest order needs 5.0; deposit some first"
+
+
+def test_a_clock_that_is_off_ends_the_start(capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle, keys: None) -> None:
+    venue.arm("F20", milliseconds=-30_000)
+    try:
+        code, said = answer(capsys, tmp_path, venue.url, *REAL)
+    finally:
+        venue.arm("F20", milliseconds=30_000)
+    assert code == 2
+    assert "clock is +" in said and "off the venue's; set it (NTP)" in said and "no order was sent" in said
+
+
+def test_a_session_in_use_is_refused_and_so_is_its_account(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle, keys: None
+) -> None:
+    folder = tmp_path / "sessions" / "one"
+    folder.mkdir(parents=True)
+    with control.held(control.lock_of(folder), "session 'one'"):
+        code, said = answer(capsys, tmp_path, venue.url, "--session", "one")
+        assert code == 5 and "session 'one' is in use by another process" in said and "choose another --session" in said
+
+
+def test_a_session_goes_on_with_the_settings_it_was_begun_with(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle
+) -> None:
+    begun = words(tmp_path, venue.url, "--session", "one", "--set", "models.units=4")
+    open_scene(read_request(begun), None, SystemClock())
+    code, said = answer(capsys, tmp_path, venue.url, "--session", "one", "--set", "models.units=8")
+    assert code == 5 and "was begun with models" in said and "choose another --session" in said
