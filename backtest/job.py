@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import pandas as pd
 from rich.console import Console
@@ -23,7 +26,7 @@ from core.clock import Clock
 from feeds.history import History
 from reports import artefacts, benchmarks, manifest
 from reports.artefacts import RunArtefacts
-from reports.judgement import RunJudgement, RunResult, judge_run
+from reports.judgement import ForecastResult, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
 from reports.manifest import RunManifest, StrategySummary, make_run_dir
 from reports.run_index import render_run_index
 from reports.run_page import render_run_page
@@ -31,6 +34,10 @@ from reports.summary import summarise_strategy
 from reports.tearsheet import TearsheetProcess
 from reports.trial_ledger import TrialLedger
 from strategies.assembly import Record
+
+Result = TypeVar("Result")
+# How long a thread keeps Python while another one waits for it.
+TURN_S: Final = 0.0005
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             walk = train(markets, request, stage)
         with progress.stage("baselines", "fitting baselines") as stage:
             forecasts = tables(walk, request, stage)
-        with progress.stage("simulate", "trading"):
+        with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
             record = simulate(markets, forecasts, request)
         _tell_refusals(console, request, record)
         with progress.stage("report", "benchmarks"):
@@ -71,9 +78,8 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             tearsheet.submit(folder)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics and pages"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
-            run = _with_judgement(
-                run, judged(request, markets, forecasts, run, sweep), {name: round(s, 3) for name, s in progress.seconds.items()}
-            )
+            judgement = judged(request, markets, forecasts, run, sweep, scores.result())
+            run = _with_judgement(run, judgement, {name: round(s, 3) for name, s in progress.seconds.items()})
             manifest.write(folder, run.manifest)
             render_run_page(folder)
             render_run_index(Path(request.settings.reports.output))
@@ -156,23 +162,49 @@ def _summary(request: BacktestRequest, equity: pd.DataFrame, fills: pd.DataFrame
     return summarise_strategy(equity, fills, year, start_equity=request.settings.strategies.cash)
 
 
+@contextmanager
+def _beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
+    """Have something done in another thread while the block runs; it may go on after it.
+
+    Numbers are crunched outside Python for most of the time, so the other core is used; the two take turns more often than they usually
+    would, since whoever crunches needs Python for a moment only.
+    """
+    usual = sys.getswitchinterval()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="beside")
+    sys.setswitchinterval(TURN_S)
+    try:
+        yield pool.submit(work)
+    finally:
+        sys.setswitchinterval(usual)
+        pool.shutdown(wait=False)
+
+
+def scored(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts) -> ScoredForecasts:
+    """Scores of all forecasters, which no trade changes."""
+    models, timeframe = request.settings.models, next(iter(markets.values())).timeframe
+    result = ForecastResult(
+        forecasts=forecasts.table,
+        baselines=forecasts.baselines,
+        candles={symbol: history.candles for symbol, history in markets.items()},
+        seeds=forecasts.seeds(models.horizons[0]),
+    )
+    return score_forecasts(result, timeframe, request.settings.reports, seed=models.seed)
+
+
 def judged(
-    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts, sweep: pd.DataFrame | None = None
-) -> RunJudgement:
+    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts, sweep: pd.DataFrame | None = None,
+    scores: ScoredForecasts | None = None,
+) -> RunJudgement:  # fmt: skip
     """Scores, verdict and alarms of a run, which is entered into the ledger."""
     settings, plain = request.settings, run.manifest
     facts = facts_of(request, markets, plain.data, plain.run_id, result_of(run.equity))
+    candles = {symbol: history.candles for symbol, history in markets.items()}
     result = RunResult(
-        forecasts=run.forecasts,
-        baselines=forecasts.baselines,
-        equity=run.equity,
-        fills=run.fills,
-        candles={symbol: history.candles for symbol, history in markets.items()},
-        seeds=forecasts.seeds(settings.models.horizons[0]),
-        sweep=sweep,
+        forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep
     )
     ledger = TrialLedger(Path(settings.reports.ledger_path))
-    return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed)
+    told = scores or scored(request, markets, forecasts)
+    return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed, scored=told)
 
 
 def _with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:

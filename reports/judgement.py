@@ -12,13 +12,14 @@ import pandas as pd
 
 from core.one_thread import one_thread
 from core.settings import ReportSettings
+from core.types import Timeframe
 from reports import metrics
 from reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
 from reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
 from reports.trial_ledger import TrialLedger
 from reports.verdict import ALARM_IC, Evidence, Judgement, judge
 
-__all__ = ["RunFacts", "RunJudgement", "RunResult", "judge_run"]
+__all__ = ["ForecastResult", "RunFacts", "RunJudgement", "RunResult", "ScoredForecasts", "judge_run", "score_forecasts"]
 
 UNKNOWN_TRIALS: Final = "trials unknown, DSR not computed"
 _LATER_HORIZON_SAMPLES: Final = 200
@@ -26,22 +27,36 @@ Groups = dict[int, list[SymbolForecasts]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunResult:
-    """What is judged.
+class ForecastResult:
+    """What can be scored before anything is traded.
 
     `forecasts` and each of `baselines` have the columns of `forecasts.parquet` (timestamp, symbol, horizon, location, scale, q05 .. q95,
     p_up, and for the first also model_id and realised), any number of symbols and horizons, or no rows for a strategy without forecasts.
-    `equity`, `fills` are as in `reports.artefacts`; `candles` are whole, history included, per symbol. `seeds` may hold, per symbol, the
-    locations of each seed (index: bar-open times; one column per seed) for the shortest horizon; `sweep` net daily returns per point tried.
+    `candles` are whole, history included, per symbol. `seeds` may hold, per symbol, the locations of each seed (index: bar-open times; one
+    column per seed) for the shortest horizon.
     """
 
     forecasts: pd.DataFrame
     baselines: Mapping[str, pd.DataFrame]
-    equity: pd.DataFrame
-    fills: pd.DataFrame
     candles: Mapping[str, pd.DataFrame]
     seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult(ForecastResult):
+    """What is judged: `equity`, `fills` as in `reports.artefacts`; `sweep` net daily returns per point tried."""
+
+    equity: pd.DataFrame
+    fills: pd.DataFrame
     sweep: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class ScoredForecasts:
+    """The forecasts by horizon, and what `run.json` says of each symbol's."""
+
+    groups: Groups
+    part: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -67,22 +82,32 @@ class RunJudgement:
         }
 
 
-def judge_run(result: RunResult, facts: RunFacts, settings: ReportSettings, ledger: TrialLedger | None, *, seed: int = 0) -> RunJudgement:
+def score_forecasts(result: ForecastResult, timeframe: Timeframe, settings: ReportSettings, *, seed: int = 0) -> ScoredForecasts:
+    """Score and test what was forecast; whoever trades meanwhile hands the answer to `judge_run`."""
+    with one_thread():
+        groups = by_horizon(result, timeframe)
+        return ScoredForecasts(groups, _forecast_part(groups, settings, seed))
+
+
+def judge_run(
+    result: RunResult, facts: RunFacts, settings: ReportSettings, ledger: TrialLedger | None, *,
+    seed: int = 0, scored: ScoredForecasts | None = None,
+) -> RunJudgement:  # fmt: skip
     """Score, test and judge one run, and enter it into the ledger.
 
     Args:
         ledger: where trials are counted; None, or one that cannot be read, leaves the deflated Sharpe ratio uncomputed and says so.
         seed: of the bootstraps and random entries; equal runs are judged equally.
+        scored: what `score_forecasts` said of the same forecasts with the same seed, where that was done already.
     """
     account = Account(equity=result.equity, fills=result.fills, candles=result.candles, facts=facts, sweep=result.sweep)
+    told = scored or score_forecasts(result, facts.timeframe, settings, seed=seed)
     with one_thread():
-        groups = by_horizon(result, facts)
-        forecast = _forecast_part(groups, settings, seed)
         tests = examine(account, settings, ledger, seed=seed)
         random_entries = random_entries_part(account, tests)
-        judgement = judge(evidence_of(groups, forecast, account, tests))
+        judgement = judge(evidence_of(told.groups, told.part, account, tests))
     return RunJudgement(
-        forecast=forecast,
+        forecast=told.part,
         strategy=strategy_part(tests, facts, settings),
         benchmark={"random_entries": random_entries} if random_entries else {},
         judgement=judgement,
@@ -90,7 +115,7 @@ def judge_run(result: RunResult, facts: RunFacts, settings: ReportSettings, ledg
     )
 
 
-def by_horizon(result: RunResult, facts: RunFacts) -> Groups:
+def by_horizon(result: ForecastResult, timeframe: Timeframe) -> Groups:
     """The forecasts of each horizon, one entry per symbol, shortest horizon first."""
     groups: Groups = {}
     if not len(result.forecasts):
@@ -104,7 +129,7 @@ def by_horizon(result: RunResult, facts: RunFacts) -> Groups:
             horizon=horizon,
             frames={LSTM: frame, **_baselines(result.baselines, symbol, horizon, frame)},
             candles=result.candles[symbol],
-            bars_per_day=facts.timeframe.bars_per_day,
+            bars_per_day=timeframe.bars_per_day,
             seeds=None if seeds is None else seeds.reindex(frame.index),
         )
         groups.setdefault(horizon, []).append(known)
