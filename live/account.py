@@ -10,27 +10,27 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from core import log
-from core.clock import Clock
-from core.errors import StorageFull, StoreDamaged, TradingError, VenueUnreachable
+from core.errors import StorageFull, StoreDamaged, TradingError
 from core.types import Side
-from feeds.exchange import rules_of, translated
-from live.account_events import AccountEvent, Execution, Halted, Intent, Refused, RulesRead, VenueView, arrival_name
-from live.journal import OPEN, Journal, State
+from feeds.exchange import rules_of
+from live.account_events import AccountEvent, Halted, Intent, Refused, RulesRead, VenueView, arrival_name
+from live.account_questions import AccountQuestions
+from live.account_reports import AccountReports
+from live.journal import OPEN, Journal
 from live.order_ledger import OrderLedger
-from live.order_news import execution, number, open_order, order_news, synthetic
 from live.risk_gate import RiskGate
+from live.venue_clock import clock_offset as clock_offset
 from live.verdict import Outcome, names_of, verdict
 
 _LOG: Final = log.logger("live")
 _CANCELS: Final = 4
-_QUESTIONS: Final = 5
 _QUOTE_AFTER_S: Final = 0.01
 
 
@@ -70,35 +70,29 @@ class CcxtAccount:
         self._tell = tell
         self._patience = patience or Patience()
         self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._pause_until = 0.0
-        self._newest = {e.symbol: e.trade_id for e in journal.executions() if e.trade_id.isdigit()}
+        self.questions = AccountQuestions(client, self._patience.first_wait_s)
+        self.reports = AccountReports(self, self._patience.check_every_s)
         self._tasks: set[asyncio.Task[Any]] = set()
         if gate is not None:
             gate.know(journal.executions(), [intent for intent, _ in journal.open_intents()])
 
     async def connect(self) -> None:
         """Read markets and the venue's clock. Raises VenueUnreachable or VenueRefused."""
-        await self._ask(self.client.load_markets)
+        await self.questions.ask(self.client.load_markets)
         if self.client.has.get("fetchTime"):
-            await self._ask(self.client.load_time_difference)
+            await self.questions.ask(self.client.load_time_difference)
 
     async def may_withdraw(self) -> bool | None:
         """Whether the key is allowed to withdraw; None where the venue does not say. Raises as `connect`."""
         ask = getattr(self.client, "sapiGetAccountApiRestrictions", None)
         if ask is None or not str(self.client.urls["api"].get("sapi", "")).startswith("https://api."):
             return None
-        said = await self._ask(ask)
+        said = await self.questions.ask(ask)
         return str(said.get("enableWithdrawals")).lower() == "true"
 
     async def read(self) -> VenueView:
         """Balances, resting orders, and executions that the journal may lack. Raises as `connect`."""
-        balance = await self._ask(self.client.fetch_balance)
-        totals = {asset: number(amount) for asset, amount in (balance.get("total") or {}).items() if amount}
-        resting, told = [], []
-        for symbol in self.symbols:
-            resting += [open_order(o) for o in await self._ask(partial(self.client.fetch_open_orders, symbol))]
-            told += await self._executions(symbol)
-        return VenueView(balances=totals, open_orders=tuple(resting), executions=tuple(told))
+        return await self.reports.view(self.symbols)
 
     # Orders. The journal holds the intent already.
 
@@ -117,12 +111,12 @@ class CcxtAccount:
             if self.halted:
                 self.ledger.refuse(intent.client_id, self.halted)
                 return
-            await self._turn()
+            await self.questions.turn()
             if objection := self._objection(intent):
                 log.event(_LOG, "order_stopped_by_risk_gate", logging.WARNING, client_id=intent.client_id, reason=objection)
                 self.ledger.refuse(intent.client_id, objection)
             elif self._claimed(intent):
-                self._later(self._try(partial(self._note_arrival, intent, self.last_price(intent.symbol))))
+                self.beside(partial(self._note_arrival, intent, self.last_price(intent.symbol)))
                 asyncio.get_running_loop().call_soon(left)  # runs as soon as the request waits for its answer
                 with self._kept():
                     await self._post(intent, again=True)
@@ -169,7 +163,7 @@ class CcxtAccount:
         """Cancelling twice harms nobody, so it is tried again unless the venue says that the order does not rest."""
         wait = self._patience.first_wait_s
         for _ in range(_CANCELS):
-            await self._turn()
+            await self.questions.turn()
             try:
                 answer = await self.client.cancel_order(None, intent.symbol, self._by_client_id(intent))
                 await self._heard({**answer, "clientOrderId": intent.client_id, "symbol": intent.symbol})
@@ -183,7 +177,7 @@ class CcxtAccount:
                 if "OrderNotFound" in kind or outcome is Outcome.HALT:
                     return
                 if outcome is Outcome.BUSY:
-                    self._pause()
+                    self.questions.pause()
             await asyncio.sleep(wait)
             wait *= 2
 
@@ -205,17 +199,17 @@ class CcxtAccount:
         log.event(_LOG, "order_answered_by_error", client_id=intent.client_id, error=names[0], outcome=outcome.value, reason=reason)
         if outcome in (Outcome.REJECTED, Outcome.MARGIN):
             if outcome is Outcome.REJECTED and {"InvalidOrder", "BadRequest"} & set(names):
-                await self._try(self._read_rules)
+                await self.attempt(self._read_rules)
             self.ledger.refuse(intent.client_id, reason, margin=outcome is Outcome.MARGIN)
         elif outcome is Outcome.RESEND and again:
-            await self._ask(self.client.load_time_difference)
+            await self.questions.ask(self.client.load_time_difference)
             await self._post(intent, again=False)  # the one exception to "posted once": this error says that nothing was executed
         elif outcome is Outcome.HALT:
             self._halt(f"the venue does not accept the key: {reason}")
             self.ledger.refuse(intent.client_id, reason)
         else:
             if outcome is Outcome.BUSY:
-                self._pause()
+                self.questions.pause()
             self.ledger.doubt(intent.client_id, reason)
             await self._look(intent, certain_s=0.0 if outcome is Outcome.BUSY else None)
 
@@ -224,7 +218,7 @@ class CcxtAccount:
         await asyncio.sleep(_QUOTE_AFTER_S)
         seen = {} if last is None else {"last": last}
         if self.client.has.get("fetchOrderBook"):
-            book = await self._ask(partial(self.client.fetch_order_book, intent.symbol, 5))
+            book = await self.questions.ask(partial(self.client.fetch_order_book, intent.symbol, 5))
             if book.get("bids") and book.get("asks"):
                 seen["half_spread"] = (float(book["asks"][0][0]) - float(book["bids"][0][0])) / 2
         if seen:
@@ -234,7 +228,7 @@ class CcxtAccount:
         """An order on the grid that is refused all the same may mean that the venue changed its grid."""
         import ccxt
 
-        await self._ask(partial(self.client.load_markets, True))
+        await self.questions.ask(partial(self.client.load_markets, True))
         ticks = self.client.precisionMode == ccxt.TICK_SIZE
         self._tell(RulesRead(tuple(rules_of(self.client.markets[s], self.client.id, ticks=ticks) for s in self.symbols)))
 
@@ -243,7 +237,7 @@ class CcxtAccount:
         needed = self._patience.not_found_s if certain_s is None else certain_s
         began, wait, missing_since = time.monotonic(), self._patience.first_wait_s, None
         while time.monotonic() - began < self._patience.give_up_s:
-            await self._turn()
+            await self.questions.turn()
             try:
                 await self._heard(await self.client.fetch_order(None, intent.symbol, self._by_client_id(intent)))
                 return
@@ -259,107 +253,25 @@ class CcxtAccount:
                     self._halt(f"the venue does not accept the key: {log.redact(str(error))[:200]}")
                     return
                 elif outcome is Outcome.BUSY:
-                    self._pause()
+                    self.questions.pause()
             await asyncio.sleep(wait)
             wait = min(self._patience.longest_wait_s, 2 * wait)
         self._halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
 
     async def _heard(self, order: dict[str, Any]) -> None:
-        news = order_news(order)
-        if self.ledger.order(news) > 0:
-            await self._complete(order)
-
-    async def _complete(self, order: dict[str, Any]) -> None:
-        """Fetch the executions that an order's news did not bring; where there are none to be had, one stands for them."""
-        news = order_news(order)
-        for told in await self._executions(news.symbol, {"orderId": news.venue_id}):
-            self.ledger.execution(told)
-        missing = self.ledger.order(news)
-        if missing > 0:
-            client_id = self.journal.client_id_of(news.venue_id) or news.client_id
-            stand_in = replace(news, client_id=client_id)
-            self.ledger.execution(synthetic(stand_in, self.journal.filled(client_id)))
-            self.ledger.order(stand_in)
+        await self.reports.heard(order)
 
     # News
 
     async def run(self) -> None:
         """Listen and check until cancelled."""
-        jobs = [self._check_regularly()]
-        if self.client.has.get("watchMyTrades") and self.client.has.get("watchOrders"):
-            jobs += [
-                self._listen(self.client.watch_my_trades, self._told_trades),
-                self._listen(self.client.watch_orders, self._told_orders),
-            ]
-        await asyncio.gather(*jobs)
+        await self.reports.run()
 
     async def check(self) -> None:
         """Compare with the venue: executions since the last known one, and every open order that does not rest there."""
-        open_now = [intent for intent, state in self.journal.open_intents() if state is State.ACKNOWLEDGED]
-        for symbol in sorted({intent.symbol for intent in open_now}):
-            for told in await self._executions(symbol):
-                self.ledger.execution(told)
-            resting = {open_order(o).client_id for o in await self._ask(partial(self.client.fetch_open_orders, symbol))}
-            for intent in open_now:
-                if intent.symbol == symbol and intent.client_id not in resting:
-                    await self.settle(intent)
-
-    async def _check_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(self._patience.check_every_s)
-            await self._try(self.check)
-
-    async def _listen(self, watch: Callable[[], Awaitable[Any]], heard: Callable[[Iterable[Any]], Awaitable[None]]) -> None:
-        wait = 0.2
-        while True:
-            try:
-                news = await watch()
-                wait = 0.2
-            except Exception as error:  # noqa: BLE001 - a socket breaks in many ways; what it missed is fetched
-                log.event(_LOG, "private_socket_broken", error=names_of(error)[0], reason=log.redact(str(error))[:200])
-                await asyncio.sleep(wait)
-                wait = min(30.0, 2 * wait)
-                self._later(self._try(self.check))
-                continue
-            await self._try(partial(heard, list(news)))
-
-    async def _told_trades(self, trades: Iterable[Any]) -> None:
-        for trade in trades:
-            self.ledger.execution(execution(trade))
-
-    async def _told_orders(self, orders: Iterable[Any]) -> None:
-        for order in orders:
-            bare = {**order, "trades": None}  # what stands there may be incomplete
-            if self.ledger.order(order_news(bare)) > 0:
-                self._later(self._fetch_late(bare))
-
-    async def _fetch_late(self, order: dict[str, Any]) -> None:
-        await asyncio.sleep(0.25)  # the executions usually come by themselves
-        if self.ledger.order(order_news(order)) > 0:
-            await self._try(partial(self._complete, order))
-
-    async def _executions(self, symbol: str, params: dict[str, Any] | None = None) -> list[Execution]:
-        if not self.client.has.get("fetchMyTrades"):
-            return []
-        known = self._newest.get(symbol)
-        chosen = params if params is not None else {"fromId": known} if known and known.isdigit() else {}
-        told = [execution(t) for t in await self._ask(partial(self.client.fetch_my_trades, symbol, None, None, chosen))]
-        if params is None and told:
-            self._newest[symbol] = told[-1].trade_id
-        return told
+        await self.reports.check()
 
     # Trouble
-
-    async def _turn(self) -> None:
-        """Wait until the venue takes requests again: one sent into a ban makes it longer."""
-        while (left := self._pause_until - time.monotonic()) > 0:
-            await asyncio.sleep(left)
-
-    def _pause(self) -> None:
-        headers = getattr(self.client, "last_response_headers", None) or {}
-        said = str(headers.get("Retry-After", ""))
-        wait = float(said) if said.replace(".", "", 1).isdigit() else 1.0
-        self._pause_until = max(self._pause_until, time.monotonic() + wait)
 
     def _halt(self, reason: str, *, unwritable: bool = False) -> None:
         if not self.halted:
@@ -375,42 +287,19 @@ class CcxtAccount:
             self._halt(str(trouble), unwritable=True)
             raise
 
-    def _later(self, work: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(work)
+    def beside(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something that nothing waits for."""
+        task = asyncio.ensure_future(self.attempt(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def attempt(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something whose failure is no more than told, unless the journal cannot be kept."""
         try:
             with self._kept():
                 await work()
         except TradingError as trouble:
             log.event(_LOG, "account_check_failed", reason=str(trouble))
-
-    async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
-        """Ask something that changes nothing at the venue, and so may be asked again."""
-        for wait in (self._patience.first_wait_s * 2**n for n in range(_QUESTIONS - 1)):
-            try:
-                return await self._ask_once(question)
-            except VenueUnreachable as trouble:
-                log.event(_LOG, "venue_asked_again", reason=str(trouble)[:200], wait_s=wait)
-                if type(trouble.__cause__).__name__ == "InvalidNonce":  # a clock jumped: without the new difference no signature holds
-                    await self._ask_once(self.client.load_time_difference)
-            await asyncio.sleep(wait)
-        return await self._ask_once(question)
-
-    async def _ask_once(self, question: Callable[[], Awaitable[Any]]) -> Any:
-        import ccxt
-
-        await self._turn()
-        try:
-            return await question()
-        except ccxt.BaseError as error:
-            if verdict(names_of(error), str(error)) is Outcome.BUSY:
-                self._pause()
-            raise translated(error, self.client.id, getattr(self.client, "last_response_headers", None)) from error
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
-            raise VenueUnreachable(f"{self.client.id} sent an answer that cannot be read ({type(error).__name__})") from error
 
     def _by_client_id(self, intent: Intent) -> dict[str, str]:
         return {"orderLinkId" if self.client.id == "bybit" else "origClientOrderId": intent.client_id}
@@ -426,21 +315,3 @@ def _arguments(intent: Intent) -> tuple[str, str, str, float, float | None, dict
     price = None if request.limit_price is None else float(request.limit_price)
     side = "buy" if request.side is Side.BUY else "sell"
     return request.symbol, kind, side, float(request.size), price, params
-
-
-async def clock_offset(client: Any, clock: Clock) -> float | None:
-    """Seconds that `clock` is ahead of the venue, half a way's time taken off; None where the venue does not tell its time.
-
-    Raises:
-        VenueUnreachable, VenueRefused: no answer, or a refusal.
-    """
-    import ccxt
-
-    if not client.has.get("fetchTime"):
-        return None
-    before = clock.now().timestamp()
-    try:
-        theirs = await client.fetch_time()
-    except ccxt.BaseError as error:
-        raise translated(error, client.id, getattr(client, "last_response_headers", None)) from error
-    return (before + clock.now().timestamp()) / 2 - float(theirs) / 1000

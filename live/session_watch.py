@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any, Final
 
-from live.account import clock_offset
+from live.venue_clock import clock_offset
 from live.watchdog import Watchdog, require_right_clock
 
 _PATIENCE_S: Final = 15.0
