@@ -110,8 +110,12 @@ def predict(model: Ensemble, features: NDArray[np.float32], rows: NDArray[np.int
     blocks = -(-len(rows) // BLOCK)
     padded = np.concatenate([rows, np.full(blocks * BLOCK - len(rows), rows[-1])])
     at = padded.reshape(blocks, BLOCK)[:, None, :] - context + 1 + np.arange(context)[None, :, None]
+    import jax
+
     run = block_forecast(model.spec, len(model.members))
-    out = [np.asarray(run(features[at[b]], model.mean, model.std, model.members)) for b in range(blocks)]
+    # Handed over once, not with every block.
+    network = jax.device_put((model.mean, model.std, model.members)) if blocks > 1 else (model.mean, model.std, model.members)
+    out = [np.asarray(run(features[at[b]], *network)) for b in range(blocks)]
     shape = (blocks * BLOCK, len(model.members), model.spec.horizons, OUTPUTS)
     raw = np.stack(out).transpose(0, 2, 1, 3).reshape(shape)[: len(rows)]
     return raw if model.trees is None else _combined(raw, model.trees.predict(model.scaled(features[rows])), model.share)
