@@ -26,14 +26,17 @@ STAGES = ("data", "train", "baselines", "simulate", "report")
 
 def table(cold: list[Round], warm: list[Round]) -> str:
     """Medians as Markdown."""
-    lines = ["| | wall, s | peak memory, MB | data | train | baselines | simulate | report |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| | wall, s | processor, s | peak memory, MB | data | train | baselines | simulate | report |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for name, rounds in (("cold", cold), ("with caches", warm)):
         stages = [
             _median(r.manifest["timing_s"].get(stage, 0.0) for r in rounds)
             for stage in ("data", "train", "baselines", "simulate", "report")
         ]
-        numbers = [_median(r.spent.seconds for r in rounds), _median(r.spent.peak_mb for r in rounds), *stages]
-        lines.append(f"| {name} | " + " | ".join(f"{x:.0f}" if n == 1 else f"{x:.1f}" for n, x in enumerate(numbers)) + " |")
+        spent = [_median(getattr(r.spent, what) for r in rounds) for what in ("seconds", "cpu", "peak_mb")]
+        lines.append(f"| {name} | " + " | ".join(f"{x:.0f}" if n == 2 else f"{x:.1f}" for n, x in enumerate([*spent, *stages])) + " |")
     return "\n".join(lines)
 
 
