@@ -15,20 +15,19 @@ from backtrader.order import BuyOrder, SellOrder
 from backtrader.position import Position
 
 from core import log
-from core.types import OrderRequest, Side
+from core.types import OrderRequest
 from live.account_events import Intent
 from live.bt_account_news import hear
+from live.bt_admission import STOPS, admitted
 from live.bt_families import Families
 from live.bt_order_book import OrderBook
 from live.bt_recovery import Recovered, recover
 from live.bt_restored import restored_order
 from strategies.bars_frame import epoch_seconds
 from strategies.bt_feed_facts import facts_of
-from strategies.orders import RawOrder, Refusal, normalise
+from strategies.orders import Refusal
 
 _LOG: Final = log.logger("live")
-_STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit)
-_SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
 _ON_ITS_WAY_S: Final = 0.02
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -62,8 +61,8 @@ class CCXTBroker(bt.BrokerBase):
         self._unanswered: set[str] = set()
         self._errands: set[Future[Any]] = set()  # at the account: what they find out was told before they are done
         self._expiring: set[int] = set()
-        self._families = Families(self)
-        self._groups = self._families.groups
+        self.families = Families(self)
+        self._groups = self.families.groups
 
     # Life
 
@@ -86,7 +85,7 @@ class CCXTBroker(bt.BrokerBase):
             self._take_in()
         while self.store.events:
             hear(self, self.store.events.popleft())
-        self._families.send_reached()
+        self.families.send_reached()
         self._expire()
         seen = sum(len(data) for data in self.store._datas)
         if seen == self._seen and self.on_turn is not None:
@@ -97,7 +96,7 @@ class CCXTBroker(bt.BrokerBase):
     def is_settled(self) -> bool:
         """Whether nothing is on its way: every order sent was answered, every cancel was heard of."""
         # Errands first: an acknowledgement is heard before the executions that came with it are booked.
-        return not (self._errands or self.store.events or self._unanswered or self._leaving or self._families.reached)
+        return not (self._errands or self.store.events or self._unanswered or self._leaving or self.families.reached)
 
     # Account
 
@@ -164,29 +163,17 @@ class CCXTBroker(bt.BrokerBase):
             self._run_errand(self.store.account.cancel(intent))
         return True
 
-    def sellable(self, data: Any, *, oco: Any = None, parent: Any = None) -> float:
-        """Base units that a new sell order may have: held, and not locked by other sell orders at the venue."""
-        held = float(self.positions[data].size)
-        if parent is not None and parent.alive():
-            held += float(parent.executed.remsize)
-        group = {o.ref for o in (self._groups.siblings(oco) if oco is not None else [])} | ({oco.ref} if oco is not None else set())
-        family = {o.ref for o in self._groups.children(parent)} if parent is not None else set()
-        for order in self._book.alive:
-            if order.data is data and order.issell() and order.ref not in self._leaving | group | family:
-                held += float(order.executed.remsize) if not self._groups.is_held(order) else 0.0
-        return held
-
     def _order(
         self, kind: Any, owner: Any, data: Any, size: float, price: float | None = None, plimit: float | None = None,
         exectype: int | None = None, valid: Any = None, tradeid: int = 0, oco: Any = None, trailamount: Any = None,
         trailpercent: Any = None, parent: Any = None, transmit: bool = True, histnotify: bool = False, _checksubmit: bool = True,
         **info: Any,
     ) -> Any:  # fmt: skip
-        answer = self._answer(kind, data, size, price, plimit, exectype, oco, parent, info)
+        answer = admitted(self, kind, data, size, price, plimit, exectype, oco, parent, info)
         if isinstance(answer, OrderRequest):
             size = float(answer.size)
             limit, stop = (None if p is None else float(p) for p in (answer.limit_price, answer.stop_price))
-            price, plimit = (stop, limit) if exectype in _STOPS else (limit, None)
+            price, plimit = (stop, limit) if exectype in STOPS else (limit, None)
         order = kind(
             owner=owner, data=data, size=abs(size), price=price, pricelimit=plimit, exectype=exectype, valid=valid, tradeid=tradeid,
             parent=parent, transmit=transmit, histnotify=histnotify,
@@ -196,38 +183,6 @@ class CCXTBroker(bt.BrokerBase):
         if isinstance(answer, Refusal):
             return self.refuse(order, answer.reason)
         return self._admit(order, answer)
-
-    def _answer(
-        self, kind: Any, data: Any, size: float, price: Any, plimit: Any, exectype: Any, oco: Any, parent: Any, info: dict[str, Any]
-    ) -> OrderRequest | Refusal:
-        side = Side.BUY if kind is BuyOrder else Side.SELL
-        reason = self._objection(data, exectype, side, parent)
-        if reason:
-            return Refusal(reason)
-        raw = RawOrder(
-            side=side,
-            size=abs(size),
-            reference=data.close[0],
-            limit_price=price if exectype == bt.Order.Limit else plimit if exectype == bt.Order.StopLimit else None,
-            stop_price=price if exectype in _STOPS else None,
-            reason=str(info.get("reason", "")),
-        )
-        return normalise(raw, facts_of(data).rules, sellable=self.sellable(data, oco=oco, parent=parent))
-
-    def _objection(self, data: Any, exectype: Any, side: Side, parent: Any) -> str:
-        if self.halted:
-            return self.halted
-        if exectype not in _SENDABLE:
-            return "trailing orders cannot be left at a venue; move a stop order from bar to bar instead"
-        if not data.is_current:
-            return "the bar is old: the market has moved on"
-        if self.muted and side is Side.BUY:
-            return "the session is paused"
-        if side is Side.BUY and (doubt := self.store.doubt_about(data.symbol)):
-            return str(doubt)
-        if parent is not None and not parent.alive():
-            return "its parent order is not alive"
-        return ""
 
     def _admit(self, order: Any, request: OrderRequest) -> Any:
         order.addinfo(request=request)
@@ -298,6 +253,10 @@ class CCXTBroker(bt.BrokerBase):
         """Whether the order is, or was, at the venue."""
         return self._book.intent_of(order) is not None
 
+    def is_leaving(self, order: Any) -> bool:
+        """Whether the venue was asked to take it back."""
+        return order.ref in self._leaving
+
     def is_expiring(self, order: Any) -> bool:
         """Whether it was cancelled for its time limit."""
         return order.ref in self._expiring
@@ -307,7 +266,7 @@ class CCXTBroker(bt.BrokerBase):
         self._leaving.discard(order.ref)
         self._expiring.discard(order.ref)
         self._book.over(order)
-        self._families.over(order)
+        self.families.over(order)
 
     def _expire(self) -> None:
         """Time limits count in bar time, as in a backtest."""

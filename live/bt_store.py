@@ -26,13 +26,13 @@ from core.types import MarketRules, Timeframe
 from feeds.bar_sequence import Bar
 from feeds.live_client import open_client
 from feeds.live_merge import LiveMerge, MergeRule, Witness
-from feeds.live_source import CcxtLiveSource
 from feeds.poll_wait import PollRule
 from live.account import CcxtAccount, Patience
 from live.account_events import AccountEvent
 from live.bar_barrier import BarBarrier
 from live.bt_broker import CCXTBroker
 from live.bt_feed import CCXTData
+from live.bt_market import Market
 from live.collector import Collector
 from live.journal import Journal
 from live.risk_gate import RiskGate
@@ -42,51 +42,6 @@ from strategies.bt_feed_facts import facts_of
 
 _LOG: Final = log.logger("live")
 _NEWEST: Final = 1  # history: at least the bar before the next one
-
-
-class Market:
-    """All symbols of one bar length: their source, and the barrier that keeps them in step. Hears the source."""
-
-    def __init__(self, store: CCXTStore, timeframe: Timeframe, symbols: list[str]) -> None:
-        self._store = store
-        self.timeframe = timeframe
-        self.step = timeframe.seconds * 1000
-        self.barrier = BarBarrier(symbols, store.wake, patience_s=store.patience_s)
-        self.source = CcxtLiveSource(
-            store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
-        )  # fmt: skip
-        self.merge: LiveMerge | None = None
-        self.joined: int | None = None  # open time of the first bar that is awaited live
-        self.waiting_for = set(symbols)
-
-    def has(self, symbol: str, at: int) -> bool:
-        """Whether the bar that opened at `at` came, or is known not to exist."""
-        last = self.source.last(symbol)
-        return (last is not None and last >= at) or self.barrier.is_quiet(symbol, at)
-
-    def on_bar(self, symbol: str, bar: Bar) -> None:
-        if self.merge is not None:
-            if not self.barrier.is_quiet(symbol, bar.at - self.step):
-                self._borrow(self.merge, symbol, bar.at)
-            self.merge.heard(symbol, bar)
-        self.barrier.put(symbol, bar)
-        self._store.heard_bar(symbol, bar)
-
-    def on_price(self, symbol: str, price: float) -> None:
-        self._store.prices[symbol] = price
-
-    def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
-        for bar in merge.missing(symbol, until):
-            self.barrier.put(symbol, bar)
-            self._store.heard_bar(symbol, bar)
-
-    def on_quiet(self, symbol: str, at: int) -> None:
-        if self.merge is not None:
-            self._borrow(self.merge, symbol, at + self.step)
-        self.barrier.quiet(symbol, at)
-
-    def on_connection(self, alive: bool, reason: str) -> None:
-        self._store.connection(alive, reason)
 
 
 class CCXTStore:
@@ -235,12 +190,10 @@ class CCXTStore:
     def past_of(self, data: CCXTData) -> list[Bar]:
         """The history a feed begins with; all feeds of one bar length end theirs at the same bar."""
         market = self._markets[str(data.bar_length)]
-        if market.joined is None:
-            now = int(self.clock.now().timestamp() * 1000)
-            market.joined = now - now % market.step
-        given = [bar for bar in _frame_bars(data.p.backfill_from) if bar.at < market.joined]
-        since = _first_wanted(data, market, given)
-        return given + self.loop.call(market.source.history(data.symbol, since, market.joined))
+        joined = market.joined if market.joined is not None else market.begin(int(self.clock.now().timestamp() * 1000))
+        given = market.known_past(data)
+        since = market.first_wanted(data, given)
+        return given + self.loop.call(market.source.history(data.symbol, since, joined))
 
     def data_ready(self, data: CCXTData) -> None:
         """Begin to deliver live bars once every feed of this bar length has its history."""
@@ -342,20 +295,3 @@ class CCXTStore:
         self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience, self.gate)
         self.account.last_price = self.prices.get
         self.loop.call(self.account.connect())
-
-
-def _first_wanted(data: CCXTData, market: Market, given: list[Bar]) -> int:
-    assert market.joined is not None
-    if given:
-        return given[-1].at + market.step
-    if data.p.fromdate:
-        return int(data.p.fromdate.replace(tzinfo=UTC).timestamp() * 1000)
-    return market.joined - max(_NEWEST, data.p.history) * market.step
-
-
-def _frame_bars(frame: Any) -> list[Bar]:
-    if frame is None or not len(frame):
-        return []
-    times = (frame.index.as_unit("ns").asi8 // 1_000_000).tolist()
-    columns = (frame[name].tolist() for name in ("open", "high", "low", "close", "volume"))
-    return [Bar(*row) for row in zip(times, *columns, strict=True)]

@@ -1,0 +1,90 @@
+"""All symbols of one bar length at one venue: where their bars come from, and what keeps them in step."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any, Final
+
+from core.types import Timeframe
+from feeds.bar_sequence import Bar
+from feeds.live_merge import LiveMerge
+from feeds.live_source import CcxtLiveSource
+from live.bar_barrier import BarBarrier
+
+_NEWEST: Final = 1  # history: at least the bar before the next one
+
+
+class Market:
+    """Hears the source of these symbols and queues their bars.
+
+    Args:
+        store: the `CCXTStore` that it belongs to.
+    """
+
+    def __init__(self, store: Any, timeframe: Timeframe, symbols: list[str]) -> None:
+        self._store = store
+        self.timeframe = timeframe
+        self.step = timeframe.seconds * 1000
+        self.barrier = BarBarrier(symbols, store.wake, patience_s=store.patience_s)
+        self.source = CcxtLiveSource(
+            store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
+        )  # fmt: skip
+        self.merge: LiveMerge | None = None
+        self.joined: int | None = None  # open time of the first bar that is awaited live
+        self.waiting_for = set(symbols)
+
+    def has(self, symbol: str, at: int) -> bool:
+        """Whether the bar that opened at `at` came, or is known not to exist."""
+        last = self.source.last(symbol)
+        return (last is not None and last >= at) or self.barrier.is_quiet(symbol, at)
+
+    def on_bar(self, symbol: str, bar: Bar) -> None:
+        if self.merge is not None:
+            if not self.barrier.is_quiet(symbol, bar.at - self.step):
+                self._borrow(self.merge, symbol, bar.at)
+            self.merge.heard(symbol, bar)
+        self.barrier.put(symbol, bar)
+        self._store.heard_bar(symbol, bar)
+
+    def on_price(self, symbol: str, price: float) -> None:
+        self._store.prices[symbol] = price
+
+    def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
+        for bar in merge.missing(symbol, until):
+            self.barrier.put(symbol, bar)
+            self._store.heard_bar(symbol, bar)
+
+    def on_quiet(self, symbol: str, at: int) -> None:
+        if self.merge is not None:
+            self._borrow(self.merge, symbol, at + self.step)
+        self.barrier.quiet(symbol, at)
+
+    def on_connection(self, alive: bool, reason: str) -> None:
+        self._store.connection(alive, reason)
+
+    def begin(self, now: int) -> int:
+        """Open time of the first bar that is awaited live: the one that runs at `now` (ms)."""
+        self.joined = now - now % self.step
+        return self.joined
+
+    def known_past(self, data: Any) -> list[Bar]:
+        """The bars of a feed's `backfill_from` before the first live one."""
+        assert self.joined is not None
+        return [bar for bar in _bars(data.p.backfill_from) if bar.at < self.joined]
+
+    def first_wanted(self, data: Any, known: list[Bar]) -> int:
+        """From where on the venue is asked for a feed's history."""
+        assert self.joined is not None
+        if known:
+            return known[-1].at + self.step
+        if data.p.fromdate:
+            return int(data.p.fromdate.replace(tzinfo=UTC).timestamp() * 1000)
+        return self.joined - max(_NEWEST, data.p.history) * self.step
+
+
+def _bars(frame: Any) -> list[Bar]:
+    if frame is None or not len(frame):
+        return []
+    times = (frame.index.as_unit("ns").asi8 // 1_000_000).tolist()
+    columns = (frame[name].tolist() for name in ("open", "high", "low", "close", "volume"))
+    return [Bar(*row) for row in zip(times, *columns, strict=True)]
