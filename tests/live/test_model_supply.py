@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from core.clock import FixedClock
+from core.errors import ConfigError
 from core.settings import LearningSettings, ModelSettings
 from core.types import Forecast, Timeframe
 from live.model_supply import ModelSupply
@@ -28,6 +30,7 @@ SYMBOL = "A/USD"
 FIRST = datetime(2020, 4, 2, 7, tzinfo=UTC)
 LAST = datetime(2020, 4, 14, 5, tzinfo=UTC)
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
+UNTOUCHED = "{}-untouched"  # what the backtest left there, before any session
 EARLY = {"early": True, "reference": "35d", "false_alarms_every": "200d"}
 
 
@@ -84,7 +87,16 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> ModelSettings:
 
 @pytest.fixture(scope="module")
 def walk(settings: ModelSettings) -> WalkForward:
-    return walk_forward({SYMBOL: BROKEN}, FIRST, LAST, settings=settings, timeframe=HOUR)
+    found = walk_forward({SYMBOL: BROKEN}, FIRST, LAST, settings=settings, timeframe=HOUR)
+    shutil.copytree(settings.save_path, UNTOUCHED.format(settings.save_path))
+    return found
+
+
+@pytest.fixture
+def own(settings: ModelSettings, walk: WalkForward, tmp_path: Path) -> ModelSettings:
+    """The models of the calendar in a registry of the test's own, where they may be damaged."""
+    shutil.copytree(UNTOUCHED.format(settings.save_path), tmp_path / "models")
+    return knobs(tmp_path / "models")
 
 
 def session(folder: Path, settings: ModelSettings, **learning: object) -> Session:
@@ -179,9 +191,8 @@ def test_an_order_that_cannot_be_obeyed_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["model.keras", "trees.npz", "card.json"])
-def test_a_damaged_model_is_trained_again_with_one_line(tmp_path: Path, walk: WalkForward, file: str) -> None:
-    settings = knobs(tmp_path / "models")
-    lived = session(tmp_path, settings).live(FIRST + timedelta(hours=5))
+def test_a_damaged_model_is_trained_again_with_one_line(tmp_path: Path, own: ModelSettings, walk: WalkForward, file: str) -> None:
+    lived = session(tmp_path, own).live(FIRST + timedelta(hours=5))
     assert lived.supply.card is not None
     path = tmp_path / "models" / lived.supply.card.model_id / file
     path.write_bytes(path.read_bytes()[:100])
@@ -191,12 +202,11 @@ def test_a_damaged_model_is_trained_again_with_one_line(tmp_path: Path, walk: Wa
     assert_equal(lived.live(LAST), walk)
 
 
-def test_a_new_session_does_not_end_at_a_damaged_model_of_another_one(tmp_path: Path, walk: WalkForward) -> None:
-    settings = knobs(tmp_path / "models")
-    first = session(tmp_path / "first", settings)
+def test_a_new_session_does_not_end_at_a_damaged_model_of_another_one(tmp_path: Path, own: ModelSettings, walk: WalkForward) -> None:
+    first = session(tmp_path / "first", own)
     assert first.supply.card is not None
     (tmp_path / "models" / first.supply.card.model_id / "model.keras").write_bytes(b"")
-    second = session(tmp_path / "second", settings)
+    second = session(tmp_path / "second", own)
     assert [kind for kind, _ in second.told] == ["model_damaged"]
     assert_equal(second.live(LAST), walk)
 
@@ -212,3 +222,10 @@ def test_an_order_for_a_damaged_model_is_refused(tmp_path: Path) -> None:
     lived.live(FIRST + timedelta(hours=2))
     assert ["damaged" in facts["reason"] for kind, facts in lived.told if kind == "order_refused"] == [True]
     assert lived.supply.card == before
+
+
+def test_a_horizon_that_is_not_forecast_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"strategies.horizon is 24, but forecasts are made for 1, 4 bars ahead; set one of models.horizons"
+    ):
+        ModelSupply((SYMBOL,), knobs(tmp_path), 24, HOUR, folder=tmp_path, candles=dict, tell=print)
