@@ -11,7 +11,7 @@ import pandas as pd
 
 from core import log
 from core.clock import Clock, SystemClock
-from core.errors import FingerprintMismatch, ModelError
+from core.errors import FingerprintMismatch, InvalidSetting, ModelError
 from core.settings import LearningSettings, ModelSettings
 from core.types import Timeframe
 from live.model_record import ModelRecord
@@ -44,6 +44,9 @@ class ModelSupply:
         facts: the columns of the factors, where there are any.
         learning: what may depart from the calendar.
         trainings: where models are trained; in child processes where it is left out.
+
+    Raises:
+        InvalidSetting: forecasts `horizon` bars ahead are not made.
     """
 
     def __init__(
@@ -51,6 +54,11 @@ class ModelSupply:
         candles: Callable[[], Mapping[str, pd.DataFrame]], tell: Callable[..., None], facts: Facts | None = None,
         learning: LearningSettings | None = None, clock: Clock | None = None, trainings: Trainings | None = None,
     ) -> None:  # fmt: skip
+        if horizon not in settings.horizons:
+            known = ", ".join(str(n) for n in settings.horizons)
+            raise InvalidSetting(
+                f"strategies.horizon {horizon} is not among models.horizons ({known}); add it there, or trade one of these"
+            )
         self.settings = settings
         self.timeframe = timeframe
         self.training: Training | None = None
