@@ -9,7 +9,7 @@ backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
 
 test: $(READY) lint types
-	$(RUN) -m pytest -q -n 2 --dist loadfile
+	$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
