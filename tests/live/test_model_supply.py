@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from core.clock import FixedClock
-from core.errors import ConfigError
+from core.errors import InvalidSetting
 from core.settings import LearningSettings, ModelSettings
 from core.types import Forecast, Timeframe
 from live.model_supply import ModelSupply
@@ -225,7 +225,5 @@ def test_an_order_for_a_damaged_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_horizon_that_is_not_forecast_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"strategies.horizon is 24, but forecasts are made for 1, 4 bars ahead; set one of models.horizons"
-    ):
+    with pytest.raises(InvalidSetting, match=r"strategies.horizon 24 is not among models.horizons \(1, 4\)"):
         ModelSupply((SYMBOL,), knobs(tmp_path), 24, HOUR, folder=tmp_path, candles=dict, tell=print)
