@@ -77,7 +77,7 @@ def ask(question: Callable[[], Result]) -> Result:
         _raise_remembered()
     _raise_remembered()
     if errors:
-        raise errors[0]
+        raise errors.pop()  # not kept by the frame that it remembers
     return answers[0]
 
 
