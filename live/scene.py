@@ -28,6 +28,7 @@ from models.walk_forward import ANCHOR
 _PLAN: Final = "plan.json"
 _PRACTICE: Final = "practice.json"
 _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
+_MOST_REACH: Final = 30_000  # bars of it, for short bars
 _SLACK: Final = 1.1
 _ORPHAN_S: Final = 900.0  # that an account with real orders is kept for a session that died
 _PLAYED_HISTORY: Final = 1500  # bars before the first live one that the practice exchange knows
@@ -116,7 +117,8 @@ def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clo
 def _sample_start(request: LiveRequest, clock: Clock) -> datetime:
     """A day after a boundary of the calendar, so that sessions begun in the same month find the same model."""
     every = max(request.settings.models.retrain_every, timedelta(days=1))
-    return ANCHOR + (clock.now() - _SAMPLE_REACH - ANCHOR) // every * every + timedelta(days=1)
+    reach = min(_SAMPLE_REACH, _MOST_REACH * request.timeframe.delta)
+    return ANCHOR + (clock.now() - reach - ANCHOR) // every * every + timedelta(days=1)
 
 
 def _practice_start(request: LiveRequest, whole: Mapping[str, History]) -> datetime:
