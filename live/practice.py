@@ -19,6 +19,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from core.errors import ConfigError, VenueUnreachable
 
 _PATIENCE_S: Final = 30.0
+_START_S: Final = 180.0  # many symbols have many bars to read, and the machine may be busy; one that dies is noticed at once
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def start_practice(settings: dict[str, Any]) -> PracticeVenue:
         start_new_session=True,  # Ctrl-C is for the session, which ends it in its own time
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None
-    ready, _, _ = select.select([process.stdout], [], [], _PATIENCE_S)
+    ready, _, _ = select.select([process.stdout], [], [], _START_S)
     line = process.stdout.readline() if ready else ""
     if not line:
         process.kill()
