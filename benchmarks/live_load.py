@@ -23,11 +23,11 @@ from rich.table import Table
 from core.clock import SystemClock
 from feeds.sample_market import listed_symbols
 from live.fixed_supply import FixedSupply
-from live.request import LiveRequest
+from live.request import LiveRequest, read_request
 from live.session import LiveSession
 from live.session_store import SessionStore
 from live.view import SessionView
-from tests.live.session_runner import Momentum, request_for
+from tests.live.session_runner import Momentum
 
 _SETTLED = 0.3  # of the bars: before that, caches fill
 _UNDER_WAY = 5  # bars: before that, everything is done for the first time
@@ -58,15 +58,22 @@ def main(argv: list[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     symbols = tuple(s for s in listed_symbols() if s.endswith("/USDT"))[: given.symbols]
     with TemporaryDirectory() as folder:
-        flags = ["--timeframe", given.timeframe, "--speed", given.speed]
-        for setting in given.set:
-            flags += ["--set", setting]
         meter = Meter()
-        usage = _lived(request_for(Path(folder), "load", given.bars, *flags, symbols=symbols), meter, networks=given.networks)
+        usage = _lived(_request(Path(folder), given, symbols), meter, networks=given.networks)
     if given.csv is not None:
         usage.to_csv(given.csv, index=False)
     _say(len(symbols), usage, meter, real=given.speed == "1")
     return 0
+
+
+def _request(folder: Path, given: argparse.Namespace, symbols: tuple[str, ...]) -> LiveRequest:
+    words = ["--sandbox", "--quiet", "--session", "load", "--timeframe", given.timeframe, "--speed", given.speed, "--bars", str(given.bars)]
+    settings = [f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={folder / 'models'}"]
+    for setting in (*settings, "models.train_window=10d", "models.retrain_every=5d", *given.set):
+        words += ["--set", setting]
+    for symbol in symbols:
+        words += ["--symbol", symbol]
+    return read_request(words)
 
 
 def _lived(request: LiveRequest, meter: Meter, *, networks: bool) -> pd.DataFrame:
