@@ -6,13 +6,6 @@ import ctypes
 import sys
 
 
-def use_plain_pool() -> None:
-    """Have tables of files allocated as everything else is; Arrow's own allocator keeps what its threads once had."""
-    import pyarrow
-
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
-
-
 def give_back() -> None:
     """Let go of what is free; to be called in a thread that is in no hurry."""
     if sys.platform == "linux":

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pandas as pd
 
 from core import log
-from live.memory import give_back, use_plain_pool
+from live.memory import give_back
 from live.session_files import render_page, write_tables
 from live.session_learning import with_learning
 from live.session_mirror import SessionMirror
@@ -47,7 +47,6 @@ class SessionOutput:
         self._thread: threading.Thread | None = None
         self._next = 0.0
         self._mirrored = 0
-        use_plain_pool()
 
     def refresh(self) -> None:
         """Write anew what is due, beside the session."""
