@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -131,4 +133,53 @@ def test_before_a_slot_is_used_again_sqlite_has_what_stood_in_it(tmp_path: Path,
     for number in range(17):
         journal.write(intent(str(number)))
     assert forced == [5, 9, 13, 17]
+    journal.close()
+
+
+def test_an_order_is_claimed_in_another_thread_only_when_its_intent_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "j.db")
+    steps: list[str] = []
+    claimed: list[bool] = []
+    put = IntentLog.put
+
+    def slow_put(self: IntentLog, record: dict[str, object]) -> int:
+        time.sleep(0.1)
+        number = put(self, record)
+        steps.append("on the disk")
+        return number
+
+    def claim() -> None:
+        claimed.append(journal.claim("a"))
+        steps.append("claimed")
+
+    monkeypatch.setattr(IntentLog, "put", slow_put)
+    sender = threading.Thread(target=claim)
+    assert journal.write(intent("a"), sender.start)
+    sender.join()
+    assert (steps, claimed) == (["on the disk", "claimed"], [True])
+    assert journal.state_of("a") is State.SENT
+    assert not journal.write(intent("a"))
+    journal.close()
+
+
+def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "j.db")
+    troubles: list[StorageFull] = []
+
+    def full(self: IntentLog, record: dict[str, object]) -> int:
+        time.sleep(0.1)
+        raise StorageFull("the disk is full")
+
+    def claim() -> None:
+        try:
+            journal.claim("a")
+        except StorageFull as trouble:
+            troubles.append(trouble)
+
+    monkeypatch.setattr(IntentLog, "put", full)
+    sender = threading.Thread(target=claim)
+    with pytest.raises(StorageFull):
+        journal.write(intent("a"), sender.start)
+    sender.join()
+    assert len(troubles) == 1
     journal.close()
