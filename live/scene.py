@@ -22,6 +22,7 @@ from feeds.history import History, load_history
 from feeds.market_rules import market_rules
 from live.practice import PracticeVenue, find_practice, start_practice
 from live.request import LiveRequest
+from live.session_files import kept_history
 from models.features import FEATURES, warm_up
 from models.walk_forward import ANCHOR
 
@@ -70,7 +71,7 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
     if any(history.is_made_up for history in histories.values()):
         raise VenueUnreachable(f"{request.settings.feeds.exchange} cannot be reached; look at the network, or add --sandbox to practise")
     _write_plan(request, first)
-    return _scene(histories, first, clock, None)
+    return _scene(request, histories, first, clock, None)
 
 
 def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_bar: int | None, clock: Clock) -> Scene:
@@ -90,11 +91,13 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
         venue = start_practice(_practice_settings(request, files, first, last_bar))
         venue.save(request.folder / _PRACTICE)
     _write_plan(request, first)
-    return _scene(whole, first, venue, venue)
+    return _scene(request, whole, first, venue, venue)
 
 
-def _scene(histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None) -> Scene:
+def _scene(request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None) -> Scene:
     before = {s: h.candles.loc[: pd.Timestamp(first) - timedelta(microseconds=1)] for s, h in histories.items()}
+    # What the session began with holds for good: a model trained after a restart must learn from what its replay will.
+    before |= kept_history(request.folder)
     kinds = {h.kind for h in histories.values()}
     kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
     return Scene(kind, before, {s: h.rules for s, h in histories.items()}, first, clock, practice)

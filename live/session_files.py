@@ -30,6 +30,12 @@ def write_history(folder: Path, histories: dict[str, pd.DataFrame]) -> None:
         _write(folder / HISTORY, long_table(histories))
 
 
+def kept_history(folder: Path) -> dict[str, pd.DataFrame]:
+    """What `write_history` wrote, by symbol; nothing at the first start."""
+    path = folder / HISTORY
+    return split_table(pd.read_parquet(path)) if path.is_file() else {}
+
+
 def long_table(candles: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """timestamp, symbol, open, high, low, close, volume."""
     parts = [frame.reset_index(names="timestamp").assign(symbol=symbol) for symbol, frame in candles.items()]
