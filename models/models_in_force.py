@@ -85,13 +85,15 @@ class ModelsInForce:
                 card = term.card
         return card
 
-    def preload(self, card: ModelCard) -> Ensemble:
-        """Load and compile a model ahead of its first bar, so that no bar waits for it."""
+    def preload(self, card: ModelCard) -> None:
+        """Load and compile a model ahead of its first bar, so that no bar that is heard waits for it."""
+        self._step(card)
+
+    def _load(self, card: ModelCard) -> Ensemble:
         if card.model_id not in self._loaded:
             model = self._network(card.model_id)
             predict(model, np.zeros((model.spec.context, model.spec.features), np.float32), np.array([model.spec.context - 1]))
             self._loaded[card.model_id] = model
-            self._keep(card.model_id, model)
         return self._loaded[card.model_id]
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
@@ -131,7 +133,6 @@ class ModelsInForce:
     def _followed(self, card: ModelCard, bar: NewBar) -> Forecast | None:
         rows = self._rows
         if rows is None or rows.names != card.features:
-            self.preload(card)
             rows = self._rows = FeatureRows(card.features, self._step(card).model.spec.context, self.horizon)
         before: object = rows.at
         if before is not None and before == bar.before:
@@ -149,21 +150,17 @@ class ModelsInForce:
         )
 
     def _step(self, card: ModelCard) -> NextStep:
-        model = self.preload(card)
-        if card.model_id not in self._steps:  # an older one that came back
-            self._keep(card.model_id, model)
+        model = self._load(card)
+        if card.model_id not in self._steps:  # the one in force and the one that takes over are at hand
+            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: NextStep(model)}
         return self._steps[card.model_id]
-
-    def _keep(self, model_id: str, model: Ensemble) -> None:
-        """The one in force and the one that takes over are at hand."""
-        self._steps = {**dict(list(self._steps.items())[-1:]), model_id: NextStep(model)}
 
     def _require(self, bars: pd.DataFrame) -> None:
         if len(bars) < self.warm_up:
             raise TooLittleHistory(f"{self.symbol}: {len(bars)} bars are fewer than the {self.warm_up} that a forecast looks back over")
 
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
-        model = self.preload(card)
+        model = self._load(card)
         seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))))
         features = matrix(seen, card.features)[-model.spec.context :]
         if not np.isfinite(features).all():
