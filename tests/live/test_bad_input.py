@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from core.clock import SystemClock
 from live import control
 from live.entry import command
+from live.patience import patiently
 from live.request import read_request
 from live.scene import open_scene
 from sandbox.process import SandboxHandle
@@ -79,14 +81,20 @@ def test_a_mistake_is_one_line_that_names_the_mend(
         assert piece in said
 
 
-def test_an_unreachable_venue_is_waited_for_and_the_practice_exchange_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_unreachable_venue_is_waited_for_and_the_practice_exchange_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    without_waiting = partial(patiently, sleep=slept.append, monotonic=lambda: sum(slept))
+    monkeypatch.setattr("live.session.patiently", without_waiting)
     said = words(tmp_path, "http://127.0.0.1:9")
     said.remove("--quiet")
     assert command([*said, "--set", "feeds.fallback_exchanges=[]", "--set", "live.start_patience_s=8"], SystemClock()) == 3
     shown = capsys.readouterr()
     assert "--sandbox" in shown.err and "\n" not in shown.err.strip()
     told = " ".join(shown.out.split())
-    assert "trying again in 1 s" in told and "trying again in 2 s" in told
+    assert slept == [1, 2, 4, 1]
+    assert all(f"trying again in {wait} s" in told for wait in (1, 2, 4))
 
 
 def test_missing_keys_are_named_before_anything_is_asked(
