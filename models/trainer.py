@@ -179,9 +179,10 @@ def prepare_jax(cache: Path | None) -> None:
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import jax
 
+    configure: Any = jax.config.update
+    configure("jax_default_matmul_precision", "highest")  # a GPU would round products to 10 bits; on a processor nothing changes
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)
-        configure: Any = jax.config.update
         configure("jax_compilation_cache_dir", str(cache.resolve()))
         configure("jax_persistent_cache_min_compile_time_secs", 0.1)
         configure("jax_persistent_cache_min_entry_size_bytes", -1)
