@@ -1,7 +1,7 @@
 """Our command beside FreqAI with LightGBM: the same candles, one-year windows, a retrain every 28 days, both cold, in turn.
 
     python -m venv /somewhere/freqai && /somewhere/freqai/bin/pip install 'freqtrade[freqai]'
-    python -m benchmarks.freqai --python /somewhere/freqai/bin/python --data FILE [--rounds 1]
+    python -m benchmarks.freqai --python /somewhere/freqai/bin/python --data FILE [--rounds 1] [--quiet-waiting]
 
 FreqAI runs its own example strategy (spot, so that it may not sell short) with LightGBM as it comes, one model a retrain. No venue is
 asked, the market list is put in place by hand. Ours trains three networks a retrain, without baselines. Both write their reports.
@@ -16,7 +16,7 @@ import platform
 import re
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -65,8 +65,8 @@ def config() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def freqai(python: Path, candles: pd.DataFrame, folder: Path) -> tuple[Spent, int]:
-    """What FreqAI took, and how often it trained."""
+def freqai(python: Path, candles: pd.DataFrame, folder: Path, waiting: Mapping[str, str]) -> tuple[Spent, int]:
+    """What FreqAI took, and how often it trained; `waiting` is how its threads wait."""
     for name in ("data", "user", "strategies"):
         (folder / name).mkdir()
     dated = candles.rename_axis("date").reset_index()
@@ -77,7 +77,7 @@ def freqai(python: Path, candles: pd.DataFrame, folder: Path) -> tuple[Spent, in
     words = [str(python), str(ROOT / "benchmarks" / "freqai_offline.py"), "BTC/USDT", "--", "backtesting", "--config", "config.json"]
     words += ["--userdir", "user", "--datadir", "data", "--strategy-path", "strategies", "--strategy", "SpotExample", "--cache", "none"]
     words += ["--freqaimodel", "LightGBMRegressor", "--timerange", "20220101-20250831"]
-    spent = measured(words, folder, QUIET)
+    spent = measured(words, folder, waiting)
     return spent, len(re.findall(r"Training model on \d+ data points", (folder / "output.txt").read_text(encoding="utf-8")))
 
 
@@ -107,11 +107,13 @@ def main() -> None:
     parser.add_argument("--python", type=Path, required=True, help="interpreter of an environment with freqtrade[freqai]")
     parser.add_argument("--data", type=Path, required=True, help="hourly candles of BTC/USDT")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--quiet-waiting", action="store_true", help="FreqAI's threads must not spin: for a machine that others use")
     said = parser.parse_args()
+    waiting = QUIET if said.quiet_waiting else {}
     candles, pairs = hourly(said.data), []
     for _ in range(said.rounds):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-            theirs, their_retrains = freqai(said.python.absolute(), candles, Path(one))
+            theirs, their_retrains = freqai(said.python.absolute(), candles, Path(one), waiting)
             mine, our_retrains = ours(said.data.resolve(), Path(other))
         pairs.append(Pair(theirs, mine, (their_retrains, our_retrains)))
     print(f"{platform.machine()}, {cores()} cores, load {os.getloadavg()[0]:.1f}, {said.rounds} rounds in turn; medians\n")

@@ -16,7 +16,7 @@ from tests.live.test_session import ROOT, bars_of, wait_for_bars
 SMALL = ("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1", "models.seeds=1", "models.units=8")
 
 
-LEARNING = ("early=true", "reference=45d", "false_alarms_every=20d", "trial=36", "adaptive=true")
+LEARNING = ("early=true", "reference=45d", "block=12", "slack=0.1", "false_alarms_every=3d", "trial=36", "adaptive=true")
 
 
 def begin(folder: Path, bars: int, *more: str, symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")) -> subprocess.Popen[str]:
