@@ -92,7 +92,7 @@ class ChildTrainings:
             "candles": files, "boundary": boundary.isoformat(), "timeframe": str(self._timeframe),
             "settings": settings.model_dump(mode="json"),
         }  # fmt: skip
-        path = self._folder / "request.json"
+        path = (self._folder / "request.json").resolve()  # the child works in another folder
         atomic.write_text(path, json.dumps(request))
         return path
 

@@ -122,6 +122,16 @@ def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path)
     assert run(request_for(tmp_path, "one", 5)) == 0
 
 
+def test_a_session_trains_and_trades_in_whatever_folder_it_is_started(tmp_path: Path) -> None:
+    words = [sys.executable, str(ROOT / "run_live.py"), "--sandbox", "--speed", "lockstep", "--session", "away", "--bars", "2", "--quiet"]
+    for setting in ("train_window=60d", "retrain_every=10d", "epochs=1", "seeds=1", "units=8"):
+        words += ["--set", f"models.{setting}"]
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert said.returncode == 0, said.stderr
+    assert bars_of(tmp_path / "var" / "sessions", "away") == 2
+    assert list((tmp_path / "var" / "models").glob("**/model.keras"))
+
+
 def test_a_second_process_is_refused_with_exit_code_5(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with control.held(control.lock_of(tmp_path / "one"), "session 'one'"):
