@@ -52,10 +52,10 @@ class Shortfall(Section):
 
 
 class Parity(Section):
-    """The whole of `parity.json`; `compared` counts what was laid side by side (forecasts, orders, fills).
+    """The whole of `parity.json`; `compared` counts what was laid side by side (forecasts, orders, fills, equity).
 
-    Where a venue's own prices filled the orders, they cannot equal a backtest's: `orders_equal` and `fills_equal` are null then, and
-    `shortfall` says what the difference cost.
+    Where a venue's own prices filled the orders, they cannot equal a backtest's: `orders_equal`, `fills_equal` and `equity_equal` are
+    null then, and `shortfall` says what the difference cost.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Parity(Section):
     forecasts_equal: bool
     orders_equal: bool | None
     fills_equal: bool | None
+    equity_equal: bool | None = None
     shortfall: Shortfall | None = None
     first_difference: Difference | None = None
     compared: dict[str, int] = Field(default_factory=dict)
@@ -73,7 +74,7 @@ class Parity(Section):
 
     @property
     def equal(self) -> bool:
-        return self.forecasts_equal and self.orders_equal is not False and self.fills_equal is not False
+        return self.forecasts_equal and False not in (self.orders_equal, self.fills_equal, self.equity_equal)
 
 
 def write_parity(session_dir: Path, parity: Parity) -> Path:
@@ -90,7 +91,7 @@ def render_parity_page(session_dir: Path) -> Path:
         RunUnreadable: there is no readable `parity.json`.
     """
     parity = read_parity(session_dir)
-    rows = [(name, getattr(parity, f"{name}_equal"), parity.compared.get(name)) for name in ("forecasts", "orders", "fills")]
+    rows = [(name, getattr(parity, f"{name}_equal"), parity.compared.get(name)) for name in ("forecasts", "orders", "fills", "equity")]
     context: dict[str, Any] = {"parity": parity, "rows": rows, "shares": SHARES, "has_session": (session_dir / "index.html").is_file()}
     return write_page(session_dir / FILE_NAME, "parity_page.html.j2", context)
 

@@ -30,7 +30,7 @@ def test_the_first_difference_is_named_with_both_values(tmp_path: Path) -> None:
     assert "The first 200 of 300" in text
 
 
-@pytest.mark.parametrize("name", ["forecasts_equal", "orders_equal", "fills_equal"])
+@pytest.mark.parametrize("name", ["forecasts_equal", "orders_equal", "fills_equal", "equity_equal"])
 def test_one_difference_is_enough_to_be_different(name: str) -> None:
     assert EQUAL.equal
     assert not EQUAL.model_copy(update={name: False}).equal
