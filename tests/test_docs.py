@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings
+from live.control import Verb
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,7 +33,8 @@ def source_of(words: list[str]) -> Path | None:
 
 
 def flags_of(room: str) -> set[str]:
-    return {flag for path in (ROOT / room).glob("*.py") for flag in re.findall(r'"(--[a-z][a-z-]*)"', path.read_text(encoding="utf-8"))}
+    words = {f"--{word}" for word in ("status", *Verb)} if room == "live" else set()
+    return words | {flag for path in (ROOT / room).glob("*.py") for flag in re.findall(r'"(--[a-z][a-z-]*)"', path.read_text(encoding="utf-8"))}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
