@@ -34,7 +34,9 @@ def source_of(words: list[str]) -> Path | None:
 
 def flags_of(room: str) -> set[str]:
     words = {f"--{word}" for word in ("status", *Verb)} if room == "live" else set()
-    return words | {flag for path in (ROOT / room).glob("*.py") for flag in re.findall(r'"(--[a-z][a-z-]*)"', path.read_text(encoding="utf-8"))}
+    return words | {
+        flag for path in (ROOT / room).glob("*.py") for flag in re.findall(r'"(--[a-z][a-z-]*)"', path.read_text(encoding="utf-8"))
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
