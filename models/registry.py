@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from core import log
 from core.atomic import write_bytes, write_text
 from core.errors import FingerprintMismatch, NotTrained
 from models import trees
 from models.appointments import AppointmentLog
 from models.model_card import ModelCard
 from models.trees import Trees
+
+_LOG: Final = log.logger("models")
 
 
 class ModelRegistry:
@@ -95,6 +99,17 @@ class ModelRegistry:
 
         network, share = read_network(self._folder(model_id) / "model.keras"), self.card(model_id).trees
         return replace(network, trees=self.trees(model_id), share=share) if share else network
+
+    def sound_network(self, model_id: str) -> Any | None:
+        """As `network`; None where there is no such model, or none that can be read: that one is set aside, so that it is trained again."""
+        if not self.holds(model_id):
+            return None
+        try:
+            return self.network(model_id)
+        except FingerprintMismatch as trouble:
+            log.event(_LOG, "model_damaged", logging.WARNING, model_id=model_id, reason=str(trouble))
+            self.set_aside(model_id)
+            return None
 
     def trees(self, model_id: str) -> Trees:
         """The trees of a model that has some."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -89,9 +89,8 @@ def train(work: Assignment) -> ModelCard:
     window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
 
     def made(wanted: Lineage, base: Base | None) -> Ensemble:
-        if settings.cache and registry.holds(wanted.identity):
-            network: Ensemble = registry.network(wanted.identity)
-            return network
+        if settings.cache and (network := registry.sound_network(wanted.identity)) is not None:
+            return cast(Ensemble, network)
         count = fold_training.updates(settings, wanted.fold, window)
         result = train_one(shared, FoldTask(wanted.fold, wanted.identity, count, base))
         registry.save(result.card, result.model)

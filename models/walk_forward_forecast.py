@@ -160,7 +160,9 @@ def _from_registry(
         return None
     raw: Mapping[str, NDArray[np.float32]] | None = registry.forecasts(identity, key)
     if raw is None:
-        model = registry.network(identity)
+        model = registry.sound_network(identity)
+        if model is None:
+            return None
         rows = {s: np.arange(f.effective_first, f.effective_last) for s, f in fold.items()}
         raw = {s: fold_training.forecast_rows(model, panel, s, rows[s]) for s in fold}
         registry.save_forecasts(identity, key, raw)
@@ -182,8 +184,8 @@ class _Training:
         ours = {one.identity for one in wanted}
         bases = {one.base.identity: one.base for one in wanted if one.base}
         for identity in bases:
-            if identity not in ours and self.settings.cache and self.registry.holds(identity):
-                self._bases[identity] = Base(identity, self.registry.network(identity).members)
+            if identity not in ours and self.settings.cache and (network := self.registry.sound_network(identity)) is not None:
+                self._bases[identity] = Base(identity, network.members)
         # One that is wanted itself is made from its own fold, which also says for how long it is in force.
         alone = {i: b for i, b in bases.items() if i not in self._bases} | {one.identity: one for one in wanted if not one.base}
         yield from self._side_by_side(list(alone.values()), keep=set(bases))

@@ -103,3 +103,25 @@ def test_going_on_is_a_choice(tmp_path: Path, walk: WalkForward) -> None:
     ours, theirs = (w.frame("A/USD", 1)["location"].to_numpy() for w in (anew, walk))
     known = np.isfinite(theirs)
     assert not np.array_equal(ours[known], theirs[known])
+
+
+def test_a_damaged_anchor_is_trained_again_by_a_backtest_and_by_a_session(tmp_path: Path, walk: WalkForward) -> None:
+    run(tmp_path)
+    registry, card = ModelRegistry(tmp_path), next(served.card for served in walk.served if served.card.goes_on_from)
+    boundary, seen = datetime.fromisoformat(card.boundary), {"A/USD": BARS}
+    for again in (lambda: run(tmp_path), lambda: train(assignment(seen, boundary, knobs(tmp_path), HOUR))):
+        (tmp_path / card.model_id / "card.json").unlink()
+        (tmp_path / card.goes_on_from / "model.keras").write_bytes(b"torn")
+        again()
+        assert registry.sound_network(card.goes_on_from) is not None
+        for mine, other in zip(registry.network(card.model_id).members, walk.network(card.model_id).members, strict=True):
+            assert {name: value.tobytes() for name, value in mine.items()} == {name: value.tobytes() for name, value in other.items()}
+
+
+def test_a_damaged_network_without_forecasts_is_trained_again(tmp_path: Path, walk: WalkForward) -> None:
+    first = run(tmp_path)
+    folder = tmp_path / first.served[-1].card.model_id
+    for file in folder.glob("forecasts-*"):
+        file.unlink()
+    (folder / "model.keras").write_bytes(b"torn")
+    pd.testing.assert_frame_equal(run(tmp_path).frame("A/USD", 1), walk.frame("A/USD", 1))
