@@ -118,10 +118,10 @@ def predict(model: Ensemble, features: NDArray[np.float32], rows: NDArray[np.int
     out = [np.asarray(run(features[at[b]], *network)) for b in range(blocks)]
     shape = (blocks * BLOCK, len(model.members), model.spec.horizons, OUTPUTS)
     raw = np.stack(out).transpose(0, 2, 1, 3).reshape(shape)[: len(rows)]
-    return raw if model.trees is None else _combined(raw, model.trees.predict(model.scaled(features[rows])), model.share)
+    return raw if model.trees is None else combined(raw, model.trees.predict(model.scaled(features[rows])), model.share)
 
 
-def _combined(raw: NDArray[np.float32], said: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+def combined(raw: NDArray[np.float32], said: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """The first horizon of every member moved towards what the trees said [n], quantiles along with the location.
 
     A fixed weighting of two forecasters whose errors differ (Bates and Granger 1969).

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core import log
 from core.once import once
-from models.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, _combined, predict, step
+from models.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, combined, predict, step
 
 _LOG: Final = log.logger("models")
 _TRIALS: Final = 4
@@ -72,7 +72,7 @@ class NextStep:
         if trees is None:
             return np.asarray(raw[0])
         said = np.array([trees.predict_one(self.model.scaled(window[-1]))])
-        return _combined(raw, said, self.model.share)[0]
+        return combined(raw, said, self.model.share)[0]
 
     def _agrees(self) -> bool:
         spec, draw = self.model.spec, np.random.default_rng(0)

@@ -16,12 +16,13 @@ from tests.sandbox.ccxt_clients import SPOT_ONLY, point_at_binance
 
 pytestmark = pytest.mark.slow
 SYMBOL = "BTC/USDT"
+MOST_QUESTIONS = 200
 
 
 def settled(client: Any, name: str) -> float:
     """What became of an order whose answer did not come: asked for until it is found, or not found for longer than the venue hides it."""
-    missing_since = None
-    while True:
+    missing_since, unanswered = None, 0
+    for _ in range(MOST_QUESTIONS):
         try:
             return float(client.fetch_order(None, SYMBOL, {"origClientOrderId": name})["filled"])
         except ccxt.OrderNotFound:
@@ -29,8 +30,9 @@ def settled(client: Any, name: str) -> float:
             if time.monotonic() - missing_since > 0.8:
                 return 0.0
         except ccxt.BaseError:
-            pass
+            unanswered += 1
         time.sleep(0.05)
+    raise AssertionError(f"{name}: {unanswered} of {MOST_QUESTIONS} questions found no answer")
 
 
 def traded(client: Any, venue: SandboxHandle, bars: int) -> float:
