@@ -1,6 +1,6 @@
 """From a closed bar to its order, our whole strategy between them: `python -m benchmarks.latency`.
 
-A session trades with real orders on the practice exchange, whose market a third process plays, ten bars a second. Every bar is forecast
+A session trades with real orders on the practice exchange, whose market runs by its clock, ten bars a second. Every bar is forecast
 by the trained model and decided by `LSTMStrategy`; only the sign of the forecast is turned by turns, so that every bar has its order.
 Two ways are measured:
 
@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -32,16 +30,16 @@ from rich.console import Console
 from core.clock import SystemClock
 from core.types import Forecast
 from feeds.bar_sequence import Bar
-from live.practice import Address, PracticeVenue
 from live.request import LiveRequest, read_request
 from live.session import LiveSession
-from live.session_forecasts import Maker, SessionForecasts
+from live.session_forecasts import SessionForecasts
 from live.view import SessionView
-from models.forecaster import FollowingSource, NewBar
+from models.forecaster import NewBar
+from models.models_in_force import ModelsInForce
 
 TARGETS = {"whole": (4.0, 25.0), "ours": (2.0, 8.0)}
 WORST_MS = 200.0
-_FLAGS = ("--sandbox", "--speed", "lockstep", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
+_FLAGS = ("--sandbox", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
 _SETTINGS = (
     "models.train_window=120d", "strategies.cooldown=0d", "strategies.max_daily_loss=1",
     "strategies.max_drawdown=1", "live.telegram=false",
@@ -63,21 +61,22 @@ class Ways:
 class ByTurns:
     """The forecasts of `maker`, made in full, then moved up and down by turns."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: ModelsInForce) -> None:
         self.maker, self.horizon, self.warm_up = maker, maker.horizon, maker.warm_up
-        self.timeframe_s = getattr(maker, "timeframe_s", 0)
+        self.timeframe_s = maker.timeframe_s
         self._sign = -1.0
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
         return self._moved(self.maker.latest(bars))
 
     def hear(self, bar: NewBar) -> Forecast | None:
-        assert isinstance(self.maker, FollowingSource)
         return self._moved(self.maker.hear(bar))
 
     def prepare(self) -> None:
-        assert isinstance(self.maker, FollowingSource)
         self.maker.prepare()
+
+    def rehearse(self) -> None:
+        self.maker.rehearse()
 
     def _moved(self, told: Forecast | None) -> Forecast | None:
         self._sign = -self._sign
@@ -87,10 +86,8 @@ class ByTurns:
 class Measured(LiveSession):
     """A session that notes when a bar was heard and when an order left."""
 
-    def __init__(self, request: LiveRequest, per_second: float) -> None:
+    def __init__(self, request: LiveRequest) -> None:
         super().__init__(request, SystemClock(), SessionView(Console(), shown=False))
-        self.per_second = per_second
-        self.driver: subprocess.Popen[bytes] | None = None
         self.heard: list[int] = []
         self.left: list[int] = []
         self.entries: list[dict[str, Any]] = []
@@ -98,6 +95,7 @@ class Measured(LiveSession):
     def _sources(self) -> dict[str, SessionForecasts]:
         sources = super()._sources()
         for source in sources.values():
+            assert isinstance(source.source, ModelsInForce)
             source.source = ByTurns(source.source)
         return sources
 
@@ -121,21 +119,7 @@ class Measured(LiveSession):
 
         client.fetch = noted
 
-    def _assemble(self, folder: Path, stack: ExitStack) -> Any:
-        cerebro = super()._assemble(folder, stack)
-        self._advance = self._let_play  # the session neither plays the market nor lets it wait
-        return cerebro
-
-    def _let_play(self) -> None:
-        """The session waits for bars for the first time: from here on they come by themselves."""
-        if self.driver is None:
-            words = [sys.executable, "-m", "benchmarks.latency", "--drive", str(self.request.folder / "practice.json")]
-            self.driver = subprocess.Popen([*words, "--per-second", str(self.per_second)])
-
     def _leave_scene(self) -> None:
-        if self.driver is not None:
-            self.driver.terminate()
-            self.driver.wait()
         if self.scene.practice is not None:
             self.entries = self.scene.practice.control("log")["entries"]
         super()._leave_scene()
@@ -147,19 +131,10 @@ def measure(bars: int, per_second: float = 10.0, *, training: bool = False) -> W
         folder = Path(name)
         places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={folder / 'models'}")
         words = [word for setting in (*_SETTINGS, *(_TRAINING if training else _CALM), *places) for word in ("--set", setting)]
-        session = Measured(read_request([*_FLAGS, "--bars", str(bars), *words]), per_second)
+        speed = ("--speed", f"{3600 * per_second:g}")  # of bars of an hour
+        session = Measured(read_request([*_FLAGS, *speed, "--bars", str(bars), *words]))
         session.run()
         return _ways(session, _trainings(folder / "latency" / "log.jsonl"))
-
-
-def drive(address: Path, per_second: float) -> int:
-    """Play the market of a practice exchange until it is gone."""
-    venue = PracticeVenue(Address(**json.loads(address.read_text(encoding="utf-8"))))
-    begun = time.monotonic()
-    for number in range(1, 1_000_000):
-        venue.advance()
-        time.sleep(max(0.0, begun + number / per_second - time.monotonic()))
-    return 0
 
 
 def _ways(session: Measured, trainings: list[tuple[float, float]]) -> Ways:
@@ -209,10 +184,7 @@ def main() -> int:
     parser.add_argument("--per-second", type=float, default=10.0, help="bars the market plays in a second")
     parser.add_argument("--training-bars", type=int, default=300, help="bars of the session beside which models are trained; 0 for none")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.drive is not None:
-        return drive(given.drive, given.per_second)
     ways = measure(given.bars, given.per_second)
     parts = {"whole": ways.whole, "ours": ways.ours}
     if given.training_bars:

@@ -18,12 +18,13 @@ from typing import Any, Final
 
 from core import log
 from core.errors import StorageFull, StoreDamaged, TradingError
-from core.types import Side
 from feeds.exchange import rules_of
 from live.account_events import AccountEvent, Halted, Intent, Refused, RulesRead, VenueView, arrival_name
 from live.account_questions import AccountQuestions
+from live.account_rehearsal import AccountRehearsal
 from live.account_reports import AccountReports
 from live.journal import OPEN, Journal
+from live.order_arguments import order_arguments
 from live.order_ledger import OrderLedger
 from live.risk_gate import RiskGate
 from live.venue_clock import clock_offset as clock_offset
@@ -72,6 +73,7 @@ class CcxtAccount:
         self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.questions = AccountQuestions(client, self._patience.first_wait_s)
         self.reports = AccountReports(self, self._patience.check_every_s)
+        self.rehearsal = AccountRehearsal(self)
         self._tasks: set[asyncio.Task[Any]] = set()
         if gate is not None:
             gate.know(journal.executions(), [intent for intent, _ in journal.open_intents()])
@@ -184,7 +186,7 @@ class CcxtAccount:
     async def _post(self, intent: Intent, *, again: bool) -> None:
         self.posts += 1
         try:
-            answer = await self.client.create_order(*_arguments(intent))
+            answer = await self.client.create_order(*order_arguments(intent))
         except asyncio.CancelledError:
             self.ledger.doubt(intent.client_id, "stopped while the order was on its way")
             raise
@@ -303,15 +305,3 @@ class CcxtAccount:
 
     def _by_client_id(self, intent: Intent) -> dict[str, str]:
         return {"orderLinkId" if self.client.id == "bybit" else "origClientOrderId": intent.client_id}
-
-
-def _arguments(intent: Intent) -> tuple[str, str, str, float, float | None, dict[str, Any]]:
-    """ccxt's arguments of an order. A market order never carries a price: binance would buy for an amount of quote currency."""
-    request = intent.request
-    params: dict[str, Any] = {"clientOrderId": intent.client_id}
-    if request.stop_price is not None:
-        params["stopLossPrice"] = float(request.stop_price)
-    kind = "market" if request.limit_price is None else "limit"
-    price = None if request.limit_price is None else float(request.limit_price)
-    side = "buy" if request.side is Side.BUY else "sell"
-    return request.symbol, kind, side, float(request.size), price, params

@@ -49,15 +49,16 @@ class AccountQuestions:
         """
         for wait in (self._first_wait_s * 2**n for n in range(_QUESTIONS - 1)):
             try:
-                return await self._once(question)
+                return await self.once(question)
             except VenueUnreachable as trouble:
                 log.event(_LOG, "venue_asked_again", reason=str(trouble)[:200], wait_s=wait)
                 if type(trouble.__cause__).__name__ == "InvalidNonce":  # a clock jumped: without the new difference no signature holds
-                    await self._once(self._client.load_time_difference)
+                    await self.once(self._client.load_time_difference)
             await asyncio.sleep(wait)
-        return await self._once(question)
+        return await self.once(question)
 
-    async def _once(self, question: Callable[[], Awaitable[Any]]) -> Any:
+    async def once(self, question: Callable[[], Awaitable[Any]]) -> Any:
+        """As `ask`, without asking again."""
         await self.turn()
         try:
             return await question()

@@ -88,7 +88,7 @@ class CCXTBroker(bt.BrokerBase):
         self.families.send_reached()
         self._expire()
         seen = sum(len(data) for data in self.store._datas)
-        if seen == self._seen and self.on_turn is not None:
+        if seen == self._seen and not self.store.waiting.rehearse() and self.on_turn is not None:
             self.on_turn()
         self._seen = seen
 
@@ -206,7 +206,7 @@ class CCXTBroker(bt.BrokerBase):
         intent = Intent(client_id=self._client_id(bar), request=order.info.request, bar=bar, role=str(order.info.get("role", "")))
         order.addinfo(client_id=intent.client_id)
         left = threading.Event()
-        if not self.store.journal.write(intent, lambda: self._run_errand(self.store.account.send(intent, left.set))):
+        if not self.store.journal.write(intent, lambda: self._let_go(intent, left.set)):
             self.refuse(order, "this decision was sent before the restart already")
             return
         left.wait(_ON_ITS_WAY_S)  # the venue's thread has the interpreter to itself until the request is out
@@ -215,6 +215,10 @@ class CCXTBroker(bt.BrokerBase):
             order.submit(self)
             self.notify(order)
         self._unanswered.add(intent.client_id)
+
+    def _let_go(self, intent: Intent, left: Callable[[], object]) -> None:
+        self._run_errand(self.store.account.send(intent, left))
+        self.store.waiting.hand_back()
 
     def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
         errand = self.store.loop.spawn(work)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -30,15 +30,13 @@ from feeds.poll_wait import PollRule
 from live.account import CcxtAccount, Patience
 from live.account_events import AccountEvent
 from live.bar_barrier import BarBarrier
+from live.bar_wait import BarWait
 from live.bt_broker import CCXTBroker
 from live.bt_feed import CCXTData
 from live.bt_market import Market
-from live.collector import Collector
 from live.journal import Journal
 from live.risk_gate import RiskGate
 from live.venue_loop import VenueLoop
-from models.forecaster import FollowingSource
-from strategies.bt_feed_facts import facts_of
 
 _LOG: Final = log.logger("live")
 _NEWEST: Final = 1  # history: at least the bar before the next one
@@ -55,7 +53,8 @@ class CCXTStore:
         patience_s: how long symbols wait for each other.
         witnesses: other venues that confirm this one's prices and lend candles that it lacks; `merge_rule` says when they agree.
         risk: limits that no order gets past; None for none.
-        minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
+        minute_s: seconds of this machine in a minute of the market, for those limits and for when bars are due; 0 where the market has no
+            clock.
 
     Raises (when Backtrader starts):
         VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
@@ -106,8 +105,9 @@ class CCXTStore:
         self._closes: dict[str, float] = {}
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
-        self._quick_turns = 0
-        self._collector = Collector()
+        self.minute_s = minute_s
+        self.rehearse_decision: Callable[[], object] | None = None  # takes the steps of the owner's decision at a bar, without effect
+        self.waiting = BarWait(self)
         self._notes: deque[tuple[Any, ...]] = deque()
 
     # What users call
@@ -160,7 +160,7 @@ class CCXTStore:
     def stop(self) -> None:
         """Close every connection; a second call does nothing."""
         self.is_stopping = True
-        self._collector.stop()
+        self.waiting.stop()
         if not self.loop.is_running:
             return
         elsewhere = [client for market in self._markets.values() if market.merge for client in market.merge.clients]
@@ -180,16 +180,23 @@ class CCXTStore:
         return next(m.source.rules(symbol) for m in self._markets.values() if symbol in m.source.symbols)
 
     def barrier_of(self, data: CCXTData) -> BarBarrier:
-        return self._markets[str(data.bar_length)].barrier
+        return self.market_of(data).barrier
+
+    @property
+    def markets(self) -> Collection[Market]:
+        return self._markets.values()
+
+    def market_of(self, data: CCXTData) -> Market:
+        return self._markets[str(data.bar_length)]
 
     def is_newest(self, data: CCXTData, bar: Bar) -> bool:
         """Whether no later bar of its symbol is known, neither waiting nor about to be put."""
-        market = self._markets[str(data.bar_length)]
+        market = self.market_of(data)
         return market.barrier.waiting(data.symbol) == 0 and bar.at >= market.source.known(data.symbol)
 
     def past_of(self, data: CCXTData) -> list[Bar]:
         """The history a feed begins with; all feeds of one bar length end theirs at the same bar."""
-        market = self._markets[str(data.bar_length)]
+        market = self.market_of(data)
         joined = market.joined if market.joined is not None else market.begin(int(self.clock.now().timestamp() * 1000))
         given = market.known_past(data)
         since = market.first_wanted(data, given)
@@ -197,7 +204,7 @@ class CCXTStore:
 
     def data_ready(self, data: CCXTData) -> None:
         """Begin to deliver live bars once every feed of this bar length has its history."""
-        market = self._markets[str(data.bar_length)]
+        market = self.market_of(data)
         assert market.joined is not None
         market.source.resume(data.symbol, market.joined - market.step)
         market.waiting_for.discard(data.symbol)
@@ -236,34 +243,6 @@ class CCXTStore:
     def first_live(self) -> int:
         """Open time of the first bar that was awaited live."""
         return min(market.joined or 0 for market in self._markets.values())
-
-    def idle(self, data: CCXTData, wait_s: float) -> None:
-        """A feed has nothing: let the owner act, then wait until a bar or an order event is there.
-
-        The first turn after a bar is not waited in, so that broker and owner see the loop at rest once.
-        """
-        if self._quick_turns:
-            self._quick_turns -= 1
-            return
-        self._prepare()
-        self._collector.idle()
-        if self.on_idle is not None:
-            self.on_idle()
-        barrier = self.barrier_of(data)
-        with self.wake:
-            if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
-                self.wake.wait(wait_s)
-
-    def _prepare(self) -> None:
-        """Let the sources of forecasts do ahead of the next bar what they can."""
-        for data in self._datas:
-            source: object = facts_of(data).source
-            if isinstance(source, FollowingSource):
-                source.prepare()
-
-    def bar_taken(self) -> None:
-        """A feed took a bar."""
-        self._quick_turns = len(self._datas)
 
     def tell(self, event: AccountEvent) -> None:
         """Queue an order event for the broker."""

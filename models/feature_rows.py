@@ -59,6 +59,10 @@ class FeatureRows:
         """Do ahead of time what the next bar does not decide; it is expected to open at `coming`."""
         self._recipe.prepare(_nanoseconds(coming))
 
+    def rehearse(self) -> None:
+        """Take the steps of `follow` without effect; after `prepare`."""
+        self._recipe.rehearse()
+
     def follow(self, bar: NewBar) -> None:
         """Take in the bar after the newest one."""
         told = self._recipe.row(

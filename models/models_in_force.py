@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from core.errors import TooLittleHistory
 from core.types import Forecast, Timeframe
@@ -130,6 +131,17 @@ class ModelsInForce:
         if card is not None and card.features == rows.names:
             self._step(card).prepare(rows.window[1:], rows.at)
 
+    def rehearse(self) -> None:
+        """Take the steps of `hear` without effect."""
+        self.prepare()
+        rows = self._rows
+        if rows is None or rows.at is None:
+            return
+        card = self.model_at(rows.at + self._delta)
+        if card is not None and card.features == rows.names and rows.is_whole:
+            rows.rehearse()
+            self._said(card, rows, self._step(card).forecast(rows.window, rows.at), rows.at)
+
     def _followed(self, card: ModelCard, bar: NewBar) -> Forecast | None:
         rows = self._rows
         if rows is None or rows.names != card.features:
@@ -143,10 +155,12 @@ class ModelsInForce:
             rows.fill(frame.iloc[-self.warm_up :])
         if not rows.is_whole:
             return None
-        raw = self._step(card).forecast(rows.window, before)
+        return self._said(card, rows, self._step(card).forecast(rows.window, before), bar.at)
+
+    def _said(self, card: ModelCard, rows: FeatureRows, raw: NDArray[np.float32], at: datetime) -> Forecast | None:
         calibrations = card.calibrations[self.symbol]
         return one_forecast(
-            raw[None].mean(axis=1)[0], self.horizon, card.horizons, rows.unit, rows.trend, calibrations, at=bar.at, model_id=card.model_id
+            raw[None].mean(axis=1)[0], self.horizon, card.horizons, rows.unit, rows.trend, calibrations, at=at, model_id=card.model_id
         )
 
     def _step(self, card: ModelCard) -> NextStep:

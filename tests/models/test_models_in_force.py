@@ -63,8 +63,8 @@ def heard(frame: pd.DataFrame, row: int) -> NewBar:
 @pytest.mark.parametrize("horizon", HORIZONS)
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("gap", [False, True])
-@pytest.mark.parametrize("prepared", [False, True])
-def test_what_is_heard_bar_by_bar_is_what_the_plain_path_says(horizon: int, adaptive: bool, gap: bool, prepared: bool) -> None:
+@pytest.mark.parametrize("ahead", ["nothing", "prepared", "rehearsed"])
+def test_what_is_heard_bar_by_bar_is_what_the_plain_path_says(horizon: int, adaptive: bool, gap: bool, ahead: str) -> None:
     frame = BARS.drop(BARS.index[NEEDED + 9 : NEEDED + 14]) if gap else BARS
     plain, quick = source(horizon, frame, adaptive=adaptive), source(horizon, frame, adaptive=adaptive)
     ids = set()
@@ -73,9 +73,11 @@ def test_what_is_heard_bar_by_bar_is_what_the_plain_path_says(horizon: int, adap
         assert said == plain.latest(frame.iloc[row + 1 - NEEDED : row + 1])
         assert said is not None
         ids.add(said.model_id)
-        if prepared:
-            quick.prepare()
-            quick.prepare()
+        for _ in range(2):
+            if ahead == "prepared":
+                quick.prepare()
+            elif ahead == "rehearsed":
+                quick.rehearse()
     assert ids == {"a", "bb"}
 
 
