@@ -39,13 +39,13 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
     replayed = replay(session, sources)
     if session.strategy and session.tables["forecasts"].empty:  # it does not ask for any
         replayed["forecasts"] = session.tables["forecasts"]
-    book = session.is_filled_by_book
+    book, recorded = session.is_filled_by_book, {**session.tables, "fills": session.fills}
     allowed = (
         {"forecasts": 0.0}
         if book
         else {"forecasts": 0.0, "orders": 0.0, "fills": VENUE_ROUNDING if session.status.mode == "live" else 0.0, "equity": CENT}
     )
-    differences = [d for name, most in allowed.items() for d in differing(name, session.tables[name], replayed[name], most)]
+    differences = [d for name, most in allowed.items() for d in differing(name, recorded[name], replayed[name], most)]
     differences.sort(key=lambda d: d.at)
     unequal = {d.what.partition(":")[0] for d in differences}
     parity = Parity(
@@ -57,7 +57,7 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
         equity_equal=None if book else "equity" not in unequal,
         shortfall=_shortfall(session, replayed, folder) if book else None,
         first_difference=with_cause(differences[0], session.notes, session.timeframe.seconds) if differences else None,
-        compared={name: len(session.tables[name]) for name in ("forecasts", "orders", "fills", "equity")},
+        compared={name: len(recorded[name]) for name in ("forecasts", "orders", "fills", "equity")},
         differences=differences[:_MOST_LISTED],
         made=clock.now(),
         deviations=[told(note) for note in session.notes if note["kind"] in CAUSES],

@@ -53,6 +53,17 @@ class Recorded:
         """History and the session's own bars."""
         return {symbol: pd.concat([frame, self.candles[symbol]]) for symbol, frame in self.histories.items()}
 
+    @property
+    def last_bar(self) -> pd.Timestamp:
+        """Open time of the newest bar."""
+        return max(frame.index[-1] for frame in self.candles.values() if len(frame))
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """Those of its bars: what the orders of the last one came to is told while the session ends, and no replay reaches it."""
+        table = self.tables["fills"]
+        return table[table["timestamp"] <= self.last_bar]
+
     def rules(self, symbol: str) -> MarketRules:
         return market_rules(symbol, self.settings.feeds.exchange, store_path=self.settings.feeds.store_path)
 

@@ -6,17 +6,24 @@ import signal
 import sqlite3
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from core.clock import SystemClock
 from core.errors import ConfigError, VenueRefused, VenueUnreachable
+from core.types import Forecast
 from live.doctor import require_no_withdrawals
+from live.fixed_supply import FixedSupply
 from live.keys import keys_of
 from live.parity import compare
 from live.real_money import account_name, require_consent
 from live.request import read_request
+from live.session import LiveSession
 from live.session_store import SessionStore
+from live.view import SessionView
+from models.forecaster import forecast_at, normal_frame
 from tests.live.market import practice, store_on
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 from tests.live.test_session import bars_of, start, wait_for_bars
@@ -31,7 +38,31 @@ def test_a_session_with_real_orders_fills_as_its_replay_does(tmp_path: Path) -> 
     assert parity.first_difference is None
     assert parity.compared["fills"] > 5
     with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
-        assert journal.execute("select count(*) from executions").fetchone()[0] == parity.compared["fills"]
+        assert journal.execute("select count(*) from executions").fetchone()[0] == len(pd.read_parquet(tmp_path / "one" / "fills.parquet"))
+
+
+class ByTurns:
+    """Up at even hours, down at odd ones, by more than any cost: every bar has its order."""
+
+    horizon, warm_up = 1, 2
+
+    def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
+        location = np.where(pd.DatetimeIndex(bars.index).hour % 2 == 0, 0.2, -0.2)
+        return normal_frame(bars.index, location, np.full(len(bars), 0.02), "turns")
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        return forecast_at(self.batch(bars), len(bars) - 1, self.horizon)
+
+
+@pytest.mark.parametrize("bars", [21, 22])  # the last order enters, or leaves
+def test_what_the_last_bar_ordered_is_filled_beyond_the_replay_and_no_difference(tmp_path: Path, bars: int) -> None:
+    request = request_for(tmp_path, "one", bars, *REAL, symbols=("BTC/USDT",))
+    supply = FixedSupply({"BTC/USDT": ByTurns()})
+    assert LiveSession(request, SystemClock(), SessionView(Console(), shown=False), supply=supply).run() == 0
+    parity = compare(tmp_path / "one", SystemClock(), {"BTC/USDT": ByTurns()})
+    assert (parity.first_difference, parity.bars) == (None, bars)
+    assert parity.compared["fills"] >= bars - 2
+    assert len(pd.read_parquet(tmp_path / "one" / "fills.parquet")) == parity.compared["fills"] + 1
 
 
 def test_a_session_with_real_orders_that_is_killed_finds_its_position_again(tmp_path: Path) -> None:
