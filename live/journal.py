@@ -1,21 +1,20 @@
 """What was intended, and what came of it: durable before the wire.
 
-An intent is on the disk before its order may be sent: in the intent log, from where SQLite gets it at the next use, or after a crash at
-the next start. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol and trade id.
+An intent is on the disk before its order may be sent: in the intent log, from where SQLite gets it at the next start should a power cut
+have taken it there. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol and trade id.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from core import log
-from core.errors import StorageFull, StoreDamaged
 from core.types import OrderRequest, Side
 from live.account_events import Execution, Intent
 from live.intent_log import SLOTS, IntentLog
@@ -63,30 +62,12 @@ class Journal:
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
         self._on_its_way: dict[str, Future[None]] = {}
-        self._to_insert: dict[str, Intent] = {}
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
 
-    @property
-    def _db(self) -> SqliteFile:
-        """SQLite, with all intents in it."""
-        if self._to_insert:
-            self._insert_all()
-        return self._file
-
-    def _insert_all(self) -> None:
-        """Two threads may put the same one there; the second changes nothing."""
-        for client_id, intent in list(self._to_insert.items()):
-            self._insert(intent)
-            self._to_insert.pop(client_id, None)
-
     def close(self) -> None:
-        try:
-            self._insert_all()
-        except (StorageFull, StoreDamaged):
-            log.event(_LOG, "intents_left_to_the_next_start", client_ids=list(self._to_insert))
         self._file.close()
         if self._intents_log is not None:
             self._intents_log.close()
@@ -96,43 +77,34 @@ class Journal:
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
 
-        `meanwhile` is called before the disk is waited for; it may begin to send the order in another thread, where `claim` waits, and
-        then puts the intent into SQLite.
+        `meanwhile` is called before file and disk are waited for; it may begin to send the order in another thread, where `claim` waits.
         """
         if intent.client_id in self._known:
             return False
         self._known.add(intent.client_id)
+        if meanwhile is None:
+            self._put(intent)
+            self._insert(intent)
+            return True
         durable = self._on_its_way[intent.client_id] = Future[None]()
-        self._to_insert[intent.client_id] = intent
-        if meanwhile is not None:
-            meanwhile()
+        meanwhile()
         try:
+            self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
             self._put(intent)
         except BaseException as trouble:
             durable.set_exception(trouble)  # and whoever claims it hears of that
             raise
         durable.set_result(None)
-        del self._on_its_way[intent.client_id]
-        if meanwhile is None:
-            self._insert_all()
         return True
 
     def claim(self, client_id: str) -> bool:
         """Whether the caller may send the order: true once for each intent that was written, and not before it is durable."""
-        durable = self._on_its_way.get(client_id)
-        if not self._claimed(client_id):
-            return False
+        durable = self._on_its_way.pop(client_id, None)
         if durable is not None:
             durable.result()
-        return True
-
-    def _claimed(self, client_id: str) -> bool:
-        intent = self._to_insert.get(client_id)
-        if intent is not None and self._insert(intent, State.SENT):
-            self._to_insert.pop(client_id, None)
             return True
         sql = "update intents set state = ? where client_id = ? and state = ?"
-        return self._db.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
+        return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
 
     def rehearse(self, intent: Intent) -> None:
         """Take the steps of `write` and `claim` on file and disk, and leave nothing behind. Raises as `write`."""
@@ -148,12 +120,14 @@ class Journal:
             self.mark(intent.client_id, State.REFUSED, note=reason)
 
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
-        """Move an intent on; a venue id that is known stays known."""
+        """Move an intent on; a venue id that is known stays known. One that was not claimed yet cannot be claimed any more."""
+        if (durable := self._on_its_way.pop(client_id, None)) is not None:
+            wait([durable])
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
-        self._db.run(sql, state, venue_id, venue_id, note, client_id)
+        self._file.run(sql, state, venue_id, venue_id, note, client_id)
 
     def state_of(self, client_id: str) -> State | None:
-        row = self._db.one("select state from intents where client_id = ?", client_id)
+        row = self._file.one("select state from intents where client_id = ?", client_id)
         return State(row[0]) if row else None
 
     def intent(self, client_id: str) -> Intent | None:
@@ -161,12 +135,12 @@ class Journal:
         return rows[0][0] if rows else None
 
     def venue_id(self, client_id: str) -> str:
-        row = self._db.one("select venue_id from intents where client_id = ?", client_id)
+        row = self._file.one("select venue_id from intents where client_id = ?", client_id)
         return str(row[0]) if row else ""
 
     def client_id_of(self, venue_id: str) -> str:
         """The intent that the venue knows as `venue_id`; "" where it is not one of ours."""
-        row = self._db.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
+        row = self._file.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
         return str(row[0]) if row else ""
 
     def open_intents(self) -> list[tuple[Intent, State]]:
@@ -183,12 +157,12 @@ class Journal:
         """Keep one execution; False if it is known already."""
         e = execution
         row = (e.symbol, e.trade_id, e.client_id, e.venue_id, e.side, str(e.size), str(e.price), str(e.fee), e.fee_currency, e.at)
-        return self._db.run("insert or ignore into executions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row).rowcount == 1
+        return self._file.run("insert or ignore into executions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row).rowcount == 1
 
     def executions(self, client_id: str | None = None) -> list[Execution]:
         """All executions in order of time, or those of one order."""
         chosen, values = ("where client_id = ?", (client_id,)) if client_id is not None else ("", ())
-        rows = self._db.all(f"select * from executions {chosen} order by at, length(trade_id), trade_id", *values)
+        rows = self._file.all(f"select * from executions {chosen} order by at, length(trade_id), trade_id", *values)
         return [
             Execution(
                 symbol=r[0], trade_id=r[1], client_id=r[2], venue_id=r[3], side=r[4], size=Decimal(r[5]), price=Decimal(r[6]),
@@ -205,15 +179,15 @@ class Journal:
 
     def remember(self, name: str, value: Any) -> None:
         """Keep a plain JSON value under a name."""
-        self._db.run("insert into marks values (?, ?) on conflict do update set value = excluded.value", name, json.dumps(value))
+        self._file.run("insert into marks values (?, ?) on conflict do update set value = excluded.value", name, json.dumps(value))
 
     def recall(self, name: str, otherwise: Any = None) -> Any:
-        row = self._db.one("select value from marks where name = ?", name)
+        row = self._file.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
     def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, State]]:
         columns = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state"
-        rows = self._db.all(f"select {columns} from intents {chosen}", *values)
+        rows = self._file.all(f"select {columns} from intents {chosen}", *values)
         return [(_intent(row), State(row[9])) for row in rows]
 
     def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
@@ -235,7 +209,7 @@ class Journal:
                 self._force()  # a slot is used again only when SQLite has what stood in it for good
 
     def _force(self) -> None:
-        with self._db.forced():
+        with self._file.forced():
             self.remember("forced", self._intents_log.next if self._intents_log else 0)
 
     def _take_back(self, records: list[dict[str, Any]]) -> None:

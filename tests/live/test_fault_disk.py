@@ -23,9 +23,6 @@ class Filling(Journal):
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         return self._at("write", lambda: super(Filling, self).write(intent, meanwhile))
 
-    def claim(self, client_id: str) -> bool:
-        return self._at("claim", lambda: super(Filling, self).claim(client_id))
-
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         self._at(str(state), lambda: super(Filling, self).mark(client_id, state, venue_id=venue_id, note=note))
 
@@ -34,7 +31,7 @@ class Filling(Journal):
 
     def _at(self, point: str, work: Callable[[], Any]) -> Any:
         if point == self.point:
-            self._db.run("pragma query_only = 1")
+            self._file.run("pragma query_only = 1")
         return work()
 
 
@@ -45,7 +42,7 @@ class Buyer(Script):
             self.buy(size=0.01)
 
 
-@pytest.mark.parametrize(("point", "sent"), [("write", 0), ("claim", 0), ("acknowledged", 1), ("book", 1), ("done", 1)])
+@pytest.mark.parametrize(("point", "sent"), [("write", 0), ("acknowledged", 1), ("book", 1), ("done", 1)])
 def test_a_journal_that_cannot_be_written_ends_the_run_and_loses_nothing(tmp_path: Path, point: str, sent: int) -> None:
     path = tmp_path / "journal.db"
     with practice() as venue:
@@ -63,8 +60,8 @@ def test_a_journal_that_cannot_be_written_ends_the_run_and_loses_nothing(tmp_pat
 
 def test_a_disk_without_room_is_a_full_disk_to_the_journal(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
-    pages = journal._db.one("pragma page_count")
+    pages = journal._file.one("pragma page_count")
     assert pages is not None
-    journal._db.run(f"pragma max_page_count = {pages[0]}")
+    journal._file.run(f"pragma max_page_count = {pages[0]}")
     with practice() as venue, pytest.raises(StorageFull, match="full"):
         play(venue, store_on(venue, journal, run="one"), Buyer, 400)

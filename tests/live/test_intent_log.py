@@ -210,3 +210,34 @@ def test_a_rehearsed_intent_is_not_in_the_journal_and_can_still_be_written(tmp_p
     journal.rehearse(intent("b"))
     assert [(told.client_id, state) for told, state in journal.intents()] == [("a", State.WRITTEN)]
     journal.close()
+
+
+def test_an_intent_that_was_refused_before_it_was_durable_is_refused_and_cannot_be_claimed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    refused = threading.Thread(target=lambda: journal.mark("a", State.REFUSED, note="too large"))
+    assert journal.write(intent("a"), refused.start)
+    refused.join()
+    assert journal.state_of("a") is State.REFUSED
+    assert not journal.claim("a")
+    journal.close()
+
+
+def test_an_intent_whose_disk_fails_is_not_given_to_whoever_claims_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object) -> None:
+        raise OSError("no space left")
+
+    journal, heard = Journal(tmp_path / "journal.db"), list[BaseException]()
+
+    def claim() -> None:
+        try:
+            journal.claim("a")
+        except StorageFull as trouble:
+            heard.append(trouble)
+
+    claiming = threading.Thread(target=claim)
+    monkeypatch.setattr(intent_log, "_write", full)
+    with pytest.raises(StorageFull, match="no order was sent"):
+        journal.write(intent("a"), claiming.start)
+    claiming.join()
+    assert len(heard) == 1
+    journal.close()
