@@ -41,16 +41,20 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
 
 
 def _with_closed_flag(base: Any) -> Any:
-    """A subclass that tells `on_candle(symbol, timeframe, bar, closed)` of every candle message it understands."""
+    """A subclass that tells `on_candle(symbol, timeframe, bar, closed)` of every candle message it understands.
+
+    Whoever is told says whether ccxt is to go on with the message: to keep it, and to wake who watches, costs more than to read it.
+    """
+    read = _READERS.get(base.__name__)
 
     class ClosedFlag(base):  # type: ignore[misc]
-        on_candle: Callable[[str, str, Bar, bool], None] | None = None
+        on_candle: Callable[[str, str, Bar, bool], bool] | None = None
 
         def handle_ohlcv(self, client: Any, message: Any) -> Any:
-            if self.on_candle is not None:
-                for told in _READERS.get(base.__name__, _nothing)(self, message):
-                    self.on_candle(*told)
-            return super().handle_ohlcv(client, message)
+            if self.on_candle is None or read is None:
+                return super().handle_ohlcv(client, message)
+            wanted = [self.on_candle(*told) for told in read(self, message)]
+            return super().handle_ohlcv(client, message) if any(wanted) else None
 
     ClosedFlag.__name__ = base.__name__
     return ClosedFlag
@@ -72,10 +76,6 @@ def _bybit_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, b
             Bar(int(k["start"]), *values),
             bool(k["confirm"]),
         )
-
-
-def _nothing(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
-    return iter(())
 
 
 _READERS: Final = {"binance": _binance_candles, "binanceus": _binance_candles, "bybit": _bybit_candles}

@@ -79,6 +79,7 @@ class CcxtLiveSource:
         self._clock = clock
         self._listener = listener
         self._poll = poll or PollRule()
+        self._timeframe = str(timeframe)
         self._step = timeframe.seconds * 1000
         self._order = {s: BarSequence(self._step) for s in self.symbols}
         self._held: dict[str, dict[int, Bar]] = {s: {} for s in self.symbols}
@@ -174,13 +175,15 @@ class CcxtLiveSource:
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE_S, 2 * pause)
 
-    def _said(self, symbol: str, timeframe: str, bar: Bar, closed: bool) -> None:
-        if symbol not in self._order or timeframe != str(self.timeframe):
-            return
+    def _said(self, symbol: str, timeframe: str, bar: Bar, closed: bool) -> bool:
+        """Take in a candle; whether who watches is to be woken: to see that the socket is back, or as somebody else's candle."""
+        if symbol not in self._order or timeframe != self._timeframe:
+            return True
         if closed:
             self._closed(symbol, bar)
         else:
             self._listener.on_price(symbol, bar.close)
+        return not self._alive
 
     def _closed(self, symbol: str, bar: Bar) -> None:
         arrival = self._order[symbol].arrival(bar)

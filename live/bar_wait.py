@@ -64,14 +64,17 @@ class BarWait:
                 store.wake.wait(rest_s)
 
     def rehearse(self) -> bool:
-        """Where a bar is due, take the steps that it will need, for one symbol; False where none is.
+        """Where a bar is due, take the steps that it will need, for one symbol, unless it may come this moment; False where none is due.
 
         To be called where the lines of the feeds are at rest.
         """
-        is_due = [market.rehearsal.turn() for market in self._store.markets]  # each is asked: it may have something to open
+        rehearsals = [market.rehearsal for market in self._store.markets]
+        is_due = [rehearsal.turn() for rehearsal in rehearsals]  # each is asked: it may have something to open
         if not any(is_due):
             return False
         for step in next(self._rounds):
+            if any(rehearsal.is_still for rehearsal in rehearsals):
+                break
             step()
         return True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -61,13 +61,16 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
-        self._on_its_way: dict[str, Future[None]] = {}
+        self._on_its_way: dict[str, tuple[Future[None], Future[None]]] = {}  # into the file, and onto the disk
+        self._disk = ThreadPoolExecutor(1, "journal")
+        self._shown: Future[None] | None = None
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
 
     def close(self) -> None:
+        self._disk.shutdown()
         self._file.close()
         if self._intents_log is not None:
             self._intents_log.close()
@@ -86,32 +89,36 @@ class Journal:
             self._put(intent)
             self._insert(intent)
             return True
-        durable = self._on_its_way[intent.client_id] = Future[None]()
+        kept, durable = Future[None](), self._disk.submit(self._put, intent)
+        self._on_its_way[intent.client_id] = (kept, durable)
         meanwhile()
         try:
             self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
-            self._put(intent)
         except BaseException as trouble:
-            durable.set_exception(trouble)  # and whoever claims it hears of that
+            kept.set_exception(trouble)  # and whoever claims it hears of that
             raise
-        durable.set_result(None)
+        kept.set_result(None)
+        durable.result()
         return True
 
     def claim(self, client_id: str) -> bool:
         """Whether the caller may send the order: true once for each intent that was written, and not before it is durable."""
-        durable = self._on_its_way.pop(client_id, None)
-        if durable is not None:
-            durable.result()
+        under_way = self._on_its_way.pop(client_id, None)
+        if under_way is not None:
+            for part in under_way:
+                part.result()
             return True
         sql = "update intents set state = ? where client_id = ? and state = ?"
         return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
 
     def rehearse(self, intent: Intent) -> None:
         """Take the steps of `write` and `claim` on file and disk, and leave nothing behind. Raises as `write`."""
-        if self._intents_log is not None:
-            self._intents_log.rehearse(_record(intent))
         with self._file.undone():
             self._insert(intent, State.SENT)
+        if self._intents_log is not None and (self._shown is None or self._shown.done()):
+            if self._shown is not None:
+                self._shown.result()
+            self._shown = self._disk.submit(self._intents_log.rehearse, _record(intent))
 
     def refuse(self, intent: Intent, reason: str) -> None:
         """Keep an order that was not let through, with the reason; it is never sent."""
@@ -121,8 +128,8 @@ class Journal:
 
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         """Move an intent on; a venue id that is known stays known. One that was not claimed yet cannot be claimed any more."""
-        if (durable := self._on_its_way.pop(client_id, None)) is not None:
-            wait([durable])
+        if (under_way := self._on_its_way.pop(client_id, None)) is not None:
+            wait(under_way)
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
         self._file.run(sql, state, venue_id, venue_id, note, client_id)
 

@@ -14,7 +14,8 @@ from typing import Final
 _LEAD_S: Final = 0.02
 _TAIL_S: Final = 1.0  # a bar that is later than that finds the caches cold
 _SHARE: Final = 0.1  # of a bar that lead and tail may take each; bars are that short on a practice market only
-_DRIFT: Final = 0.25  # of the lead, by which a late bar moves the next expectation
+_DRIFT: Final = 0.1  # of the lead, by which a late bar moves the next expectation
+_STILL_S: Final = (0.001, 0.003)  # before and after the expected moment, when a bar shall find nobody at a step
 _BREATH_S: Final = 0.0003  # between two rounds of steps, for whoever brings the bar
 _SHORTEST_BAR_S: Final = 0.02
 
@@ -66,10 +67,16 @@ class Rehearsal:
         if due is None or now >= due + self._tail_s:
             return most_s
         begins = due - (self._opening_s if self._opened_for != due else lead_s(self._bar_s))
-        return min(most_s, max(_BREATH_S, begins - now))
+        return min(most_s, max(_BREATH_S, due + _STILL_S[1] - now if self.is_still else begins - now))
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the bar is expected at this very moment, so that no step is to be begun."""
+        due, now = self._due, self._monotonic()
+        return due is not None and due - _STILL_S[0] <= now < due + _STILL_S[1]
 
     def turn(self) -> bool:
-        """Whether steps are to be taken now; has the connection opened where it is time for that."""
+        """Whether it is the time of a rehearsal; has the connection opened where it is time for that."""
         due, now = self._due, self._monotonic()
         if due is None:
             return False
