@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from backtest.dates import traded_span
 from backtest.request import BacktestRequest
 from core.clock import Clock
-from core.config import load_settings, nearest, parse_assignment
-from core.errors import ConfigError, InvalidSetting
+from core.config import load_settings, parse_assignment
+from core.errors import InvalidSetting
+from core.flags import FlagParser
 from core.settings import Settings
 from feeds.factor_files import parse_factor
 from feeds.file_symbol import symbol_of_file
@@ -34,18 +34,9 @@ PLAIN: Final = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """Answers a wrong word with one line, as every other mistake is."""
-
-    def error(self, message: str) -> NoReturn:
-        flags = [flag for action in self._actions for flag in action.option_strings]
-        stray = next((word for word in message.split() if word.startswith("-")), "")
-        raise ConfigError(f"{message}{nearest(stray.split('=')[0], flags) if 'unrecognized' in message else ''}; see --help")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> FlagParser:
     """All flags with their help."""
-    p = _Parser(
+    p = FlagParser(
         prog="run_backtest.py",
         description="Train an LSTM walk-forward, trade its forecasts through Backtrader, and write a report one can trust.",
         epilog="Exit codes: 0 done, 2 a mistake in the command or its data, 3 data not to be had, 1 a bug, 130 interrupted.",

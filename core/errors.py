@@ -1,7 +1,8 @@
 """Everything that can go wrong on purpose, and the exit code each one ends a command with.
 
 TradingError                    1
-├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates
+├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
+│                                   AccountTooSmall
 ├── DataError                   2   CandleFileInvalid, CandleGap, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── StaleFeed               3
 │   ├── StoreDamaged            3
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 __all__ = [
     "AccountLocked",
+    "AccountTooSmall",
     "CandleFileInvalid",
     "CandleGap",
     "ClusterUnusable",
@@ -93,6 +95,10 @@ class UnknownVenue(ConfigError):
 
 class InvalidDates(ConfigError):
     """A date that cannot be read, lies in the future, or a range that ends before it begins."""
+
+
+class AccountTooSmall(ConfigError):
+    """The account can neither pay for the smallest order of a symbol nor sell one; the message says what it needs."""
 
 
 class DataError(TradingError):

@@ -26,6 +26,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from core.errors import UnknownTimeframe
 from core.types import OHLCV, Timeframe
 from feeds import candles
 
@@ -37,6 +38,7 @@ BETA: Final = 0.022
 TREND_HOURS: Final = 96.0
 
 _HOUR: Final = Timeframe.parse("1h")
+_DAY_S: Final = 86_400
 _FREEDOM: Final = 4.5  # degrees of freedom of the shocks
 _SHARED: Final = 0.85  # correlation of the shocks of two symbols
 _BASE: Final = 0.0049  # typical volatility of one hour
@@ -97,7 +99,14 @@ def sample_candles(symbol: str, timeframe: Timeframe, *, seed: int, until: datet
     """Candles from `first_bar(timeframe)` to the last bar closed at the beginning of the UTC day of `until`.
 
     The same symbol, timeframe and seed give the same candles, and a later `until` only adds to them.
+
+    Raises:
+        UnknownTimeframe: bars of that length do not fit into a day, or are not made of whole hours.
     """
+    if _DAY_S % timeframe.seconds if timeframe.seconds <= _HOUR.seconds else timeframe.seconds % _HOUR.seconds:
+        raise UnknownTimeframe(
+            f"the sample market has no {timeframe} candles; it has those a day is a multiple of, like 1m, 15m, 1h, and whole hours or days"
+        )
     if timeframe.seconds <= _HOUR.seconds:
         return simulate(symbol, timeframe, seed=seed, until=until).candles
     return _coarser(simulate(symbol, _HOUR, seed=seed, until=until).candles, timeframe)

@@ -6,18 +6,18 @@ import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
 from core.clock import Clock
-from core.errors import ConfigError, TradingError, VenueRefused
+from core.errors import ConfigError, TradingError
 from feeds.live_client import open_client
 from feeds.live_source import CcxtLiveSource
 from live.account import CcxtAccount
 from live.account_events import VenueView
+from live.funds import require_enough
 from live.journal import Journal
 from live.keys import keys_of
 from live.request import LiveRequest
@@ -110,24 +110,16 @@ class _VenueCheck:
         view: VenueView = loop.call(account.read())
         require_no_withdrawals(loop.call(account.may_withdraw()))
         rules = [source.rules(symbol) for symbol in source.symbols]
-        require_enough(view, rules)
+        newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
+        require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
         return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; the key cannot withdraw"
 
 
 def require_no_withdrawals(may: bool | None) -> None:
-    """Raise VenueRefused for a key that could empty the account."""
+    """Raise ConfigError for a key that could empty the account."""
     if may:
-        raise VenueRefused("this API key may withdraw; make one that may only trade, or set LIVE_ALLOW_WITHDRAWAL_KEY=1 to use it")
-
-
-def require_enough(view: VenueView, rules: list[Any]) -> None:
-    """Raise VenueRefused where the account cannot pay for the smallest order of any symbol."""
-    quote = rules[0].quote
-    have, needed = view.balances.get(quote, Decimal(0)), min(r.min_notional for r in rules)
-    coins = any(view.balances.get(r.base, Decimal(0)) >= r.min_size > 0 for r in rules)
-    if have < needed and not coins:
-        raise VenueRefused(f"the account holds {have} {quote}, the smallest order needs {needed}; deposit some first")
+        raise ConfigError("this API key may withdraw; make one that may only trade, or set LIVE_ALLOW_WITHDRAWAL_KEY=1 to use it")
 
 
 class _Deaf:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from core.config import load_settings, parse_assignment
 from core.errors import ConfigError, InvalidDates, InvalidSetting
+from core.flags import FlagParser
 from core.settings import Settings
 from core.types import Timeframe
 from feeds.factor_files import parse_factor
@@ -63,12 +64,14 @@ def read_request(argv: Sequence[str]) -> LiveRequest:
     mode: Literal["paper", "live"] = "live" if given.live else "paper"
     if given.live and given.paper:
         raise ConfigError("--paper and --live exclude each other; choose one")
-    if given.live and not given.yes_real_money:
-        raise ConfigError("--live sends real orders; add --yes-real-money if that is meant, or leave --live out to trade on paper")
+    if given.live and not given.sandbox and not given.yes_real_money:
+        raise ConfigError("--live sends real orders; add --yes-real-money if that is meant, --sandbox to practise, or leave --live out")
     if not given.sandbox and (given.faults or given.market or given.speed):
         raise ConfigError("--speed, --market and --faults belong to the practice exchange; add --sandbox")
     if given.sandbox and settings.feeds.confirm_exchanges:
         raise ConfigError("the practice exchange is one venue, which no other one knows; name one --exchange with --sandbox")
+    if given.bars < 0:
+        raise InvalidSetting(f"--bars {given.bars}: give a number of bars, or leave it out to go on until stopped")
     return LiveRequest(
         settings=settings,
         name=_name(given, mode),
@@ -135,12 +138,12 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_live.py", description="Trade the forecasts live: on paper, on the practice exchange, or for real."
+def _parser() -> FlagParser:
+    parser = FlagParser(
+        prog="run_live.py", description="Trade the forecasts live: on paper, on the practice exchange, or for real.", allow_abbrev=False
     )
     parser.add_argument("--paper", action="store_true", help="our broker on live data (the default)")
-    parser.add_argument("--live", action="store_true", help="real orders; needs --yes-real-money")
+    parser.add_argument("--live", action="store_true", help="real orders; needs --yes-real-money, or --sandbox")
     parser.add_argument(
         "--yes-real-money", action="count", default=0, help="given once it asks before the first order, given twice it does not"
     )

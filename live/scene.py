@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +19,10 @@ from core.errors import ConfigError, InvalidDates, StartRefused, VenueUnreachabl
 from core.settings import LearningSettings
 from core.types import DataKind, MarketRules
 from feeds import candles
+from feeds.exchange import require_known
 from feeds.history import History, load_history
 from feeds.market_rules import market_rules
+from live.funds import require_enough
 from live.practice import PracticeVenue, find_practice, start_practice
 from live.request import LiveRequest
 from live.session_files import kept_history
@@ -61,6 +64,7 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
 
     Raises:
         StartRefused: the session was begun with other symbols, bars or venue.
+        AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
         TradingError: whatever the history lacks.
     """
     plan = _read_plan(request)
@@ -70,13 +74,18 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
     histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
     if any(history.is_made_up for history in histories.values()):
         raise VenueUnreachable(f"{request.settings.feeds.exchange} cannot be reached; look at the network, or add --sandbox to practise")
+    if request.mode == "paper" and last_bar is None:
+        _require_cash(request, histories, first)
     _write_plan(request, first)
     return _scene(request, histories, first, clock, None)
 
 
 def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_bar: int | None, clock: Clock) -> Scene:
+    require_known(request.settings.feeds.exchange)
     whole = _practice_histories(request, _moment(plan), clock)
     first = _moment(plan) or _practice_start(request, whole)
+    if last_bar is None:
+        _require_cash(request, whole, first)
     frames = {symbol: history.candles for symbol, history in whole.items()}
     files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
     venue = find_practice(request.folder / _PRACTICE)
@@ -101,6 +110,15 @@ def _scene(request: LiveRequest, histories: Mapping[str, History], first: dateti
     kinds = {h.kind for h in histories.values()}
     kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
     return Scene(kind, before, {s: h.rules for s, h in histories.items()}, first, clock, practice)
+
+
+def _require_cash(request: LiveRequest, histories: Mapping[str, History], first: datetime) -> None:
+    """Look at the cash before anything is written or trained, so that the same command with more of it starts the same session."""
+    rules = [history.rules for history in histories.values()]
+    before = {s: h.candles["close"].loc[: pd.Timestamp(first) - timedelta(microseconds=1)] for s, h in histories.items()}
+    prices = {symbol: float(closes.iloc[-1]) for symbol, closes in before.items() if len(closes)}
+    cash = Decimal(str(request.settings.strategies.cash))
+    require_enough(dict.fromkeys((r.quote for r in rules), cash), rules, prices, "set strategies.cash higher")
 
 
 def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clock) -> dict[str, History]:
@@ -214,11 +232,19 @@ def _read_plan(request: LiveRequest) -> dict[str, Any] | None:
         return None
     plan: dict[str, Any] = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
     for name, value in _facts(request).items():
-        if plan.get(name, [] if name == "factors" else None) != value:
-            raise StartRefused(
-                f"session {request.name!r} was begun with {name} {plan.get(name)}, not {value}; keep that, or choose another --session"
-            )
+        begun = plan.get(name, [] if name == "factors" else None)
+        if begun != value:
+            what, was, now = _difference(name, begun, value)
+            raise StartRefused(f"session {request.name!r} was begun with {what} {was}, not {now}; keep that, or choose another --session")
     return plan
+
+
+def _difference(name: str, begun: Any, now: Any) -> tuple[str, Any, Any]:
+    """What differs, as it was and as it is: of a room of settings the first one that does."""
+    if not isinstance(begun, dict) or not isinstance(now, dict):
+        return name, begun, now
+    key = next(key for key in (*now, *begun) if begun.get(key) != now.get(key))
+    return f"{name}.{key}", begun.get(key), now.get(key)
 
 
 def _write_plan(request: LiveRequest, first: datetime) -> None:

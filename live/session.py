@@ -193,7 +193,9 @@ class LiveSession:
         name = account_name(self.bridge.exchange, key)
         lock = Path(self.request.settings.live.sessions_path) / "accounts" / f"{name}.lock"
         stack.enter_context(control.held(lock, f"the account {name}"))
-        require_consent(self.bridge, self.request.symbols, self.request.confirmed, self.view.console)
+        prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in self.candles().items() if len(frame)}
+        asked = self.request
+        require_consent(self.bridge, asked.symbols, asked.confirmed, self.view.console, prices=prices, practice=asked.sandbox)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         return patiently(work, self.request.settings.live.start_patience_s, self._say_trouble)

@@ -70,13 +70,19 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
     """The same from a panel, which may reach past the boundary: only what closed before it is used.
 
     Raises:
-        TooLittleHistory: no symbol has a row to learn from.
+        TooLittleHistory: no symbol has the bars of one training sequence.
     """
     reach = look_back(panel.names, settings.horizons)
     cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, reach) for s in panel.symbols}
     fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
     if not fold:
         raise TooLittleHistory(f"there are no candles to learn from before {boundary:%Y-%m-%d}; get more history, or set --train-window")
+    longest, needed = max(each.train_bars for each in fold.values()), fold_training.training_spec(settings).length
+    if longest < needed:
+        raise TooLittleHistory(
+            f"the window before {boundary:%Y-%m-%d} holds {longest} bars, fewer than the {needed} of one training sequence; "
+            "set a longer models.train_window, or take shorter bars"
+        )
     return Assignment(panel, lineage(panel, fold, settings, timeframe), settings, timeframe)
 
 

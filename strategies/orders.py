@@ -65,6 +65,13 @@ def is_dust(size: Number, price: Number, rules: MarketRules) -> bool:
     return units <= 0 or units < rules.min_size or units * decimal(price) < rules.min_notional
 
 
+def smallest_cost(rules: MarketRules, price: Number) -> Decimal:
+    """What the smallest order that the venue takes is worth at `price`, in quote units; fees come on top."""
+    at = decimal(price)
+    units = max(ceil_to(rules.min_notional / at, rules.step), rules.min_size, rules.step)
+    return units * at
+
+
 def floor_to(value: Decimal, grid: Decimal) -> Decimal:
     """The largest multiple of `grid` not above `value`; the value itself where there is no grid."""
     return (value / grid).to_integral_value(ROUND_DOWN) * grid if grid > 0 else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ def words(folder: Path, url: str, *flags: str) -> list[str]:
     said = ["--quiet", "--timeframe", "1m", *flags]
     for setting in (
         "models.train_window=1d", "models.retrain_every=1d", "live.start_patience_s=3", f"live.sessions_path={folder / 'sessions'}",
-        f"live.state_path={folder / 'state.db'}", f"feeds.store_path={folder / 'candles'}", f"feeds.exchange_url={url}",
+        f"live.state_path={folder / 'state.db'}", f"feeds.store_path={folder / 'candles'}", f"feeds.exchange_url={url or chr(39) * 2}",
     ):  # fmt: skip
         said += ["--set", setting]
     return said
@@ -65,6 +66,15 @@ def answer(capsys: pytest.CaptureFixture[str], folder: Path, url: str, *flags: s
         (("--timeframe", "soon"), 2, ("'soon' is not known", "1m, 15m, 1h")),
         (("--status", "--session", "none"), 2, ("there is no session 'none'", "--session none")),
         (("--pause", "--session", "none"), 2, ("no session",)),
+        (("--sesion", "one"), 2, ("--sesion", "did you mean '--session'?")),
+        (("--bars", "many"), 2, ("--bars", "many", "--help")),
+        (("--bars", "-3"), 2, ("--bars -3", "leave it out")),
+        (("--sandbox", "--symbol", "BTC/UDST"), 2, ("BTC/UDST", "nearest are BTC/USDT")),
+        (("--sandbox", "--timeframe", "7m"), 2, ("no 7m candles", "1m, 15m, 1h")),
+        (("--sandbox", "--exchange", "binanec"), 2, ("'binanec'", "did you mean binance")),
+        (("--sandbox", "--timeframe", "1h", "--strategy", "nowhere:Trend"), 2, ("no module nowhere",)),
+        (("--sandbox", "--timeframe", "1h", "--set", "strategies.horizon=3"), 2, ("strategies.horizon 3", "models.horizons (1, 4)")),
+        (("--sandbox", "--timeframe", "1h"), 2, ("of one training sequence", "longer models.train_window")),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_mend(
@@ -124,8 +134,25 @@ def test_too_little_money_for_the_smallest_order_is_said(
         code, said = answer(capsys, tmp_path, venue.url, *REAL)
     finally:
         venue.control("deposit", asset="USDT", amount="9998")
-    assert code == 3
-    assert said == "the account holds 2.0 USDT, the smallest order needs 5.0; deposit some first"
+    assert code == 2
+    assert re.fullmatch(r"the account holds 2\.0 USDT, the smallest order of BTC/USDT needs 5\.\d+; deposit some first", said)
+
+
+@pytest.mark.parametrize("mode", ["--paper", "--live"])
+def test_too_little_cash_to_practise_with_is_said_before_anything_is_trained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, mode: str
+) -> None:
+    settings = ("--set", "strategies.cash=2", "--set", f"models.save_path={tmp_path / 'models'}")
+    poor = ("--sandbox", mode, "--timeframe", "1h", "--session", "poor", *settings)
+    code, said = answer(capsys, tmp_path, "", *poor)
+    assert code == 2
+    assert re.fullmatch(r"the account holds 2\.0 USDT, the smallest order of BTC/USDT needs 5\.\d+; set strategies\.cash higher", said)
+    assert not (tmp_path / "models").exists() and not (tmp_path / "sessions" / "poor" / "plan.json").exists()
+
+
+def test_too_little_cash_for_paper_at_a_venue_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle) -> None:
+    code, said = answer(capsys, tmp_path, venue.url, "--set", "strategies.cash=2")
+    assert code == 2 and "needs 5" in said and said.endswith("set strategies.cash higher")
 
 
 def test_a_clock_that_is_off_ends_the_start(capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle, keys: None) -> None:
@@ -154,4 +181,4 @@ def test_a_session_goes_on_with_the_settings_it_was_begun_with(
     begun = words(tmp_path, venue.url, "--session", "one", "--set", "models.units=4")
     open_scene(read_request(begun), None, SystemClock())
     code, said = answer(capsys, tmp_path, venue.url, "--session", "one", "--set", "models.units=8")
-    assert code == 5 and "was begun with models" in said and "choose another --session" in said
+    assert (code, said) == (5, "session 'one' was begun with models.units 4, not 8; keep that, or choose another --session")

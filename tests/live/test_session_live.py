@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from core.clock import SystemClock
-from core.errors import ConfigError, VenueRefused, VenueUnreachable
+from core.errors import AccountTooSmall, ConfigError, VenueUnreachable
 from core.types import Forecast
 from live.doctor import require_no_withdrawals
 from live.fixed_supply import FixedSupply
@@ -29,6 +29,7 @@ from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 from tests.live.test_session import bars_of, start, wait_for_bars
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money", "--set", "strategies.slippage_bps=0")
+PRICES = {"BTC/USDT": 40_000.0}
 
 
 def test_a_session_with_real_orders_fills_as_its_replay_does(tmp_path: Path) -> None:
@@ -84,6 +85,7 @@ def test_real_orders_need_to_be_meant() -> None:
         read_request(["--live"])
     with pytest.raises(ConfigError, match="exclude"):
         read_request(["--live", "--paper", "--yes-real-money"])
+    assert read_request(["--live", "--sandbox"]).mode == "live"  # the practice exchange has no real money
 
 
 def test_the_symbol_must_be_typed_before_the_first_order(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,9 +96,9 @@ def test_the_symbol_must_be_typed_before_the_first_order(capsys: pytest.CaptureF
         store.start()
         try:
             with pytest.raises(ConfigError, match="no order was sent"):
-                require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "yes")
-            require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "BTC/USDT ")
-            require_consent(store, ("BTC/USDT",), 2, Console(), lambda _text: pytest.fail("asked"))
+                require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "yes", prices=PRICES)
+            require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "BTC/USDT ", prices=PRICES)
+            require_consent(store, ("BTC/USDT",), 2, Console(), lambda _text: pytest.fail("asked"), prices=PRICES)
         finally:
             store.stop()
         assert "smallest order 5" in capsys.readouterr().out
@@ -110,8 +112,8 @@ def test_an_account_without_money_is_refused() -> None:
         store.getbroker()
         store.start()
         try:
-            with pytest.raises(VenueRefused, match="deposit"):
-                require_consent(store, ("BTC/USDT",), 2, Console())
+            with pytest.raises(AccountTooSmall, match="deposit"):
+                require_consent(store, ("BTC/USDT",), 2, Console(), prices=PRICES)
         finally:
             store.stop()
 
@@ -119,7 +121,7 @@ def test_an_account_without_money_is_refused() -> None:
 def test_a_key_that_may_withdraw_is_refused() -> None:
     require_no_withdrawals(None)
     require_no_withdrawals(False)
-    with pytest.raises(VenueRefused, match="withdraw"):
+    with pytest.raises(ConfigError, match="withdraw"):
         require_no_withdrawals(True)
 
 
