@@ -14,7 +14,7 @@ from core.types import Timeframe
 from feeds.history import History
 from models.baseline_forecast import baseline_frames
 from models.learned_walk import learned_walk
-from models.registry import ModelRegistry
+from models.registry import Damage, ModelRegistry, log_damage
 from models.walk_forward_forecast import WalkForward, walk_forward
 from models.walk_forward_source import WalkForwardSource
 
@@ -36,8 +36,11 @@ class Forecasts:
         return {s: pd.DataFrame(self.walk.member_locations(s, horizon), index=self.walk.panel.index[s]) for s in self.walk.panel.symbols}
 
 
-def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage) -> WalkForward:
-    """Every fold of the calendar, trained or taken from the registry, and what is learned from outcomes beside it."""
+def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage, damaged: Damage = log_damage) -> WalkForward:
+    """Every fold of the calendar, trained or taken from the registry, and what is learned from outcomes beside it.
+
+    `damaged` hears of models that the registry has and that cannot be read; they are trained again.
+    """
     settings, timeframe = request.settings, next(iter(markets.values())).timeframe
     walk = walk_forward(
         {symbol: history.candles for symbol, history in markets.items()},
@@ -46,8 +49,9 @@ def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage
         settings=settings.models,
         timeframe=timeframe,
         progress=stage,
+        damaged=damaged,
     )
-    return learned_walk(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe)
+    return learned_walk(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe, damaged=damaged)
 
 
 def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,6 +25,7 @@ from backtest.simulation import simulate
 from core import log
 from core.clock import Clock
 from feeds.history import History
+from models.registry import log_damage
 from reports import artefacts, benchmarks, manifest
 from reports.artefacts import RunArtefacts
 from reports.judgement import ForecastResult, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
@@ -67,7 +69,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             markets = load_markets(request, clock)
         _tell(console, request, markets)
         with progress.stage("train", "training folds") as stage:
-            walk = train(markets, request, stage)
+            walk = train(markets, request, stage, partial(_tell_damage, console, request))
         with progress.stage("baselines", "fitting baselines") as stage:
             forecasts = tables(walk, request, stage)
         with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
@@ -117,6 +119,13 @@ def _tell(console: Console, request: BacktestRequest, markets: Mapping[str, Hist
         )
         for note in history.notes:
             console.print(f"  {note}", style="yellow")
+
+
+def _tell_damage(console: Console, request: BacktestRequest, model_id: str, reason: str) -> None:
+    """A model that others may go on from costs time to train again, which must not pass without a word."""
+    log_damage(model_id, reason)
+    if not request.as_json:
+        console.print(f"model {model_id} is trained again: {reason}", style="yellow", soft_wrap=True)
 
 
 def _tell_refusals(console: Console, request: BacktestRequest, record: Record) -> None:

@@ -11,27 +11,22 @@ import pandas as pd
 
 from core import log
 from core.clock import Clock, SystemClock
-from core.errors import FingerprintMismatch, InvalidSetting, ModelError
+from core.errors import InvalidSetting, ModelError
 from core.settings import LearningSettings, ModelSettings
 from core.types import Timeframe
 from live.model_record import ModelRecord
-from live.model_training import ChildTrainings, Training, Trainings
+from live.model_stock import ModelStock
+from live.model_training import Training, Trainings
 from models.adaptive import Follower, Past, Rates
 from models.appointments import Appointment, Author, Deed, market_of
-from models.features import FEATURES
-from models.fold_training import lstm_spec
 from models.judge import Judge, panel_from, plain_past
-from models.lstm import Ensemble
 from models.model_card import ModelCard, code_version
 from models.models_in_force import Facts, InForce, ModelsInForce
 from models.next_step import at_once
 from models.outlook import look_back
-from models.registry import ModelRegistry
-from models.retrain import assignment
 from models.tenure import Call, Decision, Rules, Tenure
 
 _LOG: Final = log.logger("live")
-_NETWORKS: Final = 3  # a champion, its challenger, and one in training
 
 
 class ModelSupply:
@@ -66,15 +61,14 @@ class ModelSupply:
         self.card_since: datetime | None = None
         self.sources: dict[str, ModelsInForce] = {}
         self.rules = Rules(settings, learning or LearningSettings(), timeframe)
-        self.record = ModelRecord(folder, self._registry.appointments, market_of(symbols, str(timeframe)), clock or SystemClock())
+        self.stock = ModelStock(settings, timeframe, folder=folder, candles=candles, tell=tell, trainings=trainings)
+        self.record = ModelRecord(folder, self.stock.registry.appointments, market_of(symbols, str(timeframe)), clock or SystemClock())
         self._symbols = symbols
         self._horizon = horizon
         self._candles = candles
         self._tell = tell
         self._facts = facts
-        self._trainings = trainings or ChildTrainings(settings, timeframe, folder, candles)
         self._trained: dict[datetime, ModelCard] = {}
-        self._networks: dict[str, Ensemble] = {}
 
     def open(self, at: datetime) -> None:
         """Have the model that is in force at the bar opening at `at`, training it if the registry lacks it.
@@ -129,7 +123,7 @@ class ModelSupply:
     def _begin(self, at: datetime) -> None:
         """A session's first start: the calendar's model, and what persons ordered since it came into force."""
         boundary = self.rules.scheduled(at - self._lag)
-        card, since = self._had(boundary), self._spoken_from(boundary)
+        card, since = self.stock.of_calendar(boundary), self._spoken_from(boundary)
         first = Decision(Deed.PROMOTED, Author.CALENDAR, card, "", "scheduled: in force when the session began", at, boundary)
         self.tenure = Tenure(self.rules, card, at, boundary)
         self._open_sources([InForce(since, card)])
@@ -145,46 +139,21 @@ class ModelSupply:
         """When the model that a session finds in force began to speak; it had no rival, so no trial either."""
         return self.rules.aligned(boundary) + self._lag
 
-    def _had(self, boundary: datetime) -> ModelCard:
-        held = assignment(self._candles(), boundary, self.settings, self.timeframe).model_id
-        if not self._registry.holds(held) or self._is_damaged(held):
-            training = self._trainings.begin(boundary, awaited=True)
-            self._warm_up()
-            held = training.finish()
-        return self._registry.card(held)
-
     def _mend(self) -> None:
-        """Train again what an earlier process put in force and what can no longer be read: the same bars give the same model."""
+        """Have whole what an earlier process put in force: the model that speaks, and where outcomes correct forecasts all before it."""
         for entry in self.record.entries:
-            speaks = entry.model_id == self.record.entries[-1].model_id
-            if self._counts(entry) and self._is_damaged(entry.model_id, whole=speaks) and speaks and entry.boundary is not None:
-                self._trainings.begin(entry.boundary, awaited=True).finish()
-
-    def _is_damaged(self, model_id: str, *, whole: bool = True) -> bool:
-        """Whether a model that the registry holds cannot be read; it is set aside then, which is said."""
-        try:
-            self._registry.card(model_id)
-            if whole:
-                self._network(model_id)
-        except FingerprintMismatch as trouble:
-            self._registry.set_aside(model_id)
-            self._tell("model_damaged", model_id=model_id, reason=str(trouble), mended="it is trained again" if whole else "it is past")
-            return True
-        return False
-
-    def _warm_up(self) -> None:
-        """Load what forecasts are made with while the child trains: the first model is needed the moment it is there."""
-        from models.lstm import block_forecast
-
-        block_forecast(lstm_spec(self.settings, len(FEATURES)), self.settings.seeds)
+            if entry.model_id == self.record.entries[-1].model_id or (self.rules.learning.adaptive and entry.deed is not Deed.KEPT):
+                self.stock.mend(entry.model_id, entry.boundary)
+            else:
+                self.stock.check(entry.model_id, "it is past")
 
     def _go_on(self) -> bool:
         """Take up what an earlier process of this session decided; False where it decided nothing, or its model is gone."""
-        terms = [InForce(self._since(e), self._registry.card(e.model_id)) for e in self.record.entries if self._counts(e)]
-        if not terms or self.record.scheduled is None or not self._registry.holds(self.record.entries[-1].model_id):
+        terms = [InForce(self._since(e), self.stock.card(e.model_id)) for e in self.record.entries if self._counts(e)]
+        if not terms or self.record.scheduled is None or not self.stock.registry.holds(self.record.entries[-1].model_id):
             return False
         newest = self.record.entries[-1]
-        card = self._registry.card(newest.model_id)
+        card = self.stock.card(newest.model_id)
         self.tenure = Tenure(self.rules, card, newest.since or self._since(newest), self.record.scheduled)
         self._open_sources(terms)
         self._in_force(card, max(term.since for term in terms))
@@ -197,12 +166,12 @@ class ModelSupply:
         return entry.since or entry.at
 
     def _counts(self, entry: Appointment) -> bool:
-        return entry.deed is not Deed.KEPT and self._registry.holds(entry.model_id)
+        return entry.deed is not Deed.KEPT and self.stock.registry.holds(entry.model_id)
 
     def _open_sources(self, terms: list[InForce]) -> None:
         for symbol in self._symbols:
             models = ModelsInForce(
-                symbol, self._horizon, self.timeframe, terms, self._network, context=self.settings.context, facts=self._facts
+                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=self.settings.context, facts=self._facts
             )
             if self.rules.learning.adaptive:
                 models.follow(Follower(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))
@@ -219,11 +188,13 @@ class ModelSupply:
     def _train_next(self) -> None:
         waiting = [call for call in self.tenure.pending if call.boundary not in self._trained]
         if self.training is None and waiting:
-            self.training = self._trainings.begin(waiting[0].boundary)
+            self.training = self.stock.trainings.begin(waiting[0].boundary)
 
     def _take_in(self, training: Training, coming: datetime) -> None:
         try:
-            self._trained[training.boundary] = self._registry.card(training.finish())
+            card = self.stock.card(training.finish())
+            self.stock.network(card.model_id)  # from now on at hand, whatever becomes of its files
+            self._trained[training.boundary] = card
         except ModelError as failure:
             for call in self._calls_of(training.boundary):
                 self.tenure.give_up(call, coming)
@@ -278,7 +249,7 @@ class ModelSupply:
         Raises:
             ModelError: it cannot; the message says why.
         """
-        card = self._registry.card(model_id)
+        card = self.stock.card(model_id)
         reach = max(source.look_back for source in self.sources.values())
         lacks = [s for s in self._symbols if s not in card.calibrations]
         trouble = (
@@ -290,23 +261,13 @@ class ModelSupply:
         )  # fmt: skip
         if trouble:
             raise ModelError(f"model {model_id} cannot be in force here: {trouble}")
-        self._network(model_id)
+        self.stock.registry.network(model_id)  # what cannot be read is refused here: its bars may be those of another session
         return card
 
-    # Where models and bars come from
-
-    @property
-    def _registry(self) -> ModelRegistry:
-        return ModelRegistry(Path(self.settings.save_path))
-
-    def _network(self, model_id: str) -> Ensemble:
-        if model_id not in self._networks:
-            kept = dict(list(self._networks.items())[1 - _NETWORKS :])
-            self._networks = {**kept, model_id: self._registry.network(model_id)}
-        return self._networks[model_id]
+    # Bars
 
     def _court(self, card: ModelCard, first: datetime) -> Judge:
-        return Judge(panel_from(self._candles(), card, first, self.settings), self.rules.horizon, self._network)
+        return Judge(panel_from(self._candles(), card, first, self.settings), self.rules.horizon, self.stock.network)
 
     def _past_of(self, models: ModelsInForce) -> Callable[[pd.Timestamp], Past]:
         """What the models in force said of a symbol at every bar before a moment, worked out anew."""
@@ -315,6 +276,6 @@ class ModelSupply:
             candles = {models.symbol: self._candles()[models.symbol]}
             terms = models.terms
             panel = panel_from(candles, terms[0].card, terms[0].since, self.settings)
-            return plain_past(panel, models.symbol, self._horizon, [(t.since, t.card) for t in terms], at, self._network)
+            return plain_past(panel, models.symbol, self._horizon, [(t.since, t.card) for t in terms], at, self.stock.network)
 
         return before

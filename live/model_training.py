@@ -19,6 +19,7 @@ from core import atomic, log
 from core.errors import NotTrained
 from core.settings import ModelSettings
 from core.types import Timeframe
+from models.registry import Damage, log_damage
 from models.retrain import assignment, train
 
 _NICE: Final = 10 if sys.platform != "win32" else 0x4000  # there, the class below normal
@@ -62,15 +63,18 @@ class ChildTrainings:
     Args:
         folder: where requests and their candles are put.
         candles: gives all closed candles of each symbol.
+        damaged: hears of models that a child could not read and trained again: their ids, and why.
     """
 
     def __init__(
-        self, settings: ModelSettings, timeframe: Timeframe, folder: Path, candles: Callable[[], Mapping[str, pd.DataFrame]]
-    ) -> None:
+        self, settings: ModelSettings, timeframe: Timeframe, folder: Path, candles: Callable[[], Mapping[str, pd.DataFrame]],
+        damaged: Damage = log_damage,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._timeframe = timeframe
         self._folder = folder / "training"
         self._candles = candles
+        self._damaged = damaged
 
     def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
         command = [sys.executable, "-m", "models.retrain", "--request", str(self._request(boundary))]
@@ -78,7 +82,7 @@ class ChildTrainings:
         if not awaited:
             _give_way(process.pid)
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
-        return _Child(boundary, process)
+        return _Child(boundary, process, self._damaged)
 
     def _request(self, boundary: datetime) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -101,6 +105,7 @@ class ChildTrainings:
 class _Child:
     boundary: datetime
     process: subprocess.Popen[str]
+    damaged: Damage
 
     @property
     def is_done(self) -> bool:
@@ -112,6 +117,8 @@ class _Child:
             lines = trouble.strip().splitlines()
             raise NotTrained(f"the model of {self.boundary:%Y-%m-%d} was not trained: {lines[-1] if lines else 'no reason given'}")
         answer = json.loads(said.strip().splitlines()[-1])
+        for model_id, reason in answer.pop("damaged").items():
+            self.damaged(model_id, reason)
         log.event(_LOG, "training_done", boundary=self.boundary.isoformat(), **answer)
         return str(answer["model_id"])
 
@@ -124,13 +131,18 @@ class _Child:
 class TrainingsHere:
     """Trains at once, in this process: for tests and replays."""
 
-    def __init__(self, settings: ModelSettings, timeframe: Timeframe, candles: Callable[[], Mapping[str, pd.DataFrame]]) -> None:
+    def __init__(
+        self, settings: ModelSettings, timeframe: Timeframe, candles: Callable[[], Mapping[str, pd.DataFrame]],
+        damaged: Damage = log_damage,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._timeframe = timeframe
         self._candles = candles
+        self._damaged = damaged
 
     def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
-        return _Done(boundary, train(assignment(self._candles(), boundary, self._settings, self._timeframe)).model_id)
+        work = assignment(self._candles(), boundary, self._settings, self._timeframe)
+        return _Done(boundary, train(work, self._damaged).model_id)
 
 
 @dataclass(frozen=True)

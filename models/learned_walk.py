@@ -22,8 +22,8 @@ from models.judge import Judge
 from models.lstm import Ensemble
 from models.model_card import ModelCard
 from models.outlook import look_back
-from models.registry import ModelRegistry
-from models.retrain import assignment_in, train
+from models.registry import Damage, ModelRegistry, log_damage
+from models.retrain import Assignment, assignment_in, train
 from models.tenure import Call, Decision, Rules, Tenure
 from models.walk_forward import Fold, fold_at
 from models.walk_forward_forecast import ServedFold, WalkForward
@@ -79,8 +79,9 @@ class LearnedWalk(WalkForward):
 
 
 def learned_walk(
-    walk: WalkForward, first: datetime, last: datetime, *, learning: LearningSettings, timeframe: Timeframe, orders: tuple[Order, ...] = ()
-) -> WalkForward:
+    walk: WalkForward, first: datetime, last: datetime, *, learning: LearningSettings, timeframe: Timeframe,
+    orders: tuple[Order, ...] = (), damaged: Damage = log_damage,
+) -> WalkForward:  # fmt: skip
     """Decide bar by bar which of the scheduled models, and of those called early, is in force.
 
     `walk` itself comes back where nothing is to be decided or corrected. Models are judged by their forecasts over the first horizon, the
@@ -90,20 +91,22 @@ def learned_walk(
         walk: the scheduled folds, trained.
         first: the first bar whose outcomes count; the model in force then is the calendar's.
         orders: what persons told the session that is replayed.
+        damaged: hears of models that cannot be read; they are trained again.
     """
     if learning.decides_models or orders:
         rules = Rules(walk.settings, learning, timeframe)
-        return _Lived(walk, rules).through(first, last, {o.since: o for o in orders})
+        return _Lived(walk, rules, damaged).through(first, last, {o.since: o for o in orders})
     return LearnedWalk(walk.panel, walk.settings, walk.served, learning, timeframe) if learning.adaptive else walk
 
 
 class _Lived:
     """A session's life with models, over bars that are all known already."""
 
-    def __init__(self, walk: WalkForward, rules: Rules) -> None:
+    def __init__(self, walk: WalkForward, rules: Rules, damaged: Damage) -> None:
         self.walk = walk
         self.rules = rules
-        self.registry = ModelRegistry(Path(walk.settings.save_path))
+        self.damaged = damaged
+        self.registry = ModelRegistry(Path(walk.settings.save_path), damaged)
         self.networks: dict[str, Ensemble] = {}
         self.judge = Judge(walk.panel, rules.horizon, self.network, _AHEAD)
         self.cards = {served.fold[next(iter(served.fold))].boundary: served.card for served in walk.served}
@@ -154,14 +157,24 @@ class _Lived:
     def network(self, model_id: str) -> Ensemble:
         if model_id not in self.networks:
             kept = dict(list(self.networks.items())[-2:])  # a champion and its challengers
-            self.networks = {**kept, model_id: self.registry.network(model_id)}
+            self.networks = {**kept, model_id: self.registry.sound_network(model_id) or self._again(model_id)}
         return self.networks[model_id]
+
+    def _again(self, model_id: str) -> Ensemble:
+        """A network of the calendar that is gone, or that cannot be read: forecasts kept beside it have served so far."""
+        for card in self.cards.values():
+            if card.model_id == model_id:
+                train(self._assignment(datetime.fromisoformat(card.boundary)), self.damaged)
+        network: Ensemble = self.registry.network(model_id)
+        return network
+
+    def _assignment(self, boundary: datetime) -> Assignment:
+        return assignment_in(self.walk.panel, boundary, self.walk.settings, self.rules.timeframe)
 
     def _card(self, call: Call) -> ModelCard:
         """The model of a boundary; an early one is trained now, unless the registry has it."""
         if call.boundary not in self.cards:
-            work = assignment_in(self.walk.panel, call.boundary, self.walk.settings, self.rules.timeframe)
-            self.cards[call.boundary] = train(work)
+            self.cards[call.boundary] = train(self._assignment(call.boundary), self.damaged)
         return self.cards[call.boundary]
 
     def _decided(self, decision: Decision) -> None:

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,26 @@ from models.appointments import AppointmentLog
 from models.model_card import ModelCard
 from models.trees import Trees
 
+Damage: TypeAlias = Callable[[str, str], None]
+Read = TypeVar("Read")
 _LOG: Final = log.logger("models")
 
 
-class ModelRegistry:
-    """Reads and writes model folders under one root; whole files or none."""
+def log_damage(model_id: str, reason: str) -> None:
+    """Write down that a model was set aside: who is told nothing else finds it in the log."""
+    log.event(_LOG, "model_damaged", logging.WARNING, model_id=model_id, reason=reason)
 
-    def __init__(self, root: Path) -> None:
+
+class ModelRegistry:
+    """Reads and writes model folders under one root; whole files or none.
+
+    Args:
+        damaged: hears of every model that was set aside since it cannot be read: its id, and why.
+    """
+
+    def __init__(self, root: Path, damaged: Damage = log_damage) -> None:
         self.root = root
+        self._damaged = damaged
 
     @property
     def appointments(self) -> AppointmentLog:
@@ -58,7 +71,8 @@ class ModelRegistry:
 
     def set_aside(self, model_id: str) -> None:
         """Hold a model no more; its files stay where they are for whoever wants to look at them."""
-        (self._folder(model_id) / "card.json").replace(self._folder(model_id) / "card.damaged")
+        with contextlib.suppress(FileNotFoundError):  # another process has done so
+            (self._folder(model_id) / "card.json").replace(self._folder(model_id) / "card.damaged")
 
     def card(self, model_id: str) -> ModelCard:
         """Read the card.
@@ -72,7 +86,7 @@ class ModelRegistry:
             card = ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise NotTrained(f"model {model_id} is not in {self.root}; see `python -m models.registry list`") from error
-        except (ValidationError, UnicodeDecodeError) as error:
+        except (ValidationError, UnicodeDecodeError, OSError) as error:
             raise FingerprintMismatch(f"{path} cannot be read; remove its folder and train again") from error
         if card.model_id != model_id:
             raise FingerprintMismatch(f"{path} is the card of model {card.model_id}; remove its folder and train again")
@@ -102,13 +116,20 @@ class ModelRegistry:
 
     def sound_network(self, model_id: str) -> Any | None:
         """As `network`; None where there is no such model, or none that can be read: that one is set aside, so that it is trained again."""
+        return self._sound(model_id, self.network)
+
+    def sound_card(self, model_id: str) -> ModelCard | None:
+        """As `card`, and as `sound_network` where it cannot be read."""
+        return self._sound(model_id, self.card)
+
+    def _sound(self, model_id: str, read: Callable[[str], Read]) -> Read | None:
         if not self.holds(model_id):
             return None
         try:
-            return self.network(model_id)
-        except FingerprintMismatch as trouble:
-            log.event(_LOG, "model_damaged", logging.WARNING, model_id=model_id, reason=str(trouble))
+            return read(model_id)
+        except (FingerprintMismatch, NotTrained) as trouble:
             self.set_aside(model_id)
+            self._damaged(model_id, str(trouble).partition(";")[0])
             return None
 
     def trees(self, model_id: str) -> Trees:

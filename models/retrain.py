@@ -1,7 +1,8 @@
 """Train the model of one boundary: `python -m models.retrain --request FILE`, in a process of its own beside a live session.
 
 The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room). The
-answer is one JSON line: `model_id`, `seconds`, `trained` (false where the registry held the model).
+answer is one JSON line: `model_id`, `seconds`, `trained` (false where the registry held the model), `damaged` (models that could not be
+read and were trained again, with the reason; each is a line on stderr too).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from models.lstm import Ensemble
 from models.model_card import ModelCard
 from models.outlook import look_back
 from models.panel import Panel
-from models.registry import ModelRegistry
+from models.registry import Damage, ModelRegistry, log_damage
 from models.walk_forward import Fold, fold_at
 from models.walk_forward_forecast import COMPILED
 
@@ -51,10 +52,6 @@ class Assignment:
     @property
     def fold(self) -> Mapping[str, Fold]:
         return self.lineage.fold
-
-    @property
-    def registry(self) -> ModelRegistry:
-        return ModelRegistry(Path(self.settings.save_path))
 
 
 def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
@@ -86,11 +83,15 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
     return Assignment(panel, lineage(panel, fold, settings, timeframe), settings, timeframe)
 
 
-def train(work: Assignment) -> ModelCard:
-    """Train and save the model, and before it the one it goes on from, each unless the registry has it."""
-    if work.settings.cache and work.registry.holds(work.model_id):
-        return work.registry.card(work.model_id)
-    settings, registry = work.settings, work.registry
+def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
+    """Train and save the model, and before it the one it goes on from, each unless the registry has it.
+
+    Args:
+        damaged: hears of a model that the registry has and that cannot be read; it is trained again, from the same bars to the same bits.
+    """
+    settings, registry = work.settings, ModelRegistry(Path(work.settings.save_path), damaged)
+    if settings.cache and registry.sound_network(work.model_id) is not None:
+        return registry.card(work.model_id)
     shared = FoldWork(work.panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED)
     window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
 
@@ -120,9 +121,15 @@ def _answer(path: Path) -> int:
     candles = {symbol: pd.read_parquet(file) for symbol, file in request["candles"].items()}
     settings = ModelSettings.model_validate(request["settings"])
     work = assignment(candles, datetime.fromisoformat(request["boundary"]), settings, Timeframe.parse(request["timeframe"]))
-    held = work.registry.holds(work.model_id)
-    card = train(work)
-    told = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held}
+    found: dict[str, str] = {}
+
+    def damaged(model_id: str, reason: str) -> None:
+        found[model_id] = reason
+        sys.stderr.write(f"model {model_id} is trained again: {reason}\n")
+
+    held = settings.cache and ModelRegistry(Path(settings.save_path), damaged).sound_network(work.model_id) is not None
+    card = train(work, damaged)
+    told = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held, "damaged": found}
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
 

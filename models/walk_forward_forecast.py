@@ -23,7 +23,7 @@ from models.lineage import Lineage, lineage
 from models.model_card import ModelCard
 from models.outlook import centre, look_back, told
 from models.panel import Panel
-from models.registry import ModelRegistry
+from models.registry import Damage, ModelRegistry, log_damage
 from models.scale_out import fold_workers
 from models.sequences import realised, unit
 from models.walk_forward import Fold, folds
@@ -97,13 +97,14 @@ class WalkForward:
 
 def walk_forward(
     candles: Mapping[str, pd.DataFrame], first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe,
-    features: tuple[str, ...] = (), progress: Progress | None = None, relabel: Relabel | None = None,
+    features: tuple[str, ...] = (), progress: Progress | None = None, relabel: Relabel | None = None, damaged: Damage = log_damage,
 ) -> WalkForward:  # fmt: skip
     """Forecasts for every bar from `first` up to (not with) `last`, each by the model in force at that bar.
 
     Folds come from the registry where candles, settings and code are those they were trained with. Others are trained: in threads here, or
     on the cluster that the settings name.
     `relabel` puts other targets [N, H] in place of the true ones, to prove what a model makes of nonsense; use it without the registry.
+    `damaged` hears of models that the registry has and that cannot be read; they are trained again.
 
     Raises:
         TooLittleHistory: the candles before `first` do not fill one training window.
@@ -113,7 +114,7 @@ def walk_forward(
         panel = replace(panel, targets=relabel(panel.targets))
     reach = look_back(panel.names, settings.horizons)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
-    registry = ModelRegistry(Path(settings.save_path))
+    registry = ModelRegistry(Path(settings.save_path), damaged)
     lineages = [lineage(panel, fold, settings, timeframe) for fold in calendar]
     keys = [_forecast_key(panel, fold, reach + settings.context) for fold in calendar]
     served: list[ServedFold | None] = [
@@ -156,7 +157,8 @@ def _from_registry(
     registry: ModelRegistry, fold: Mapping[str, Fold], identity: str, key: str, settings: ModelSettings, panel: Panel
 ) -> ServedFold | None:
     """A fold whose model is there: with the forecasts kept for these candles, or with forecasts made now by its network."""
-    if not settings.cache or not registry.holds(identity):
+    card = registry.sound_card(identity) if settings.cache else None
+    if card is None:
         return None
     raw: Mapping[str, NDArray[np.float32]] | None = registry.forecasts(identity, key)
     if raw is None:
@@ -166,7 +168,7 @@ def _from_registry(
         rows = {s: np.arange(f.effective_first, f.effective_last) for s, f in fold.items()}
         raw = {s: fold_training.forecast_rows(model, panel, s, rows[s]) for s in fold}
         registry.save_forecasts(identity, key, raw)
-    return ServedFold(fold, registry.card(identity), raw, key, cached=True)
+    return ServedFold(fold, card, raw, key, cached=True)
 
 
 class _Training:

@@ -17,7 +17,7 @@ from core.errors import InvalidSetting
 from core.settings import LearningSettings, ModelSettings
 from core.types import Forecast, Timeframe
 from live.model_supply import ModelSupply
-from live.model_training import TrainingsHere
+from live.model_training import ChildTrainings, TrainingsHere
 from models.appointments import AppointmentLog, Author, Deed
 from models.learned_walk import LearnedWalk, Order, learned_walk
 from models.registry import ModelRegistry
@@ -45,13 +45,14 @@ class Session:
     closed: int = 0
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     said: list[Forecast | None] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
 
     def start(self) -> None:
         """Also after a crash: nothing of the process before is left but its files."""
         first = int(self.bars.index.searchsorted(pd.Timestamp(FIRST)))
         self.closed = max(self.closed, first)
-        trainings = TrainingsHere(self.settings, HOUR, self.candles)
+        trainings = TrainingsHere(self.settings, HOUR, self.candles, lambda model_id, _why: self.mended.append(model_id))
         self.supply = ModelSupply(
             (SYMBOL,), self.settings, 4, HOUR, folder=self.folder, candles=self.candles, tell=self.tell, learning=self.learning,
             clock=self.clock, trainings=trainings,
@@ -200,6 +201,68 @@ def test_a_damaged_model_is_trained_again_with_one_line(tmp_path: Path, own: Mod
     [told] = [facts for kind, facts in lived.told if kind == "model_damaged"]
     assert file in told["reason"] and told["mended"] == "it is trained again"
     assert_equal(lived.live(LAST), walk)
+
+
+def test_a_model_whose_files_are_gone_is_trained_again_and_goes_on_where_it_stood(
+    tmp_path: Path, own: ModelSettings, walk: WalkForward
+) -> None:
+    """Also one that was called early: the calendar alone would not bring it back."""
+    lived = session(tmp_path, own, **EARLY)
+    while not any(e.by is Author.DRIFT and e.deed is Deed.PROMOTED for e in AppointmentLog(lived.folder).entries()):
+        lived.live(lived.bars.index[lived.closed].to_pydatetime() + HOUR.delta)
+    assert lived.supply.card is not None
+    shutil.rmtree(tmp_path / "models" / lived.supply.card.model_id)
+    lived.start()
+    assert [facts["reason"] for kind, facts in lived.told if kind == "model_damaged"] == ["its files are gone"]
+    assert_equal(lived.live(LAST), walk)
+
+
+@pytest.mark.parametrize("file", ["model.keras", "trees.npz", "card.json", ""])
+def test_a_damaged_model_that_a_boundary_finds_is_trained_again(tmp_path: Path, own: ModelSettings, walk: WalkForward, file: str) -> None:
+    """What another session left, and what those between two anchors go on from: while the session runs, or trains."""
+    lived = session(tmp_path, own).live(FIRST + timedelta(hours=5))
+    assert lived.supply.card is not None
+    held = [card.model_id for card in ModelRegistry(tmp_path / "models").cards() if card.model_id != lived.supply.card.model_id]
+    assert len(held) > 1
+    for model_id in held:
+        spoil(tmp_path / "models" / model_id, file)
+    assert_equal(lived.live(LAST), walk)
+    assert sorted(lived.mended) == (sorted(held) if file else [])
+    assert not [facts for kind, facts in lived.told if kind == "training_failed"]
+
+
+def test_a_child_says_what_it_trained_again(tmp_path: Path, own: ModelSettings, walk: WalkForward) -> None:
+    card = next(served.card for served in walk.served if served.card.goes_on_from)
+    spoil(tmp_path / "models" / card.model_id, "card.json")
+    spoil(tmp_path / "models" / card.goes_on_from, "model.keras")
+    said: dict[str, str] = {}
+    trainings = ChildTrainings(own, HOUR, tmp_path, lambda: {SYMBOL: BROKEN}, said.__setitem__)
+    assert trainings.begin(datetime.fromisoformat(card.boundary), awaited=True).finish() == card.model_id
+    assert list(said) == [card.model_id, card.goes_on_from] and "model.keras" in said[card.goes_on_from]
+
+
+def test_past_models_that_outcomes_are_held_against_are_trained_again_too(tmp_path: Path, own: ModelSettings, walk: WalkForward) -> None:
+    lived = session(tmp_path, own, adaptive=True).live(FIRST + timedelta(days=9))
+    past = AppointmentLog(lived.folder).entries()[0].model_id
+    assert lived.supply.card is not None and past != lived.supply.card.model_id
+    spoil(tmp_path / "models" / past, "model.keras")
+    lived.start()
+    assert_equal(lived.live(LAST), walk)
+
+
+def test_a_model_that_is_lost_while_it_is_tried_is_at_hand(tmp_path: Path, own: ModelSettings, walk: WalkForward) -> None:
+    lived = session(tmp_path, own, trial=30).live(FIRST + timedelta(days=5))
+    for card in ModelRegistry(tmp_path / "models").cards():
+        spoil(tmp_path / "models" / card.model_id, "model.keras")
+    assert_equal(lived.live(LAST), walk)
+
+
+def spoil(folder: Path, file: str) -> None:
+    """Cut a file of a model short; without a name, take the whole folder away."""
+    if not file:
+        shutil.rmtree(folder)
+        return
+    (folder / file).write_bytes((folder / file).read_bytes()[:100])
 
 
 def test_a_new_session_does_not_end_at_a_damaged_model_of_another_one(tmp_path: Path, own: ModelSettings, walk: WalkForward) -> None:

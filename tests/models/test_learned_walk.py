@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,6 +144,20 @@ def test_a_trial_delays_and_compares(calm: WalkForward) -> None:
         assert "over 48 bars (p " in decision.reason
     kept = {d.other for d in told.decisions if d.deed is Deed.KEPT}
     assert kept.isdisjoint(set(told.frame("A/USD", 4)["model_id"]))
+
+
+def test_networks_that_cannot_be_read_beside_their_forecasts_are_trained_again(home: Path, wild: WalkForward, tmp_path: Path) -> None:
+    """The plain walk is served from the forecasts kept beside them; only who judges models asks for the networks."""
+    shutil.copytree(home, tmp_path / "models")
+    own = replace(wild, settings=knobs(tmp_path / "models"))
+    for served in wild.served[1:]:
+        (tmp_path / "models" / served.card.model_id / "model.keras").write_bytes(b"torn")
+    said: list[str] = []
+    told = learned_walk(
+        own, FIRST, LAST, learning=LearningSettings(trial=48), timeframe=HOUR, damaged=lambda model_id, _why: said.append(model_id)
+    )
+    assert said
+    pd.testing.assert_frame_equal(told.frame("A/USD", 4), lived(wild, trial=48).frame("A/USD", 4))
 
 
 def test_a_model_refused_leaves_the_old_one_in_force(calm: WalkForward) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from models.lineage import lineage
 from models.outlook import look_back
 from models.panel import Panel
 from models.registry import ModelRegistry
-from models.retrain import assignment, train
+from models.retrain import assignment, main, train
 from models.walk_forward import ANCHOR, anchor, fold_at
 from models.walk_forward_forecast import WalkForward, walk_forward
 from tests.models.bars import simulated_bars
@@ -116,6 +118,58 @@ def test_a_damaged_anchor_is_trained_again_by_a_backtest_and_by_a_session(tmp_pa
         assert registry.sound_network(card.goes_on_from) is not None
         for mine, other in zip(registry.network(card.model_id).members, walk.network(card.model_id).members, strict=True):
             assert {name: value.tobytes() for name, value in mine.items()} == {name: value.tobytes() for name, value in other.items()}
+
+
+@pytest.mark.parametrize("file", ["model.keras", "card.json", ""])
+def test_whatever_is_damaged_of_an_anchor_or_of_a_model_is_trained_again_and_said(tmp_path: Path, walk: WalkForward, file: str) -> None:
+    run(tmp_path)
+    registry, card = ModelRegistry(tmp_path), next(served.card for served in walk.served if served.card.goes_on_from)
+    for model_id in (card.model_id, card.goes_on_from):
+        spoil(tmp_path / model_id, file)
+    said: list[str] = []
+    wanted = assignment({"A/USD": BARS}, datetime.fromisoformat(card.boundary), knobs(tmp_path), HOUR)
+    train(wanted, lambda model_id, _why: said.append(model_id))
+    assert said == ([card.model_id, card.goes_on_from] if file else [])
+    for model_id in (card.model_id, card.goes_on_from):
+        for mine, other in zip(registry.network(model_id).members, walk.network(model_id).members, strict=True):
+            assert {name: value.tobytes() for name, value in mine.items()} == {name: value.tobytes() for name, value in other.items()}
+
+
+def test_a_card_that_cannot_be_read_beside_kept_forecasts_does_not_end_a_backtest(tmp_path: Path, walk: WalkForward) -> None:
+    first = run(tmp_path)
+    spoil(tmp_path / first.served[-1].card.model_id, "card.json")
+    said: list[str] = []
+    again = walk_forward(
+        {"A/USD": BARS}, FIRST, LAST, settings=knobs(tmp_path), timeframe=HOUR, damaged=lambda model_id, _why: said.append(model_id)
+    )
+    assert said == [first.served[-1].card.model_id]
+    pd.testing.assert_frame_equal(again.frame("A/USD", 1), walk.frame("A/USD", 1))
+
+
+def test_the_command_says_what_it_trained_again(tmp_path: Path, walk: WalkForward, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path)
+    card = next(served.card for served in walk.served if served.card.goes_on_from)
+    BARS.to_parquet(tmp_path / "A-USD.parquet")
+    asked = {"candles": {"A/USD": str(tmp_path / "A-USD.parquet")}, "boundary": card.boundary, "timeframe": "1h"}
+    (tmp_path / "request.json").write_text(json.dumps({**asked, "settings": knobs(tmp_path).model_dump(mode="json")}))
+    for file, trained in (("", True), ("model.keras", True), (None, False)):
+        if file is not None:
+            spoil(tmp_path / card.model_id, file)
+            spoil(tmp_path / card.goes_on_from, file)
+        assert main(["--request", str(tmp_path / "request.json")]) == 0
+        shown = capsys.readouterr()
+        answer, lines = json.loads(shown.out), shown.err.splitlines()
+        assert (answer["model_id"], answer["trained"]) == (card.model_id, trained)
+        assert list(answer["damaged"]) == ([card.model_id, card.goes_on_from] if file else [])
+        assert [line.split()[1] for line in lines] == list(answer["damaged"]) and all("is trained again" in line for line in lines)
+
+
+def spoil(folder: Path, file: str) -> None:
+    """Cut a file of a model short; without a name, take the whole folder away."""
+    if not file:
+        shutil.rmtree(folder)
+        return
+    (folder / file).write_bytes((folder / file).read_bytes()[:100])
 
 
 def test_a_damaged_network_without_forecasts_is_trained_again(tmp_path: Path, walk: WalkForward) -> None:
