@@ -1,8 +1,9 @@
 """What a live session costs its machine: `python -m benchmarks.live_load --symbols 20 --bars 300`.
 
 A paper session runs on the practice exchange and notes its memory at every bar. Printed are processor time for each bar once the session
-is under way (as a share of one core, had the bar been a minute long; at real time as a share of the time that passed) and the growth of
-memory. Forecasts need no training unless `--networks` is given; then models of the usual size are trained at the start.
+is under way (as a share of one core, had the bar been a minute long; at real time as a share of the time that passed), the growth of
+memory, and what the process costs that writes its tables and page. Forecasts need no training unless `--networks` is given; then models of
+the usual size are trained at the start.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from live.request import LiveRequest, read_request
 from live.session import LiveSession
 from live.session_store import SessionStore
 from live.view import SessionView
+from live.writer import shared_writer
 from tests.live.session_runner import Momentum
 
 _SETTLED = 0.3  # of the bars: before that, caches fill
@@ -89,14 +91,23 @@ def _say(symbols: int, usage: pd.DataFrame, meter: Meter, *, real: bool) -> None
     settled = usage["memory_mb"].iloc[int(len(usage) * _SETTLED) :]
     growth = settled.iloc[-1] - settled.iloc[0]
     cpu, share = meter.per_bar()
-    table = Table("symbols", "bars", "CPU ms a bar", "% of a core", "memory MB", "growth KB a bar")
+    table = Table("symbols", "bars", "CPU ms a bar", "% of a core", "memory MB", "growth KB a bar", "writing: CPU s", "MB of its own")
     table.add_row(
         str(symbols), str(len(usage)), f"{cpu * 1e3:.0f}", f"{(share if real else cpu / 60) * 100:.2f}", f"{settled.iloc[-1]:.0f}",
-        f"{growth * 1e3 / len(settled):.2f}",
+        f"{growth * 1e3 / len(settled):.2f}", *_beside(),
     )  # fmt: skip
     console = Console(highlight=False)
     console.print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
     console.print(table)
+
+
+def _beside() -> tuple[str, str]:
+    """Processor time of the process that writes with all its children, and what it keeps in memory between two writings."""
+    pid = shared_writer().pid
+    if pid is None:
+        return "none", "none"
+    process = psutil.Process(pid)
+    return f"{sum(process.cpu_times()[:4]):.1f}", f"{process.memory_full_info().uss / 1e6:.0f}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -28,7 +28,7 @@ class BarBarrier:
         self, symbols: Sequence[str], wake: threading.Condition, *, patience_s: float = 5.0, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.wake = wake
-        self.missed: list[tuple[str, int]] = []
+        self.missed = 0  # bars
         self._queues: dict[str, deque[Bar]] = {symbol: deque() for symbol in symbols}
         self._quiet_until = dict.fromkeys(symbols, -1)
         self._released = -1
@@ -84,7 +84,7 @@ class BarBarrier:
         if lacking and not self._is_overdue(front):
             return False
         for symbol in lacking:
-            self.missed.append((symbol, front))
+            self.missed += 1
             log.event(_LOG, "bar_not_awaited", symbol=symbol, at=front, seconds=self._patience_s)
         self._released = front
         return True

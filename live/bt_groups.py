@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import backtrader as bt
 
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
+_KNOWN: Final = 64  # families, and members of groups, before those of which nobody is alive are looked for
 
 
 class Groups:
@@ -18,7 +19,10 @@ class Groups:
         self._waiting: dict[int, Any] = {}  # not at the venue: untransmitted parents, children, and limits behind a resting stop
 
     def add(self, order: Any, oco: Any) -> None:
-        """Note the order's parent and its group."""
+        """Note the order's parent and its group; families and groups of which nobody is alive are let go of."""
+        for known in (self._children, self._oco):
+            if len(known) > _KNOWN:
+                _forget_dead(known)
         if order.parent is not None:
             self._children.setdefault(order.parent.ref, []).append(order)
         group = self._oco.get(oco.ref) if oco is not None else None
@@ -56,6 +60,11 @@ class Groups:
     def forget(self, order: Any) -> None:
         """Drop what is over."""
         self._waiting.pop(order.ref, None)
+
+
+def _forget_dead(known: dict[int, list[Any]]) -> None:
+    for ref in [ref for ref, orders in known.items() if not any(order.alive() for order in orders)]:
+        del known[ref]
 
 
 def share_coins(child: Any, children: list[Any], can_short: bool) -> bool:

@@ -41,7 +41,9 @@ def held(path: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise AccountLocked(f"{what} is in use by another process{_holder(path)}; stop it first, or choose another --session") from error
+        number = holder(path)
+        who = "another process" if number is None else f"another process (number {number})"
+        raise AccountLocked(f"{what} is in use by {who}; stop it first, or choose another --session") from error
     try:
         path.with_suffix(".pid").write_text(str(os.getpid()), encoding="utf-8")
         yield
@@ -49,11 +51,12 @@ def held(path: Path, what: str) -> Iterator[None]:
         lock.release()
 
 
-def _holder(path: Path) -> str:
+def holder(path: Path) -> int | None:
+    """The number of the process that holds a lock file, or held it last; None where nobody ever did."""
     try:
-        return f" (number {path.with_suffix('.pid').read_text(encoding='utf-8')})"
-    except OSError:
-        return ""
+        return int(path.with_suffix(".pid").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def lock_of(folder: Path) -> Path:

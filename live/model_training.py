@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -13,16 +12,15 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pandas as pd
-import psutil
 
 from core import atomic, log
 from core.errors import NotTrained
 from core.settings import ModelSettings
 from core.types import Timeframe
+from live.priority import give_way
 from models.registry import Damage, log_damage
 from models.retrain import assignment, train
 
-_NICE: Final = 10 if sys.platform != "win32" else 0x4000  # there, the class below normal
 _LOG: Final = log.logger("live")
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -80,7 +78,7 @@ class ChildTrainings:
         command = [sys.executable, "-m", "models.retrain", "--request", str(self._request(boundary))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT, start_new_session=True)
         if not awaited:
-            _give_way(process.pid)
+            give_way(process.pid)
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
         return _Child(boundary, process, self._damaged)
 
@@ -156,13 +154,3 @@ class _Done:
 
     def stop(self) -> None:
         """It has ended."""
-
-
-def _give_way(pid: int) -> None:
-    """Make a child that was just started nice, before it has threads of its own to pass that on to.
-
-    Linux may weigh sessions of processes against each other first, and only then the processes of one: that weight is set too.
-    """
-    with contextlib.suppress(psutil.Error, OSError):
-        psutil.Process(pid).nice(_NICE)
-        Path(f"/proc/{pid}/autogroup").write_text(str(_NICE), encoding="ascii")

@@ -217,8 +217,8 @@ class LiveSession:
 
     def _sources(self) -> dict[str, SessionForecasts]:
         since = self.past.begins(self.scene.first_live)
-        known = None if self.past.is_frozen else self.store.forecasts()
-        told = {s: {} if known is None else known_forecasts(known, s) for s in self.request.symbols}
+        until = None if self.past.is_frozen else self.past.last
+        told = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
         return {s: SessionForecasts(self.supply.sources[s], told[s], since) for s in self.request.symbols}
 
     def _feeds(self) -> list[Feed]:

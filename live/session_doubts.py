@@ -19,12 +19,12 @@ class SessionDoubts:
         self._store = store
         self._ask = ask
         self._until = -1 if until is None else until
-        self._known = store.doubts()
+        self._known = store.doubts(after=self._until)
 
     def about(self, symbol: str, at: int) -> str:
         """Why no position in `symbol` may be entered at the bar that opened at `at` (ms)."""
         if at <= self._until:
-            return self._known.get((at, symbol), "")
+            return self._store.doubt_of(at, symbol)
         reason = self._ask(symbol)
         if reason or self._known.pop((at, symbol), ""):  # a process that died at this bar may have heard otherwise
             self._store.doubt(at, symbol, reason)

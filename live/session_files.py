@@ -9,19 +9,21 @@ import pandas as pd
 
 from core import atomic, log
 from live.session_rows import Tables
+from reports.session_status import FILE_NAME as STATUS
 
 _LOG: Final = log.logger("live")
 FORECASTS, FILLS, EQUITY, CANDLES = "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet"
 ORDERS, HISTORY = "orders.parquet", "history.parquet"
+PAGE: Final = "index.html"  # as `reports.session_page` names it, which a session reads in at its end only
+WRITTEN: Final = (FILLS, EQUITY, FORECASTS, ORDERS, CANDLES, STATUS, PAGE)  # again and again, while the session runs
 
 
-def write_tables(folder: Path, tables: Tables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Write fills, equity, orders, all forecasts, and the session's own candles as one long table; returns the fills."""
+def write_tables(folder: Path, tables: Tables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> None:
+    """Write fills, equity, orders, all forecasts, and the session's own candles as one long table."""
     for name, frame in (
         (FILLS, tables.fills), (EQUITY, tables.equity), (FORECASTS, forecasts), (ORDERS, tables.orders), (CANDLES, long_table(candles)),
     ):  # fmt: skip
         _write(folder / name, frame)
-    return tables.fills
 
 
 def write_history(folder: Path, histories: dict[str, pd.DataFrame]) -> None:

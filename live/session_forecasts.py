@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pandas as pd
 
 from core.types import Forecast
+from live.session_store import SessionStore
 from models.forecaster import FORECAST_COLUMNS, NewBar
 
 
@@ -30,11 +31,11 @@ class SessionForecasts:
 
     Args:
         source: makes what is not known yet.
-        known: forecasts of earlier bars of this session, by UTC bar-open time.
+        known: gives the forecast that an earlier process of this session made of a bar, by UTC bar-open time; None where it made none.
         since: bars before it need no forecast: nothing is decided there.
     """
 
-    def __init__(self, source: Maker, known: dict[datetime, Forecast], since: datetime) -> None:
+    def __init__(self, source: Maker, known: Callable[[datetime], Forecast | None], since: datetime) -> None:
         self.source = source
         self.horizon = source.horizon
         self.warm_up = source.warm_up
@@ -67,7 +68,7 @@ class SessionForecasts:
     def _told(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:
             return None
-        told = self._known.pop(at, None)
+        told = self._known(at)
         if told is None:
             told = make()
             if told is not None:
@@ -85,14 +86,12 @@ def _row(told: Forecast | None) -> list[Any]:
     return [math.nan] * 8 + [""] if told is None else [told.location, told.scale, *told.quantiles, told.p_up, told.model_id]
 
 
-def known_forecasts(table: pd.DataFrame, symbol: str) -> dict[datetime, Forecast]:
-    """Forecasts of one symbol from `SessionStore.forecasts`."""
-    return {row["timestamp"].to_pydatetime(): _forecast(row) for row in table[table["symbol"] == symbol].to_dict("records")}
+def known_forecasts(store: SessionStore, symbol: str, until: int | None) -> Callable[[datetime], Forecast | None]:
+    """For `SessionForecasts`: what the store has of bars up to the one that opened at `until` (ms); nothing where that is None.
 
-
-def _forecast(row: dict[Any, Any]) -> Forecast:
-    quantiles = (float(row["q05"]), float(row["q25"]), float(row["q50"]), float(row["q75"]), float(row["q95"]))
-    return Forecast(
-        at=row["timestamp"].to_pydatetime(), horizon=int(row["horizon"]), location=float(row["location"]), scale=float(row["scale"]),
-        quantiles=quantiles, p_up=float(row["p_up"]), model_id=str(row["model_id"]),
-    )  # fmt: skip
+    One bar is looked up at a time: a session that runs for months has more forecasts than fit beside it.
+    """
+    if until is None:
+        return lambda _at: None
+    newest = datetime.fromtimestamp(until / 1000, UTC)
+    return lambda at: store.forecast(symbol, at) if at <= newest else None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from core.settings import LiveSettings
 from live.outbox import Outbox
+from live.session_store import SessionStore
 from live.state import Mirror, StateStore
+from strategies.fill_recorder import fills_frame
 
 _STATUS_EVERY_S: Final = 60.0  # a day of it stays far below Firestore's free 20,000 writes
+_AT_ONCE: Final = 200  # fills; a state that was lost may lack all of a long session
 
 
 class SessionMirror:
@@ -20,6 +24,8 @@ class SessionMirror:
         self.store = StateStore(Path(settings.state_path))
         self._name = name
         self._next = 0.0
+        newest = self.store.newest(f"sessions/{name}/fills/")
+        self._told = 0 if newest is None else int(newest) + 1
         self._outbox: Outbox | None = None
         if mirror is None and settings.firestore_project:
             from live.state_firestore import FirestoreMirror
@@ -36,8 +42,20 @@ class SessionMirror:
             kept = {key: value for key, value in body.items() if key not in ("config", "versions", "alerts")}
             self.store.set(f"sessions/{self._name}", kept)
 
-    def fill(self, key: str, body: dict[str, Any]) -> None:
-        self._once(f"sessions/{self._name}/fills/{key}", body)
+    def fills(self, session: SessionStore, upto: int, fresh: Sequence[tuple[Any, ...]]) -> bool:
+        """Keep some of the fills that were not kept yet, under their number in the session; False where there were none.
+
+        Args:
+            upto: the mark of the fills in the session's file that are meant.
+            fresh: rows of the recorder, of fills that came after these.
+        """
+        rows = session.fills(self._told, upto, _AT_ONCE)
+        if self._told + len(rows) >= upto:
+            rows += fresh[max(0, self._told - upto) :]
+        for row in fills_frame(rows).to_dict("records"):
+            self._once(f"sessions/{self._name}/fills/{self._told:08d}", {str(name): value for name, value in row.items()})
+            self._told += 1
+        return bool(rows)
 
     def note(self, key: str, body: dict[str, Any]) -> None:
         self._once(f"sessions/{self._name}/notes/{key}", body)

@@ -1,96 +1,123 @@
 """What a session shows while it runs: its tables and its page, and what of it goes to the mirror.
 
-Backtrader's thread only takes the rows off its recorders. Tables, page and mirror are made in a thread beside it, so that no order waits
-for a file.
+Backtrader's thread only looks at the recorders. Tables and page, which grow with the session, are written by a process beside it; a thread
+waits for that and tells the mirror, so that no order waits for a file.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import pandas as pd
-
 from core import log
-from live.memory import give_back
-from live.session_files import render_page, write_tables
-from live.session_learning import with_learning
 from live.session_mirror import SessionMirror
-from live.session_rows import joined, tables_of
+from live.session_rows import fresh_rows
 from live.session_store import SessionStore
-from reports.session_status import SessionStatus, write_status
+from live.session_writing import Writing
+from live.writer import NotWritten, Writer, shared_writer
+from reports.session_status import SessionStatus
 
 _LOG: Final = log.logger("live")
 _STATUS_S: Final = 10.0
+_FIRST_S: Final = 1.0  # a session of a few bars has ended by then, and its first bar is not to be disturbed
 _SHARE: Final = 20  # writing takes at most one twentieth of the time
+_LONGEST_S: Final = 600.0  # what takes longer hangs
+_END_S: Final = 2.0  # that the last writing waits for one in progress, before that is ended
+_ENDED_S: Final = 60.0  # and for its end, should the state it tells the mirror of be slow
 
 
 class SessionOutput:
-    """Writes a session's folder, never twice at a time and never so often that it costs the session much.
+    """Has a session's folder written, never twice at a time and never so often that it costs the machine much.
 
     Args:
         status: what the session says of itself; called in Backtrader's thread.
         mirror: closed by whoever made it.
+        writer: does the writings; the one of this process where it is left out.
     """
 
     def __init__(
-        self, session: Any, store: SessionStore, mirror: SessionMirror, status: Callable[[], SessionStatus], *, least_s: float = _STATUS_S
-    ) -> None:
+        self, session: Any, store: SessionStore, mirror: SessionMirror, status: Callable[[], SessionStatus], *,
+        writer: Writer | None = None, first_s: float = _FIRST_S, least_s: float = _STATUS_S, longest_s: float = _LONGEST_S,
+    ) -> None:  # fmt: skip
         self._session = session
-        self._folder = session.request.folder
         self._store = store
         self._mirror = mirror
         self._status = status
+        self._writer = writer or shared_writer()
+        self._first_s = first_s
         self._least_s = least_s
+        self._longest_s = longest_s
         self._thread: threading.Thread | None = None
-        self._next = 0.0
-        self._mirrored = 0
+        self._began = 0.0
+        self._is_over = False
+        self._next: float | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a writing is in progress."""
+        return self._thread is not None and self._thread.is_alive()
 
     def refresh(self) -> None:
-        """Write anew what is due, beside the session."""
-        busy = self._thread is not None and self._thread.is_alive()
-        if busy or time.monotonic() < self._next or self._session.strategy is None:
+        """Have written anew what is due, beside the session; end a writing that hangs."""
+        now = time.monotonic()
+        if self.is_busy:
+            if now > self._began + self._longest_s:
+                self._writer.stop()
             return
-        self._next = time.monotonic() + self._least_s
-        work = self._work()
-        self._thread = threading.Thread(target=self._try, args=(work,), name="output", daemon=True)
+        if self._next is None:
+            self._next = now + self._first_s
+        if now < self._next or self._session.strategy is None:
+            return
+        self._began, self._next = now, now + self._least_s
+        self._thread = threading.Thread(target=self._have_written, args=(self._writing(),), name="output", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
-        """Write everything, and wait for it."""
+        """Write everything in this process, which ends now, and tell the mirror."""
+        self._is_over = True  # what an older status says must not be written over what comes now
         if self._thread is not None:
-            self._thread.join(60)
-        if self._session.strategy is not None:
-            self._work(last=True)()
-
-    def _work(self, *, last: bool = False) -> Callable[[], None]:
-        """Take what only Backtrader's thread may look at; the rest is done by whoever calls the answer."""
-        status, fresh, kept = self._status(), tables_of(self._session.strategy), self._store.marks()
-        symbols, since = self._session.request.symbols, pd.Timestamp(self._session.scene.first_live)
-
-        def write() -> None:
-            forecasts, own = self._store.forecasts(), {s: self._store.bars(s) for s in symbols}
-            rows = joined(self._store.tables(symbols, kept), fresh, since)
-            fills = write_tables(self._folder, rows, forecasts, own)
-            self._tell_mirror(status, fills, last=last)
-            write_status(self._folder, with_learning(status, self._folder, forecasts, own, fills))
-            render_page(self._folder)
-
-        return write
-
-    def _try(self, work: Callable[[], None]) -> None:
-        began = time.monotonic()
+            self._thread.join(_END_S)
+            if self.is_busy:
+                self._writer.stop()
+                self._thread.join(_ENDED_S)
+        if self._session.strategy is None:
+            return
+        writing = self._writing()
         try:
-            work()
-        except Exception:  # noqa: BLE001 - a file that cannot be written must not stop a session; the next one may be
-            _LOG.error("output not written", exc_info=True)
-        give_back()
-        self._next = max(self._next, time.monotonic() + _SHARE * (time.monotonic() - began))
+            writing.do()
+        finally:
+            self._tell_mirror(writing, last=True)
 
-    def _tell_mirror(self, status: SessionStatus, fills: pd.DataFrame, *, last: bool) -> None:
-        self._mirror.status(status.model_dump(mode="json"), now=last)
-        for number, row in list(enumerate(fills.to_dict("records")))[self._mirrored :]:
-            self._mirror.fill(f"{number:08d}", {str(name): value for name, value in row.items()})
-        self._mirrored = len(fills)
+    def _writing(self) -> Writing:
+        """Take what only Backtrader's thread may look at."""
+        request = self._session.request
+        return Writing(
+            folder=request.folder.resolve(), owner=os.getpid(), symbols=tuple(request.symbols), since=self._session.scene.first_live,
+            marks=self._store.marks(), fresh=fresh_rows(self._session.strategy), status=self._status(),
+        )  # fmt: skip
+
+    def _have_written(self, writing: Writing) -> None:
+        try:
+            self._tell_mirror(writing)
+        except Exception:  # noqa: BLE001 - a state that cannot be written must not stop a session; it is tried again
+            _LOG.error("mirror not told", exc_info=True)
+        if self._is_over:
+            return
+        try:
+            self._writer.write(writing)
+        except NotWritten as trouble:
+            took = round(time.monotonic() - self._began, 1)
+            log.event(_LOG, "output_not_written", logging.ERROR, reason=str(trouble).strip(), seconds=took)
+        else:
+            now = time.monotonic()
+            self._next = max(self._began + self._least_s, now + _SHARE * (now - self._began))
+
+    def _tell_mirror(self, writing: Writing, *, last: bool = False) -> None:
+        self._mirror.status(writing.status.model_dump(mode="json"), now=last)
+        more = True
+        while more:
+            more = self._mirror.fills(self._store, writing.marks.fills, writing.fresh.fills) and last

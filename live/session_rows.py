@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from live.sqlite_file import SqliteFile
@@ -25,6 +26,8 @@ create table if not exists orders (
 create table if not exists equity (number real primary key, equity real, cash real) without rowid;
 create table if not exists closes (number real not null, symbol text not null, close real, primary key (number, symbol)) without rowid;
 """
+_ACCOUNT: Final = 3  # numbers of an equity row that come before the closes
+_FILL: Final = "number, symbol, side, size, price, fee, fee_currency, order_ref, reason, slippage"
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,16 @@ def rows_of(strategy: Any) -> Rows:
     return Rows(tuple(data._name for data in strategy.datas), told.fills.take(), told.orders.take(), told.equity.take())
 
 
-def tables_of(strategy: Any) -> Tables:
-    """What is still on the recorders; to be called in Backtrader's thread."""
+def fresh_rows(strategy: Any) -> Rows:
+    """What is still on the recorders, which keep it; to be called in Backtrader's thread."""
     told = strategy.analyzers
-    return Tables(told.fills.frame(), told.equity.frame(), told.orders.frame())
+    return Rows(tuple(data._name for data in strategy.datas), told.fills.rows(), told.orders.rows(), told.equity.rows())
+
+
+def tables_of(rows: Rows) -> Tables:
+    """Rows as the recorders' own frames."""
+    equity = np.array(rows.equity, dtype=np.float64).reshape(len(rows.equity), _ACCOUNT + len(rows.symbols))
+    return Tables(fills_frame(rows.fills), equity_frame(list(equity.T), rows.symbols), orders_frame(rows.orders))
 
 
 def keep_rows(db: SqliteFile, rows: Rows) -> None:
@@ -90,13 +99,18 @@ def marks_of(db: SqliteFile) -> Marks:
 
 def kept_tables(db: SqliteFile, symbols: Sequence[str], upto: Marks) -> Tables:
     """Everything kept, to the marks."""
-    fills = "select number, symbol, side, size, price, fee, fee_currency, order_ref, reason, slippage from fills where id <= ? order by id"
+    fills = f"select {_FILL} from fills where id <= ? order by id"
     orders = "select number, symbol, side, size, kind, price, lim, reason, refusal from orders where id <= ? order by id"
     equity = db.columns("select number, equity, cash from equity where number <= ? order by number", "fff", upto.equity)
     closes = [_closes(db, symbol, upto.equity) for symbol in symbols]
     return Tables(
         fills_frame(db.all(fills, upto.fills)), equity_frame([*equity, *closes], symbols), orders_frame(db.all(orders, upto.orders))
     )
+
+
+def kept_fills(db: SqliteFile, after: int, upto: int, most: int) -> list[tuple[Any, ...]]:
+    """The oldest fills beyond one mark, up to another; as the recorder had them."""
+    return db.all(f"select {_FILL} from fills where id > ? and id <= ? order by id limit ?", after, upto, most)
 
 
 def _closes(db: SqliteFile, symbol: str, upto: float) -> Any:

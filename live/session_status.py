@@ -82,7 +82,7 @@ def source(session: Any) -> Source:
     """The market socket, and how often it was lost."""
     bridge = session.bridge
     reconnects = sum(market.source.reconnects for market in bridge._markets.values())
-    missed = sum(len(market.barrier.missed) for market in bridge._markets.values())
+    missed = sum(market.barrier.missed for market in bridge._markets.values())
     detail = ", ".join(text for count, text in ((reconnects, f"{reconnects} reconnects"), (missed, f"{missed} bars not awaited")) if count)
     said, age = session.watchdog.troubles, session.watchdog.signs.bar_age_s
     state = "down" if not bridge.is_connected else "late" if said else "ok"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,7 @@ import pandas as pd
 from core.types import OHLCV, Forecast
 from feeds import candles
 from feeds.bar_sequence import Bar
-from live.session_rows import SCHEMA, Marks, Rows, Tables, keep_rows, kept_tables, marks_of, newest_row
+from live.session_rows import SCHEMA, Marks, Rows, Tables, keep_rows, kept_fills, kept_tables, marks_of, newest_row
 from live.sqlite_file import SqliteFile
 
 _SCHEMA: Final = """
@@ -36,10 +38,13 @@ class SessionStore:
     """One file per session. A bar and what it caused are one transaction, so a crash leaves whole bars only.
 
     Bars need no forced write: what a power cut takes, the venue still has.
+
+    Args:
+        reads: only read what another process writes.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._db = SqliteFile(path, _SCHEMA + SCHEMA)
+    def __init__(self, path: Path, *, reads: bool = False) -> None:
+        self._db = SqliteFile(path, _SCHEMA + SCHEMA, reads=reads)
 
     def close(self) -> None:
         self._db.close()
@@ -81,6 +86,10 @@ class SessionStore:
         """All fills, orders and the account at every bar, to the marks that were given."""
         return kept_tables(self._db, symbols, upto or self.marks())
 
+    def fills(self, after: int, upto: int, most: int) -> list[tuple[Any, ...]]:
+        """The oldest fills beyond one mark, up to another, as the recorder had them; fills are counted from 1 without a gap."""
+        return kept_fills(self._db, after, upto, most)
+
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and the account were kept."""
         return newest_row(self._db)
@@ -89,9 +98,15 @@ class SessionStore:
         """No position in `symbol` was to be entered at the bar that opened at `at` (ms); "" takes that back."""
         self._db.run("insert or replace into doubts values (?, ?, ?)", at, symbol, reason)
 
-    def doubts(self) -> dict[tuple[int, str], str]:
-        """What `doubt` was told, by bar and symbol."""
-        return {(int(at), str(symbol)): str(reason) for at, symbol, reason in self._db.all("select at, symbol, reason from doubts")}
+    def doubts(self, after: int | None = None) -> dict[tuple[int, str], str]:
+        """What `doubt` was told, by bar and symbol; of bars that opened after `after` (ms) only, where that is given."""
+        rows = self._db.all("select at, symbol, reason from doubts where at > ?", -1 if after is None else after)
+        return {(int(at), str(symbol)): str(reason) for at, symbol, reason in rows}
+
+    def doubt_of(self, at: int, symbol: str) -> str:
+        """What `doubt` was told of one bar; "" for nothing."""
+        row = self._db.one("select reason from doubts where at = ? and symbol = ?", at, symbol)
+        return "" if row is None else str(row[0])
 
     def command(self, bar: int, name: str, at: str) -> None:
         """A command took effect after the bar that opened at `bar` (ms)."""
@@ -126,6 +141,19 @@ class SessionStore:
         table = pd.DataFrame(dict(zip(["timestamp", "symbol", "horizon", *_FORECAST, "model_id"], found, strict=True)))
         table["timestamp"] = pd.to_datetime(table["timestamp"], unit="ms", utc=True).astype("datetime64[ns, UTC]")
         return table
+
+    def forecast(self, symbol: str, at: datetime) -> Forecast | None:
+        """The forecast that was made at the close of one bar, by its open time."""
+        sql = f"select horizon, {', '.join(_FORECAST)}, model_id from forecasts where symbol = ? and at = ?"
+        row = self._db.one(sql, symbol, int(at.timestamp() * 1000))
+        if row is None:
+            return None
+        horizon, *numbers, model_id = row
+        location, scale, q05, q25, q50, q75, q95, p_up = (math.nan if number is None else float(number) for number in numbers)
+        return Forecast(
+            at=at, horizon=int(horizon), location=location, scale=scale, quantiles=(q05, q25, q50, q75, q95), p_up=p_up,
+            model_id=str(model_id),
+        )  # fmt: skip
 
     def usage(self) -> pd.DataFrame:
         """Memory, CPU share and the time one bar took, by bar."""

@@ -29,25 +29,36 @@ class SqliteFile:
     Args:
         schema: statements that create what is missing.
         version: of the schema; a file of another one is refused.
+        reads: only read what another process writes; nothing is created, and the writer never waits.
 
     Raises:
         StoreDamaged: the file is no database, or one of another version. So do all methods.
         StorageFull: the disk takes no more, or the folder cannot be written. So do all methods.
     """
 
-    def __init__(self, path: Path, schema: str, *, version: int = 1) -> None:
+    def __init__(self, path: Path, schema: str, *, version: int = 1, reads: bool = False) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        if not reads:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with _translated(path):
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = normal")
+            self._db = self._reader() if reads else self._writer()
             found = self._db.execute("pragma user_version").fetchone()[0]
             if found not in (0, version):
                 raise StoreDamaged(f"{path} was written by another version ({found}); move it away, or choose another name")
-            self._db.executescript(schema)
-            self._db.execute(f"pragma user_version = {version}")
+            if not reads:
+                self._db.executescript(schema)
+                self._db.execute(f"pragma user_version = {version}")
+
+    def _writer(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        return db
+
+    def _reader(self) -> sqlite3.Connection:
+        address = f"{self.path.resolve().as_uri()}?mode=ro"
+        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
 
     def close(self) -> None:
         with self._lock:
@@ -77,10 +88,7 @@ class SqliteFile:
         Args:
             kinds: one letter a column: f for float64 (null is NaN), i for int64, s for text.
         """
-        with (
-            _translated(self.path),
-            closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)) as db,
-        ):
+        with _translated(self.path), closing(self._reader()) as db:
             cursor = db.execute(sql, values)
             parts = [_arrays(rows, kinds) for rows in iter(lambda: cursor.fetchmany(_CHUNK), [])]
         return [np.concatenate(column) for column in zip(*(parts or [_arrays([], kinds)]), strict=True)]

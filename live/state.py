@@ -71,6 +71,12 @@ class StateStore:
     def names(self, prefix: str = "") -> list[str]:
         return [row[0] for row in self._db.all("select name from documents where name glob ? order by name", f"{prefix}*")]
 
+    def newest(self, folder: str) -> str | None:
+        """The name that comes last among the documents of a folder (`sessions/paper/fills/`), without the folder."""
+        after = folder[:-1] + chr(ord(folder[-1]) + 1)
+        [[name]] = self._db.all("select max(name) from documents where name >= ? and name < ?", folder, after)
+        return None if name is None else str(name)[len(folder) :]
+
     def waiting(self, most: int) -> list[Event]:
         """The oldest events that the mirror does not have yet."""
         rows = self._db.all("select seq, name, body from outbox order by seq limit ?", most)

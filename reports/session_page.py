@@ -12,12 +12,13 @@ import pandas as pd
 
 from reports import artefacts, run_charts
 from reports.artefacts import CLOSE, read_table
-from reports.pages import write_page
+from reports.pages import environment, write_page
 from reports.session_status import SessionStatus, State, read_status
 
 FILE_NAME: Final = "index.html"
 CANDLES: Final = "candles.parquet"
 TONES: Final = {State.STARTING: "wait", State.RUNNING: "good", State.PAUSED: "wait", State.HALTED: "none", State.STOPPED: "plain"}
+_TEMPLATE: Final = "session_page.html.j2"
 _MOST_BARS: Final = 3000
 _SHOWN_FILLS: Final = 20
 _SHOWN_ALERTS: Final = 20
@@ -62,7 +63,12 @@ def render_session_page(session_dir: Path) -> Path:
     session = load_session(session_dir)
     horizons = session.forecasts["horizon"]
     payload = run_charts.time_payload(session, int(horizons.min()) if len(horizons) else None)
-    return write_page(session_dir / FILE_NAME, "session_page.html.j2", _context(session, session_dir, payload["charts"]), payload)
+    return write_page(session_dir / FILE_NAME, _TEMPLATE, _context(session, session_dir, payload["charts"]), payload)
+
+
+def prepare() -> None:
+    """Read in what a page is drawn with, so that drawing one takes less."""
+    environment().get_template(_TEMPLATE)
 
 
 def load_session(session_dir: Path) -> SessionArtefacts:

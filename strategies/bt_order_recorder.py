@@ -10,18 +10,21 @@ import pandas as pd
 from strategies.bars_frame import utc_index
 
 COLUMNS: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
+_REMEMBERED: Final = 1024  # orders that are done
 
 
 class OrderRecorder(bt.Analyzer):
-    """Collects orders when they are first told of; `frame()` gives them in the order of their making, `take()` gives them once.
+    """Collects orders when they are first told of; `rows()` and `frame()` give them in the order of their making, `take()` gives them
+    once.
 
     Attributes:
-        told: Backtrader's numbers of the orders that were collected.
+        told: Backtrader's numbers of the orders that were collected, as long as something may still be told of them.
     """
 
     def start(self) -> None:
         self._rows: dict[int, tuple[Any, ...]] = {}
         self.told: set[int] = set()
+        self._done: dict[int, None] = {}
 
     def stop(self) -> None:
         """Orders of the last bar have been made, but Backtrader tells of them at the next one only."""
@@ -31,8 +34,20 @@ class OrderRecorder(bt.Analyzer):
                 self.notify_order(order)
 
     def notify_order(self, order: Any) -> None:
-        if order.ref in self.told or order.info.get("role") == "flatten":
-            return
+        if order.ref not in self.told and order.info.get("role") != "flatten":
+            self._collect(order)
+        if order.ref in self.told and not order.alive():
+            self._forget_later(order.ref)
+
+    def _forget_later(self, ref: int) -> None:
+        """A session may run for months; of an order that is done the last word may be told twice, but not for ever."""
+        self._done[ref] = None
+        if len(self._done) > _REMEMBERED:
+            oldest = next(iter(self._done))
+            del self._done[oldest]
+            self.told.discard(oldest)
+
+    def _collect(self, order: Any) -> None:
         self.told.add(order.ref)
         made, limit = order.created, order.created.pricelimit
         self._rows[order.ref] = (
@@ -40,14 +55,18 @@ class OrderRecorder(bt.Analyzer):
             float(made.price or 0.0), float(limit or 0.0), str(order.info.get("reason", "")), str(order.info.get("refusal", "")),
         )  # fmt: skip
 
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What was not taken, `COLUMNS` each, times as Backtrader's numbers."""
+        return [self._rows[ref] for ref in sorted(self._rows)]
+
     def take(self) -> list[tuple[Any, ...]]:
-        """The rows collected since the last call, `COLUMNS` each, times as Backtrader's numbers."""
-        rows, self._rows = self._rows, {}
-        return [rows[ref] for ref in sorted(rows)]
+        """The rows collected since the last call."""
+        rows, self._rows = self.rows(), {}
+        return rows
 
     def frame(self) -> pd.DataFrame:
         """What was not taken, as `orders_frame` gives it."""
-        return orders_frame([self._rows[ref] for ref in sorted(self._rows)])
+        return orders_frame(self.rows())
 
     def get_analysis(self) -> dict[str, Any]:
         return {"orders": len(self._rows)}

@@ -16,7 +16,7 @@ from strategies.bt_recorder import Recorder
 
 
 class EquityRecorder(Recorder):
-    """Collects equity, cash, exposure and closes; `frame()` gives them, `take()` gives them once."""
+    """Collects equity, cash, exposure and closes; `rows()` and `frame()` give them, `take()` gives them once."""
 
     def start(self) -> None:
         self._clock = self.strategy.lines.datetime
@@ -26,9 +26,13 @@ class EquityRecorder(Recorder):
         self._times, self._equity, self._cash = array("d"), array("d"), array("d")
         self._closes = [(data.lines.close, array("d")) for data in self.datas]
 
+    def rows(self) -> list[tuple[float, ...]]:
+        """What was not taken: Backtrader's time, equity, cash, and the close of each feed in turn."""
+        return list(zip(self._times, self._equity, self._cash, *(closes for _, closes in self._closes), strict=True))
+
     def take(self) -> list[tuple[float, ...]]:
-        """The rows collected since the last call: Backtrader's time, equity, cash, and the close of each feed in turn."""
-        rows = list(zip(self._times, self._equity, self._cash, *(closes for _, closes in self._closes), strict=True))
+        """The rows collected since the last call."""
+        rows = self.rows()
         self._empty()
         return rows
 

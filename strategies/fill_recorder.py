@@ -15,7 +15,7 @@ COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency"
 
 
 class FillRecorder(Recorder):
-    """Collects fills; `frame()` gives them, `take()` gives them once.
+    """Collects fills; `rows()` and `frame()` give them, `take()` gives them once.
 
     `order_ref` is the client id where the order carries one, else its number in this run, so that equal runs give equal rows.
 
@@ -39,8 +39,12 @@ class FillRecorder(Recorder):
         if not order.alive():
             del self.numbers[order.ref]
 
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What was not taken, `COLUMNS` each, times as Backtrader's numbers."""
+        return list(self._rows)
+
     def take(self) -> list[tuple[Any, ...]]:
-        """The rows collected since the last call, `COLUMNS` each, times as Backtrader's numbers."""
+        """The rows collected since the last call."""
         rows, self._rows = self._rows, []
         return rows
 

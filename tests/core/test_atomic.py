@@ -29,3 +29,11 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path
         atomic.write_atomically(path, fail)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_a_killed_writer_left_beside_a_file_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in ("table.parquet", ".other.parquet.0123456789ab", ".table.parquet", "x.table.parquet.1")]
+    for path in (*kept, tmp_path / ".table.parquet.0123456789ab"):
+        path.touch()
+    atomic.sweep(tmp_path / "table.parquet")
+    assert sorted(tmp_path.iterdir()) == sorted(kept)

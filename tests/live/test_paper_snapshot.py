@@ -20,7 +20,7 @@ from feeds.market_rules import market_rules
 from live.bt_bar_hook import BarHook
 from live.paper_broker import PaperBroker
 from live.paper_snapshot import can_be_frozen, freeze, thaw
-from live.session_rows import SCHEMA, Rows, Tables, joined, keep_rows, kept_tables, marks_of, rows_of, tables_of
+from live.session_rows import SCHEMA, Rows, Tables, fresh_rows, joined, keep_rows, kept_tables, marks_of, rows_of, tables_of
 from live.sqlite_file import SqliteFile
 from strategies.assembly import Feed, build_cerebro, venue_broker
 from strategies.bars_frame import epoch_seconds
@@ -85,7 +85,7 @@ def whole() -> Whole:
     def done(strategy: Any, at: int) -> None:
         frozen[at], rows[at] = json.dumps(freeze(strategy)), rows_of(strategy)
 
-    return Whole(frozen, rows, tables_of(play(FRAMES, FIRST * HOUR, done)))
+    return Whole(frozen, rows, tables_of(fresh_rows(play(FRAMES, FIRST * HOUR, done))))
 
 
 def test_what_is_cut_holds_orders_of_every_kind(whole: Whole) -> None:
@@ -115,7 +115,7 @@ def test_a_run_that_goes_on_from_a_snapshot_equals_one_that_never_stopped(whole:
     assert len(run) == BARS - cut - 1 + Momentum.warm_up  # no older bar was played
     everything = whole.tables(tmp_path, BARS * HOUR)
     since = pd.Timestamp(FIRST * HOUR, unit="ms", tz="UTC")
-    got = joined(kept_tables(db, SYMBOLS, marks_of(db)), tables_of(run), since)
+    got = joined(kept_tables(db, SYMBOLS, marks_of(db)), tables_of(fresh_rows(run)), since)
     due = joined(kept_tables(everything, SYMBOLS, marks_of(everything)), whole.last, since)
     for name in ("fills", "orders", "equity"):
         pd.testing.assert_frame_equal(getattr(got, name), getattr(due, name), check_exact=True)

@@ -20,6 +20,7 @@ from feeds.bar_sequence import Bar
 from live.account_events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded, VenueView
 from live.bar_barrier import BarBarrier
 from live.bt_bar_hook import KEPT, BarHook
+from live.bt_groups import Groups
 from live.bt_order_book import OrderBook
 from live.journal import Journal, State
 from live.order_ledger import OrderLedger
@@ -28,6 +29,7 @@ from live.paper_broker import PaperBroker
 from live.reconcile import position_of, reconcile, require_covered
 from live.verdict import KNOWN, Outcome, verdict
 from strategies.assembly import build_cerebro
+from strategies.bt_order_recorder import OrderRecorder
 from tests.strategies.market import candles, feed, knobs
 
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))
@@ -35,19 +37,25 @@ RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0
 
 def test_a_long_session_lets_go_of_orders_that_are_done() -> None:
     class Restless(bt.Strategy):
-        most = 0
+        most = told = 0
 
         def next(self) -> None:
             self.close() if self.position else self.buy(size=0.1)
             self.most = max(self.most, len(self._orders), len(self.broker.orders), len(self.broker._pchildren))
+            self.told = max(self.told, len(self.analyzers.orders.told))
 
     broker = PaperBroker(cash=100_000.0)
     cerebro = build_cerebro(
-        [feed(candles(600))], knobs(), strategy=Restless, broker=broker, analyzers=[(BarHook, {"done": lambda *_: None})]
-    )
+        [feed(candles(2_400))], knobs(), strategy=Restless, broker=broker,
+        analyzers=[(BarHook, {"done": lambda *_: None}), (OrderRecorder, {"_name": "orders"})],
+    )  # fmt: skip
     run = cerebro.run()[0]
-    assert len(run.analyzers.fills.frame()) > 500
+    orders = run.analyzers.orders.frame()
+    assert len(orders) > 2_000
+    assert not orders["timestamp"].duplicated().any(), "an order was collected twice"
+    assert len(run.analyzers.fills.frame()) > 2_000
     assert run.most < 2 * KEPT
+    assert run.told < len(orders) / 1.5
 
 
 def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_alive() -> None:
@@ -70,6 +78,30 @@ def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_al
     assert [book.of_client_id(f"id-{n}") for n in (0, 2, 299)] == [orders[0], None, orders[299]]
     assert book.own(Order(1)) is orders[1]
     assert (book.own(orders[299]), book.intent_of(orders[2])) == (None, None)
+
+
+def test_families_and_groups_of_orders_that_are_done_are_let_go_of() -> None:
+    class Kin:
+        def __init__(self, ref: int, parent: Kin | None = None) -> None:
+            self.ref, self.parent, self.is_alive = ref, parent, True
+
+        def alive(self) -> bool:
+            return self.is_alive
+
+    groups, resting = Groups(), Kin(1)
+    stays = [Kin(2, resting), Kin(3, resting)]
+    for order in (resting, *stays):
+        groups.add(order, None)
+    for ref in range(10, 3_000, 3):
+        parent = Kin(ref)
+        family = [parent, Kin(ref + 1, parent), Kin(ref + 2, parent)]
+        for order in family:
+            groups.add(order, None if order is not family[2] else family[1])
+        for order in family:
+            order.is_alive = False
+    assert groups.children(resting) == stays
+    assert groups.siblings(stays[0]) == stays[1:]
+    assert len(groups._children) + len(groups._oco) < 140
 
 
 def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
@@ -261,7 +293,7 @@ def test_the_barrier_goes_on_without_a_symbol_that_has_no_bar_or_does_not_come()
     assert barrier.take("A") is None
     now[0] = 6.0
     assert barrier.take("A") == bar(2)
-    assert barrier.missed == [("B", 2)]
+    assert barrier.missed == 1
     barrier.put("A", bar(3))
     barrier.put("B", bar(4))
     assert barrier.take("A") == bar(3)
