@@ -31,6 +31,8 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
     if name.startswith("binance") or name == "bybit":
         spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
         client.options = client.deep_extend(client.options, spot)
+    # What a venue knows of coins takes a right that a key for trading need not have, and nobody here asks for it.
+    client.has = {**client.has, "fetchCurrencies": False}
     client.timeout_on_exit = 0  # its connector waits for each connection to close; ccxt would sleep a quarter of a second besides
     client.streaming = client.deep_extend(getattr(client, "streaming", {}), {"keepAlive": _PING_MS})
     if base_url:

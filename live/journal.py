@@ -61,7 +61,7 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
-        self._on_its_way: dict[str, tuple[Future[None], Future[None]]] = {}  # into the file, and onto the disk
+        self._on_its_way: dict[str, Future[None]] = {}
         self._disk = ThreadPoolExecutor(1, "journal")
         self._shown: Future[None] | None = None
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
@@ -80,45 +80,37 @@ class Journal:
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
 
-        `meanwhile` is called before file and disk are waited for; it may begin to send the order in another thread, where `claim` waits.
+        A thread of the journal's own does it. `meanwhile` is called before that is waited for; it may begin to send the order in another
+        thread, where `claim` waits.
         """
         if intent.client_id in self._known:
             return False
         self._known.add(intent.client_id)
         if meanwhile is None:
-            self._put(intent)
-            self._insert(intent)
+            self._disk.submit(self._keep, intent, State.WRITTEN).result()
             return True
-        kept, durable = Future[None](), self._disk.submit(self._put, intent)
-        self._on_its_way[intent.client_id] = (kept, durable)
+        # As sent: whatever comes of it after all, the next start asks the venue.
+        durable = self._on_its_way[intent.client_id] = self._disk.submit(self._keep, intent, State.SENT)
         meanwhile()
-        try:
-            self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
-        except BaseException as trouble:
-            kept.set_exception(trouble)  # and whoever claims it hears of that
-            raise
-        kept.set_result(None)
         durable.result()
         return True
 
     def claim(self, client_id: str) -> bool:
         """Whether the caller may send the order: true once for each intent that was written, and not before it is durable."""
-        under_way = self._on_its_way.pop(client_id, None)
-        if under_way is not None:
-            for part in under_way:
-                part.result()
+        durable = self._on_its_way.pop(client_id, None)
+        if durable is not None:
+            durable.result()
             return True
         sql = "update intents set state = ? where client_id = ? and state = ?"
         return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
 
     def rehearse(self, intent: Intent) -> None:
         """Take the steps of `write` and `claim` on file and disk, and leave nothing behind. Raises as `write`."""
-        with self._file.undone():
-            self._insert(intent, State.SENT)
-        if self._intents_log is not None and (self._shown is None or self._shown.done()):
-            if self._shown is not None:
-                self._shown.result()
-            self._shown = self._disk.submit(self._intents_log.rehearse, _record(intent))
+        if self._shown is not None and not self._shown.done():
+            return
+        if self._shown is not None:
+            self._shown.result()
+        self._shown = self._disk.submit(self._show, intent)
 
     def refuse(self, intent: Intent, reason: str) -> None:
         """Keep an order that was not let through, with the reason; it is never sent."""
@@ -128,8 +120,8 @@ class Journal:
 
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         """Move an intent on; a venue id that is known stays known. One that was not claimed yet cannot be claimed any more."""
-        if (under_way := self._on_its_way.pop(client_id, None)) is not None:
-            wait(under_way)
+        if (durable := self._on_its_way.pop(client_id, None)) is not None:
+            wait([durable])
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
         self._file.run(sql, state, venue_id, venue_id, note, client_id)
 
@@ -209,11 +201,18 @@ class Journal:
         )
         return self._file.run(sql, *row).rowcount == 1
 
-    def _put(self, intent: Intent) -> None:
+    def _keep(self, intent: Intent, state: State) -> None:
         if self._intents_log is not None:
             number = self._intents_log.put(_record(intent))
             if number % (SLOTS // 2) == 0:
                 self._force()  # a slot is used again only when SQLite has what stood in it for good
+        self._insert(intent, state)
+
+    def _show(self, intent: Intent) -> None:
+        if self._intents_log is not None:
+            self._intents_log.rehearse(_record(intent))
+        with self._file.undone():
+            self._insert(intent, State.SENT)
 
     def _force(self) -> None:
         with self._file.forced():

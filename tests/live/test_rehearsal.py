@@ -151,8 +151,9 @@ def test_a_rehearsed_order_leaves_nothing_anywhere(tmp_path: Path) -> None:
     again.close()
 
 
-def test_the_double_of_a_client_makes_the_request_and_cannot_send_it() -> None:
-    with practice() as venue:
+@pytest.mark.parametrize("protocol", ["binance", "bybit"])
+def test_the_double_of_a_client_makes_the_request_and_cannot_send_it(protocol: str) -> None:
+    with practice(protocol=protocol) as venue:
         store = store_on(venue)
         store.getdata(dataname="BTC/USDT")
         store.getbroker()
@@ -167,7 +168,8 @@ def test_the_double_of_a_client_makes_the_request_and_cannot_send_it() -> None:
             assert requests_since(venue, before) == []
             assert "signature" not in str(client.last_request_body)
             store.loop.call(rehearsal.connection())
-            assert requests_since(venue, before) == ["GET time"]
+            [asked] = requests_since(venue, before)
+            assert asked.endswith("time")
         finally:
             store.stop()
 
