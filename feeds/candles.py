@@ -127,6 +127,16 @@ def trades_round_the_clock(index: pd.DatetimeIndex) -> bool:
     return bool((index.day_of_week >= 5).any())
 
 
+def cut(frame: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
+    """Rows [first, last) with an index and columns of their own: a slice of pandas holds on to all that was cut away."""
+    rows = frame.iloc[first:last]
+    if len(rows) == len(frame):
+        return frame
+    own = rows.copy()
+    own.index = rows.index.copy(deep=True)
+    return own
+
+
 def grid_floor(moment: datetime, timeframe: Timeframe) -> datetime:
     """The open time of the bar that contains `moment`; weeks open on Monday."""
     offset = 4 * _DAY if timeframe.seconds % (7 * _DAY) == 0 else 0

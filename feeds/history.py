@@ -97,7 +97,7 @@ def _between(frame: pd.DataFrame, start: datetime | None, end: datetime | None) 
     index = candles.times_of(frame)
     first = 0 if start is None else index.searchsorted(pd.Timestamp(start))
     last = len(index) if end is None else index.searchsorted(pd.Timestamp(end))
-    return frame.iloc[int(first) : int(last)]
+    return candles.cut(frame, int(first), int(last))
 
 
 def _nothing_there(wish: Wish, found: Found, start: datetime | None) -> str:

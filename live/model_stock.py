@@ -19,7 +19,7 @@ from models.fold_training import lstm_spec
 from models.lstm import Ensemble
 from models.model_card import ModelCard
 from models.registry import ModelRegistry
-from models.retrain import assignment
+from models.retrain import identity
 
 _NETWORKS: Final = 3  # a champion, its challenger, and one in training
 
@@ -53,7 +53,7 @@ class ModelStock:
         Raises:
             ModelError: it could not be trained; the message is the child's own.
         """
-        wanted = assignment(self._candles(), boundary, self._settings, self._timeframe).model_id
+        wanted = identity(self._candles(), boundary, self._settings, self._timeframe)
         if self.registry.sound_network(wanted) is None:
             training = self.trainings.begin(boundary, awaited=True)
             self._warm_up()

@@ -25,7 +25,7 @@ from feeds.market_rules import market_rules
 from live.funds import require_enough
 from live.practice import PracticeVenue, find_practice, start_practice
 from live.request import LiveRequest
-from live.session_files import kept_history
+from live.session_candles import write_history
 from models.features import FEATURES, warm_up
 from models.walk_forward import ANCHOR
 
@@ -43,13 +43,11 @@ class Scene:
     """A venue ready to be traded at.
 
     Attributes:
-        histories: closed candles of each symbol before `first_live`.
         first_live: open time of the session's first bar; the same after every restart.
         practice: the practice exchange, or None at a real venue.
     """
 
     kind: DataKind
-    histories: Mapping[str, pd.DataFrame]
     rules: Mapping[str, MarketRules]
     first_live: datetime
     clock: Clock
@@ -57,7 +55,7 @@ class Scene:
 
 
 def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scene:
-    """Load the history, fix the first live bar, and start the practice exchange where one is wished for.
+    """Load the history into the session's folder, fix the first live bar, and start the practice exchange where one is wished for.
 
     Args:
         last_bar: open time (ms) of the newest bar that an earlier process of this session recorded.
@@ -104,21 +102,24 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
 
 
 def _scene(request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None) -> Scene:
-    before = {s: h.candles.loc[: pd.Timestamp(first) - timedelta(microseconds=1)] for s, h in histories.items()}
-    # What the session began with holds for good: a model trained after a restart must learn from what its replay will.
-    before |= kept_history(request.folder)
+    # Nobody holds on to the histories: they are read again, a symbol at a time, when a training begins.
+    write_history(request.folder, {s: _before_first(h, first) for s, h in histories.items()})
     kinds = {h.kind for h in histories.values()}
     kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
-    return Scene(kind, before, {s: h.rules for s, h in histories.items()}, first, clock, practice)
+    return Scene(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice)
 
 
 def _require_cash(request: LiveRequest, histories: Mapping[str, History], first: datetime) -> None:
     """Look at the cash before anything is written or trained, so that the same command with more of it starts the same session."""
     rules = [history.rules for history in histories.values()]
-    before = {s: h.candles["close"].loc[: pd.Timestamp(first) - timedelta(microseconds=1)] for s, h in histories.items()}
-    prices = {symbol: float(closes.iloc[-1]) for symbol, closes in before.items() if len(closes)}
+    before = {symbol: _before_first(history, first) for symbol, history in histories.items()}
+    prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in before.items() if len(frame)}
     cash = Decimal(str(request.settings.strategies.cash))
     require_enough(dict.fromkeys((r.quote for r in rules), cash), rules, prices, "set strategies.cash higher")
+
+
+def _before_first(history: History, first: datetime) -> pd.DataFrame:
+    return history.candles.iloc[: int(candles.times_of(history.candles).searchsorted(pd.Timestamp(first)))]
 
 
 def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clock) -> dict[str, History]:

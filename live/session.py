@@ -19,7 +19,7 @@ from core.clock import Clock
 from core.errors import RiskHalt
 from feeds.bar_sequence import Bar
 from feeds.bt_feeds import backtrader_timeframe
-from feeds.candles import grid_floor
+from feeds.candles import cut, grid_floor
 from feeds.factor_book import FactorBook
 from feeds.live_merge import MergeRule, Witness
 from feeds.poll_wait import PollRule
@@ -40,9 +40,9 @@ from live.patience import patiently
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
 from live.scene import open_scene
+from live.session_candles import SessionCandles
 from live.session_doubts import SessionDoubts
 from live.session_end import SessionEnd
-from live.session_files import write_history
 from live.session_forecasts import SessionForecasts, known_forecasts
 from live.session_health import SessionHealth
 from live.session_mirror import SessionMirror
@@ -133,7 +133,6 @@ class LiveSession:
         request, scene = self.request, self.scene
         self.view.say("loading the model")
         self.first_ms = int(scene.first_live.timestamp() * 1000)
-        write_history(folder, dict(scene.histories))
         self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
         self.supply: ModelSupply | FixedSupply = self._fixed or ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=folder,
@@ -226,7 +225,7 @@ class LiveSession:
         feeds = []
         for symbol, frame in self.candles().items():
             first = int(frame.index.searchsorted(pd.Timestamp(self.past.begins(self.scene.first_live))))
-            warm = frame.iloc[max(0, first - self.sources[symbol].warm_up - EXTRA_BARS) :]
+            warm = cut(frame, max(0, first - self.sources[symbol].warm_up - EXTRA_BARS), len(frame))
             data = self.bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
             feeds.append(Feed(data=data, rules=self.scene.rules[symbol], timeframe=self.request.timeframe, source=self.sources[symbol]))
         return feeds
@@ -238,13 +237,13 @@ class LiveSession:
             return 1.0
         return 0.0 if self.request.speed == "lockstep" else float(self.request.speed)
 
-    def candles(self) -> dict[str, pd.DataFrame]:
+    def candles(self) -> SessionCandles:
         """All closed candles known of each symbol: the history, and what the session recorded."""
-        return {s: pd.concat([self.scene.histories[s], self.store.bars(s)]) for s in self.request.symbols}
+        return SessionCandles(self.request.folder, self.store, self.request.symbols)
 
-    def learned_from(self) -> dict[str, pd.DataFrame]:
+    def learned_from(self) -> SessionCandles:
         """The candles with the factors beside them: what models are trained on."""
-        return {symbol: self.factors.beside(frame) for symbol, frame in self.candles().items()}
+        return SessionCandles(self.request.folder, self.store, self.request.symbols, self.factors.beside)
 
     def _strategy(self) -> type[bt.Strategy]:
         """The class that trades. Paper builds its state anew, from a snapshot or from the bars; a live account reads it back."""

@@ -26,18 +26,6 @@ def write_tables(folder: Path, tables: Tables, forecasts: pd.DataFrame, candles:
         _write(folder / name, frame)
 
 
-def write_history(folder: Path, histories: dict[str, pd.DataFrame]) -> None:
-    """What the models and indicators knew before the first live bar; written once."""
-    if not (folder / HISTORY).is_file():
-        _write(folder / HISTORY, long_table(histories))
-
-
-def kept_history(folder: Path) -> dict[str, pd.DataFrame]:
-    """What `write_history` wrote, by symbol; nothing at the first start."""
-    path = folder / HISTORY
-    return split_table(pd.read_parquet(path)) if path.is_file() else {}
-
-
 def long_table(candles: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """timestamp, symbol, open, high, low, close, volume."""
     parts = [frame.reset_index(names="timestamp").assign(symbol=symbol) for symbol, frame in candles.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from models.outlook import look_back, told, trend
 from models.sequences import unit
 
 Facts = Callable[[pd.DatetimeIndex], pd.DataFrame]
+_AT_HAND: Final = 3  # networks: a session that runs for years has as many in memory as one that has just begun
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class ModelsInForce:
         if card.model_id not in self._loaded:
             model = self._network(card.model_id)
             predict(model, np.zeros((model.spec.context, model.spec.features), np.float32), np.array([model.spec.context - 1]))
-            self._loaded[card.model_id] = model
+            self._loaded = {**dict(list(self._loaded.items())[1 - _AT_HAND :]), card.model_id: model}
         return self._loaded[card.model_id]
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:

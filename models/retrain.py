@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from core.command import end_well
@@ -24,6 +25,7 @@ from core.errors import ConfigError, TooLittleHistory
 from core.settings import ModelSettings
 from core.types import Timeframe
 from models import fold_training
+from models.features import Bars, all_names
 from models.fold_training import Base
 from models.fold_work import FoldTask, FoldWork, train_one
 from models.lineage import Lineage, lineage
@@ -61,6 +63,20 @@ def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings
         TooLittleHistory: no symbol has a row to learn from.
     """
     return assignment_in(Panel.of(candles, settings.horizons), boundary, settings, timeframe)
+
+
+def identity(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> str:
+    """The id of the model that `assignment` would train, from the candles alone: no feature is computed. Raises as `assignment`."""
+    return assignment_in(_bare_panel(candles), boundary, settings, timeframe).model_id
+
+
+def _bare_panel(candles: Mapping[str, pd.DataFrame]) -> Panel:
+    """What decides a model's id, without what it learns from."""
+    index, bars = {}, {}
+    for symbol, frame in candles.items():
+        index[symbol], bars[symbol] = pd.DatetimeIndex(frame.index), Bars.of(frame)
+    names, nothing = all_names(next(iter(bars.values())).factors), np.empty((0, 0), np.float32)
+    return Panel(index=index, bars=bars, offset={}, names=names, features=nothing, targets=nothing, trend={})
 
 
 def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:

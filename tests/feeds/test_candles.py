@@ -145,6 +145,16 @@ def test_gaps_are_told_in_one_line() -> None:
     assert candles.describe_gaps([]) == ""
 
 
+def test_rows_cut_from_a_frame_hold_on_to_nothing_else() -> None:
+    whole = made(500)
+    cut = candles.cut(whole, 100, 120)
+    pd.testing.assert_frame_equal(cut, whole.iloc[100:120])
+    assert cut.index.freq == whole.iloc[100:120].index.freq
+    assert candles.cut(whole, 0, 500) is whole
+    pairs = [(candles.times_of(cut).asi8, candles.times_of(whole).asi8), *((cut[name].to_numpy(), whole[name].to_numpy()) for name in cut)]
+    assert not any(np.shares_memory(mine, all_of_it) for mine, all_of_it in pairs)
+
+
 def test_the_grid_counts_weeks_from_monday() -> None:
     moment = datetime(2024, 5, 16, 13, 45, tzinfo=UTC)
     assert candles.grid_floor(moment, HOUR) == datetime(2024, 5, 16, 13, tzinfo=UTC)

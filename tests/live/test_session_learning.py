@@ -11,7 +11,7 @@ import pytest
 
 from core.clock import FixedClock
 from live.model_record import ModelRecord
-from live.session_files import write_history
+from live.session_candles import write_history
 from live.session_learning import decisions, model_outcomes
 from models.appointments import Appointment, AppointmentLog, Author, Deed
 from models.forecaster import normal_frame

@@ -19,7 +19,7 @@ from models.lineage import lineage
 from models.outlook import look_back
 from models.panel import Panel
 from models.registry import ModelRegistry
-from models.retrain import assignment, main, train
+from models.retrain import assignment, identity, main, train
 from models.walk_forward import ANCHOR, anchor, fold_at
 from models.walk_forward_forecast import WalkForward, walk_forward
 from tests.models.bars import simulated_bars
@@ -97,6 +97,14 @@ def test_one_worker_and_two_give_the_same_models_with_and_without_those_trained_
     pd.testing.assert_frame_equal(alone.frame("A/USD", 1), walk.frame("A/USD", 1))
     uncached = run(Path(walk.settings.save_path), cache=False)
     pd.testing.assert_frame_equal(uncached.frame("A/USD", 1), walk.frame("A/USD", 1))
+
+
+@pytest.mark.parametrize("factors", [(), ("factor_mood", "factor_funding")])
+def test_the_id_of_a_model_needs_no_features(tmp_path: Path, factors: tuple[str, ...]) -> None:
+    mood = np.random.default_rng(1).normal(size=(len(BARS), 2))
+    seen = {s: BARS.assign(**{name: mood[:, k] + n for k, name in enumerate(factors)}) for n, s in enumerate(("A/USD", "B/USD"))}
+    for boundary in (datetime(2020, 3, 14, tzinfo=UTC), datetime(2020, 3, 21, tzinfo=UTC), datetime(2020, 3, 28, tzinfo=UTC)):
+        assert identity(seen, boundary, knobs(tmp_path), HOUR) == assignment(seen, boundary, knobs(tmp_path), HOUR).model_id
 
 
 def test_going_on_is_a_choice(tmp_path: Path, walk: WalkForward) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from datetime import timedelta
 from typing import Any
 
@@ -79,6 +81,21 @@ def test_what_is_heard_bar_by_bar_is_what_the_plain_path_says(horizon: int, adap
             elif ahead == "rehearsed":
                 quick.rehearse()
     assert ids == {"a", "bb"}
+
+
+def test_networks_of_the_past_are_let_go() -> None:
+    made: list[weakref.ref[Ensemble]] = []
+
+    def loaded(model_id: str) -> Ensemble:
+        fresh = network(model_id)
+        made.append(weakref.ref(fresh))
+        return fresh
+
+    terms = [InForce(BARS.index[NEEDED + 2 * n].to_pydatetime(), card("a" * (n + 1))) for n in range(8)]
+    session = ModelsInForce("BTC/USDT", 1, HOUR, terms, loaded, context=CONTEXT)
+    assert len({said.model_id for row in range(NEEDED, NEEDED + 16) if (said := session.hear(heard(BARS, row)))}) == 8
+    gc.collect()
+    assert len(made) == 8 and sum(one() is not None for one in made) == 3
 
 
 def test_nothing_is_said_where_no_model_is_in_force() -> None:
