@@ -54,6 +54,22 @@ def test_a_history_alone_is_complete_over_several_pages() -> None:
         assert len(run.data) == 2400
 
 
+def test_no_candle_is_remembered_by_a_client() -> None:
+    seen: list[int] = []
+
+    class Watch(Script):
+        def next(self) -> None:
+            super().next()
+            client = next(iter(self.data.store._markets.values())).source.client
+            seen.append(sum(len(cache) for kept in client.ohlcvs.values() for cache in kept.values()))
+
+    symbols = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+    with practice(symbols=symbols) as venue:
+        play(venue, store_on(venue), Watch, 20, symbols=symbols, trade=False)
+    assert len(seen) >= 20
+    assert max(seen) == 0
+
+
 def test_three_symbols_move_in_step() -> None:
     seen: list[tuple[float, ...]] = []
 
