@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -193,7 +193,7 @@ class CcxtLiveSource:
             self._deliver(symbol, bar)
         elif arrival in (Arrival.NEXT, Arrival.EARLY):
             self._held[symbol][bar.at] = bar
-            self._start(self._catch_up(symbol))
+            self._start(partial(self._catch_up, symbol))
         elif arrival is Arrival.REVISED:
             log.event(_LOG, "closed_bar_revised", symbol=symbol, at=bar.at, close=bar.close)
 
@@ -272,15 +272,15 @@ class CcxtLiveSource:
         self._closes[symbol].append(bar.close)
         self._listener.on_bar(symbol, bar)
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     @staticmethod
-    async def _guarded(work: Any) -> None:
+    async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()  # made here: a task that is cancelled before its first step would leave it behind
         except TradingError as trouble:
             log.event(_LOG, "backfill_failed", reason=str(trouble))
 
