@@ -126,6 +126,9 @@ class Journal:
         self._file.run(sql, state, venue_id, venue_id, note, client_id)
 
     def state_of(self, client_id: str) -> State | None:
+        """Where an intent stands; one that is on its way into the file is waited for."""
+        if (durable := self._on_its_way.get(client_id)) is not None:
+            wait([durable])
         row = self._file.one("select state from intents where client_id = ?", client_id)
         return State(row[0]) if row else None
 

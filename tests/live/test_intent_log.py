@@ -214,9 +214,14 @@ def test_a_rehearsed_intent_is_not_in_the_journal_and_can_still_be_written(tmp_p
 
 def test_an_intent_that_was_refused_before_it_was_durable_is_refused_and_cannot_be_claimed(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
-    refused = threading.Thread(target=lambda: journal.mark("a", State.REFUSED, note="too large"))
-    assert journal.write(intent("a"), refused.start)
-    refused.join()
+    seen: list[State | None] = []
+
+    def refuse() -> None:
+        seen.append(journal.state_of("a"))  # asked first by whoever refuses: what is not there yet cannot be refused
+        journal.mark("a", State.REFUSED, note="too large")
+
+    assert journal.write(intent("a"), refuse)
+    assert seen == [State.SENT]
     assert journal.state_of("a") is State.REFUSED
     assert not journal.claim("a")
     journal.close()
