@@ -18,7 +18,7 @@ from feeds import candles
 from feeds.bar_sequence import Bar
 from live import control
 from live.bt_feed import as_number
-from live.session_files import write_history
+from live.session_candles import write_history
 from live.session_rows import Rows
 from live.session_store import SessionStore
 from live.session_writing import Writing
