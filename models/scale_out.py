@@ -19,6 +19,8 @@ from multiprocessing import get_context
 from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
+from core.command import collect_rarely
+
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -88,6 +90,9 @@ class Processes:
         # Fresh processes: one that is forked from threads at work may never wake up.
         with ProcessPoolExecutor(max_workers=count, mp_context=get_context("spawn"), initializer=_receive, initargs=(packed,)) as pool:
             yield from _finished(pool, lambda item: pool.submit(_work, item), left)
+            with _undisturbed():
+                for process in _processes(pool):
+                    process.kill()  # they keep nothing, and to take apart what they have loaded would only take time
 
 
 @contextmanager
@@ -119,6 +124,7 @@ _received: dict[str, Any] = {}
 def _receive(packed: bytes) -> None:
     # Ctrl-C is for the process that the user started; it ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_rarely()
     _received["task"], _received["shared"] = pickle.loads(packed)
 
 
@@ -151,10 +157,14 @@ def _hand_over(done: SimpleQueue[tuple[int, Future[Any]]], n: int, future: Futur
 
 def _stop(pool: Executor) -> None:
     """Begin nothing more, and end worker processes at once: one caught while starting would keep the interpreter from ending."""
-    processes = dict(getattr(pool, "_processes", None) or {})
+    processes = _processes(pool)
     pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes.values():
+    for process in processes:
         process.kill()
+
+
+def _processes(pool: Executor) -> list[Any]:
+    return list((getattr(pool, "_processes", None) or {}).values())
 
 
 def _cluster(address: str) -> Workers:
