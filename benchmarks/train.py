@@ -172,11 +172,11 @@ def _zero_loss(given: Any, number: int) -> float:
 
 def _print_parts(said: argparse.Namespace) -> None:
     """Take one update apart, on one core."""
-    from models.trainer import prepare_jax
+    from models.xla import prepare_jax
 
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(everywhere)})
-    prepare_jax(None)
+    prepare_jax()
     peak = matrix_peak()
     print(f"{said.peak_units} units on one core; fp32 matrix peak of that core {peak:.0f} GFLOP/s, asked 45 % of it\n")
     print(parts_table(*update_parts(case(said.data, 2, units=said.peak_units)), peak))

@@ -22,9 +22,9 @@ from models.appointments import Appointment, Author, Deed, market_of
 from models.judge import Judge, panel_from, plain_past
 from models.model_card import ModelCard, code_version
 from models.models_in_force import Facts, InForce, ModelsInForce
-from models.next_step import at_once
 from models.outlook import look_back
 from models.tenure import Call, Decision, Rules, Tenure
+from models.xla import prepare_jax
 
 _LOG: Final = log.logger("live")
 
@@ -76,7 +76,7 @@ class ModelSupply:
         Raises:
             ModelError: it could not be trained; the message is the child's own.
         """
-        at_once()
+        prepare_jax()
         self._mend()
         if not self._go_on():
             self._begin(at)

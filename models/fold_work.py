@@ -10,7 +10,7 @@ from typing import Any
 
 from core.settings import ModelSettings
 from models import fold_training
-from models.compiled_code import folder_here, machine, one_at_a_time
+from models.compiled_code import folder_here, machine
 from models.fold_training import Base, FoldResult
 from models.lstm import block_forecast
 from models.panel import Panel
@@ -37,7 +37,6 @@ class FoldWork:
         self.timeframe = timeframe
         self.cache = cache
         self._trainer: Trainer | None = None
-        self._compiled: set[int] = set()
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -57,10 +56,7 @@ class FoldWork:
                 self._trainer = Trainer(spec, training, self.panel.features, self.panel.targets, cache=self.cache)
                 # While one core compiles the training, the other does what the first fold will ask for at its end.
                 threading.Thread(target=block_forecast, args=(spec, self.settings.seeds), name="prepare").start()
-            if updates not in self._compiled:
-                with one_at_a_time(self.cache):
-                    self._trainer.compile(updates)
-                self._compiled.add(updates)
+            self._trainer.compile(updates)
             return self._trainer
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,13 @@ from core.once import once
 from core.types import QUANTILES
 from models import network_config
 from models.trees import Trees
+from models.xla import compiled, placed, prepare_jax
 
 OUTPUTS: Final = 1 + len(QUANTILES)
 FEATURE_CLIP: Final = 5.0
 BLOCK: Final = 16
+# Blocks handed over at a time: enough to share what that costs, few enough to take no memory to speak of.
+HANDED_OVER: Final = 32
 Weights: TypeAlias = dict[str, NDArray[np.float32]]
 Array: Any = Any
 
@@ -110,12 +112,13 @@ def predict(model: Ensemble, features: NDArray[np.float32], rows: NDArray[np.int
     blocks = -(-len(rows) // BLOCK)
     padded = np.concatenate([rows, np.full(blocks * BLOCK - len(rows), rows[-1])])
     at = padded.reshape(blocks, BLOCK)[:, None, :] - context + 1 + np.arange(context)[None, :, None]
-    import jax
-
-    run = block_forecast(model.spec, len(model.members))
-    # Handed over once, not with every block.
-    network = jax.device_put((model.mean, model.std, model.members)) if blocks > 1 else (model.mean, model.std, model.members)
-    out = [np.asarray(run(features[at[b]], *network)) for b in range(blocks)]
+    run, network = block_forecast(model.spec, len(model.members)), (model.mean, model.std, model.members)
+    if blocks == 1:
+        out = [np.asarray(run(features[at[0]], *network))]
+    else:
+        network = placed(network)
+        groups = (placed([features[block] for block in at[b : b + HANDED_OVER]]) for b in range(0, blocks, HANDED_OVER))
+        out = [np.asarray(run(block, *network)) for group in groups for block in group]
     shape = (blocks * BLOCK, len(model.members), model.spec.horizons, OUTPUTS)
     raw = np.stack(out).transpose(0, 2, 1, 3).reshape(shape)[: len(rows)]
     return raw if model.trees is None else combined(raw, model.trees.predict(model.scaled(features[rows])), model.share)
@@ -134,6 +137,7 @@ def combined(raw: NDArray[np.float32], said: NDArray[np.float32], share: float) 
 @once
 def block_forecast(spec: LstmSpec, members: int) -> Any:
     """The compiled forecast of one block: features [context, BLOCK, F] to raw outputs [members, BLOCK, outputs]."""
+    prepare_jax()
     import jax
     from jax import numpy as jnp
 
@@ -155,7 +159,7 @@ def block_forecast(spec: LstmSpec, members: int) -> Any:
     f32: Any = functools.partial(jax.ShapeDtypeStruct, dtype=np.float32)
     one_member = {name: f32(shape) for name, shape in spec.shapes().items()}
     inputs, per_feature = f32((spec.context, BLOCK, spec.features)), f32((spec.features,))
-    return jax.jit(all_members).lower(inputs, per_feature, per_feature, (one_member,) * members).compile()
+    return compiled(all_members, inputs, per_feature, per_feature, (one_member,) * members)
 
 
 def save(model: Ensemble, path: Path) -> None:
@@ -183,7 +187,7 @@ def load(path: Path) -> Ensemble:
     Raises:
         FingerprintMismatch: the file is damaged, or not a network of this project.
     """
-    os.environ.setdefault("KERAS_BACKEND", "jax")
+    prepare_jax()
     import keras
 
     try:
@@ -195,7 +199,7 @@ def load(path: Path) -> Ensemble:
 
 def network(spec: LstmSpec, members: int) -> Any:
     """The Keras model: features [batch, context, F] to forecasts [batch, H, 6], the mean of its members; what a saved file opens as."""
-    os.environ.setdefault("KERAS_BACKEND", "jax")
+    prepare_jax()
     import keras
 
     inputs = keras.Input((spec.context, spec.features), name="features")

@@ -7,6 +7,7 @@ where the parts differ from the whole, models of that shape are forecast whole.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from core import log
 from core.once import once
 from models.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, combined, predict, step
+from models.xla import compiled, placed, prepare_jax
 
 _LOG: Final = log.logger("models")
 _TRIALS: Final = 4
@@ -30,12 +32,9 @@ class NextStep:
     """
 
     def __init__(self, model: Ensemble) -> None:
-        import jax
-
         self.model = model
         self._before, self._after = _parts(model.spec, len(model.members))
-        self._scaling = jax.device_put((model.mean, model.std))
-        self._weights = jax.device_put(_stacked(model))
+        self._scaling, self._weights = placed((model.mean, model.std)), placed(_stacked(model))
         self._carry: Any = (None, None)
         self._prepared_for: Any = None
         self._newest = np.zeros((BLOCK, model.spec.features), np.float32)
@@ -93,17 +92,10 @@ def _stacked(model: Ensemble) -> tuple[NDArray[np.float32], ...]:
     return tuple(np.stack(arrays) for arrays in (kernels, *rest))
 
 
-def at_once() -> None:
-    """Let jax compute in the thread that asks, as long as nothing was computed yet: for one bar, waking another costs more."""
-    import jax
-
-    configure: Any = jax.config.update
-    configure("jax_cpu_enable_async_dispatch", False)
-
-
 @once
 def _parts(spec: LstmSpec, members: int) -> tuple[Any, Any]:
     """The walk over [context - 1, BLOCK, F] to the states of all members, and the step from there with [BLOCK, F] to raw outputs."""
+    prepare_jax()
     import jax
     from jax import numpy as jnp
 
@@ -124,4 +116,11 @@ def _parts(spec: LstmSpec, members: int) -> tuple[Any, Any]:
         stepped = [step(kernel[m], bias[m], x, hidden[m], memory[m])[0] for m in range(members)]
         return jnp.stack([stepped[m] @ head[m] + x @ skip[m] + head_bias[m] for m in range(members)])
 
-    return jax.jit(before), jax.jit(after)
+    f32: Any = functools.partial(jax.ShapeDtypeStruct, dtype=np.float32)
+    features, units, outputs, block = spec.features, spec.units, spec.outputs, (BLOCK, spec.features)
+    scaling = (f32((features,)), f32((features,)))
+    cells = (f32((members, features + units, 4 * units)), f32((members, 4 * units)))
+    heads = (f32((members, units, outputs)), f32((members, features, outputs)), f32((members, outputs)))
+    states = (f32((members, BLOCK, units)), f32((members, BLOCK, units)))
+    walk_over = compiled(before, f32((spec.context - 1, *block)), *scaling, *cells, *heads)
+    return walk_over, compiled(after, f32(block), *states, *scaling, *cells, *heads)

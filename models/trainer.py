@@ -9,7 +9,6 @@ after the burn-in.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.one_thread import one_thread
 from core.types import QUANTILES
 from models.lstm import OUTPUTS, LstmSpec, Weights
 from models.recurrent import recurrent_layer
+from models.xla import compiled, placed, prepare_jax
 
 Array: Any = Any
 
@@ -90,13 +90,12 @@ class Trainer:
         cache: Path | None = None,
     ) -> None:
         prepare_jax(cache)
-        from jax import numpy as jnp
-
         self.spec = spec
         self.training = training
+        self._cache = cache
         rows = -(-len(features) // ROWS_GRID) * ROWS_GRID
-        self._features = jnp.asarray(_padded(np.nan_to_num(features), rows, 0.0))
-        self._targets = jnp.asarray(_padded(targets, rows, np.nan))
+        self._features = placed(_padded(np.nan_to_num(features), rows, 0.0))
+        self._targets = placed(_padded(targets, rows, np.nan))
 
     def compile(self, updates: int) -> None:
         """Compile once for up to so many updates, before several threads ask for it."""
@@ -130,7 +129,8 @@ class Trainer:
         kept = self.training.averaged if pace.averaged is None else pace.averaged
         steps = (np.int32(count), np.float32(self.training.learning_rate * pace.rate), np.int32(min(int((1 - kept) * count), count - 1)))
         run, noise = self._compiled(room), self._noise(count, room, seed)
-        weights, losses = run(first, self._features, self._targets, _filled(starts, room), mean, std, noise, *steps)
+        first, rest = placed((first, (_filled(starts, room), mean, std, noise, *steps)))
+        weights, losses = run(first, self._features, self._targets, *rest)
         weights = jax.tree.map(np.asarray, weights)
         tail = max(count // 6, 1)
         return Fit(weights, float(np.mean(np.asarray(losses)[count - tail : count])))
@@ -150,42 +150,20 @@ class Trainer:
         f32, i32 = np.float32, np.int32
         weights = jax.tree.map(lambda x: shape(x.shape, x.dtype), initial_weights(spec, 0))
         run = functools.partial(_train, spec=spec, training=self.training)
-        return (
-            jax.jit(run)
-            .lower(
-                weights,
-                shape(self._features.shape, f32),
-                shape(self._targets.shape, f32),
-                shape((updates, batch), i32),
-                shape((spec.features,), f32),
-                shape((spec.features,), f32),
-                shape((updates, self.training.supervised, batch, spec.units), np.uint8),
-                shape((), i32),
-                shape((), f32),
-                shape((), i32),
-            )
-            .compile()
+        return compiled(
+            run,
+            weights,
+            shape(self._features.shape, f32),
+            shape(self._targets.shape, f32),
+            shape((updates, batch), i32),
+            shape((spec.features,), f32),
+            shape((spec.features,), f32),
+            shape((updates, self.training.supervised, batch, spec.units), np.uint8),
+            shape((), i32),
+            shape((), f32),
+            shape((), i32),
+            cache=self._cache,
         )
-
-
-def prepare_jax(cache: Path | None) -> None:
-    """One thread per computation, as folds and seeds are spread over the cores; compiled code is kept on disk.
-
-    Has to come before the first use of jax in the process to have its full effect.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_multi_thread_eigen" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    import jax
-
-    configure: Any = jax.config.update
-    configure("jax_default_matmul_precision", "highest")  # a GPU would round products to 10 bits; on a processor nothing changes
-    if cache is not None:
-        cache.mkdir(parents=True, exist_ok=True)
-        configure("jax_compilation_cache_dir", str(cache.resolve()))
-        configure("jax_persistent_cache_min_compile_time_secs", 0.1)
-        configure("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def initial_weights(spec: LstmSpec, seed: int) -> Weights:

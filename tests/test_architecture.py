@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOORS: dict[str, set[str]] = {
     "ccxt": {"feeds/exchange.py", "feeds/live_client.py", "feeds/live_questions.py", "feeds/live_source.py", "live/account.py"},
     "keras": {"models/lstm.py", "models/trainer.py"},
-    "jax": {"models/lstm.py", "models/next_step.py", "models/recurrent.py", "models/trainer.py"},
+    "jax": {"models/lstm.py", "models/next_step.py", "models/recurrent.py", "models/trainer.py", "models/xla.py"},
     "lightgbm": {"models/trees.py"},
     "firebase_admin": {"live/state_firestore.py"},
     "quantstats": {"reports/tearsheet.py"},

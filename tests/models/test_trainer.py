@@ -10,7 +10,8 @@ import pytest
 from models.lstm import Ensemble, LstmSpec, load, network, predict, save
 from models.recurrent import recurrent_layer
 from models.sequences import LEAST_UPDATES, draw_starts, updates_per_fold
-from models.trainer import Fit, Trainer, TrainingSpec, initial_weights, prepare_jax
+from models.trainer import Fit, Trainer, TrainingSpec, initial_weights
+from models.xla import prepare_jax
 
 SPEC = LstmSpec(features=5, units=8, horizons=2, context=12)
 TRAINING = TrainingSpec(
@@ -41,7 +42,7 @@ def fit(seed: int) -> Fit:
 
 
 def test_hidden_states_and_gradients_agree_with_the_keras_layer() -> None:
-    prepare_jax(None)
+    prepare_jax()
     import jax
     import keras
     from jax import numpy as jnp
@@ -71,7 +72,7 @@ def test_hidden_states_and_gradients_agree_with_the_keras_layer() -> None:
 
 
 def test_a_saved_model_forecasts_as_keras_itself_does(tmp_path) -> None:
-    prepare_jax(None)
+    prepare_jax()
     import keras
 
     model = ensemble()
@@ -84,7 +85,7 @@ def test_a_saved_model_forecasts_as_keras_itself_does(tmp_path) -> None:
 
 
 def test_a_loaded_model_gives_the_forecasts_of_the_saved_one_to_the_bit(tmp_path) -> None:
-    prepare_jax(None)
+    prepare_jax()
     model = ensemble()
     save(model, tmp_path / "model.keras")
     again = load(tmp_path / "model.keras")
@@ -93,7 +94,7 @@ def test_a_loaded_model_gives_the_forecasts_of_the_saved_one_to_the_bit(tmp_path
 
 
 def test_one_row_forecasts_the_same_bits_as_many() -> None:
-    prepare_jax(None)
+    prepare_jax()
     model = ensemble()
     features = np.random.default_rng(4).standard_normal((200, 5)).astype(np.float32)
     together = predict(model, features, np.arange(11, 200))
@@ -112,7 +113,7 @@ def test_training_twice_with_one_seed_gives_the_same_bits() -> None:
 
 
 def test_keras_file_layout_is_the_one_that_saving_fills(tmp_path) -> None:
-    prepare_jax(None)
+    prepare_jax()
     built = network(SPEC, 3)
     assert built.input_shape == (None, 12, 5)
     assert built.output_shape == (None, 2, 6)
