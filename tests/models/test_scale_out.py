@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,11 @@ def test_the_first_failure_is_raised(workers: Workers) -> None:
 
 def test_work_of_a_process_that_died_is_done_again(tmp_path: Path) -> None:
     assert sorted(Processes(2).run(die_once, tmp_path, range(5))) == [(n, n) for n in range(5)]
+
+
+def test_no_process_is_left_once_everything_has_come_back() -> None:
+    results(Processes(2))
+    assert active_children() == []
 
 
 INTERRUPTED = """
