@@ -3,7 +3,7 @@
     python -m benchmarks.scale [--data FILE] [--folds 8 48] [--rounds 1]
 
 Throughput at work is counted from the moment at which every worker has given a result, so that imports and compilation stay out; that of
-the whole run counts them, but one worker process is this one, and those of a cluster run on from the short run to the long one. Where
+the whole run counts them, but one worker process is this one, and those of a cluster have been started. Where
 others use the machine, two workers cannot have two cores: the last ratio says what two idle ones would give at work, by the processor
 time of a fold with one worker and with two. Every fold learns from nothing.
 """
@@ -20,7 +20,8 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,7 @@ ASKED: Final = 1.8
 MACHINES: Final = (1, 4, 16, 64)
 SYMBOLS, POINTS, MACHINE_CORES = 100, 1000, 16
 NETWORK: Final = 1e9 / 8  # bytes a second
+DASK: Final = "Dask on loopback"
 
 
 @dataclass(frozen=True)
@@ -93,23 +95,31 @@ def tasks_of(given: Case, count: int) -> list[FoldTask]:
 def measure(said: argparse.Namespace, given: Case, folder: Path) -> tuple[dict[tuple[str, int, int], list[Pace]], float]:
     """The paces of every kind of workers, in turn, and the seconds of one empty task on the cluster."""
     paces: dict[tuple[str, int, int], list[Pace]] = {}
-    with LoopbackCluster(folder / "one", 1) as one, LoopbackCluster(folder / "two", 2) as two:
-        kinds: list[tuple[str, int, Workers, Callable[[], float]]] = [
-            ("threads", 1, Threads(1), time.process_time),
-            ("threads", 2, Threads(2), time.process_time),
-            ("processes", 1, Processes(1), time.process_time),
-            ("processes", 2, Processes(2), _family_cpu),
-            ("Dask on loopback", 1, one.workers(), one.cpu),
-            ("Dask on loopback", 2, two.workers(), two.cpu),
-        ]
-        for number, (folds, (name, count, workers, cpu)) in enumerate(itertools.product(said.folds * said.rounds, kinds)):
-            # What this process compiles it compiles each time; others share a folder.
-            cache = None if workers in (kinds[0][2], kinds[1][2], kinds[2][2]) else folder / f"compiled-{number}"
-            work = FoldWork(given.panel, given.settings, "1h", cache)
+    kinds = [(name, count) for name in ("threads", "processes", DASK) for count in (1, 2)]
+    for number, (folds, (name, count)) in enumerate(itertools.product(said.folds * said.rounds, kinds)):
+        here = folder / str(number)
+        # What this process compiles it compiles each time; others share a folder.
+        cache = None if name == "threads" or (name, count) == ("processes", 1) else here / "compiled"
+        work = FoldWork(given.panel, given.settings, "1h", cache)
+        with _at_work(name, count, here) as (workers, cpu):
             paces.setdefault((name, folds, count), []).append(pace(workers, count, work, tasks_of(given, folds), cpu))
+    with _at_work(DASK, 2, folder / "empty") as (workers, _):
         began = time.perf_counter()
-        empty = sum(1 for _ in kinds[-1][2].run(_nothing, None, range(said.empty)))
+        empty = sum(1 for _ in workers.run(_nothing, None, range(said.empty)))
         return paces, (time.perf_counter() - began) / empty
+
+
+@contextmanager
+def _at_work(name: str, count: int, folder: Path) -> Iterator[tuple[Workers, Callable[[], float]]]:
+    """Workers, and the processor seconds they used. A cluster is there only while it is measured: idle ones look after themselves too."""
+    folder.mkdir()
+    if name == DASK:
+        with LoopbackCluster(folder / "cluster", count) as cluster:
+            yield cluster.workers(), cluster.cpu
+    elif name == "threads":
+        yield Threads(count), time.process_time
+    else:
+        yield Processes(count), _family_cpu
 
 
 def _nothing(_: Any, item: int) -> int:
