@@ -109,15 +109,15 @@ class Measured(LiveSession):
             hear(symbol, bar)
 
         self.bridge.heard_bar = heard  # type: ignore[method-assign]
-        client, left = self.bridge.account.client, self.left
-        fetch = client.fetch
+        wire, left = self.bridge.account.wire, self.left
+        request = wire.request
 
         async def noted(url: str, method: str = "GET", *rest: Any, **more: Any) -> Any:
             if method == "POST":
                 left.append(time.time_ns())
-            return await fetch(url, method, *rest, **more)
+            return await request(url, method, *rest, **more)
 
-        client.fetch = noted
+        wire.request = noted
 
     def _leave_scene(self) -> None:
         if self.scene.practice is not None:

@@ -24,8 +24,8 @@ from live.account_questions import AccountQuestions
 from live.account_rehearsal import AccountRehearsal
 from live.account_reports import AccountReports
 from live.journal import OPEN, Journal
-from live.order_arguments import order_arguments
 from live.order_ledger import OrderLedger
+from live.order_wire import OrderWire, Withheld
 from live.risk_gate import RiskGate
 from live.venue_clock import clock_offset as clock_offset
 from live.verdict import Outcome, names_of, verdict
@@ -61,6 +61,7 @@ class CcxtAccount:
         patience: Patience | None = None, gate: RiskGate | None = None,
     ) -> None:  # fmt: skip
         self.client = client
+        self.wire = OrderWire(client)
         self.journal = journal
         self.symbols = tuple(symbols)
         self.gate = gate
@@ -117,11 +118,9 @@ class CcxtAccount:
             if objection := self._objection(intent):
                 log.event(_LOG, "order_stopped_by_risk_gate", logging.WARNING, client_id=intent.client_id, reason=objection)
                 self.ledger.refuse(intent.client_id, objection)
-            elif self._claimed(intent):
-                self.beside(partial(self._note_arrival, intent, self.last_price(intent.symbol)))
-                asyncio.get_running_loop().call_soon(left)  # runs as soon as the request waits for its answer
+            else:
                 with self._kept():
-                    await self._post(intent, again=True)
+                    await self._post(intent, partial(self._may_leave, intent, left), again=True)
 
     async def cancel(self, intent: Intent) -> None:
         """Take an order back; a lost race is settled by a query."""
@@ -151,6 +150,19 @@ class CcxtAccount:
         assert self.gate is not None
         self.gate.heard(event)
         self._tell(event)
+
+    def _may_leave(self, intent: Intent, left: Callable[[], object]) -> bool:
+        """The request stands ready: whether it may go to the venue."""
+        if not self._claimed(intent):
+            return False
+        self.posts += 1
+        self.beside(partial(self._note_arrival, intent, self.last_price(intent.symbol)))
+        asyncio.get_running_loop().call_soon(left)  # runs as soon as the request waits for its answer
+        return True
+
+    def _again(self) -> bool:
+        self.posts += 1
+        return True
 
     def _claimed(self, intent: Intent) -> bool:
         """Whether the order may be posted; where that cannot be kept it is not posted, and the next start finds it so."""
@@ -183,10 +195,11 @@ class CcxtAccount:
             await asyncio.sleep(wait)
             wait *= 2
 
-    async def _post(self, intent: Intent, *, again: bool) -> None:
-        self.posts += 1
+    async def _post(self, intent: Intent, may_leave: Callable[[], bool], *, again: bool) -> None:
         try:
-            answer = await self.client.create_order(*order_arguments(intent))
+            answer = await self.wire.order(intent, may_leave)
+        except Withheld:
+            return
         except asyncio.CancelledError:
             self.ledger.doubt(intent.client_id, "stopped while the order was on its way")
             raise
@@ -205,7 +218,8 @@ class CcxtAccount:
             self.ledger.refuse(intent.client_id, reason, margin=outcome is Outcome.MARGIN)
         elif outcome is Outcome.RESEND and again:
             await self.questions.ask(self.client.load_time_difference)
-            await self._post(intent, again=False)  # the one exception to "posted once": this error says that nothing was executed
+            # The one exception to "posted once": this error says that nothing was executed.
+            await self._post(intent, self._again, again=False)
         elif outcome is Outcome.HALT:
             self._halt(f"the venue does not accept the key: {reason}")
             self.ledger.refuse(intent.client_id, reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -61,16 +61,14 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
-        self._on_its_way: dict[str, Future[None]] = {}
-        self._disk = ThreadPoolExecutor(1, "journal")
-        self._shown: Future[None] | None = None
+        self._claimable: dict[str, Future[None]] = {}  # done when the intent is on the disk
+        self._entering: dict[str, Future[None]] = {}  # done when it is in the file, too
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
 
     def close(self) -> None:
-        self._disk.shutdown()
         self._file.close()
         if self._intents_log is not None:
             self._intents_log.close()
@@ -80,24 +78,35 @@ class Journal:
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
 
-        A thread of the journal's own does it. `meanwhile` is called before that is waited for; it may begin to send the order in another
-        thread, where `claim` waits.
+        `meanwhile` is called before that is begun; it may have the order sent by another thread, where `claim` waits for the disk. All
+        other questions about the intent wait until it is in the file, too.
         """
         if intent.client_id in self._known:
             return False
         self._known.add(intent.client_id)
         if meanwhile is None:
-            self._disk.submit(self._keep, intent, State.WRITTEN).result()
+            self._put(intent)
+            self._insert(intent)
             return True
-        # As sent: whatever comes of it after all, the next start asks the venue.
-        durable = self._on_its_way[intent.client_id] = self._disk.submit(self._keep, intent, State.SENT)
-        meanwhile()
-        durable.result()
+        durable = self._claimable[intent.client_id] = Future[None]()
+        entered = self._entering[intent.client_id] = Future[None]()
+        try:
+            meanwhile()
+            self._put(intent)
+            durable.set_result(None)
+            self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
+        except BaseException as trouble:
+            if not durable.done():
+                durable.set_exception(trouble)  # whoever claims it hears of that
+            raise
+        finally:
+            entered.set_result(None)
+            del self._entering[intent.client_id]
         return True
 
     def claim(self, client_id: str) -> bool:
         """Whether the caller may send the order: true once for each intent that was written, and not before it is durable."""
-        durable = self._on_its_way.pop(client_id, None)
+        durable = self._claimable.pop(client_id, None)
         if durable is not None:
             durable.result()
             return True
@@ -105,12 +114,11 @@ class Journal:
         return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
 
     def rehearse(self, intent: Intent) -> None:
-        """Take the steps of `write` and `claim` on file and disk, and leave nothing behind. Raises as `write`."""
-        if self._shown is not None and not self._shown.done():
-            return
-        if self._shown is not None:
-            self._shown.result()
-        self._shown = self._disk.submit(self._show, intent)
+        """Take the steps of `write` on file and disk, and leave nothing behind. Raises as `write`."""
+        if self._intents_log is not None:
+            self._intents_log.rehearse(_record(intent))
+        with self._file.undone():
+            self._insert(intent, State.SENT)
 
     def refuse(self, intent: Intent, reason: str) -> None:
         """Keep an order that was not let through, with the reason; it is never sent."""
@@ -120,15 +128,14 @@ class Journal:
 
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         """Move an intent on; a venue id that is known stays known. One that was not claimed yet cannot be claimed any more."""
-        if (durable := self._on_its_way.pop(client_id, None)) is not None:
-            wait([durable])
+        self._claimable.pop(client_id, None)
+        self._arrive()
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
         self._file.run(sql, state, venue_id, venue_id, note, client_id)
 
     def state_of(self, client_id: str) -> State | None:
-        """Where an intent stands; one that is on its way into the file is waited for."""
-        if (durable := self._on_its_way.get(client_id)) is not None:
-            wait([durable])
+        """Where an intent stands."""
+        self._arrive()
         row = self._file.one("select state from intents where client_id = ?", client_id)
         return State(row[0]) if row else None
 
@@ -137,6 +144,7 @@ class Journal:
         return rows[0][0] if rows else None
 
     def venue_id(self, client_id: str) -> str:
+        self._arrive()
         row = self._file.one("select venue_id from intents where client_id = ?", client_id)
         return str(row[0]) if row else ""
 
@@ -187,7 +195,13 @@ class Journal:
         row = self._file.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
+    def _arrive(self) -> None:
+        """Wait for what is on its way into the file."""
+        if entering := list(self._entering.values()):
+            wait(entering)
+
     def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, State]]:
+        self._arrive()
         columns = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state"
         rows = self._file.all(f"select {columns} from intents {chosen}", *values)
         return [(_intent(row), State(row[9])) for row in rows]
@@ -204,18 +218,12 @@ class Journal:
         )
         return self._file.run(sql, *row).rowcount == 1
 
-    def _keep(self, intent: Intent, state: State) -> None:
-        if self._intents_log is not None:
-            number = self._intents_log.put(_record(intent))
-            if number % (SLOTS // 2) == 0:
-                self._force()  # a slot is used again only when SQLite has what stood in it for good
-        self._insert(intent, state)
-
-    def _show(self, intent: Intent) -> None:
-        if self._intents_log is not None:
-            self._intents_log.rehearse(_record(intent))
-        with self._file.undone():
-            self._insert(intent, State.SENT)
+    def _put(self, intent: Intent) -> None:
+        if self._intents_log is None:
+            return
+        number = self._intents_log.put(_record(intent))
+        if number % (SLOTS // 2) == 0:
+            self._force()  # a slot is used again only when SQLite has what stood in it for good
 
     def _force(self) -> None:
         with self._file.forced():

@@ -162,6 +162,29 @@ def test_an_order_is_claimed_in_another_thread_only_when_its_intent_is_on_the_di
     journal.close()
 
 
+def test_an_order_may_leave_before_sqlite_has_it_but_nobody_finds_it_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "j.db")
+    steps: list[str] = []
+    insert = journal._insert
+
+    def slow_insert(told: Intent, state: State = State.WRITTEN) -> bool:
+        time.sleep(0.1)
+        steps.append("in the file")
+        return insert(told, state)
+
+    def send() -> None:
+        steps.append(f"claimed {journal.claim('a')}")
+        steps.append(f"found {journal.intent('a') is not None}")
+
+    monkeypatch.setattr(journal, "_insert", slow_insert)
+    sender = threading.Thread(target=send)
+    assert journal.write(intent("a"), sender.start)
+    sender.join()
+    assert steps == ["claimed True", "in the file", "found True"]
+    assert not journal.claim("a")
+    journal.close()
+
+
 def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "j.db")
     troubles: list[StorageFull] = []
@@ -220,7 +243,9 @@ def test_an_intent_that_was_refused_before_it_was_durable_is_refused_and_cannot_
         seen.append(journal.state_of("a"))  # asked first by whoever refuses: what is not there yet cannot be refused
         journal.mark("a", State.REFUSED, note="too large")
 
-    assert journal.write(intent("a"), refuse)
+    refusing = threading.Thread(target=refuse)
+    assert journal.write(intent("a"), refusing.start)
+    refusing.join()
     assert seen == [State.SENT]
     assert journal.state_of("a") is State.REFUSED
     assert not journal.claim("a")
