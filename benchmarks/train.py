@@ -151,6 +151,7 @@ def main() -> None:
     said = parser.parse_args()
     said.reach = max(said.reach or 2 * said.epochs, said.epochs)
     given = case(said.data, said.folds, units=said.units, seeds=said.seeds)
+    said.folds = len(given.folds)  # there may be fewer
     zero = float(np.mean([_zero_loss(given, number) for number in range(said.folds)]))
     rounds = measure(said)
     print(

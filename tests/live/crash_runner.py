@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from live.journal import Journal, State
 from tests.live.market import Script, play, store_on
 
 POINTS = (
-    "before the intent is written", "after the intent is written", "before it is claimed for sending", "after it is claimed for sending",
-    "after the answer", "before it is acknowledged", "after it is acknowledged", "before an execution is booked",
-    "after an execution is booked", "before it is done", "after it is done", "before a cancel", "after a cancel",
+    "before the intent is written", "before SQLite has the intent", "after the intent is written", "before it is claimed for sending",
+    "after it is claimed for sending", "after the answer", "before it is acknowledged", "after it is acknowledged",
+    "before an execution is booked", "after an execution is booked", "before it is done", "after it is done", "before a cancel",
+    "after a cancel",
 )  # fmt: skip
 
 
@@ -33,9 +35,10 @@ class Fuse:
     def __init__(self, point: str, count: int) -> None:
         self.point, self.left = point, count
 
-    def at(self, point: str) -> None:
+    def at(self, point: str, *, after_s: float = 0.0) -> None:
         self.left -= point == self.point
         if not self.left:
+            time.sleep(after_s)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -46,6 +49,11 @@ class DyingJournal(Journal):
 
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent, meanwhile))
+
+    def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
+        if state is State.SENT:  # not one that is taken back from the log
+            self.fuse.at("before SQLite has the intent", after_s=0.3)  # by then the order has left
+        return super()._insert(intent, state)
 
     def claim(self, client_id: str) -> bool:
         return self._around("it is claimed for sending", lambda: super(DyingJournal, self).claim(client_id))

@@ -39,7 +39,7 @@ def survived(tmp_path: Path, point: str, counts: tuple[int, ...], **settings: An
         return len(journal.intents())
 
 
-@pytest.mark.parametrize("point", ["after the intent is written", "after it is claimed for sending", "after the answer"])
+@pytest.mark.parametrize("point", ["before SQLite has the intent", "after it is claimed for sending", "after the answer"])
 def test_a_process_that_dies_around_its_first_order_finds_it_again(tmp_path: Path, point: str) -> None:
     counts = (1,)
     assert survived(tmp_path, point, counts) > len(counts)
