@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from core.settings import FactorSettings
 from core.types import Timeframe
 from feeds.factor_files import distinct, observations_of, read_table, reading_of, soonest_known, usual_name
-from feeds.factors import FactorSource, FactorTable, join_as_of
+from feeds.factors import NEVER, FactorSource, FactorTable, Known, closes
 
 PREFIX: Final = "factor_"
+_FOR_EVER: Final = timedelta(days=100_000)  # nanoseconds reach no further than three times as long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,10 @@ class Factor:
     @property
     def name(self) -> str:
         return self.source.name
+
+    @cached_property
+    def known(self) -> Known:
+        return Known.of(self.source)
 
 
 class FactorBook:
@@ -118,9 +125,9 @@ def read_factor(settings: FactorSettings, until: datetime | None = None) -> Fact
     )
 
 
-def joined(index: pd.DatetimeIndex, timeframe: Timeframe, factor: Factor) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def joined(index: pd.DatetimeIndex, timeframe: Timeframe, factor: Factor) -> NDArray[np.float64]:
     """The value of one factor known at each bar's close, NaN where none is: never known yet, or older than it lasts."""
-    newest = join_as_of(index, timeframe, factor.source)
-    age = (index + timeframe.delta) - pd.DatetimeIndex(newest["known_at"])
-    # NaT compares false: what was never known is not fresh.
-    return np.where(np.asarray(age <= pd.Timedelta(factor.max_age)), newest["value"].to_numpy(dtype=np.float64), np.nan)
+    moments = closes(index, timeframe)
+    value, since = factor.known.at(moments)
+    lasts = pd.Timedelta(min(factor.max_age, _FOR_EVER)).as_unit("ns").value
+    return np.where((since != NEVER) & (since >= moments - lasts), value, np.nan)

@@ -13,11 +13,13 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from core.errors import FactorNotYetPublished
 from core.types import Timeframe
 
 COLUMNS: Final = ("describes", "known_at", "value")
+NEVER: Final = int(np.iinfo(np.int64).min)  # which pandas reads as NaT
 
 
 class FactorSource(Protocol):
@@ -63,15 +65,36 @@ class FactorTable:
         return self.table
 
 
+@dataclass(frozen=True)
+class Known:
+    """What was the newest value from each moment on at which that changed: nanoseconds UTC, ascending, and float64."""
+
+    since: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, source: FactorSource) -> Known:
+        seen = _newest_known(source.observations())
+        return cls(pd.DatetimeIndex(seen["known_at"]).as_unit("ns").asi8, seen["value"].to_numpy(dtype=np.float64))
+
+    def at(self, moments: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """For each moment the newest value known by then, and since when it was; NaN and `NEVER` where none was."""
+        place = np.searchsorted(self.since, moments, side="right")
+        return np.append(np.nan, self.value)[place], np.append(NEVER, self.since)[place]
+
+
+def closes(index: pd.DatetimeIndex, timeframe: Timeframe) -> NDArray[np.int64]:
+    """When the bars that open at `index` close, in nanoseconds UTC."""
+    return index.as_unit("ns").asi8 + pd.Timedelta(timeframe.delta).as_unit("ns").value
+
+
 def join_as_of(index: pd.DatetimeIndex, timeframe: Timeframe, source: FactorSource) -> pd.DataFrame:
     """For each bar the newest value known when the bar closed: columns `value` and `known_at` on `index` (bar open times, UTC).
 
     "Newest" is the one that describes the latest moment, in its latest revision. Bars before the first publication hold NaN and NaT.
     """
-    seen = _newest_known(source.observations())
-    closes = pd.DataFrame({"close": (index + timeframe.delta).as_unit("ns")})
-    joined = pd.merge_asof(closes, seen, left_on="close", right_on="known_at", direction="backward")
-    return joined[["value", "known_at"]].set_index(index)
+    value, since = Known.of(source).at(closes(index, timeframe))
+    return pd.DataFrame({"value": value, "known_at": pd.DatetimeIndex(since, tz="UTC")}, index=index)
 
 
 def value_at(source: FactorSource, moment: datetime) -> float:

@@ -51,11 +51,12 @@ class LiveFacts:
     def _watch_delay(self, columns: pd.DataFrame) -> None:
         if self._seen is None:
             return
-        both = columns.index.intersection(self._seen.index)
-        before, now = self._seen.loc[both], columns.loc[both]
-        changed = ~((before == now) | (before.isna() & now.isna())).to_numpy()
+        earlier, now_asked = (pd.DatetimeIndex(frame.index).asi8 for frame in (self._seen, columns))
+        _, of_seen, of_columns = np.intersect1d(earlier, now_asked, assume_unique=True, return_indices=True)
+        before, now = self._seen.to_numpy()[of_seen], columns.to_numpy()[of_columns]
+        changed = ~((before == now) | (np.isnan(before) & np.isnan(now)))
         for place in np.flatnonzero(changed.any(axis=0)).tolist():
-            first = both[int(changed[:, place].argmax())]
+            first = columns.index[of_columns[int(changed[:, place].argmax())]]
             self._tell(LATE, "warning", **_facts(str(columns.columns[place]), first))
 
 

@@ -19,9 +19,10 @@ from live.model_stock import ModelStock
 from live.model_training import Training, Trainings
 from models.adaptive import Follower, Past, Rates
 from models.appointments import Appointment, Author, Deed, market_of
+from models.factor_rows import Facts
 from models.judge import Judge, panel_from, plain_past
 from models.model_card import ModelCard, code_version
-from models.models_in_force import Facts, InForce, ModelsInForce
+from models.models_in_force import InForce, ModelsInForce
 from models.outlook import look_back
 from models.tenure import Call, Decision, Rules, Tenure
 from models.xla import prepare_jax

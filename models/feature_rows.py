@@ -23,7 +23,7 @@ class FeatureRows:
     """Bit for bit the last rows of `models.features.matrix`, `models.sequences.unit` and `models.outlook.trend` of all bars so far.
 
     Args:
-        names: of the catalogue; features of factors are not among them, since what is known of a factor may change afterwards.
+        names: of the catalogue; those of factors are kept up by `models.factor_rows`.
         rows: how many of the newest rows `window` holds.
         horizon: of `unit`, in bars.
 
@@ -31,6 +31,7 @@ class FeatureRows:
         at: open time of the newest bar; None before `fill`.
         window: float32 [rows, F], the newest row last.
         unit, trend: of the newest bar.
+        before: names the rows of `window` before the newest one: equal names, equal rows.
     """
 
     def __init__(self, names: tuple[str, ...], rows: int, horizon: int) -> None:
@@ -38,9 +39,15 @@ class FeatureRows:
         self.at: datetime | None = None
         self.window: NDArray[np.float32] = np.full((rows, len(names)), np.nan, np.float32)
         self.unit = self.trend = float("nan")
+        self.before: object = None
         self._recipe = Recipe()
         bars = Bars(**self._recipe.inputs(_INPUTS))  # type: ignore[arg-type]  # coming series stand in for those of numbers
         self._recipe.keep([*(named(name).compute(bars) for name in names), unit(bars, horizon), trend(bars)])  # type: ignore[list-item]
+
+    @property
+    def key(self) -> object:
+        """Names all rows of `window`; it is `before` at the next bar."""
+        return self.at
 
     @property
     def is_whole(self) -> bool:
@@ -53,11 +60,11 @@ class FeatureRows:
         told = self._recipe.fill({name: getattr(bars, name) for name in _INPUTS})
         self.window[:] = told[-len(self.window) :, :-2]
         self.unit, self.trend = float(told[-1, -2]), float(told[-1, -1])
-        self.at = frame.index[-1].to_pydatetime()
+        self.at, self.before = frame.index[-1].to_pydatetime(), object()
 
     def prepare(self, coming: datetime) -> None:
         """Do ahead of time what the next bar does not decide; it is expected to open at `coming`."""
-        self._recipe.prepare(_nanoseconds(coming))
+        self._recipe.prepare(nanoseconds(coming))
 
     def rehearse(self) -> None:
         """Take the steps of `follow` without effect; after `prepare`."""
@@ -67,15 +74,16 @@ class FeatureRows:
         """Take in the bar after the newest one."""
         told = self._recipe.row(
             {
-                "times": _nanoseconds(bar.at), "open": bar.open, "high": bar.high, "low": bar.low, "close": bar.close,
+                "times": nanoseconds(bar.at), "open": bar.open, "high": bar.high, "low": bar.low, "close": bar.close,
                 "volume": bar.volume,
             }
         )  # fmt: skip
         self.window[:-1] = self.window[1:]
         self.window[-1] = told[:-2]
         self.unit, self.trend = told[-2:]
-        self.at = bar.at
+        self.at, self.before = bar.at, self.at
 
 
-def _nanoseconds(at: datetime) -> int:
+def nanoseconds(at: datetime) -> int:
+    """UTC nanoseconds of a bar-open time, as `Bars.times` has them."""
     return round(at.timestamp() * 1000) * 1_000_000

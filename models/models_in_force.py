@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core.errors import TooLittleHistory
 from core.types import Forecast, Timeframe
 from models.adaptive import Follower
+from models.factor_rows import FactorRows, Facts
 from models.feature_rows import FeatureRows
 from models.features import Bars, matrix
 from models.forecaster import NewBar
@@ -24,7 +25,6 @@ from models.one_forecast import one_forecast
 from models.outlook import look_back, told, trend
 from models.sequences import unit
 
-Facts = Callable[[pd.DatetimeIndex], pd.DataFrame]
 _AT_HAND: Final = 3  # networks: a session that runs for years has as many in memory as one that has just begun
 
 
@@ -61,7 +61,7 @@ class ModelsInForce:
         self._follower: Follower | None = None
         self._loaded: dict[str, Ensemble] = {}
         self._steps: dict[str, NextStep] = {}
-        self._rows: FeatureRows | None = None
+        self._rows: FeatureRows | FactorRows | None = None
         self._delta = timeframe.delta
         card = self._terms[0].card if self._terms else None
         self.look_back = look_back(card.features, card.horizons) if card else 1
@@ -112,13 +112,8 @@ class ModelsInForce:
         return told if self._follower is None else self._follower.correct(told, bars)
 
     def hear(self, bar: NewBar) -> Forecast | None:
-        """As `latest`, to the same bits, from the newest bar alone where the one before it was followed too. Raises as `latest`.
-
-        A model trained with factors is asked about the whole frame: what is known of a factor may change afterwards.
-        """
+        """As `latest`, to the same bits, from the newest bar alone where the one before it was followed too. Raises as `latest`."""
         card = self.model_at(bar.at)
-        if card is not None and self._facts is not None:
-            return self.latest(bar.frame())
         told = None if card is None else self._followed(card, bar)
         return told if self._follower is None else self._follower.follow(told, bar.at, bar.before, bar.open, bar.close)
 
@@ -131,7 +126,7 @@ class ModelsInForce:
         rows.prepare(coming)
         card = self.model_at(coming)
         if card is not None and card.features == rows.names:
-            self._step(card).prepare(rows.window[1:], rows.at)
+            self._step(card).prepare(rows.window[1:], rows.key)
 
     def rehearse(self) -> None:
         """Take the steps of `hear` without effect."""
@@ -142,24 +137,29 @@ class ModelsInForce:
         card = self.model_at(rows.at + self._delta)
         if card is not None and card.features == rows.names and rows.is_whole:
             rows.rehearse()
-            self._said(card, rows, self._step(card).forecast(rows.window, rows.at), rows.at)
+            self._said(card, rows, self._step(card).forecast(rows.window, rows.key), rows.at)
 
     def _followed(self, card: ModelCard, bar: NewBar) -> Forecast | None:
         rows = self._rows
         if rows is None or rows.names != card.features:
-            rows = self._rows = FeatureRows(card.features, self._step(card).model.spec.context, self.horizon)
-        before: object = rows.at
-        if before is not None and before == bar.before:
+            rows = self._rows = self._rows_of(card)
+        if rows.at is not None and rows.at == bar.before:
             rows.follow(bar)
         else:
-            frame, before = bar.frame(), object()
+            frame = bar.frame()
             self._require(frame)
             rows.fill(frame.iloc[-self.warm_up :])
         if not rows.is_whole:
             return None
-        return self._said(card, rows, self._step(card).forecast(rows.window, before), bar.at)
+        return self._said(card, rows, self._step(card).forecast(rows.window, rows.before), bar.at)
 
-    def _said(self, card: ModelCard, rows: FeatureRows, raw: NDArray[np.float32], at: datetime) -> Forecast | None:
+    def _rows_of(self, card: ModelCard) -> FeatureRows | FactorRows:
+        context = self._step(card).model.spec.context
+        if self._facts is None:
+            return FeatureRows(card.features, context, self.horizon)
+        return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up)
+
+    def _said(self, card: ModelCard, rows: FeatureRows | FactorRows, raw: NDArray[np.float32], at: datetime) -> Forecast | None:
         calibrations = card.calibrations[self.symbol]
         return one_forecast(
             raw[None].mean(axis=1)[0], self.horizon, card.horizons, rows.unit, rows.trend, calibrations, at=at, model_id=card.model_id

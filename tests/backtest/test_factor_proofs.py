@@ -14,7 +14,7 @@ from core.settings import FactorSettings
 from core.types import Timeframe
 from feeds import factor_book
 from feeds.factor_book import FactorBook, read_factor
-from feeds.factors import FactorSource
+from feeds.factors import FactorSource, Known
 from models.look_ahead import Leak
 from tests.real_data import real_candles
 from tests.reports.simulated import candles
@@ -57,13 +57,11 @@ def test_a_join_by_reference_date_in_the_code_is_caught(tmp_path: Path, monkeypa
     factor = read_factor(FactorSettings(file=str(diary(tmp_path)), known_after=timedelta(days=1)))
     assert published_later(factor, BARS, HOUR).passed
 
-    def by_reference_date(index: pd.DatetimeIndex, timeframe: Timeframe, source: FactorSource) -> pd.DataFrame:
+    def by_reference_date(source: FactorSource) -> Known:
         told = source.observations().sort_values("describes")
-        opens = pd.DataFrame({"open": index.as_unit("ns")})
-        found = pd.merge_asof(opens, told, left_on="open", right_on="describes")
-        return found.assign(known_at=found["describes"])[["value", "known_at"]].set_index(index)
+        return Known(pd.DatetimeIndex(told["describes"] + HOUR.delta).as_unit("ns").asi8, told["value"].to_numpy())
 
-    monkeypatch.setattr(factor_book, "join_as_of", by_reference_date)
+    monkeypatch.setattr(factor_book.Factor, "known", property(lambda factor: by_reference_date(factor.source)))
     proof = published_later(factor, BARS, HOUR)
     assert (proof.passed, proof.leak) == (False, Leak.REFERENCE_DATE)
     assert set(proof.offenders) <= {"factor_mood:standing", "factor_mood:change_1", "factor_mood:change_24"}
