@@ -144,11 +144,13 @@ def _disk(request: LiveRequest) -> str:
 
 
 def _models(request: LiveRequest) -> str:
-    cards = [c for c in ModelRegistry(Path(request.settings.models.save_path)).cards() if c.code_version == code_version()]
+    registry = ModelRegistry(Path(request.settings.models.save_path))
+    cards = [c for c in registry.cards() if c.code_version == code_version()]
     fitting = [c for c in cards if c.timeframe == str(request.timeframe) and set(request.symbols) <= set(c.symbols)]
+    lost = f"; {len(damaged)} cannot be read and are trained again where needed" if (damaged := registry.damaged()) else ""
     if not fitting:
-        return "none for these symbols yet; the start trains one"
-    return f"{len(fitting)} for these symbols, the newest of {datetime.fromisoformat(fitting[-1].boundary).astimezone(UTC):%Y-%m-%d}"
+        return f"none for these symbols yet; the start trains one{lost}"
+    return f"{len(fitting)} for these symbols, the newest of {datetime.fromisoformat(fitting[-1].boundary).astimezone(UTC):%Y-%m-%d}{lost}"
 
 
 def _firestore(request: LiveRequest) -> str:

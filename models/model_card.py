@@ -22,6 +22,7 @@ SOURCES: Final = (
     "lstm",
     "trainer",
     "recurrent",
+    "xla",
     "linear_start",
     "baselines",
     "trees",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from core import log
+from core import fingerprint, log
 from core.atomic import write_bytes, write_text
 from core.errors import FingerprintMismatch, NotTrained
 from models import trees
@@ -30,6 +30,7 @@ from models.trees import Trees
 Damage: TypeAlias = Callable[[str, str], None]
 Read = TypeVar("Read")
 _LOG: Final = log.logger("models")
+_SEAL: Final = "seal"  # over all else that a card says: a digit that changed on the disk leaves it valid JSON
 
 
 def log_damage(model_id: str, reason: str) -> None:
@@ -79,23 +80,43 @@ class ModelRegistry:
 
         Raises:
             NotTrained: there is no such model.
-            FingerprintMismatch: the card cannot be read, or is that of another model.
+            FingerprintMismatch: the card cannot be read, was changed since it was saved, or is that of another model.
         """
         path = self._folder(model_id) / "card.json"
         try:
-            card = ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            card = ModelCard.model_validate_json(text)
         except FileNotFoundError as error:
             raise NotTrained(f"model {model_id} is not in {self.root}; see `python -m models.registry list`") from error
         except (ValidationError, UnicodeDecodeError, OSError) as error:
             raise FingerprintMismatch(f"{path} cannot be read; remove its folder and train again") from error
         if card.model_id != model_id:
             raise FingerprintMismatch(f"{path} is the card of model {card.model_id}; remove its folder and train again")
+        told: dict[str, Any] = json.loads(text)
+        seal = told.pop(_SEAL, None)
+        if seal is not None and seal != fingerprint.of_value(told):
+            raise FingerprintMismatch(f"{path} was changed after it was saved; remove its folder and train again")
         return card
 
     def cards(self) -> list[ModelCard]:
-        """All cards, newest boundary last."""
-        found = [self.card(path.parent.name) for path in self.root.glob("*/card.json")]
+        """All cards that can be read, newest boundary last."""
+        found: list[ModelCard] = []
+        for path in self.root.glob("*/card.json"):
+            with contextlib.suppress(FingerprintMismatch, NotTrained):
+                found.append(self.card(path.parent.name))
         return sorted(found, key=lambda card: (card.boundary, card.model_id))
+
+    def damaged(self) -> list[str]:
+        """Why each of the other cards cannot be read."""
+        troubles: list[str] = []
+        for path in sorted(self.root.glob("*/card.json")):
+            try:
+                self.card(path.parent.name)
+            except FingerprintMismatch as trouble:
+                troubles.append(str(trouble))
+            except NotTrained:
+                continue  # taken away meanwhile
+        return troubles
 
     def save(self, card: ModelCard, model: Any) -> None:
         """Write the network and the trees, then the card."""
@@ -105,7 +126,8 @@ class ModelRegistry:
         lstm.save(model, folder / "model.keras")
         if model.trees is not None:
             trees.save(model.trees, folder / "trees.npz")
-        write_text(folder / "card.json", json.dumps(card.model_dump(mode="json"), indent=1))
+        told = card.model_dump(mode="json")
+        write_text(folder / "card.json", json.dumps(told | {_SEAL: fingerprint.of_value(told)}, indent=1))
 
     def network(self, model_id: str) -> Any:
         """Read the network (an `Ensemble`), with its trees. Raises FingerprintMismatch where its file is damaged."""

@@ -134,6 +134,8 @@ def _list(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
     if given.json:
         sys.stdout.write(json.dumps([_facts(card) | {"standing": standing(entries, card)} for card in cards], indent=1) + "\n")
         return
+    for trouble in registry.damaged():
+        console.print(trouble, style="yellow")
     if not cards:
         console.print(f"no models in {registry.root}; run_backtest.py and run_live.py put them there")
         return

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from core.settings import ModelSettings
 from core.types import Timeframe
 from models.lineage import lineage
+from models.model_card import ModelCard
 from models.outlook import look_back
 from models.panel import Panel
 from models.registry import ModelRegistry
@@ -141,6 +142,20 @@ def test_whatever_is_damaged_of_an_anchor_or_of_a_model_is_trained_again_and_sai
     for model_id in (card.model_id, card.goes_on_from):
         for mine, other in zip(registry.network(model_id).members, walk.network(model_id).members, strict=True):
             assert {name: value.tobytes() for name, value in mine.items()} == {name: value.tobytes() for name, value in other.items()}
+
+
+def test_a_digit_of_a_card_that_changed_on_the_disk_is_noticed_and_the_model_trained_again(tmp_path: Path, walk: WalkForward) -> None:
+    first = run(tmp_path)
+    card = first.served[-1].card
+    path = tmp_path / card.model_id / "card.json"
+    told = json.loads(path.read_text())
+    told["train_bars"] += 1
+    path.write_text(json.dumps(told))
+    assert ModelCard.model_validate_json(path.read_text()) != card
+    said: list[str] = []
+    walk_forward({"A/USD": BARS}, FIRST, LAST, settings=knobs(tmp_path), timeframe=HOUR, damaged=lambda _id, why: said.append(why))
+    assert len(said) == 1 and "was changed after it was saved" in said[0]
+    assert ModelRegistry(tmp_path).card(card.model_id).train_bars == card.train_bars
 
 
 def test_a_card_that_cannot_be_read_beside_kept_forecasts_does_not_end_a_backtest(tmp_path: Path, walk: WalkForward) -> None:

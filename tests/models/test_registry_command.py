@@ -134,6 +134,15 @@ def test_a_damaged_record_names_its_file(registry: ModelRegistry, capsys: pytest
     assert "appointments.json" in capsys.readouterr().err
 
 
+def test_a_damaged_card_is_named_beside_the_others(registry: ModelRegistry, capsys: pytest.CaptureFixture[str]) -> None:
+    (registry.root / "bb22" / "card.json").write_text("{")
+    assert main(["--models", str(registry.root), "list"]) == 0
+    said = "".join(capsys.readouterr().out.split())  # lines break where the terminal ends
+    assert "bb22/card.jsoncannotberead" in said
+    assert "aa11BTC/USDT" in said and "cc33BTC/USDT" in said
+    assert [card.model_id for card in registry.cards()] == ["aa11", "cc33"]
+
+
 ORDERS = st.lists(st.sampled_from(["aa11", "bb22", "cc33", "back"]), max_size=25)
 
 
