@@ -1,5 +1,6 @@
 """Our trainer against the ways in which others train a network of the same shape, fold by fold in turn.
 
+    pip install torch
     python -m benchmarks.train [--data FILE] [--folds 3] [--epochs 6]
 
 Everyone learns the same targets from the same candles and forecasts the same bars after the window. Ours counts whole folds as the command
@@ -10,6 +11,7 @@ beforehand; each window is as long as our network's context. On one core the tim
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import statistics
@@ -149,6 +151,8 @@ def main() -> None:
     parser.add_argument("--one-core", action="store_true", help="leave out what many cores take: for a machine that others use")
     parser.add_argument("--peak-units", type=int, default=64, help="width at which one update is taken apart; 0 leaves it out")
     said = parser.parse_args()
+    if importlib.util.find_spec("torch") is None:
+        raise SystemExit("torch is one of those compared, and not installed here; pip install torch")
     said.reach = max(said.reach or 2 * said.epochs, said.epochs)
     given = case(said.data, said.folds, units=said.units, seeds=said.seeds)
     said.folds = len(given.folds)  # there may be fewer
