@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import backtrader as bt
@@ -80,6 +81,15 @@ class Both(Lockstep):
         super().__call__()
         if self.played > before:
             self.other.advance()
+            self._until_heard(MarketTime(self.other).now().timestamp() * 1000 // STEP * STEP - STEP)
+
+    def _until_heard(self, at: float) -> None:
+        """The bar that opened at `at` has come from the second one, which a busy machine may bring late."""
+        [market] = self.store._markets.values()
+        heard, until = market.merge._others["BTC/USDT"]["bybit"], time.monotonic() + 20
+        while at not in heard:
+            assert time.monotonic() < until
+            time.sleep(0.002)
 
 
 class Buyer(Script):
