@@ -34,11 +34,16 @@ class Market:
         self.merge: LiveMerge | None = None
         self.joined: int | None = None  # open time of the first bar that is awaited live
         self.waiting_for = set(symbols)
+        self._put: dict[str, int] = {}
 
     def has(self, symbol: str, at: int) -> bool:
-        """Whether the bar that opened at `at` came, or is known not to exist."""
-        last = self.source.last(symbol)
-        return (last is not None and last >= at) or self.barrier.is_quiet(symbol, at)
+        """Whether the bar that opened at `at` was put before the feeds, or is known not to exist."""
+        return self.newest(symbol) >= at or self.barrier.is_quiet(symbol, at)
+
+    def newest(self, symbol: str) -> int:
+        """Open time of the newest bar that was put before the feeds; of the one before the first awaited, and -1 until that is known."""
+        before = -1 if self.joined is None or symbol in self.waiting_for else self.joined - self.step
+        return self._put.get(symbol, before)
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         if self.merge is not None:
@@ -47,6 +52,7 @@ class Market:
             self.merge.heard(symbol, bar)
         self._store.waiting.bar_comes()
         self.barrier.put(symbol, bar)
+        self._put[symbol] = bar.at  # not before it is there: another thread asks
         self._store.heard_bar(symbol, bar)
         self.rehearsal.bar_came()
         if self.merge is None:  # what other venues say of this bar comes through the same thread

@@ -232,12 +232,14 @@ class CCXTStore:
 
     def caught_up(self, at: int) -> bool:
         """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""
-        return all(market.barrier.is_empty and all(market.has(s, at) for s in market.source.symbols) for market in self._markets.values())
+        # In this order: a bar that is put between the two is found waiting.
+        came = all(market.has(s, at) for market in self._markets.values() for s in market.source.symbols)
+        return came and all(market.barrier.is_empty for market in self._markets.values())
 
     @property
     def newest(self) -> int:
         """Open time of the newest bar that was put before the feeds."""
-        return max((market.source.last(s) or -1 for market in self._markets.values() for s in market.source.symbols), default=-1)
+        return max((market.newest(s) for market in self._markets.values() for s in market.source.symbols), default=-1)
 
     @property
     def first_live(self) -> int:

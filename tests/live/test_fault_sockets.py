@@ -9,6 +9,8 @@ from typing import Any
 import backtrader as bt
 import pytest
 
+from feeds.bar_sequence import Bar
+from live.bar_barrier import BarBarrier
 from live.journal import Journal
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
@@ -78,6 +80,21 @@ def test_a_handshake_that_is_refused_leaves_candles_and_fills_to_requests(tmp_pa
         assert [run.statuses_of(o)[-1] for o in run.made] == ["Completed", "Completed"]
         require_whole(run, venue)
         require_agreement(venue, journal, run)
+
+
+def test_no_bar_is_played_while_the_one_before_is_still_being_put(monkeypatch: pytest.MonkeyPatch) -> None:
+    put = BarBarrier.put
+
+    def slow(self: BarBarrier, symbol: str, bar: Bar) -> None:
+        with self.wake:
+            self.wake.notify_all()  # who waits for a bar looks whether there is one
+        time.sleep(0.05)
+        put(self, symbol, bar)
+
+    monkeypatch.setattr(BarBarrier, "put", slow)
+    with practice() as venue:
+        run = play(venue, store_on(venue), Watch, 6)
+    assert sum(current for _, _, current in run.seen) == 6
 
 
 def test_an_outage_of_five_bars_is_filled_before_anything_is_traded_again(tmp_path: Path) -> None:
