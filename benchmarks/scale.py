@@ -3,9 +3,9 @@
     python -m benchmarks.scale [--data FILE] [--folds 8 48] [--rounds 1]
 
 Throughput at work is counted from the moment at which every worker has given a result, so that imports and compilation stay out; that of
-the whole run counts them, but one worker process is this one, and those of a cluster have been started. Where
-others use the machine, two workers cannot have two cores: the last ratio says what two idle ones would give at work, by the processor
-time of a fold with one worker and with two. Every fold learns from nothing.
+the whole run counts them, but one worker process is this one, and those of a cluster have been started. Where others use the machine, two
+workers cannot have two cores: the last ratio says what two idle ones would give at work, by the processor time of a fold with one worker
+and with two. Every fold learns from nothing.
 """
 
 from __future__ import annotations

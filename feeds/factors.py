@@ -67,7 +67,10 @@ class FactorTable:
 
 @dataclass(frozen=True)
 class Known:
-    """What was the newest value from each moment on at which that changed: nanoseconds UTC, ascending, and float64."""
+    """What was the newest value from each moment on at which that changed: nanoseconds UTC, ascending, and float64.
+
+    It begins with `NEVER` and NaN.
+    """
 
     since: NDArray[np.int64]
     value: NDArray[np.float64]
@@ -75,12 +78,12 @@ class Known:
     @classmethod
     def of(cls, source: FactorSource) -> Known:
         seen = _newest_known(source.observations())
-        return cls(pd.DatetimeIndex(seen["known_at"]).as_unit("ns").asi8, seen["value"].to_numpy(dtype=np.float64))
+        return cls(np.append(NEVER, pd.DatetimeIndex(seen["known_at"]).as_unit("ns").asi8), np.append(np.nan, seen["value"]))
 
     def at(self, moments: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """For each moment the newest value known by then, and since when it was; NaN and `NEVER` where none was."""
-        place = np.searchsorted(self.since, moments, side="right")
-        return np.append(np.nan, self.value)[place], np.append(NEVER, self.since)[place]
+        place = np.searchsorted(self.since, moments, side="right") - 1
+        return self.value[place], self.since[place]
 
 
 def closes(index: pd.DatetimeIndex, timeframe: Timeframe) -> NDArray[np.int64]:

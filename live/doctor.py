@@ -144,10 +144,10 @@ def _disk(request: LiveRequest) -> str:
 
 
 def _models(request: LiveRequest) -> str:
-    registry = ModelRegistry(Path(request.settings.models.save_path))
-    cards = [c for c in registry.cards() if c.code_version == code_version()]
+    known, damaged = ModelRegistry(Path(request.settings.models.save_path)).survey()
+    cards = [c for c in known if c.code_version == code_version()]
     fitting = [c for c in cards if c.timeframe == str(request.timeframe) and set(request.symbols) <= set(c.symbols)]
-    lost = f"; {len(damaged)} cannot be read and are trained again where needed" if (damaged := registry.damaged()) else ""
+    lost = f"; {len(damaged)} cannot be read and are trained again where needed" if damaged else ""
     if not fitting:
         return f"none for these symbols yet; the start trains one{lost}"
     return f"{len(fitting)} for these symbols, the newest of {datetime.fromisoformat(fitting[-1].boundary).astimezone(UTC):%Y-%m-%d}{lost}"

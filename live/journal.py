@@ -56,7 +56,7 @@ class Journal:
 
     Raises:
         StoreDamaged: the file is not a journal of this version.
-        StorageFull: the disk takes no more; nothing was sent for what could not be written.
+        StorageFull: the disk takes no more; nothing was sent for an intent that is not on the disk.
     """
 
     def __init__(self, path: Path | str) -> None:

@@ -100,23 +100,20 @@ class ModelRegistry:
 
     def cards(self) -> list[ModelCard]:
         """All cards that can be read, newest boundary last."""
-        found: list[ModelCard] = []
-        for path in self.root.glob("*/card.json"):
-            with contextlib.suppress(FingerprintMismatch, NotTrained):
-                found.append(self.card(path.parent.name))
-        return sorted(found, key=lambda card: (card.boundary, card.model_id))
+        return self.survey()[0]
 
-    def damaged(self) -> list[str]:
-        """Why each of the other cards cannot be read."""
+    def survey(self) -> tuple[list[ModelCard], list[str]]:
+        """All cards as `cards` has them, and why each of the others cannot be read."""
+        found: list[ModelCard] = []
         troubles: list[str] = []
         for path in sorted(self.root.glob("*/card.json")):
             try:
-                self.card(path.parent.name)
+                found.append(self.card(path.parent.name))
             except FingerprintMismatch as trouble:
                 troubles.append(str(trouble))
             except NotTrained:
                 continue  # taken away meanwhile
-        return troubles
+        return sorted(found, key=lambda card: (card.boundary, card.model_id)), troubles
 
     def save(self, card: ModelCard, model: Any) -> None:
         """Write the network and the trees, then the card."""

@@ -129,13 +129,14 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
 
 
 def _list(registry: ModelRegistry, given: argparse.Namespace, console: Console) -> None:
-    cards = [card for card in registry.cards() if not given.symbol or given.symbol in card.symbols]
+    known, troubles = registry.survey()
+    cards = [card for card in known if not given.symbol or given.symbol in card.symbols]
     entries = registry.appointments.entries()
+    for trouble in troubles:
+        sys.stderr.write(trouble + "\n")
     if given.json:
         sys.stdout.write(json.dumps([_facts(card) | {"standing": standing(entries, card)} for card in cards], indent=1) + "\n")
         return
-    for trouble in registry.damaged():
-        console.print(trouble, style="yellow")
     if not cards:
         console.print(f"no models in {registry.root}; run_backtest.py and run_live.py put them there")
         return

@@ -14,7 +14,7 @@ from core.settings import FactorSettings
 from core.types import Timeframe
 from feeds import factor_book
 from feeds.factor_book import FactorBook, read_factor
-from feeds.factors import FactorSource, Known
+from feeds.factors import NEVER, FactorSource, Known
 from models.look_ahead import Leak
 from tests.real_data import real_candles
 from tests.reports.simulated import candles
@@ -59,7 +59,8 @@ def test_a_join_by_reference_date_in_the_code_is_caught(tmp_path: Path, monkeypa
 
     def by_reference_date(source: FactorSource) -> Known:
         told = source.observations().sort_values("describes")
-        return Known(pd.DatetimeIndex(told["describes"] + HOUR.delta).as_unit("ns").asi8, told["value"].to_numpy())
+        since = pd.DatetimeIndex(told["describes"] + HOUR.delta).as_unit("ns").asi8
+        return Known(np.append(NEVER, since), np.append(np.nan, told["value"]))
 
     monkeypatch.setattr(factor_book.Factor, "known", property(lambda factor: by_reference_date(factor.source)))
     proof = published_later(factor, BARS, HOUR)

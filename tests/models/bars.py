@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+
+from models.forecaster import NewBar
 
 
 def simulated_bars(n: int, *, seed: int = 0, start: str = "2020-01-01", step: str = "1h", reversal: float = 0.0) -> pd.DataFrame:
@@ -26,3 +30,13 @@ def simulated_bars(n: int, *, seed: int = 0, start: str = "2020-01-01", step: st
         },
         index=pd.date_range(start, periods=n, freq=step, tz="UTC", name="timestamp"),
     )
+
+
+def heard(frame: pd.DataFrame, row: int, needed: int) -> NewBar:
+    """The bar of `row` as a session hears it, with `needed` bars at hand."""
+    bar: Any = frame.iloc[row]
+    before, at = (moment.to_pydatetime() for moment in frame.index[row - 1 : row + 1])
+    return NewBar(
+        at=at, before=before, open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=bar.volume,
+        frame=lambda: frame.iloc[row + 1 - needed : row + 1],
+    )  # fmt: skip

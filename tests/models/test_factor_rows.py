@@ -21,12 +21,11 @@ from models.calibration import Calibration
 from models.factor_features import feature_names
 from models.factor_rows import FactorRows
 from models.features import FEATURES, Bars, all_names, matrix
-from models.forecaster import NewBar
 from models.lstm import Ensemble, LstmSpec
 from models.model_card import ModelCard, code_version
 from models.models_in_force import InForce, ModelsInForce
 from models.outlook import look_back
-from tests.models.bars import simulated_bars
+from tests.models.bars import heard, simulated_bars
 
 HOUR = Timeframe.parse("1h")
 FACTORS = ("factor_mood", "factor_funding")
@@ -69,15 +68,6 @@ class News:
 
     def __bool__(self) -> bool:
         return True
-
-
-def heard(row: int) -> NewBar:
-    bar: Any = BARS.iloc[row]
-    before, at = (moment.to_pydatetime() for moment in BARS.index[row - 1 : row + 1])
-    return NewBar(
-        at=at, before=before, open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=bar.volume,
-        frame=lambda: BARS.iloc[row + 1 - NEEDED : row + 1],
-    )  # fmt: skip
 
 
 def in_force(facts: Any) -> ModelsInForce:
@@ -125,7 +115,7 @@ def test_revisions_and_late_news_between_bars_give_the_bits_of_the_plain_path(
             continue
         for name, back, delay, value in published:
             news.publish(name, row - back, delay, value)
-        assert quick.hear(heard(row)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
+        assert quick.hear(heard(BARS, row, NEEDED)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
         for _ in range(2):
             if ahead == "prepared":
                 quick.prepare()
@@ -145,34 +135,30 @@ def test_every_row_of_the_window_is_that_of_the_whole_frame(seed: int, news_by_b
         for name, back, delay, value in published:
             news.publish(name, row - back, delay, value)
         rows.prepare(BARS.index[row].to_pydatetime())
-        rows.follow(heard(row))
+        rows.follow(heard(BARS, row, NEEDED))
         frame = BARS.iloc[row + 1 - NEEDED : row + 1]
         whole = matrix(Bars.of(frame.join(news.columns(pd.DatetimeIndex(frame.index)))), NAMES)
         np.testing.assert_array_equal(rows.window, whole[-CONTEXT:])
 
 
-def followed(news: News, *, late: bool) -> FactorRows:
-    """Two bars further; a value of long ago became known in between, if `late`."""
+@pytest.mark.parametrize("late", [False, True])
+def test_the_context_walked_ahead_serves_where_the_past_stands_and_not_where_it_changed(late: bool) -> None:
+    news = News.of(0)
     rows = FactorRows(MODEL_NAMES, CONTEXT, 1, news.columns, NEEDED)
     rows.fill(BARS.iloc[:NEEDED])
-    rows.follow(heard(NEEDED))
+    rows.follow(heard(BARS, NEEDED, NEEDED))
     before, key = rows.before, rows.key
     if late:
         news.publish("factor_mood", (NEEDED - 40) // 3 * 3 + 1, 0, 500.0)  # between two that are published on time
-    rows.follow(heard(NEEDED + 1))
-    assert before != rows.before and (rows.before == key) is not late
-    return rows
-
-
-def test_the_context_walked_ahead_serves_where_the_past_stands_and_not_where_it_changed() -> None:
-    followed(News.of(0), late=False)
-    followed(News.of(0), late=True)
+    rows.follow(heard(BARS, NEEDED + 1, NEEDED))
+    assert before != rows.before
+    assert (rows.before == key) is not late
 
 
 def test_nobody_is_asked_about_factors_in_a_rehearsal() -> None:
     news = News.of(0)
     quick = in_force(news.columns)
-    quick.hear(heard(NEEDED))
+    quick.hear(heard(BARS, NEEDED, NEEDED))
     asked = news.asked
     for _ in range(3):
         quick.rehearse()
@@ -189,27 +175,27 @@ def test_a_bar_at_which_the_factors_cannot_be_read_leaves_the_rows_as_they_were(
         return news.columns(index)
 
     quick, plain = in_force(facts), in_force(news.columns)
-    quick.hear(heard(NEEDED))
+    quick.hear(heard(BARS, NEEDED, NEEDED))
     broken["is"] = True
     with pytest.raises(OSError, match="half"):
-        quick.hear(heard(NEEDED + 1))
+        quick.hear(heard(BARS, NEEDED + 1, NEEDED))
     broken["is"] = False
     for row in (NEEDED + 2, NEEDED + 3):
-        assert quick.hear(heard(row)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
+        assert quick.hear(heard(BARS, row, NEEDED)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
 
 
 def test_a_factor_that_is_not_at_hand_is_named() -> None:
     news = News.of(0)
     del news.seen["factor_mood"]
     with pytest.raises(FingerprintMismatch, match="with the factor mood, which is not at hand"):
-        in_force(news.columns).hear(heard(NEEDED))
+        in_force(news.columns).hear(heard(BARS, NEEDED, NEEDED))
 
 
 def test_a_model_without_factors_goes_on_in_a_session_that_has_some() -> None:
     news, names = News.of(0), ("return_1_ago", "move_24")
     rows = FactorRows(names, CONTEXT, 1, news.columns, NEEDED)
     rows.fill(BARS.iloc[:NEEDED])
-    rows.follow(heard(NEEDED))
+    rows.follow(heard(BARS, NEEDED, NEEDED))
     np.testing.assert_array_equal(rows.window, matrix(Bars.of(BARS.iloc[: NEEDED + 1]), names)[-CONTEXT:])
     assert news.asked == 2  # late and lost values are told all the same
 

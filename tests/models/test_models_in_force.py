@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import weakref
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +15,12 @@ from core.types import Timeframe
 from models.adaptive import Follower, Past, Rates
 from models.calibration import Calibration
 from models.features import FEATURES
-from models.forecaster import NUMBERS, NewBar
+from models.forecaster import NUMBERS
 from models.lstm import Ensemble, LstmSpec
 from models.model_card import ModelCard, code_version
 from models.models_in_force import InForce, ModelsInForce
 from models.outlook import look_back
-from tests.models.bars import simulated_bars
+from tests.models.bars import heard, simulated_bars
 
 HOUR = Timeframe.parse("1h")
 NAMES, CONTEXT, HORIZONS = tuple(FEATURES), 6, (1, 24)
@@ -53,15 +52,6 @@ def source(horizon: int, frame: pd.DataFrame, *, adaptive: bool = False) -> Mode
     return made
 
 
-def heard(frame: pd.DataFrame, row: int) -> NewBar:
-    bar: Any = frame.iloc[row]
-    before, at = (moment.to_pydatetime() for moment in frame.index[row - 1 : row + 1])
-    return NewBar(
-        at=at, before=before, open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=bar.volume,
-        frame=lambda: frame.iloc[row + 1 - NEEDED : row + 1],
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("horizon", HORIZONS)
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("gap", [False, True])
@@ -71,7 +61,7 @@ def test_what_is_heard_bar_by_bar_is_what_the_plain_path_says(horizon: int, adap
     plain, quick = source(horizon, frame, adaptive=adaptive), source(horizon, frame, adaptive=adaptive)
     ids = set()
     for row in [*range(NEEDED, NEEDED + 30), *range(NEEDED + 33, NEEDED + 45)]:
-        said = quick.hear(heard(frame, row))
+        said = quick.hear(heard(frame, row, NEEDED))
         assert said == plain.latest(frame.iloc[row + 1 - NEEDED : row + 1])
         assert said is not None
         ids.add(said.model_id)
@@ -93,7 +83,7 @@ def test_networks_of_the_past_are_let_go() -> None:
 
     terms = [InForce(BARS.index[NEEDED + 2 * n].to_pydatetime(), card("a" * (n + 1))) for n in range(8)]
     session = ModelsInForce("BTC/USDT", 1, HOUR, terms, loaded, context=CONTEXT)
-    assert len({said.model_id for row in range(NEEDED, NEEDED + 16) if (said := session.hear(heard(BARS, row)))}) == 8
+    assert len({said.model_id for row in range(NEEDED, NEEDED + 16) if (said := session.hear(heard(BARS, row, NEEDED)))}) == 8
     gc.collect()
     assert len(made) == 8 and sum(one() is not None for one in made) == 3
 
@@ -101,4 +91,4 @@ def test_networks_of_the_past_are_let_go() -> None:
 def test_nothing_is_said_where_no_model_is_in_force() -> None:
     early = source(1, BARS)
     early._terms = [InForce(BARS.index[-1].to_pydatetime() + timedelta(days=1), card("a"))]
-    assert early.hear(heard(BARS, NEEDED)) is None
+    assert early.hear(heard(BARS, NEEDED, NEEDED)) is None

@@ -136,10 +136,11 @@ def test_a_damaged_record_names_its_file(registry: ModelRegistry, capsys: pytest
 
 def test_a_damaged_card_is_named_beside_the_others(registry: ModelRegistry, capsys: pytest.CaptureFixture[str]) -> None:
     (registry.root / "bb22" / "card.json").write_text("{")
-    assert main(["--models", str(registry.root), "list"]) == 0
-    said = "".join(capsys.readouterr().out.split())  # lines break where the terminal ends
-    assert "bb22/card.jsoncannotberead" in said
-    assert "aa11BTC/USDT" in said and "cc33BTC/USDT" in said
+    for more in ([], ["--json"]):
+        assert main(["--models", str(registry.root), "list", *more]) == 0
+        said = capsys.readouterr()
+        assert [line.partition(" cannot be read")[0][-14:] for line in said.err.splitlines()] == ["bb22/card.json"]
+        assert "aa11" in said.out and "cc33" in said.out
     assert [card.model_id for card in registry.cards()] == ["aa11", "cc33"]
 
 
