@@ -7,28 +7,28 @@ The store holds real candles only: the sample market is computed anew each time 
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
 
-from core import atomic, fingerprint, log
+from core import log
 from core.clock import Clock, SystemClock
 from core.command import end_well
 from core.config import load_settings
 from core.errors import CandleFileInvalid, StoreDamaged
-from core.types import OHLCV, Timeframe
+from core.types import Timeframe
 from feeds import candles
+from feeds.candle_file import FileDamaged, Stored, StoredInfo, read_file, write_file
 from feeds.candles import Origin
 
-_META: Final = b"forwardtrader.candles"
 _LOCK_SECONDS: Final = 120.0
 _LOG: Final = log.logger("feeds")
 
@@ -43,28 +43,6 @@ class CandleKey:
 
     def __str__(self) -> str:
         return f"{self.venue} {self.symbol} {self.timeframe}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredInfo:
-    """The description inside a file. Times are UTC.
-
-    `covered_from` and `covered_to` bound the time the source was asked about (`covered_to` is exclusive): inside, a missing bar is
-    missing at the source. `fetched_at` is the last moment a venue answered in full; None for a file import.
-    """
-
-    source: str
-    covered_from: datetime
-    covered_to: datetime
-    fetched_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One file's candles and description."""
-
-    candles: pd.DataFrame
-    info: StoredInfo
 
 
 class CandleStore:
@@ -85,15 +63,10 @@ class CandleStore:
         """
         path = self.path(key)
         try:
-            return _read_file(path)
-        except FileNotFoundError:
-            return None
-        except _Damaged as fault:
-            aside = self._set_aside(path)
-            log.event(_LOG, "store_file_damaged", path=str(path), aside=str(aside), fault=str(fault))
-            raise StoreDamaged(
-                f"{path} is damaged ({fault}) and was set aside as {aside.name}; download or import the candles again"
-            ) from fault
+            return read_file(path)
+        except FileDamaged:
+            with _held(path):  # once more, where nobody can have put a sound one in its place meanwhile
+                return self._read_held(path)
 
     def load(self, key: CandleKey, *, as_of: datetime | None = None) -> pd.DataFrame:
         """Candles of `key`, of them only those closed at `as_of`; an empty frame where there are none.
@@ -115,18 +88,13 @@ class CandleStore:
             CandleFileInvalid: `frame` is no valid candle frame, or disagrees with a stored bar.
             StorageFull: no room; what was stored is intact.
         """
-        from filelock import FileLock, Timeout
-
         path = self.path(key)
         origin = Origin(f"{info.source} {key}")
         fresh = candles.validate(frame, key.timeframe, origin=origin, whole=False) if len(frame) else frame
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
-                _remove_leftovers(path)
-                return self._merge(key, fresh, info, keep_stored)
-        except Timeout as error:
-            raise StoreDamaged(f"{path} has been held by another process for {_LOCK_SECONDS:.0f} s; end it and run again") from error
+        with _held(path):
+            _remove_leftovers(path)
+            return self._merge(key, fresh, info, keep_stored)
 
     def held(self) -> list[CandleKey]:
         """All keys with a file, sorted by name."""
@@ -143,17 +111,28 @@ class CandleStore:
 
     def _merge(self, key: CandleKey, fresh: pd.DataFrame, info: StoredInfo, keep_stored: bool) -> int:
         try:
-            stored = self.read(key)
+            stored = self._read_held(self.path(key))
         except StoreDamaged:
-            stored = None  # set aside and logged by `read`; what is fetched now takes its place
+            stored = None  # set aside and logged; what is fetched now takes its place
         if stored is None:
-            _write_file(self.path(key), Stored(fresh, info))
+            write_file(self.path(key), Stored(fresh, info))
             return len(fresh)
         _compare(stored.candles, fresh, key, info.source, keep_stored)
         new = fresh.loc[~fresh.index.isin(stored.candles.index)]
         joined = pd.concat([stored.candles, new]).sort_index() if len(new) else stored.candles
-        _write_file(self.path(key), Stored(joined, _widened(stored.info, info)))
+        write_file(self.path(key), Stored(joined, _widened(stored.info, info)))
         return len(new)
+
+    def _read_held(self, path: Path) -> Stored | None:
+        """As `read`, under the lock of the file."""
+        try:
+            return read_file(path)
+        except FileDamaged as fault:
+            aside = self._set_aside(path)
+            log.event(_LOG, "store_file_damaged", path=str(path), aside=str(aside), fault=str(fault))
+            raise StoreDamaged(
+                f"{path} is damaged ({fault}) and was set aside as {aside.name}; download or import the candles again"
+            ) from fault
 
     def _set_aside(self, path: Path) -> Path:
         aside = path.with_name(f"{path.name}.damaged-{self._clock.now():%Y%m%dT%H%M%SZ}")
@@ -161,52 +140,16 @@ class CandleStore:
         return aside
 
 
-class _Damaged(Exception):
-    """A file that is not what was written."""
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Whoever replaces the file, or sets it aside, holds its lock."""
+    from filelock import FileLock, Timeout
 
-
-def _read_file(path: Path) -> Stored:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise FileNotFoundError(path)
     try:
-        table = pq.read_table(path, memory_map=False)
-        held = json.loads((table.schema.metadata or {})[_META])
-        columns = [table.column(name).to_numpy() for name in ("timestamp", *OHLCV)]
-        info = _info_from(held["info"])
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-        raise _Damaged("cut short or not readable") from error
-    if held["sha256"] != _checksum(columns, held["info"]):
-        raise _Damaged("its checksum does not match")
-    return Stored(candles.from_arrays(*columns), info)
-
-
-def _write_file(path: Path, stored: Stored) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    frame = stored.candles
-    columns = [candles.times_of(frame).as_unit("ms").asi8, *(frame[name].to_numpy() for name in OHLCV)]
-    info = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(stored.info).items()}
-    meta = json.dumps({"info": info, "sha256": _checksum(columns, info)})
-    table = pa.table(dict(zip(("timestamp", *OHLCV), columns, strict=True))).replace_schema_metadata({_META: meta.encode()})
-    atomic.write_atomically(path, lambda target: pq.write_table(table, target, compression="zstd", use_dictionary=False))
-
-
-def _checksum(columns: Sequence[np.ndarray[Any, Any]], info: dict[str, Any]) -> str:
-    return fingerprint.of_value([fingerprint.of_arrays(*columns), info])
-
-
-def _info_from(held: dict[str, Any]) -> StoredInfo:
-    fetched = held["fetched_at"]
-    return StoredInfo(
-        source=held["source"],
-        covered_from=datetime.fromisoformat(held["covered_from"]),
-        covered_to=datetime.fromisoformat(held["covered_to"]),
-        fetched_at=None if fetched is None else datetime.fromisoformat(fetched),
-    )
+        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise StoreDamaged(f"{path} has been held by another process for {_LOCK_SECONDS:.0f} s; end it and run again") from error
 
 
 def _widened(old: StoredInfo, new: StoredInfo) -> StoredInfo:

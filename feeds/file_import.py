@@ -14,7 +14,8 @@ from core.command import end_well
 from core.config import load_settings
 from core.types import Timeframe
 from feeds import candles
-from feeds.candle_store import CandleKey, CandleStore, StoredInfo, describe
+from feeds.candle_file import StoredInfo
+from feeds.candle_store import CandleKey, CandleStore, describe
 from feeds.file_formats import read_rows
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from core.errors import DownloadCutShort, StoreDamaged, TradingError, UnknownSym
 from core.settings import FeedSettings
 from core.types import DataKind, Timeframe
 from feeds import candles, sample_market
-from feeds.candle_store import CandleKey, CandleStore, Stored
+from feeds.candle_file import Stored
+from feeds.candle_store import CandleKey, CandleStore
 from feeds.candles import Origin
 from feeds.download import EARLIEST, obtain
 from feeds.pager import Span, lacking

@@ -18,7 +18,8 @@ from core import interrupt, log
 from core.clock import Clock
 from core.errors import DownloadCutShort, UnknownSymbol, VenueBusy, VenueUnreachable
 from feeds import candles
-from feeds.candle_store import CandleKey, CandleStore, StoredInfo
+from feeds.candle_file import StoredInfo
+from feeds.candle_store import CandleKey, CandleStore
 from feeds.candles import Origin
 from feeds.venue import Venue
 

@@ -83,7 +83,7 @@ class IntentLog:
         try:
             _write(self._file, self._page, place)
         except OSError as error:
-            raise StorageFull(f"{self.path} cannot be written ({error}); no order was sent") from error
+            raise StorageFull(f"{self.path} cannot be written ({error}); no order was sent; free some disk, or mend it") from error
 
 
 _SYNC: Final = getattr(os, "O_DSYNC", 0)

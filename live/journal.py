@@ -1,7 +1,8 @@
 """What was intended, and what came of it: durable before the wire.
 
-An intent is on the disk before its order may be sent: in the intent log, from where SQLite gets it at the next start should a power cut
-have taken it there. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol and trade id.
+An intent is in SQLite and on the disk before its order may be sent: in the intent log, from where SQLite gets it at the next start should
+a power cut have taken it there. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol
+and trade id.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
-        self._claimable: dict[str, Future[None]] = {}  # done when the intent is on the disk
-        self._entering: dict[str, Future[None]] = {}  # done when it is in the file, too
+        self._claimable: dict[str, Future[None]] = {}  # done when the intent is in the file and on the disk
+        self._entering: dict[str, Future[None]] = {}  # of them those that are on their way there, claimed or not
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
@@ -78,37 +79,38 @@ class Journal:
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
 
-        `meanwhile` is called before that is begun; it may have the order sent by another thread, where `claim` waits for the disk. All
-        other questions about the intent wait until it is in the file, too.
+        `meanwhile` is called before that is begun; it may have the order sent by another thread, where `claim` waits for the disk, as do
+        all questions about the intent.
         """
         if intent.client_id in self._known:
             return False
         self._known.add(intent.client_id)
         if meanwhile is None:
-            self._put(intent)
             self._insert(intent)
+            self._put(intent)
             return True
-        durable = self._claimable[intent.client_id] = Future[None]()
-        entered = self._entering[intent.client_id] = Future[None]()
+        kept = self._claimable[intent.client_id] = self._entering[intent.client_id] = Future[None]()
         try:
             meanwhile()
-            self._put(intent)
-            durable.set_result(None)
             self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
+            self._put(intent)
+            kept.set_result(None)
         except BaseException as trouble:
-            if not durable.done():
-                durable.set_exception(trouble)  # whoever claims it hears of that
+            kept.set_exception(trouble)  # whoever claims it hears of that
             raise
         finally:
-            entered.set_result(None)
             del self._entering[intent.client_id]
         return True
 
     def claim(self, client_id: str) -> bool:
-        """Whether the caller may send the order: true once for each intent that was written, and not before it is durable."""
-        durable = self._claimable.pop(client_id, None)
-        if durable is not None:
-            durable.result()
+        """Whether the caller may send the order: true once for each intent that was written, and not before it is durable.
+
+        Raises:
+            StorageFull: it could not be written.
+        """
+        kept = self._claimable.pop(client_id, None)
+        if kept is not None:
+            kept.result()
             return True
         sql = "update intents set state = ? where client_id = ? and state = ?"
         return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1

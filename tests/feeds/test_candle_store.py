@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from core.clock import FixedClock
 from core.errors import CandleFileInvalid, StorageFull, StoreDamaged
 from feeds import candle_store
-from feeds.candle_store import CandleKey, CandleStore, StoredInfo
+from feeds.candle_file import FileDamaged, Stored, StoredInfo, read_file
+from feeds.candle_store import CandleKey, CandleStore
 from tests.feeds.made_candles import HOUR, START, made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -205,6 +206,38 @@ def test_a_kill_at_any_moment_leaves_a_sound_file(tmp_path: Path) -> None:
     assert seen > 5
     store.append(KEY, frame, info(frame))
     assert [p.name for p in store.path(KEY).parent.iterdir() if p.name.startswith(".")] == []  # leftovers are cleared away
+
+
+def test_whoever_reads_while_another_writes_finds_a_whole_file(tmp_path: Path) -> None:
+    store, frame, lengths = CandleStore(tmp_path), made(3000), set[int]()
+    process = run_python(APPEND_FOR_EVER, str(tmp_path))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    with process:
+        while len(lengths) < 100 and process.poll() is None:
+            stored = store.load(KEY)
+            lengths.add(len(stored))
+            pd.testing.assert_frame_equal(stored, frame[: len(stored)], check_freq=False)
+        process.kill()
+    assert len(lengths) == 100
+    assert store.damaged(KEY) == []
+
+
+def test_a_sound_file_that_took_the_place_of_a_damaged_one_is_not_set_aside(store: CandleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = made(50)
+    store.append(KEY, frame, info(frame))
+    seen: list[Path] = []
+
+    def damaged_at_first(path: Path) -> Stored | None:
+        seen.append(path)
+        if len(seen) == 1:
+            raise FileDamaged("cut short or not readable")
+        return read_file(path)
+
+    monkeypatch.setattr(candle_store, "read_file", damaged_at_first)
+    assert len(store.load(KEY)) == 50
+    assert len(seen) == 2
+    assert store.damaged(KEY) == []
 
 
 def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:

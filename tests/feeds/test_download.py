@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from core.errors import DownloadCutShort, UnknownSymbol, VenueBusy, VenueUnreach
 from core.settings import FeedSettings
 from core.types import Timeframe
 from feeds import download, pager
-from feeds.candle_store import CandleKey, CandleStore, StoredInfo
+from feeds.candle_file import StoredInfo
+from feeds.candle_store import CandleKey, CandleStore
 from feeds.download import obtain
 from feeds.exchange import CcxtVenue
 from feeds.market_rules import market_rules
@@ -366,21 +368,21 @@ socket.getaddrinfo = never_found
 """
 
 
-def command_beside(store: CandleStore, url: str, more: str = "") -> subprocess.Popen[str]:
+@contextmanager
+def command_beside(store: CandleStore, url: str, more: str = "") -> Iterator[subprocess.Popen[str]]:
     code = f"{_PREPARED}{more}sys.exit(download.main({run_command(store, url)!r}))"
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, text=True
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The code and the stderr of a command that was told to end."""
-    try:
-        _, err = process.communicate(timeout=_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise
+    _, err = process.communicate(timeout=_END_S)
     return process.returncode, err
 
 
@@ -400,13 +402,13 @@ def stuck_after_two_pages(venue: LoopbackVenue) -> threading.Event:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, "dropped"])
 def test_a_stopped_command_goes_on_where_it_was(venue: LoopbackVenue, store: CandleStore, how: signal.Signals | str) -> None:
     go_on = stuck_after_two_pages(venue)
-    process = command_beside(store, venue.url, _DROPPED if how == "dropped" else "")
-    until = time.monotonic() + 60
-    while len(store.load(KEY)) < 2000 and time.monotonic() < until:
-        time.sleep(0.05)
-    if isinstance(how, signal.Signals):
-        process.send_signal(how)
-    code, err = end_of(process)
+    with command_beside(store, venue.url, _DROPPED if how == "dropped" else "") as process:
+        until = time.monotonic() + 60
+        while len(store.load(KEY)) < 2000 and time.monotonic() < until:
+            time.sleep(0.05)
+        if isinstance(how, signal.Signals):
+            process.send_signal(how)
+        code, err = end_of(process)
     assert code == (-signal.SIGKILL if how == signal.SIGKILL else 130), err
     same(store, BARS[:2000])
     go_on.set()
@@ -417,11 +419,11 @@ def test_a_stopped_command_goes_on_where_it_was(venue: LoopbackVenue, store: Can
 
 
 def test_control_c_does_not_wait_for_a_name_to_be_found(venue: LoopbackVenue, store: CandleStore) -> None:
-    process = command_beside(store, venue.url, _UNRESOLVED)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "asked\n"
-    process.send_signal(signal.SIGINT)
-    code, err = end_of(process)
+    with command_beside(store, venue.url, _UNRESOLVED) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGINT)
+        code, err = end_of(process)
     assert (code, err.count("\n")) == (130, 1), err
 
 

@@ -28,7 +28,8 @@ from core.errors import (
 from core.settings import FeedSettings
 from core.types import DataKind, Timeframe
 from feeds import candles
-from feeds.candle_store import CandleKey, CandleStore, StoredInfo
+from feeds.candle_file import StoredInfo
+from feeds.candle_store import CandleKey, CandleStore
 from feeds.history import History, load_history
 from feeds.sample_market import sample_candles
 from tests.feeds.loopback_venue import LoopbackVenue, closed_address, serving

@@ -21,12 +21,15 @@ from live.account_events import Execution, Intent
 from live.journal import Journal, State
 from tests.live.market import Script, play, store_on
 
-POINTS = (
-    "before the intent is written", "before SQLite has the intent", "after the intent is written", "before it is claimed for sending",
-    "after it is claimed for sending", "after the answer", "before it is acknowledged", "after it is acknowledged",
-    "before an execution is booked", "after an execution is booked", "before it is done", "after it is done", "before a cancel",
-    "after a cancel",
+UNSENT = (
+    "before the intent is written", "before SQLite has the intent", "before the disk has the intent", "before it is claimed for sending",
 )  # fmt: skip
+POINTS = (
+    *UNSENT, "after the intent is written", "after it is claimed for sending", "after the answer", "before it is acknowledged",
+    "after it is acknowledged", "before an execution is booked", "after an execution is booked", "before it is done", "after it is done",
+    "before a cancel", "after a cancel",
+)  # fmt: skip
+_TEMPTED_S = 0.3  # by then an order that did not wait for its intent would have left
 
 
 class Fuse:
@@ -52,8 +55,12 @@ class DyingJournal(Journal):
 
     def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
         if state is State.SENT:  # not one that is taken back from the log
-            self.fuse.at("before SQLite has the intent", after_s=0.3)  # by then the order has left
+            self.fuse.at("before SQLite has the intent", after_s=_TEMPTED_S)
         return super()._insert(intent, state)
+
+    def _put(self, intent: Intent) -> None:
+        self.fuse.at("before the disk has the intent", after_s=_TEMPTED_S)
+        super()._put(intent)
 
     def claim(self, client_id: str) -> bool:
         return self._around("it is claimed for sending", lambda: super(DyingJournal, self).claim(client_id))

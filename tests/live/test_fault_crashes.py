@@ -13,7 +13,7 @@ import pytest
 
 from live.journal import Journal
 from tests.live.books import require_agreement
-from tests.live.crash_runner import POINTS, Trader
+from tests.live.crash_runner import POINTS, UNSENT, Trader
 from tests.live.market import play, practice, store_on
 from tests.live.test_session import ROOT
 
@@ -32,14 +32,17 @@ def survived(tmp_path: Path, point: str, counts: tuple[int, ...], **settings: An
     path = tmp_path / "journal.db"
     with practice(history=60, **settings) as venue:
         for count in counts:
+            sent = len(venue.orders())
             assert die(venue, path, point, count) == -signal.SIGKILL, f"{point} was not reached"
+            if point in UNSENT and count == 1:
+                assert len(venue.orders()) == sent, "an order left before its intent was durable"
         journal = Journal(path)
         run = play(venue, store_on(venue, journal, run="one"), Trader, 9)
         require_agreement(venue, journal, run, prefix="one-")
         return len(journal.intents())
 
 
-@pytest.mark.parametrize("point", ["before SQLite has the intent", "after it is claimed for sending", "after the answer"])
+@pytest.mark.parametrize("point", ["before the disk has the intent", "after it is claimed for sending", "after the answer"])
 def test_a_process_that_dies_around_its_first_order_finds_it_again(tmp_path: Path, point: str) -> None:
     counts = (1,)
     assert survived(tmp_path, point, counts) > len(counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ class Filling(Journal):
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         return self._at("write", lambda: super(Filling, self).write(intent, meanwhile))
 
+    def _put(self, intent: Intent) -> None:
+        if self.point == "log":
+            assert self._intents_log is not None
+            device = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(device, self._intents_log._file)
+            os.close(device)
+        super()._put(intent)
+
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         self._at(str(state), lambda: super(Filling, self).mark(client_id, state, venue_id=venue_id, note=note))
 
@@ -42,8 +51,10 @@ class Buyer(Script):
             self.buy(size=0.01)
 
 
-@pytest.mark.parametrize(("point", "sent"), [("write", 0), ("acknowledged", 1), ("book", 1), ("done", 1)])
+@pytest.mark.parametrize(("point", "sent"), [("write", 0), ("log", 0), ("acknowledged", 1), ("book", 1), ("done", 1)])
 def test_a_journal_that_cannot_be_written_ends_the_run_and_loses_nothing(tmp_path: Path, point: str, sent: int) -> None:
+    if point == "log" and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
     path = tmp_path / "journal.db"
     with practice() as venue:
         full = Filling(path)

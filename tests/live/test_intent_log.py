@@ -162,7 +162,7 @@ def test_an_order_is_claimed_in_another_thread_only_when_its_intent_is_on_the_di
     journal.close()
 
 
-def test_an_order_may_leave_before_sqlite_has_it_but_nobody_finds_it_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_may_leave_only_when_sqlite_has_it_and_nobody_finds_it_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "j.db")
     steps: list[str] = []
     insert = journal._insert
@@ -180,16 +180,19 @@ def test_an_order_may_leave_before_sqlite_has_it_but_nobody_finds_it_missing(tmp
     sender = threading.Thread(target=send)
     assert journal.write(intent("a"), sender.start)
     sender.join()
-    assert steps == ["claimed True", "in the file", "found True"]
+    assert steps == ["in the file", "claimed True", "found True"]
     assert not journal.claim("a")
     journal.close()
 
 
-def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("place", "name"), [(IntentLog, "put"), (Journal, "_insert")])
+def test_an_order_whose_intent_did_not_get_into_file_and_log_is_not_claimed(
+    place: type, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = Journal(tmp_path / "j.db")
     troubles: list[StorageFull] = []
 
-    def full(self: IntentLog, record: dict[str, object]) -> int:
+    def full(*_given: object) -> int:
         time.sleep(0.1)
         raise StorageFull("the disk is full")
 
@@ -199,7 +202,7 @@ def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: 
         except StorageFull as trouble:
             troubles.append(trouble)
 
-    monkeypatch.setattr(IntentLog, "put", full)
+    monkeypatch.setattr(place, name, full)
     sender = threading.Thread(target=claim)
     with pytest.raises(StorageFull):
         journal.write(intent("a"), sender.start)
