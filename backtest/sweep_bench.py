@@ -24,7 +24,9 @@ from core.clock import Clock
 from core.config import changed
 from core.errors import StoreDamaged
 from feeds.history import History
-from models.scale_out import Processes, Workers, point_workers
+from models.local_workers import Processes
+from models.scale_out import point_workers
+from models.workers import Workers
 from reports.manifest import DataSection
 from reports.sharpe_tests import sharpe_moments
 from reports.trial_ledger import Trial, TrialLedger, landmarks_of

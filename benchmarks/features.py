@@ -36,8 +36,8 @@ from models.model_card import ModelCard, code_version
 from models.models_in_force import InForce, ModelsInForce
 from models.next_step import NextStep
 from models.outlook import look_back
-from models.scale_out import cores
 from models.trainer import initial_weights
+from models.workers import cores
 
 SYMBOL: Final = "BTC/USDT"
 HOUR: Final = Timeframe.parse("1h")

@@ -24,8 +24,8 @@ from core.clock import SystemClock
 from core.types import Timeframe
 from feeds.file_import import read_candles
 from feeds.sample_market import sample_candles
-from models.scale_out import cores
 from models.walk_forward import boundaries
+from models.workers import cores
 
 SYMBOL: Final = "BTC/USDT"
 MINUTE: Final = Timeframe.parse("1m")

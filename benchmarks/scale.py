@@ -34,7 +34,8 @@ from benchmarks.train_case import SYMBOL, Case, case
 from core.settings import ModelSettings
 from models import fold_training
 from models.fold_work import FoldTask, FoldWork, train_one
-from models.scale_out import Processes, Threads, Workers, cores
+from models.local_workers import Processes, Threads
+from models.workers import Workers, cores
 from strategies.replay import replay
 
 ASKED: Final = 1.8

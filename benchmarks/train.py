@@ -26,7 +26,7 @@ from benchmarks.train_case import case
 from benchmarks.train_parts import matrix_peak, parts_table, update_parts
 from benchmarks.train_worker import Contender, Worker
 from core.settings import ModelSettings
-from models.scale_out import cores
+from models.workers import cores
 
 OURS: Final = "ours"
 ASKED: Final = {"keras": 12.0, "torch": 8.0}

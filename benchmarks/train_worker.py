@@ -85,7 +85,7 @@ class Ours:
         """As many equal folds as there are cores, side by side: seconds per network, the loss of each network and of their mean."""
         from models.fold_training import seeds, updates
         from models.fold_work import FoldTask, train_one
-        from models.scale_out import Threads
+        from models.local_workers import Threads
 
         settings, fold, clock = self.case.settings, self.case.folds[number], clock_of(self.cores)
         window = settings.train_window.days * 24 - max(settings.horizons) - settings.embargo

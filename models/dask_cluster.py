@@ -11,14 +11,10 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from core.errors import ClusterUnusable, ConfigError, InvalidSetting
-from models.scale_out import ROUNDS
-
-Shared = TypeVar("Shared")
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from models.workers import ROUNDS, Item, Result, Shared
 
 PATIENCE_S: Final = 30.0
 CONNECT_S: Final = 5.0

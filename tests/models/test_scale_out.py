@@ -21,8 +21,9 @@ from core.errors import ClusterUnusable, InvalidSetting, TooLittleHistory
 from core.settings import ModelSettings
 from core.types import Timeframe
 from models.dask_cluster import DaskCluster
-from models.scale_out import Processes, Threads, Workers
+from models.local_workers import Processes, Threads
 from models.walk_forward_forecast import walk_forward
+from models.workers import Workers
 from tests.models.bars import simulated_bars
 from tests.models.dask_processes import ROOT, Cluster
 from tests.models.scale_out_tasks import die_once, fail_at_three, total
@@ -65,7 +66,7 @@ def test_no_process_is_left_once_everything_has_come_back() -> None:
 
 
 INTERRUPTED = """
-from models.scale_out import {kind}
+from models.local_workers import {kind}
 from tests.models.scale_out_tasks import quick
 print("begun", flush=True)
 for _ in {kind}(2).run(quick, None, range(5000)):
