@@ -70,7 +70,8 @@ def _read_columns(path: Path) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
+        with path.open("rb") as file:
+            frame = pd.read_parquet(file) if path.suffix == ".parquet" else pd.read_feather(file)
     except (pa.ArrowException, OSError, *_BROKEN) as error:
         raise CandleFileInvalid(f"{path}: cut short, or not a {path.suffix[1:]} file; get it again") from error
     return frame if isinstance(frame.index, pd.RangeIndex) else frame.rename_axis(index=str(frame.index.name or "timestamp")).reset_index()

@@ -19,6 +19,7 @@ from live.session_files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDER
 from live.session_store import SessionStore
 from models.appointments import AppointmentLog, Author
 from models.learned_walk import Order
+from reports.artefacts import whole_table
 from reports.session_status import SessionStatus, read_status
 
 
@@ -78,8 +79,8 @@ def read_session(folder: Path) -> Recorded:
     try:
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         names = {"forecasts": FORECASTS, "orders": ORDERS, "fills": FILLS, "equity": EQUITY}
-        tables = {name: pd.read_parquet(folder / file) for name, file in names.items()}
-        histories, candles = (split_table(pd.read_parquet(folder / name)) for name in (HISTORY, CANDLES))
+        tables = {name: whole_table(folder / file) for name, file in names.items()}
+        histories, candles = (split_table(whole_table(folder / name)) for name in (HISTORY, CANDLES))
     except (OSError, ValueError, KeyError) as error:
         raise RunUnreadable(f"{folder} does not hold a session that has seen a bar ({error}); let it run first") from error
     tables["equity"] = tables["equity"].reset_index(names="timestamp")

@@ -109,6 +109,12 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     atomic.write_atomically(path, lambda target: frame.to_parquet(target, compression="zstd"))
 
 
+def whole_table(path: Path) -> pd.DataFrame:
+    """A table as it stood at one moment: opened once, since by its name it would be opened twice, and may be replaced in between."""
+    with path.open("rb") as file:
+        return pd.read_parquet(file)
+
+
 def read_table(path: Path, absent: pd.DataFrame) -> pd.DataFrame:
     """Read one Parquet file, or return `absent`.
 
@@ -118,7 +124,7 @@ def read_table(path: Path, absent: pd.DataFrame) -> pd.DataFrame:
     if not path.is_file():
         return absent
     try:
-        return pd.read_parquet(path)
+        return whole_table(path)
     except (OSError, ValueError) as error:
         raise RunUnreadable(f"{path} is damaged ({type(error).__name__}); run the backtest again") from error
 

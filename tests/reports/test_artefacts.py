@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -55,3 +56,27 @@ def test_a_damaged_table_is_one_clear_error(tmp_path: Path, run: artefacts.RunAr
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RunUnreadable, match=r"equity\.parquet is damaged"):
         artefacts.load(tmp_path)
+
+
+def test_a_table_is_read_whole_while_a_session_replaces_it(tmp_path: Path) -> None:
+    path, lengths, enough = tmp_path / artefacts.EQUITY, set[int](), threading.Event()
+    table = pd.DataFrame({"equity": range(2000), "cash": range(2000)}, dtype="float64")
+
+    def replace_for_ever() -> None:
+        count = 0
+        while not enough.is_set():
+            count = count % 1900 + 37
+            artefacts.write_table(path, table[:count])
+
+    artefacts.write_table(path, table)
+    writer = threading.Thread(target=replace_for_ever)
+    writer.start()
+    try:
+        for _ in range(300):
+            read = artefacts.read_table(path, table[:0])
+            pd.testing.assert_frame_equal(read, table[: len(read)])
+            lengths.add(len(read))
+    finally:
+        enough.set()
+        writer.join()
+    assert len(lengths) > 5
