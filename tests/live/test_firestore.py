@@ -162,7 +162,7 @@ def test_a_mirror_that_takes_connections_and_says_nothing_costs_the_session_noth
     slowest = 0.0
     for n in range(300):
         began = time.monotonic()
-        mirror.fill(f"{n:08d}", {"n": n})
+        mirror.note(f"{n:08d}", {"n": n})
         mirror.status({"bars": n}, now=True)
         slowest = max(slowest, time.monotonic() - began)
     assert slowest < 1.0
