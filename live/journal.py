@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -62,8 +62,7 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
-        self._claimable: dict[str, Future[None]] = {}  # done when the intent is in the file and on the disk
-        self._entering: dict[str, Future[None]] = {}  # of them those that are on their way there, claimed or not
+        self._claimable: dict[str, Future[None]] = {}  # done when the intent is on the disk
         self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
@@ -79,8 +78,8 @@ class Journal:
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
 
-        `meanwhile` is called before that is begun; it may have the order sent by another thread, where `claim` waits for the disk, as do
-        all questions about the intent.
+        `meanwhile` is called when it is in the file, before the disk is waited for; it may have the order sent by another thread, where
+        `claim` waits for the disk.
         """
         if intent.client_id in self._known:
             return False
@@ -89,28 +88,26 @@ class Journal:
             self._insert(intent)
             self._put(intent)
             return True
-        kept = self._claimable[intent.client_id] = self._entering[intent.client_id] = Future[None]()
+        self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
+        durable = self._claimable[intent.client_id] = Future[None]()
         try:
             meanwhile()
-            self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
             self._put(intent)
-            kept.set_result(None)
+            durable.set_result(None)
         except BaseException as trouble:
-            kept.set_exception(trouble)  # whoever claims it hears of that
+            durable.set_exception(trouble)  # whoever claims it hears of that
             raise
-        finally:
-            del self._entering[intent.client_id]
         return True
 
     def claim(self, client_id: str) -> bool:
         """Whether the caller may send the order: true once for each intent that was written, and not before it is durable.
 
         Raises:
-            StorageFull: it could not be written.
+            StorageFull: the disk did not take it.
         """
-        kept = self._claimable.pop(client_id, None)
-        if kept is not None:
-            kept.result()
+        durable = self._claimable.pop(client_id, None)
+        if durable is not None:
+            durable.result()
             return True
         sql = "update intents set state = ? where client_id = ? and state = ?"
         return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
@@ -131,13 +128,11 @@ class Journal:
     def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
         """Move an intent on; a venue id that is known stays known. One that was not claimed yet cannot be claimed any more."""
         self._claimable.pop(client_id, None)
-        self._arrive()
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
         self._file.run(sql, state, venue_id, venue_id, note, client_id)
 
     def state_of(self, client_id: str) -> State | None:
         """Where an intent stands."""
-        self._arrive()
         row = self._file.one("select state from intents where client_id = ?", client_id)
         return State(row[0]) if row else None
 
@@ -146,7 +141,6 @@ class Journal:
         return rows[0][0] if rows else None
 
     def venue_id(self, client_id: str) -> str:
-        self._arrive()
         row = self._file.one("select venue_id from intents where client_id = ?", client_id)
         return str(row[0]) if row else ""
 
@@ -197,13 +191,7 @@ class Journal:
         row = self._file.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
-    def _arrive(self) -> None:
-        """Wait for what is on its way into the file."""
-        if entering := list(self._entering.values()):
-            wait(entering)
-
     def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, State]]:
-        self._arrive()
         columns = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state"
         rows = self._file.all(f"select {columns} from intents {chosen}", *values)
         return [(_intent(row), State(row[9])) for row in rows]

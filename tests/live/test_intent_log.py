@@ -185,14 +185,11 @@ def test_an_order_may_leave_only_when_sqlite_has_it_and_nobody_finds_it_missing(
     journal.close()
 
 
-@pytest.mark.parametrize(("place", "name"), [(IntentLog, "put"), (Journal, "_insert")])
-def test_an_order_whose_intent_did_not_get_into_file_and_log_is_not_claimed(
-    place: type, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "j.db")
     troubles: list[StorageFull] = []
 
-    def full(*_given: object) -> int:
+    def full(self: IntentLog, record: dict[str, object]) -> int:
         time.sleep(0.1)
         raise StorageFull("the disk is full")
 
@@ -202,13 +199,25 @@ def test_an_order_whose_intent_did_not_get_into_file_and_log_is_not_claimed(
         except StorageFull as trouble:
             troubles.append(trouble)
 
-    monkeypatch.setattr(place, name, full)
+    monkeypatch.setattr(IntentLog, "put", full)
     sender = threading.Thread(target=claim)
     with pytest.raises(StorageFull):
         journal.write(intent("a"), sender.start)
     sender.join()
     assert len(troubles) == 1
     journal.close()
+
+
+def test_an_order_whose_intent_does_not_get_into_the_file_is_given_to_nobody(tmp_path: Path) -> None:
+    journal, begun = Journal(tmp_path / "j.db"), list[bool]()
+    journal._file.run("pragma query_only = 1")
+    with pytest.raises(StorageFull, match="free some disk"):
+        journal.write(intent("a"), lambda: begun.append(True))
+    assert not begun
+    journal.close()
+    again = Journal(tmp_path / "j.db")
+    assert again.intents() == []
+    again.close()
 
 
 def test_a_rehearsal_leaves_the_records_as_they_are_and_spares_the_device(tmp_path: Path) -> None:
