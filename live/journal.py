@@ -57,7 +57,7 @@ class Journal:
 
     Raises:
         StoreDamaged: the file is not a journal of this version.
-        StorageFull: the disk takes no more; nothing was sent for an intent that is not on the disk.
+        StorageFull: the disk takes no more; nothing was sent for what could not be written.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -89,13 +89,15 @@ class Journal:
             self._put(intent)
             return True
         self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
-        durable = self._claimable[intent.client_id] = Future[None]()
+        durable: Future[None] = Future()
+        self._claimable[intent.client_id] = durable
         try:
             meanwhile()
             self._put(intent)
             durable.set_result(None)
         except BaseException as trouble:
-            durable.set_exception(trouble)  # whoever claims it hears of that
+            if not durable.done():  # Ctrl-C may come after it was
+                durable.set_exception(trouble)  # whoever claims it hears of that
             raise
         return True
 

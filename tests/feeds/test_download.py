@@ -150,7 +150,7 @@ def test_one_empty_answer_is_not_the_end(venue: LoopbackVenue, store: CandleStor
     client = over_http(venue, store)
     client.venue.rules("BTC/USDT")
     venue.faults.append(NOTHING)
-    client.run(ALL)
+    assert client.run(ALL) == 2500
     same(store, BARS[:2500])
 
 

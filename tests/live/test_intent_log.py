@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from concurrent.futures import Future
 from decimal import Decimal
 from pathlib import Path
 
@@ -205,6 +206,20 @@ def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: 
         journal.write(intent("a"), sender.start)
     sender.join()
     assert len(troubles) == 1
+    journal.close()
+
+
+def test_an_interrupt_that_comes_when_the_intent_is_durable_is_told_as_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(Future[None]):
+        def set_result(self, result: None) -> None:
+            super().set_result(result)
+            raise KeyboardInterrupt
+
+    journal = Journal(tmp_path / "j.db")
+    monkeypatch.setattr("live.journal.Future", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        journal.write(intent("a"), lambda: None)
+    assert journal.claim("a")
     journal.close()
 
 
