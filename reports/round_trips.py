@@ -42,6 +42,12 @@ def round_trips(fills: pd.DataFrame) -> list[RoundTrip]:
     return sorted(trips, key=lambda trip: (trip.closed, trip.symbol))
 
 
+def fees_in_base(fills: pd.DataFrame) -> pd.Series:
+    """Base units that each fill's fee took off the position; zero where the fee was paid in another currency."""
+    base = fills["symbol"].astype(str).str.split("/").str[0]
+    return fills["fee"].where(fills["fee_currency"] == base, 0.0).astype(float)
+
+
 def fees_in_quote(fills: pd.DataFrame) -> pd.Series:
     """Each fill's fee in quote currency; a fee taken in base is valued at the fill's own price."""
     base = fills["symbol"].astype(str).str.split("/").str[0]

@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import kstest
 
 from reports.benchmarks import Account, follow
 from reports.random_entries import ExposurePath, compare, exposure_path
+from tests.reports.random_trader import FEE, SLIPPAGE, SYMBOL, Habits, random_account
+
+HABITS = {
+    "no stop": Habits(leave=0.05),
+    "stop": Habits(stop=0.01),
+    "stop within a bar": Habits(stop=0.003, enter=0.06),
+    "short with stop": Habits(stop=0.01, long=0.0),
+    "bracket": Habits(stop=0.01, target=0.01, long=0.5, leave=0.0),
+    "bracket within a bar": Habits(stop=0.003, target=0.003, long=0.5, enter=0.06),
+}
 
 
 def market(seed: int, n: int = 2000) -> pd.DataFrame:
@@ -72,3 +83,47 @@ def test_without_a_trade_there_is_nothing_to_compare() -> None:
     found = compare(hold(market(5), np.zeros(2000, dtype=bool))[0])
     assert np.isnan(found.p)
     assert found.samples == 0
+
+
+@pytest.mark.parametrize("name", HABITS)
+def test_p_is_uniform_where_nothing_can_be_forecast(name: str) -> None:
+    values = []
+    for seed in range(100):
+        bars, equity, fills = random_account(seed, HABITS[name])
+        values.append(compare(exposure_path(equity, fills, {SYMBOL: bars}), samples=99, seed=seed).p)
+    assert kstest(values, "uniform").pvalue > 0.01
+    assert np.mean(np.array(values) < 0.05) <= 0.12  # 5 of 100 are expected, 12 would be a chance of two in a thousand
+
+
+@pytest.mark.parametrize("name", HABITS)
+def test_costs_are_fees_and_slippage_and_never_the_fall_to_a_stop(name: str) -> None:
+    bars, equity, fills = random_account(1, HABITS[name])
+    path = exposure_path(equity, fills, {SYMBOL: bars})
+    assert path.round_trip_cost == pytest.approx(2 * (FEE + SLIPPAGE), rel=1e-3)
+    assert np.prod(1 + path.net) == pytest.approx(equity["equity"].iloc[-1] / 10_000, rel=1e-9)
+
+
+def test_fees_taken_in_the_coin_do_not_merge_trades() -> None:
+    bars, equity, fills = random_account(2, HABITS["no stop"], bars=6000)
+    held = exposure_path(equity, fills, {SYMBOL: bars}).held
+    entries = np.count_nonzero(held & ~np.append(False, held[:-1]))
+    assert entries == (fills["side"] == "buy").sum() > 60
+
+
+def test_a_position_that_opens_and_closes_within_one_bar_was_held_in_it() -> None:
+    bars, equity, fills = random_account(3, HABITS["bracket within a bar"])
+    path = exposure_path(equity, fills, {SYMBOL: bars})
+    within = fills.groupby("timestamp").size()
+    once = within.index[within == 2]
+    assert len(once) > 10
+    assert (path.gross[bars.index.get_indexer(once)] > 0.3).all()
+
+
+def test_small_positions_are_compared_too() -> None:
+    """A stake of a thousandth of the account is a position; only against the largest one is a rest called dust."""
+    bars, equity, fills = random_account(4, HABITS["stop"])
+    small = fills.assign(**{name: fills[name] / 500 for name in ("size", "fee", "slippage")})
+    little = 10_000 + (equity - 10_000) / 500
+    found = compare(exposure_path(little, small, {SYMBOL: bars}), samples=100)
+    assert found.samples == 100
+    assert found.p == pytest.approx(compare(exposure_path(equity, fills, {SYMBOL: bars}), samples=100).p, abs=0.05)
