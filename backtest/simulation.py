@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -12,9 +13,11 @@ from backtest.forecasting import Forecasts
 from backtest.request import BacktestRequest
 from feeds.bt_feeds import frame_data
 from feeds.history import History
+from models.walk_forward_forecast import WalkForward
 from strategies.assembly import Feed, Record, build_cerebro, load_strategy, record_of
 from strategies.bt_order_recorder import OrderRecorder
 from strategies.forecast_strategy import LSTMStrategy
+from strategies.replay import Tape
 
 # Bars before the first traded one that a user's own indicators may warm up on.
 EXTRA_BARS: Final = 256
@@ -33,6 +36,16 @@ def simulate_with_orders(markets: Mapping[str, History], forecasts: Forecasts, r
     """The same, and every order with its decision, as `OrderRecorder.frame` has it."""
     run = _run(markets, forecasts, request, [(OrderRecorder, {"_name": "orders"})])
     return _record(run, request), run.analyzers.orders.frame()
+
+
+def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, first: datetime) -> list[Tape]:
+    """The days traded and the forecasts of them, for the fast replay of our own strategy."""
+    tapes = []
+    for symbol, history in markets.items():
+        bars = history.candles.loc[history.candles.index >= pd.Timestamp(first)]
+        told = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
+        tapes.append(Tape(bars=bars, forecasts=told, market=history.rules, timeframe=history.timeframe, horizon=horizon))
+    return tapes
 
 
 def _run(

@@ -36,7 +36,7 @@ from models import fold_training
 from models.fold_work import FoldTask, FoldWork, train_one
 from models.local_workers import Processes, Threads
 from models.workers import Workers, cores
-from strategies.replay import replay
+from strategies.replay import Tape, replay
 
 ASKED: Final = 1.8
 MACHINES: Final = (1, 4, 16, 64)
@@ -159,7 +159,7 @@ def costs(given: Case, fold_s: float, task_s: float) -> Costs:
     took = []
     for _ in range(5):
         began = time.process_time()
-        replay(bars, forecasts, loop.SETTINGS, loop.RULES, loop.BAR, 24)
+        replay([Tape(bars=bars, forecasts=forecasts, market=loop.RULES, timeframe=loop.BAR, horizon=24)], loop.SETTINGS)
         took.append(time.process_time() - began)
     work = FoldWork(given.panel, given.settings, "1h", None)
     result = train_one(work, tasks_of(given, 1)[0])

@@ -1,212 +1,274 @@
-"""The strategy's run over arrays, without Backtrader: the same desk and the same fills some ten times faster, for sweeps.
+"""The strategy's run over arrays, without Backtrader: the same desks and the same fills, for sweeps and for runs on shifted forecasts.
 
-One symbol, the venue's fee in quote currency, no other orders than the desk's. Fills follow `VenueRulesBroker`: market orders at
-the next traded bar's open, stops at their price or at a worse open, slippage in full, the same order of float operations.
+Several symbols share one account. Bars on which nothing can happen are passed over: no order can be filled, no forecast leads to an order
+and no limit of the account is near. All others go through the desk itself, so the decision is written once. Fills and equity are those of
+the Backtrader run, to the last digit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from core.errors import InvalidSetting
 from core.settings import StrategySettings
-from core.types import MarketRules, OrderRequest, Side, Timeframe
-from strategies.desk import Desk
-from strategies.orders import RawOrder, normalise
-from strategies.plan import STOPPED, Rules
-from strategies.risk import RiskState, update
+from core.types import MarketRules, Timeframe
+from strategies.orders import is_dust
+from strategies.plan import Book, Rules
+from strategies.replay_account import FILL_COLUMNS, Bar, Holding, ReplayAccount
+from strategies.risk import DAY_SECONDS, Gate, RiskState, update
+from strategies.signals import stays
+from strategies.sizing import exposure_cap
 
-FILL_COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "reason")
-_FLOAT_NOISE = 1e-9
-
-
-@dataclass(slots=True)
-class Ticket:
-    """An order that is out. `stop` is None for a market order."""
-
-    change: float
-    stop: float | None
-    reference: float
-    reason: str
-    new: bool = True
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+_CHUNK: Final = 256  # bars looked at in one go
+_CAUTION: Final = 1e-9  # what lies this near to a limit is worked out bar by bar
 
 
-@dataclass
-class ReplayAccount:
-    """Cash and one position, and the orders of one desk; an `OrderPort`."""
+@dataclass(frozen=True, kw_only=True)
+class Tape:
+    """One symbol to replay.
 
-    market: MarketRules
-    cash: float
-    fee: float
-    slippage: float
-    size: float = 0.0
-    paid: float = 0.0
-    close: float = 0.0
-    tickets: list[Ticket] = field(default_factory=list)
-    fills: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def trade(self, change: float, reason: str) -> bool:
-        return self._take(change, None, reason)
-
-    def rest_stop(self, change: float, price: float) -> bool:
-        return self._take(change, price, STOPPED)
-
-    def cancel_stop(self) -> None:
-        self.tickets = [ticket for ticket in self.tickets if ticket.stop is None]
-
-    def equity(self) -> float:
-        """As `BackBroker` works it out, step by step, so that the last digit is the same."""
-        if not self.size:
-            return self.cash + 0.0
-        unrealized = self.size * (self.close - self.paid)
-        value = self.size * self.close
-        return self.cash + ((value - unrealized) + unrealized if value > 0.0 else value)
-
-    def match(self, row: int, opened: float, high: float, low: float, traded: bool, settle: Callable[[Ticket, float, float], None]) -> None:
-        """Fill what this bar fills; `settle` hears of each order that is done."""
-        self._check_cash(settle)
-        if not traded:
-            return
-        for ticket in list(self.tickets):
-            price = self._fill_price(ticket, opened, high, low)
-            if price is not None and ticket in self.tickets:
-                self.tickets.remove(ticket)
-                settle(ticket, self._fill(ticket, price, row), price)
-
-    def _take(self, change: float, stop: float | None, reason: str) -> bool:
-        raw = RawOrder(side=Side.BUY if change > 0.0 else Side.SELL, size=abs(change), reference=self.close, stop_price=stop)
-        locked = sum(-ticket.change for ticket in self.tickets if ticket.change < 0.0)
-        answer = normalise(raw, self.market, sellable=self.size - locked)
-        if not isinstance(answer, OrderRequest):
-            return False
-        size, price = float(answer.size), None if answer.stop_price is None else float(answer.stop_price)
-        self.tickets.append(Ticket(size if change > 0.0 else -size, price, price or self.close, reason))
-        return True
-
-    def _check_cash(self, settle: Callable[[Ticket, float, float], None]) -> None:
-        """New orders must be payable at the price they were made at, one after the other."""
-        if not any(ticket.new for ticket in self.tickets):
-            return
-        cash = self.cash
-        for ticket in [ticket for ticket in self.tickets if ticket.new]:
-            ticket.new = False
-            cash -= ticket.change * ticket.reference + abs(ticket.change) * self.fee * ticket.reference
-            if cash < 0.0:
-                self.tickets.remove(ticket)
-                settle(ticket, 0.0, 0.0)
-
-    def _fill_price(self, ticket: Ticket, opened: float, high: float, low: float) -> float | None:
-        buys = ticket.change > 0.0
-        price = opened
-        if ticket.stop is not None:
-            if buys and opened < ticket.stop:
-                if high < ticket.stop:
-                    return None
-                price = ticket.stop
-            elif not buys and opened > ticket.stop:
-                if low > ticket.stop:
-                    return None
-                price = ticket.stop
-        return price * (1.0 + self.slippage) if buys else price * (1.0 - self.slippage)
-
-    def _fill(self, ticket: Ticket, price: float, row: int) -> float:
-        """Book one fill; the units executed, 0 where the cash did not suffice."""
-        change = ticket.change
-        if self.size and self.size + change and abs(self.size + change) < _FLOAT_NOISE * abs(self.size):
-            change = -self.size
-        closed, opened = self._split(change)
-        cash = self.cash
-        if closed:
-            cash += -closed * self.paid + -closed * (price - self.paid)
-            cash -= abs(closed) * self.fee * price
-            self.cash = cash
-        if opened:
-            cash -= opened * price
-            cash -= abs(opened) * self.fee * price
-            if cash < 0.0:
-                opened = 0.0
-            else:
-                self.cash = cash
-        return self._book(closed, opened, price, row, ticket.reason)
-
-    def _split(self, change: float) -> tuple[float, float]:
-        """How much of `change` closes the position, and how much opens one."""
-        if self.size * change >= 0.0:
-            return 0.0, change
-        if abs(change) <= abs(self.size):
-            return change, 0.0
-        return -self.size, change + self.size
-
-    def _book(self, closed: float, opened: float, price: float, row: int, reason: str) -> float:
-        change = closed + opened
-        if not change:
-            return 0.0
-        before, self.size = self.size, self.size + change
-        if not self.size:
-            self.paid = 0.0
-        elif not before or before * self.size < 0.0:
-            self.paid = price
-        elif opened:
-            self.paid = (self.paid * before + change * price) / self.size
-        fee = abs(opened) * self.fee * price + abs(closed) * self.fee * price
-        self.fills.append((row, str(Side.BUY if change > 0.0 else Side.SELL), abs(change), price, fee, reason))
-        return change
-
-
-def replay(
-    bars: pd.DataFrame, forecasts: pd.DataFrame, settings: StrategySettings, market: MarketRules, timeframe: Timeframe, horizon: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Fills (timestamp, symbol, side, size, price, fee, reason) and equity (equity, cash by bar-open time) of the strategy's run.
-
-    Args:
-        bars: open, high, low, close, volume by UTC bar-open time.
-        forecasts: `location` and `scale` on the same index, over `horizon` bars.
-
-    Raises:
-        InvalidSetting: the market takes its fee in base currency.
+    `bars` holds open, high, low, close, volume by UTC bar-open time, `forecasts` the columns `location` and `scale` on the same index, over
+    `horizon` bars; NaN where no model is in force.
     """
-    if market.fee_in_base:
-        raise InvalidSetting(f"{market.symbol} takes fees in {market.base}, which the fast replay does not model; run the full backtest")
-    rules = Rules.of(settings, market, timeframe, horizon)
-    account = ReplayAccount(market, settings.cash, settings.fee_bps / 1e4, settings.slippage_bps / 1e4)
-    desk = Desk(market, rules, account)
-    equity, cash = _walk(bars, forecasts, account, desk, rules)
-    fills = pd.DataFrame(account.fills, columns=["row", "side", "size", "price", "fee", "reason"])
-    fills.insert(0, "timestamp", bars.index[fills.pop("row").to_numpy(dtype=np.int64)])
-    fills.insert(1, "symbol", market.symbol)
-    return fills, pd.DataFrame({"equity": equity, "cash": cash}, index=bars.index)
+
+    bars: pd.DataFrame
+    forecasts: pd.DataFrame
+    market: MarketRules
+    timeframe: Timeframe
+    horizon: int
 
 
-def _walk(bars: pd.DataFrame, forecasts: pd.DataFrame, account: ReplayAccount, desk: Desk, rules: Rules) -> tuple[list[float], list[float]]:
-    times = (bars.index.as_unit("ms").asi8 / 1000.0).tolist()  # type: ignore[attr-defined]
-    columns = [bars[name].tolist() for name in ("open", "high", "low", "close", "volume")]
-    wishes = [forecasts[name].tolist() for name in ("location", "scale")]
-    equities: list[float] = []
-    cashes: list[float] = []
-    risk: RiskState | None = None
-    now = 0.0
+def replay(tapes: Sequence[Tape], settings: StrategySettings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fills (`FILL_COLUMNS`) and equity (equity, cash by bar-open time) of the strategy's run."""
+    return Replay(tapes, settings).run([tape.forecasts["location"].to_numpy(dtype=np.float64) for tape in tapes])
 
-    def settle(ticket: Ticket, executed: float, price: float) -> None:
-        if ticket.stop is None:
-            desk.settle_trade(executed, price, account.size)
-            return
-        desk.resting = False
-        if executed:
-            desk.settle_stop(now)
 
-    for row, (now, opened, high, low, close, volume, location, scale) in enumerate(zip(times, *columns, *wishes, strict=True)):
+class Replay:
+    """Tapes laid on one timeline, to be run any number of times on different locations of the forecasts."""
+
+    def __init__(self, tapes: Sequence[Tape], settings: StrategySettings) -> None:
+        self.settings, self.markets = settings, [(t.market, t.timeframe, t.horizon) for t in tapes]
+        index = tapes[0].bars.index
+        for tape in tapes[1:]:
+            index = index.union(tape.bars.index)
+        self.index = pd.DatetimeIndex(index)
+        self.times = self.index.as_unit("ms").asi8 / 1000.0
+        rules = [Rules.of(settings, *market, len(tapes)) for market in self.markets]
+        self.tracks = [_Track.of(tape, self.index, rule) for tape, rule in zip(tapes, rules, strict=True)]
+
+    def run(self, locations: Sequence[Floats]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Fills and equity where the forecasts of each tape, in its own bars, have these locations [bars]."""
+        account = ReplayAccount.opened(self.settings, self.markets)
+        walk = _Walk(
+            account, self.times, [_Seat(t, h, t.spread(x)) for t, h, x in zip(self.tracks, account.holdings, locations, strict=True)]
+        )
+        walk.go()
+        fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])
+        fills.insert(0, "timestamp", self.index[fills.pop("row").to_numpy(dtype=np.int64)])
+        return fills, pd.DataFrame({"equity": walk.equity, "cash": walk.cash}, index=self.index)
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One symbol's bars on the common timeline [T], and what the desk remembers there whatever the locations say.
+
+    `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of the bar before. `steady` is
+    the remembered scale, `variance` the desk's memory after the bar, and `cap` the largest exposure.
+    """
+
+    rules: Rules
+    place: NDArray[np.int64]
+    here: Flags
+    traded: Flags
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    scale: Floats
+    steady: Floats
+    variance: Floats
+    cap: Floats
+
+    @classmethod
+    def of(cls, tape: Tape, index: pd.DatetimeIndex, rules: Rules) -> _Track:
+        place = index.get_indexer(tape.bars.index)
+        here = np.zeros(len(index), dtype=bool)
+        here[place] = True
+        frame = tape.bars.reindex(index).ffill()
+        opened, high, low, close, volume = (frame[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume"))
+        scale = tape.forecasts["scale"].reindex(index).to_numpy(dtype=np.float64)
+        traded = here & ((volume != 0) | (high != low))
+        track = cls(rules, place, here, traded, opened, high, low, close, scale, *(np.full(len(index), np.nan) for _ in range(3)))
+        track.remember(0, 0.0)
+        return track
+
+    def remember(self, first: int, variance: float) -> None:
+        """Work out from row `first` on what the desk remembers, where its variance before that was this."""
+        book, last = Book(variance=variance), variance
+        for row in range(first, len(self.here)):
+            if self.here[row]:
+                self.steady[row] = book.steady_scale(self.scale[row], self.rules)
+                self.cap[row] = exposure_cap(self.steady[row], self.rules.size)
+                last = book.variance
+            self.variance[row] = last
+
+    def fork(self, first: int, variance: float) -> _Track:
+        """The same bars with another memory from row `first` on."""
+        own = {name: getattr(self, name).copy() for name in ("steady", "variance", "cap")}
+        track = _Track(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, **own})
+        track.remember(first, variance)
+        return track
+
+    def spread(self, values: Floats) -> Floats:
+        """Values of the symbol's own bars laid on the timeline."""
+        laid = np.full(len(self.here), np.nan)
+        laid[self.place] = values
+        return laid
+
+
+class _Seat:
+    """A holding on its track, with the locations of one run."""
+
+    def __init__(self, track: _Track, holding: Holding, location: Floats) -> None:
+        self.track, self.holding, self.desk, self.location = track, holding, holding.desk, location
+        self.idle = self._idle()
+
+    def _idle(self) -> Flags:
+        """Rows on which a flat desk sends nothing."""
+        track = self.track
+        return ~track.here | stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.rules.edge)
+
+    def forget_step(self, row: int) -> None:
+        """The desk was busy on this row and did not take in its scale."""
+        self.track = self.track.fork(row + 1, self.desk.book.variance)
+        self.idle = self._idle()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the desk has nothing to do that does not wait for a forecast or a price."""
+        desk, book, holding = self.desk, self.desk.book, self.holding
+        if desk.busy or book.fill:
+            return False
+        if holding.size and not is_dust(holding.size, holding.close, holding.market):
+            guarded = bool(book.stop) and desk.resting and desk.guarded == holding.size
+            return guarded and book.resume_at <= holding.account.now
+        return not book.stop and not desk.resting
+
+    def acts(self, rows: slice, equity: Floats) -> Flags:
+        """Rows on which the desk may do something, or its stop may be filled."""
+        holding, track = self.holding, self.track
+        size, close = holding.size, track.close[rows]
+        if not size or is_dust(size, close.max(), holding.market):
+            return np.asarray(~self.idle[rows])
+        if is_dust(size, close.min(), holding.market):
+            return np.ones(len(close), dtype=bool)
+        stop = self.desk.book.stop
+        near = np.minimum(track.low[rows], close) <= stop if size > 0.0 else np.maximum(track.high[rows], close) >= stop
+        with np.errstate(divide="ignore", invalid="ignore"):
+            held = size * close / equity
+        quiet = stays(self.location[rows], track.steady[rows], held, track.cap[rows], track.rules.edge)
+        return np.asarray(track.here[rows] & (near | ~quiet))
+
+    def values(self, rows: slice, total: Floats) -> Floats:
+        """`total` plus the position's value at each close, in the order in which `ReplayAccount.equity` adds."""
+        size, close = self.holding.size, self.track.close[rows]
+        if not size:
+            return total
+        unrealized, value = size * (close - self.holding.paid), size * close
+        return np.where(value > 0.0, (total + (value - unrealized)) + unrealized, total + value)
+
+
+class _Walk:
+    """One run: bar by bar where something may happen, else from one such bar to the next."""
+
+    def __init__(self, account: ReplayAccount, times: Floats, seats: Sequence[_Seat]) -> None:
+        self.account, self.times, self.seats = account, times, seats
+        self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
+        self.days = (times // DAY_SECONDS).astype(np.int64)
+        self.limits = seats[0].track.rules.limits
+        self.risk = RiskState.start(account.equity(), float(times[0]))
+
+    def go(self) -> None:
+        row = 0
+        while row < len(self.times):
+            self._step(row)
+            row = self._pass_over(row + 1)
+
+    def _step(self, row: int) -> None:
+        account = self.account
+        account.row, account.now = row, float(self.times[row])
+        present = [seat for seat in self.seats if seat.track.here[row]]
         if account.tickets:
-            account.match(row, opened, high, low, bool(volume) or high != low, settle)
-        account.close = close
+            account.check_cash()
+            account.match({seat.holding: _bar(seat.track, row) for seat in present})
+        for seat in present:
+            seat.holding.close = float(seat.track.close[row])
         equity = account.equity()
-        equities.append(equity)
-        cashes.append(account.cash)
-        risk = RiskState.start(equity, now) if risk is None else update(risk, equity, now, rules.limits)
-        if not desk.busy:
-            desk.tend(location, scale, account.size, account.paid, close, equity, account.cash, now, risk.gate)
-    return equities, cashes
+        self.equity[row], self.cash[row] = equity, account.cash
+        self.risk = update(self.risk, equity, account.now, self.limits)
+        for seat in present:
+            self._tend(seat, row, equity, self.risk.gate)
+
+    def _tend(self, seat: _Seat, row: int, equity: float, gate: Gate) -> None:
+        desk, held, track = seat.desk, seat.holding, seat.track
+        if desk.busy:
+            seat.forget_step(row)
+            return
+        location, scale = float(seat.location[row]), float(track.scale[row])
+        desk.tend(location, scale, held.size, held.paid, held.close, equity, self.account.cash, self.account.now, gate)
+
+    def _pass_over(self, row: int) -> int:
+        """The first row from `row` on at which something may happen; those before it are written down."""
+        last = len(self.times)
+        while row < last and self._settled():
+            rows = slice(row, min(row + _CHUNK, last))
+            total = np.zeros(rows.stop - row)
+            for seat in self.seats:
+                total = seat.values(rows, total)
+            equity = self.account.cash + total
+            acts = self._near_a_limit(equity)
+            for seat in self.seats:
+                acts = acts | seat.acts(rows, equity)
+            quiet = int(acts.argmax()) if acts.any() else len(acts)
+            self._write_down(row, equity[:quiet])
+            row += quiet
+            if quiet < len(acts):
+                break
+        return row
+
+    def _settled(self) -> bool:
+        if self.risk.gate is not Gate.OPEN or any(ticket.new for ticket in self.account.tickets):
+            return False
+        return all(seat.settled for seat in self.seats)
+
+    def _near_a_limit(self, equity: Floats) -> Flags:
+        """Rows on which equity may have fallen far enough to lock or halt."""
+        high = np.maximum.accumulate(np.append(max(self.risk.peak, self.risk.day_open, self.risk.last), equity))[1:]
+        least = 1.0 - min(self.limits.max_drawdown, self.limits.max_daily_loss)
+        return np.asarray((equity <= high * least * (1.0 + _CAUTION)) | (equity <= 0.0))
+
+    def _write_down(self, first: int, equity: Floats) -> None:
+        """Take over rows on which nothing happened."""
+        if not len(equity):
+            return
+        last = first + len(equity) - 1
+        self.equity[first : last + 1], self.cash[first : last + 1] = equity, self.account.cash
+        day, opened = int(self.days[last]), self.risk.day_open
+        if day != self.risk.day:
+            before = int(np.searchsorted(self.days, day)) - 1 - first
+            opened = float(equity[before]) if before >= 0 else self.risk.last
+        self.risk = RiskState(max(self.risk.peak, float(equity.max())), day, opened, float(equity[-1]))
+        for seat in self.seats:
+            seat.holding.close = float(seat.track.close[last])
+            seat.desk.book.variance = float(seat.track.variance[last])
+
+
+def _bar(track: _Track, row: int) -> Bar:
+    return Bar(float(track.open[row]), float(track.high[row]), float(track.low[row]), float(track.close[row]), bool(track.traded[row]))

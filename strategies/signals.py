@@ -16,6 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
 ENTER = "edge beats costs"
 ADD = "edge grew"
 REDUCE = "edge shrank"
@@ -108,3 +113,29 @@ def _signal(target: float, held: float, cap: float, rule: EdgeRule) -> Signal | 
     if abs(target) > abs(held):
         return Signal(target, ADD)
     return Signal(target, RISK if abs(held) > cap else REDUCE)
+
+
+def stays(location: Floats, scale: Floats, held: Floats, cap: Floats, rule: EdgeRule) -> NDArray[np.bool_]:
+    """Where `decide` answers None, for many bars at once [T]: the same numbers, so that a replay may pass over such bars."""
+    known = (scale > 0.0) & ~np.isnan(location) & (location != 0.0)
+    own, variance = location * rule.share, rule.risk_aversion * scale * scale * rule.span
+    gain = own + scale * rule.premium
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if rule.shorts:
+            side = np.where((held > 0.0) | ((held == 0.0) & (own > 0.0)), 1.0, -1.0)
+            target = _one_side_of(own * side, gain * side, variance, held * side, cap, rule)
+            other = -_one_side_of(-own * side, -gain * side, variance, np.zeros(len(held)), cap, rule)
+            target = np.where((target == 0.0) & (held != 0.0), other, target) * side
+        else:
+            target = np.where((held > 0.0) | (own > 0.0), _one_side_of(own, gain, variance, held, cap, rule), 0.0)
+        change = np.abs(target - held)
+        small = (change == 0.0) | ((change < rule.min_change * cap) & ~((target == 0.0) & (held != 0.0)))
+    return np.where(known, small, held == 0.0)
+
+
+def _one_side_of(own: Floats, gain: Floats, variance: Floats, held: Floats, cap: Floats, rule: EdgeRule) -> Floats:
+    """`_one_side` for many bars."""
+    enter, leave = rule.margin * rule.round_trip, rule.leave * rule.round_trip
+    low = np.where(own > 0.0, np.minimum(cap, np.maximum(0.0, gain - enter) / variance), 0.0)
+    high = np.where(own >= -max(enter, leave), np.minimum(cap, np.maximum(0.0, gain + leave) / variance), 0.0)
+    return np.where(held < low, low, np.minimum(held, high))

@@ -6,14 +6,19 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from core.errors import InvalidSetting
+from core.settings import StrategySettings
+from core.types import MarketRules
 from models.forecaster import RecordedForecasts
-from strategies.assembly import record_of
-from strategies.replay import replay
-from tests.strategies.market import BTC, HOUR, PERP, candles, forecasts, knobs, run
+from strategies.assembly import build_cerebro, record_of
+from strategies.replay import Replay, Tape, replay
+from strategies.signals import EdgeRule, decide, stays
+from tests.strategies.market import BTC, ETH, HOUR, PERP, candles, feed, forecasts, knobs
 
 OFTEN = {"holding": "0d", "min_trade": 0.1}  # many trades in a short test
 CASES: dict[str, dict[str, Any]] = {
@@ -24,38 +29,98 @@ CASES: dict[str, dict[str, Any]] = {
     "all in": {"max_exposure": 1.0, "target_volatility": 9.0, "risk_tolerance": 1.0, "cash_reserve": 0.0, "margin": 0.1},
     "halted": {"max_drawdown": 0.01, "max_daily_loss": 0.003, "risk_tolerance": 0.2},
     "shorts": {"allow_short": True, "margin": 0.2, "premium": 0.0},
+    "remembered scale": {"scale_memory": "3d", "margin": 0.2},
+    "seldom": {"holding": "14d", "min_trade": 0.5, "margin": 0.3},
 }
+COIN = replace(BTC, fee_in_base=True)
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_replay_fills_what_backtrader_fills(name: str, seed: int) -> None:
-    settings = knobs(**{**OFTEN, **CASES[name]})
-    rules = PERP if settings.allow_short else BTC
-    bars = candles(1000, seed)
-    bars.iloc[700:703, :4] = bars["close"].iloc[699]  # a venue that stood still: nothing is filled there
-    bars.iloc[700:703, 4] = 0.0
-    frame = forecasts(bars, seed + 10)
-    record = record_of(run(bars, settings, rules=rules, forecast=RecordedForecasts(frame, horizon=24)))
-    fills, equity = replay(bars, frame, settings, rules, HOUR, 24)
-    assert len(fills) > 5
+def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings) -> pd.DataFrame:
+    """The fills of both, once they and the equity were found equal."""
+    feeds = [feed(t.bars, RecordedForecasts(t.forecasts, horizon=t.horizon), t.market) for t in tapes]
+    record = record_of(build_cerebro(feeds, chosen).run()[0])
+    fills, equity = replay(tapes, chosen)
     pd.testing.assert_frame_equal(fills, record.fills[list(fills.columns)], check_exact=True, check_dtype=False)
     assert equity["equity"].to_list() == record.equity["equity"].to_list()
     assert equity["cash"].to_list() == record.equity["cash"].to_list()
+    return fills
+
+
+def tape(bars: pd.DataFrame, seed: int, market: MarketRules = BTC) -> Tape:
+    return Tape(bars=bars, forecasts=forecasts(bars, seed), market=market, timeframe=HOUR, horizon=24)
+
+
+@pytest.mark.parametrize("rules", [BTC, COIN], ids=["fee in quote", "fee in the coin"])
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_replay_fills_what_backtrader_fills(name: str, seed: int, rules: MarketRules) -> None:
+    chosen = knobs(**{**OFTEN, **CASES[name]})
+    bars = candles(1000, seed)
+    bars.iloc[700:703, :4] = bars["close"].iloc[699]  # a venue that stood still: nothing is filled there
+    bars.iloc[700:703, 4] = 0.0
+    fills = equal_to_backtrader([tape(bars, seed + 10, PERP if chosen.allow_short else rules)], chosen)
+    assert len(fills) > 5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_several_symbols_in_one_account_are_replayed_alike(name: str) -> None:
+    chosen = knobs(**{**OFTEN, **CASES[name]})
+    markets = [PERP, replace(PERP, symbol="ETH/USDT:USDT", base="ETH")] if chosen.allow_short else [COIN, ETH]
+    tapes = [
+        tape(candles(700, 3 + i, price), 20 + i, market) for i, (price, market) in enumerate(zip((20_000, 1_500), markets, strict=True))
+    ]
+    assert set(equal_to_backtrader(tapes, chosen)["symbol"]) == {market.symbol for market in markets}
+
+
+def test_symbols_that_lack_bars_are_replayed_alike() -> None:
+    first, second = candles(700, 5), candles(700, 6, 1_500)
+    tapes = [tape(first.drop(first.index[300:340]), 31), tape(second.drop(second.index[[100, 101, 500]]), 32, ETH)]
+    equal_to_backtrader(tapes, knobs(**OFTEN))
 
 
 def test_a_coarse_grid_is_replayed_alike() -> None:
     rules = replace(BTC, tick=Decimal("0.5"), step=Decimal("0.01"), min_notional=Decimal(100), max_market_size=Decimal("0.05"))
-    bars = candles(1000, 5)
-    frame = forecasts(bars, 6)
-    settings = knobs(margin=0.2, **OFTEN)
-    record = record_of(run(bars, settings, rules=rules, forecast=RecordedForecasts(frame, horizon=24)))
-    fills, equity = replay(bars, frame, settings, rules, HOUR, 24)
-    pd.testing.assert_frame_equal(fills, record.fills[list(fills.columns)], check_exact=True, check_dtype=False)
-    assert equity["equity"].to_list() == record.equity["equity"].to_list()
+    equal_to_backtrader([tape(candles(1000, 5), 6, rules)], knobs(margin=0.2, **OFTEN))
 
 
-def test_fees_in_base_currency_are_refused() -> None:
-    bars = candles(100)
-    with pytest.raises(InvalidSetting, match="full backtest"):
-        replay(bars, forecasts(bars), knobs(), replace(BTC, fee_in_base=True), HOUR, 24)
+def test_dust_that_the_price_lifts_and_drops_is_replayed_alike() -> None:
+    rules = replace(COIN, step=Decimal("0.0005"), min_size=Decimal("0.0005"), min_notional=Decimal(10))
+    equal_to_backtrader([tape(candles(1000, 7), 8, rules)], knobs(margin=0.2, cash=300.0, **OFTEN))
+
+
+def test_forecasts_that_begin_late_and_pause_are_replayed_alike() -> None:
+    bars = candles(1000, 9)
+    told = forecasts(bars, 10)
+    told.iloc[:200, :2] = np.nan
+    told.iloc[600:650, :2] = np.nan
+    told.iloc[800:805, 0] = 0.0
+    equal_to_backtrader([Tape(bars=bars, forecasts=told, market=BTC, timeframe=HOUR, horizon=24)], knobs(margin=0.2, **OFTEN))
+
+
+def test_a_second_run_on_other_locations_does_not_remember_the_first() -> None:
+    one = tape(candles(1000, 1), 11)
+    prepared = Replay([one], knobs(**OFTEN))
+    location = one.forecasts["location"].to_numpy()
+    first = prepared.run([location])
+    prepared.run([np.roll(location, 300)])
+    again = prepared.run([location])
+    pd.testing.assert_frame_equal(first[0], again[0], check_exact=True)
+    pd.testing.assert_frame_equal(first[1], again[1], check_exact=True)
+
+
+number = st.floats(-0.05, 0.05) | st.just(0.0) | st.just(float("nan"))
+share = st.floats(-1.0, 1.0) | st.just(0.0)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    location=number, scale=st.floats(1e-4, 0.1) | st.just(0.0) | st.just(float("nan")), held=share, cap=st.floats(0.0, 1.0),
+    margin=st.floats(0, 3), leave=st.floats(0, 2), premium=st.floats(0, 0.1), min_change=st.floats(0, 1), shorts=st.booleans(),
+)  # fmt: skip
+def test_what_stays_for_many_bars_is_what_decides_nothing_for_one(
+    location: float, scale: float, held: float, cap: float, margin: float, leave: float, premium: float, min_change: float, shorts: bool
+) -> None:
+    rule = EdgeRule(0.0025, margin, leave, 1.0, premium, 3.5, 1.0, min_change, shorts)
+    held = held if shorts else max(held, 0.0)
+    many = stays(*(np.array([value]) for value in (location, scale, held, cap)), rule)
+    assert bool(many[0]) == (decide(location, scale, held, cap, rule) is None)
