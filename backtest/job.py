@@ -18,9 +18,10 @@ from rich.console import Console
 from backtest.checks import check
 from backtest.forecasting import Forecasts, tables, train
 from backtest.market_data import load_markets
-from backtest.progress import RunProgress
+from backtest.progress import RunProgress, Stage
 from backtest.request import BacktestRequest
 from backtest.run_record import facts_of, manifest_of, result_of
+from backtest.shifted_runs import shifted_backtests, shifted_replays
 from backtest.simulation import simulate
 from core import log
 from core.clock import Clock
@@ -28,7 +29,7 @@ from feeds.history import History
 from models.registry import log_damage
 from reports import artefacts, benchmarks, manifest
 from reports.artefacts import RunArtefacts
-from reports.judgement import ForecastResult, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
+from reports.judgement import ForecastResult, RunFacts, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
 from reports.manifest import RunManifest, StrategySummary, make_run_dir
 from reports.run_index import render_run_index
 from reports.run_page import render_run_page
@@ -78,9 +79,12 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
-        with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics and pages"):
+        with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
-            judgement = judged(request, markets, forecasts, run, sweep, scores.result())
+            judgement = judged(request, markets, forecasts, run, sweep, scores.result(), reads_forecasts=record.reads_forecasts)
+        with progress.stage("shifted", "forecasts shifted in time") as stage:
+            judgement = credited(request, markets, forecasts, run, judgement, stage)
+        with log.log_to(folder / "log.jsonl"), progress.stage("report", "pages"):
             run = _with_judgement(run, judgement, {name: round(s, 3) for name, s in progress.seconds.items()})
             manifest.write(folder, run.manifest)
             render_run_page(folder)
@@ -101,8 +105,10 @@ def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock
     check(request)
     walk = train(markets, request, _unheard)
     forecasts = tables(walk, request, _unheard)
-    run = assembled(request, markets, forecasts, simulate(markets, forecasts, request), clock)
-    return run, judged(request, markets, forecasts, run)
+    record = simulate(markets, forecasts, request)
+    run = assembled(request, markets, forecasts, record, clock)
+    judgement = judged(request, markets, forecasts, run, reads_forecasts=record.reads_forecasts)
+    return run, credited(request, markets, forecasts, run, judgement, _unheard)
 
 
 def _unheard(done: int, total: int) -> None:
@@ -202,18 +208,36 @@ def scored(request: BacktestRequest, markets: Mapping[str, History], forecasts: 
 
 def judged(
     request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts, sweep: pd.DataFrame | None = None,
-    scores: ScoredForecasts | None = None,
+    scores: ScoredForecasts | None = None, *, reads_forecasts: bool = True,
 ) -> RunJudgement:  # fmt: skip
     """Scores, verdict and alarms of a run, which is entered into the ledger."""
-    settings, plain = request.settings, run.manifest
-    facts = facts_of(request, markets, plain.data, plain.run_id, result_of(run.equity))
+    settings, facts = request.settings, _facts(request, markets, run)
     candles = {symbol: history.candles for symbol, history in markets.items()}
     result = RunResult(
-        forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep
-    )
+        forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep,
+        reads_forecasts=reads_forecasts,
+    )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     told = scores or scored(request, markets, forecasts)
     return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed, scored=told)
+
+
+def credited(
+    request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, run: RunArtefacts, judgement: RunJudgement, stage: Stage
+) -> RunJudgement:
+    """The judgement once it is known what the strategy earns on forecasts shifted in time.
+
+    Our own strategy is always asked. One of the user's takes seconds a run and is asked only where the answer decides the verdict.
+    """
+    if not judgement.evidence.has_forecasts or (request.strategy and not judgement.hangs_on_shifted_forecasts):
+        return judgement
+    ask = shifted_backtests if request.strategy else shifted_replays
+    runs = ask(markets, forecasts, request, run.manifest.data.periods_per_year, stage)
+    return judgement if runs is None else judgement.with_shifted(runs, _facts(request, markets, run))
+
+
+def _facts(request: BacktestRequest, markets: Mapping[str, History], run: RunArtefacts) -> RunFacts:
+    return facts_of(request, markets, run.manifest.data, run.manifest.run_id, result_of(run.equity))
 
 
 def _with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pandas as pd
 
-from backtest.forecasting import Forecasts
 from backtest.request import BacktestRequest
+from core.types import Timeframe
 from feeds.bt_feeds import frame_data
 from feeds.history import History
+from models.forecaster import ForecastSource
 from models.walk_forward_forecast import WalkForward
 from strategies.assembly import Feed, Record, build_cerebro, load_strategy, record_of
 from strategies.bt_order_recorder import OrderRecorder
@@ -23,7 +24,15 @@ from strategies.replay import Tape
 EXTRA_BARS: Final = 256
 
 
-def simulate(markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest) -> Record:
+class Sources(Protocol):
+    """Where the indicator on each symbol gets its forecasts: the walk-forward of a run, or what stands in for it."""
+
+    def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> ForecastSource:
+        """What the indicator on `symbol` asks."""
+        ...
+
+
+def simulate(markets: Mapping[str, History], forecasts: Sources, request: BacktestRequest) -> Record:
     """Fills and equity of the days traded, by our strategy or the one that was named.
 
     Raises:
@@ -32,7 +41,7 @@ def simulate(markets: Mapping[str, History], forecasts: Forecasts, request: Back
     return _record(_run(markets, forecasts, request), request)
 
 
-def simulate_with_orders(markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest) -> tuple[Record, pd.DataFrame]:
+def simulate_with_orders(markets: Mapping[str, History], forecasts: Sources, request: BacktestRequest) -> tuple[Record, pd.DataFrame]:
     """The same, and every order with its decision, as `OrderRecorder.frame` has it."""
     run = _run(markets, forecasts, request, [(OrderRecorder, {"_name": "orders"})])
     return _record(run, request), run.analyzers.orders.frame()
@@ -49,7 +58,7 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
 
 
 def _run(
-    markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest, analyzers: Sequence[tuple[Any, Mapping[str, Any]]] = ()
+    markets: Mapping[str, History], forecasts: Sources, request: BacktestRequest, analyzers: Sequence[tuple[Any, Mapping[str, Any]]] = ()
 ) -> Any:
     settings = request.settings.strategies
     strategy = load_strategy(request.strategy) if request.strategy else LSTMStrategy

@@ -13,7 +13,12 @@ from core.types import Verdict
 from reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
 
 # As short as they must be for tables to fit 80 columns.
-SHORT = {"buy_and_hold": "buy and hold", "volatility_targeted": "vol. target", "random_entries": "at random"}
+SHORT = {
+    "buy_and_hold": "buy and hold",
+    "volatility_targeted": "vol. target",
+    "random_entries": "at random",
+    "shifted_forecasts": "shifted",
+}
 STYLES = {Verdict.EDGE: "bold green", Verdict.NO_EDGE: "bold red", Verdict.NOT_ENOUGH_DATA: "bold yellow"}
 
 

@@ -144,7 +144,7 @@ def oracle_sharpe(planted: PlantedMarket, history: History, request: BacktestReq
     frame = normal_frame(
         planted.bars.index, PLANTED_IC * planted.signal.to_numpy() * usual * reach, usual * np.sqrt(horizon), model_id="oracle"
     )
-    record = simulate({SYMBOL: history}, _Knowing(frame), request)  # type: ignore[arg-type]  # only its source is asked
+    record = simulate({SYMBOL: history}, _Knowing(frame), request)
     returns = returns_of(daily(record.equity["equity"]), request.settings.strategies.cash)
     return float(returns.mean() / returns.std() * np.sqrt(365))
 

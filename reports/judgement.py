@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -12,10 +12,12 @@ import pandas as pd
 
 from core.one_thread import one_thread
 from core.settings import ReportSettings
-from core.types import Timeframe
+from core.types import Timeframe, Verdict
 from reports import metrics
 from reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
 from reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
+from reports.shifted_forecasts import ShiftedForecasts
+from reports.summary import summarise_strategy
 from reports.trial_ledger import TrialLedger
 from reports.verdict import ALARM_IC, Evidence, Judgement, judge
 
@@ -44,11 +46,15 @@ class ForecastResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult(ForecastResult):
-    """What is judged: `equity`, `fills` as in `reports.artefacts`; `sweep` net daily returns per point tried."""
+    """What is judged: `equity`, `fills` as in `reports.artefacts`; `sweep` net daily returns per point tried.
+
+    `reads_forecasts` is false for a strategy that does not look at them; it is judged by its account alone.
+    """
 
     equity: pd.DataFrame
     fills: pd.DataFrame
     sweep: pd.DataFrame | None = None
+    reads_forecasts: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,30 @@ class RunJudgement:
     forecast: dict[str, dict[str, Any]]
     strategy: dict[str, Any]
     benchmark: dict[str, dict[str, Any]]
+    evidence: Evidence
     judgement: Judgement
     not_computed: dict[str, str]
+
+    @property
+    def hangs_on_shifted_forecasts(self) -> bool:
+        """Whether the strategy would have an edge if its forecasts turned out to have earned it."""
+        return self.evidence.has_forecasts and judge(replace(self.evidence, shifted_p=0.0, shifts=1)).verdict is Verdict.EDGE
+
+    def with_shifted(self, runs: ShiftedForecasts, facts: RunFacts) -> RunJudgement:
+        """The same run, judged anew now that the strategy has been run on shifted forecasts."""
+        evidence = replace(
+            self.evidence, shifted_p=runs.p, shifts=runs.samples, shifted_sharpe=runs.mean_sharpe, shifted_return=runs.mean_return
+        )
+        plain = summarise_strategy(runs.equity, runs.fills, facts.periods_per_year, start_equity=facts.start_equity).model_dump()
+        low, high = np.quantile(runs.sharpes, [0.05, 0.95])
+        row = plain | {"samples": runs.samples, "planned": runs.planned, "sharpe_range_90": (float(low), float(high))}
+        added = {
+            "shifted_forecasts_p": runs.p, "shifted_forecasts_sharpe": runs.mean_sharpe, "shifted_forecasts_return": runs.mean_return
+        }  # fmt: skip
+        return replace(
+            self, evidence=evidence, judgement=judge(evidence), strategy=self.strategy | added,
+            benchmark=self.benchmark | {"shifted_forecasts": row},
+        )  # fmt: skip
 
     def parts(self) -> dict[str, Any]:
         """As plain dicts, to be laid over the manifest."""
@@ -105,12 +133,13 @@ def judge_run(
     with one_thread():
         tests = examine(account, settings, ledger, seed=seed)
         random_entries = random_entries_part(account, tests)
-        judgement = judge(evidence_of(told.groups, told.part, account, tests))
+        evidence = evidence_of(told.groups if result.reads_forecasts else {}, told.part, account, tests)
     return RunJudgement(
         forecast=told.part,
         strategy=strategy_part(tests, facts, settings),
         benchmark={"random_entries": random_entries} if random_entries else {},
-        judgement=judgement,
+        evidence=evidence,
+        judgement=judge(evidence),
         not_computed={} if tests.tries is not None else {"strategy.dsr": UNKNOWN_TRIALS},
     )
 

@@ -2,7 +2,7 @@
 
 The classes below are its schema. Any mapping may carry more keys than are named here: they are kept when read and written again, and
 pages ignore what they do not know. A number that was not computed is null, and `not_computed` may say why: its keys are dotted paths
-into this file (`strategy.dsr`, `forecast`, `benchmark.random_entries`), its values plain sentences.
+into this file (`strategy.dsr`, `forecast`, `benchmark.random_entries`, `benchmark.shifted_forecasts`), its values plain sentences.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ NAMES: Final = {
     "buy_and_hold": "Buy and hold",
     "volatility_targeted": "Volatility-targeted",
     "random_entries": "Random entries",
+    "shifted_forecasts": "Forecasts shifted in time",
     "lightgbm": "LightGBM, Huber",
     "huber_linear": "Linear, Huber",
     "ridge": "Ridge",
@@ -165,6 +166,12 @@ def luck_rows(summary: StrategySummary, years: float) -> list[tuple[str, float, 
     extra = summary.model_extra or {}
     enough = f"to show this Sharpe ratio above zero; there are {years:.1f}"
     rows = [
+        (
+            "Shifted forecasts do as well",
+            extra.get("shifted_forecasts_p"),
+            "p_value",
+            "p of the same strategy on the same forecasts shifted in time: what it earns there it earns without them",
+        ),
         ("Random entries do as well", extra.get("random_entries_p"), "p_value", "p against random entries, as many, as long, as costly"),
         ("Best Sharpe of worthless trials", extra.get("expected_best_sharpe"), "number", "expected of as many trials without any edge"),
         ("Track record needed, years", extra.get("minimum_track_record_years"), "number", enough),

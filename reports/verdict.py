@@ -7,12 +7,13 @@ The rule, in the order it is read. Each question that fails ends it.
 2. Do the forecasts rank returns better than chance, one-sided p < 0.05 over all horizons (Bonferroni)? Otherwise *no edge*.
 3. Did the strategy trade, and is its net return above zero? Otherwise *no edge*.
 4. Was the position turned over at least 10 times? Otherwise *not enough data*.
-5. Is the Sharpe ratio above zero with 95 % after the number of trials (deflated), and did the entries beat random entries of the same
-   number, length and cost with p < 0.05? Both: *edge*. Otherwise *no edge*, or *not enough data* where the years would not show a
-   Sharpe ratio of 2.
+5. Is the Sharpe ratio above zero with 95 % after the number of trials (deflated), did the entries beat random entries of the same number,
+   length and cost with p < 0.05, and did the forecasts earn it: does the same strategy do better on them than on the same forecasts
+   shifted in time, with p < 0.05? All three: *edge*. Otherwise *no edge*, or *not enough data* where the years would not show a Sharpe
+   ratio of 2. A strategy that does not look at the forecasts is asked neither about them nor about shifted ones.
 
-Under the null each of questions 2 and 5 passes in about 5 % of markets, so *edge* appears in fewer. The numbers of bars and years come
-from n = ((z(0.95) + z(0.8)) / effect)^2.
+Under the null each of questions 2 and 5 passes in at most about 5 % of markets, so *edge* appears in fewer. The numbers of bars and
+years come from n = ((z(0.95) + z(0.8)) / effect)^2.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ class Evidence:
 
     `years` is the traded span, `bets` counts how often the usual position was turned over, `sharpe` is annual and net. `independent_bars`
     counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `timing_p` compares with random entries.
-    `smoothness` is the R^2 of log equity against time over the days on which it moved. `has_forecasts` is false for a strategy that
-    does not use our forecaster.
+    `shifted_p` compares with the same strategy on `shifts` shifted forecasts, which had the Sharpe ratio `shifted_sharpe` and the total
+    return `shifted_return` in the mean. `smoothness` is the R^2 of log equity against time over the days on which it moved.
+    `has_forecasts` is false for a strategy that does not look at forecasts.
     """
 
     years: float
@@ -56,6 +58,10 @@ class Evidence:
     dsr: float = math.nan
     trials: int | None = None
     timing_p: float = math.nan
+    shifted_p: float = math.nan
+    shifts: int = 0
+    shifted_sharpe: float = math.nan
+    shifted_return: float = math.nan
     has_forecasts: bool = True
     independent_bars: float = math.nan
     skill_p: float = math.nan
@@ -75,8 +81,10 @@ class Judgement:
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """Apply the rule of this module."""
+    """Apply the rule of this module; the reasons end with what was earned without the forecasts, where that is known."""
     verdict, reasons = _ruled(evidence)
+    if evidence.shifts:
+        reasons.append(_credit(evidence))
     return Judgement(verdict, tuple(reasons), tuple(alarms(evidence)))
 
 
@@ -113,7 +121,9 @@ def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
 
 def _on_luck(evidence: Evidence, reasons: list[str]) -> tuple[Verdict, list[str]]:
     reasons = [*reasons, _luck(evidence), _timing(evidence)]
-    if _survives_luck(evidence) and evidence.timing_p < LEVEL:
+    if evidence.has_forecasts and not evidence.shifts:
+        reasons.append("whether the forecasts earned it is unknown: the strategy was not run on shifted ones")
+    if _survives_luck(evidence) and evidence.timing_p < LEVEL and _is_credited(evidence):
         return Verdict.EDGE, reasons
     if evidence.years < MIN_YEARS:
         return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.years:.1f} years would not show even a Sharpe ratio of 2; {MIN_YEARS} would"]
@@ -129,6 +139,11 @@ def _too_short(evidence: Evidence) -> str:
     if not evidence.has_forecasts and not evidence.years >= MIN_YEARS:
         return f"{evidence.years:.1f} years cannot tell a Sharpe ratio of 2 from luck; {MIN_YEARS} can"
     return ""
+
+
+def _is_credited(evidence: Evidence) -> bool:
+    """Whether the forecasts, not the rest of the strategy, earned the money."""
+    return not evidence.has_forecasts or evidence.shifted_p < LEVEL
 
 
 def _survives_luck(evidence: Evidence) -> bool:
@@ -166,6 +181,16 @@ def _timing(evidence: Evidence) -> str:
         return "random entries of equal turnover could not be compared"
     outcome = "beats" if evidence.timing_p < LEVEL else "does not beat"
     return f"the timing {outcome} random entries with the same number, length and cost of trades (p {_p(evidence.timing_p)})"
+
+
+def _credit(evidence: Evidence) -> str:
+    """What the strategy would have earned without the forecasts, in one sentence."""
+    outcome = "is" if evidence.shifted_p < LEVEL else "is not"
+    runs = f"the mean of {evidence.shifts} runs on the same forecasts shifted in time"
+    return (
+        f"without the forecasts the strategy would have earned {evidence.shifted_return:+.1%} (Sharpe ratio {evidence.shifted_sharpe:.2f},"
+        f" {runs}); with them its {evidence.sharpe:.2f} {outcome} beyond that (p {_p(evidence.shifted_p)})"
+    )
 
 
 def _p(value: float) -> str:

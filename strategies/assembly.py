@@ -24,6 +24,7 @@ from strategies.bt_venue_broker import VenueRulesBroker
 from strategies.costs import VenueCommission
 from strategies.equity_recorder import EquityRecorder
 from strategies.fill_recorder import FillRecorder
+from strategies.forecast_indicator import reads_forecasts
 from strategies.forecast_strategy import LSTMStrategy
 
 
@@ -41,12 +42,14 @@ class Feed:
 class Record:
     """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say.
 
-    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why.
+    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why. `reads_forecasts` says whether the
+    strategy looks at the forecasts at all.
     """
 
     fills: pd.DataFrame
     equity: pd.DataFrame
     refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    reads_forecasts: bool = True
 
 
 def build_cerebro(
@@ -121,7 +124,7 @@ def record_of(strategy: bt.Strategy) -> Record:
     refused = dict(getattr(strategy.broker, "refused", {}))
     if isinstance(strategy, LSTMStrategy):
         refused = strategy.unplaced() | refused
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused)
+    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, reads_forecasts(strategy))
 
 
 def load_strategy(spec: str) -> type[bt.Strategy]:

@@ -122,6 +122,12 @@ class LSTMForecast(bt.Indicator):
         )
 
 
+def reads_forecasts(owner: Any) -> bool:
+    """Whether a strategy, or an indicator in it, looks at an `LSTMForecast`."""
+    own = owner.getindicators()
+    return any(isinstance(indicator, LSTMForecast) or reads_forecasts(indicator) for indicator in own)
+
+
 def _source(given: Any, facts: FeedFacts | None, data: Any) -> ForecastSource:
     source = given if given is not None else getattr(facts, "source", None)
     if source is None:

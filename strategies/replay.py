@@ -26,7 +26,7 @@ from strategies.sizing import exposure_cap
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-_CHUNK: Final = 256  # bars looked at in one go
+_LOOK: Final = 128  # bars looked at in one go; twice as many each time nothing was found
 _CAUTION: Final = 1e-9  # what lies this near to a limit is worked out bar by bar
 
 
@@ -192,6 +192,7 @@ class _Walk:
         self.account, self.times, self.seats = account, times, seats
         self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
         self.days = (times // DAY_SECONDS).astype(np.int64)
+        self.day_starts = np.searchsorted(self.days, self.days)
         self.limits = seats[0].track.rules.limits
         self.risk = RiskState.start(account.equity(), float(times[0]))
 
@@ -226,19 +227,20 @@ class _Walk:
 
     def _pass_over(self, row: int) -> int:
         """The first row from `row` on at which something may happen; those before it are written down."""
-        last = len(self.times)
+        last, look = len(self.times), _LOOK
         while row < last and self._settled():
-            rows = slice(row, min(row + _CHUNK, last))
+            rows = slice(row, min(row + look, last))
             total = np.zeros(rows.stop - row)
             for seat in self.seats:
                 total = seat.values(rows, total)
             equity = self.account.cash + total
-            acts = self._near_a_limit(equity)
+            opened = self._day_opens(row, equity)
+            acts = self._near_a_limit(equity, opened)
             for seat in self.seats:
                 acts = acts | seat.acts(rows, equity)
             quiet = int(acts.argmax()) if acts.any() else len(acts)
-            self._write_down(row, equity[:quiet])
-            row += quiet
+            self._write_down(row, equity[:quiet], opened[:quiet])
+            row, look = row + quiet, 2 * look
             if quiet < len(acts):
                 break
         return row
@@ -248,23 +250,25 @@ class _Walk:
             return False
         return all(seat.settled for seat in self.seats)
 
-    def _near_a_limit(self, equity: Floats) -> Flags:
-        """Rows on which equity may have fallen far enough to lock or halt."""
-        high = np.maximum.accumulate(np.append(max(self.risk.peak, self.risk.day_open, self.risk.last), equity))[1:]
-        least = 1.0 - min(self.limits.max_drawdown, self.limits.max_daily_loss)
-        return np.asarray((equity <= high * least * (1.0 + _CAUTION)) | (equity <= 0.0))
+    def _near_a_limit(self, equity: Floats, opened: Floats) -> Flags:
+        """Rows at which equity may have fallen far enough to lock or halt."""
+        high = np.maximum.accumulate(np.maximum(equity, self.risk.peak))
+        least = np.maximum(high * (1.0 - self.limits.max_drawdown), opened * (1.0 - self.limits.max_daily_loss))
+        return np.asarray((equity <= least * (1.0 + _CAUTION)) | (equity <= 0.0))
 
-    def _write_down(self, first: int, equity: Floats) -> None:
+    def _day_opens(self, first: int, equity: Floats) -> Floats:
+        """Equity before each row's day began, for rows from `first` on."""
+        before = self.day_starts[first : first + len(equity)] - 1 - first
+        return np.where(before >= 0, equity[np.maximum(before, 0)], np.where(before == -1, self.risk.last, self.risk.day_open))
+
+    def _write_down(self, first: int, equity: Floats, opened: Floats) -> None:
         """Take over rows on which nothing happened."""
         if not len(equity):
             return
         last = first + len(equity) - 1
         self.equity[first : last + 1], self.cash[first : last + 1] = equity, self.account.cash
-        day, opened = int(self.days[last]), self.risk.day_open
-        if day != self.risk.day:
-            before = int(np.searchsorted(self.days, day)) - 1 - first
-            opened = float(equity[before]) if before >= 0 else self.risk.last
-        self.risk = RiskState(max(self.risk.peak, float(equity.max())), day, opened, float(equity[-1]))
+        peak = max(self.risk.peak, float(equity.max()))
+        self.risk = RiskState(peak, int(self.days[last]), float(opened[-1]), float(equity[-1]))
         for seat in self.seats:
             seat.holding.close = float(seat.track.close[last])
             seat.desk.book.variance = float(seat.track.variance[last])

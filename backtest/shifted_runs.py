@@ -1,0 +1,105 @@
+"""The same strategy on the same forecasts shifted in time: what it earns without knowing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from backtest.forecasting import Forecasts
+from backtest.progress import Stage
+from backtest.request import BacktestRequest
+from backtest.simulation import simulate, tapes_of
+from core.types import Timeframe
+from feeds.history import History
+from models.forecaster import RecordedForecasts
+from reports import metrics
+from reports.shifted_forecasts import ShiftedForecasts, distances, shifted
+from strategies.replay import Replay
+
+SHIFTS: Final = 199
+# A strategy of the user's goes through Backtrader, seconds a run: the fewest shifts that can show p below 0.05, and the first that does as
+# well as the true forecasts settles that they will not.
+SHIFTS_OF_OTHERS: Final = 39
+SETTLED_BY: Final = 1
+
+# Fills and equity of a run whose forecasts were shifted by so many bars; by 0, of the strategy itself.
+Run = Callable[[int], tuple[pd.DataFrame, pd.DataFrame]]
+
+
+def shifted_replays(
+    markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest, days: int, stage: Stage
+) -> ShiftedForecasts | None:
+    """Our own strategy, through the fast replay; None where the bars traded are too few.
+
+    Args:
+        days: trading days in a year.
+    """
+    settings = request.settings.strategies
+    tapes = tapes_of(markets, forecasts.walk, settings.horizon, request.first)
+    replay = Replay(tapes, settings)
+
+    def run(distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return replay.run([shifted(tape.forecasts, distance)["location"].to_numpy(dtype=np.float64) for tape in tapes])
+
+    chosen = _distances([tape.forecasts for tape in tapes], SHIFTS, request)
+    return _compared(run, chosen, settings.cash, days, stage) if chosen else None
+
+
+def shifted_backtests(
+    markets: Mapping[str, History], forecasts: Forecasts, request: BacktestRequest, days: int, stage: Stage
+) -> ShiftedForecasts | None:
+    """A strategy of the user's, through Backtrader, until the answer is known; None where the bars traded are too few."""
+    horizon, first = request.settings.strategies.horizon, pd.Timestamp(request.first)
+    frames = {symbol: forecasts.walk.frame(symbol, horizon) for symbol in markets}
+    traded = [frame.loc[frame.index >= first] for frame in frames.values()]
+
+    def run(distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        record = simulate(markets, _Shifted(frames, first, distance), request)
+        return record.fills, record.equity
+
+    chosen = _distances(traded, SHIFTS_OF_OTHERS, request)
+    return _compared(run, chosen, request.settings.strategies.cash, days, stage, settled_by=SETTLED_BY) if chosen else None
+
+
+@dataclass(frozen=True)
+class _Shifted:
+    """The forecasts of a run in the place of `Forecasts`, those of the days traded shifted."""
+
+    frames: Mapping[str, pd.DataFrame]
+    first: pd.Timestamp
+    distance: int
+
+    def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> RecordedForecasts:
+        frame = self.frames[symbol]
+        traded = frame.index >= self.first
+        moved = pd.concat([frame.loc[~traded], shifted(frame.loc[traded], self.distance)])
+        return RecordedForecasts(moved, horizon, timeframe_s=timeframe.seconds)
+
+
+def _distances(frames: list[pd.DataFrame], count: int, request: BacktestRequest) -> list[int]:
+    return distances(min(int(frame["location"].notna().sum()) for frame in frames), count, request.settings.models.seed)
+
+
+def _compared(run: Run, chosen: list[int], cash: float, days: int, stage: Stage, *, settled_by: int = 0) -> ShiftedForecasts:
+    """Run each shift, or as many as it takes until `settled_by` of them did as well as the strategy itself."""
+    own, _ = _earned(run(0), cash, days)
+    earned: list[tuple[float, float]] = []
+    for number, distance in enumerate(chosen):
+        stage(number, len(chosen))
+        earned.append(_earned(run(distance), cash, days))
+        if settled_by and sum(sharpe >= own for sharpe, _ in earned) >= settled_by:
+            break
+    sharpes, totals = (np.array(column) for column in zip(*earned, strict=True))
+    fills, equity = run(chosen[int(np.argsort(sharpes, kind="stable")[len(sharpes) // 2])])
+    return ShiftedForecasts(own=own, sharpes=sharpes, total_returns=totals, equity=equity, fills=fills, planned=len(chosen))
+
+
+def _earned(life: tuple[pd.DataFrame, pd.DataFrame], cash: float, days: int) -> tuple[float, float]:
+    """Annual net Sharpe ratio, zero for an account that never moved, and total return."""
+    returns = metrics.returns_of(metrics.daily(life[1]["equity"]), cash)
+    sharpe = metrics.sharpe(returns, days)
+    return (sharpe if np.isfinite(sharpe) else 0.0), metrics.total_return(returns)
