@@ -20,7 +20,7 @@ from reports import metrics
 from reports.shifted_forecasts import ShiftedForecasts, distances, shifted
 from strategies.replay import Replay
 
-SHIFTS: Final = 199
+SHIFTS: Final = 100
 # A strategy of the user's goes through Backtrader, seconds a run: the fewest shifts that can show p below 0.05, and the first that does as
 # well as the true forecasts settles that they will not.
 SHIFTS_OF_OTHERS: Final = 39
@@ -58,7 +58,7 @@ def shifted_backtests(
     traded = [frame.loc[frame.index >= first] for frame in frames.values()]
 
     def run(distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        record = simulate(markets, _Shifted(frames, first, distance), request)
+        record = simulate(markets, ShiftedSources(frames, first, distance), request)
         return record.fills, record.equity
 
     chosen = _distances(traded, SHIFTS_OF_OTHERS, request)
@@ -66,7 +66,7 @@ def shifted_backtests(
 
 
 @dataclass(frozen=True)
-class _Shifted:
+class ShiftedSources:
     """The forecasts of a run in the place of `Forecasts`, those of the days traded shifted."""
 
     frames: Mapping[str, pd.DataFrame]

@@ -44,7 +44,7 @@ class ShiftedForecasts:
     @property
     def p(self) -> float:
         """Share of shifts that did at least as well, the true one counted among them (Davison and Hinkley 1997, 4.11)."""
-        return (1.0 + np.count_nonzero(self.sharpes >= self.own)) / (self.samples + 1.0)
+        return float((1.0 + np.count_nonzero(self.sharpes >= self.own)) / (self.samples + 1.0))
 
     @property
     def mean_sharpe(self) -> float:

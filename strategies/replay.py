@@ -59,16 +59,13 @@ class Replay:
         for tape in tapes[1:]:
             index = index.union(tape.bars.index)
         self.index = pd.DatetimeIndex(index)
-        self.times = self.index.as_unit("ms").asi8 / 1000.0
         rules = [Rules.of(settings, *market, len(tapes)) for market in self.markets]
         self.tracks = [_Track.of(tape, self.index, rule) for tape, rule in zip(tapes, rules, strict=True)]
 
     def run(self, locations: Sequence[Floats]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Fills and equity where the forecasts of each tape, in its own bars, have these locations [bars]."""
         account = ReplayAccount.opened(self.settings, self.markets)
-        walk = _Walk(
-            account, self.times, [_Seat(t, h, t.spread(x)) for t, h, x in zip(self.tracks, account.holdings, locations, strict=True)]
-        )
+        walk = _Walk(account, [_Seat(t, h, t.spread(x)) for t, h, x in zip(self.tracks, account.holdings, locations, strict=True)])
         walk.go()
         fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])
         fills.insert(0, "timestamp", self.index[fills.pop("row").to_numpy(dtype=np.int64)])
@@ -79,11 +76,12 @@ class Replay:
 class _Track:
     """One symbol's bars on the common timeline [T], and what the desk remembers there whatever the locations say.
 
-    `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of the bar before. `steady` is
-    the remembered scale, `variance` the desk's memory after the bar, and `cap` the largest exposure.
+    `times` are UTC epoch seconds, `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of
+    the bar before. `steady` is the remembered scale, `variance` the desk's memory after the bar, and `cap` the largest exposure.
     """
 
     rules: Rules
+    times: Floats
     place: NDArray[np.int64]
     here: Flags
     traded: Flags
@@ -105,7 +103,8 @@ class _Track:
         opened, high, low, close, volume = (frame[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume"))
         scale = tape.forecasts["scale"].reindex(index).to_numpy(dtype=np.float64)
         traded = here & ((volume != 0) | (high != low))
-        track = cls(rules, place, here, traded, opened, high, low, close, scale, *(np.full(len(index), np.nan) for _ in range(3)))
+        times = index.as_unit("ms").asi8 / 1000.0
+        track = cls(rules, times, place, here, traded, opened, high, low, close, scale, *(np.full(len(index), np.nan) for _ in range(3)))
         track.remember(0, 0.0)
         return track
 
@@ -138,17 +137,30 @@ class _Seat:
 
     def __init__(self, track: _Track, holding: Holding, location: Floats) -> None:
         self.track, self.holding, self.desk, self.location = track, holding, holding.desk, location
-        self.idle = self._idle()
+        self._look_ahead()
 
-    def _idle(self) -> Flags:
-        """Rows on which a flat desk sends nothing."""
+    def _look_ahead(self) -> None:
+        """Find the rows on which a flat desk sends something."""
         track = self.track
-        return ~track.here | stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.rules.edge)
+        self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.rules.edge)
+        self._entry_rows = np.flatnonzero(self.entries)
 
     def forget_step(self, row: int) -> None:
         """The desk was busy on this row and did not take in its scale."""
         self.track = self.track.fork(row + 1, self.desk.book.variance)
-        self.idle = self._idle()
+        self._look_ahead()
+
+    @property
+    def flat(self) -> bool:
+        """Whether nothing is held that could be sold at the newest price."""
+        return not self.holding.size or is_dust(self.holding.size, self.holding.close, self.holding.market)
+
+    def next_entry(self, row: int) -> int:
+        """The first row from `row` on, after the cool-down, on which a flat desk sends something."""
+        track = self.track
+        row = max(row, int(np.searchsorted(track.times, self.desk.book.resume_at)))
+        place = int(np.searchsorted(self._entry_rows, row))
+        return int(self._entry_rows[place]) if place < len(self._entry_rows) else len(track.times)
 
     @property
     def settled(self) -> bool:
@@ -156,17 +168,17 @@ class _Seat:
         desk, book, holding = self.desk, self.desk.book, self.holding
         if desk.busy or book.fill:
             return False
-        if holding.size and not is_dust(holding.size, holding.close, holding.market):
-            guarded = bool(book.stop) and desk.resting and desk.guarded == holding.size
-            return guarded and book.resume_at <= holding.account.now
-        return not book.stop and not desk.resting
+        if self.flat:
+            return not book.stop and not desk.resting
+        guarded = bool(book.stop) and desk.resting and desk.guarded == holding.size
+        return guarded and book.resume_at <= holding.account.now
 
     def acts(self, rows: slice, equity: Floats) -> Flags:
         """Rows on which the desk may do something, or its stop may be filled."""
         holding, track = self.holding, self.track
         size, close = holding.size, track.close[rows]
         if not size or is_dust(size, close.max(), holding.market):
-            return np.asarray(~self.idle[rows])
+            return np.asarray(self.entries[rows] & (track.times[rows] >= self.desk.book.resume_at))
         if is_dust(size, close.min(), holding.market):
             return np.ones(len(close), dtype=bool)
         stop = self.desk.book.stop
@@ -188,7 +200,8 @@ class _Seat:
 class _Walk:
     """One run: bar by bar where something may happen, else from one such bar to the next."""
 
-    def __init__(self, account: ReplayAccount, times: Floats, seats: Sequence[_Seat]) -> None:
+    def __init__(self, account: ReplayAccount, seats: Sequence[_Seat]) -> None:
+        times = seats[0].track.times
         self.account, self.times, self.seats = account, times, seats
         self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
         self.days = (times // DAY_SECONDS).astype(np.int64)
@@ -229,7 +242,7 @@ class _Walk:
         """The first row from `row` on at which something may happen; those before it are written down."""
         last, look = len(self.times), _LOOK
         while row < last and self._settled():
-            rows = slice(row, min(row + look, last))
+            rows = slice(row, min(self._horizon(row, look), last))
             total = np.zeros(rows.stop - row)
             for seat in self.seats:
                 total = seat.values(rows, total)
@@ -244,6 +257,12 @@ class _Walk:
             if quiet < len(acts):
                 break
         return row
+
+    def _horizon(self, row: int, look: int) -> int:
+        """How far to look: to the next entry where every desk is flat, else `look` bars."""
+        if all(seat.flat for seat in self.seats):
+            return min(seat.next_entry(row) for seat in self.seats) + 1
+        return row + look
 
     def _settled(self) -> bool:
         if self.risk.gate is not Gate.OPEN or any(ticket.new for ticket in self.account.tickets):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 
 from core.settings import ReportSettings
 from core.types import Timeframe, Verdict
-from reports.benchmarks import Account, buy_and_hold, follow
+from reports import metrics
+from reports.benchmarks import Account, Benchmark, buy_and_hold, follow
 from reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, smoothness
 from reports.manifest import ForecastScores, StrategySummary, SymbolForecast
+from reports.shifted_forecasts import ShiftedForecasts, distances
 from reports.trial_ledger import TrialLedger
 
 QUICK = ReportSettings(bootstrap_samples=100)
@@ -49,12 +52,16 @@ def table(candles: pd.DataFrame, location: np.ndarray, usual: np.ndarray, symbol
     return pd.DataFrame({**frame, **more, "model_id": [f"m{row // 700}" for row in range(len(candles))]})
 
 
+def traded(candles: pd.DataFrame, signal: np.ndarray, account: Account, symbol: str = SYMBOL) -> Benchmark:
+    """Long or flat with hysteresis."""
+    return follow(candles, np.where(signal > 0.5, 1.0, np.where(signal < -0.5, 0.0, np.nan)), account, symbol)
+
+
 def run(bars: int, ic: float, seed: int, *, fee_bps: float = 1.0, symbol: str = SYMBOL) -> RunResult:
-    """A forecaster that knows the signal, traded long or flat with hysteresis and costs."""
+    """A forecaster that knows the signal, traded with costs."""
     candles, signal, usual = market(bars, ic, seed)
-    wish = np.where(signal > 0.5, 1.0, np.where(signal < -0.5, 0.0, np.nan))
     account = Account(cash=10_000.0, fee_bps=fee_bps, slippage_bps=0.0)
-    life = follow(candles, wish, account, symbol)
+    life = traded(candles, signal, account, symbol)
     equity = life.equity.assign(buy_and_hold=buy_and_hold({symbol: candles}, account).equity["equity"])
     forecasts = table(candles, 0.05 * signal * usual, usual, symbol)
     zero = table(candles, 0.0 * usual, usual, symbol).drop(columns=["model_id", "realised"])
@@ -70,6 +77,26 @@ def facts(seed: int = 0) -> RunFacts:
 
 def judged(result: RunResult, ledger: TrialLedger | None = None, seed: int = 0) -> RunJudgement:
     return judge_run(result, facts(seed), QUICK, ledger)
+
+
+def earned(life: Benchmark) -> float:
+    return metrics.sharpe(metrics.returns_of(metrics.daily(life.equity["equity"]), 10_000.0), 365)
+
+
+def credited(bars: int, ic: float, seed: int, ledger: TrialLedger | None = None) -> RunJudgement:
+    """The whole judgement: the strategy is run on shifted signals too, where the verdict hangs on it."""
+    found = judged(run(bars, ic, seed), ledger, seed)
+    if not found.hangs_on_shifted_forecasts:
+        return found
+    candles, signal, _ = market(bars, ic, seed)
+    account = Account(cash=10_000.0, fee_bps=1.0, slippage_bps=0.0)
+    lives = [traded(candles, np.roll(signal, distance), account) for distance in distances(bars, 39, seed)]
+    sharpes = np.array([earned(life) for life in lives])
+    runs = ShiftedForecasts(
+        own=earned(traded(candles, signal, account)), sharpes=sharpes, total_returns=sharpes * 0.1, equity=lives[0].equity,
+        fills=lives[0].fills, planned=len(lives),
+    )  # fmt: skip
+    return found.with_shifted(runs, facts(seed))
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +150,35 @@ def test_each_different_run_on_the_market_is_one_more_trial(planted: RunResult, 
 
 
 def test_a_planted_edge_is_found_and_raises_alarms() -> None:
-    found = judged(run(9000, 0.2, seed=2)).judgement
+    found = credited(9000, 0.2, seed=2).judgement
     assert found.verdict is Verdict.EDGE
     assert any("look for a leak first" in alarm for alarm in found.alarms)
+
+
+def test_money_that_is_earned_on_shifted_forecasts_too_is_no_edge(planted: RunResult) -> None:
+    found = judged(planted)
+    runs = ShiftedForecasts(
+        own=found.evidence.sharpe, sharpes=np.full(100, found.evidence.sharpe), total_returns=np.full(100, 0.4), equity=planted.equity,
+        fills=planted.fills, planned=100,
+    )  # fmt: skip
+    told = found.with_shifted(runs, facts())
+    assert told.judgement.verdict is not Verdict.EDGE
+    assert "would have earned +40.0%" in told.judgement.reasons[-1]
+    assert told.strategy["shifted_forecasts_p"] == 1.0
+    assert StrategySummary.model_validate(told.parts()["benchmark"]["shifted_forecasts"]).trades > 0
 
 
 def test_costs_above_the_edge_take_it_away() -> None:
     found = judged(run(9000, 0.05, seed=3, fee_bps=150.0)).judgement
     assert found.verdict is Verdict.NO_EDGE
     assert "did not earn money" in found.reasons[-1]
+
+
+def test_a_strategy_that_does_not_look_at_the_forecasts_gets_no_credit_for_them(planted: RunResult) -> None:
+    found = judged(replace(planted, reads_forecasts=False))
+    assert found.forecast[SYMBOL]["lstm"]["n"] > 0
+    assert not any("forecast" in reason for reason in found.judgement.reasons)
+    assert not found.hangs_on_shifted_forecasts
 
 
 def test_few_bars_are_not_enough_data() -> None:
@@ -202,14 +249,14 @@ def test_a_straight_line_is_smooth_and_a_random_walk_is_not() -> None:
 def test_null_markets_are_called_an_edge_in_at_most_five_of_a_hundred(tmp_path: Path) -> None:
     """Every market is tried once, so the deflated ratio is the probabilistic one: the least protected case."""
     ledger = TrialLedger(tmp_path / "t.sqlite")
-    verdicts = [judged(run(6000, 0.0, seed), ledger, seed).judgement.verdict for seed in range(200)]
+    verdicts = [credited(6000, 0.0, seed, ledger).judgement.verdict for seed in range(200)]
     assert sum(verdict is Verdict.EDGE for verdict in verdicts) <= 10
 
 
 @pytest.mark.slow
 def test_planted_markets_are_called_an_edge_in_at_least_eighty_of_a_hundred(tmp_path: Path) -> None:
     ledger = TrialLedger(tmp_path / "t.sqlite")
-    verdicts = [judged(run(6000, 0.12, seed + 1000), ledger, seed).judgement.verdict for seed in range(50)]
+    verdicts = [credited(6000, 0.12, seed + 1000, ledger).judgement.verdict for seed in range(50)]
     assert sum(verdict is Verdict.EDGE for verdict in verdicts) >= 40
 
 

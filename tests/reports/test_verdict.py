@@ -11,6 +11,7 @@ from reports.verdict import Evidence, judge
 
 GOOD = Evidence(
     years=4.0, bets=200, total_return=0.8, sharpe=1.4, psr=0.997, dsr=0.97, trials=3, timing_p=0.01,
+    shifted_p=0.01, shifts=100, shifted_sharpe=0.31, shifted_return=0.12,
     independent_bars=30_000, skill_p=0.001, rank_ic=0.05, ic=0.02, accuracy=0.53, smoothness=0.8,
 )  # fmt: skip
 
@@ -18,7 +19,7 @@ GOOD = Evidence(
 def test_all_questions_passed_is_an_edge() -> None:
     found = judge(GOOD)
     assert found.verdict is Verdict.EDGE
-    assert len(found.reasons) == 4
+    assert len(found.reasons) == 5
     assert found.alarms == ()
 
 
@@ -36,6 +37,8 @@ def test_all_questions_passed_is_an_edge() -> None:
         ({"dsr": 0.9, "years": 1.0}, Verdict.NOT_ENOUGH_DATA, "1.0 years"),
         ({"timing_p": 0.3}, Verdict.NO_EDGE, "does not beat random entries"),
         ({"timing_p": float("nan")}, Verdict.NO_EDGE, "could not be compared"),
+        ({"shifted_p": 0.3}, Verdict.NO_EDGE, "with them its 1.40 is not beyond that (p 0.300)"),
+        ({"shifted_p": float("nan"), "shifts": 0}, Verdict.NO_EDGE, "whether the forecasts earned it is unknown"),
         ({"has_forecasts": False, "years": 1.0}, Verdict.NOT_ENOUGH_DATA, "1.0 years"),
     ],
 )
@@ -46,8 +49,16 @@ def test_each_question_that_fails_ends_it(change: dict[str, float], verdict: Ver
 
 
 def test_a_strategy_without_forecasts_is_judged_by_its_account() -> None:
-    found = judge(replace(GOOD, has_forecasts=False, skill_p=float("nan"), independent_bars=float("nan"), rank_ic=float("nan")))
+    unknown = {name: float("nan") for name in ("skill_p", "independent_bars", "rank_ic", "shifted_p")}
+    found = judge(replace(GOOD, has_forecasts=False, shifts=0, **unknown))
     assert found.verdict is Verdict.EDGE
+    assert not any("forecast" in reason for reason in found.reasons)
+
+
+def test_what_was_earned_without_the_forecasts_is_said_wherever_the_judgement_ends() -> None:
+    sentence = "without the forecasts the strategy would have earned +12.0% (Sharpe ratio 0.31, the mean of 100 runs"
+    for change in ({}, {"skill_p": 0.2}, {"total_return": -0.1}, {"bets": 6.0}, {"dsr": 0.9}):
+        assert judge(replace(GOOD, **change)).reasons[-1].startswith(sentence)
 
 
 def test_uncounted_trials_are_said_and_ask_for_more() -> None:

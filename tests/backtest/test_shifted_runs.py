@@ -1,0 +1,132 @@
+"""The same strategy on shifted forecasts: the fast replay equals Backtrader, and a strategy that does not listen gains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from backtest.forecasting import Forecasts, tables, train
+from backtest.job import judge_market
+from backtest.request import BacktestRequest
+from backtest.shifted_runs import SHIFTS, ShiftedSources, shifted_backtests, shifted_replays
+from backtest.simulation import simulate, tapes_of
+from core.clock import FixedClock
+from core.config import changed
+from core.settings import Settings
+from feeds.history import History, load_history
+from reports import metrics
+from reports.shifted_forecasts import shifted
+from strategies.replay import Replay
+
+CLOCK = FixedClock(datetime(2024, 6, 1, tzinfo=UTC))
+FIRST = datetime(2024, 4, 15, tzinfo=UTC)
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+SMALL = {
+    "models.units": 4,
+    "models.seeds": 1,
+    "models.epochs": 1,
+    "models.train_window": "40d",
+    "models.retrain_every": "56d",
+    "models.horizons": [1, 24],
+    "models.baselines": ["none"],
+    "models.jobs": 1,
+    "strategies.horizon": 24,
+    "strategies.holding": "0d",
+    "strategies.margin": 0.2,
+    "strategies.min_trade": 0.1,
+    "feeds.source": "sample",
+    "feeds.symbols": list(SYMBOLS),
+}
+DEAF = """
+import backtrader as bt
+
+class Deaf(bt.Strategy):
+    def next(self):
+        if len(self) % 100 == 0:
+            self.buy(size=0.05)
+        elif len(self) % 100 == 40 and self.position:
+            self.close()
+"""
+OURS = """
+from strategies.forecast_strategy import LSTMStrategy
+
+class Ours(LSTMStrategy):
+    pass
+"""
+
+
+@dataclass(frozen=True)
+class Ready:
+    markets: Mapping[str, History]
+    forecasts: Forecasts
+    request: BacktestRequest
+
+
+def unheard(done: int, total: int) -> None:
+    assert done <= total
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Ready:
+    folder = tmp_path_factory.mktemp("shifted")
+    paths = {"models.save_path": str(folder / "models"), "reports.ledger_path": str(folder / "trials.sqlite")}
+    settings = changed(Settings(), {**SMALL, **paths})
+    request = BacktestRequest(settings=settings, first=FIRST, last=CLOCK.at, quiet=True)
+    markets = {s: load_history(settings.feeds, s, start=None, end=CLOCK.at, clock=CLOCK) for s in SYMBOLS}
+    return Ready(markets, tables(train(markets, request, unheard), request, unheard), request)
+
+
+def strategy(folder: Path, name: str, text: str) -> str:
+    path = folder / f"{name.lower()}_of_shifts.py"
+    path.write_text(text)
+    return f"{path}:{name}"
+
+
+def test_the_strategys_own_run_is_the_backtest_itself(ready: Ready) -> None:
+    record = simulate(ready.markets, ready.forecasts, ready.request)
+    runs = shifted_replays(ready.markets, ready.forecasts, ready.request, 365, unheard)
+    assert runs is not None
+    assert runs.own == metrics.sharpe(metrics.returns_of(metrics.daily(record.equity["equity"]), 10_000.0), 365)
+    assert runs.samples == runs.planned == SHIFTS == 100
+    assert len(np.unique(runs.sharpes)) > 90
+    assert len(runs.fills) > 0
+
+
+@pytest.mark.parametrize("distance", [300, 777])
+def test_backtrader_and_the_replay_earn_the_same_on_shifted_forecasts(ready: Ready, distance: int, tmp_path: Path) -> None:
+    first = pd.Timestamp(FIRST)
+    frames = {symbol: ready.forecasts.walk.frame(symbol, 24) for symbol in SYMBOLS}
+    request = replace(ready.request, strategy=strategy(tmp_path, "Ours", OURS))
+    record = simulate(ready.markets, ShiftedSources(frames, first, distance), request)
+    tapes = tapes_of(ready.markets, ready.forecasts.walk, 24, FIRST)
+    moved = [shifted(tape.forecasts, distance)["location"].to_numpy() for tape in tapes]
+    fills, equity = Replay(tapes, ready.request.settings.strategies).run(moved)
+    assert len(fills) > 5
+    assert equity["equity"].to_list() == record.equity["equity"].to_list()
+
+
+def test_a_strategy_that_earns_the_same_on_shifted_forecasts_is_found_out_after_one_run(ready: Ready, tmp_path: Path) -> None:
+    request = replace(ready.request, strategy=strategy(tmp_path, "Deaf", DEAF))
+    runs = shifted_backtests(ready.markets, ready.forecasts, request, 365, unheard)
+    assert runs is not None
+    assert (runs.samples, runs.planned, runs.p) == (1, 39, 1.0)
+
+
+def test_too_few_bars_are_not_shifted(ready: Ready) -> None:
+    short = replace(ready.request, first=datetime(2024, 5, 31, tzinfo=UTC))
+    assert shifted_replays(ready.markets, ready.forecasts, short, 365, unheard) is None
+
+
+def test_our_strategy_is_always_asked_and_one_that_does_not_look_at_forecasts_never(ready: Ready, tmp_path: Path) -> None:
+    _, ours = judge_market(ready.request, ready.markets, CLOCK)
+    assert ours.evidence.shifts == SHIFTS
+    assert "without the forecasts the strategy would have earned" in ours.judgement.reasons[-1]
+    _, deaf = judge_market(replace(ready.request, strategy=strategy(tmp_path, "Deaf", DEAF)), ready.markets, CLOCK)
+    assert not deaf.evidence.has_forecasts
+    assert not any("forecast" in reason for reason in deaf.judgement.reasons)
