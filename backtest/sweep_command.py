@@ -7,7 +7,7 @@ from rich.console import Console
 from backtest.request import BacktestRequest
 from backtest.sweep import FinishedSweep, run_sweep
 from core.clock import Clock
-from reports.formats import number, percent
+from reports.formats import number, probability
 from reports.sweep_manifest import to_json
 
 
@@ -38,5 +38,7 @@ def _show(done: FinishedSweep, console: Console) -> None:
         "the same point" if told.peak.flags == told.chosen.flags else f"{number(told.peak.sharpe)}, neighbourhood {number(told.peak.score)}"
     )
     console.print(f"  its own Sharpe ratio {number(told.chosen.sharpe)}; the highest peak: {peak}")
-    console.print(f"  probability of overfitting {percent(told.pbo, 0)}, deflated Sharpe {percent(told.dsr, 0)} with {told.trials} trials")
+    console.print(
+        f"  probability of overfitting {probability(told.pbo, 0)}, deflated Sharpe {probability(told.dsr, 0)} with {told.trials} trials"
+    )
     console.print(f"{done.page}", soft_wrap=True)

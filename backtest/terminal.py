@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from backtest.job import FinishedRun
+from core import p_values
 from core.types import Verdict
 from reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
 
@@ -55,7 +56,7 @@ def _scores(symbol: str, forecast: SymbolForecast) -> Table:
         table.add_row("lstm", *_score_cells(forecast.lstm), "", style="bold")
     for name, scores in forecast.baselines.items():
         test = forecast.diebold_mariano.get(name)
-        table.add_row(name, *_score_cells(scores), _number(test.p if test else None, "{:.3f}"))
+        table.add_row(name, *_score_cells(scores), p_values.shown(test.p if test else None))
     return table
 
 

@@ -14,6 +14,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core import p_values
+
 Floats = NDArray[np.float64]
 Promotion = Literal["unless worse", "if better"]
 LEAST_BARS: Final = 24
@@ -55,7 +57,7 @@ def contest(champion: Floats, challenger: Floats, *, horizon: int, promotion: Pr
         ("unless worse", True): "not worse", ("unless worse", False): "significantly worse",
         ("if better", True): "significantly better", ("if better", False): "not significantly better",
     }[promotion, promoted]  # fmt: skip
-    reason = f"{verdict} than the model in force: loss {new:.4f} against {old:.4f} over {n} bars (p {p:.3f})"
+    reason = f"{verdict} than the model in force: loss {new:.4f} against {old:.4f} over {n} bars (p {p_values.shown(p)})"
     return Contest(promoted, reason, n, old, new, p)
 
 
@@ -68,8 +70,8 @@ def chance(difference: Floats) -> float:
     waves = max(round(0.4 * n ** (2.0 / 3.0)), 2)
     error = math.sqrt(long_run_variance(difference, waves) / n)
     if error <= 1e-12 * max(abs(mean), 1e-3):
-        return 0.5 if abs(mean) <= 1e-12 else float(mean < 0.0)
-    return float(stdtr(waves, -mean / error))
+        return 0.5 if abs(mean) <= 1e-12 else p_values.analytic(float(mean < 0.0))
+    return p_values.analytic(float(stdtr(waves, -mean / error)))
 
 
 def long_run_variance(values: Floats, waves: int) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from core.types import QUANTILES
 from reports.bootstrap import Floats
@@ -74,14 +75,16 @@ def pit_histogram(quantiles: Floats, realised: Floats) -> list[dict[str, float]]
 
 
 def rise_calibration(p_up: Floats, realised: Floats) -> dict[str, Any]:
-    """Reliability curve of p_up in ten equally filled bins, and the skill of its Brier score against always saying one half."""
+    """Reliability curve of p_up in ten equally filled bins, and the skill of its Brier score against always saying one half.
+
+    Equal chances fall into one bin.
+    """
     known = np.isfinite(p_up) & (realised != 0)
     chance, rose = p_up[known], realised[known] > 0
     if not len(chance):
         return {"reliability": [], "brier_skill": math.nan, "log_loss_skill": math.nan}
-    order = np.argsort(chance, kind="stable")
-    bins = [part for part in np.array_split(order, _BINS) if len(part)]
-    curve = [{"p": float(chance[part].mean()), **_share(rose[part])} for part in bins]
+    bins = _equally_filled(chance)
+    curve = [{"p": float(chance[bins == k].mean()), **_share(rose[bins == k])} for k in np.unique(bins)]
     safe = np.clip(chance, 1e-6, 1.0 - 1e-6)
     log_loss = -float(np.where(rose, np.log(safe), np.log(1.0 - safe)).mean())
     return {
@@ -89,6 +92,13 @@ def rise_calibration(p_up: Floats, realised: Floats) -> dict[str, Any]:
         "brier_skill": 1.0 - float(((chance - rose) ** 2).mean()) / 0.25,
         "log_loss_skill": 1.0 - log_loss / math.log(2.0),
     }
+
+
+def _equally_filled(values: Floats) -> NDArray[np.intp]:
+    """The bin of each value; ties go where their average rank belongs, all of them, so that no bin is a matter of time."""
+    ends = np.cumsum([len(part) for part in np.array_split(values, _BINS)])
+    places = pd.Series(values).rank(method="average").to_numpy(dtype=np.float64) - 1.0
+    return np.searchsorted(ends, places, side="right")
 
 
 def _share(hits: np.ndarray[Any, Any]) -> dict[str, Any]:

@@ -46,11 +46,18 @@ class SymbolForecasts:
         mean = squares.rolling(VOLATILITY_BARS, min_periods=VOLATILITY_BARS).mean().reindex(self.index)
         return np.asarray(np.sqrt(np.maximum(mean.to_numpy(dtype=np.float64), 1e-12) * self.horizon))
 
+    @property
+    def scale(self) -> Floats:
+        """The spread that the LSTM forecast at each bar: confidences of all forecasters are measured in it."""
+        return np.asarray(self.frames[LSTM]["scale"].to_numpy(dtype=np.float64))
+
 
 def scoreboard(known: SymbolForecasts, *, samples: int, confidence: float, seed: int = 0) -> dict[str, Any]:
     """`lstm`, `baselines` and `diebold_mariano` (negative favours the LSTM) of one symbol and horizon."""
     unit = known.unit
-    scores = score_all(known.frames, horizon=known.horizon, volatility=unit, samples=samples, confidence=confidence, seed=seed)
+    scores = score_all(
+        known.frames, horizon=known.horizon, volatility=unit, scale=known.scale, samples=samples, confidence=confidence, seed=seed
+    )
     losses = {name: _losses(frame, unit) for name, frame in known.frames.items()}
     tests = {name: diebold_mariano(losses[LSTM], loss, horizon=known.horizon) for name, loss in losses.items() if name != LSTM}
     return {

@@ -6,7 +6,8 @@ A forecast frame has one row per bar and the columns `location` and `scale` (pla
     ic              Pearson correlation of location and realised, both in units of the volatility known at the bar
     rank_ic         Spearman correlation of location and realised as they are
     accuracy        share of bars where location and realised have the same sign, among those where neither is zero
-    accuracy_top10  the same over the tenth of those bars with the largest |location| / scale
+    accuracy_top10  the same over the tenth of those bars with the largest |location| / scale, where `scale` is one for all forecasters of
+                    the same bars; bars as confident as the last one that belongs to the tenth share what is left of it
     loss_skill      1 - Huber loss / Huber loss of forecasting zero, on targets in units of volatility, clipped at 5 as in training
     coverage_90     share of realised returns within [q05, q95]
 
@@ -35,6 +36,8 @@ Scores = dict[str, Any]
 # Where each score finds its sums among the 17 columns of `_columns`.
 _IC, _RANK, _HIT, _TOP, _LOSS, _COVER = slice(0, 5), slice(5, 10), (10, 11), (12, 13), (14, 15), 16
 _WIDTH: Final = 17
+# Forecasts are kept in single precision, so confidences that differ by less than this are equal.
+_TIE: Final = 1e-6
 # Columns of the outcomes alone, equal for all forecasters of the same bars: they are resampled once.
 _SHARED: Final = [1, 3, 6, 8, 15]
 _OWN: Final = [place for place in range(_WIDTH) if place not in _SHARED]
@@ -44,7 +47,10 @@ _CELLS: Final = 20_000_000
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The known rows of a forecast frame as float64 [n]; `volatility` is the unit of the targets, `inside` NaN without quantiles."""
+    """The known rows of a forecast frame as float64 [n].
+
+    `volatility` is the unit of the targets, `confidence` is |location| / scale, NaN without a scale, `inside` NaN without quantiles.
+    """
 
     location: Floats
     realised: Floats
@@ -54,18 +60,19 @@ class Outcomes:
     known: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, volatility: Floats | None = None) -> Outcomes:
-        """Take the rows of one symbol and one horizon whose forecast and outcome are known."""
+    def of(cls, frame: pd.DataFrame, volatility: Floats | None = None, scale: Floats | None = None) -> Outcomes:
+        """Take the rows of one symbol and one horizon whose forecast and outcome are known; `scale` of confidence as in `score_all`."""
         location, realised = _column(frame, "location"), _column(frame, "realised")
         unit = _column(frame, "scale") if volatility is None else np.asarray(volatility, dtype=np.float64)
         known = np.isfinite(location) & np.isfinite(realised) & np.isfinite(unit) & (unit > 0)
-        scale = _column(frame, "scale") if "scale" in frame else unit
+        if scale is None:
+            scale = _column(frame, "scale") if "scale" in frame else unit
         inside = np.full(len(frame), np.nan)
         if {"q05", "q95"} <= set(frame.columns):
             low, high = _column(frame, "q05"), _column(frame, "q95")
             inside = np.where(np.isfinite(low) & np.isfinite(high), (low <= realised) & (realised <= high), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
-            confidence = np.nan_to_num(np.abs(location) / np.where(scale > 0, scale, np.nan))
+            confidence = np.abs(location) / np.where(scale > 0, scale, np.nan)
         return cls(location[known], realised[known], confidence[known], unit[known], inside[known], known)
 
     def __len__(self) -> int:
@@ -82,6 +89,7 @@ def score_all(
     *,
     horizon: int = 1,
     volatility: Floats | None = None,
+    scale: Floats | None = None,
     samples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -91,11 +99,13 @@ def score_all(
     Args:
         frames: forecast frames of one symbol and one horizon, equally long.
         volatility: unit of the targets [rows] in plain log return over the horizon; each frame's own `scale` if absent.
+        scale: spread [rows] that every forecaster's confidence is measured in, so that the most confident tenths differ by their
+            locations alone: a scale that moves with the market picks other bars than a constant one. Each frame's own if absent.
 
     Returns:
         per name: `n`, `block`, each of `SCORES` with `*_ci = (low, high)`, and `accuracy_wilson`. NaN where a score is undefined.
     """
-    outcomes = {name: Outcomes.of(frame, volatility) for name, frame in frames.items()}
+    outcomes = {name: Outcomes.of(frame, volatility, scale) for name, frame in frames.items()}
     groups: dict[bytes, list[str]] = {}
     for name, outcome in outcomes.items():
         groups.setdefault(np.packbits(outcome.known).tobytes(), []).append(name)
@@ -188,17 +198,27 @@ def _columns(outcome: Outcomes, truth: _Truth) -> Floats:
     columns = np.empty((_WIDTH, len(outcome)))
     columns[_IC] = _moments(standardised(location), truth.scaled)
     columns[_RANK] = _moments(ranks(outcome.location), truth.ranked)
-    columns[_HIT[0] :] = hit, call, hit & top, top, huber(truth.target - location), truth.unskilled, outcome.inside
+    columns[_HIT[0] :] = hit, call, hit * top, top, huber(truth.target - location), truth.unskilled, outcome.inside
     return columns.T
 
 
-def most_confident(confidence: Floats, call: NDArray[np.bool_], share: float = 0.1) -> NDArray[np.bool_]:
-    """Marks the most confident share of the calls; of equals the earlier ones come first."""
-    marked = np.zeros(len(call), dtype=bool)
-    rows = np.flatnonzero(call)
-    chosen = np.argsort(-confidence[rows], kind="stable")[: math.ceil(share * len(rows))]
-    marked[rows[chosen]] = True
-    return marked
+def most_confident(confidence: Floats, call: NDArray[np.bool_], share: float = 0.1) -> Floats:
+    """How much of each call belongs to the most confident share of the calls, 0 to 1.
+
+    Calls as confident as the last one that belongs are ties: they share what is left in equal parts, so that neither their order in time
+    nor rounding decides. Calls of unknown confidence are not ranked.
+    """
+    weight = np.zeros(len(call))
+    rows = np.flatnonzero(call & ~np.isnan(confidence))
+    # Rounded before it is rounded up: 0.1 * 70 is a little more than 7 in floating point.
+    wanted = math.ceil(round(share * len(rows), 9))
+    if wanted:
+        ranked = confidence[rows]
+        last = np.partition(ranked, len(rows) - wanted)[len(rows) - wanted]
+        above, tied = ranked > last * (1.0 + _TIE), ranked >= last * (1.0 - _TIE)
+        weight[rows[tied]] = (wanted - above.sum()) / (tied.sum() - above.sum())
+        weight[rows[above]] = 1.0
+    return weight
 
 
 def _moments(x: Floats, y: Floats) -> tuple[Floats, ...]:

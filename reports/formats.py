@@ -31,6 +31,16 @@ def signed_percent(value: float | None, digits: int = 1) -> str:
     return f"+{text}" if value is not None and value > 0 and text[0] not in DASH else text
 
 
+def probability(value: float | None, digits: int = 1) -> str:
+    """A probability as a percentage that is rounded neither to zero nor to certainty: `> 99.9 %`, `< 0.1 %`."""
+    edge = 10.0 ** -(digits + 2)
+    if value is not None and value < edge:
+        return f"< {percent(edge, digits)}"
+    if value is not None and value > 1.0 - edge:
+        return f"> {percent(1.0 - edge, digits)}"
+    return percent(value, digits)
+
+
 def count(value: float | None) -> str:
     """A whole number, thousands apart."""
     return number(value, 0)
@@ -109,6 +119,7 @@ def setting(value: Any) -> str:
 FILTERS: Final = {
     "number": number,
     "percent": percent,
+    "probability": probability,
     "signed_percent": signed_percent,
     "count": count,
     "p_value": p_value,

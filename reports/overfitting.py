@@ -5,18 +5,27 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.bootstrap import Floats
+
+# Sharpe ratios per period that differ by less than this differ by rounding alone.
+_TIE: Final = 1e-9
+# So many numbers are compared at once: 8 MB in double precision.
+_CELLS: Final = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overfitting:
     """`pbo` is the share of splits in which the in-sample best ranks in the lower half out of sample.
 
-    `logits` [splits] are the log odds of its relative rank, `slope` the regression of out-of-sample on in-sample Sharpe ratios of the
-    winners (below zero: the better it looked, the worse it did), `loss` the share of splits in which the winner lost money.
+    Points that are equally good in sample win together, each an equal part. `pbo` is never zero: where no split says so, it is one in one
+    more than there are splits. `logits` [splits] are the mean log odds of the winners' relative rank, `slope` the regression of
+    out-of-sample on in-sample Sharpe ratios of the winners (below zero: the better it looked, the worse it did), `loss` the share of
+    splits in which the winner lost money.
     """
 
     pbo: float
@@ -55,14 +64,24 @@ def _sharpe(total: Floats, squares: Floats, n: int) -> Floats:
 
 
 def _summed_up(inside: Floats, outside: Floats, blocks: int) -> Overfitting:
-    strategies = inside.shape[1]
-    winner = inside.argmax(axis=1)
-    rows = np.arange(len(winner))
-    won, came_to = inside[rows, winner], outside[rows, winner]
-    # Ties count half, so that strategies that never traded do not flatter one another.
-    below = (outside < came_to[:, None]).sum(axis=1) + 0.5 * ((outside == came_to[:, None]).sum(axis=1) - 1) + 1.0
-    share = below / (strategies + 1.0)
-    logits = np.log(share / (1.0 - share))
+    split, winner = np.nonzero(inside >= inside.max(axis=1, keepdims=True) - _TIE)
+    together = max(1, _CELLS // inside.shape[1])
+    share = np.concatenate([_shares(outside, split[k : k + together], winner[k : k + together]) for k in range(0, len(split), together)])
+    odds = np.log(share / (1.0 - share))
+
+    def mean(values: NDArray[Any]) -> Floats:
+        """Over the winners of each split."""
+        return np.bincount(split, weights=values) / np.bincount(split)
+
+    logits, won, came_to = mean(odds), mean(inside[split, winner]), mean(outside[split, winner])
     spread = float(won.var())
     slope = float(((won - won.mean()) * (came_to - came_to.mean())).mean() / spread) if spread > 0 else math.nan
-    return Overfitting(pbo=float((logits <= 0).mean()), logits=logits, slope=slope, loss=float((came_to < 0).mean()), blocks=blocks)
+    pbo = float(mean(odds <= 0).mean()) or 1.0 / (len(inside) + 1.0)
+    return Overfitting(pbo=pbo, logits=logits, slope=slope, loss=float(mean(outside[split, winner] < 0).mean()), blocks=blocks)
+
+
+def _shares(outside: Floats, split: NDArray[np.intp], winner: NDArray[np.intp]) -> Floats:
+    """The relative rank of each winner out of sample; average ranks, so that points that never traded do not flatter one another."""
+    others, came_to = outside[split], outside[split, winner][:, None]
+    fewer, most = (others < came_to - _TIE).sum(axis=1), (others <= came_to + _TIE).sum(axis=1)
+    return np.asarray(0.5 * (fewer + most + 1.0) / (outside.shape[1] + 1.0))

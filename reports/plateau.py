@@ -2,8 +2,8 @@
 
 The score of a point is its own Sharpe ratio, or the lower median of those in its neighbourhood where that is less: a peak is cut down to
 what surrounds it, and a pit stays one. On a grid the neighbourhood is every point that is at most one step away along each ordered key; in
-a search it is the `2 d + 1` nearest points, `d` keys being ordered; the point itself belongs to it. Values without an order (names,
-switches, lists) are neighbours of themselves alone. A point that never traded scores zero.
+a search it is the `2 d + 1` nearest points, `d` keys being ordered, and whatever is as near as the last of them; the point itself
+belongs to it. Values without an order (names, switches, lists) are neighbours of themselves alone. A point that never traded scores zero.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ def _on_grid(ordered: Mapping[str, Floats], same: NDArray[np.bool_]) -> NDArray[
     return near
 
 
-def _nearest(ordered: Mapping[str, Floats], same: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+def _nearest(ordered: Mapping[str, Floats], same: NDArray[np.bool_]) -> NDArray[np.bool_]:
     distance = np.where(same, 0.0, math.inf)
     for values in ordered.values():
         # Ranks, so that a range searched on a log scale is as wide as any other.
         rank = np.searchsorted(np.unique(values), values) / max(len(np.unique(values)) - 1, 1)
         distance = np.maximum(distance, np.abs(rank[:, None] - rank[None, :]))
     count = 2 * len(ordered) + 1
-    return [np.array([n for n in np.argsort(row, kind="stable")[:count] if math.isfinite(row[n])], dtype=np.intp) for row in distance]
+    farthest = np.sort(distance, axis=1)[:, min(count, distance.shape[1]) - 1]
+    return np.asarray(np.isfinite(distance) & (distance <= farthest[:, None] * (1.0 + 1e-9)))

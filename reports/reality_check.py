@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.p_values import resampled
 from reports.bootstrap import Floats, autocovariances, resampled_means
+from reports.significance import paired_differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ def superior_predictive_ability(
         strategies: returns [T, K] of every strategy that was tried.
         block: mean block length in periods; the square root of T if absent.
     """
-    excess = strategies - benchmark[:, None]
+    excess = paired_differences(strategies, benchmark[:, None])
     n = len(excess)
     length = math.sqrt(n) if block is None else block
     mean = excess.mean(axis=0)
@@ -47,8 +49,8 @@ def superior_predictive_ability(
 
 
 def _exceeding(moves: Floats, spread: Floats, observed: float) -> float:
-    """Share of resamples whose best studentised mean reaches the observed one; all of them do where nothing beats the benchmark."""
-    return float((np.maximum((moves / spread).max(axis=1), 0.0) >= observed).mean())
+    """P-value of the observed best studentised mean; all resamples reach it where nothing beats the benchmark."""
+    return resampled(int(np.count_nonzero(np.maximum((moves / spread).max(axis=1), 0.0) >= observed)), len(moves))
 
 
 def _bootstrap_variance(centred: Floats, block: float) -> float:

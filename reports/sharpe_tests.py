@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from core.p_values import probability
 from reports.bootstrap import Floats, block_length, interval, resampled_means
 from reports.significance import normal_cdf, normal_quantile
 
@@ -46,10 +47,10 @@ def sharpe_moments(returns: Floats) -> SharpeMoments:
 
 
 def probabilistic_sharpe(moments: SharpeMoments, benchmark: float = 0.0) -> float:
-    """Probability that the true Sharpe ratio per period is above `benchmark` (Bailey & López de Prado 2012)."""
+    """Probability that the true Sharpe ratio per period is above `benchmark` (Bailey & López de Prado 2012); one minus it is a p-value."""
     if not math.isfinite(moments.sharpe) or moments.periods < 2:
         return math.nan
-    return normal_cdf((moments.sharpe - benchmark) * math.sqrt(moments.periods - 1) / moments.spread)
+    return probability(normal_cdf((moments.sharpe - benchmark) * math.sqrt(moments.periods - 1) / moments.spread))
 
 
 def expected_best_sharpe(trials: int, variance: float) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.p_values import analytic
 from reports.bootstrap import Floats, autocovariances
 
 
@@ -51,7 +52,8 @@ def mean_test(series: Floats, *, horizon: int = 1) -> MeanTest:
     """
     known = series[np.isfinite(series)]
     n = len(known)
-    if n < 8 or not known.std() > 0:
+    # The mean of equal numbers is off by their rounding, which is no spread to test against.
+    if n < 8 or not known.std() > 1e-12 * float(np.abs(known).max()):
         return UNDEFINED
     lags = bandwidth(n, horizon)
     variance = newey_west_variance(known, lags)
@@ -65,8 +67,9 @@ def mean_test(series: Floats, *, horizon: int = 1) -> MeanTest:
 def _tested(mean: float, statistic: float, lags: int, n: int) -> MeanTest:
     from scipy.special import stdtr
 
-    above = float(stdtr(n - 1, -statistic))
-    return MeanTest(mean=mean, statistic=statistic, p=2.0 * min(above, 1.0 - above), p_above=above, lags=lags, n=n)
+    # Each tail by itself: one minus the other would lose all that is smaller than the spacing of numbers at one.
+    above, below = (analytic(float(stdtr(n - 1, side))) for side in (-statistic, statistic))
+    return MeanTest(mean=mean, statistic=statistic, p=min(1.0, 2.0 * min(above, below)), p_above=above, lags=lags, n=n)
 
 
 def diebold_mariano(losses: Floats, rival_losses: Floats, *, horizon: int = 1) -> MeanTest:
@@ -74,7 +77,14 @@ def diebold_mariano(losses: Floats, rival_losses: Floats, *, horizon: int = 1) -
 
     `p` is two-sided: it is small where the losses differ, and the sign says which are smaller.
     """
-    return mean_test(np.asarray(losses - rival_losses, dtype=np.float64), horizon=horizon)
+    return mean_test(paired_differences(losses, rival_losses), horizon=horizon)
+
+
+def paired_differences(first: Floats, second: Floats) -> Floats:
+    """`first` - `second`, zero where only rounding tells them apart: a test of that would find a difference between equals."""
+    difference = np.asarray(first - second, dtype=np.float64)
+    size = max(float(np.nanmax(np.abs(side), initial=0.0)) for side in (first, second))
+    return np.where(np.abs(difference) <= 1e-12 * size, 0.0, difference)
 
 
 def wilson(hits: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

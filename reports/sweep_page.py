@@ -101,7 +101,7 @@ def _two_keys(name: str, label: str, traces: list[dict[str, Any]], keys: list[st
 def _parallel(points: pd.DataFrame, keys: list[str], sweep: SweepManifest) -> Chart:
     """Each point as a line across one axis per key and two for its scores, every axis from its lowest to its highest value."""
     axes = [(name, *_heights(points[name])) for name in (*keys, "sharpe", "score")]
-    fifth = points["score"].rank(method="first", pct=True).mul(SHADES).apply(np.ceil).clip(1, SHADES)
+    fifth = points["score"].rank(method="average", pct=True).mul(SHADES).apply(np.ceil).clip(1, SHADES)
     traces = [
         _strands(axes, np.flatnonzero(fifth == n), f"fifth {n:.0f} of {SHADES}", "$accent", 0.12 + 0.16 * n) for n in range(1, SHADES + 1)
     ]

@@ -198,10 +198,10 @@ def _p(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    """A probability as a percentage that never rounds up to certainty."""
+    """A probability as a percentage that is rounded neither to certainty nor to zero."""
     if math.isnan(value):
         return "unknown"
-    return "above 99.9 %" if value > 0.999 else f"{100 * value:.1f} %"
+    return "above 99.9 %" if value > 0.999 else "below 0.1 %" if value < 0.001 else f"{100 * value:.1f} %"
 
 
 def _or_zero(value: float) -> float:

@@ -27,7 +27,9 @@ def shown(width: int = 80) -> list[str]:
     scores = forecast.lstm.model_copy(update={"n": 32_133, "rank_ic": -0.123, "loss_skill": -0.1234})
     names = ("zero", "reversal", "momentum", "ridge", "huber_linear", "lightgbm", "majority")
     told = SymbolForecast(
-        lstm=scores, baselines=dict.fromkeys(names, scores), diebold_mariano={n: DieboldMariano(statistic=-1.0, p=0.123) for n in names}
+        lstm=scores,
+        baselines=dict.fromkeys(names, scores),
+        diebold_mariano={n: DieboldMariano(statistic=-1.0, p=1e-300 if n == "zero" else 0.123) for n in names},
     )
     summary = StrategySummary.model_validate(WIDE)
     benchmark = dict.fromkeys(("buy_and_hold", "volatility_targeted", "random_entries"), summary)
@@ -43,6 +45,11 @@ def test_the_tables_fit_eighty_columns() -> None:
     assert not any("…" in line for line in lines)
     for name in ("lstm", "huber_linear", "majority", "strategy", "buy and hold", "vol. target", "at random"):
         assert sum(line.startswith(name) for line in lines) == 1, name
+
+
+def test_a_p_value_is_never_shown_as_zero() -> None:
+    ends = {line.split()[0]: line.split()[-1] for line in shown() if line.startswith(("zero", "ridge"))}
+    assert ends == {"zero": "<0.001", "ridge": "0.123"}
 
 
 @pytest.mark.parametrize("header", ["rank IC", "accuracy", "top 10%", "skill", "90% band", "DM p", "drawdown", "trades", "turns", "held"])

@@ -81,6 +81,20 @@ def test_always_saying_one_half_has_no_skill() -> None:
     assert found["log_loss_skill"] == pytest.approx(0.0)
 
 
+def test_equal_chances_share_a_bin_whatever_their_order_in_time() -> None:
+    """The market rises in its first half and falls in its second; who always says the same is right half of the time."""
+    realised = np.repeat([0.01, -0.01], 500)
+    assert rise_calibration(np.full(1000, 0.5), realised)["reliability"] == [
+        {
+            "p": 0.5,
+            **{key: value for key, value in rise_calibration(np.full(1000, 0.5), realised[::-1])["reliability"][0].items() if key != "p"},
+        }
+    ]
+    chance = np.where(np.arange(1000) % 2 == 0, 0.4, 0.6)
+    curve = rise_calibration(chance, realised)["reliability"]
+    assert [(point["p"], point["share"], point["n"]) for point in curve] == [(0.4, 0.5, 500), (pytest.approx(0.6), 0.5, 500)]
+
+
 def clustered(n: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     level = np.zeros(n)

@@ -109,16 +109,54 @@ def test_blocks_are_at_least_twice_the_horizon() -> None:
     assert block_of(8000, 24) == 48
 
 
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=60), st.data())
-@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 10) | st.sampled_from([0.5, 0.5 + 1e-12, 2.0, math.nan]), min_size=1, max_size=60), st.data())
+@settings(max_examples=100, deadline=None)
 def test_the_confident_are_a_tenth_of_the_calls_and_no_less_confident_than_the_rest(sizes: list[float], data: st.DataObject) -> None:
     call = np.array(data.draw(st.lists(st.booleans(), min_size=len(sizes), max_size=len(sizes))))
     confidence = np.array(sizes)
-    marked = most_confident(confidence, call)
-    assert marked.sum() == math.ceil(0.1 * call.sum())
-    assert not (marked & ~call).any()
-    if marked.any() and (call & ~marked).any():
-        assert confidence[marked].min() >= confidence[call & ~marked].max()
+    known = call & ~np.isnan(confidence)
+    share = most_confident(confidence, call)
+    assert share.sum() == pytest.approx(math.ceil(0.1 * known.sum()))
+    assert not share[~known].any()
+    order = np.random.default_rng(0).permutation(len(sizes))
+    assert most_confident(confidence[order], call[order]) == pytest.approx(share[order])
+    for a in np.flatnonzero(known):
+        assert 0.0 <= share[a] <= 1.0
+        rivals = confidence[known & (confidence > confidence[a] * (1.0 + 3e-6))]
+        assert share[a] == 0.0 or len(rivals) < math.ceil(0.1 * known.sum())
+        if share[a] < 1.0:
+            assert not share[known & (confidence < confidence[a] * (1.0 - 3e-6))].any()
+
+
+def test_equal_confidence_shares_the_tenth_whatever_the_order_in_time() -> None:
+    table = frame(1000).assign(scale=0.01)
+    table["location"] = np.where(np.arange(1000) < 50, 0.03, 0.01)
+    sure, rest = table.iloc[:50], table.iloc[50:]
+    hits = (sure["realised"] > 0).sum() + 50 * (rest["realised"] > 0).mean()
+    assert score(table, samples=20)["accuracy_top10"] == pytest.approx(hits / 100)
+    backwards = table.iloc[::-1].set_axis(table.index)
+    assert score(backwards, samples=20)["accuracy_top10"] == pytest.approx(hits / 100)
+
+
+def test_rounding_does_not_break_a_tie() -> None:
+    table = frame(1000)
+    noise = np.random.default_rng(9).uniform(-1e-9, 1e-9, 1000) + np.where(table["realised"] > 0, 1e-8, 0.0)
+    constant = table.assign(location=0.1 * table["scale"] * (1.0 + noise))
+    assert score(constant, samples=20)["accuracy_top10"] == pytest.approx(score(constant, samples=20)["accuracy"])
+
+
+def test_all_forecasters_of_the_same_bars_are_ranked_in_one_scale() -> None:
+    """A rival that says the very same but whose own scale is constant must have the very same top tenth."""
+    table = frame()
+    rival = table.assign(scale=table["scale"].mean())
+    options = {"volatility": np.full(len(table), 0.005), "samples": 20}
+    apart = score_all({"ours": table, "rival": rival}, **options)
+    assert apart["ours"]["accuracy_top10"] != apart["rival"]["accuracy_top10"]
+    together = score_all({"ours": table, "rival": rival}, scale=table["scale"].to_numpy(), **options)
+    assert together["rival"]["accuracy_top10"] == together["ours"]["accuracy_top10"] == apart["ours"]["accuracy_top10"]
+    assert together["rival"]["accuracy_top10_ci"] == pytest.approx(together["ours"]["accuracy_top10_ci"])
+    same = [name for name in SCORES if name != "accuracy_top10"]
+    assert [together["rival"][name] for name in same] == pytest.approx([apart["rival"][name] for name in same])
 
 
 def test_scores_of_a_whole_scoreboard_are_quick() -> None:

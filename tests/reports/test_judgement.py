@@ -305,3 +305,12 @@ def test_an_account_that_was_lost_is_judged_without_complaint(planted: RunResult
         RunResult(forecasts=planted.forecasts, baselines={}, equity=lost, fills=planted.fills.iloc[:10], candles=planted.candles)
     )
     assert found.judgement.verdict is Verdict.NO_EDGE
+
+
+def test_baselines_are_ranked_in_the_scale_of_the_lstm_and_keep_their_own_band(planted: RunResult) -> None:
+    own = planted.forecasts.drop(columns=["model_id", "realised"])
+    wide = {"scale": 0.01, "q05": own["location"] - 0.1, "q95": own["location"] + 0.1}
+    part = judged(replace(planted, baselines={"twin": own.assign(**wide)})).forecast[SYMBOL]
+    assert part["baselines"]["twin"]["accuracy_top10"] == part["lstm"]["accuracy_top10"]
+    assert part["baselines"]["twin"]["accuracy_top10_ci"] == pytest.approx(part["lstm"]["accuracy_top10_ci"])
+    assert part["baselines"]["twin"]["coverage_90"] > part["lstm"]["coverage_90"]

@@ -52,3 +52,26 @@ def test_the_logits_are_those_of_a_plain_loop() -> None:
 
 def test_one_point_cannot_be_judged() -> None:
     assert math.isnan(backtest_overfitting(np.zeros((100, 1))).pbo)
+
+
+def test_points_that_tie_in_sample_win_together_whatever_their_order() -> None:
+    """Two points are the best in sample alike; one of them falls out of sample and the other does not."""
+    rng = np.random.default_rng(5)
+    early, late = rng.normal(0.001, 0.01, (160, 1)), rng.normal(0.0, 0.01, (160, 3))
+    falls = np.vstack([early, late[:, :1] - 0.01])
+    holds = np.vstack([early, late[:, :1] + 0.01])
+    other = np.vstack([early - 0.01, late[:, 1:2]])
+    for columns in ([falls, holds, other], [holds, other, falls], [other, falls, holds]):
+        assert backtest_overfitting(np.hstack(columns), blocks=2).pbo == pytest.approx(0.25)
+
+
+def test_rounding_does_not_rank_points_that_did_the_same() -> None:
+    returns = np.random.default_rng(6).normal(0, 0.01, (320, 1))
+    same = returns * (1.0 + np.array([[0.0, 1e-15, -1e-15, 2e-15]]))
+    assert backtest_overfitting(same, blocks=4).logits == pytest.approx(np.zeros(6), abs=1e-12)
+
+
+def test_a_winner_that_always_wins_is_overfitted_with_a_small_probability_and_not_with_none() -> None:
+    returns = np.random.default_rng(7).normal(0, 0.001, (64, 2))
+    returns[:, 0] += 0.1
+    assert backtest_overfitting(returns, blocks=4).pbo == pytest.approx(1 / 7)

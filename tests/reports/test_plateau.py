@@ -58,3 +58,12 @@ def test_in_a_search_far_points_do_not_prop_up_a_peak() -> None:
     sharpes = [1.0, 1.1, 1.0, -1.0, 4.0, -1.0]
     scores = plateau_scores({"x": x}, sharpes, grid=False)
     assert choose(scores, sharpes) == 1
+
+
+def test_in_a_search_points_equally_near_count_alike_whatever_their_order() -> None:
+    x, y = [0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 1, 2, 0, 1, 2, 0, 1, 2]
+    sharpes = [1.0, 1.1, -0.9, 1.2, 2.0, -1.1, -0.8, -0.7, -0.6]
+    scores = plateau_scores({"x": x, "y": y}, sharpes, grid=False)
+    for order in ([8, 7, 6, 5, 4, 3, 2, 1, 0], [2, 5, 8, 1, 4, 7, 0, 3, 6]):
+        turned = plateau_scores({"x": [x[n] for n in order], "y": [y[n] for n in order]}, [sharpes[n] for n in order], grid=False)
+        assert turned.tolist() == [scores[n] for n in order]

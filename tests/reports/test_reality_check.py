@@ -52,3 +52,14 @@ def test_the_three_p_values_stand_in_order() -> None:
     returns = np.random.default_rng(6).normal([0.0005, -0.004], 0.02, (600, 2))
     found = superior_predictive_ability(np.zeros(600), returns)
     assert found.lower <= found.p <= found.upper
+
+
+def test_the_p_value_counts_the_observed_mean_among_the_resampled_ones() -> None:
+    returns = np.random.default_rng(7).normal(0.01, 0.001, (500, 1))
+    found = superior_predictive_ability(np.zeros(500), returns, samples=200)
+    assert (found.p, found.lower, found.upper) == (1 / 201, 1 / 201, 1 / 201)
+
+
+def test_a_strategy_that_is_its_benchmark_but_for_rounding_is_not_judged() -> None:
+    returns = np.random.default_rng(8).normal(0.001, 0.02, 500)
+    assert np.isnan(superior_predictive_ability(returns, (returns * (1.0 + 1e-15))[:, None] + 1e-17).p)

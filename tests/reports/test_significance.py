@@ -63,6 +63,15 @@ def test_a_mean_of_nothing_is_undefined() -> None:
     assert math.isnan(mean_test(np.array([1.0, np.nan])).p)
 
 
+def test_rounding_is_no_spread_to_test_a_mean_against() -> None:
+    assert math.isnan(mean_test(np.full(100, 0.1)).p)
+
+
+def test_losses_that_only_rounding_tells_apart_are_no_different() -> None:
+    losses = np.random.default_rng(6).exponential(1.0, 500)
+    assert math.isnan(diebold_mariano(losses, losses * (1.0 + 1e-16) + 1e-16).p)
+
+
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (5, 10), (530, 1000), (1000, 1000)])
 def test_wilson_is_that_of_statsmodels(hits: int, n: int) -> None:
     from statsmodels.stats.proportion import proportion_confint
