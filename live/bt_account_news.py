@@ -81,7 +81,10 @@ def _execute(broker: Any, told: Execution) -> None:
         log.event(_LOG, "execution_without_order", client_id=told.client_id, trade_id=told.trade_id)
         return
     _accept(broker, order)
-    broker.cash += execute(order, broker.positions[order.data], _commission(broker, order.data), told)
+    position = broker.holdings.held[order.data]
+    before = position.size
+    broker.cash += execute(order, position, _commission(broker, order.data), told)
+    broker.holdings.settle(order, order.data, before)
     broker.notify(order)
     if not order.alive():
         broker.over(order)

@@ -25,6 +25,7 @@ from strategies.costs import VenueCommission
 from strategies.equity_recorder import EquityRecorder
 from strategies.fill_recorder import FillRecorder
 from strategies.forecast_strategy import LSTMStrategy
+from strategies.holdings import Dust
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,14 @@ class Feed:
 class Record:
     """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say.
 
-    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why.
+    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why; `dust` what was held at the end and is too
+    small to be sold.
     """
 
     fills: pd.DataFrame
     equity: pd.DataFrame
     refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    dust: Sequence[Dust] = ()
 
 
 def build_cerebro(
@@ -121,7 +124,8 @@ def record_of(strategy: bt.Strategy) -> Record:
     refused = dict(getattr(strategy.broker, "refused", {}))
     if isinstance(strategy, LSTMStrategy):
         refused = strategy.unplaced() | refused
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused)
+    holdings = getattr(strategy.broker, "holdings", None)
+    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, holdings.dust() if holdings else ())
 
 
 def load_strategy(spec: str) -> type[bt.Strategy]:

@@ -70,8 +70,6 @@ class Desk:
     def obey(self, market: MarketRules) -> None:
         """Go by what the venue accepts now."""
         self.market = market
-        self._least_units = float(max(market.step, market.min_size)) * (1.0 - 1e-9)
-        self._nearly_dust = 2.0 * float(market.min_notional)
 
     def tend(
         self, location: float, scale: float, size: float, paid: float, close: float, equity: float, cash: float, now: float, gate: Gate
@@ -86,7 +84,7 @@ class Desk:
             now: the bar's open time, UTC epoch seconds.
         """
         scale = self.book.steady_scale(scale, self.rules)
-        if size and self._is_dust(size, close):
+        if size and is_dust(size, close, self.market):
             size = 0.0
         if not size:
             self._forget()
@@ -118,10 +116,6 @@ class Desk:
     def settle_stop(self, at: float) -> None:
         """The stop was filled, wholly or in part, at the bar opened `at`."""
         self.book.resume_at = at + self.rules.cooldown_s
-
-    def _is_dust(self, size: float, close: float) -> bool:
-        units_held = abs(size)
-        return units_held < self._least_units or (units_held * close < self._nearly_dust and is_dust(size, close, self.market))
 
     def _forget(self) -> None:
         self._drop_stop()
