@@ -24,6 +24,7 @@ from live.bt_recovery import Recovered, recover
 from live.bt_restored import restored_order
 from strategies.bars_frame import epoch_seconds
 from strategies.bt_feed_facts import facts_of
+from strategies.costs import VenueCommission
 from strategies.holdings import Holdings
 from strategies.orders import Refusal
 
@@ -46,9 +47,9 @@ class CCXTBroker(bt.BrokerBase):
 
     def __init__(self) -> None:
         super().__init__()
+        self.comminfo[None] = VenueCommission(commission=0.0)  # fees are the venue's; Backtrader's own would size whole units only
         self.store: Any = None
-        self.cash = 0.0
-        self.startingcash = 0.0
+        self.cash = self.startingcash = 0.0
         self.halted = ""
         self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar

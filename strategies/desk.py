@@ -9,7 +9,7 @@ import copy
 from typing import Final, Protocol
 
 from core.types import MarketRules
-from strategies.orders import is_dust
+from strategies.orders import beyond_dust, is_dust
 from strategies.plan import Book, Rules, wish
 from strategies.risk import Gate
 from strategies.signals import Signal, expected_gain
@@ -70,6 +70,7 @@ class Desk:
     def obey(self, market: MarketRules) -> None:
         """Go by what the venue accepts now."""
         self.market = market
+        self._enough_units, self._enough_value = beyond_dust(market)
 
     def tend(
         self, location: float, scale: float, size: float, paid: float, close: float, equity: float, cash: float, now: float, gate: Gate
@@ -84,7 +85,7 @@ class Desk:
             now: the bar's open time, UTC epoch seconds.
         """
         scale = self.book.steady_scale(scale, self.rules)
-        if size and is_dust(size, close, self.market):
+        if size and self._is_dust(size, close):
             size = 0.0
         if not size:
             self._forget()
@@ -116,6 +117,10 @@ class Desk:
     def settle_stop(self, at: float) -> None:
         """The stop was filled, wholly or in part, at the bar opened `at`."""
         self.book.resume_at = at + self.rules.cooldown_s
+
+    def _is_dust(self, size: float, close: float) -> bool:
+        held = abs(size)
+        return (held < self._enough_units or held * close < self._enough_value) and is_dust(size, close, self.market)
 
     def _forget(self) -> None:
         self._drop_stop()

@@ -14,8 +14,9 @@ from typing import Any
 
 from backtrader.position import Position
 
+from core.types import MarketRules
 from strategies.bt_feed_facts import facts_of
-from strategies.orders import is_dust
+from strategies.orders import beyond_dust, is_dust
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ class Holdings(Mapping[Any, Position]):
     def __init__(self, held: defaultdict[Any, Position] | None = None) -> None:
         self.held = defaultdict(Position) if held is None else held
         self._in_a_trade: set[Any] = set()
+        self._enough: dict[Any, tuple[MarketRules, float, float]] = {}
 
     def __getitem__(self, data: Any) -> Position:
         position = self.held[data]
-        return Position() if position.size and _is_dust(data, position.size) else position
+        return Position() if position.size and self._is_dust(data, position.size) else position
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.held)
@@ -57,7 +59,7 @@ class Holdings(Mapping[Any, Position]):
 
     def dust(self) -> list[Dust]:
         """What is held and cannot be sold, symbol by symbol."""
-        return [_dust(data, p.size) for data, p in self.held.items() if p.size and _is_dust(data, p.size)]
+        return [_dust(data, p.size) for data, p in self.held.items() if p.size and self._is_dust(data, p.size)]
 
     def settle(self, order: Any, data: Any, before: float) -> None:
         """Have the newest execution of `order` close a trade where it leaves a strategy flat.
@@ -70,12 +72,19 @@ class Holdings(Mapping[Any, Position]):
             before: units held before.
         """
         bit, known = order.executed.exbits[-1], data in self._in_a_trade
-        is_flat = _is_dust(data, self.held[data].size)
+        is_flat = self._is_dust(data, self.held[data].size)
         bit.closed, bit.opened = trade_parts(before, bit.size, known=known, is_flat=is_flat)
         if bit.opened or (known and not is_flat):
             self._in_a_trade.add(data)
         else:
             self._in_a_trade.discard(data)
+
+    def _is_dust(self, data: Any, size: float) -> bool:
+        rules, close, held = facts_of(data).rules, data.close[0] if len(data) else math.nan, abs(size)
+        known = self._enough.get(data)
+        if known is None or known[0] is not rules:  # a venue may change its rules
+            known = self._enough[data] = (rules, *beyond_dust(rules))
+        return not (held >= known[1] and held * close >= known[2]) and is_dust(size, close, rules)
 
 
 def trade_parts(before: float, size: float, *, known: bool, is_flat: bool) -> tuple[float, float]:
@@ -92,10 +101,6 @@ def trade_parts(before: float, size: float, *, known: bool, is_flat: bool) -> tu
     if before * after >= 0.0:
         return (0.0 if not known else -before if is_flat else size), 0.0
     return (-before if known else 0.0), 0.0 if is_flat else after
-
-
-def _is_dust(data: Any, size: float) -> bool:
-    return is_dust(size, data.close[0] if len(data) else None, facts_of(data).rules)
 
 
 def _dust(data: Any, units: float) -> Dust:

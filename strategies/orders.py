@@ -67,13 +67,19 @@ def is_dust(size: Number, price: Number | None, rules: MarketRules) -> bool:
     Args:
         price: the newest one; None, or no price at all, leaves only the units to go by.
     """
-    if isinstance(size, float) and isinstance(price, float) and _is_clearly_enough(abs(size), price, rules):
-        return False
     units = floor_to(abs(decimal(size)), rules.step)
     if _are_too_few(units, rules):
         return True
     at = decimal(price) if price is not None else ZERO
     return at.is_finite() and at > 0 and _are_worth_too_little(units, at, rules)
+
+
+def beyond_dust(rules: MarketRules) -> tuple[float, float]:
+    """Units, and their value, from which on a holding is surely no dust: for who asks at every bar and has no time for Decimals.
+
+    Rounding down to the step takes less than half of what is two steps or more.
+    """
+    return 2.0 * float(max(rules.step, rules.min_size)), 2.0 * float(rules.min_notional)
 
 
 def smallest_cost(rules: MarketRules, price: Number) -> Decimal:
@@ -111,11 +117,6 @@ def _market_cut(size: Decimal, rules: MarketRules, limit: Decimal | None) -> Dec
     if limit is not None or rules.max_market_size is None:
         return size
     return min(size, rules.max_market_size)
-
-
-def _is_clearly_enough(units: float, price: float, rules: MarketRules) -> bool:
-    """Rounding down to the step takes less than half of what is more than two steps: asked at every bar, so without Decimals."""
-    return units >= 2.0 * float(max(rules.step, rules.min_size)) and units * price >= 2.0 * float(rules.min_notional)
 
 
 def _are_too_few(units: Decimal, rules: MarketRules) -> bool:
