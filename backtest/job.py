@@ -76,6 +76,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
         with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
             record = simulate(markets, forecasts, request)
         _tell_refusals(console, request, record)
+        _tell_dust(console, request, record)
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
@@ -142,6 +143,12 @@ def _tell_refusals(console: Console, request: BacktestRequest, record: Record) -
         console.print(f"{symbol}: {count:,} orders could not be placed: {why}", style="yellow")
 
 
+def _tell_dust(console: Console, request: BacktestRequest, record: Record) -> None:
+    """What is in the account's value but no strategy can sell."""
+    for dust in () if request.as_json else record.dust:
+        console.print(f"{dust.symbol}: {dust}", style="yellow")
+
+
 def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
     """The tables of a run and its plain numbers, benchmarks beside the account; not judged yet and not written."""
     plain = manifest_of(request, markets, forecasts, clock.now())
@@ -149,7 +156,8 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     held = _benchmarks(request, markets, year)
     equity = record.equity.assign(**{name: b.equity["equity"].reindex(record.equity.index).ffill() for name, b in held.items()})
     summaries = {name: _summary(request, b.equity, b.fills, year) for name, b in held.items()}
-    full = plain.model_copy(update={"strategy": _summary(request, equity, record.fills, year), "benchmark": summaries})
+    own = _summary(request, equity, record.fills, year).model_copy(update={"dust": {d.symbol: d.units for d in record.dust}})
+    full = plain.model_copy(update={"strategy": own, "benchmark": summaries})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
 

@@ -22,7 +22,6 @@ from live.account_events import (
 )
 from live.bt_execution import execute
 from live.bt_rules import take_rules
-from strategies.costs import VenueCommission
 
 _LOG: Final = log.logger("live")
 
@@ -81,12 +80,10 @@ def _execute(broker: Any, told: Execution) -> None:
         log.event(_LOG, "execution_without_order", client_id=told.client_id, trade_id=told.trade_id)
         return
     _accept(broker, order)
-    broker.cash += execute(order, broker.positions[order.data], _commission(broker, order.data), told)
+    position = broker.holdings.held[order.data]
+    before = position.size
+    broker.cash += execute(order, position, broker.getcommissioninfo(order.data), told)
+    broker.holdings.settle(order, order.data, before)
     broker.notify(order)
     if not order.alive():
         broker.over(order)
-
-
-def _commission(broker: Any, data: Any) -> Any:
-    info = broker.getcommissioninfo(data)
-    return info if data._name in broker.comminfo else VenueCommission(commission=0.0)

@@ -37,7 +37,7 @@ def admitted(
 def sellable(broker: Any, data: Any, *, oco: Any = None, parent: Any = None) -> float:
     """Base units that a new sell order may have: held, and not locked by other sell orders at the venue."""
     groups = broker.families.groups
-    held = float(broker.positions[data].size)
+    held = float(broker.holdings.held[data].size)
     if parent is not None and parent.alive():
         held += float(parent.executed.remsize)
     spared = {order.ref for order in (groups.children(parent) if parent is not None else ())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from decimal import Decimal
@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
-from backtrader.position import Position
 
 from core import log
 from core.types import OrderRequest
@@ -25,6 +24,8 @@ from live.bt_recovery import Recovered, recover
 from live.bt_restored import restored_order
 from strategies.bars_frame import epoch_seconds
 from strategies.bt_feed_facts import facts_of
+from strategies.costs import VenueCommission
+from strategies.holdings import Holdings
 from strategies.orders import Refusal
 
 _LOG: Final = log.logger("live")
@@ -46,11 +47,11 @@ class CCXTBroker(bt.BrokerBase):
 
     def __init__(self) -> None:
         super().__init__()
+        self.comminfo[None] = VenueCommission(commission=0.0)  # fees are the venue's; Backtrader's own would size whole units only
         self.store: Any = None
-        self.cash = 0.0
-        self.startingcash = 0.0
+        self.cash = self.startingcash = 0.0
         self.halted = ""
-        self.positions: dict[Any, Position] = defaultdict(Position)
+        self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
         self._seen = -1
         self.muted = False  # set by the session: no order may add exposure
@@ -75,7 +76,7 @@ class CCXTBroker(bt.BrokerBase):
         for data in self.store._datas:
             held = found.positions.get(data.symbol)
             if held:
-                self.positions[data].set(*held)
+                self.holdings.held[data].set(*held)
         for intent, filled, average in found.open:
             self._restore(intent, filled, average)
         self.store.loop.spawn(self.store.account.run())
@@ -104,14 +105,14 @@ class CCXTBroker(bt.BrokerBase):
         return self.cash
 
     def getvalue(self, datas: Any = None) -> float:
-        chosen = self.positions if datas is None else datas
-        worth = sum(self.positions[data].size * data.close[0] for data in chosen if self.positions[data].size and len(data))
+        chosen = self.holdings.held if datas is None else {data: self.holdings[data] for data in datas}
+        worth = sum(position.size * data.close[0] for data, position in chosen.items() if position.size and len(data))
         return float(worth if datas is not None else self.cash + worth)
 
     get_cash, get_value = getcash, getvalue
 
-    def getposition(self, data: Any, clone: bool = True) -> Position:
-        return self.positions[data].clone() if clone else self.positions[data]
+    def getposition(self, data: Any, clone: bool = True) -> Any:
+        return self.holdings[data].clone() if clone else self.holdings[data]
 
     def get_orders_open(self, safe: bool = False) -> list[Any]:
         return [order.clone() if safe else order for order in self._book.alive]
@@ -300,13 +301,13 @@ class CCXTBroker(bt.BrokerBase):
             coins = self._found.get(facts_of(data).rules.base)
             if coins and len(data):
                 del self._found[facts_of(data).rules.base]
-                if not self.positions[data].size:
-                    self.positions[data].set(float(coins), data.close[0])
+                if not self.holdings.held[data].size:
+                    self.holdings.held[data].set(float(coins), data.close[0])
 
     def _restore(self, intent: Intent, filled: Decimal, average: float) -> None:
         data = next((d for d in self.store._datas if d.symbol == intent.symbol), None)
         if data is not None:
-            order = restored_order(intent, data, filled, average)
+            order = restored_order(intent, data, filled, average, self.holdings.held[data].size)
             self._book.keep(order, intent)
 
 

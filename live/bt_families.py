@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import backtrader as bt
@@ -10,7 +9,7 @@ import backtrader as bt
 from core.types import OrderRequest
 from live.bt_groups import Groups, is_reached, share_coins
 from strategies.bt_feed_facts import facts_of
-from strategies.orders import floor_to
+from strategies.orders import decimal, floor_to, is_dust
 
 
 class Families:
@@ -58,14 +57,14 @@ class Families:
                 self._activate(order, self._held(order), at_once=True)
 
     def _held(self, order: Any) -> float:
-        return float(abs(self._broker.positions[order.data].size))
+        return float(abs(self._broker.holdings.held[order.data].size))
 
     def _activate(self, child: Any, filled: float, *, at_once: bool = False) -> None:
         """Send a child, sized to what its parent filled."""
         rules = facts_of(child.data).rules
         child.activate()
-        size = floor_to(min(Decimal(str(abs(child.executed.remsize))), Decimal(f"{filled:.12f}")), rules.step)
-        if not size:
+        size = floor_to(min(decimal(abs(child.executed.remsize)), decimal(filled)), rules.step)
+        if is_dust(size, child.created.price, rules):
             self._broker.refuse(child, "its parent filled too little")
             return
         request: OrderRequest = child.info.request

@@ -105,11 +105,7 @@ def _held(known: list[Execution], rules: MarketRules) -> tuple[float, float] | N
 def _unexplained(balances: dict[str, Decimal], rules: list[MarketRules], known: list[Execution]) -> dict[str, Decimal]:
     explained = {r.base for r in rules if any(e.symbol == r.symbol for e in known)}
     left = {r.base: balances.get(r.base, Decimal(0)) - position_of(known, r) for r in rules if r.base not in explained}
-    return {base: coins for base, coins in left.items() if coins > 0 and not any(r.base == base and _is_nothing(coins, r) for r in rules)}
-
-
-def _is_nothing(coins: Decimal, rules: MarketRules) -> bool:
-    return coins < max(rules.step, rules.min_size)
+    return {base: coins for base, coins in left.items() if coins > 0}
 
 
 def _so_far(executions: list[Execution]) -> tuple[Decimal, float]:

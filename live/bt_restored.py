@@ -14,8 +14,8 @@ from live.account_events import Intent
 _KINDS: Final = {(True, True): bt.Order.StopLimit, (True, False): bt.Order.Stop, (False, True): bt.Order.Limit}
 
 
-def restored_order(intent: Intent, data: Any, filled: Decimal, average: float) -> Any:
-    """The accepted order of `intent` on its feed, `filled` base units of it executed at `average`."""
+def restored_order(intent: Intent, data: Any, filled: Decimal, average: float, held: float) -> Any:
+    """The accepted order of `intent` on its feed, `filled` base units of it executed at `average`, of which `held` are in the account."""
     request = intent.request
     kind = BuyOrder if request.side is Side.BUY else SellOrder
     stop, limit = (None if p is None else float(p) for p in (request.stop_price, request.limit_price))
@@ -28,5 +28,5 @@ def restored_order(intent: Intent, data: Any, filled: Decimal, average: float) -
     order.status = bt.Order.Accepted
     signed = float(filled) * (1 if order.isbuy() else -1)
     order.executed.remsize -= signed
-    order.executed.size, order.executed.price = signed, average
+    order.executed.size, order.executed.price, order.executed.psize = signed, average, held
     return order

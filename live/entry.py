@@ -42,8 +42,11 @@ def _run(argv: list[str], clock: Clock) -> int:
     from live.session import LiveSession
     from live.view import SessionView
 
-    code = LiveSession(request, clock, SessionView(console, shown=not request.quiet)).run()
+    session = LiveSession(request, clock, SessionView(console, shown=not request.quiet))
+    code = session.run()
     if not request.quiet:
+        for dust in session.broker.holdings.dust() if session.strategy is not None else ():
+            console.print(f"{dust.symbol}: {dust}")
         console.print(f"session {request.name} ended; its page is {request.folder / 'index.html'}")
     return code
 

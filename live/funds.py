@@ -42,6 +42,4 @@ def _needed(rules: MarketRules, price: float | None) -> Decimal:
 
 
 def _sells(coins: Decimal, rules: MarketRules, price: float | None) -> bool:
-    if price is None:
-        return coins > 0 and coins >= max(rules.min_size, rules.step)
     return not is_dust(coins, price, rules)

@@ -46,7 +46,7 @@ class PaperBroker(VenueRulesBroker):
     def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
         order = super().buy(owner, data, size, *args, **kwargs)
         reason = self.halted or ("the session is paused" if self.muted else self._doubt(data))
-        if reason and order.alive() and self.positions[data].size >= 0:
+        if reason and order.alive() and self.getposition(data).size >= 0:
             order.addinfo(refusal=reason)
             self.cancel(order)
         return order

@@ -34,7 +34,7 @@ def freeze(strategy: Any) -> dict[str, Any]:
         "muted": broker.muted,
         "refused": broker.refused,
         # In the broker's own order: it adds their values up in it, and a sum of floats depends on that in its last bit.
-        "positions": [[data._name, p.size, p.price] for data, p in broker.positions.items()],
+        "positions": [[data._name, p.size, p.price] for data, p in broker.holdings.held.items()],
         "orders": [_order(order) for order in _known(broker)],
         "submitted": [order.ref for order in broker.submitted],
         "pending": [order.ref for order in broker.pending],
@@ -52,9 +52,9 @@ def thaw(strategy: Any, saved: dict[str, Any]) -> None:
     datas = {data._name: data for data in strategy.datas}
     broker.cash, broker.startingcash, broker.muted = saved["cash"], saved["starting_cash"], saved["muted"]
     broker.refused = {symbol: (count, why) for symbol, (count, why) in saved["refused"].items()}
-    broker.positions.clear()
+    broker.holdings.held.clear()
     for symbol, size, price in saved["positions"]:
-        broker.positions[datas[symbol]].fix(size, price)
+        broker.holdings.held[datas[symbol]].fix(size, price)
     orders = {facts["ref"]: _made(facts, strategy, datas[facts["symbol"]]) for facts in saved["orders"]}
     broker.submitted = deque(orders[ref] for ref in saved["submitted"])
     broker.pending = deque(orders[ref] for ref in saved["pending"])

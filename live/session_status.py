@@ -38,6 +38,7 @@ def status_of(session: Any) -> SessionStatus:
         equity=float(broker.get_value()) if known else None,
         cash=float(broker.get_cash()) if known else None,
         positions=positions(session) if known else [],
+        dust={dust.symbol: dust.units for dust in broker.holdings.dust()} if known else {},
         model_id=supply.card.model_id if supply.card else "",
         model_since=supply.card_since,
         next_retrain=supply.next_boundary if supply.card else None,

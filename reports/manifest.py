@@ -145,7 +145,8 @@ class StrategySummary(Section):
     """What an account did. Shares are 0..1 (drawdown at most 0), money is quote currency, ratios are annual from daily returns.
 
     `turnover` is traded value per year in multiples of mean equity, `trades` closed round trips, `exposure` the mean absolute share in
-    the market, `break_even_bps` the all-in cost per side at which nothing would have been earned.
+    the market, `break_even_bps` the all-in cost per side at which nothing would have been earned, `dust` the base units of each symbol
+    that were held at the end and were too small to sell.
     """
 
     total_return: Number = None
@@ -176,6 +177,7 @@ class StrategySummary(Section):
     win_rate: Number = None
     profit_factor: Number = None
     mean_hold_hours: Number = None
+    dust: dict[str, float] = {}
 
 
 class RunManifest(Section):

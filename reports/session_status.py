@@ -132,6 +132,7 @@ class SessionStatus(Section):
     equity: Number = None
     cash: Number = None
     positions: list[Position] = Field(default_factory=list)
+    dust: dict[str, float] = Field(default_factory=dict)
     model_id: str = ""
     model_since: Moment | None = None
     next_retrain: Moment | None = None

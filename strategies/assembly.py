@@ -26,6 +26,7 @@ from strategies.equity_recorder import EquityRecorder
 from strategies.fill_recorder import FillRecorder
 from strategies.forecast_indicator import reads_forecasts
 from strategies.forecast_strategy import LSTMStrategy
+from strategies.holdings import Dust
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,14 @@ class Feed:
 class Record:
     """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say.
 
-    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why. `reads_forecasts` says whether the
-    strategy looks at the forecasts at all.
+    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why; `dust` what was held at the end and is too
+    small to be sold. `reads_forecasts` says whether the strategy looks at the forecasts at all.
     """
 
     fills: pd.DataFrame
     equity: pd.DataFrame
     refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    dust: Sequence[Dust] = ()
     reads_forecasts: bool = True
 
 
@@ -124,7 +126,9 @@ def record_of(strategy: bt.Strategy) -> Record:
     refused = dict(getattr(strategy.broker, "refused", {}))
     if isinstance(strategy, LSTMStrategy):
         refused = strategy.unplaced() | refused
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, reads_forecasts(strategy))
+    holdings = getattr(strategy.broker, "holdings", None)
+    dust = holdings.dust() if holdings else ()
+    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, dust, reads_forecasts(strategy))
 
 
 def load_strategy(spec: str) -> type[bt.Strategy]:

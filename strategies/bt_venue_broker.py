@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import wraps
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
@@ -14,12 +16,28 @@ from core.types import OrderRequest, Side
 from strategies.bars_frame import epoch_seconds
 from strategies.bt_feed_facts import facts_of
 from strategies.costs import VenueCommission
-from strategies.orders import RawOrder, Refusal, normalise
+from strategies.holdings import Holdings
+from strategies.orders import RawOrder, Refusal, decimal, floor_to, is_dust, normalise
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
 _FLOAT_NOISE = 1e-9
 _STOPS = (bt.Order.Stop, bt.Order.StopLimit)
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _books(method: Method) -> Method:
+    """A method of Backtrader's broker that reads and changes what is held, dust included."""
+
+    @wraps(method)
+    def booking(self: Any, *args: Any, **kwargs: Any) -> Any:
+        outer, self._is_booking = self._is_booking, True
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self._is_booking = outer
+
+    return cast(Method, booking)
 
 
 class VenueRulesBroker(bt.brokers.BackBroker):
@@ -28,13 +46,42 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     Sizes and prices are put on the venue's grid; a refused order comes back `Rejected` with `order.info.refusal`, and the refusal
     is logged. Slippage is charged in full on market and stop orders, outside the bar's range too, and never moves a limit order
     beyond its limit. A bar in which nothing was traded fills nothing. Where the venue takes its fee in base currency, a buy
-    delivers that much less. Cheating on open or close is refused.
+    delivers that much less. What is too small to be sold is in the account's value, and no position (`Holdings`). Cheating on open or
+    close is refused.
 
     Params:
         trade_from: UTC epoch seconds; orders made on earlier bars are refused.
+
+    Attributes:
+        holdings: what the account holds, and what a strategy sees of it.
     """
 
     params = (("trade_from", 0.0),)
+    _is_booking = False
+
+    @property
+    def positions(self) -> Any:
+        """What a strategy sees; `BackBroker`, which books by this name, finds what is held."""
+        return self.holdings.held if self._is_booking else self.holdings
+
+    @positions.setter
+    def positions(self, held: Any) -> None:
+        self.holdings = Holdings(held)
+
+    def getposition(self, data: Any) -> Any:
+        return self.holdings[data]
+
+    def get_value(self, datas: Iterable[Any] | None = None, mkt: bool = False, lever: bool = False) -> float:
+        """The account's value, dust included; with `datas` that of the positions in them, which `BackBroker` adds the cash to."""
+        if datas is None:
+            return float(super().get_value(None, mkt, lever))
+        return float(sum(self._get_value([data], lever) for data in datas if self.holdings[data].size))
+
+    getvalue = get_value
+
+    @_books
+    def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
+        return super()._get_value(datas, lever)
 
     def start(self) -> None:
         cheats = getattr(getattr(self, "cerebro", None), "p", None)
@@ -44,6 +91,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         self.refused: dict[str, tuple[int, str]] = {}  # by symbol: how many orders, and why the first one
         self._plain = all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
 
+    @_books
     def next(self) -> None:
         """As `BackBroker`, without its daily interest and futures margins, which a plain share-of-value commission never has."""
         if not self._plain or self._userhist or self._fundhist:
@@ -130,7 +178,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         Orders of which only one can be executed (an OCO group, the children of one bracket) lock units once; children of a
         parent that is still open lock nothing, and may sell what the parent will buy.
         """
-        held = float(self.positions[data].size)
+        held = float(self.holdings.held[data].size)
         if parent is not None and parent.alive():
             held += float(parent.executed.remsize)
         own = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
@@ -147,6 +195,25 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         if order.parent is not None:
             return ("parent", order.parent.ref)
         return ("oco", self._ocos.get(order.ref, order.ref))
+
+    def _bracketize(self, order: Any, cancel: bool = False) -> None:
+        super()._bracketize(order, cancel)
+        if not cancel and order.parent is None:
+            for child in list(self._pchildren[order.ref]):
+                self._fit(child, abs(order.executed.size))
+
+    def _fit(self, child: Any, filled: float) -> None:
+        """Cut a child to what its parent brought in; a fee in base currency took part of that."""
+        rules, wanted = facts_of(child.data).rules, abs(child.executed.remsize)
+        units = floor_to(min(decimal(wanted), decimal(filled)), rules.step)
+        if is_dust(units, child.created.price, rules):
+            self.pending.remove(child)
+            child.addinfo(refusal="its parent filled too little")
+            child.reject(self)
+            self.notify(child)
+            self._bracketize(child, cancel=True)
+        elif units < decimal(wanted):
+            child.size = child.created.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)
 
     def _refuse(
         self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: Refusal, kwargs: dict[str, Any]
@@ -171,13 +238,19 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     def _execute(self, order: Any, ago: Any = None, price: Any = None, cash: Any = None, position: Any = None, dtcoc: Any = None) -> Any:
         if ago is not None and price is not None and order.isbuy() and facts_of(order.data).rules.fee_in_base:
             price = self._deliver_net(order, price)
-        if ago is not None:
-            self._close_exactly(order)
-        return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
+        if ago is None:
+            return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
+        self._close_exactly(order)
+        data = order.data if order.data._compensate is None else order.data._compensate
+        before, executions = self.holdings.held[data].size, len(order.executed)
+        super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
+        if len(order.executed) > executions:  # what the strategy will be told is a copy that shares them
+            self.holdings.settle(order, data, before)
+        return None
 
     def _close_exactly(self, order: Any) -> None:
         """Floats on a decimal grid add up to not quite zero; an order that closes a position leaves nothing of it open."""
-        held, rest = self.positions[order.data].size, order.executed.remsize
+        held, rest = self.holdings.held[order.data].size, order.executed.remsize
         if held and held + rest and abs(held + rest) < _FLOAT_NOISE * abs(held):
             order.executed.remsize = -held
 

@@ -9,7 +9,7 @@ import copy
 from typing import Final, Protocol
 
 from core.types import MarketRules
-from strategies.orders import is_dust
+from strategies.orders import beyond_dust, is_dust
 from strategies.plan import Book, Rules, wish
 from strategies.risk import Gate
 from strategies.signals import Signal, expected_gain
@@ -70,8 +70,7 @@ class Desk:
     def obey(self, market: MarketRules) -> None:
         """Go by what the venue accepts now."""
         self.market = market
-        self._least_units = float(max(market.step, market.min_size)) * (1.0 - 1e-9)
-        self._nearly_dust = 2.0 * float(market.min_notional)
+        self._enough_units, self._enough_value = beyond_dust(market)
 
     def tend(
         self, location: float, scale: float, size: float, paid: float, close: float, equity: float, cash: float, now: float, gate: Gate
@@ -120,8 +119,8 @@ class Desk:
         self.book.resume_at = at + self.rules.cooldown_s
 
     def _is_dust(self, size: float, close: float) -> bool:
-        units_held = abs(size)
-        return units_held < self._least_units or (units_held * close < self._nearly_dust and is_dust(size, close, self.market))
+        held = abs(size)
+        return (held < self._enough_units or held * close < self._enough_value) and is_dust(size, close, self.market)
 
     def _forget(self) -> None:
         self._drop_stop()

@@ -68,8 +68,7 @@ class FeedDesk:
         """An order is done, filled or not."""
         executed = float(order.executed.size)
         if order.ref == self.trade_ref:
-            size = self.strategy.broker.getposition(self.data).size
-            self.desk.settle_trade(executed, float(order.executed.price), float(size))
+            self.desk.settle_trade(executed, float(order.executed.price), float(order.executed.psize))
         elif order.info.get("role") == "stop":  # also one that was filled while its cancel was on the way
             if self.stop_order is not None and order.ref == self.stop_order.ref:
                 self.stop_order, self.desk.resting = None, False

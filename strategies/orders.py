@@ -59,10 +59,27 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
     return OrderRequest(symbol=rules.symbol, side=order.side, size=size, limit_price=limit, stop_price=stop, reason=order.reason)
 
 
-def is_dust(size: Number, price: Number, rules: MarketRules) -> bool:
-    """Whether a holding is too small for the venue to take an order for it; such a holding counts as none."""
+def is_dust(size: Number, price: Number | None, rules: MarketRules) -> bool:
+    """Whether a holding is too small for the venue to take a market order for it; such a holding is no position.
+
+    It is so exactly where `normalise` refuses the order that would close it.
+
+    Args:
+        price: the newest one; None, or no price at all, leaves only the units to go by.
+    """
     units = floor_to(abs(decimal(size)), rules.step)
-    return units <= 0 or units < rules.min_size or units * decimal(price) < rules.min_notional
+    if _are_too_few(units, rules):
+        return True
+    at = decimal(price) if price is not None else ZERO
+    return at.is_finite() and at > 0 and _are_worth_too_little(units, at, rules)
+
+
+def beyond_dust(rules: MarketRules) -> tuple[float, float]:
+    """Units, and their value, from which on a holding is surely no dust: for who asks at every bar and has no time for Decimals.
+
+    Rounding down to the step takes less than half of what is two steps or more.
+    """
+    return 2.0 * float(max(rules.step, rules.min_size)), 2.0 * float(rules.min_notional)
 
 
 def smallest_cost(rules: MarketRules, price: Number) -> Decimal:
@@ -102,10 +119,18 @@ def _market_cut(size: Decimal, rules: MarketRules, limit: Decimal | None) -> Dec
     return min(size, rules.max_market_size)
 
 
+def _are_too_few(units: Decimal, rules: MarketRules) -> bool:
+    return units <= 0 or units < rules.min_size
+
+
+def _are_worth_too_little(units: Decimal, price: Decimal, rules: MarketRules) -> bool:
+    return units * price < rules.min_notional
+
+
 def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> Refusal | None:
-    if size <= 0 or size < rules.min_size:
+    if _are_too_few(size, rules):
         return Refusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
-    if size * price < rules.min_notional:
+    if _are_worth_too_little(size, price, rules):
         return Refusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
     if order.side is Side.SELL and not rules.can_short and size > sellable:
         if sellable <= 0:

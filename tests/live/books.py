@@ -62,4 +62,4 @@ def _require_positions(venue: Any, journal: Journal, run: Any, ours: set[str], t
         coins[trade["symbol"]] += sign * size - (fee if trade["fee_asset"] == base else 0)
     assert run.broker.getcash() == pytest.approx(float(cash), abs=1e-6)
     for data in run.datas:
-        assert run.broker.getposition(data).size == pytest.approx(float(coins[data._name]), abs=1e-9)
+        assert run.broker.holdings.held[data].size == pytest.approx(float(coins[data._name]), abs=1e-9)

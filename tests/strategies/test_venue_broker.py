@@ -214,7 +214,8 @@ def test_what_a_base_fee_left_off_the_grid_stays_as_dust() -> None:
     settings = knobs(fee_bps=10, slippage_bps=0)
     steps = {0: lambda s: s.buy(size=0.12345), 3: lambda s: s.sell(size=s.position.size)}
     s = play(flat(), steps, rules=replace(BTC, fee_in_base=True), settings=settings)
-    assert 0 < s.position.size < 0.00001
+    assert 0 < s.broker.holdings.held[s.data].size < 0.00001
+    assert not s.position
 
 
 def test_floats_that_almost_cancel_leave_no_position() -> None:

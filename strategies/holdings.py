@@ -1,0 +1,108 @@
+"""What an account holds, and what of it is a position for a strategy: the same for every broker.
+
+A holding that the venue takes no order for (`orders.is_dust`: what a fee in base currency left off the grid, or what a fall of the
+price left below the smallest notional) stays in the account's value to the unit, but a strategy is flat.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backtrader.position import Position
+
+from core.types import MarketRules
+from strategies.bt_feed_facts import facts_of
+from strategies.orders import beyond_dust, is_dust
+
+
+@dataclass(frozen=True, slots=True)
+class Dust:
+    """A holding too small to be sold: units of the base currency, and what they are worth in the quote currency."""
+
+    symbol: str
+    units: float
+    base: str
+    value: float
+    quote: str
+
+    def __str__(self) -> str:
+        return f"{self.units:.8f} {self.base} ({self.value:,.2f} {self.quote}) held, too small to sell"
+
+
+class Holdings(Mapping[Any, Position]):
+    """By feed, the position that a strategy sees, judged anew at the newest close.
+
+    Nothing is set aside: a buy adds to the dust that is there, and the sum is a position once the venue would take an order for it.
+
+    Attributes:
+        held: what the account owns, dust included; brokers book here.
+    """
+
+    def __init__(self, held: defaultdict[Any, Position] | None = None) -> None:
+        self.held = defaultdict(Position) if held is None else held
+        self._in_a_trade: set[Any] = set()
+        self._enough: dict[Any, tuple[MarketRules, float, float]] = {}
+
+    def __getitem__(self, data: Any) -> Position:
+        position = self.held[data]
+        return Position() if position.size and self._is_dust(data, position.size) else position
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def dust(self) -> list[Dust]:
+        """What is held and cannot be sold, symbol by symbol."""
+        return [_dust(data, p.size) for data, p in self.held.items() if p.size and self._is_dust(data, p.size)]
+
+    def settle(self, order: Any, data: Any, before: float) -> None:
+        """Have the newest execution of `order` close a trade where it leaves a strategy flat.
+
+        Backtrader's trades go by what an execution opened and closed. Dust that a sale leaves is closed with it, at its price, and opened
+        again with the next buy, so that a trade is as large as the position; size, fee and cash of the execution stay as they were.
+
+        Args:
+            data: the feed whose position was booked.
+            before: units held before.
+        """
+        bit, known = order.executed.exbits[-1], data in self._in_a_trade
+        is_flat = self._is_dust(data, self.held[data].size)
+        bit.closed, bit.opened = trade_parts(before, bit.size, known=known, is_flat=is_flat)
+        if bit.opened or (known and not is_flat):
+            self._in_a_trade.add(data)
+        else:
+            self._in_a_trade.discard(data)
+
+    def _is_dust(self, data: Any, size: float) -> bool:
+        rules, close, held = facts_of(data).rules, data.close[0] if len(data) else math.nan, abs(size)
+        known = self._enough.get(data)
+        if known is None or known[0] is not rules:  # a venue may change its rules
+            known = self._enough[data] = (rules, *beyond_dust(rules))
+        return not (held >= known[1] and held * close >= known[2]) and is_dust(size, close, rules)
+
+
+def trade_parts(before: float, size: float, *, known: bool, is_flat: bool) -> tuple[float, float]:
+    """How much of an execution closes a trade, and how much opens one; signed as `size`.
+
+    Args:
+        before: units held before it.
+        known: those units are in an open trade; they are not where they are dust that an earlier sale left, or from before a restart.
+        is_flat: what is held after it is nothing or dust.
+    """
+    after = before + size
+    if before * size >= 0.0:
+        return 0.0, size if known else after
+    if before * after >= 0.0:
+        return (0.0 if not known else -before if is_flat else size), 0.0
+    return (-before if known else 0.0), 0.0 if is_flat else after
+
+
+def _dust(data: Any, units: float) -> Dust:
+    rules = facts_of(data).rules
+    return Dust(rules.symbol, units, rules.base, units * data.close[0] if len(data) else math.nan, rules.quote)
