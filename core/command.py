@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from core import log
+from core.environment import exported
 from core.errors import TradingError
 
 INTERRUPTED: Final = 130
@@ -20,12 +21,13 @@ FALLBACK_LOG: Final = Path("var/log.jsonl")
 
 
 def end_well(command: Callable[[], int]) -> int:
-    """Run `command` and return its exit code; an error becomes one line on stderr and the code of its class.
+    """Run `command` with the variables of `.env` and return its exit code; an error becomes one line on stderr and the code of its class.
 
     A bug (anything outside the error tree) goes to the log with its traceback and ends with 1, Ctrl-C with 130.
     """
     try:
-        return command()
+        with exported():
+            return command()
     except TradingError as error:
         _say(log.redact(str(error)))
         return error.exit_code

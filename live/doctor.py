@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from core import log
 from core.clock import Clock
+from core.environment import environment
 from core.errors import ConfigError, TradingError
 from feeds.live_client import open_client
 from feeds.live_source import CcxtLiveSource
@@ -36,7 +38,7 @@ def examine(request: LiveRequest, clock: Clock, console: Console) -> int:
         try:
             console.print(f"ok    {name}: {look()}")
         except TradingError as trouble:
-            console.print(f"FAIL  {name}: {trouble}")
+            console.print(f"FAIL  {name}: {log.redact(str(trouble))}")
             worst = max(worst, trouble.exit_code)
     return worst
 
@@ -156,15 +158,17 @@ def _models(request: LiveRequest) -> str:
 def _firestore(request: LiveRequest) -> str:
     if not request.settings.live.firestore_project:
         return "off (live.firestore_project is empty)"
-    path = os.environ.get("FIREBASE_CREDENTIALS_PATH", "")
-    if not os.environ.get("FIRESTORE_EMULATOR_HOST") and not Path(path or "-").is_file():
+    known = environment()
+    path = known.get("FIREBASE_CREDENTIALS_PATH", "")
+    if not known.get("FIRESTORE_EMULATOR_HOST") and not Path(path or "-").is_file():
         raise ConfigError("live.firestore_project is set, but FIREBASE_CREDENTIALS_PATH names no file; set it, or empty the project")
     return f"project {request.settings.live.firestore_project}"
 
 
 def _telegram(request: LiveRequest) -> str:
     names = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
-    given = [name for name in names if os.environ.get(name)]
+    known = environment()
+    given = [name for name in names if known.get(name)]
     if request.settings.live.telegram and len(given) == 1:
         raise ConfigError(f"{(set(names) - set(given)).pop()} is missing; set both, or set live.telegram=false")
     return "set" if given and request.settings.live.telegram else "off (no token)"

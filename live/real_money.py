@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
 
+from core.environment import environment
 from core.errors import ConfigError
 from live.account_events import VenueView
 from live.doctor import require_no_withdrawals
@@ -37,7 +37,7 @@ def require_consent(
         ConfigError: the key may withdraw, or something else was typed.
     """
     view: VenueView = bridge.loop.call(bridge.account.read())
-    if os.environ.get(ALLOW_WITHDRAWAL) != "1":
+    if environment().get(ALLOW_WITHDRAWAL) != "1":
         require_no_withdrawals(bridge.loop.call(bridge.account.may_withdraw()))
     rules = [bridge.rules(symbol) for symbol in symbols]
     require_enough(view.balances, rules, prices, "deposit some first")

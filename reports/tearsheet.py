@@ -55,7 +55,7 @@ def render_tearsheet(run_dir: Path) -> Path:
             page = _quantstats_page(run)
         except Exception as error:  # noqa: BLE001 - quantstats raises whatever it stumbles over; the page names it and the log keeps it
             _LOG.exception("tearsheet_failed")
-            reason = f"QuantStats stopped with {type(error).__name__}: {error}"
+            reason = log.redact(f"QuantStats stopped with {type(error).__name__}: {error}")
     if reason is not None:
         page = _page_without(run, reason)
     atomic.write_text(run_dir / FILE_NAME, page)
