@@ -35,6 +35,7 @@ from live.bt_broker import CCXTBroker
 from live.bt_feed import CCXTData
 from live.bt_market import Market
 from live.journal import Journal
+from live.keys import named_by_ccxt
 from live.risk_gate import RiskGate
 from live.venue_loop import VenueLoop
 
@@ -101,7 +102,7 @@ class CCXTStore:
         self._witnesses, self._merge_rule = tuple(witnesses), merge_rule or MergeRule()
         self._journal = journal
         self._base_url, self._ws_url = base_url, ws_url
-        self._keys = {"apiKey": api_key, "secret": api_secret, **({"password": passphrase} if passphrase else {})}
+        self._keys = named_by_ccxt(api_key, api_secret, passphrase)
         self._patience = patience
         self.gate = RiskGate(risk, self.last_price, minute_s=minute_s) if risk is not None else None
         self._closes: dict[str, float] = {}

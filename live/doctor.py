@@ -21,9 +21,10 @@ from live.account import CcxtAccount
 from live.account_events import VenueView
 from live.funds import require_enough
 from live.journal import Journal
-from live.keys import keys_of
+from live.keys import keys_of, named_by_ccxt
 from live.request import LiveRequest
 from live.venue_loop import VenueLoop
+from live.withdrawals import require_no_withdrawals
 from models.model_card import code_version
 from models.registry import ModelRegistry
 
@@ -84,9 +85,8 @@ class _VenueCheck:
         loop.start()
         client = None
         try:
-            keys = keys_of(feeds.exchange) if self._request.mode == "live" else {}
-            named = {"apiKey": keys["api_key"], "secret": keys["api_secret"]} if keys else None
-            client = open_client(feeds.exchange, keys=named, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
+            keys = named_by_ccxt(**keys_of(feeds.exchange)) if self._request.mode == "live" else None
+            client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
             source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_Deaf())
             loop.call(source.connect())
             return look(loop, client, source)
@@ -110,18 +110,13 @@ class _VenueCheck:
     def _account(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
         account = CcxtAccount(client, Journal(":memory:"), source.symbols, lambda _event: None)
         view: VenueView = loop.call(account.read())
-        require_no_withdrawals(loop.call(account.may_withdraw()))
+        right = loop.call(account.withdrawal_right())
+        require_no_withdrawals(right)
         rules = [source.rules(symbol) for symbol in source.symbols]
         newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
         require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
-        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; the key cannot withdraw"
-
-
-def require_no_withdrawals(may: bool | None) -> None:
-    """Raise ConfigError for a key that could empty the account."""
-    if may:
-        raise ConfigError("this API key may withdraw; make one that may only trade, or set LIVE_ALLOW_WITHDRAWAL_KEY=1 to use it")
+        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.told}"
 
 
 class _Deaf:

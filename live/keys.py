@@ -43,3 +43,8 @@ def keys_of(exchange: str, environment: Mapping[str, str] | None = None) -> dict
         raise ConfigError(f"{' and '.join(missing)} must be set in the environment or .env to trade at {exchange}")
     passphrase = known.get(f"{venue}_PASSPHRASE", "")
     return {argument: known[name] for argument, name in names.items()} | ({"passphrase": passphrase} if passphrase else {})
+
+
+def named_by_ccxt(api_key: str, api_secret: str, passphrase: str = "") -> dict[str, str]:
+    """Keys as a client of ccxt takes them."""
+    return {"apiKey": api_key, "secret": api_secret} | ({"password": passphrase} if passphrase else {})
