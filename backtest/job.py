@@ -32,7 +32,7 @@ from reports.artefacts import RunArtefacts
 from reports.judgement import ForecastResult, RunFacts, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
 from reports.manifest import RunManifest, StrategySummary, make_run_dir
 from reports.run_index import render_run_index
-from reports.run_page import render_run_page
+from reports.run_page import prepare_run_page
 from reports.summary import summarise_strategy
 from reports.tearsheet import TearsheetProcess
 from reports.trial_ledger import TrialLedger
@@ -88,9 +88,12 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "pages"):
             run = _with_judgement(run, judgement, {name: round(s, 3) for name, s in progress.seconds.items()})
             manifest.write(folder, run.manifest)
-            render_run_page(folder)
+            write_page = prepare_run_page(folder)
+            try:
+                tearsheet.wait()
+            finally:
+                write_page()  # as late as this, so that it links what has been drawn
             render_run_index(Path(request.settings.reports.output))
-            tearsheet.wait()
         run = _timed(run, folder, progress.seconds)
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())

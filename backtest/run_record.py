@@ -118,6 +118,14 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def open_choice(request: BacktestRequest, markets: Mapping[str, History]) -> str:
+    """Fingerprint of everything chosen but the end, where no end was named; empty where one was."""
+    if not request.open_ended:
+        return ""
+    first = {symbol: history.candles.loc[pd.Timestamp(request.first) :].index[0].isoformat() for symbol, history in markets.items()}
+    return fingerprint.of_value({key: value for key, value in choices(request).items() if key != "last"} | {"first": first})
+
+
 def result_of(equity: pd.DataFrame) -> str:
     """Fingerprint of an account's life, equal for a run and for a point of a sweep with the same settings."""
     return fingerprint.of_arrays(equity["equity"].to_numpy(dtype=np.float64))
@@ -137,6 +145,7 @@ def facts_of(request: BacktestRequest, markets: Mapping[str, History], data: Dat
         kind=str(data.kind),
         data=fingerprint.of_value({s: h.fingerprint for s, h in markets.items()}),
         settings=fingerprint.of_value(choices(request)),
+        choice=open_choice(request, markets),
         result=result,
         what=f"{request.strategy or 'LSTMStrategy'} on {', '.join(markets)} {data.timeframe}",
         timeframe=next(iter(markets.values())).timeframe,

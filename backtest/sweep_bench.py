@@ -145,6 +145,7 @@ class SweepBench:
             moments=sharpe_moments(result.returns.to_numpy()),
             periods_per_year=facts.periods_per_year,
             landmarks={s: landmarks_of(h.candles.loc[first:]) for s, h in setting.markets.items()},
+            open_end=facts.open_end({s: h.candles for s, h in setting.markets.items()}, result.returns),
         )
 
 

@@ -1,1 +1,5 @@
 """The words all rooms speak."""
+
+from core.installed import require
+
+require()

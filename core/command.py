@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-from core import log
-from core.errors import TradingError
+from core import installed, log
+from core.environment import exported
+from core.errors import ConfigError, TradingError
 
 INTERRUPTED: Final = 130
 BUG: Final = 1
@@ -20,21 +21,23 @@ FALLBACK_LOG: Final = Path("var/log.jsonl")
 
 
 def end_well(command: Callable[[], int]) -> int:
-    """Run `command` and return its exit code; an error becomes one line on stderr and the code of its class.
+    """Run `command` with the variables of `.env` and return its exit code; an error becomes one line on stderr and the code of its class.
 
     A bug (anything outside the error tree) goes to the log with its traceback and ends with 1, Ctrl-C with 130.
     """
     try:
-        return command()
+        with exported():
+            return command()
     except TradingError as error:
         _say(log.redact(str(error)))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        return _lacks(error)
     except KeyboardInterrupt:
         _say("interrupted; what was saved is whole, run the same command again to go on")
         return INTERRUPTED
     except Exception as bug:  # noqa: BLE001 - the last line of defence: logged whole, then reported
-        _say(f"a bug: {type(bug).__name__}: {log.redact(str(bug))}; the traceback is in {_write_down()}")
-        return BUG
+        return _bug(bug)
 
 
 def collect_rarely() -> None:
@@ -49,6 +52,20 @@ def leave(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
+
+
+def _lacks(error: ModuleNotFoundError) -> int:
+    """A package of ours that is not there was removed, or never installed to the end; any other name is a bug."""
+    name = (error.name or "").partition(".")[0]
+    if name not in installed.PACKAGES:
+        return _bug(error)
+    _say(f"{sys.executable} lacks {name}; {installed.MEND}")
+    return ConfigError.exit_code
+
+
+def _bug(bug: Exception) -> int:
+    _say(f"a bug: {type(bug).__name__}: {log.redact(str(bug))}; the traceback is in {_write_down()}")
+    return BUG
 
 
 def _write_down() -> str:

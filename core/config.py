@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
+from core import environment as variables
 from core.errors import ConfigError, InvalidSetting, UnknownSetting
 from core.settings import Settings
 
@@ -39,7 +38,7 @@ def load_settings(
         ConfigError: the file is missing or is not YAML.
     """
     tree = _read_yaml(path)
-    env = _process_environment() if environment is None else environment
+    env = variables.environment() if environment is None else environment
     for name, key in ENVIRONMENT.items():
         if env.get(name):
             _place(tree, key, env[name], said=name)
@@ -96,10 +95,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing where no known word is close."""
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {match[0]!r}?" if match else ""
-
-
-def _process_environment() -> dict[str, str]:
-    return {**{k: v for k, v in dotenv_values(".env").items() if v is not None}, **os.environ}
 
 
 def _read_yaml(path: Path | None) -> dict[str, Any]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from core.redaction import redact, redacted
+
+__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redacted"]
+
 ROOT: Final = "forwardtrader"
-_SECRET_NAMES: Final = re.compile(r"(SECRET|TOKEN|API_KEY|PASSWORD|PRIVATE)", re.IGNORECASE)
-_SECRET_PARTS: Final = re.compile(
-    r"(?i)((?:signature|api[_-]?key|secret|token|x-mbx-apikey|listenKey)[\"']?\s*[=:]\s*[\"']?)([^&\s\"',}]+)|(bot)(\d+:[\w-]+)"
-)
 
 
 def logger(room: str) -> logging.Logger:
@@ -27,15 +25,6 @@ def logger(room: str) -> logging.Logger:
 def event(log: logging.Logger, name: str, level: int = logging.INFO, **facts: Any) -> None:
     """Write one event with its facts."""
     log.log(level, name, extra={"facts": facts})
-
-
-def redact(text: str) -> str:
-    """Strike out signatures, keys, tokens, and every secret that the environment holds."""
-    text = _SECRET_PARTS.sub(lambda m: f"{m[1]}***" if m[1] else f"{m[3]}***", text)
-    for name, value in os.environ.items():
-        if _SECRET_NAMES.search(name) and len(value) >= 8:
-            text = text.replace(value, "***")
-    return text
 
 
 class JsonLines(logging.Formatter):
@@ -51,7 +40,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return redact(json.dumps(entry, default=str))
+        return json.dumps(redacted(entry), default=lambda value: redact(str(value)))
 
 
 @contextmanager

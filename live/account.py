@@ -29,6 +29,7 @@ from live.order_wire import OrderWire, Withheld
 from live.risk_gate import RiskGate
 from live.venue_clock import clock_offset as clock_offset
 from live.verdict import Outcome, names_of, verdict
+from live.withdrawals import WithdrawalRight, ask_withdrawal_right
 
 _LOG: Final = log.logger("live")
 _CANCELS: Final = 4
@@ -85,13 +86,9 @@ class CcxtAccount:
         if self.client.has.get("fetchTime"):
             await self.questions.ask(self.client.load_time_difference)
 
-    async def may_withdraw(self) -> bool | None:
-        """Whether the key is allowed to withdraw; None where the venue does not say. Raises as `connect`."""
-        ask = getattr(self.client, "sapiGetAccountApiRestrictions", None)
-        if ask is None or not str(self.client.urls["api"].get("sapi", "")).startswith("https://api."):
-            return None
-        said = await self.questions.ask(ask)
-        return str(said.get("enableWithdrawals")).lower() == "true"
+    async def withdrawal_right(self) -> WithdrawalRight:
+        """Whether the key is allowed to withdraw."""
+        return await ask_withdrawal_right(self.client, self.questions.ask)
 
     async def read(self) -> VenueView:
         """Balances, resting orders, and executions that the journal may lack. Raises as `connect`."""

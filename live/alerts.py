@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import threading
 import time
@@ -13,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+from core import environment as variables
 from core import log
 
 _LOG: Final = log.logger("live")
@@ -84,7 +84,7 @@ class TelegramAlerts:
 
 
 def alerts_from(environment: Mapping[str, str] | None = None, *, name: str, api: str = _API) -> TelegramAlerts | None:
-    """The channel that the environment names, or None where it names none."""
-    known = os.environ if environment is None else environment
+    """The channel that the environment or `.env` names, or None where it names none."""
+    known = variables.environment() if environment is None else environment
     token, chat_id = known.get("TELEGRAM_BOT_TOKEN", ""), known.get("TELEGRAM_CHAT_ID", "")
     return TelegramAlerts(token, chat_id, name=name, api=known.get("TELEGRAM_API", "") or api) if token and chat_id else None

@@ -35,6 +35,7 @@ from live.bt_broker import CCXTBroker
 from live.bt_feed import CCXTData
 from live.bt_market import Market
 from live.journal import Journal
+from live.keys import named_by_ccxt
 from live.risk_gate import RiskGate
 from live.venue_loop import VenueLoop
 
@@ -46,6 +47,7 @@ class CCXTStore:
     """One venue, and one account there if a broker is asked for.
 
     Args:
+        passphrase: of the key, where the venue has one (OKX, KuCoin).
         base_url, ws_url: another host that speaks the venue's protocol, e.g. a practice exchange.
         journal: where orders are kept; a file of its own under the temporary folder where None.
         run: names the orders of this run; equal for a run that is resumed.
@@ -66,6 +68,7 @@ class CCXTStore:
         *,
         api_key: str = "",
         api_secret: str = "",
+        passphrase: str = "",
         base_url: str = "",
         ws_url: str = "",
         journal: Journal | None = None,
@@ -99,7 +102,7 @@ class CCXTStore:
         self._witnesses, self._merge_rule = tuple(witnesses), merge_rule or MergeRule()
         self._journal = journal
         self._base_url, self._ws_url = base_url, ws_url
-        self._keys = {"apiKey": api_key, "secret": api_secret}
+        self._keys = named_by_ccxt(api_key, api_secret, passphrase)
         self._patience = patience
         self.gate = RiskGate(risk, self.last_price, minute_s=minute_s) if risk is not None else None
         self._closes: dict[str, float] = {}

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from core import log
 from core.clock import Clock
+from core.environment import environment
 from core.errors import ConfigError, TradingError
 from feeds.live_client import open_client
 from feeds.live_source import CcxtLiveSource
@@ -19,9 +21,10 @@ from live.account import CcxtAccount
 from live.account_events import VenueView
 from live.funds import require_enough
 from live.journal import Journal
-from live.keys import keys_of
+from live.keys import keys_of, named_by_ccxt
 from live.request import LiveRequest
 from live.venue_loop import VenueLoop
+from live.withdrawals import require_no_withdrawals
 from models.model_card import code_version
 from models.registry import ModelRegistry
 
@@ -36,7 +39,7 @@ def examine(request: LiveRequest, clock: Clock, console: Console) -> int:
         try:
             console.print(f"ok    {name}: {look()}")
         except TradingError as trouble:
-            console.print(f"FAIL  {name}: {trouble}")
+            console.print(f"FAIL  {name}: {log.redact(str(trouble))}")
             worst = max(worst, trouble.exit_code)
     return worst
 
@@ -82,9 +85,8 @@ class _VenueCheck:
         loop.start()
         client = None
         try:
-            keys = keys_of(feeds.exchange) if self._request.mode == "live" else {}
-            named = {"apiKey": keys["api_key"], "secret": keys["api_secret"]} if keys else None
-            client = open_client(feeds.exchange, keys=named, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
+            keys = named_by_ccxt(**keys_of(feeds.exchange)) if self._request.mode == "live" else None
+            client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
             source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_Deaf())
             loop.call(source.connect())
             return look(loop, client, source)
@@ -108,18 +110,13 @@ class _VenueCheck:
     def _account(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
         account = CcxtAccount(client, Journal(":memory:"), source.symbols, lambda _event: None)
         view: VenueView = loop.call(account.read())
-        require_no_withdrawals(loop.call(account.may_withdraw()))
+        right = loop.call(account.withdrawal_right())
+        require_no_withdrawals(right)
         rules = [source.rules(symbol) for symbol in source.symbols]
         newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
         require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
-        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; the key cannot withdraw"
-
-
-def require_no_withdrawals(may: bool | None) -> None:
-    """Raise ConfigError for a key that could empty the account."""
-    if may:
-        raise ConfigError("this API key may withdraw; make one that may only trade, or set LIVE_ALLOW_WITHDRAWAL_KEY=1 to use it")
+        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.told}"
 
 
 class _Deaf:
@@ -156,15 +153,17 @@ def _models(request: LiveRequest) -> str:
 def _firestore(request: LiveRequest) -> str:
     if not request.settings.live.firestore_project:
         return "off (live.firestore_project is empty)"
-    path = os.environ.get("FIREBASE_CREDENTIALS_PATH", "")
-    if not os.environ.get("FIRESTORE_EMULATOR_HOST") and not Path(path or "-").is_file():
+    known = environment()
+    path = known.get("FIREBASE_CREDENTIALS_PATH", "")
+    if not known.get("FIRESTORE_EMULATOR_HOST") and not Path(path or "-").is_file():
         raise ConfigError("live.firestore_project is set, but FIREBASE_CREDENTIALS_PATH names no file; set it, or empty the project")
     return f"project {request.settings.live.firestore_project}"
 
 
 def _telegram(request: LiveRequest) -> str:
     names = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
-    given = [name for name in names if os.environ.get(name)]
+    known = environment()
+    given = [name for name in names if known.get(name)]
     if request.settings.live.telegram and len(given) == 1:
         raise ConfigError(f"{(set(names) - set(given)).pop()} is missing; set both, or set live.telegram=false")
     return "set" if given and request.settings.live.telegram else "off (no token)"

@@ -14,10 +14,12 @@ from core.clock import Clock, SystemClock
 from core.command import end_well
 from core.config import load_settings
 from core.errors import ConfigError
+from live import control
 from live.parity_differences import CAUSES, differing, told, with_cause
 from live.parity_record import Recorded, read_session
 from live.parity_replay import replay
 from live.parity_shortfall import measured
+from live.session_files import render_page
 from models.forecaster import ForecastSource
 from reports.parity_page import SHARES, Parity, Shortfall, write_parity
 
@@ -63,6 +65,8 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
         deviations=[told(note) for note in session.notes if note["kind"] in CAUSES],
     )
     write_parity(folder, parity)
+    if not control.is_running(folder):  # a running session draws its page, which links this one, again by itself
+        render_page(folder)
     return parity
 
 

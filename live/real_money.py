@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,10 +10,8 @@ from rich.console import Console
 
 from core.errors import ConfigError
 from live.account_events import VenueView
-from live.doctor import require_no_withdrawals
 from live.funds import require_enough
-
-ALLOW_WITHDRAWAL = "LIVE_ALLOW_WITHDRAWAL_KEY"
+from live.withdrawals import WithdrawalRight, require_no_withdrawals
 
 
 def account_name(exchange: str, api_key: str) -> str:
@@ -26,7 +23,9 @@ def require_consent(
     bridge: Any, symbols: tuple[str, ...], times_said: int, console: Console, ask: Callable[[str], str] = input, *,
     prices: Mapping[str, float], practice: bool = False,
 ) -> None:  # fmt: skip
-    """Show account, rules and limits, and have the first symbol typed; `--yes-real-money` given twice stands for that.
+    """Show account, rules and rights, and have the first symbol typed; `--yes-real-money` given twice stands for that.
+
+    Where it is not known whether the key may withdraw, the question says so.
 
     Args:
         prices: the newest close of each symbol, by which the smallest order is worth so much.
@@ -37,8 +36,8 @@ def require_consent(
         ConfigError: the key may withdraw, or something else was typed.
     """
     view: VenueView = bridge.loop.call(bridge.account.read())
-    if os.environ.get(ALLOW_WITHDRAWAL) != "1":
-        require_no_withdrawals(bridge.loop.call(bridge.account.may_withdraw()))
+    right: WithdrawalRight = bridge.loop.call(bridge.account.withdrawal_right())
+    require_no_withdrawals(right)
     rules = [bridge.rules(symbol) for symbol in symbols]
     require_enough(view.balances, rules, prices, "deposit some first")
     console.print("[bold]PRACTICE MONEY[/bold]" if practice else "[bold]REAL MONEY[/bold]")
@@ -47,8 +46,10 @@ def require_consent(
     for r in rules:
         console.print(f"  {r.symbol}: tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}")
     console.print(f"  {len(view.open_orders)} orders rest at the venue; those of others are left alone")
+    console.print(f"  right to withdraw: {right.told}", soft_wrap=True)
     if practice or times_said >= 2:
         return
-    typed = ask(f"type {symbols[0]} to trade with this account: ").strip()
+    sure = "make sure that this key may not withdraw, then " if right.may is None else ""
+    typed = ask(f"{sure}type {symbols[0]} to trade with this account: ").strip()
     if typed != symbols[0]:
         raise ConfigError(f"{typed!r} is not {symbols[0]}: no order was sent; start again and type the symbol")

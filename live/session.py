@@ -201,7 +201,7 @@ class LiveSession:
 
     def _say_trouble(self, text: str) -> None:
         log.event(_LOG, "venue_unreachable", reason=text)
-        self.view.say(text)
+        self.view.say(log.redact(text))
 
     def _broker(self) -> Any:
         if self.request.mode == "live":

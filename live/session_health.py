@@ -62,6 +62,7 @@ class SessionHealth:
 
     def tell(self, kind: str, level: str = "warning", **facts: Any) -> None:
         """Log, keep and send on something a person may want to know."""
+        facts = log.redacted(facts)
         log.event(_LOG, kind, {"error": logging.ERROR, "info": logging.INFO}.get(level, logging.WARNING), **facts)
         at = self._clock.now().isoformat()
         self._store.note(at, level, kind, **facts)

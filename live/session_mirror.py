@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from core import log
 from core.settings import LiveSettings
 from live.outbox import Outbox
 from live.session_store import SessionStore
@@ -40,7 +41,7 @@ class SessionMirror:
         if now or time.monotonic() >= self._next:
             self._next = time.monotonic() + _STATUS_EVERY_S
             kept = {key: value for key, value in body.items() if key not in ("config", "versions", "alerts")}
-            self.store.set(f"sessions/{self._name}", kept)
+            self.store.set(f"sessions/{self._name}", log.redacted(kept))
 
     def fills(self, session: SessionStore, upto: int, fresh: Sequence[tuple[Any, ...]]) -> bool:
         """Keep some of the fills that were not kept yet, under their number in the session; False where there were none.
@@ -67,4 +68,4 @@ class SessionMirror:
 
     def _once(self, name: str, body: dict[str, Any]) -> None:
         if self.store.get(name) is None:
-            self.store.set(name, body)
+            self.store.set(name, log.redacted(body))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Any, Final
 
 from core import log
+from core.environment import environment, exported
 from core.errors import ConfigError, VenueUnreachable
 from live.state import Event
 
@@ -51,7 +50,7 @@ class FirestoreMirror:
     def _add(self, batch: Any, event: Event, held: Any) -> None:
         from google.cloud.firestore import DELETE_FIELD
 
-        reference, body = self._client.document(_path(event.name)), {**_redacted(event.body), "seq": event.seq}
+        reference, body = self._client.document(_path(event.name)), {**log.redacted(event.body), "seq": event.seq}
         if held is None:
             batch.create(reference, body)
             return
@@ -73,8 +72,9 @@ def _client(project: str) -> Any:
     from firebase_admin import firestore
 
     name = f"forwardtrader-{project}"
-    known = firebase_admin._apps.get(name)
-    return firestore.client(known or firebase_admin.initialize_app(_credential(), {"projectId": project}, name=name))
+    with exported():  # the library looks for the emulator in the process environment
+        known = firebase_admin._apps.get(name)
+        return firestore.client(known or firebase_admin.initialize_app(_credential(), {"projectId": project}, name=name))
 
 
 def _credential() -> Any:
@@ -87,22 +87,14 @@ def _credential() -> Any:
         def get_credential(self) -> Any:
             return AnonymousCredentials()
 
-    if os.environ.get("FIRESTORE_EMULATOR_HOST"):
+    known = environment()
+    if known.get("FIRESTORE_EMULATOR_HOST"):
         return Nobody()
-    path = os.environ.get("FIREBASE_CREDENTIALS_PATH", "")
+    path = known.get("FIREBASE_CREDENTIALS_PATH", "")
     try:
         return credentials.Certificate(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"FIREBASE_CREDENTIALS_PATH {path!r} is not a readable service account key; correct it") from error
-
-
-def _redacted(value: Any) -> Any:
-    """The value with secrets struck out of every text: what is mirrored leaves this machine."""
-    if isinstance(value, str):
-        return log.redact(value)
-    if isinstance(value, Mapping):
-        return {str(key): _redacted(held) for key, held in value.items()}
-    return [_redacted(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def _path(name: str) -> str:

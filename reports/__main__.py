@@ -9,7 +9,7 @@ from pathlib import Path
 from core.command import end_well
 from reports import manifest, session_status, sweep_manifest
 from reports.run_index import render_run_index
-from reports.run_page import render_run_page
+from reports.run_page import prepare_run_page
 from reports.session_page import render_session_page
 from reports.sweep_page import render_sweep_page
 from reports.tearsheet import TearsheetProcess
@@ -49,10 +49,11 @@ def rebuild(folder: Path) -> list[Path]:
 
 
 def _run_pages(folder: Path) -> list[Path]:
-    page = render_run_page(folder)
     with TearsheetProcess() as tearsheet:
         tearsheet.submit(folder)
-        return [page, tearsheet.wait()]
+        write_page = prepare_run_page(folder)
+        drawn = tearsheet.wait()
+        return [write_page(), drawn]
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from reports.sharpe_tests import (
 )
 from reports.summary import summarise_strategy
 from reports.trial_ledger import Trial, TrialLedger, Tries, landmarks_of
+from reports.trial_reruns import OpenEnd
 
 RANDOM_PATHS: Final = 500
 
@@ -42,7 +43,8 @@ class RunFacts:
     """What names a run as a trial.
 
     `data` and `settings` are fingerprints of the candles and of everything that was chosen, `result` one of what came out, `what` says in a
-    few words what was tried. `periods_per_year` counts days, 365 or 252; `start_equity` is the cash before the first bar.
+    few words what was tried. `choice` is that of everything chosen but the end, and empty where an end was named. `periods_per_year` counts
+    days, 365 or 252; `start_equity` is the cash before the first bar.
     """
 
     run_id: str
@@ -54,6 +56,11 @@ class RunFacts:
     timeframe: Timeframe
     periods_per_year: int
     start_equity: float
+    choice: str = ""
+
+    def open_end(self, candles: Mapping[str, pd.DataFrame], daily: pd.Series) -> OpenEnd | None:
+        """What the run is known by when it is run again after more bars."""
+        return OpenEnd(choice=self.choice, candles=candles, daily=daily) if self.choice else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,11 @@ class Account:
     def daily(self) -> Floats:
         """Net simple returns per day, the first one against the starting cash."""
         return self._daily(self.equity["equity"])
+
+    @property
+    def by_day(self) -> pd.Series:
+        """The same with its days."""
+        return metrics.returns_of(metrics.daily(self.equity["equity"]), self.facts.start_equity)
 
     def _daily(self, curve: pd.Series) -> Floats:
         returns = metrics.returns_of(metrics.daily(curve), self.facts.start_equity)
@@ -149,6 +161,7 @@ def count_trials(account: Account, moments: SharpeMoments, ledger: TrialLedger |
         moments=moments,
         periods_per_year=facts.periods_per_year,
         landmarks=marks,
+        open_end=facts.open_end(account.candles, account.by_day),
     )
     try:
         ledger.record(trial)

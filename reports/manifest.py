@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from core import atomic, fingerprint
+from core import atomic, fingerprint, log
 from core.errors import RunUnreadable
 from core.types import DataKind, Verdict
 
@@ -224,8 +224,8 @@ def write(run_dir: Path, manifest: RunManifest) -> Path:
 
 
 def to_json(manifest: RunManifest) -> str:
-    """The text of `run.json`: strict JSON, keys in the order of the schema."""
-    tree = _without_nan(manifest.model_dump(mode="json", by_alias=True))
+    """The text of `run.json`: strict JSON, keys in the order of the schema, secrets struck out."""
+    tree = log.redacted(_without_nan(manifest.model_dump(mode="json", by_alias=True)))
     return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

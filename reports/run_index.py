@@ -12,6 +12,7 @@ from reports import manifest as manifests
 from reports import sweep_manifest
 from reports.manifest import ForecastScores, RunManifest
 from reports.pages import write_page
+from reports.run_page import FILE_NAME as PAGE
 from reports.run_page import TONES
 from reports.sweep_manifest import SweepManifest
 
@@ -20,11 +21,15 @@ FILE_NAME: Final = "index.html"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the index; `run` is None where the folder's manifest cannot be read, and `trouble` says why."""
+    """One line of the index; `run` is None where the folder's manifest cannot be read, and `trouble` says why.
+
+    A run that was ended before its page was written, or is still being judged, has none.
+    """
 
     folder: str
     run: RunManifest | None
     trouble: str = ""
+    has_page: bool = True
 
     @property
     def tone(self) -> str:
@@ -44,7 +49,9 @@ class Entry:
 
 def render_run_index(output: Path) -> Path:
     """Write `output/index.html` from the `run.json` of every folder in `output`; a damaged one is listed as such."""
-    return write_page(output / FILE_NAME, "run_index.html.j2", {"entries": entries(output), "sweeps": sweeps(output)})
+    found = sweeps(output)
+    drawn = {sweep.sweep_id for sweep in found if (output / sweep.sweep_id / PAGE).is_file()}
+    return write_page(output / FILE_NAME, "run_index.html.j2", {"entries": entries(output), "sweeps": found, "drawn": drawn})
 
 
 def sweeps(output: Path) -> list[SweepManifest]:
@@ -66,6 +73,6 @@ def entries(output: Path) -> list[Entry]:
 
 def _entry(folder: Path) -> Entry:
     try:
-        return Entry(folder.name, manifests.read(folder))
+        return Entry(folder.name, manifests.read(folder), has_page=(folder / PAGE).is_file())
     except RunUnreadable as error:
         return Entry(folder.name, None, str(error))

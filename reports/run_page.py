@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from reports.artefacts import RunArtefacts
 from reports.charts import Chart
 from reports.manifest import RunManifest
 from reports.pages import write_page
+from reports.tearsheet import trouble_with
 
 FILE_NAME: Final = "index.html"
 TONES: Final = {Verdict.EDGE: "good", Verdict.NO_EDGE: "none", Verdict.NOT_ENOUGH_DATA: "wait", None: "plain"}
@@ -36,12 +38,21 @@ def render_run_page(run_dir: Path) -> Path:
     Raises:
         RunUnreadable: the folder holds no readable run.
     """
+    return prepare_run_page(run_dir)()
+
+
+def prepare_run_page(run_dir: Path) -> Callable[[], Path]:
+    """Read the run and draw its charts; what is returned writes the page, with links to the files that are there by then.
+
+    Raises:
+        RunUnreadable: the folder holds no readable run.
+    """
     run = artefacts.load(run_dir)
     views, figures = _symbols(run)
     payload = run_charts.time_payload(run, _horizon(run))
     figures += _fold_charts(run)
     payload["charts"] += figures
-    return write_page(run_dir / FILE_NAME, "run_page.html.j2", _context(run, run_dir, views, payload["charts"]), payload)
+    return lambda: write_page(run_dir / FILE_NAME, "run_page.html.j2", _context(run, run_dir, views, payload["charts"]), payload)
 
 
 def reason_for(manifest: RunManifest, path: str, otherwise: str) -> str:
@@ -80,6 +91,7 @@ def _context(run: RunArtefacts, run_dir: Path, views: list[SymbolView], charts: 
         "last": run.equity.index[-1] if len(run.equity) else None,
         "bars": len(run.equity),
         "files": [name for name in _FILES if (run_dir / name).is_file()],
+        "no_tearsheet": trouble_with(run_dir),
         "why": lambda path, otherwise="this run did not record it": reason_for(manifest, path, otherwise),
     }
 

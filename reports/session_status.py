@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
-from core import atomic
+from core import atomic, log
 from core.errors import RunUnreadable
 from core.types import DataKind
 from reports.manifest import Moment, Number, Section
@@ -165,7 +165,7 @@ class SessionStatus(Section):
 def write_status(session_dir: Path, status: SessionStatus) -> Path:
     """Write `session_dir/session.json` atomically and return its path."""
     path = session_dir / FILE_NAME
-    tree = status.model_dump(mode="json", by_alias=True)
+    tree = log.redacted(status.model_dump(mode="json", by_alias=True))
     atomic.write_text(path, json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return path
 

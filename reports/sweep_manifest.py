@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
-from core import atomic
+from core import atomic, log
 from core.errors import RunUnreadable
 from core.types import DataKind, Verdict
 from reports.manifest import Moment, Number, Section
@@ -62,8 +62,8 @@ class SweepManifest(Section):
 
 
 def to_json(manifest: SweepManifest) -> str:
-    """The text of `sweep.json`: strict JSON."""
-    return json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """The text of `sweep.json`: strict JSON, secrets struck out."""
+    return json.dumps(log.redacted(manifest.model_dump(mode="json", by_alias=True)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write(folder: Path, manifest: SweepManifest) -> Path:

@@ -19,6 +19,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from reports import artefacts, metrics
 from reports.artefacts import RunArtefacts
 
 FILE_NAME: Final = "tearsheet.html"
+_NONE: Final = re.compile(r"<p>No tearsheet: (.*?)\.</p>", re.DOTALL)
 _TEMPLATE: Final = Path(__file__).with_name("templates") / "tearsheet.html"
 _FEWEST_DAYS: Final = 10
 _LOG: Final = log.logger("reports")
@@ -55,11 +57,20 @@ def render_tearsheet(run_dir: Path) -> Path:
             page = _quantstats_page(run)
         except Exception as error:  # noqa: BLE001 - quantstats raises whatever it stumbles over; the page names it and the log keeps it
             _LOG.exception("tearsheet_failed")
-            reason = f"QuantStats stopped with {type(error).__name__}: {error}"
+            reason = log.redact(f"QuantStats stopped with {type(error).__name__}: {error}")
     if reason is not None:
         page = _page_without(run, reason)
     atomic.write_text(run_dir / FILE_NAME, page)
     return run_dir / FILE_NAME
+
+
+def trouble_with(run_dir: Path) -> str:
+    """Why the run in `run_dir` has no tearsheet; nothing where it has one."""
+    path = run_dir / FILE_NAME
+    if not path.is_file():
+        return "it was not made; python -m reports with this folder makes it"
+    found = _NONE.search(path.read_text(encoding="utf-8", errors="replace"))
+    return html.unescape(found[1]) if found else ""
 
 
 class TearsheetProcess:

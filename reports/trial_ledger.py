@@ -3,7 +3,8 @@
 A trial is a configuration whose result on some market was seen. The market is known by its prices, not by its name or file: a landmark, the
 close of the first bar of a UTC day, is kept for each day, and two trials saw the same market where most of their common days agree within
 two per cent. So the same coin from another venue counts as the same market, and a simulated market under a real name does not.
-Running the same thing again (equal data, settings and forecasts) is no new trial.
+Running the same thing again (equal data, settings and results, or the same up to where an earlier run ended; `reports.trial_reruns`) is no
+new trial.
 
 `python -m reports.trial_ledger` lists the trials.
 """
@@ -29,7 +30,9 @@ from core import fingerprint
 from core.clock import Clock, SystemClock
 from core.command import end_well
 from core.errors import StorageFull, StoreDamaged
+from reports import trial_reruns
 from reports.sharpe_tests import SharpeMoments
+from reports.trial_reruns import OpenEnd
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +42,8 @@ SAME_PRICE: Final = 0.02
 _BUSY_SECONDS: Final = 30.0
 # Days are counted from here in the stored landmarks.
 _EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
-_SCHEMA: Final = """
+_SCHEMA: Final = (
+    """
 CREATE TABLE IF NOT EXISTS trials (
     id TEXT PRIMARY KEY, at TEXT NOT NULL, run_id TEXT NOT NULL, symbols TEXT NOT NULL, kind TEXT NOT NULL,
     first TEXT NOT NULL, last TEXT NOT NULL, data TEXT NOT NULL, settings TEXT NOT NULL, what TEXT NOT NULL,
@@ -48,6 +52,8 @@ CREATE TABLE IF NOT EXISTS trials (
 CREATE TRIGGER IF NOT EXISTS trials_stay BEFORE DELETE ON trials BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 CREATE TRIGGER IF NOT EXISTS trials_fixed BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 """
+    + trial_reruns.SCHEMA
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,8 @@ class Trial:
     """One configuration and what it scored.
 
     `landmarks` holds, per symbol, the first close of each traded UTC day; `data` and `settings` are fingerprints, `result` one of what came
-    out (the forecasts' or the returns'). `moments` are those of net returns per period; `what` says in words what was tried.
+    out (the forecasts' or the returns'). `moments` are those of net returns per period; `what` says in words what was tried. `open_end` is
+    there where no end was named.
     """
 
     run_id: str
@@ -68,6 +75,7 @@ class Trial:
     moments: SharpeMoments
     periods_per_year: float
     landmarks: Mapping[str, pd.Series] = field(repr=False)
+    open_end: OpenEnd | None = None
 
     @property
     def id(self) -> str:
@@ -105,21 +113,21 @@ class TrialLedger:
         self.clock = clock or SystemClock()
 
     def record(self, trial: Trial) -> bool:
-        """Add a trial; false if the very same one is there already.
+        """Add a trial; false if the very same one is there already, be it with an earlier end that nobody named.
 
         Raises:
             StoreDamaged: the file is no ledger or cannot be written.
             StorageFull: the disk has no room.
         """
-        first, last = (moment.isoformat() for moment in trial.span)
-        row = (
-            trial.id, self.clock.now().isoformat(timespec="seconds"), trial.run_id, json.dumps(trial.symbols), trial.kind, first, last,
-            trial.data, trial.settings, trial.what, *_numbers(trial.moments), trial.moments.periods, trial.periods_per_year,
-            _packed(trial.landmarks),
-        )  # fmt: skip
+        at, landmarks = self.clock.now().isoformat(timespec="seconds"), _packed(trial.landmarks)
+        run = trial.open_end
         with self._open() as connection, connection:
-            added = connection.execute(f"INSERT OR IGNORE INTO trials VALUES ({','.join('?' * len(row))})", row)
-            return added.rowcount == 1
+            connection.execute("BEGIN IMMEDIATE")  # what is looked up must still hold when it is written
+            known = trial_reruns.known_trial(connection, run) if run is not None else None
+            is_new = known is None and _insert(connection, trial, at, landmarks)
+            if run is not None:
+                trial_reruns.remember(connection, known or trial.id, run, at, trial.run_id, landmarks)
+            return is_new
 
     def tries_on(self, markets: Mapping[str, pd.Series], periods_per_year: float) -> Tries:
         """Count the trials that saw any of these markets on days they have in common.
@@ -131,23 +139,26 @@ class TrialLedger:
         Raises:
             StoreDamaged: the file is no ledger or cannot be read.
         """
-        seen = [row for row in self._rows() if _same_market(markets, _unpacked(row["landmarks"]))]
+        rows, further = self._rows()
+        seen = [row for row in rows if _same_market(markets, _unpacked(further.get(row["id"], row["landmarks"])))]
         ratios = [row["sharpe"] * math.sqrt(row["periods_per_year"] / periods_per_year) for row in seen if row["sharpe"] is not None]
         return Tries(len(seen), float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0)
 
     def table(self) -> pd.DataFrame:
         """All trials in order of time, without landmarks; `sharpe` is annual."""
-        rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in self._rows()]  # noqa: SIM118 - sqlite rows
+        rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in self._rows()[0]]  # noqa: SIM118 - sqlite rows
         table = pd.DataFrame(rows)
         if len(table):
             table["sharpe"] = table["sharpe"].astype(float) * np.sqrt(table["periods_per_year"])
         return table
 
-    def _rows(self) -> list[sqlite3.Row]:
+    def _rows(self) -> tuple[list[sqlite3.Row], dict[str, bytes]]:
+        """All trials, and the landmarks of those that were run again, up to the furthest end."""
         if not self.path.exists():
-            return []
+            return [], {}
         with self._open() as connection:
-            return connection.execute("SELECT * FROM trials ORDER BY at, id").fetchall()
+            rows = connection.execute("SELECT * FROM trials ORDER BY at, id").fetchall()
+            return rows, trial_reruns.furthest_landmarks(connection)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -162,6 +173,15 @@ class TrialLedger:
             if "full" in str(error) or "No space" in str(error):
                 raise StorageFull(f"no space left to write {self.path}; free some and run the command again") from error
             raise StoreDamaged(f"trial ledger {self.path} cannot be used ({error}); move it away to begin a new count") from error
+
+
+def _insert(connection: sqlite3.Connection, trial: Trial, at: str, landmarks: bytes) -> bool:
+    first, last = (moment.isoformat() for moment in trial.span)
+    row = (
+        trial.id, at, trial.run_id, json.dumps(trial.symbols), trial.kind, first, last, trial.data, trial.settings, trial.what,
+        *_numbers(trial.moments), trial.moments.periods, trial.periods_per_year, landmarks,
+    )  # fmt: skip
+    return connection.execute(f"INSERT OR IGNORE INTO trials VALUES ({','.join('?' * len(row))})", row).rowcount == 1
 
 
 def _same_market(ours: Mapping[str, pd.Series], theirs: Sequence[tuple[Numbers, Numbers]]) -> bool:

@@ -136,6 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fee-asset", help="received, quote, or a coin such as BNB (received)")
     parser.add_argument("--balance", action="append", help="ASSET=AMOUNT, repeatable (USDT=10000)")
     parser.add_argument("--limits", choices=("auto", "on", "off"), help="whether rate limits are enforced (auto: at real time)")
+    parser.add_argument(
+        "--withdrawals", choices=("no", "yes", "unanswered"), help="what it says when asked whether the key may withdraw (no)"
+    )
     parser.add_argument("--faults", help="a file of fault switches, YAML or JSON")
     parser.add_argument("--seed", type=int, help="of the sample market and of random faults (0)")
     parser.add_argument("--settings", help="any other settings as one JSON object")

@@ -84,7 +84,10 @@ class BybitDesk:
     # Signed
 
     def query_api(self, asked: Asked) -> Any:
-        return {"id": "1", "note": "practice", "readOnly": 0, "type": 1, "uta": 1, "unified": 0, "userID": 1, "permissions": {}}
+        told = {"id": "1", "note": "practice", "readOnly": 0, "type": 1, "uta": 1, "unified": 0, "userID": 1}
+        right = self.venue.settings.withdrawals
+        wallet = ["AccountTransfer", *(["Withdraw"] if right == "yes" else [])]
+        return told if right == "unanswered" else told | {"permissions": {"Spot": ["SpotTrade"], "Wallet": wallet}}
 
     def account_info(self, asked: Asked) -> Any:
         return {"unifiedMarginStatus": 6, "marginMode": "REGULAR_MARGIN", "dcpStatus": "OFF", "timeWindow": 0, "isMasterTrader": False}

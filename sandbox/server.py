@@ -18,6 +18,7 @@ from sandbox.binance_limits import Limits, Window
 from sandbox.binance_lists import list_actions
 from sandbox.binance_rest import RestDoor
 from sandbox.binance_socket import MarketDoor
+from sandbox.binance_wallet import wallet_actions
 from sandbox.binance_ws_api import WsApiDoor
 from sandbox.bybit_desk import BybitDesk, bybit_actions
 from sandbox.bybit_market_socket import BybitMarketDoor
@@ -193,9 +194,11 @@ def mount_binance(
     desk = Desk(venue, sockets.board, lambda: limits.described(orders=True, counts=False))
     rest_lists, socket_lists = list_actions(desk)
     rest = RestDoor(venue, rest_actions(desk) | rest_lists, limits, log, requests)
+    wallet = RestDoor(venue, wallet_actions(venue), limits, log, requests)
     api = WsApiDoor(venue, socket_actions(desk) | socket_lists, limits, log, sockets, requests, reports)
     market = MarketDoor(desk, log, sockets, messages_per_second=MESSAGES_PER_SECOND if limits.enforced else None)
     app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
+    app.router.add_route("*", "/sapi/v1/{name:.*}", wallet.handle)
     app.router.add_get("/ws-api/v3", api.handle)
     for path in ("/ws", "/ws/{streams:.*}", "/stream", "/stream/ws/{streams:.*}"):
         app.router.add_get(path, market.handle)

@@ -68,6 +68,7 @@ class SandboxSettings(Room):
     owner: int = Field(default=0, ge=0)  # number of the process that it ends with; 0: nobody's
     orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for another owner once that one is gone
     connection_life_s: float = Field(default=86_400.0, gt=0)
+    withdrawals: Literal["no", "yes", "unanswered"] = "no"  # what it says when asked whether the key may withdraw
     api_key: str = ""  # made up at the start where empty
     api_secret: str = ""
     admin_token: str = ""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib.util
 import re
 import shlex
+import subprocess
+import venv
 from pathlib import Path
 
 import pytest
 
+from core import installed
 from core.settings import Settings
 from live.control import Verb
 
 ROOT = Path(__file__).parent.parent
+ENTER = "source .venv/bin/activate"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -30,6 +35,65 @@ def source_of(words: list[str]) -> Path | None:
         return ROOT / words[1]
     folder = ROOT.joinpath(*words[2].split("."))
     return folder / "__main__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+def is_shown(page: Path) -> bool:
+    return page.name != "CHANGELOG.md" and bool(commands(page))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if is_shown(page)], ids=lambda page: page.name)
+def test_a_page_says_how_the_environment_is_entered_before_its_first_command(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    first = re.search(r"(?m)^\s*(?:\$ )?python |`python ", text)
+    assert first is not None
+    assert ENTER in text[: first.start()]
+
+
+def test_what_the_pages_say_enters_the_environment() -> None:
+    if not (ROOT / ".venv/bin/activate").is_file():
+        pytest.skip("this checkout has no .venv; make backtest makes it")
+    asked = f"{ENTER} && python -c 'import sys, numpy; print(sys.prefix)'"
+    found = subprocess.check_output(["bash", "-c", asked], cwd=ROOT, text=True, env={"PATH": "/usr/bin:/bin"}).strip()
+    assert Path(found).resolve() == (ROOT / ".venv").resolve()
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python without any package, as a system's is."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=False, symlinks=True)
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if is_shown(page)], ids=lambda page: page.name)
+def test_a_command_that_is_typed_outside_of_it_ends_in_one_line_that_says_so(page: Path, bare_python: Path, tmp_path: Path) -> None:
+    for words in {tuple(words[: 3 if words[1] == "-m" else 2]) for words in commands(page)}:
+        done = subprocess.run(
+            [str(bare_python), *words[1:]], cwd=ROOT, env={"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, ""), (words, done.stderr)
+        assert done.stderr.endswith(f"packages; {installed.MEND}\n") and done.stderr.count("\n") == 1, words
+
+
+def test_whoever_imports_us_from_elsewhere_gets_an_import_error(bare_python: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("try:\n    import strategies.forecast_indicator\nexcept ImportError as error:\n    print(error)\n")
+    said = subprocess.check_output([str(bare_python), str(program)], env={"PYTHONPATH": str(ROOT)}, text=True)
+    assert said.endswith(f"{installed.MEND}\n")
+
+
+def test_the_packages_that_are_looked_for_are_those_of_the_set_up() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    names = {re.split(r"[>=<]", line)[0].strip() for line in setup["options"]["install_requires"].split()}
+    others = {"firebase-admin": "firebase_admin", "python-dotenv": "dotenv", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+    assert sorted(others.get(name, name) for name in names) == sorted(installed.PACKAGES)
+    assert set(installed._TELLING) <= set(installed.PACKAGES)
+
+
+@pytest.mark.parametrize("path", ["run_backtest.py", "run_live.py", "core/__init__.py", "core/installed.py", "live/__init__.py"])
+def test_what_is_read_before_the_version_is_looked_at_can_be_read_by_an_old_python(path: str) -> None:
+    ast.parse((ROOT / path).read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
 def flags_of(room: str) -> set[str]:

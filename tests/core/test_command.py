@@ -14,6 +14,7 @@ import pytest
 from core import log
 from core.command import end_well
 from core.errors import RiskHalt, TradingError, UnknownSymbol, VenueUnreachable
+from core.installed import MEND
 
 
 def raising(error: BaseException) -> Callable[[], int]:
@@ -59,6 +60,12 @@ def test_a_bug_of_a_command_without_a_log_gets_one(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "hunter22" not in said
+
+
+def test_a_package_that_was_never_installed_to_the_end_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_well(raising(ModuleNotFoundError("No module named 'keras.src'", name="keras.src"))) == 2
+    assert capsys.readouterr().err == f"{sys.executable} lacks keras; {MEND}\n"
+    assert end_well(raising(ModuleNotFoundError("No module named 'models.lost'", name="models.lost"))) == 1
 
 
 def test_leaving_writes_what_was_said_and_waits_for_no_thread() -> None:

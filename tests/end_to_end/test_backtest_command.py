@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,8 @@ def test_a_run_leaves_every_file_of_the_interface(finished: Path) -> None:
     names = {"index.html", "tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "log.jsonl"}
     assert names <= {path.name for path in finished.iterdir()}
     assert (finished.parent / "index.html").is_file()
+    text = (finished / "index.html").read_text()
+    assert names - {"index.html"} <= set(re.findall(r'href="([^"]+)"', text)) and "No tearsheet" not in text
 
 
 def test_run_json_has_every_key_of_the_interface(finished: Path) -> None:

@@ -64,6 +64,7 @@ def test_a_session_equals_its_replay_in_every_bar_order_fill_and_cent(tmp_path: 
         "session.json", "candles.parquet", "forecasts.parquet", "fills.parquet", "equity.parquet", "log.jsonl", "index.html",
         "parity.html", "parity.json",
     }  # fmt: skip
+    assert 'href="parity.html"' in (tmp_path / "one" / "index.html").read_text(encoding="utf-8")
     status = read_status(tmp_path / "one")
     assert (status.state, status.bars, status.kind) == (State.STOPPED, 200, "sample")
 

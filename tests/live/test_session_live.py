@@ -14,7 +14,6 @@ from rich.console import Console
 from core.clock import SystemClock
 from core.errors import AccountTooSmall, ConfigError, VenueUnreachable
 from core.types import Forecast
-from live.doctor import require_no_withdrawals
 from live.fixed_supply import FixedSupply
 from live.keys import keys_of
 from live.parity import compare
@@ -116,13 +115,6 @@ def test_an_account_without_money_is_refused() -> None:
                 require_consent(store, ("BTC/USDT",), 2, Console(), prices=PRICES)
         finally:
             store.stop()
-
-
-def test_a_key_that_may_withdraw_is_refused() -> None:
-    require_no_withdrawals(None)
-    require_no_withdrawals(False)
-    with pytest.raises(ConfigError, match="withdraw"):
-        require_no_withdrawals(True)
 
 
 def test_missing_keys_are_named_and_an_account_name_hides_its_key() -> None:

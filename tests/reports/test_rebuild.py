@@ -14,6 +14,7 @@ def test_the_pages_of_a_run_are_made_again(tmp_path: Path, capsys: pytest.Captur
     artefacts.save(tmp_path / "run", simulated.run(100))
     assert main([str(tmp_path / "run")]) == 0
     assert [Path(line).name for line in capsys.readouterr().out.split()] == ["index.html", "tearsheet.html"]
+    assert 'href="tearsheet.html"' in (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_of_runs_gets_its_index_too(tmp_path: Path) -> None:

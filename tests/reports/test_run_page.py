@@ -17,7 +17,8 @@ from reports import artefacts
 from reports.artefacts import RunArtefacts
 from reports.run_charts import price_days
 from reports.run_index import entries, render_run_index
-from reports.run_page import reason_for, render_run_page
+from reports.run_page import prepare_run_page, reason_for, render_run_page
+from reports.tearsheet import TearsheetProcess
 from tests.reports import simulated
 
 
@@ -135,12 +136,45 @@ def test_the_index_lists_runs_newest_first_and_names_the_damaged_one(tmp_path: P
     for day, name in ((1, "older"), (2, "newer")):
         when = made.manifest.created + pd.Timedelta(days=day)
         artefacts.save(tmp_path / name, replace(made, manifest=made.manifest.model_copy(update={"created": when, "run_id": name})))
+        render_run_page(tmp_path / name)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text("{")
     assert [entry.folder for entry in entries(tmp_path)] == ["newer", "older", "broken"]
     text = render_run_index(tmp_path).read_text()
     assert text.index("newer/index.html") < text.index("older/index.html") < text.index("cannot be read")
     assert "no edge" in text
+
+
+def test_the_index_links_pages_that_are_there(tmp_path: Path) -> None:
+    artefacts.save(tmp_path / "killed", simulated.run(300))
+    text = render_run_index(tmp_path).read_text()
+    assert "killed/index.html" not in text and "no page" in text
+    render_run_page(tmp_path / "killed")
+    text = render_run_index(tmp_path).read_text()
+    assert "killed/index.html" in text and "no page" not in text
+
+
+def test_the_page_links_the_tearsheet_exactly_where_there_is_one(tmp_path: Path) -> None:
+    artefacts.save(tmp_path, simulated.run(900))
+    write_page = prepare_run_page(tmp_path)
+    text = write_page().read_text(encoding="utf-8")
+    assert 'href="tearsheet.html"' not in text and "No tearsheet: it was not made; python -m reports" in text
+    with TearsheetProcess() as tearsheet:
+        tearsheet.submit(tmp_path)
+        tearsheet.wait()
+    text = write_page().read_text(encoding="utf-8")
+    assert 'href="tearsheet.html"' in text and "No tearsheet" not in text
+
+
+def test_the_page_says_why_a_tearsheet_failed(tmp_path: Path) -> None:
+    artefacts.save(tmp_path, simulated.run(900))
+    with TearsheetProcess() as tearsheet:
+        assert tearsheet._process is not None
+        tearsheet._process.kill()
+        tearsheet._process.wait()
+        tearsheet.submit(tmp_path)
+        tearsheet.wait()
+    assert "No tearsheet: the process that draws it did not finish." in render_run_page(tmp_path).read_text(encoding="utf-8")
 
 
 def test_an_index_of_nothing_tells_how_to_begin(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_simulated_market_says_so(tmp_path: Path) -> None:
 
 
 def test_the_index_lists_sweeps_and_survives_a_broken_one(tmp_path: Path) -> None:
-    swept(tmp_path / "fine", 2)
+    render_sweep_page(swept(tmp_path / "fine", 2))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sweep.json").write_text("{", encoding="utf-8")
     text = render_run_index(tmp_path).read_text(encoding="utf-8")

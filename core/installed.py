@@ -1,0 +1,53 @@
+"""Whether this Python can run the project at all. Read by whatever Python a command was typed with: nothing newer than 3.8, no package."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+# A Python that has these was set up for the project; to look for all of them would take each process ten times as long.
+_TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
+# The packages of setup.cfg, by the names that they are imported under.
+PACKAGES = (
+    "aiohttp", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "joblib", "keras", "lightgbm",
+    "matplotlib", "numpy", "optuna", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy", "sklearn",
+    "statsmodels", "ta", "threadpoolctl", "yaml",
+)  # fmt: skip
+MEND = "run `make backtest` once, then `source .venv/bin/activate`"
+
+
+def require() -> None:
+    """End a command with one line and exit code 2 where this Python is too old or lacks packages.
+
+    Raises:
+        ImportError: the same, where it is a program of someone else that imports us.
+    """
+    trouble = _trouble()
+    if not trouble:
+        return
+    if not _is_our_command():
+        raise ImportError(trouble)
+    sys.stderr.write(trouble + "\n")
+    raise SystemExit(2)
+
+
+def _trouble() -> str:
+    if sys.version_info < OLDEST:
+        found = ".".join(map(str, sys.version_info[:2]))
+        return f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, {sys.executable} is {found}; {MEND} (make backtest PYTHON=python3.11)"
+    if all(map(find_spec, _TELLING)):
+        return ""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    more = f" and {len(missing) - 3} more packages" if len(missing) > 3 else ""
+    return f"{sys.executable} lacks {', '.join(missing[:3])}{more}; {MEND}"
+
+
+def _is_our_command() -> bool:
+    """`python -m room.module`, whose room is imported first, or a script beside the rooms."""
+    if sys.argv[:1] == ["-m"]:
+        return True
+    script = Path(sys.argv[0] if sys.argv else "").resolve()
+    return script.is_file() and script.parent == ROOT
