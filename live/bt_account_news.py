@@ -83,6 +83,8 @@ def _execute(broker: Any, told: Execution) -> None:
     _accept(broker, order)
     broker.cash += execute(order, broker.positions[order.data], _commission(broker, order.data), told)
     broker.notify(order)
+    if broker.on_executed is not None:
+        broker.on_executed(told)
     if not order.alive():
         broker.over(order)
 

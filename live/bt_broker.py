@@ -16,7 +16,7 @@ from backtrader.position import Position
 
 from core import log
 from core.types import OrderRequest
-from live.account_events import Intent
+from live.account_events import Execution, Intent
 from live.bt_account_news import hear
 from live.bt_admission import STOPS, admitted
 from live.bt_families import Families
@@ -52,7 +52,9 @@ class CCXTBroker(bt.BrokerBase):
         self.halted = ""
         self.positions: dict[Any, Position] = defaultdict(Position)
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
+        self.on_executed: Callable[[Execution], None] | None = None  # called with each execution that an order was told of
         self._seen = -1
+        self._is_live = False
         self.muted = False  # set by the session: no order may add exposure
         self._found: dict[str, Decimal] = {}
         self._notices: deque[Any] = deque()
@@ -83,14 +85,20 @@ class CCXTBroker(bt.BrokerBase):
     def next(self) -> None:
         if self._found:
             self._take_in()
-        while self.store.events:
-            hear(self, self.store.events.popleft())
+        seen = sum(len(data) for data in self.store._datas)
+        is_idle, self._seen = seen == self._seen, seen
+        if self._is_present(is_idle):
+            while self.store.events:
+                hear(self, self.store.events.popleft())
         self.families.send_reached()
         self._expire()
-        seen = sum(len(data) for data in self.store._datas)
-        if seen == self._seen and not self.store.waiting.rehearse() and self.on_turn is not None:
+        if is_idle and not self.store.waiting.rehearse() and self.on_turn is not None:
             self.on_turn()
-        self._seen = seen
+
+    def _is_present(self, is_idle: bool) -> bool:
+        """Whether the bars of the history are over: what was executed since an earlier process ended comes after them."""
+        self._is_live = self._is_live or is_idle or any(data.is_current for data in self.store._datas)
+        return self._is_live
 
     @property
     def is_settled(self) -> bool:

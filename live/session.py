@@ -39,7 +39,7 @@ from live.paper_snapshot import can_be_frozen
 from live.patience import patiently
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
-from live.scene import open_scene
+from live.scene import JOURNAL, open_scene
 from live.session_candles import SessionCandles
 from live.session_doubts import SessionDoubts
 from live.session_end import SessionEnd
@@ -176,7 +176,7 @@ class LiveSession:
 
             place |= keys_of(name)
         if self.request.mode == "live":
-            self.journal = Journal(folder / "journal.db")
+            self.journal = Journal(folder / JOURNAL)
         bridge = CCXTStore(
             name, clock=self.scene.clock, journal=self.journal, run=f"ft-{self.request.name[:12]}", risk=self.request.settings.risk,
             minute_s=60.0 / self.pace if self.pace else 0.0, **place,
@@ -184,6 +184,7 @@ class LiveSession:
         bridge.on_idle = self._idle
         bridge.on_news = self.health.tell
         bridge.rehearse_decision = self._rehearse
+        bridge.was_told = self.past.was_told
         return bridge
 
     def _consent(self, stack: ExitStack) -> None:
@@ -206,6 +207,7 @@ class LiveSession:
     def _broker(self) -> Any:
         if self.request.mode == "live":
             self.broker: Any = self.bridge.getbroker(use_positions=False)
+            self.broker.on_executed = self.past.heard
         else:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
@@ -311,7 +313,7 @@ class LiveSession:
         made = [(symbol, forecast) for symbol, source in self.sources.items() for forecast in source.take_made()]
         past = self.past
         told, frozen = past.rows(strategy, number), past.snapshot(strategy, at)
-        self.store.record(rows, made, self.health.usage(at), rows=told, snapshot=frozen)
+        self.store.record(rows, made, self.health.usage(at), rows=told, snapshot=frozen, executions=past.take_heard())
         if self.memory is not None and (self._replayed_to is None or at > self._replayed_to):
             self.memory.keep(strategy)
 
