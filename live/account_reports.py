@@ -45,9 +45,12 @@ class AccountReports:
         await asyncio.gather(*jobs)
 
     async def check(self) -> None:
-        """Compare with the venue: every order that was acknowledged and does not rest there as it is booked is asked for."""
+        """Compare with the venue: every order that was acknowledged and does not rest there as it is booked is asked for.
+
+        One symbol is asked about in any case: a key that was revoked is noticed also while no order is sent.
+        """
         open_now = [intent for intent, state in self._account.journal.open_intents() if state is State.ACKNOWLEDGED]
-        resting = await self._resting(sorted({intent.symbol for intent in open_now}))
+        resting = await self._resting(sorted({intent.symbol for intent in open_now}) or self._account.symbols[:1])
         for intent in self.differing(open_now, resting):
             await self._account.settle(intent)
 
@@ -102,6 +105,7 @@ class AccountReports:
                 wait = 0.2
             except Exception as error:  # noqa: BLE001 - a socket breaks in many ways; what it missed is fetched
                 log.event(_LOG, "private_socket_broken", error=type(error).__name__, reason=log.redact(str(error))[:200])
+                self._account.halts(error)
                 await asyncio.sleep(wait)
                 wait = min(30.0, 2 * wait)
                 self._account.beside(self.check)

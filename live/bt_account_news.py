@@ -34,14 +34,13 @@ def hear(broker: Any, event: AccountEvent) -> None:
         StorageFull: the account cannot keep its journal any more.
     """
     if isinstance(event, Traded):
-        _execute(broker, event.execution)
+        if not _execute(broker, event.execution):
+            return
     elif isinstance(event, Acknowledged | Refused | Ended):
         _change(broker, event)
     elif isinstance(event, Halted):
         broker.halted = event.reason
         broker.store.put_notification("halted", event.reason)
-        if event.unwritable:
-            raise StorageFull(event.reason)
     elif isinstance(event, Unresolved):
         broker.store.put_notification("unresolved", event.client_id)
     elif isinstance(event, ForeignOrder):
@@ -49,6 +48,9 @@ def hear(broker: Any, event: AccountEvent) -> None:
     elif isinstance(event, RulesRead):
         for changed in take_rules(broker.store._datas, event.rules):
             broker.store.put_notification("rules changed", changed)
+    broker.on_event(event)
+    if isinstance(event, Halted) and event.unwritable:
+        raise StorageFull(event.reason)
 
 
 def _change(broker: Any, event: Acknowledged | Refused | Ended) -> None:
@@ -75,18 +77,18 @@ def _accept(broker: Any, order: Any) -> None:
         broker.notify(order)
 
 
-def _execute(broker: Any, told: Execution) -> None:
+def _execute(broker: Any, told: Execution) -> bool:
+    """Book an execution on its order; False where there is none to be told of it."""
     order = broker.order_of(told.client_id)
     if order is None:
         log.event(_LOG, "execution_without_order", client_id=told.client_id, trade_id=told.trade_id)
-        return
+        return False
     _accept(broker, order)
     broker.cash += execute(order, broker.positions[order.data], _commission(broker, order.data), told)
     broker.notify(order)
-    if broker.on_executed is not None:
-        broker.on_executed(told)
     if not order.alive():
         broker.over(order)
+    return True
 
 
 def _commission(broker: Any, data: Any) -> Any:

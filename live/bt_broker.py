@@ -16,7 +16,7 @@ from backtrader.position import Position
 
 from core import log
 from core.types import OrderRequest
-from live.account_events import Execution, Intent
+from live.account_events import AccountEvent, Intent, Refused
 from live.bt_account_news import hear
 from live.bt_admission import STOPS, admitted
 from live.bt_families import Families
@@ -52,7 +52,7 @@ class CCXTBroker(bt.BrokerBase):
         self.halted = ""
         self.positions: dict[Any, Position] = defaultdict(Position)
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
-        self.on_executed: Callable[[Execution], None] | None = None  # called with each execution that an order was told of
+        self.on_event: Callable[[AccountEvent], None] = lambda _event: None  # hears what orders were told, and refusals while halted
         self._seen = -1
         self._is_live = False
         self.muted = False  # set by the session: no order may add exposure
@@ -99,6 +99,12 @@ class CCXTBroker(bt.BrokerBase):
         """Whether the bars of the history are over: what was executed since an earlier process ended comes after them."""
         self._is_live = self._is_live or is_idle or any(data.is_current for data in self.store._datas)
         return self._is_live
+
+    def rearm(self) -> None:
+        """Send orders again after a halt; cancels that it kept from the venue may be said again."""
+        self.halted = ""
+        self._leaving.clear()
+        self.store.loop.spawn(self.store.account.rearm())
 
     @property
     def is_settled(self) -> bool:
@@ -260,6 +266,8 @@ class CCXTBroker(bt.BrokerBase):
         order.reject(self)
         self.notify(order)
         log.event(_LOG, "order_refused", symbol=order.data.symbol, size=order.size, refusal=reason)
+        if self.halted:
+            self.on_event(Refused("", reason))
         self.over(order)
         return order
 

@@ -24,6 +24,7 @@ from feeds.factor_book import FactorBook
 from feeds.live_merge import MergeRule, Witness
 from feeds.poll_wait import PollRule
 from live import control
+from live.account_events import AccountEvent, Traded
 from live.alerts import alerts_from
 from live.bt_bar_hook import BarHook
 from live.bt_guard import guarded
@@ -40,6 +41,8 @@ from live.patience import patiently
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
 from live.scene import JOURNAL, open_scene
+from live.session_account import AccountNews
+from live.session_brakes import StrategyBrakes
 from live.session_candles import SessionCandles
 from live.session_doubts import SessionDoubts
 from live.session_end import SessionEnd
@@ -90,7 +93,6 @@ class LiveSession:
         self._advance: Callable[[], None] | None = None
         self.journal: Journal | None = None
         self.memory: StrategyMemory | None = None
-        self._halt: RiskHalt | None = None
 
     def run(self) -> int:
         """Trade until told to stop; 0, or 4 where a limit or the kill switch stopped it.
@@ -112,6 +114,8 @@ class LiveSession:
             if alerts is not None:
                 stack.callback(alerts.close)
             self.health = SessionHealth(self.store, self.clock, alerts.send if alerts else self._unheard)
+            self.news = AccountNews(self.health.tell, self._account_halted)
+            self.brakes = StrategyBrakes(self.health.tell)
             self.past = SessionPast(self.store, self.request, self._kind)
             self._replayed_to = self.past.last
             self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
@@ -125,7 +129,7 @@ class LiveSession:
             stack.enter_context(self.end.signals())
             stack.enter_context(self.view)
             self._trade(cerebro)
-        return 4 if self._halt is not None else 0
+        return RiskHalt.exit_code if self.state is State.HALTED else 0
 
     # Putting together
 
@@ -207,7 +211,7 @@ class LiveSession:
     def _broker(self) -> Any:
         if self.request.mode == "live":
             self.broker: Any = self.bridge.getbroker(use_positions=False)
-            self.broker.on_executed = self.past.heard
+            self.broker.on_event = self._hear
         else:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
@@ -273,13 +277,16 @@ class LiveSession:
         try:
             [self.strategy] = cerebro.run()
         except RiskHalt as halt:
-            self.stop(State.HALTED, str(halt), halt)
+            self.halt(str(halt))
         finally:
             self.bridge.stop()
             if self.state is not State.HALTED:
                 self.state = State.STOPPED
-            if self.last_bar is not None:
-                self.output.finish()
+            try:
+                self.news.finish()
+            finally:
+                if self.last_bar is not None:
+                    self.output.finish()
 
     def _bar_done(self, strategy: Any, number: float) -> None:
         """Backtrader is done with a bar; keep it, then do what is due."""
@@ -298,6 +305,7 @@ class LiveSession:
             self.words.again(at)
             return
         self.bars += 1
+        self.brakes.look(strategy)
         self.supply.bar_closed(self._at(at))
         if self.state is State.STARTING:
             self.state = State.RUNNING
@@ -320,6 +328,7 @@ class LiveSession:
     def _between_bars(self) -> None:
         """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""
         self.watchdog.turn()
+        self.news.turn()
         if not self.past.is_frozen:
             self.words.listen()
         self.end.look()
@@ -351,13 +360,25 @@ class LiveSession:
 
     def _strategy_failed(self, where: str, error: Exception) -> None:
         if self.health.failed(where, error):
-            self.stop(State.HALTED, "the strategy fails at every bar", RiskHalt("the strategy fails at every bar; see the log"))
+            self.halt("the strategy fails at every bar; see the log")
 
-    def stop(self, state: State, reason: str, halt: RiskHalt | None = None) -> None:
+    def halt(self, reason: str) -> None:
         """End for a reason; no order is sent any more."""
-        self.state, self.reason, self._halt = state, reason, halt
-        self.broker.halted = reason
+        self._stand_still("session_halted", reason)
         self.end.wish()
+
+    def _hear(self, event: AccountEvent) -> None:
+        if isinstance(event, Traded):
+            self.past.heard(event.execution)
+        self.news.hear(event)
+
+    def _account_halted(self, reason: str) -> None:
+        """The venue takes no orders: the session goes on to watch, until a person acts."""
+        self._stand_still("account_halted", reason)
+
+    def _stand_still(self, kind: str, reason: str) -> None:
+        self.state, self.reason, self.broker.halted = State.HALTED, reason, reason
+        self.health.tell(kind, "error", reason=reason)
 
     @staticmethod
     def _unheard(level: str, text: str) -> None:
