@@ -256,7 +256,7 @@ class LiveSession:
         kind = self._kind
         if self.journal is None:
             return kind
-        self.memory = StrategyMemory(self.journal, self._strategy_failed)
+        self.memory = StrategyMemory(self.store, self.journal, self._strategy_failed)
         if self.memory.saved is None or self._replayed_to is None:
             return kind
         return remembering(kind, self.memory.saved, self.bar_after(self._replayed_to).timestamp(), self._strategy_failed)
@@ -298,7 +298,7 @@ class LiveSession:
         if self.past.resume(strategy, at) and self.broker.muted:
             self.state = State.PAUSED
         if self.start_equity is None:
-            self.start_equity = float(self.broker.startingcash)
+            self.start_equity = self._begun_with(float(self.broker.startingcash))
         self.last_bar = at
         self._keep(strategy, number, at)
         if self._replayed_to is not None and at <= self._replayed_to:
@@ -315,15 +315,23 @@ class LiveSession:
             self.end.look()
         self.output.refresh()
 
+    def _begun_with(self, cash: float) -> float:
+        """What the first process of the session began with; a later one of a live account finds some of it in coins."""
+        if self.journal is None:
+            return cash
+        if self.journal.recall("start_equity") is None:
+            self.journal.remember("start_equity", cash)
+        return float(self.journal.recall("start_equity"))
+
     def _keep(self, strategy: Any, number: float, at: int) -> None:
         closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in self.sources]
         rows = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
         made = [(symbol, forecast) for symbol, source in self.sources.items() for forecast in source.take_made()]
         past = self.past
         told, frozen = past.rows(strategy, number), past.snapshot(strategy, at)
-        self.store.record(rows, made, self.health.usage(at), rows=told, snapshot=frozen, executions=past.take_heard())
         if self.memory is not None and (self._replayed_to is None or at > self._replayed_to):
-            self.memory.keep(strategy)
+            frozen = self.memory.snapshot(strategy, at)
+        self.store.record(rows, made, self.health.usage(at), rows=told, snapshot=frozen, executions=past.take_heard())
 
     def _between_bars(self) -> None:
         """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""

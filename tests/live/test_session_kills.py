@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from core.clock import SystemClock
+from core.errors import StartRefused
 from live.fixed_supply import FixedSupply
 from live.journal import Journal
 from live.practice import find_practice
@@ -24,7 +26,7 @@ from live.view import SessionView
 from tests.live.books import require_agreement
 from tests.live.kill_runner import KINDS, POINTS, SIDES
 from tests.live.session_runner import Momentum, request_for
-from tests.live.test_session import ROOT
+from tests.live.test_session import ROOT, bars_of
 
 SYMBOLS = ("BTC/USDT",)
 # What rests is taken back at the end: an execution of the last moment is asked for then, and not left to yet another start.
@@ -125,3 +127,60 @@ def test_a_session_killed_at_random_moments_has_equal_books_after_the_next_start
         die(tmp_path, *more, symbols=symbols, writes=chance.randint(1, 9), seconds=chance.expovariate(1 / 0.03))
         pass_bars(tmp_path, chance.choice((0, 0, 1, 3)))
     go_on(tmp_path, 9, *more, symbols=symbols)
+
+
+AT_ONCE = """
+import backtrader as bt
+
+class AtOnce(bt.Strategy):
+    filled = 0.0
+
+    def next(self):
+        if self.data.is_current:
+            self.buy(size=0.001)
+
+    def notify_order(self, order):
+        if order.status == order.Completed:
+            self.filled = round(self.filled + order.info.gross_size, 8)
+
+    def state(self):
+        return {"filled": self.filled}
+
+    def restore(self, saved):
+        self.filled = saved["filled"]
+"""
+
+
+def test_a_session_killed_by_the_order_of_its_very_first_bar_starts_again(tmp_path: Path) -> None:
+    slow = AT_ONCE.replace(
+        "self.buy(size=0.001)", "self.buy(size=0.001)\n            __import__('time').sleep(0.5)"
+    )  # so the bar is not done
+    (tmp_path / "at_once.py").write_text(slow)
+    more = ("--strategy", f"{tmp_path / 'at_once.py'}:AtOnce")
+    assert die(tmp_path, *more, point="after the answer is kept", side="buy", kind="market", count=1) == -signal.SIGKILL
+    assert bars_of(tmp_path, "one") == 0
+    go_on(tmp_path, 4, *more)
+
+
+@pytest.mark.parametrize("point", ["before the answer is kept", "after the answer is kept"])
+def test_a_strategy_hears_after_the_next_start_of_fills_that_its_kept_state_does_not_know(tmp_path: Path, point: str) -> None:
+    (tmp_path / "at_once.py").write_text(AT_ONCE)
+    more = ("--strategy", f"{tmp_path / 'at_once.py'}:AtOnce")
+    assert die(tmp_path, *more, point=point, side="buy", kind="market", count=3) == -signal.SIGKILL
+    session = go_on(tmp_path, 4, *more)
+    journal = Journal(tmp_path / "one" / "journal.db")
+    assert session.strategy.filled == pytest.approx(float(sum(e.size for e in journal.executions())))
+    journal.close()
+    assert session.start_equity == 10_000
+
+
+def test_a_session_killed_without_its_practice_exchange_names_the_mend(tmp_path: Path) -> None:
+    assert die(tmp_path, point="after the answer is kept", side="buy", kind="market", count=1) == -signal.SIGKILL
+    venue = find_practice(tmp_path / "one" / "practice.json")
+    assert venue is not None
+    venue.stop()
+    until = time.monotonic() + 10
+    while venue.is_alive() and time.monotonic() < until:
+        time.sleep(0.05)
+    with pytest.raises(StartRefused, match="another name"):
+        go_on(tmp_path, 4)
