@@ -23,7 +23,7 @@ from live.account_events import AccountEvent, Halted, Intent, Refused, RulesRead
 from live.account_questions import AccountQuestions
 from live.account_rehearsal import AccountRehearsal
 from live.account_reports import AccountReports
-from live.journal import OPEN, Journal
+from live.journal import OPEN, Journal, State
 from live.order_ledger import OrderLedger
 from live.order_wire import OrderWire, Withheld
 from live.risk_gate import RiskGate
@@ -136,6 +136,13 @@ class CcxtAccount:
                 with self._kept():
                     await self._look(intent)
 
+    async def rearm(self) -> None:
+        """Send orders again after a halt, and find out what became of those that it left in doubt."""
+        self.halted = ""
+        for intent, state in self.journal.open_intents():
+            if state is State.UNKNOWN:
+                await self.settle(intent)
+
     def _objection(self, intent: Intent) -> str:
         """What the risk gate says; an order that it lets through counts from now on."""
         objection = self.gate.objection(intent) if self.gate is not None else ""
@@ -185,7 +192,7 @@ class CcxtAccount:
                 kind, reason = names_of(error), log.redact(str(error))[:200]
                 log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=kind[0], reason=reason)
                 outcome = verdict(kind, reason)
-                if "OrderNotFound" in kind or outcome is Outcome.HALT:
+                if "OrderNotFound" in kind or self.halts(error):
                     return
                 if outcome is Outcome.BUSY:
                     self.questions.pause()
@@ -218,7 +225,7 @@ class CcxtAccount:
             # The one exception to "posted once": this error says that nothing was executed.
             await self._post(intent, self._again, again=False)
         elif outcome is Outcome.HALT:
-            self._halt(f"the venue does not accept the key: {reason}")
+            self.halts(error)
             self.ledger.refuse(intent.client_id, reason)
         else:
             if outcome is Outcome.BUSY:
@@ -262,10 +269,9 @@ class CcxtAccount:
                     if time.monotonic() - missing_since >= needed:
                         self.ledger.refuse(intent.client_id, "it never arrived at the venue")
                         return
-                elif (outcome := verdict(names_of(error), str(error))) is Outcome.HALT:
-                    self._halt(f"the venue does not accept the key: {log.redact(str(error))[:200]}")
+                elif self.halts(error):
                     return
-                elif outcome is Outcome.BUSY:
+                elif verdict(names_of(error), str(error)) is Outcome.BUSY:
                     self.questions.pause()
             await asyncio.sleep(wait)
             wait = min(self._patience.longest_wait_s, 2 * wait)
@@ -285,6 +291,14 @@ class CcxtAccount:
         await self.reports.check()
 
     # Trouble
+
+    def halts(self, error: BaseException | None) -> bool:
+        """Whether an answer says that the venue takes no orders from this key or account; the account is halted then."""
+        if error is None or verdict(names_of(error), str(error)) is not Outcome.HALT:
+            return False
+        said = " ".join(log.redact(str(error)).split())[:200]
+        self._halt(f"the venue does not accept the key, or restricts the account: {said}")
+        return True
 
     def _halt(self, reason: str, *, unwritable: bool = False) -> None:
         if not self.halted:
@@ -313,6 +327,7 @@ class CcxtAccount:
                 await work()
         except TradingError as trouble:
             log.event(_LOG, "account_check_failed", reason=str(trouble))
+            self.halts(trouble.__cause__)
 
     def _by_client_id(self, intent: Intent) -> dict[str, str]:
         return {"orderLinkId" if self.client.id == "bybit" else "origClientOrderId": intent.client_id}

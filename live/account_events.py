@@ -118,11 +118,10 @@ class OpenOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class VenueView:
-    """What the venue says of the account: total balances, resting orders, and executions newer than those known."""
+    """What the venue says of the account: total balances, and the orders that rested when they had been read."""
 
     balances: dict[str, Decimal]
     open_orders: tuple[OpenOrder, ...] = ()
-    executions: tuple[Execution, ...] = ()
 
 
 def arrival_name(client_id: str) -> str:

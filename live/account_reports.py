@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any, Final
 
 from core import log
-from live.account_events import Execution, VenueView
+from live.account_events import Execution, ForeignOrder, Intent, OpenOrder, VenueView
 from live.journal import State
 from live.order_news import execution, number, open_order, order_news, synthetic
+from live.reconcile import reconcile
 
 _LOG: Final = log.logger("live")
 _LATE_S: Final = 0.25  # executions that a report of an order did not bring usually come by themselves
@@ -28,18 +29,12 @@ class AccountReports:
     def __init__(self, account: Any, check_every_s: float) -> None:
         self._account = account
         self._check_every_s = check_every_s
-        self._newest = {e.symbol: e.trade_id for e in account.journal.executions() if e.trade_id.isdigit()}
 
-    async def view(self, symbols: Sequence[str]) -> VenueView:
-        """Balances, resting orders, and executions that the journal may lack. Raises VenueUnreachable or VenueRefused."""
-        ask, client = self._account.questions.ask, self._account.client
-        balance = await ask(client.fetch_balance)
+    async def view(self, symbols: Iterable[str]) -> VenueView:
+        """Balances, then the orders that rest. Raises VenueUnreachable or VenueRefused."""
+        balance = await self._account.questions.ask(self._account.client.fetch_balance)
         totals = {asset: number(amount) for asset, amount in (balance.get("total") or {}).items() if amount}
-        resting, told = [], []
-        for symbol in symbols:
-            resting += [open_order(o) for o in await ask(partial(client.fetch_open_orders, symbol))]
-            told += await self.executions(symbol)
-        return VenueView(balances=totals, open_orders=tuple(resting), executions=tuple(told))
+        return VenueView(balances=totals, open_orders=tuple(await self._resting(symbols)))
 
     async def run(self) -> None:
         """Listen and check until cancelled."""
@@ -50,39 +45,46 @@ class AccountReports:
         await asyncio.gather(*jobs)
 
     async def check(self) -> None:
-        """Compare with the venue: executions since the last known one, and every open order that does not rest there."""
-        account = self._account
-        open_now = [intent for intent, state in account.journal.open_intents() if state is State.ACKNOWLEDGED]
-        for symbol in sorted({intent.symbol for intent in open_now}):
-            for told in await self.executions(symbol):
-                account.ledger.execution(told)
-            asked = await account.questions.ask(partial(account.client.fetch_open_orders, symbol))
-            resting = {open_order(o).client_id for o in asked}
-            for intent in open_now:
-                if intent.symbol == symbol and intent.client_id not in resting:
-                    await account.settle(intent)
+        """Compare with the venue: every order that was acknowledged and does not rest there as it is booked is asked for.
+
+        One symbol is asked about in any case: a key that was revoked is noticed also while no order is sent.
+        """
+        open_now = [intent for intent, state in self._account.journal.open_intents() if state is State.ACKNOWLEDGED]
+        resting = await self._resting(sorted({intent.symbol for intent in open_now}) or self._account.symbols[:1])
+        for intent in self.differing(open_now, resting):
+            await self._account.settle(intent)
+
+    def differing(self, intents: Iterable[Intent], resting: Sequence[OpenOrder]) -> tuple[Intent, ...]:
+        """Those of `intents` that must be asked for, given what rests; the others are acknowledged, orders of others reported."""
+        journal, ledger = self._account.journal, self._account.ledger
+        ours = {order.venue_id: name for order in resting if (name := ledger.ours(order.client_id, order.venue_id))}
+        found = reconcile([(intent, journal.filled(intent.client_id)) for intent in intents], resting, ours)
+        for order in found.foreign:
+            ledger.report_foreign(ForeignOrder(order.symbol, order.venue_id, order.side, order.size))
+        for intent, venue_id in found.adopt:
+            ledger.acknowledge(intent.client_id, venue_id)
+        return found.ask
 
     async def heard(self, order: dict[str, Any]) -> None:
         """Take in what a venue says of an order, with all its executions."""
         if self._account.ledger.order(order_news(order)) > 0:
             await self._complete(order)
 
-    async def executions(self, symbol: str, params: dict[str, Any] | None = None) -> list[Execution]:
-        """Those since the newest one known, or those that `params` choose."""
-        account = self._account
-        if not account.client.has.get("fetchMyTrades"):
+    async def _resting(self, symbols: Iterable[str]) -> list[OpenOrder]:
+        ask, client = self._account.questions.ask, self._account.client
+        return [open_order(order) for symbol in symbols for order in await ask(partial(client.fetch_open_orders, symbol))]
+
+    async def _executions(self, symbol: str, venue_id: str) -> list[Execution]:
+        client = self._account.client
+        if not client.has.get("fetchMyTrades"):
             return []
-        known = self._newest.get(symbol)
-        chosen = params if params is not None else {"fromId": known} if known and known.isdigit() else {}
-        told = [execution(t) for t in await account.questions.ask(partial(account.client.fetch_my_trades, symbol, None, None, chosen))]
-        if params is None and told:
-            self._newest[symbol] = told[-1].trade_id
-        return told
+        question = partial(client.fetch_my_trades, symbol, None, None, {"orderId": venue_id})
+        return [execution(trade) for trade in await self._account.questions.ask(question)]
 
     async def _complete(self, order: dict[str, Any]) -> None:
         """Fetch the executions that an order's news did not bring; where there are none to be had, one stands for them."""
         journal, ledger, news = self._account.journal, self._account.ledger, order_news(order)
-        for told in await self.executions(news.symbol, {"orderId": news.venue_id}):
+        for told in await self._executions(news.symbol, news.venue_id):
             ledger.execution(told)
         if ledger.order(news) > 0:
             client_id = journal.client_id_of(news.venue_id) or news.client_id
@@ -103,6 +105,7 @@ class AccountReports:
                 wait = 0.2
             except Exception as error:  # noqa: BLE001 - a socket breaks in many ways; what it missed is fetched
                 log.event(_LOG, "private_socket_broken", error=type(error).__name__, reason=log.redact(str(error))[:200])
+                self._account.halts(error)
                 await asyncio.sleep(wait)
                 wait = min(30.0, 2 * wait)
                 self._account.beside(self.check)

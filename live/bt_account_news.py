@@ -33,14 +33,13 @@ def hear(broker: Any, event: AccountEvent) -> None:
         StorageFull: the account cannot keep its journal any more.
     """
     if isinstance(event, Traded):
-        _execute(broker, event.execution)
+        if not _execute(broker, event.execution):
+            return
     elif isinstance(event, Acknowledged | Refused | Ended):
         _change(broker, event)
     elif isinstance(event, Halted):
         broker.halted = event.reason
         broker.store.put_notification("halted", event.reason)
-        if event.unwritable:
-            raise StorageFull(event.reason)
     elif isinstance(event, Unresolved):
         broker.store.put_notification("unresolved", event.client_id)
     elif isinstance(event, ForeignOrder):
@@ -48,6 +47,9 @@ def hear(broker: Any, event: AccountEvent) -> None:
     elif isinstance(event, RulesRead):
         for changed in take_rules(broker.store._datas, event.rules):
             broker.store.put_notification("rules changed", changed)
+    broker.on_event(event)
+    if isinstance(event, Halted) and event.unwritable:
+        raise StorageFull(event.reason)
 
 
 def _change(broker: Any, event: Acknowledged | Refused | Ended) -> None:
@@ -74,11 +76,12 @@ def _accept(broker: Any, order: Any) -> None:
         broker.notify(order)
 
 
-def _execute(broker: Any, told: Execution) -> None:
+def _execute(broker: Any, told: Execution) -> bool:
+    """Book an execution on its order; False where there is none to be told of it."""
     order = broker.order_of(told.client_id)
     if order is None:
         log.event(_LOG, "execution_without_order", client_id=told.client_id, trade_id=told.trade_id)
-        return
+        return False
     _accept(broker, order)
     position = broker.holdings.held[order.data]
     before = position.size
@@ -87,3 +90,4 @@ def _execute(broker: Any, told: Execution) -> None:
     broker.notify(order)
     if not order.alive():
         broker.over(order)
+    return True

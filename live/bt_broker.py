@@ -15,7 +15,7 @@ from backtrader.order import BuyOrder, SellOrder
 
 from core import log
 from core.types import OrderRequest
-from live.account_events import Intent
+from live.account_events import AccountEvent, Intent, Refused
 from live.bt_account_news import hear
 from live.bt_admission import STOPS, admitted
 from live.bt_families import Families
@@ -53,7 +53,9 @@ class CCXTBroker(bt.BrokerBase):
         self.halted = ""
         self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
+        self.on_event: Callable[[AccountEvent], None] = lambda _event: None  # hears what orders were told, and refusals while halted
         self._seen = -1
+        self._is_live = False
         self.muted = False  # set by the session: no order may add exposure
         self._found: dict[str, Decimal] = {}
         self._notices: deque[Any] = deque()
@@ -84,14 +86,26 @@ class CCXTBroker(bt.BrokerBase):
     def next(self) -> None:
         if self._found:
             self._take_in()
-        while self.store.events:
-            hear(self, self.store.events.popleft())
+        seen = sum(len(data) for data in self.store._datas)
+        is_idle, self._seen = seen == self._seen, seen
+        if self._is_present(is_idle):
+            while self.store.events:
+                hear(self, self.store.events.popleft())
         self.families.send_reached()
         self._expire()
-        seen = sum(len(data) for data in self.store._datas)
-        if seen == self._seen and not self.store.waiting.rehearse() and self.on_turn is not None:
+        if is_idle and not self.store.waiting.rehearse() and self.on_turn is not None:
             self.on_turn()
-        self._seen = seen
+
+    def _is_present(self, is_idle: bool) -> bool:
+        """Whether the bars of the history are over: what was executed since an earlier process ended comes after them."""
+        self._is_live = self._is_live or is_idle or any(data.is_current for data in self.store._datas)
+        return self._is_live
+
+    def rearm(self) -> None:
+        """Send orders again after a halt; cancels that it kept from the venue may be said again."""
+        self.halted = ""
+        self._leaving.clear()
+        self.store.loop.spawn(self.store.account.rearm())
 
     @property
     def is_settled(self) -> bool:
@@ -253,6 +267,8 @@ class CCXTBroker(bt.BrokerBase):
         order.reject(self)
         self.notify(order)
         log.event(_LOG, "order_refused", symbol=order.data.symbol, size=order.size, refusal=reason)
+        if self.halted:
+            self.on_event(Refused("", reason))
         self.over(order)
         return order
 

@@ -1,4 +1,8 @@
-"""Start is recovery: journal and venue are compared before Backtrader sees the first bar."""
+"""Start is recovery: journal and venue are compared before Backtrader sees the first bar.
+
+Open intents are settled first. Balances are judged and taken over only when nothing was executed while they were read: then they hold what
+is booked, no more and no less.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,26 @@ from decimal import Decimal
 from typing import Any, Final
 
 from core import log
+from core.errors import ReconciliationFailed
 from core.types import MarketRules
-from live.account_events import Execution, ForeignOrder, Intent
-from live.journal import State
-from live.reconcile import position_of, reconcile, require_covered
+from live.account_events import Ended, Execution, Intent, Traded, VenueView
+from live.journal import OPEN, Journal
+from live.reconcile import position_of, require_covered
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
+_LOOKS: Final = 10
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """What an account holds at the start.
+    """What an account held when it was told of last: executions since then are on their way as events.
 
     Attributes:
         cash: quote units.
         positions: symbol to units and average price, from our own executions.
         coins: base currency to units that the journal does not explain.
-        open: intents that may still be executed, with what is filled and its average price.
+        open: orders that were open then, with what was filled and its average price.
     """
 
     cash: float
@@ -38,51 +44,67 @@ def recover(store: Any) -> Recovered:
     """Read journal and venue, settle what is unclear, and say where things stand.
 
     Raises:
-        ReconciliationFailed: coins that our orders bought are gone.
+        ReconciliationFailed: coins that our orders bought are gone, or an order stays unresolved.
         VenueUnreachable, VenueRefused: the venue does not answer, or not to us.
     """
     journal, account = store.journal, store.account
-    view = store.loop.call(account.read())
     rules = [store.rules(symbol) for symbol in account.symbols]
-    known = journal.executions()
-    intents = journal.open_intents()
-    ids = {journal.venue_id(i.client_id): i.client_id for i, _ in journal.intents() if journal.venue_id(i.client_id)}
-    result = reconcile(intents, known, view, ids)
-    for order in result.foreign:
-        store.tell(ForeignOrder(order.symbol, order.venue_id, order.side, order.size))
-    require_covered([*known, *result.book], rules, view.balances)
-    store.loop.call(_settle(account, result), _WAIT_S)
-    open_now = tuple((i, *_so_far(journal.executions(i.client_id))) for i, _ in intents)
-    log.event(_LOG, "recovered", open=len(open_now), adopted=len(result.adopt), asked=len(result.ask), foreign=len(result.foreign))
-    # What was booked just now is told as events, on top of what was known.
-    late = {(e.symbol, e.trade_id) for e in journal.executions()} - {(e.symbol, e.trade_id) for e in known}
-    before = [(i, *_so_far([e for e in journal.executions(i.client_id) if (e.symbol, e.trade_id) not in late])) for i, _, _ in open_now]
+    booked = journal.executions()
+    known = [e for e in booked if store.was_told(e)]
+    untold = [e for e in booked if not store.was_told(e)]
+    intents = _unfinished(journal, untold)
+    for event in _again(journal, untold):
+        store.tell(event)
+    view = store.loop.call(_agreed(account), _WAIT_S)
+    booked = journal.executions()
+    require_covered(booked, rules, view.balances)
+    told = {(e.symbol, e.trade_id) for e in known}
+    late = [e for e in booked if (e.symbol, e.trade_id) not in told]
+    log.event(_LOG, "recovered", open=len(journal.open_intents()), executions=len(booked), told_now=len(late))
+    before = [(intent, *_so_far([e for e in known if e.client_id == intent.client_id])) for intent in intents]
     return Recovered(
-        cash=_cash(view.balances, rules, [e for e in journal.executions() if (e.symbol, e.trade_id) in late], view.executions),
+        cash=_cash_before(late, view.balances, rules),
         positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
-        coins=_unexplained(view.balances, rules, journal.executions()),
+        coins=_unexplained(view.balances, rules, booked),
         open=tuple(order for order in before if order[1] < order[0].request.size),
     )
 
 
-async def _settle(account: Any, result: Any) -> None:
-    for intent, order in result.adopt:
-        account.ledger.acknowledge(intent.client_id, order.venue_id)
-    for execution in result.book:
-        account.ledger.execution(execution)
-    for intent in result.ask:
-        if account.journal.state_of(intent.client_id) is not State.DONE:
+async def _agreed(account: Any) -> VenueView:
+    """Settle open intents until nothing is executed any more while the balances are read."""
+    for _ in range(_LOOKS):
+        booked = len(account.journal.executions())
+        view: VenueView = await account.read()
+        for intent in account.reports.differing([intent for intent, _ in account.journal.open_intents()], view.open_orders):
             await account.settle(intent)
+            if account.halted:
+                raise ReconciliationFailed(account.halted)
+        if len(account.journal.executions()) == booked:
+            return view
+    raise ReconciliationFailed("orders are executed faster than the account can be read; start again when the market is quieter")
 
 
-def _cash(balances: dict[str, Decimal], rules: list[MarketRules], late: list[Execution], seen: Iterable[Execution]) -> float:
-    """Quote units before the executions that are still to be told, which the balance may include already."""
+def _unfinished(journal: Journal, untold: Iterable[Execution]) -> list[Intent]:
+    """What may still be executed, and what was while nobody could be told of it."""
+    late = [journal.intent(client_id) for client_id in dict.fromkeys(e.client_id for e in untold)]
+    known = {intent.client_id: intent for intent in [*(intent for intent, _ in journal.open_intents()), *late] if intent is not None}
+    return list(known.values())
+
+
+def _again(journal: Journal, untold: list[Execution]) -> list[Traded | Ended]:
+    """What an earlier process booked and died of before it was kept with a bar."""
+    over = [name for name in dict.fromkeys(e.client_id for e in untold) if journal.state_of(name) not in OPEN]
+    return [*(Traded(e) for e in untold), *(Ended(name, "canceled") for name in over)]
+
+
+def _cash_before(late: Iterable[Execution], balances: dict[str, Decimal], rules: list[MarketRules]) -> float:
+    """Quote units before the executions that are still to be told; the balance holds all of them."""
     quote = rules[0].quote
     cash = balances.get(quote, Decimal(0))
-    told = {(e.symbol, e.trade_id) for e in seen}
     for e in late:
-        if (e.symbol, e.trade_id) in told:
-            cash += (e.size * e.price if e.side == "buy" else -e.size * e.price) + (e.fee if e.fee_currency == quote else 0)
+        if e.symbol.endswith(f"/{quote}"):
+            cash += e.size * e.price if e.side == "buy" else -e.size * e.price
+        cash += e.fee if e.fee_currency == quote else 0
     return float(cash)
 
 

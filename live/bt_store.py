@@ -28,7 +28,7 @@ from feeds.live_client import open_client
 from feeds.live_merge import LiveMerge, MergeRule, Witness
 from feeds.poll_wait import PollRule
 from live.account import CcxtAccount, Patience
-from live.account_events import AccountEvent
+from live.account_events import AccountEvent, Execution
 from live.bar_barrier import BarBarrier
 from live.bar_wait import BarWait
 from live.bt_broker import CCXTBroker
@@ -95,6 +95,8 @@ class CCXTStore:
         self.is_stopping = False
         self.on_idle: Callable[[], None] | None = None  # called where a feed has nothing to deliver
         self.on_bar: Callable[[str, Bar], None] | None = None  # called in the venue's thread
+        # Which executions of the journal the owner kept; the others are told again at a start, so that what it keeps is whole.
+        self.was_told: Callable[[Execution], bool] = lambda _execution: True
         self.client: Any = None
         self.account: CcxtAccount | None = None
         self.broker: CCXTBroker | None = None

@@ -47,12 +47,13 @@ def _run(argv: list[str], clock: Clock) -> int:
     if not request.quiet:
         for dust in session.broker.holdings.dust() if session.strategy is not None else ():
             console.print(f"{dust.symbol}: {dust}")
-        console.print(f"session {request.name} ended; its page is {request.folder / 'index.html'}")
+        why = f" halted: {session.reason}" if code else ""
+        console.print(f"session {request.name} ended{why}; its page is {request.folder / 'index.html'}")
     return code
 
 
 def _show_status(request: LiveRequest, console: Console) -> int:
-    from reports.session_status import FILE_NAME, read_status
+    from reports.session_status import FILE_NAME, State, read_status
 
     if not request.folder.is_dir():
         raise ConfigError(
@@ -64,7 +65,12 @@ def _show_status(request: LiveRequest, console: Console) -> int:
     status = read_status(request.folder)
     held = ", ".join(f"{p.size:g} {p.symbol}" for p in status.positions) or "flat"
     equity = "unknown" if status.equity is None else f"{status.equity:,.2f}"
-    console.print(f"{status.title}\n{status.state if running else 'not running'}, {status.bars} bars, last {status.last_bar}")
+    stands = status.state if running else "halted, not running" if status.state is State.HALTED else "not running"
+    console.print(f"{status.title}\n{stands}, {status.bars} bars, last {status.last_bar}")
+    if status.reason:
+        console.print(status.reason)
+    for alert in status.alerts[-1:]:
+        console.print(f"told last, {alert.at:%Y-%m-%d %H:%M}: {alert.text}")
     console.print(f"equity {equity}, {held}, {len(status.open_orders)} open orders, model {status.model_id}")
     for one in status.outcomes[-1:]:
         covered = "" if one.coverage_90 is None else f", {one.coverage_90:.1%} inside the 90 % band"

@@ -10,7 +10,7 @@ from typing import Final
 from core import log
 from live.account_events import AccountEvent, Acknowledged, Ended, Execution, ForeignOrder, Refused, Traded, Unresolved
 from live.journal import Journal, State
-from live.order_news import OrderNews
+from live.order_news import STAND_IN, OrderNews
 
 _LOG: Final = log.logger("live")
 _WAITING: Final = (State.WRITTEN, State.SENT, State.UNKNOWN)
@@ -32,9 +32,9 @@ class OrderLedger:
 
     def order(self, news: OrderNews) -> Decimal:
         """Take in what is said of an order; returns how much of what it filled has not been booked yet."""
-        client_id = self._ours(news.client_id, news.venue_id)
+        client_id = self.ours(news.client_id, news.venue_id)
         if not client_id:
-            self._report_foreign(news)
+            self.report_foreign(ForeignOrder(news.symbol, news.venue_id, news.side, news.size))
             return Decimal(0)
         self.acknowledge(client_id, news.venue_id)
         for execution in news.executions:
@@ -45,7 +45,7 @@ class OrderLedger:
         if self._is_full(client_id, booked):  # an earlier process ended between the last booking and this mark
             self.journal.mark(client_id, State.DONE)
             return Decimal(0)
-        if news.status in _GONE:
+        if news.status in _GONE or (news.status == "closed" and news.filled):  # some venues close what they filled in part only
             self._leaving[client_id] = (news.status, news.filled)
             self._end_if_told(client_id, booked)
         return max(Decimal(0), news.filled - booked)
@@ -58,17 +58,17 @@ class OrderLedger:
 
     def execution(self, told: Execution) -> None:
         """Book one execution of ours; one that is known, or more than the order's size, changes nothing."""
-        client_id = self._ours(told.client_id, told.venue_id)
+        client_id = self.ours(told.client_id, told.venue_id)
         if not client_id:
             return
         intent = self.journal.intent(client_id)
         assert intent is not None
         self.acknowledge(client_id, told.venue_id)
-        booked = self.journal.filled(client_id)
-        if booked + told.size > intent.request.size:
-            known = {e.trade_id for e in self.journal.executions(client_id)}
+        before = self.journal.executions(client_id)
+        known, booked = {e.trade_id for e in before}, sum((e.size for e in before), Decimal(0))
+        if booked + told.size > intent.request.size or self._is_covered(told, known):
             if told.trade_id not in known:
-                log.event(_LOG, "execution_beyond_size", client_id=client_id, trade_id=told.trade_id, size=str(told.size))
+                log.event(_LOG, "execution_not_booked", client_id=client_id, trade_id=told.trade_id, size=str(told.size))
             return
         told = replace(told, client_id=client_id)
         if not self.journal.book(told):
@@ -93,10 +93,22 @@ class OrderLedger:
             self.journal.mark(client_id, State.UNKNOWN, note=reason)
             self._tell(Unresolved(client_id))
 
-    def _ours(self, client_id: str, venue_id: str) -> str:
+    @staticmethod
+    def _is_covered(told: Execution, known: set[str]) -> bool:
+        """Whether a stand-in was booked for fills that were not told, of which this may be one: the order's own total decides then."""
+        return not told.trade_id.startswith(STAND_IN) and any(trade_id.startswith(STAND_IN) for trade_id in known)
+
+    def ours(self, client_id: str, venue_id: str) -> str:
+        """The client id of an order that the journal knows; "" for one of somebody else."""
         if client_id and self.journal.state_of(client_id) is not None:
             return client_id
         return self.journal.client_id_of(venue_id)
+
+    def report_foreign(self, order: ForeignOrder) -> None:
+        """Tell of an order of somebody else, once."""
+        if order.venue_id and order.venue_id not in self._foreign:
+            self._foreign.add(order.venue_id)
+            self._tell(order)
 
     def _is_closed(self, client_id: str) -> bool:
         return self.journal.state_of(client_id) in (State.DONE, State.REFUSED)
@@ -113,8 +125,3 @@ class OrderLedger:
         how = "expired" if leaving[0] == "expired" else "canceled"
         self.journal.mark(client_id, State.DONE, note=how)
         self._tell(Ended(client_id, how))
-
-    def _report_foreign(self, news: OrderNews) -> None:
-        if news.venue_id and news.venue_id not in self._foreign:
-            self._foreign.add(news.venue_id)
-            self._tell(ForeignOrder(news.symbol, news.venue_id, news.side, news.size))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from live.account_events import Execution, OpenOrder
 
+STAND_IN: Final = "synthetic-"  # begins the trade id of an execution that the venue does not tell one by one
 _CLIENT_ID_KEYS = ("clientOrderId", "orderLinkId", "C", "c")
 
 
@@ -65,7 +66,7 @@ def execution(trade: Mapping[str, Any], order: Mapping[str, Any] | None = None) 
 def synthetic(news: OrderNews, booked: Decimal) -> Execution:
     """Stands for the fills of an order whose trades the venue does not tell; equal facts give an equal id."""
     return Execution(
-        symbol=news.symbol, trade_id=f"synthetic-{news.client_id}-{news.filled}", client_id=news.client_id, venue_id=news.venue_id,
+        symbol=news.symbol, trade_id=f"{STAND_IN}{news.client_id}-{news.filled}", client_id=news.client_id, venue_id=news.venue_id,
         side=news.side, size=news.filled - booked, price=news.average, fee=Decimal(0), fee_currency="", at=news.at,
     )  # fmt: skip
 

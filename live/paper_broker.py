@@ -24,6 +24,10 @@ class PaperBroker(VenueRulesBroker):
 
     is_settled = True
 
+    def rearm(self) -> None:
+        """Take orders again after a halt."""
+        self.halted = ""
+
     def next(self) -> None:
         seen = sum(len(data) for data in self.cerebro.datas)
         if seen != self._seen:

@@ -2,11 +2,16 @@
 
 | journal says | venue says | then |
 |---|---|---|
-| written, sent or unknown | rests or was executed under that client id | acknowledged |
-| written, sent or unknown | nothing of that id | ask by client id until the answer is certain; never send again |
-| acknowledged | does not rest any more | ask by client id: executed, cancelled or expired |
+| written, sent or unknown | rests under that client id | acknowledged |
+| open | rests, and more of it was executed than is booked | ask by client id, with its executions |
+| open | does not rest | ask by client id until the answer is certain: executed, ended or never arrived; never send again |
 | nothing | an order rests | foreign: reported, never touched |
-| nothing | an execution of one of our orders | booked now |
+
+Coins are judged when every open intent is settled, not before: an execution of an order that the venue was not asked for yet cannot be told
+from a sale by hand.
+
+| journal says | venue says | then |
+|---|---|---|
 | bought b, sold s | fewer coins than b - s | refuse to start |
 """
 
@@ -18,8 +23,7 @@ from decimal import Decimal
 
 from core.errors import ReconciliationFailed
 from core.types import MarketRules
-from live.account_events import Execution, Intent, OpenOrder, VenueView
-from live.journal import State
+from live.account_events import Execution, Intent, OpenOrder
 
 
 @dataclass(frozen=True)
@@ -27,37 +31,32 @@ class Reconciled:
     """What follows from comparing the two.
 
     Attributes:
-        adopt: open intents with the resting order that is theirs.
-        ask: intents whose fate only a query can tell.
+        adopt: open intents that rest, filled no further than is booked, with the venue's id.
+        ask: open intents whose fate or fills only a query can tell.
         foreign: resting orders that are not ours.
-        book: executions of our orders that the journal lacks.
     """
 
-    adopt: tuple[tuple[Intent, OpenOrder], ...]
+    adopt: tuple[tuple[Intent, str], ...]
     ask: tuple[Intent, ...]
     foreign: tuple[OpenOrder, ...]
-    book: tuple[Execution, ...]
 
 
-def reconcile(intents: Sequence[tuple[Intent, State]], known: Iterable[Execution], venue: VenueView, ids: Mapping[str, str]) -> Reconciled:
-    """Compare the open intents with the venue.
+def reconcile(intents: Sequence[tuple[Intent, Decimal]], resting: Sequence[OpenOrder], ours: Mapping[str, str]) -> Reconciled:
+    """Compare open intents with the orders that rest at the venue.
 
     Args:
-        intents: those that may still be executed.
-        known: executions in the journal.
-        ids: venue id to client id of all orders of the journal.
+        intents: those that may still be executed, with what is booked of each.
+        ours: venue id to client id of those resting orders that the journal knows.
     """
-    resting = {_client_id(order, ids): order for order in venue.open_orders}
-    ours = {intent.client_id for intent, _ in intents} | set(ids.values())
-    adopt = tuple((intent, resting[intent.client_id]) for intent, _ in intents if intent.client_id in resting)
-    adopted = {intent.client_id for intent, _ in adopt}
-    seen = {(e.symbol, e.trade_id) for e in known}
-    return Reconciled(
-        adopt=adopt,
-        ask=tuple(intent for intent, _ in intents if intent.client_id not in adopted),
-        foreign=tuple(order for name, order in resting.items() if name not in ours),
-        book=tuple(e for e in venue.executions if (e.client_id or ids.get(e.venue_id)) in ours and (e.symbol, e.trade_id) not in seen),
-    )
+    found = {ours[order.venue_id]: order for order in resting if order.venue_id in ours}
+    adopt, ask = [], []
+    for intent, booked in intents:
+        order = found.get(intent.client_id)
+        if order is not None and order.filled <= booked:
+            adopt.append((intent, order.venue_id))
+        else:
+            ask.append(intent)
+    return Reconciled(tuple(adopt), tuple(ask), tuple(order for order in resting if order.venue_id not in ours))
 
 
 def position_of(executions: Iterable[Execution], rules: MarketRules) -> Decimal:
@@ -84,7 +83,3 @@ def require_covered(executions: Sequence[Execution], rules: Sequence[MarketRules
                 f"the journal holds {held} {rule.base}, the account {have}: they were moved or sold by hand; "
                 f"put them back, or start a session of another name"
             )
-
-
-def _client_id(order: OpenOrder, ids: Mapping[str, str]) -> str:
-    return ids.get(order.venue_id, order.client_id)

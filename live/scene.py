@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +24,7 @@ from feeds.exchange import require_known
 from feeds.history import History, load_history
 from feeds.market_rules import market_rules
 from live.funds import require_enough
+from live.journal import Journal
 from live.practice import PracticeVenue, find_practice, start_practice
 from live.request import LiveRequest
 from live.session_candles import write_history
@@ -30,6 +32,7 @@ from models.features import FEATURES, warm_up
 from models.walk_forward import ANCHOR
 
 _PLAN: Final = "plan.json"
+JOURNAL: Final = "journal.db"
 _PRACTICE: Final = "practice.json"
 _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
 _MOST_REACH: Final = 30_000  # bars of it, for short bars
@@ -87,13 +90,14 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
     frames = {symbol: history.candles for symbol, history in whole.items()}
     files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
     venue = find_practice(request.folder / _PRACTICE)
-    if venue is not None and (last_bar is None or request.mode == "paper"):
+    has_account = request.mode == "live" and (last_bar is not None or _has_sent(request))
+    if venue is not None and not has_account:
         venue.stop()  # it holds nothing that is needed
         venue = None
     if venue is not None:
         venue.adopt()
     else:
-        if last_bar is not None and request.mode == "live":
+        if has_account:
             raise StartRefused("the practice exchange that held this account has ended; start a session of another name")
         venue = start_practice(_practice_settings(request, files, first, last_bar))
         venue.save(request.folder / _PRACTICE)
@@ -120,6 +124,15 @@ def _require_cash(request: LiveRequest, histories: Mapping[str, History], first:
 
 def _before_first(history: History, first: datetime) -> pd.DataFrame:
     return history.candles.iloc[: int(candles.times_of(history.candles).searchsorted(pd.Timestamp(first)))]
+
+
+def _has_sent(request: LiveRequest) -> bool:
+    """Whether an earlier process of the session sent an order; it may have died of that before its first bar was kept."""
+    path = request.folder / JOURNAL
+    if not path.is_file():
+        return False
+    with closing(Journal(path)) as journal:
+        return bool(journal.intents())
 
 
 def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clock) -> dict[str, History]:

@@ -24,6 +24,7 @@ from feeds.factor_book import FactorBook
 from feeds.live_merge import MergeRule, Witness
 from feeds.poll_wait import PollRule
 from live import control
+from live.account_events import AccountEvent, Traded
 from live.alerts import alerts_from
 from live.bt_bar_hook import BarHook
 from live.bt_guard import guarded
@@ -39,7 +40,9 @@ from live.paper_snapshot import can_be_frozen
 from live.patience import patiently
 from live.real_money import account_name, require_consent
 from live.request import LiveRequest
-from live.scene import open_scene
+from live.scene import JOURNAL, open_scene
+from live.session_account import AccountNews
+from live.session_brakes import StrategyBrakes
 from live.session_candles import SessionCandles
 from live.session_doubts import SessionDoubts
 from live.session_end import SessionEnd
@@ -90,7 +93,6 @@ class LiveSession:
         self._advance: Callable[[], None] | None = None
         self.journal: Journal | None = None
         self.memory: StrategyMemory | None = None
-        self._halt: RiskHalt | None = None
 
     def run(self) -> int:
         """Trade until told to stop; 0, or 4 where a limit or the kill switch stopped it.
@@ -112,6 +114,8 @@ class LiveSession:
             if alerts is not None:
                 stack.callback(alerts.close)
             self.health = SessionHealth(self.store, self.clock, alerts.send if alerts else self._unheard)
+            self.news = AccountNews(self.health.tell, self._account_halted)
+            self.brakes = StrategyBrakes(self.health.tell)
             self.past = SessionPast(self.store, self.request, self._kind)
             self._replayed_to = self.past.last
             self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
@@ -125,7 +129,7 @@ class LiveSession:
             stack.enter_context(self.end.signals())
             stack.enter_context(self.view)
             self._trade(cerebro)
-        return 4 if self._halt is not None else 0
+        return RiskHalt.exit_code if self.state is State.HALTED else 0
 
     # Putting together
 
@@ -176,7 +180,7 @@ class LiveSession:
 
             place |= keys_of(name)
         if self.request.mode == "live":
-            self.journal = Journal(folder / "journal.db")
+            self.journal = Journal(folder / JOURNAL)
         bridge = CCXTStore(
             name, clock=self.scene.clock, journal=self.journal, run=f"ft-{self.request.name[:12]}", risk=self.request.settings.risk,
             minute_s=60.0 / self.pace if self.pace else 0.0, **place,
@@ -184,6 +188,7 @@ class LiveSession:
         bridge.on_idle = self._idle
         bridge.on_news = self.health.tell
         bridge.rehearse_decision = self._rehearse
+        bridge.was_told = self.past.was_told
         return bridge
 
     def _consent(self, stack: ExitStack) -> None:
@@ -206,6 +211,7 @@ class LiveSession:
     def _broker(self) -> Any:
         if self.request.mode == "live":
             self.broker: Any = self.bridge.getbroker(use_positions=False)
+            self.broker.on_event = self._hear
         else:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
@@ -250,7 +256,7 @@ class LiveSession:
         kind = self._kind
         if self.journal is None:
             return kind
-        self.memory = StrategyMemory(self.journal, self._strategy_failed)
+        self.memory = StrategyMemory(self.store, self.journal, self._strategy_failed)
         if self.memory.saved is None or self._replayed_to is None:
             return kind
         return remembering(kind, self.memory.saved, self.bar_after(self._replayed_to).timestamp(), self._strategy_failed)
@@ -271,13 +277,16 @@ class LiveSession:
         try:
             [self.strategy] = cerebro.run()
         except RiskHalt as halt:
-            self.stop(State.HALTED, str(halt), halt)
+            self.halt(str(halt))
         finally:
             self.bridge.stop()
             if self.state is not State.HALTED:
                 self.state = State.STOPPED
-            if self.last_bar is not None:
-                self.output.finish()
+            try:
+                self.news.finish()
+            finally:
+                if self.last_bar is not None:
+                    self.output.finish()
 
     def _bar_done(self, strategy: Any, number: float) -> None:
         """Backtrader is done with a bar; keep it, then do what is due."""
@@ -289,13 +298,14 @@ class LiveSession:
         if self.past.resume(strategy, at) and self.broker.muted:
             self.state = State.PAUSED
         if self.start_equity is None:
-            self.start_equity = float(self.broker.startingcash)
+            self.start_equity = self._begun_with(float(self.broker.startingcash))
         self.last_bar = at
         self._keep(strategy, number, at)
         if self._replayed_to is not None and at <= self._replayed_to:
             self.words.again(at)
             return
         self.bars += 1
+        self.brakes.look(strategy)
         self.supply.bar_closed(self._at(at))
         if self.state is State.STARTING:
             self.state = State.RUNNING
@@ -305,19 +315,28 @@ class LiveSession:
             self.end.look()
         self.output.refresh()
 
+    def _begun_with(self, cash: float) -> float:
+        """What the first process of the session began with; a later one of a live account finds some of it in coins."""
+        if self.journal is None:
+            return cash
+        if self.journal.recall("start_equity") is None:
+            self.journal.remember("start_equity", cash)
+        return float(self.journal.recall("start_equity"))
+
     def _keep(self, strategy: Any, number: float, at: int) -> None:
         closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in self.sources]
         rows = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
         made = [(symbol, forecast) for symbol, source in self.sources.items() for forecast in source.take_made()]
         past = self.past
         told, frozen = past.rows(strategy, number), past.snapshot(strategy, at)
-        self.store.record(rows, made, self.health.usage(at), rows=told, snapshot=frozen)
         if self.memory is not None and (self._replayed_to is None or at > self._replayed_to):
-            self.memory.keep(strategy)
+            frozen = self.memory.snapshot(strategy, at)
+        self.store.record(rows, made, self.health.usage(at), rows=told, snapshot=frozen, executions=past.take_heard())
 
     def _between_bars(self) -> None:
         """Called in turns of Backtrader's loop that brought no bar; its lines are at rest."""
         self.watchdog.turn()
+        self.news.turn()
         if not self.past.is_frozen:
             self.words.listen()
         self.end.look()
@@ -349,13 +368,25 @@ class LiveSession:
 
     def _strategy_failed(self, where: str, error: Exception) -> None:
         if self.health.failed(where, error):
-            self.stop(State.HALTED, "the strategy fails at every bar", RiskHalt("the strategy fails at every bar; see the log"))
+            self.halt("the strategy fails at every bar; see the log")
 
-    def stop(self, state: State, reason: str, halt: RiskHalt | None = None) -> None:
+    def halt(self, reason: str) -> None:
         """End for a reason; no order is sent any more."""
-        self.state, self.reason, self._halt = state, reason, halt
-        self.broker.halted = reason
+        self._stand_still("session_halted", reason)
         self.end.wish()
+
+    def _hear(self, event: AccountEvent) -> None:
+        if isinstance(event, Traded):
+            self.past.heard(event.execution)
+        self.news.hear(event)
+
+    def _account_halted(self, reason: str) -> None:
+        """The venue takes no orders: the session goes on to watch, until a person acts."""
+        self._stand_still("account_halted", reason)
+
+    def _stand_still(self, kind: str, reason: str) -> None:
+        self.state, self.reason, self.broker.halted = State.HALTED, reason, reason
+        self.health.tell(kind, "error", reason=reason)
 
     @staticmethod
     def _unheard(level: str, text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from core import log
 from live.control import Verb
+from reports.session_status import State
 
 _LOG: Final = log.logger("live")
 _PATIENCE_S: Final = 20.0  # for answers of the venue; what it has not said by then, the next start asks
@@ -44,7 +45,8 @@ class SessionEnd:
                 signal.signal(number, handler)
 
     def _heard(self, number: int, _frame: Any) -> None:
-        self._session.reason = f"stopped by {signal.Signals(number).name}"
+        if self._session.state is not State.HALTED:  # whose reason is worth more
+            self._session.reason = f"stopped by {signal.Signals(number).name}"
         if self.is_wished:
             self._session.bridge.request_stop()
         self.wish()

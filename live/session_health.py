@@ -65,10 +65,10 @@ class SessionHealth:
         facts = log.redacted(facts)
         log.event(_LOG, kind, {"error": logging.ERROR, "info": logging.INFO}.get(level, logging.WARNING), **facts)
         at = self._clock.now().isoformat()
-        self._store.note(at, level, kind, **facts)
         alert = _alert({"at": at, "level": level, "kind": kind, "facts": facts})
         self.alerts = [*self.alerts[-19:], alert]
-        self._send(level, alert.text)
+        self._send(level, alert.text)  # before it is kept: it may be that the disk takes no more which is told
+        self._store.note(at, level, kind, **facts)
 
     def failed(self, where: str, error: Exception) -> bool:
         """An iteration failed; True where so many failed in a row that the session must halt."""

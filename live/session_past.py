@@ -9,6 +9,7 @@ from typing import Any
 import backtrader as bt
 
 from core import log
+from live.account_events import Execution
 from live.paper_snapshot import VERSION, can_be_frozen, freeze, thaw
 from live.request import LiveRequest
 from live.session_rows import Rows, rows_of
@@ -31,6 +32,8 @@ class SessionPast:
         self._is_paper = request.mode == "paper"
         self._step_ms = request.timeframe.seconds * 1000
         self._rows_to = store.newest_row()
+        self._told = store.told_executions()
+        self._heard: list[tuple[str, str]] = []
         at, body = store.snapshot() or (None, {})
         usable = self.freezes and at is not None and at == self.last and body.get("version") == VERSION
         self._frozen: dict[str, Any] | None = body if usable else None
@@ -58,6 +61,19 @@ class SessionPast:
         thaw(strategy, saved)
         log.event(_LOG, "resumed_from_snapshot", at=at, orders=len(saved["orders"]))
         return True
+
+    def was_told(self, execution: Execution) -> bool:
+        """Whether the fill of an execution is kept; one that an earlier process died of before that must be told again."""
+        return self._told is None or (execution.symbol, execution.trade_id) in self._told
+
+    def heard(self, execution: Execution) -> None:
+        """An execution was told to strategy and recorders; it is kept with their next rows."""
+        self._heard.append((execution.symbol, execution.trade_id))
+
+    def take_heard(self) -> list[tuple[str, str]]:
+        """Executions told since the last call, by symbol and trade id."""
+        heard, self._heard = self._heard, []
+        return heard
 
     def rows(self, strategy: Any, number: float) -> Rows:
         """Take what the recorders collected up to the bar with Backtrader's time `number`, less what is kept already.

@@ -24,6 +24,7 @@ create table if not exists fills (
 create table if not exists orders (
     id integer primary key, number real, symbol text, side text, size real, kind text, price real, lim real, reason text, refusal text);
 create table if not exists equity (number real primary key, equity real, cash real) without rowid;
+create table if not exists told (symbol text not null, trade_id text not null, primary key (symbol, trade_id)) without rowid;
 create table if not exists closes (number real not null, symbol text not null, close real, primary key (number, symbol)) without rowid;
 """
 _ACCOUNT: Final = 3  # numbers of an equity row that come before the closes
@@ -83,6 +84,12 @@ def keep_rows(db: SqliteFile, rows: Rows) -> None:
     db.run_many("insert or replace into equity values (?, ?, ?)", [row[:3] for row in rows.equity])
     closes = [(row[0], symbol, close) for row in rows.equity for symbol, close in zip(rows.symbols, row[3:], strict=True)]
     db.run_many("insert or replace into closes values (?, ?, ?)", closes)
+
+
+def told_executions(db: SqliteFile) -> set[tuple[str, str]] | None:
+    """Executions whose fills are kept, by symbol and trade id; None in a file that was begun before they were noted."""
+    told = {(str(symbol), str(trade_id)) for symbol, trade_id in db.all("select symbol, trade_id from told")}
+    return told or (None if db.one("select 1 from fills limit 1") else told)
 
 
 def newest_row(db: SqliteFile) -> float | None:

@@ -15,7 +15,7 @@ import pandas as pd
 from core.types import OHLCV, Forecast
 from feeds import candles
 from feeds.bar_sequence import Bar
-from live.session_rows import SCHEMA, Marks, Rows, Tables, keep_rows, kept_fills, kept_tables, marks_of, newest_row
+from live.session_rows import SCHEMA, Marks, Rows, Tables, keep_rows, kept_fills, kept_tables, marks_of, newest_row, told_executions
 from live.sqlite_file import SqliteFile
 
 _SCHEMA: Final = """
@@ -51,13 +51,14 @@ class SessionStore:
 
     def record(
         self, bars: Iterable[tuple[str, Bar]], forecasts: Iterable[tuple[str, Forecast]], usage: tuple[float, ...] = (), *,
-        rows: Rows | None = None, snapshot: tuple[int, Any] | None = None,
+        rows: Rows | None = None, snapshot: tuple[int, Any] | None = None, executions: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
         """Keep the bars of one moment with the forecasts made at their close; what is known already is left as it is.
 
         Args:
             rows: what the recorders collected since the bar before.
             snapshot: open time (ms) of the bar, and what `snapshot` shall give back.
+            executions: with real orders those that the fills among `rows` stand for, by symbol and trade id.
         """
         told = [
             (symbol, int(f.at.timestamp() * 1000), f.horizon, f.location, f.scale, *f.quantiles, f.p_up, f.model_id)
@@ -70,6 +71,7 @@ class SessionStore:
                 self._db.run("insert or replace into usage values (?, ?, ?, ?)", *usage)
             if rows is not None:
                 keep_rows(self._db, rows)
+            self._db.run_many("insert or ignore into told values (?, ?)", list(executions))
             if snapshot is not None:
                 self._db.run("insert or replace into snapshot values (1, ?, ?)", snapshot[0], json.dumps(snapshot[1], default=_plain))
 
@@ -89,6 +91,10 @@ class SessionStore:
     def fills(self, after: int, upto: int, most: int) -> list[tuple[Any, ...]]:
         """The oldest fills beyond one mark, up to another, as the recorder had them; fills are counted from 1 without a gap."""
         return kept_fills(self._db, after, upto, most)
+
+    def told_executions(self) -> set[tuple[str, str]] | None:
+        """Executions whose fills are kept, by symbol and trade id; None in a file that was begun before they were noted."""
+        return told_executions(self._db)
 
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and the account were kept."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.errors import RiskHalt
 from live import control
 from live.control import Verb
 from reports.session_status import State
@@ -44,19 +43,26 @@ class SessionWords:
     def _apply(self, verb: Verb, *, again: bool = False) -> None:
         session, broker = self._session, self._session.broker
         if verb is Verb.PAUSE:
-            broker.muted, session.state = True, State.PAUSED
+            broker.muted, session.state = True, _stands(broker)
         elif verb is Verb.RESUME:
-            broker.muted, broker.halted, session.state = False, "", State.RUNNING
+            broker.muted, session.reason = False, ""
+            broker.rearm()
+            session.state = State.RUNNING
         elif verb is Verb.FLATTEN:
-            broker.muted, session.state = True, State.PAUSED
+            broker.muted, session.state = True, _stands(broker)
             flatten(session.strategy, broker)
         elif verb is Verb.CANCEL:
             cancel_all(broker)
         elif verb is Verb.KILL and not again:
             cancel_all(broker)
-            session.stop(State.HALTED, "killed", RiskHalt("killed"))
+            session.halt("killed")
         elif verb is Verb.STOP and not again:
             session.end.wish()
+
+
+def _stands(broker: Any) -> State:
+    """Of a session that was paused: a halt is not lifted by that."""
+    return State.HALTED if broker.halted else State.PAUSED
 
 
 def cancel_all(broker: Any) -> None:

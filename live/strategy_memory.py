@@ -13,6 +13,7 @@ from typing import Any, Final
 import backtrader as bt
 
 from live.journal import Journal
+from live.session_store import SessionStore
 from strategies.bars_frame import epoch_seconds
 from strategies.forecast_strategy import LSTMStrategy
 
@@ -26,27 +27,26 @@ def takes_part(strategy: type[bt.Strategy]) -> bool:
 
 
 class StrategyMemory:
-    """Keeps a strategy's state in the journal of its account.
+    """A strategy's state with real orders; it is kept with the bar and the fills that led to it, all of them or none.
 
     Args:
         failed: hears of a state that cannot be kept: where and what.
     """
 
-    def __init__(self, journal: Journal, failed: Failed) -> None:
-        self._journal = journal
+    def __init__(self, store: SessionStore, journal: Journal, failed: Failed) -> None:
         self._failed = failed
-        self.saved: Any = journal.recall(_NAME)
+        kept = store.snapshot()
+        self.saved: Any = journal.recall(_NAME) if kept is None else kept[1].get(_NAME)  # the journal had it in earlier versions
 
-    def keep(self, strategy: bt.Strategy) -> None:
-        """Called after every new bar. A failure is told, and what was kept before stands."""
+    def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, dict[str, Any]] | None:
+        """What `SessionStore.record` keeps of the bar that opened at `at` (ms); None where what was kept before stands."""
         if not takes_part(type(strategy)):
-            return
+            return None
         try:
-            text: Any = json.loads(json.dumps(strategy.state(), allow_nan=False))
+            return at, {_NAME: json.loads(json.dumps(strategy.state(), allow_nan=False))}
         except Exception as error:  # noqa: BLE001 - the method is the user's, and so is whatever it raises
             self._failed("state", error)
-            return
-        self._journal.remember(_NAME, text)
+            return None
 
 
 def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: float, failed: Failed) -> type[bt.Strategy]:
@@ -72,8 +72,17 @@ def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: fl
             self._take_back()
             super().next()
 
+        def notify_order(self, order: Any) -> None:
+            if order.info.get("client_id"):  # of an order at the venue: such news comes when the bars of the past are over
+                self._restore()
+            super().notify_order(order)
+
         def _take_back(self) -> None:
-            if self._is_restored or epoch_seconds(self.lines.datetime[0]) < since:
+            if epoch_seconds(self.lines.datetime[0]) >= since:
+                self._restore()
+
+        def _restore(self) -> None:
+            if self._is_restored:
                 return
             self._is_restored = True
             try:

@@ -154,6 +154,11 @@ class LSTMStrategy(bt.Strategy):
         if feed is not None and not order.alive():
             feed.settle(order)
 
+    @property
+    def risk(self) -> RiskState | None:
+        """The account-wide brakes as of the newest bar; None before the first."""
+        return self._risk
+
     def state(self) -> dict[str, Any]:
         """What must be kept across a restart; plain JSON values."""
         return {

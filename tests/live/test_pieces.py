@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from core.errors import ReconciliationFailed, StorageFull, StoreDamaged
 from core.types import MarketRules, OrderRequest, Side
 from feeds.bar_sequence import Bar
-from live.account_events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded, VenueView
+from live.account_events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded
 from live.bar_barrier import BarBarrier
 from live.bt_bar_hook import KEPT, BarHook
 from live.bt_groups import Groups
@@ -248,19 +247,38 @@ def test_however_reports_arrive_each_execution_counts_once(order: list[str]) -> 
         journal.close()
 
 
-def test_reconciliation_sorts_what_it_finds() -> None:
-    resting = OpenOrder(
-        symbol="BTC/USDT", venue_id="7", client_id="a", side="buy", kind="limit", size=Decimal(1), filled=Decimal(0),
-        limit_price=Decimal(9),
-        stop_price=None,
+def resting_order(name: str, venue_id: str, filled: str = "0") -> OpenOrder:
+    return OpenOrder(
+        symbol="BTC/USDT", venue_id=venue_id, client_id=name, side="buy", kind="limit", size=Decimal(1), filled=Decimal(filled),
+        limit_price=Decimal(9), stop_price=None,
     )  # fmt: skip
-    theirs = replace(resting, client_id="x", venue_id="8")
-    view = VenueView(balances={}, open_orders=(resting, theirs), executions=(execution("5", "1", "b"), execution("6", "1", "x")))
-    found = reconcile([(intent("a"), State.SENT), (intent("b"), State.UNKNOWN)], [], view, {"9": "b"})
-    assert [i.client_id for i, _ in found.adopt] == ["a"]
-    assert [i.client_id for i in found.ask] == ["b"]
+
+
+def test_reconciliation_asks_for_whatever_does_not_rest_as_it_is_booked() -> None:
+    intents = [(intent(name), Decimal(booked)) for name, booked in (("rests", "0"), ("gone", "0"), ("filling", "0.2"), ("told", "0.4"))]
+    told = [("rests", "1", "0"), ("filling", "2", "0.4"), ("told", "3", "0.4"), ("x", "4", "0")]
+    resting = [resting_order(*order) for order in told]
+    found = reconcile(intents, resting, {"1": "rests", "2": "filling", "3": "told"})
+    assert [(i.client_id, venue_id) for i, venue_id in found.adopt] == [("rests", "1"), ("told", "3")]
+    assert [i.client_id for i in found.ask] == ["gone", "filling"]
     assert [o.client_id for o in found.foreign] == ["x"]
-    assert [e.trade_id for e in found.book] == ["5"]
+
+
+def test_an_order_that_is_closed_with_a_part_filled_ends(ledger: Any) -> None:
+    book, told = ledger
+    book.execution(execution("1", "0.4"))
+    book.order(news("closed", "0.4"))
+    assert [type(event) for event in told] == [Acknowledged, Traded, Ended]
+    assert book.journal.state_of("a") is State.DONE
+
+
+def test_a_fill_that_a_stand_in_was_booked_for_is_not_booked_again(ledger: Any) -> None:
+    book, _ = ledger
+    book.execution(execution("synthetic-a-0.4", "0.4"))
+    book.execution(execution("1", "0.4"))
+    assert book.journal.filled("a") == Decimal("0.4")
+    book.execution(execution("synthetic-a-0.6", "0.2"))
+    assert book.journal.filled("a") == Decimal("0.6")
 
 
 def test_coins_that_are_gone_refuse_the_start() -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from live.alerts import TelegramAlerts, alerts_from
 from live.outbox import Outbox
 from live.state import Event, MemoryMirror, StateStore
+from tests.live.telegram_bot import telegram
 
 
 @pytest.fixture
@@ -96,42 +94,12 @@ def test_a_mirror_that_was_lost_is_filled_again(store: StateStore) -> None:
     assert sorted(mirror.documents) == store.names()
 
 
-class Bot(ThreadingHTTPServer):
-    """A loopback stand-in for Telegram; `answers` are status codes, 200 once they are used up."""
-
-    def __init__(self, answers: list[int]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers = answers
-        self.heard: list[dict[str, Any]] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Bot
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        code = self.server.answers.pop(0) if self.server.answers else 200
-        if code == 200:
-            self.server.heard.append({"path": self.path, **body})
-        self.send_response(code)
-        self.end_headers()
-
-    def log_message(self, *args: Any) -> None: ...
-
-
 @pytest.mark.parametrize(("answers", "sent", "dropped"), [([], 1, 0), ([500, 429], 1, 0), ([401], 0, 1), ([500, 500, 500], 0, 1)])
 def test_an_alert_is_sent_or_dropped_and_secrets_are_struck_out(answers: list[int], sent: int, dropped: int) -> None:
-    bot = Bot(list(answers))
-    alerts = TelegramAlerts("123456:abcdef", "42", name="paper", api=bot.url, pause_s=0.01)
-    alerts.send("error", "order failed: signature=deadbeef")
-    alerts.close()
-    bot.shutdown()
-    bot.server_close()
+    with telegram(list(answers)) as bot:
+        alerts = TelegramAlerts("123456:abcdef", "42", name="paper", api=bot.url, pause_s=0.01)
+        alerts.send("error", "order failed: signature=deadbeef")
+        alerts.close()
     assert (alerts.sent, alerts.dropped) == (sent, dropped)
     if sent:
         assert bot.heard[0]["text"] == "!! paper: order failed: signature=***"

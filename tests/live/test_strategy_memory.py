@@ -9,6 +9,7 @@ import backtrader as bt
 import pytest
 
 from live.journal import Journal
+from live.session_store import SessionStore
 from live.strategy_memory import StrategyMemory, remembering, takes_part
 from strategies.forecast_strategy import LSTMStrategy
 from tests.live.session_runner import request_for, run
@@ -60,13 +61,30 @@ class Odd:
 
 @pytest.mark.parametrize("value", [{1, 2}, float("nan"), lambda: 1 / 0])
 def test_a_state_that_cannot_be_kept_is_told_and_the_one_before_stands(tmp_path: Path, value: Any) -> None:
-    journal, told = Journal(tmp_path / "j.db"), []
-    memory = StrategyMemory(journal, lambda where, error: told.append(where))
-    memory.keep(Odd({"bars": 7}))  # type: ignore[arg-type]
-    memory.keep(Odd(value))  # type: ignore[arg-type]
+    journal, store, told = Journal(tmp_path / "j.db"), SessionStore(tmp_path / "s.db"), []
+    memory = StrategyMemory(store, journal, lambda where, error: told.append(where))
+    store.record([], [], snapshot=memory.snapshot(Odd({"bars": 7}), 1))  # type: ignore[arg-type]
+    store.record([], [], snapshot=memory.snapshot(Odd(value), 2))  # type: ignore[arg-type]
     assert told == ["state"]
-    assert StrategyMemory(journal, lambda *_: None).saved == {"bars": 7}
+    assert StrategyMemory(store, journal, lambda *_: None).saved == {"bars": 7}
+    store.close()
     journal.close()
+
+
+def test_a_state_that_an_earlier_version_kept_in_the_journal_is_found(tmp_path: Path) -> None:
+    journal, store = Journal(tmp_path / "j.db"), SessionStore(tmp_path / "s.db")
+    journal.remember("strategy", {"bars": 7})
+    assert StrategyMemory(store, journal, lambda *_: None).saved == {"bars": 7}
+    store.close()
+    journal.close()
+
+
+def state_of(tmp_path: Path) -> Any:
+    store = SessionStore(tmp_path / "one" / "session.db")
+    kept = store.snapshot()
+    store.close()
+    assert kept is not None
+    return kept[1]["strategy"]
 
 
 def test_a_killed_session_gives_a_strategy_of_anybody_its_state_back(tmp_path: Path) -> None:
@@ -76,10 +94,10 @@ def test_a_killed_session_gives_a_strategy_of_anybody_its_state_back(tmp_path: P
     wait_for_bars(tmp_path, "one", 40, process)
     process.kill()
     process.communicate()
-    before = Journal(tmp_path / "one" / "journal.db").recall("strategy")
+    before = state_of(tmp_path)
     assert before["live_bars"] >= 39
     assert run(request_for(tmp_path, "one", 10, *more)) == 0
-    after = Journal(tmp_path / "one" / "journal.db").recall("strategy")
+    after = state_of(tmp_path)
     # Ten bars on; one that was played while the process died comes back as an old one.
     assert 9 <= after["live_bars"] - before["live_bars"] <= 11
     assert {key: after["levels"][key] for key in before["levels"]} == before["levels"]

@@ -1,0 +1,94 @@
+"""`python -m tests.live.kill_runner SPEC SYMBOLS FOLDER NAME BARS [flags]`: a session that is killed around the post of one kind of order.
+
+SPEC is JSON: `point`, `side` and `kind` of the order, `count` (die at the count-th of them); or `writes` and `seconds`: die so long
+after so many intents were written, wherever that is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from core.command import end_well
+from live.account import CcxtAccount
+from live.account_events import Execution, Intent
+from live.journal import Journal
+from live.order_wire import OrderWire
+from tests.live.session_runner import request_for, run
+
+POINTS: Final = ("before the wire", "before the answer is kept", "amid its executions", "after the answer is kept")
+KINDS: Final = ("market", "limit", "stop")
+SIDES: Final = ("buy", "sell")
+
+
+def kind_of(intent: Intent) -> str:
+    return "stop" if intent.request.stop_price is not None else "limit" if intent.request.limit_price is not None else "market"
+
+
+class Fuse:
+    """Kills this process when the point was reached often enough by an order of the kind."""
+
+    def __init__(self, point: str, side: str, kind: str, count: int) -> None:
+        self.point, self.side, self.kind, self.left = point, side, kind, count
+
+    def at(self, point: str, intent: Intent) -> None:
+        if (point, intent.request.side, kind_of(intent)) == (self.point, self.side, self.kind):
+            self.left -= 1
+            if not self.left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lay(fuse: Fuse) -> None:
+    """Put the fuse around the wire and around what the account makes of an answer."""
+    order, post, book = OrderWire.order, CcxtAccount._post, Journal.book
+
+    async def dying_order(self: Any, intent: Intent, may_leave: Callable[[], bool]) -> Any:
+        def last_moment() -> bool:
+            may = may_leave()
+            fuse.at("before the wire", intent)
+            return may
+
+        answer = await order(self, intent, last_moment)
+        fuse.at("before the answer is kept", intent)
+        return answer
+
+    async def dying_post(self: Any, intent: Intent, *given: Any, **named: Any) -> None:
+        await post(self, intent, *given, **named)
+        fuse.at("after the answer is kept", intent)
+
+    def dying_book(self: Any, execution: Execution) -> bool:
+        is_new = book(self, execution)
+        intent = self.intent(execution.client_id)
+        if is_new and intent is not None:
+            fuse.at("amid its executions", intent)
+        return is_new
+
+    OrderWire.order = dying_order  # type: ignore[method-assign]
+    CcxtAccount._post = dying_post  # type: ignore[method-assign]
+    Journal.book = dying_book  # type: ignore[method-assign]
+
+
+def light(writes: int, seconds: float) -> None:
+    """Die at no point in particular."""
+    left, insert = itertools.count(writes - 1, -1), Journal._insert
+
+    def dying_insert(self: Any, *given: Any) -> bool:
+        if next(left) == 0:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return insert(self, *given)
+
+    Journal._insert = dying_insert  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    spec, symbols, where, called, count, *more = sys.argv[1:]
+    asked = json.loads(spec)
+    light(**asked) if "writes" in asked else lay(Fuse(**asked))
+    sys.exit(end_well(lambda: run(request_for(Path(where), called, int(count), *more, symbols=tuple(symbols.split(","))))))

@@ -1,0 +1,185 @@
+"""Whatever stops the account from trading reaches log, alert, status, page and exit code; what repeats is told with a count."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.clock import SystemClock
+from live import control, entry
+from live.account import Patience
+from live.account_events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
+from live.control import Verb
+from live.session_account import AccountNews
+from live.session_store import SessionStore
+from reports.session_status import State, read_status
+from tests.live.market import Script, play, practice, store_on
+from tests.live.session_runner import request_for, run
+from tests.live.telegram_bot import Bot, telegram
+from tests.live.test_session import ROOT, start, wait_for_bars
+
+ONE = ("BTC/USDT",)
+TURNS = ("--live", "--strategy", f"{ROOT / 'tests/live/turns.py'}:Turns")
+
+
+@pytest.fixture
+def bot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bot]:
+    with telegram() as listening:
+        for name, value in (("TELEGRAM_BOT_TOKEN", "1:x"), ("TELEGRAM_CHAT_ID", "42"), ("TELEGRAM_API", listening.url)):
+            monkeypatch.setenv(name, value)
+        yield listening
+
+
+def faulty(tmp_path: Path, **faults: dict[str, Any]) -> tuple[str, ...]:
+    path = tmp_path / "faults.json"
+    path.write_text(json.dumps(faults))
+    return (*TURNS, "--faults", str(path))
+
+
+def events_of(tmp_path: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (tmp_path / "one" / "log.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if line.get("event") == kind]
+
+
+def test_a_key_revoked_in_mid_run_halts_the_account_and_the_session_watches_on(
+    tmp_path: Path, bot: Bot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = faulty(tmp_path, F37={"on": "place", "count": 0, "after_bars": 5})
+    assert run(request_for(tmp_path, "one", 40, *flags, symbols=ONE)) == 4
+    status = read_status(tmp_path / "one")
+    assert (status.state, status.bars) == (State.HALTED, 40)
+    assert "does not accept the key" in status.reason
+    halts = [text for text in bot.texts if "account halted" in text]
+    assert len(halts) == 1 and halts[0].startswith("!! one: ")
+    assert any("orders refused: count" in text for text in bot.texts)
+    assert len(bot.texts) <= 4, bot.texts
+    assert len(events_of(tmp_path, "account_halted")) == 1
+    page = (tmp_path / "one" / "index.html").read_text()
+    assert "Halted" in page and "does not accept the key" in page
+    words = ["--status", "--session", "one", "--set", f"live.sessions_path={tmp_path}"]
+    assert entry._run(words, SystemClock()) == 0
+    said = capsys.readouterr().out
+    assert "halted, not running" in said and "does not accept the key" in " ".join(said.split())
+
+
+def test_a_person_who_mended_the_key_lets_the_halted_session_trade_again(tmp_path: Path) -> None:
+    flags = faulty(tmp_path, F37={"on": "place", "count": 1, "after_bars": 5})
+    words = [*flags, "--symbol", "BTC/USDT"]
+    process = start(tmp_path, "one", 0, *words)
+    wait_for_bars(tmp_path, "one", 20, process)
+    control.say(tmp_path / "one", Verb.PAUSE)  # which must not lift the halt
+    control.say(tmp_path / "one", Verb.RESUME)
+    seen = len(events_of(tmp_path, "order_refused"))
+    wait_for_bars(tmp_path, "one", 60, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0, process.communicate()[1]
+    process.communicate()
+    assert read_status(tmp_path / "one").state is State.STOPPED
+    assert len(events_of(tmp_path, "account_halted")) == 1
+    assert seen > 0
+
+
+def test_money_that_lacks_again_and_again_is_told_once_with_a_count_and_halts_nothing(tmp_path: Path, bot: Bot) -> None:
+    flags = faulty(tmp_path, F26={"on": "place", "count": 0, "after_bars": 5})
+    assert run(request_for(tmp_path, "one", 40, *flags, symbols=ONE)) == 0
+    told = [text for text in bot.texts if "orders refused" in text]
+    assert len(told) == 2, bot.texts
+    assert "insufficient balance" in told[0] and "count" in told[1]
+    assert read_status(tmp_path / "one").state is State.STOPPED
+
+
+def test_an_order_of_somebody_else_is_told_and_halts_nothing(tmp_path: Path, bot: Bot) -> None:
+    flags = faulty(tmp_path, F29={"how": "order", "amount": 0.001, "after_bars": 10})
+    assert run(request_for(tmp_path, "one", 30, *flags, symbols=ONE)) == 0
+    assert len([text for text in bot.texts if "foreign order" in text]) == 1, bot.texts
+
+
+def test_the_drawdown_halt_of_the_strategy_is_told_as_an_alert(tmp_path: Path, bot: Bot) -> None:
+    flags = ("--set", "strategies.max_drawdown=0.001", "--set", "strategies.halt_for=2d")
+    assert run(request_for(tmp_path, "one", 120, *flags, symbols=ONE)) == 0
+    assert any(text.startswith("!! one: drawdown halt") for text in bot.texts), bot.texts
+    assert any("risk limits open again" in text for text in bot.texts), bot.texts
+    kinds = [note["kind"] for note in SessionStore(tmp_path / "one" / "session.db").notes()]
+    assert kinds.count("drawdown_halt") >= 1
+
+
+FAILING = """
+import backtrader as bt
+
+class Failing(bt.Strategy):
+    def next(self):
+        1 / 0
+"""
+
+
+def test_a_session_that_ends_since_its_strategy_fails_says_that_it_is_halted(tmp_path: Path, bot: Bot) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    assert run(request_for(tmp_path, "one", 40, "--strategy", f"{tmp_path / 'failing.py'}:Failing", symbols=ONE)) == 4
+    assert any("session halted" in text for text in bot.texts), bot.texts
+
+
+def test_a_key_revoked_while_no_order_is_sent_is_noticed_by_the_next_look() -> None:
+    with practice() as venue:
+
+        def revoke(s: Any) -> None:
+            venue.control("fault", name="F37", on="orders", count=0)
+            until = time.monotonic() + 5
+            while not s.broker.store.account.halted and time.monotonic() < until:
+                time.sleep(0.05)
+
+        run = play(venue, store_on(venue), Script, 3, acts={1: revoke})
+        assert "does not accept the key" in run.broker.halted
+
+
+def test_an_order_that_stays_unresolved_halts_the_account_and_its_owner_hears_both() -> None:
+    heard: list[AccountEvent] = []
+    with practice() as venue:
+
+        def doubt(s: Any) -> None:
+            venue.control("fault", name="F4", on="query", count=0)
+            venue.control("fault", name="F1", on="place")
+            s.broker.on_event = heard.append
+            s.order = s.buy(size=0.01)
+            until = time.monotonic() + 5
+            while not s.broker.store.account.halted and time.monotonic() < until:
+                time.sleep(0.05)
+            venue.control("clear")
+            s.broker.rearm()  # as a person who looked it up would have it
+
+        hasty = Patience(not_found_s=0.3, first_wait_s=0.05, longest_wait_s=0.1, give_up_s=1.0, check_every_s=60.0)
+        run = play(venue, store_on(venue, patience=hasty), Script, 3, acts={0: doubt})
+        assert "stays unresolved" in run.broker.halted
+        assert run.statuses_of(run.order)[-1] == "Completed"
+    assert [type(event) for event in heard if isinstance(event, Halted | Unresolved)] == [Unresolved, Halted]
+
+
+def reasons(told: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, Any]]:
+    return [(kind, facts.get("count", 1)) for kind, _, facts in told]
+
+
+def test_refusals_of_one_kind_are_told_at_once_then_hourly_then_at_the_end() -> None:
+    now, told, halted = [0.0], [], []
+    news = AccountNews(lambda kind, level="warning", **facts: told.append((kind, level, facts)), halted.append, lambda: now[0])
+    for n in range(110):
+        news.hear(Refused(f"id-{n}", f"an order worth {n}.5 USDT is beyond risk.max_order_value (10)"))
+    assert reasons(told) == [("orders_refused", 1)]
+    now[0] = 3601.0
+    news.turn()
+    news.turn()
+    news.hear(Refused("x", "an order worth 7.5 USDT is beyond risk.max_order_value (10)"))
+    news.hear(Refused("y", "another reason"))
+    news.finish()
+    news.finish()
+    assert reasons(told) == [("orders_refused", 1), ("orders_refused", 109), ("orders_refused", 1), ("orders_refused", 1)]
+    news.hear(ForeignOrder("BTC/USDT", "9", "buy", Decimal(1)))
+    news.hear(Acknowledged("z", "1"))
+    news.hear(Halted("no key"))
+    assert [kind for kind, _, _ in told[4:]] == ["foreign_order"]
+    assert halted == ["no key"]
