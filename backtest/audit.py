@@ -6,7 +6,6 @@ and by one with a planted signal; each time everything from features to fills is
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -19,29 +18,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtest.audit_outcome import Outcome, account_pairs, ending, forecast_pairs, products, rank_ic, scored
+from backtest.audit_outcome import Outcome, account_pairs, forecast_pairs, products, rank_ic, scored
 from backtest.factor_proofs import factor_proofs
 from backtest.forecasting import Forecasts
 from backtest.market_data import SLACK
 from backtest.request import BacktestRequest
 from backtest.simulation import simulate_with_orders
+from backtest.strategy_proofs import FEWEST_FILLS, Traded, strategy_proofs
+from core import p_values
+from core.errors import TooLittleHistory
 from feeds.factor_book import FactorBook
 from feeds.history import History
 from models.features import FEATURES, Bars, all_names, matrix, warm_up
 from models.label_proofs import label_shift, label_shuffle
 from models.learned_walk import learned_walk
-from models.look_ahead import BUMP, Leak, Proof, compare, last_bar_bump, truncation
+from models.look_ahead import BUMP, MORE, Leak, Proof, compare, last_bar_bump, truncation, untested
 from models.null_market import null_market, planted_market
-from models.walk_forward_forecast import COMPILED, walk_forward
+from models.walk_forward_forecast import COMPILED, WalkForward, walk_forward
 from reports.significance import mean_test
 
 Relabel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 # Whole pipelines are run on the newest days: a few models for bit-for-bit proofs, more for those that measure skill.
 PIPELINE_SPAN: Final = timedelta(days=56)
 SKILL_SPAN: Final = timedelta(days=182)
-FORESEEN_SPAN: Final = timedelta(days=7)
-# A fill within one per cent of the open was made at the open.
-AT_OPEN: Final = 0.01
+# Where a strategy trades seldom its span is made so many times as long, again and again, as far as the days that were asked for.
+LONGER: Final = 4
+# So many outcomes that share no bar a skill needs behind it: with fewer a rank IC of 0.10 would hide in chance.
+FEWEST_SCORED: Final = 800
 PLANTED_IC: Final = 0.2
 FOUND_SHARE: Final = 0.8
 # So many bars forty features need to find a signal of that strength; on fewer it only has to be beyond chance, on the fewest not even that.
@@ -68,11 +71,12 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callab
         bench = _Bench(request, markets, Path(folder))
         tell("forecasts, orders and fills without the later bars")
         whole = bench.run(PIPELINE_SPAN)
-        for days_ago in (9, 30):
-            yield bench.truncated(whole, timedelta(days=days_ago))
+        for ago in bench.cuts():
+            yield bench.truncated(whole, ago)
         tell("forecasts, orders and fills when the newest bar changes")
         yield bench.bumped(whole)
-        yield bench.foreseen()
+        tell("orders of the strategy when the bar after them changes")
+        yield from strategy_proofs(bench.traded(whole))
         tell("labels torn from their features")
         yield from bench.label_proofs()
         tell("a market that nobody can forecast")
@@ -84,7 +88,7 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callab
 def steps(request: BacktestRequest) -> int:
     """How many proofs `audit` will yield."""
     feeds = request.settings.feeds
-    return 2 * len(feeds.symbols) + 2 * len(feeds.factors) + 8
+    return 2 * len(feeds.symbols) + 2 * len(feeds.factors) + 9
 
 
 def feature_frame(bars: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +120,7 @@ class _Bench:
         train_window: timedelta | None = None,
     ) -> Outcome:
         """Train, forecast and trade the newest `span` on candles put through `change`."""
-        first = max(self.request.first, self.end - span)
+        first = self._first(span)
         learning = {"train_window": train_window} if train_window else {}
         markets = {s: replace(h, candles=h.candles if change is None else change(h.candles)) for s, h in self.markets.items()}
         settings = self.request.settings.models.model_copy(update={"cache": False, "save_path": str(self._fresh_registry()), **learning})
@@ -158,59 +162,58 @@ class _Bench:
 
         def bump(bars: pd.DataFrame) -> pd.DataFrame:
             changed = bars.copy()
-            changed.iloc[-1] *= BUMP
+            if changed.index[-1] == newest:
+                changed.iloc[-1] *= BUMP
             return changed
 
         newest = max(h.candles.index[-1] for h in self.markets.values())
         return self._compared("last-bar bump", whole, self.run(PIPELINE_SPAN, bump), newest - self.bar, "when the newest bar was changed")
 
-    def foreseen(self) -> Proof:
-        """Change only how the newest bar ends: what was bought or sold at its open was decided before and must stay.
+    def traded(self, whole: Outcome) -> Traded:
+        """The strategy over as long a span as it needs for its fills to say something, or over all days that were asked for."""
+        span = PIPELINE_SPAN
+        known = self._traded(whole, span)
+        while known.fills < FEWEST_FILLS and self._first(span) > self.request.first:
+            span *= LONGER
+            try:
+                known = self._traded(self.run(span), span)
+            except TooLittleHistory:  # the candles do not reach back far enough to train for more
+                return known
+        return known
 
-        Truncation cannot see a strategy that looks one bar ahead, for its order is filled in the very bar it should not know.
-        """
-        whole = self.run(FORESEEN_SPAN)
-        proof = Proof(name="newest close", passed=False, detail="nothing was traded")
-        for factor in (BUMP, 1.0 / BUMP):
-            moved = self.run(FORESEEN_SPAN, functools.partial(ending, factor=factor))
-            when = f"when the newest bar ended {factor - 1.0:+.0%} elsewhere"
-            proof = _named(compare("newest close", self._decided(moved), self._decided(whole), when), "fills up to the newest open")
-            if not proof.passed:
-                return replace(proof, leak=Leak.AHEAD, offenders=("fills",), detail=f"fills look ahead by one bar: {proof.detail}")
-        return proof
+    def _traded(self, outcome: Outcome, span: timedelta) -> Traded:
+        return Traded(replace(self.request, first=self._first(span), last=self.end), self.markets, outcome)
 
-    def _decided(self, outcome: Outcome) -> pd.DataFrame:
-        """All fills but those that came within the newest bar, such as stops and limits."""
-        if outcome.record is None:
-            return pd.DataFrame()
-        fills = outcome.record.fills
-        newest = fills["symbol"].map({s: h.candles.index[-1] for s, h in self.markets.items()})
-        opened = fills["symbol"].map({s: float(h.candles["open"].iloc[-1]) for s, h in self.markets.items()})
-        at = pd.to_datetime(fills["timestamp"], utc=True)
-        keep = (at < newest) | ((fills["price"] / opened - 1.0).abs() < AT_OPEN)
-        return fills.loc[keep].reset_index(drop=True)
+    def cuts(self) -> tuple[timedelta, ...]:
+        """How long before the end to cut: 9 and 30 days, or less where fewer days are at hand."""
+        span = self.end - self._first(PIPELINE_SPAN)
+        return tuple(max(self.bar, self.bar * int(span * days / PIPELINE_SPAN.days / self.bar)) for days in (9, 30))
+
+    def _first(self, span: timedelta) -> datetime:
+        return max(self.request.first, self.end - span)
 
     def label_proofs(self) -> Iterator[Proof]:
         """The network taught with permuted and with shifted labels."""
 
         def score_from(made: NDArray[np.float32]) -> float:
-            walk = self.run(SKILL_SPAN, relabel=lambda _: made, trade=False).walk
+            walk = self.run(self._skill_span, relabel=lambda _: made, trade=False).walk
             return rank_ic(walk, self._primary)
 
-        true = self.run(SKILL_SPAN, trade=False).walk
+        true = self.run(self._skill_span, trade=False).walk
         targets, bars = true.panel.targets, scored(true, self._primary)
         yield label_shuffle(score_from, targets, bars, tries=2)
         yield label_shift(score_from, targets, bars, shifts=(997, 2999))
 
     def on_null_market(self) -> Proof:
         """Skill on a martingale with the real volatility must stay within chance."""
-        walk = self.run(SKILL_SPAN, lambda bars: null_market(bars, self._seed), trade=False).walk
+        walk = self.run(self._skill_span, lambda bars: null_market(bars, self._seed), trade=False).walk
         skill = [products(walk, symbol, self._primary) for symbol in walk.panel.symbols]
         test = mean_test(pd.concat(skill, axis=1).mean(axis=1).to_numpy(dtype=np.float64), horizon=self._primary)
         passed = not test.p < NULL_LEVEL
-        detail = (
-            f"rank IC {test.mean:+.4f} where none can be had (p {test.p:.3f}, {NULL_LEVEL:.0%} of honest models fall below {NULL_LEVEL})"
-        )
+        if passed and (few := self._too_few_scored(walk)):
+            return untested("null market", few)
+        chance = f"p {p_values.shown(test.p)}, {NULL_LEVEL:.0%} of honest models fall below {NULL_LEVEL}"
+        detail = f"rank IC {test.mean:+.4f} where none can be had ({chance})"
         return Proof(name="null market", passed=passed, detail=detail, leak=Leak.NONE if passed else Leak.AROUND_LABELS)
 
     def on_planted_market(self) -> Proof:
@@ -227,12 +230,12 @@ class _Bench:
             return made.bars
 
         window = self._longest_window()
-        walk = self.run(SKILL_SPAN, plant, trade=False, train_window=window).walk
+        walk = self.run(self._skill_span, plant, trade=False, train_window=window).walk
         found, there = rank_ic(walk, self._primary), float(np.mean(list(attainable.values())))
         bars = int(window / self.bar)
-        if bars < TOO_FEW_BARS:
-            detail = f"rank IC {found:.3f} of {there:.3f}; {bars:,} bars to learn from are too few to ask for any"
-            return Proof(name="planted signal", passed=True, detail=detail)
+        few = f"{bars:,} bars to learn from, {TOO_FEW_BARS:,} are needed; {MORE}" if bars < TOO_FEW_BARS else self._too_few_scored(walk)
+        if few:
+            return untested("planted signal", f"rank IC {found:.3f} of {there:.3f}: {few}")
         needed = FOUND_SHARE * there if bars >= PLANTED_BARS else CHANCE / math.sqrt(scored(walk, self._primary))
         detail = (
             f"rank IC {found:.3f} of {there:.3f} that a forecaster who knows the signal attains ({found / there:.0%}, "
@@ -245,9 +248,19 @@ class _Bench:
         settings = self.request.settings.models
         oldest = max(h.candles.index[0] for h in self.markets.values()).to_pydatetime()
         bars = warm_up(tuple(FEATURES)) + settings.context + max(settings.horizons) + settings.deployment_lag
-        first = max(self.request.first, self.end - SKILL_SPAN)
+        first = self._first(self._skill_span)
         spare = first - oldest - settings.retrain_every - bars * self.bar * SLACK
         return max(settings.train_window, min(LONGEST_WINDOW, timedelta(days=spare.days)))
+
+    def _too_few_scored(self, walk: WalkForward) -> str:
+        """What is missing to judge a skill; empty where nothing is."""
+        bars = scored(walk, self._primary)
+        return "" if bars >= FEWEST_SCORED else f"{bars:,} outcomes that share no bar, {FEWEST_SCORED:,} are needed; {MORE}"
+
+    @property
+    def _skill_span(self) -> timedelta:
+        """Half a year, or as long as it takes to score enough bars."""
+        return max(SKILL_SPAN, 1.1 * FEWEST_SCORED * self._primary * self.bar)
 
     @property
     def _primary(self) -> int:
@@ -258,14 +271,19 @@ class _Bench:
         return self.request.settings.models.seed
 
     def _compared(self, name: str, whole: Outcome, part: Outcome, until: pd.Timestamp, when: str) -> Proof:
-        pairs = [*forecast_pairs(whole, part, until), *account_pairs(whole, part, until)]
+        forecasts = list(forecast_pairs(whole, part, until))
+        pairs = [*forecasts, *account_pairs(whole, part, until)]
         proofs = [_named(compare(name, first, second, when), what) for what, first, second in pairs]
         guilty = [proof for proof in proofs if not proof.passed]
         if guilty:
             return guilty[0]
-        rows = max((len(first) for _, first, _ in pairs), default=0)
-        detail = f"{', '.join(what for what, _, _ in pairs)}: {rows} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
-        return Proof(name=name, passed=rows > 0, detail=detail)
+        # What the account did is compared, and proven by itself: few fills that stayed say little.
+        spoken = {what: len(first) for what, first, _ in forecasts}
+        if not min(spoken.values(), default=0):
+            silent = ", ".join(what for what, rows in spoken.items() if not rows) or "forecasts"
+            return untested(name, f"{silent}: none was made up to {until:%Y-%m-%d %H:%M}; {MORE}")
+        detail = f"{', '.join(spoken)}: {min(spoken.values())} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
+        return Proof(name=name, passed=True, detail=detail)
 
 
 def _named(proof: Proof, what: str) -> Proof:

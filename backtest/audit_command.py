@@ -6,8 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from backtest.audit import audit, steps
 from backtest.market_data import load_markets
@@ -15,12 +17,13 @@ from backtest.progress import RunProgress
 from backtest.request import BacktestRequest
 from core.atomic import write_text
 from core.clock import Clock
-from core.errors import LookAheadFound
+from core.errors import AuditIncomplete, LookAheadFound
 from core.types import DataKind
-from models.look_ahead import Proof
+from models.look_ahead import Proof, Result
 from reports.manifest import make_run_dir, make_run_id
 
 FILE_NAME = "audit.json"
+MARKS: Final = {Result.PASSED: "[green]passed[/]", Result.FAILED: "[red]FAILED[/]", Result.NOT_TESTABLE: "[yellow]NOT TESTABLE[/]"}
 
 
 def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
@@ -28,6 +31,7 @@ def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
 
     Raises:
         LookAheadFound: a proof failed; the message names the first offender and where to read the rest.
+        AuditIncomplete: no proof failed, but one had too little to work on, so nothing was cleared.
         TradingError: the candles cannot be had, or are too few.
     """
     markets = load_markets(request, clock)
@@ -42,23 +46,43 @@ def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
     path = _written(request, clock, proofs, next(iter(markets.values())).kind)
     if request.as_json:
         Console(soft_wrap=True, highlight=False, markup=False).print(path.read_text(encoding="utf-8"), end="")
-    failed = [proof for proof in proofs if not proof.passed]
-    if failed:
-        raise LookAheadFound(f"{len(failed)} of {len(proofs)} proofs failed, first the {failed[0].name}: {failed[0].detail}; all in {path}")
+    _conclude(proofs, path)
     if shown:
-        console.print(f"{len(proofs)} proofs, no look-ahead found; written to {path}")
+        console.print(f"{len(proofs)} proofs passed, no look-ahead found; written to {path}")
     return path
 
 
+def _conclude(proofs: Sequence[Proof], path: Path) -> None:
+    """Raise unless every proof passed: one that could not be tested clears nothing."""
+    failed, open_ = ([proof for proof in proofs if proof.result is result] for result in (Result.FAILED, Result.NOT_TESTABLE))
+    if failed:
+        raise LookAheadFound(f"{len(failed)} of {len(proofs)} proofs failed, first the {failed[0].name}: {failed[0].detail}; all in {path}")
+    if open_:
+        first = f"first the {open_[0].name}: {open_[0].detail}"
+        raise AuditIncomplete(
+            f"audit incomplete: {len(open_)} of {len(proofs)} proofs were not testable, {first}; the others found nothing; all in {path}"
+        )
+
+
 def _show(proof: Proof, console: Console) -> None:
-    mark = "[green]passed[/]" if proof.passed else "[red]FAILED[/]"
-    console.print(f"{mark} [bold]{proof.name}[/]: {proof.detail}")
+    console.print(f"{MARKS[proof.result]} [bold]{proof.name}[/]: {escape(proof.detail)}")
+
+
+def _overall(proofs: Sequence[Proof]) -> Result:
+    """The worst of all: failed before not testable before passed."""
+    found = {proof.result for proof in proofs}
+    return next((result for result in (Result.FAILED, Result.NOT_TESTABLE) if result in found), Result.PASSED)
 
 
 def _written(request: BacktestRequest, clock: Clock, proofs: Sequence[Proof], kind: DataKind) -> Path:
     feeds = request.settings.feeds
     run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} audit".strip())
     path = make_run_dir(Path(request.settings.reports.output), run_id) / FILE_NAME
-    tree = {"command": request.command, "passed": all(p.passed for p in proofs), "proofs": [asdict(p) for p in proofs]}
+    tree = {
+        "command": request.command,
+        "passed": all(proof.passed for proof in proofs),
+        "result": _overall(proofs),
+        "proofs": [{**asdict(proof), "result": proof.result} for proof in proofs],
+    }
     write_text(path, json.dumps(tree, indent=1) + "\n")
     return path

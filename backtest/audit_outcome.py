@@ -23,14 +23,14 @@ class Outcome:
     orders: pd.DataFrame | None = None
 
 
-def ending(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
-    """Bars whose newest one closes elsewhere, its extremes widened to enclose the close."""
-    changed = bars.copy()
-    newest = changed.index[-1]
-    close = float(bars["close"].iloc[-1]) * factor
-    changed.loc[newest, "close"] = close
-    changed.loc[newest, "high"] = max(float(bars["high"].iloc[-1]), close)
-    changed.loc[newest, "low"] = min(float(bars["low"].iloc[-1]), close)
+def elsewhere(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """Bars whose newest one opens on the way to a close `factor` times as high; extremes widen, and volume, which is wilder, goes farther."""
+    changed, newest = bars.copy(), bars.index[-1]
+    told = {name: float(bars[name].iloc[-1]) for name in ("open", "high", "low", "close", "volume")}
+    opened, closed = told["open"] * math.sqrt(factor), told["close"] * factor
+    moved = {"open": opened, "high": max(told["high"], opened, closed), "low": min(told["low"], opened, closed), "close": closed}
+    changed.loc[newest, list(moved)] = list(moved.values())
+    changed.loc[newest, "volume"] = (told["volume"] or 1.0) * factor**10
     return changed
 
 
@@ -47,15 +47,21 @@ def _spoken(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[frame["location"].notna()].drop(columns=["realised", "model_id"])
 
 
-def account_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """What each did up to `until`: its fills, orders and equity."""
+def account_pairs(
+    whole: Outcome, part: Outcome, until: pd.Timestamp, *, followed: bool = False
+) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """What each did up to `until`: its fills, orders and equity; `followed` where the part has a bar after it."""
     if whole.record is None or part.record is None:
         return
-    fills = [record.fills.loc[pd.to_datetime(record.fills["timestamp"], utc=True) <= until] for record in (part.record, whole.record)]
+    # Orders are numbered from the first bar of the warm-up on, in which every one is refused: neither is something the account did.
+    numbered = (record.fills.drop(columns="order_ref") for record in (part.record, whole.record))
+    fills = [frame.loc[pd.to_datetime(frame["timestamp"], utc=True) <= until] for frame in numbered]
     yield "fills", *(frame.reset_index(drop=True) for frame in fills)  # type: ignore[misc]
     if whole.orders is not None and part.orders is not None:
         # Of those decided at the very last bar nobody heard any more.
-        orders = [frame.loc[frame["timestamp"] < until] for frame in (part.orders, whole.orders)]
+        heard = until if followed else until - pd.Timedelta(1, "ns")
+        first = whole.record.equity.index.min()
+        orders = [frame.loc[frame["timestamp"].between(first, heard)] for frame in (part.orders, whole.orders)]
         yield "orders", *(frame.reset_index(drop=True) for frame in orders)  # type: ignore[misc]
     yield "equity", part.record.equity.loc[:until], whole.record.equity.loc[:until]
 

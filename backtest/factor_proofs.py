@@ -16,7 +16,7 @@ from feeds.factor_book import PREFIX, Factor, FactorBook, joined
 from feeds.factors import FactorTable
 from models.factor_features import feature_names
 from models.features import Bars, matrix
-from models.look_ahead import Leak, Proof, publication
+from models.look_ahead import MORE, Leak, Proof, publication, untested
 
 # A factor whose news goes along with the market's NEXT move as closely as this knows that move: nothing honest does, and ten times less
 # is what good forecasts reach.
@@ -63,9 +63,11 @@ def knows_the_next_move(factor: Factor, candles: pd.DataFrame, timeframe: Timefr
         return _guilty(name, factor, f"{detail} at the earliest; correct known_after")
     news, moves = _news_and_moves(stated, candles, timeframe, max(factor.spacing, timeframe.delta))
     if len(news) < LEAST_NEWS:
-        return Proof(name=name, passed=True, detail=f"factor {factor.name}: {len(news)} values fell into these bars, too few to tell")
+        few = f"{len(news)} changes of its value in these bars are too few to tell, {LEAST_NEWS} are needed"
+        return untested(name, f"factor {factor.name}: {few}; {MORE}")
     closeness = float(pd.Series(news).rank().corr(pd.Series(moves).rank()))
-    closeness = closeness if math.isfinite(closeness) else 0.0
+    if not math.isfinite(closeness):
+        return untested(name, f"factor {factor.name}: its {len(news)} changes, or the moves after them, are all the same")
     told = f"rank correlation {closeness:+.3f} of its news with the market's next move, over {len(news):,} values"
     if abs(closeness) > TOO_CLOSE and abs(closeness) * math.sqrt(len(news)) > TOO_CERTAIN:
         return _guilty(name, factor, f"factor {factor.name} {Leak.REFERENCE_DATE.value}: {told}; correct known_after")

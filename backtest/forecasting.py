@@ -13,6 +13,7 @@ from backtest.request import BacktestRequest
 from core.types import Timeframe
 from feeds.history import History
 from models.baseline_forecast import baseline_frames
+from models.forecaster import ForecastSource
 from models.learned_walk import learned_walk
 from models.registry import Damage, ModelRegistry, log_damage
 from models.walk_forward_forecast import WalkForward, walk_forward
@@ -27,7 +28,7 @@ class Forecasts:
     table: pd.DataFrame
     baselines: Mapping[str, pd.DataFrame]
 
-    def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> WalkForwardSource:
+    def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> ForecastSource:
         """What the indicator on `symbol` asks."""
         return WalkForwardSource(self.walk, symbol, horizon, timeframe)
 

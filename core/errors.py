@@ -4,6 +4,7 @@ TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
 │                                   AccountTooSmall
 ├── DataError                   2   CandleFileInvalid, CandleGap, TooLittleHistory, FactorNotYetPublished, RunUnreadable
+│   ├── AuditIncomplete         3
 │   ├── StaleFeed               3
 │   ├── StoreDamaged            3
 │   ├── StorageFull             3
@@ -25,6 +26,7 @@ from __future__ import annotations
 __all__ = [
     "AccountLocked",
     "AccountTooSmall",
+    "AuditIncomplete",
     "CandleFileInvalid",
     "CandleGap",
     "ClusterUnusable",
@@ -125,6 +127,12 @@ class FactorNotYetPublished(DataError):
 
 class RunUnreadable(DataError):
     """A run folder whose files are missing, cut short, or written by a newer version."""
+
+
+class AuditIncomplete(DataError):
+    """No proof of an audit failed, but some had too little material to find anything in."""
+
+    exit_code = 3
 
 
 class StaleFeed(DataError):

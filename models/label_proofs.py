@@ -13,12 +13,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.look_ahead import Leak, Proof
+from models.look_ahead import MORE, Leak, Proof, untested
 
 Targets = NDArray[np.float32]
 ScoreFrom = Callable[[Targets], float]
 # Standard errors of a rank IC beyond which chance is no explanation; slow forecasts make the error a little larger than 1 / sqrt(n).
 BOUND: Final = 4.0
+# A proof that could not tell this rank IC, the size of an alarm, from chance would let any believable leak through.
+TELLING: Final = 0.1
 
 
 def label_shuffle(score_from: ScoreFrom, targets: Targets, scored: int, *, block: int = 24, tries: int = 3, seed: int = 0) -> Proof:
@@ -53,6 +55,9 @@ def _without_skill(name: str, what: str, score_from: ScoreFrom, made: Iterator[A
     mean = float(np.mean(scores))
     bound = BOUND / math.sqrt(max(scored, 1) * len(scores))
     passed = abs(mean) <= bound
+    if not math.isfinite(mean) or (passed and bound > TELLING):
+        needed = math.ceil((BOUND / TELLING) ** 2 / len(scores))
+        return untested(name, f"{what}, {len(scores)} times: {scored:,} outcomes behind each score, {needed:,} are needed; {MORE}")
     verdict = "the skill vanished" if passed else "skill stayed although there was nothing to learn"
     detail = f"{what}, {len(scores)} times: {verdict} (rank IC {mean:+.4f}, {bound:.4f} would be chance)"
     return Proof(name=name, passed=passed, detail=detail, leak=Leak.NONE if passed else Leak.AROUND_LABELS)

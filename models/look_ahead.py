@@ -22,6 +22,8 @@ from core.types import OHLCV
 Compute = Callable[[pd.DataFrame], pd.DataFrame]
 ComputeWithFacts = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 BUMP: Final = 1.5
+# What a user can do where there was too little to work on.
+MORE: Final = "give it a longer span (an earlier --from) or a shorter timeframe"
 
 
 class Leak(StrEnum):
@@ -36,15 +38,37 @@ class Leak(StrEnum):
     BLIND = "does not react to the newest bar"
 
 
+class Result(StrEnum):
+    """How a proof ended; one that had too little to work on is none that passed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_TESTABLE = "not testable"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What one proof found. `offenders` are names of columns, in their order; `detail` is a sentence for the user."""
+    """What one proof found. `offenders` are names of columns, in their order; `detail` is a sentence for the user.
+
+    `testable` is false where there was too little material to find a leak in; `passed` then is false as well.
+    """
 
     name: str
     passed: bool
     detail: str
     leak: Leak = Leak.NONE
     offenders: tuple[str, ...] = ()
+    testable: bool = True
+
+    @property
+    def result(self) -> Result:
+        """Passed, failed, or neither."""
+        return Result.PASSED if self.passed else Result.FAILED if self.testable else Result.NOT_TESTABLE
+
+
+def untested(name: str, detail: str) -> Proof:
+    """A proof that had too little to work on; `detail` says of what, and how to get more."""
+    return Proof(name=name, passed=False, testable=False, detail=detail)
 
 
 def truncation(compute: Compute, bars: pd.DataFrame, *, moments: int = 20, seed: int = 0, least: int = 2) -> Proof:
@@ -65,18 +89,28 @@ def truncation(compute: Compute, bars: pd.DataFrame, *, moments: int = 20, seed:
         found = _differences(part, whole.iloc[: cut + 1])
         if found:
             return _guilty("truncation", found, cut, f"with the bars after {_moment(bars, cut)} cut away")
-    swept = f"{looked_at} moments, {len(whole.columns)} columns: outputs are equal with and without the later bars"
-    return Proof(name="truncation", passed=looked_at > 0, detail=swept if looked_at else "no moment could be looked at: too few bars")
+    if not looked_at:
+        return untested("truncation", f"no moment could be looked at: {len(bars)} bars are too few")
+    empty = [str(name) for name, known in whole.notna().any().items() if not known]
+    if len(empty) == len(whole.columns):
+        return untested("truncation", f"none of {len(empty)} columns has a value in these {len(bars)} bars")
+    swept = f"{looked_at} moments, {len(whole.columns) - len(empty)} columns: outputs are equal with and without the later bars"
+    return Proof(name="truncation", passed=True, detail=swept + (f"; {', '.join(empty)} had no value to compare" if empty else ""))
 
 
 def last_bar_bump(compute: Compute, bars: pd.DataFrame, *, fields: Iterable[str] = OHLCV) -> Proof:
-    """Multiply one field of the newest bar by 1.5, field by field: no earlier output may move by a bit, and the newest must react."""
+    """Multiply one field of the newest bar by 1.5, field by field: no earlier output may move by a bit, and the newest must react.
+
+    A field that is zero there becomes one; a field that is missing there cannot be changed and is not swept.
+    """
+    swept = [field for field in fields if field in bars and len(bars) > 1 and np.isfinite(bars[field].iloc[-1])]
+    if not swept:
+        return untested("last-bar bump", f"the newest of {len(bars)} bars has no value that could be changed while others stay")
     whole = compute(bars)
     reacts: list[str] = []
-    swept = [field for field in fields if field in bars]
     for field in swept:
         values = bars[field].to_numpy(dtype=np.float64).copy()
-        values[-1] *= BUMP
+        values[-1] = values[-1] * BUMP or 1.0
         moved = compute(bars.assign(**{field: values}))
         found = _differences(moved.iloc[:-1], whole.iloc[:-1])
         if found:
@@ -116,10 +150,12 @@ def publication(
         if found:
             proof = _guilty("publication", found, cut, f"with the facts not yet known at the close of {_moment(bars, cut)} taken away")
             return Proof(name=proof.name, passed=False, detail=proof.detail, leak=Leak.REFERENCE_DATE, offenders=proof.offenders)
+    if not looked_at:
+        return untested("publication", "no fact was published between two of these bars; begin earlier (--from) or give more facts")
+    if not whole.notna().to_numpy().any():
+        return untested("publication", f"no output has a value in these {len(bars)} bars")
     detail = f"{looked_at} moments: outputs are equal with and without the facts that were published later"
-    return Proof(
-        name="publication", passed=looked_at > 0, detail=detail if looked_at else "no fact was published between two of these bars"
-    )
+    return Proof(name="publication", passed=True, detail=detail)
 
 
 def compare(name: str, part: pd.DataFrame, whole: pd.DataFrame, when: str) -> Proof:

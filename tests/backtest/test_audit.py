@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from rich.console import Console
 from backtest.audit import PIPELINE_SPAN, _Bench, audit, feature_frame, steps
 from backtest.audit_command import run_audit
 from backtest.command_line import read_request
+from backtest.entry import command
 from backtest.market_data import load_markets
 from backtest.request import BacktestRequest
+from backtest.strategy_proofs import FEWEST_FILLS, strategy_proofs
 from core.clock import FixedClock
 from core.errors import LookAheadFound
 from models.features import FEATURES, Bars, Feature
-from models.look_ahead import Leak, last_bar_bump, truncation
+from models.look_ahead import Leak, Proof, Result, last_bar_bump, truncation, untested
 from tests.reports.simulated import candles
 
 CLOCK = FixedClock(datetime(2023, 1, 1, tzinfo=UTC))
@@ -86,17 +89,16 @@ def test_the_whole_pipeline_is_equal_with_and_without_the_later_bars(tmp_path: P
         for proof in proofs
         if proof.name in ("truncation", "last-bar bump", "newest close", "label shuffle", "label shift", "null market")
     ]
-    assert len(proofs) == steps(asked) == 10
-    assert [proof.detail for proof in by_bits if not proof.passed] == []
+    assert len(proofs) == steps(asked) == 11
+    assert [proof.detail for proof in by_bits if proof.result is Result.FAILED] == []
 
 
 @pytest.mark.slow
 def test_a_strategy_that_looks_one_bar_ahead_is_caught(tmp_path: Path) -> None:
     asked = request(tmp_path, "tests.backtest.test_audit:Clairvoyant")
-    proof = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "first").foreseen()
-    assert (proof.passed, proof.leak, proof.offenders) == (False, Leak.AHEAD, ("fills",))
-    honest = request(tmp_path)
-    assert _Bench(honest, load_markets(honest, CLOCK), tmp_path / "second").foreseen().passed
+    bench = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "first")
+    proof = list(strategy_proofs(bench.traded(bench.run(PIPELINE_SPAN))))[-1]
+    assert (proof.name, proof.result, proof.leak, proof.offenders) == ("newest close", Result.FAILED, Leak.AHEAD, ("orders",))
 
 
 @pytest.mark.slow
@@ -117,3 +119,82 @@ def test_a_leak_in_the_pipeline_ends_the_command_with_its_name(tmp_path: Path, m
     assert not written["passed"]
     failed = [proof for proof in written["proofs"] if not proof["passed"]]
     assert any(proof["name"] == "truncation" and "forecasts" in proof["detail"] for proof in failed)
+
+
+class Seldom(bt.Strategy):
+    """Trades every eight days."""
+
+    def next(self) -> None:
+        if len(self.data) % 192 == 0:
+            self.order_target_percent(target=0.0 if self.position else 0.5)
+
+
+class TwoFills(bt.Strategy):
+    """Buys once and sells once."""
+
+    def next(self) -> None:
+        moment = f"{self.data.datetime.datetime(0):%m-%d %H}"
+        if moment in ("11-01 00", "11-04 00"):
+            self.order_target_percent(target=0.5 if moment.startswith("11-01") else 0.0)
+
+
+@pytest.mark.slow
+def test_a_strategy_that_trades_seldom_is_given_a_longer_span(tmp_path: Path) -> None:
+    asked = request(tmp_path, "tests.backtest.test_audit:Seldom")
+    bench = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "bench")
+    whole = bench.run(PIPELINE_SPAN)
+    assert whole.record is not None and len(whole.record.fills) < FEWEST_FILLS
+    found = bench.traded(whole)
+    assert found.fills >= FEWEST_FILLS
+    assert found.request.first == asked.first
+    assert {proof.result for proof in strategy_proofs(found)} == {Result.PASSED}
+
+
+@pytest.mark.slow
+def test_the_command_does_not_clear_a_strategy_with_two_fills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = request(tmp_path, "tests.backtest.test_audit:TwoFills")
+    words = shlex.split(asked.command)[2:]
+    assert command([word for word in words if word != "--quiet"], CLOCK) == 3
+    out, err = capsys.readouterr()
+    shown = " ".join(out.split())
+    assert "NOT TESTABLE newest close: strategy: 2 fills from 2022-04-15 to 2022-11-2" in shown
+    assert "no look-ahead found" not in shown + err
+    assert err.startswith("audit incomplete: ") and "2 fills" in err
+    written = json.loads(next((tmp_path / "out").glob("*/audit.json")).read_text())
+    assert (written["passed"], written["result"]) == (False, "not testable")
+    ours = [proof for proof in written["proofs"] if proof["detail"].startswith("strategy: ")]
+    assert [(proof["passed"], proof["testable"], proof["result"]) for proof in ours] == [(False, False, "not testable")] * 2
+
+
+PASSED = Proof(name="truncation", passed=True, detail="equal")
+FAILED = Proof(name="newest close", passed=False, detail="looks ahead", leak=Leak.AHEAD)
+OPEN = untested("newest close", "strategy: 2 fills")
+
+
+@pytest.mark.parametrize(
+    ("proofs", "code", "result", "last"),
+    [
+        ([PASSED, PASSED], 0, "passed", "2 proofs passed, no look-ahead found; written to "),
+        ([PASSED, OPEN], 3, "not testable", "audit incomplete: 1 of 2 proofs were not testable, first the newest close: strategy: 2 "),
+        ([OPEN, OPEN], 3, "not testable", "audit incomplete: 2 of 2 proofs were not testable"),
+        ([OPEN, FAILED, PASSED], 2, "failed", "1 of 3 proofs failed, first the newest close: looks ahead"),
+    ],
+)
+def test_only_an_audit_whose_every_proof_passed_is_a_clean_bill(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    proofs: list[Proof],
+    code: int,
+    result: str,
+    last: str,
+) -> None:
+    monkeypatch.setattr("backtest.audit_command.audit", lambda *_: iter(proofs))
+    words = shlex.split(request(tmp_path).command)[2:]
+    assert command([word for word in words if word != "--quiet"], CLOCK) == code
+    out, err = capsys.readouterr()
+    assert last in " ".join((out + err).split())
+    assert ("no look-ahead found" in out + err) == (result == "passed")
+    written = json.loads(next((tmp_path / "out").glob("*/audit.json")).read_text())
+    assert (written["result"], written["passed"]) == (result, result == "passed")
+    assert [proof["result"] for proof in written["proofs"]] == [proof.result for proof in proofs]

@@ -15,7 +15,7 @@ from core.types import Timeframe
 from feeds import factor_book
 from feeds.factor_book import FactorBook, read_factor
 from feeds.factors import NEVER, FactorSource, Known
-from models.look_ahead import Leak
+from models.look_ahead import Leak, Result
 from tests.real_data import real_candles
 from tests.reports.simulated import candles
 
@@ -69,10 +69,18 @@ def test_a_join_by_reference_date_in_the_code_is_caught(tmp_path: Path, monkeypa
     assert proof.detail.startswith("factor mood: factor_mood:")
 
 
-def test_the_publication_of_a_factor_without_any_news_is_no_failure(tmp_path: Path) -> None:
+def test_the_publication_of_a_factor_without_any_news_is_not_testable(tmp_path: Path) -> None:
     days = pd.date_range("2022-01-01", periods=5, freq="D", tz=UTC)
     factor = read_factor(FactorSettings(file=str(written(tmp_path / "few.csv", days, np.arange(5.0))), known_after=timedelta(days=1)))
-    assert "too few to tell" in knows_the_next_move(factor, BARS, HOUR).detail
+    proof = knows_the_next_move(factor, BARS, HOUR)
+    assert (proof.result, proof.passed) == (Result.NOT_TESTABLE, False)
+    assert "4 changes of its value in these bars are too few to tell, 30 are needed" in proof.detail
+
+
+def test_a_factor_that_always_changes_alike_is_not_testable(tmp_path: Path) -> None:
+    days = pd.date_range("2022-01-01", periods=100, freq="D", tz=UTC)
+    factor = read_factor(FactorSettings(file=str(written(tmp_path / "line.csv", days, np.arange(100.0))), known_after=timedelta(days=1)))
+    assert knows_the_next_move(factor, BARS, HOUR).result is Result.NOT_TESTABLE
 
 
 def test_real_factors_pass_and_fail_when_another_coins_bar_is_used_early() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from models.baselines import Ridge
 from models.label_proofs import label_shift, label_shuffle, shuffled
-from models.look_ahead import Leak
+from models.look_ahead import Leak, Result
 
 T, CUT = 6000, 3000
 
@@ -51,6 +51,16 @@ def test_a_learner_that_peeks_is_caught(world, proof) -> None:
     assert not found.passed
     assert found.leak is Leak.AROUND_LABELS
     assert "nothing to learn" in found.detail
+
+
+@pytest.mark.parametrize("proof", [label_shuffle, label_shift])
+def test_too_few_outcomes_clear_nobody_and_still_convict(world, proof) -> None:
+    """With 400 outcomes behind each score a rank IC of 0.1 would hide in chance."""
+    honest = proof(learner(world, peeks=False), world[1], 400)
+    assert (honest.result, honest.leak) == (Result.NOT_TESTABLE, Leak.NONE)
+    assert "400 outcomes behind each score, 534 are needed" in honest.detail
+    assert proof(lambda _: 0.3, world[1], 400).result is Result.FAILED
+    assert proof(lambda _: float("nan"), world[1], 3000).result is Result.NOT_TESTABLE
 
 
 def test_shuffling_keeps_every_label_and_its_neighbours() -> None:

@@ -9,7 +9,7 @@ import pytest
 from core.errors import TooLittleHistory
 from core.types import Timeframe
 from feeds.factors import join_as_of
-from models.look_ahead import Leak, Proof, last_bar_bump, publication, truncation
+from models.look_ahead import Leak, Proof, Result, last_bar_bump, publication, truncation
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +129,39 @@ def test_a_moment_too_early_is_passed_over(bars: pd.DataFrame) -> None:
     assert truncation(needs_history, bars).passed
 
 
-def test_a_proof_that_looked_at_nothing_does_not_pass(bars: pd.DataFrame) -> None:
-    assert not truncation(honest, bars.iloc[:2]).passed
+def test_a_proof_that_looked_at_nothing_neither_passes_nor_accuses(bars: pd.DataFrame, facts: pd.DataFrame) -> None:
+    hour, late = pd.Timedelta(hours=1), facts.assign(known_at=facts["known_at"] + pd.Timedelta(days=900))
+    gone = bars.copy()
+    gone.iloc[-1] = np.nan
+    found = (
+        truncation(honest, bars.iloc[:2]),
+        truncation(lambda frame: frame[["close"]] * np.nan, bars),
+        last_bar_bump(honest, gone),
+        last_bar_bump(honest, bars.iloc[:1]),
+        last_bar_bump(honest, bars, fields=("mood",)),
+        publication(joined("known_at"), bars, late, hour),
+        publication(lambda frame, _: frame[["close"]] * np.nan, bars, facts, hour),
+    )
+    assert [(proof.result, proof.passed) for proof in found] == [(Result.NOT_TESTABLE, False)] * len(found)
+
+
+def test_columns_without_a_value_are_not_said_to_be_swept(bars: pd.DataFrame) -> None:
+    proof = truncation(lambda frame: frame[["close", "volume"]].assign(volume=np.nan), bars)
+    assert proof.passed
+    assert "1 columns" in proof.detail and proof.detail.endswith("; volume had no value to compare")
+
+
+def test_a_field_that_is_zero_on_the_newest_bar_is_changed_all_the_same(bars: pd.DataFrame) -> None:
+    quiet = bars.assign(volume=np.where(np.arange(600) == 599, 0.0, bars["volume"]))
+    leak = lambda frame: frame[["close"]].assign(ahead=frame["volume"].shift(-1))  # noqa: E731
+    assert last_bar_bump(leak, quiet, fields=("volume",)).offenders == ("ahead",)
+
+
+def test_a_field_that_is_missing_on_the_newest_bar_is_not_said_to_be_changed(bars: pd.DataFrame) -> None:
+    hole = bars.assign(mood=np.where(np.arange(600) == 599, np.nan, 1.0))
+    proof = last_bar_bump(lambda frame: frame[["close"]] * 1.0, hole, fields=("close", "mood"))
+    assert proof.passed
+    assert "mood" not in proof.detail
 
 
 @pytest.fixture(scope="module")
