@@ -43,7 +43,8 @@ def shifted_replays(
     replay = Replay(tapes, settings)
 
     def run(distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        return replay.run([shifted(tape.forecasts, distance)["location"].to_numpy(dtype=np.float64) for tape in tapes])
+        fills, equity = replay.run([shifted(tape.forecasts, distance)["location"].to_numpy(dtype=np.float64) for tape in tapes])
+        return fills, equity.assign(exposure=1.0 - equity["cash"] / equity["equity"])
 
     chosen = _distances([tape.forecasts for tape in tapes], SHIFTS, request)
     return _compared(run, chosen, settings.cash, days, stage) if chosen else None
