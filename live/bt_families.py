@@ -73,7 +73,7 @@ class Families:
             reason=request.reason,
         )  # fmt: skip
         child.addinfo(request=sized)
-        child.created.size = child.size = child.executed.remsize = float(size) * (1 if child.isbuy() else -1)
+        child.size = child.executed.remsize = float(size) * (1 if child.isbuy() else -1)
         if at_once or not share_coins(child, self.groups.children(child.parent), rules.can_short):
             self.groups.release(child)
             self._broker.send(child)

@@ -213,7 +213,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             self.notify(child)
             self._bracketize(child, cancel=True)
         elif units < decimal(wanted):
-            child.size = child.created.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)
+            child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` says what was decided
 
     def _refuse(
         self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: Refusal, kwargs: dict[str, Any]

@@ -250,7 +250,7 @@ def test_the_children_of_a_bracket_sell_what_their_parent_brought_in() -> None:
     bars.loc[bars.index[5], "high"] = 120.0
     s = play(bars, {0: lambda s: s.buy_bracket(size=1, exectype=bt.Order.Market, stopprice=90, limitprice=110)}, rules=SPOT, settings=COSTS)
     assert [o.getstatusname() for o in s.orders] == ["Completed", "Canceled", "Completed"]
-    assert [abs(o.created.size) for o in s.orders] == [1, 0.999, 0.999]
+    assert [abs(o.size) for o in s.orders] == [1, 0.999, 0.999]
     assert held(s) == 0
     assert len(s.trades) == 1
 
