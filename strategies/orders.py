@@ -12,6 +12,8 @@ from core.types import MarketRules, OrderRequest, Side
 
 Number = Decimal | float | int
 ZERO = Decimal(0)
+# What fees in the coin may have taken off a position that a strategy believes to be as large as what it bought.
+_TAKEN_BY_FEES = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
     """Put size and prices on the venue's grid, or say why there is no such order.
 
     The size is rounded down; a limit price to the side that is no worse than asked; a stop price to the side that triggers
-    no later. A market or stop order above `max_market_size` is cut to it.
+    no later. A market or stop order above `max_market_size` is cut to it. Where the venue takes its fee in the coin, a sale of what was
+    bought is one of what the fee left.
 
     Args:
         sellable: base units that are held and not locked by other orders; more than that cannot be sold on spot.
@@ -52,6 +55,8 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
         if not price.is_finite() or price <= 0:
             return Refusal(f"price {price} is not above zero on the venue's grid")
     reference = asked[0] if asked else decimal(order.reference)
+    if order.side is Side.SELL and rules.fee_in_base and not rules.can_short:
+        wanted = _after_fees(wanted, decimal(sellable))
     size = floor_to(_market_cut(wanted, rules, limit), rules.step)
     refusal = _refusal(order, size, reference, rules, decimal(sellable))
     if refusal is not None:
@@ -111,6 +116,11 @@ def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal |
     if not exact.is_finite():
         return exact
     return ceil_to(exact, rules.tick) if up else floor_to(exact, rules.tick)
+
+
+def _after_fees(wanted: Decimal, sellable: Decimal) -> Decimal:
+    """`buy(size=1)` and then `sell(size=1)` is what strategies written without such fees say; more than that is an order too large."""
+    return sellable if sellable < wanted <= sellable * (1 + _TAKEN_BY_FEES) else wanted
 
 
 def _market_cut(size: Decimal, rules: MarketRules, limit: Decimal | None) -> Decimal:

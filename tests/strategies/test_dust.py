@@ -331,3 +331,24 @@ def test_the_sizer_buys_and_sells_again_beside_dust() -> None:
 def test_without_a_price_only_the_units_count(price: float | None) -> None:
     assert is_dust(0.000009, price, BTC)
     assert not is_dust(0.00001, price, BTC)
+
+
+def test_what_was_bought_can_be_sold_by_the_same_size_although_a_fee_took_part_of_it() -> None:
+    """As strategies written for venues without such fees say it: `buy(size=...)`, later `sell(size=...)`."""
+    s = run({2: lambda s: s.buy(size=0.1), 5: lambda s: s.sell(size=0.1), 8: lambda s: s.buy(size=0.2), 11: lambda s: s.sell(size=0.2)})
+    assert [row["side"] for _, row in record_of(s).fills.iterrows()] == ["buy", "sell", "buy", "sell"]
+    assert not s.position
+    assert not s.broker.refused
+
+
+@settings(max_examples=200, deadline=None)
+@given(held=st.decimals("0.001", "10", places=5), extra=st.floats(0, 0.05))
+def test_a_sale_is_cut_to_what_fees_left_and_refused_where_it_is_far_more(held: Decimal, extra: float) -> None:
+    order = RawOrder(side=Side.SELL, size=float(held) * (1 + extra), reference=20_000.0)
+    answer = normalise(order, SPOT, sellable=held)
+    if isinstance(answer, OrderRequest):
+        assert extra <= 0.01 + 1e-9
+        assert answer.size == held
+    else:
+        assert extra > 0.01 - 1e-9
+    assert isinstance(normalise(order, PERP, sellable=held), OrderRequest)
