@@ -96,6 +96,7 @@ def run(task: Task) -> Result:
         reasons=list(verdict.judgement.reasons), rank_ic=float(score["rank_ic"]), attainable=planted.attainable if planted else 0.0,
         sharpe=float(judged.manifest.strategy.sharpe or 0.0) if judged.manifest.strategy else 0.0, oracle_sharpe=oracle,
         bets=float(part["bets"]), psr=float(part["psr"]), random_entries_p=float(part["random_entries_p"]),
+        shifted_p=verdict.evidence.shifted_p, shifted_sharpe=verdict.evidence.shifted_sharpe,
         seconds=round(time.perf_counter() - began, 2), cpu_seconds=round(time.process_time() - worked, 2),
     )  # fmt: skip
 

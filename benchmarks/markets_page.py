@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from scipy.stats import kstest
 
 from core.types import Verdict
 
@@ -30,6 +33,8 @@ class Result:
     bets: float
     psr: float
     random_entries_p: float
+    shifted_p: float
+    shifted_sharpe: float
     seconds: float
     cpu_seconds: float
 
@@ -41,9 +46,16 @@ def page(results: Sequence[Result], *, command: str, made: str, machine: str) ->
     for kind in ("null", "planted"):
         lines += _verdicts(kind, [r for r in results if r.kind == kind])
     lines += ["", "Medians, with the range from the 10th to the 90th percentile:", ""]
-    lines += ["| markets | rank IC | attainable | net Sharpe | Sharpe of who knows the signal | bets | CPU s |", "|---|" + "---|" * 6]
+    heads = "rank IC | attainable | net Sharpe | on shifted forecasts | Sharpe of who knows the signal | bets | CPU s"
+    lines += [f"| markets | {heads} |", "|---|" + "---|" * 7]
     for kind in ("null", "planted"):
         lines += _numbers(kind, [r for r in results if r.kind == kind])
+    lines += ["", "The two questions of whose money it is, asked of every market that traded, however the judgement ended:", ""]
+    lines += ["| markets | question | asked of | p < 0.05 (95 %) | p < 0.5 | p uniform (KS) |", "|---|" + "---|" * 5]
+    for kind in ("null", "planted"):
+        own = [r for r in results if r.kind == kind]
+        lines += _p_values(kind, "random entries", [r.random_entries_p for r in own])
+        lines += _p_values(kind, "shifted forecasts", [r.shifted_p for r in own if r.bets > 0])
     lines += ["", "What ended the judgement of the others:", ""]
     for kind in ("null", "planted"):
         lines += _endings(kind, [r for r in results if r.kind == kind and r.verdict != Verdict.EDGE])
@@ -65,6 +77,17 @@ def _verdicts(kind: str, own: Sequence[Result]) -> list[str]:
     return ["| " + " | ".join(cells) + " |"]
 
 
+def _p_values(kind: str, question: str, values: Sequence[float]) -> list[str]:
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        return []
+    passed = sum(value < 0.05 for value in known)
+    low, high = wilson(passed, len(known))
+    below = sum(value < 0.5 for value in known) / len(known)
+    uniform = f"{kstest(known, 'uniform').pvalue:.3f}" if kind == "null" else "-"
+    return [f"| {kind} | {question} | {len(known)} | {passed / len(known):.1%} ({low:.1%} to {high:.1%}) | {below:.0%} | {uniform} |"]
+
+
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
     """Interval of a proportion (Wilson 1927)."""
     p, n = hits / count, float(count)
@@ -77,7 +100,8 @@ def _numbers(kind: str, own: Sequence[Result]) -> list[str]:
         return []
     known = [r.oracle_sharpe for r in own] if kind == "planted" else []
     cells = [kind, _spread([r.rank_ic for r in own], 3), _spread([r.attainable for r in own], 3) if known else "0"]
-    cells += [_spread([r.sharpe for r in own], 2), _spread(known, 2) if known else "-"]
+    shifted = [r.shifted_sharpe for r in own if math.isfinite(r.shifted_sharpe)]
+    cells += [_spread([r.sharpe for r in own], 2), _spread(shifted, 2) if shifted else "-", _spread(known, 2) if known else "-"]
     cells += [_spread([r.bets for r in own], 0), f"{statistics.median(r.cpu_seconds for r in own):.1f}"]
     return ["| " + " | ".join(cells) + " |"]
 
@@ -95,11 +119,11 @@ def _endings(kind: str, own: Sequence[Result]) -> list[str]:
 
 def _ending(result: Result) -> str:
     """The question of the rule at which the judgement ended."""
-    last = result.reasons[-1] if result.reasons else ""
+    said = " ".join(result.reasons)
     for word, what in _ENDINGS.items():
-        if word in last:
+        if word in said:
             return what
-    return "did not beat luck or random entries"
+    return "not better than " + " nor ".join(what for word, what in _LAST_QUESTION.items() if word in said)
 
 
 _ENDINGS: Final = {
@@ -109,6 +133,11 @@ _ENDINGS: Final = {
     "too few to judge": "turned over too few times",
     "independent bars": "too few bars",
 }
+_LAST_QUESTION: Final = {
+    "is not beyond the luck": "luck",
+    "does not beat random entries": "random entries",
+    "is not beyond that": "the same strategy on shifted forecasts",
+}
 _HOW: Final = """\
 ## What was made, and what was made smaller
 
@@ -117,6 +146,7 @@ Each market takes 855 days of hourly bars from a place of its own in the base ca
 *planted* market the next return leans on a signal of correlation 0.12 and first autocorrelation 0.95 that stands in plain sight in the
 volume. The last 365 days are traded at 10 basis points of fee and 2 of slippage a side, next-bar-open fills.
 
+"On shifted forecasts" is what the same strategy earns, in the mean, where its forecasts are moved to other times (docs/verdict.md).
 The column "of who knows the signal" is the same strategy with the same costs on the expected returns that the signal implies: what can be
 earned at most. Every market has a ledger of its own, so each is a first try.
 

@@ -15,8 +15,8 @@ from core.types import Verdict
 
 ONE = Result(
     kind="null", seed=0, digest="d", verdict=str(Verdict.NO_EDGE), reasons=["the forecasts do not rank returns better than chance"],
-    rank_ic=0.01, attainable=0.0, sharpe=-0.2, oracle_sharpe=float("nan"), bets=20.0, psr=0.3, random_entries_p=0.4, seconds=3.0,
-    cpu_seconds=3.0,
+    rank_ic=0.01, attainable=0.0, sharpe=-0.2, oracle_sharpe=float("nan"), bets=20.0, psr=0.3, random_entries_p=0.4, shifted_p=0.3,
+    shifted_sharpe=-0.1, seconds=3.0, cpu_seconds=3.0,
 )  # fmt: skip
 
 
@@ -40,6 +40,13 @@ def test_the_table_says_whether_what_was_asked_is_reached() -> None:
 
 def test_the_table_names_the_question_at_which_a_judgement_ended() -> None:
     assert "- null: 200 forecasts no better than chance" in page(found("null", 0, 200), command="c", made="m", machine="m")
+
+
+def test_a_judgement_may_end_at_several_parts_of_the_last_question() -> None:
+    reasons = ["the forecasts rank returns better than chance", "the timing does not beat random entries", "its 0.9 is not beyond that"]
+    told = page([replace(ONE, reasons=reasons)], command="c", made="m", machine="m")
+    assert "- null: 1 not better than random entries nor the same strategy on shifted forecasts" in told
+    assert "| null | shifted forecasts | 1 | 0.0% (0.0% to 79.3%) | 100% |" in told
 
 
 def test_the_interval_of_a_share_is_wilsons() -> None:
