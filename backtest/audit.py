@@ -233,14 +233,20 @@ class _Bench:
         walk = self.run(self._skill_span, plant, trade=False, train_window=window).walk
         found, there = rank_ic(walk, self._primary), float(np.mean(list(attainable.values())))
         bars = int(window / self.bar)
-        few = f"{bars:,} bars to learn from, {TOO_FEW_BARS:,} are needed; {MORE}" if bars < TOO_FEW_BARS else self._too_few_scored(walk)
+        few = self._too_few_scored(walk)
+        if bars < TOO_FEW_BARS:
+            more = "give it candles from earlier on (up to two years of them are learned from) or a shorter timeframe"
+            few = f"{bars:,} bars to learn from, {TOO_FEW_BARS:,} are needed; {more}"
         if few:
             return untested("planted signal", f"rank IC {found:.3f} of {there:.3f}: {few}")
-        needed = FOUND_SHARE * there if bars >= PLANTED_BARS else CHANCE / math.sqrt(scored(walk, self._primary))
+        chance = CHANCE / math.sqrt(scored(walk, self._primary))
+        needed = FOUND_SHARE * there if bars >= PLANTED_BARS else chance
         detail = (
             f"rank IC {found:.3f} of {there:.3f} that a forecaster who knows the signal attains ({found / there:.0%}, "
             f"{needed / there:.0%} needed after learning from {bars:,} bars)"
         )
+        if needed - chance <= found < needed and found > chance:
+            return untested("planted signal", f"{detail}: too few outcomes to tell what is missing from chance; {MORE}")
         return Proof(name="planted signal", passed=found >= needed, detail=detail)
 
     def _longest_window(self) -> timedelta:

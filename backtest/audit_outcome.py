@@ -24,7 +24,7 @@ class Outcome:
 
 
 def elsewhere(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
-    """Bars whose newest one opens on the way to a close `factor` times as high; extremes widen, and volume, which is wilder, goes farther."""
+    """Bars whose newest one opens on the way to a close `factor` times as high; volume, which is wilder, goes farther."""
     changed, newest = bars.copy(), bars.index[-1]
     told = {name: float(bars[name].iloc[-1]) for name in ("open", "high", "low", "close", "volume")}
     opened, closed = told["open"] * math.sqrt(factor), told["close"] * factor

@@ -141,7 +141,7 @@ def publication(
     whole = compute(bars, facts)
     known_at = pd.to_datetime(facts["known_at"], utc=True)
     looked_at = 0
-    for cut in cut_points(bars, moments, seed):
+    for cut in sorted({*cut_points(bars, moments, seed), *_amid(known_at, pd.DatetimeIndex(bars.index) + bar, moments // 2, seed)}):
         known = facts.loc[(known_at <= bars.index[cut] + bar).to_numpy()]
         if not len(known) or len(known) == len(facts):
             continue
@@ -176,6 +176,13 @@ def cut_points(bars: pd.DataFrame, moments: int, seed: int) -> list[int]:
     holes = np.flatnonzero(bars.isna().any(axis=1).to_numpy())
     chosen_holes = rng.choice(holes, size=min(len(holes), max(1, moments // 4)), replace=False) if len(holes) else holes
     return sorted({int(t) for t in (*anywhere, *early, *chosen_holes) if 1 <= t < n - 1})
+
+
+def _amid(known_at: pd.Series, closes: pd.DatetimeIndex, moments: int, seed: int) -> list[int]:
+    """Rows at whose close some facts were known and others were not; few facts in many bars would else be missed by chance."""
+    known = pd.DatetimeIndex(known_at).sort_values().searchsorted(closes, side="right")
+    rows = np.flatnonzero((known > 0) & (known < len(known_at)))
+    return [int(row) for row in np.random.default_rng(seed).permutation(rows[rows < len(closes) - 1])[:moments]]
 
 
 @dataclass(frozen=True)

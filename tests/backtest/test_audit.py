@@ -126,7 +126,7 @@ class Seldom(bt.Strategy):
 
     def next(self) -> None:
         if len(self.data) % 192 == 0:
-            self.order_target_percent(target=0.0 if self.position else 0.5)
+            self.order_target_percent(target=0.5 if len(self.data) // 192 % 2 else 0.0)
 
 
 class TwoFills(bt.Strategy):

@@ -47,6 +47,15 @@ def test_the_reason_gives_the_numbers() -> None:
     assert f"{told.challenger_loss:.4f} against {told.champion_loss:.4f} over 168 bars" in told.reason
 
 
+def test_a_gain_beyond_all_chance_is_not_reported_with_a_p_of_zero() -> None:
+    old, new = pair(np.random.default_rng(1), 4000, better=9.0)
+    for challenger in (new, old - 1.0):
+        told = contest(old, challenger, horizon=4, promotion="if better", level=0.05)
+        assert told.promoted
+        assert told.p is not None and told.p > 0.0
+        assert told.reason.endswith("(p <0.001)")
+
+
 def test_too_few_bars_leave_the_rule_of_the_calendar() -> None:
     few = np.ones(LEAST_BARS - 1)
     assert contest(few, few * 9, horizon=1, promotion="unless worse", level=0.05).promoted

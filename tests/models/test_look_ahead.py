@@ -185,6 +185,14 @@ def test_a_factor_joined_on_its_reference_date_is_caught_and_named(bars: pd.Data
     assert (proof.passed, proof.offenders, proof.leak) == (False, ("mood",), Leak.REFERENCE_DATE)
 
 
+def test_few_facts_among_many_bars_are_looked_at_all_the_same(facts: pd.DataFrame) -> None:
+    index = pd.date_range("2019-01-01", "2022-01-26", freq="h", tz="UTC")
+    bars = pd.DataFrame({"close": np.arange(1.0, len(index) + 1.0)}, index=index)
+    few = facts.tail(2)
+    assert publication(joined("known_at"), bars, few, pd.Timedelta(hours=1)).result is Result.PASSED
+    assert publication(joined("describes"), bars, few, pd.Timedelta(hours=1)).result is Result.FAILED
+
+
 def test_a_factor_joined_on_the_moment_it_became_known_passes(bars: pd.DataFrame, facts: pd.DataFrame) -> None:
     assert publication(joined("known_at"), bars, facts, pd.Timedelta(hours=1)).passed
 
