@@ -17,7 +17,7 @@ from core.types import Timeframe
 from feeds.history import History
 from models.forecaster import RecordedForecasts
 from reports import metrics
-from reports.shifted_forecasts import ShiftedForecasts, distances, shifted
+from reports.shifted_forecasts import ShiftedForecasts, distances, does_as_well, shifted
 from strategies.replay import Replay
 
 SHIFTS: Final = 100
@@ -92,7 +92,7 @@ def _compared(run: Run, chosen: list[int], cash: float, days: int, stage: Stage,
     for number, distance in enumerate(chosen):
         stage(number, len(chosen))
         earned.append(_earned(run(distance), cash, days))
-        if settled_by and sum(sharpe >= own for sharpe, _ in earned) >= settled_by:
+        if settled_by and does_as_well(np.array([sharpe for sharpe, _ in earned]), own).sum() >= settled_by:
             break
     sharpes, totals = (np.array(column) for column in zip(*earned, strict=True))
     fills, equity = run(chosen[int(np.argsort(sharpes, kind="stable")[len(sharpes) // 2])])

@@ -23,6 +23,8 @@ from reports.round_trips import fees_in_base, fees_in_quote
 
 # Below this share of the largest position, what is held is dust that lot sizes left behind.
 DUST: Final = 5e-3
+# Sharpe ratios nearer than this are equal, and a path that does as well is counted: order of addition moves the last digits.
+_EQUAL: Final = 1e-9
 # A fill whose price before slippage is this near to the bar's open happened at the open.
 _AT_OPEN: Final = 1e-9
 Integers = NDArray[np.int64]
@@ -183,7 +185,7 @@ def compare(path: ExposurePath, *, samples: int = 1000, seed: int = 0) -> Random
         gross = _gross(path, rows, _placed(spells, n, seed, k))
         gains[k], sharpes[k] = _sharpe(gross[None, :], n)[0], _sharpe((gross - path.costs[rows])[None, :], n)[0]
     timing = _sharpe((path.net + path.costs)[rows][None, :], n)[0]
-    p = (1.0 + np.count_nonzero(gains >= timing)) / (samples + 1.0)
+    p = (1.0 + np.count_nonzero(gains >= timing - _EQUAL * abs(timing))) / (samples + 1.0)
     middle = _placed(spells, n, seed, int(np.argsort(sharpes, kind="stable")[samples // 2]))
     net = _summed(middle, _gross(path, rows, middle) - path.costs[rows], n)
     return RandomEntries(float(p), samples, sharpes, float(own), net)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 NEAREST: Final = 500
 # Fewer could not show p below 0.05.
 FEWEST: Final = 20
+_EQUAL: Final = 1e-9
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class ShiftedForecasts:
     @property
     def p(self) -> float:
         """Share of shifts that did at least as well, the true one counted among them (Davison and Hinkley 1997, 4.11)."""
-        return float((1.0 + np.count_nonzero(self.sharpes >= self.own)) / (self.samples + 1.0))
+        return float((1.0 + np.count_nonzero(does_as_well(self.sharpes, self.own))) / (self.samples + 1.0))
 
     @property
     def mean_sharpe(self) -> float:
@@ -53,6 +54,11 @@ class ShiftedForecasts:
     @property
     def mean_return(self) -> float:
         return float(self.total_returns.mean())
+
+
+def does_as_well(sharpes: Floats, own: float) -> NDArray[np.bool_]:
+    """Which runs did at least as well as the strategy on its own forecasts; what differs by rounding alone does."""
+    return sharpes >= own - _EQUAL * abs(own)
 
 
 def distances(bars: int, count: int, seed: int) -> list[int]:
