@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.live.test_state import Bot
+from tests.live.telegram_bot import Bot
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRETS = {
