@@ -23,6 +23,7 @@ _SECRET: Final = re.compile(
 _PLACE: Final = re.compile(r"(?i)_(?:PATH|FILE|DIR|HOST|URL|URI|SOCK)$")
 _KEY_FILES: Final = ("FIREBASE_CREDENTIALS_PATH", "GOOGLE_APPLICATION_CREDENTIALS")
 _SHORTEST: Final = 4  # a shorter value cannot be told from other text
+_SHORTEST_NUMBER: Final = 6  # nor a shorter number from a year or a count
 _ANYWHERE: Final = 8  # from here on also inside of words
 _WORDS: Final = frozenset({"true", "false", "none", "null"})
 _NAME: Final = (
@@ -112,10 +113,15 @@ def _read_key_file(path: str, changed: int, size: int) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _pattern(values: frozenset[str]) -> re.Pattern[str] | None:
     """One expression for all values in all their forms, the longest first."""
-    forms = {form for value in values for form in _forms(value) if len(form) >= _SHORTEST and form.lower() not in _WORDS}
+    forms = {form for value in values for form in _forms(value) if _can_be_told(form)}
     if not forms:
         return None
     return re.compile("|".join(_bounded(form) for form in sorted(forms, key=len, reverse=True)))
+
+
+def _can_be_told(form: str) -> bool:
+    shortest = _SHORTEST_NUMBER if form.lstrip("-").isdigit() else _SHORTEST
+    return len(form) >= shortest and form.lower() not in _WORDS
 
 
 def _bounded(form: str) -> str:

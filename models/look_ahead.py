@@ -22,6 +22,7 @@ from core.types import OHLCV
 Compute = Callable[[pd.DataFrame], pd.DataFrame]
 ComputeWithFacts = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 BUMP: Final = 1.5
+_FEW_ROWS: Final = 3  # so few rows do not tell a sample used whole from a look ahead
 # What a user can do where there was too little to work on.
 MORE: Final = "give it a longer span (an earlier --from) or a shorter timeframe"
 
@@ -162,7 +163,7 @@ def compare(name: str, part: pd.DataFrame, whole: pd.DataFrame, when: str) -> Pr
     """Two answers that must be the same bits, row for row; `when` says what was different about the first."""
     found = _differences(part, whole)
     if found:
-        return _guilty(name, found, len(whole) - 1, when)
+        return _guilty(name, found, len(whole) - 1, when, by_bar=isinstance(whole.index, pd.DatetimeIndex))
     return Proof(name=name, passed=True, detail=f"{len(whole)} rows are equal {when}")
 
 
@@ -194,16 +195,19 @@ class _Difference:
 
 def _differences(part: pd.DataFrame, whole: pd.DataFrame) -> list[_Difference]:
     """Columns whose values are not the same bits, with the rows that differ; a missing or new row is a difference of every column."""
-    if not part.index.equals(whole.index) or list(part.columns) != list(whole.columns):
+    if list(part.columns) != list(whole.columns):
         return [_Difference(str(name), np.arange(len(whole)), was_missing=False) for name in whole.columns]
+    common = min(len(part), len(whole))
+    elsewhere = np.flatnonzero(np.asarray(part.index[:common] != whole.index[:common]))
+    others = np.append(elsewhere, np.arange(common, max(len(part), len(whole))))
     found = []
     for place, name in enumerate(whole.columns):
-        short, full = part.iloc[:, place], whole.iloc[:, place]
-        rows = np.flatnonzero(~_same(short, full))
+        short, full = part.iloc[:common, place], whole.iloc[:common, place]
+        changed = np.flatnonzero(~_same(short, full))
+        rows = np.union1d(changed, others)
         if len(rows):
-            found.append(
-                _Difference(str(name), rows, was_missing=bool(short.isna().to_numpy()[rows].all() and full.notna().to_numpy()[rows].all()))
-            )
+            filled = not len(others) and bool(short.isna().to_numpy()[rows].all() and full.notna().to_numpy()[rows].all())
+            found.append(_Difference(str(name), rows, was_missing=filled))
     return found
 
 
@@ -216,12 +220,13 @@ def _same(first: pd.Series, second: pd.Series) -> NDArray[np.bool_]:
     return np.asarray((a == b) | both_missing, dtype=bool)
 
 
-def _guilty(name: str, found: list[_Difference], last: int, when: str) -> Proof:
-    """Put the leak into words; `last` is the newest row that was compared."""
+def _guilty(name: str, found: list[_Difference], last: int, when: str, *, by_bar: bool = True) -> Proof:
+    """Put the leak into words; `last` is the newest row that was compared. Rows of tables such as fills are no bars (`by_bar`)."""
     worst = max(found, key=lambda difference: len(difference.rows))
+    last = max(last, int(worst.rows.max()))
     reach = last - int(worst.rows.min()) + 1
-    leak = _shape(worst, last)
-    ahead = f", by {reach} bar{'s' if reach > 1 else ''}" if leak is Leak.AHEAD else ""
+    leak = _shape(worst, last) if by_bar or last >= _FEW_ROWS else Leak.AHEAD
+    ahead = f", by {reach} bar{'s' if reach > 1 else ''}" if leak is Leak.AHEAD and by_bar else ""
     names = tuple(difference.column for difference in found)
     detail = f"{', '.join(names)} {leak.value}{ahead}: {len(worst.rows)} of {last + 1} earlier values changed {when}"
     return Proof(name=name, passed=False, detail=detail, leak=leak, offenders=names)

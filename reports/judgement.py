@@ -86,16 +86,16 @@ class RunJudgement:
         evidence = replace(
             self.evidence, shifted_p=runs.p, shifts=runs.samples, shifted_sharpe=runs.mean_sharpe, shifted_return=runs.mean_return
         )
+        added: dict[str, Any] = {"shifted_forecasts_p": None if runs.ended_early else runs.p}
+        added |= {"shifted_forecasts_sharpe": runs.mean_sharpe, "shifted_forecasts_return": runs.mean_return}
+        judged = replace(self, evidence=evidence, judgement=judge(evidence), strategy=self.strategy | added)
+        if runs.ended_early:
+            why = "one of the first runs on shifted forecasts did at least as well; the others were left out"
+            return replace(judged, not_computed=self.not_computed | {"strategy.shifted_forecasts_p": why})
         plain = summarise_strategy(runs.equity, runs.fills, facts.periods_per_year, start_equity=facts.start_equity).model_dump()
         low, high = np.quantile(runs.sharpes, [0.05, 0.95])
-        row = plain | {"samples": runs.samples, "planned": runs.planned, "sharpe_range_90": (float(low), float(high))}
-        added = {
-            "shifted_forecasts_p": runs.p, "shifted_forecasts_sharpe": runs.mean_sharpe, "shifted_forecasts_return": runs.mean_return
-        }  # fmt: skip
-        return replace(
-            self, evidence=evidence, judgement=judge(evidence), strategy=self.strategy | added,
-            benchmark=self.benchmark | {"shifted_forecasts": row},
-        )  # fmt: skip
+        row = plain | {"samples": runs.samples, "sharpe_range_90": (float(low), float(high))}
+        return replace(judged, benchmark=self.benchmark | {"shifted_forecasts": row})
 
     def parts(self) -> dict[str, Any]:
         """As plain dicts, to be laid over the manifest."""

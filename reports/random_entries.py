@@ -36,7 +36,7 @@ class ExposurePath:
 
     `weights` [T, S] is the largest share of equity held during the bar, `returns` [T, S] the simple return from the bar's open to the next
     open, `net` [T] the account's own net return over that time. `traded` [T] and `costs` [T] are the shares of equity that changed hands
-    and that were paid in fees and slippage.
+    and that were paid in fees and slippage. `mean_move` is the mean absolute return of a bar, over all bars that the symbols have.
     """
 
     index: pd.DatetimeIndex
@@ -45,6 +45,7 @@ class ExposurePath:
     net: Floats
     traded: Floats
     costs: Floats
+    mean_move: float
 
     @property
     def gross(self) -> Floats:
@@ -72,11 +73,6 @@ class ExposurePath:
     def bars_traded(self) -> float:
         """Share of bars on which something was bought or sold."""
         return float((self.traded > 0).mean())
-
-    @property
-    def mean_move(self) -> float:
-        """Mean absolute return of a bar, over all symbols."""
-        return float(np.abs(self.returns).mean())
 
 
 @dataclass(frozen=True)
@@ -106,6 +102,7 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
     worth = np.where(worth > 0, worth, np.inf)
     weights, returns = np.zeros((len(index), len(candles))), np.zeros((len(index), len(candles)))
     net, traded, costs = np.zeros(len(index)), np.zeros(len(index)), np.zeros(len(index))
+    moves: list[Floats] = []
     for column, (symbol, frame) in enumerate(candles.items()):
         aligned = frame.reindex(index)
         close = aligned["close"].ffill().to_numpy(dtype=np.float64)
@@ -113,12 +110,14 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
         following = np.append(opened[1:], close[-1])
         with np.errstate(divide="ignore", invalid="ignore"):
             returns[:, column] = np.nan_to_num(following / opened - 1.0)
+        moves.append(np.abs(returns[aligned["close"].notna().to_numpy(), column]))
         book = _Book.of(fills.loc[fills["symbol"] == symbol], index, opened)
         weights[:, column] = np.nan_to_num(book.largest * opened / worth)
         net += np.nan_to_num(book.units * opened / worth) * returns[:, column] - book.shortfall / worth
         traded += book.traded / worth
         costs += book.costs / worth
-    return ExposurePath(index, weights, returns, net, traded, costs)
+    every = np.concatenate(moves) if moves else np.zeros(0)
+    return ExposurePath(index, weights, returns, net, traded, costs, float(every.mean()) if len(every) else 0.0)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import pandas as pd
 
-# What is left below this share of the trip's largest position is dust of lot sizes and fees in base, not a position.
-_DUST: Final = 5e-3
+# Floats on a decimal grid add up to not quite zero: below this share of the trip's largest position nothing is left.
+_FLOAT_NOISE: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +61,36 @@ def notional(fills: pd.DataFrame) -> float:
 
 
 def _of_symbol(symbol: str, rows: pd.DataFrame) -> Iterator[RoundTrip]:
-    trip = _OpenTrip(symbol)
-    for row in rows.assign(quote_fee=fees_in_quote(rows)).to_dict("records"):
+    told = rows.assign(quote_fee=fees_in_quote(rows), kept=fees_in_base(rows))
+    lot = _lot(rows["size"])
+    trip = _OpenTrip(symbol, lot)
+    for row in told.to_dict("records"):
         size = float(row["size"]) if row["side"] == "buy" else -float(row["size"])
         # One fill that turns a position round closes the old trip and opens the next.
-        closing = -trip.position if trip.position * size < 0 and abs(size) > abs(trip.position) * (1 + _DUST) else size
+        closing = -trip.position if trip.position * size < 0 and abs(size) > abs(trip.position) + trip.dust else size
         trip.add(row, closing, closing / size if size else 1.0)
         if trip.is_closed:
             yield trip.finish(row["timestamp"])
-            trip = _OpenTrip(symbol)
+            trip = _OpenTrip(symbol, lot, carried=trip.position, worth=trip.exit_price)
             if closing != size:
                 trip.add(row, size - closing, 1 - closing / size)
 
 
-class _OpenTrip:
-    """Running sums of one position that has not closed yet."""
+def _lot(sizes: pd.Series) -> float:
+    """The coarsest power of ten that all sizes are multiples of: what is less was left by fees in the coin and cannot be sold."""
+    known = [Decimal(f"{size:.12g}").normalize().as_tuple().exponent for size in sizes if size]
+    return float(Decimal(1).scaleb(min(int(exponent) for exponent in known))) if known else 0.0
 
-    def __init__(self, symbol: str) -> None:
-        self.symbol = symbol
-        self.position = self.peak = self.fees = 0.0
+
+class _OpenTrip:
+    """Running sums of one position that has not closed yet.
+
+    `carried` are units of dust that the trip before left, which it was credited for at the price `worth`.
+    """
+
+    def __init__(self, symbol: str, lot: float, *, carried: float = 0.0, worth: float = 0.0) -> None:
+        self.symbol, self.lot, self.cost = symbol, lot, carried * worth
+        self.position, self.peak, self.fees, self.paid = carried, 0.0, 0.0, 0.0
         self.sizes = {1: 0.0, -1: 0.0}
         self.values = {1: 0.0, -1: 0.0}
         self.direction = 0
@@ -90,19 +102,30 @@ class _OpenTrip:
             self.direction, self.opened = sign, row["timestamp"]
         self.sizes[sign] += abs(size)
         self.values[sign] += abs(size) * float(row["price"])
-        self.position += size
+        self.position += size - float(row["kept"]) * share
         self.peak = max(self.peak, abs(self.position))
         self.fees += float(row["quote_fee"]) * share
+        # A fee taken in the coin is missing from the position; only one in quote is paid besides.
+        self.paid += 0.0 if row["kept"] else float(row["quote_fee"]) * share
+
+    @property
+    def dust(self) -> float:
+        """Units that are no position."""
+        return max(self.lot * (1.0 - _FLOAT_NOISE), _FLOAT_NOISE * self.peak)
 
     @property
     def is_closed(self) -> bool:
-        return abs(self.position) <= _DUST * self.peak
+        return abs(self.position) < self.dust
+
+    @property
+    def exit_price(self) -> float:
+        """Average price of leaving; dust that stays behind was paid for and is worth that much."""
+        leave = -self.direction
+        return self.values[leave] / self.sizes[leave] if self.sizes[leave] else 0.0
 
     def finish(self, at: Any) -> RoundTrip:
-        enter, leave = self.direction, -self.direction
-        profit = self.values[-1] - self.values[1] - self.fees
-        # Dust that stays behind was paid for: value it at the average price of leaving.
-        exit_price = self.values[leave] / self.sizes[leave] if self.sizes[leave] else 0.0
+        enter = self.direction
+        profit = self.values[-1] - self.values[1] - self.paid - self.cost
         return RoundTrip(
             symbol=self.symbol,
             side="long" if enter > 0 else "short",
@@ -110,7 +133,7 @@ class _OpenTrip:
             closed=pd.Timestamp(at),
             size=self.sizes[enter],
             entry=self.values[enter] / self.sizes[enter] if self.sizes[enter] else 0.0,
-            exit=exit_price,
+            exit=self.exit_price,
             fees=self.fees,
-            profit=profit + self.position * exit_price,
+            profit=profit + self.position * self.exit_price,
         )

@@ -7,6 +7,7 @@ in time keep their distribution, their memory and their number of trades, and lo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,17 +44,25 @@ class ShiftedForecasts:
         return len(self.sharpes)
 
     @property
+    def ended_early(self) -> bool:
+        """Whether runs were left out; those that were made are no sample of all of them then."""
+        return self.samples < self.planned
+
+    @property
     def p(self) -> float:
-        """Share of shifts that did at least as well, the true one counted among them (Davison and Hinkley 1997, 4.11)."""
+        """Share of shifts that did at least as well, the true one counted among them (Davison and Hinkley 1997, 4.11).
+
+        Where the runs ended early it says no more than that it would not have been below 0.05.
+        """
         return float((1.0 + np.count_nonzero(does_as_well(self.sharpes, self.own))) / (self.samples + 1.0))
 
     @property
     def mean_sharpe(self) -> float:
-        return float(self.sharpes.mean())
+        return math.nan if self.ended_early else float(self.sharpes.mean())
 
     @property
     def mean_return(self) -> float:
-        return float(self.total_returns.mean())
+        return math.nan if self.ended_early else float(self.total_returns.mean())
 
 
 def does_as_well(sharpes: Floats, own: float) -> NDArray[np.bool_]:

@@ -46,8 +46,8 @@ class Evidence:
     `years` is the traded span, `bets` counts how often the usual position was turned over, `sharpe` is annual and net. `independent_bars`
     counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `timing_p` compares with random entries.
     `shifted_p` compares with the same strategy on `shifts` shifted forecasts, which had the Sharpe ratio `shifted_sharpe` and the total
-    return `shifted_return` in the mean. `smoothness` is the R^2 of log equity against time over the days on which it moved.
-    `has_forecasts` is false for a strategy that does not look at forecasts.
+    return `shifted_return` in the mean; NaN where the runs ended early because one of them did as well. `smoothness` is the R^2 of log
+    equity against time over the days on which it moved. `has_forecasts` is false for a strategy that does not look at forecasts.
     """
 
     years: float
@@ -185,6 +185,9 @@ def _timing(evidence: Evidence) -> str:
 
 def _credit(evidence: Evidence) -> str:
     """What the strategy would have earned without the forecasts, in one sentence."""
+    if math.isnan(evidence.shifted_return):
+        runs = "run" if evidence.shifts == 1 else f"{evidence.shifts} runs"
+        return f"the forecasts did not earn it: one of the first {runs} on the same forecasts shifted in time did at least as well"
     outcome = "is" if evidence.shifted_p < LEVEL else "is not"
     runs = f"the mean of {evidence.shifts} runs on the same forecasts shifted in time"
     return (

@@ -82,7 +82,7 @@ def _slippage(order: Any, size: float, price: float) -> float:
     opened, trigger, sign = order.data.open[0], order.created.price, 1.0 if order.isbuy() else -1.0
     if order.exectype == bt.Order.Market:
         return float(sign * (price - opened) * size)
-    if order.exectype == bt.Order.Stop:
+    if order.exectype in (bt.Order.Stop, bt.Order.StopTrail):
         due = max(opened, trigger) if sign > 0 else min(opened, trigger)
         return float(sign * (price - due) * size)
     return 0.0

@@ -168,6 +168,21 @@ def test_money_that_is_earned_on_shifted_forecasts_too_is_no_edge(planted: RunRe
     assert StrategySummary.model_validate(told.parts()["benchmark"]["shifted_forecasts"]).trades > 0
 
 
+def test_runs_that_ended_early_are_no_sample_to_take_a_mean_of(planted: RunResult) -> None:
+    found = judged(planted)
+    runs = ShiftedForecasts(
+        own=1.0, sharpes=np.array([0.2, 3.0]), total_returns=np.array([0.1, 9.0]), equity=planted.equity, fills=planted.fills, planned=39
+    )
+    told = found.with_shifted(runs, facts())
+    assert told.judgement.reasons[-1] == (
+        "the forecasts did not earn it: one of the first 2 runs on the same forecasts shifted in time did at least as well"
+    )
+    assert told.judgement.verdict is not Verdict.EDGE
+    assert told.strategy["shifted_forecasts_p"] is None
+    assert "strategy.shifted_forecasts_p" in told.not_computed
+    assert "shifted_forecasts" not in told.benchmark
+
+
 def test_costs_above_the_edge_take_it_away() -> None:
     found = judged(run(9000, 0.05, seed=3, fee_bps=150.0)).judgement
     assert found.verdict is Verdict.NO_EDGE

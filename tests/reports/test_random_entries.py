@@ -127,3 +127,11 @@ def test_small_positions_are_compared_too() -> None:
     found = compare(exposure_path(little, small, {SYMBOL: bars}), samples=100)
     assert found.samples == 100
     assert found.p == pytest.approx(compare(exposure_path(equity, fills, {SYMBOL: bars}), samples=100).p, abs=0.05)
+
+
+def test_bars_that_a_symbol_lacks_are_no_bars_without_a_move() -> None:
+    bars, equity, fills = random_account(5, HABITS["no stop"])
+    whole = exposure_path(equity, fills, {SYMBOL: bars})
+    ended = exposure_path(equity, fills, {SYMBOL: bars, "C/B": bars.iloc[:200]})
+    first = exposure_path(equity.iloc[:200], fills.iloc[:0], {SYMBOL: bars})
+    assert ended.mean_move == pytest.approx((1000 * whole.mean_move + 200 * first.mean_move) / 1200, rel=0.01)

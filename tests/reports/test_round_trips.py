@@ -59,3 +59,38 @@ def test_profits_of_closed_trips_add_up_to_the_cash_that_moved(trades: list[tupl
     rows = [leg for size, buy, sell in trades for leg in (("buy", size, buy, 0.1, "USDT"), ("sell", size, sell, 0.1, "USDT"))]
     moved = sum(size * (sell - buy) - 0.2 for size, buy, sell in trades)
     assert sum(trip.profit for trip in round_trips(table(*rows))) == pytest.approx(moved, abs=1e-6)
+
+
+def test_small_positions_are_closed_by_what_cannot_be_sold_and_not_by_a_share_of_them() -> None:
+    """A stake of fifty lots, whose fee in the coin leaves less than a lot each time, until what was left is one more lot to sell."""
+    sold = (0.00049, 0.0005, 0.0005)  # what the trip before left is sold with the next
+    legs = [leg for size in sold for leg in (("buy", 0.0005, 100.0, 0.0000005, "BTC"), ("sell", size, 110.0, 0.0, "USDT"))]
+    trips = round_trips(table(*legs))
+    assert [(trip.side, trip.size) for trip in trips] == [("long", 0.0005)] * 3
+    left = 3 * (0.0005 - 0.0000005) - sum(sold)
+    moved = 110.0 * sum(sold) - 100.0 * 3 * 0.0005
+    assert sum(trip.profit for trip in trips) == pytest.approx(moved + left * 110.0)
+
+
+def test_a_position_cut_to_a_small_part_is_still_the_same_trip() -> None:
+    legs = [("buy", 1.0, 100.0, 0.0, "USDT"), ("sell", 0.997, 101.0, 0.0, "USDT"), ("sell", 0.003, 102.0, 0.0, "USDT")]
+    (trip,) = round_trips(table(*legs, *legs)[:3])
+    assert (trip.side, trip.closed) == ("long", pd.Timestamp("2022-01-01 02:00", tz="UTC"))
+    assert [trip.side for trip in round_trips(table(*legs, *legs))] == ["long", "long"]
+
+
+@given(st.lists(st.tuples(st.integers(2, 5000), st.booleans()), min_size=1, max_size=30))
+def test_buys_closed_with_a_fee_in_the_coin_are_as_many_trips_as_there_were_closes(trades: list[tuple[int, bool]]) -> None:
+    lot, held, legs = 0.00001, 0.0, []
+    for lots, twice in trades:
+        for _ in range(1 + twice):
+            legs.append(("buy", round(lots * lot, 5), 20_000.0, lots * lot * 0.001, "BTC"))
+            held += lots * lot * 0.999
+        sold = round(int(held / lot + 1e-6) * lot, 5)
+        legs.append(("sell", sold, 20_100.0, sold * 20.1, "USDT"))
+        held -= sold
+    trips = round_trips(table(*legs))
+    assert len(trips) == len(trades)
+    assert {trip.side for trip in trips} == {"long"}
+    spent = sum(size * price if side == "buy" else fee - size * price for side, size, price, fee, _ in legs)
+    assert sum(trip.profit for trip in trips) == pytest.approx(held * 20_100.0 - spent, abs=1e-6)

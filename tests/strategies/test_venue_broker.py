@@ -150,6 +150,15 @@ def test_an_order_that_the_cash_does_not_pay_for_ends_in_margin() -> None:
     assert s.orders[0].status == bt.Order.Margin
 
 
+def test_the_slippage_of_a_trailing_stop_is_written_down_as_it_was_charged() -> None:
+    bars = flat(12)
+    bars.loc[bars.index[5], ["low", "close"]] = [80.0, 85.0]
+    steps = {1: lambda s: s.buy(size=1.0), 3: lambda s: s.sell(size=1.0, exectype=bt.Order.StopTrail, trailamount=10.0)}
+    fills = record_of(play(bars, steps, settings=knobs(fee_bps=0, slippage_bps=100))).fills
+    assert fills["price"].to_list() == pytest.approx([101.0, 90.0 * 0.99])
+    assert fills["slippage"].to_list() == pytest.approx([1.0, 0.9])
+
+
 def test_slippage_is_charged_in_full_on_market_and_stop_orders() -> None:
     bars = flat(10)
     bars["high"], bars["low"] = 100.0, 100.0  # the slipped price lies outside every bar
