@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from core import fingerprint
@@ -166,13 +167,20 @@ class TrialLedger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
                 connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA journal_mode=WAL")
+                self._begin_log(connection)
                 connection.executescript(_SCHEMA)
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, Timeout) as error:
             if "full" in str(error) or "No space" in str(error):
                 raise StorageFull(f"no space left to write {self.path}; free some and run the command again") from error
             raise StoreDamaged(f"trial ledger {self.path} cannot be used ({error}); move it away to begin a new count") from error
+
+    def _begin_log(self, connection: sqlite3.Connection) -> None:
+        """Have a new file keep a write-ahead log. SQLite does not wait for others who do the same, so one at a time does it."""
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+        with FileLock(self.path.with_suffix(".lock"), timeout=_BUSY_SECONDS):
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _insert(connection: sqlite3.Connection, trial: Trial, at: str, landmarks: bytes) -> bool:

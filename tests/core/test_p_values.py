@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -26,10 +27,8 @@ RISING = np.linspace(0.9, 1.1, DAYS)
 
 def path(net: np.ndarray) -> ExposurePath:
     held = np.where(np.arange(len(net)) % 7 < 3, 1.0, 0.0)
-    import pandas as pd
-
     index = pd.date_range("2022-01-01", periods=len(net), freq="D", tz="UTC")
-    return ExposurePath(index, held[:, None], net[:, None], np.zeros(len(net)), np.zeros(len(net)))
+    return ExposurePath(index, held[:, None], net[:, None], held * net, np.zeros(len(net)), np.zeros(len(net)), 0.01)
 
 
 @given(SERIES, SERIES, st.integers(1, 8))

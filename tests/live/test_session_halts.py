@@ -120,8 +120,8 @@ class Failing(bt.Strategy):
 
 
 def test_a_session_that_ends_since_its_strategy_fails_says_that_it_is_halted(tmp_path: Path, bot: Bot) -> None:
-    (tmp_path / "failing.py").write_text(FAILING)
-    assert run(request_for(tmp_path, "one", 40, "--strategy", f"{tmp_path / 'failing.py'}:Failing", symbols=ONE)) == 4
+    (tmp_path / "failing_at_every_bar.py").write_text(FAILING)
+    assert run(request_for(tmp_path, "one", 40, "--strategy", f"{tmp_path / 'failing_at_every_bar.py'}:Failing", symbols=ONE)) == 4
     assert any("session halted" in text for text in bot.texts), bot.texts
 
 
