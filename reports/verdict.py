@@ -172,7 +172,7 @@ def _luck(evidence: Evidence) -> str:
     outcome = "is" if _survives_luck(evidence) else "is not"
     return (
         f"the Sharpe ratio {evidence.sharpe:.2f} {outcome} beyond the luck of {tried} on this data"
-        f" (deflated probability {_share(evidence.dsr)}, {CONFIDENCE:.0%} needed)"
+        f" (deflated probability {_against(evidence.dsr, CONFIDENCE)}, {CONFIDENCE:.0%} needed)"
     )
 
 
@@ -198,6 +198,13 @@ def _credit(evidence: Evidence) -> str:
 
 def _p(value: float) -> str:
     return "unknown" if math.isnan(value) else "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _against(value: float, needed: float) -> str:
+    """A probability that falls short is never rounded up to what is needed."""
+    if value < needed <= round(value, 3):
+        return f"{math.floor(1e4 * value) / 100:.2f} %"
+    return _share(value)
 
 
 def _share(value: float) -> str:

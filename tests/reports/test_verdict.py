@@ -55,6 +55,11 @@ def test_a_strategy_without_forecasts_is_judged_by_its_account() -> None:
     assert not any("forecast" in reason for reason in found.reasons)
 
 
+def test_a_probability_that_falls_short_is_not_rounded_up_to_what_is_needed() -> None:
+    assert "deflated probability 94.99 %, 95% needed" in " ".join(judge(replace(GOOD, dsr=0.94997)).reasons)
+    assert "deflated probability 94.2 %, 95% needed" in " ".join(judge(replace(GOOD, dsr=0.942)).reasons)
+
+
 def test_what_was_earned_without_the_forecasts_is_said_wherever_the_judgement_ends() -> None:
     sentence = "without the forecasts the strategy would have earned +12.0% (Sharpe ratio 0.31, the mean of 100 runs"
     for change in ({}, {"skill_p": 0.2}, {"total_return": -0.1}, {"bets": 6.0}, {"dsr": 0.9}):
