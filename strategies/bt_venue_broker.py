@@ -231,6 +231,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
 
     def _try_exec(self, order: Any) -> None:
         lines = order.data.lines
+        if lines.datetime[0] <= order.created.dt:
+            return  # the symbol has no bar yet since the order was made, though another one has
         if not lines.volume[0] and lines.high[0] == lines.low[0]:
             return  # nothing was traded in this bar, so nothing can have been filled
         super()._try_exec(order)

@@ -256,3 +256,22 @@ def test_fills_and_equity_equal_backtraders_own_broker() -> None:
     assert len(record_of(ours).fills) > 20
     pd.testing.assert_frame_equal(record_of(ours).fills, record_of(theirs).fills)
     pd.testing.assert_frame_equal(record_of(ours).equity, record_of(theirs).equity)
+
+
+class StopOnTheSecondSymbol(bt.Strategy):
+    """Buys the second symbol on its second bar, and rests a stop on the bar in which the price was below it."""
+
+    def next(self) -> None:
+        if len(self) == 1:
+            self.buy(self.datas[1], size=1)
+        elif len(self) == 4:
+            self.sell(self.datas[1], size=1, exectype=bt.Order.Stop, price=90.0)
+
+
+def test_an_order_is_not_filled_in_the_bar_it_was_made_on_where_its_symbol_lacks_the_next_one() -> None:
+    first, second = flat(10), flat(10)
+    second.loc[second.index[3], "low"] = 80.0
+    second = second.drop(second.index[4])
+    feeds = [feed(first), feed(second, rules=replace(BTC, symbol="ETH/USDT", base="ETH"))]
+    fills = record_of(build_cerebro(feeds, FREE, strategy=StopOnTheSecondSymbol).run()[0]).fills
+    assert fills["side"].to_list() == ["buy"]
