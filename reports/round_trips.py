@@ -66,8 +66,9 @@ def _of_symbol(symbol: str, rows: pd.DataFrame) -> Iterator[RoundTrip]:
     trip = _OpenTrip(symbol, lot)
     for row in told.to_dict("records"):
         size = float(row["size"]) if row["side"] == "buy" else -float(row["size"])
-        # One fill that turns a position round closes the old trip and opens the next.
-        closing = -trip.position if trip.position * size < 0 and abs(size) > abs(trip.position) + trip.dust else size
+        # One fill that turns a position round closes the old trip and opens the next; dust alone is no position to turn.
+        turns = bool(trip.direction) and trip.position * size < 0 and abs(size) > abs(trip.position) + trip.dust
+        closing = -trip.position if turns else size
         trip.add(row, closing, closing / size if size else 1.0)
         if trip.is_closed:
             yield trip.finish(row["timestamp"])

@@ -123,9 +123,12 @@ def test_too_few_bars_are_not_shifted(ready: Ready) -> None:
     assert shifted_replays(ready.markets, ready.forecasts, short, 365, unheard) is None
 
 
-def test_our_strategy_is_always_asked_and_one_that_does_not_look_at_forecasts_never(ready: Ready, tmp_path: Path) -> None:
+def test_our_strategy_is_always_asked_and_one_that_does_not_look_at_forecasts_never(
+    ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backtest.shifted_runs.SHIFTS", 20)
     _, ours = judge_market(ready.request, ready.markets, CLOCK)
-    assert ours.evidence.shifts == SHIFTS
+    assert ours.evidence.shifts == 20
     assert "without the forecasts the strategy would have earned" in ours.judgement.reasons[-1]
     _, deaf = judge_market(replace(ready.request, strategy=strategy(tmp_path, "Deaf", DEAF)), ready.markets, CLOCK)
     assert not deaf.evidence.has_forecasts

@@ -43,6 +43,7 @@ def test_a_command_without_a_named_end_is_one_trial_however_far_it_reaches(tmp_p
     assert trials(tmp_path, market) == 3
 
 
+@pytest.mark.slow
 def test_a_point_of_a_sweep_is_known_again_too(tmp_path: Path, market: pd.DataFrame) -> None:
     (tmp_path / "sweep.yaml").write_text("strategies.margin: [1.0, 1.5]\n")
     assert trials(tmp_path, market.iloc[:-100], "--sweep", "sweep.yaml") == 2

@@ -88,11 +88,11 @@ def test_without_a_trade_there_is_nothing_to_compare() -> None:
 @pytest.mark.parametrize("name", HABITS)
 def test_p_is_uniform_where_nothing_can_be_forecast(name: str) -> None:
     values = []
-    for seed in range(100):
+    for seed in range(60):
         bars, equity, fills = random_account(seed, HABITS[name])
         values.append(compare(exposure_path(equity, fills, {SYMBOL: bars}), samples=99, seed=seed).p)
     assert kstest(values, "uniform").pvalue > 0.01
-    assert np.mean(np.array(values) < 0.05) <= 0.12  # 5 of 100 are expected, 12 would be a chance of two in a thousand
+    assert np.mean(np.array(values) < 0.05) <= 0.15  # 3 of 60 are expected, more than 9 would be a chance of two in a thousand
 
 
 @pytest.mark.parametrize("name", HABITS)
