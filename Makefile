@@ -16,7 +16,7 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 
 types: $(READY)
-	$(VENV)/bin/mypy .
+	$(VENV)/bin/mypy
 
 bench: $(READY)
 	$(RUN) -m pip install -q -e ".[bench,cluster]"

@@ -5,8 +5,8 @@ python run_live.py --paper --sandbox
 
 import sys
 
-from core.clock import SystemClock
-from live.entry import command
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.live.cli import command
 
 if __name__ == "__main__":
     sys.exit(command(sys.argv[1:], SystemClock()))

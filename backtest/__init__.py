@@ -1,3 +1,3 @@
 """One historical run from candles to pages: the composition of the rooms."""
 
-import core as core  # ends a command that is run by a Python without the packages in one line
+import forwardtrader as forwardtrader  # ends a command that is run by a Python without the packages in one line

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from backtest.request import BacktestRequest
-from core.errors import InvalidSetting
-from models.baselines import chosen
-from strategies.assembly import load_strategy
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.models.forecasters.baselines import chosen
+from forwardtrader.strategies.backtrader.assembly import load_strategy
 
 
 def check(request: BacktestRequest) -> None:

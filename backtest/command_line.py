@@ -6,15 +6,15 @@ import shlex
 from pathlib import Path
 from typing import Any, Final
 
-from backtest.dates import traded_span
-from backtest.request import BacktestRequest
-from core.clock import Clock
-from core.config import load_settings, parse_assignment
-from core.errors import InvalidSetting
-from core.flags import FlagParser
-from core.settings import Settings
-from feeds.factor_files import parse_factor
-from feeds.file_symbol import symbol_of_file
+from forwardtrader.backtest.dates import traded_span
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.config import load_settings, parse_assignment
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.flags import FlagParser
+from forwardtrader.core.settings import Settings
+from forwardtrader.feeds.factors.files import parse_factor
+from forwardtrader.feeds.files.symbol import symbol_of_file
 
 # Flags that are nothing but another name for a setting.
 PLAIN: Final = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from core.clock import Clock
-from core.errors import InvalidDates
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import InvalidDates
 
 DEFAULT_SPAN = timedelta(days=730)
 

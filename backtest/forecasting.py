@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from backtest.progress import Stage
-from backtest.request import BacktestRequest
-from core.types import Timeframe
-from feeds.history import History
-from models.baseline_forecast import baseline_frames
-from models.forecaster import ForecastSource
-from models.learned_walk import learned_walk
-from models.registry import Damage, ModelRegistry, log_damage
-from models.walk_forward_forecast import WalkForward, walk_forward
-from models.walk_forward_source import WalkForwardSource
+from forwardtrader.backtest.progress import Stage
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.folds.baseline_walk import baseline_frames
+from forwardtrader.models.folds.walk import WalkForward, walk_forward
+from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.models.online.online_walk_forward import learned_walk
+from forwardtrader.models.online.walk_forward_source import WalkForwardSource
+from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 
 
 @dataclass(frozen=True)

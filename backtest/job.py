@@ -15,28 +15,28 @@ from typing import Any, Final, TypeVar
 import pandas as pd
 from rich.console import Console
 
-from backtest.checks import check
-from backtest.forecasting import Forecasts, tables, train
-from backtest.market_data import load_markets
-from backtest.progress import RunProgress, Stage
-from backtest.request import BacktestRequest
-from backtest.run_record import facts_of, manifest_of, result_of
-from backtest.shifted_runs import shifted_backtests, shifted_replays
-from backtest.simulation import simulate
-from core import log
-from core.clock import Clock
-from feeds.history import History
-from models.registry import log_damage
-from reports import artefacts, benchmarks, manifest
-from reports.artefacts import RunArtefacts
-from reports.judgement import ForecastResult, RunFacts, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
-from reports.manifest import RunManifest, StrategySummary, make_run_dir
-from reports.run_index import render_run_index
-from reports.run_page import prepare_run_page
-from reports.summary import summarise_strategy
-from reports.tearsheet import TearsheetProcess
-from reports.trial_ledger import TrialLedger
-from strategies.assembly import Record
+from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.forecasting import Forecasts, tables, train
+from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.progress import RunProgress, Stage
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.run_record import facts_of, manifest_of, result_of
+from forwardtrader.backtest.shifted_runs import shifted_backtests, shifted_replays
+from forwardtrader.backtest.simulation import simulate
+from forwardtrader.core import log
+from forwardtrader.core.clock import Clock
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.registry.store import log_damage
+from forwardtrader.reports import artefacts, benchmarks, manifest
+from forwardtrader.reports.artefacts import RunArtefacts
+from forwardtrader.reports.judgement import ForecastResult, RunFacts, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
+from forwardtrader.reports.manifest import RunManifest, StrategySummary, make_run_dir
+from forwardtrader.reports.pages.run_index import render_run_index
+from forwardtrader.reports.pages.run_page import prepare_run_page
+from forwardtrader.reports.pages.tearsheet import TearsheetProcess
+from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.reports.trial_ledger import TrialLedger
+from forwardtrader.strategies.backtrader.assembly import Record
 
 Result = TypeVar("Result")
 # How long a thread keeps Python while another one waits for it.

@@ -8,15 +8,15 @@ from typing import Final
 
 import pandas as pd
 
-from backtest.request import BacktestRequest
-from core import fingerprint
-from core.clock import Clock
-from core.errors import InvalidDates
-from core.settings import ModelSettings
-from core.types import Timeframe
-from feeds.factor_book import PREFIX, FactorBook
-from feeds.history import History, load_history
-from models.features import FEATURES, warm_up
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core import fingerprint
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import InvalidDates
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.factors.book import PREFIX, FactorBook
+from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.models.features.catalogue import FEATURES, warm_up
 
 # Room for outages and, with daily bars, for weekends and holidays.
 SLACK: Final = 1.1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from core.settings import Settings
+from forwardtrader.core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

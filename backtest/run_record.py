@@ -15,21 +15,30 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from backtest.forecasting import Forecasts
-from backtest.request import BacktestRequest
-from core import fingerprint
-from core.settings import LearningSettings
-from core.types import DataKind
-from feeds.factor_book import PREFIX, FactorBook
-from feeds.factors import join_as_of
-from feeds.history import History
-from models.learned_walk import LearnedWalk
-from models.walk_forward import purge
-from models.walk_forward_forecast import ServedFold, WalkForward
-from reports.account_judgement import RunFacts
-from reports.forecast_scores import huber
-from reports.manifest import DataSection, FactorData, Fold, RunManifest, SymbolData, WalkForwardSection, make_run_id, settings_digest
-from strategies.assembly import load_strategy
+from forwardtrader.backtest.forecasting import Forecasts
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core import fingerprint
+from forwardtrader.core.settings import LearningSettings
+from forwardtrader.core.types import DataKind
+from forwardtrader.feeds.factors.book import PREFIX, FactorBook
+from forwardtrader.feeds.factors.series import join_as_of
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.folds.walk import ServedFold, WalkForward
+from forwardtrader.models.online.online_walk_forward import LearnedWalk
+from forwardtrader.models.walk_forward import purge
+from forwardtrader.reports.account_judgement import RunFacts
+from forwardtrader.reports.manifest import (
+    DataSection,
+    FactorData,
+    Fold,
+    RunManifest,
+    SymbolData,
+    WalkForwardSection,
+    make_run_id,
+    settings_digest,
+)
+from forwardtrader.reports.statistics.forecast_scores import huber
+from forwardtrader.strategies.backtrader.assembly import load_strategy
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")

@@ -9,16 +9,16 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from backtest.forecasting import Forecasts
-from backtest.progress import Stage
-from backtest.request import BacktestRequest
-from backtest.simulation import simulate, tapes_of
-from core.types import Timeframe
-from feeds.history import History
-from models.forecaster import RecordedForecasts
-from reports import metrics
-from reports.shifted_forecasts import ShiftedForecasts, distances, does_as_well, shifted
-from strategies.replay import Replay
+from forwardtrader.backtest.forecasting import Forecasts
+from forwardtrader.backtest.progress import Stage
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.simulation import simulate, tapes_of
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.forecaster import RecordedForecasts
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, distances, does_as_well, shifted
+from forwardtrader.strategies.replay import Replay
 
 SHIFTS: Final = 100
 # A strategy of the user's goes through Backtrader, seconds a run: the fewest shifts that can show p below 0.05, and the first that does as

@@ -9,16 +9,16 @@ from typing import Any, Final, Protocol
 
 import pandas as pd
 
-from backtest.request import BacktestRequest
-from core.types import Timeframe
-from feeds.bt_feeds import frame_data
-from feeds.history import History
-from models.forecaster import ForecastSource
-from models.walk_forward_forecast import WalkForward
-from strategies.assembly import Feed, Record, build_cerebro, load_strategy, record_of
-from strategies.bt_order_recorder import OrderRecorder
-from strategies.forecast_strategy import LSTMStrategy
-from strategies.replay import Tape
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.backtrader_data import frame_data
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.folds.walk import WalkForward
+from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, load_strategy, record_of
+from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.replay import Tape
 
 # Bars before the first traded one that a user's own indicators may warm up on.
 EXTRA_BARS: Final = 256

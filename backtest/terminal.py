@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from backtest.job import FinishedRun
-from core import p_values
-from core.types import Verdict
-from reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
+from forwardtrader.backtest.job import FinishedRun
+from forwardtrader.core import p_values
+from forwardtrader.core.types import Verdict
+from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
 
 # As short as they must be for tables to fit 80 columns.
 SHORT = {

@@ -21,23 +21,23 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from core import fingerprint
-from core.settings import FactorSettings, ModelSettings
-from core.types import Timeframe
-from feeds.factor_book import PREFIX, FactorBook
-from feeds.sample_market import sample_candles
-from live.intent_log import IntentLog
-from live.live_facts import LiveFacts
-from models.calibration import Calibration
-from models.features import Bars, all_names, matrix
-from models.forecaster import NewBar
-from models.lstm import Ensemble, LstmSpec
-from models.model_card import ModelCard, code_version
-from models.models_in_force import InForce, ModelsInForce
-from models.next_step import NextStep
-from models.outlook import look_back
-from models.trainer import initial_weights
-from models.workers import cores
+from forwardtrader.core import fingerprint
+from forwardtrader.core.settings import FactorSettings, ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.factors.book import PREFIX, FactorBook
+from forwardtrader.feeds.history.sample_market import sample_candles
+from forwardtrader.live.execution.write_ahead_log import IntentLog
+from forwardtrader.live.session.factors import LiveFacts
+from forwardtrader.models.features.catalogue import Bars, all_names, matrix
+from forwardtrader.models.forecaster import NewBar
+from forwardtrader.models.forecasters.calibration import Calibration
+from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec
+from forwardtrader.models.forecasters.quantiles import look_back
+from forwardtrader.models.forecasters.stepwise_inference import NextStep
+from forwardtrader.models.forecasters.trainer import initial_weights
+from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.parallel.workers import cores
+from forwardtrader.models.registry.card import ModelCard, code_version
 
 SYMBOL: Final = "BTC/USDT"
 HOUR: Final = Timeframe.parse("1h")

@@ -25,7 +25,7 @@ import pandas as pd
 
 from benchmarks.command import QUIET, ROOT, Spent, backtest, measured
 from benchmarks.train_case import hourly
-from models.workers import cores
+from forwardtrader.models.parallel.workers import cores
 
 WINDOW_DAYS: Final = 365
 RETRAIN_DAYS: Final = 28

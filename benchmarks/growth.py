@@ -20,14 +20,14 @@ import pandas as pd
 
 from benchmarks.command import QUIET, ROOT, backtest, measured
 from benchmarks.train_case import FIRST
-from core.settings import ModelSettings
-from core.types import Timeframe
-from feeds.sample_market import sample_candles
-from models import fold_training
-from models.features import FEATURES
-from models.fold_work import FoldTask, FoldWork, train_one
-from models.panel import Panel
-from models.walk_forward import folds
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.sample_market import sample_candles
+from forwardtrader.models.features.catalogue import FEATURES
+from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
+from forwardtrader.models.walk_forward import folds
 
 ASKED: Final = 1.05
 SMALL: Final = ("--source", "sample", "--baselines", "none", "--set", "models.units=16", "--set", "models.epochs=2")

@@ -30,15 +30,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
-from core.clock import SystemClock
-from core.types import Forecast
-from feeds.bar_sequence import Bar
-from live.request import LiveRequest, read_request
-from live.session import LiveSession
-from live.session_forecasts import SessionForecasts
-from live.view import SessionView
-from models.forecaster import NewBar
-from models.models_in_force import ModelsInForce
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.types import Forecast
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.request import LiveRequest, read_request
+from forwardtrader.live.session.forecasts import SessionForecasts
+from forwardtrader.live.session.session import LiveSession
+from forwardtrader.models.forecaster import NewBar
+from forwardtrader.models.online.serving import ModelsInForce
 
 TARGETS = {"whole": (4.0, 25.0), "ours": (2.0, 8.0)}
 WORST_MS = 200.0

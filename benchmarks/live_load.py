@@ -21,14 +21,14 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from core.clock import SystemClock
-from feeds.sample_market import listed_symbols
-from live.fixed_supply import FixedSupply
-from live.request import LiveRequest, read_request
-from live.session import LiveSession
-from live.session_store import SessionStore
-from live.view import SessionView
-from live.writer import shared_writer
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.feeds.history.sample_market import listed_symbols
+from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.output.writer import shared_writer
+from forwardtrader.live.request import LiveRequest, read_request
+from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.session.session import LiveSession
 from tests.live.session_runner import Momentum
 
 _SETTLED = 0.3  # of the bars: before that, caches fill

@@ -21,11 +21,11 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 
-from core.settings import StrategySettings
-from core.types import MarketRules, Timeframe
-from feeds.bt_feeds import frame_data
-from models.forecaster import RecordedForecasts, normal_frame
-from strategies.assembly import Feed, build_cerebro
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.feeds.backtrader_data import frame_data
+from forwardtrader.models.forecaster import RecordedForecasts, normal_frame
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
 
 SETTINGS = StrategySettings(holding=timedelta(0), min_trade=0.1)  # trades more often than the defaults do
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"), min_notional=Decimal(5))

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import psutil
 
 from benchmarks.command import ROOT
-from models.dask_cluster import DaskCluster
+from forwardtrader.models.parallel.dask_cluster import DaskCluster
 
 START_S: Final = 120.0
 

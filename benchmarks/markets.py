@@ -26,21 +26,21 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from backtest.job import judge_market
-from backtest.request import BacktestRequest
-from backtest.run_record import code_of
-from backtest.simulation import simulate
 from benchmarks.markets_page import Result, page
-from core import fingerprint, log
-from core.atomic import write_text
-from core.clock import FixedClock, SystemClock
-from core.config import changed, parse_assignment
-from core.settings import Settings
-from core.types import Timeframe
-from feeds.history import History, load_history
-from models.forecaster import RecordedForecasts, normal_frame
-from models.null_market import PlantedMarket, null_market, planted_market, trailing_volatility
-from reports.metrics import daily, returns_of
+from forwardtrader.backtest.job import judge_market
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.run_record import code_of
+from forwardtrader.backtest.simulation import simulate
+from forwardtrader.core import fingerprint, log
+from forwardtrader.core.atomic import write_text
+from forwardtrader.core.clock import FixedClock, SystemClock
+from forwardtrader.core.config import changed, parse_assignment
+from forwardtrader.core.settings import Settings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.models.checks.null_market import PlantedMarket, null_market, planted_market, trailing_volatility
+from forwardtrader.models.forecaster import RecordedForecasts, normal_frame
+from forwardtrader.reports.statistics.metrics import daily, returns_of
 
 SYMBOL: Final = "BTC/USDT"
 TRACK: Final = timedelta(days=365)

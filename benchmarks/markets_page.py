@@ -11,7 +11,7 @@ from typing import Final
 
 from scipy.stats import kstest
 
-from core.types import Verdict
+from forwardtrader.core.types import Verdict
 
 NULL_AT_MOST: Final = 0.05
 PLANTED_AT_LEAST: Final = 0.80

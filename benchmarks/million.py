@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.command import backtest
-from core.clock import SystemClock
-from core.types import Timeframe
-from feeds.file_import import read_candles
-from feeds.sample_market import sample_candles
-from models.walk_forward import boundaries
-from models.workers import cores
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.files.import_file import read_candles
+from forwardtrader.feeds.history.sample_market import sample_candles
+from forwardtrader.models.parallel.workers import cores
+from forwardtrader.models.walk_forward import boundaries
 
 SYMBOL: Final = "BTC/USDT"
 MINUTE: Final = Timeframe.parse("1m")

@@ -27,16 +27,16 @@ import pandas as pd
 from scipy.stats import kstest
 
 from benchmarks.markets_page import wilson
-from core.atomic import write_text
-from core.clock import FixedClock, SystemClock
-from core.settings import ReportSettings, Settings, StrategySettings
-from core.types import MarketRules, Timeframe, Verdict
-from feeds.bt_feeds import frame_data
-from feeds.history import History, load_history
-from models.null_market import null_market
-from reports.artefacts import empty_forecasts
-from reports.judgement import RunFacts, RunResult, judge_run
-from strategies.assembly import Feed, Record, build_cerebro, record_of
+from forwardtrader.core.atomic import write_text
+from forwardtrader.core.clock import FixedClock, SystemClock
+from forwardtrader.core.settings import ReportSettings, Settings, StrategySettings
+from forwardtrader.core.types import MarketRules, Timeframe, Verdict
+from forwardtrader.feeds.backtrader_data import frame_data
+from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.models.checks.null_market import null_market
+from forwardtrader.reports.artefacts import empty_forecasts
+from forwardtrader.reports.judgement import RunFacts, RunResult, judge_run
+from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, record_of
 
 PAGE: Final = Path(__file__).with_name("random_strategies.md")
 SYMBOL: Final = "BTC/USDT"
@@ -216,7 +216,7 @@ against the uniform distribution. In the last kind but the sums the direction of
 On real candles p need not be uniform to the digit: what a stop does in a real market (a fall that goes on, or turns round right after the
 stop) is an effect of the stop and no chance, and the stretches of 600 days overlap. Brackets do worse than random entries: a bar that
 touches both of its orders is taken to have touched the stop first. That p is uniform on a market whose path inside each bar is known is
-held by tests/reports/test_random_entries.py, with stops and targets that are hit within a bar among its cases.
+held by tests/reports/statistics/test_random_entries.py, with stops and targets that are hit within a bar among its cases.
 """
 
 

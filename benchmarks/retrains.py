@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import psutil
 
-from core.settings import ModelSettings
-from core.types import Timeframe
-from feeds.sample_market import sample_candles
-from models.walk_forward_forecast import walk_forward
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.sample_market import sample_candles
+from forwardtrader.models.folds.walk import walk_forward
 
 SYMBOL: Final = "BTC/USDT"
 SETTLED: Final = 20

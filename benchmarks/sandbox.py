@@ -21,8 +21,8 @@ import aiohttp
 import orjson
 import psutil
 
-from sandbox.process import SandboxHandle, start_sandbox
-from sandbox.settings import SandboxSettings
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 
 SYMBOL = "BTCUSDT"
 

@@ -31,12 +31,12 @@ import psutil
 from benchmarks import loop
 from benchmarks.loopback_cluster import LoopbackCluster
 from benchmarks.train_case import SYMBOL, Case, case
-from core.settings import ModelSettings
-from models import fold_training
-from models.fold_work import FoldTask, FoldWork, train_one
-from models.local_workers import Processes, Threads
-from models.workers import Workers, cores
-from strategies.replay import Tape, replay
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
+from forwardtrader.models.parallel.local_workers import Processes, Threads
+from forwardtrader.models.parallel.workers import Workers, cores
+from forwardtrader.strategies.replay import Tape, replay
 
 ASKED: Final = 1.8
 MACHINES: Final = (1, 4, 16, 64)

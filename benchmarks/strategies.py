@@ -20,19 +20,19 @@ import backtrader as bt
 import pandas as pd
 from backtrader.strategies import SMA_CrossOver
 
-from backtest.forecasting import tables, train
-from backtest.market_data import load_markets
-from backtest.request import BacktestRequest
-from backtest.simulation import EXTRA_BARS
-from core.atomic import write_text
-from core.clock import Clock, SystemClock
-from core.config import changed
-from core.settings import Settings, StrategySettings
-from core.types import MarketRules, Timeframe
-from feeds.bt_feeds import frame_data
-from models.forecaster import ForecastSource
-from strategies.assembly import Feed, build_cerebro, record_of
-from strategies.costs import VenueCommission
+from forwardtrader.backtest.forecasting import tables, train
+from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.simulation import EXTRA_BARS
+from forwardtrader.core.atomic import write_text
+from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.config import changed
+from forwardtrader.core.settings import Settings, StrategySettings
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.feeds.backtrader_data import frame_data
+from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, record_of
+from forwardtrader.strategies.costs import VenueCommission
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = Path(__file__).with_name("strategies.md")

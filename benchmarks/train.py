@@ -25,8 +25,8 @@ import numpy as np
 from benchmarks.train_case import case
 from benchmarks.train_parts import matrix_peak, parts_table, update_parts
 from benchmarks.train_worker import Contender, Worker
-from core.settings import ModelSettings
-from models.workers import cores
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.parallel.workers import cores
 
 OURS: Final = "ours"
 ASKED: Final = {"keras": 12.0, "torch": 8.0}
@@ -177,7 +177,7 @@ def _zero_loss(given: Any, number: int) -> float:
 
 def _print_parts(said: argparse.Namespace) -> None:
     """Take one update apart, on one core."""
-    from models.xla import prepare_jax
+    from forwardtrader.models.forecasters.xla import prepare_jax
 
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(everywhere)})

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.clock import SystemClock
-from core.settings import ModelSettings
-from core.types import Timeframe
-from feeds.file_import import read_candles
-from feeds.sample_market import sample_candles
-from models import fold_training
-from models.outlook import look_back
-from models.panel import Panel
-from models.walk_forward import Fold, folds
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.files.import_file import read_candles
+from forwardtrader.feeds.history.sample_market import sample_candles
+from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.forecasters.quantiles import look_back
+from forwardtrader.models.walk_forward import Fold, folds
 
 SYMBOL: Final = "BTC/USDT"
 HOUR: Final = Timeframe.parse("1h")

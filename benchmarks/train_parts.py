@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.train_case import SYMBOL, Case
-from core.one_thread import one_thread
-from models import fold_training
-from models.recurrent import recurrent_layer
-from models.sequences import draw_starts
-from models.trainer import Trainer, initial_weights, sequence_loss
+from forwardtrader.core.one_thread import one_thread
+from forwardtrader.models.features.sequences import draw_starts
+from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.forecasters.recurrent import recurrent_layer
+from forwardtrader.models.forecasters.trainer import Trainer, initial_weights, sequence_loss
 
 UPDATES = 128
 ROUNDS, REPEATS = 12, 20

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.types import QUANTILES
+from forwardtrader.core.types import QUANTILES
 
 OUTPUTS: Final = 6
 BATCH: Final = 256

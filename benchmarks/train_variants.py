@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.train_case import Case, case, huber
-from core.settings import ModelSettings
-from models.fold_training import lstm_spec, scaling, seeds, training_segments, training_spec
-from models.linear_start import linear_start
-from models.lstm import Ensemble, Weights, predict
-from models.sequences import draw_starts, updates_per_fold
-from models.trainer import Trainer, _train, initial_weights
-from models.xla import compiled, placed
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
+from forwardtrader.models.folds.training import lstm_spec, scaling, seeds, training_segments, training_spec
+from forwardtrader.models.forecasters.linear_start import linear_start
+from forwardtrader.models.forecasters.lstm import Ensemble, Weights, predict
+from forwardtrader.models.forecasters.trainer import Trainer, _train, initial_weights
+from forwardtrader.models.forecasters.xla import compiled, placed
 
 KEPT_BACK: Final = 0.1
 

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.command import QUIET, ROOT
 from benchmarks.train_case import SYMBOL, Case, case, huber
 from benchmarks.train_rivals import Clock, Epochs, Task, cut_windows, keras_epochs, torch_epochs
-from core.settings import ModelSettings
+from forwardtrader.core.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Worker:
 
 
 class Ours:
-    """`models.fold_training`, as the command runs it: whole folds, one per thread."""
+    """`models.folds.training`, as the command runs it: whole folds, one per thread."""
 
     def __init__(self, given: Case, cores: int) -> None:
-        from models.fold_work import FoldWork
+        from forwardtrader.models.folds.work import FoldWork
 
         self.case, self.cores = given, cores
         self.cache = tempfile.TemporaryDirectory()
@@ -83,9 +83,9 @@ class Ours:
 
     def _train(self, work: Any, number: int) -> tuple[float, list[float], float]:
         """As many equal folds as there are cores, side by side: seconds per network, the loss of each network and of their mean."""
-        from models.fold_training import seeds, updates
-        from models.fold_work import FoldTask, train_one
-        from models.local_workers import Threads
+        from forwardtrader.models.folds.training import seeds, updates
+        from forwardtrader.models.folds.work import FoldTask, train_one
+        from forwardtrader.models.parallel.local_workers import Threads
 
         settings, fold, clock = self.case.settings, self.case.folds[number], clock_of(self.cores)
         window = settings.train_window.days * 24 - max(settings.horizons) - settings.embargo

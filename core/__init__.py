@@ -1,5 +1,1 @@
-"""The words all rooms speak."""
-
-from core.installed import require
-
-require()
+"""What all packages share: types, errors, settings, clock, log, fingerprints."""

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from core.errors import StorageFull
+from forwardtrader.core.errors import StorageFull
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from core import environment as variables
-from core.errors import ConfigError, InvalidSetting, UnknownSetting
-from core.settings import Settings
+from forwardtrader.core import environment as variables
+from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
+from forwardtrader.core.settings import Settings
 
 # The environment variables that are settings; secrets are read where they are used and never stored in Settings.
 ENVIRONMENT: Final = {

@@ -14,7 +14,7 @@ from typing import Final
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError
 
 # Tells child processes, whose working directory is another one, which file is the project's.
 FILE_VARIABLE: Final = "FORWARDTRADER_ENV"

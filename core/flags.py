@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from core.config import nearest
-from core.errors import ConfigError
+from forwardtrader.core.config import nearest
+from forwardtrader.core.errors import ConfigError
 
 
 class FlagParser(argparse.ArgumentParser):

@@ -6,7 +6,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import forwardtrader
+
+ROOT = Path(forwardtrader.__file__).resolve().parent.parent  # what `python -m forwardtrader...` is started from
 OLDEST = (3, 11)
 # A Python that has these was set up for the project; to look for all of them would take each process ten times as long.
 _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
@@ -46,8 +48,9 @@ def _trouble() -> str:
 
 
 def _is_our_command() -> bool:
-    """`python -m room.module`, whose room is imported first, or a script beside the rooms."""
+    """`python -m room.module`, a script beside the rooms, or the command `forwardtrader`."""
     if sys.argv[:1] == ["-m"]:
         return True
     script = Path(sys.argv[0] if sys.argv else "").resolve()
-    return script.is_file() and script.parent == ROOT
+    module = script.name == "__main__.py" and ROOT in script.parents
+    return script.is_file() and (module or script.name == "forwardtrader" or script.parent == ROOT)

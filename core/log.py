@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from core.redaction import redact, redacted
+from forwardtrader.core.redaction import redact, redacted
 
 __all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redacted"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
-from core.environment import environment
-from core.errors import ConfigError
+from forwardtrader.core.environment import environment
+from forwardtrader.core.errors import ConfigError
 
 STRUCK: Final = "***"
 # Variables, and fields of a key file, whose value is a secret; those that say where something lies are not.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from core.types import parse_span
+from forwardtrader.core.types import parse_span
 
 
 def _read_span(value: object) -> object:
@@ -35,7 +35,7 @@ class Room(BaseModel):
 
 
 class FactorSettings(Room):
-    """A file of facts from outside the market. What is left out is known of files of a known form (`feeds.factor_files`).
+    """A file of facts from outside the market. What is left out is known of files of a known form (`feeds.factors.files`).
 
     `known_after` is how long after its time stamp a value became known; one older than `max_age` counts as not known.
     """

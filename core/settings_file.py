@@ -1,6 +1,6 @@
 """`config.yaml` as it ships: every setting with its default and what it means.
 
-`python -m core.settings_file` prints it.
+`python -m forwardtrader.core.settings_file` prints it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import yaml
 from pydantic import BaseModel
 
-from core.settings import Settings
+from forwardtrader.core.settings import Settings
 
 HEAD = """\
 # Every setting with its default. Flags override this file, this file overrides the built-in defaults.

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from core.errors import InvalidSetting, UnknownTimeframe
+from forwardtrader.core.errors import InvalidSetting, UnknownTimeframe
 
 _UNIT_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 OHLCV: Final = ("open", "high", "low", "close", "volume")

@@ -1,3 +1,3 @@
 """What is known about the market, and since when it was known."""
 
-import core as core  # ends a command that is run by a Python without the packages in one line
+import forwardtrader as forwardtrader  # ends a command that is run by a Python without the packages in one line

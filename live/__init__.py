@@ -2,7 +2,7 @@
 
 import os
 
-import core as core  # ends a command that is run by a Python without the packages in one line
+import forwardtrader as forwardtrader  # ends a command that is run by a Python without the packages in one line
 
 # Arrow reads it when it is loaded. Its own allocator keeps for each of its threads what that one had once, so that a session which hands
 # its candles to each training grows; with the system's, memory that is free is given back.

@@ -11,7 +11,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from core.errors import AccountLocked, ConfigError
+from forwardtrader.core.errors import AccountLocked, ConfigError
 
 _LOCK: Final = "session.lock"
 _BOX: Final = "commands"

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from core.config import load_settings, parse_assignment
-from core.errors import ConfigError, InvalidDates, InvalidSetting
-from core.flags import FlagParser
-from core.settings import Settings
-from core.types import Timeframe
-from feeds.factor_files import parse_factor
-from live.control import Verb
+from forwardtrader.core.config import load_settings, parse_assignment
+from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting
+from forwardtrader.core.flags import FlagParser
+from forwardtrader.core.settings import Settings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.factors.files import parse_factor
+from forwardtrader.live.control import Verb
 
 
 @dataclass(frozen=True)

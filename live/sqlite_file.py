@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import StorageFull, StoreDamaged
+from forwardtrader.core.errors import StorageFull, StoreDamaged
 
 _PATIENCE_S: Final = 10.0
 _CHUNK: Final = 4096

@@ -1,3 +1,3 @@
 """From bars to forecasts, and how models live and die."""
 
-import core as core  # ends a command that is run by a Python without the packages in one line
+import forwardtrader as forwardtrader  # ends a command that is run by a Python without the packages in one line

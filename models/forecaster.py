@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.errors import FingerprintMismatch, InvalidSetting, TooLittleHistory
-from core.types import QUANTILES, Forecast
+from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting, TooLittleHistory
+from forwardtrader.core.types import QUANTILES, Forecast
 
 NUMBERS: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up")
 FORECAST_COLUMNS: Final = (*NUMBERS, "model_id")

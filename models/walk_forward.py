@@ -16,9 +16,9 @@ from typing import Final
 
 import pandas as pd
 
-from core.errors import TooLittleHistory
-from core.settings import ModelSettings
-from core.types import Timeframe
+from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
 
 ANCHOR: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LEAST_TRAINING_SHARE: Final = 0.9

@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.command import end_well
-from reports import manifest, session_status, sweep_manifest
-from reports.run_index import render_run_index
-from reports.run_page import prepare_run_page
-from reports.session_page import render_session_page
-from reports.sweep_page import render_sweep_page
-from reports.tearsheet import TearsheetProcess
+from forwardtrader.core.cli import end_well
+from forwardtrader.reports import manifest, sweep_manifest
+from forwardtrader.reports.pages import session_status
+from forwardtrader.reports.pages.run_index import render_run_index
+from forwardtrader.reports.pages.run_page import prepare_run_page
+from forwardtrader.reports.pages.session_page import render_session_page
+from forwardtrader.reports.pages.sweep_page import render_sweep_page
+from forwardtrader.reports.pages.tearsheet import TearsheetProcess
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

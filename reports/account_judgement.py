@@ -11,17 +11,17 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from core import log
-from core.errors import StoreDamaged
-from core.settings import ReportSettings
-from core.types import Timeframe
-from reports import metrics
-from reports.bootstrap import Floats
-from reports.break_even import break_even_accuracy
-from reports.overfitting import backtest_overfitting
-from reports.random_entries import ExposurePath, RandomEntries, compare, exposure_path
-from reports.reality_check import superior_predictive_ability
-from reports.sharpe_tests import (
+from forwardtrader.core import log
+from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.core.settings import ReportSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.statistics.bootstrap import Floats
+from forwardtrader.reports.statistics.break_even import break_even_accuracy
+from forwardtrader.reports.statistics.overfitting import backtest_overfitting
+from forwardtrader.reports.statistics.random_entries import ExposurePath, RandomEntries, compare, exposure_path
+from forwardtrader.reports.statistics.reality_check import superior_predictive_ability
+from forwardtrader.reports.statistics.sharpe_tests import (
     SharpeMoments,
     deflated_sharpe,
     expected_best_sharpe,
@@ -31,9 +31,9 @@ from reports.sharpe_tests import (
     sharpe_interval,
     sharpe_moments,
 )
-from reports.summary import summarise_strategy
-from reports.trial_ledger import Trial, TrialLedger, Tries, landmarks_of
-from reports.trial_reruns import OpenEnd
+from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.reports.trial_ledger import Trial, TrialLedger, Tries, landmarks_of
+from forwardtrader.reports.trial_reruns import OpenEnd
 
 RANDOM_PATHS: Final = 500
 

@@ -19,10 +19,10 @@ from typing import Final
 
 import pandas as pd
 
-from core import atomic, fingerprint
-from core.errors import RunUnreadable
-from reports import manifest as manifests
-from reports.manifest import RunManifest
+from forwardtrader.core import atomic, fingerprint
+from forwardtrader.core.errors import RunUnreadable
+from forwardtrader.reports import manifest as manifests
+from forwardtrader.reports.manifest import RunManifest
 
 FORECASTS: Final = "forecasts.parquet"
 FILLS: Final = "fills.parquet"

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from reports.artefacts import EQUITY_COLUMNS, FILL_COLUMNS, empty_equity, empty_fills
+from forwardtrader.reports.artefacts import EQUITY_COLUMNS, FILL_COLUMNS, empty_equity, empty_fills
 
 _HALF_LIFE_DAYS: Final = 10.0
 

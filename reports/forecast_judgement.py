@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from reports import calibration, score_slices
-from reports.bootstrap import Floats
-from reports.forecast_scores import Outcomes, ranks, scaled_losses, score_all
-from reports.significance import MeanTest, diebold_mariano, mean_test
-from reports.volatility_forecast import har_quantiles
+from forwardtrader.reports.statistics import calibration, score_slices
+from forwardtrader.reports.statistics.bootstrap import Floats
+from forwardtrader.reports.statistics.forecast_scores import Outcomes, ranks, scaled_losses, score_all
+from forwardtrader.reports.statistics.significance import MeanTest, diebold_mariano, mean_test
+from forwardtrader.reports.statistics.volatility_forecast import har_quantiles
 
 VOLATILITY_BARS: Final = 168
 LSTM: Final = "lstm"

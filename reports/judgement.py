@@ -10,16 +10,16 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
-from core.one_thread import one_thread
-from core.settings import ReportSettings
-from core.types import Timeframe, Verdict
-from reports import metrics
-from reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
-from reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
-from reports.shifted_forecasts import ShiftedForecasts
-from reports.summary import summarise_strategy
-from reports.trial_ledger import TrialLedger
-from reports.verdict import ALARM_IC, Evidence, Judgement, judge
+from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.settings import ReportSettings
+from forwardtrader.core.types import Timeframe, Verdict
+from forwardtrader.reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
+from forwardtrader.reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts
+from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.reports.trial_ledger import TrialLedger
+from forwardtrader.reports.verdict import ALARM_IC, Evidence, Judgement, judge
 
 __all__ = ["ForecastResult", "RunFacts", "RunJudgement", "RunResult", "ScoredForecasts", "judge_run", "score_forecasts"]
 

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from core import atomic, fingerprint, log
-from core.errors import RunUnreadable
-from core.types import DataKind, Verdict
+from forwardtrader.core import atomic, fingerprint, log
+from forwardtrader.core.errors import RunUnreadable
+from forwardtrader.core.types import DataKind, Verdict
 
 SCHEMA: Final = 1
 FILE_NAME: Final = "run.json"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports import metrics
-from reports.manifest import StrategySummary
-from reports.round_trips import RoundTrip, fees_in_quote, notional, round_trips
+from forwardtrader.reports.manifest import StrategySummary
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.statistics.round_trips import RoundTrip, fees_in_quote, notional, round_trips
 
 
 def summarise_strategy(

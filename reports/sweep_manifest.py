@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
-from core import atomic, log
-from core.errors import RunUnreadable
-from core.types import DataKind, Verdict
-from reports.manifest import Moment, Number, Section
+from forwardtrader.core import atomic, log
+from forwardtrader.core.errors import RunUnreadable
+from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.manifest import Moment, Number, Section
 
 SCHEMA: Final = 1
 FILE_NAME: Final = "sweep.json"

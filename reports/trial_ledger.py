@@ -6,7 +6,7 @@ two per cent. So the same coin from another venue counts as the same market, and
 Running the same thing again (equal data, settings and results, or the same up to where an earlier run ended; `reports.trial_reruns`) is no
 new trial.
 
-`python -m reports.trial_ledger` lists the trials.
+`forwardtrader trials` lists the trials.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from core import fingerprint
-from core.clock import Clock, SystemClock
-from core.command import end_well
-from core.errors import StorageFull, StoreDamaged
-from reports import trial_reruns
-from reports.sharpe_tests import SharpeMoments
-from reports.trial_reruns import OpenEnd
+from forwardtrader.core import fingerprint
+from forwardtrader.core.cli import end_well
+from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.errors import StorageFull, StoreDamaged
+from forwardtrader.reports import trial_reruns
+from forwardtrader.reports.statistics.sharpe_tests import SharpeMoments
+from forwardtrader.reports.trial_reruns import OpenEnd
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -241,9 +241,9 @@ def _listed(arguments: Sequence[str] | None) -> int:
 
     from rich.console import Console
 
-    from core.config import load_settings
+    from forwardtrader.core.config import load_settings
 
-    parser = argparse.ArgumentParser(prog="python -m reports.trial_ledger", description="List every backtest that was counted as a trial.")
+    parser = argparse.ArgumentParser(prog="forwardtrader trials", description="List every backtest that was counted as a trial.")
     parser.add_argument("--ledger", type=Path, metavar="FILE", help="another ledger than the one in the settings")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     chosen = parser.parse_args(arguments)
@@ -270,7 +270,7 @@ def _rendered(table: pd.DataFrame, path: Path) -> Table | str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m reports.trial_ledger`; returns the exit code."""
+    """`forwardtrader trials`; returns the exit code."""
     return end_well(lambda: _listed(arguments))
 
 

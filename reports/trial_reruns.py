@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from core import fingerprint
+from forwardtrader.core import fingerprint
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS ends (

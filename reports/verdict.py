@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from core.types import Verdict
+from forwardtrader.core.types import Verdict
 
 LEVEL: Final = 0.05
 CONFIDENCE: Final = 0.95

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from core.errors import InvalidSetting, TradingError
-from sandbox.faults import read_faults
-from sandbox.request_log import LogEntries, RequestLog
-from sandbox.settings import FASTEST, SandboxSettings
+from forwardtrader.core.errors import InvalidSetting, TradingError
+from forwardtrader.sandbox.faults.catalogue import read_faults
+from forwardtrader.sandbox.orders.settings import FASTEST, SandboxSettings
+from forwardtrader.sandbox.transport.request_log import LogEntries, RequestLog
 
 _LOOK_S: Final = 1.0  # between two looks after the owner
 
@@ -47,7 +47,7 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def serve(settings: SandboxSettings) -> None:
     """Serve until SIGTERM or SIGINT, or until nobody is left to play for."""
-    from sandbox.server import SandboxServer
+    from forwardtrader.sandbox.server import SandboxServer
 
     server = SandboxServer(settings)
     stopped = asyncio.Event()

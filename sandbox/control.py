@@ -11,18 +11,18 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from core.config import nearest
-from core.errors import ConfigError
-from core.types import OHLCV
-from sandbox.account import Account
-from sandbox.candle import Candle
-from sandbox.instant_faults import InstantFaults
-from sandbox.order import Order, Trade
-from sandbox.owner import Owner
-from sandbox.refusal import OrderRefused
-from sandbox.request_log import RequestLog
-from sandbox.sockets import Sockets, counted
-from sandbox.venue import ACCOUNT, Venue
+from forwardtrader.core.config import nearest
+from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.types import OHLCV
+from forwardtrader.sandbox.faults.instant_faults import InstantFaults
+from forwardtrader.sandbox.orders.account import Account
+from forwardtrader.sandbox.orders.candle import Candle
+from forwardtrader.sandbox.orders.order import Order, Trade
+from forwardtrader.sandbox.orders.refusal import OrderRefused
+from forwardtrader.sandbox.parent_process import Owner
+from forwardtrader.sandbox.transport.request_log import RequestLog
+from forwardtrader.sandbox.transport.sockets import Sockets, counted
+from forwardtrader.sandbox.venue import ACCOUNT, Venue
 
 MOST_BARS = 10_000
 Command = Callable[[Mapping[str, Any]], Any]

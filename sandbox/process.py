@@ -7,14 +7,14 @@ import select
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from core.errors import ConfigError, TradingError, VenueUnreachable
-from sandbox.settings import SandboxSettings
+from forwardtrader.core.errors import ConfigError, TradingError, VenueUnreachable
+from forwardtrader.core.installed import ROOT
+from forwardtrader.sandbox.orders.settings import SandboxSettings
 
 PATIENCE_S: Final = 30.0
 
@@ -134,10 +134,10 @@ def start_sandbox(settings: SandboxSettings | None = None, **changes: Any) -> Sa
     """
     tree = (settings or SandboxSettings()).model_dump(mode="json") | changes
     chosen = SandboxSettings.model_validate(tree).model_dump_json()
-    command = [sys.executable, "-m", "sandbox", "--settings", chosen]
+    command = [sys.executable, "-m", "forwardtrader.sandbox", "--settings", chosen]
     # A pipe that nobody reads would stop it once it is full, so what it says goes into a file.
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=Path(__file__).resolve().parent.parent)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=ROOT)
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
         line = process.stdout.readline() if ready else ""

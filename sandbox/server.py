@@ -10,29 +10,29 @@ from typing import Any, Final, Protocol
 
 from aiohttp import web
 
-from core.clock import Clock, SystemClock
-from core.errors import ConfigError
-from core.log import logger
-from sandbox.binance_desk import Desk, rest_actions, socket_actions
-from sandbox.binance_limits import Limits, Window
-from sandbox.binance_lists import list_actions
-from sandbox.binance_rest import RestDoor
-from sandbox.binance_socket import MarketDoor
-from sandbox.binance_wallet import wallet_actions
-from sandbox.binance_ws_api import WsApiDoor
-from sandbox.bybit_desk import BybitDesk, bybit_actions
-from sandbox.bybit_market_socket import BybitMarketDoor
-from sandbox.bybit_rest import BybitRestDoor
-from sandbox.bybit_socket import BybitPrivateDoor, BybitTradeDoor
-from sandbox.control import Control
-from sandbox.faults import Switchboard, read_options
-from sandbox.instant_faults import InstantFaults
-from sandbox.owner import Owner
-from sandbox.request_faults import ExecutionFaults, ReportFaults, RequestFaults
-from sandbox.request_log import RequestLog
-from sandbox.settings import SandboxSettings
-from sandbox.sockets import Sockets
-from sandbox.venue import Venue, open_venue
+from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.log import logger
+from forwardtrader.sandbox.binance.handlers import Desk, rest_actions, socket_actions
+from forwardtrader.sandbox.binance.limits import Limits, Window
+from forwardtrader.sandbox.binance.lists import list_actions
+from forwardtrader.sandbox.binance.rest import RestDoor
+from forwardtrader.sandbox.binance.socket import MarketDoor
+from forwardtrader.sandbox.binance.wallet import wallet_actions
+from forwardtrader.sandbox.binance.ws_api import WsApiDoor
+from forwardtrader.sandbox.bybit.handlers import BybitDesk, bybit_actions
+from forwardtrader.sandbox.bybit.market_socket import BybitMarketDoor
+from forwardtrader.sandbox.bybit.rest import BybitRestDoor
+from forwardtrader.sandbox.bybit.socket import BybitPrivateDoor, BybitTradeDoor
+from forwardtrader.sandbox.control import Control
+from forwardtrader.sandbox.faults.catalogue import Switchboard, read_options
+from forwardtrader.sandbox.faults.instant_faults import InstantFaults
+from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, ReportFaults, RequestFaults
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.parent_process import Owner
+from forwardtrader.sandbox.transport.request_log import RequestLog
+from forwardtrader.sandbox.transport.sockets import Sockets
+from forwardtrader.sandbox.venue import Venue, open_venue
 
 LOG = logger("sandbox")
 HOST: Final = "127.0.0.1"

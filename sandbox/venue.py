@@ -11,22 +11,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
 
-from core.clock import Clock
-from core.config import nearest
-from core.errors import CandleFileInvalid, InvalidSetting
-from core.types import MarketRules, Timeframe
-from sandbox.account import Account
-from sandbox.bar_source import file_bars, generated_bars
-from sandbox.candle import Candle, CandleBook
-from sandbox.capture import CapturedPath, is_capture, read_capture
-from sandbox.driver import Driver, MarketClock
-from sandbox.exchange import Exchange
-from sandbox.fill_model import BarFills, BookFills, FillModel
-from sandbox.funding import FundingClock
-from sandbox.listing import Listing
-from sandbox.perpetual import BySymbol, Perpetual
-from sandbox.settings import FASTEST, SandboxSettings, SymbolRules
-from sandbox.settlement import Fees, Settlement, Spot
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.config import nearest
+from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.sandbox.engine.exchange import Exchange
+from forwardtrader.sandbox.engine.funding import FundingClock
+from forwardtrader.sandbox.engine.perpetual import BySymbol, Perpetual
+from forwardtrader.sandbox.market.bar_source import file_bars, generated_bars
+from forwardtrader.sandbox.market.capture import CapturedPath, is_capture, read_capture
+from forwardtrader.sandbox.market.driver import Driver, MarketClock
+from forwardtrader.sandbox.orders.account import Account
+from forwardtrader.sandbox.orders.candle import Candle, CandleBook
+from forwardtrader.sandbox.orders.fill_model import BarFills, BookFills, FillModel
+from forwardtrader.sandbox.orders.listing import Listing
+from forwardtrader.sandbox.orders.settings import FASTEST, SandboxSettings, SymbolRules
+from forwardtrader.sandbox.orders.settlement import Fees, Settlement, Spot
 
 EPOCH_MS = 1_704_067_200_000  # 2024-01-01: where a market begins that does not run with the wall clock
 ACCOUNT = "main"

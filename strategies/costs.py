@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import backtrader as bt
 
-from core.settings import StrategySettings
+from forwardtrader.core.settings import StrategySettings
 
 
 @dataclass(frozen=True, slots=True)

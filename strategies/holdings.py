@@ -14,9 +14,9 @@ from typing import Any
 
 from backtrader.position import Position
 
-from core.types import MarketRules
-from strategies.bt_feed_facts import facts_of
-from strategies.orders import beyond_dust, is_dust
+from forwardtrader.core.types import MarketRules
+from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.order_rules import beyond_dust, is_dust
 
 
 @dataclass(frozen=True, slots=True)

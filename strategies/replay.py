@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.settings import StrategySettings
-from core.types import MarketRules, Timeframe
-from strategies.orders import is_dust
-from strategies.plan import Book, Rules
-from strategies.replay_account import FILL_COLUMNS, Bar, Holding, ReplayAccount
-from strategies.risk import DAY_SECONDS, Gate, RiskState, update
-from strategies.signals import stays
-from strategies.sizing import exposure_cap
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.strategies.decision import Book, Rules
+from forwardtrader.strategies.order_rules import is_dust
+from forwardtrader.strategies.replay_account import FILL_COLUMNS, Bar, Holding, ReplayAccount
+from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
+from forwardtrader.strategies.signals import stays
+from forwardtrader.strategies.sizing import exposure_cap
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from core.settings import StrategySettings
-from core.types import MarketRules, OrderRequest, Side, Timeframe
-from strategies.desk import Desk
-from strategies.orders import RawOrder, normalise
-from strategies.plan import STOPPED, Rules
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules, OrderRequest, Side, Timeframe
+from forwardtrader.strategies.decision import STOPPED, Rules
+from forwardtrader.strategies.order_rules import RawOrder, normalise
+from forwardtrader.strategies.position_manager import Desk
 
 FILL_COLUMNS: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
 _FLOAT_NOISE: Final = 1e-9

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
 from typing import Any
 
-from core.errors import InvalidSetting
+from forwardtrader.core.errors import InvalidSetting
 
 DAY_SECONDS = 86400
 

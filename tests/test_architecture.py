@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import ROOT
 
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
@@ -20,15 +20,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live": {"core", "feeds", "models", "strategies", "reports"},
 }
 DOORS: dict[str, set[str]] = {
-    "ccxt": {"feeds/exchange.py", "feeds/live_client.py", "feeds/live_questions.py", "feeds/live_source.py", "live/account.py"},
-    "keras": {"models/lstm.py", "models/trainer.py"},
-    "jax": {"models/lstm.py", "models/next_step.py", "models/recurrent.py", "models/trainer.py", "models/xla.py"},
-    "lightgbm": {"models/trees.py"},
-    "firebase_admin": {"live/state_firestore.py"},
-    "quantstats": {"reports/tearsheet.py"},
-    "distributed": {"models/dask_cluster.py"},
-    "dask": {"models/dask_cluster.py"},
-    "optuna": {"backtest/sweep.py"},
+    "ccxt": {
+        "feeds/venues/exchange.py",
+        "feeds/live/client.py",
+        "feeds/venues/retry.py",
+        "feeds/live/source.py",
+        "live/execution/account.py",
+    },
+    "keras": {"models/forecasters/lstm.py", "models/forecasters/trainer.py"},
+    "jax": {
+        "models/forecasters/lstm.py",
+        "models/forecasters/stepwise_inference.py",
+        "models/forecasters/recurrent.py",
+        "models/forecasters/trainer.py",
+        "models/forecasters/xla.py",
+    },
+    "lightgbm": {"models/forecasters/trees.py"},
+    "firebase_admin": {"live/output/firestore.py"},
+    "quantstats": {"reports/pages/tearsheet.py"},
+    "distributed": {"models/parallel/dask_cluster.py"},
+    "dask": {"models/parallel/dask_cluster.py"},
+    "optuna": {"backtest/sweep/search.py"},
 }
 
 
@@ -48,7 +60,7 @@ def imported(source: str) -> set[str]:
 
 
 def upward_imports(room: str, source: str) -> set[str]:
-    tops = {name.split(".")[0] for name in imported(source)}
+    tops = {name.split(".")[1] for name in imported(source) if name.startswith("forwardtrader.")}
     return {top for top in tops if top in MAY_IMPORT and top != room and top not in MAY_IMPORT[room]}
 
 
@@ -70,7 +82,7 @@ def test_an_sdk_is_imported_at_its_doors_only(room: str) -> None:
 
 
 def test_a_planted_upward_import_is_caught() -> None:
-    assert upward_imports("models", "def f():\n    from feeds.candles import check\n") == {"feeds"}
+    assert upward_imports("models", "def f():\n    from forwardtrader.feeds.candles.schema import check\n") == {"feeds"}
 
 
 def test_a_planted_sdk_import_is_caught() -> None:

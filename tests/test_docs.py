@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from core import installed
-from core.settings import Settings
-from live.control import Verb
+from forwardtrader.core import installed
+from forwardtrader.core.settings import Settings
+from forwardtrader.live.control import Verb
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 ENTER = "source .venv/bin/activate"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -77,7 +77,7 @@ def test_a_command_that_is_typed_outside_of_it_ends_in_one_line_that_says_so(pag
 
 def test_whoever_imports_us_from_elsewhere_gets_an_import_error(bare_python: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
-    program.write_text("try:\n    import strategies.forecast_indicator\nexcept ImportError as error:\n    print(error)\n")
+    program.write_text("try:\n    import forwardtrader.strategies.backtrader.indicator\nexcept ImportError as error:\n    print(error)\n")
     said = subprocess.check_output([str(bare_python), str(program)], env={"PYTHONPATH": str(ROOT)}, text=True)
     assert said.endswith(f"{installed.MEND}\n")
 
@@ -99,7 +99,7 @@ def test_what_is_read_before_the_version_is_looked_at_can_be_read_by_an_old_pyth
 def flags_of(room: str) -> set[str]:
     words = {f"--{word}" for word in ("status", *Verb)} if room == "live" else set()
     return words | {
-        flag for path in (ROOT / room).glob("*.py") for flag in re.findall(r'"(--[a-z][a-z-]*)"', path.read_text(encoding="utf-8"))
+        flag for path in (ROOT / room).rglob("*.py") for flag in re.findall(r'"(--[a-z][a-z-]*)"', path.read_text(encoding="utf-8"))
     }
 
 
@@ -108,7 +108,7 @@ def test_every_command_of_a_page_starts_a_file_and_its_flags_are_known_there(pag
     for words in commands(page):
         source = source_of(words)
         assert source is not None and source.is_file(), " ".join(words)
-        room = {"run_backtest.py": "backtest", "run_live.py": "live"}.get(source.name, source.parent.name)
+        room = {"run_backtest.py": "backtest", "run_live.py": "live"}.get(source.name, source.relative_to(ROOT).parts[0])
         unknown = {word for word in words if re.fullmatch(r"--[a-z][a-z-]*", word)} - flags_of(room) - {"--help"}
         assert not unknown, f"{' '.join(words)}: {sorted(unknown)}"
 
@@ -117,10 +117,13 @@ def test_every_command_of_a_page_starts_a_file_and_its_flags_are_known_there(pag
 def test_every_setting_or_module_that_a_page_names_is_there(page: Path) -> None:
     settings = Settings()
     rooms = {name: getattr(settings, name) for name in type(settings).model_fields}
-    for room, name in re.findall(r"`([a-z]+)\.([a-z_]+)(?=[`= .(])", page.read_text(encoding="utf-8")):
-        if room in rooms or (ROOT / room).is_dir():
-            is_setting = room in rooms and hasattr(rooms[room], name)
-            assert is_setting or (ROOT / room / f"{name}.py").is_file(), f"{page.name}: {room}.{name}"
+    for path in re.findall(r"`([a-z]+(?:\.[a-z_]+)+)(?=[`= .(])", page.read_text(encoding="utf-8")):
+        room, *names = path.split(".")
+        is_setting = room in rooms and hasattr(rooms[room], names[0])
+        if not is_setting and (room in rooms or (ROOT / room).is_dir()):
+            place = ROOT.joinpath(room, *names)
+            found = any(p.with_suffix(".py").is_file() for p in (place, place.parent)) or place.is_dir()
+            assert found, f"{page.name}: {path}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from core.settings import LearningSettings
-from models.registry_command import _parser
+from forwardtrader.core.settings import LearningSettings
+from forwardtrader.models.registry.__main__ import _parser
+from tests import ROOT
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "learning.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", LearningSettings.model_fields)

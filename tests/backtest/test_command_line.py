@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from backtest.checks import check
-from backtest.command_line import parser, read_request
-from core.clock import FixedClock
-from core.errors import ConfigError
+from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.command_line import parser, read_request
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.errors import ConfigError
 
 CLOCK = FixedClock(datetime(2026, 11, 22, 15, 30, tzinfo=UTC))
 INTERFACE = (

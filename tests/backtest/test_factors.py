@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtest.command_line import read_request
-from backtest.forecasting import train
-from backtest.market_data import load_markets
-from backtest.request import BacktestRequest
-from backtest.run_record import data_section
-from core.clock import FixedClock
-from core.errors import InvalidSetting
-from core.settings import FactorSettings
-from core.types import OHLCV, Timeframe
-from models.forecaster import NUMBERS
-from models.walk_forward_source import WalkForwardSource
+from forwardtrader.backtest.command_line import read_request
+from forwardtrader.backtest.forecasting import train
+from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.run_record import data_section
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.models.forecaster import NUMBERS
+from forwardtrader.models.online.walk_forward_source import WalkForwardSource
 from tests.reports.simulated import candles
 
 CLOCK = FixedClock(datetime(2023, 1, 1, tzinfo=UTC))

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import markets
 from benchmarks.markets_page import Result, page, wilson
-from core.types import Verdict
+from forwardtrader.core.types import Verdict
 
 ONE = Result(
     kind="null", seed=0, digest="d", verdict=str(Verdict.NO_EDGE), reasons=["the forecasts do not rank returns better than chance"],

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from backtest.sweep_file import read_plan
-from core.settings import Settings
+from forwardtrader.backtest.sweep.file import read_plan
+from forwardtrader.core.settings import Settings
+from tests import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "scaling.md"
+PAGE = ROOT / "docs" / "scaling.md"
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 

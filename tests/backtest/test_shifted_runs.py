@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtest.forecasting import Forecasts, tables, train
-from backtest.job import judge_market
-from backtest.request import BacktestRequest
-from backtest.shifted_runs import SHIFTS, ShiftedSources, shifted_backtests, shifted_replays
-from backtest.simulation import simulate, tapes_of
-from core.clock import FixedClock
-from core.config import changed
-from core.settings import Settings
-from feeds.history import History, load_history
-from reports import metrics
-from reports.shifted_forecasts import shifted
-from strategies.replay import Replay
+from forwardtrader.backtest.forecasting import Forecasts, tables, train
+from forwardtrader.backtest.job import judge_market
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.shifted_runs import SHIFTS, ShiftedSources, shifted_backtests, shifted_replays
+from forwardtrader.backtest.simulation import simulate, tapes_of
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.config import changed
+from forwardtrader.core.settings import Settings
+from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.statistics.shifted_forecasts import shifted
+from forwardtrader.strategies.replay import Replay
 
 CLOCK = FixedClock(datetime(2024, 6, 1, tzinfo=UTC))
 FIRST = datetime(2024, 4, 15, tzinfo=UTC)
@@ -54,7 +54,7 @@ class Deaf(bt.Strategy):
             self.close()
 """
 OURS = """
-from strategies.forecast_strategy import LSTMStrategy
+from forwardtrader import LSTMStrategy
 
 class Ours(LSTMStrategy):
     pass
@@ -126,7 +126,7 @@ def test_too_few_bars_are_not_shifted(ready: Ready) -> None:
 def test_our_strategy_is_always_asked_and_one_that_does_not_look_at_forecasts_never(
     ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backtest.shifted_runs.SHIFTS", 20)
+    monkeypatch.setattr("forwardtrader.backtest.shifted_runs.SHIFTS", 20)
     _, ours = judge_market(ready.request, ready.markets, CLOCK)
     assert ours.evidence.shifts == 20
     assert "without the forecasts the strategy would have earned" in ours.judgement.reasons[-1]

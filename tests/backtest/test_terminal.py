@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from backtest.job import FinishedRun
-from backtest.terminal import show
-from reports.manifest import DieboldMariano, StrategySummary, SymbolForecast
+from forwardtrader.backtest.job import FinishedRun
+from forwardtrader.backtest.terminal import show
+from forwardtrader.reports.manifest import DieboldMariano, StrategySummary, SymbolForecast
 from tests.reports import simulated
 
 WIDE = {

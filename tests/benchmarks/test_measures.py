@@ -12,8 +12,8 @@ from benchmarks.retrains import growth
 from benchmarks.scale import Costs, paper
 from benchmarks.train_case import huber
 from benchmarks.train_rivals import cut_windows
-from feeds import candles
-from feeds.candles import Origin
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.candles.schema import Origin
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 1.5])

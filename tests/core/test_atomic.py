@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core import atomic
+from forwardtrader.core import atomic
 
 
 def test_a_file_has_the_rights_that_the_users_umask_gives(tmp_path: Path) -> None:

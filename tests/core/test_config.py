@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from core.config import load_settings, parse_assignment
-from core.errors import ConfigError, InvalidSetting, UnknownSetting
-from core.settings import Settings
+from forwardtrader.core.config import load_settings, parse_assignment
+from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
+from forwardtrader.core.settings import Settings
 
 
 def written(folder: Path, text: str) -> Path:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from core import log
-from core.command import end_well
-from core.config import load_settings
-from core.environment import environment
-from live.alerts import alerts_from
-from live.keys import keys_of
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from forwardtrader.core import log
+from forwardtrader.core.cli import end_well
+from forwardtrader.core.config import load_settings
+from forwardtrader.core.environment import environment
+from forwardtrader.live.execution.keys import keys_of
+from forwardtrader.live.monitoring.alerts import alerts_from
+from tests import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +88,9 @@ def test_a_command_hands_the_file_to_its_child_processes_wherever_they_run(proje
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     write(elsewhere, "BINANCE_API_SECRET=another", "STRANGER=1")
-    program = "import json, os; from core.environment import environment; print(json.dumps([dict(os.environ), environment()]))"
+    program = (
+        "import json, os; from forwardtrader.core.environment import environment; print(json.dumps([dict(os.environ), environment()]))"
+    )
     found: list[dict[str, str]] = []
 
     def command() -> int:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from core import fingerprint
+from forwardtrader.core import fingerprint
 
 
 def test_absent_text_is_told_apart_from_empty_text() -> None:

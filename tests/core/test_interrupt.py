@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core import interrupt
+from forwardtrader.core import interrupt
 
 
 @pytest.fixture(autouse=True)

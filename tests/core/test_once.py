@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from core.once import once
+from forwardtrader.core.once import once
 
 
 def test_threads_that_ask_at_the_same_time_share_one_making() -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
+
 HEAD = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_info
-from core.one_thread import one_thread
+from forwardtrader.core.one_thread import one_thread
 features = np.random.default_rng(0).normal(size=(6000, 40)).astype(np.float32)
 def product(_=0):
     with one_thread():

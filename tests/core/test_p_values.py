@@ -11,14 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core import p_values
-from models.champion import contest
-from reports import formats
-from reports.overfitting import backtest_overfitting
-from reports.random_entries import ExposurePath, compare
-from reports.reality_check import superior_predictive_ability
-from reports.sharpe_tests import SharpeMoments, deflated_sharpe, probabilistic_sharpe
-from reports.significance import diebold_mariano, mean_test
+from forwardtrader.core import p_values
+from forwardtrader.models.online.champion import contest
+from forwardtrader.reports.pages import formats
+from forwardtrader.reports.statistics.overfitting import backtest_overfitting
+from forwardtrader.reports.statistics.random_entries import ExposurePath, compare
+from forwardtrader.reports.statistics.reality_check import superior_predictive_ability
+from forwardtrader.reports.statistics.sharpe_tests import SharpeMoments, deflated_sharpe, probabilistic_sharpe
+from forwardtrader.reports.statistics.significance import diebold_mariano, mean_test
 
 DAYS = 96
 SERIES = arrays(np.float64, DAYS, elements=st.floats(-1e6, 1e6))

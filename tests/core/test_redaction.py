@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import log
-from core.log import redact, redacted
+from forwardtrader.core import log
+from forwardtrader.core.log import redact, redacted
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\nabc+/Def0123456789==\n-----END PRIVATE KEY-----\n"
 SECRETS = {

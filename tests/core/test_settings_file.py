@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from core.config import all_keys, load_settings
-from core.settings import Settings
-from core.settings_file import settings_file
+from forwardtrader.core.config import all_keys, load_settings
+from forwardtrader.core.settings import Settings
+from forwardtrader.core.settings_file import settings_file
+from tests import ROOT
 
-SHIPPED = Path(__file__).resolve().parents[2] / "config.yaml"
+SHIPPED = ROOT / "config.yaml"
 
 
 def test_the_shipped_file_is_the_one_that_the_settings_print() -> None:
-    assert SHIPPED.read_text(encoding="utf-8") == settings_file(Settings()), "run: python -m core.settings_file > config.yaml"
+    assert SHIPPED.read_text(encoding="utf-8") == settings_file(Settings()), "run: python -m forwardtrader.core.settings_file > config.yaml"
 
 
 def test_the_shipped_file_gives_the_defaults() -> None:

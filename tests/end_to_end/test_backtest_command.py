@@ -17,12 +17,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from backtest.entry import command
-from core.clock import FixedClock
-from core.types import Timeframe
-from reports import artefacts
+from forwardtrader.backtest.cli import command
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.types import Timeframe
+from forwardtrader.reports import artefacts
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CLOCK = FixedClock(datetime(2024, 6, 1, 12, tzinfo=UTC))
 SMALL = (
     *("models.units=4", "models.seeds=1", "models.epochs=1", "models.train_window=40d", "models.retrain_every=14d"),
@@ -108,7 +108,7 @@ def test_a_simulated_market_says_so_everywhere(finished: Path) -> None:
 
 
 def test_every_fill_happens_at_the_open_after_its_decision_with_slippage(finished: Path) -> None:
-    from feeds.sample_market import sample_candles
+    from forwardtrader.feeds.history.sample_market import sample_candles
 
     fills = artefacts.load(finished).fills
     market = fills.loc[fills["reason"] != "protective stop"]
@@ -170,7 +170,8 @@ def test_an_interrupt_ends_with_130_and_leaves_sound_caches(finished: Path, tmp_
 def run_in_process(folder: Path) -> subprocess.Popen[bytes]:
     """The same run in a process of its own, with the same clock."""
     script = (
-        "import sys; from datetime import datetime, UTC; from backtest.entry import command; from core.clock import FixedClock;"
+        "import sys; from datetime import datetime, UTC; from forwardtrader.backtest.cli import command;"
+        "from forwardtrader.core.clock import FixedClock;"
         f"sys.exit(command({[*WORDS, '--quiet']!r}, FixedClock(datetime.fromisoformat({CLOCK.at.isoformat()!r}))))"
     )
     return subprocess.Popen([sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})

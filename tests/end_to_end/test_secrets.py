@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests import ROOT
 from tests.live.telegram_bot import Bot
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SECRETS = {
     "TELEGRAM_BOT_TOKEN": "123456789:AAbbCC-ddEEff_gg", "TELEGRAM_CHAT_ID": "-1009876543", "BINANCE_API_KEY": "Kk01Kk02Kk03",
     "BINANCE_API_SECRET": "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n-----END PRIVATE KEY-----", "OKX_PASSPHRASE": "o-p en",

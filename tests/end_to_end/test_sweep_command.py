@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from backtest import sweep_bench
-from backtest.entry import command
-from backtest.sweep_store import SweepStore
-from core.clock import FixedClock
+from forwardtrader.backtest.cli import command
+from forwardtrader.backtest.sweep import bench as sweep_bench
+from forwardtrader.backtest.sweep.store import SweepStore
+from forwardtrader.core.clock import FixedClock
 from tests.end_to_end.test_backtest_command import CLOCK, WORDS
 from tests.models.dask_processes import Cluster
 
@@ -107,7 +107,7 @@ def test_forecasts_are_made_once_for_all_points_that_share_them(monkeypatch: pyt
 
 
 def _walk(markets: dict, request: object, stage: object) -> object:
-    from backtest.forecasting import train
+    from forwardtrader.backtest.forecasting import train
 
     return train(markets, request, stage)  # type: ignore[arg-type]
 

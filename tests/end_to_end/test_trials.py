@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.types import Timeframe
-from feeds.sample_market import sample_candles
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.sample_market import sample_candles
+from tests import ROOT
 from tests.end_to_end.test_backtest_command import SMALL
 
-ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["--from", "2024-04-20", "--baselines", "zero", "--quiet", *(word for setting in SMALL for word in ("--set", setting))]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from core.types import Timeframe
+from forwardtrader.core.types import Timeframe
 
 HOUR = Timeframe.parse("1h")
 DAY = Timeframe.parse("1d")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.types import Side
-from live.journal import Journal, State
+from forwardtrader.core.types import Side
+from forwardtrader.live.execution.journal import Journal, State
 
 START = Decimal(10_000)
 

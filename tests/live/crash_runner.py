@@ -16,9 +16,9 @@ from typing import Any
 
 import backtrader as bt
 
-from live.account import CcxtAccount
-from live.account_events import Execution, Intent
-from live.journal import Journal, State
+from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.live.execution.journal import Journal, State
 from tests.live.market import Script, play, store_on
 
 UNSENT = (
@@ -116,7 +116,7 @@ class Place:
     """What `store_on` and `Lockstep` need of a practice exchange that another process started."""
 
     def __init__(self, said: dict[str, Any]) -> None:
-        from sandbox.process import SandboxHandle
+        from forwardtrader.sandbox.process import SandboxHandle
 
         handle = SandboxHandle(None, {**said, "protocol": "binance", "symbols": ["BTC/USDT"], "seed": 0})
         self.__dict__.update(vars(handle))

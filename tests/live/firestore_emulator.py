@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
+
 JARS = ("cloud-firestore-emulator/cloud-firestore-emulator.jar",)
 SDKS = ("/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk", "/opt/google-cloud-sdk", "~/google-cloud-sdk")
 MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"

@@ -12,9 +12,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
-from core.errors import TradingError
-from sandbox.process import PATIENCE_S, SandboxHandle
-from sandbox.settings import SandboxSettings
+from forwardtrader.core.errors import TradingError
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.process import PATIENCE_S, SandboxHandle
 
 
 class _Forked:
@@ -41,12 +41,14 @@ class _Forked:
 @functools.cache
 def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "sandbox.__main__", "sandbox.server", "uvloop", "tests.live.forked_sandbox"])
+    context.set_forkserver_preload(
+        ["__main__", "forwardtrader.sandbox.__main__", "forwardtrader.sandbox.server", "uvloop", "tests.live.forked_sandbox"]
+    )
     return context
 
 
 def _serve(words: list[str], says: Connection) -> None:
-    from sandbox.__main__ import main
+    from forwardtrader.sandbox.__main__ import main
 
     sys.stdout = sys.stderr = open(says.fileno(), "w", closefd=False)  # noqa: SIM115 - as long as the process
     sys.exit(main(words))

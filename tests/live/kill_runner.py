@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from core.command import end_well
-from live.account import CcxtAccount
-from live.account_events import Execution, Intent
-from live.journal import Journal
-from live.order_wire import OrderWire
+from forwardtrader.core.cli import end_well
+from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.submit import OrderWire
 from tests.live.session_runner import request_for, run
 
 POINTS: Final = ("before the wire", "before the answer is kept", "amid its executions", "after the answer is kept")

@@ -11,11 +11,11 @@ from typing import Any
 
 import backtrader as bt
 
-from feeds.poll_wait import PollRule
-from live.account import Patience
-from live.bt_store import CCXTStore
-from live.journal import Journal
-from sandbox.process import SandboxHandle
+from forwardtrader.feeds.live.poll_wait import PollRule
+from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.account import Patience
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
 
 EAGER = PollRule(base=0.3, least=0.2, most=0.5)

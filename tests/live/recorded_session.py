@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from core.types import Forecast
-from feeds import candles
-from feeds.bar_sequence import Bar
-from live import control
-from live.bt_feed import as_number
-from live.session_candles import write_history
-from live.session_rows import Rows
-from live.session_store import SessionStore
-from live.session_writing import Writing
-from reports.session_status import SessionStatus
+from forwardtrader.core.types import Forecast
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.live import control
+from forwardtrader.live.bridge.data import as_number
+from forwardtrader.live.output.job import Writing
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.output.tables import Rows
+from forwardtrader.live.session.candles import write_history
+from forwardtrader.reports.pages.session_status import SessionStatus
 
 SYMBOLS: Final = ("BTC/USDT", "ETH/USDT")
 STEP: Final = 300_000

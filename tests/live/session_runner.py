@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from core.clock import SystemClock
-from core.command import end_well
-from core.types import Forecast
-from live.fixed_supply import FixedSupply
-from live.request import LiveRequest, read_request
-from live.session import LiveSession
-from live.view import SessionView
-from models.forecaster import forecast_at, normal_frame
+from forwardtrader.core.cli import end_well
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.types import Forecast
+from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.request import LiveRequest, read_request
+from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.session.session import LiveSession
+from forwardtrader.models.forecaster import forecast_at, normal_frame
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 SETTINGS = ("models.train_window=10d", "models.retrain_every=5d", "models.horizons=[1,24]", "strategies.cooldown=2")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from core.clock import SystemClock
-from live import control
-from live.entry import command
-from live.patience import patiently
-from live.request import read_request
-from live.scene import open_scene
-from sandbox.process import SandboxHandle
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.live import control
+from forwardtrader.live.cli import command
+from forwardtrader.live.preflight.patience import patiently
+from forwardtrader.live.request import read_request
+from forwardtrader.live.session.setup import open_scene
+from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money")
@@ -96,7 +96,7 @@ def test_an_unreachable_venue_is_waited_for_and_the_practice_exchange_is_named(
 ) -> None:
     slept: list[float] = []
     without_waiting = partial(patiently, sleep=slept.append, monotonic=lambda: sum(slept))
-    monkeypatch.setattr("live.session.patiently", without_waiting)
+    monkeypatch.setattr("forwardtrader.live.session.session.patiently", without_waiting)
     said = words(tmp_path, "http://127.0.0.1:9")
     said.remove("--quiet")
     assert command([*said, "--set", "feeds.fallback_exchanges=[]", "--set", "live.start_patience_s=8"], SystemClock()) == 3

@@ -9,11 +9,11 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from core.clock import FixedClock
-from core.errors import UnknownSymbol, UnknownTimeframe
-from core.types import Timeframe
-from feeds.bar_sequence import Bar
-from feeds.live_source import CcxtLiveSource
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.errors import UnknownSymbol, UnknownTimeframe
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.live.source import CcxtLiveSource
 from tests.live.market import Script, play, practice, store_on
 
 

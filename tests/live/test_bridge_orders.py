@@ -10,7 +10,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from live.journal import Journal, State
+from forwardtrader.live.execution.journal import Journal, State
 from tests.live.market import Script, play, practice, store_on
 
 

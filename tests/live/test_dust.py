@@ -8,10 +8,10 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from core.clock import SystemClock
-from live.journal import Journal
-from live.parity import compare
-from reports.session_status import read_status
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.reports.pages.session_status import read_status
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 from tests.live.session_runner import Momentum, request_for, run

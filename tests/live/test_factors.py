@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.clock import SystemClock
-from core.settings import FactorSettings
-from core.types import Timeframe
-from feeds.factor_book import FactorBook
-from live.live_facts import KNOWN_AGAIN, LATE, NOT_KNOWN, LiveFacts
-from live.parity import compare
-from live.request import read_request
-from tests.live.test_session import ROOT
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.factors.book import FactorBook
+from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.request import read_request
+from forwardtrader.live.session.factors import KNOWN_AGAIN, LATE, NOT_KNOWN, LiveFacts
+from tests import ROOT
 
 HOUR = Timeframe.parse("1h")
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from live.journal import Journal
+from forwardtrader.live.execution.journal import Journal
+from tests import ROOT
 from tests.live.books import require_agreement
 from tests.live.crash_runner import POINTS, UNSENT, Trader
 from tests.live.market import play, practice, store_on
-from tests.live.test_session import ROOT
 
 
 def die(venue: Any, journal: Path, point: str, count: int) -> int:

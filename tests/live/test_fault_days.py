@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from live.journal import Journal
-from live.practice import PracticeVenue
-from live.session_store import SessionStore
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.session.sandbox_process import PracticeVenue
 from tests.live.books import require_agreement
 from tests.live.session_runner import request_for, run
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import StorageFull
-from live.account_events import Execution, Intent
-from live.journal import Journal, State
+from forwardtrader.core.errors import StorageFull
+from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.live.execution.journal import Journal, State
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 

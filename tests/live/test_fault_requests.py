@@ -11,7 +11,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from live.journal import Journal
+from forwardtrader.live.execution.journal import Journal
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 

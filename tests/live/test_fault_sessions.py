@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.clock import SystemClock
-from live.parity import compare
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.live.parity.__main__ import compare
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}

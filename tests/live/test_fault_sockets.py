@@ -9,9 +9,9 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from feeds.bar_sequence import Bar
-from live.bar_barrier import BarBarrier
-from live.journal import Journal
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.live.bridge.bar_barrier import BarBarrier
+from forwardtrader.live.execution.journal import Journal
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 

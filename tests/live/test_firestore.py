@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from core.errors import ConfigError, VenueUnreachable
-from core.settings import LiveSettings
-from live.outbox import Outbox
-from live.session_mirror import SessionMirror
-from live.state import Event, StateStore
-from live.state_firestore import FirestoreMirror
+from forwardtrader.core.errors import ConfigError, VenueUnreachable
+from forwardtrader.core.settings import LiveSettings
+from forwardtrader.live.output.firestore import FirestoreMirror
+from forwardtrader.live.output.mirror import SessionMirror
+from forwardtrader.live.output.outbox import Outbox
+from forwardtrader.live.output.state_store import Event, StateStore
 from tests.live.firestore_emulator import Emulator, emulator_here, free_port
 
 pytestmark = pytest.mark.slow

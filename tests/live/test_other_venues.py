@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from core.clock import SystemClock
-from core.errors import ConfigError
-from live.fixed_supply import FixedSupply
-from live.parity import compare
-from live.request import read_request
-from live.session import LiveSession
-from live.session_store import SessionStore
-from live.view import SessionView
-from sandbox.process import SandboxHandle
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import ConfigError
+from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.request import read_request
+from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.session.session import LiveSession
+from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
 from tests.live.session_runner import Momentum
 
@@ -165,7 +165,7 @@ def test_real_orders_do_not_start_by_a_clock_that_is_off(tmp_path: Path, at_real
 def test_a_clock_that_goes_off_holds_real_orders_back_until_it_is_right_again(
     tmp_path: Path, at_real_time: SandboxHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("live.watchdog._CLOCK_EVERY_S", 0.5)
+    monkeypatch.setattr("forwardtrader.live.monitoring.watchdog._CLOCK_EVERY_S", 0.5)
     clock = WallClock()
     live = session(tmp_path, at_real_time, *REAL, "--set", "risk.on_trouble=hold", "--set", "risk.max_clock_offset_s=5", clock=clock)
     seen: list[str] = []

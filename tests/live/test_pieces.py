@@ -13,22 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import ReconciliationFailed, StorageFull, StoreDamaged
-from core.types import MarketRules, OrderRequest, Side
-from feeds.bar_sequence import Bar
-from live.account_events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded
-from live.bar_barrier import BarBarrier
-from live.bt_bar_hook import KEPT, BarHook
-from live.bt_groups import Groups
-from live.bt_order_book import OrderBook
-from live.journal import Journal, State
-from live.order_ledger import OrderLedger
-from live.order_news import order_news
-from live.paper_broker import PaperBroker
-from live.reconcile import position_of, reconcile, require_covered
-from live.verdict import KNOWN, Outcome, verdict
-from strategies.assembly import build_cerebro
-from strategies.bt_order_recorder import OrderRecorder
+from forwardtrader.core.errors import ReconciliationFailed, StorageFull, StoreDamaged
+from forwardtrader.core.types import MarketRules, OrderRequest, Side
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.live.bridge.bar_barrier import BarBarrier
+from forwardtrader.live.bridge.open_orders import OrderBook
+from forwardtrader.live.bridge.order_groups import Groups
+from forwardtrader.live.execution.ccxt_errors import KNOWN, Outcome, verdict
+from forwardtrader.live.execution.ccxt_orders import order_news
+from forwardtrader.live.execution.events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded
+from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.ledger import OrderLedger
+from forwardtrader.live.execution.reconciliation import position_of, reconcile, require_covered
+from forwardtrader.live.session.bar_hook import KEPT, BarHook
+from forwardtrader.live.session.paper_broker import PaperBroker
+from forwardtrader.strategies.backtrader.assembly import build_cerebro
+from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from tests.strategies.market import candles, feed, knobs
 
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))

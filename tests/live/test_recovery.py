@@ -10,9 +10,9 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from core.errors import ReconciliationFailed
-from live.account import CcxtAccount
-from live.journal import Journal, State
+from forwardtrader.core.errors import ReconciliationFailed
+from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.journal import Journal, State
 from tests.live.books import require_agreement
 from tests.live.market import HASTY, Script, play, practice, store_on
 

@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 
-from core.clock import SystemClock
-from live import control, entry
-from live.account import Patience
-from live.account_events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
-from live.control import Verb
-from live.session_account import AccountNews
-from live.session_store import SessionStore
-from reports.session_status import State, read_status
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.live import cli as entry
+from forwardtrader.live import control
+from forwardtrader.live.control import Verb
+from forwardtrader.live.execution.account import Patience
+from forwardtrader.live.execution.events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
+from forwardtrader.live.monitoring.account_alerts import AccountNews
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.reports.pages.session_status import State, read_status
+from tests import ROOT
 from tests.live.market import Script, play, practice, store_on
+from tests.live.session.test_session import start, wait_for_bars
 from tests.live.session_runner import request_for, run
 from tests.live.telegram_bot import Bot, telegram
-from tests.live.test_session import ROOT, start, wait_for_bars
 
 ONE = ("BTC/USDT",)
 TURNS = ("--live", "--strategy", f"{ROOT / 'tests/live/turns.py'}:Turns")

@@ -15,18 +15,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from core.clock import SystemClock
-from core.errors import StartRefused
-from live.fixed_supply import FixedSupply
-from live.journal import Journal
-from live.practice import find_practice
-from live.session import LiveSession
-from live.session_store import SessionStore
-from live.view import SessionView
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import StartRefused
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.session.sandbox_process import find_practice
+from forwardtrader.live.session.session import LiveSession
+from tests import ROOT
 from tests.live.books import require_agreement
 from tests.live.kill_runner import KINDS, POINTS, SIDES
+from tests.live.session.test_session import bars_of
 from tests.live.session_runner import Momentum, request_for
-from tests.live.test_session import ROOT, bars_of
 
 SYMBOLS = ("BTC/USDT",)
 # What rests is taken back at the end: an execution of the last moment is asked for then, and not left to yet another start.

@@ -11,21 +11,21 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from core.clock import SystemClock
-from core.errors import AccountTooSmall, ConfigError, VenueUnreachable
-from core.types import Forecast
-from live.fixed_supply import FixedSupply
-from live.keys import keys_of
-from live.parity import compare
-from live.real_money import account_name, require_consent
-from live.request import read_request
-from live.session import LiveSession
-from live.session_store import SessionStore
-from live.view import SessionView
-from models.forecaster import forecast_at, normal_frame
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import AccountTooSmall, ConfigError, VenueUnreachable
+from forwardtrader.core.types import Forecast
+from forwardtrader.live.execution.keys import keys_of
+from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.preflight.consent import account_name, require_consent
+from forwardtrader.live.request import read_request
+from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.session.session import LiveSession
+from forwardtrader.models.forecaster import forecast_at, normal_frame
 from tests.live.market import practice, store_on
+from tests.live.session.test_session import bars_of, start, wait_for_bars
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
-from tests.live.test_session import bars_of, start, wait_for_bars
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money", "--set", "strategies.slippage_bps=0")
 PRICES = {"BTC/USDT": 40_000.0}

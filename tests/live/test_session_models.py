@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from core.clock import SystemClock
-from live.parity import compare
-from reports.session_status import read_status
-from tests.live.test_session import ROOT, bars_of, wait_for_bars
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.reports.pages.session_status import read_status
+from tests import ROOT
+from tests.live.session.test_session import bars_of, wait_for_bars
 
 SMALL = ("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1", "models.seeds=1", "models.units=8")
 

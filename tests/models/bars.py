@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.forecaster import NewBar
+from forwardtrader.models.forecaster import NewBar
 
 
 def simulated_bars(n: int, *, seed: int = 0, start: str = "2020-01-01", step: str = "1h", reversal: float = 0.0) -> pd.DataFrame:

@@ -12,12 +12,12 @@ import time
 
 import numpy as np
 
-from core import fingerprint
-from core.settings import ModelSettings
-from models.fold_training import training_spec
-from models.lstm import Ensemble, LstmSpec, predict
-from models.sequences import draw_starts
-from models.trainer import Trainer
+from forwardtrader.core import fingerprint
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.features.sequences import draw_starts
+from forwardtrader.models.folds.training import training_spec
+from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec, predict
+from forwardtrader.models.forecasters.trainer import Trainer
 
 FEATURES, BARS, UPDATES = 120, 2000, 12
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import TooLittleHistory
+from forwardtrader.core.errors import TooLittleHistory
 
 
 def total(shared: np.ndarray, item: int) -> tuple[float, int]:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import FingerprintMismatch, InvalidSetting, TooLittleHistory
-from models.forecaster import FORECAST_COLUMNS, LastValueForecaster, RecordedForecasts, normal_frame
+from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting, TooLittleHistory
+from forwardtrader.models.forecaster import FORECAST_COLUMNS, LastValueForecaster, RecordedForecasts, normal_frame
 
 
 def candles(rows: int = 400, seed: int = 1) -> pd.DataFrame:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import TooLittleHistory
-from core.settings import ModelSettings
-from core.types import Timeframe
-from models.walk_forward import ANCHOR, boundaries, folds
+from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.models.walk_forward import ANCHOR, boundaries, folds
 
 HOUR = Timeframe.parse("1h")
 INDEX = pd.date_range("2019-01-01", "2023-01-01", freq="1h", tz="UTC", inclusive="left")

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.types import DataKind
-from reports import artefacts
-from reports.artefacts import RunArtefacts
-from reports.manifest import DataSection, DieboldMariano, Fold, ForecastScores, RunManifest, SymbolForecast, WalkForwardSection
-from reports.summary import summarise_strategy
+from forwardtrader.core.types import DataKind
+from forwardtrader.reports import artefacts
+from forwardtrader.reports.artefacts import RunArtefacts
+from forwardtrader.reports.manifest import (
+    DataSection,
+    DieboldMariano,
+    Fold,
+    ForecastScores,
+    RunManifest,
+    SymbolForecast,
+    WalkForwardSection,
+)
+from forwardtrader.reports.summary import summarise_strategy
 
 Z = {"q05": -1.6449, "q25": -0.6745, "q50": 0.0, "q75": 0.6745, "q95": 1.6449}
 CREATED = datetime(2026, 11, 22, 15, 14, 2, tzinfo=UTC)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports import artefacts
-from reports.artefacts import write_table
-from reports.session_page import CANDLES
-from reports.session_status import Alert, OpenOrder, Position, Process, SessionStatus, Source, write_status
+from forwardtrader.reports import artefacts
+from forwardtrader.reports.artefacts import write_table
+from forwardtrader.reports.pages.session_page import CANDLES
+from forwardtrader.reports.pages.session_status import Alert, OpenOrder, Position, Process, SessionStatus, Source, write_status
 from tests.reports import simulated
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core import fingerprint
-from core.errors import RunUnreadable
-from reports import artefacts
+from forwardtrader.core import fingerprint
+from forwardtrader.core.errors import RunUnreadable
+from forwardtrader.reports import artefacts
 from tests.reports import simulated
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import metrics
-from reports.benchmarks import Account, buy_and_hold, follow, volatility_targeted
-from reports.summary import summarise_strategy
+from forwardtrader.reports.benchmarks import Account, buy_and_hold, follow, volatility_targeted
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.summary import summarise_strategy
 from tests.reports import simulated
 
 FREE = Account(cash=1000.0, fee_bps=0, slippage_bps=0)

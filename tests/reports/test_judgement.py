@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.settings import ReportSettings
-from core.types import Timeframe, Verdict
-from reports import metrics
-from reports.benchmarks import Account, Benchmark, buy_and_hold, follow
-from reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, smoothness
-from reports.manifest import ForecastScores, StrategySummary, SymbolForecast
-from reports.shifted_forecasts import ShiftedForecasts, distances
-from reports.trial_ledger import TrialLedger
+from forwardtrader.core.settings import ReportSettings
+from forwardtrader.core.types import Timeframe, Verdict
+from forwardtrader.reports.benchmarks import Account, Benchmark, buy_and_hold, follow
+from forwardtrader.reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, smoothness
+from forwardtrader.reports.manifest import ForecastScores, StrategySummary, SymbolForecast
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, distances
+from forwardtrader.reports.trial_ledger import TrialLedger
 
 QUICK = ReportSettings(bootstrap_samples=100)
 HOUR = Timeframe.parse("1h")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import RunUnreadable
-from core.types import DataKind
-from reports import manifest as manifests
-from reports.manifest import RunManifest
+from forwardtrader.core.errors import RunUnreadable
+from forwardtrader.core.types import DataKind
+from forwardtrader.reports import manifest as manifests
+from forwardtrader.reports.manifest import RunManifest
 from tests.reports import simulated
 
 INTERFACE = {

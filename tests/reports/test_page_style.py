@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reports.pages import TEMPLATES
+from forwardtrader.reports.pages.render import TEMPLATES
 
 CSS = (TEMPLATES / "page.css").read_text(encoding="utf-8")
 LIGHT, DARK = (dict(re.findall(r"--(\w[\w-]*): (#[0-9a-f]{6});", block)) for block in re.findall(r":root \{(.*?)\}", CSS, re.DOTALL))

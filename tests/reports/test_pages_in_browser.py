@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from core.types import DataKind
-from reports import artefacts
-from reports.run_index import render_run_index
-from reports.run_page import render_run_page
+from forwardtrader.core.types import DataKind
+from forwardtrader.reports import artefacts
+from forwardtrader.reports.pages.run_index import render_run_index
+from forwardtrader.reports.pages.run_page import render_run_page
 from tests.reports import simulated
 from tests.reports.browser import look_at
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from reports import artefacts
-from reports.__main__ import main, rebuild
+from forwardtrader.reports import artefacts
+from forwardtrader.reports.__main__ import main, rebuild
 from tests.reports import simulated, simulated_session
-from tests.reports.test_sweep_page import swept
+from tests.reports.pages.test_sweep_page import swept
 
 
 def test_the_pages_of_a_run_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from reports.manifest import RunManifest
-from reports.run_page import _FILES
+from forwardtrader.reports.manifest import RunManifest
+from forwardtrader.reports.pages.run_page import _FILES
+from tests import ROOT
 
-GUIDE = (Path(__file__).resolve().parent.parent.parent / "docs" / "reports.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", [field.alias or name for name, field in RunManifest.model_fields.items()])

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from reports import metrics
-from reports.artefacts import empty_equity, empty_fills
-from reports.summary import summarise_strategy
+from forwardtrader.reports.artefacts import empty_equity, empty_fills
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.summary import summarise_strategy
 from tests.reports import simulated
 
 

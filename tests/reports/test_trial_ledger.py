@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.clock import FixedClock
-from core.errors import StoreDamaged
-from reports.sharpe_tests import SharpeMoments, sharpe_moments
-from reports.trial_ledger import Trial, TrialLedger, landmarks_of, main
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.reports.statistics.sharpe_tests import SharpeMoments, sharpe_moments
+from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of, main
 
 
 def prices(seed: int = 0, start: str = "2022-01-01", days: int = 400) -> pd.Series:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.clock import FixedClock
-from reports.sharpe_tests import SharpeMoments
-from reports.trial_ledger import _SCHEMA, Trial, TrialLedger, landmarks_of
-from reports.trial_reruns import SCHEMA, OpenEnd
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.reports.statistics.sharpe_tests import SharpeMoments
+from forwardtrader.reports.trial_ledger import _SCHEMA, Trial, TrialLedger, landmarks_of
+from forwardtrader.reports.trial_reruns import SCHEMA, OpenEnd
 
 HOURS = 24 * 30
 

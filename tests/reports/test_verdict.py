@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.types import Verdict
-from reports.verdict import Evidence, judge
+from forwardtrader.core.types import Verdict
+from forwardtrader.reports.verdict import Evidence, judge
 
 GOOD = Evidence(
     years=4.0, bets=200, total_return=0.8, sharpe=1.4, psr=0.997, dsr=0.97, trials=3, timing_p=0.01,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sandbox.server import SandboxServer
-from sandbox.settings import SandboxSettings
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.server import SandboxServer
 
 SPOT_ONLY = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.clock import SystemClock
-from core.types import Side
-from sandbox.events import Event
-from sandbox.order import NewOrder, OrderType, TimeInForce
-from sandbox.settings import SandboxSettings
-from sandbox.venue import ACCOUNT, Venue, open_venue
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.types import Side
+from forwardtrader.sandbox.engine.events import Event
+from forwardtrader.sandbox.orders.order import NewOrder, OrderType, TimeInForce
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.venue import ACCOUNT, Venue, open_venue
 
 START = 1_700_000_040_000 // 60_000 * 60_000
 SYMBOL = "BTC/USDT"

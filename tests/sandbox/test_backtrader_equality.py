@@ -14,11 +14,11 @@ import backtrader as bt
 import pandas as pd
 import pytest
 
-from core.types import MarketRules, Side
-from sandbox.bar_source import file_bars, generated_bars
-from sandbox.candle import Candle
-from sandbox.order import NewOrder, OrderType
-from sandbox.venue import ACCOUNT, Venue
+from forwardtrader.core.types import MarketRules, Side
+from forwardtrader.sandbox.market.bar_source import file_bars, generated_bars
+from forwardtrader.sandbox.orders.candle import Candle
+from forwardtrader.sandbox.orders.order import NewOrder, OrderType
+from forwardtrader.sandbox.venue import ACCOUNT, Venue
 from tests.real_data import real_candles
 from tests.sandbox.small_market import venue_of
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from sandbox.server import SandboxServer
+from forwardtrader.sandbox.server import SandboxServer
 from tests.sandbox.ccxt_clients import running
 
 Ask = Callable[..., Awaitable[tuple[int, Any, Any]]]

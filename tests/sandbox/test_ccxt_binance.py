@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import ccxt
 import pytest
 
-from sandbox.process import start_sandbox
+from forwardtrader.sandbox.process import start_sandbox
 from tests.sandbox.ccxt_clients import SPOT_ONLY, binance_on, point_at_binance, running
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from typing import Any
 import ccxt
 import pytest
 
-from sandbox.process import start_sandbox
-from sandbox.server import SandboxServer
+from forwardtrader.sandbox.process import start_sandbox
+from forwardtrader.sandbox.server import SandboxServer
 from tests.sandbox.ccxt_clients import BYBIT_OPTIONS, bybit_on, point_at_bybit, running
 
 SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"

@@ -11,7 +11,7 @@ from typing import Any
 import ccxt
 import pytest
 
-from sandbox.process import SandboxHandle, start_sandbox
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 from tests.sandbox.ccxt_clients import SPOT_ONLY, point_at_binance
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,8 @@ import aiohttp
 import orjson
 import pytest
 
-from sandbox.binance_auth import socket_payload
-from sandbox.server import SandboxServer
+from forwardtrader.sandbox.binance.auth import socket_payload
+from forwardtrader.sandbox.server import SandboxServer
 from tests.sandbox.ccxt_clients import running
 
 PATHS = [

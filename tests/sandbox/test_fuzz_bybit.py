@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from sandbox.server import SandboxServer
+from forwardtrader.sandbox.server import SandboxServer
 from tests.sandbox.ccxt_clients import running
 from tests.sandbox.test_fuzz import MESSAGES, WORDS
 

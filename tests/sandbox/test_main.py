@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from core.errors import ConfigError
-from sandbox.__main__ import _parser, main
-from sandbox.control import Control
-from sandbox.faults import CATALOGUE, read_faults
-from sandbox.process import start_sandbox
-from sandbox.server import SandboxServer
-from sandbox.settings import SandboxSettings
+from forwardtrader.core.errors import ConfigError
+from forwardtrader.sandbox.__main__ import _parser, main
+from forwardtrader.sandbox.control import Control
+from forwardtrader.sandbox.faults.catalogue import CATALOGUE, read_faults
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.process import start_sandbox
+from forwardtrader.sandbox.server import SandboxServer
+from tests import ROOT
 from tests.sandbox.small_market import FLAT, candle_file
 
 
@@ -114,7 +115,7 @@ def test_commands_move_the_market_and_the_account() -> None:
 
 
 def test_the_guide_names_every_flag_command_and_switch() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    guide = (ROOT / "docs" / "sandbox.md").read_text()
     for action in _parser()._actions:
         assert action.dest in ("help", "port", "protocol") or f"`{action.option_strings[0]}`" in guide, action.dest
     for name, fault in CATALOGUE.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.process import SandboxHandle, start_sandbox
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.clock import FixedClock, SystemClock
-from core.types import Side
-from sandbox.events import OrderChanged
-from sandbox.faults import Switchboard
-from sandbox.order import WITH_LIMIT, WITH_TRIGGER, NewOrder, OrderType, TimeInForce
-from sandbox.refusal import OrderRefused
-from sandbox.request_faults import ExecutionFaults
-from sandbox.settings import SandboxSettings
-from sandbox.venue import ACCOUNT, Venue, open_venue
+from forwardtrader.core.clock import FixedClock, SystemClock
+from forwardtrader.core.types import Side
+from forwardtrader.sandbox.engine.events import OrderChanged
+from forwardtrader.sandbox.faults.catalogue import Switchboard
+from forwardtrader.sandbox.faults.request_faults import ExecutionFaults
+from forwardtrader.sandbox.orders.order import WITH_LIMIT, WITH_TRIGGER, NewOrder, OrderType, TimeInForce
+from forwardtrader.sandbox.orders.refusal import OrderRefused
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.venue import ACCOUNT, Venue, open_venue
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 START = {"USDT": Decimal(50_000), "BTC": Decimal(1), "ETH": Decimal(10), "BNB": Decimal("0.05")}

@@ -10,10 +10,10 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 
-from core.settings import StrategySettings
-from core.types import MarketRules, Timeframe
-from models.forecaster import ForecastSource, RecordedForecasts, normal_frame
-from strategies.assembly import Feed, build_cerebro
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts, normal_frame
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
 
 HOUR = Timeframe.parse("1h")
 BTC = MarketRules(

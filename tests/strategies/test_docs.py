@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import backtrader as bt
 import pytest
 
-from core.settings import StrategySettings
-from strategies.assembly import record_of
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.strategies.backtrader.assembly import record_of
+from tests import ROOT
 from tests.strategies.market import candles, knobs, run
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", StrategySettings.model_fields)

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.types import MarketRules, Side
-from strategies.assembly import build_cerebro, record_of
-from strategies.holdings import trade_parts
-from strategies.orders import OrderRequest, RawOrder, is_dust, normalise
+from forwardtrader.core.types import MarketRules, Side
+from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
+from forwardtrader.strategies.holdings import trade_parts
+from forwardtrader.strategies.order_rules import OrderRequest, RawOrder, is_dust, normalise
+from tests.strategies.backtrader.test_broker import Script, flat, play
 from tests.strategies.market import BTC, ETH, PERP, feed, knobs
-from tests.strategies.test_venue_broker import Script, flat, play
 
 SPOT = replace(BTC, fee_in_base=True)
 COSTS = knobs(fee_bps=10, slippage_bps=0)

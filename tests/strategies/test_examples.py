@@ -9,12 +9,12 @@ import backtrader as bt
 import pytest
 
 from benchmarks.strategies import Market, example_strategies, plain_broker, play
-from core.settings import StrategySettings
-from core.types import MarketRules
-from feeds.market_rules import market_rules
-from feeds.sample_market import sample_candles
-from models.forecaster import RecordedForecasts
-from strategies.assembly import build_cerebro, record_of
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules
+from forwardtrader.feeds.history.sample_market import sample_candles
+from forwardtrader.feeds.venues.market_rules import market_rules
+from forwardtrader.models.forecaster import RecordedForecasts
+from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
 from tests.strategies.market import HOUR, feed, forecasts
 
 SETTINGS = StrategySettings()

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.settings import StrategySettings
-from core.types import MarketRules
-from models.forecaster import RecordedForecasts
-from strategies.assembly import build_cerebro, record_of
-from strategies.replay import Replay, Tape, replay
-from strategies.signals import EdgeRule, decide, stays
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules
+from forwardtrader.models.forecaster import RecordedForecasts
+from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
+from forwardtrader.strategies.replay import Replay, Tape, replay
+from forwardtrader.strategies.signals import EdgeRule, decide, stays
 from tests.strategies.market import BTC, ETH, HOUR, PERP, candles, feed, forecasts, knobs
 
 OFTEN = {"holding": "0d", "min_trade": 0.1}  # many trades in a short test

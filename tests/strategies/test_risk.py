@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidSetting
-from strategies.risk import DAY_SECONDS, Gate, RiskLimits, RiskState, update
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskLimits, RiskState, update
 
 LIMITS = RiskLimits(max_drawdown=0.2, max_daily_loss=0.05, halt_seconds=3 * DAY_SECONDS)
 HOUR = 3600.0

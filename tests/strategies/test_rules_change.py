@@ -8,8 +8,8 @@ from typing import Any
 
 import backtrader as bt
 
-from strategies.assembly import build_cerebro
-from strategies.bt_feed_facts import attach, facts_of
+from forwardtrader.strategies.backtrader.assembly import build_cerebro
+from forwardtrader.strategies.feed_context import attach, facts_of
 from tests.strategies.market import candles, feed, knobs, source
 
 COARSE = Decimal("0.01")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.signals import ADD, ENTER, LEAVE, NO_MODEL, REDUCE, RISK, EdgeRule, Signal, decide, expected_gain
+from forwardtrader.strategies.signals import ADD, ENTER, LEAVE, NO_MODEL, REDUCE, RISK, EdgeRule, Signal, decide, expected_gain
 
 RULE = EdgeRule(round_trip=0.0025, margin=1.5, leave=0.0, share=1.0, premium=0.0, span=1.0, risk_aversion=1.0, min_change=0.1)
 NAN = float("nan")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.sizing import SizeRule, exposure_cap, stop_distance, stop_price, units
+from forwardtrader.strategies.sizing import SizeRule, exposure_cap, stop_distance, stop_price, units
 
 RULE = SizeRule(
     max_exposure=1.0,

@@ -1,0 +1,143 @@
+"""Proofs that a strategy decides by closed bars alone, made at the bars on which it did decide.
+
+A strategy that trades seldom gives itself away on few bars, so little is gained by changing arbitrary ones. After a bar on which it made an
+order the market is cut off, and the bar after it is made to go elsewhere; whatever was decided before must be the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pandas as pd
+
+from forwardtrader.backtest.audit.outcome import Outcome, account_pairs, elsewhere
+from forwardtrader.backtest.forecasting import Forecasts
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.simulation import simulate_with_orders
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.checks.look_ahead import BUMP, Leak, Proof, compare, untested
+from forwardtrader.models.forecaster import NUMBERS, ForecastSource, RecordedForecasts
+
+# A strategy that made fewer fills showed too little of what it does.
+FEWEST_FILLS: Final = 20
+# After so many bars with orders the next bar is changed, after every third of them the market is cut off besides.
+ORDER_BARS: Final = 12
+_CUT: Final = 1.0
+_MIRRORED: Final = ("location", "scale", "q95", "q75", "q50", "q25", "q05", "p_up")
+
+
+@dataclass(frozen=True)
+class Traded:
+    """What a strategy did on the days of `request`, and the markets it did it on."""
+
+    request: BacktestRequest
+    markets: Mapping[str, History]
+    outcome: Outcome
+
+    @property
+    def fills(self) -> int:
+        """How many fills it had."""
+        return 0 if self.outcome.record is None else len(self.outcome.record.fills)
+
+
+def strategy_proofs(traded: Traded) -> Iterator[Proof]:
+    """The market cut off after bars with orders, and the next bar changed."""
+    bars, again = order_bars(traded), _Again(traded)
+    yield _proof(again, "truncation", bars[::3], (_CUT,), "with the bars after the next one cut away")
+    yield _proof(again, "newest close", bars, (BUMP, 1.0 / BUMP), "when the next bar went elsewhere")
+
+
+def order_bars(traded: Traded, *, seed: int = 0) -> list[pd.Timestamp]:
+    """Bars on which orders were made, of every side and kind of order alike, that another bar came after; oldest first."""
+    orders = traded.outcome.orders
+    if orders is None or not len(orders):
+        return []
+    newest = max(history.candles.index[-1] for history in traded.markets.values())
+    made = orders.loc[(orders["timestamp"] >= pd.Timestamp(traded.request.first)) & (orders["timestamp"] < newest)]
+    groups = [part["timestamp"] for _, part in made.groupby(["side", "kind"], sort=True)]
+    each = math.ceil(ORDER_BARS / max(len(groups), 1))
+    drawn = [group.drop_duplicates().sample(min(each, group.nunique()), random_state=seed) for group in groups]
+    return sorted({pd.Timestamp(at) for group in drawn for at in group})
+
+
+def _proof(again: _Again, name: str, bars: list[pd.Timestamp], factors: tuple[float, ...], when: str) -> Proof:
+    for bar in bars:
+        for factor in factors:
+            found = _first_difference(again, name, bar, factor, when)
+            if found is not None:
+                return found
+    fills = again.traded.fills
+    if fills < FEWEST_FILLS:
+        return untested(name, _too_few(again.traded))
+    detail = f"orders, fills and equity up to each of {len(bars)} bars with orders are equal {when}; {fills} fills in all"
+    return Proof(name=name, passed=True, detail=f"strategy: {detail}")
+
+
+def _first_difference(again: _Again, name: str, bar: pd.Timestamp, factor: float, when: str) -> Proof | None:
+    for what, part, whole in account_pairs(again.traded.outcome, again.trade(bar, factor), bar, followed=True):
+        proof = compare(name, part, whole, f"{when} (order of {bar:%Y-%m-%d %H:%M})")
+        if not proof.passed:
+            return replace(proof, leak=Leak.AHEAD, offenders=(what,), detail=f"{what} of the strategy look ahead: {proof.detail}")
+    return None
+
+
+def _too_few(traded: Traded) -> str:
+    first, last = traded.request.first, traded.request.last
+    made = "1 fill" if traded.fills == 1 else f"{traded.fills} fills"
+    return (
+        f"strategy: {made} from {first:%Y-%m-%d} to {last:%Y-%m-%d}, {FEWEST_FILLS} are needed to say anything; "
+        "give it a longer span (an earlier --from) or more symbols (--symbol)"
+    )
+
+
+class _Again:
+    """Lets the strategy trade again, with the forecasts it was given, on markets that end with the bar after one it decided on.
+
+    The forecasts need not be made anew: that they do not look ahead is proven by themselves. Where the last bar goes elsewhere, so do its
+    forecasts, for a strategy may look ahead in those as well.
+    """
+
+    def __init__(self, traded: Traded) -> None:
+        self.traded = traded
+        walk, horizon = traded.outcome.walk, traded.request.settings.strategies.horizon
+        self._told = {symbol: walk.frame(symbol, horizon) for symbol in traded.markets}
+        self._sources = {s: Forecasts(walk, pd.DataFrame(), {}).source(s, horizon, h.timeframe) for s, h in traded.markets.items()}
+
+    def trade(self, bar: pd.Timestamp, factor: float) -> Outcome:
+        """Its life up to the bar after `bar`, which closes `factor` times as high; as it was with a factor of one."""
+        following = min(h.candles.index[h.candles.index > bar][0] for h in self.traded.markets.values() if h.candles.index[-1] > bar)
+        markets, frames = {}, {}
+        for symbol, history in self.traded.markets.items():
+            candles = history.candles.loc[:following]
+            told = self._told[symbol].loc[:following].assign(close=candles["close"])
+            if factor != _CUT and candles.index[-1] == following:
+                candles, told = elsewhere(candles, factor), _mirrored(told)
+                told.loc[following, "close"] = candles["close"].iloc[-1]
+            markets[symbol], frames[symbol] = replace(history, candles=candles), told
+        request = self.traded.request
+        forecasts = _Recorded(self.traded.outcome.walk, pd.DataFrame(), {}, frames, {s: f.warm_up for s, f in self._sources.items()})
+        return Outcome(self.traded.outcome.walk, *simulate_with_orders(markets, forecasts, request))
+
+
+@dataclass(frozen=True)
+class _Recorded(Forecasts):
+    """Forecasts from frames, per symbol, in place of the walk's own."""
+
+    frames: Mapping[str, pd.DataFrame]
+    warm_up: Mapping[str, int]
+
+    def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> ForecastSource:
+        return RecordedForecasts(self.frames[symbol], horizon, warm_up=self.warm_up[symbol], timeframe_s=timeframe.seconds)
+
+
+def _mirrored(told: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts the last of which says of a fall what it said of a rise."""
+    changed, newest = told.copy(), told.index[-1]
+    for name, source in zip(NUMBERS, _MIRRORED, strict=True):
+        number = float(told[source].iloc[-1])
+        changed.loc[newest, name] = {"scale": number, "p_up": 1.0 - number}.get(name, -number)
+    return changed

@@ -1,0 +1,1 @@
+"""Parameter search: every point is a backtest and counts as a trial."""

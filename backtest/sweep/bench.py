@@ -1,0 +1,155 @@
+"""Evaluates points: forecasts once for all points that share them, each point's account by the workers, each result kept and counted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.forecasting import train
+from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.progress import RunProgress
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.run_record import choices, code_of, data_section, facts_of
+from forwardtrader.backtest.sweep.file import Point
+from forwardtrader.backtest.sweep.point import PointResult, TradeWork, trade_point
+from forwardtrader.backtest.sweep.store import SweepStore
+from forwardtrader.core import fingerprint, log
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.config import changed
+from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.parallel.local_workers import Processes
+from forwardtrader.models.parallel.scale_out import point_workers
+from forwardtrader.models.parallel.workers import Workers
+from forwardtrader.reports.manifest import DataSection
+from forwardtrader.reports.statistics.sharpe_tests import sharpe_moments
+from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of
+
+# Fewer bars to trade than this, all points together, cost less than starting processes.
+WORTH_PROCESSES: Final = 300_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A point as a whole request, with the candles it trades and the fingerprint of all that decides it."""
+
+    request: BacktestRequest
+    markets: Mapping[str, History]
+    data: DataSection
+    key: str
+
+
+class SweepBench:
+    """Runs points of one request.
+
+    Args:
+        told: hears how many points are finished.
+    """
+
+    def __init__(
+        self, request: BacktestRequest, clock: Clock, store: SweepStore, run_id: str, progress: RunProgress, told: Callable[[int], None]
+    ) -> None:
+        self.request, self.clock, self.store, self.run_id, self.progress, self.told = request, clock, store, run_id, progress, told
+        self.ledger = TrialLedger(Path(request.settings.reports.ledger_path))
+        self.fresh = 0
+        self.kind: DataSection | None = None
+        self._done: dict[str, PointResult] = {}
+        self._loaded: tuple[str, Mapping[str, History]] = ("", {})
+
+    def request_of(self, point: Point) -> BacktestRequest:
+        """The request with the point's settings.
+
+        Raises:
+            ConfigError: they do not go together.
+        """
+        request = replace(self.request, settings=changed(self.request.settings, point))
+        check(request)
+        return request
+
+    def evaluate(self, points: Sequence[Point]) -> list[PointResult]:
+        """The result of each point, in order; what was finished before is not computed again."""
+        settings = [self._setting(self.request_of(point)) for point in points]
+        groups: dict[str, dict[str, Setting]] = {}
+        for setting in settings:
+            if setting.key not in self._done and (known := self.store.get(setting.key)) is not None:
+                self._finish(setting, known)
+            if setting.key not in self._done:
+                groups.setdefault(_forecast_key(setting), {})[setting.key] = setting
+        for group in groups.values():
+            self._trade(list(group.values()))
+        return [self._done[setting.key] for setting in settings]
+
+    def _setting(self, request: BacktestRequest) -> Setting:
+        markets = self._markets(request)
+        data = data_section(request, markets)
+        self.kind = self.kind or data
+        key = fingerprint.of_value([choices(request), {s: h.fingerprint for s, h in markets.items()}, code_of(request)])
+        return Setting(request, markets, data, key)
+
+    def _markets(self, request: BacktestRequest) -> Mapping[str, History]:
+        """Candles, loaded again only where other ones are needed."""
+        models = request.settings.models
+        calendar = [models.train_window, models.retrain_every, models.anew_every, models.expanding]
+        reach = [*calendar, models.horizons, models.context, models.embargo, models.deployment_lag]
+        wanted = fingerprint.of_value([request.settings.feeds.model_dump(mode="json"), *map(str, reach)])
+        if self._loaded[0] != wanted:
+            with self.progress.stage("data", "candles"):
+                self._loaded = (wanted, load_markets(request, self.clock))
+        return self._loaded[1]
+
+    def _trade(self, group: list[Setting]) -> None:
+        """Forecast once, then trade every point of the group."""
+        one = group[0]
+        with self.progress.stage("train", "training folds") as stage:
+            walk = train(one.markets, one.request, stage)
+        work = TradeWork.of(one.markets, walk, one.request, one.data.periods_per_year)
+        bars = sum(len(h.candles) for h in one.markets.values()) * len(group)
+        items = [setting.request.settings.strategies for setting in group]
+        with self.progress.stage("simulate", "trading points") as stage:
+            for n, (place, result) in enumerate(self._workers(bars).run(trade_point, work, items)):
+                self.store.put(group[place].key, result)
+                self.fresh += 1
+                self._finish(group[place], result)
+                stage(n + 1, len(group))
+
+    def _workers(self, bars: int) -> Workers:
+        models = self.request.settings.models
+        return point_workers(models.jobs, models.cluster) if bars > WORTH_PROCESSES or models.cluster else Processes(1)
+
+    def _finish(self, setting: Setting, result: PointResult) -> None:
+        """Its result is known from now on, so it counts as a trial from now on."""
+        try:
+            self.ledger.record(self._trial(setting, result))
+        except StoreDamaged as error:
+            log.event(log.logger("backtest"), "trials_unknown", logging.WARNING, reason=str(error))
+        self._done[setting.key] = result
+        self.told(len(self._done))
+
+    def _trial(self, setting: Setting, result: PointResult) -> Trial:
+        facts = facts_of(setting.request, setting.markets, setting.data, self.run_id, result.result)
+        first = pd.Timestamp(setting.request.first)
+        return Trial(
+            run_id=self.run_id,
+            symbols=tuple(setting.markets),
+            kind=facts.kind,
+            data=facts.data,
+            settings=facts.settings,
+            result=facts.result,
+            what=facts.what,
+            moments=sharpe_moments(result.returns.to_numpy()),
+            periods_per_year=facts.periods_per_year,
+            landmarks={s: landmarks_of(h.candles.loc[first:]) for s, h in setting.markets.items()},
+            open_end=facts.open_end({s: h.candles for s, h in setting.markets.items()}, result.returns),
+        )
+
+
+def _forecast_key(setting: Setting) -> str:
+    """Equal for points whose forecasts are the same."""
+    chosen: dict[str, Any] = choices(setting.request)
+    return fingerprint.of_value([{k: v for k, v in chosen.items() if k != "strategies"}, [h.fingerprint for h in setting.markets.values()]])

@@ -1,0 +1,44 @@
+"""`--sweep` on a terminal: the run of the chosen point, and what so many tries say about it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.sweep.search import FinishedSweep, run_sweep
+from forwardtrader.core.clock import Clock
+from forwardtrader.reports.pages.formats import number, probability
+from forwardtrader.reports.sweep_manifest import to_json
+
+
+def sweep_and_tell(request: BacktestRequest, clock: Clock, console: Console) -> FinishedSweep:
+    """Sweep, then print the summary, or `sweep.json` with --json.
+
+    Raises:
+        TradingError: whatever stands in the way, as one line.
+    """
+    done = run_sweep(request, clock, console)
+    if request.as_json:
+        Console(soft_wrap=True, highlight=False, markup=False).print(to_json(done.manifest), end="")
+    elif not request.quiet:
+        from forwardtrader.backtest.terminal import show
+
+        show(done.run, console)
+        _show(done, console)
+    return done
+
+
+def _show(done: FinishedSweep, console: Console) -> None:
+    told = done.manifest
+    console.print(
+        f"\nSweep: {told.points} points, chosen for its neighbourhood's Sharpe ratio of {number(told.chosen.score)}", style="bold"
+    )
+    console.print(f"  {told.chosen.flags}", soft_wrap=True, markup=False)
+    peak = (
+        "the same point" if told.peak.flags == told.chosen.flags else f"{number(told.peak.sharpe)}, neighbourhood {number(told.peak.score)}"
+    )
+    console.print(f"  its own Sharpe ratio {number(told.chosen.sharpe)}; the highest peak: {peak}")
+    console.print(
+        f"  probability of overfitting {probability(told.pbo, 0)}, deflated Sharpe {probability(told.dsr, 0)} with {told.trials} trials"
+    )
+    console.print(f"{done.page}", soft_wrap=True)

@@ -1,0 +1,70 @@
+"""One point of a sweep: the account that forecasts and strategy settings make, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pandas as pd
+
+from forwardtrader.backtest.forecasting import Forecasts
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.run_record import result_of
+from forwardtrader.backtest.simulation import simulate, tapes_of
+from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.folds.walk import WalkForward
+from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.strategies.backtrader.assembly import Record
+from forwardtrader.strategies.replay import replay
+
+KEPT: Final = (
+    *("sharpe", "total_return", "cagr", "sortino", "max_drawdown", "volatility", "trades", "turnover", "fees", "exposure"),
+    *("time_in_market", "final_equity", "break_even_bps"),
+)
+
+
+@dataclass(frozen=True)
+class PointResult:
+    """Plain numbers, the fingerprint of the account's life, and net daily returns by UTC day."""
+
+    summary: Mapping[str, Any]
+    result: str
+    returns: pd.Series
+
+
+@dataclass(frozen=True)
+class TradeWork:
+    """What all points that share their forecasts have in common; it travels to a worker once."""
+
+    markets: Mapping[str, History]
+    walk: WalkForward
+    request: BacktestRequest
+    periods_per_year: int
+
+    @classmethod
+    def of(cls, markets: Mapping[str, History], walk: WalkForward, request: BacktestRequest, periods_per_year: int) -> TradeWork:
+        """Leaves out what only training needs."""
+        panel = replace(walk.panel, features=walk.panel.features[:0], targets=walk.panel.targets[:0])
+        return cls(markets, replace(walk, panel=panel), request, periods_per_year)
+
+
+def trade_point(work: TradeWork, settings: StrategySettings) -> PointResult:
+    """Trade the forecasts with these settings."""
+    with one_thread():
+        record = _record(work, settings)
+        summary = summarise_strategy(record.equity, record.fills, work.periods_per_year, start_equity=settings.cash).model_dump()
+        returns = metrics.returns_of(metrics.daily(record.equity["equity"]), settings.cash).fillna(0.0)
+    return PointResult({name: summary[name] for name in KEPT}, result_of(record.equity), returns)
+
+
+def _record(work: TradeWork, settings: StrategySettings) -> Record:
+    request = work.request
+    if request.strategy:
+        room = request.settings.model_copy(update={"strategies": settings})
+        return simulate(work.markets, Forecasts(work.walk, pd.DataFrame(), {}), replace(request, settings=room))
+    fills, equity = replay(tapes_of(work.markets, work.walk, settings.horizon, request.first), settings)
+    return Record(fills, equity.assign(exposure=1.0 - equity["cash"] / equity["equity"]))

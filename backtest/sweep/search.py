@@ -1,0 +1,219 @@
+"""`--sweep`: every point of a grid or a search, the plateau among them, and its run page with what trying so many costs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import yaml
+from rich.console import Console
+
+from forwardtrader.backtest.job import FinishedRun, run_backtest
+from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.progress import RunProgress
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.run_record import choices, code_of, data_section
+from forwardtrader.backtest.sweep.bench import SweepBench
+from forwardtrader.backtest.sweep.file import Axis, Point, SweepPlan, read_plan
+from forwardtrader.backtest.sweep.point import PointResult
+from forwardtrader.backtest.sweep.store import FILE_NAME as STORE_NAME
+from forwardtrader.backtest.sweep.store import SweepStore
+from forwardtrader.core import fingerprint
+from forwardtrader.core.clock import Clock, FixedClock
+from forwardtrader.core.errors import InvalidSetting, StoreDamaged
+from forwardtrader.reports import sweep_manifest
+from forwardtrader.reports.artefacts import write_table
+from forwardtrader.reports.manifest import make_run_dir, make_run_id
+from forwardtrader.reports.pages.run_index import render_run_index
+from forwardtrader.reports.pages.sweep_page import render_sweep_page
+from forwardtrader.reports.statistics.plateau import choose, plateau_scores
+from forwardtrader.reports.sweep_manifest import POINTS, SweepManifest, SweepPoint
+
+# Points of a search that are proposed before the next ones learn from them; part of what makes a search the same on any machine.
+AT_A_TIME: Final = 4
+
+
+@dataclass(frozen=True)
+class FinishedSweep:
+    """A sweep's folder, what it says of itself, and the run of the chosen point."""
+
+    folder: Path
+    manifest: SweepManifest
+    run: FinishedRun
+
+    @property
+    def page(self) -> Path:
+        return self.folder / "index.html"
+
+
+def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> FinishedSweep:
+    """Try every point, choose one, and write the pages. An interrupted sweep goes on where it stopped.
+
+    Raises:
+        ConfigError: the sweep file is wrong, or goes with no other mode.
+        TradingError: whatever stands in the way of a run.
+    """
+    if request.sweep is None or request.audit:
+        raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
+    plan = read_plan(request.sweep, request.settings)
+    folder, gone_on_with = _folder(request, plan, clock)
+    if gone_on_with.last != request.last:
+        # As it was when the sweep began: what has become known since would make other points of those that are left.
+        request, clock = gone_on_with, FixedClock(gone_on_with.last)
+    quiet = replace(request, quiet=True, as_json=False, open_page=False)
+    with RunProgress(console, shown=not request.quiet) as progress, progress.stage("sweep", "points of the sweep") as stage:
+        total = plan.trials or len(plan.grid())
+        bench = SweepBench(quiet, clock, SweepStore(folder), folder.name, progress, lambda done: stage(done, total))
+        tried = list(_search(plan, bench) if plan.trials else _grid(plan, bench))
+    points, results = [point for point, _ in tried], [result for _, result in tried]
+    if not (request.quiet or request.as_json):
+        console.print(f"{len(points)} points: {bench.fresh} tried now, the others known from before")
+    columns = {key: [point[key] for point in points] for key in plan.keys}
+    sharpes = [_sharpe(result) for result in results]
+    scores = plateau_scores(columns, sharpes, grid=not plan.trials)
+    best = choose(scores, sharpes)
+    run = run_backtest(
+        replace(bench.request_of(points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=_daily(results)
+    )
+    table = _table(columns, results, scores)
+    manifest = _manifest(request, plan, folder, clock, table, best, points, run)
+    write_table(folder / POINTS, table)
+    sweep_manifest.write(folder, manifest)
+    SweepStore(folder).note(finished="yes")
+    render_sweep_page(folder)
+    render_run_index(folder.parent)
+    if request.open_page:
+        webbrowser.open((folder / "index.html").resolve().as_uri())
+    return FinishedSweep(folder, manifest, run)
+
+
+def flags(point: Point) -> str:
+    """The point as words of the command line."""
+    return shlex.join(word for key, value in point.items() for word in ("--set", f"{key}={_scalar(value)}"))
+
+
+def _scalar(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+
+
+def _grid(plan: SweepPlan, bench: SweepBench) -> Iterator[tuple[Point, PointResult]]:
+    points = plan.grid()
+    yield from zip(points, bench.evaluate(points), strict=True)
+
+
+def _search(plan: SweepPlan, bench: SweepBench) -> Iterator[tuple[Point, PointResult]]:
+    """Tree-structured Parzen estimation (Bergstra et al. 2011), a few points at a time; equal seeds propose equal points."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=plan.seed))
+    left = plan.trials or 0
+    while left > 0:
+        trials = [study.ask() for _ in range(min(AT_A_TIME, left))]
+        points = [{axis.key: _suggested(trial, axis) for axis in plan.axes} for trial in trials]
+        for trial, point, result in zip(trials, points, bench.evaluate(points), strict=True):
+            study.tell(trial, _sharpe(result))
+            yield point, result
+        left -= len(trials)
+
+
+def _suggested(trial: Any, axis: Axis) -> Any:
+    if axis.choices:
+        # Lists are no category of Optuna's; their places are.
+        return axis.choices[trial.suggest_categorical(axis.key, list(range(len(axis.choices))))]
+    if axis.whole:
+        return trial.suggest_int(axis.key, int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
+    return float(f"{trial.suggest_float(axis.key, axis.low, axis.high, log=axis.log, step=axis.step):.10g}")
+
+
+def _sharpe(result: PointResult) -> float:
+    value = result.summary["sharpe"]
+    return 0.0 if value is None or value != value else float(value)
+
+
+def _daily(results: Sequence[PointResult]) -> pd.DataFrame:
+    return pd.concat([result.returns.rename(n) for n, result in enumerate(results)], axis=1).sort_index().fillna(0.0)
+
+
+def _table(columns: Mapping[str, Sequence[Any]], results: Sequence[PointResult], scores: Any) -> pd.DataFrame:
+    plain = {key: [_cell(value) for value in values] for key, values in columns.items()}
+    numbers = pd.DataFrame([dict(result.summary) for result in results])
+    return pd.concat([pd.DataFrame({**plain, "score": scores}), numbers], axis=1)
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) else _scalar(value)
+
+
+def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Path, BacktestRequest]:
+    """The folder of this very sweep where it was begun before, else a new one.
+
+    A sweep without `--to` that was interrupted goes on up to the moment at which it began.
+    """
+    output = Path(request.settings.reports.output)
+    wanted = {k: v for k, v in choices(request).items() if k != "last"}
+    identity = fingerprint.of_value([wanted, repr(plan), sorted(map(str, request.files.values())), request.open_ended, code_of(request)])
+    for path in sorted(output.glob(f"*/{STORE_NAME}")):
+        store = SweepStore(path.parent)
+        try:
+            if store.fact("identity") != identity:
+                continue
+            last = datetime.fromisoformat(store.fact("last") or "")
+            if last == request.last or (request.open_ended and store.fact("finished") is None):
+                return path.parent, replace(request, last=last)
+        except (StoreDamaged, ValueError):
+            continue
+    feeds = request.settings.feeds
+    # Only the candles themselves know whether they are simulated: nothing is to be had of a venue that is out of reach.
+    kind = data_section(request, load_markets(request, clock)).kind
+    run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} sweep".strip(), digest=identity)
+    folder = make_run_dir(output, run_id)
+    SweepStore(folder).note(identity=identity, last=request.last.isoformat())
+    return folder, request
+
+
+def _manifest(
+    request: BacktestRequest, plan: SweepPlan, folder: Path, clock: Clock, table: pd.DataFrame, best: int, points: Sequence[Point],
+    run: FinishedRun,
+) -> SweepManifest:  # fmt: skip
+    own = run.artefacts.manifest
+    peak = choose(table["sharpe"].fillna(0.0).to_numpy(), table["sharpe"].tolist())
+
+    def told(n: int) -> SweepPoint:
+        return SweepPoint(
+            settings=json.loads(json.dumps(points[n])),
+            flags=flags(points[n]),
+            score=table["score"].iloc[n],
+            sharpe=table["sharpe"].iloc[n],
+            total_return=table["total_return"].iloc[n],
+            max_drawdown=table["max_drawdown"].iloc[n],
+        )
+
+    return SweepManifest(
+        sweep_id=folder.name,
+        created=clock.now(),
+        command=request.command,
+        name=request.name,
+        title=own.model_copy(update={"name": request.name}).title,
+        kind=own.data.kind,
+        first=request.first,
+        last=request.last,
+        keys=list(plan.keys),
+        search=plan.trials is not None,
+        points=len(table),
+        chosen=told(best),
+        peak=told(peak),
+        number=best,
+        run=run.folder.name,
+        pbo=own.strategy.pbo if own.strategy else None,
+        dsr=own.strategy.dsr if own.strategy else None,
+        trials=own.strategy.trials if own.strategy else None,
+        verdict=own.verdict,
+    )

@@ -1,0 +1,83 @@
+"""How every command ends: its exit code, and one line on stderr when something stood in the way."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NoReturn
+
+from forwardtrader.core import installed, log
+from forwardtrader.core.environment import exported
+from forwardtrader.core.errors import ConfigError, TradingError
+
+INTERRUPTED: Final = 130
+BUG: Final = 1
+FALLBACK_LOG: Final = Path("var/log.jsonl")
+
+
+def end_well(command: Callable[[], int]) -> int:
+    """Run `command` with the variables of `.env` and return its exit code; an error becomes one line on stderr and the code of its class.
+
+    A bug (anything outside the error tree) goes to the log with its traceback and ends with 1, Ctrl-C with 130.
+    """
+    try:
+        with exported():
+            return command()
+    except TradingError as error:
+        _say(log.redact(str(error)))
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        return _lacks(error)
+    except KeyboardInterrupt:
+        _say("interrupted; what was saved is whole, run the same command again to go on")
+        return INTERRUPTED
+    except Exception as bug:  # noqa: BLE001 - the last line of defence: logged whole, then reported
+        return _bug(bug)
+
+
+def collect_rarely() -> None:
+    """Search memory for garbage in cycles seldom: what loads and computes makes little of it, and the search costs a sixth of its time."""
+    gc.set_threshold(50_000, 20, 50)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with everything written; taking millions of objects apart one by one first would only take time."""
+    logging.shutdown()
+    with contextlib.suppress(BrokenPipeError):  # whoever read it has seen enough
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _lacks(error: ModuleNotFoundError) -> int:
+    """A package of ours that is not there was removed, or never installed to the end; any other name is a bug."""
+    name = (error.name or "").partition(".")[0]
+    if name not in installed.PACKAGES:
+        return _bug(error)
+    _say(f"{sys.executable} lacks {name}; {installed.MEND}")
+    return ConfigError.exit_code
+
+
+def _bug(bug: Exception) -> int:
+    _say(f"a bug: {type(bug).__name__}: {log.redact(str(bug))}; the traceback is in {_write_down()}")
+    return BUG
+
+
+def _write_down() -> str:
+    """Log the exception at hand, to a file of its own where the command has no log; returns where it can be read."""
+    logger = log.logger("core")
+    if logger.hasHandlers():
+        logger.log(logging.ERROR, "bug", exc_info=True)
+        return "the log"
+    with log.log_to(FALLBACK_LOG):
+        logger.log(logging.ERROR, "bug", exc_info=True)
+    return str(FALLBACK_LOG)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(" ".join(text.split()) + "\n")

@@ -1,0 +1,76 @@
+"""Backtrader's view of a candle frame: the whole series is copied into the lines at once."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.candles import schema as candles
+
+_NANOSECONDS_PER_DAY: Final = 86_400 * 10**9
+_EPOCH: Final = 719_163  # 1970-01-01 in Backtrader's count of days
+_LINES: Final = ("open", "high", "low", "close", "volume")
+
+
+class FrameData(bt.feed.DataBase):
+    """A data feed of a candle frame (`dataname`); each bar carries its OPEN time in UTC, as everywhere in this project.
+
+    A bar is delivered once it is closed, so at a bar stamped 12:00 of a 1h series the strategy knows the market up to 13:00. Standard
+    parameters work as usual; with filters or another input time zone the bars take Backtrader's own, slower way.
+    """
+
+    def start(self) -> None:
+        super().start()
+        frame: pd.DataFrame = self.p.dataname
+        self._at = 0
+        self._times = as_backtrader_days(candles.times_of(frame))
+        self._values = {name: frame[name].to_numpy(dtype=np.float64) for name in _LINES}
+
+    def preload(self) -> None:
+        if self._filters or self._tzinput or self.lines.datetime.extension:
+            super().preload()
+            return
+        first, last = np.searchsorted(self._times, self.fromdate, "left"), np.searchsorted(self._times, self.todate, "right")
+        chosen = slice(int(first), int(last))
+        for name in _LINES:
+            getattr(self.lines, name).array.frombytes(self._values[name][chosen].tobytes())
+        self.lines.openinterest.array.frombytes(np.zeros(max(0, chosen.stop - chosen.start)).tobytes())
+        self.lines.datetime.array.frombytes(self._times[chosen].tobytes())
+        self._at = len(self._times)  # all were delivered: a run bar by bar asks once more at the end
+        self.home()
+
+    def _load(self) -> bool:
+        if self._at >= len(self._times):
+            return False
+        for name in _LINES:
+            getattr(self.lines, name)[0] = float(self._values[name][self._at])
+        self.lines.openinterest[0] = 0.0
+        self.lines.datetime[0] = float(self._times[self._at])
+        self._at += 1
+        return True
+
+
+def frame_data(frame: pd.DataFrame, timeframe: Timeframe, *, name: str = "", **params: Any) -> FrameData:
+    """A feed of `frame` whose Backtrader timeframe and compression are those of `timeframe`."""
+    unit, compression = backtrader_timeframe(timeframe)
+    return FrameData(dataname=frame, name=name, timeframe=unit, compression=compression, **params)
+
+
+def backtrader_timeframe(timeframe: Timeframe) -> tuple[int, int]:
+    """Backtrader's unit and count, e.g. 1h is 60 of `Minutes` and 1d is 1 of `Days`."""
+    for seconds, unit in ((604_800, bt.TimeFrame.Weeks), (86_400, bt.TimeFrame.Days)):
+        if timeframe.seconds % seconds == 0:
+            return unit, timeframe.seconds // seconds
+    return bt.TimeFrame.Minutes, timeframe.seconds // 60
+
+
+def as_backtrader_days(index: pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Times as Backtrader's floating day count (UTC), bit for bit as its own `date2num` for whole minutes."""
+    days, rest = np.divmod(index.as_unit("ns").asi8, _NANOSECONDS_PER_DAY)
+    minutes = rest // (60 * 10**9)
+    fraction = (minutes // 60) / 24 + (minutes % 60) / 1440 + (rest % (60 * 10**9)) / _NANOSECONDS_PER_DAY
+    return np.asarray(_EPOCH + days + fraction, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""Candles: their schema, the store that keeps them, and the files it consists of."""

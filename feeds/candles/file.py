@@ -1,0 +1,101 @@
+"""One file of candles: Parquet, which carries a checksum of its values and of its own description."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from forwardtrader.core import atomic, fingerprint
+from forwardtrader.core.types import OHLCV
+from forwardtrader.feeds.candles import schema as candles
+
+_META: Final = b"forwardtrader.candles"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredInfo:
+    """The description inside a file. Times are UTC.
+
+    `covered_from` and `covered_to` bound the time the source was asked about (`covered_to` is exclusive): inside, a missing bar is
+    missing at the source. `fetched_at` is the last moment a venue answered in full; None for a file import.
+    """
+
+    source: str
+    covered_from: datetime
+    covered_to: datetime
+    fetched_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file's candles and description."""
+
+    candles: pd.DataFrame
+    info: StoredInfo
+
+
+class FileDamaged(Exception):
+    """A file that is not what was written."""
+
+
+def read_file(path: Path) -> Stored | None:
+    """What one file holds; None where there is none.
+
+    Raises:
+        FileDamaged: it cannot be read, or fails its checksum.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        return None
+    try:
+        # Opened once: by its name Arrow would open it for its schema and again for its values, between which it may have been replaced.
+        with path.open("rb") as file:
+            table = pq.read_table(file)
+        held = json.loads((table.schema.metadata or {})[_META])
+        columns = [table.column(name).to_numpy() for name in ("timestamp", *OHLCV)]
+        info = _info_from(held["info"])
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        raise FileDamaged("cut short or not readable") from error
+    if held["sha256"] != _checksum(columns, held["info"]):
+        raise FileDamaged("its checksum does not match")
+    return Stored(candles.from_arrays(*columns), info)
+
+
+def write_file(path: Path, stored: Stored) -> None:
+    """Replace the file as a whole.
+
+    Raises:
+        StorageFull: no room; the file is as it was.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    frame = stored.candles
+    columns = [candles.times_of(frame).as_unit("ms").asi8, *(frame[name].to_numpy() for name in OHLCV)]
+    info = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(stored.info).items()}
+    meta = json.dumps({"info": info, "sha256": _checksum(columns, info)})
+    table = pa.table(dict(zip(("timestamp", *OHLCV), columns, strict=True))).replace_schema_metadata({_META: meta.encode()})
+    atomic.write_atomically(path, lambda target: pq.write_table(table, target, compression="zstd", use_dictionary=False))
+
+
+def _checksum(columns: Sequence[np.ndarray[Any, Any]], info: dict[str, Any]) -> str:
+    return fingerprint.of_value([fingerprint.of_arrays(*columns), info])
+
+
+def _info_from(held: dict[str, Any]) -> StoredInfo:
+    fetched = held["fetched_at"]
+    return StoredInfo(
+        source=held["source"],
+        covered_from=datetime.fromisoformat(held["covered_from"]),
+        covered_to=datetime.fromisoformat(held["covered_to"]),
+        fetched_at=None if fetched is None else datetime.fromisoformat(fetched),
+    )

@@ -1,0 +1,1 @@
+"""External factors with the time at which each value became known."""

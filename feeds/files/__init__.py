@@ -1,0 +1,1 @@
+"""Candle files that users bring: format, timestamps, symbol, import."""

@@ -1,0 +1,1 @@
+"""Historical candles for a run: from the store, a download, a file or the sample market."""

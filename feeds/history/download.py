@@ -1,0 +1,156 @@
+"""`forwardtrader download`: candles from the first configured exchange that serves them, into the store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from forwardtrader.core import interrupt
+from forwardtrader.core.cli import end_well
+from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.config import load_settings, parse_assignment
+from forwardtrader.core.errors import InvalidDates, UnknownSymbol, UnknownTimeframe, VenueRefused, VenueUnreachable
+from forwardtrader.core.settings import FeedSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
+from forwardtrader.feeds.history.pager import Download, Progress, Span, patiently
+from forwardtrader.feeds.venues.market_rules import store_rules
+from forwardtrader.feeds.venues.port import Venue, stored_under
+
+if TYPE_CHECKING:
+    import argparse
+
+EARLIEST: Final = datetime(2017, 1, 1, tzinfo=UTC)
+_SHALLOW: Final = timedelta(days=30)  # a venue whose oldest candle is later than this after the start does not reach back
+
+
+@interrupt.heard()
+def obtain(
+    settings: FeedSettings, symbol: str, timeframe: Timeframe, wanted: Span, *, store: CandleStore, clock: Clock, cache: timedelta
+) -> CandleKey:
+    """Download what the store lacks from the first configured venue that serves it; returns the key it is stored under.
+
+    The venue named by `settings.exchange` is taken if it answers at all. Only if it does not, the fallback venues are asked in order, and
+    one that does not keep candles as old as `wanted.start` is used only if no other does. Ctrl-C ends it at once, whatever it waits for.
+
+    Raises:
+        VenueUnreachable: none serves it; the message says why for each. Other errors as `Download.run`.
+    """
+    from forwardtrader.feeds.venues.exchange import CcxtVenue, require_known
+
+    names = _names(settings)
+    require_known(names[0])
+    reasons: dict[str, str] = {}
+    shallow: list[Venue] = []
+    for name in _answering(names, settings.exchange_url):
+        try:
+            venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
+            rules = patiently(partial(venue.rules, symbol), interrupt.sleep, stumbles=1)
+            label = stored_under(name, settings.exchange_url)
+            store_rules(settings.store_path, label, rules)
+            if name != names[0] and not _reaches_back(venue, symbol, timeframe, wanted):
+                shallow.append(venue)
+                continue
+            return _download(venue, CandleKey(label, symbol, timeframe), wanted, store, clock, cache)
+        except (VenueUnreachable, VenueRefused) as reason:
+            reasons[name] = str(reason)
+        except (UnknownSymbol, UnknownTimeframe) as reason:
+            if name == names[0]:
+                raise
+            reasons[name] = str(reason)
+    if shallow:
+        return _download(shallow[0], CandleKey(shallow[0].name, symbol, timeframe), wanted, store, clock, cache)
+    silent = [name for name in names if name not in reasons]
+    told = "; ".join([*reasons.values(), *([f"{', '.join(silent)} cannot be reached"] if silent else [])])
+    raise VenueUnreachable(f"no venue served {symbol} {timeframe}: {told}; check the network, or use --source sample or --data FILE")
+
+
+def _download(venue: Venue, key: CandleKey, wanted: Span, store: CandleStore, clock: Clock, cache: timedelta) -> CandleKey:
+    with _shown(str(key), wanted) as progress:
+        Download(venue, key, store, clock, progress=progress).run(wanted, cache=cache)
+    return key
+
+
+def _reaches_back(venue: Venue, symbol: str, timeframe: Timeframe, wanted: Span) -> bool:
+    first = patiently(lambda: venue.page(symbol, timeframe, wanted.start), interrupt.sleep)
+    return len(first) > 0 and bool(candles.times_of(first)[0] < pd.Timestamp(wanted.start) + _SHALLOW)
+
+
+@contextmanager
+def _shown(title: str, wanted: Span) -> Iterator[Progress]:
+    """A bar on the terminal that runs from the first to the last day asked for; silent where nobody watches."""
+    from rich import progress as rich
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.TextColumn("{task.fields[at]}"), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=(wanted.end - wanted.start).total_seconds(), at="")
+        yield lambda at: bar.update(task, completed=(at - wanted.start).total_seconds(), at=f"{at:%Y-%m-%d}")
+
+
+def _names(settings: FeedSettings) -> list[str]:
+    fallbacks = () if settings.exchange_url else settings.fallback_exchanges
+    return list(dict.fromkeys((settings.exchange, *fallbacks)))
+
+
+def _answering(names: Sequence[str], base_url: str) -> Iterator[str]:
+    from forwardtrader.feeds.venues.exchange import address_of
+    from forwardtrader.feeds.venues.reach import reachable
+
+    answers = reachable([address_of(name, base_url) for name in names])
+    if answers[0]:
+        yield names[0]
+        names = names[1:]
+        answers = reachable([address_of(name) for name in names]) if names else []
+    yield from (name for name, answer in zip(names, answers, strict=True) if answer)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Download one symbol and say in one line what the store now holds."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="forwardtrader download", description="Fetch candles from an exchange into the store.")
+    parser.add_argument("--symbol", help="default: the first of feeds.symbols")
+    parser.add_argument("--timeframe", help="default: feeds.timeframe")
+    parser.add_argument("--exchange", help="default: feeds.exchange, then feeds.fallback_exchanges")
+    parser.add_argument("--from", dest="start", metavar="DATE", help="first day (default: 2017-01-01, or as far back as the venue goes)")
+    parser.add_argument("--to", dest="end", metavar="DATE", help="last day (default: now)")
+    parser.add_argument("--config", type=Path, help="settings file (default: config.yaml)")
+    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="ROOM.KEY=VALUE")
+    return end_well(lambda: _command(parser.parse_args(argv)))
+
+
+def _command(chosen: argparse.Namespace) -> int:
+    named = {"feeds.timeframe": chosen.timeframe, "feeds.exchange": chosen.exchange}
+    overrides = {key: value for key, value in named.items() if value} | dict(map(parse_assignment, chosen.assignments))
+    settings = load_settings(chosen.config, overrides=overrides).feeds
+    clock = SystemClock()
+    start = _day(chosen.start) if chosen.start else EARLIEST
+    end = _day(chosen.end) + timedelta(days=1) if chosen.end else clock.now()
+    if end <= start or start > clock.now():
+        raise InvalidDates(f"--from {start:%Y-%m-%d} must lie before --to and before now; give an earlier day")
+    store = CandleStore(settings.store_path, clock)
+    timeframe = Timeframe.parse(settings.timeframe)
+    key = obtain(settings, chosen.symbol or settings.symbols[0], timeframe, Span(start, end), store=store, clock=clock, cache=timedelta(0))
+    sys.stdout.write(f"{describe(store, key)}\n")
+    return 0
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+    except ValueError as error:
+        raise InvalidDates(f"{text!r} is not a date; write it like 2024-01-31") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""Where a history can come from: a file, the store completed by a venue, or the sample market; and which of them is taken when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from forwardtrader.core import log
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import DownloadCutShort, StoreDamaged, TradingError, UnknownSymbol, UnknownTimeframe, VenueUnreachable
+from forwardtrader.core.settings import FeedSettings
+from forwardtrader.core.types import DataKind, Timeframe
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.candles.file import Stored
+from forwardtrader.feeds.candles.schema import Origin
+from forwardtrader.feeds.candles.store import CandleKey, CandleStore
+from forwardtrader.feeds.history import sample_market
+from forwardtrader.feeds.history.download import EARLIEST, obtain
+from forwardtrader.feeds.history.pager import Span, lacking
+from forwardtrader.feeds.venues.port import is_practice, stored_under, unknown_symbol
+
+_LOG: Final = log.logger("feeds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Whose candles are wanted, and under which settings."""
+
+    settings: FeedSettings
+    symbol: str
+    timeframe: Timeframe
+    clock: Clock
+
+    @property
+    def key(self) -> CandleKey:
+        return CandleKey(stored_under(self.settings.exchange, self.settings.exchange_url), self.symbol, self.timeframe)
+
+    @property
+    def store(self) -> CandleStore:
+        return CandleStore(self.settings.store_path, self.clock)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """All candles of one source, not yet cut to the range asked for."""
+
+    frame: pd.DataFrame
+    kind: DataKind
+    source: str
+    venue: str
+    notes: tuple[str, ...] = ()
+
+
+def from_file(wish: Wish, file: Path) -> Found:
+    """The candles of a file, which does not enter the store. Raises `CandleFileInvalid`."""
+    from forwardtrader.feeds.files.import_file import read_candles
+
+    frame = read_candles(file, wish.symbol, wish.timeframe, wish.clock)
+    return Found(frame=frame, kind=DataKind.REAL, source=f"file {file.name}", venue=wish.settings.exchange)
+
+
+def from_sample(wish: Wish, *, notes: tuple[str, ...] = ()) -> Found:
+    """The sample market, marked as such. Raises `UnknownSymbol` for a name it does not list."""
+    listed = sample_market.listed_symbols()
+    if wish.symbol not in listed:
+        raise UnknownSymbol(unknown_symbol(wish.symbol, listed, "the sample market"))
+    now, seed = wish.clock.now(), wish.settings.sample_seed
+    frame = sample_market.sample_candles(wish.symbol, wish.timeframe, seed=seed, until=now)
+    return Found(
+        frame=candles.validate(frame, wish.timeframe, origin=Origin("sample market"), now=now),
+        kind=DataKind.SAMPLE,
+        source=f"sample market, seed {seed}",
+        venue=wish.settings.exchange,
+        notes=(*notes, f"{wish.symbol}: SAMPLE data, simulated by this project; no market ever printed these prices"),
+    )
+
+
+def from_store(wish: Wish, start: datetime | None, end: datetime | None) -> Found:
+    """The store, completed by a venue unless the source is `store`; see `feeds.history.needs.load_history` for what follows a failure."""
+    kept, damage = _read(wish, wish.key)
+    if wish.settings.source == "store":
+        if damage:
+            raise damage
+        if kept is None:
+            raise UnknownSymbol(_not_stored(wish))
+        return kept.found()
+    now = wish.clock.now()
+    cache = timedelta(minutes=wish.settings.cache_minutes)
+    wanted = Span(_first_wanted(start, kept), min(end or now, now))
+    if kept and not _must_ask(wish, kept, wanted, cache):
+        return kept.found()
+    try:
+        key = obtain(wish.settings, wish.symbol, wish.timeframe, wanted, store=wish.store, clock=wish.clock, cache=cache)
+    except (VenueUnreachable, DownloadCutShort, UnknownSymbol, UnknownTimeframe) as reason:
+        log.event(_LOG, "download_failed", symbol=wish.symbol, reason=str(reason))
+        if wish.settings.source == "download":
+            raise
+        return _without_venue(wish, kept, damage, reason)
+    kept, damage = _read(wish, key)
+    if kept is None:
+        raise damage or StoreDamaged(f"{key} vanished from the store while it was read; run it again")
+    return kept.found()
+
+
+def _without_venue(wish: Wish, kept: _Kept | None, damage: StoreDamaged | None, reason: TradingError) -> Found:
+    """What is left when the download failed: the store as it is, or the sample market if the store holds nothing of the symbol."""
+    kept = kept or _kept_elsewhere(wish)
+    if kept is not None:
+        return kept.found(f"{wish.symbol}: the store is used as it is, to {kept.last:%Y-%m-%d %H:%M}; {reason}")
+    if not isinstance(reason, VenueUnreachable):
+        raise reason
+    aside = wish.store.damaged(wish.key)
+    if damage or aside:
+        name = aside[-1] if aside else wish.store.path(wish.key)
+        raise StoreDamaged(f"the stored candles of {wish.key} are damaged and no venue answered; import them again, or delete {name}")
+    if any(key.symbol == wish.symbol and not is_practice(key.venue) for key in wish.store.held()):
+        raise VenueUnreachable(f"{_not_stored(wish)} ({reason})")
+    return from_sample(wish, notes=(f"{wish.symbol}: {reason}",))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the store holds under one key; never without a bar."""
+
+    key: CandleKey
+    stored: Stored
+
+    @property
+    def last(self) -> datetime:
+        last: pd.Timestamp = candles.times_of(self.stored.candles)[-1]
+        return last.to_pydatetime()
+
+    def found(self, *notes: str) -> Found:
+        kind = DataKind.REAL
+        if is_practice(self.key.venue):
+            kind = DataKind.SAMPLE
+            notes = (*notes, f"{self.key.symbol}: SAMPLE data, printed by a practice exchange on this machine and by no market")
+        return Found(frame=self.stored.candles, kind=kind, source=self.stored.info.source, venue=self.key.venue, notes=notes)
+
+
+def _read(wish: Wish, key: CandleKey) -> tuple[_Kept | None, StoreDamaged | None]:
+    try:
+        stored = wish.store.read(key)
+    except StoreDamaged as damage:
+        return None, damage
+    return (None if stored is None or not len(stored.candles) else _Kept(key, stored)), None
+
+
+def _kept_elsewhere(wish: Wish) -> _Kept | None:
+    """The same symbol and timeframe of another venue, e.g. of a fallback that served an earlier run."""
+    for key in wish.store.held():
+        if (key.symbol, key.timeframe) == (wish.symbol, wish.timeframe) and not is_practice(key.venue):
+            kept, _ = _read(wish, key)
+            if kept is not None:
+                return kept
+    return None
+
+
+def _first_wanted(start: datetime | None, kept: _Kept | None) -> datetime:
+    if start is not None:
+        return start
+    return EARLIEST if kept is None else kept.stored.info.covered_from
+
+
+def _must_ask(wish: Wish, kept: _Kept, wanted: Span, cache: timedelta) -> bool:
+    """Whether a venue has to be asked; candles under a name that is no venue are as complete as they will ever be."""
+    on_grid = Span(wanted.start, candles.grid_floor(wanted.end, wish.timeframe))
+    if not lacking(kept.stored.info, on_grid, now=wish.clock.now(), cache=cache):
+        return False
+    from forwardtrader.feeds.venues.exchange import is_known
+
+    return is_known(wish.settings.exchange)
+
+
+def _not_stored(wish: Wish) -> str:
+    held = wish.store.held()
+    others = [str(key) for key in held if key.symbol == wish.symbol]
+    if others:
+        return f"the store holds {', '.join(others)}, not {wish.key}; name one of those, or use --source download"
+    if not held:
+        return f"the store ({wish.store.root}) is empty; import a file with forwardtrader import, or use --source download"
+    said = unknown_symbol(wish.symbol, {key.symbol for key in held}, f"the store ({wish.store.root})")
+    return f"{said}; import a file with forwardtrader import, or use --source download"

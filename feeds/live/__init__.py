@@ -1,0 +1,1 @@
+"""Closed bars in real time, from one venue or confirmed by several."""

@@ -1,0 +1,104 @@
+"""A `ccxt.pro` client that tells which candle is closed, and that can be pointed at another host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.venues.exchange import require_known
+
+_PING_MS: Final = 2000  # two missed pings end a half-open connection after about five seconds
+
+
+def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "", timeout_s: float = 10.0) -> Any:
+    """A `ccxt.pro` client of the spot market, with the closed flag kept where we know the venue's messages.
+
+    Args:
+        keys: `apiKey` and `secret`, or None for public data only.
+        base_url, ws_url: scheme and host to use instead of the venue's own.
+
+    Raises:
+        UnknownVenue: ccxt has no exchange of that name.
+    """
+    import ccxt.async_support
+    import ccxt.pro
+
+    require_known(name)
+    base = getattr(ccxt.pro, name, None) or getattr(ccxt.async_support, name)
+    config: dict[str, Any] = {"enableRateLimit": True, "timeout": int(timeout_s * 1000), **(keys or {})}
+    client = _with_closed_flag(base)(config)
+    if name.startswith("binance") or name == "bybit":
+        spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
+        client.options = client.deep_extend(client.options, spot)
+    # What a venue knows of coins takes a right that a key for trading need not have, and nobody here asks for it.
+    client.has = {**client.has, "fetchCurrencies": False}
+    client.timeout_on_exit = 0  # its connector waits for each connection to close; ccxt would sleep a quarter of a second besides
+    client.streaming = client.deep_extend(getattr(client, "streaming", {}), {"keepAlive": _PING_MS})
+    if base_url:
+        client.enableRateLimit = False
+        client.aiohttp_trust_env = False
+        _point_at(client, base_url.rstrip("/"), (ws_url or base_url.replace("http", "ws", 1)).rstrip("/"))
+    return client
+
+
+def _with_closed_flag(base: Any) -> Any:
+    """A subclass that tells `on_candle(symbol, timeframe, bar, closed)` of every candle message it understands.
+
+    Whoever is told says whether ccxt is to go on with the message: to keep it, and to wake who watches, costs more than to read it.
+    """
+    read = _READERS.get(base.__name__)
+
+    class ClosedFlag(base):  # type: ignore[misc]
+        on_candle: Callable[[str, str, Bar, bool], bool] | None = None
+
+        def handle_ohlcv(self, client: Any, message: Any) -> Any:
+            if self.on_candle is None or read is None:
+                return super().handle_ohlcv(client, message)
+            wanted = [self.on_candle(*told) for told in read(self, message)]
+            return super().handle_ohlcv(client, message) if any(wanted) else None
+
+    ClosedFlag.__name__ = base.__name__
+    return ClosedFlag
+
+
+def _binance_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
+    k = message["k"]
+    bar = Bar(int(k["t"]), float(k["o"]), float(k["h"]), float(k["l"]), float(k["c"]), float(k["v"]))
+    yield client.safe_symbol(k["s"], None, None, "spot"), client.find_timeframe(k["i"]), bar, bool(k["x"])
+
+
+def _bybit_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
+    _, interval, market = str(message["topic"]).split(".")
+    for k in message["data"]:
+        values = (float(k[name]) for name in ("open", "high", "low", "close", "volume"))
+        yield (
+            client.safe_symbol(market, None, None, "spot"),
+            client.find_timeframe(interval),
+            Bar(int(k["start"]), *values),
+            bool(k["confirm"]),
+        )
+
+
+_READERS: Final = {"binance": _binance_candles, "binanceus": _binance_candles, "bybit": _bybit_candles}
+
+
+def _point_at(client: Any, http: str, ws: str) -> None:
+    """Send everything to another host that speaks the venue's protocol."""
+    # All of them, also those that nobody means to call: a signed request must never reach a host that was not named.
+    api = client.urls["api"] = _redirected(client.urls["api"], http, ws)
+    if client.id.startswith("binance"):
+        api["public"] = api["private"] = f"{http}/api/v3"
+        if "ws" in api:
+            api["ws"]["spot"] = f"{ws}/stream/ws"  # ccxt takes a socket for spot only if its url has /stream in it
+            api["ws"]["ws-api"]["spot"] = f"{ws}/ws-api/v3"
+
+
+def _redirected(urls: Any, http: str, ws: str) -> Any:
+    if isinstance(urls, dict):
+        return {name: _redirected(url, http, ws) for name, url in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    scheme, _, rest = urls.partition("://")
+    path = rest[rest.find("/") :] if "/" in rest else ""
+    return (ws if scheme.startswith("ws") else http) + path

@@ -1,0 +1,1 @@
+"""Exchanges as sources of candles and market rules: the port, its ccxt implementation, retries."""

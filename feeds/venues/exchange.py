@@ -1,0 +1,231 @@
+"""The keyless door to exchanges: past candles and market rules through ccxt, whose errors end here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from forwardtrader.core import log
+from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe, UnknownVenue, VenueBusy, VenueRefused, VenueUnreachable
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.venues.market_rules import market_rules
+from forwardtrader.feeds.venues.port import unknown_symbol
+from forwardtrader.feeds.venues.reach import Address
+
+# Where common venues answer, so that a machine without network need not import ccxt to find out.
+_HOSTS: Final = {
+    "binance": "api.binance.com",
+    "binanceus": "api.binance.us",
+    "bitfinex": "api-pub.bitfinex.com",
+    "bitstamp": "www.bitstamp.net",
+    "bybit": "api.bybit.com",
+    "coinbase": "api.coinbase.com",
+    "gemini": "api.gemini.com",
+    "kraken": "api.kraken.com",
+    "kucoin": "api.kucoin.com",
+    "okx": "www.okx.com",
+}
+_PAGE_BARS: Final = {"binance": 1000, "binanceus": 1000, "bybit": 1000, "coinbase": 300, "kraken": 720, "okx": 100, "kucoin": 1500}
+# What each ccxt error means to a caller who only reads. Orders have their own table, at their own door.
+TRANSLATED: Final[dict[str, type[TradingError]]] = {
+    **dict.fromkeys(("BadSymbol", "ContractUnavailable"), UnknownSymbol),
+    **dict.fromkeys(("RateLimitExceeded", "DDoSProtection"), VenueBusy),
+    **dict.fromkeys(
+        (
+            "BadResponse", "ChecksumError", "ExchangeNotAvailable", "InvalidNonce", "InvalidProxySettings", "NetworkError", "NullResponse",
+            "OnMaintenance", "OperationFailed", "RequestTimeout",
+        ),
+        VenueUnreachable,
+    ),
+    **dict.fromkeys(
+        (
+            "AccountNotEnabled", "AccountSuspended", "AddressPending", "ArgumentsRequired", "AuthenticationError", "BadRequest",
+            "BaseError", "CancelPending", "DuplicateOrderId", "ExchangeClosedByUser", "ExchangeError", "InsufficientFunds",
+            "InvalidAddress", "InvalidOrder", "ManualInteractionNeeded", "MarginModeAlreadySet", "MarketClosed", "NoChange", "NotSupported",
+            "OperationRejected", "OrderImmediatelyFillable", "OrderNotCached", "OrderNotFillable", "OrderNotFound", "PermissionDenied",
+            "RestrictedLocation", "UnsubscribeError",
+        ),
+        VenueRefused,
+    ),
+}  # fmt: skip
+# An answer that is valid JSON but not what ccxt's parser expects ends in one of these.
+_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+T = TypeVar("T")
+
+
+class CcxtVenue:
+    """One exchange of ccxt, rate limited, without keys. Nothing is sent before the first question.
+
+    Args:
+        base_url: scheme and host to talk to instead of the exchange's own, e.g. a practice exchange on this machine.
+
+    Raises:
+        UnknownVenue: ccxt has no exchange of that name.
+    """
+
+    def __init__(self, name: str, *, timeout_s: float = 10.0, base_url: str = "") -> None:
+        import ccxt
+
+        require_known(name)
+        options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
+        self._client: Any = getattr(ccxt, name)(
+            {"enableRateLimit": True, "timeout": int(timeout_s * 1000), "requests_trust_env": not base_url}
+        )
+        if name.startswith("binance") or name == "bybit":
+            self._client.options = self._client.deep_extend(self._client.options, options)
+        if base_url:
+            self._client.urls["api"] = _redirected(self._client.urls["api"], base_url.rstrip("/"))
+        self.name = name
+        self.page_bars = _PAGE_BARS.get(name, 500)
+
+    def page(self, symbol: str, timeframe: Timeframe, since: datetime) -> pd.DataFrame:
+        """As `feeds.venues.port.Venue.page`."""
+        self._market(symbol)
+        if str(timeframe) not in (self._client.timeframes or {}):
+            raise UnknownTimeframe(f"{self.name} has no {timeframe} candles; it has {', '.join(self._client.timeframes or {})}")
+        since_ms = int(since.timestamp() * 1000)
+        rows = self._ask(lambda: self._client.fetch_ohlcv(symbol, str(timeframe), since_ms, self.page_bars))
+        table = np.array([row[:6] for row in rows], dtype=np.float64).reshape(-1, 6)
+        return candles.from_arrays(table[:, 0], *table[:, 1:].T)
+
+    def rules(self, symbol: str) -> MarketRules:
+        """As `feeds.venues.port.Venue.rules`."""
+        return rules_of(self._market(symbol), self.name, ticks=self._client.precisionMode == _tick_mode())
+
+    def symbols(self) -> list[str]:
+        """Everything the venue lists, sorted."""
+        self._ask(self._client.load_markets)
+        return sorted(self._client.symbols)
+
+    def _market(self, symbol: str) -> dict[str, Any]:
+        self._ask(self._client.load_markets)
+        markets: dict[str, dict[str, Any]] = self._client.markets or {}
+        if not markets:  # what a login page of a network, taken for an answer, leaves
+            self._client.markets = None
+            raise VenueUnreachable(f"{self.name} sent no list of markets")
+        if symbol not in markets:
+            raise UnknownSymbol(unknown_symbol(symbol, markets, self.name))
+        return markets[symbol]
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        import ccxt
+
+        try:
+            return question()
+        except ccxt.BaseError as error:
+            raise translated(error, self.name, getattr(self._client, "last_response_headers", None)) from error
+        except _UNREADABLE as error:
+            raise VenueUnreachable(f"{self.name} sent an answer that cannot be read ({type(error).__name__})") from error
+
+
+def translated(error: Exception, venue: str, headers: Any = None) -> TradingError:
+    """Our error for one of ccxt, by the nearest class of `TRANSLATED`."""
+    kind = next(TRANSLATED[base.__name__] for base in type(error).__mro__ if base.__name__ in TRANSLATED)
+    said = log.redact(" ".join(str(error).split()))[:160]
+    if kind is VenueBusy:
+        return VenueBusy(f"{venue} asks for fewer requests ({said})", _retry_after(headers))
+    if kind is VenueUnreachable:
+        return VenueUnreachable(f"{venue} does not answer ({type(error).__name__}: {said})")
+    return kind(f"{venue} refused ({type(error).__name__}: {said})")
+
+
+def is_known(name: str) -> bool:
+    """Whether ccxt has an exchange of that name."""
+    if name in _HOSTS:
+        return True
+    import ccxt
+
+    return name in ccxt.exchanges
+
+
+def require_known(name: str) -> None:
+    """Raise `UnknownVenue`, naming the nearest, unless ccxt has an exchange `name`."""
+    if is_known(name):
+        return
+    import ccxt
+
+    near = difflib.get_close_matches(name.lower(), ccxt.exchanges, n=3, cutoff=0.5)
+    hint = f"; did you mean {', '.join(near)}?" if near else "; see https://docs.ccxt.com for the names"
+    raise UnknownVenue(f"no exchange is called {name!r}{hint}")
+
+
+def address_of(name: str, base_url: str = "") -> Address:
+    """Where the venue's public interface answers."""
+    if base_url:
+        return Address.of_url(base_url)
+    if name in _HOSTS:
+        return Address(_HOSTS[name], 443)
+    import ccxt
+
+    client = getattr(ccxt, name)()
+    url = next(_texts(client.urls["api"]))
+    return Address.of_url(url.replace("{hostname}", client.hostname or ""))
+
+
+def rules_of(market: dict[str, Any], venue: str, *, ticks: bool) -> MarketRules:
+    """The rules of a ccxt market of `venue`; `ticks` says whether its precision is given as tick sizes and not as digits."""
+    return _rules_of(market, market_rules(market["symbol"], venue), ticks=ticks)
+
+
+def _retry_after(headers: Any) -> float | None:
+    said = (headers or {}).get("Retry-After")
+    return float(said) if said and re.fullmatch(r"\d+(\.\d+)?", said) else None
+
+
+def _redirected(urls: Any, base_url: str) -> Any:
+    if isinstance(urls, dict):
+        return {name: _redirected(url, base_url) for name, url in urls.items()}
+    return re.sub(r"^https?://[^/]+", base_url, urls) if isinstance(urls, str) else urls
+
+
+def _texts(urls: Any) -> Any:
+    for url in urls.values() if isinstance(urls, dict) else [urls]:
+        if isinstance(url, dict):
+            yield from _texts(url)
+        else:
+            yield url
+
+
+def _tick_mode() -> int:
+    import ccxt
+
+    return int(ccxt.TICK_SIZE)
+
+
+def _rules_of(market: dict[str, Any], usual: MarketRules, *, ticks: bool) -> MarketRules:
+    """Rules from a ccxt market; what it leaves out is taken from `usual`."""
+    limits, precision = market.get("limits") or {}, market.get("precision") or {}
+    amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
+    most = (limits.get("market") or {}).get("max")
+    return MarketRules(
+        symbol=market["symbol"],
+        base=market["base"],
+        quote=market["quote"],
+        tick=_grid(precision.get("price"), usual.tick, ticks),
+        step=_grid(precision.get("amount"), usual.step, ticks),
+        min_size=_decimal(amount.get("min"), Decimal(0)),
+        min_notional=_decimal(cost.get("min"), Decimal(0)),
+        max_market_size=_decimal(most, Decimal(0)) or None,
+        can_short=not market.get("spot", True),
+        fee_in_base=usual.fee_in_base,
+        periods_per_year=usual.periods_per_year,
+    )
+
+
+def _grid(value: Any, usual: Decimal, ticks: bool) -> Decimal:
+    if value is None:
+        return usual
+    return _decimal(value, usual) if ticks else Decimal(1).scaleb(-int(value))
+
+
+def _decimal(value: Any, usual: Decimal) -> Decimal:
+    return usual if value is None else Decimal(format(Decimal(str(value)), "f"))

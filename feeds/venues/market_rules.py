@@ -1,0 +1,123 @@
+"""What a venue accepts, known without asking it: a table of common markets, or what the venue said when it was last asked.
+
+Spot markets and share accounts are cash accounts here: nothing can be sold that is not held. A symbol is taken for a share if it names no
+quote currency (`SPY`, not `BTC/USDT`); a market that rests at weekends has 252 daily periods a year, one that never closes 365.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from forwardtrader.core import atomic, log
+from forwardtrader.core.types import MarketRules
+from forwardtrader.feeds.candles import schema as candles
+
+CRYPTO_PERIODS: Final = 365
+SHARE_PERIODS: Final = 252
+# Venues that take the fee of a buy out of what was bought.
+_FEE_IN_BASE: Final = frozenset({"binance", "binanceus", "bybit", "okx", "kucoin", "gate", "bitget", "mexc"})
+_STABLE: Final = frozenset({"USDT", "USDC", "FDUSD", "USD", "DAI", "EUR", "GBP"})
+# Base currency: tick in a dollar-like quote, and lot.
+_TABLE: Final = {
+    "BTC": ("0.01", "0.00001"),
+    "ETH": ("0.01", "0.0001"),
+    "BNB": ("0.01", "0.001"),
+    "SOL": ("0.01", "0.001"),
+    "LTC": ("0.01", "0.001"),
+    "BCH": ("0.1", "0.001"),
+    "XRP": ("0.0001", "0.1"),
+    "ADA": ("0.0001", "0.1"),
+    "DOGE": ("0.00001", "1"),
+    "TRX": ("0.0001", "0.1"),
+    "DOT": ("0.001", "0.01"),
+    "AVAX": ("0.01", "0.01"),
+    "LINK": ("0.01", "0.01"),
+}
+# No share trades at night and at weekends: what is named like one and does is a coin or an index, in parts of any size.
+_NEVER_CLOSED: Final[dict[str, Any]] = {"step": Decimal("0.00001"), "min_size": Decimal("0.00001"), "periods_per_year": CRYPTO_PERIODS}
+_LOG: Final = log.logger("feeds")
+
+
+def market_rules(symbol: str, venue: str, *, store_path: Path | str | None = None, frame: pd.DataFrame | None = None) -> MarketRules:
+    """The rules in force for `symbol`: those last heard from the venue if `store_path` holds them, else the table's.
+
+    Args:
+        frame: candles of the symbol; they tell a market that rests at weekends.
+    """
+    rules = stored_rules(store_path, venue).get(symbol) if store_path is not None else None
+    if rules is None:
+        rules = _share_rules(symbol) if is_share(symbol) else _coin_rules(symbol, venue)
+    if frame is None:
+        return rules
+    times = candles.times_of(frame)
+    if not candles.trades_round_the_clock(times):
+        return replace(rules, periods_per_year=SHARE_PERIODS)
+    return replace(rules, **_NEVER_CLOSED) if is_share(symbol) and (times.day_of_week >= 5).any() else rules
+
+
+def is_share(symbol: str) -> bool:
+    """Whether the symbol names no quote currency."""
+    return "/" not in symbol
+
+
+def stored_rules(store_path: Path | str, venue: str) -> dict[str, MarketRules]:
+    """What `venue` said when it was last asked; empty if never, or if the file cannot be read."""
+    path = _rules_path(store_path, venue)
+    if not path.is_file():
+        return {}
+    try:
+        return {symbol: _from_json(held) for symbol, held in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation):
+        # A lost copy costs nothing: the next contact with the venue writes it anew.
+        log.event(_LOG, "market_rules_unreadable", path=str(path))
+        return {}
+
+
+def store_rules(store_path: Path | str, venue: str, rules: MarketRules) -> None:
+    """Remember what `venue` says of one symbol."""
+    held = {**stored_rules(store_path, venue), rules.symbol: rules}
+    text = json.dumps({symbol: asdict(each) for symbol, each in sorted(held.items())}, default=str, indent=1)
+    atomic.write_text(_rules_path(store_path, venue), text)
+
+
+def _rules_path(store_path: Path | str, venue: str) -> Path:
+    return Path(store_path) / venue / "rules.json"
+
+
+def _from_json(held: dict[str, Any]) -> MarketRules:
+    decimals = {name: None if held[name] is None else Decimal(held[name]) for name in _DECIMALS}
+    return MarketRules(**{**held, **decimals})
+
+
+_DECIMALS: Final = ("tick", "step", "min_size", "min_notional", "max_market_size")
+
+
+def _share_rules(symbol: str) -> MarketRules:
+    return MarketRules(
+        symbol=symbol, base=symbol, quote="USD", tick=Decimal("0.01"), step=Decimal(1), min_size=Decimal(1), periods_per_year=SHARE_PERIODS
+    )
+
+
+def _coin_rules(symbol: str, venue: str) -> MarketRules:
+    pair, _, settled_in = symbol.partition(":")
+    base, _, quote = pair.partition("/")
+    tick, step = _TABLE.get(base, ("0.0001", "0.01"))
+    dollars = quote in _STABLE
+    return MarketRules(
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        tick=Decimal(tick) if dollars else Decimal("0.0000001"),
+        step=Decimal(step),
+        min_size=Decimal(step),
+        min_notional=Decimal(5) if dollars else Decimal("0.0001"),
+        can_short=bool(settled_in),  # a perpetual or a future, not spot
+        fee_in_base=venue in _FEE_IN_BASE and not settled_in,
+        periods_per_year=CRYPTO_PERIODS,
+    )

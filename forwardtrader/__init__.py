@@ -1,0 +1,61 @@
+"""Walk-forward forecasts for Backtrader, with backtests that can be believed and live runs that can be checked against them.
+
+    import forwardtrader as ft
+
+    cerebro.addindicator(ft.LSTMForecast)
+
+Names are imported when they are first used, so that `import forwardtrader` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+_ROOT = Path(__file__).resolve().parent.parent
+if (_ROOT / "run_live.py").is_file():
+    # A checkout: the packages stand beside this one. The links to them in this folder are for type checkers and editors.
+    __path__.insert(0, str(_ROOT))
+
+from forwardtrader.core.installed import require  # noqa: E402 - it is found by what was set above
+
+require()
+
+if TYPE_CHECKING:
+    from forwardtrader.live.bridge.store import CCXTStore
+    from forwardtrader.models.forecaster import Forecast, ForecastSource, RecordedForecasts
+    from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
+    from forwardtrader.strategies.backtrader.indicator import LSTMForecast
+    from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+
+_DEFINED_IN = {
+    "CCXTStore": "live.bridge.store",
+    "Feed": "strategies.backtrader.assembly",
+    "Forecast": "models.forecaster",
+    "ForecastSource": "models.forecaster",
+    "LSTMForecast": "strategies.backtrader.indicator",
+    "LSTMStrategy": "strategies.backtrader.strategy",
+    "RecordedForecasts": "models.forecaster",
+    "build_cerebro": "strategies.backtrader.assembly",
+}
+__all__ = [
+    "CCXTStore",
+    "Feed",
+    "Forecast",
+    "ForecastSource",
+    "LSTMForecast",
+    "LSTMStrategy",
+    "RecordedForecasts",
+    "build_cerebro",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _DEFINED_IN:
+        raise AttributeError(f"module 'forwardtrader' has no attribute {name!r}")
+    return getattr(import_module(f"forwardtrader.{_DEFINED_IN[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""The Backtrader side of a venue: store, data feed and broker."""

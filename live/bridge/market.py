@@ -1,0 +1,105 @@
+"""All symbols of one bar length at one venue: where their bars come from, and what keeps them in step."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any, Final
+
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.live.merge import LiveMerge
+from forwardtrader.feeds.live.source import CcxtLiveSource
+from forwardtrader.live.bridge.bar_barrier import BarBarrier
+from forwardtrader.live.bridge.rehearsal import Rehearsal
+
+_NEWEST: Final = 1  # history: at least the bar before the next one
+
+
+class Market:
+    """Hears the source of these symbols and queues their bars.
+
+    Args:
+        store: the `CCXTStore` that it belongs to.
+    """
+
+    def __init__(self, store: Any, timeframe: Timeframe, symbols: list[str]) -> None:
+        self._store = store
+        self.timeframe = timeframe
+        self.step = timeframe.seconds * 1000
+        self.barrier = BarBarrier(symbols, store.wake, patience_s=store.patience_s)
+        self.source = CcxtLiveSource(
+            store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
+        )  # fmt: skip
+        self.rehearsal = Rehearsal(timeframe.seconds / 60 * store.minute_s, self._open_connection)
+        self.merge: LiveMerge | None = None
+        self.joined: int | None = None  # open time of the first bar that is awaited live
+        self.waiting_for = set(symbols)
+        self._put: dict[str, int] = {}
+
+    def has(self, symbol: str, at: int) -> bool:
+        """Whether the bar that opened at `at` was put before the feeds, or is known not to exist."""
+        return self.newest(symbol) >= at or self.barrier.is_quiet(symbol, at)
+
+    def newest(self, symbol: str) -> int:
+        """Open time of the newest bar that was put before the feeds; of the one before the first awaited, and -1 until that is known."""
+        before = -1 if self.joined is None or symbol in self.waiting_for else self.joined - self.step
+        return self._put.get(symbol, before)
+
+    def on_bar(self, symbol: str, bar: Bar) -> None:
+        if self.merge is not None:
+            if not self.barrier.is_quiet(symbol, bar.at - self.step):
+                self._borrow(self.merge, symbol, bar.at)
+            self.merge.heard(symbol, bar)
+        self._store.waiting.bar_comes()
+        self.barrier.put(symbol, bar)
+        self._put[symbol] = bar.at  # not before it is there: another thread asks
+        self._store.heard_bar(symbol, bar)
+        self.rehearsal.bar_came()
+        if self.merge is None:  # what other venues say of this bar comes through the same thread
+            self._store.waiting.give_way(self.barrier.ready(symbol))
+
+    def on_price(self, symbol: str, price: float) -> None:
+        self._store.prices[symbol] = price
+
+    def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
+        for bar in merge.missing(symbol, until):
+            self.barrier.put(symbol, bar)
+            self._store.heard_bar(symbol, bar)
+
+    def on_quiet(self, symbol: str, at: int) -> None:
+        if self.merge is not None:
+            self._borrow(self.merge, symbol, at + self.step)
+        self.barrier.quiet(symbol, at)
+
+    def _open_connection(self) -> None:
+        self._store.loop.spawn(self._store.account.rehearsal.connection())
+
+    def on_connection(self, alive: bool, reason: str) -> None:
+        self._store.connection(alive, reason)
+
+    def begin(self, now: int) -> int:
+        """Open time of the first bar that is awaited live: the one that runs at `now` (ms)."""
+        self.joined = now - now % self.step
+        return self.joined
+
+    def known_past(self, data: Any) -> list[Bar]:
+        """The bars of a feed's `backfill_from` before the first live one."""
+        assert self.joined is not None
+        return [bar for bar in _bars(data.p.backfill_from) if bar.at < self.joined]
+
+    def first_wanted(self, data: Any, known: list[Bar]) -> int:
+        """From where on the venue is asked for a feed's history."""
+        assert self.joined is not None
+        if known:
+            return known[-1].at + self.step
+        if data.p.fromdate:
+            return int(data.p.fromdate.replace(tzinfo=UTC).timestamp() * 1000)
+        return self.joined - max(_NEWEST, data.p.history) * self.step
+
+
+def _bars(frame: Any) -> list[Bar]:
+    if frame is None or not len(frame):
+        return []
+    times = (frame.index.as_unit("ns").asi8 // 1_000_000).tolist()
+    columns = (frame[name].tolist() for name in ("open", "high", "low", "close", "volume"))
+    return [Bar(*row) for row in zip(times, *columns, strict=True)]

@@ -1,0 +1,63 @@
+"""The orders of one broker, found by what names them. Those that are done are let go: a session may run for months."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+from forwardtrader.live.execution.events import Intent
+
+_REMEMBERED: Final = 64  # orders that are done: news of them may still be on its way
+
+
+class OrderBook:
+    """Orders that are alive, and the newest of those that are not, by Backtrader's reference and, once sent, by client id."""
+
+    def __init__(self) -> None:
+        self._alive: dict[int, Any] = {}
+        self._by_client_id: dict[str, Any] = {}
+        self._intents: dict[int, Intent] = {}
+        self._done: deque[int] = deque()
+        self._numbers: dict[int, int] = {}
+
+    def keep(self, order: Any, intent: Intent | None = None) -> None:
+        """An order that waits here, or with its intent one that goes to the venue."""
+        self._alive.pop(order.ref, None)
+        self._alive[order.ref] = order
+        if intent is not None:
+            self._by_client_id[intent.client_id] = order
+            self._intents[order.ref] = intent
+
+    def over(self, order: Any) -> None:
+        """An order is alive no more; calling it twice changes nothing."""
+        if self._alive.pop(order.ref, None) is None:
+            return
+        self._done.append(order.ref)
+        while len(self._done) > _REMEMBERED:
+            intent = self._intents.pop(self._done.popleft(), None)
+            if intent is not None:
+                del self._by_client_id[intent.client_id]
+
+    @property
+    def alive(self) -> list[Any]:
+        """Oldest first."""
+        return [order for order in self._alive.values() if order.alive()]
+
+    def own(self, order: Any) -> Any:
+        """The order itself, of which `order` may be a copy; None where it is not alive."""
+        return self._alive.get(order.ref)
+
+    def of_client_id(self, client_id: str) -> Any:
+        """The order that the venue knows by that name; None where there is none, or it has been done for long."""
+        return self._by_client_id.get(client_id)
+
+    def intent_of(self, order: Any) -> Intent | None:
+        """What went to the venue; None for an order that did not."""
+        return self._intents.get(order.ref)
+
+    def next_number(self, bar: int) -> int:
+        """Counts the orders decided on one bar from 1."""
+        number = self._numbers[bar] = self._numbers.get(bar, 0) + 1
+        if len(self._numbers) > 2 * _REMEMBERED:
+            self._numbers = {at: self._numbers[at] for at in sorted(self._numbers)[-_REMEMBERED:]}
+        return number

@@ -1,0 +1,135 @@
+"""Start is recovery: journal and venue are compared before Backtrader sees the first bar.
+
+Open intents are settled first. Balances are judged and taken over only when nothing was executed while they were read: then they hold what
+is booked, no more and no less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from forwardtrader.core import log
+from forwardtrader.core.errors import ReconciliationFailed
+from forwardtrader.core.types import MarketRules
+from forwardtrader.live.execution.events import Ended, Execution, Intent, Traded, VenueView
+from forwardtrader.live.execution.journal import OPEN, Journal
+from forwardtrader.live.execution.reconciliation import position_of, require_covered
+
+_LOG: Final = log.logger("live")
+_WAIT_S: Final = 900.0
+_LOOKS: Final = 10
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What an account held when it was told of last: executions since then are on their way as events.
+
+    Attributes:
+        cash: quote units.
+        positions: symbol to units and average price, from our own executions.
+        coins: base currency to units that the journal does not explain.
+        open: orders that were open then, with what was filled and its average price.
+    """
+
+    cash: float
+    positions: dict[str, tuple[float, float]]
+    coins: dict[str, Decimal]
+    open: tuple[tuple[Intent, Decimal, float], ...]
+
+
+def recover(store: Any) -> Recovered:
+    """Read journal and venue, settle what is unclear, and say where things stand.
+
+    Raises:
+        ReconciliationFailed: coins that our orders bought are gone, or an order stays unresolved.
+        VenueUnreachable, VenueRefused: the venue does not answer, or not to us.
+    """
+    journal, account = store.journal, store.account
+    rules = [store.rules(symbol) for symbol in account.symbols]
+    booked = journal.executions()
+    known = [e for e in booked if store.was_told(e)]
+    untold = [e for e in booked if not store.was_told(e)]
+    intents = _unfinished(journal, untold)
+    for event in _again(journal, untold):
+        store.tell(event)
+    view = store.loop.call(_agreed(account), _WAIT_S)
+    booked = journal.executions()
+    require_covered(booked, rules, view.balances)
+    told = {(e.symbol, e.trade_id) for e in known}
+    late = [e for e in booked if (e.symbol, e.trade_id) not in told]
+    log.event(_LOG, "recovered", open=len(journal.open_intents()), executions=len(booked), told_now=len(late))
+    before = [(intent, *_so_far([e for e in known if e.client_id == intent.client_id])) for intent in intents]
+    return Recovered(
+        cash=_cash_before(late, view.balances, rules),
+        positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
+        coins=_unexplained(view.balances, rules, booked),
+        open=tuple(order for order in before if order[1] < order[0].request.size),
+    )
+
+
+async def _agreed(account: Any) -> VenueView:
+    """Settle open intents until nothing is executed any more while the balances are read."""
+    for _ in range(_LOOKS):
+        booked = len(account.journal.executions())
+        view: VenueView = await account.read()
+        for intent in account.reports.differing([intent for intent, _ in account.journal.open_intents()], view.open_orders):
+            await account.settle(intent)
+            if account.halted:
+                raise ReconciliationFailed(account.halted)
+        if len(account.journal.executions()) == booked:
+            return view
+    raise ReconciliationFailed("orders are executed faster than the account can be read; start again when the market is quieter")
+
+
+def _unfinished(journal: Journal, untold: Iterable[Execution]) -> list[Intent]:
+    """What may still be executed, and what was while nobody could be told of it."""
+    late = [journal.intent(client_id) for client_id in dict.fromkeys(e.client_id for e in untold)]
+    known = {intent.client_id: intent for intent in [*(intent for intent, _ in journal.open_intents()), *late] if intent is not None}
+    return list(known.values())
+
+
+def _again(journal: Journal, untold: list[Execution]) -> list[Traded | Ended]:
+    """What an earlier process booked and died of before it was kept with a bar."""
+    over = [name for name in dict.fromkeys(e.client_id for e in untold) if journal.state_of(name) not in OPEN]
+    return [*(Traded(e) for e in untold), *(Ended(name, "canceled") for name in over)]
+
+
+def _cash_before(late: Iterable[Execution], balances: dict[str, Decimal], rules: list[MarketRules]) -> float:
+    """Quote units before the executions that are still to be told; the balance holds all of them."""
+    quote = rules[0].quote
+    cash = balances.get(quote, Decimal(0))
+    for e in late:
+        if e.symbol.endswith(f"/{quote}"):
+            cash += e.size * e.price if e.side == "buy" else -e.size * e.price
+        cash += e.fee if e.fee_currency == quote else 0
+    return float(cash)
+
+
+def _held(known: list[Execution], rules: MarketRules) -> tuple[float, float] | None:
+    """Units and average price of a position from its executions; None where there were none."""
+    ours = [e for e in known if e.symbol == rules.symbol]
+    if not ours:
+        return None
+    size, cost = Decimal(0), Decimal(0)
+    for e in ours:
+        delivered = e.size - (e.fee if e.fee_currency == rules.base else 0)
+        if e.side == "buy":
+            size, cost = size + delivered, cost + e.size * e.price
+        elif size:
+            cost -= cost * min(Decimal(1), e.size / size)
+            size -= e.size
+    return (float(size), float(cost / size)) if size > 0 else (0.0, 0.0)
+
+
+def _unexplained(balances: dict[str, Decimal], rules: list[MarketRules], known: list[Execution]) -> dict[str, Decimal]:
+    explained = {r.base for r in rules if any(e.symbol == r.symbol for e in known)}
+    left = {r.base: balances.get(r.base, Decimal(0)) - position_of(known, r) for r in rules if r.base not in explained}
+    return {base: coins for base, coins in left.items() if coins > 0}
+
+
+def _so_far(executions: list[Execution]) -> tuple[Decimal, float]:
+    size = sum((e.size for e in executions), Decimal(0))
+    return size, float(sum((e.size * e.price for e in executions), Decimal(0)) / size) if size else 0.0

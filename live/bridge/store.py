@@ -1,0 +1,283 @@
+"""The store: one venue for Backtrader, live.
+
+    store = CCXTStore("binance", api_key=..., api_secret=...)
+    cerebro.adddata(store.getdata(dataname="BTC/USDT", timeframe=bt.TimeFrame.Minutes, compression=1, history=100))
+    cerebro.setbroker(store.getbroker())
+
+It connects when Backtrader starts, not before; two stores are two accounts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import backtrader as bt
+
+from forwardtrader.core import log
+from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.settings import RiskSettings
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.live.client import open_client
+from forwardtrader.feeds.live.merge import LiveMerge, MergeRule, Witness
+from forwardtrader.feeds.live.poll_wait import PollRule
+from forwardtrader.live.bridge.bar_barrier import BarBarrier
+from forwardtrader.live.bridge.bar_wait import BarWait
+from forwardtrader.live.bridge.broker import CCXTBroker
+from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.live.bridge.market import Market
+from forwardtrader.live.bridge.venue_thread import VenueLoop
+from forwardtrader.live.execution.account import CcxtAccount, Patience
+from forwardtrader.live.execution.events import AccountEvent, Execution
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.keys import named_by_ccxt
+from forwardtrader.live.execution.risk_limits import RiskGate
+
+_LOG: Final = log.logger("live")
+_NEWEST: Final = 1  # history: at least the bar before the next one
+
+
+class CCXTStore:
+    """One venue, and one account there if a broker is asked for.
+
+    Args:
+        passphrase: of the key, where the venue has one (OKX, KuCoin).
+        base_url, ws_url: another host that speaks the venue's protocol, e.g. a practice exchange.
+        journal: where orders are kept; a file of its own under the temporary folder where None.
+        run: names the orders of this run; equal for a run that is resumed.
+        clock: tells the venue's time.
+        patience_s: how long symbols wait for each other.
+        witnesses: other venues that confirm this one's prices and lend candles that it lacks; `merge_rule` says when they agree.
+        risk: limits that no order gets past; None for none.
+        minute_s: seconds of this machine in a minute of the market, for those limits and for when bars are due; 0 where the market has no
+            clock.
+
+    Raises (when Backtrader starts):
+        VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
+    """
+
+    def __init__(
+        self,
+        exchange: str = "binance",
+        *,
+        api_key: str = "",
+        api_secret: str = "",
+        passphrase: str = "",
+        base_url: str = "",
+        ws_url: str = "",
+        journal: Journal | None = None,
+        run: str = "bt",
+        clock: Clock | None = None,
+        poll: PollRule | None = None,
+        patience: Patience | None = None,
+        patience_s: float = 5.0,
+        risk: RiskSettings | None = None,
+        minute_s: float = 60.0,
+        witnesses: Sequence[Witness] = (),
+        merge_rule: MergeRule | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self.run = run
+        self.clock = clock or SystemClock()
+        self.poll = poll
+        self.patience_s = patience_s
+        self.wake = threading.Condition()
+        self.loop = VenueLoop()
+        self.prices: dict[str, float] = {}
+        self.events: deque[AccountEvent] = deque()
+        self.is_connected = True
+        self.is_stopping = False
+        self.on_idle: Callable[[], None] | None = None  # called where a feed has nothing to deliver
+        self.on_bar: Callable[[str, Bar], None] | None = None  # called in the venue's thread
+        # Which executions of the journal the owner kept; the others are told again at a start, so that what it keeps is whole.
+        self.was_told: Callable[[Execution], bool] = lambda _execution: True
+        self.client: Any = None
+        self.account: CcxtAccount | None = None
+        self.broker: CCXTBroker | None = None
+        self.on_news: Callable[..., None] | None = None  # hears what the comparison of venues tells; in the venue's thread
+        self._witnesses, self._merge_rule = tuple(witnesses), merge_rule or MergeRule()
+        self._journal = journal
+        self._base_url, self._ws_url = base_url, ws_url
+        self._keys = named_by_ccxt(api_key, api_secret, passphrase)
+        self._patience = patience
+        self.gate = RiskGate(risk, self.last_price, minute_s=minute_s) if risk is not None else None
+        self._closes: dict[str, float] = {}
+        self._datas: list[CCXTData] = []
+        self._markets: dict[str, Market] = {}
+        self.minute_s = minute_s
+        self.rehearse_decision: Callable[[], object] | None = None  # takes the steps of the owner's decision at a bar, without effect
+        self.waiting = BarWait(self)
+        self._notes: deque[tuple[Any, ...]] = deque()
+
+    # What users call
+
+    def getdata(self, dataname: str, **params: Any) -> CCXTData:
+        """A feed of one symbol; `timeframe` and `compression` as everywhere in Backtrader, further params as in `CCXTData`."""
+        params = {"dataname": dataname, "timeframe": bt.TimeFrame.Minutes, **params}
+        data = CCXTData(**params)
+        data.store = data._store = self
+        self._datas.append(data)
+        return data
+
+    def getbroker(self, **params: Any) -> CCXTBroker:
+        """The broker of this store's account; always the same one."""
+        if self.broker is None:
+            self.broker = CCXTBroker(**params)
+            self.broker.store = self
+        return self.broker
+
+    def request_stop(self) -> None:
+        """End the run after the turn in progress; may be called from any thread or signal handler's thread."""
+        self.is_stopping = True
+        with self.wake:
+            self.wake.notify_all()
+
+    # What Backtrader calls
+
+    def start(self, data: Any = None, broker: Any = None) -> None:
+        """Connect; a second call does nothing."""
+        if self.client is not None:
+            return
+        self.loop.start()
+        try:
+            self.client = open_client(self.exchange, base_url=self._base_url, ws_url=self._ws_url)
+            groups: dict[str, list[str]] = {}
+            for each in self._datas:
+                groups.setdefault(str(each.bar_length), []).append(each.symbol)
+            self._markets = {text: Market(self, Timeframe.parse(text), symbols) for text, symbols in groups.items()}
+            for market in self._markets.values():
+                self.loop.call(market.source.connect())
+                if self._witnesses:
+                    self.loop.call(self._listen_elsewhere(market))
+            if self.broker is not None:
+                self._open_account()
+        except BaseException:
+            self.stop()
+            self.client, self.account, self._markets, self.is_stopping = None, None, {}, False  # another start may go better
+            raise
+
+    def stop(self) -> None:
+        """Close every connection; a second call does nothing."""
+        self.is_stopping = True
+        self.waiting.stop()
+        if not self.loop.is_running:
+            return
+        elsewhere = [client for market in self._markets.values() if market.merge for client in market.merge.clients]
+        clients = [self.client, self.account.client if self.account else None, *elsewhere]
+        self.loop.stop(*(client.close for client in clients if client is not None))
+
+    def put_notification(self, message: Any, *args: Any, **kwargs: Any) -> None:
+        self._notes.append((message, args, kwargs))
+
+    def get_notifications(self) -> list[tuple[Any, ...]]:
+        return [self._notes.popleft() for _ in range(len(self._notes))]
+
+    # What feeds and broker call
+
+    def rules(self, symbol: str) -> MarketRules:
+        """What the venue accepts for a symbol; once connected."""
+        return next(m.source.rules(symbol) for m in self._markets.values() if symbol in m.source.symbols)
+
+    def barrier_of(self, data: CCXTData) -> BarBarrier:
+        return self.market_of(data).barrier
+
+    @property
+    def markets(self) -> Collection[Market]:
+        return self._markets.values()
+
+    def market_of(self, data: CCXTData) -> Market:
+        return self._markets[str(data.bar_length)]
+
+    def is_newest(self, data: CCXTData, bar: Bar) -> bool:
+        """Whether no later bar of its symbol is known, neither waiting nor about to be put."""
+        market = self.market_of(data)
+        return market.barrier.waiting(data.symbol) == 0 and bar.at >= market.source.known(data.symbol)
+
+    def past_of(self, data: CCXTData) -> list[Bar]:
+        """The history a feed begins with; all feeds of one bar length end theirs at the same bar."""
+        market = self.market_of(data)
+        joined = market.joined if market.joined is not None else market.begin(int(self.clock.now().timestamp() * 1000))
+        given = market.known_past(data)
+        since = market.first_wanted(data, given)
+        return given + self.loop.call(market.source.history(data.symbol, since, joined))
+
+    def data_ready(self, data: CCXTData) -> None:
+        """Begin to deliver live bars once every feed of this bar length has its history."""
+        market = self.market_of(data)
+        assert market.joined is not None
+        market.source.resume(data.symbol, market.joined - market.step)
+        market.waiting_for.discard(data.symbol)
+        if not market.waiting_for and not data.p.historical:
+            self.loop.spawn(market.source.run())
+            if market.merge is not None:
+                self.loop.spawn(market.merge.run())
+
+    async def _listen_elsewhere(self, market: Market) -> None:
+        tell = self._news
+        market.merge = LiveMerge(
+            self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, rule=self._merge_rule, tell=tell
+        )  # fmt: skip
+        await market.merge.connect()
+
+    def _news(self, kind: str, **facts: Any) -> None:
+        self.put_notification(kind.replace("_", " "), facts)
+        if self.on_news is not None:
+            self.on_news(kind, **facts)
+
+    def doubt_about(self, symbol: str) -> str:
+        """Why no position in `symbol` should be entered now: what other venues say against its price; "" for nothing."""
+        merges = [market.merge for market in self._markets.values() if market.merge is not None and symbol in market.source.symbols]
+        return next((doubt for merge in merges if (doubt := merge.objection(symbol))), "")
+
+    def caught_up(self, at: int) -> bool:
+        """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""
+        # In this order: a bar that is put between the two is found waiting.
+        came = all(market.has(s, at) for market in self._markets.values() for s in market.source.symbols)
+        return came and all(market.barrier.is_empty for market in self._markets.values())
+
+    @property
+    def newest(self) -> int:
+        """Open time of the newest bar that was put before the feeds."""
+        return max((market.newest(s) for market in self._markets.values() for s in market.source.symbols), default=-1)
+
+    @property
+    def first_live(self) -> int:
+        """Open time of the first bar that was awaited live."""
+        return min(market.joined or 0 for market in self._markets.values())
+
+    def tell(self, event: AccountEvent) -> None:
+        """Queue an order event for the broker."""
+        with self.wake:
+            self.events.append(event)
+            self.wake.notify_all()
+
+    def last_price(self, symbol: str) -> float | None:
+        """What the running bar said last, else the close of the newest bar."""
+        return self.prices.get(symbol, self._closes.get(symbol))
+
+    def heard_bar(self, symbol: str, bar: Bar) -> None:
+        self._closes[symbol] = bar.close
+        if self.on_bar is not None:
+            self.on_bar(symbol, bar)
+
+    def connection(self, alive: bool, reason: str) -> None:
+        self.is_connected = alive
+        log.event(_LOG, "market_connection", alive=alive, reason=reason)
+        self.put_notification("connected" if alive else "connection broken", reason)
+        with self.wake:
+            self.wake.notify_all()
+
+    def _open_account(self) -> None:
+        symbols = list(dict.fromkeys(data.symbol for data in self._datas))
+        path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
+        self.journal = self._journal or Journal(path)
+        client = open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
+        self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience, self.gate)
+        self.account.last_price = self.prices.get
+        self.loop.call(self.account.connect())

@@ -1,0 +1,128 @@
+"""The event loop in which everything that talks to a venue runs, in a thread of its own beside Backtrader's."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, TypeAlias, TypeVar
+
+from forwardtrader.core import log
+from forwardtrader.live.bridge.event_loop import new_event_loop
+
+_Close: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
+T = TypeVar("T")
+# Seconds after which Python lets another thread go on. Its own 5 ms are how long an order would wait, at every step of its way, for
+# whatever Backtrader's thread is busy with; a fiftieth of that costs nothing that can be measured.
+_SWITCH_S: Final = 0.0001
+_GOODBYE_S: Final = 2.0  # how long a venue may take to answer the end of a connection
+_LONGEST_END_S: Final = 10.0
+_ROUNDS: Final = 3
+_LOG = log.logger("live")
+
+
+class VenueLoop:
+    """Start it, hand it coroutines, stop it; `stop` cancels what is still running."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._running: set[Future[Any]] = set()
+        self._interval = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None
+
+    def start(self) -> None:
+        if self._thread is not None:
+            return
+        ready = threading.Event()
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._interval, _SWITCH_S))
+        self._loop = new_event_loop()
+        self._thread = threading.Thread(target=self._serve, args=(ready,), name="venue", daemon=True)
+        self._thread.start()
+        ready.wait()
+
+    def call(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        """Run `work` and wait for its result, from another thread. Raises what it raises, or TimeoutError."""
+        return self._submit(work).result(timeout_s)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Run `work` beside everything else; a failure nobody expected goes to the log."""
+        future = self._submit(work)
+        self._running.add(future)
+        future.add_done_callback(self._finished)
+        return future
+
+    def stop(self, *closing: _Close) -> None:
+        """Cancel what runs, then close what `closing` names, then end the thread; no socket is left open."""
+        if self._loop is None or self._thread is None:
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(_wind_up(closing), self._loop).result(_LONGEST_END_S)
+        except TimeoutError:
+            log.event(_LOG, "venue_loop_not_wound_up")
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_LONGEST_END_S)
+        if self._thread.is_alive():
+            log.event(_LOG, "venue_loop_does_not_stop")
+        else:
+            self._loop.close()
+        self._loop = self._thread = None
+        sys.setswitchinterval(self._interval)
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("the venue loop is not running")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _finished(self, future: Future[Any]) -> None:
+        self._running.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            _LOG.error("venue task failed", exc_info=error)
+
+    def _serve(self, ready: threading.Event) -> None:
+        assert self._loop is not None
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(_quiet)
+        self._loop.call_soon(ready.set)
+        self._loop.run_forever()
+
+
+async def _wind_up(closing: Sequence[_Close]) -> None:
+    """Tasks first: one that still runs would open a closed connection again."""
+    await _cancel_all()
+    open_still = await _close(closing, _GOODBYE_S)
+    await _cancel_all()  # what closing began, and goodbyes that nobody answers
+    if not_closed := await _close(open_still, _GOODBYE_S):
+        log.event(_LOG, "connections_not_closed", count=len(not_closed))
+    await asyncio.sleep(0)  # asyncio's own transports close in the turn after the one that they are told in
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def _cancel_all() -> None:
+    """Cancel every other task, and those that are begun on the way, until none is left."""
+    for _ in range(_ROUNDS):
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        if not others:
+            return
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=_GOODBYE_S)
+
+
+async def _close(closing: Sequence[_Close], wait_s: float) -> list[_Close]:
+    """Close all at once; returns those that did not come to an end in time."""
+    ends = await asyncio.gather(*(asyncio.wait_for(close(), wait_s) for close in closing), return_exceptions=True)
+    return [close for close, end in zip(closing, ends, strict=True) if isinstance(end, BaseException)]
+
+
+def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # A broken socket rejects every pending watch of ccxt, also those that nobody awaits any more; the redial reports it once.
+    log.event(_LOG, "loop_noise", message=str(context.get("message", "")), error=str(context.get("exception", "")))

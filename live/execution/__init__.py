@@ -1,0 +1,1 @@
+"""The account at the venue: submission, journal, reconciliation and risk limits."""

@@ -1,0 +1,129 @@
+"""What is decided about an order, and what becomes of it: plain facts, sizes and prices in Decimal, times in milliseconds UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from forwardtrader.core.types import MarketRules, OrderRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """An order that shall be sent once. `bar` is the open time of the bar it was decided on (ms), `role` is for whoever sent it."""
+
+    client_id: str
+    request: OrderRequest
+    bar: int
+    role: str = ""
+
+    @property
+    def symbol(self) -> str:
+        return self.request.symbol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """One fill. `client_id` is empty for an order that is not ours."""
+
+    symbol: str
+    trade_id: str
+    client_id: str
+    venue_id: str
+    side: str
+    size: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    client_id: str
+    venue_id: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Definitely not executed; `margin` where money was lacking."""
+
+    client_id: str
+    reason: str
+    margin: bool = False
+
+
+@dataclass(frozen=True)
+class Traded:
+    execution: Execution
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Open no more without being filled completely; `how` is canceled or expired. All its executions were told before."""
+
+    client_id: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """Nobody knows yet; the symbol takes no new order meanwhile."""
+
+    client_id: str
+
+
+@dataclass(frozen=True)
+class Halted:
+    """The account takes no more orders until somebody acts; `unwritable` where its journal cannot be kept, so that the run must end."""
+
+    reason: str
+    unwritable: bool = False
+
+
+@dataclass(frozen=True)
+class ForeignOrder:
+    """An order that this program did not send; it is never touched."""
+
+    symbol: str
+    venue_id: str
+    side: str
+    size: Decimal
+
+
+@dataclass(frozen=True)
+class RulesRead:
+    """What the venue accepts was read again, since it refused an order for its size or price."""
+
+    rules: tuple[MarketRules, ...]
+
+
+AccountEvent = Acknowledged | Refused | Traded | Ended | Unresolved | Halted | ForeignOrder | RulesRead
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenOrder:
+    """An order that rests at the venue."""
+
+    symbol: str
+    venue_id: str
+    client_id: str
+    side: str
+    kind: str
+    size: Decimal
+    filled: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VenueView:
+    """What the venue says of the account: total balances, and the orders that rested when they had been read."""
+
+    balances: dict[str, Decimal]
+    open_orders: tuple[OpenOrder, ...] = ()
+
+
+def arrival_name(client_id: str) -> str:
+    """Under which name the journal keeps what the market looked like when an order was sent."""
+    return f"arrival {client_id}"

@@ -1,0 +1,1 @@
+"""Watchdog, alerts and status of a running session."""

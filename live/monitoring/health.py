@@ -1,0 +1,87 @@
+"""What the process costs, what went wrong, and what a person was told; the newest of it is kept at hand for the page."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import psutil
+
+from forwardtrader.core import log
+from forwardtrader.core.clock import Clock
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.reports.pages.session_status import Alert, Process
+
+_LOG: Final = log.logger("live")
+_MOST_FAILURES: Final = 5
+
+
+class SessionHealth:
+    """Counts failures and measures the process.
+
+    Args:
+        send: passes an alert on to whoever is to be told; must not block.
+    """
+
+    def __init__(self, store: SessionStore, clock: Clock, send: Callable[[str, str], None] = lambda _level, _text: None) -> None:
+        self._store = store
+        self._clock = clock
+        self._send = send
+        self._process = psutil.Process()
+        self._began = time.monotonic()
+        self._busy_since = time.perf_counter()
+        self.failures = 0
+        self.failures_in_a_row = 0
+        self._failed_now = False
+        self.alerts: list[Alert] = [_alert(note) for note in store.notes(20)]
+        self._process.cpu_percent()
+
+    def bar_begins(self) -> None:
+        self._busy_since = time.perf_counter()
+
+    def bar_ends(self) -> None:
+        """A bar without a failure ends a row of them."""
+        if not self._failed_now:
+            self.failures_in_a_row = 0
+        self._failed_now = False
+
+    def usage(self, at: int) -> tuple[float, ...]:
+        """For `SessionStore.record`: bar, memory in MB, CPU in percent of one core, milliseconds this bar took."""
+        took = (time.perf_counter() - self._busy_since) * 1000
+        return at, self._process.memory_info().rss / 1e6, self._process.cpu_percent(), took
+
+    def process(self) -> Process:
+        return Process(
+            pid=self._process.pid,
+            memory_mb=round(self._process.memory_info().rss / 1e6, 1),
+            cpu_percent=self._process.cpu_percent(),
+            uptime_s=round(time.monotonic() - self._began, 1),
+        )
+
+    def tell(self, kind: str, level: str = "warning", **facts: Any) -> None:
+        """Log, keep and send on something a person may want to know."""
+        facts = log.redacted(facts)
+        log.event(_LOG, kind, {"error": logging.ERROR, "info": logging.INFO}.get(level, logging.WARNING), **facts)
+        at = self._clock.now().isoformat()
+        alert = _alert({"at": at, "level": level, "kind": kind, "facts": facts})
+        self.alerts = [*self.alerts[-19:], alert]
+        self._send(level, alert.text)  # before it is kept: it may be that the disk takes no more which is told
+        self._store.note(at, level, kind, **facts)
+
+    def failed(self, where: str, error: Exception) -> bool:
+        """An iteration failed; True where so many failed in a row that the session must halt."""
+        self.failures += 1
+        self.failures_in_a_row += 1
+        self._failed_now = True
+        _LOG.error("iteration failed", exc_info=error)
+        reason = log.redact(f"{type(error).__name__}: {error}")
+        self.tell("iteration_failed", "error", where=where, reason=reason, count=self.failures)
+        return self.failures_in_a_row >= _MOST_FAILURES
+
+
+def _alert(note: dict[str, Any]) -> Alert:
+    facts = ", ".join(f"{name} {value}" for name, value in note["facts"].items())
+    text = note["kind"].replace("_", " ")
+    return Alert(at=note["at"], level=note["level"], text=f"{text}: {facts}" if facts else text)

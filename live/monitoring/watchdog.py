@@ -1,0 +1,145 @@
+"""Somebody who looks at the session from beside it: do closed bars come, does its loop turn, does its clock agree with the venue's?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from forwardtrader.core import log
+from forwardtrader.core.errors import ConfigError, TradingError
+from forwardtrader.core.settings import RiskSettings
+
+_LOG: Final = log.logger("live")
+_LOOK_EVERY_S: Final = 1.0
+_CLOCK_EVERY_S: Final = 600.0
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Seconds: since the newest closed bar came, since the loop turned last, and how far ahead of the venue's clock this one is.
+
+    None for what cannot be told.
+    """
+
+    bar_age_s: float | None = None
+    turn_age_s: float | None = None
+    clock_offset_s: float | None = None
+
+
+def troubles(signs: Signs, limits: RiskSettings, longest_bar_age_s: float | None) -> dict[str, str]:
+    """What is wrong, by name, each in words."""
+    found = {}
+    if signs.bar_age_s is not None and longest_bar_age_s is not None and signs.bar_age_s > longest_bar_age_s:
+        found["no_closed_bar"] = f"no closed bar for {signs.bar_age_s:.0f} s"
+    if signs.turn_age_s is not None and signs.turn_age_s > limits.max_stall_s:
+        found["loop_stalled"] = f"the session has not turned for {signs.turn_age_s:.0f} s"
+    if signs.clock_offset_s is not None and abs(signs.clock_offset_s) > limits.max_clock_offset_s:
+        found["clock_off"] = clock_is_off(signs.clock_offset_s)
+    return found
+
+
+def clock_is_off(offset_s: float) -> str:
+    """The line about a clock; `offset_s` is how far ahead of the venue's it is."""
+    return f"this machine's clock is {offset_s:+.1f} s off the venue's; set it (NTP)"
+
+
+def require_right_clock(offset_s: float | None, limits: RiskSettings) -> None:
+    """Raise ConfigError where the clock is further off than orders bear."""
+    if offset_s is not None and abs(offset_s) > limits.max_clock_offset_s:
+        raise ConfigError(f"{clock_is_off(offset_s)}, then start again; no order was sent")
+
+
+class Watchdog:
+    """A thread that looks every second, tells what begins and ends to be wrong, and holds the account meanwhile.
+
+    Args:
+        longest_bar_age_s: without a closed bar; None where bars come when the session is ready for them.
+        clock_offset: asks the venue; None where its clock is not this machine's.
+        tell: hears of troubles: kind, level and facts.
+        hold: told why nothing may be added to a position, or "" when it may again; None to alert only.
+    """
+
+    def __init__(
+        self, limits: RiskSettings, *, longest_bar_age_s: float | None, tell: Callable[..., None], hold: Callable[[str], None] | None,
+        clock_offset: Callable[[], float | None] | None = None, monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._limits = limits
+        self._longest_bar_age_s = longest_bar_age_s
+        self._tell = tell
+        self._hold = hold
+        self._ask_offset = clock_offset
+        self._monotonic = monotonic
+        self._bar_at: float | None = None
+        self._turned_at: float | None = None
+        self._offset: float | None = None
+        self._asked_at = monotonic()
+        self._known: dict[str, str] = {}
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # What the session says; from any thread
+
+    def bar(self) -> None:
+        """A closed bar came."""
+        self._bar_at = self._monotonic()
+
+    def turn(self) -> None:
+        """The loop turned; the first turn is also where waiting for bars begins."""
+        self._turned_at = self._monotonic()
+        if self._bar_at is None:
+            self._bar_at = self._turned_at
+
+    @property
+    def signs(self) -> Signs:
+        now = self._monotonic()
+        bar, turn = (None if at is None else now - at for at in (self._bar_at, self._turned_at))
+        return Signs(bar, turn, self._offset)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is wrong now, in words."""
+        return tuple(self._known.values())
+
+    # Looking
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """A second call does nothing."""
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join(5)
+            self._thread = None
+
+    def look(self) -> None:
+        """Compare what is wrong with what was wrong before."""
+        if self._ask_offset is not None and self._monotonic() - self._asked_at >= _CLOCK_EVERY_S:
+            self._asked_at = self._monotonic()
+            self._offset = self._asked(self._ask_offset)
+        found = troubles(self.signs, self._limits, self._longest_bar_age_s)
+        before, self._known = self._known, found
+        if self._hold is not None and bool(found) != bool(before):
+            self._hold("; ".join(found.values()))
+        for name in found.keys() - before.keys():
+            self._tell(name, "error", trouble=found[name], orders="held" if self._hold is not None else "not held")
+        for name in before.keys() - found.keys():
+            self._tell(f"{name}_no_more", "info")
+
+    def _watch(self) -> None:
+        while not self._end.wait(_LOOK_EVERY_S):
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - whoever watches must not die of what it sees
+                _LOG.error("watchdog failed", exc_info=True)
+
+    def _asked(self, ask: Callable[[], float | None]) -> float | None:
+        try:
+            return ask()
+        except (TradingError, TimeoutError) as trouble:
+            log.event(_LOG, "venue_time_not_told", reason=str(trouble))
+            return self._offset

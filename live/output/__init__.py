@@ -1,0 +1,1 @@
+"""What a session writes: tables, pages, the state store and its mirror."""

@@ -1,0 +1,52 @@
+"""The files of a session's folder, rewritten whole while it runs, and its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from forwardtrader.core import atomic, log
+from forwardtrader.live.output.tables import Tables
+from forwardtrader.reports.pages.session_status import FILE_NAME as STATUS
+
+_LOG: Final = log.logger("live")
+FORECASTS, FILLS, EQUITY, CANDLES = "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet"
+ORDERS, HISTORY = "orders.parquet", "history.parquet"
+PAGE: Final = "index.html"  # as `reports.pages.session_page` names it, which a session reads in at its end only
+WRITTEN: Final = (FILLS, EQUITY, FORECASTS, ORDERS, CANDLES, STATUS, PAGE)  # again and again, while the session runs
+
+
+def write_tables(folder: Path, tables: Tables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> None:
+    """Write fills, equity, orders, all forecasts, and the session's own candles as one long table."""
+    for name, frame in (
+        (FILLS, tables.fills), (EQUITY, tables.equity), (FORECASTS, forecasts), (ORDERS, tables.orders), (CANDLES, long_table(candles)),
+    ):  # fmt: skip
+        _write(folder / name, frame)
+
+
+def long_table(candles: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """timestamp, symbol, open, high, low, close, volume."""
+    parts = [frame.reset_index(names="timestamp").assign(symbol=symbol) for symbol, frame in candles.items()]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def split_table(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The opposite of `long_table`."""
+    names = list(dict.fromkeys(table["symbol"]))
+    return {str(s): table[table["symbol"] == s].drop(columns="symbol").set_index("timestamp") for s in names}
+
+
+def render_page(folder: Path) -> None:
+    """Draw the session's page from the files in its folder; a page that cannot be drawn is logged and stops nobody."""
+    from forwardtrader.reports.pages.session_page import render_session_page
+
+    try:
+        render_session_page(folder)
+    except Exception:  # noqa: BLE001 - whatever a page stumbles over, the session goes on
+        _LOG.error("page not written", exc_info=True)
+
+
+def _write(path: Path, frame: pd.DataFrame) -> None:
+    atomic.write_atomically(path, frame.to_parquet)

@@ -1,0 +1,103 @@
+"""The mirror in Firestore, and the only door to it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from forwardtrader.core import log
+from forwardtrader.core.environment import environment, exported
+from forwardtrader.core.errors import ConfigError, VenueUnreachable
+from forwardtrader.live.output.state_store import Event
+
+_TIMEOUT_S: Final = 3.0
+
+
+class FirestoreMirror:
+    """Writes documents whole, with their sequence number; an older event never replaces a newer document.
+
+    No call is retried here: the client's own retry would block for a minute where nothing answers; the outbox has its own. Each write
+    names the state of the document that it was made for, so that one which was given up and arrives late all the same is refused.
+
+    Args:
+        project: the Firebase project. With FIRESTORE_EMULATOR_HOST set, the emulator is used, without credentials.
+
+    Raises:
+        ConfigError: FIREBASE_CREDENTIALS_PATH names no readable key file.
+    """
+
+    def __init__(self, project: str) -> None:
+        self._client = _client(project)
+
+    def put(self, events: list[Event]) -> None:
+        """Raises VenueUnreachable where Firestore does not answer or refuses."""
+        from google.api_core.exceptions import GoogleAPIError
+
+        newest = {event.name: event for event in events}  # a batch takes one write per document
+        try:
+            held = self._held(list(newest))
+            batch = self._client.batch()
+            for event in newest.values():
+                self._add(batch, event, held.get(event.name))
+            batch.commit(retry=None, timeout=_TIMEOUT_S)
+        except GoogleAPIError as error:
+            raise VenueUnreachable(f"Firestore does not take the state ({type(error).__name__})") from error
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        """One document, or None."""
+        found = self._client.document(_path(name)).get(retry=None, timeout=_TIMEOUT_S)
+        return found.to_dict() if found.exists else None
+
+    def _add(self, batch: Any, event: Event, held: Any) -> None:
+        from google.cloud.firestore import DELETE_FIELD
+
+        reference, body = self._client.document(_path(event.name)), {**log.redacted(event.body), "seq": event.seq}
+        if held is None:
+            batch.create(reference, body)
+            return
+        before = held.to_dict()
+        if int(before.get("seq", -1)) < event.seq:
+            gone = dict.fromkeys(before.keys() - body.keys(), DELETE_FIELD)
+            fields = {self._client.field_path(name): value for name, value in (body | gone).items()}
+            batch.update(reference, fields, option=self._client.write_option(last_update_time=held.update_time))
+
+    def _held(self, names: list[str]) -> dict[str, Any]:
+        references = [self._client.document(_path(name)) for name in names]
+        answers = self._client.get_all(references, retry=None, timeout=_TIMEOUT_S)
+        paths = {_path(name): name for name in names}
+        return {paths[a.reference.path]: a for a in answers if a.exists}
+
+
+def _client(project: str) -> Any:
+    import firebase_admin
+    from firebase_admin import firestore
+
+    name = f"forwardtrader-{project}"
+    with exported():  # the library looks for the emulator in the process environment
+        known = firebase_admin._apps.get(name)
+        return firestore.client(known or firebase_admin.initialize_app(_credential(), {"projectId": project}, name=name))
+
+
+def _credential() -> Any:
+    from firebase_admin import credentials
+    from google.auth.credentials import AnonymousCredentials
+
+    class Nobody(credentials.Base):
+        """An emulator asks nobody who he is; without this the library looks for Google's own credentials, and fails."""
+
+        def get_credential(self) -> Any:
+            return AnonymousCredentials()
+
+    known = environment()
+    if known.get("FIRESTORE_EMULATOR_HOST"):
+        return Nobody()
+    path = known.get("FIREBASE_CREDENTIALS_PATH", "")
+    try:
+        return credentials.Certificate(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"FIREBASE_CREDENTIALS_PATH {path!r} is not a readable service account key; correct it") from error
+
+
+def _path(name: str) -> str:
+    """Firestore wants collection and document by turns; slashes of symbols are replaced by whoever names documents."""
+    parts = name.split("/")
+    return name if len(parts) % 2 == 0 else "/".join([*parts[:-1], "items", parts[-1]])

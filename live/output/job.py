@@ -1,0 +1,100 @@
+"""One writing of a session's folder: its tables, status and page, from the session's file and from what only the session can tell.
+
+Whoever does it needs nothing else of the session, so that a process beside it can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from forwardtrader.core import atomic
+from forwardtrader.core.errors import AccountLocked
+from forwardtrader.live import control
+from forwardtrader.live.output.files import WRITTEN, render_page, write_tables
+from forwardtrader.live.output.model_outcomes import with_learning
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.output.tables import Marks, Rows, joined, tables_of
+from forwardtrader.reports.pages.session_status import SessionStatus, write_status
+
+_LOCK: Final = "output.lock"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is to be written.
+
+    Attributes:
+        folder: of the session, absolute.
+        owner: number of the process that runs the session.
+        since: open time of the first live bar.
+        marks: up to where fills, orders and the account are read from the session's file.
+        fresh: what the recorders held beyond the marks.
+        status: all of it but what the session's file tells.
+    """
+
+    folder: Path
+    owner: int
+    symbols: tuple[str, ...]
+    since: datetime
+    marks: Marks
+    fresh: Rows
+    status: SessionStatus
+
+    def do(self, patience_s: float = 60.0) -> None:
+        """Write everything; a page that cannot be drawn is logged and stops nothing.
+
+        Args:
+            patience_s: how long another writing of the same folder is waited for.
+
+        Raises:
+            AccountLocked: another process runs the session by now, or writes its folder and does not end.
+            StorageFull: the disk takes no more.
+            StoreDamaged: the session's file cannot be read.
+        """
+        with self._alone(patience_s), closing(SessionStore(self.folder / "session.db", reads=True)) as store:
+            forecasts, own = store.forecasts(), {symbol: store.bars(symbol) for symbol in self.symbols}
+            tables = joined(store.tables(self.symbols, self.marks), tables_of(self.fresh), pd.Timestamp(self.since))
+            write_tables(self.folder, tables, forecasts, own)
+            write_status(self.folder, with_learning(self.status, self.folder, forecasts, own, tables.fills))
+            render_page(self.folder)
+
+    @contextmanager
+    def _alone(self, patience_s: float) -> Iterator[None]:
+        """Nobody else writes the folder meanwhile, and what the process that runs the session wrote is never written over by a child that
+        an earlier one left behind."""
+        try:
+            with FileLock(self.folder / _LOCK).acquire(timeout=patience_s):
+                if control.holder(control.lock_of(self.folder)) != self.owner:
+                    raise AccountLocked(f"{self.folder} belongs to another process by now; it writes the files itself")
+                for name in WRITTEN:
+                    atomic.sweep(self.folder / name)
+                yield
+        except Timeout as error:
+            raise AccountLocked(f"the files of {self.folder} are being written by another process, and it does not end") from error
+
+    def as_line(self) -> str:
+        """JSON without a line break; `from_line` is its opposite."""
+        told = {
+            "folder": str(self.folder), "owner": self.owner, "symbols": self.symbols, "since": self.since.isoformat(),
+            "marks": asdict(self.marks), "fresh": asdict(self.fresh), "status": self.status.model_dump(mode="json", by_alias=True),
+        }  # fmt: skip
+        return json.dumps(told, default=float)  # numbers of numpy, which a user's strategy may have handed to an order
+
+    @classmethod
+    def from_line(cls, line: str | bytes) -> Writing:
+        told = json.loads(line)
+        rows = {name: [tuple(row) for row in told["fresh"][name]] for name in ("fills", "orders", "equity")}
+        return cls(
+            folder=Path(told["folder"]), owner=told["owner"], symbols=tuple(told["symbols"]), since=datetime.fromisoformat(told["since"]),
+            marks=Marks(**told["marks"]), fresh=Rows(tuple(told["fresh"]["symbols"]), **rows),
+            status=SessionStatus.model_validate(told["status"]),
+        )  # fmt: skip

@@ -1,0 +1,184 @@
+"""What a session saw, was told and did, in its own SQLite file: bars, forecasts, commands, notes. All of it can be read while it runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from forwardtrader.core.types import OHLCV, Forecast
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.live.output.tables import (
+    SCHEMA,
+    Marks,
+    Rows,
+    Tables,
+    keep_rows,
+    kept_fills,
+    kept_tables,
+    marks_of,
+    newest_row,
+    told_executions,
+)
+from forwardtrader.live.sqlite_file import SqliteFile
+
+_SCHEMA: Final = """
+create table if not exists bars (
+    symbol text not null, at integer not null, open real, high real, low real, close real, volume real,
+    primary key (symbol, at)) without rowid;
+create table if not exists forecasts (
+    symbol text not null, at integer not null, horizon integer not null, location real, scale real, q05 real, q25 real, q50 real, q75 real,
+    q95 real, p_up real, model_id text not null, primary key (symbol, at)) without rowid;
+create table if not exists commands (id integer primary key, bar integer not null, name text not null, at text not null);
+create table if not exists notes (id integer primary key, at text not null, level text not null, kind text not null, facts text not null);
+create table if not exists usage (at integer primary key, memory_mb real, cpu_percent real, iteration_ms real);
+create table if not exists doubts (at integer not null, symbol text not null, reason text not null, primary key (at, symbol)) without rowid;
+create table if not exists snapshot (id integer primary key check (id = 1), at integer not null, body text not null);
+"""
+_FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up")
+
+
+class SessionStore:
+    """One file per session. A bar and what it caused are one transaction, so a crash leaves whole bars only.
+
+    Bars need no forced write: what a power cut takes, the venue still has.
+
+    Args:
+        reads: only read what another process writes.
+    """
+
+    def __init__(self, path: Path, *, reads: bool = False) -> None:
+        self._db = SqliteFile(path, _SCHEMA + SCHEMA, reads=reads)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def record(
+        self, bars: Iterable[tuple[str, Bar]], forecasts: Iterable[tuple[str, Forecast]], usage: tuple[float, ...] = (), *,
+        rows: Rows | None = None, snapshot: tuple[int, Any] | None = None, executions: Sequence[tuple[str, str]] = (),
+    ) -> None:  # fmt: skip
+        """Keep the bars of one moment with the forecasts made at their close; what is known already is left as it is.
+
+        Args:
+            rows: what the recorders collected since the bar before.
+            snapshot: open time (ms) of the bar, and what `snapshot` shall give back.
+            executions: with real orders those that the fills among `rows` stand for, by symbol and trade id.
+        """
+        told = [
+            (symbol, int(f.at.timestamp() * 1000), f.horizon, f.location, f.scale, *f.quantiles, f.p_up, f.model_id)
+            for symbol, f in forecasts
+        ]
+        with self._db.transaction():
+            self._db.run_many("insert or ignore into bars values (?, ?, ?, ?, ?, ?, ?)", [(symbol, *bar) for symbol, bar in bars])
+            self._db.run_many("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
+            if usage:
+                self._db.run("insert or replace into usage values (?, ?, ?, ?)", *usage)
+            if rows is not None:
+                keep_rows(self._db, rows)
+            self._db.run_many("insert or ignore into told values (?, ?)", list(executions))
+            if snapshot is not None:
+                self._db.run("insert or replace into snapshot values (1, ?, ?)", snapshot[0], json.dumps(snapshot[1], default=_plain))
+
+    def snapshot(self) -> tuple[int, Any] | None:
+        """The newest snapshot with its bar's open time (ms)."""
+        row = self._db.one("select at, body from snapshot")
+        return None if row is None else (int(row[0]), json.loads(row[1]))
+
+    def marks(self) -> Marks:
+        """Up to where fills, orders and the account are kept now."""
+        return marks_of(self._db)
+
+    def tables(self, symbols: Sequence[str], upto: Marks | None = None) -> Tables:
+        """All fills, orders and the account at every bar, to the marks that were given."""
+        return kept_tables(self._db, symbols, upto or self.marks())
+
+    def fills(self, after: int, upto: int, most: int) -> list[tuple[Any, ...]]:
+        """The oldest fills beyond one mark, up to another, as the recorder had them; fills are counted from 1 without a gap."""
+        return kept_fills(self._db, after, upto, most)
+
+    def told_executions(self) -> set[tuple[str, str]] | None:
+        """Executions whose fills are kept, by symbol and trade id; None in a file that was begun before they were noted."""
+        return told_executions(self._db)
+
+    def newest_row(self) -> float | None:
+        """Backtrader's time of the newest bar with which fills, orders and the account were kept."""
+        return newest_row(self._db)
+
+    def doubt(self, at: int, symbol: str, reason: str) -> None:
+        """No position in `symbol` was to be entered at the bar that opened at `at` (ms); "" takes that back."""
+        self._db.run("insert or replace into doubts values (?, ?, ?)", at, symbol, reason)
+
+    def doubts(self, after: int | None = None) -> dict[tuple[int, str], str]:
+        """What `doubt` was told, by bar and symbol; of bars that opened after `after` (ms) only, where that is given."""
+        rows = self._db.all("select at, symbol, reason from doubts where at > ?", -1 if after is None else after)
+        return {(int(at), str(symbol)): str(reason) for at, symbol, reason in rows}
+
+    def doubt_of(self, at: int, symbol: str) -> str:
+        """What `doubt` was told of one bar; "" for nothing."""
+        row = self._db.one("select reason from doubts where at = ? and symbol = ?", at, symbol)
+        return "" if row is None else str(row[0])
+
+    def command(self, bar: int, name: str, at: str) -> None:
+        """A command took effect after the bar that opened at `bar` (ms)."""
+        self._db.run("insert into commands (bar, name, at) values (?, ?, ?)", bar, name, at)
+
+    def note(self, at: str, level: str, kind: str, **facts: Any) -> None:
+        """Keep something a person may want to know later: a deviation, a failure, an alert."""
+        self._db.run("insert into notes (at, level, kind, facts) values (?, ?, ?, ?)", at, level, kind, json.dumps(facts, default=str))
+
+    def commands(self) -> list[tuple[int, str]]:
+        return [(int(row[0]), str(row[1])) for row in self._db.all("select bar, name from commands order by id")]
+
+    def notes(self, newest: int = 1_000_000) -> list[dict[str, Any]]:
+        """The newest notes, oldest first: at, level, kind, facts."""
+        rows = self._db.all("select at, level, kind, facts from (select * from notes order by id desc limit ?) order by id", newest)
+        return [{"at": r[0], "level": r[1], "kind": r[2], "facts": json.loads(r[3])} for r in rows]
+
+    def last_bar(self) -> int | None:
+        """Open time (ms) of the newest bar."""
+        row = self._db.all("select max(at) from bars")
+        return row[0][0]
+
+    def bars(self, symbol: str) -> pd.DataFrame:
+        """A candle frame of everything recorded of one symbol."""
+        sql = f"select at, {', '.join(OHLCV)} from bars where symbol = ? order by at"
+        return candles.from_arrays(*self._db.columns(sql, "ifffff", symbol))
+
+    def forecasts(self) -> pd.DataFrame:
+        """All forecasts: timestamp, symbol, horizon, the numbers, model_id."""
+        sql = f"select at, symbol, horizon, {', '.join(_FORECAST)}, model_id from forecasts order by at, symbol"
+        found = self._db.columns(sql, "isi" + "f" * len(_FORECAST) + "s")
+        table = pd.DataFrame(dict(zip(["timestamp", "symbol", "horizon", *_FORECAST, "model_id"], found, strict=True)))
+        table["timestamp"] = pd.to_datetime(table["timestamp"], unit="ms", utc=True).astype("datetime64[ns, UTC]")
+        return table
+
+    def forecast(self, symbol: str, at: datetime) -> Forecast | None:
+        """The forecast that was made at the close of one bar, by its open time."""
+        sql = f"select horizon, {', '.join(_FORECAST)}, model_id from forecasts where symbol = ? and at = ?"
+        row = self._db.one(sql, symbol, int(at.timestamp() * 1000))
+        if row is None:
+            return None
+        horizon, *numbers, model_id = row
+        location, scale, q05, q25, q50, q75, q95, p_up = (math.nan if number is None else float(number) for number in numbers)
+        return Forecast(
+            at=at, horizon=int(horizon), location=location, scale=scale, quantiles=(q05, q25, q50, q75, q95), p_up=p_up,
+            model_id=str(model_id),
+        )  # fmt: skip
+
+    def usage(self) -> pd.DataFrame:
+        """Memory, CPU share and the time one bar took, by bar."""
+        return pd.DataFrame(self._db.all("select * from usage order by at"), columns=["at", "memory_mb", "cpu_percent", "iteration_ms"])
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as one of Python; JSON knows no others."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a snapshot holds a {type(value).__name__}")

@@ -1,0 +1,106 @@
+"""What differs between a session and its replay, and the likely cause in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from forwardtrader.live.session.factors import LATE
+from forwardtrader.reports.pages.parity_page import Difference
+
+_FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id")
+_FILL: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
+_ORDER: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
+CAUSES: Final = {
+    "model_late": "a model came late, the old one went on",
+    "training_failed": "a model could not be trained",
+    "iteration_failed": "the strategy failed at a bar",
+    "bar_not_awaited": "a bar of one symbol was not waited for",
+    "venues_disagreed": "the venues disagreed about the price, and no position was entered",
+    "no_closed_bar": "no closed bar came, and orders that add were held back",
+    "loop_stalled": "the session stood still, and orders that add were held back",
+    "clock_off": "the clock was off the venue's, and orders that add were held back",
+    LATE: "a factor's value came later than its file says",
+}
+
+
+def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed: float = 0.0) -> list[Difference]:
+    """All differences of one kind of table, numbers that differ by less than `allowed` left out.
+
+    Forecasts, orders and paper fills must be equal to the last bit, equity to the cent, fills at a venue to its rounding.
+    """
+    columns = {"forecasts": _FORECAST, "orders": _ORDER, "fills": _FILL, "equity": ("equity", "cash")}[name]
+    left, right = _keyed(name, session), _keyed(name, replayed)
+    found = [_lone(name, row, "nothing", key, session=False) for key, row in left.loc[left.index.difference(right.index)].iterrows()]
+    found += [_lone(name, row, "nothing", key, session=True) for key, row in right.loc[right.index.difference(left.index)].iterrows()]
+    both = left.index.intersection(right.index)
+    a, b = left.loc[both], right.loc[both]
+    for column in columns:
+        for place in np.flatnonzero(_unequal(a[column], b[column], allowed)).tolist():
+            symbol = f" {a['symbol'].iloc[place]}" if "symbol" in a.columns else ""
+            found.append(
+                Difference(
+                    at=_time(a.iloc[place], both[place]), what=f"{name}: {column}{symbol}", session=_text(a[column].iloc[place]),
+                    replay=_text(b[column].iloc[place]),
+                )
+            )  # fmt: skip
+    return found
+
+
+def with_cause(difference: Difference, notes: list[dict[str, Any]], bar_s: float) -> Difference:
+    """The first difference with the newest recorded deviation before it, which is the likely cause.
+
+    Args:
+        notes: of the session, oldest first.
+        bar_s: seconds of a bar; what happened by the end of the bar in question counts.
+    """
+    until = difference.at.timestamp() + 2 * bar_s
+    before = [note for note in notes if note["kind"] in CAUSES and _moment(note) <= until]
+    if not before:
+        return difference
+    return difference.model_copy(update={"what": f"{difference.what} (after: {told(before[-1])})"})
+
+
+def _moment(note: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(note["at"]).astimezone(UTC).timestamp()
+
+
+def told(note: Mapping[str, Any]) -> str:
+    facts = ", ".join(f"{name} {value}" for name, value in note["facts"].items())
+    return f"{CAUSES[note['kind']]} ({facts})"
+
+
+def _keyed(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """By time and symbol where that is unique, else by place."""
+    if name == "forecasts":
+        return table.set_index(["timestamp", "symbol"], drop=False)
+    if name == "equity":
+        return table.set_index("timestamp", drop=False)
+    # Which symbol's order was answered first within a bar says nothing.
+    return table.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
+
+
+def _unequal(a: pd.Series[Any], b: pd.Series[Any], tolerance: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if a.dtype.kind == "f" and b.dtype.kind == "f":
+        x, y = a.to_numpy(), b.to_numpy()
+        return np.asarray(~((x == y) | (np.abs(x - y) < tolerance) | (np.isnan(x) & np.isnan(y))))
+    return np.asarray(a.astype(str).to_numpy() != b.astype(str).to_numpy())
+
+
+def _lone(name: str, row: pd.Series[Any], other: str, key: Any, *, session: bool) -> Difference:
+    shown = ", ".join(f"{c} {_text(row[c])}" for c in row.index if c in ("symbol", "side", "size", "price", "location", "equity"))
+    left, right = (other, shown) if session else (shown, other)
+    return Difference(at=_time(row, key), what=f"{name}: only in the {'replay' if session else 'session'}", session=left, replay=right)
+
+
+def _time(row: pd.Series[Any], key: Any) -> datetime:
+    moment: datetime = pd.Timestamp(row["timestamp"] if "timestamp" in row.index else key).to_pydatetime()
+    return moment
+
+
+def _text(value: Any) -> str:
+    return repr(float(value)) if isinstance(value, float | np.floating) else str(value)

@@ -1,0 +1,103 @@
+"""A session as its folder tells it, for the replay."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from forwardtrader.core.config import load_settings
+from forwardtrader.core.errors import RunUnreadable
+from forwardtrader.core.settings import Settings
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.feeds.venues.market_rules import market_rules
+from forwardtrader.live.output.files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.models.online.online_walk_forward import Order
+from forwardtrader.models.registry.promotion_log import AppointmentLog, Author
+from forwardtrader.reports.artefacts import whole_table
+from forwardtrader.reports.pages.session_status import SessionStatus, read_status
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A session as its folder tells it. Tables as written; `notes`, `commands` and `doubts` from its database."""
+
+    status: SessionStatus
+    settings: Settings
+    first_live: datetime
+    strategy: str
+    histories: dict[str, pd.DataFrame]
+    candles: dict[str, pd.DataFrame]
+    tables: dict[str, pd.DataFrame]
+    commands: list[tuple[int, str]]
+    notes: list[dict[str, Any]]
+    orders: tuple[Order, ...] = ()
+    doubts: dict[tuple[int, str], str] = field(default_factory=dict)
+
+    @property
+    def timeframe(self) -> Timeframe:
+        return Timeframe.parse(self.status.timeframe)
+
+    @property
+    def is_filled_by_book(self) -> bool:
+        """Whether a venue's own prices filled the orders, and not the bar rule of the practice exchange."""
+        practice = any("(practice)" in name for name in self.status.exchanges)
+        return self.status.mode == "live" and (not practice or self.settings.live.practice_fills == "book")
+
+    @property
+    def whole(self) -> dict[str, pd.DataFrame]:
+        """History and the session's own bars."""
+        return {symbol: pd.concat([frame, self.candles[symbol]]) for symbol, frame in self.histories.items()}
+
+    @property
+    def last_bar(self) -> pd.Timestamp:
+        """Open time of the newest bar."""
+        return max(frame.index[-1] for frame in self.candles.values() if len(frame))
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """Those of its bars: what the orders of the last one came to is told while the session ends, and no replay reaches it."""
+        table = self.tables["fills"]
+        return table[table["timestamp"] <= self.last_bar]
+
+    def rules(self, symbol: str) -> MarketRules:
+        return market_rules(symbol, self.settings.feeds.exchange, store_path=self.settings.feeds.store_path)
+
+
+def read_session(folder: Path) -> Recorded:
+    """Read everything a session left.
+
+    Raises:
+        RunUnreadable: something is missing.
+    """
+    status = read_status(folder)
+    try:
+        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        names = {"forecasts": FORECASTS, "orders": ORDERS, "fills": FILLS, "equity": EQUITY}
+        tables = {name: whole_table(folder / file) for name, file in names.items()}
+        histories, candles = (split_table(whole_table(folder / name)) for name in (HISTORY, CANDLES))
+    except (OSError, ValueError, KeyError) as error:
+        raise RunUnreadable(f"{folder} does not hold a session that has seen a bar ({error}); let it run first") from error
+    tables["equity"] = tables["equity"].reset_index(names="timestamp")
+    if not candles:
+        raise RunUnreadable(f"{folder} holds no bars yet; let the session run first")
+    store = SessionStore(folder / "session.db")
+    flat = {f"{room}.{key}": value for room, branch in status.config.items() for key, value in branch.items()}
+    try:
+        return Recorded(
+            status, load_settings(overrides=flat, environment={}), datetime.fromisoformat(plan["first_live"]), plan["strategy"],
+            histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.doubts(),
+        )  # fmt: skip
+    finally:
+        store.close()
+
+
+def _orders(folder: Path) -> tuple[Order, ...]:
+    """What persons ordered about models, and from which bar on it held."""
+    told = [e for e in AppointmentLog(folder).entries() if e.by is Author.PERSON and e.since is not None]
+    return tuple(Order(e.since, e.model_id, e.deed, e.reason) for e in told if e.since is not None)

@@ -1,0 +1,169 @@
+"""`--check`: is everything in place? Nothing is traded, nothing is written but the store's candles."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from forwardtrader.core import log
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.environment import environment
+from forwardtrader.core.errors import ConfigError, TradingError
+from forwardtrader.feeds.live.client import open_client
+from forwardtrader.feeds.live.source import CcxtLiveSource
+from forwardtrader.live.bridge.venue_thread import VenueLoop
+from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.events import VenueView
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.keys import keys_of, named_by_ccxt
+from forwardtrader.live.execution.withdrawals import require_no_withdrawals
+from forwardtrader.live.preflight.funds import require_enough
+from forwardtrader.live.request import LiveRequest
+from forwardtrader.models.registry.card import code_version
+from forwardtrader.models.registry.store import ModelRegistry
+
+_MOST_OFFSET_S: Final = 1.0
+_LEAST_DISK: Final = 1_000_000_000
+
+
+def examine(request: LiveRequest, clock: Clock, console: Console) -> int:
+    """Print one line per matter; 0 where nothing stands in the way of the session asked for, else the worst code."""
+    worst = 0
+    for name, look in _matters(request, clock).items():
+        try:
+            console.print(f"ok    {name}: {look()}")
+        except TradingError as trouble:
+            console.print(f"FAIL  {name}: {log.redact(str(trouble))}")
+            worst = max(worst, trouble.exit_code)
+    return worst
+
+
+def _matters(request: LiveRequest, clock: Clock) -> dict[str, Callable[[], str]]:
+    local: dict[str, Callable[[], str]] = {
+        "disk": lambda: _disk(request),
+        "models": lambda: _models(request),
+        "Firestore": lambda: _firestore(request),
+        "Telegram": lambda: _telegram(request),
+    }
+    if request.sandbox:
+        return {"venue": lambda: "the practice exchange, on this machine", **local}
+    venue = _VenueCheck(request, clock)
+    there: dict[str, Callable[[], str]] = {"venue": venue.reach, "clock": venue.clock_offset, "symbols": venue.rules}
+    if request.mode == "live":
+        there["account"] = venue.account
+    return {**there, **local}
+
+
+class _VenueCheck:
+    """Asks the venue; each answer in one line."""
+
+    def __init__(self, request: LiveRequest, clock: Clock) -> None:
+        self._request = request
+        self._clock = clock
+
+    def reach(self) -> str:
+        return self._with(self._reach)
+
+    def clock_offset(self) -> str:
+        return self._with(self._offset)
+
+    def rules(self) -> str:
+        return self._with(self._rules)
+
+    def account(self) -> str:
+        return self._with(self._account)
+
+    def _with(self, look: Callable[[VenueLoop, Any, CcxtLiveSource], str]) -> str:
+        feeds = self._request.settings.feeds
+        loop = VenueLoop()
+        loop.start()
+        client = None
+        try:
+            keys = named_by_ccxt(**keys_of(feeds.exchange)) if self._request.mode == "live" else None
+            client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
+            source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_Deaf())
+            loop.call(source.connect())
+            return look(loop, client, source)
+        finally:
+            loop.stop(*([client.close] if client is not None else []))
+
+    def _reach(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+        return f"{client.id} answers, {len(client.markets)} markets"
+
+    def _offset(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+        theirs = loop.call(client.fetch_time())
+        offset = theirs / 1000 - self._clock.now().timestamp()
+        if abs(offset) > _MOST_OFFSET_S:
+            raise ConfigError(f"this machine's clock is {-offset:+.1f} s off the venue's; set it (NTP), then start again")
+        return f"{offset * 1000:+.0f} ms off the venue's"
+
+    def _rules(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+        told = (source.rules(symbol) for symbol in source.symbols)
+        return "; ".join(f"{r.symbol} tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}" for r in told)
+
+    def _account(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+        account = CcxtAccount(client, Journal(":memory:"), source.symbols, lambda _event: None)
+        view: VenueView = loop.call(account.read())
+        right = loop.call(account.withdrawal_right())
+        require_no_withdrawals(right)
+        rules = [source.rules(symbol) for symbol in source.symbols]
+        newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
+        require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
+        held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
+        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.told}"
+
+
+class _Deaf:
+    """Listens to nothing."""
+
+    def on_bar(self, symbol: str, bar: Any) -> None: ...
+
+    def on_price(self, symbol: str, price: float) -> None: ...
+
+    def on_quiet(self, symbol: str, at: int) -> None: ...
+
+    def on_connection(self, alive: bool, reason: str) -> None: ...
+
+
+def _disk(request: LiveRequest) -> str:
+    folder = Path(request.settings.live.sessions_path)
+    place = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if free < _LEAST_DISK or not os.access(place, os.W_OK):
+        raise ConfigError(f"{place} has {free / 1e9:.1f} GB free or cannot be written; make room for sessions and models")
+    return f"{free / 1e9:.0f} GB free"
+
+
+def _models(request: LiveRequest) -> str:
+    known, damaged = ModelRegistry(Path(request.settings.models.save_path)).survey()
+    cards = [c for c in known if c.code_version == code_version()]
+    fitting = [c for c in cards if c.timeframe == str(request.timeframe) and set(request.symbols) <= set(c.symbols)]
+    lost = f"; {len(damaged)} cannot be read and are trained again where needed" if damaged else ""
+    if not fitting:
+        return f"none for these symbols yet; the start trains one{lost}"
+    return f"{len(fitting)} for these symbols, the newest of {datetime.fromisoformat(fitting[-1].boundary).astimezone(UTC):%Y-%m-%d}{lost}"
+
+
+def _firestore(request: LiveRequest) -> str:
+    if not request.settings.live.firestore_project:
+        return "off (live.firestore_project is empty)"
+    known = environment()
+    path = known.get("FIREBASE_CREDENTIALS_PATH", "")
+    if not known.get("FIRESTORE_EMULATOR_HOST") and not Path(path or "-").is_file():
+        raise ConfigError("live.firestore_project is set, but FIREBASE_CREDENTIALS_PATH names no file; set it, or empty the project")
+    return f"project {request.settings.live.firestore_project}"
+
+
+def _telegram(request: LiveRequest) -> str:
+    names = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
+    known = environment()
+    given = [name for name in names if known.get(name)]
+    if request.settings.live.telegram and len(given) == 1:
+        raise ConfigError(f"{(set(names) - set(given)).pop()} is missing; set both, or set live.telegram=false")
+    return "set" if given and request.settings.live.telegram else "off (no token)"

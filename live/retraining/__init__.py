@@ -1,0 +1,1 @@
+"""Walk-forward retraining beside a running session."""

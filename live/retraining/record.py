@@ -1,0 +1,72 @@
+"""What was decided about the models of one session: in its own folder, for going on after a stop, and in the registry, for all to see.
+
+A person's orders stand in the registry only, until the session has heard them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from forwardtrader.core.clock import Clock
+from forwardtrader.models.online.lifecycle import Decision
+from forwardtrader.models.registry.promotion_log import Appointment, AppointmentLog, Author, succession
+
+
+class ModelRecord:
+    """The decisions of one session, oldest first.
+
+    Args:
+        folder: the session's; its name is that of the session.
+        shared: the record of the registry.
+    """
+
+    def __init__(self, folder: Path, shared: AppointmentLog, market: str, clock: Clock) -> None:
+        self._own = AppointmentLog(folder)
+        self._shared = shared
+        self._market = market
+        self._session = folder.name
+        self._clock = clock
+        self.entries: list[Appointment] = self._own.entries()
+        self._seen: tuple[int, int] | None = None
+
+    @property
+    def scheduled(self) -> datetime | None:
+        """The newest boundary of the calendar that was decided upon."""
+        return max((e.boundary for e in self.entries if e.boundary is not None and e.by is Author.CALENDAR), default=None)
+
+    def in_force_before(self, model_id: str) -> str | None:
+        """The model that is in force once `model_id` has given way."""
+        stack = [model for model in succession(self.entries) if model != model_id]
+        return stack[-1] if stack else None
+
+    def add(self, decision: Decision, order: Appointment | None = None) -> Appointment:
+        """Keep a decision; one that a person ordered is in the registry already."""
+        entry = Appointment(
+            at=order.at if order else self._clock.now(), market=self._market, deed=decision.deed, by=decision.by,
+            model_id=decision.card.model_id, other=decision.other, reason=decision.reason, session=self._session, since=decision.since,
+            boundary=decision.boundary,
+        )  # fmt: skip
+        self.entries.append(entry)
+        self._own.add(entry)
+        if order is None:
+            self._shared.add(entry)
+        return entry
+
+    def orders(self, since: datetime) -> list[Appointment]:
+        """Orders not heard yet: those for every session if made after `since`, those for this one if made after it began (wall clock)."""
+        if not self._changed():
+            return []
+        heard = max((e.at for e in self.entries if e.by is Author.PERSON), default=None)
+        begun = self.entries[0].at if self.entries else self._clock.now()
+        found = self._shared.orders_after(heard or min(since, begun), self._market, self._session)
+        return [e for e in found if e.at > (heard or (begun if e.session else since))]
+
+    def _changed(self) -> bool:
+        """Whether the registry's file was written since the last look: it is looked at on every bar."""
+        try:
+            stat = self._shared.path.stat()
+        except FileNotFoundError:
+            return False
+        seen, self._seen = self._seen, (stat.st_mtime_ns, stat.st_size)
+        return seen != self._seen

@@ -1,0 +1,282 @@
+"""Models on time: the one in force at the start, and each later one trained beside the session, tried, and promoted or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from forwardtrader.core import log
+from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.errors import InvalidSetting, ModelError
+from forwardtrader.core.settings import LearningSettings, ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.live.retraining.record import ModelRecord
+from forwardtrader.live.retraining.stock import ModelStock
+from forwardtrader.live.retraining.worker import Training, Trainings
+from forwardtrader.models.features.incremental_factors import Facts
+from forwardtrader.models.forecasters.quantiles import look_back
+from forwardtrader.models.forecasters.xla import prepare_jax
+from forwardtrader.models.online.adaptation import Follower, Past, Rates
+from forwardtrader.models.online.lifecycle import Call, Decision, Rules, Tenure
+from forwardtrader.models.online.model_losses import Judge, panel_from, plain_past
+from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.registry.card import ModelCard, code_version
+from forwardtrader.models.registry.promotion_log import Appointment, Author, Deed, market_of
+
+_LOG: Final = log.logger("live")
+
+
+class ModelSupply:
+    """The sources of all symbols, and what keeps them up to date.
+
+    Args:
+        candles: gives all closed candles of each symbol, factors beside them, when a training begins.
+        folder: the session's; training requests and the record of decisions are put there.
+        tell: hears of decisions and of deviations from the calendar: kind and facts.
+        facts: the columns of the factors, where there are any.
+        learning: what may depart from the calendar.
+        trainings: where models are trained; in child processes where it is left out.
+
+    Raises:
+        InvalidSetting: forecasts `horizon` bars ahead are not made.
+    """
+
+    def __init__(
+        self, symbols: tuple[str, ...], settings: ModelSettings, horizon: int, timeframe: Timeframe, *, folder: Path,
+        candles: Callable[[], Mapping[str, pd.DataFrame]], tell: Callable[..., None], facts: Facts | None = None,
+        learning: LearningSettings | None = None, clock: Clock | None = None, trainings: Trainings | None = None,
+    ) -> None:  # fmt: skip
+        if horizon not in settings.horizons:
+            known = ", ".join(str(n) for n in settings.horizons)
+            raise InvalidSetting(
+                f"strategies.horizon {horizon} is not among models.horizons ({known}); add it there, or trade one of these"
+            )
+        self.settings = settings
+        self.timeframe = timeframe
+        self.training: Training | None = None
+        self.card: ModelCard | None = None
+        self.card_since: datetime | None = None
+        self.sources: dict[str, ModelsInForce] = {}
+        self.rules = Rules(settings, learning or LearningSettings(), timeframe)
+        self.stock = ModelStock(settings, timeframe, folder=folder, candles=candles, tell=tell, trainings=trainings)
+        self.record = ModelRecord(folder, self.stock.registry.appointments, market_of(symbols, str(timeframe)), clock or SystemClock())
+        self._symbols = symbols
+        self._horizon = horizon
+        self._candles = candles
+        self._tell = tell
+        self._facts = facts
+        self._trained: dict[datetime, ModelCard] = {}
+
+    def open(self, at: datetime) -> None:
+        """Have the model that is in force at the bar opening at `at`, training it if the registry lacks it.
+
+        Raises:
+            ModelError: it could not be trained; the message is the child's own.
+        """
+        prepare_jax()
+        self._mend()
+        if not self._go_on():
+            self._begin(at)
+            return
+        self._called(at)
+        while self.training is not None and self.rules.due(self.training.boundary) <= at:
+            self.collect(at, wait=True)
+
+    def bar_closed(self, at: datetime) -> None:
+        """The bar that opened at `at` is closed: decide what is due, begin what is called, hear what a person wishes."""
+        coming = at + self.timeframe.delta
+        self.collect(coming)
+        self._called(coming)
+        self._hear(coming)
+
+    def collect(self, coming: datetime, *, wait: bool = False) -> None:
+        """Take in a finished training and decide what is ready.
+
+        Args:
+            coming: open time of the next bar.
+            wait: whether a training due by then is waited for.
+        """
+        training = self.training
+        if training is not None and (training.is_done or (wait and self.rules.due(training.boundary) <= coming)):
+            self.training = None
+            self._take_in(training, coming)
+            self._train_next()
+        for call in list(self.tenure.pending):
+            if call.boundary in self._trained and self.tenure.is_ready(call, coming):
+                self._apply(self.tenure.decide(call, self._trained.pop(call.boundary), coming, self._court))
+
+    def stop(self) -> None:
+        """End a training that still runs."""
+        if self.training is not None:
+            self.training.stop()
+
+    @property
+    def next_boundary(self) -> datetime:
+        """When the next model is trained, as far as the calendar goes."""
+        return self.tenure.next_boundary
+
+    # The start
+
+    def _begin(self, at: datetime) -> None:
+        """A session's first start: the calendar's model, and what persons ordered since it came into force."""
+        boundary = self.rules.scheduled(at - self._lag)
+        card, since = self.stock.of_calendar(boundary), self._spoken_from(boundary)
+        first = Decision(Deed.PROMOTED, Author.CALENDAR, card, "", "scheduled: in force when the session began", at, boundary)
+        self.tenure = Tenure(self.rules, card, at, boundary)
+        self._open_sources([InForce(since, card)])
+        self.record.add(first)
+        self._in_force(card, since)
+        self._hear(at)
+
+    @property
+    def _lag(self) -> timedelta:
+        return self.settings.deployment_lag * self.timeframe.delta
+
+    def _spoken_from(self, boundary: datetime) -> datetime:
+        """When the model that a session finds in force began to speak; it had no rival, so no trial either."""
+        return self.rules.aligned(boundary) + self._lag
+
+    def _mend(self) -> None:
+        """Have whole what an earlier process put in force: the model that speaks, and where outcomes correct forecasts all before it."""
+        for entry in self.record.entries:
+            if entry.model_id == self.record.entries[-1].model_id or (self.rules.learning.adaptive and entry.deed is not Deed.KEPT):
+                self.stock.mend(entry.model_id, entry.boundary)
+            else:
+                self.stock.check(entry.model_id, "it is past")
+
+    def _go_on(self) -> bool:
+        """Take up what an earlier process of this session decided; False where it decided nothing, or its model is gone."""
+        terms = [InForce(self._since(e), self.stock.card(e.model_id)) for e in self.record.entries if self._counts(e)]
+        if not terms or self.record.scheduled is None or not self.stock.registry.holds(self.record.entries[-1].model_id):
+            return False
+        newest = self.record.entries[-1]
+        card = self.stock.card(newest.model_id)
+        self.tenure = Tenure(self.rules, card, newest.since or self._since(newest), self.record.scheduled)
+        self._open_sources(terms)
+        self._in_force(card, max(term.since for term in terms))
+        return True
+
+    def _since(self, entry: Appointment) -> datetime:
+        """Since when a model speaks: the one a session begins with spoke before."""
+        if entry is self.record.entries[0] and entry.boundary is not None:
+            return self._spoken_from(entry.boundary)
+        return entry.since or entry.at
+
+    def _counts(self, entry: Appointment) -> bool:
+        return entry.deed is not Deed.KEPT and self.stock.registry.holds(entry.model_id)
+
+    def _open_sources(self, terms: list[InForce]) -> None:
+        for symbol in self._symbols:
+            models = ModelsInForce(
+                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=self.settings.context, facts=self._facts
+            )
+            if self.rules.learning.adaptive:
+                models.follow(Follower(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))
+            self.sources[symbol] = models
+
+    # What is decided
+
+    def _called(self, coming: datetime) -> None:
+        for call in self.tenure.calls(coming, self._court):
+            if call.by is Author.DRIFT:
+                self._tell("drift", boundary=call.boundary.isoformat(), reason=call.reason)
+        self._train_next()
+
+    def _train_next(self) -> None:
+        waiting = [call for call in self.tenure.pending if call.boundary not in self._trained]
+        if self.training is None and waiting:
+            self.training = self.stock.trainings.begin(waiting[0].boundary)
+
+    def _take_in(self, training: Training, coming: datetime) -> None:
+        try:
+            card = self.stock.card(training.finish())
+            self.stock.network(card.model_id)  # from now on at hand, whatever becomes of its files
+            self._trained[training.boundary] = card
+        except ModelError as failure:
+            for call in self._calls_of(training.boundary):
+                self.tenure.give_up(call, coming)
+            self._tell("training_failed", boundary=training.boundary.isoformat(), reason=str(failure))
+
+    def _calls_of(self, boundary: datetime) -> list[Call]:
+        return [call for call in self.tenure.pending if call.boundary == boundary]
+
+    def _apply(self, decision: Decision, order: Appointment | None = None) -> None:
+        """Write a decision down, tell of it, and let the model speak."""
+        self.record.add(decision, order)
+        if decision.deed is Deed.KEPT:
+            self._tell("model_kept", "info", model_id=decision.card.model_id, refused=decision.other, reason=decision.reason)
+            return
+        late = decision.boundary is not None and decision.since > self.rules.due(decision.boundary)
+        if decision.boundary is not None and late:
+            due = self.rules.due(decision.boundary)
+            self._tell("model_late", model_id=decision.card.model_id, due=due.isoformat(), in_force=decision.since.isoformat())
+        for source in self.sources.values():
+            source.appoint(InForce(decision.since, decision.card))
+        self._in_force(decision.card, decision.since)
+        self._tell(
+            "model_rolled_back" if decision.deed is Deed.ROLLED_BACK else "model_promoted", "info", model_id=decision.card.model_id,
+            other=decision.other, by=str(decision.by), since=decision.since.isoformat(), reason=decision.reason,
+        )  # fmt: skip
+
+    def _in_force(self, card: ModelCard, since: datetime) -> None:
+        self.card, self.card_since = card, since
+        for source in self.sources.values():
+            source.preload(card)
+        log.event(_LOG, "model_in_force", model_id=card.model_id, since=since.isoformat())
+
+    def _hear(self, coming: datetime) -> None:
+        """What persons ordered through the registry holds from the next bar on."""
+        for order in self.record.orders(self.rules.due(self.tenure.scheduled)):
+            wanted = order.model_id
+            if order.deed is Deed.ROLLED_BACK:
+                if order.other != self.tenure.card.model_id:
+                    continue  # it is not in force here
+                wanted = order.model_id or self.record.in_force_before(order.other) or ""
+            try:
+                card = self._fit(wanted)
+            except ModelError as trouble:
+                self._tell("order_refused", model_id=wanted, reason=str(trouble))
+                continue
+            if card.model_id != self.tenure.card.model_id:
+                self._apply(self.tenure.obey(order.deed, card, order.reason, coming), order)
+
+    def _fit(self, model_id: str) -> ModelCard:
+        """The card of a model that can speak in this session.
+
+        Raises:
+            ModelError: it cannot; the message says why.
+        """
+        card = self.stock.card(model_id)
+        reach = max(source.look_back for source in self.sources.values())
+        lacks = [s for s in self._symbols if s not in card.calibrations]
+        trouble = (
+            f"it has not learned from {', '.join(lacks)}" if lacks
+            else f"it does not forecast {self._horizon} bars ahead" if self._horizon not in card.horizons
+            else "it was trained by another version of this software" if card.code_version != code_version()
+            else "it looks back farther than this session's bars reach" if look_back(card.features, card.horizons) > reach
+            else ""
+        )  # fmt: skip
+        if trouble:
+            raise ModelError(f"model {model_id} cannot be in force here: {trouble}")
+        self.stock.registry.network(model_id)  # what cannot be read is refused here: its bars may be those of another session
+        return card
+
+    # Bars
+
+    def _court(self, card: ModelCard, first: datetime) -> Judge:
+        return Judge(panel_from(self._candles(), card, first, self.settings), self.rules.horizon, self.stock.network)
+
+    def _past_of(self, models: ModelsInForce) -> Callable[[pd.Timestamp], Past]:
+        """What the models in force said of a symbol at every bar before a moment, worked out anew."""
+
+        def before(at: pd.Timestamp) -> Past:
+            candles = {models.symbol: self._candles()[models.symbol]}
+            terms = models.terms
+            panel = panel_from(candles, terms[0].card, terms[0].since, self.settings)
+            return plain_past(panel, models.symbol, self._horizon, [(t.since, t.card) for t in terms], at, self.stock.network)
+
+        return before

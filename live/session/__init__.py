@@ -1,0 +1,1 @@
+"""One live session: set-up, run, control commands, resume and shutdown."""

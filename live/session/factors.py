@@ -1,0 +1,64 @@
+"""The factors of a session: the same join as in a backtest, and word of what a backtest would not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from forwardtrader.feeds.factors.book import FactorBook
+
+NOT_KNOWN: Final = "factor_not_known"
+KNOWN_AGAIN: Final = "factor_known_again"
+LATE: Final = "factor_late"
+
+
+class LiveFacts:
+    """The columns of the factors for bar-open times; the files are read again whenever they have changed.
+
+    A bar is answered by what is known at its close by the file's own publication times. A value that reaches the file later than that is
+    told as a deviation, since a backtest will take it for known earlier; so is a factor that is not known any more.
+
+    Args:
+        tell: hears of deviations: kind, level and facts.
+    """
+
+    def __init__(self, book: FactorBook, tell: Callable[..., None]) -> None:
+        self._book = book
+        self._tell = tell
+        self._seen: pd.DataFrame | None = None
+        self._missing: set[str] = set()
+
+    def __call__(self, index: pd.DatetimeIndex) -> pd.DataFrame:
+        columns = self._book.columns(index)
+        newest = columns.iloc[[-1]]
+        if self._seen is None or newest.index[0] > self._seen.index[-1]:
+            self._watch_age(newest)
+            self._watch_delay(columns)
+            self._seen = columns
+        return columns
+
+    def _watch_age(self, newest: pd.DataFrame) -> None:
+        missing = {str(name) for name in newest.columns[newest.iloc[0].isna()]}
+        for name in sorted(missing - self._missing):
+            self._tell(NOT_KNOWN, "warning", **_facts(name, newest.index[0]))
+        for name in sorted(self._missing - missing):
+            self._tell(KNOWN_AGAIN, "info", **_facts(name, newest.index[0]))
+        self._missing = missing
+
+    def _watch_delay(self, columns: pd.DataFrame) -> None:
+        if self._seen is None:
+            return
+        earlier, now_asked = (pd.DatetimeIndex(frame.index).asi8 for frame in (self._seen, columns))
+        _, of_seen, of_columns = np.intersect1d(earlier, now_asked, assume_unique=True, return_indices=True)
+        before, now = self._seen.to_numpy()[of_seen], columns.to_numpy()[of_columns]
+        changed = ~((before == now) | (np.isnan(before) & np.isnan(now)))
+        for place in np.flatnonzero(changed.any(axis=0)).tolist():
+            first = columns.index[of_columns[int(changed[:, place].argmax())]]
+            self._tell(LATE, "warning", **_facts(str(columns.columns[place]), first))
+
+
+def _facts(name: str, at: Any) -> dict[str, str]:
+    return {"factor": name.removeprefix("factor_"), "bar": f"{at:%Y-%m-%dT%H:%MZ}"}

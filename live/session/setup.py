@@ -1,0 +1,280 @@
+"""Where a session plays: a real venue, or the practice exchange fed with the very candles that the models learned from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from forwardtrader.core import atomic
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import ConfigError, InvalidDates, StartRefused, VenueUnreachable
+from forwardtrader.core.settings import LearningSettings
+from forwardtrader.core.types import DataKind, MarketRules
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.feeds.venues.exchange import require_known
+from forwardtrader.feeds.venues.market_rules import market_rules
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.preflight.funds import require_enough
+from forwardtrader.live.request import LiveRequest
+from forwardtrader.live.session.candles import write_history
+from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice, start_practice
+from forwardtrader.models.features.catalogue import FEATURES, warm_up
+from forwardtrader.models.walk_forward import ANCHOR
+
+_PLAN: Final = "plan.json"
+JOURNAL: Final = "journal.db"
+_PRACTICE: Final = "practice.json"
+_SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
+_MOST_REACH: Final = 30_000  # bars of it, for short bars
+_SLACK: Final = 1.1
+_ORPHAN_S: Final = 900.0  # that an account with real orders is kept for a session that died
+_PLAYED_HISTORY: Final = 1500  # bars before the first live one that the practice exchange knows
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A venue ready to be traded at.
+
+    Attributes:
+        first_live: open time of the session's first bar; the same after every restart.
+        practice: the practice exchange, or None at a real venue.
+    """
+
+    kind: DataKind
+    rules: Mapping[str, MarketRules]
+    first_live: datetime
+    clock: Clock
+    practice: PracticeVenue | None = None
+
+
+def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scene:
+    """Load the history into the session's folder, fix the first live bar, and start the practice exchange where one is wished for.
+
+    Args:
+        last_bar: open time (ms) of the newest bar that an earlier process of this session recorded.
+
+    Raises:
+        StartRefused: the session was begun with other symbols, bars or venue.
+        AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
+        TradingError: whatever the history lacks.
+    """
+    plan = _read_plan(request)
+    if request.sandbox:
+        return _practice_scene(request, plan, last_bar, clock)
+    first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
+    histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
+    if any(history.is_made_up for history in histories.values()):
+        raise VenueUnreachable(f"{request.settings.feeds.exchange} cannot be reached; look at the network, or add --sandbox to practise")
+    if request.mode == "paper" and last_bar is None:
+        _require_cash(request, histories, first)
+    _write_plan(request, first)
+    return _scene(request, histories, first, clock, None)
+
+
+def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_bar: int | None, clock: Clock) -> Scene:
+    require_known(request.settings.feeds.exchange)
+    whole = _practice_histories(request, _moment(plan), clock)
+    first = _moment(plan) or _practice_start(request, whole)
+    if last_bar is None:
+        _require_cash(request, whole, first)
+    frames = {symbol: history.candles for symbol, history in whole.items()}
+    files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
+    venue = find_practice(request.folder / _PRACTICE)
+    has_account = request.mode == "live" and (last_bar is not None or _has_sent(request))
+    if venue is not None and not has_account:
+        venue.stop()  # it holds nothing that is needed
+        venue = None
+    if venue is not None:
+        venue.adopt()
+    else:
+        if has_account:
+            raise StartRefused("the practice exchange that held this account has ended; start a session of another name")
+        venue = start_practice(_practice_settings(request, files, first, last_bar))
+        venue.save(request.folder / _PRACTICE)
+    _write_plan(request, first)
+    return _scene(request, whole, first, venue, venue)
+
+
+def _scene(request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None) -> Scene:
+    # Nobody holds on to the histories: they are read again, a symbol at a time, when a training begins.
+    write_history(request.folder, {s: _before_first(h, first) for s, h in histories.items()})
+    kinds = {h.kind for h in histories.values()}
+    kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
+    return Scene(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice)
+
+
+def _require_cash(request: LiveRequest, histories: Mapping[str, History], first: datetime) -> None:
+    """Look at the cash before anything is written or trained, so that the same command with more of it starts the same session."""
+    rules = [history.rules for history in histories.values()]
+    before = {symbol: _before_first(history, first) for symbol, history in histories.items()}
+    prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in before.items() if len(frame)}
+    cash = Decimal(str(request.settings.strategies.cash))
+    require_enough(dict.fromkeys((r.quote for r in rules), cash), rules, prices, "set strategies.cash higher")
+
+
+def _before_first(history: History, first: datetime) -> pd.DataFrame:
+    return history.candles.iloc[: int(candles.times_of(history.candles).searchsorted(pd.Timestamp(first)))]
+
+
+def _has_sent(request: LiveRequest) -> bool:
+    """Whether an earlier process of the session sent an order; it may have died of that before its first bar was kept."""
+    path = request.folder / JOURNAL
+    if not path.is_file():
+        return False
+    with closing(Journal(path)) as journal:
+        return bool(journal.intents())
+
+
+def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clock) -> dict[str, History]:
+    feeds = request.settings.feeds.model_copy(update={"source": "sample"})
+    file = None if request.market == "sample" else Path(request.market)
+    if file is not None and len(request.symbols) > 1:
+        raise ConfigError("--market with a file plays one symbol; name one --symbol, or use --market sample")
+    start = None if file is not None else _start(request, begun or _sample_start(request, clock))
+    found = {s: load_history(feeds, s, start=start, end=None, clock=clock, file=file) for s in request.symbols}
+    exchange = request.settings.feeds.exchange
+    return {
+        symbol: History(**{**vars(history), "rules": market_rules(symbol, exchange)}) if history.kind is DataKind.SAMPLE else history
+        for symbol, history in found.items()
+    }
+
+
+def _sample_start(request: LiveRequest, clock: Clock) -> datetime:
+    """A day after a boundary of the calendar, so that sessions begun in the same month find the same model."""
+    every = max(request.settings.models.retrain_every, timedelta(days=1))
+    reach = min(_SAMPLE_REACH, _MOST_REACH * request.timeframe.delta)
+    return ANCHOR + (clock.now() - reach - ANCHOR) // every * every + timedelta(days=1)
+
+
+def _practice_start(request: LiveRequest, whole: Mapping[str, History]) -> datetime:
+    """Where the practice market becomes the present: as early as the first model has learned enough."""
+    first = max(candles.times_of(h.candles)[0] for h in whole.values()).to_pydatetime()
+    last = min(candles.times_of(h.candles)[-1] for h in whole.values()).to_pydatetime()
+    needed = candles.grid_floor(first + _before(request), request.timeframe) + request.timeframe.delta
+    if needed >= last:
+        raise InvalidDates(
+            f"the market spans {first:%Y-%m-%d} .. {last:%Y-%m-%d}, less than the models need to learn ({_before(request).days} days); "
+            f"give a longer one, or set a shorter models.train_window"
+        )
+    return needed
+
+
+def _before(request: LiveRequest) -> timedelta:
+    """How much history the first model and the indicators need."""
+    models = request.settings.models
+    bars = warm_up(tuple(FEATURES)) + models.context + max(models.horizons) + models.embargo + models.deployment_lag + 2
+    return models.train_window + models.retrain_every + bars * request.timeframe.delta * _SLACK
+
+
+def _start(request: LiveRequest, first: datetime) -> datetime:
+    # What the first model goes on from may lie further back; it is not waited for where there is none.
+    models = request.settings.models
+    return first - _before(request) - (models.anew_every - 1) * models.retrain_every
+
+
+def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: datetime, last_bar: int | None) -> dict[str, Any]:
+    account, exchange = request.settings.strategies, request.settings.feeds.exchange
+    rules = {symbol: market_rules(symbol, exchange) for symbol in request.symbols}
+    one = next(iter(rules.values()))
+    settings: dict[str, Any] = {
+        "protocol": "bybit" if exchange == "bybit" else "binance",
+        "symbols": request.symbols,
+        "market": [f"{symbol}={path}" for symbol, path in files.items()],
+        "timeframe": str(request.timeframe),
+        "speed": request.speed,
+        "seed": request.settings.feeds.sample_seed,
+        "history": _played(next(iter(files.values())), first, last_bar),
+        "fills": request.settings.live.practice_fills if request.mode == "live" else "bar",
+        "fee_asset": "received" if one.fee_in_base else "quote",
+        "maker_fee_bps": account.fee_bps,
+        "taker_fee_bps": account.fee_bps,
+        "slippage_bps": account.slippage_bps,
+        "waits": True,
+        "owner": os.getpid(),
+        "orphan_s": _ORPHAN_S if request.mode == "live" else 0.0,
+        "balances": {one.quote: str(account.cash)},
+        "rules": {s: {"tick": r.tick, "step": r.step, "min_size": r.min_size, "min_notional": r.min_notional} for s, r in rules.items()},
+    }
+    if request.faults is not None:
+        settings["faults"] = _faults(request.faults)
+    return settings
+
+
+def _faults(path: Path) -> Any:
+    import yaml
+
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"fault file {path} cannot be read: {error}") from error
+    return {name: {} for name in tree} if isinstance(tree, list) else {name: options or {} for name, options in (tree or {}).items()}
+
+
+def _played(path: Path, first: datetime, last_bar: int | None) -> int:
+    """Bars of the market file that lie in the past: those before the first live one, or up to and with the newest recorded one."""
+    begun = int(first.timestamp() * 1000) if last_bar is None else last_bar + 1
+    return int((pd.read_csv(path, usecols=["timestamp"])["timestamp"] < begun).sum())
+
+
+def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: datetime) -> Path:
+    """The candles that the practice exchange plays, from some bars before the first live one on."""
+    path = (request.folder / "market" / f"{symbol.replace('/', '-')}.csv").resolve()
+    begin = max(0, int(candles.times_of(frame).searchsorted(pd.Timestamp(first))) - _PLAYED_HISTORY)
+    if not path.is_file():
+        kept = frame.iloc[begin:]
+        lines = ["timestamp,open,high,low,close,volume"]
+        times = (candles.times_of(kept).as_unit("ns").asi8 // 1_000_000).tolist()
+        columns = [kept[name].tolist() for name in ("open", "high", "low", "close", "volume")]
+        lines += [",".join([str(at), *(repr(value) for value in row)]) for at, *row in zip(times, *columns, strict=True)]
+        atomic.write_text(path, "\n".join(lines) + "\n")
+    return path
+
+
+def _read_plan(request: LiveRequest) -> dict[str, Any] | None:
+    path = request.folder / _PLAN
+    if not path.is_file():
+        return None
+    plan: dict[str, Any] = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
+    for name, value in _facts(request).items():
+        begun = plan.get(name, [] if name == "factors" else None)
+        if begun != value:
+            what, was, now = _difference(name, begun, value)
+            raise StartRefused(f"session {request.name!r} was begun with {what} {was}, not {now}; keep that, or choose another --session")
+    return plan
+
+
+def _difference(name: str, begun: Any, now: Any) -> tuple[str, Any, Any]:
+    """What differs, as it was and as it is: of a room of settings the first one that does."""
+    if not isinstance(begun, dict) or not isinstance(now, dict):
+        return name, begun, now
+    key = next(key for key in (*now, *begun) if begun.get(key) != now.get(key))
+    return f"{name}.{key}", begun.get(key), now.get(key)
+
+
+def _write_plan(request: LiveRequest, first: datetime) -> None:
+    atomic.write_text(request.folder / _PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
+
+
+def _facts(request: LiveRequest) -> dict[str, Any]:
+    feeds = request.settings.feeds
+    return {
+        "symbols": list(request.symbols), "timeframe": str(request.timeframe), "exchange": feeds.exchange, "mode": request.mode,
+        "market": request.market if request.sandbox else "venue", "strategy": request.strategy,
+        "factors": feeds.model_dump(mode="json")["factors"],
+        "models": request.settings.models.model_dump(mode="json"), "strategies": request.settings.strategies.model_dump(mode="json"),
+        "learning": request.settings.learning.model_dump(mode="json"),
+    }  # fmt: skip
+
+
+def _moment(plan: Mapping[str, Any] | None) -> datetime | None:
+    return datetime.fromisoformat(plan["first_live"]).astimezone(UTC) if plan else None

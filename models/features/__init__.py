@@ -1,0 +1,1 @@
+"""From bars to model inputs, in batch and one bar at a time."""

@@ -1,0 +1,1 @@
+"""Walk-forward folds: training, warm starts, and the walk over all of them."""

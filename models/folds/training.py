@@ -1,0 +1,229 @@
+"""What one fold does: scale, train every member, calibrate, forecast the bars it is in force for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forwardtrader.core import fingerprint
+from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
+from forwardtrader.models.forecasters.calibration import Calibration, calibrate
+from forwardtrader.models.forecasters.linear_start import linear_start
+from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights, predict
+from forwardtrader.models.forecasters.quantiles import centre, untrained
+from forwardtrader.models.forecasters.trainer import USUAL, Fit, Pace, Trainer, TrainingSpec
+from forwardtrader.models.forecasters.trees import Trees, grow
+from forwardtrader.models.registry.card import ModelCard, code_version
+from forwardtrader.models.walk_forward import Fold
+
+CALIBRATION_ROWS: Final = 512
+CALIBRATION_SHARE: Final = 0.5
+# The settings that decide what a fold of given candles comes out as.
+DECIDES: Final = (
+    *("horizons", "units", "dropout", "burn_in", "supervised", "context", "epochs", "batch", "learning_rate"),
+    *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
+    *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "carry", "trend", "refresh"),
+)
+# A model that goes on from another one moves by half the step, and all its weights count (`docs/research.md`).
+GOES_ON: Final = Pace(rate=0.5, averaged=1.0)
+# It sees other sequences first, and other units left out, than the model it goes on from did.
+OTHER_DRAWS: Final = 500
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A trained fold: its card, its network, and its raw forecasts per symbol, float32 [rows in force, members, H, 6]."""
+
+    card: ModelCard
+    model: Ensemble
+    raw: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The model that another one goes on from."""
+
+    identity: str
+    members: tuple[Weights, ...]
+
+
+def lstm_spec(settings: ModelSettings, features: int) -> LstmSpec:
+    return LstmSpec(features=features, units=settings.units, horizons=len(settings.horizons), context=settings.context)
+
+
+def training_spec(settings: ModelSettings) -> TrainingSpec:
+    weights = settings.horizon_weights or (1.0,) * len(settings.horizons)
+    return TrainingSpec(
+        burn_in=settings.burn_in,
+        supervised=settings.supervised,
+        batch=settings.batch,
+        dropout=settings.dropout,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        huber_delta=settings.huber_delta,
+        horizon_weights=weights,
+        averaged=settings.averaged,
+        skip_rate=settings.skip_rate,
+    )
+
+
+def seeds(settings: ModelSettings) -> tuple[int, ...]:
+    return tuple(settings.seed * 1000 + s for s in range(settings.seeds))
+
+
+def updates(settings: ModelSettings, fold: Mapping[str, Fold], bars_in_window: int) -> int:
+    """Updates of one fold: the same for every fold of a rolling window, so that all share one compilation."""
+    longest = max(f.train_bars for f in fold.values()) if settings.expanding else bars_in_window
+    rows = longest * len(fold)
+    spec = training_spec(settings)
+    return updates_per_fold(rows, stride=spec.supervised, batch=spec.batch, epochs=settings.epochs)
+
+
+def model_id(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, look_back: int, base: str = "") -> str:
+    """The fingerprint of everything that decides the weights: candles, settings, features, code, and the model `base` it goes on from."""
+    data = [panel.fingerprint(symbol, f.train_first - look_back, f.train_last + max(settings.horizons)) for symbol, f in fold.items()]
+    chosen = {key: getattr(settings, key) for key in DECIDES}
+    return fingerprint.of_value([data, list(fold), chosen, panel.names, code_version(), base])[:16]
+
+
+def train_fold(
+    trainer: Trainer,
+    panel: Panel,
+    fold: Mapping[str, Fold],
+    settings: ModelSettings,
+    *,
+    number_of_updates: int,
+    identity: str,
+    timeframe: str,
+    base: Base | None = None,
+) -> FoldResult:
+    """Train, calibrate and forecast one fold.
+
+    Args:
+        number_of_updates: of a model that learns from nothing.
+        base: what it goes on from instead.
+    """
+    began = time.perf_counter()
+    segments = training_segments(panel, fold, trainer.training)
+    mean, std = scaling(panel.features, segments)
+    rows = np.concatenate([np.arange(first, last) for first, last in segments])
+    fits = _fits(trainer, panel, segments, rows, mean, std, settings, number_of_updates, base)
+    grown = _trees(panel, rows, mean, std, settings)
+    model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits), grown, settings.trees)
+    calibrations = {s: _calibrations(model, panel, s, f, settings) for s, f in fold.items()}
+    raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
+    first = min(fold.values(), key=lambda f: f.train_first)
+    symbol = next(iter(fold))
+    index = panel.index[symbol]
+    card = ModelCard(
+        model_id=identity,
+        symbols=tuple(fold),
+        timeframe=timeframe,
+        horizons=settings.horizons,
+        features=panel.names,
+        boundary=first.boundary.isoformat(),
+        train_from=index[fold[symbol].train_first].isoformat(),
+        train_to=index[fold[symbol].train_last - 1].isoformat(),
+        train_bars=sum(last - first for first, last in segments),
+        seeds=seeds(settings),
+        train_loss=float(np.mean([f.loss for f in fits])),
+        seconds=time.perf_counter() - began,
+        trees=settings.trees,
+        reason="scheduled",
+        calibrations=calibrations,
+        code_version=code_version(),
+        goes_on_from=base.identity if base else "",
+    )
+    return FoldResult(card, model, raw)
+
+
+def training_segments(panel: Panel, fold: Mapping[str, Fold], training: TrainingSpec) -> list[tuple[int, int]]:
+    """Stacked rows [first, last) of each symbol that training sequences may lie in.
+
+    Raises:
+        TooLittleHistory: none is as long as one sequence.
+    """
+    spans = [(panel.offset[s] + f.train_first, panel.offset[s] + f.train_last) for s, f in fold.items()]
+    segments = [(first, last) for first, last in spans if last - first >= training.length]
+    if not segments:
+        raise TooLittleHistory(
+            f"no symbol has the {training.length} bars before {next(iter(fold.values())).boundary} that one sequence needs"
+        )
+    return segments
+
+
+def _fits(
+    trainer: Trainer, panel: Panel, segments: list[tuple[int, int]], rows: NDArray[np.int64], mean: NDArray[np.float32],
+    std: NDArray[np.float32], settings: ModelSettings, usual: int, base: Base | None,
+) -> list[Fit]:  # fmt: skip
+    """Every member, from the weights that the same member of the base came to, or from nothing but the best linear rule."""
+    spec = trainer.training
+    if base is None:
+        rule = linear_start(panel.features[rows], panel.targets[rows], mean, std, ridge=settings.linear_ridge, delta=settings.huber_delta)
+        firsts, count, pace, other = (rule,) * settings.seeds, usual, USUAL, 0
+    else:
+        firsts, count, pace, other = base.members, max(round(settings.refresh * usual), 1), GOES_ON, OTHER_DRAWS
+    fits = []
+    for seed, first in zip(seeds(settings), firsts, strict=True):
+        drawn = seed + other
+        starts = draw_starts(segments, length=spec.length, stride=spec.supervised, batch=spec.batch, updates=count, seed=drawn)
+        fits.append(trainer.fit(starts, mean, std, seed=drawn, first=first, pace=pace, room=usual))
+    return fits
+
+
+def scaling(features: NDArray[np.float32], segments: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each feature over the training rows only."""
+    rows = np.concatenate([features[first:last] for first, last in segments]).astype(np.float64)
+    return rows.mean(axis=0).astype(np.float32), np.maximum(rows.std(axis=0), 1e-6).astype(np.float32)
+
+
+def _trees(
+    panel: Panel, rows: NDArray[np.int64], mean: NDArray[np.float32], std: NDArray[np.float32], settings: ModelSettings
+) -> Trees | None:
+    """Grown on the first horizon, the one the recurrent part is shaped by."""
+    if not settings.trees:
+        return None
+    known = rows[np.isfinite(panel.targets[rows, 0])]
+    scaled = np.clip((panel.features[known] - mean) / std, -FEATURE_CLIP, FEATURE_CLIP)
+    return grow(scaled, panel.targets[known, 0], seed=settings.seed)
+
+
+def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Raw forecasts at the close of `rows` of one symbol; NaN where its history does not fill the model's context."""
+    out = np.full((len(rows), len(model.members), model.spec.horizons, 6), np.nan, dtype=np.float32)
+    own = panel.features[panel.offset[symbol] : panel.offset[symbol] + len(panel.bars[symbol])]
+    complete: NDArray[np.bool_] = np.asarray(np.isfinite(own).all(axis=1))
+    run = np.convolve(complete, np.ones(model.spec.context), mode="full")[: len(complete)]
+    ready = np.greater(run, model.spec.context - 0.5)[rows]
+    if ready.any():
+        out[ready] = predict(model, panel.features, rows[ready] + panel.offset[symbol])
+    return out
+
+
+def _calibrations(model: Ensemble, panel: Panel, symbol: str, fold: Fold, settings: ModelSettings) -> tuple[Calibration, ...]:
+    """Fitted to rows spread evenly over the newer half of the training window."""
+    before = untrained(settings)
+    first = fold.train_last - int(fold.train_bars * CALIBRATION_SHARE)
+    if fold.train_last - first < CALIBRATION_ROWS // 2:
+        return tuple(before)
+    rows = np.unique(np.linspace(max(first, fold.train_first + model.spec.context), fold.train_last - 1, CALIBRATION_ROWS).astype(np.int64))
+    raw = forecast_rows(model, panel, symbol, rows).mean(axis=1)
+    truth = panel.targets[panel.offset[symbol] + rows]
+    trends = panel.trend[symbol][rows]
+    return tuple(
+        calibrate(raw[:, h], truth[:, h], known, centre(raw[:, :, 0], h, settings.horizons, trends, before))
+        for h, known in enumerate(before)
+    )
+
+
+def trimmed(settings: ModelSettings) -> int:
+    """Bars of a nominal training window that purge and embargo take away."""
+    return max(settings.horizons) + settings.embargo

@@ -1,0 +1,49 @@
+"""Which model another one goes on from.
+
+Between two anchors (`models.walk_forward`) windows overlap by nearly all they hold, so a network need not learn again from nothing what
+its predecessor knew: it takes over the weights of the anchor's model and moves them a little on its own window. All models between two
+anchors go on from the same one, never from one another, so each depends on one other model at most and they can be trained side by side.
+Where the candles at hand do not fill the anchor's window, a model learns from nothing as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.folds.training import model_id
+from forwardtrader.models.forecasters.quantiles import look_back
+from forwardtrader.models.walk_forward import Fold, anchor, filled, fold_at
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A model to be: its fold, its fingerprint, and the model it goes on from, which goes on from none."""
+
+    fold: Mapping[str, Fold]
+    identity: str
+    base: Lineage | None = None
+
+
+def lineage(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: Timeframe) -> Lineage:
+    """What decides the model of a fold, the same wherever the run or the session that asks for it began."""
+    reach = look_back(panel.names, settings.horizons)
+    boundary = next(iter(fold.values())).boundary
+    base = _base(panel, tuple(fold), boundary, settings, timeframe, reach)
+    return Lineage(fold, model_id(panel, fold, settings, reach, base.identity if base else ""), base)
+
+
+def _base(
+    panel: Panel, symbols: tuple[str, ...], boundary: datetime, settings: ModelSettings, timeframe: Timeframe, reach: int
+) -> Lineage | None:
+    at = anchor(boundary, settings)
+    if at == boundary:
+        return None
+    fold = {symbol: fold_at(panel.index[symbol], at, at, settings, timeframe, reach) for symbol in symbols}
+    if not all(filled(each, settings, timeframe) for each in fold.values()):
+        return None
+    return Lineage(fold, model_id(panel, fold, settings, reach))

@@ -1,0 +1,1 @@
+"""The forecasters: LSTM, boosted trees, baselines, and how their quantiles are calibrated."""

@@ -1,0 +1,130 @@
+"""From a network's raw outputs to a distribution that covers what it says it covers.
+
+The network's quantiles are stretched, each by its own factor, until they cover the newest training targets as often as their levels say
+(split conformal prediction, Romano, Patterson and Candes 2019); the probability of a rise comes from the location's odds, fitted to the
+same bars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forwardtrader.core.types import QUANTILES
+
+Floats = NDArray[np.float64]
+LEAST_BARS: Final = 200
+STRETCH: Final = (0.5, 2.0)
+SHRINK_BARS: Final = 16.0
+# Bars that a model was trained on lie closer to its forecasts than new ones do: how much wider new ones scatter (`docs/research.md`).
+UNSEEN: Final = 1.03
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """For one horizon: how each quantile is stretched from the median, and the odds per unit of location over scale.
+
+    `shrink` is the share of the network's location that is believed: what was fitted is larger than what holds on new bars. `carry` and
+    `trend` stand in its place past the network's reach (`models.forecasters.quantiles`).
+    """
+
+    stretch: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    odds: float = 1.6
+    shrink: float = 1.0
+    carry: float = 0.0
+    trend: float = 0.0
+
+    @property
+    def composed(self) -> bool:
+        """Whether the centre is not the network's own, so that the quantiles are hung on it."""
+        return bool(self.carry or self.trend)
+
+
+PLAIN: Final = Calibration()
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Forecasts of one horizon as plain log returns, each [n]; quantiles [n, 5]."""
+
+    location: Floats
+    scale: Floats
+    quantiles: Floats
+    p_up: Floats
+
+
+def calibrate(
+    raw: NDArray[np.float32], truth: NDArray[np.float32], before: Calibration = PLAIN, centre: Floats | None = None
+) -> Calibration:
+    """Fit to raw forecasts [n, 6] and the targets they met [n], in the same unit; targets that are not known are left out.
+
+    Args:
+        before: what is not fitted.
+        centre: of each forecast [n], in the same unit; the network's own where it is left out.
+    """
+    centre = _own(raw, before) if centre is None else centre
+    known = np.isfinite(truth) & np.isfinite(centre) & np.isfinite(raw).all(axis=1)
+    if known.sum() < LEAST_BARS:
+        return before
+    quantiles, y = ordered(raw[known]), truth[known].astype(np.float64)
+    median = quantiles[:, 2]
+    origin = centre[known] if before.composed else median
+    stretch = tuple(_stretch(y - origin, quantiles[:, k] - median, level) for k, level in enumerate(QUANTILES))
+    odds = before.odds if before.composed else _odds(raw[known, 0].astype(np.float64) / width(quantiles), y > 0)
+    return replace(before, stretch=stretch, odds=odds)  # type: ignore[arg-type]
+
+
+def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibration, centre: Floats | None = None) -> Distribution:
+    """Raw forecasts [n, 6] and their centres [n], both in units of the usual move [n], as a calibrated distribution."""
+    centre = _own(raw, calibration) if centre is None else centre
+    quantiles = ordered(raw)
+    median = quantiles[:, 2:3]
+    origin = centre[:, None] if calibration.composed else median
+    quantiles = np.sort(origin + (quantiles - median) * np.asarray(calibration.stretch), axis=1)
+    scale = width(quantiles)
+    p_up = 1.0 / (1.0 + np.exp(-np.clip(calibration.odds * centre / scale, -30.0, 30.0)))
+    return Distribution(centre * unit, scale * unit, quantiles * unit[:, None], p_up)
+
+
+def _own(raw: NDArray[np.float32], calibration: Calibration) -> Floats:
+    return calibration.shrink * raw[:, 0].astype(np.float64)
+
+
+def kept(share: float, horizon: int) -> float:
+    """The share of the location that is believed at `horizon` bars, where `share` is that at one bar.
+
+    A window holds fewer independent targets of a longer horizon, so more of what was fitted is chance.
+    """
+    return share / (1.0 + (horizon - 1) / SHRINK_BARS)
+
+
+def ordered(raw: NDArray[np.float32]) -> Floats:
+    """The five quantiles in rising order (Chernozhukov, Fernandez-Val and Galichon 2010)."""
+    return np.sort(raw[:, 1:].astype(np.float64), axis=1)
+
+
+def width(quantiles: Floats) -> Floats:
+    """The scale whose normal distribution has the 5 % and 95 % quantiles at the same distance."""
+    return np.maximum((quantiles[:, 4] - quantiles[:, 0]) / 3.2897, 1e-6)
+
+
+def _stretch(miss: Floats, arm: Floats, level: float) -> float:
+    """The factor on `arm` under which a share `level` of `miss` lies below it."""
+    if level == 0.5:
+        return 1.0
+    ratio = miss / np.where(np.abs(arm) > 1e-6, arm, np.sign(level - 0.5) * 1e-6)
+    wanted = level if level > 0.5 else 1.0 - level
+    return float(np.clip(UNSEEN * np.quantile(ratio, wanted), *STRETCH))
+
+
+def _odds(score: Floats, rose: NDArray[np.bool_]) -> float:
+    """Logistic slope without intercept, by Newton's method; never below zero, since a model is not used upside down."""
+    slope = 1.6
+    for _ in range(20):
+        p = 1.0 / (1.0 + np.exp(-np.clip(slope * score, -30.0, 30.0)))
+        curvature = float(np.sum(p * (1 - p) * score * score)) + 1e-9
+        slope += float(np.sum((rose - p) * score)) / curvature
+    return float(np.clip(slope, 0.0, 10.0))

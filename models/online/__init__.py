@@ -1,0 +1,1 @@
+"""Online learning: drift, champion and challenger, adaptation, the lifecycle of a model."""

@@ -1,0 +1,198 @@
+"""Who is in force, bar by bar: scheduled and early boundaries, trials, promotions. One set of rules for history and for life.
+
+A boundary is called by the calendar, or early by drift. Its model is due `deployment_lag` bars later, or after its trial, and then takes
+over or is refused. Everything is decided from bars that have closed, so a run over history and a session that lived through the same bars
+come to the same decisions; and everything but the decisions already made is worked out anew from those bars, so a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from forwardtrader.core.settings import LearningSettings, ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.models.online.champion import contest
+from forwardtrader.models.online.drift import DriftRule, Reference, block_means, first_drift, reference
+from forwardtrader.models.online.model_losses import Judge
+from forwardtrader.models.registry.card import ModelCard
+from forwardtrader.models.registry.promotion_log import Author, Deed
+from forwardtrader.models.walk_forward import ANCHOR
+
+# Gives a judge of bars from a moment on, for the models named.
+Court = Callable[[ModelCard, datetime], Judge]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A boundary whose model is to be trained."""
+
+    boundary: datetime
+    by: Author
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of a model. `card` is in force from the bar that opens at `since` on; `other` gave way, or was refused."""
+
+    deed: Deed
+    by: Author
+    card: ModelCard
+    other: str
+    reason: str
+    since: datetime
+    boundary: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The calendar and what may depart from it."""
+
+    models: ModelSettings
+    learning: LearningSettings
+    timeframe: Timeframe
+
+    @property
+    def horizon(self) -> int:
+        """Bars ahead of the forecasts that models are judged by: the first of the settings, the one that reports score."""
+        return self.models.horizons[0]
+
+    def due(self, boundary: datetime) -> datetime:
+        """Open time of the first bar that a new model of `boundary` may speak at."""
+        bars = self.models.deployment_lag + self.learning.trial
+        return self.aligned(boundary) + bars * self.timeframe.delta
+
+    def aligned(self, boundary: datetime) -> datetime:
+        """The first bar-open time not before `boundary`."""
+        return ANCHOR + -((ANCHOR - boundary) // self.timeframe.delta) * self.timeframe.delta
+
+    def scheduled(self, moment: datetime) -> datetime:
+        """The newest scheduled boundary not after `moment`."""
+        return ANCHOR + (moment - ANCHOR) // self.models.retrain_every * self.models.retrain_every
+
+    @property
+    def block(self) -> timedelta:
+        """Time that one observation of the drift test spans."""
+        return self.learning.block * self.timeframe.delta
+
+    @property
+    def drift(self) -> DriftRule:
+        blocks = self.learning.false_alarms_every / self.block
+        return DriftRule.of(max(blocks, 2.0), self.learning.slack)
+
+
+@dataclass
+class Tenure:
+    """The model in force of a run or a session, and the boundaries that are under way.
+
+    Attributes:
+        card: in force, or about to be.
+        watched: from the bar that opens then, outcomes count against it.
+        scheduled: the newest boundary of the calendar that was called.
+        pending: called and not yet decided, oldest first.
+    """
+
+    rules: Rules
+    card: ModelCard
+    watched: datetime
+    scheduled: datetime
+    pending: list[Call] = field(default_factory=list)
+    _references: dict[str, Reference | None] = field(default_factory=dict)
+    _scanned: bool = False
+
+    @property
+    def next_boundary(self) -> datetime:
+        """The next one of the calendar."""
+        return self.scheduled + self.rules.models.retrain_every
+
+    def calls(self, coming: datetime, court: Court) -> list[Call]:
+        """Boundaries that are called now that all bars before the one opening at `coming` have closed; they become pending."""
+        called = []
+        if self.rules.learning.early and not self.pending and self._is_time(coming):
+            early = self._drift(coming, court)
+            if early is not None and early.boundary < self.next_boundary:
+                called.append(early)
+        if self.next_boundary <= coming:
+            self.scheduled = self.rules.scheduled(coming)
+            called.append(Call(self.scheduled, Author.CALENDAR, "scheduled"))
+        self.pending += called
+        return called
+
+    def is_ready(self, call: Call, coming: datetime) -> bool:
+        """Whether a trained model can be decided upon: at once where it has no trial to pass, else when that is over."""
+        return self.rules.learning.trial == 0 or self.rules.due(call.boundary) <= coming
+
+    def decide(self, call: Call, card: ModelCard, coming: datetime, court: Court) -> Decision:
+        """Let the new model take over, or refuse it; the call is pending no more."""
+        self.pending = [p for p in self.pending if p is not call]
+        due = self.rules.due(call.boundary)
+        since = max(due, coming)
+        promoted, reason = self._contest(call, card, due, court) if self.rules.learning.trial else (True, call.reason)
+        if card.model_id == self.card.model_id:
+            promoted, reason = False, f"{call.reason}: the same model"
+        before, self.watched = self.card, since
+        if promoted:
+            self.card = card
+            return Decision(Deed.PROMOTED, call.by, card, before.model_id, reason, since, call.boundary)
+        return Decision(Deed.KEPT, call.by, before, card.model_id, reason, since, call.boundary)
+
+    def give_up(self, call: Call, coming: datetime) -> None:
+        """The model of a call cannot be had; the one in force goes on."""
+        self.pending = [p for p in self.pending if p is not call]
+        self.watched = max(self.watched, coming)
+
+    def obey(self, deed: Deed, card: ModelCard, reason: str, coming: datetime) -> Decision:
+        """A person's word: `card` is in force from the next bar on."""
+        before, self.card, self.watched = self.card, card, coming
+        return Decision(deed, Author.PERSON, card, before.model_id, reason, coming)
+
+    def _is_time(self, coming: datetime) -> bool:
+        """Drift is looked for when a block of outcomes is complete, and once after every start."""
+        first, self._scanned = not self._scanned, True
+        bars = (coming - self.watched) // self.rules.timeframe.delta - self.rules.horizon
+        return bars >= self.rules.learning.block and (first or bars % self.rules.learning.block == 0)
+
+    def _drift(self, coming: datetime, court: Court) -> Call | None:
+        usual = self._reference(court)
+        if usual is None:
+            return None
+        losses = court(self.card, self.watched).losses(self.card, self.watched, coming, coming)
+        block, over = self.rules.block, self.rules.horizon * self.rules.timeframe.delta
+        means = _blocks(losses, self.watched, block, (coming - self.watched - over) // block)
+        found = first_drift([loss for _, loss in means], usual, self.rules.drift)
+        if found is None:
+            return None
+        boundary = self.watched + (means[found][0] + 1) * block + over
+        recent = float(np.mean([loss for _, loss in means[: found + 1]]))
+        told = f"drift: loss {recent:.4f} over {found + 1} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
+        return Call(boundary, Author.DRIFT, told)
+
+    def _reference(self, court: Court) -> Reference | None:
+        if self.card.model_id not in self._references:
+            end = datetime.fromisoformat(self.card.boundary)
+            first = end - self.rules.learning.reference
+            losses = court(self.card, first).losses(self.card, first, end, end)
+            means = _blocks(losses, first, self.rules.block, (end - first) // self.rules.block)
+            self._references[self.card.model_id] = reference(np.asarray([loss for _, loss in means], dtype=np.float64))
+        return self._references[self.card.model_id]
+
+    def _contest(self, call: Call, card: ModelCard, due: datetime, court: Court) -> tuple[bool, str]:
+        first = self.rules.aligned(call.boundary)
+        old, new = (court(each, first).losses(each, first, due, due) for each in (self.card, card))
+        both = old.index.intersection(new.index)
+        losses = (np.asarray(told.loc[both], dtype=np.float64) for told in (old, new))
+        learning = self.rules.learning
+        result = contest(*losses, horizon=self.rules.horizon, promotion=learning.promotion, level=learning.level)
+        return result.promoted, f"{call.reason}; {result.reason}"
+
+
+def _blocks(losses: pd.Series[float], start: datetime, block: timedelta, complete: int) -> list[tuple[int, float]]:
+    if losses.empty:
+        return []
+    at = np.asarray((pd.DatetimeIndex(losses.index) - pd.Timestamp(start)).total_seconds(), dtype=np.float64)
+    return block_means(at, np.asarray(losses, dtype=np.float64), block.total_seconds(), complete)

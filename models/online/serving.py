@@ -1,0 +1,198 @@
+"""The forecast of one bar by the model in force at that bar: what a live session and a bar-by-bar backtest ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.types import Forecast, Timeframe
+from forwardtrader.models.features.catalogue import Bars, matrix
+from forwardtrader.models.features.incremental_factors import FactorRows, Facts
+from forwardtrader.models.features.incremental_rows import FeatureRows
+from forwardtrader.models.features.sequences import unit
+from forwardtrader.models.forecaster import NewBar
+from forwardtrader.models.forecasters.lstm import Ensemble, predict
+from forwardtrader.models.forecasters.one_forecast import one_forecast
+from forwardtrader.models.forecasters.quantiles import look_back, told, trend
+from forwardtrader.models.forecasters.stepwise_inference import NextStep
+from forwardtrader.models.online.adaptation import Follower
+from forwardtrader.models.registry.card import ModelCard
+
+_AT_HAND: Final = 3  # networks: a session that runs for years has as many in memory as one that has just begun
+
+
+@dataclass(frozen=True)
+class InForce:
+    """One model's term of office for one symbol: from the bar that opens at `since` (UTC) until the next term begins."""
+
+    since: datetime
+    card: ModelCard
+
+
+class ModelsInForce:
+    """Forecasts of one symbol, one bar at a time, equal bit for bit to those of the whole history.
+
+    Args:
+        symbol: whose calibration is used.
+        horizon: bars ahead.
+        terms: in any order; more may be appointed later.
+        network: loads a model's network by its id; each is loaded once.
+        facts: the columns of the factors (`models.features.factor_features`) for bar-open times, as they were known at each close; needed
+            where a model was trained with factors.
+    """
+
+    def __init__(
+        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[InForce], network: Callable[[str], Ensemble], *, context: int,
+        facts: Facts | None = None,
+    ) -> None:  # fmt: skip
+        self.symbol = symbol
+        self.horizon = horizon
+        self.timeframe_s = timeframe.seconds
+        self._terms = sorted(terms, key=lambda term: term.since)
+        self._network = network
+        self._facts = facts
+        self._follower: Follower | None = None
+        self._loaded: dict[str, Ensemble] = {}
+        self._steps: dict[str, NextStep] = {}
+        self._rows: FeatureRows | FactorRows | None = None
+        self._delta = timeframe.delta
+        card = self._terms[0].card if self._terms else None
+        self.look_back = look_back(card.features, card.horizons) if card else 1
+        self.warm_up = self.look_back + context - 1
+
+    @property
+    def terms(self) -> list[InForce]:
+        """All terms of office, in order of time."""
+        return list(self._terms)
+
+    def appoint(self, term: InForce) -> None:
+        """Let another model take over from `term.since` on."""
+        self._terms = sorted([*self._terms, term], key=lambda t: t.since)
+
+    def follow(self, follower: Follower) -> None:
+        """Correct every forecast by the outcomes of those before it; bars are then to be asked about once and in order."""
+        self._follower = follower
+
+    def model_at(self, moment: datetime) -> ModelCard | None:
+        """The card of the model in force at the bar that opens at `moment`."""
+        card = None
+        for term in self._terms:
+            if term.since <= moment:
+                card = term.card
+        return card
+
+    def preload(self, card: ModelCard) -> None:
+        """Load and compile a model ahead of its first bar, so that no bar that is heard waits for it."""
+        self._step(card)
+
+    def _load(self, card: ModelCard) -> Ensemble:
+        if card.model_id not in self._loaded:
+            model = self._network(card.model_id)
+            predict(model, np.zeros((model.spec.context, model.spec.features), np.float32), np.array([model.spec.context - 1]))
+            self._loaded = {**dict(list(self._loaded.items())[1 - _AT_HAND :]), card.model_id: model}
+        return self._loaded[card.model_id]
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        """The forecast made at the close of the last bar of `bars`; None where no model is in force.
+
+        Raises:
+            TooLittleHistory: `bars` has fewer than `warm_up` rows.
+        """
+        self._require(bars)
+        at = bars.index[-1].to_pydatetime()
+        card = self.model_at(at)
+        told = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
+        return told if self._follower is None else self._follower.correct(told, bars)
+
+    def hear(self, bar: NewBar) -> Forecast | None:
+        """As `latest`, to the same bits, from the newest bar alone where the one before it was followed too. Raises as `latest`."""
+        card = self.model_at(bar.at)
+        told = None if card is None else self._followed(card, bar)
+        return told if self._follower is None else self._follower.follow(told, bar.at, bar.before, bar.open, bar.close)
+
+    def prepare(self) -> None:
+        """Do ahead of the next bar what does not depend on it."""
+        rows = self._rows
+        if rows is None or rows.at is None:
+            return
+        coming = rows.at + self._delta
+        rows.prepare(coming)
+        card = self.model_at(coming)
+        if card is not None and card.features == rows.names:
+            self._step(card).prepare(rows.window[1:], rows.key)
+
+    def rehearse(self) -> None:
+        """Take the steps of `hear` without effect."""
+        self.prepare()
+        rows = self._rows
+        if rows is None or rows.at is None:
+            return
+        card = self.model_at(rows.at + self._delta)
+        if card is not None and card.features == rows.names and rows.is_whole:
+            rows.rehearse()
+            self._said(card, rows, self._step(card).forecast(rows.window, rows.key), rows.at)
+
+    def _followed(self, card: ModelCard, bar: NewBar) -> Forecast | None:
+        rows = self._rows
+        if rows is None or rows.names != card.features:
+            rows = self._rows = self._rows_of(card)
+        if rows.at is not None and rows.at == bar.before:
+            rows.follow(bar)
+        else:
+            frame = bar.frame()
+            self._require(frame)
+            rows.fill(frame.iloc[-self.warm_up :])
+        if not rows.is_whole:
+            return None
+        return self._said(card, rows, self._step(card).forecast(rows.window, rows.before), bar.at)
+
+    def _rows_of(self, card: ModelCard) -> FeatureRows | FactorRows:
+        context = self._step(card).model.spec.context
+        if self._facts is None:
+            return FeatureRows(card.features, context, self.horizon)
+        return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up)
+
+    def _said(self, card: ModelCard, rows: FeatureRows | FactorRows, raw: NDArray[np.float32], at: datetime) -> Forecast | None:
+        calibrations = card.calibrations[self.symbol]
+        return one_forecast(
+            raw[None].mean(axis=1)[0], self.horizon, card.horizons, rows.unit, rows.trend, calibrations, at=at, model_id=card.model_id
+        )
+
+    def _step(self, card: ModelCard) -> NextStep:
+        model = self._load(card)
+        if card.model_id not in self._steps:  # the one in force and the one that takes over are at hand
+            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: NextStep(model)}
+        return self._steps[card.model_id]
+
+    def _require(self, bars: pd.DataFrame) -> None:
+        if len(bars) < self.warm_up:
+            raise TooLittleHistory(f"{self.symbol}: {len(bars)} bars are fewer than the {self.warm_up} that a forecast looks back over")
+
+    def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
+        model = self._load(card)
+        seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))))
+        features = matrix(seen, card.features)[-model.spec.context :]
+        if not np.isfinite(features).all():
+            return None
+        h = card.horizons.index(self.horizon)
+        raw = predict(model, features, np.array([model.spec.context - 1])).mean(axis=1)
+        said = told(raw, h, card.horizons, unit(seen, self.horizon)[-1:], trend(seen)[-1:], card.calibrations[self.symbol])
+        if not np.isfinite(said.location[0]):
+            return None
+        q05, q25, q50, q75, q95 = (float(q) for q in said.quantiles[0])
+        return Forecast(
+            at=at,
+            horizon=self.horizon,
+            location=float(said.location[0]),
+            scale=float(said.scale[0]),
+            quantiles=(q05, q25, q50, q75, q95),
+            p_up=float(said.p_up[0]),
+            model_id=card.model_id,
+        )

@@ -1,0 +1,54 @@
+"""A finished walk-forward as a source of forecasts: the whole history at once, or bar by bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from forwardtrader.core.types import Forecast, Timeframe
+from forwardtrader.models.folds.walk import WalkForward
+from forwardtrader.models.forecaster import RecordedForecasts
+from forwardtrader.models.forecasters.lstm import Ensemble
+from forwardtrader.models.online.online_walk_forward import LearnedWalk
+from forwardtrader.models.online.serving import InForce, ModelsInForce
+
+
+class WalkForwardSource:
+    """`ForecastSource` of one symbol and horizon.
+
+    `batch` looks up what each model said while it was in force; `latest` computes it anew from the last `warm_up` bars, to the same bits.
+
+    Raises:
+        FingerprintMismatch: `batch` is asked about candles other than those of the walk-forward.
+    """
+
+    def __init__(
+        self, walk: WalkForward, symbol: str, horizon: int, timeframe: Timeframe, network: Callable[[str], Ensemble] | None = None
+    ) -> None:
+        self.symbol = symbol
+        self.horizon = horizon
+        self.timeframe_s = timeframe.seconds
+        frame = walk.frame(symbol, horizon)
+        frame["close"] = walk.panel.bars[symbol].close
+        self._recorded = RecordedForecasts(frame, horizon, timeframe_s=timeframe.seconds)
+        index = walk.panel.index[symbol]
+        terms = [
+            InForce(index[served.fold[symbol].effective_first].to_pydatetime(), served.card)
+            for served in walk.served
+            if symbol in served.fold and served.fold[symbol].effective_first < len(index)
+        ]
+        own = pd.DataFrame(dict(walk.panel.bars[symbol].factors), index=index)
+        self.in_force = ModelsInForce(
+            symbol, horizon, timeframe, terms, network or walk.network, context=walk.settings.context,
+            facts=own.reindex if len(own.columns) else None,
+        )  # fmt: skip
+        self.warm_up = self.in_force.warm_up
+        self._follower = walk.follower(symbol, horizon) if isinstance(walk, LearnedWalk) else None
+
+    def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
+        return self._recorded.batch(bars)
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        told = self.in_force.latest(bars)
+        return told if self._follower is None else self._follower.correct(told, bars)

@@ -1,0 +1,1 @@
+"""Workers for training: threads, processes, a Dask cluster."""

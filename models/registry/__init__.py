@@ -1,0 +1,1 @@
+"""Saved models, their cards, and the log of promotions."""

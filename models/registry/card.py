@@ -1,0 +1,72 @@
+"""What is known about a saved model: where it came from, how it was fitted, and how its outputs are read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from forwardtrader.models.forecasters.calibration import Calibration
+
+SCHEMA: Final = 1
+# The sources that decide what a model of given data and settings comes out as.
+SOURCES: Final = (
+    "features/rolling",
+    "features/catalogue",
+    "features/factor_features",
+    "features/panel",
+    "features/sequences",
+    "forecasters/lstm",
+    "forecasters/trainer",
+    "forecasters/recurrent",
+    "forecasters/xla",
+    "forecasters/linear_start",
+    "forecasters/baselines",
+    "forecasters/trees",
+    "forecasters/calibration",
+    "forecasters/quantiles",
+    "walk_forward",
+    "folds/warm_start",
+    "folds/training",
+    "registry/card",
+)
+
+
+class ModelCard(BaseModel):
+    """The JSON file beside each `model.keras`. Times are UTC bar-open times, ISO 8601.
+
+    `goes_on_from` names the model whose weights it took over before it was trained on its own window; empty where it learned from nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    schema_version: int = SCHEMA
+    model_id: str
+    symbols: tuple[str, ...]
+    timeframe: str
+    horizons: tuple[int, ...]
+    features: tuple[str, ...]
+    boundary: str
+    train_from: str
+    train_to: str
+    train_bars: int
+    seeds: tuple[int, ...]
+    train_loss: float
+    seconds: float
+    trees: float = 0.0
+    reason: str
+    calibrations: dict[str, tuple[Calibration, ...]]
+    code_version: str
+    goes_on_from: str = ""
+
+
+@functools.cache
+def code_version() -> str:
+    """Hash of the sources above: a model of other code is another model."""
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        digest.update((Path(__file__).parents[1] / f"{name}.py").read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""Who is in force and why: every promotion, refusal and rollback of a model, kept in one file that only grows.
+
+A market is a list of symbols and a timeframe. What a person orders holds in every session of the market, or in the one that is named;
+what a calendar, a drift alarm or a contest decides holds in its own session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from forwardtrader.core.atomic import write_text
+from forwardtrader.core.errors import FingerprintMismatch
+
+FILE_NAME: Final = "appointments.json"
+_LOCK_S: Final = 30.0
+
+
+class Deed(StrEnum):
+    PROMOTED = "promoted"
+    KEPT = "kept"
+    ROLLED_BACK = "rolled back"
+
+
+class Author(StrEnum):
+    CALENDAR = "calendar"
+    DRIFT = "drift"
+    PERSON = "person"
+
+
+class Appointment(BaseModel):
+    """One decision.
+
+    Attributes:
+        at: when it was made (UTC, wall clock).
+        session: where it holds; empty for every session of the market.
+        model_id: the model in force after it; empty where that is the calendar's own.
+        other: the model that gave way (promoted, rolled back), or the challenger that was refused (kept).
+        since: open time of the first bar it holds for; None for an order that a session has yet to hear.
+        boundary: of the model that was decided upon.
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    at: AwareDatetime
+    market: str
+    deed: Deed
+    by: Author
+    model_id: str
+    other: str = ""
+    reason: str
+    session: str = ""
+    since: AwareDatetime | None = None
+    boundary: AwareDatetime | None = None
+
+
+_MANY: Final = TypeAdapter(list[Appointment])
+
+
+def market_of(symbols: Iterable[str], timeframe: str) -> str:
+    """`BTC/USDT,ETH/USDT 1h`, whatever the order of the symbols."""
+    return f"{','.join(sorted(symbols))} {timeframe}"
+
+
+def succession(entries: Iterable[Appointment]) -> tuple[str, ...]:
+    """The models that stand one upon the other after these decisions, the one in force last; empty where nothing was appointed.
+
+    A promotion is put on top, a rollback takes its model out wherever it stands, a refusal changes nothing.
+    """
+    stack: list[str] = []
+    for entry in entries:
+        if entry.deed is Deed.PROMOTED:
+            stack.append(entry.model_id)
+        elif entry.deed is Deed.ROLLED_BACK and entry.other in stack:
+            del stack[len(stack) - 1 - stack[::-1].index(entry.other)]
+    return tuple(stack)
+
+
+def in_force(entries: Iterable[Appointment]) -> str | None:
+    """The model in force after these decisions; None where it is the calendar's own."""
+    stack = succession(entries)
+    return stack[-1] if stack else None
+
+
+def visible(entries: Sequence[Appointment], market: str, session: str = "") -> list[Appointment]:
+    """What holds in one session of a market; for no session, what holds in all of them."""
+    return [e for e in entries if e.market == market and e.session in ("", session)]
+
+
+class AppointmentLog:
+    """The file. Several processes may write to it; each entry is there as a whole or not at all.
+
+    Raises (from every method):
+        FingerprintMismatch: the file cannot be read; the message says what to do.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+
+    def entries(self) -> list[Appointment]:
+        """All decisions, oldest first."""
+        try:
+            return _MANY.validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return []
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise FingerprintMismatch(f"{self.path} cannot be read; move it away to begin a new record of promotions") from error
+
+    def add(self, entry: Appointment) -> None:
+        """Append one decision."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_S):
+            told = [e.model_dump(mode="json") for e in [*self.entries(), entry]]
+            write_text(self.path, json.dumps(told, indent=1) + "\n")
+
+    def orders_after(self, moment: datetime, market: str, session: str) -> list[Appointment]:
+        """What persons ordered for this session after `moment` (wall clock)."""
+        return [e for e in visible(self.entries(), market, session) if e.by is Author.PERSON and e.since is None and e.at > moment]

@@ -1,0 +1,176 @@
+"""Saved models: one folder each, named by fingerprint, holding `model.keras`, `card.json` and the forecasts made so far.
+
+`python -m models.registry list|show|promote|rollback` looks at them and says which one is to be in force.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from forwardtrader.core import fingerprint, log
+from forwardtrader.core.atomic import write_bytes, write_text
+from forwardtrader.core.errors import FingerprintMismatch, NotTrained
+from forwardtrader.models.forecasters import trees
+from forwardtrader.models.forecasters.trees import Trees
+from forwardtrader.models.registry.card import ModelCard
+from forwardtrader.models.registry.promotion_log import AppointmentLog
+
+Damage: TypeAlias = Callable[[str, str], None]
+Read = TypeVar("Read")
+_LOG: Final = log.logger("models")
+_SEAL: Final = "seal"  # over all else that a card says: a digit that changed on the disk leaves it valid JSON
+
+
+def log_damage(model_id: str, reason: str) -> None:
+    """Write down that a model was set aside: who is told nothing else finds it in the log."""
+    log.event(_LOG, "model_damaged", logging.WARNING, model_id=model_id, reason=reason)
+
+
+class ModelRegistry:
+    """Reads and writes model folders under one root; whole files or none.
+
+    Args:
+        damaged: hears of every model that was set aside since it cannot be read: its id, and why.
+    """
+
+    def __init__(self, root: Path, damaged: Damage = log_damage) -> None:
+        self.root = root
+        self._damaged = damaged
+
+    @property
+    def appointments(self) -> AppointmentLog:
+        """Which model was promoted, kept or rolled back, when and why."""
+        return AppointmentLog(self.root)
+
+    def find(self, beginning: str) -> ModelCard:
+        """The card of the one model whose id begins so.
+
+        Raises:
+            NotTrained: none does, or several do.
+        """
+        found = sorted(path.parent.name for path in self.root.glob("*/card.json") if path.parent.name.startswith(beginning))
+        if len(found) != 1 or not beginning:
+            trouble = f"{len(found)} models in {self.root} begin with {beginning!r}" if found else f"no model {beginning!r} in {self.root}"
+            raise NotTrained(f"{trouble}; see `python -m models.registry list`")
+        return self.card(found[0])
+
+    def holds(self, model_id: str) -> bool:
+        """Whether the model is there as a whole: its card is written last."""
+        return (self._folder(model_id) / "card.json").is_file()
+
+    def set_aside(self, model_id: str) -> None:
+        """Hold a model no more; its files stay where they are for whoever wants to look at them."""
+        with contextlib.suppress(FileNotFoundError):  # another process has done so
+            (self._folder(model_id) / "card.json").replace(self._folder(model_id) / "card.damaged")
+
+    def card(self, model_id: str) -> ModelCard:
+        """Read the card.
+
+        Raises:
+            NotTrained: there is no such model.
+            FingerprintMismatch: the card cannot be read, was changed since it was saved, or is that of another model.
+        """
+        path = self._folder(model_id) / "card.json"
+        try:
+            text = path.read_text(encoding="utf-8")
+            card = ModelCard.model_validate_json(text)
+        except FileNotFoundError as error:
+            raise NotTrained(f"model {model_id} is not in {self.root}; see `python -m models.registry list`") from error
+        except (ValidationError, UnicodeDecodeError, OSError) as error:
+            raise FingerprintMismatch(f"{path} cannot be read; remove its folder and train again") from error
+        if card.model_id != model_id:
+            raise FingerprintMismatch(f"{path} is the card of model {card.model_id}; remove its folder and train again")
+        told: dict[str, Any] = json.loads(text)
+        seal = told.pop(_SEAL, None)
+        if seal is not None and seal != fingerprint.of_value(told):
+            raise FingerprintMismatch(f"{path} was changed after it was saved; remove its folder and train again")
+        return card
+
+    def cards(self) -> list[ModelCard]:
+        """All cards that can be read, newest boundary last."""
+        return self.survey()[0]
+
+    def survey(self) -> tuple[list[ModelCard], list[str]]:
+        """All cards as `cards` has them, and why each of the others cannot be read."""
+        found: list[ModelCard] = []
+        troubles: list[str] = []
+        for path in sorted(self.root.glob("*/card.json")):
+            try:
+                found.append(self.card(path.parent.name))
+            except FingerprintMismatch as trouble:
+                troubles.append(str(trouble))
+            except NotTrained:
+                continue  # taken away meanwhile
+        return sorted(found, key=lambda card: (card.boundary, card.model_id)), troubles
+
+    def save(self, card: ModelCard, model: Any) -> None:
+        """Write the network and the trees, then the card."""
+        from forwardtrader.models.forecasters import lstm
+
+        folder = self._folder(card.model_id)
+        lstm.save(model, folder / "model.keras")
+        if model.trees is not None:
+            trees.save(model.trees, folder / "trees.npz")
+        told = card.model_dump(mode="json")
+        write_text(folder / "card.json", json.dumps(told | {_SEAL: fingerprint.of_value(told)}, indent=1))
+
+    def network(self, model_id: str) -> Any:
+        """Read the network (an `Ensemble`), with its trees. Raises FingerprintMismatch where its file is damaged."""
+        from forwardtrader.models.forecasters.network_file import read_network
+
+        network, share = read_network(self._folder(model_id) / "model.keras"), self.card(model_id).trees
+        return replace(network, trees=self.trees(model_id), share=share) if share else network
+
+    def sound_network(self, model_id: str) -> Any | None:
+        """As `network`; None where there is no such model, or none that can be read: that one is set aside, so that it is trained again."""
+        return self._sound(model_id, self.network)
+
+    def sound_card(self, model_id: str) -> ModelCard | None:
+        """As `card`, and as `sound_network` where it cannot be read."""
+        return self._sound(model_id, self.card)
+
+    def _sound(self, model_id: str, read: Callable[[str], Read]) -> Read | None:
+        if not self.holds(model_id):
+            return None
+        try:
+            return read(model_id)
+        except (FingerprintMismatch, NotTrained) as trouble:
+            self.set_aside(model_id)
+            self._damaged(model_id, str(trouble).partition(";")[0])
+            return None
+
+    def trees(self, model_id: str) -> Trees:
+        """The trees of a model that has some."""
+        return trees.load(self._folder(model_id) / "trees.npz")
+
+    def save_forecasts(self, model_id: str, key: str, raw: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep raw forecasts under the fingerprint of the candles they were made from."""
+        store = io.BytesIO()
+        np.savez(store, **{f"symbol:{symbol}": values for symbol, values in raw.items()})  # type: ignore[arg-type]
+        write_bytes(self._folder(model_id) / f"forecasts-{key}.npz", store.getvalue())
+
+    def forecasts(self, model_id: str, key: str) -> dict[str, NDArray[np.float32]] | None:
+        """Raw forecasts kept under `key`, or None where there are none that can be read."""
+        path = self._folder(model_id) / f"forecasts-{key}.npz"
+        if not path.is_file() or not self.holds(model_id):
+            return None
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+                return {name.removeprefix("symbol:"): stored[name] for name in stored.files}
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
+            return None  # a damaged cache is made anew
+
+    def _folder(self, model_id: str) -> Path:
+        return self.root / model_id

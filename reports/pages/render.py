@@ -1,0 +1,40 @@
+"""How every page is made: one style sheet, one script, autoescaped templates, written in one piece."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from forwardtrader.core import atomic
+from forwardtrader.reports.pages import charts
+from forwardtrader.reports.pages.formats import FILTERS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+
+
+def write_page(path: Path, template: str, context: dict[str, Any], payload: dict[str, Any] | None = None) -> Path:
+    """Render a template to `path`, with its charts' data and plotly.js beside it where it has charts."""
+    if payload is not None:
+        charts.place_plotly(path.parent)
+    extra = {"style": _asset("page.css"), "script": _asset("charts.js"), "data": None if payload is None else charts.as_script(payload)}
+    atomic.write_text(path, environment().get_template(template).render(**context, **extra))
+    return path
+
+
+@cache
+def environment() -> Environment:
+    """The templates' environment: all text is escaped, an unknown name is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters |= FILTERS
+    return made
+
+
+@cache
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")

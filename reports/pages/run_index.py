@@ -1,0 +1,78 @@
+"""`reports/output/index.html`: all runs, newest first, each with its verdict and the numbers one looks for."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from forwardtrader.core.errors import RunUnreadable
+from forwardtrader.reports import manifest as manifests
+from forwardtrader.reports import sweep_manifest
+from forwardtrader.reports.manifest import ForecastScores, RunManifest
+from forwardtrader.reports.pages.render import write_page
+from forwardtrader.reports.pages.run_page import FILE_NAME as PAGE
+from forwardtrader.reports.pages.run_page import TONES
+from forwardtrader.reports.sweep_manifest import SweepManifest
+
+FILE_NAME: Final = "index.html"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the index; `run` is None where the folder's manifest cannot be read, and `trouble` says why.
+
+    A run that was ended before its page was written, or is still being judged, has none.
+    """
+
+    folder: str
+    run: RunManifest | None
+    trouble: str = ""
+    has_page: bool = True
+
+    @property
+    def tone(self) -> str:
+        return TONES[self.run.verdict] if self.run else "plain"
+
+    @property
+    def scores(self) -> ForecastScores | None:
+        """The LSTM's scores on the first symbol that has some."""
+        return next((told.lstm for told in self.run.forecast.values() if told.lstm), None) if self.run else None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, all stages together."""
+        timing = self.run.timing_s if self.run else {}
+        return timing.get("total") or (sum(seconds or 0.0 for seconds in timing.values()) if timing else None)
+
+
+def render_run_index(output: Path) -> Path:
+    """Write `output/index.html` from the `run.json` of every folder in `output`; a damaged one is listed as such."""
+    found = sweeps(output)
+    drawn = {sweep.sweep_id for sweep in found if (output / sweep.sweep_id / PAGE).is_file()}
+    return write_page(output / FILE_NAME, "run_index.html.j2", {"entries": entries(output), "sweeps": found, "drawn": drawn})
+
+
+def sweeps(output: Path) -> list[SweepManifest]:
+    """All finished sweeps in `output`, newest first; one that cannot be read is left out, its runs are listed anyway."""
+    found = []
+    for path in output.glob(f"*/{sweep_manifest.FILE_NAME}"):
+        with suppress(RunUnreadable):
+            found.append(sweep_manifest.read(path.parent))
+    return sorted(found, key=lambda sweep: (sweep.created, sweep.sweep_id), reverse=True)
+
+
+def entries(output: Path) -> list[Entry]:
+    """All runs in `output`, newest first; unreadable ones last."""
+    found = [_entry(path.parent) for path in sorted(output.glob(f"*/{manifests.FILE_NAME}"))]
+    read = [entry for entry in found if entry.run]
+    read.sort(key=lambda entry: (entry.run.created if entry.run else None, entry.folder), reverse=True)
+    return [*read, *(entry for entry in found if not entry.run)]
+
+
+def _entry(folder: Path) -> Entry:
+    try:
+        return Entry(folder.name, manifests.read(folder), has_page=(folder / PAGE).is_file())
+    except RunUnreadable as error:
+        return Entry(folder.name, None, str(error))

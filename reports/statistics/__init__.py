@@ -1,0 +1,1 @@
+"""Statistics of forecasts and accounts. Arrays in, numbers out."""

@@ -1,0 +1,63 @@
+"""Who asks, and whether the request was signed by them in time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from forwardtrader.sandbox.binance import errors
+from forwardtrader.sandbox.venue import Keys
+
+DEFAULT_WINDOW_MS = 5000
+LONGEST_WINDOW_MS = 60_000
+TOLERATED_AHEAD_MS = 1000
+
+
+def check_key(sent: str | None, keys: Keys) -> None:
+    """Raises -2014 without a key, -2015 with a wrong one."""
+    if not sent:
+        raise errors.KEY_FORMAT
+    if not hmac.compare_digest(sent.encode(), keys.api_key.encode()):
+        raise errors.BAD_KEY
+
+
+def check_signature(payload: str, signature: str | None, keys: Keys) -> None:
+    """Raises -1102 without a signature, -1022 with one that does not belong to `payload`."""
+    if not signature:
+        raise errors.missing("signature")
+    expected = hmac.new(keys.api_secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
+        raise errors.BAD_SIGNATURE
+
+
+def check_time(params: Mapping[str, str], now: int) -> None:
+    """Raises -1021 where `timestamp` (milliseconds) is older than its window or more than a second ahead of `now`."""
+    stamp, window = params.get("timestamp"), params.get("recvWindow", str(DEFAULT_WINDOW_MS))
+    if not stamp:
+        raise errors.missing("timestamp")
+    if not (stamp.isdecimal() and stamp.isascii() and len(stamp) < 20):
+        raise errors.illegal("timestamp", "^[0-9]{1,20}$")
+    whole = window.split(".")[0]
+    if not (whole.isdecimal() and whole.isascii() and len(whole) < 20):
+        raise errors.illegal("recvWindow", "^[0-9]{1,5}(\\.[0-9]{1,3})?$")
+    if int(whole) > LONGEST_WINDOW_MS:
+        raise errors.WINDOW_TOO_LONG
+    if int(stamp) >= now + TOLERATED_AHEAD_MS:
+        raise errors.TOO_NEW
+    if now - int(stamp) > int(whole):
+        raise errors.TOO_OLD
+
+
+def rest_payload(query: str, body: str) -> str:
+    """What a REST signature covers: query and body as they were sent, without the signature itself."""
+    return _unsigned(query) + _unsigned(body)
+
+
+def socket_payload(params: Mapping[str, str]) -> str:
+    """What a WS API signature covers: all parameters but the signature, in the order of their names."""
+    return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature")
+
+
+def _unsigned(text: str) -> str:
+    return "&".join(part for part in text.split("&") if part and not part.startswith("signature="))

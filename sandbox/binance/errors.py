@@ -1,0 +1,129 @@
+"""Binance's errors, with its own codes and words."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from forwardtrader.sandbox.orders.refusal import Refusal
+
+
+class ApiError(Exception):
+    """An answer that is an error: HTTP status, Binance's code and text."""
+
+    def __init__(self, code: int, text: str, status: int = 400, retry_after: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.status = status
+        self.retry_after = retry_after
+
+    @property
+    def body(self) -> dict[str, object]:
+        return {"code": self.code, "msg": self.text}
+
+
+DECIMAL_RANGE: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+CLIENT_ID_RANGE: Final = r"^[a-zA-Z0-9-_]{1,36}$"
+CANCEL: Final = "cancel"
+QUERY: Final = "query"
+
+_REFUSED: Final[dict[Refusal, tuple[int, str]]] = {
+    Refusal.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),
+    Refusal.MARKET_CLOSED: (-1013, "Market is closed."),
+    Refusal.PRICE_FILTER: (-1013, "Filter failure: PRICE_FILTER"),
+    Refusal.LOT_SIZE: (-1013, "Filter failure: LOT_SIZE"),
+    Refusal.MARKET_LOT_SIZE: (-1013, "Filter failure: MARKET_LOT_SIZE"),
+    Refusal.NOTIONAL: (-1013, "Filter failure: NOTIONAL"),
+    Refusal.MAX_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
+    Refusal.MAX_TRIGGERS: (-1013, "Filter failure: MAX_NUM_ALGO_ORDERS"),
+    Refusal.INSUFFICIENT_BALANCE: (-2010, "Account has insufficient balance for requested action."),
+    Refusal.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
+    Refusal.WOULD_TAKE: (-2010, "Order would immediately match and take."),
+    Refusal.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
+    Refusal.NO_LIQUIDITY: (-2010, "Market has no liquidity."),
+    Refusal.LIST_PRICES: (-2010, "The relationship of the prices for the orders is not correct."),
+    Refusal.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
+}
+
+
+def refused(reason: Refusal, doing: str = "") -> ApiError:
+    """The error for a refusal; an unknown order is told differently to a cancel and to a query."""
+    if reason in (Refusal.UNKNOWN_ORDER, Refusal.ORDER_DONE):
+        return ApiError(-2011, "Unknown order sent.") if doing == CANCEL else ApiError(-2013, "Order does not exist.")
+    return ApiError(*_REFUSED[reason])
+
+
+def disturbed(what: str, seconds: float, now: int) -> ApiError:
+    """The error by which a fault shows itself; `what` is the fault's own word."""
+    wait = max(1, math.ceil(seconds))
+    if what == "banned":
+        return banned(now + wait * 1000, wait)
+    if what == "too many requests":
+        return too_much_weight(6000, wait)
+    return ApiError(*_DISTURBED[what])
+
+
+_DISTURBED: Final[dict[str, tuple[int, str, int]]] = {
+    "revoked": (-2015, "Invalid API-key, IP, or permissions for action.", 401),
+    "unknown error": (-1000, "An unknown error occurred while processing the request.", 500),
+    "no balance": (-2010, "Account has insufficient balance for requested action.", 400),
+    "not found": (-2013, "Order does not exist.", 400),
+    "status unknown": (
+        -1007,
+        "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+        504,
+    ),
+    "unavailable 503": (-1001, "Internal error; unable to process your request. Please try again.", 503),
+    "unavailable overloaded": (-1008, "Server is currently overloaded with other requests. Please try again in a few minutes.", 503),
+    "unavailable html": (-1001, "Internal error; unable to process your request. Please try again.", 502),
+}
+HTML_502: Final = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"
+)
+
+
+def missing(name: str) -> ApiError:
+    return ApiError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def unneeded(name: str) -> ApiError:
+    return ApiError(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def illegal(name: str, allowed: str) -> ApiError:
+    return ApiError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{allowed}'.")
+
+
+def unread(read: int, sent: int) -> ApiError:
+    return ApiError(-1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.")
+
+
+def invalid_data(name: str) -> ApiError:
+    return ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def too_much_weight(limit: int, retry_after: int) -> ApiError:
+    text = (
+        f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE. "
+        "Please use WebSocket Streams for live updates to avoid polling the API."
+    )
+    return ApiError(-1003, text, 429, retry_after)
+
+
+def banned(until_ms: int, retry_after: int) -> ApiError:
+    text = f"Way too much request weight used; IP banned until {until_ms}. Please use WebSocket Streams for live updates to avoid bans."
+    return ApiError(-1003, text, 418, retry_after)
+
+
+def too_many_orders(limit: int, interval: str, retry_after: int) -> ApiError:
+    return ApiError(-1015, f"Too many new orders; current limit is {limit} orders per {interval}.", 429, retry_after)
+
+
+BAD_KEY: Final = ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+KEY_FORMAT: Final = ApiError(-2014, "API-key format invalid.", 401)
+BAD_SIGNATURE: Final = ApiError(-1022, "Signature for this request is not valid.")
+TOO_OLD: Final = ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
+TOO_NEW: Final = ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+WINDOW_TOO_LONG: Final = ApiError(-1131, "recvWindow must be less than 60000")
+INTERNAL: Final = ApiError(-1000, "An unknown error occurred while processing the request.", 500)

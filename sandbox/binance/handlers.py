@@ -1,0 +1,286 @@
+"""What Binance's spot API can be asked, whichever transport brings the question."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from forwardtrader.core.types import Side
+from forwardtrader.sandbox.binance import errors
+from forwardtrader.sandbox.binance import format as form
+from forwardtrader.sandbox.binance import market_format as market
+from forwardtrader.sandbox.binance.errors import ApiError
+from forwardtrader.sandbox.binance.params import Params, read_order
+from forwardtrader.sandbox.faults.catalogue import Switchboard
+from forwardtrader.sandbox.orders.book import best, side_levels
+from forwardtrader.sandbox.orders.candle import Candle
+from forwardtrader.sandbox.orders.listing import Listing, last_day
+from forwardtrader.sandbox.orders.order import Order, OrderType
+from forwardtrader.sandbox.orders.refusal import OrderRefused
+from forwardtrader.sandbox.venue import ACCOUNT, Venue
+
+LONGEST_PAGE: Final = 1000
+PLACE: Final = "place"
+
+
+class Desk:
+    """Answers requests whose signature has been checked. Every method raises ApiError as the venue would."""
+
+    def __init__(self, venue: Venue, board: Switchboard, limits: Callable[[], list[dict[str, object]]]) -> None:
+        self.venue = venue
+        self._board = board
+        self._limits = limits
+        self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
+
+    # Public
+
+    def ping(self, params: Params) -> Any:
+        return {}
+
+    def time(self, params: Params) -> Any:
+        return {"serverTime": self.venue.wall_ms()}
+
+    def exchange_info(self, params: Params) -> Any:
+        listings = self.venue.exchange.listings
+        wanted = params.text("symbol")
+        params.ignore("symbols", "permissions", "showPermissionSets", "symbolStatus")
+        chosen = [self.symbol(wanted)] if wanted else list(listings)
+        return {
+            "timezone": "UTC",
+            "serverTime": self.venue.wall_ms(),
+            "rateLimits": self._limits(),
+            "exchangeFilters": [],
+            "symbols": [market.symbol_described(symbol, listings[symbol], self.venue.settings.most_open) for symbol in chosen],
+        }
+
+    def klines(self, params: Params) -> Any:
+        listing = self._listing(params)
+        interval = params.needed("interval")
+        length = self.interval_ms(interval)
+        start, end = params.integer("startTime"), params.integer("endTime")
+        limit = min(params.integer("limit") or 500, LONGEST_PAGE)
+        params.ignore("timeZone")
+        candles = listing.candles.candles(length)
+        if lag := self._board.fire("F23", listing.rules.symbol):
+            candles = candles[: -1 - int(lag.number("bars"))]
+        return [market.kline_row(c, length) for c in page(candles, start, end, limit)]
+
+    def ticker_day(self, params: Params) -> Any:
+        return self._for_one_or_all(params, self.day_ticker)
+
+    def ticker_book(self, params: Params) -> Any:
+        return self._for_one_or_all(params, self.book_ticker)
+
+    def ticker_price(self, params: Params) -> Any:
+        listings = self.venue.exchange.listings
+        return self._for_one_or_all(params, lambda s: {"symbol": form.ident(s), "price": form.number(listings[s].last)})
+
+    def average_price(self, params: Params) -> Any:
+        listing = self._listing(params)
+        return {"mins": 5, "price": form.number(listing.last), "closeTime": self.venue.market_clock()}
+
+    def depth(self, params: Params) -> Any:
+        listing = self._listing(params)
+        count = min(params.integer("limit") or 100, 5000)
+        book = self.venue.settings.book
+        bids, asks = (side_levels(listing, book, side, count) for side in (Side.BUY, Side.SELL))
+        return {
+            "lastUpdateId": max(1, listing.prints),
+            "bids": [[form.number(level.price), form.number(level.size)] for level in bids],
+            "asks": [[form.number(level.price), form.number(level.size)] for level in asks],
+        }
+
+    # Signed
+
+    def account(self, params: Params) -> Any:
+        params.ignore("omitZeroBalances")
+        settings = self.venue.settings
+        maker, taker = (Decimal(str(bps)) / 10_000 for bps in (settings.maker_fee_bps, settings.taker_fee_bps))
+        return form.account_queried(self.venue.exchange.accounts[ACCOUNT], self.venue.market_clock(), maker, taker)
+
+    def place(self, params: Params) -> Any:
+        symbol = self.symbol(params.needed("symbol"))
+        kind = params.text("newOrderRespType")
+        if kind not in (None, "ACK", "RESULT", "FULL"):
+            raise errors.invalid_data("newOrderRespType")
+        order = self.engine(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, made_up_id())))
+        shape = kind or ("FULL" if order.wish.type in (OrderType.MARKET, OrderType.LIMIT) else "ACK")
+        return {"ACK": form.order_acknowledged, "RESULT": form.order_result, "FULL": form.order_full}[shape](order)
+
+    def place_test(self, params: Params) -> Any:
+        params.ignore("computeCommissionRates")
+        read_order(params, self.symbol(params.needed("symbol")), made_up_id())
+        return {}
+
+    def cancel(self, params: Params) -> Any:
+        order = self._order(params, errors.CANCEL)
+        cancel_id = params.client_id("newClientOrderId") or made_up_id()
+        params.ignore("cancelRestrictions")
+        params.finish()
+        return form.order_canceled(self.engine(lambda: self.venue.exchange.cancel(order, cancel_id), errors.CANCEL))
+
+    def cancel_all(self, params: Params) -> Any:
+        symbol = self.symbol(params.needed("symbol"))
+        orders = [o for o in self.venue.exchange.register.all_open(ACCOUNT) if o.wish.symbol == symbol]
+        if not orders:
+            raise ApiError(-2011, "Unknown order sent.")
+        for order in orders:
+            if order.is_open:
+                self.venue.exchange.cancel(order, made_up_id())
+        return [form.order_canceled(order) for order in orders]
+
+    def query(self, params: Params) -> Any:
+        return form.order_queried(self._order(params, errors.QUERY))
+
+    def open_orders(self, params: Params) -> Any:
+        wanted = params.text("symbol")
+        symbol = self.symbol(wanted) if wanted else None
+        orders = self.venue.exchange.register.all_open(ACCOUNT)
+        return [form.order_queried(o) for o in orders if symbol is None or o.wish.symbol == symbol]
+
+    def all_orders(self, params: Params) -> Any:
+        symbol = self.symbol(params.needed("symbol"))
+        first, limit = params.integer("orderId"), min(params.integer("limit") or 500, LONGEST_PAGE)
+        start, end = params.integer("startTime"), params.integer("endTime")
+        orders = [o for o in self.venue.exchange.register.of_account(ACCOUNT, symbol) if within(o.placed_at, start, end)]
+        if first is not None:
+            orders = [o for o in orders if o.id >= first]
+        chosen = orders[:limit] if first is not None or start is not None else orders[-limit:]
+        return [form.order_queried(o) for o in chosen]
+
+    def my_trades(self, params: Params) -> Any:
+        symbol = self.symbol(params.needed("symbol"))
+        order_id, first = params.integer("orderId"), params.integer("fromId")
+        start, end = params.integer("startTime"), params.integer("endTime")
+        limit = min(params.integer("limit") or 500, LONGEST_PAGE)
+        trades = [t for t in self.venue.exchange.register.trades_of(ACCOUNT, symbol) if within(t.at, start, end)]
+        if order_id is not None:
+            trades = [t for t in trades if t.order_id == order_id]
+        if first is not None:
+            trades = [t for t in trades if t.id >= first]
+        chosen = trades[:limit] if first is not None or start is not None else trades[-limit:]
+        orders = self.venue.exchange.register.orders
+        return [form.trade_queried(t, orders[t.order_id].list_id) for t in chosen]
+
+    # Shared with the market sockets
+
+    def day_ticker(self, symbol: str) -> form.Payload:
+        listing = self.venue.exchange.listings[symbol]
+        return market.day_ticker(symbol, last_day(listing), listing, self._best(listing), self.venue.market_clock())
+
+    def book_ticker(self, symbol: str) -> form.Payload:
+        return market.book_ticker(symbol, *self._best(self.venue.exchange.listings[symbol]))
+
+    def interval_ms(self, interval: str) -> int:
+        """Raises -1120 for an interval that Binance or this market does not have."""
+        if not self.has_interval(interval):
+            raise ApiError(-1120, "Invalid interval.")
+        return market.INTERVALS[interval]
+
+    def has_interval(self, interval: str) -> bool:
+        base = next(iter(self.venue.exchange.listings.values())).candles.base_ms
+        return interval in market.INTERVALS and market.INTERVALS[interval] % base == 0
+
+    def _best(self, listing: Listing) -> Any:
+        return best(listing, self.venue.settings.book)
+
+    def symbol(self, name: str) -> str:
+        if name not in self._symbols:
+            raise ApiError(-1121, "Invalid symbol.")
+        return self._symbols[name]
+
+    def _listing(self, params: Params) -> Listing:
+        return self.venue.exchange.listings[self.symbol(params.needed("symbol"))]
+
+    def _for_one_or_all(self, params: Params, describe: Callable[[str], form.Payload]) -> Any:
+        name = params.text("symbol")
+        params.ignore("symbols", "type", "symbolStatus")
+        return describe(self.symbol(name)) if name else [describe(symbol) for symbol in self._symbols.values()]
+
+    def _order(self, params: Params, doing: str) -> Order:
+        symbol = self.symbol(params.needed("symbol"))
+        order_id, client_id = params.integer("orderId"), params.text("origClientOrderId")
+        if order_id is None and client_id is None:
+            raise ApiError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
+        order: Order = self.engine(lambda: self.venue.exchange.register.find(ACCOUNT, symbol, order_id, client_id), doing)
+        return order
+
+    @staticmethod
+    def engine(act: Callable[[], Any], doing: str = "") -> Any:
+        try:
+            return act()
+        except OrderRefused as refusal:
+            raise errors.refused(refusal.reason, doing) from refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that can be asked: who answers it, its weight, its kind as faults name it, and whether it must be signed."""
+
+    answer: Callable[[Params], Any]
+    weight: int
+    kind: str = "public"
+    signed: bool = False
+
+    @property
+    def is_order(self) -> bool:
+        return self.kind == PLACE
+
+
+def made_up_id() -> str:
+    """A client id for a request that brought none."""
+    return secrets.token_urlsafe(16).replace("-", "x").replace("_", "y")[:22]
+
+
+def within(at: int, start: int | None, end: int | None) -> bool:
+    return (start is None or at >= start) and (end is None or at <= end)
+
+
+def page(candles: list[Candle], start: int | None, end: int | None, limit: int) -> list[Candle]:
+    """The first `limit` candles from `start` on, or without it the last ones; Binance pages this way."""
+    if start is None and end is None:
+        return candles[-limit:]
+    chosen = [c for c in candles if within(c.start, start, end)]
+    return chosen[:limit] if start is not None else chosen[-limit:]
+
+
+def rest_actions(desk: Desk) -> dict[tuple[str, str], Action]:
+    """Method and path under `/api/v3/` to action."""
+    return {
+        ("GET", "ping"): Action(desk.ping, 1),
+        ("GET", "time"): Action(desk.time, 1),
+        ("GET", "exchangeInfo"): Action(desk.exchange_info, 20),
+        ("GET", "klines"): Action(desk.klines, 2, "klines"),
+        ("GET", "uiKlines"): Action(desk.klines, 2, "klines"),
+        ("GET", "ticker/24hr"): Action(desk.ticker_day, 2),
+        ("GET", "ticker/bookTicker"): Action(desk.ticker_book, 2),
+        ("GET", "ticker/price"): Action(desk.ticker_price, 2),
+        ("GET", "avgPrice"): Action(desk.average_price, 2),
+        ("GET", "depth"): Action(desk.depth, 5),
+        ("GET", "account"): Action(desk.account, 20, "account", signed=True),
+        ("POST", "order"): Action(desk.place, 1, "place", signed=True),
+        ("POST", "order/test"): Action(desk.place_test, 1, "test", signed=True),
+        ("GET", "order"): Action(desk.query, 4, "query", signed=True),
+        ("DELETE", "order"): Action(desk.cancel, 1, "cancel", signed=True),
+        ("GET", "openOrders"): Action(desk.open_orders, 6, "orders", signed=True),
+        ("DELETE", "openOrders"): Action(desk.cancel_all, 1, "cancel", signed=True),
+        ("GET", "allOrders"): Action(desk.all_orders, 20, "orders", signed=True),
+        ("GET", "myTrades"): Action(desk.my_trades, 20, "trades", signed=True),
+    }
+
+
+def socket_actions(desk: Desk) -> dict[str, Action]:
+    """WS API method to action; subscriptions belong to the connection and stand there."""
+    rest = rest_actions(desk)
+    names = {
+        "ping": ("GET", "ping"), "time": ("GET", "time"), "exchangeInfo": ("GET", "exchangeInfo"), "klines": ("GET", "klines"),
+        "depth": ("GET", "depth"), "ticker.24hr": ("GET", "ticker/24hr"), "ticker.price": ("GET", "ticker/price"),
+        "ticker.book": ("GET", "ticker/bookTicker"), "avgPrice": ("GET", "avgPrice"), "account.status": ("GET", "account"),
+        "order.place": ("POST", "order"), "order.test": ("POST", "order/test"), "order.cancel": ("DELETE", "order"),
+        "order.status": ("GET", "order"), "openOrders.status": ("GET", "openOrders"), "openOrders.cancelAll": ("DELETE", "openOrders"),
+        "allOrders": ("GET", "allOrders"), "myTrades": ("GET", "myTrades"),
+    }  # fmt: skip
+    return {name: rest[key] for name, key in names.items()}

@@ -1,0 +1,66 @@
+"""Request weights and order counts over fixed windows, and the headers that tell them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from forwardtrader.sandbox.binance import errors
+
+
+@dataclass(slots=True)
+class Window:
+    """A counter that starts again with every window of `length` milliseconds."""
+
+    length: int
+    limit: int
+    begun: int = 0
+    used: int = 0
+
+    def add(self, amount: int, now: int) -> None:
+        begun = now - now % self.length
+        if begun != self.begun:
+            self.begun, self.used = begun, 0
+        self.used += amount
+
+    def seconds_left(self, now: int) -> int:
+        return max(1, -(-(self.begun + self.length - now) // 1000))
+
+
+@dataclass(slots=True)
+class Limits:
+    """Counts always; refuses only where `enforced`."""
+
+    weight: Window
+    orders: Window
+    daily: Window
+    enforced: bool
+    strikes: int = field(default=0)
+
+    def spend(self, weight: int, now: int) -> None:
+        """Raises -1003 (429) once the minute's weight is used up."""
+        self.weight.add(weight, now)
+        if self.enforced and self.weight.used > self.weight.limit:
+            raise errors.too_much_weight(self.weight.limit, self.weight.seconds_left(now))
+
+    def count_order(self, now: int) -> None:
+        """Raises -1015 (429) where a window has no room for another order."""
+        for window, name in ((self.orders, "10 SECOND"), (self.daily, "1 DAY")):
+            window.add(1, now)
+            if self.enforced and window.used > window.limit:
+                raise errors.too_many_orders(window.limit, name, window.seconds_left(now))
+
+    def headers(self, *, orders: bool) -> dict[str, str]:
+        used = str(self.weight.used)
+        counted = {"X-MBX-ORDER-COUNT-10S": str(self.orders.used), "X-MBX-ORDER-COUNT-1D": str(self.daily.used)} if orders else {}
+        return {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used, **counted}
+
+    def described(self, *, orders: bool, counts: bool) -> list[dict[str, object]]:
+        """The `rateLimits` list of exchangeInfo (without counts) and of WS API replies (with them)."""
+        rows = [("REQUEST_WEIGHT", "MINUTE", 1, self.weight)]
+        if orders:
+            rows = [("ORDERS", "SECOND", 10, self.orders), ("ORDERS", "DAY", 1, self.daily), *rows]
+        return [
+            {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": window.limit}
+            | ({"count": window.used} if counts else {})
+            for kind, interval, number, window in rows
+        ]

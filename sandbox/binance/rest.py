@@ -1,0 +1,135 @@
+"""Binance's REST transport: query and body in, JSON out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import web
+
+from forwardtrader.core.log import event, logger
+from forwardtrader.sandbox.binance import auth, errors
+from forwardtrader.sandbox.binance.errors import ApiError
+from forwardtrader.sandbox.binance.format import ident
+from forwardtrader.sandbox.binance.handlers import Action
+from forwardtrader.sandbox.binance.limits import Limits
+from forwardtrader.sandbox.binance.params import Params
+from forwardtrader.sandbox.faults.request_faults import Disturbance, RequestFaults
+from forwardtrader.sandbox.transport.request_log import RequestLog
+from forwardtrader.sandbox.venue import Venue
+
+LOG = logger("sandbox")
+OF_THE_ENVELOPE = ("timestamp", "recvWindow", "apiKey", "returnRateLimits")
+
+
+class RestDoor:
+    """Checks who asks, counts weights, lets the action answer."""
+
+    def __init__(
+        self, venue: Venue, actions: Mapping[tuple[str, str], Action], limits: Limits, log: RequestLog, faults: RequestFaults
+    ) -> None:
+        self._venue = venue
+        self._faults = faults
+        self._actions = actions
+        self._limits = limits
+        self._log = log
+        self._symbols = {ident(symbol): symbol for symbol in venue.exchange.listings}
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        entry = self._log.add("rest", f"{request.method} {name}", dict(request.query))
+        try:
+            action, sent, payload = await self._read(request, name)
+            await asyncio.sleep(self._venue.settings.latency_s)
+            entry["params"] = {k: v for k, v in sent.items() if k != "signature"}
+            answer = self._answer(request, action, sent, payload)
+            disturbance = self._faults.after(action.kind, self._symbol(sent))
+            if disturbance is not None:
+                entry["status"] = disturbance.kind
+                await self._disturb(request, disturbance)
+            status, headers = 200, self._limits.headers(orders=action.is_order)
+        except ApiError as error:
+            if error.status == 502:
+                entry["status"] = 502
+                return web.Response(text=errors.HTML_502, status=502, content_type="text/html")
+            answer, status = error.body, error.status
+            headers = self._limits.headers(orders=False) | _retry_after(error)
+        entry["status"] = status
+        return web.Response(body=orjson.dumps(answer), status=status, headers=headers, content_type="application/json")
+
+    async def _read(self, request: web.Request, name: str) -> tuple[Action, dict[str, str], str]:
+        action = self._actions.get((request.method, name))
+        if action is None:
+            known = any(path == name for _, path in self._actions)
+            raise ApiError(-1099, f"Request method '{request.method}' is not supported.", 405) if known else not_found()
+        query = request.rel_url.raw_query_string
+        try:
+            body = (await request.read()).decode()
+        except (web.HTTPRequestEntityTooLarge, UnicodeDecodeError) as error:
+            raise illegal_request() from error
+        return action, _parsed(query, body), auth.rest_payload(query, body)
+
+    async def _disturb(self, request: web.Request, disturbance: Disturbance) -> None:
+        """What a fault does after the request was executed. Raises the error that is answered instead."""
+        if disturbance.kind == "error":
+            raise errors.disturbed(disturbance.what, disturbance.seconds, self._venue.wall_ms())
+        await asyncio.sleep(disturbance.seconds)
+        if disturbance.kind != "delay" and request.transport is not None:
+            request.transport.abort()
+
+    def _symbol(self, sent: Mapping[str, str]) -> str:
+        return self._symbols.get(sent.get("symbol", ""), "")
+
+    def _answer(self, request: web.Request, action: Action, sent: dict[str, str], payload: str) -> Any:
+        now = self._venue.wall_ms()
+        self._limits.spend(action.weight, now)
+        if action.signed:
+            auth.check_key(request.headers.get("X-MBX-APIKEY"), self._venue.keys)
+            auth.check_signature(payload, sent.get("signature"), self._venue.keys)
+            auth.check_time(sent, now)
+        disturbance = self._faults.before(action.kind, self._symbol(sent))
+        if disturbance is not None:
+            raise errors.disturbed(disturbance.what, disturbance.seconds, now)
+        if action.is_order:
+            self._limits.count_order(now)
+        return answered(action, sent)
+
+
+def answered(action: Action, sent: Mapping[str, str]) -> Any:
+    """Let the action answer; a fault of ours becomes Binance's own "unknown error", and is logged."""
+    params = Params({k: v for k, v in sent.items() if k not in OF_THE_ENVELOPE})
+    try:
+        return action.answer(params)
+    except ApiError:
+        raise
+    except Exception as error:
+        event(LOG, "request_failed", error=repr(error))
+        LOG.exception("request_failed")
+        raise errors.INTERNAL from error
+
+
+def not_found() -> ApiError:
+    return ApiError(-1099, "Not found, authenticated, or authorized.", 404)
+
+
+def illegal_request() -> ApiError:
+    return ApiError(-1101, "Too many parameters sent for this endpoint.")
+
+
+def _retry_after(error: ApiError) -> dict[str, str]:
+    return {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
+
+
+def _parsed(query: str, body: str) -> dict[str, str]:
+    """All parameters of query and body; a name sent twice is refused as Binance does."""
+    try:
+        pairs = parse_qsl(f"{query}&{body}" if query and body else query or body, keep_blank_values=True, max_num_fields=200)
+    except ValueError as error:
+        raise illegal_request() from error
+    sent = dict(pairs)
+    if len(sent) < len(pairs):
+        raise illegal_request()
+    return sent

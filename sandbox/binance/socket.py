@@ -1,0 +1,201 @@
+"""Binance's market streams: subscriptions by name, one message formatted once for all who asked."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from functools import partial
+from typing import Any
+
+import orjson
+from aiohttp import WSCloseCode, web
+
+from forwardtrader.sandbox.binance import format as form
+from forwardtrader.sandbox.binance import market_format as market
+from forwardtrader.sandbox.binance.depth import DepthStreams
+from forwardtrader.sandbox.binance.handlers import Desk
+from forwardtrader.sandbox.engine.events import CandleChanged, Event, Printed
+from forwardtrader.sandbox.faults.candle_faults import CandleFaults
+from forwardtrader.sandbox.orders.candle import Candle
+from forwardtrader.sandbox.transport.request_log import RequestLog
+from forwardtrader.sandbox.transport.send_queue import Outbox
+from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
+
+MOST_STREAMS = 1024
+
+
+class MarketSocket:
+    """One connection; `combined` ones get each message wrapped with its stream's name."""
+
+    def __init__(self, outbox: Outbox, combined: bool) -> None:
+        self.outbox = outbox
+        self.combined = combined
+        self.streams: list[str] = []
+        self.heard: list[float] = []  # when it spoke, within the last second
+
+
+class MarketDoor:
+    """All market connections, by stream."""
+
+    def __init__(self, desk: Desk, log: RequestLog, sockets: Sockets, *, messages_per_second: int | None) -> None:
+        self._sockets = sockets
+        self._per_second = messages_per_second
+        self._faults = CandleFaults(sockets.board)
+        self._depth = DepthStreams(desk.venue.settings.book)
+        self._desk = desk
+        self._log = log
+        self._by_stream: dict[str, list[MarketSocket]] = {}
+        self._kinds: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, kind of stream: how many want it
+        self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: how many want it
+        self._symbols = {form.ident(s).lower(): s for s in desk.venue.exchange.listings}
+        desk.venue.exchange.listen(self.on_event)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve `/ws`, `/ws/<stream>`, `/stream?streams=a/b` and ccxt's numbered sockets."""
+        asked = request.query.get("streams") or request.match_info.get("streams", "")
+
+        def greet(outbox: Outbox) -> MarketSocket:
+            socket = MarketSocket(outbox, combined=request.path == "/stream")
+            self._subscribe(socket, [s for s in asked.split("/") if "@" in s], strict=False)
+            return socket
+
+        return await self._sockets.converse(request, MARKET, greet=greet, hear=self._hear, part=self._part)
+
+    def _hear(self, socket: MarketSocket, raw: str | bytes) -> None:
+        if self._per_second is not None:
+            now = time.monotonic()
+            socket.heard = [*(at for at in socket.heard if at > now - 1), now]
+            if len(socket.heard) > self._per_second:
+                socket.outbox.close(WSCloseCode.POLICY_VIOLATION)
+                return
+        socket.outbox.put(self._reply(socket, raw))
+
+    def _part(self, socket: MarketSocket) -> None:
+        self._unsubscribe(socket, list(socket.streams))
+
+    def on_event(self, fact: Event) -> None:
+        if isinstance(fact, CandleChanged):
+            self._tell_candle(fact)
+        elif isinstance(fact, Printed):
+            self._tell_print(fact)
+
+    def send(self, stream: str, payload: Any) -> None:
+        """Send one message to everyone who subscribed to `stream`."""
+        if stream in self._by_stream:
+            self._send_bytes(stream, orjson.dumps(payload))
+
+    def _send_bytes(self, stream: str, plain: bytes) -> None:
+        for socket in self._by_stream.get(stream, ()):
+            wrapped = b'{"stream":"%s","data":%s}' % (stream.encode(), plain) if socket.combined else plain
+            socket.outbox.put_bytes(wrapped)
+
+    def _tell_candle(self, fact: CandleChanged) -> None:
+        name = form.ident(fact.symbol).lower()
+        candles = self._desk.venue.exchange.listings[fact.symbol].candles
+        for interval in self._intervals.get(name, ()):
+            length = market.INTERVALS[interval]
+            candle: Candle | None = fact.candle
+            if length != candles.base_ms:
+                candle = candles.at(fact.candle.start, length)
+            closed = fact.closed and candles.closes_with(fact.candle, length)
+            if candle is None:
+                continue
+            stream = f"{name}@kline_{interval}"
+            payload = market.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at)
+            if closed:
+                self._faults.shape(orjson.dumps(payload), fact.symbol, partial(self._send_bytes, stream))
+                self._log.add("closed candle", stream, {"start": candle.start})
+            else:
+                self.send(stream, payload)
+
+    def _tell_print(self, fact: Printed) -> None:
+        name = form.ident(fact.symbol).lower()
+        asked = self._kinds.get(name)
+        if not asked:
+            return
+        at = fact.at
+        traded = {"s": name.upper(), "p": form.number(fact.price), "q": form.number(fact.size), "T": at, "m": fact.buyer_made}
+        if "trade" in asked:
+            self.send(f"{name}@trade", {"e": "trade", "E": at, "t": fact.trade_id, **traded, "M": True})
+        if "aggTrade" in asked:
+            numbers = {"a": fact.trade_id, "f": fact.trade_id, "l": fact.trade_id}
+            self.send(f"{name}@aggTrade", {"e": "aggTrade", "E": at, **numbers, **traded, "M": True})
+        if "bookTicker" in asked:
+            top = self._desk.book_ticker(fact.symbol)
+            keys = {"s": "symbol", "b": "bidPrice", "B": "bidQty", "a": "askPrice", "A": "askQty"}
+            self.send(f"{name}@bookTicker", {"u": fact.trade_id} | {short: top[long] for short, long in keys.items()})
+        if "ticker" in asked or "miniTicker" in asked:
+            whole = market.ticker_event(self._desk.day_ticker(fact.symbol), at)
+            self.send(f"{name}@ticker", whole)
+            self.send(f"{name}@miniTicker", {"e": "24hrMiniTicker"} | {key: whole[key] for key in ("E", "s", "c", "o", "h", "l", "v", "q")})
+        self._tell_depth(name, fact, [kind for kind in asked if kind.startswith("depth")])
+
+    def _tell_depth(self, name: str, fact: Printed, kinds: list[str]) -> None:
+        listing = self._desk.venue.exchange.listings[fact.symbol]
+        update: form.Payload | None = None
+        for kind in kinds:
+            count = kind.removeprefix("depth").partition("@")[0]
+            if count in ("5", "10", "20"):
+                self.send(f"{name}@{kind}", self._depth.best(listing, int(count)))
+            elif not count:
+                update = update or self._depth.changes(fact.symbol, listing, fact.at)
+                self.send(f"{name}@{kind}", update)
+
+    def _reply(self, socket: MarketSocket, raw: str | bytes) -> form.Payload:
+        try:
+            message = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return _refusal(None, 3, "Invalid JSON: expected value at line 1 column 1")
+        if not isinstance(message, dict):
+            return _refusal(None, 2, "Invalid request: request must be an object")
+        number, method, params = message.get("id"), message.get("method"), message.get("params", [])
+        if not isinstance(params, list) or not all(isinstance(p, str) for p in params):
+            return _refusal(number, 2, "Invalid request: params must be an array of strings")
+        self._log.add("market socket", str(method)[:40], {"streams": params[:50]})
+        if method == "SUBSCRIBE":
+            return self._subscribe(socket, params, strict=True) or {"result": None, "id": number}
+        if method == "UNSUBSCRIBE":
+            self._unsubscribe(socket, params)
+            return {"result": None, "id": number}
+        if method == "LIST_SUBSCRIPTIONS":
+            return {"result": socket.streams, "id": number}
+        return _refusal(number, 2, f"Invalid request: unknown method `{str(method)[:40]}`")
+
+    def _subscribe(self, socket: MarketSocket, streams: list[str], *, strict: bool) -> form.Payload | None:
+        if strict and not streams:
+            return _refusal(None, 2, "Invalid request: params must not be empty")
+        for stream in streams[: MOST_STREAMS - len(socket.streams)]:
+            # Binance accepts a stream that does not exist, and then says nothing on it.
+            if stream not in socket.streams:
+                socket.streams.append(stream)
+                self._by_stream.setdefault(stream, []).append(socket)
+                self._count(stream, 1)
+        return None
+
+    def _unsubscribe(self, socket: MarketSocket, streams: list[str]) -> None:
+        for stream in streams:
+            if stream in socket.streams:
+                socket.streams.remove(stream)
+                self._by_stream[stream].remove(socket)
+                if not self._by_stream[stream]:
+                    del self._by_stream[stream]
+                self._count(stream, -1)
+
+    def _count(self, stream: str, change: int) -> None:
+        """Keep the numbers of followers by symbol and kind, so that a fact nobody follows costs nothing."""
+        name, _, kind = stream.partition("@")
+        if name not in self._symbols:
+            return
+        table, key = self._kinds, kind
+        if kind.startswith("kline_"):
+            table, key = self._intervals, kind.removeprefix("kline_")
+            if not self._desk.has_interval(key):
+                return
+        wanted = table[name]
+        wanted[key] = wanted.get(key, 0) + change
+        if not wanted[key]:
+            del wanted[key]
+
+
+def _refusal(number: Any, code: int, text: str) -> form.Payload:
+    return {"error": {"code": code, "msg": text}, "id": number}

@@ -1,0 +1,27 @@
+"""What Binance's wallet API, under `/sapi/v1/`, can be asked: the rights of the key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from forwardtrader.sandbox.binance import errors
+from forwardtrader.sandbox.binance.handlers import Action
+from forwardtrader.sandbox.binance.params import Params
+from forwardtrader.sandbox.venue import Venue
+
+
+def wallet_actions(venue: Venue) -> dict[tuple[str, str], Action]:
+    """Method and path to action."""
+
+    def restrictions(params: Params) -> Any:
+        params.finish()
+        right = venue.settings.withdrawals
+        if right == "unanswered":
+            raise errors.BAD_KEY  # as for a key that may trade and not read what it may do
+        return {
+            "ipRestrict": False, "createTime": 0, "enableReading": True, "enableSpotAndMarginTrading": True,
+            "enableWithdrawals": right == "yes", "enableInternalTransfer": False, "enableMargin": False, "enableFutures": False,
+            "permitsUniversalTransfer": False, "enableVanillaOptions": False, "enablePortfolioMarginTrading": False,
+        }  # fmt: skip
+
+    return {("GET", "account/apiRestrictions"): Action(restrictions, 1, "account", signed=True)}

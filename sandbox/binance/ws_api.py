@@ -1,0 +1,211 @@
+"""Binance's WebSocket API: signed requests over a socket, and the account's own events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from forwardtrader.sandbox.binance import auth, errors
+from forwardtrader.sandbox.binance import format as form
+from forwardtrader.sandbox.binance.errors import ApiError
+from forwardtrader.sandbox.binance.handlers import Action
+from forwardtrader.sandbox.binance.limits import Limits
+from forwardtrader.sandbox.binance.lists import list_status
+from forwardtrader.sandbox.binance.rest import answered
+from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, Event, ListChanged, OrderChanged
+from forwardtrader.sandbox.faults.request_faults import Disturbance, ReportFaults, RequestFaults
+from forwardtrader.sandbox.transport.request_log import RequestLog
+from forwardtrader.sandbox.transport.send_queue import Outbox
+from forwardtrader.sandbox.transport.sockets import USER, Sockets
+from forwardtrader.sandbox.venue import Venue
+
+SUBSCRIBE = "userDataStream.subscribe.signature"
+UNSUBSCRIBE = "userDataStream.unsubscribe"
+
+
+class ApiSocket:
+    """One connection with its user data subscriptions."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.subscriptions: set[int] = set()
+        self._next = 0
+
+    def subscribe(self) -> int:
+        number, self._next = self._next, self._next + 1
+        self.subscriptions.add(number)
+        return number
+
+    def deliver(self, payload: form.Payload) -> None:
+        for number in self.subscriptions:
+            self.outbox.put({"subscriptionId": number, "event": payload})
+
+
+class WsApiDoor:
+    """All connections to the WebSocket API."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        actions: Mapping[str, Action],
+        limits: Limits,
+        log: RequestLog,
+        sockets: Sockets,
+        faults: RequestFaults,
+        reports: ReportFaults,
+    ) -> None:
+        self._users: set[ApiSocket] = set()
+        self._venue = venue
+        self._actions = actions
+        self._limits = limits
+        self._log = log
+        self._sockets = sockets
+        self._faults = faults
+        self._reports = reports
+        self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
+        venue.exchange.listen(self.on_event)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        return await self._sockets.converse(request, USER, greet=self._greet, hear=self._hear, part=self._users.discard)
+
+    def on_event(self, fact: Event) -> None:
+        payload = user_event(self._venue, fact)
+        if payload is None:
+            return
+        shaped = self._reports.shaped(payload, fact) if isinstance(fact, OrderChanged) else [payload]
+        for report in shaped:
+            self._deliver(report)
+        self._log.add("user event", payload["e"], {k: payload[k] for k in ("i", "c", "x", "X", "z") if k in payload}, sent=len(shaped))
+
+    def bar_ended(self) -> None:
+        for report in self._reports.flushed():
+            self._deliver(report)
+
+    def terminate(self, how: str) -> None:
+        """End all private streams with Binance's own last message."""
+        at = self._venue.market_clock()
+        for socket in list(self._users):
+            if how == "shutdown":
+                socket.outbox.put({"event": {"e": "serverShutdown", "E": at}})
+                socket.outbox.close()
+            else:
+                socket.deliver({"e": "eventStreamTerminated", "E": at})
+                socket.subscriptions.clear()
+
+    def _deliver(self, report: form.Payload) -> None:
+        for socket in list(self._users):
+            socket.deliver(report)
+
+    def _greet(self, outbox: Outbox) -> ApiSocket:
+        socket = ApiSocket(outbox)
+        self._users.add(socket)
+        return socket
+
+    def _hear(self, socket: ApiSocket, raw: str | bytes) -> None:
+        try:
+            number, method, sent = _read(raw)
+        except ApiError as error:
+            socket.outbox.put({"id": None, "status": error.status, "error": error.body})
+            return
+        entry = self._log.add("ws api", method, sent)
+        reply, disturbance = self._reply(socket, number, method, sent)
+        entry["status"] = reply["status"] if disturbance is None else disturbance.kind
+        if disturbance is None or disturbance.kind == "error":
+            socket.outbox.put(reply)
+        elif disturbance.kind == "reset":
+            socket.outbox.reset()
+        else:
+            asyncio.get_running_loop().call_later(disturbance.seconds, socket.outbox.put, reply)
+
+    def _reply(self, socket: ApiSocket, number: Any, method: str, sent: dict[str, str]) -> tuple[form.Payload, Disturbance | None]:
+        action = self._actions.get(method)
+        disturbance = None
+        try:
+            result = self._answer(socket, method, sent)
+            reply: form.Payload = {"id": number, "status": 200, "result": result}
+            disturbance = self._faults.after(action.kind if action else "subscribe", self._symbols.get(sent.get("symbol", ""), ""))
+            if disturbance is not None and disturbance.kind == "error":
+                raise errors.disturbed(disturbance.what, disturbance.seconds, self._venue.wall_ms())
+        except ApiError as error:
+            reply = {"id": number, "status": error.status, "error": error.body}
+        if sent.get("returnRateLimits") != "false":
+            reply["rateLimits"] = self._limits.described(orders=bool(action and action.is_order), counts=True)
+        return reply, disturbance
+
+    def _answer(self, socket: ApiSocket, method: str, sent: dict[str, str]) -> Any:
+        now = self._venue.wall_ms()
+        if method == SUBSCRIBE:
+            self._limits.spend(2, now)
+            self._check(sent, now)
+            return {"subscriptionId": socket.subscribe()}
+        if method == UNSUBSCRIBE:
+            return self._unsubscribe(socket, sent)
+        action = self._actions.get(method)
+        if action is None:
+            raise ApiError(-1100, f"Unknown method '{method[:80]}'.")
+        self._limits.spend(action.weight, now)
+        if action.signed:
+            self._check(sent, now)
+        disturbance = self._faults.before(action.kind, self._symbols.get(sent.get("symbol", ""), ""))
+        if disturbance is not None:
+            raise errors.disturbed(disturbance.what, disturbance.seconds, now)
+        if action.is_order:
+            self._limits.count_order(now)
+        return answered(action, sent)
+
+    def _check(self, sent: Mapping[str, str], now: int) -> None:
+        auth.check_key(sent.get("apiKey"), self._venue.keys)
+        auth.check_signature(auth.socket_payload(sent), sent.get("signature"), self._venue.keys)
+        auth.check_time(sent, now)
+
+    @staticmethod
+    def _unsubscribe(socket: ApiSocket, sent: Mapping[str, str]) -> Any:
+        wanted = sent.get("subscriptionId")
+        if wanted is None:
+            socket.subscriptions.clear()
+        elif wanted.isdecimal() and int(wanted) in socket.subscriptions:
+            socket.subscriptions.discard(int(wanted))
+        else:
+            raise errors.invalid_data("subscriptionId")
+        return {}
+
+
+def user_event(venue: Venue, fact: Event) -> form.Payload | None:
+    """The user data event that tells a fact, or nothing where it is none of the account's."""
+    if isinstance(fact, OrderChanged):
+        return form.execution_report(fact)
+    if isinstance(fact, BalancesChanged):
+        return form.account_position(venue.exchange.accounts[fact.account], fact.assets, fact.at)
+    if isinstance(fact, BalanceMoved):
+        return {"e": "balanceUpdate", "E": fact.at, "a": fact.asset, "d": form.number(fact.amount), "T": fact.at}
+    if isinstance(fact, ListChanged):
+        return list_status(venue.exchange.lists[fact.list_id], fact.at)
+    return None
+
+
+def _read(raw: str | bytes) -> tuple[Any, str, dict[str, str]]:
+    """Id, method and parameters as text. Raises -1135 where the message is not a request."""
+    try:
+        message = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(-1135, "Invalid JSON Request") from error
+    method = message.get("method") if isinstance(message, dict) else None
+    params = message.get("params", {}) if isinstance(message, dict) else None
+    if not isinstance(method, str) or not isinstance(params, dict):
+        raise ApiError(-1135, "Invalid JSON Request")
+    number = message.get("id")
+    if isinstance(number, dict | list | float | bool):
+        raise ApiError(-1135, "Invalid JSON Request")
+    return number, method, {name: _text(value) for name, value in params.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,1 @@
+"""The practice exchange's Bybit protocol."""

@@ -1,0 +1,283 @@
+"""The engine's facts in Bybit's payloads. Numbers are text without padding, times milliseconds UTC as text."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from forwardtrader.sandbox.engine.events import Funded
+from forwardtrader.sandbox.engine.perpetual import MAINTENANCE, unrealised
+from forwardtrader.sandbox.orders.account import Account, Position
+from forwardtrader.sandbox.orders.candle import Candle
+from forwardtrader.sandbox.orders.listing import MOST_VALUE, Listing, highest_price, largest_size
+from forwardtrader.sandbox.orders.matching import Level, triggers_upward
+from forwardtrader.sandbox.orders.order import WITH_LIMIT, ZERO, Order, OrderType, Status, TimeInForce, Trade
+
+INTERVALS: Final = {
+    "1": 60_000, "3": 180_000, "5": 300_000, "15": 900_000, "30": 1_800_000, "60": 3_600_000, "120": 7_200_000, "240": 14_400_000,
+    "360": 21_600_000, "720": 43_200_000, "D": 86_400_000, "W": 604_800_000,
+}  # fmt: skip
+Payload = dict[str, Any]
+
+
+def number(value: Decimal | None) -> str:
+    """Plain digits, no trailing zeros; nothing is the empty text, as Bybit has it."""
+    if value is None:
+        return ""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def ident(symbol: str) -> str:
+    return symbol.partition(":")[0].replace("/", "")
+
+
+def category(symbol: str) -> str:
+    return "linear" if ":" in symbol else "spot"
+
+
+def order_status(order: Order) -> str:
+    wish = order.wish
+    if order.status is Status.NEW and wish.stop_price is not None and not order.triggered:
+        return "Untriggered"
+    if order.status in (Status.CANCELED, Status.EXPIRED):
+        return "PartiallyFilledCanceled" if order.filled and category(wish.symbol) == "spot" else "Cancelled"
+    return {Status.HELD: "Untriggered", Status.NEW: "New", Status.PARTIAL: "PartiallyFilled", Status.FILLED: "Filled"}[order.status]
+
+
+def order(made: Order, leverage: Decimal) -> Payload:
+    """One order, as requests and the `order` topic tell it."""
+    wish = made.wish
+    fees: dict[str, Decimal] = {}
+    for trade in made.trades:
+        fees[trade.fee_asset] = fees.get(trade.fee_asset, ZERO) + trade.fee
+    kind = "Limit" if wish.type in WITH_LIMIT else "Market"
+    tif = "PostOnly" if wish.type is OrderType.LIMIT_MAKER else "IOC" if kind == "Market" else wish.tif.value
+    return {
+        "category": category(wish.symbol),
+        "symbol": ident(wish.symbol),
+        "orderId": str(made.id),
+        "orderLinkId": wish.client_id,
+        "blockTradeId": "",
+        "side": wish.side.capitalize(),
+        "positionIdx": 0,
+        "orderStatus": order_status(made),
+        "cancelType": "CancelByUser" if made.status is Status.CANCELED else "UNKNOWN",
+        "rejectReason": "EC_NoError",
+        "timeInForce": tif,
+        "isLeverage": "0",
+        "orderType": kind,
+        "price": number(wish.limit_price) or "0",
+        "qty": number(made.size),
+        "avgPrice": number(_trimmed(made.average)) if made.filled else "",
+        "leavesQty": number(made.remaining if made.is_open else ZERO),
+        "leavesValue": number(made.remaining * (wish.limit_price or ZERO) if made.is_open else ZERO),
+        "cumExecQty": number(made.filled),
+        "cumExecValue": number(made.quote_filled),
+        "cumExecFee": number(sum(fees.values(), ZERO)),
+        "cumFeeDetail": {asset: number(fee) for asset, fee in fees.items()},
+        "feeCurrency": next(iter(fees), ""),
+        "stopOrderType": "" if wish.stop_price is None else "tpslOrder" if category(wish.symbol) == "spot" else "Stop",
+        "orderIv": "",
+        "triggerPrice": number(wish.stop_price) or "",
+        "triggerDirection": 0 if wish.stop_price is None else 1 if triggers_upward(wish) else 2,
+        "triggerBy": "" if wish.stop_price is None else "LastPrice",
+        "takeProfit": "",
+        "stopLoss": "",
+        # Clients tell a contract's order from a spot one by this key.
+        **({} if category(wish.symbol) == "spot" else {"tpslMode": ""}),
+        "reduceOnly": wish.reduce_only,
+        "closeOnTrigger": False,
+        "marketUnit": "quoteCoin" if wish.quote_size is not None else "baseCoin",
+        "smpType": "None",
+        "smpGroup": 0,
+        "smpOrderId": "",
+        "placeType": "",
+        "lastPriceOnCreated": "",
+        "createdTime": str(made.placed_at),
+        "updatedTime": str(made.updated_at),
+    }
+
+
+def execution(trade: Trade, made: Order) -> Payload:
+    """One execution, as requests and the `execution` topic tell it."""
+    return {
+        "category": category(trade.symbol),
+        "symbol": ident(trade.symbol),
+        "orderId": str(trade.order_id),
+        "orderLinkId": made.wish.client_id,
+        "side": trade.side.capitalize(),
+        "orderPrice": number(made.wish.limit_price) or "0",
+        "orderQty": number(made.size),
+        "leavesQty": number(made.size - made.filled),
+        "orderType": "Limit" if made.wish.type in WITH_LIMIT else "Market",
+        "stopOrderType": "UNKNOWN",
+        "execFee": number(trade.fee),
+        "feeCurrency": trade.fee_asset,
+        "execId": str(trade.id),
+        "execPrice": number(trade.price),
+        "execQty": number(trade.size),
+        "execType": "Trade",
+        "execValue": number(trade.quote),
+        "execTime": str(trade.at),
+        "isMaker": trade.maker,
+        "feeRate": number(_trimmed(trade.fee / trade.quote)) if trade.quote else "0",
+        "markPrice": number(trade.price),
+        "isLeverage": "0",
+        "seq": trade.id,
+    }
+
+
+def funding_execution(fact: Funded) -> Payload:
+    """A funding settlement is told as an execution too; `execFee` is what was paid."""
+    return {
+        "category": "linear", "symbol": ident(fact.symbol), "side": "Buy" if fact.size > 0 else "Sell", "execType": "Funding",
+        "execQty": number(abs(fact.size)), "execPrice": number(fact.mark), "execValue": number(abs(fact.size) * fact.mark),
+        "execFee": number(-fact.received), "feeCurrency": "USDT", "feeRate": number(fact.rate), "execTime": str(fact.at),
+        "execId": f"funding-{ident(fact.symbol)}-{fact.at}", "orderId": "", "orderLinkId": "", "isMaker": False, "seq": fact.at,
+    }  # fmt: skip
+
+
+def wallet(account: Account, marks: dict[str, Decimal], quotes: dict[str, str]) -> Payload:
+    """The unified account; `quotes` maps each perpetual to the coin that carries it."""
+    coins = []
+    for asset in account.assets():
+        held = {s: p for s, p in account.positions.items() if p.size and quotes.get(s) == asset}
+        margin = sum((p.margin for p in held.values()), ZERO)
+        floating = sum((unrealised(p, marks[s]) for s, p in held.items()), ZERO)
+        balance = account.total(asset) + margin
+        coins.append(
+            {
+                "coin": asset,
+                "walletBalance": number(balance),
+                "equity": number(balance + floating),
+                "usdValue": "0",
+                "free": number(account.available(asset)),
+                "locked": number(balance - account.available(asset)),
+                "availableToWithdraw": number(account.available(asset)),
+                "borrowAmount": "0",
+                "accruedInterest": "0",
+                "totalOrderIM": number(account.locked.get(asset, ZERO)),
+                "totalPositionIM": number(margin),
+                "totalPositionMM": "0",
+                "unrealisedPnl": number(floating),
+                "cumRealisedPnl": number(sum((p.realised + p.funding for p in held.values()), ZERO)),
+                "bonus": "0",
+                "marginCollateral": True,
+                "collateralSwitch": True,
+            }
+        )
+    return {"accountType": "UNIFIED", "totalEquity": "0", "totalWalletBalance": "0", "totalAvailableBalance": "0", "coin": coins}
+
+
+def position(symbol: str, held: Position, mark: Decimal, leverage: Decimal, at: int) -> Payload:
+    size = abs(held.size)
+    return {
+        "category": "linear",
+        "symbol": ident(symbol),
+        "positionIdx": 0,
+        "riskId": 1,
+        "riskLimitValue": "2000000",
+        "side": "Buy" if held.size > 0 else "Sell" if held.size < 0 else "",
+        "size": number(size),
+        "avgPrice": number(_trimmed(held.entry)),
+        "entryPrice": number(_trimmed(held.entry)),
+        "positionValue": number(_trimmed(size * held.entry)),
+        "tradeMode": 0,
+        "autoAddMargin": 0,
+        "positionStatus": "Normal",
+        "leverage": number(leverage),
+        "markPrice": number(mark),
+        "liqPrice": "",
+        "bustPrice": "",
+        "positionIM": number(held.margin),
+        "positionMM": number(_trimmed(size * mark * MAINTENANCE)),
+        "positionBalance": number(held.margin),
+        "takeProfit": "",
+        "stopLoss": "",
+        "trailingStop": "0",
+        "unrealisedPnl": number(_trimmed(unrealised(held, mark))),
+        "curRealisedPnl": number(held.realised + held.funding),
+        "cumRealisedPnl": number(held.realised + held.funding),
+        "adlRankIndicator": 0,
+        "isReduceOnly": False,
+        "createdTime": str(at),
+        "updatedTime": str(at),
+        "seq": at,
+    }
+
+
+def instrument(symbol: str, listing: Listing, leverage: Decimal) -> Payload:
+    """One entry of `instruments-info`."""
+    rules = listing.rules
+    shared = {"symbol": ident(symbol), "baseCoin": rules.base, "quoteCoin": rules.quote, "status": "Trading"}
+    if category(symbol) == "spot":
+        lot = {
+            "basePrecision": number(rules.step), "quotePrecision": "0.00000001", "minOrderQty": number(rules.min_size),
+            "maxOrderQty": number(largest_size(rules)), "minOrderAmt": number(rules.min_notional), "maxOrderAmt": number(MOST_VALUE),
+            "maxLimitOrderQty": number(largest_size(rules)), "maxMarketOrderQty": number(rules.max_market_size),
+        }  # fmt: skip
+        return shared | {"innovation": "0", "marginTrading": "none", "lotSizeFilter": lot, "priceFilter": {"tickSize": number(rules.tick)}}
+    lot = {
+        "minOrderQty": number(rules.min_size), "maxOrderQty": number(largest_size(rules)), "qtyStep": number(rules.step),
+        "maxMktOrderQty": number(rules.max_market_size),
+        "postOnlyMaxOrderQty": number(largest_size(rules)), "minNotionalValue": number(rules.min_notional),
+    }  # fmt: skip
+    return shared | {
+        "contractType": "LinearPerpetual",
+        "settleCoin": rules.quote,
+        "launchTime": "1577836800000",
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "priceScale": str(-int(rules.tick.normalize().as_tuple().exponent)),
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": "100", "leverageStep": "0.01"},
+        "priceFilter": {"minPrice": number(rules.tick), "maxPrice": number(highest_price(rules)), "tickSize": number(rules.tick)},
+        "lotSizeFilter": lot,
+        "unifiedMarginTrade": True,
+        "fundingInterval": 480,
+        "copyTrading": "none",
+    }
+
+
+def kline_row(candle: Candle) -> list[str]:
+    prices = [number(v) for v in (candle.open, candle.high, candle.low, candle.close, candle.volume, candle.quote_volume)]
+    return [str(candle.start), *prices]
+
+
+def kline_event(symbol: str, candle: Candle, interval: str, *, closed: bool, at: int) -> Payload:
+    data = {
+        "start": candle.start, "end": candle.start + INTERVALS[interval] - 1, "interval": interval, "open": number(candle.open),
+        "close": number(candle.close), "high": number(candle.high), "low": number(candle.low), "volume": number(candle.volume),
+        "turnover": number(candle.quote_volume), "confirm": closed, "timestamp": at,
+    }  # fmt: skip
+    return {"topic": f"kline.{interval}.{ident(symbol)}", "data": [data], "ts": at, "type": "snapshot"}
+
+
+def ticker(symbol: str, day: Candle, listing: Listing, best: tuple[Level, Level], funding: Decimal, next_funding: int) -> Payload:
+    """The answer of `tickers`, and the message of the topic; `day` is the last 24 hours as one candle."""
+    bid, ask = best
+    told = {
+        "symbol": ident(symbol), "lastPrice": number(listing.last), "prevPrice24h": number(day.open), "highPrice24h": number(day.high),
+        "lowPrice24h": number(day.low), "volume24h": number(day.volume), "turnover24h": number(day.quote_volume),
+        "price24hPcnt": f"{(listing.last - day.open) / day.open:.4f}", "bid1Price": number(bid.price), "bid1Size": number(bid.size),
+        "ask1Price": number(ask.price), "ask1Size": number(ask.size),
+    }  # fmt: skip
+    if category(symbol) == "spot":
+        return told
+    last = number(listing.last)
+    return told | {
+        "indexPrice": last, "markPrice": last, "openInterest": "0", "openInterestValue": "0", "fundingRate": number(funding),
+        "nextFundingTime": str(next_funding), "basis": "", "deliveryTime": "0", "deliveryFeeRate": "", "prevPrice1h": last,
+    }  # fmt: skip
+
+
+def levels(rows: list[Level]) -> list[list[str]]:
+    return [[number(level.price), number(level.size)] for level in rows]
+
+
+def shown_tif(text: str) -> TimeInForce:
+    return TimeInForce[text] if text in TimeInForce.__members__ else TimeInForce.GTC
+
+
+def _trimmed(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.00000001"))

@@ -1,0 +1,43 @@
+"""Bybit's socket frames, and what a connection has said so far."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import orjson
+
+from forwardtrader.sandbox.transport.send_queue import Outbox
+
+FRAME = dict[str, Any]
+
+
+class Connection:
+    """One socket: what it follows, and whether it has shown who it is."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.id = secrets.token_hex(8)
+        self.topics: set[str] = set()
+        self.known = False
+
+
+def read_frame(raw: str | bytes) -> FRAME | None:
+    """The message as an object, or nothing where it is none."""
+    try:
+        frame = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return frame if isinstance(frame, dict) else None
+
+
+def topics_of(frame: FRAME) -> list[str]:
+    asked = frame.get("args")
+    return [t for t in asked if isinstance(t, str)] if isinstance(asked, list) else []
+
+
+def acknowledged(frame: FRAME | None, connection: Connection, *, wrong: str = "") -> FRAME:
+    said = frame or {}
+    return {
+        "success": not wrong, "ret_msg": wrong, "conn_id": connection.id, "req_id": said.get("req_id", ""), "op": said.get("op", ""),
+    }  # fmt: skip

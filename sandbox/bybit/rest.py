@@ -1,0 +1,133 @@
+"""Bybit's REST transport: errors are return codes inside an answer that is HTTP 200."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import web
+
+from forwardtrader.core.log import event, logger
+from forwardtrader.sandbox.bybit import errors
+from forwardtrader.sandbox.bybit.errors import BybitError
+from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitDesk
+from forwardtrader.sandbox.faults.request_faults import Disturbance, RequestFaults
+from forwardtrader.sandbox.transport.request_log import RequestLog
+from forwardtrader.sandbox.venue import Keys, Venue
+
+LOG = logger("sandbox")
+DEFAULT_WINDOW_MS = 5000
+AHEAD_MS = 1000
+
+
+class BybitRestDoor:
+    """Checks who asks, and lets the action answer."""
+
+    def __init__(self, desk: BybitDesk, actions: Mapping[tuple[str, str], BybitAction], log: RequestLog, faults: RequestFaults) -> None:
+        self._desk = desk
+        self._venue: Venue = desk.venue
+        self._actions = actions
+        self._log = log
+        self._faults = faults
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        entry = self._log.add("rest", f"{request.method} {name}")
+        try:
+            action = self._actions.get((request.method, name))
+            if action is None:
+                raise BybitError(10404, "Request path not found.", 404)
+            asked, payload = await self._read(request)
+            await asyncio.sleep(self._venue.settings.latency_s)
+            entry["params"] = dict(asked)
+            self._admit(request, action, asked, payload)
+            result = answered(action, asked)
+            disturbance = self._faults.after(action.kind, self._desk.named(asked))
+            if disturbance is not None:
+                await self._disturb(request, disturbance)
+            code, text, status, headers = 0, "OK", 200, {}
+        except BybitError as error:
+            result, code, text, status = {}, error.code, error.text, error.status
+            headers = (
+                {} if error.retry_after is None else {"X-Bapi-Limit-Reset-Timestamp": str(self._venue.wall_ms() + error.retry_after * 1000)}
+            )
+        entry["status"] = code
+        body = {"retCode": code, "retMsg": text, "result": result, "retExtInfo": {}, "time": self._venue.wall_ms()}
+        return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+
+    def _reset_header(self, error: BybitError) -> dict[str, str]:
+        if error.retry_after is None:
+            return {}
+        return {"X-Bapi-Limit-Reset-Timestamp": str(self._venue.wall_ms() + error.retry_after * 1000)}
+
+    async def _read(self, request: web.Request) -> tuple[dict[str, Any], str]:
+        """The parameters, and the text that the signature covers."""
+        if request.method == "GET":
+            query = request.rel_url.raw_query_string
+            try:
+                return dict(parse_qsl(query, keep_blank_values=True, max_num_fields=200)), query
+            except ValueError as error:
+                raise errors.bad("too many parameters") from error
+        try:
+            body = await request.read()
+            asked = orjson.loads(body) if body else {}
+        except (web.HTTPRequestEntityTooLarge, orjson.JSONDecodeError) as error:
+            raise errors.bad("the body is not JSON") from error
+        if not isinstance(asked, dict):
+            raise errors.bad("the body must be a JSON object")
+        return asked, body.decode()
+
+    def _admit(self, request: web.Request, action: BybitAction, asked: Mapping[str, Any], payload: str) -> None:
+        if action.signed:
+            check_headers(request.headers, payload, self._venue.keys, self._venue.wall_ms())
+        disturbance = self._faults.before(action.kind, self._desk.named(asked))
+        if disturbance is not None:
+            raise errors.disturbed(disturbance.what, disturbance.seconds)
+
+    @staticmethod
+    async def _disturb(request: web.Request, disturbance: Disturbance) -> None:
+        if disturbance.kind == "error":
+            raise errors.disturbed(disturbance.what, disturbance.seconds)
+        await asyncio.sleep(disturbance.seconds)
+        if disturbance.kind != "delay" and request.transport is not None:
+            request.transport.abort()
+
+
+def answered(action: BybitAction, asked: Mapping[str, Any]) -> Any:
+    """Let the action answer; a fault of ours becomes Bybit's own "server error", and is logged."""
+    try:
+        return action.answer(asked)
+    except BybitError:
+        raise
+    except Exception as error:
+        event(LOG, "request_failed", error=repr(error))
+        LOG.exception("request_failed")
+        raise errors.INTERNAL from error
+
+
+def check_headers(headers: Mapping[str, str], payload: str, keys: Keys, now: int) -> None:
+    """Raises 10003 for a wrong key, 10002 outside the time window, 10004 for a wrong signature."""
+    key, stamp = headers.get("X-BAPI-API-KEY", ""), headers.get("X-BAPI-TIMESTAMP", "")
+    window = headers.get("X-BAPI-RECV-WINDOW") or str(DEFAULT_WINDOW_MS)
+    if not hmac.compare_digest(_bytes(key), keys.api_key.encode()):
+        raise errors.NO_KEY
+    if not (_is_number(stamp) and _is_number(window)):
+        raise errors.bad("timestamp or recv_window invalid")
+    if not now - int(window) <= int(stamp) < now + AHEAD_MS:
+        raise errors.bad_time(int(stamp), now, int(window))
+    signature = hmac.new(keys.api_secret.encode(), f"{stamp}{key}{window}{payload}".encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(_bytes(headers.get("X-BAPI-SIGN", "").lower()), signature.encode()):
+        raise errors.BAD_SIGN
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) < 18

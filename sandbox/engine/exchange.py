@@ -1,0 +1,306 @@
+"""The engine: orders in, executions and facts out; free of any protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import TypeAlias
+
+from forwardtrader.core.types import Side
+from forwardtrader.sandbox.engine.event_bus import News
+from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, Execution, ListChanged
+from forwardtrader.sandbox.orders.account import Account
+from forwardtrader.sandbox.orders.admission import Admission
+from forwardtrader.sandbox.orders.fill_model import FillModel, Match
+from forwardtrader.sandbox.orders.listing import Listing
+from forwardtrader.sandbox.orders.matching import Level
+from forwardtrader.sandbox.orders.order import ZERO, NewOrder, OpenOrders, Order, OrderType, Status, TimeInForce, Trade
+from forwardtrader.sandbox.orders.order_index import Register
+from forwardtrader.sandbox.orders.order_list import OrderList
+from forwardtrader.sandbox.orders.refusal import OrderRefused, Refusal
+from forwardtrader.sandbox.orders.settlement import Settlement
+
+Divider: TypeAlias = Callable[[Order, Listing, Decimal], list[Decimal]]
+
+
+class Exchange:
+    """Accounts, orders and listings, moved by the market driver and by clients' requests.
+
+    Args:
+        listings: symbol to listing.
+        fills: the fill mode.
+        settlement: how executions are paid.
+        now: the market's clock, milliseconds UTC.
+        strict_triggers: refuse a trigger that the last price has passed.
+        most: how many orders an account may have open.
+    """
+
+    def __init__(
+        self,
+        listings: Mapping[str, Listing],
+        fills: FillModel,
+        settlement: Settlement,
+        now: Callable[[], int],
+        *,
+        strict_triggers: bool,
+        most: OpenOrders,
+    ) -> None:
+        self.listings = dict(listings)
+        self.accounts: dict[str, Account] = {}
+        self.register = Register()
+        self.lists: dict[int, OrderList] = {}
+        self.now = now
+        self.fill_cap: Decimal | None = None  # at most so much per order and moment
+        self.divide: Divider = whole  # how a piece is executed: at once, in parts, or short
+        self.before_cancel: Callable[[Order], bool] = lambda order: False  # whether the order fills just before it
+        self._fills = fills
+        self._settlement = settlement
+        self._admission = Admission(
+            self.listings, self.accounts, self.register, fills, settlement, strict_triggers=strict_triggers, most=most
+        )
+        self.news = News(self.listings, now)
+        self.listen, self.tell = self.news.listen, self.news.tell
+
+    # Requests
+
+    def place(self, account: str, wish: NewOrder) -> Order:
+        """Accept an order and let it meet the market at once.
+
+        Raises:
+            OrderRefused: nothing was changed.
+        """
+        listing = self._admission.tradable(wish.symbol)
+        self._admission.check(account, wish, listing)
+        order = self.register.add(account, wish, self.now())
+        try:
+            self._admission.admit(order, listing)
+        except OrderRefused:
+            self.register.forget(order)
+            raise
+        self.news.report(order, Execution.NEW)
+        self._meet(order, listing)
+        if not order.trades and order.is_open:
+            self.news.balances(order)
+        return order
+
+    def cancel(self, order: Order, cancel_id: str = "") -> Order:
+        """Take an open order out of the market.
+
+        Raises:
+            OrderRefused: it is not open any more.
+        """
+        if not order.is_open:
+            raise OrderRefused(Refusal.ORDER_DONE)
+        if self.before_cancel(order):
+            self.fill_now(order)
+            raise OrderRefused(Refusal.ORDER_DONE)
+        order.cancel_id = cancel_id
+        self._finish(order, Status.CANCELED, Execution.CANCELED)
+        return order
+
+    def place_list(self, account: str, legs: Iterable[NewOrder], *, working: NewOrder | None = None, client_id: str = "") -> OrderList:
+        """Accept legs that cancel each other; with a `working` order they wait until it has filled.
+
+        Raises:
+            OrderRefused: nothing was changed.
+        """
+        wishes = list(legs)
+        listing = self._admission.tradable(wishes[0].symbol)
+        everyone = [*wishes, *([working] if working else [])]
+        if len({wish.client_id for wish in everyone}) < len(everyone):
+            raise OrderRefused(Refusal.DUPLICATE_CLIENT_ID)
+        for wish in everyone:
+            self._admission.check(account, wish, listing)
+        number = len(self.lists) + 1
+        group = OrderList(number, account, wishes[0].symbol, client_id or f"list-{number}", self.now())
+        if working is None:
+            self._admission.admit_legs(group, account, wishes, listing)
+        else:
+            self._admission.admit_working(group, account, working, wishes, listing)
+        self.lists[number] = group
+        self.tell(ListChanged(account, number, False, self.now()))
+        for order in group.orders:
+            if order.status is not Status.HELD:
+                self.news.order(order, Execution.NEW)
+        for order in group.orders:
+            if order.is_open and order.status is not Status.HELD:
+                self._meet(order, listing)
+        return group
+
+    def move_balance(self, account: str, asset: str, amount: Decimal) -> None:
+        """A deposit, or with a negative amount a withdrawal.
+
+        Raises:
+            OrderRefused: more is withdrawn than is free.
+        """
+        if amount < 0:
+            self.accounts[account].spend(asset, -amount)
+        else:
+            self.accounts[account].receive(asset, amount)
+        self.tell(BalanceMoved(account, asset, amount, self.now()))
+        self.tell(BalancesChanged(account, (asset,), self.now()))
+
+    def fill_now(self, order: Order) -> None:
+        """Execute all of an open order at its own price, or without one at the market's."""
+        listing = self.listings[order.wish.symbol]
+        price = order.wish.limit_price or listing.last
+        self._execute(order, listing, Level(price, order.remaining), maker=order.wish.limit_price is not None)
+
+    def force_close(self, account: str, symbol: str) -> None:
+        """Cancel the account's orders of `symbol` and close its position at the last price, as a liquidation does."""
+        for order in [o for o in self.register.all_open(account) if o.wish.symbol == symbol]:
+            self._finish(order, Status.CANCELED, Execution.CANCELED)
+        held = self.accounts[account].position(symbol).size
+        if held:
+            side = Side.SELL if held > 0 else Side.BUY
+            name = f"liquidation-{len(self.register.orders) + 1}"
+            wish = NewOrder(symbol=symbol, side=side, type=OrderType.MARKET, size=abs(held), client_id=name, reduce_only=True)
+            order = self.register.add(account, wish, self.now())
+            self.news.order(order, Execution.NEW)
+            self.fill_now(order)
+
+    # The market moves
+
+    def print_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
+        """The market traded: open orders may fill."""
+        listing = self.listings[symbol]
+        listing.last = price
+        listing.taken.clear()
+        waiting = [o for o in self.register.open_orders(symbol) if o.status is not Status.HELD]
+        for order, match in self._fills.ticks(listing, waiting, volume) if waiting else []:
+            if order.is_open:
+                self._apply(order, listing, match)
+
+    def end_bar(self, symbol: str) -> None:
+        """The running bar is complete: open orders may fill, the older first."""
+        listing = self.listings[symbol]
+        for order in self.register.open_orders(symbol):
+            if order.is_open and order.status is not Status.HELD:
+                self._apply(order, listing, self._fills.bar_ends(listing, order))
+
+    # Execution
+
+    def _meet(self, order: Order, listing: Listing) -> None:
+        match = self._fills.arrives(listing, order)
+        wish = order.wish
+        offered = sum((p.size for p in match.pieces), ZERO)
+        if wish.tif is TimeInForce.FOK and offered < order.size:
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+            return
+        self._apply(order, listing, match)
+        at_once = wish.tif is not TimeInForce.GTC or (wish.type is OrderType.MARKET and self.fill_cap is None)
+        if order.is_open and at_once and (wish.stop_price is None or order.triggered):
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+
+    def _apply(self, order: Order, listing: Listing, match: Match) -> None:
+        order.triggered = match.triggered
+        left = self.fill_cap
+        for piece in match.pieces:
+            size = piece.size if left is None else min(piece.size, left)
+            if size <= 0 or not order.is_open:
+                break
+            left = None if left is None else left - size
+            self._take(listing, piece.price, size, match.maker)
+            for part in self.divide(order, listing, size):
+                self._execute(order, listing, Level(piece.price, part), match.maker)
+
+    @staticmethod
+    def _take(listing: Listing, price: Decimal, size: Decimal, maker: bool) -> None:
+        if not maker:
+            listing.taken[price] = listing.taken.get(price, ZERO) + size
+
+    def _execute(self, order: Order, listing: Listing, piece: Level, maker: bool) -> None:
+        if not order.is_open:
+            return
+        self._end_siblings(order)
+        account = self.accounts[order.account]
+        size = min(piece.size, self._settlement.affordable(account, order, listing.rules, piece.price, maker))
+        self._release(order)
+        if size <= 0:
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+            return
+        done = self._settlement.settle(account, order, listing.rules, piece.price, size, maker)
+        trade = Trade(
+            id=len(self.register.trades) + 1, order_id=order.id, account=order.account, symbol=order.wish.symbol, side=order.wish.side,
+            price=piece.price, size=size, quote=done.quote, fee=done.fee, fee_asset=done.fee_asset, at=self.now(), maker=maker,
+        )  # fmt: skip
+        self.register.trades.append(trade)
+        order.trades.append(trade)
+        order.filled += size
+        order.quote_filled += done.quote
+        self._after_trade(order, listing, trade, short=size < piece.size)
+
+    def _after_trade(self, order: Order, listing: Listing, trade: Trade, *, short: bool) -> None:
+        order.updated_at = trade.at
+        order.status = Status.PARTIAL if order.remaining else Status.FILLED
+        if not order.remaining:
+            self.register.retire(order)
+        elif not short:
+            try:
+                self._admission.hold(order, listing, listing.last)
+            except OrderRefused:
+                short = True
+        self.news.order(order, Execution.TRADE, trade)
+        if short and order.is_open:
+            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+        if order.status is Status.FILLED:
+            self._filled(order, listing)
+
+    def _filled(self, order: Order, listing: Listing) -> None:
+        group = self.lists.get(order.list_id or 0)
+        if group is None:
+            return
+        if order is group.working:
+            self._activate(group, listing)
+        self._close_list(group)
+
+    def _activate(self, group: OrderList, listing: Listing) -> None:
+        try:
+            self._admission.hold_for_legs(group.legs, listing)
+        except OrderRefused:
+            for leg in group.legs:
+                self._finish(leg, Status.EXPIRED, Execution.EXPIRED)
+            return
+        for leg in group.legs:
+            leg.status = Status.NEW
+            leg.rests_until = listing.bar.start if listing.bar else -1
+            self.news.order(leg, Execution.NEW)
+
+    def _end_siblings(self, order: Order) -> None:
+        group = self.lists.get(order.list_id or 0)
+        for sibling in group.siblings(order) if group else []:
+            self._end(sibling, Status.EXPIRED, Execution.EXPIRED)
+
+    def _finish(self, order: Order, status: Status, execution: Execution) -> None:
+        """End an order, and with it those that are linked to it."""
+        if not order.is_open:
+            return
+        self._end(order, status, execution)
+        group = self.lists.get(order.list_id or 0)
+        if group is not None:
+            for other in group.orders:
+                if other.is_open:
+                    self._end(other, status, execution)
+            self._close_list(group)
+
+    def _end(self, order: Order, status: Status, execution: Execution) -> None:
+        self._release(order)
+        order.status = status
+        order.updated_at = self.now()
+        self.register.retire(order)
+        self.news.order(order, execution)
+
+    def _close_list(self, group: OrderList) -> None:
+        if not group.done and not any(o.is_open for o in group.orders):
+            group.done = True
+            self.tell(ListChanged(group.account, group.id, True, self.now()))
+
+    def _release(self, order: Order) -> None:
+        if order.locked:
+            self.accounts[order.account].unlock(order.lock_asset, order.locked)
+            order.locked = ZERO
+
+
+def whole(order: Order, listing: Listing, size: Decimal) -> list[Decimal]:
+    """One execution for the whole piece."""
+    return [size]

@@ -1,0 +1,53 @@
+"""What goes wrong with closed candles on their way to the market sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Final
+
+from forwardtrader.sandbox.faults.catalogue import Switchboard
+
+Send = Callable[[bytes], None]
+WAYS: Final = ("late", "revised", "duplicate", "out of order", "malformed")
+_CLOSE: Final = re.compile(rb'("(?:c|close)":")(\d+)')
+
+
+class CandleFaults:
+    """Sends a closed candle as it is, or as the fault has it."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+        self._held: list[tuple[bytes, Send]] = []
+
+    def shape(self, message: bytes, symbol: str, send: Send) -> None:
+        switch = self._board.fire("F22", symbol)
+        held, self._held = self._held, []
+        if switch is None:
+            send(message)
+        else:
+            way = switch.text("how")
+            self._spoil(self._board.rng.choice(WAYS) if way == "any" else way, message, send, switch.number("seconds"))
+        for late, late_send in held:
+            late_send(late)
+
+    def _spoil(self, way: str, message: bytes, send: Send, seconds: float) -> None:
+        if way == "late":
+            asyncio.get_running_loop().call_later(seconds, send, message)
+        elif way == "out of order":
+            self._held.append((message, send))
+        elif way == "duplicate":
+            send(message)
+            send(message)
+        elif way == "malformed":
+            send(message[: len(message) // 2])
+            send(message)
+        else:
+            send(message)
+            asyncio.get_running_loop().call_later(seconds, send, revised(message))
+
+
+def revised(message: bytes) -> bytes:
+    """The same candle with its close one unit off."""
+    return _CLOSE.sub(lambda m: m[1] + str(int(m[2]) + 1).encode(), message)

@@ -1,0 +1,157 @@
+"""The faults that strike by themselves: at once when armed, or at the end of a bar."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.log import event, logger
+from forwardtrader.core.types import Side
+from forwardtrader.sandbox.faults.catalogue import AT_ONCE, CATALOGUE, Switch, Switchboard
+from forwardtrader.sandbox.faults.request_faults import send_signal
+from forwardtrader.sandbox.orders.order import NewOrder, OrderType
+from forwardtrader.sandbox.orders.refusal import OrderRefused
+from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
+from forwardtrader.sandbox.venue import ACCOUNT, Venue
+
+LOG = logger("sandbox")
+INSTANT: Final = tuple(name for name, fault in CATALOGUE.items() if fault.place == AT_ONCE and name != "F40")
+
+
+Outage = Callable[[float, Callable[[], None]], None]  # seconds, and what to do once nobody is connected
+
+
+class InstantFaults:
+    """Carries out the faults of the venue as a whole.
+
+    Args:
+        terminate: ends the private streams with the venue's own last message.
+        outage: takes the server down for so many seconds, and calls what it is given once it is down.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        board: Switchboard,
+        sockets: Sockets,
+        terminate: Callable[[str], None],
+        outage: Outage,
+    ) -> None:
+        self._venue = venue
+        self._board = board
+        self._sockets = sockets
+        self._halted: dict[str, int] = {}  # symbol to the bar at which it trades again
+        self._foreign = 0
+        self._does: dict[str, Callable[[Switch], None]] = {
+            "F12": lambda s: terminate(s.text("how")),
+            "F13": lambda s: self._cut(reset=False),
+            "F14": lambda s: self._cut(reset=True),
+            "F15": self._silence,
+            "F17": lambda s: outage(s.number("seconds"), lambda: None),
+            "F20": self._jump,
+            "F24": lambda s: self._miss_bars(s, outage),
+            "F25": self._coarsen,
+            "F27": self._halt,
+            "F29": self._interfere,
+            "F33": self._freeze,
+            "F38": self._gap,
+        }
+
+    def arm(self, name: str, options: dict[str, float | int | str]) -> None:
+        """Set a switch, and carry it out where nothing is left to wait for. Raises as `Switchboard.arm` does."""
+        name = name.upper()
+        if name in CATALOGUE and "pid" in CATALOGUE[name].options and not is_other_process(options.get("pid", 0)):
+            raise InvalidSetting(f"fault {name}: pid must name a running process other than the exchange")
+        switch = self._board.arm(name, options)
+        if name in INSTANT and not switch.values["after_bars"] and switch.number("probability") == 1:
+            self._strike(name)
+
+    def bar_ended(self) -> None:
+        """Carry out what is due, and let halted symbols trade again."""
+        for symbol, until in list(self._halted.items()):
+            if self._venue.driver.played >= until:
+                self._venue.exchange.listings[symbol].halted = False
+                del self._halted[symbol]
+        for name in INSTANT:
+            self._strike(name)
+
+    def _strike(self, name: str) -> None:
+        switch = self._board.fire(name)
+        if switch is None:
+            return
+        try:
+            self._does[name](switch)
+        except OrderRefused as refusal:  # nothing to withdraw, or no market to trade in: the day goes on without it
+            event(LOG, "fault_without_effect", fault=name, reason=str(refusal.reason))
+
+    def _symbols(self, switch: Switch) -> list[str]:
+        return [s for s in self._venue.exchange.listings if switch.values["symbol"] in ("", s)]
+
+    def _cut(self, *, reset: bool) -> None:
+        self._sockets.cut(MARKET, reset=reset)
+
+    def _silence(self, switch: Switch) -> None:
+        deaf = self._sockets.chosen(switch.text("which"))
+        for outbox in deaf:
+            outbox.silent = True
+        for outbox in deaf:
+            asyncio.get_running_loop().call_later(switch.number("seconds"), outbox.reset)
+
+    def _jump(self, switch: Switch) -> None:
+        self._venue.skew_ms += int(switch.number("milliseconds"))
+
+    def _miss_bars(self, switch: Switch, outage: Outage) -> None:
+        outage(switch.number("seconds"), lambda: self._play(int(switch.number("bars"))))
+
+    def _play(self, bars: int) -> None:
+        if self._venue.settings.speed == "lockstep":
+            for _ in range(bars):
+                self._venue.driver.advance()
+
+    def _coarsen(self, switch: Switch) -> None:
+        factor = Decimal(str(switch.values["factor"]))
+        for symbol in self._symbols(switch):
+            listing = self._venue.exchange.listings[symbol]
+            rules = listing.rules
+            listing.rules = replace(rules, tick=rules.tick * factor, step=rules.step * factor, min_size=rules.step * factor)
+
+    def _halt(self, switch: Switch) -> None:
+        for symbol in self._symbols(switch):
+            self._venue.exchange.listings[symbol].halted = True
+            self._halted[symbol] = self._venue.driver.played + int(switch.number("bars"))
+
+    def _interfere(self, switch: Switch) -> None:
+        symbol = self._symbols(switch)[0]
+        rules = self._venue.exchange.listings[symbol].rules
+        amount = Decimal(str(switch.values["amount"]))
+        if switch.text("how") == "order":
+            self._foreign += 1
+            wish = NewOrder(symbol=symbol, side=Side.BUY, type=OrderType.MARKET, size=amount, client_id=f"web_{self._foreign:06d}")
+            self._venue.exchange.place(ACCOUNT, wish)
+        else:
+            self._venue.exchange.move_balance(ACCOUNT, rules.base, amount if switch.text("how") == "deposit" else -amount)
+
+    def _freeze(self, switch: Switch) -> None:
+        send_signal(switch, signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(switch.number("seconds"), send_signal, switch, signal.SIGCONT)
+
+    def _gap(self, switch: Switch) -> None:
+        for symbol in self._symbols(switch):
+            self._venue.driver.shift(symbol, 1 + Decimal(str(switch.values["bps"])) / 10_000)
+
+
+def is_other_process(pid: float | int | str) -> bool:
+    """Whether `pid` is a running process that is neither this one nor the system's first."""
+    if not isinstance(pid, int) or pid <= 1 or pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Where the practice exchange takes its prices from, and how it plays them."""

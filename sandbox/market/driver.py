@@ -1,0 +1,244 @@
+"""The market moves: bars are opened, traded through and closed, in lockstep or by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from forwardtrader.sandbox.engine.events import CandleChanged, Printed
+from forwardtrader.sandbox.engine.exchange import Exchange
+from forwardtrader.sandbox.orders.candle import Candle
+from forwardtrader.sandbox.orders.listing import Listing
+from forwardtrader.sandbox.orders.order import ZERO
+
+
+@dataclass(slots=True)
+class Feed:
+    """The bars of one symbol that are still to come."""
+
+    bars: Iterator[Candle]
+    ahead: Candle | None = None
+    path: list[tuple[Decimal, Decimal]] = field(default_factory=list)
+    factor: Decimal = Decimal(1)
+    hidden: bool = False  # the running bar is neither told nor kept
+
+    def pull(self) -> None:
+        self.ahead = next(self.bars, None)
+
+
+class MarketClock:
+    """The market's own time, milliseconds UTC; it moves only with the market."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at = at
+
+    def __call__(self) -> int:
+        return self.at
+
+
+class Driver:
+    """Plays the bars of all symbols through the exchange, slot by slot.
+
+    Args:
+        feeds: symbol to the bars after its history.
+        length: of one bar, in milliseconds.
+        ticks: prints per bar.
+        plan: makes the prints of a bar.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        feeds: Mapping[str, Iterator[Candle]],
+        *,
+        clock: MarketClock,
+        length: int,
+        ticks: int,
+        plan: Callable[[Candle, int, Decimal, random.Random], list[tuple[Decimal, Decimal]]],
+        seed: int,
+        limit: int = 0,
+    ) -> None:
+        self.exchange = exchange
+        self.clock = clock
+        self.length = length
+        self.ticks = ticks
+        self.played = 0
+        self.ended = False
+        self.after_bar: list[Callable[[], None]] = []
+        self.hides: Callable[[str], bool] = lambda symbol: False
+        self._printed = 0
+        self._limit = limit
+        self._plan = plan
+        self._rng = random.Random(seed)
+        self._feeds = {symbol: Feed(bars) for symbol, bars in feeds.items()}
+        for feed in self._feeds.values():
+            feed.pull()
+
+    def begin(self) -> None:
+        """Open the first bars."""
+        self._open(min((f.ahead.start for f in self._feeds.values() if f.ahead), default=self.clock.at))
+
+    def advance(self) -> bool:
+        """Play the running bars to their end and open the next ones; False once the market has ended.
+
+        The next opens are in force before the closed candles are told, so an order that answers a closed candle finds them.
+        """
+        if self.ended:
+            return False
+        while self._printed < self.ticks:
+            self.tick()
+        self.close()
+        return not self.ended
+
+    def tick(self) -> None:
+        """Make the next print of each running bar."""
+        number = self._printed
+        self._printed += 1
+        self._move_clock(number)
+        for symbol, feed in self._feeds.items():
+            if number < len(feed.path):
+                self._print(symbol, *feed.path[number], number)
+
+    def close(self) -> None:
+        """End the running bars, open the next ones, and only then tell."""
+        start = self.clock.at - self.clock.at % self.length
+        self.clock.at = start + self.length - 1
+        closed = [done for symbol in self._feeds if (done := self._finish(symbol)) is not None]
+        self.played += 1
+        upcoming = [f.ahead.start for f in self._feeds.values() if f.ahead]
+        over = not upcoming or (self._limit and self.played >= self._limit)
+        self._open(start + self.length if not over else -1)
+        self.ended = bool(over)
+        for symbol, candle in closed:
+            self.exchange.tell(CandleChanged(symbol, candle, True, start + self.length))
+        self._tell_opened()
+        for call in self.after_bar:
+            call()
+
+    async def run(self, speed: float, wall: Callable[[], float]) -> None:
+        """Play by the clock, `speed` times as fast as the bars say, until the market ends."""
+        begun, origin = wall(), self.clock.at
+        while not self.ended:
+            slot = self.clock.at - self.clock.at % self.length
+            while self._printed < self.ticks:
+                due = slot + self._printed * self.length // self.ticks
+                await _until(begun + (due - origin) / 1000 / speed, wall)
+                self.tick()
+            await _until(begun + (slot + self.length - origin) / 1000 / speed, wall)
+            self.close()
+
+    def skip_to(self, at: int) -> None:
+        """Play what lies before `at` at once: a market that runs with the wall clock begins inside a bar."""
+        slot = self.clock.at - self.clock.at % self.length
+        while self._printed < self.ticks and slot + self._printed * self.length // self.ticks < at:
+            self.tick()
+        self.clock.at = max(self.clock.at, at)
+
+    def push(self, symbol: str, candle: Candle) -> None:
+        """Put a candle into the feed as the next one; the one that waited comes after it."""
+        feed = self._feeds[symbol]
+        waiting = [feed.ahead] if feed.ahead else []
+        later = feed.bars
+        feed.ahead = candle
+        feed.bars = _chain([c for c in waiting if c.start > candle.start], later, candle.start)
+
+    def set_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
+        """Print a trade of the market's at `price`; the running bar is widened to hold it. Nothing happens in a halted market."""
+        listing = self.exchange.listings[symbol]
+        bar = listing.bar
+        if bar is not None:
+            high, low = max(bar.high, price), min(bar.low, price)
+            listing.bar = Candle(bar.start, bar.open, high, low, bar.close, bar.volume + volume, bar.trades + 1)
+            self._print(symbol, price, volume, self._printed)
+
+    def shift(self, symbol: str, factor: Decimal) -> None:
+        """Let the market of `symbol` go on at `factor` times its price from the next bar on."""
+        self._feeds[symbol].factor *= factor
+
+    def _move_clock(self, number: int) -> None:
+        slot = self.clock.at - self.clock.at % self.length
+        self.clock.at = slot + min(self.length - 1, number * self.length // self.ticks)
+
+    def _open(self, start: int) -> None:
+        self._printed = 0
+        if start >= 0:
+            self.clock.at = start
+        for symbol, feed in self._feeds.items():
+            listing = self.exchange.listings[symbol]
+            bar = feed.ahead
+            listing.bar, feed.path = None, []
+            if bar is None or bar.start != start:
+                continue
+            feed.pull()
+            if listing.halted:
+                continue
+            feed.hidden = self.hides(symbol)
+            bar = scaled(bar, feed.factor, listing.rules.tick)
+            self._open_bar(listing, bar)
+            feed.path = self._plan(bar, self.ticks, listing.rules.tick, self._rng)
+
+    @staticmethod
+    def _open_bar(listing: Listing, bar: Candle) -> None:
+        listing.bar = bar
+        listing.last = bar.open
+        listing.taken.clear()
+        listing.candles.running = Candle(bar.start, bar.open, bar.open, bar.open, bar.open, ZERO, 0)
+
+    def _tell_opened(self) -> None:
+        for symbol in self._feeds:
+            running = self.exchange.listings[symbol].candles.running
+            if running is not None and not self._feeds[symbol].hidden:
+                self.exchange.tell(CandleChanged(symbol, running, False, self.clock.at))
+
+    def _print(self, symbol: str, price: Decimal, volume: Decimal, number: int) -> None:
+        listing = self.exchange.listings[symbol]
+        running = listing.candles.running
+        if listing.bar is None or running is None or listing.halted:
+            return
+        rose = price >= listing.last
+        self.exchange.print_price(symbol, price, volume)
+        listing.prints += 1
+        count = listing.bar.trades * (number + 1) // self.ticks
+        listing.candles.running = Candle(
+            running.start, running.open, max(running.high, price), min(running.low, price), price, running.volume + volume, count
+        )
+        self.exchange.tell(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
+        if not self._feeds[symbol].hidden:
+            self.exchange.tell(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
+
+    def _finish(self, symbol: str) -> tuple[str, Candle] | None:
+        listing = self.exchange.listings[symbol]
+        bar = listing.bar
+        if bar is None:
+            return None
+        if listing.halted:  # it was stopped within the bar: what had been printed is the bar
+            bar = listing.candles.running or bar
+        else:
+            listing.last = bar.close
+            self.exchange.end_bar(symbol)
+        if self._feeds[symbol].hidden:
+            listing.candles.running = None
+            return None
+        listing.candles.close(bar)
+        return symbol, bar
+
+
+def scaled(bar: Candle, factor: Decimal, tick: Decimal) -> Candle:
+    """The bar at `factor` times its prices, on the grid."""
+    if factor == 1:
+        return bar
+    first, high, low, close = (max(tick, (p * factor / tick).to_integral_value() * tick) for p in (bar.open, bar.high, bar.low, bar.close))
+    return Candle(bar.start, first, high, low, close, bar.volume, bar.trades)
+
+
+async def _until(moment: float, wall: Callable[[], float]) -> None:
+    # A loop that is behind still yields, so that requests are answered while it catches up.
+    await asyncio.sleep(max(0.0, moment - wall()))
+
+
+def _chain(waiting: list[Candle], later: Iterator[Candle], after: int) -> Iterator[Candle]:
+    yield from waiting
+    yield from (c for c in later if c.start > after)

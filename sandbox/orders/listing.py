@@ -1,0 +1,65 @@
+"""One tradable symbol: its rules, its candles, and where its price stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from forwardtrader.core.types import MarketRules
+from forwardtrader.sandbox.orders.candle import Candle, CandleBook, joined
+from forwardtrader.sandbox.orders.order import ZERO, NewOrder, OrderType
+from forwardtrader.sandbox.orders.refusal import Refusal
+
+DAY_MS: Final = 86_400_000
+MOST_VALUE: Final = Decimal(9_000_000_000)  # of one order, in quote units
+
+
+@dataclass(slots=True)
+class Listing:
+    """`bar` is the whole running bar, the part that is still to come included; clients only ever see `candles`."""
+
+    rules: MarketRules
+    candles: CandleBook
+    last: Decimal = ZERO
+    bar: Candle | None = None
+    halted: bool = False
+    prints: int = 0
+    taken: dict[Decimal, Decimal] = field(default_factory=dict)  # book mode: what takers took since the last print
+
+    @property
+    def is_open(self) -> bool:
+        return self.bar is not None and not self.halted
+
+
+def highest_price(rules: MarketRules) -> Decimal:
+    return rules.tick * 10**8
+
+
+def largest_size(rules: MarketRules) -> Decimal:
+    return rules.step * 10**9
+
+
+def breach(wish: NewOrder, rules: MarketRules, last: Decimal) -> Refusal | None:
+    """The first of the venue's filters that an order breaks."""
+    for price in (wish.limit_price, wish.stop_price):
+        if price is not None and (not rules.tick <= price <= highest_price(rules) or price % rules.tick):
+            return Refusal.PRICE_FILTER
+    if wish.quote_size is not None:
+        return None if rules.min_notional <= wish.quote_size <= MOST_VALUE else Refusal.NOTIONAL
+    if not rules.min_size <= wish.size <= largest_size(rules) or wish.size % rules.step:
+        return Refusal.LOT_SIZE
+    if wish.type is OrderType.MARKET and rules.max_market_size is not None and wish.size > rules.max_market_size:
+        return Refusal.MARKET_LOT_SIZE
+    value = wish.size * (wish.limit_price or wish.stop_price or last)
+    return None if rules.min_notional <= value <= MOST_VALUE else Refusal.NOTIONAL
+
+
+def last_day(listing: Listing) -> Candle:
+    """The last 24 hours as one candle."""
+    book = listing.candles
+    newest = book.running or book.closed[-1]
+    since = newest.start + book.base_ms - DAY_MS
+    day = [c for c in book.closed[-(DAY_MS // book.base_ms) :] if c.start >= since]
+    day = [*day, newest] if book.running is not None or not day else day
+    return joined(day, day[0].start)

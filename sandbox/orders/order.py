@@ -1,0 +1,121 @@
+"""Orders and executions as the engine knows them, before any venue's wording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from forwardtrader.core.types import Side
+
+ZERO: Final = Decimal(0)
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    LIMIT_MAKER = "limit maker"
+    STOP = "stop"
+    STOP_LIMIT = "stop limit"
+    TAKE_PROFIT = "take profit"
+    TAKE_PROFIT_LIMIT = "take profit limit"
+
+
+WITH_LIMIT: Final = frozenset({OrderType.LIMIT, OrderType.LIMIT_MAKER, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+WITH_TRIGGER: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
+TAKE_PROFITS: Final = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
+
+
+class TimeInForce(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class Status(StrEnum):
+    HELD = "held"  # the second leg of a list, not yet in the market
+    NEW = "new"
+    PARTIAL = "partial"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+OPEN: Final = frozenset({Status.HELD, Status.NEW, Status.PARTIAL})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewOrder:
+    """What a client asks for. Sizes are in base units; `quote_size` replaces `size` in a market order sized in quote units."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    size: Decimal = ZERO
+    quote_size: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    tif: TimeInForce = TimeInForce.GTC
+    client_id: str = ""
+    reduce_only: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """An accepted order. Times are milliseconds UTC of the market's clock; `locked` is what it holds back of the account."""
+
+    id: int
+    account: str
+    wish: NewOrder
+    size: Decimal
+    placed_at: int
+    updated_at: int
+    status: Status = Status.NEW
+    filled: Decimal = ZERO
+    quote_filled: Decimal = ZERO
+    locked: Decimal = ZERO
+    lock_asset: str = ""
+    triggered: bool = False
+    rests_until: int = -1  # bar mode: a leg sits out the bar (of this open time) in which its working order filled
+    cancel_id: str = ""
+    list_id: int | None = None
+    trades: list[Trade] = field(default_factory=list)
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.size - self.filled
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def average(self) -> Decimal:
+        return self.quote_filled / self.filled if self.filled else ZERO
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trade:
+    """One execution of one order; `fee` is in `fee_asset`, `at` in milliseconds UTC of the market's clock."""
+
+    id: int
+    order_id: int
+    account: str
+    symbol: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    quote: Decimal
+    fee: Decimal
+    fee_asset: str
+    at: int
+    maker: bool
+
+
+@dataclass(frozen=True)
+class OpenOrders:
+    """How many orders of one symbol an account may have open: in all, and of those that wait for a trigger."""
+
+    orders: int
+    triggers: int

@@ -1,0 +1,84 @@
+"""Every setting of the practice exchange, with its range and its default."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from forwardtrader.core.settings import Room
+from forwardtrader.sandbox.orders.order import OpenOrders
+
+FASTEST: Final = 100_000  # times real time
+
+
+class SymbolRules(Room):
+    """The grid and limits of one symbol, in quote and base units."""
+
+    tick: Decimal = Field(default=Decimal("0.01"), gt=0)
+    step: Decimal = Field(default=Decimal("0.00001"), gt=0)
+    min_size: Decimal = Field(default=Decimal("0.00001"), gt=0)
+    min_notional: Decimal = Field(default=Decimal(5), ge=0)
+    max_market_size: Decimal = Field(default=Decimal(1000), gt=0)
+
+
+class BookSettings(Room):
+    """The simulated book of the `book` fill mode."""
+
+    spread_bps: float = Field(default=1.0, ge=0, le=1000)
+    levels: int = Field(default=20, ge=1, le=1000)
+    level_gap_bps: float = Field(default=0.5, gt=0, le=1000)
+    level_value: float = Field(default=20_000.0, gt=0)  # quote units at each level
+    participation: float = Field(default=0.5, gt=0, le=1)  # part of the traded volume that may fill resting orders
+    latency_ms: float = Field(default=0.0, ge=0, le=60_000)
+
+
+class SandboxSettings(Room):
+    """What the exchange sells, how its market moves, how it fills, and what the account starts with."""
+
+    protocol: Literal["binance", "bybit"] = "binance"
+    port: int = Field(default=0, ge=0, le=65535)
+    symbols: tuple[str, ...] = Field(default=("BTC/USDT",), min_length=1)
+    market: tuple[str, ...] = ("sample",)  # "sample", FILE for the first symbol, or SYMBOL=FILE
+    timeframe: str = "1m"
+    speed: float | Literal["lockstep"] = 1.0
+    history: int = Field(default=500, ge=1)  # bars that lie in the past at the start
+    bars: int = Field(default=0, ge=0)  # the market ends after so many more; 0: when the file ends, or never
+    rebase: bool = False  # move a file's times so that its history ends now
+    ticks_per_bar: int = Field(default=0, ge=0, le=10_000)  # prints of a bar; 0: one a second of real time, in lockstep a few
+    fills: Literal["bar", "book"] = "bar"
+    slippage_bps: float = Field(default=0.0, ge=0, le=1000)  # bar mode: in full, as in a backtest
+    book: BookSettings = BookSettings()
+    rules: dict[str, SymbolRules] = Field(default_factory=dict)
+    maker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
+    taker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
+    fee_asset: str = "received"  # "received", "quote", or a coin such as "BNB"
+    leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals
+    funding_bps: Decimal = Field(default=Decimal(1), ge=-300, le=300)  # paid by longs every eight hours
+    balances: dict[str, Annotated[Decimal, Field(ge=0, le=10**15)]] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
+    limits: Literal["auto", "on", "off"] = "auto"  # auto: enforced at real time only
+    weight_per_minute: int = Field(default=6000, ge=1)
+    orders_per_10s: int = Field(default=100, ge=1)
+    orders_per_day: int = Field(default=200_000, ge=1)
+    max_orders: int = Field(default=200, ge=1)  # open at once, of one symbol
+    max_trigger_orders: int = Field(default=5, ge=1)  # of these, stops and take-profits
+    faults: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
+    waits: bool = False  # the clock of the market stands still until it is told to begin
+    owner: int = Field(default=0, ge=0)  # number of the process that it ends with; 0: nobody's
+    orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for another owner once that one is gone
+    connection_life_s: float = Field(default=86_400.0, gt=0)
+    withdrawals: Literal["no", "yes", "unanswered"] = "no"  # what it says when asked whether the key may withdraw
+    api_key: str = ""  # made up at the start where empty
+    api_secret: str = ""
+    admin_token: str = ""
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def latency_s(self) -> float:
+        """How long a request is on its way; nil in bar mode."""
+        return self.book.latency_ms / 1000 if self.fills == "book" else 0.0
+
+    @property
+    def most_open(self) -> OpenOrders:
+        return OpenOrders(self.max_orders, self.max_trigger_orders)

@@ -1,0 +1,1 @@
+"""Sockets, send queues and the request log."""

@@ -1,0 +1,1 @@
+"""Backtrader classes: indicator, strategy, broker, recorders, and the assembly of a Cerebro."""

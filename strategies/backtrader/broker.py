@@ -1,0 +1,283 @@
+"""Backtrader's own broker behind the venue's rules: what the venue would refuse is refused here too, also for users' strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from itertools import chain
+from typing import Any, TypeVar, cast
+
+import backtrader as bt
+from backtrader.order import BuyOrder, SellOrder
+
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.log import logger
+from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.costs import VenueCommission
+from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.holdings import Holdings
+from forwardtrader.strategies.order_rules import RawOrder, Refusal, decimal, floor_to, is_dust, normalise
+
+_LOG = logger("strategies")
+_LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
+_FLOAT_NOISE = 1e-9
+_STOPS = (bt.Order.Stop, bt.Order.StopLimit)
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _books(method: Method) -> Method:
+    """A method of Backtrader's broker that reads and changes what is held, dust included."""
+
+    @wraps(method)
+    def booking(self: Any, *args: Any, **kwargs: Any) -> Any:
+        outer, self._is_booking = self._is_booking, True
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self._is_booking = outer
+
+    return cast(Method, booking)
+
+
+class VenueRulesBroker(bt.brokers.BackBroker):
+    """Fills as `BackBroker` does, at the next bar, but only orders that the venue would have taken.
+
+    Sizes and prices are put on the venue's grid; a refused order comes back `Rejected` with `order.info.refusal`, and the refusal
+    is logged. Slippage is charged in full on market and stop orders, outside the bar's range too, and never moves a limit order
+    beyond its limit. A bar in which nothing was traded fills nothing. Where the venue takes its fee in base currency, a buy
+    delivers that much less. What is too small to be sold is in the account's value, and no position (`Holdings`). Cheating on open or
+    close is refused.
+
+    Params:
+        trade_from: UTC epoch seconds; orders made on earlier bars are refused.
+
+    Attributes:
+        holdings: what the account holds, and what a strategy sees of it.
+    """
+
+    params = (("trade_from", 0.0),)
+    _is_booking = False
+
+    @property
+    def positions(self) -> Any:
+        """What a strategy sees; `BackBroker`, which books by this name, finds what is held."""
+        return self.holdings.held if self._is_booking else self.holdings
+
+    @positions.setter
+    def positions(self, held: Any) -> None:
+        self.holdings = Holdings(held)
+
+    def getposition(self, data: Any) -> Any:
+        return self.holdings[data]
+
+    def get_value(self, datas: Iterable[Any] | None = None, mkt: bool = False, lever: bool = False) -> float:
+        """The account's value, dust included; with `datas` that of the positions in them, which `BackBroker` adds the cash to."""
+        if datas is None:
+            return float(super().get_value(None, mkt, lever))
+        return float(sum(self._get_value([data], lever) for data in datas if self.holdings[data].size))
+
+    getvalue = get_value
+
+    @_books
+    def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
+        return super()._get_value(datas, lever)
+
+    def start(self) -> None:
+        cheats = getattr(getattr(self, "cerebro", None), "p", None)
+        if self.p.coc or self.p.coo or getattr(cheats, "cheat_on_open", False):
+            raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
+        super().start()
+        self.refused: dict[str, tuple[int, str]] = {}  # by symbol: how many orders, and why the first one
+        self._plain = all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
+
+    @_books
+    def next(self) -> None:
+        """As `BackBroker`, without its daily interest and futures margins, which a plain share-of-value commission never has."""
+        if not self._plain or self._userhist or self._fundhist:
+            super().next()
+            return
+        while self._toactivate:
+            self._toactivate.popleft().activate()
+        if self.submitted:
+            self.check_submitted()
+        if self.pending:
+            self._work_pending()
+        self._get_value()
+
+    def _work_pending(self) -> None:
+        """Each pending order once; executions may take other orders out of the queue meanwhile, so a None marks its end."""
+        self.pending.append(None)
+        while (order := self.pending.popleft()) is not None:
+            if order.expire():
+                self.notify(order)
+                self._ococheck(order)
+                self._bracketize(order, cancel=True)
+            elif not order.active():
+                self.pending.append(order)
+            else:
+                self._try_exec(order)
+                if order.alive():
+                    self.pending.append(order)
+                elif order.status == bt.Order.Completed:
+                    self._bracketize(order)
+
+    def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+        return self._send(Side.BUY, super().buy, owner, data, size, *args, **kwargs)
+
+    def sell(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+        return self._send(Side.SELL, super().sell, owner, data, size, *args, **kwargs)
+
+    def _send(
+        self,
+        side: Side,
+        send: Any,
+        owner: Any,
+        data: Any,
+        size: float,
+        price: float | None = None,
+        plimit: float | None = None,
+        exectype: int | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        raw = RawOrder(
+            side=side,
+            size=abs(size),
+            reference=data.close[0],
+            limit_price=_limit_price(exectype, price, plimit),
+            stop_price=price if exectype in _STOPS else None,
+            reason=str(kwargs.get("reason", "")),
+        )
+        answer = self._answer(raw, data, kwargs)
+        if isinstance(answer, Refusal):
+            return self._refuse(side, owner, data, size, price, exectype, answer, kwargs)
+        if exectype in _STOPS:
+            price = _float(answer.stop_price, price)
+            plimit = _float(answer.limit_price, plimit)
+        elif exectype in _LIMITS:
+            price = _float(answer.limit_price, price)
+        return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
+
+    def _answer(self, raw: RawOrder, data: Any, kwargs: dict[str, Any]) -> OrderRequest | Refusal:
+        if epoch_seconds(data.datetime[0]) < self.p.trade_from:
+            return Refusal("the first traded day has not come yet")
+        rules = facts_of(data).rules
+        return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
+
+    def cancel(self, order: Any, bracket: bool = False) -> bool:
+        """Take an order back; also one that was sent on this very bar, which `BackBroker` would not let go."""
+        if order in self.submitted:
+            self.submitted.remove(order)
+            self.pending.append(order)
+        return bool(super().cancel(order, bracket))
+
+    def sellable(self, data: Any, *, oco: Any = None, parent: Any = None) -> float:
+        """Base units that a new sell order may have: held, and not locked by other sell orders.
+
+        Orders of which only one can be executed (an OCO group, the children of one bracket) lock units once; children of a
+        parent that is still open lock nothing, and may sell what the parent will buy.
+        """
+        held = float(self.holdings.held[data].size)
+        if parent is not None and parent.alive():
+            held += float(parent.executed.remsize)
+        own = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
+        locks: dict[Any, float] = {}
+        for order in chain(self.pending, self.submitted):
+            if order is None or order.data is not data or order.isbuy() or not order.alive() or not order.active():
+                continue
+            group = self._group(order)
+            if group != own:
+                locks[group] = max(locks.get(group, 0.0), -float(order.executed.remsize))
+        return held - sum(locks.values())
+
+    def _group(self, order: Any) -> tuple[str, int]:
+        if order.parent is not None:
+            return ("parent", order.parent.ref)
+        return ("oco", self._ocos.get(order.ref, order.ref))
+
+    def _bracketize(self, order: Any, cancel: bool = False) -> None:
+        super()._bracketize(order, cancel)
+        if not cancel and order.parent is None:
+            for child in list(self._pchildren[order.ref]):
+                self._fit(child, abs(order.executed.size))
+
+    def _fit(self, child: Any, filled: float) -> None:
+        """Cut a child to what its parent brought in; a fee in base currency took part of that."""
+        rules, wanted = facts_of(child.data).rules, abs(child.executed.remsize)
+        units = floor_to(min(decimal(wanted), decimal(filled)), rules.step)
+        if is_dust(units, child.created.price, rules):
+            self.pending.remove(child)
+            child.addinfo(refusal="its parent filled too little")
+            child.reject(self)
+            self.notify(child)
+            self._bracketize(child, cancel=True)
+        elif units < decimal(wanted):
+            child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` says what was decided
+
+    def _refuse(
+        self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: Refusal, kwargs: dict[str, Any]
+    ) -> Any:
+        kind = BuyOrder if side is Side.BUY else SellOrder
+        order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype)
+        order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal.reason)
+        self._ocoize(order, None)
+        order.reject(self)
+        self.notify(order)
+        count, why = self.refused.get(data._name, (0, refusal.reason))
+        self.refused[data._name] = (count + 1, why)
+        _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})
+        return order
+
+    def _try_exec(self, order: Any) -> None:
+        lines = order.data.lines
+        if lines.datetime[0] <= order.created.dt:
+            return  # the symbol has no bar yet since the order was made, though another one has
+        if not lines.volume[0] and lines.high[0] == lines.low[0]:
+            return  # nothing was traded in this bar, so nothing can have been filled
+        super()._try_exec(order)
+
+    def _execute(self, order: Any, ago: Any = None, price: Any = None, cash: Any = None, position: Any = None, dtcoc: Any = None) -> Any:
+        if ago is not None and price is not None and order.isbuy() and facts_of(order.data).rules.fee_in_base:
+            price = self._deliver_net(order, price)
+        if ago is None:
+            return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
+        self._close_exactly(order)
+        data = order.data if order.data._compensate is None else order.data._compensate
+        before, executions = self.holdings.held[data].size, len(order.executed)
+        super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
+        if len(order.executed) > executions:  # what the strategy will be told is a copy that shares them
+            self.holdings.settle(order, data, before)
+        return None
+
+    def _close_exactly(self, order: Any) -> None:
+        """Floats on a decimal grid add up to not quite zero; an order that closes a position leaves nothing of it open."""
+        held, rest = self.holdings.held[order.data].size, order.executed.remsize
+        if held and held + rest and abs(held + rest) < _FLOAT_NOISE * abs(held):
+            order.executed.remsize = -held
+
+    def _deliver_net(self, order: Any, price: float) -> float:
+        """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
+        gross = order.executed.remsize
+        net = gross * (1.0 - self.getcommissioninfo(order.data).p.base_fee)
+        order.addinfo(gross_size=gross, gross_price=price, fee_base=gross - net)
+        order.executed.remsize = net
+        return float(price * gross / net)
+
+    def _slip_up(self, pmax: float, price: float, doslip: bool = True, lim: bool = False) -> float:
+        slipped = float(price * (1.0 + self.p.slip_perc))
+        return min(slipped, pmax) if lim else slipped
+
+    def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
+        slipped = float(price * (1.0 - self.p.slip_perc))
+        return max(slipped, pmin) if lim else slipped
+
+
+def _limit_price(exectype: int | None, price: float | None, plimit: float | None) -> float | None:
+    if exectype == bt.Order.Limit:
+        return price
+    return plimit if exectype == bt.Order.StopLimit else None
+
+
+def _float(value: Any, otherwise: float | None) -> float | None:
+    return otherwise if value is None else float(value)

@@ -1,0 +1,66 @@
+"""The account at the close of every bar, as rows."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forwardtrader.strategies.backtrader.bars_frame import utc_index
+from forwardtrader.strategies.backtrader.recorder import Recorder
+
+
+class EquityRecorder(Recorder):
+    """Collects equity, cash, exposure and closes; `rows()` and `frame()` give them, `take()` gives them once."""
+
+    def start(self) -> None:
+        self._clock = self.strategy.lines.datetime
+        self._empty()
+
+    def _empty(self) -> None:
+        self._times, self._equity, self._cash = array("d"), array("d"), array("d")
+        self._closes = [(data.lines.close, array("d")) for data in self.datas]
+
+    def rows(self) -> list[tuple[float, ...]]:
+        """What was not taken: Backtrader's time, equity, cash, and the close of each feed in turn."""
+        return list(zip(self._times, self._equity, self._cash, *(closes for _, closes in self._closes), strict=True))
+
+    def take(self) -> list[tuple[float, ...]]:
+        """The rows collected since the last call."""
+        rows = self.rows()
+        self._empty()
+        return rows
+
+    def _notify_cashvalue(self, cash: float, value: float) -> None:
+        self._times.append(self._clock[0])
+        self._equity.append(value)
+        self._cash.append(cash)
+        for close, closes in self._closes:
+            closes.append(close[0] if len(close) else math.nan)
+
+    def frame(self) -> pd.DataFrame:
+        """What was not taken, as `equity_frame` gives it."""
+        columns = [self._times, self._equity, self._cash, *(closes for _, closes in self._closes)]
+        return equity_frame([np.array(column) for column in columns], [data._name for data in self.datas])
+
+    def get_analysis(self) -> dict[str, Any]:
+        return {"bars": len(self._times)}
+
+
+def equity_frame(columns: Sequence[NDArray[np.float64]], symbols: Sequence[str]) -> pd.DataFrame:
+    """Indexed by the UTC open time of the bar at whose close it holds: equity, cash, exposure (share of equity that is not
+    cash, negative for short), and `close:<SYMBOL>`. A time that was seen twice keeps its last row.
+
+    Args:
+        columns: Backtrader's times, equity, cash, and the closes of each symbol.
+    """
+    times, equity, cash, *closes = columns
+    frame = pd.DataFrame({"equity": equity, "cash": cash, "exposure": 1.0 - cash / equity}, index=utc_index(times))
+    for symbol, values in zip(symbols, closes, strict=True):
+        frame[f"close:{symbol}"] = values
+    return frame[~frame.index.duplicated(keep="last")]

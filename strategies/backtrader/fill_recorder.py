@@ -1,0 +1,88 @@
+"""Every execution of a run, as rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+import pandas as pd
+
+from forwardtrader.core.types import Side
+from forwardtrader.strategies.backtrader.bars_frame import utc_index
+from forwardtrader.strategies.backtrader.recorder import Recorder
+
+COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason", "slippage")
+
+
+class FillRecorder(Recorder):
+    """Collects fills; `rows()` and `frame()` give them, `take()` gives them once.
+
+    `order_ref` is the client id where the order carries one, else its number in this run, so that equal runs give equal rows.
+
+    Attributes:
+        count: how many orders were told of.
+        numbers: the number of each order that is alive, by Backtrader's own.
+    """
+
+    def start(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self.count = 0
+        self.numbers: dict[int, int] = {}
+
+    def notify_order(self, order: Any) -> None:
+        number = self.numbers.get(order.ref, 0)
+        if not number:
+            number = self.numbers[order.ref] = self.count = self.count + 1
+        if order.status in (bt.Order.Partial, bt.Order.Completed):
+            reference = str(order.info.get("client_id") or number)
+            self._rows.extend(_row(order, bit, reference) for bit in order.executed.iterpending())
+        if not order.alive():
+            del self.numbers[order.ref]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What was not taken, `COLUMNS` each, times as Backtrader's numbers."""
+        return list(self._rows)
+
+    def take(self) -> list[tuple[Any, ...]]:
+        """The rows collected since the last call."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def frame(self) -> pd.DataFrame:
+        """What was not taken, as `fills_frame` gives it."""
+        return fills_frame(self._rows)
+
+    def get_analysis(self) -> dict[str, Any]:
+        return {"fills": len(self._rows)}
+
+
+def fills_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """One row a fill: timestamp (UTC), symbol, side, size (base), price (quote), fee, fee_currency, order_ref, reason, and
+    slippage (quote units paid beyond the open or the stop's trigger)."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["timestamp"] = utc_index(frame["timestamp"].to_numpy(dtype="float64"))
+    return frame
+
+
+def _row(order: Any, bit: Any, reference: str) -> tuple[Any, ...]:
+    data, info = order.data, order.info
+    facts = getattr(data, "facts", None)
+    base, quote = (facts.rules.base, facts.rules.quote) if facts is not None else ("", "")
+    size, price, fee, currency = abs(bit.size), bit.price, bit.openedcomm + bit.closedcomm, quote
+    if "fee_base" in info:
+        share = size / (info["gross_size"] - info["fee_base"])
+        size, price, fee, currency = info["gross_size"] * share, info["gross_price"], info["fee_base"] * share, base
+    side = Side.BUY if order.isbuy() else Side.SELL
+    symbol = facts.rules.symbol if facts is not None else data._name
+    return (bit.dt, symbol, str(side), size, price, fee, currency, reference, str(info.get("reason", "")), _slippage(order, size, price))
+
+
+def _slippage(order: Any, size: float, price: float) -> float:
+    """Against the bar's open, or against the trigger of a stop that was reached after the open; limit orders have none."""
+    opened, trigger, sign = order.data.open[0], order.created.price, 1.0 if order.isbuy() else -1.0
+    if order.exectype == bt.Order.Market:
+        return float(sign * (price - opened) * size)
+    if order.exectype in (bt.Order.Stop, bt.Order.StopTrail):
+        due = max(opened, trigger) if sign > 0 else min(opened, trigger)
+        return float(sign * (price - due) * size)
+    return 0.0

@@ -1,0 +1,79 @@
+"""Every order as it was decided, as rows: what parity compares."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import backtrader as bt
+import pandas as pd
+
+from forwardtrader.strategies.backtrader.bars_frame import utc_index
+
+COLUMNS: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
+_REMEMBERED: Final = 1024  # orders that are done
+
+
+class OrderRecorder(bt.Analyzer):
+    """Collects orders when they are first told of; `rows()` and `frame()` give them in the order of their making, `take()` gives them
+    once.
+
+    Attributes:
+        told: Backtrader's numbers of the orders that were collected, as long as something may still be told of them.
+    """
+
+    def start(self) -> None:
+        self._rows: dict[int, tuple[Any, ...]] = {}
+        self.told: set[int] = set()
+        self._done: dict[int, None] = {}
+
+    def stop(self) -> None:
+        """Orders of the last bar have been made, but Backtrader tells of them at the next one only."""
+        broker = self.strategy.broker
+        for order in [*getattr(broker, "notifs", ()), *getattr(broker, "notices", ())]:
+            if order is not None:
+                self.notify_order(order)
+
+    def notify_order(self, order: Any) -> None:
+        if order.ref not in self.told and order.info.get("role") != "flatten":
+            self._collect(order)
+        if order.ref in self.told and not order.alive():
+            self._forget_later(order.ref)
+
+    def _forget_later(self, ref: int) -> None:
+        """A session may run for months; of an order that is done the last word may be told twice, but not for ever."""
+        self._done[ref] = None
+        if len(self._done) > _REMEMBERED:
+            oldest = next(iter(self._done))
+            del self._done[oldest]
+            self.told.discard(oldest)
+
+    def _collect(self, order: Any) -> None:
+        self.told.add(order.ref)
+        made, limit = order.created, order.created.pricelimit
+        self._rows[order.ref] = (
+            made.dt, order.data._name, "buy" if order.isbuy() else "sell", abs(order.created.size), order.getordername(),
+            float(made.price or 0.0), float(limit or 0.0), str(order.info.get("reason", "")), str(order.info.get("refusal", "")),
+        )  # fmt: skip
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What was not taken, `COLUMNS` each, times as Backtrader's numbers."""
+        return [self._rows[ref] for ref in sorted(self._rows)]
+
+    def take(self) -> list[tuple[Any, ...]]:
+        """The rows collected since the last call."""
+        rows, self._rows = self.rows(), {}
+        return rows
+
+    def frame(self) -> pd.DataFrame:
+        """What was not taken, as `orders_frame` gives it."""
+        return orders_frame(self.rows())
+
+    def get_analysis(self) -> dict[str, Any]:
+        return {"orders": len(self._rows)}
+
+
+def orders_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """timestamp (UTC open time of the bar decided on), symbol, side, size, kind, price, limit, reason, refusal."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["timestamp"] = utc_index(frame["timestamp"].to_numpy(dtype="float64"))
+    return frame

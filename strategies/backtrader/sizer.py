@@ -1,0 +1,24 @@
+"""The size of an order whose strategy named none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+
+from forwardtrader.core.settings import StrategySettings
+
+
+class EquityShare(bt.Sizer):
+    """A buy takes its symbol's equal share of the exposure limit, as far as the cash goes; a sell gives back what is held."""
+
+    params = (("settings", StrategySettings()),)
+
+    def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:
+        held = float(self.broker.getposition(data).size)
+        if (held > 0 and not isbuy) or (held < 0 and isbuy):
+            return abs(held)
+        settings, price = self.p.settings, float(data.close[0])
+        wanted = self.broker.get_value() * settings.max_exposure / len(self.strategy.datas) - abs(held) * price
+        spendable = cash * (1 - settings.cash_reserve) / (1 + (settings.fee_bps + settings.slippage_bps) / 1e4)
+        return float(max(0.0, min(wanted, spendable) if isbuy else wanted) / price)

@@ -1,0 +1,188 @@
+"""The strategy: forecasts in, orders out. It decides nothing itself and cannot tell history, paper and real money apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import backtrader as bt
+
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.log import logger
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.indicator import LSTMForecast
+from forwardtrader.strategies.decision import STOPPED, Book, Rules
+from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.position_manager import Desk
+from forwardtrader.strategies.risk import RiskState, update
+
+_LOG = logger("strategies")
+_STATE_VERSION = 1
+
+
+class FeedDesk:
+    """A desk on a Backtrader feed: its lines, and its orders at the strategy's broker."""
+
+    def __init__(self, strategy: Any, data: Any, forecast: Any, settings: StrategySettings, symbols: int) -> None:
+        facts = facts_of(data)
+        self.strategy, self.data = strategy, data
+        self.clock, self.close = data.lines.datetime, data.lines.close
+        self.location, self.scale = forecast.lines.location, forecast.lines.scale
+        rules = Rules.of(settings, facts.rules, facts.timeframe, forecast.source.horizon, symbols)
+        self.facts = facts
+        self.desk = Desk(facts.rules, rules, self)
+        self.seen = 0
+        self.trade_ref = 0
+        self.stop_order: Any = None
+
+    def look_up(self) -> None:
+        """Go by the venue's new rules, where they were put on the feed since."""
+        facts = facts_of(self.data)
+        if facts is not self.facts:
+            self.facts = facts
+            self.desk.obey(facts.rules)
+
+    def trade(self, change: float, reason: str) -> bool:
+        order = self._send(change, reason=reason, role="trade")
+        self.trade_ref = order.ref
+        return bool(order.alive())
+
+    def rest_stop(self, change: float, price: float) -> bool:
+        self.stop_order = self._send(change, exectype=bt.Order.Stop, price=price, reason=STOPPED, role="stop")
+        return bool(self.stop_order.alive())
+
+    def cancel_stop(self) -> None:
+        order, self.stop_order = self.stop_order, None
+        if order is not None:
+            self.strategy.cancel(order)
+
+    def adopt(self, order: Any) -> None:
+        """Take over an order of this strategy that is still open after a restart."""
+        if order.info.get("role") == "stop":
+            self.stop_order, self.desk.resting, self.desk.guarded = order, True, -float(order.executed.remsize)
+        elif order.info.get("role") == "trade":
+            self.trade_ref, self.desk.busy = order.ref, True
+
+    def settle(self, order: Any) -> None:
+        """An order is done, filled or not."""
+        executed = float(order.executed.size)
+        if order.ref == self.trade_ref:
+            self.desk.settle_trade(executed, float(order.executed.price), float(order.executed.psize))
+        elif order.info.get("role") == "stop":  # also one that was filled while its cancel was on the way
+            if self.stop_order is not None and order.ref == self.stop_order.ref:
+                self.stop_order, self.desk.resting = None, False
+            if executed:
+                self.desk.settle_stop(epoch_seconds(order.executed.dt))
+
+    def _send(self, change: float, **kwargs: Any) -> Any:
+        send = self.strategy.buy if change > 0.0 else self.strategy.sell
+        return send(data=self.data, size=abs(change), **kwargs)
+
+
+class LSTMStrategy(bt.Strategy):
+    """Trades each feed's forecast by `plan.wish`, with a protective stop; market orders fill at the next bar's open.
+
+    Several feeds share one account. Orders are placed in `next` only, each with `order.info.reason`. The stop of a new position
+    is placed on the bar after its fill; until then that one bar is unguarded, in every mode alike.
+
+    Params:
+        settings: the account, its costs and the knobs of the rule.
+        saved: what `state` gave before a restart; None for a new start.
+        trade_from: UTC epoch seconds; earlier bars are only looked at.
+    """
+
+    params = (("settings", StrategySettings()), ("saved", None), ("trade_from", 0.0))
+
+    def __init__(self) -> None:
+        settings, count = self.p.settings, len(self.datas)
+        forecasts = [LSTMForecast(data) for data in self.datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
+        self._feeds = [FeedDesk(self, d, f, settings, count) for d, f in zip(self.datas, forecasts, strict=True)]
+        self._by_data = {id(feed.data): feed for feed in self._feeds}
+        self._limits = self._feeds[0].desk.rules.limits
+        self._risk: RiskState | None = None
+
+    def start(self) -> None:
+        if self.p.saved is not None:
+            self.restore(self.p.saved)
+        self.adopt_open_orders()
+
+    def adopt_open_orders(self) -> None:
+        """Take over what the broker says is open from before a restart; orders tell their part by `order.info.role`."""
+        for order in getattr(self.broker, "get_orders_open", list)():
+            feed = self._by_data.get(id(order.data))
+            if feed is not None:
+                feed.adopt(order)
+
+    def prenext(self) -> None:
+        self.next()
+
+    def next(self) -> None:
+        now = epoch_seconds(self.lines.datetime[0])
+        if now < self.p.trade_from:
+            return
+        broker = self.broker
+        equity = broker.get_value()
+        gate = self._watch(equity, now).gate
+        for feed in self._feeds:
+            bars = len(feed.clock)
+            if bars == feed.seen or feed.desk.busy or not len(feed.location):
+                continue
+            feed.seen = bars
+            feed.look_up()
+            held = broker.getposition(feed.data)
+            feed.desk.tend(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
+
+    def rehearse(self) -> None:
+        """Take the steps of `next` without effect, for whoever wants them to be quick at the next bar."""
+        broker = self.broker
+        equity, cash = broker.get_value(), broker.get_cash()
+        for feed in self._feeds:
+            if len(feed.clock):
+                feed.desk.rehearse(broker.getposition(feed.data).size, feed.close[0], equity, cash)
+
+    def unplaced(self) -> dict[str, tuple[int, str]]:
+        """By symbol, how many wished entries were smaller than the smallest order its venue takes."""
+        said = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"
+        desks = (feed.desk for feed in self._feeds)
+        return {
+            d.market.symbol: (d.too_small, said.format(max(d.market.step, d.market.min_size), d.market.base)) for d in desks if d.too_small
+        }
+
+    def notify_order(self, order: Any) -> None:
+        feed = self._by_data.get(id(order.data))
+        if feed is not None and not order.alive():
+            feed.settle(order)
+
+    @property
+    def risk(self) -> RiskState | None:
+        """The account-wide brakes as of the newest bar; None before the first."""
+        return self._risk
+
+    def state(self) -> dict[str, Any]:
+        """What must be kept across a restart; plain JSON values."""
+        return {
+            "version": _STATE_VERSION,
+            "risk": None if self._risk is None else self._risk.as_dict(),
+            "books": {feed.desk.market.symbol: feed.desk.book.as_dict() for feed in self._feeds},
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave; the param `saved` does it before the first bar.
+
+        Raises:
+            InvalidSetting: the state was written by another version.
+        """
+        if saved.get("version") != _STATE_VERSION:
+            raise InvalidSetting(f"strategy state of version {saved.get('version')} cannot be read; this one reads {_STATE_VERSION}")
+        self._risk = None if saved["risk"] is None else RiskState.restore(saved["risk"])
+        for feed in self._feeds:
+            if feed.desk.market.symbol in saved["books"]:
+                feed.desk.book = Book.restore(saved["books"][feed.desk.market.symbol])
+
+    def _watch(self, equity: float, now: float) -> RiskState:
+        before = self._risk
+        risk = self._risk = RiskState.start(equity, now) if before is None else update(before, equity, now, self._limits)
+        if before is not None and risk.gate is not before.gate:
+            _LOG.warning("risk gate", extra={"facts": {"gate": risk.gate.name.lower(), "equity": equity, "peak": risk.peak}})
+        return risk

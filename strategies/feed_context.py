@@ -1,0 +1,37 @@
+"""What a Backtrader feed must carry for the strategy and the broker: venue rules, bar length, forecasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.models.forecaster import ForecastSource
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFacts:
+    """Rides on a feed as its attribute `facts`."""
+
+    rules: MarketRules
+    timeframe: Timeframe
+    source: ForecastSource | None = None
+
+
+def attach(data: Any, facts: FeedFacts) -> None:
+    """Put the facts on a feed. The feed's bars are stamped with their UTC open time."""
+    data.facts = facts
+
+
+def facts_of(data: Any) -> FeedFacts:
+    """The facts of a feed.
+
+    Raises:
+        InvalidSetting: the feed carries none, as a resampled or foreign feed does.
+    """
+    facts = getattr(data, "facts", None)
+    if not isinstance(facts, FeedFacts):
+        name = getattr(data, "_name", "") or "a feed"
+        raise InvalidSetting(f"{name} carries no market rules and forecasts; build it with forwardtrader.build_cerebro or attach() them")
+    return facts

@@ -1,0 +1,149 @@
+"""Orders as the venue would accept them: one Decimal function that stands before every broker.
+
+Sizes are in base units, prices and notionals in quote units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+from forwardtrader.core.types import MarketRules, OrderRequest, Side
+
+Number = Decimal | float | int
+ZERO = Decimal(0)
+# What fees in the coin may have taken off a position that a strategy believes to be as large as what it bought.
+_TAKEN_BY_FEES = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the venue would not take the order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawOrder:
+    """An order as wished for. `reference` is the newest price, used for the notional of a market order."""
+
+    side: Side
+    size: Number
+    reference: Number
+    limit_price: Number | None = None
+    stop_price: Number | None = None
+    reason: str = ""
+
+
+def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | Refusal:
+    """Put size and prices on the venue's grid, or say why there is no such order.
+
+    The size is rounded down; a limit price to the side that is no worse than asked; a stop price to the side that triggers
+    no later. A market or stop order above `max_market_size` is cut to it. Where the venue takes its fee in the coin, a sale of what was
+    bought is one of what the fee left.
+
+    Args:
+        sellable: base units that are held and not locked by other orders; more than that cannot be sold on spot.
+    """
+    wanted = decimal(order.size)
+    if not wanted.is_finite() or wanted <= 0:
+        return Refusal(f"size {order.size} is not above zero")
+    limit = _on_tick(order.limit_price, rules, up=order.side is Side.SELL)
+    stop = _on_tick(order.stop_price, rules, up=order.side is Side.SELL)
+    asked = [price for price in (limit, stop) if price is not None]
+    for price in (*asked, decimal(order.reference)):
+        if not price.is_finite() or price <= 0:
+            return Refusal(f"price {price} is not above zero on the venue's grid")
+    reference = asked[0] if asked else decimal(order.reference)
+    if order.side is Side.SELL and rules.fee_in_base and not rules.can_short:
+        wanted = _after_fees(wanted, decimal(sellable))
+    size = floor_to(_market_cut(wanted, rules, limit), rules.step)
+    refusal = _refusal(order, size, reference, rules, decimal(sellable))
+    if refusal is not None:
+        return refusal
+    return OrderRequest(symbol=rules.symbol, side=order.side, size=size, limit_price=limit, stop_price=stop, reason=order.reason)
+
+
+def is_dust(size: Number, price: Number | None, rules: MarketRules) -> bool:
+    """Whether a holding is too small for the venue to take a market order for it; such a holding is no position.
+
+    It is so exactly where `normalise` refuses the order that would close it.
+
+    Args:
+        price: the newest one; None, or no price at all, leaves only the units to go by.
+    """
+    units = floor_to(abs(decimal(size)), rules.step)
+    if _are_too_few(units, rules):
+        return True
+    at = decimal(price) if price is not None else ZERO
+    return at.is_finite() and at > 0 and _are_worth_too_little(units, at, rules)
+
+
+def beyond_dust(rules: MarketRules) -> tuple[float, float]:
+    """Units, and their value, from which on a holding is surely no dust: for who asks at every bar and has no time for Decimals.
+
+    Rounding down to the step takes less than half of what is two steps or more.
+    """
+    return 2.0 * float(max(rules.step, rules.min_size)), 2.0 * float(rules.min_notional)
+
+
+def smallest_cost(rules: MarketRules, price: Number) -> Decimal:
+    """What the smallest order that the venue takes is worth at `price`, in quote units; fees come on top."""
+    at = decimal(price)
+    units = max(ceil_to(rules.min_notional / at, rules.step), rules.min_size, rules.step)
+    return units * at
+
+
+def floor_to(value: Decimal, grid: Decimal) -> Decimal:
+    """The largest multiple of `grid` not above `value`; the value itself where there is no grid."""
+    return (value / grid).to_integral_value(ROUND_DOWN) * grid if grid > 0 else value
+
+
+def ceil_to(value: Decimal, grid: Decimal) -> Decimal:
+    """The smallest multiple of `grid` not below `value`; the value itself where there is no grid."""
+    return (value / grid).to_integral_value(ROUND_UP) * grid if grid > 0 else value
+
+
+def decimal(value: Number) -> Decimal:
+    """The number as it is meant: a float to twelve significant digits, so that sums like 0.1 + 0.2 do not fall off the grid."""
+    return Decimal(f"{value:.12g}") if isinstance(value, float) else Decimal(value)
+
+
+def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal | None:
+    if price is None:
+        return None
+    exact = decimal(price)
+    if not exact.is_finite():
+        return exact
+    return ceil_to(exact, rules.tick) if up else floor_to(exact, rules.tick)
+
+
+def _after_fees(wanted: Decimal, sellable: Decimal) -> Decimal:
+    """`buy(size=1)` and then `sell(size=1)` is what strategies written without such fees say; more than that is an order too large."""
+    return sellable if sellable < wanted <= sellable * (1 + _TAKEN_BY_FEES) else wanted
+
+
+def _market_cut(size: Decimal, rules: MarketRules, limit: Decimal | None) -> Decimal:
+    if limit is not None or rules.max_market_size is None:
+        return size
+    return min(size, rules.max_market_size)
+
+
+def _are_too_few(units: Decimal, rules: MarketRules) -> bool:
+    return units <= 0 or units < rules.min_size
+
+
+def _are_worth_too_little(units: Decimal, price: Decimal, rules: MarketRules) -> bool:
+    return units * price < rules.min_notional
+
+
+def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> Refusal | None:
+    if _are_too_few(size, rules):
+        return Refusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
+    if _are_worth_too_little(size, price, rules):
+        return Refusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
+    if order.side is Side.SELL and not rules.can_short and size > sellable:
+        if sellable <= 0:
+            return Refusal(f"{rules.symbol} cannot be sold short, and none is held free of other orders")
+        return Refusal(f"{size} {rules.base} is more than the {sellable} held free of other orders")
+    return None

@@ -1,0 +1,168 @@
+"""One symbol's trading, bar by bar: asks the plan, keeps the protective stop right, and tells an order port what to send.
+
+It knows neither Backtrader nor the venue, so the strategy and the fast replay run the very same lines.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Final, Protocol
+
+from forwardtrader.core.types import MarketRules
+from forwardtrader.strategies.decision import Book, Rules, wish
+from forwardtrader.strategies.order_rules import beyond_dust, is_dust
+from forwardtrader.strategies.risk import Gate
+from forwardtrader.strategies.signals import Signal, expected_gain
+from forwardtrader.strategies.sizing import units
+
+PASSED = "price is beyond the stop already"
+_LARGE: Final = 0.1  # a forecast that no cost stands against, as a log return
+
+
+class OrderPort(Protocol):
+    """Where a desk's orders go. Sizes are base units, positive to buy; what becomes of an order comes back through `Desk.settle_*`."""
+
+    def trade(self, change: float, reason: str) -> bool:
+        """Send a market order; False where it was refused at once."""
+        ...
+
+    def rest_stop(self, change: float, price: float) -> bool:
+        """Send a stop order that rests until `price` is touched; False where it was refused at once."""
+        ...
+
+    def cancel_stop(self) -> None:
+        """Take the resting stop back."""
+        ...
+
+
+class _Nowhere:
+    """Where orders of a rehearsal go."""
+
+    def trade(self, change: float, reason: str) -> bool:
+        return True
+
+    def rest_stop(self, change: float, price: float) -> bool:
+        return True
+
+    def cancel_stop(self) -> None:
+        """There is none."""
+
+
+class Desk:
+    """The trading of one symbol.
+
+    Attributes:
+        book: what survives a restart.
+        busy: a market order is out; nothing is decided until it is settled.
+        resting: a stop is out; the port clears it when the stop is done.
+        guarded: the position it was made for.
+        too_small: how many wished entries were smaller than the smallest order.
+    """
+
+    def __init__(self, market: MarketRules, rules: Rules, port: OrderPort) -> None:
+        self.rules, self.port = rules, port
+        self.book = Book()
+        self.busy = self.resting = False
+        self.guarded = 0.0
+        self.too_small = 0
+        self.obey(market)
+
+    def obey(self, market: MarketRules) -> None:
+        """Go by what the venue accepts now."""
+        self.market = market
+        self._enough_units, self._enough_value = beyond_dust(market)
+
+    def tend(
+        self, location: float, scale: float, size: float, paid: float, close: float, equity: float, cash: float, now: float, gate: Gate
+    ) -> None:
+        """Decide on one closed bar.
+
+        Args:
+            location, scale: the forecast made at the bar's close; NaN where no model is in force.
+            size, paid: the position in base units, and its average price.
+            close: the bar's close.
+            equity, cash: of the whole account, in quote units.
+            now: the bar's open time, UTC epoch seconds.
+        """
+        scale = self.book.steady_scale(scale, self.rules)
+        if size and self._is_dust(size, close):
+            size = 0.0
+        if not size:
+            self._forget()
+        elif self._stop_passed(size, paid, close, scale, equity):
+            self._leave(size, PASSED)
+            return
+        if equity <= 0.0:
+            return
+        signal = wish(location, scale, size * close / equity, now, gate, self.book, self.rules)
+        gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
+        if size and not gives and (self.guarded != size or not self.resting):
+            self._drop_stop()
+            self.guarded = size
+            self.resting = self.port.rest_stop(-size, self.book.stop)
+
+    def rehearse(self, size: float, close: float, equity: float, cash: float) -> None:
+        """Take the steps of `tend` with a forecast that leads to an order, without effect."""
+        shown = copy.copy(self)
+        shown.book, shown.port = copy.copy(self.book), _Nowhere()
+        location = -_LARGE if size > 0.0 else _LARGE
+        shown.tend(location, abs(location), size, close, close, equity, cash, shown.book.resume_at, Gate.OPEN)
+
+    def settle_trade(self, executed: float, price: float, size: float) -> None:
+        """The market order is done: `executed` units (negative sold) at `price`, which left a position of `size`."""
+        self.busy = False
+        if executed * size > 0.0:
+            self.book.fill = price
+
+    def settle_stop(self, at: float) -> None:
+        """The stop was filled, wholly or in part, at the bar opened `at`."""
+        self.book.resume_at = at + self.rules.cooldown_s
+
+    def _is_dust(self, size: float, close: float) -> bool:
+        held = abs(size)
+        return (held < self._enough_units or held * close < self._enough_value) and is_dust(size, close, self.market)
+
+    def _forget(self) -> None:
+        self._drop_stop()
+        if self.book.stop or self.book.fill:
+            self.book.close()
+
+    def _stop_passed(self, size: float, paid: float, close: float, scale: float, equity: float) -> bool:
+        """Work out the stop after a fill; whether the price is beyond it, so that resting it there would come too late."""
+        book = self.book
+        if book.fill or not book.stop:
+            if not book.distance:  # a position that was found, not taken
+                book.intend(scale if scale > 0.0 else 0.0, equity, self.rules)
+            book.fill = book.fill or paid
+            book.place_stop(size, self.rules)
+            self.guarded = 0.0
+        return close <= book.stop if size > 0.0 else close >= book.stop
+
+    def _trade(self, signal: Signal, size: float, close: float, equity: float, cash: float, location: float, scale: float) -> bool:
+        """Send what leads to the wished exposure; True where units are given up, which a resting stop would lock."""
+        held = size * close / equity
+        edge = expected_gain(location, scale, self.rules.edge) * 1e4
+        reason = f"{signal.reason} (edge {edge:.1f} bp, exposure {held:.3f} to {signal.exposure:.3f})"
+        change = units(signal.exposure * equity - size * close, close, cash, self.rules.size)
+        if size and (signal.exposure * size <= 0.0 or is_dust(size + change, close, self.market)):
+            self._leave(size, reason)  # a flip goes through flat: the other side is entered on the next bar
+            return True
+        if abs(signal.exposure) > abs(held):
+            if is_dust(change, close, self.market):
+                self.too_small += 1
+            else:
+                self.book.intend(scale, equity, self.rules)
+                self.busy = self.port.trade(change, reason)
+            return False
+        self._drop_stop()
+        self.busy = self.port.trade(change, reason)
+        return True
+
+    def _leave(self, size: float, reason: str) -> None:
+        self._drop_stop()
+        self.busy = self.port.trade(-size, reason)
+
+    def _drop_stop(self) -> None:
+        if self.resting:
+            self.resting = False
+            self.port.cancel_stop()

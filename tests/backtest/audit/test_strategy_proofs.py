@@ -1,0 +1,228 @@
+"""A strategy that looks ahead is caught on the bars it decided on; one that hardly traded is neither cleared nor accused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+import pytest
+
+from forwardtrader.backtest import simulation
+from forwardtrader.backtest.audit.outcome import Outcome
+from forwardtrader.backtest.audit.proofs import _Bench
+from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, Traded, order_bars, strategy_proofs
+from forwardtrader.backtest.command_line import read_request
+from forwardtrader.backtest.forecasting import Forecasts
+from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.simulation import simulate_with_orders
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.models.checks.look_ahead import Leak, Proof, Result
+from forwardtrader.models.folds.walk import WalkForward
+from forwardtrader.strategies.backtrader.indicator import LSTMForecast
+from tests.reports.simulated import candles
+
+CLOCK = FixedClock(datetime(2023, 1, 1, tzinfo=UTC))
+SPAN = timedelta(days=24)
+
+
+class Honest(bt.Strategy):
+    """Follows the last close, so it trades often; on its very first bar `close[-1]` is the newest close of all, as in any list."""
+
+    def next(self) -> None:
+        if len(self.data) % 4 == 0:
+            self.order_target_percent(target=0.5 if self.data.close[0] > self.data.close[-1] else 0.0)
+
+
+class Bracketed(bt.Strategy):
+    """Rests a stop and a limit so near that the next bar decides which of them is filled."""
+
+    stop_order: Any = None
+
+    def next(self) -> None:
+        held, price = self.position.size, self.data.close[0]
+        if held < 0.01 and len(self.data) % 9 == 0:
+            self.buy(size=0.1)
+        elif held >= 0.01 and (self.stop_order is None or not self.stop_order.alive()):
+            self.stop_order = self.sell(size=held, exectype=bt.Order.Stop, price=price * 0.999)
+            self.sell(size=held, exectype=bt.Order.Limit, price=price * 1.001, oco=self.stop_order)
+
+
+class OnTheForecast(bt.Strategy):
+    """Holds while the forecast rises."""
+
+    def __init__(self) -> None:
+        self.forecast = LSTMForecast(self.data)
+
+    def next(self) -> None:
+        if len(self.data) % 4 == 0:
+            self.order_target_percent(target=0.5 if self.forecast.location[0] > self.forecast.location[-1] else 0.0)
+
+
+class Idle(bt.Strategy):
+    """Never trades."""
+
+
+class TwoFills(bt.Strategy):
+    """Buys once and sells once."""
+
+    def next(self) -> None:
+        moment = f"{self.data.datetime.datetime(0):%m-%d %H}"
+        if moment in ("04-10 00", "04-12 00"):
+            self.order_target_percent(target=0.5 if moment.startswith("04-10") else 0.0)
+
+
+class Seldom(bt.Strategy):
+    """Asks once in a hundred bars whether the next one rises."""
+
+    def ahead(self, line: Any) -> float:
+        return float(line[1]) if len(self.data) < self.data.buflen() else float(line[0])
+
+    def rises(self) -> bool:
+        return self.ahead(self.data.close) > self.data.close[0]
+
+    def next(self) -> None:
+        if len(self.data) % 100 == 0 and not self.position and self.rises():
+            self.order_target_percent(target=0.5)
+        elif self.position and len(self.data) % 100 == 50:
+            self.order_target_percent(target=0.0)
+
+
+class OfTheNextColour(Seldom):
+    def rises(self) -> bool:
+        return self.ahead(self.data.close) > self.ahead(self.data.open)
+
+
+class OfTheNextOpen(Seldom):
+    def rises(self) -> bool:
+        return self.ahead(self.data.open) >= self.data.close[0]
+
+
+class OfTheNextVolume(Seldom):
+    def rises(self) -> bool:
+        return self.ahead(self.data.volume) > self.data.volume[0]
+
+
+class OfTheNextForecast(Seldom):
+    def __init__(self) -> None:
+        self.forecast = LSTMForecast(self.data)
+
+    def rises(self) -> bool:
+        return self.ahead(self.forecast.location) > 0.0
+
+
+class FitToAllBars(bt.Strategy):
+    """Once a day, buys below the mean of the whole sample and sells above it."""
+
+    def next(self) -> None:
+        if len(self.data) % 24:
+            return
+        mean = float(np.mean(self.data.close.array[: self.data.buflen()]))
+        if self.data.close[0] < mean and not self.position:
+            self.buy(size=0.1)
+        elif self.data.close[0] > mean and self.position:
+            self.close()
+
+
+class ByTheLastPrice(bt.Strategy):
+    """Rests orders that are never filled, at prices that the newest close of all decides: only the orders give it away."""
+
+    def next(self) -> None:
+        if len(self.data) % 50 == 0:
+            price = 0.001 * self.data.close.array[self.data.buflen() - 1]
+            self.buy(size=0.01, exectype=bt.Order.Limit, price=price, valid=timedelta(hours=2))
+
+
+AHEAD = (Seldom, OfTheNextColour, OfTheNextOpen, OfTheNextVolume, OfTheNextForecast, FitToAllBars, ByTheLastPrice)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Bench, WalkForward]:
+    """Two symbols and one small network for both, trained once."""
+    folder = tmp_path_factory.mktemp("bench")
+    words = ["--from", "2022-04-05", "--to", "2022-04-28", "--jobs", "1", "--quiet", "--train-window", "45d", "--retrain-every", "20d"]
+    for seed, symbol in enumerate(("AAA/USDT", "BBB/USDT")):
+        path = folder / f"{symbol[:3]}.csv"
+        candles(118 * 24, seed=seed + 3).reset_index().to_csv(path, index=False)
+        words += ["--symbol", symbol, "--data", f"{symbol}={path}"]
+    for value in ("seeds=1", "epochs=1", "units=4", "horizons=[1,4]", f"save_path={folder / 'models'}"):
+        words += ["--set", f"models.{value}"]
+    asked = read_request([*words, "--set", "strategies.horizon=1", "--out", str(folder / "out")], CLOCK)
+    made = _Bench(asked, load_markets(asked, CLOCK), folder / "runs")
+    return made, made.run(SPAN, trade=False).walk
+
+
+def traded(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy] | None, symbols: int = 1) -> Traded:
+    made, walk = bench
+    markets = dict(list(made.markets.items())[:symbols])
+    name = "" if strategy is None else f"{__name__}:{strategy.__name__}"
+    request = replace(made.request, strategy=name, last=made.end)
+    return Traded(request, markets, Outcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), request)))
+
+
+def results(proofs: Mapping[str, Proof]) -> set[Result]:
+    return {proof.result for proof in proofs.values()}
+
+
+def proven(found: Traded) -> dict[str, Proof]:
+    return {proof.name: proof for proof in strategy_proofs(found)}
+
+
+@pytest.mark.parametrize("strategy", AHEAD, ids=lambda strategy: strategy.__name__)
+def test_a_strategy_that_looks_ahead_is_caught_however_seldom_it_trades(
+    bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy]
+) -> None:
+    found = traded(bench, strategy)
+    assert found.fills < FEWEST_FILLS
+    proof = proven(found)["newest close"]
+    assert (proof.result, proof.leak) == (Result.FAILED, Leak.AHEAD), proof.detail
+    assert "look ahead" in proof.detail
+
+
+@pytest.mark.parametrize(("strategy", "symbols"), [(Honest, 1), (Honest, 2), (Bracketed, 1), (OnTheForecast, 1)])
+def test_an_honest_strategy_with_many_fills_passes(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy], symbols: int) -> None:
+    found = traded(bench, strategy, symbols)
+    assert found.fills >= FEWEST_FILLS
+    proofs = proven(found)
+    assert results(proofs) == {Result.PASSED}, proofs
+    assert all(f"{found.fills} fills" in proof.detail for proof in proofs.values())
+
+
+@pytest.mark.parametrize(("strategy", "fills"), [(Idle, "0 fills"), (TwoFills, "2 fills")])
+def test_a_strategy_that_hardly_traded_is_not_testable(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy], fills: str) -> None:
+    proofs = proven(traded(bench, strategy))
+    assert set(proofs) == {"truncation", "newest close"}
+    assert results(proofs) == {Result.NOT_TESTABLE}
+    for proof in proofs.values():
+        assert not proof.passed
+        assert f"strategy: {fills} from 2022-04-05 to 2022-04-2" in proof.detail
+        assert "20 are needed" in proof.detail and "--from" in proof.detail
+
+
+def test_our_own_strategy_is_never_accused(bench: tuple[_Bench, WalkForward]) -> None:
+    assert Result.FAILED not in results(proven(traded(bench, None, 2)))
+
+
+def test_a_feed_that_shows_the_next_bar_is_caught(bench: tuple[_Bench, WalkForward], monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = simulation.frame_data
+
+    def early(bars: pd.DataFrame, *args: Any, **options: Any) -> Any:
+        return honest(bars.assign(close=bars["close"].shift(-1).ffill()), *args, **options)
+
+    monkeypatch.setattr(simulation, "frame_data", early)
+    found = traded(bench, Honest)
+    assert found.fills >= FEWEST_FILLS
+    assert proven(found)["newest close"].result is Result.FAILED
+
+
+def test_bars_of_every_side_and_kind_of_order_are_looked_at(bench: tuple[_Bench, WalkForward]) -> None:
+    found = traded(bench, Bracketed)
+    orders = found.outcome.orders
+    assert orders is not None
+    chosen = orders.loc[orders["timestamp"].isin(order_bars(found))]
+    assert set(chosen["kind"]) == set(orders["kind"]) == {"Market", "Stop", "Limit"}
+    assert order_bars(found) == order_bars(found) and 4 <= len(order_bars(found)) <= 12

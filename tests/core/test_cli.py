@@ -1,0 +1,77 @@
+"""A command ends with the code of what stood in its way, and one line about it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forwardtrader.core import log
+from forwardtrader.core.cli import end_well
+from forwardtrader.core.errors import RiskHalt, TradingError, UnknownSymbol, VenueUnreachable
+from forwardtrader.core.installed import MEND
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def command() -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UnknownSymbol("no such symbol"), 2), (VenueUnreachable("nobody\nanswers"), 3), (RiskHalt("halted"), 4), (TradingError("x"), 1)],
+)
+def test_an_error_of_ours_is_one_line_and_its_own_code(error: TradingError, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_well(raising(error)) == code
+    assert capsys.readouterr().err == " ".join(str(error).split()) + "\n"
+
+
+def test_what_the_command_returns_is_returned() -> None:
+    assert end_well(lambda: 6) == 6
+
+
+def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_well(raising(KeyboardInterrupt())) == 130
+    assert "what was saved is whole" in capsys.readouterr().err
+
+
+def test_a_bug_is_1_with_its_traceback_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with log.log_to(tmp_path / "log.jsonl"):
+        assert end_well(raising(ZeroDivisionError("by nothing"))) == 1
+    written = json.loads((tmp_path / "log.jsonl").read_text())
+    assert "ZeroDivisionError" in written["traceback"]
+    assert capsys.readouterr().err == "a bug: ZeroDivisionError: by nothing; the traceback is in the log\n"
+
+
+def test_a_bug_of_a_command_without_a_log_gets_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.Logger, "hasHandlers", lambda self: False)
+    assert end_well(raising(KeyError("secret_token=hunter22"))) == 1
+    assert "traceback" in json.loads((tmp_path / "var/log.jsonl").read_text())
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "hunter22" not in said
+
+
+def test_a_package_that_was_never_installed_to_the_end_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_well(raising(ModuleNotFoundError("No module named 'keras.src'", name="keras.src"))) == 2
+    assert capsys.readouterr().err == f"{sys.executable} lacks keras; {MEND}\n"
+    assert end_well(raising(ModuleNotFoundError("No module named 'models.lost'", name="models.lost"))) == 1
+
+
+def test_leaving_writes_what_was_said_and_waits_for_no_thread() -> None:
+    program = (
+        "import threading, time; from forwardtrader.core.cli import leave; print('said', end='')\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start(); leave(7)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, "said", "")

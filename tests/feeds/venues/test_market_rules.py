@@ -1,0 +1,74 @@
+"""Rules are known without network, and what a venue said wins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from forwardtrader.feeds.venues.market_rules import is_share, market_rules, store_rules, stored_rules
+from tests.feeds.made_candles import DAY, made
+
+
+def test_a_common_spot_market_has_its_usual_grid_and_no_shorts() -> None:
+    rules = market_rules("BTC/USDT", "binance")
+    assert (rules.tick, rules.step, rules.min_notional) == (Decimal("0.01"), Decimal("0.00001"), Decimal(5))
+    assert (rules.base, rules.quote, rules.can_short, rules.fee_in_base, rules.periods_per_year) == ("BTC", "USDT", False, True, 365)
+
+
+@pytest.mark.parametrize(("symbol", "venue", "shorts", "fee_in_base"), [
+    ("BTC/USDT:USDT", "binance", True, False),
+    ("BTC/USD", "kraken", False, False),
+    ("ETH/BTC", "bybit", False, True),
+    ("NEW/USDT", "binance", False, True),
+])  # fmt: skip
+def test_shorts_and_fees_follow_the_kind_of_market(symbol: str, venue: str, shorts: bool, fee_in_base: bool) -> None:
+    rules = market_rules(symbol, venue)
+    assert (rules.can_short, rules.fee_in_base) == (shorts, fee_in_base)
+    assert rules.tick > 0
+    assert rules.step > 0
+
+
+def test_a_share_trades_whole_pieces_on_252_days() -> None:
+    rules = market_rules("SPY", "file")
+    assert (rules.quote, rules.tick, rules.step, rules.can_short, rules.periods_per_year) == (
+        "USD",
+        Decimal("0.01"),
+        Decimal(1),
+        False,
+        252,
+    )
+    assert is_share("BRK-B")
+    assert not is_share("BTC/USDT")
+
+
+def test_candles_tell_a_market_that_rests_at_weekends() -> None:
+    days = made(200, timeframe=DAY)
+    assert market_rules("XAU/USD", "file", frame=days).periods_per_year == 365
+    assert market_rules("XAU/USD", "file", frame=days[days.index.day_of_week < 5]).periods_per_year == 252
+
+
+def test_what_the_venue_said_wins_and_is_exact(tmp_path: Path) -> None:
+    said = replace(market_rules("BTC/USDT", "binance"), tick=Decimal("0.10"), max_market_size=Decimal("120.5"))
+    store_rules(tmp_path, "binance", said)
+    store_rules(tmp_path, "binance", market_rules("ETH/USDT", "binance"))
+    assert market_rules("BTC/USDT", "binance", store_path=tmp_path) == said
+    assert set(stored_rules(tmp_path, "binance")) == {"BTC/USDT", "ETH/USDT"}
+    assert market_rules("BTC/USDT", "kraken", store_path=tmp_path).tick == Decimal("0.01")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"BTC/USDT": {}}', '{"BTC/USDT": {"tick": "x"}}', '{"BTC/USDT": 3}'])
+def test_an_unreadable_copy_is_left_aside(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "binance" / "rules.json"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert market_rules("BTC/USDT", "binance", store_path=tmp_path) == market_rules("BTC/USDT", "binance")
+
+
+def test_what_is_named_like_a_share_but_never_closes_is_traded_in_parts() -> None:
+    days = made(60, timeframe=DAY)
+    always, weekdays = (market_rules("my_coin", "file", frame=f) for f in (days, days[days.index.day_of_week < 5]))
+    assert (always.step, always.periods_per_year) == (Decimal("0.00001"), 365)
+    assert (weekdays.step, weekdays.periods_per_year) == (Decimal(1), 252)

@@ -1,0 +1,149 @@
+"""Paper across a restart: whatever bar a session is cut at, going on from its snapshot equals never having stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.backtrader_data import frame_data
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.venues.market_rules import market_rules
+from forwardtrader.live.output.tables import SCHEMA, Rows, Tables, fresh_rows, joined, keep_rows, kept_tables, marks_of, rows_of, tables_of
+from forwardtrader.live.session.bar_hook import BarHook
+from forwardtrader.live.session.paper_broker import PaperBroker
+from forwardtrader.live.session.snapshot import can_be_frozen, freeze, thaw
+from forwardtrader.live.sqlite_file import SqliteFile
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, venue_broker
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from tests.live.session_runner import Momentum
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+BARS, FIRST = 400, 60
+HOUR = 3_600_000
+SETTINGS = StrategySettings(cooldown=timedelta(hours=2), fee_bps=1.0, cash=10_000.0)
+
+
+def made_bars(seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    close = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.012, BARS))), 2)
+    opened = np.round(np.concatenate([[100.0], close[:-1]]) * np.exp(rng.normal(0.0, 0.001, BARS)), 2)
+    high, low = np.maximum(opened, close) * 1.004, np.minimum(opened, close) * 0.996
+    return candles.from_arrays(np.arange(BARS, dtype=np.int64) * HOUR, opened, high, low, close, np.full(BARS, 5.0))
+
+
+FRAMES = {symbol: made_bars(seed) for seed, symbol in enumerate(SYMBOLS, start=3)}
+
+
+def play(frames: dict[str, pd.DataFrame], since: int, done: Any, *, exactbars: int = 0) -> Any:
+    """The strategy on these bars, trading from the bar opened at `since` (ms); `done(strategy, at)` after each."""
+    feeds = []
+    for symbol, frame in frames.items():
+        data = frame_data(frame, Timeframe.parse("1h"), name=symbol)
+        feeds.append(Feed(data=data, rules=market_rules(symbol, "binance"), timeframe=Timeframe.parse("1h"), source=Momentum()))
+    broker = venue_broker([feed.rules for feed in feeds], SETTINGS, kind=PaperBroker)
+    hook = {"done": lambda strategy, number: done(strategy, round(epoch_seconds(number) * 1000)), "_name": "hook"}
+    cerebro = build_cerebro(
+        feeds, SETTINGS, broker=broker, analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, hook)], runonce=False, preload=False,
+        trade_from=pd.Timestamp(since, unit="ms", tz="UTC").to_pydatetime(), exactbars=exactbars,
+    )  # fmt: skip
+    [run] = cerebro.run()
+    return run
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that was never cut: after each bar (ms) its snapshot, and what its recorders had collected since the bar before."""
+
+    frozen: dict[int, str]
+    rows: dict[int, Rows]
+    last: Tables
+
+    def tables(self, folder: Path, until: int) -> SqliteFile:
+        db = SqliteFile(folder / f"{until}.db", SCHEMA)
+        for at, rows in self.rows.items():
+            if at <= until:
+                keep_rows(db, rows)
+        return db
+
+
+@pytest.fixture(scope="module")
+def whole() -> Whole:
+    frozen: dict[int, str] = {}
+    rows: dict[int, Rows] = {}
+
+    def done(strategy: Any, at: int) -> None:
+        frozen[at], rows[at] = json.dumps(freeze(strategy)), rows_of(strategy)
+
+    return Whole(frozen, rows, tables_of(fresh_rows(play(FRAMES, FIRST * HOUR, done))))
+
+
+def test_what_is_cut_holds_orders_of_every_kind(whole: Whole) -> None:
+    saved = [json.loads(text) for text in whole.frozen.values()]
+    assert sum(len(rows.fills) for rows in whole.rows.values()) > 40
+    assert {"Market", "Stop"} <= {order[4] for rows in whole.rows.values() for order in rows.orders}
+    for name in ("submitted", "pending", "news"):
+        assert sum(bool(one[name]) for one in saved) > 20
+    assert sum(any(size for _, size, _ in one["positions"]) for one in saved) > 100
+
+
+@pytest.mark.parametrize("cut", (67, 140, 213, 305, 371))
+def test_a_run_that_goes_on_from_a_snapshot_equals_one_that_never_stopped(whole: Whole, cut: int, tmp_path: Path) -> None:
+    at, db = cut * HOUR, whole.tables(tmp_path, cut * HOUR)
+    seen: dict[int, str] = {}
+
+    def go_on(strategy: Any, now: int) -> None:
+        if now == at:
+            thaw(strategy, json.loads(whole.frozen[at]))
+            rows_of(strategy)  # of bars that are kept
+        elif now > at:
+            keep_rows(db, rows_of(strategy))
+            seen[now] = json.dumps(freeze(strategy))
+
+    warm = {s: f.iloc[cut + 1 - Momentum.warm_up :] for s, f in FRAMES.items()}
+    run = play(warm, at + HOUR, go_on, exactbars=1)
+    assert len(run) == BARS - cut - 1 + Momentum.warm_up  # no older bar was played
+    everything = whole.tables(tmp_path, BARS * HOUR)
+    since = pd.Timestamp(FIRST * HOUR, unit="ms", tz="UTC")
+    got = joined(kept_tables(db, SYMBOLS, marks_of(db)), tables_of(fresh_rows(run)), since)
+    due = joined(kept_tables(everything, SYMBOLS, marks_of(everything)), whole.last, since)
+    for name in ("fills", "orders", "equity"):
+        pd.testing.assert_frame_equal(getattr(got, name), getattr(due, name), check_exact=True)
+    assert {now: numbered(text) for now, text in seen.items()} == {now: numbered(whole.frozen[now]) for now in seen}
+    db.close()
+    everything.close()
+
+
+def numbered(text: str) -> dict[str, Any]:
+    """A snapshot in which orders are numbered from the oldest one on, as Backtrader counts them anew in each process."""
+    saved = json.loads(text)
+    short = {order["ref"]: number for number, order in enumerate(saved["orders"])}
+    for order in saved["orders"]:
+        order["ref"] = short[order["ref"]]
+    for name in ("submitted", "pending", "told"):
+        saved[name] = [short[ref] for ref in saved[name]]
+    saved["news"] = [[short[ref], status] for ref, status in saved["news"]]
+    saved["numbers"][1] = sorted([short[ref], number] for ref, number in saved["numbers"][1] if ref in short)
+    for desk in saved["desks"].values():
+        desk["trade"], desk["stop"] = (short.get(desk[name], -1) for name in ("trade", "stop"))
+        desk["behind"] = min(desk["behind"], 1)  # whether this bar was decided on
+    saved["refused"] = {}
+    return saved
+
+
+def test_only_a_strategy_whose_memory_is_known_is_frozen() -> None:
+    class Theirs(LSTMStrategy):
+        pass
+
+    assert can_be_frozen(LSTMStrategy)
+    assert not can_be_frozen(Theirs)

@@ -1,0 +1,53 @@
+"""Compiled code is shared on one machine and never taken from another."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from pathlib import Path
+
+import pytest
+
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.folds.work import FoldWork
+from forwardtrader.models.forecasters.compiled_code import folder_here, machine, one_at_a_time
+from tests.models.bars import simulated_bars
+
+
+def test_a_task_of_this_machine_brings_its_folder_along(tmp_path: Path) -> None:
+    panel = Panel.of({"A/USD": simulated_bars(24 * 30)}, (1,), ("return_1_ago",))
+    work = FoldWork(panel, ModelSettings(horizons=(1,)), "1h", tmp_path / "compiled")
+    assert pickle.loads(pickle.dumps(work)).cache == tmp_path / "compiled"
+
+
+def test_a_task_of_another_machine_uses_a_folder_of_the_user_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert folder_here(tmp_path / "theirs", "another " + machine()) == tmp_path / "cache/forwardtrader/compiled"
+    assert not (tmp_path / "theirs").exists()
+
+
+def test_without_a_place_to_write_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert folder_here(tmp_path / "file", machine()) is None
+    assert folder_here(None, machine()) is None
+
+
+def test_two_do_not_compile_at_the_same_time(tmp_path: Path) -> None:
+    inside, most = 0, 0
+
+    def compile_once() -> None:
+        nonlocal inside, most
+        with one_at_a_time(tmp_path):
+            inside += 1
+            most = max(most, inside)
+            threading.Event().wait(0.02)
+            inside -= 1
+
+    threads = [threading.Thread(target=compile_once) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (inside, most) == (0, 1)

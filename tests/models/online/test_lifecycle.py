@@ -1,0 +1,147 @@
+"""The rules of who is in force, on planted losses: who is called when, who takes over, and that a restart changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forwardtrader.core.settings import LearningSettings, ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.models.forecasters.calibration import Calibration
+from forwardtrader.models.online.lifecycle import Decision, Rules, Tenure
+from forwardtrader.models.registry.card import ModelCard
+from forwardtrader.models.registry.promotion_log import Author, Deed
+
+HOUR = timedelta(hours=1)
+FIRST = datetime(2022, 1, 10, 5, tzinfo=UTC)
+BREAK = FIRST + timedelta(days=20)
+
+
+def card(boundary: datetime) -> ModelCard:
+    return ModelCard(
+        model_id=f"{boundary:%m%d%H}", symbols=("A",), timeframe="1h", horizons=(1,), features=("move_6",), boundary=boundary.isoformat(),
+        train_from="", train_to="", train_bars=1, seeds=(0,), train_loss=0.5, seconds=1.0, reason="", calibrations={"A": (Calibration(),)},
+        code_version="",
+    )  # fmt: skip
+
+
+@dataclass
+class Market:
+    """Losses that follow a plan: usual ones with noise of their own hour, `worse` times as large from `BREAK` on for models of before."""
+
+    worse: float = 1.0
+    seed: int = 0
+
+    def losses(self, of: ModelCard, first: datetime, last: datetime, coming: datetime) -> pd.Series:
+        end = min(last, coming - HOUR)  # a forecast of one bar ahead is known at the close of the bar after
+        hours = np.arange((first - FIRST) // HOUR, max((end - FIRST) // HOUR, (first - FIRST) // HOUR))
+        noise = np.random.default_rng(self.seed).standard_normal(400)[hours // 24 + 200]
+        values = 0.25 * np.exp(0.3 * noise) * np.where((hours >= (BREAK - FIRST) // HOUR) & (self._old(of)), self.worse, 1.0)
+        return pd.Series(values, index=pd.Timestamp(FIRST) + pd.to_timedelta(hours, unit="h"))
+
+    @staticmethod
+    def _old(of: ModelCard) -> bool:
+        return datetime.fromisoformat(of.boundary) <= BREAK
+
+
+def rules(**learning: Any) -> Rules:
+    models = ModelSettings(horizons=(1,), retrain_every=timedelta(days=60))
+    return Rules(models, LearningSettings.model_validate(learning), Timeframe.parse("1h"))
+
+
+def begun(of: Rules) -> Tenure:
+    boundary = of.scheduled(FIRST - HOUR)
+    return Tenure(of, card(boundary), FIRST, boundary)
+
+
+def go_on(tenure: Tenure, market: Market, first: datetime, bars: int) -> list[Decision]:
+    """Live through bars; every model called is trained at once."""
+    made: list[Decision] = []
+    for n in range(bars):
+        coming = first + (n + 1) * HOUR
+        tenure.calls(coming, lambda _card, _first: market)  # type: ignore[arg-type,return-value]
+        ready = [c for c in tenure.pending if tenure.is_ready(c, coming)]
+        made += [tenure.decide(c, card(c.boundary), coming, lambda _card, _first: market) for c in ready]  # type: ignore[arg-type,return-value]
+    return made
+
+
+EARLY = {"early": True, "false_alarms_every": "365d"}
+
+
+def test_a_break_is_found_within_days_and_the_new_model_takes_over() -> None:
+    made = go_on(begun(rules(**EARLY)), Market(worse=2.5), FIRST, 24 * 40)
+    drift = next(d for d in made if d.by is Author.DRIFT)
+    assert drift.boundary is not None and BREAK < drift.boundary <= BREAK + timedelta(days=5)
+    assert drift.since == drift.boundary + HOUR and drift.deed is Deed.PROMOTED
+
+
+def test_nothing_is_called_twice_for_one_break() -> None:
+    made = go_on(begun(rules(**EARLY)), Market(worse=2.5), FIRST, 24 * 55)
+    assert [d.by for d in made].count(Author.DRIFT) == 1
+
+
+def test_where_nothing_changes_drift_is_called_about_once_a_year_or_less() -> None:
+    """Twelve markets of 58 days are 1.9 years: two calls are promised, five would be too many in 19 of 20 such tests."""
+    made = [d for seed in range(12) for d in go_on(begun(rules(**EARLY)), Market(seed=seed), FIRST, 24 * 58)]
+    assert [d.by for d in made].count(Author.DRIFT) < 5
+
+
+def test_a_trial_promotes_the_model_that_knows_the_new_market() -> None:
+    made = go_on(begun(rules(**EARLY, trial=72, promotion="if better")), Market(worse=2.5), FIRST, 24 * 35)
+    [drift] = [d for d in made if d.by is Author.DRIFT]
+    assert drift.boundary is not None and drift.deed is Deed.PROMOTED and drift.since == drift.boundary + 73 * HOUR
+    assert "significantly better" in drift.reason
+
+
+def test_a_trial_keeps_the_old_model_where_the_new_one_is_no_better() -> None:
+    tenure = begun(rules(trial=72, promotion="if better"))
+    made = go_on(tenure, Market(), FIRST, 24 * 58)
+    assert [d.deed for d in made] == [Deed.KEPT]
+    assert made[0].other != made[0].card.model_id == tenure.card.model_id
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 24 * 35), st.sampled_from([0, 72]), st.sampled_from([1.0, 2.5]))
+def test_taken_up_again_from_its_decisions_it_goes_on_as_if_it_had_never_stopped(stop: int, trial: int, worse: float) -> None:
+    of, market, bars = rules(**EARLY, trial=trial), Market(worse=worse), 24 * 36
+    whole = go_on(begun(of), market, FIRST, bars)
+    before = begun(of)
+    made = go_on(before, market, FIRST, stop)
+    scheduled = max([d.boundary for d in made if d.by is Author.CALENDAR and d.boundary], default=begun(of).scheduled)
+    again = Tenure(of, made[-1].card if made else begun(of).card, made[-1].since if made else FIRST, scheduled)
+    assert made + go_on(again, market, FIRST + (stop - 1) * HOUR, bars - stop + 1) == whole
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 250_000), st.integers(0, 400), st.sampled_from(["15m", "1h", "4h"]))
+def test_a_model_is_never_due_before_its_boundary_and_always_on_the_grid(hour: int, trial: int, timeframe: str) -> None:
+    of = Rules(ModelSettings(), LearningSettings(trial=trial), Timeframe.parse(timeframe))
+    moment = datetime(2001, 1, 1, tzinfo=UTC) + hour * HOUR
+    boundary = of.scheduled(moment)
+    due = of.due(boundary)
+    assert boundary <= moment < boundary + of.models.retrain_every
+    assert due > boundary and (due - datetime(2000, 1, 1, tzinfo=UTC)) % of.timeframe.delta == timedelta(0)
+    assert due - of.aligned(boundary) == (1 + trial) * of.timeframe.delta
+
+
+def test_a_training_that_fails_leaves_the_model_in_force() -> None:
+    tenure = begun(rules())
+    coming = tenure.next_boundary
+    [call] = tenure.calls(coming, lambda _card, _first: Market())  # type: ignore[arg-type,return-value]
+    before = tenure.card
+    tenure.give_up(call, coming)
+    assert tenure.pending == [] and tenure.card == before
+    assert tenure.next_boundary == coming + tenure.rules.models.retrain_every
+
+
+def test_a_persons_word_holds_from_the_next_bar_on() -> None:
+    tenure = begun(rules())
+    wanted = card(FIRST - timedelta(days=90))
+    told = tenure.obey(Deed.PROMOTED, wanted, "I think so", FIRST + HOUR)
+    assert (told.by, told.since, tenure.card) == (Author.PERSON, FIRST + HOUR, wanted)

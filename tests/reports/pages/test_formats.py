@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from forwardtrader.reports.pages import formats
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (formats.number(-1234.5), "−1,234.50"),
+        (formats.number(-0.001), "0.00"),
+        (formats.number(None), "–"),
+        (formats.number(math.nan), "–"),
+        (formats.percent(0.1234), "12.3 %"),
+        (formats.signed_percent(0.05), "+5.0 %"),
+        (formats.signed_percent(-0.05), "−5.0 %"),
+        (formats.signed_percent(None), "–"),
+        (formats.p_value(0.00001), "< 0.001"),
+        (formats.p_value(0.0432), "0.043"),
+        (formats.interval((0.5, 0.525), 1, share=True), "[50.0, 52.5]"),
+        (formats.interval((None, 1.0)), ""),
+        (formats.interval(None), ""),
+        (formats.price(43210.987), "43,210.99"),
+        (formats.price(0.00001234), "0.000012"),
+        (formats.duration(0.5), "0.50 s"),
+        (formats.duration(59.99), "60.0 s"),
+        (formats.duration(3599.6), "1 h 00 m"),
+        (formats.duration(90_000), "1 d 1 h"),
+        (formats.duration(None), "–"),
+        (formats.sentence("no edge"), "No edge."),
+        (formats.sentence(""), ""),
+        (formats.setting([1, 24]), "1, 24"),
+        (formats.setting(""), "–"),
+    ],
+)
+def test_a_number_is_shown_as_readers_expect(shown: str, expected: str) -> None:
+    assert shown == expected
