@@ -23,8 +23,9 @@ from forwardtrader.core.installed import require  # noqa: E402 - it is found by 
 require()
 
 if TYPE_CHECKING:
+    from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
-    from forwardtrader.models.forecaster import Forecast, ForecastSource, RecordedForecasts
+    from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
     from forwardtrader.strategies.backtrader.indicator import LSTMForecast
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _DEFINED_IN = {
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
-    "Forecast": "models.forecaster",
+    "Forecast": "core.types",
     "ForecastSource": "models.forecaster",
     "LSTMForecast": "strategies.backtrader.indicator",
     "LSTMStrategy": "strategies.backtrader.strategy",
