@@ -3,13 +3,8 @@
 python run_backtest.py --from 2022-01-01
 """
 
-import sys
-
-from forwardtrader.core.cli import collect_rarely, leave
+from forwardtrader.backtest.cli import main
+from forwardtrader.core.cli import leave
 
 if __name__ == "__main__":
-    collect_rarely()  # before what follows is imported, which makes half of all objects
-    from forwardtrader.backtest.cli import command
-    from forwardtrader.core.clock import SystemClock
-
-    leave(command(sys.argv[1:], SystemClock()))
+    leave(main())

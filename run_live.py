@@ -3,10 +3,7 @@
 python run_live.py --paper --sandbox
 """
 
-import sys
-
-from forwardtrader.core.clock import SystemClock
-from forwardtrader.live.cli import command
+from forwardtrader.live.cli import main
 
 if __name__ == "__main__":
-    sys.exit(command(sys.argv[1:], SystemClock()))
+    raise SystemExit(main())

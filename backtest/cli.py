@@ -1,35 +1,36 @@
-"""The backtest command: words in, exit code out."""
+"""The backtest command: flags in, exit code out. What it runs is imported once the flags are read."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from rich.console import Console
-
-from forwardtrader.backtest.command_line import read_request
-from forwardtrader.backtest.job import run_backtest
-from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.core import log
-from forwardtrader.core.cli import end_well
+from forwardtrader.backtest.flags import parser
+from forwardtrader.core.cli import collect_rarely, run
 from forwardtrader.core.clock import Clock, SystemClock
-from forwardtrader.reports.manifest import to_json
 
-LOG = Path("var/log.jsonl")
-
-
-def main(argv: list[str]) -> int:
-    """The command by the system's clock."""
-    return command(argv, SystemClock())
+LOG: Final = Path("var/log.jsonl")
 
 
-def command(argv: list[str], clock: Clock) -> int:
+def command(argv: Sequence[str], clock: Clock) -> int:
     """Run the command and return its exit code."""
-    with log.log_to(LOG):
-        return end_well(lambda: _run(argv, clock))
+    return run(parser(), argv, lambda given: _run(given, clock), log_file=LOG)
 
 
-def _run(argv: list[str], clock: Clock) -> int:
-    request = read_request(argv, clock)
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command by the system's clock, in a process of its own."""
+    collect_rarely()  # before what follows is imported, which makes half of all objects
+    return run(parser(), argv, lambda given: _run(given, SystemClock()), log_file=LOG)
+
+
+def _run(given: argparse.Namespace, clock: Clock) -> int:
+    from rich.console import Console
+
+    from forwardtrader.backtest.command_line import request_of
+
+    request = request_of(given, given.typed, clock)
     console = Console(stderr=request.as_json, highlight=False)
     if request.sweep is not None:
         from forwardtrader.backtest.sweep.command import sweep_and_tell
@@ -40,15 +41,8 @@ def _run(argv: list[str], clock: Clock) -> int:
 
         run_audit(request, clock, console)
     else:
-        _report(request, clock, console)
+        from forwardtrader.backtest.job import run_backtest
+        from forwardtrader.backtest.terminal import report
+
+        report(run_backtest(request, clock, console), console, as_json=request.as_json, quiet=request.quiet)
     return 0
-
-
-def _report(request: BacktestRequest, clock: Clock, console: Console) -> None:
-    run = run_backtest(request, clock, console)
-    if request.as_json:
-        Console(soft_wrap=True, highlight=False, markup=False).print(to_json(run.artefacts.manifest), end="")
-    elif not request.quiet:
-        from forwardtrader.backtest.terminal import show
-
-        show(run, console)

@@ -11,7 +11,7 @@ from rich.table import Table
 from forwardtrader.backtest.job import FinishedRun
 from forwardtrader.core import p_values
 from forwardtrader.core.types import Verdict
-from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
+from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast, to_json
 
 # As short as they must be for tables to fit 80 columns.
 SHORT = {
@@ -21,6 +21,14 @@ SHORT = {
     "shifted_forecasts": "shifted",
 }
 STYLES = {Verdict.EDGE: "bold green", Verdict.NO_EDGE: "bold red", Verdict.NOT_ENOUGH_DATA: "bold yellow"}
+
+
+def report(run: FinishedRun, console: Console, *, as_json: bool, quiet: bool) -> None:
+    """Print the run's `run.json` or its summary."""
+    if as_json:
+        Console(soft_wrap=True, highlight=False, markup=False).print(to_json(run.artefacts.manifest), end="")
+    elif not quiet:
+        show(run, console)
 
 
 def show(run: FinishedRun, console: Console) -> None:

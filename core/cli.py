@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from forwardtrader.core import installed, log
+from forwardtrader.core import installed, log, project
 from forwardtrader.core.environment import exported
 from forwardtrader.core.errors import ConfigError, TradingError
+from forwardtrader.core.flags import FlagParser, with_project
 
 INTERRUPTED: Final = 130
 BUG: Final = 1
 FALLBACK_LOG: Final = Path("var/log.jsonl")
+
+
+def run(
+    parser: FlagParser, argv: Sequence[str] | None, command: Callable[[argparse.Namespace], int], *, log_file: Path | None = None
+) -> int:
+    """Read the flags, enter the project, run the command in it; returns the exit code.
+
+    Args:
+        parser: of the command; `--project` is added to it.
+        argv: what was typed after the command's name; `sys.argv[1:]` where None. It is handed on as `typed`.
+        command: imports what it needs itself, so that `--help` costs nothing.
+        log_file: where the command's log goes, relative to the project.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+
+    def whole() -> int:
+        given = with_project(parser).parse_args(words)
+        given.typed = words
+        if project.enter(given.project):
+            _say(f"project {Path.cwd()}")
+        with exported(), log.log_to(log_file) if log_file else contextlib.nullcontext():
+            return command(given)
+
+    return _ended(whole)
 
 
 def end_well(command: Callable[[], int]) -> int:
@@ -25,9 +51,17 @@ def end_well(command: Callable[[], int]) -> int:
 
     A bug (anything outside the error tree) goes to the log with its traceback and ends with 1, Ctrl-C with 130.
     """
-    try:
+
+    def with_environment() -> int:
         with exported():
             return command()
+
+    return _ended(with_environment)
+
+
+def _ended(command: Callable[[], int]) -> int:
+    try:
+        return command()
     except TradingError as error:
         _say(log.redact(str(error)))
         return error.exit_code

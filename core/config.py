@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from forwardtrader.core import environment as variables
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
+from forwardtrader.core.flags import nearest
 from forwardtrader.core.settings import Settings
 
 # The environment variables that are settings; secrets are read where they are used and never stored in Settings.
@@ -28,7 +28,7 @@ def load_settings(
     """Build the settings in force.
 
     Args:
-        path: a YAML file with one mapping per room; `config.yaml` beside the command if it exists and no path is given.
+        path: a YAML file with one mapping per room; the project's `config.yaml` if it exists and no path is given.
         overrides: `room.key` to value, from flags; they win.
         environment: for tests; the process environment over `.env` otherwise.
 
@@ -89,12 +89,6 @@ def all_keys() -> dict[str, list[str]]:
         for room, field in Settings.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
     }
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing where no known word is close."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else ""
 
 
 def _read_yaml(path: Path | None) -> dict[str, Any]:

@@ -1,18 +1,46 @@
-"""The words of a command line: a wrong one is answered with one line, as every other mistake is."""
+"""Command-line flags. A wrong one ends the command with one line, as every other mistake does."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
-from forwardtrader.core.config import nearest
 from forwardtrader.core.errors import ConfigError
 
 
 class FlagParser(argparse.ArgumentParser):
-    """Raises ConfigError, which names the nearest flag, where argparse would print its usage and exit."""
+    """Raises ConfigError, which names the nearest flag, where argparse would print its usage and exit.
+
+    Args:
+        examples: command lines shown below the flags.
+        closing: a last line of the help.
+    """
+
+    def __init__(self, *, examples: Sequence[str] = (), closing: str = "", **given: Any) -> None:
+        shown = "\n".join(("examples:", *(f"  {line}" for line in examples))) if examples else ""
+        given.setdefault("epilog", "\n\n".join(part for part in (shown, closing) if part))
+        given.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **given)
 
     def error(self, message: str) -> NoReturn:
         flags = [flag for action in self._actions for flag in action.option_strings]
         stray = next((word for word in message.split() if word.startswith("-")), "")
         raise ConfigError(f"{message}{nearest(stray.split('=')[0], flags) if 'unrecognized' in message else ''}; see --help")
+
+
+def with_project(parser: FlagParser) -> FlagParser:
+    """The parser of a whole command: with the flag that every command takes."""
+    parser.add_argument(
+        "--project", type=Path, metavar="DIR",
+        help="folder of config.yaml, var/ and reports/ (default: the nearest one above, or else this checkout)",
+    )  # fmt: skip
+    return parser
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing where no known word is close."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""

@@ -7,30 +7,34 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from forwardtrader.core.flags import nearest, with_project
 
 
 class Command(NamedTuple):
-    """Where a command is defined, and what it is for."""
+    """Where a command is defined as `module:function`, and what it is for."""
 
-    module: str
+    function: str
+    flags: str
     purpose: str
-    before: tuple[str, ...] = ()
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    "backtest": Command("backtest.cli", "walk-forward backtest with a report"),
-    "live": Command("live.cli", "paper or live trading"),
-    "status": Command("live.cli", "what the running session is doing", ("--status",)),
-    "parity": Command("live.parity.__main__", "replay a session through the backtest and compare bar by bar"),
-    "download": Command("feeds.history.download", "candles from an exchange into the store"),
-    "import": Command("feeds.files.import_file", "candles from a file into the store"),
-    "candles": Command("feeds.candles.store", "what the candle store holds"),
-    "models": Command("models.registry.__main__", "saved models; promote one, or roll back"),
-    "trials": Command("reports.trial_ledger", "every backtest that was counted as a trial"),
-    "reports": Command("reports.__main__", "make the pages of a finished run again"),
-    "sandbox": Command("sandbox.__main__", "the practice exchange"),
+    "backtest": Command("backtest.cli:main", "backtest.flags:parser", "walk-forward backtest with a report"),
+    "live": Command("live.cli:main", "live.flags:parser", "paper or live trading"),
+    "status": Command("live.cli:status", "live.flags:parser", "what the running session is doing"),
+    "parity": Command(
+        "live.parity.__main__:main", "live.flags:parity_parser", "replay a session through the backtest and compare bar by bar"
+    ),
+    "download": Command("feeds.history.download:main", "feeds.flags:download_parser", "candles from an exchange into the store"),
+    "import": Command("feeds.files.import_file:main", "feeds.flags:import_parser", "candles from a file into the store"),
+    "candles": Command("feeds.candles.store:main", "feeds.flags:candles_parser", "what the candle store holds"),
+    "models": Command("models.registry.__main__:main", "models.flags:registry_parser", "saved models; promote one, or roll back"),
+    "trials": Command("reports.trial_ledger:main", "reports.flags:trials_parser", "every backtest that was counted as a trial"),
+    "reports": Command("reports.__main__:main", "reports.flags:reports_parser", "make the pages of a finished run again"),
+    "sandbox": Command("sandbox.__main__:main", "sandbox.flags:sandbox_parser", "the practice exchange"),
 }
 EXAMPLES: Final = """examples:
   forwardtrader backtest --from 2022-01-01
@@ -47,12 +51,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     chosen = COMMANDS.get(words[0])
     if chosen is None:
-        from forwardtrader.core.config import nearest
-
         sys.stderr.write(f"forwardtrader has no command {words[0]!r}{nearest(words[0], list(COMMANDS))}; see forwardtrader --help\n")
         return 2
-    run = importlib.import_module(f"forwardtrader.{chosen.module}").main
-    return int(run([*chosen.before, *words[1:]]))
+    if {"-h", "--help"} & set(words[1:]):
+        with_project(_found(chosen.flags)()).parse_args(words[1:])  # prints the help and exits, with nothing imported
+    return int(_found(chosen.function)(words[1:]))
+
+
+def _found(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(f"forwardtrader.{module}"), name)
+    return found
 
 
 def _help() -> str:

@@ -1,36 +1,49 @@
-"""The live command: words in, exit code out."""
+"""The live command: flags in, exit code out. What it runs is imported once the flags are read."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-
-from forwardtrader.core import log
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.live import control
-from forwardtrader.live.execution.keys import keys_of
-from forwardtrader.live.request import LiveRequest, read_request
+from forwardtrader.live.flags import parser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from forwardtrader.live.request import LiveRequest
 
 LOG: Final = Path("var/log.jsonl")
 
 
-def main(argv: list[str]) -> int:
-    """The command by the system's clock."""
-    return command(argv, SystemClock())
-
-
-def command(argv: list[str], clock: Clock) -> int:
+def command(argv: Sequence[str], clock: Clock) -> int:
     """Run the command and return its exit code."""
-    with log.log_to(LOG):
-        return end_well(lambda: _run(argv, clock))
+    return run(parser(), argv, lambda given: _run(given, clock), log_file=LOG)
 
 
-def _run(argv: list[str], clock: Clock) -> int:
-    request = read_request(argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command by the system's clock."""
+    return run(parser(), argv, lambda given: _run(given, SystemClock()), log_file=LOG)
+
+
+def status(argv: Sequence[str] | None = None) -> int:
+    """`forwardtrader status`: the command with `--status`."""
+    import sys
+
+    return main(["--status", *(sys.argv[1:] if argv is None else argv)])
+
+
+def _run(given: argparse.Namespace, clock: Clock) -> int:
+    from rich.console import Console
+
+    from forwardtrader.live import control
+    from forwardtrader.live.request import request_of
+
+    request = request_of(given, given.typed)
     console = Console(highlight=False)
     if request.status:
         return _show_status(request, console)
@@ -43,6 +56,8 @@ def _run(argv: list[str], clock: Clock) -> int:
 
         return examine(request, clock, console)
     if request.mode == "live" and not request.sandbox:
+        from forwardtrader.live.execution.keys import keys_of
+
         keys_of(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
     from forwardtrader.live.monitoring.terminal import SessionView
     from forwardtrader.live.session.session import LiveSession
@@ -58,6 +73,7 @@ def _run(argv: list[str], clock: Clock) -> int:
 
 
 def _show_status(request: LiveRequest, console: Console) -> int:
+    from forwardtrader.live import control
     from forwardtrader.reports.pages.session_status import FILE_NAME, State, read_status
 
     if not request.folder.is_dir():

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting
-from forwardtrader.core.flags import FlagParser
+from forwardtrader.core.project import typed_path, typed_strategy
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.live.control import Verb
+from forwardtrader.live.flags import parser
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,17 @@ class LiveRequest:
 
 
 def read_request(argv: Sequence[str]) -> LiveRequest:
-    """Read the flags of `run_live.py`.
+    """The request that a command line stands for. Raises as `request_of`."""
+    return request_of(parser().parse_args(argv), argv)
+
+
+def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
+    """The request that flags stand for; `argv` is recorded as the command.
 
     Raises:
-        ConfigError, InvalidSetting, UnknownSetting, InvalidDates: what cannot be meant, in one line.
+        ConfigError, InvalidSetting, UnknownSetting, InvalidDates: the flags contradict each other or a setting is wrong.
     """
-    given = _parser().parse_args(argv)
-    settings = load_settings(given.config, overrides=_overrides(given))
+    settings = load_settings(given.config and typed_path(given.config), overrides=_overrides(given))
     Timeframe.parse(settings.feeds.timeframe)
     mode: Literal["paper", "live"] = "live" if given.live else "paper"
     if given.live and given.paper:
@@ -79,9 +84,9 @@ def read_request(argv: Sequence[str]) -> LiveRequest:
         confirmed=given.yes_real_money,
         sandbox=given.sandbox,
         speed=_speed(given.speed),
-        market=given.market or "sample",
-        faults=given.faults,
-        strategy=given.strategy,
+        market=str(typed_path(given.market)) if given.market not in (None, "sample") else "sample",
+        faults=given.faults and typed_path(given.faults),
+        strategy=typed_strategy(given.strategy),
         bars=given.bars,
         until=_moment(given.until),
         verb=next((verb for verb in (Verb.PAUSE, Verb.RESUME, Verb.FLATTEN, Verb.KILL) if getattr(given, verb)), None),
@@ -136,39 +141,3 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError as error:
         raise InvalidDates(f"--until {text!r} is not a time; write it as 2026-01-31T12:00") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _parser() -> FlagParser:
-    parser = FlagParser(
-        prog="run_live.py", description="Trade the forecasts live: on paper, on the practice exchange, or for real.", allow_abbrev=False
-    )
-    parser.add_argument("--paper", action="store_true", help="our broker on live data (the default)")
-    parser.add_argument("--live", action="store_true", help="real orders; needs --yes-real-money, or --sandbox")
-    parser.add_argument(
-        "--yes-real-money", action="count", default=0, help="given once it asks before the first order, given twice it does not"
-    )
-    parser.add_argument("--exchange", action="append", help="repeatable; the first one trades, the others confirm its prices")
-    parser.add_argument("--symbol", action="append", help="repeatable, e.g. BTC/USDT")
-    parser.add_argument("--timeframe", help="length of a bar, e.g. 1h")
-    parser.add_argument(
-        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
-        help="facts from outside, as for run_backtest.py; the file is read again whenever it grows",
-    )  # fmt: skip
-    parser.add_argument("--config", type=Path, help="settings file (config.yaml)")
-    parser.add_argument("--set", action="append", default=[], metavar="room.key=value", help="one setting; repeatable")
-    parser.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
-    parser.add_argument("--sandbox", action="store_true", help="start the practice exchange and trade there; needs no network and no keys")
-    parser.add_argument("--speed", help="of the practice exchange: times real time (1800), or lockstep")
-    parser.add_argument("--market", metavar="FILE|sample", help="what the practice exchange plays (sample)")
-    parser.add_argument("--faults", type=Path, help="faults that the practice exchange shall have")
-    parser.add_argument("--bars", type=int, default=0, help="stop after so many live bars")
-    parser.add_argument("--until", metavar="TIME", help="stop at this time, UTC")
-    parser.add_argument("--session", metavar="NAME", help="name a session, or go on with one")
-    for verb, told in (
-        ("status", "show the session"), ("pause", "no new positions"), ("resume", "positions again"),
-        ("flatten", "close every position and pause"), ("kill", "cancel all, stop, stay stopped until --resume"),
-    ):  # fmt: skip
-        parser.add_argument(f"--{verb}", action="store_true", help=told)
-    parser.add_argument("--check", action="store_true", help="look whether everything is in place; nothing is traded")
-    parser.add_argument("--quiet", action="store_true", help="no terminal view")
-    return parser

@@ -11,6 +11,7 @@ new trial.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sqlite3
@@ -28,10 +29,12 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.errors import StorageFull, StoreDamaged
+from forwardtrader.core.project import typed_path
 from forwardtrader.reports import trial_reruns
+from forwardtrader.reports.flags import trials_parser
 from forwardtrader.reports.statistics.sharpe_tests import SharpeMoments
 from forwardtrader.reports.trial_reruns import OpenEnd
 
@@ -236,20 +239,15 @@ def _numbers(moments: SharpeMoments) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
 
 
-def _listed(arguments: Sequence[str] | None) -> int:
-    import argparse
-
+def list_trials(given: argparse.Namespace) -> int:
+    """`forwardtrader trials`, once the flags are read."""
     from rich.console import Console
 
     from forwardtrader.core.config import load_settings
 
-    parser = argparse.ArgumentParser(prog="forwardtrader trials", description="List every backtest that was counted as a trial.")
-    parser.add_argument("--ledger", type=Path, metavar="FILE", help="another ledger than the one in the settings")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    chosen = parser.parse_args(arguments)
-    ledger = TrialLedger(chosen.ledger or Path(load_settings().reports.ledger_path))
+    ledger = TrialLedger(typed_path(given.ledger) if given.ledger else Path(load_settings().reports.ledger_path))
     table = ledger.table()
-    if chosen.json:
+    if given.json:
         sys.stdout.write(table.to_json(orient="records", lines=True) if len(table) else "")
         return 0
     Console().print(_rendered(table, ledger.path))
@@ -269,10 +267,6 @@ def _rendered(table: pd.DataFrame, path: Path) -> Table | str:
     return listing
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """`forwardtrader trials`; returns the exit code."""
-    return end_well(lambda: _listed(arguments))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return run(trials_parser(), argv, list_trials)

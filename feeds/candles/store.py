@@ -7,6 +7,7 @@ The store holds real candles only: the sample market is computed anew each time 
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +21,16 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core import log
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import CandleFileInvalid, StoreDamaged
+from forwardtrader.core.project import typed_path
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.file import FileDamaged, Stored, StoredInfo, read_file, write_file
 from forwardtrader.feeds.candles.schema import Origin
+from forwardtrader.feeds.flags import candles_parser
 
 _LOCK_SECONDS: Final = 120.0
 _LOG: Final = log.logger("feeds")
@@ -211,14 +214,14 @@ def describe(store: CandleStore, key: CandleKey) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`list` what is stored, or `check` each file; 0 if all is sound, 3 if a file is damaged."""
-    import argparse
+    """`forwardtrader candles`: `list` what is stored, or `check` each file; 0 if all is sound, 3 if a file is damaged."""
+    return run(candles_parser(), argv, list_candles)
 
-    parser = argparse.ArgumentParser(prog="forwardtrader candles", description="What the candle store holds.")
-    parser.add_argument("verb", choices=("list", "check"))
-    parser.add_argument("--path", help="folder of the store (default: feeds.store_path)")
-    chosen = parser.parse_args(argv)
-    return end_well(lambda: _report(CandleStore(chosen.path or load_settings().feeds.store_path), fails=chosen.verb == "check"))
+
+def list_candles(given: argparse.Namespace) -> int:
+    """As `main`, once the flags are read."""
+    path = typed_path(given.path) if given.path else load_settings().feeds.store_path
+    return _report(CandleStore(path), fails=given.verb == "check")
 
 
 def _report(store: CandleStore, *, fails: bool) -> int:
@@ -231,7 +234,3 @@ def _report(store: CandleStore, *, fails: bool) -> int:
             damaged += 1
     sys.stdout.write("\n".join(lines or [f"nothing is stored under {store.root}"]) + "\n")
     return StoreDamaged.exit_code if damaged and fails else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,8 +22,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from forwardtrader.core.config import nearest
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
+from forwardtrader.core.flags import nearest
+from forwardtrader.core.project import typed_path
 from forwardtrader.core.settings import FactorSettings
 from forwardtrader.core.types import parse_span
 from forwardtrader.feeds.factors.series import ordered
@@ -53,7 +54,7 @@ def parse_factor(text: str) -> FactorSettings:
     """
     first, *rest = text.split(",")
     name, sign, file = first.rpartition("=")
-    said: dict[str, Any] = {"file": file, "name": name} if sign else {"file": file}
+    said: dict[str, Any] = {"file": str(typed_path(file)) if file else "", "name": name if sign else ""}
     for part in rest:
         word, sign, value = (piece.strip() for piece in part.partition("="))
         if not sign or word not in _WORDS:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.config import load_settings
+from forwardtrader.core.project import typed_path
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.file import StoredInfo
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
 from forwardtrader.feeds.files.formats import read_rows
+from forwardtrader.feeds.flags import import_parser
 
 if TYPE_CHECKING:
     import argparse
@@ -48,27 +50,16 @@ def import_file(path: Path, key: CandleKey, store: CandleStore, clock: Clock) ->
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Import one file and say in one line what came of it."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="forwardtrader import", description="Put candles from a file into the store.")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--symbol", help="default: the first of feeds.symbols")
-    parser.add_argument("--timeframe", help="default: feeds.timeframe")
-    parser.add_argument("--exchange", help="the venue whose candles these are (default: feeds.exchange)")
-    parser.add_argument("--path", help="folder of the store (default: feeds.store_path)")
-    return end_well(lambda: _command(parser.parse_args(argv)))
+    """`forwardtrader import`: one file into the store, and one line that says what came of it."""
+    return run(import_parser(), argv, import_candles)
 
 
-def _command(chosen: argparse.Namespace) -> int:
+def import_candles(given: argparse.Namespace) -> int:
+    """As `main`, once the flags are read. Raises as `import_file`."""
     settings = load_settings().feeds
-    timeframe = Timeframe.parse(chosen.timeframe or settings.timeframe)
-    key = CandleKey(chosen.exchange or settings.exchange, chosen.symbol or settings.symbols[0], timeframe)
-    store = CandleStore(chosen.path or settings.store_path)
-    added, _ = import_file(chosen.file, key, store, SystemClock())
+    timeframe = Timeframe.parse(given.timeframe or settings.timeframe)
+    key = CandleKey(given.exchange or settings.exchange, given.symbol or settings.symbols[0], timeframe)
+    store = CandleStore(typed_path(given.path) if given.path else settings.store_path)
+    added, _ = import_file(typed_path(given.file), key, store, SystemClock())
     sys.stdout.write(f"{describe(store, key)}; {added} bars new\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

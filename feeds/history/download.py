@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from forwardtrader.core import interrupt
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import InvalidDates, UnknownSymbol, UnknownTimeframe, VenueRefused, VenueUnreachable
+from forwardtrader.core.project import typed_path
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
+from forwardtrader.feeds.flags import download_parser
 from forwardtrader.feeds.history.pager import Download, Progress, Span, patiently
 from forwardtrader.feeds.venues.market_rules import store_rules
 from forwardtrader.feeds.venues.port import Venue, stored_under
@@ -115,32 +117,27 @@ def _answering(names: Sequence[str], base_url: str) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Download one symbol and say in one line what the store now holds."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="forwardtrader download", description="Fetch candles from an exchange into the store.")
-    parser.add_argument("--symbol", help="default: the first of feeds.symbols")
-    parser.add_argument("--timeframe", help="default: feeds.timeframe")
-    parser.add_argument("--exchange", help="default: feeds.exchange, then feeds.fallback_exchanges")
-    parser.add_argument("--from", dest="start", metavar="DATE", help="first day (default: 2017-01-01, or as far back as the venue goes)")
-    parser.add_argument("--to", dest="end", metavar="DATE", help="last day (default: now)")
-    parser.add_argument("--config", type=Path, help="settings file (default: config.yaml)")
-    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="ROOM.KEY=VALUE")
-    return end_well(lambda: _command(parser.parse_args(argv)))
+    """`forwardtrader download`: one symbol into the store, and one line that says what the store now holds."""
+    return run(download_parser(), argv, download)
 
 
-def _command(chosen: argparse.Namespace) -> int:
-    named = {"feeds.timeframe": chosen.timeframe, "feeds.exchange": chosen.exchange}
-    overrides = {key: value for key, value in named.items() if value} | dict(map(parse_assignment, chosen.assignments))
-    settings = load_settings(chosen.config, overrides=overrides).feeds
+def download(given: argparse.Namespace) -> int:
+    """As `main`, once the flags are read.
+
+    Raises:
+        InvalidDates, ConfigError, TradingError: wrong dates or settings, or no exchange that serves the candles.
+    """
+    named = {"feeds.timeframe": given.timeframe, "feeds.exchange": given.exchange}
+    overrides = {key: value for key, value in named.items() if value} | dict(map(parse_assignment, given.assignments))
+    settings = load_settings(given.config and typed_path(given.config), overrides=overrides).feeds
     clock = SystemClock()
-    start = _day(chosen.start) if chosen.start else EARLIEST
-    end = _day(chosen.end) + timedelta(days=1) if chosen.end else clock.now()
+    start = _day(given.start) if given.start else EARLIEST
+    end = _day(given.end) + timedelta(days=1) if given.end else clock.now()
     if end <= start or start > clock.now():
         raise InvalidDates(f"--from {start:%Y-%m-%d} must lie before --to and before now; give an earlier day")
     store = CandleStore(settings.store_path, clock)
     timeframe = Timeframe.parse(settings.timeframe)
-    key = obtain(settings, chosen.symbol or settings.symbols[0], timeframe, Span(start, end), store=store, clock=clock, cache=timedelta(0))
+    key = obtain(settings, given.symbol or settings.symbols[0], timeframe, Span(start, end), store=store, clock=clock, cache=timedelta(0))
     sys.stdout.write(f"{describe(store, key)}\n")
     return 0
 
@@ -150,7 +147,3 @@ def _day(text: str) -> datetime:
         return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
     except ValueError as error:
         raise InvalidDates(f"{text!r} is not a date; write it like 2024-01-31") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.reports import artefacts
-from forwardtrader.reports.__main__ import main, rebuild
+from forwardtrader.reports.__main__ import main
+from forwardtrader.reports.rebuild import rebuild
 from tests.reports import simulated, simulated_session
 from tests.reports.pages.test_sweep_page import swept
 

@@ -1,0 +1,61 @@
+"""The flags of `run_backtest.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forwardtrader.core.flags import FlagParser
+
+
+def parser() -> FlagParser:
+    """All flags with their help."""
+    p = FlagParser(
+        prog="run_backtest.py",
+        description="Train an LSTM walk-forward, trade its forecasts through Backtrader, and write a report one can trust.",
+        examples=(
+            "python run_backtest.py --from 2022-01-01",
+            "python run_backtest.py --from 2022-01-01 --symbol ETH/USDT --timeframe 4h",
+            "python run_backtest.py --data BTC/USDT=candles.csv --strategy my_strategy.py:MyStrategy",
+            "python run_backtest.py --from 2022-01-01 --audit",
+        ),
+        closing="exit codes: 0 done, 1 a bug, 2 a mistake in the command or its data, 3 data unavailable, 130 interrupted",
+    )
+    what = p.add_argument_group("what to trade")
+    what.add_argument("--from", dest="first", metavar="DATE", help="first day traded; training data before it is found by itself")
+    what.add_argument("--to", dest="last", metavar="DATE", help="last day traded (default: now)")
+    what.add_argument("--symbol", action="append", metavar="SYMBOL", help="e.g. BTC/USDT; several share one account and one model")
+    what.add_argument("--timeframe", metavar="1h", help="length of one bar")
+    what.add_argument("--exchange", metavar="NAME", help="whose candles and rules")
+    what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
+    what.add_argument(
+        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
+        help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
+    )  # fmt: skip
+    what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
+    account = p.add_argument_group("account and costs")
+    account.add_argument("--cash", metavar="AMOUNT", help="starting cash (default: 10000)")
+    account.add_argument("--fee-bps", metavar="BPS", help="fee per side in basis points (default: 10)")
+    account.add_argument("--slippage-bps", metavar="BPS", help="slippage per side in basis points (default: 2)")
+    learning = p.add_argument_group("walk-forward")
+    learning.add_argument("--train-window", metavar="SPAN", help="history each model learns from, e.g. 730d")
+    learning.add_argument("--expanding", action="store_true", default=None, help="learn from all history before each boundary")
+    learning.add_argument("--retrain-every", metavar="SPAN", help="time between boundaries, e.g. 28d")
+    learning.add_argument("--seeds", metavar="N", help="members averaged in each model (default: 3)")
+    learning.add_argument("--seed", metavar="N", help="of all randomness (default: 0)")
+    learning.add_argument("--baselines", metavar="NAMES", help="all, none, or names separated by commas (default: all)")
+    learning.add_argument("--no-cache", action="store_true", help="train every model anew")
+    learning.add_argument("--jobs", metavar="N", help="folds trained at a time (default: one per core)")
+    learning.add_argument("--cluster", metavar="tcp://HOST:PORT", help="train on a Dask cluster")
+    modes = p.add_argument_group("instead of the plain run")
+    modes.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
+    modes.add_argument("--sweep", type=Path, metavar="FILE", help="a grid or search space; every point is a counted trial")
+    modes.add_argument("--audit", action="store_true", help="look-ahead proofs on this data, these features and this strategy")
+    output = p.add_argument_group("settings and output")
+    output.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
+    output.add_argument("--set", dest="assignments", action="append", default=[], metavar="room.key=value", help="any one setting")
+    output.add_argument("--out", metavar="DIR", help="where run folders go (default: reports/output)")
+    output.add_argument("--name", default="", metavar="TEXT", help="a name for the run")
+    output.add_argument("--open", action="store_true", help="open the run page in a browser")
+    output.add_argument("--json", action="store_true", help="print run.json instead of the summary")
+    output.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return p

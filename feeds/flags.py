@@ -1,0 +1,51 @@
+"""The flags of the commands that fill and show the candle store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forwardtrader.core.flags import FlagParser
+
+
+def download_parser() -> FlagParser:
+    """The flags of `forwardtrader download`."""
+    p = FlagParser(
+        prog="forwardtrader download",
+        description="Fetch candles from an exchange into the store.",
+        examples=("forwardtrader download --symbol ETH/USDT --from 2020-01-01", "forwardtrader download --exchange kraken --timeframe 4h"),
+    )
+    p.add_argument("--symbol", metavar="SYMBOL", help="default: the first of feeds.symbols")
+    p.add_argument("--timeframe", metavar="1h", help="default: feeds.timeframe")
+    p.add_argument("--exchange", metavar="NAME", help="default: feeds.exchange, then feeds.fallback_exchanges")
+    p.add_argument("--from", dest="start", metavar="DATE", help="first day (default: 2017-01-01, or as far back as the venue goes)")
+    p.add_argument("--to", dest="end", metavar="DATE", help="last day (default: now)")
+    p.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
+    p.add_argument("--set", dest="assignments", action="append", default=[], metavar="room.key=value", help="any one setting")
+    return p
+
+
+def import_parser() -> FlagParser:
+    """The flags of `forwardtrader import`."""
+    p = FlagParser(
+        prog="forwardtrader import",
+        description="Put candles from a file into the store.",
+        examples=("forwardtrader import BTCUSDT-1h.csv --symbol BTC/USDT --timeframe 1h",),
+    )
+    p.add_argument("file", type=Path, metavar="FILE")
+    p.add_argument("--symbol", metavar="SYMBOL", help="default: the first of feeds.symbols")
+    p.add_argument("--timeframe", metavar="1h", help="default: feeds.timeframe")
+    p.add_argument("--exchange", metavar="NAME", help="the venue whose candles these are (default: feeds.exchange)")
+    p.add_argument("--path", type=Path, metavar="DIR", help="folder of the store (default: feeds.store_path)")
+    return p
+
+
+def candles_parser() -> FlagParser:
+    """The flags of `forwardtrader candles`."""
+    p = FlagParser(
+        prog="forwardtrader candles",
+        description="What the candle store holds.",
+        examples=("forwardtrader candles list", "forwardtrader candles check"),
+    )
+    p.add_argument("verb", choices=("list", "check"), help="show what is stored, or verify every file")
+    p.add_argument("--path", type=Path, metavar="DIR", help="folder of the store (default: feeds.store_path)")
+    return p

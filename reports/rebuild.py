@@ -1,0 +1,49 @@
+"""The pages of finished runs, sweeps and sessions, made again from the files in their folders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from forwardtrader.core.project import typed_path
+from forwardtrader.reports import manifest, sweep_manifest
+from forwardtrader.reports.pages import session_status
+from forwardtrader.reports.pages.run_index import render_run_index
+from forwardtrader.reports.pages.run_page import prepare_run_page
+from forwardtrader.reports.pages.session_page import render_session_page
+from forwardtrader.reports.pages.sweep_page import render_sweep_page
+from forwardtrader.reports.pages.tearsheet import TearsheetProcess
+
+
+def rebuild_pages(given: argparse.Namespace) -> int:
+    """`python -m reports`, once the flags are read: prints each page that was made."""
+    for folder in given.folders:
+        for page in rebuild(typed_path(folder)):
+            sys.stdout.write(f"{page}\n")
+    return 0
+
+
+def rebuild(folder: Path) -> list[Path]:
+    """Make the pages that belong into `folder` again: a session's, a sweep's, a run's with its tearsheet, or those of all runs in it.
+
+    Raises:
+        RunUnreadable: the folder holds neither a session nor a sweep nor a run.
+    """
+    if (folder / session_status.FILE_NAME).is_file():
+        return [render_session_page(folder)]
+    if (folder / sweep_manifest.FILE_NAME).is_file():
+        return [render_sweep_page(folder)]
+    runs, sweeps = (sorted(path.parent for path in folder.glob(f"*/{name}")) for name in (manifest.FILE_NAME, sweep_manifest.FILE_NAME))
+    if (runs or sweeps) and not (folder / manifest.FILE_NAME).is_file():
+        pages = [*(page for run in runs for page in _run_pages(run)), *map(render_sweep_page, sweeps)]
+        return [*pages, render_run_index(folder)]
+    return _run_pages(folder)
+
+
+def _run_pages(folder: Path) -> list[Path]:
+    with TearsheetProcess() as tearsheet:
+        tearsheet.submit(folder)
+        write_page = prepare_run_page(folder)
+        drawn = tearsheet.wait()
+        return [write_page(), drawn]
