@@ -14,9 +14,9 @@ OLDEST = (3, 11)
 _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
 # The packages of setup.cfg, by the names that they are imported under.
 PACKAGES = (
-    "aiohttp", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "joblib", "keras", "lightgbm",
-    "matplotlib", "numpy", "optuna", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy", "sklearn",
-    "statsmodels", "ta", "threadpoolctl", "yaml",
+    "aiohttp", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
+    "matplotlib", "numpy", "optuna", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy",
+    "ta", "threadpoolctl", "yaml",
 )  # fmt: skip
 MEND = "run `make backtest` once, then `source .venv/bin/activate`"
 

@@ -150,7 +150,8 @@ def by_horizon(result: ForecastResult, timeframe: Timeframe) -> Groups:
     if not len(result.forecasts):
         return groups
     for key, own in result.forecasts.groupby(["horizon", "symbol"], sort=True):
-        horizon, symbol = cast(tuple[int, str], key)
+        number, symbol = cast(tuple[int, str], key)
+        horizon = int(number)  # older pandas gives a numpy scalar
         frame = own.set_index("timestamp").sort_index()
         seeds = result.seeds.get(symbol) if set(groups) <= {horizon} else None
         known = SymbolForecasts(
