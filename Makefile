@@ -38,7 +38,7 @@ paper: $(READY)
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --upgrade pip
-	$(RUN) -m pip install -q -e ".[test]"
+	$(RUN) -m pip install -q -e ".[test,live,firestore]"
 	touch $(READY)
 
 clean:

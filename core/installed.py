@@ -12,13 +12,14 @@ ROOT = Path(forwardtrader.__file__).resolve().parent.parent  # what `python -m f
 OLDEST = (3, 11)
 # A Python that has these was set up for the project; to look for all of them would take each process ten times as long.
 _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
-# The packages of setup.cfg, by the names that they are imported under.
+# The packages that setup.cfg requires, those of `live` and `firestore` among them, by the names that they are imported under.
 PACKAGES = (
     "aiohttp", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
     "matplotlib", "numpy", "optuna", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy",
     "ta", "threadpoolctl", "yaml",
 )  # fmt: skip
-MEND = "run `make backtest` once, then `source .venv/bin/activate`"
+_IN_CHECKOUT = "run `make backtest` once, then `source .venv/bin/activate`"
+MEND = _IN_CHECKOUT if (ROOT / "run_live.py").is_file() else "run `pip install 'forwardtrader[live,firestore]'`"
 
 
 def require() -> None:

@@ -85,7 +85,8 @@ def test_whoever_imports_us_from_elsewhere_gets_an_import_error(bare_python: Pat
 def test_the_packages_that_are_looked_for_are_those_of_the_set_up() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    names = {re.split(r"[>=<]", line)[0].strip() for line in setup["options"]["install_requires"].split()}
+    required = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in ("live", "firestore"))]
+    names = {re.split(r"[>=<;]", line)[0].strip() for text in required for line in text.split("\n") if line.strip()} - {"uvloop"}
     others = {"firebase-admin": "firebase_admin", "python-dotenv": "dotenv", "pyyaml": "yaml", "scikit-learn": "sklearn"}
     assert sorted(others.get(name, name) for name in names) == sorted(installed.PACKAGES)
     assert set(installed._TELLING) <= set(installed.PACKAGES)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from forwardtrader.core.settings import LearningSettings
-from forwardtrader.models.registry.__main__ import _parser
+from forwardtrader.models.flags import registry_parser
 from tests import ROOT
 
 PAGE = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def test_settings_named_on_the_page_exist() -> None:
 @pytest.mark.parametrize("command", ["list", "show MODEL", "promote MODEL --reason TEXT", "rollback --reason TEXT"])
 def test_the_commands_on_the_page_are_understood(command: str) -> None:
     assert f"python -m models.registry {command}" in PAGE
-    assert _parser().parse_args(command.split()).command == command.split()[0]
+    assert registry_parser().parse_args(command.split()).command == command.split()[0]
 
 
 def test_all_of_it_is_off_unless_asked_for() -> None:

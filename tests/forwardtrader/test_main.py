@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 import forwardtrader
-from forwardtrader.__main__ import COMMANDS, main
+from forwardtrader.__main__ import COMMANDS, Command, main
 from tests import ROOT
 
 HEAVY = ("numpy", "pandas", "pydantic", "backtrader", "jax", "keras", "rich", "yaml", "aiohttp", "ccxt")
@@ -49,13 +50,12 @@ def test_a_command_that_is_not_there_names_the_nearest_one(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_command_stands_where_the_table_says(command: object) -> None:
-    for place in command[:2]:  # type: ignore[index]
+def test_a_command_stands_where_the_table_says(command: Command) -> None:
+    for place in (command.function, command.flags):
         module, _, name = place.partition(":")
         found = find_spec(f"forwardtrader.{module}")
         assert found is not None and found.origin is not None
-        with open(found.origin, encoding="utf-8") as file:
-            assert f"def {name}(" in file.read()
+        assert f"def {name}(" in Path(found.origin).read_text(encoding="utf-8")
 
 
 def test_the_public_names_are_sorted_and_can_be_imported() -> None:
@@ -69,8 +69,8 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
         _ = forwardtrader.LSTMForcast
 
 
-def test_the_public_names_are_on_the_strategies_page() -> None:
-    page = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
+def test_the_public_names_are_on_their_page() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in forwardtrader.__all__)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.reports.pages.session_status import read_status
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on

@@ -17,7 +17,7 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.settings import FactorSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import FactorBook
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.factors import KNOWN_AGAIN, LATE, NOT_KNOWN, LiveFacts
 from tests import ROOT

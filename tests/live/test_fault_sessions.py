@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}

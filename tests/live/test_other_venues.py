@@ -16,7 +16,7 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.fixed_supply import FixedSupply
 from forwardtrader.live.session.session import LiveSession

@@ -17,7 +17,7 @@ from forwardtrader.core.types import Forecast
 from forwardtrader.live.execution.keys import keys_of
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.live.preflight.consent import account_name, require_consent
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.fixed_supply import FixedSupply

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.reports.pages.session_status import read_status
 from tests import ROOT
 from tests.live.session.test_session import bars_of, wait_for_bars

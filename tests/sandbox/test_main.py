@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.sandbox.__main__ import _parser, main
+from forwardtrader.sandbox.__main__ import main
 from forwardtrader.sandbox.control import Control
 from forwardtrader.sandbox.faults.catalogue import CATALOGUE, read_faults
+from forwardtrader.sandbox.flags import sandbox_parser
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.process import start_sandbox
 from forwardtrader.sandbox.server import SandboxServer
@@ -116,7 +117,7 @@ def test_commands_move_the_market_and_the_account() -> None:
 
 def test_the_guide_names_every_flag_command_and_switch() -> None:
     guide = (ROOT / "docs" / "sandbox.md").read_text()
-    for action in _parser()._actions:
+    for action in sandbox_parser()._actions:
         assert action.dest in ("help", "port", "protocol") or f"`{action.option_strings[0]}`" in guide, action.dest
     for name, fault in CATALOGUE.items():
         assert f"| {name} |" in guide

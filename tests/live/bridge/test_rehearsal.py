@@ -20,7 +20,7 @@ from forwardtrader.live.bridge.rehearsal import Rehearsal, expected, lead_s
 from forwardtrader.live.execution.account_rehearsal import Unsent
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.market import Script, play, practice, store_on
 from tests.live.session_runner import Momentum, request_for, run

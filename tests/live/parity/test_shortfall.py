@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.live.parity.shortfall import Sent, cost_of, totals
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 

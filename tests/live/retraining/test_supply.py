@@ -20,7 +20,7 @@ from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.retraining.worker import ChildTrainings, TrainingsHere
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
 from forwardtrader.models.online.online_walk_forward import LearnedWalk, Order, learned_walk
-from forwardtrader.models.registry.__main__ import promote, rollback
+from forwardtrader.models.registry.command import promote, rollback
 from forwardtrader.models.registry.promotion_log import AppointmentLog, Author, Deed
 from forwardtrader.models.registry.store import ModelRegistry
 from tests.models.online.test_online_walk_forward import BREAK, BROKEN

@@ -21,7 +21,7 @@ from forwardtrader.live import control
 from forwardtrader.live.control import Verb
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.parity.command import compare
 from forwardtrader.live.retraining.fixed_supply import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import State, read_status

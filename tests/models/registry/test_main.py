@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import ConfigError, FingerprintMismatch, NotTrained
 from forwardtrader.models.forecasters.calibration import Calibration
-from forwardtrader.models.registry.__main__ import main, promote, rollback
+from forwardtrader.models.registry.__main__ import main
 from forwardtrader.models.registry.card import ModelCard, code_version
+from forwardtrader.models.registry.command import promote, rollback
 from forwardtrader.models.registry.promotion_log import Appointment, AppointmentLog, Author, Deed, in_force, market_of, succession
 from forwardtrader.models.registry.store import ModelRegistry
 
