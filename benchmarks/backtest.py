@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import Round, backtest
-from benchmarks.growth import comparison_table, growth_table
+from benchmarks.scaling.growth import comparison_table, growth_table
 
 STAGES = ("data", "train", "baselines", "simulate", "report")
 

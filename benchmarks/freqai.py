@@ -24,7 +24,7 @@ from typing import Any, Final
 import pandas as pd
 
 from benchmarks.command import QUIET, ROOT, Spent, backtest, measured
-from benchmarks.train_case import hourly
+from benchmarks.training.case import hourly
 from forwardtrader.models.parallel.workers import cores
 
 WINDOW_DAYS: Final = 365

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kstest
 
-from benchmarks.markets_page import wilson
+from benchmarks.markets.page import wilson
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.clock import FixedClock, SystemClock
 from forwardtrader.core.settings import ReportSettings, Settings, StrategySettings

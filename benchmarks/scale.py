@@ -29,8 +29,8 @@ from typing import Any, Final
 import psutil
 
 from benchmarks import loop
-from benchmarks.loopback_cluster import LoopbackCluster
-from benchmarks.train_case import SYMBOL, Case, case
+from benchmarks.scaling.loopback_cluster import LoopbackCluster
+from benchmarks.training.case import SYMBOL, Case, case
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one

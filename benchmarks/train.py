@@ -22,9 +22,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.train_case import case
-from benchmarks.train_parts import matrix_peak, parts_table, update_parts
-from benchmarks.train_worker import Contender, Worker
+from benchmarks.training.case import case
+from benchmarks.training.parts import matrix_peak, parts_table, update_parts
+from benchmarks.training.worker import Contender, Worker
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.parallel.workers import cores
 
@@ -169,7 +169,7 @@ def main() -> None:
 
 
 def _zero_loss(given: Any, number: int) -> float:
-    from benchmarks.train_case import huber
+    from benchmarks.training.case import huber
 
     truth = given.panel.targets[given.later_rows(number), 0]
     return float(huber(np.zeros_like(truth), truth, given.settings.huber_delta).mean())

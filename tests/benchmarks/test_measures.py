@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.growth import exponent
-from benchmarks.million import MINUTE, drawn
-from benchmarks.retrains import growth
 from benchmarks.scale import Costs, paper
-from benchmarks.train_case import huber
-from benchmarks.train_rivals import cut_windows
+from benchmarks.scaling.growth import exponent
+from benchmarks.scaling.million import MINUTE, drawn
+from benchmarks.scaling.retrains import growth
+from benchmarks.training.case import huber
+from benchmarks.training.rivals import cut_windows
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Origin
 

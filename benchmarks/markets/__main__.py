@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from benchmarks.markets_page import Result, page
+from benchmarks.markets.page import Result, page
 from forwardtrader.backtest.job import judge_market
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import code_of
@@ -46,7 +46,7 @@ SYMBOL: Final = "BTC/USDT"
 TRACK: Final = timedelta(days=365)
 HISTORY: Final = timedelta(days=490)
 RESULTS: Final = Path("var/markets.jsonl")
-PAGE: Final = Path(__file__).with_name("markets.md")
+PAGE: Final = Path(__file__).parents[1] / "markets.md"
 CLOCK: Final = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
 PLANTED_IC: Final = 0.12
 PERSISTENCE: Final = 0.95

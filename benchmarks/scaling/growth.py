@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.command import QUIET, ROOT, backtest, measured
-from benchmarks.train_case import FIRST
+from benchmarks.training.case import FIRST
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.sample_market import sample_candles
@@ -134,7 +134,7 @@ def comparison_table(data: Path | None) -> str:
     lines = ["| | wall, s | processor, s | peak memory, MB |", "|---|---|---|---|"]
     scripts = {"backtrader": "script: bare Backtrader, SMA crossover", "lightgbm": "script: LightGBM walk-forward, no account, no report"}
     with tempfile.TemporaryDirectory() as folder:
-        start = [sys.executable, "-m", "benchmarks.plain_scripts"]
+        start = [sys.executable, "-m", "benchmarks.scaling.plain_scripts"]
         rows = [
             (title, measured([*start, which, *named], Path(folder), QUIET | {"PYTHONPATH": str(ROOT)})) for which, title in scripts.items()
         ]

@@ -1,6 +1,6 @@
 """Resident memory over hundreds of retrains in one process.
 
-    python -m benchmarks.retrains [--count 500]
+    python -m benchmarks.scaling.retrains [--count 500]
 
 A walk-forward over the sample market with a small network, a window of 40 days and a retrain every 6 hours: every model is fitted,
 calibrated, saved and asked for its forecasts. From the 20th retrain on, memory may grow by less than 5 %.

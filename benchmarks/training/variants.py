@@ -1,6 +1,6 @@
 """Other ways to train the same folds: all seeds in one call, and an early stop; what each costs and what it forecasts.
 
-    python -m benchmarks.train_variants [--data FILE] [--folds 12]
+    python -m benchmarks.training.variants [--data FILE] [--folds 12]
 
 On one core, in turn, fold by fold. Every network learns from nothing. An early stop keeps the last tenth of the window back, trains on the
 rest for one pass, two, ... up to the usual number, and takes the number that forecasts what was kept back best.
@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.train_case import Case, case, huber
+from benchmarks.training.case import Case, case, huber
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
 from forwardtrader.models.folds.training import lstm_spec, scaling, seeds, training_segments, training_spec

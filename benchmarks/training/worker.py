@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.command import QUIET, ROOT
-from benchmarks.train_case import SYMBOL, Case, case, huber
-from benchmarks.train_rivals import Clock, Epochs, Task, cut_windows, keras_epochs, torch_epochs
+from benchmarks.training.case import SYMBOL, Case, case, huber
+from benchmarks.training.rivals import Clock, Epochs, Task, cut_windows, keras_epochs, torch_epochs
 from forwardtrader.core.settings import ModelSettings
 
 
@@ -36,7 +36,7 @@ class Worker:
 
     def __init__(self, contender: Contender, words: list[str]) -> None:
         self.contender = contender
-        command = [sys.executable, "-m", "benchmarks.train_worker", contender.kind, "--cores", str(contender.cores), *words]
+        command = [sys.executable, "-m", "benchmarks.training.worker", contender.kind, "--cores", str(contender.cores), *words]
         environment = {**os.environ, **QUIET, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 

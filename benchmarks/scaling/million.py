@@ -1,6 +1,6 @@
 """A million one-minute bars through the whole command: memory and time.
 
-    python -m benchmarks.million [--data FILE_OF_MINUTES] [--bars 1000000]
+    python -m benchmarks.scaling.million [--data FILE_OF_MINUTES] [--bars 1000000]
 
 The long file is drawn in blocks of a day from the minutes given (or from the sample market) and lies in a temporary folder. Few retrains,
 one network each: what is measured here is everything around the training.

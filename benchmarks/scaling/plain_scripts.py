@@ -1,6 +1,6 @@
 """What a user might write instead of our command, as scripts: a crossover in bare Backtrader, and a walk-forward of LightGBM.
 
-    python -m benchmarks.plain_scripts backtrader|lightgbm [--data FILE]
+    python -m benchmarks.scaling.plain_scripts backtrader|lightgbm [--data FILE]
 
 The days, the candles and the calendar are those of the main job; LightGBM gets our features, fits one model a retrain as it comes, and is
 scored by its rank correlation alone. No baselines, no statistics, no pages.
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.train_case import FIRST, SYMBOL, case, hourly
+from benchmarks.training.case import FIRST, SYMBOL, case, hourly
 
 
 def bare_backtrader(data: Path | None) -> str:

@@ -1,0 +1,1 @@
+"""Markets without an edge, and with a planted one, through the whole pipeline."""

@@ -1,0 +1,1 @@
+"""Networks, rivals and timings of the training benchmark."""
