@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import markets
-from benchmarks.markets_page import Result, page, wilson
+from benchmarks.markets import __main__ as markets
+from benchmarks.markets.page import Result, page, wilson
 from forwardtrader.core.types import Verdict
 
 ONE = Result(

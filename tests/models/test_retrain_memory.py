@@ -14,7 +14,7 @@ from tests import ROOT
 COUNTED = """
 import sys
 from pathlib import Path
-from benchmarks.retrains import growth, resident_mb
+from benchmarks.scaling.retrains import growth, resident_mb
 print(growth(resident_mb(500, Path(sys.argv[1]))))
 """
 
