@@ -14,6 +14,7 @@ from aiohttp import web
 from forwardtrader.core.config import nearest
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.types import OHLCV
+from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults
 from forwardtrader.sandbox.orders.account import Account
 from forwardtrader.sandbox.orders.candle import Candle
@@ -21,7 +22,7 @@ from forwardtrader.sandbox.orders.order import Order, Trade
 from forwardtrader.sandbox.orders.refusal import OrderRefused
 from forwardtrader.sandbox.parent_process import Owner
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.sockets import Sockets, counted
+from forwardtrader.sandbox.transport.sockets import Sockets
 from forwardtrader.sandbox.venue import ACCOUNT, Venue
 
 MOST_BARS = 10_000
@@ -32,11 +33,13 @@ class Control:
     """Every command takes and returns plain JSON values; a wrong one is answered 400 with the reason."""
 
     def __init__(
-        self, venue: Venue, log: RequestLog, sockets: Sockets, faults: InstantFaults, owner: Owner, begin: Callable[[], None]
-    ) -> None:
+        self, venue: Venue, log: RequestLog, sockets: Sockets, board: Switchboard, faults: InstantFaults, owner: Owner,
+        begin: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._venue = venue
         self._log = log
         self._sockets = sockets
+        self._board = board
         self._faults = faults
         self._owner = owner
         self._begin = begin
@@ -87,8 +90,8 @@ class Control:
             "open_orders": [_order(o) for o in exchange.register.all_open(ACCOUNT)],
             "orders": len(exchange.register.orders),
             "trades": len(exchange.register.trades),
-            "sockets": counted(self._sockets),
-            "faults": self._sockets.board.described(),
+            "sockets": self._sockets.counts(),
+            "faults": self._board.described(),
         }
 
     def time(self, asked: Mapping[str, Any]) -> Any:
@@ -165,13 +168,13 @@ class Control:
     def fault(self, asked: Mapping[str, Any]) -> Any:
         """Arm fault `name`; everything else that is given is an option of it."""
         self._faults.arm(str(asked["name"]), {k: v for k, v in asked.items() if k != "name"})
-        return self._sockets.board.described()
+        return self._board.described()
 
     def clear(self, asked: Mapping[str, Any]) -> Any:
         """Disarm fault `name`, or all; the venue's clock is right again."""
-        self._sockets.board.disarm(str(asked.get("name", "")))
+        self._board.disarm(str(asked.get("name", "")))
         self._venue.skew_ms = 0
-        return self._sockets.board.described()
+        return self._board.described()
 
     def drop(self, asked: Mapping[str, Any]) -> Any:
         """End connections: `which` is market, user or all, `how` is close or reset."""

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiohttp import web
@@ -25,9 +26,10 @@ from forwardtrader.sandbox.bybit.market_socket import BybitMarketDoor
 from forwardtrader.sandbox.bybit.rest import BybitRestDoor
 from forwardtrader.sandbox.bybit.socket import BybitPrivateDoor, BybitTradeDoor
 from forwardtrader.sandbox.control import Control
+from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.faults.catalogue import Switchboard, read_options
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults
-from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, ReportFaults, RequestFaults
+from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, HandshakeFaults, ReportFaults, RequestFaults
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.parent_process import Owner
 from forwardtrader.sandbox.transport.request_log import RequestLog
@@ -48,7 +50,7 @@ class SandboxServer:
         self.venue: Venue = open_venue(settings, wall or SystemClock())
         self.log = RequestLog()
         self.board = Switchboard(settings.seed, lambda: self.venue.driver.played, lambda name, facts: self._struck(name, facts))
-        self.sockets = Sockets(self.board, settings.connection_life_s, settings.latency_s)
+        self.sockets = Sockets(HandshakeFaults(self.board), settings.connection_life_s, settings.latency_s)
         for name, options in settings.faults.items():
             read_options(name.upper(), options)
         self.port = settings.port
@@ -132,13 +134,13 @@ class SandboxServer:
         venue, board = self.venue, self.board
         requests, reports = RequestFaults(board, time.monotonic), ReportFaults(board, self.sockets)
         mount = mount_bybit if self.settings.protocol == "bybit" else mount_binance
-        door = mount(app, venue, self.log, self.sockets, requests, reports)
+        door = mount(app, ProtocolContext(venue, self.log, self.sockets, board, requests, reports))
         instant = InstantFaults(venue, board, self.sockets, door.terminate, self._outage)
         venue.exchange.divide = ExecutionFaults(board).parts
         venue.exchange.before_cancel = lambda order: board.fire("F28", order.wish.symbol) is not None
         venue.driver.hides = lambda symbol: board.fire("F21", symbol) is not None
         venue.driver.after_bar += [door.bar_ended, instant.bar_ended]
-        control = Control(venue, self.log, self.sockets, instant, self.owner, self._begun.set)
+        control = Control(venue, self.log, self.sockets, board, instant, self.owner, self._begun.set)
         counter.router.add_route("*", "/admin/{name}", control.handle)
         self._instant = instant
 
@@ -171,32 +173,44 @@ class PrivateDoor(Protocol):
     def bar_ended(self) -> None: ...
 
 
-def mount_bybit(
-    app: web.Application, venue: Venue, log: RequestLog, sockets: Sockets, requests: RequestFaults, reports: ReportFaults
-) -> PrivateDoor:
+@dataclass(frozen=True)
+class ProtocolContext:
+    """What a protocol is built from: the venue, the connections, and the faults on the way."""
+
+    venue: Venue
+    log: RequestLog
+    sockets: Sockets
+    board: Switchboard
+    requests: RequestFaults
+    reports: ReportFaults
+
+
+def mount_bybit(app: web.Application, context: ProtocolContext) -> PrivateDoor:
     """Serve Bybit's protocol; returns the door of the private stream."""
-    desk = BybitDesk(venue, sockets.board)
+    log, sockets, requests = context.log, context.sockets, context.requests
+    desk = BybitDesk(context.venue, context.board)
     actions = bybit_actions(desk)
-    private = BybitPrivateDoor(desk, log, sockets, reports)
+    private = BybitPrivateDoor(desk, log, sockets, context.reports)
     app.router.add_route("*", "/v5/{name:(?!public/|private$|trade$).*}", BybitRestDoor(desk, actions, log, requests).handle)
     for category in ("spot", "linear"):
-        app.router.add_get(f"/v5/public/{category}", BybitMarketDoor(category, desk, log, sockets).handle)
+        faults = CandleFaults(context.board)
+        app.router.add_get(f"/v5/public/{category}", BybitMarketDoor(category, desk, log, sockets, faults).handle)
     app.router.add_get("/v5/private", private.handle)
     app.router.add_get("/v5/trade", BybitTradeDoor(desk, actions, log, sockets, requests).handle)
     return private
 
 
-def mount_binance(
-    app: web.Application, venue: Venue, log: RequestLog, sockets: Sockets, requests: RequestFaults, reports: ReportFaults
-) -> PrivateDoor:
+def mount_binance(app: web.Application, context: ProtocolContext) -> PrivateDoor:
     """Serve Binance's protocol; returns the door of the private streams."""
+    venue, log, sockets, requests = context.venue, context.log, context.sockets, context.requests
     limits = make_limits(venue.settings)
-    desk = Desk(venue, sockets.board, lambda: limits.described(orders=True, counts=False))
+    desk = Desk(venue, context.board, lambda: limits.described(orders=True, counts=False))
     rest_lists, socket_lists = list_actions(desk)
     rest = RestDoor(venue, rest_actions(desk) | rest_lists, limits, log, requests)
     wallet = RestDoor(venue, wallet_actions(venue), limits, log, requests)
-    api = WsApiDoor(venue, socket_actions(desk) | socket_lists, limits, log, sockets, requests, reports)
-    market = MarketDoor(desk, log, sockets, messages_per_second=MESSAGES_PER_SECOND if limits.enforced else None)
+    api = WsApiDoor(venue, socket_actions(desk) | socket_lists, limits, log, sockets, requests, context.reports)
+    per_second = MESSAGES_PER_SECOND if limits.enforced else None
+    market = MarketDoor(desk, log, sockets, CandleFaults(context.board), messages_per_second=per_second)
     app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
     app.router.add_route("*", "/sapi/v1/{name:.*}", wallet.handle)
     app.router.add_get("/ws-api/v3", api.handle)

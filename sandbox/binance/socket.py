@@ -37,10 +37,12 @@ class MarketSocket:
 class MarketDoor:
     """All market connections, by stream."""
 
-    def __init__(self, desk: Desk, log: RequestLog, sockets: Sockets, *, messages_per_second: int | None) -> None:
+    def __init__(
+        self, desk: Desk, log: RequestLog, sockets: Sockets, faults: CandleFaults, *, messages_per_second: int | None
+    ) -> None:  # fmt: skip
         self._sockets = sockets
         self._per_second = messages_per_second
-        self._faults = CandleFaults(sockets.board)
+        self._faults = faults
         self._depth = DepthStreams(desk.venue.settings.book)
         self._desk = desk
         self._log = log

@@ -20,12 +20,12 @@ from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
 class BybitMarketDoor:
     """The public sockets of one category."""
 
-    def __init__(self, category: str, desk: BybitDesk, log: RequestLog, sockets: Sockets) -> None:
+    def __init__(self, category: str, desk: BybitDesk, log: RequestLog, sockets: Sockets, faults: CandleFaults) -> None:
         self._category = category
         self._desk = desk
         self._log = log
         self._sockets = sockets
-        self._faults = CandleFaults(sockets.board)
+        self._faults = faults
         self._open: set[Connection] = set()
         desk.venue.exchange.listen(self.on_event)
 

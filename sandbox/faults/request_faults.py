@@ -13,7 +13,7 @@ from forwardtrader.sandbox.engine.events import Execution, OrderChanged
 from forwardtrader.sandbox.faults.catalogue import Switch, Switchboard
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.order import Order
-from forwardtrader.sandbox.transport.sockets import USER, Sockets
+from forwardtrader.sandbox.transport.sockets import USER, RefusedHandshake, Sockets
 
 P = TypeVar("P")
 BEFORE: Final = {
@@ -98,6 +98,17 @@ class RequestFaults:
         switch = self._board.armed("F30")
         if switch is not None and switch.text("how") == how and self._board.fire("F30", symbol):
             send_signal(switch, signal.SIGKILL)
+
+
+class HandshakeFaults:
+    """Refuses socket handshakes while fault F16 is armed."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+
+    def refusal(self, which: str) -> RefusedHandshake | None:
+        switch = self._board.fire("F16", on=which)
+        return None if switch is None else RefusedHandshake(int(switch.number("status")), switch.text("retry_after"))
 
 
 class ReportFaults:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.transport.send_queue import Outbox
 
 T = TypeVar("T")
@@ -20,11 +20,27 @@ MARKET: Final = "market"
 USER: Final = "user"
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedHandshake:
+    """The HTTP answer to a handshake that is not accepted; `retry_after` is its header, in seconds."""
+
+    status: int
+    retry_after: str
+
+
+class HandshakeGate(Protocol):
+    """Decides whether a socket may open; a fault switch is one."""
+
+    def refusal(self, which: str) -> RefusedHandshake | None:
+        """The answer to a handshake of that kind of connection, or None to accept it."""
+        ...
+
+
 class Sockets:
     """All connections by kind: `market` for public streams, `user` for the account's own."""
 
-    def __init__(self, board: Switchboard, life_s: float, latency_s: float = 0.0) -> None:
-        self.board = board
+    def __init__(self, gate: HandshakeGate, life_s: float, latency_s: float = 0.0) -> None:
+        self._gate = gate
         self.latency_s = latency_s  # before a request of the account's is heard
         self._life_s = life_s
         self._open: dict[str, set[Outbox]] = {MARKET: set(), USER: set()}
@@ -43,6 +59,10 @@ class Sockets:
         for outbox in ended:
             outbox.reset() if reset else outbox.close()
         return len(ended)
+
+    def counts(self) -> dict[str, int]:
+        """How many connections of each kind are open."""
+        return {kind: len(self._open[kind]) for kind in (MARKET, USER)}
 
     async def converse(
         self,
@@ -90,10 +110,8 @@ class Sockets:
     def _refusal(self, which: str) -> web.Response | None:
         if time.monotonic() < self._shut_until[which]:
             return web.Response(status=503, text="Service Unavailable")
-        switch = self.board.fire("F16", on=which)
-        if switch is None:
-            return None
-        return web.Response(status=int(switch.number("status")), headers={"Retry-After": switch.text("retry_after")})
+        refused = self._gate.refusal(which)
+        return None if refused is None else web.Response(status=refused.status, headers={"Retry-After": refused.retry_after})
 
     async def _keep(self, outbox: Outbox) -> None:
         """Ping as Binance does, close what does not answer, and everything once its time is over."""
@@ -107,8 +125,3 @@ class Sockets:
                 outbox.close()
                 return
             await outbox.socket.ping()
-
-
-def counted(sockets: Sockets) -> Mapping[str, Any]:
-    """How many connections of each kind are open."""
-    return {kind: len(sockets.chosen(kind)) for kind in (MARKET, USER)}
