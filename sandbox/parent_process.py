@@ -10,7 +10,7 @@ import psutil
 from forwardtrader.core.errors import InvalidSetting
 
 
-class Owner:
+class ParentProcess:
     """A process that is looked after.
 
     Args:

@@ -21,7 +21,7 @@ from forwardtrader.sandbox.engine.perpetual import BySymbol, Perpetual
 from forwardtrader.sandbox.market.bar_source import file_bars, generated_bars
 from forwardtrader.sandbox.market.capture import CapturedPath, is_capture, read_capture
 from forwardtrader.sandbox.market.driver import Driver, MarketClock
-from forwardtrader.sandbox.orders.account import Account
+from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.candle import Candle, CandleBook
 from forwardtrader.sandbox.orders.fill_model import BarFills, BookFills, FillModel
 from forwardtrader.sandbox.orders.listing import Listing
@@ -33,7 +33,7 @@ ACCOUNT = "main"
 
 
 Histories: TypeAlias = dict[str, list[Candle]]
-Feeds: TypeAlias = dict[str, Iterator[Candle]]
+BarIterators: TypeAlias = dict[str, Iterator[Candle]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Keys:
 
 
 @dataclass
-class Venue:
+class SandboxVenue:
     """A market with its engine; what protocols stand on. `skew_ms` is how far the venue's clock is off."""
 
     settings: SandboxSettings
@@ -61,7 +61,7 @@ class Venue:
         return int(self.wall.now().timestamp() * 1000) + self.skew_ms
 
 
-def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
+def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
     """Build the exchange that `settings` describe.
 
     Raises:
@@ -84,7 +84,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
         strict_triggers=settings.fills == "book",
         most=settings.most_open,
     )
-    exchange.accounts[ACCOUNT] = Account(ACCOUNT, settings.balances)
+    exchange.accounts[ACCOUNT] = ClientAccount(ACCOUNT, settings.balances)
     clock.at = max(bars[-1].start for bars in history.values()) + length
     driver = Driver(
         exchange, feeds, clock=clock, length=length, ticks=_ticks(settings, length), plan=plan, seed=settings.seed,
@@ -92,7 +92,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
     )  # fmt: skip
     driver.begin()
     driver.after_bar.append(FundingClock(exchange, settings.funding_bps / 10_000).bar_ended)
-    return Venue(settings, exchange, driver, clock, wall, _keys(settings))
+    return SandboxVenue(settings, exchange, driver, clock, wall, _keys(settings))
 
 
 def check_speed(speed: float | str) -> None:
@@ -114,7 +114,7 @@ def _markets(
 ) -> tuple[dict[str, list[Candle]], dict[str, Iterator[Candle]]]:
     files = _files(settings)
     history: Histories = {}
-    feeds: Feeds = {}
+    feeds: BarIterators = {}
     for symbol in settings.symbols:
         bars = _file_market(settings, files[symbol], length, now, plan) if symbol in files else _sample(settings, symbol, length, now)
         history[symbol] = list(itertools.islice(bars, settings.history))

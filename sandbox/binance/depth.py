@@ -16,13 +16,13 @@ class DepthStreams:
 
     def __init__(self, settings: BookSettings) -> None:
         self._settings = settings
-        self._told: dict[str, tuple[Levels, Levels]] = {}
+        self._sent: dict[str, tuple[Levels, Levels]] = {}
 
     def changes(self, symbol: str, listing: Listing, at: int) -> form.Payload:
         """A `depthUpdate`: every level that is new, differs, or (size 0) is gone. One print is one update id."""
-        before = self._told.get(symbol, ({}, {}))
+        before = self._sent.get(symbol, ({}, {}))
         after = self._sides(listing, self._settings.levels)
-        self._told[symbol] = after
+        self._sent[symbol] = after
         bids, asks = (changed(old, new) for old, new in zip(before, after, strict=True))
         number = listing.prints
         return {"e": "depthUpdate", "E": at, "s": form.ident(symbol), "U": number, "u": number, "b": bids, "a": asks}

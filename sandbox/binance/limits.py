@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from forwardtrader.sandbox.binance import errors
 
@@ -13,17 +13,17 @@ class Window:
 
     length: int
     limit: int
-    begun: int = 0
+    started: int = 0
     used: int = 0
 
     def add(self, amount: int, now: int) -> None:
-        begun = now - now % self.length
-        if begun != self.begun:
-            self.begun, self.used = begun, 0
+        started = now - now % self.length
+        if started != self.started:
+            self.started, self.used = started, 0
         self.used += amount
 
     def seconds_left(self, now: int) -> int:
-        return max(1, -(-(self.begun + self.length - now) // 1000))
+        return max(1, -(-(self.started + self.length - now) // 1000))
 
 
 @dataclass(slots=True)
@@ -34,7 +34,6 @@ class Limits:
     orders: Window
     daily: Window
     enforced: bool
-    strikes: int = field(default=0)
 
     def spend(self, weight: int, now: int) -> None:
         """Raises -1003 (429) once the minute's weight is used up."""

@@ -110,14 +110,14 @@ def read_order(params: Params, symbol: str, default_client_id: str) -> NewOrder:
     size, quote_size = params.decimal("quantity"), params.decimal("quoteOrderQty")
     if kind is OrderType.MARKET and (size is None) == (quote_size is None):
         raise errors.missing("quantity") if size is None else ApiError(-1128, "Combination of optional parameters invalid.")
-    wish = NewOrder(
+    request = NewOrder(
         symbol=symbol, side=side, type=kind, size=size or Decimal(0), quote_size=quote_size, limit_price=params.decimal("price"),
         stop_price=params.decimal("stopPrice"), tif=read_tif(params.text("timeInForce")),
         client_id=params.client_id("newClientOrderId") or default_client_id,
     )  # fmt: skip
     params.ignore("newOrderRespType", "selfTradePreventionMode", "strategyId", "strategyType")
     params.finish()
-    return wish
+    return request
 
 
 def _side(params: Params) -> Side:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from forwardtrader.sandbox.binance import errors
-from forwardtrader.sandbox.binance.handlers import Action
+from forwardtrader.sandbox.binance.handlers import BinanceAction
 from forwardtrader.sandbox.binance.params import Params
-from forwardtrader.sandbox.venue import Venue
+from forwardtrader.sandbox.venue import SandboxVenue
 
 
-def wallet_actions(venue: Venue) -> dict[tuple[str, str], Action]:
+def wallet_actions(venue: SandboxVenue) -> dict[tuple[str, str], BinanceAction]:
     """Method and path to action."""
 
     def restrictions(params: Params) -> Any:
@@ -24,4 +24,4 @@ def wallet_actions(venue: Venue) -> dict[tuple[str, str], Action]:
             "permitsUniversalTransfer": False, "enableVanillaOptions": False, "enablePortfolioMarginTrading": False,
         }  # fmt: skip
 
-    return {("GET", "account/apiRestrictions"): Action(restrictions, 1, "account", signed=True)}
+    return {("GET", "account/apiRestrictions"): BinanceAction(restrictions, 1, "account", signed=True)}

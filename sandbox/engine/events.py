@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from forwardtrader.sandbox.orders.candle import Candle
-from forwardtrader.sandbox.orders.order import Order, Trade
+from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
 
 
-class Execution(StrEnum):
+class ExecutionType(StrEnum):
     NEW = "new"
     TRADE = "trade"
     CANCELED = "canceled"
@@ -23,8 +23,8 @@ class Execution(StrEnum):
 class OrderChanged:
     """`order` is the engine's own object: format it before returning."""
 
-    order: Order
-    execution: Execution
+    order: ExchangeOrder
+    execution: ExecutionType
     trade: Trade | None
     at: int
 
@@ -91,5 +91,5 @@ class Funded:
     at: int
 
 
-Event: TypeAlias = Funded | OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
-Listener: TypeAlias = Callable[[Event], None]
+EngineEvent: TypeAlias = Funded | OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
+EventHandler: TypeAlias = Callable[[EngineEvent], None]

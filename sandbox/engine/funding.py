@@ -34,7 +34,7 @@ class FundingClock:
                 listing = self._exchange.listings[symbol]
                 if position.size:
                     received = pay_funding(account, listing.rules, listing.last, self._rate)
-                    self._exchange.tell(Funded(account.name, symbol, position.size, listing.last, self._rate, received, at))
+                    self._exchange.publish(Funded(account.name, symbol, position.size, listing.last, self._rate, received, at))
 
     def _liquidate(self) -> None:
         marks = {symbol: listing.last for symbol, listing in self._exchange.listings.items() if listing.rules.can_short}

@@ -103,10 +103,10 @@ class Switch:
 class Switchboard:
     """The armed faults. `now_bar` tells how many bars have been played."""
 
-    def __init__(self, seed: int, now_bar: Callable[[], int], told: Callable[[str, Mapping[str, Any]], None]) -> None:
+    def __init__(self, seed: int, now_bar: Callable[[], int], on_fired: Callable[[str, Mapping[str, Any]], None]) -> None:
         self.rng = random.Random(seed)
         self._now_bar = now_bar
-        self._told = told
+        self._on_fired = on_fired
         self._armed: dict[str, Switch] = {}
 
     def arm(self, name: str, options: Mapping[str, Value] | None = None) -> Switch:
@@ -145,7 +145,7 @@ class Switchboard:
         if chance < 1 and self.rng.random() >= chance:
             return None
         switch.fired += 1
-        self._told(name, {"symbol": symbol, "on": on, **switch.values})
+        self._on_fired(name, {"symbol": symbol, "on": on, **switch.values})
         if switch.left is not None:
             switch.left -= 1
             if switch.left <= 0:

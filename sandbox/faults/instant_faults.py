@@ -18,7 +18,7 @@ from forwardtrader.sandbox.faults.request_faults import send_signal
 from forwardtrader.sandbox.orders.order import NewOrder, OrderType
 from forwardtrader.sandbox.orders.refusal import OrderRefused
 from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
-from forwardtrader.sandbox.venue import ACCOUNT, Venue
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 
 LOG = logger("sandbox")
 INSTANT: Final = tuple(name for name, fault in CATALOGUE.items() if fault.place == AT_ONCE and name != "F40")
@@ -37,7 +37,7 @@ class InstantFaults:
 
     def __init__(
         self,
-        venue: Venue,
+        venue: SandboxVenue,
         board: Switchboard,
         sockets: Sockets,
         terminate: Callable[[str], None],
@@ -94,14 +94,14 @@ class InstantFaults:
         return [s for s in self._venue.exchange.listings if switch.values["symbol"] in ("", s)]
 
     def _cut(self, *, reset: bool) -> None:
-        self._sockets.cut(MARKET, reset=reset)
+        self._sockets.disconnect(MARKET, reset=reset)
 
     def _silence(self, switch: Switch) -> None:
-        deaf = self._sockets.chosen(switch.text("which"))
-        for outbox in deaf:
-            outbox.silent = True
-        for outbox in deaf:
-            asyncio.get_running_loop().call_later(switch.number("seconds"), outbox.reset)
+        deaf = self._sockets.connections(switch.text("which"))
+        for queue in deaf:
+            queue.silent = True
+        for queue in deaf:
+            asyncio.get_running_loop().call_later(switch.number("seconds"), queue.reset)
 
     def _jump(self, switch: Switch) -> None:
         self._venue.skew_ms += int(switch.number("milliseconds"))
@@ -132,8 +132,8 @@ class InstantFaults:
         amount = Decimal(str(switch.values["amount"]))
         if switch.text("how") == "order":
             self._foreign += 1
-            wish = NewOrder(symbol=symbol, side=Side.BUY, type=OrderType.MARKET, size=amount, client_id=f"web_{self._foreign:06d}")
-            self._venue.exchange.place(ACCOUNT, wish)
+            request = NewOrder(symbol=symbol, side=Side.BUY, type=OrderType.MARKET, size=amount, client_id=f"web_{self._foreign:06d}")
+            self._venue.exchange.place(ACCOUNT, request)
         else:
             self._venue.exchange.move_balance(ACCOUNT, rules.base, amount if switch.text("how") == "deposit" else -amount)
 

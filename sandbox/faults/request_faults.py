@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from forwardtrader.sandbox.engine.events import Execution, OrderChanged
+from forwardtrader.sandbox.engine.events import ExecutionType, OrderChanged
 from forwardtrader.sandbox.faults.catalogue import Switch, Switchboard
 from forwardtrader.sandbox.orders.listing import Listing
-from forwardtrader.sandbox.orders.order import Order
+from forwardtrader.sandbox.orders.order import ExchangeOrder
 from forwardtrader.sandbox.transport.sockets import USER, RefusedHandshake, Sockets
 
 P = TypeVar("P")
@@ -22,7 +22,7 @@ BEFORE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
+class InjectedFault:
     """Instead of, or before, the answer: `error` (in `what`), `reset`, `hang` or `delay` for `seconds`."""
 
     kind: str
@@ -42,33 +42,33 @@ class RequestFaults:
         self._clock = clock
         self._ban = (0.0, "")  # until when, and for which kind of request
 
-    def before(self, on: str, symbol: str) -> Disturbance | None:
+    def before(self, on: str, symbol: str) -> InjectedFault | None:
         if left := self._banned(on, symbol):
-            return Disturbance("error", "banned", left)
+            return InjectedFault("error", "banned", left)
         for name, what in BEFORE.items():
             if switch := self._board.fire(name, symbol, on=on):
-                return Disturbance("error", what, float(switch.values.get("seconds", 0)))
+                return InjectedFault("error", what, float(switch.values.get("seconds", 0)))
         if switch := self._board.fire("F4", symbol, on=on):
-            return Disturbance("error", f"unavailable {switch.text('how')}")
+            return InjectedFault("error", f"unavailable {switch.text('how')}")
         if on == "query" and self._hidden(symbol):
-            return Disturbance("error", "not found")
+            return InjectedFault("error", "not found")
         if on == "place":
             self._kill("before", symbol)
         return None
 
-    def after(self, on: str, symbol: str) -> Disturbance | None:
+    def after(self, on: str, symbol: str) -> InjectedFault | None:
         if self._board.fire("F1", symbol, on=on):
-            return Disturbance("error", "status unknown")
+            return InjectedFault("error", "status unknown")
         if self._board.fire("F2", symbol, on=on):
-            return Disturbance("reset")
+            return InjectedFault("reset")
         if switch := self._board.fire("F3", symbol, on=on):
-            return Disturbance("hang", seconds=switch.number("seconds"))
+            return InjectedFault("hang", seconds=switch.number("seconds"))
         if on != "place":
             return None
         self._kill("after", symbol)
         early = self._board.armed("F9")
         if early is not None and early.text("how") == "before reply" and (switch := self._board.fire("F9", symbol)):
-            return Disturbance("delay", seconds=switch.number("seconds"))
+            return InjectedFault("delay", seconds=switch.number("seconds"))
         return None
 
     def _banned(self, on: str, symbol: str) -> float:
@@ -121,9 +121,9 @@ class ReportFaults:
 
     def shaped(self, report: P, fact: OrderChanged) -> list[P]:
         """The reports that go out in place of this one, in order."""
-        symbol = fact.order.wish.symbol
-        if fact.execution is Execution.TRADE and (switch := self._board.fire("F11", symbol)):
-            self._sockets.cut(USER, reset=True, shut_s=switch.number("seconds"))
+        symbol = fact.order.request.symbol
+        if fact.execution is ExecutionType.TRADE and (switch := self._board.fire("F11", symbol)):
+            self._sockets.disconnect(USER, reset=True, shut_s=switch.number("seconds"))
             return []
         if fact.order.filled and (switch := self._board.fire("F31", symbol)):
             send_signal(switch, signal.SIGTERM)
@@ -149,9 +149,9 @@ class ExecutionFaults:
     def __init__(self, board: Switchboard) -> None:
         self._board = board
 
-    def parts(self, order: Order, listing: Listing, size: Decimal) -> list[Decimal]:
+    def parts(self, order: ExchangeOrder, listing: Listing, size: Decimal) -> list[Decimal]:
         """The sizes in which `size` of `order` is executed."""
-        symbol, step = order.wish.symbol, listing.rules.step
+        symbol, step = order.request.symbol, listing.rules.step
         if self._board.fire("F39", symbol):
             dust = listing.rules.min_notional / listing.last // step * step - step
             return [size - dust] if 0 < dust < size else [size]

@@ -16,7 +16,7 @@ from forwardtrader.sandbox.orders.order import ZERO
 
 
 @dataclass(slots=True)
-class Feed:
+class BarFeed:
     """The bars of one symbol that are still to come."""
 
     bars: Iterator[Candle]
@@ -73,7 +73,7 @@ class Driver:
         self._limit = limit
         self._plan = plan
         self._rng = random.Random(seed)
-        self._feeds = {symbol: Feed(bars) for symbol, bars in feeds.items()}
+        self._feeds = {symbol: BarFeed(bars) for symbol, bars in feeds.items()}
         for feed in self._feeds.values():
             feed.pull()
 
@@ -113,21 +113,21 @@ class Driver:
         self._open(start + self.length if not over else -1)
         self.ended = bool(over)
         for symbol, candle in closed:
-            self.exchange.tell(CandleChanged(symbol, candle, True, start + self.length))
-        self._tell_opened()
+            self.exchange.publish(CandleChanged(symbol, candle, True, start + self.length))
+        self._publish_opened()
         for call in self.after_bar:
             call()
 
     async def run(self, speed: float, wall: Callable[[], float]) -> None:
         """Play by the clock, `speed` times as fast as the bars say, until the market ends."""
-        begun, origin = wall(), self.clock.at
+        started, origin = wall(), self.clock.at
         while not self.ended:
             slot = self.clock.at - self.clock.at % self.length
             while self._printed < self.ticks:
                 due = slot + self._printed * self.length // self.ticks
-                await _until(begun + (due - origin) / 1000 / speed, wall)
+                await _until(started + (due - origin) / 1000 / speed, wall)
                 self.tick()
-            await _until(begun + (slot + self.length - origin) / 1000 / speed, wall)
+            await _until(started + (slot + self.length - origin) / 1000 / speed, wall)
             self.close()
 
     def skip_to(self, at: int) -> None:
@@ -187,11 +187,11 @@ class Driver:
         listing.taken.clear()
         listing.candles.running = Candle(bar.start, bar.open, bar.open, bar.open, bar.open, ZERO, 0)
 
-    def _tell_opened(self) -> None:
+    def _publish_opened(self) -> None:
         for symbol in self._feeds:
             running = self.exchange.listings[symbol].candles.running
             if running is not None and not self._feeds[symbol].hidden:
-                self.exchange.tell(CandleChanged(symbol, running, False, self.clock.at))
+                self.exchange.publish(CandleChanged(symbol, running, False, self.clock.at))
 
     def _print(self, symbol: str, price: Decimal, volume: Decimal, number: int) -> None:
         listing = self.exchange.listings[symbol]
@@ -205,9 +205,9 @@ class Driver:
         listing.candles.running = Candle(
             running.start, running.open, max(running.high, price), min(running.low, price), price, running.volume + volume, count
         )
-        self.exchange.tell(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
+        self.exchange.publish(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
         if not self._feeds[symbol].hidden:
-            self.exchange.tell(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
+            self.exchange.publish(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
 
     def _finish(self, symbol: str) -> tuple[str, Candle] | None:
         listing = self.exchange.listings[symbol]

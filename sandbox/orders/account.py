@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from forwardtrader.sandbox.orders.order import ZERO
-from forwardtrader.sandbox.orders.refusal import OrderRefused, Refusal
+from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 
 
 @dataclass(slots=True)
-class Position:
+class PerpetualPosition:
     """A perpetual's position: `size` is below zero for a short; `entry` the average price, `margin` what it ties up in quote units."""
 
     size: Decimal = ZERO
@@ -21,18 +21,18 @@ class Position:
     funding: Decimal = ZERO
 
 
-class Account:
+class ClientAccount:
     """One client's coins. Amounts never fall below zero: whatever would do so is refused before anything changes."""
 
     def __init__(self, name: str, balances: Mapping[str, Decimal]) -> None:
         self.name = name
         self.free: dict[str, Decimal] = dict(balances)
         self.locked: dict[str, Decimal] = {}
-        self.positions: dict[str, Position] = {}
+        self.positions: dict[str, PerpetualPosition] = {}
         self.insured: dict[str, Decimal] = {}  # losses beyond the balance, borne by the venue
 
-    def position(self, symbol: str) -> Position:
-        return self.positions.setdefault(symbol, Position())
+    def position(self, symbol: str) -> PerpetualPosition:
+        return self.positions.setdefault(symbol, PerpetualPosition())
 
     def available(self, asset: str) -> Decimal:
         return self.free.get(asset, ZERO)
@@ -50,7 +50,7 @@ class Account:
             OrderRefused: less than that is free.
         """
         if self.available(asset) < amount:
-            raise OrderRefused(Refusal.INSUFFICIENT_BALANCE)
+            raise OrderRefused(RefusalReason.INSUFFICIENT_BALANCE)
         self.free[asset] = self.available(asset) - amount
         self.locked[asset] = self.locked.get(asset, ZERO) + amount
 
@@ -65,7 +65,7 @@ class Account:
             OrderRefused: less than that is free.
         """
         if self.available(asset) < amount:
-            raise OrderRefused(Refusal.INSUFFICIENT_BALANCE)
+            raise OrderRefused(RefusalReason.INSUFFICIENT_BALANCE)
         self.free[asset] = self.available(asset) - amount
 
     def receive(self, asset: str, amount: Decimal) -> None:

@@ -62,12 +62,12 @@ class NewOrder:
 
 
 @dataclass(slots=True, eq=False)
-class Order:
+class ExchangeOrder:
     """An accepted order. Times are milliseconds UTC of the market's clock; `locked` is what it holds back of the account."""
 
     id: int
     account: str
-    wish: NewOrder
+    request: NewOrder
     size: Decimal
     placed_at: int
     updated_at: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from forwardtrader.sandbox.orders.order import Order
+from forwardtrader.sandbox.orders.order import ExchangeOrder
 
 
 @dataclass(slots=True)
@@ -16,14 +16,14 @@ class OrderList:
     symbol: str
     client_id: str
     placed_at: int
-    working: Order | None = None
-    legs: list[Order] = field(default_factory=list)
+    working: ExchangeOrder | None = None
+    legs: list[ExchangeOrder] = field(default_factory=list)
     done: bool = False
 
     @property
-    def orders(self) -> list[Order]:
+    def orders(self) -> list[ExchangeOrder]:
         return ([self.working] if self.working else []) + self.legs
 
-    def siblings(self, order: Order) -> list[Order]:
+    def siblings(self, order: ExchangeOrder) -> list[ExchangeOrder]:
         """The orders that die when `order` deals or dies: all others, unless it is the working one."""
         return [leg for leg in self.legs if leg is not order and leg.is_open] if order is not self.working else []

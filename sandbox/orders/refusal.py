@@ -7,7 +7,7 @@ from enum import StrEnum
 from forwardtrader.core.errors import OrderError
 
 
-class Refusal(StrEnum):
+class RefusalReason(StrEnum):
     UNKNOWN_SYMBOL = "unknown symbol"
     MARKET_CLOSED = "market closed"
     PRICE_FILTER = "price off its grid or range"
@@ -22,7 +22,6 @@ class Refusal(StrEnum):
     WOULD_TRIGGER = "would trigger at once"
     UNKNOWN_ORDER = "unknown order"
     ORDER_DONE = "order is not open any more"
-    NO_LIQUIDITY = "no liquidity"
     LIST_PRICES = "list legs on the wrong sides of the market"
     REDUCE_ONLY = "nothing to reduce"
 
@@ -30,6 +29,6 @@ class Refusal(StrEnum):
 class OrderRefused(OrderError):
     """The engine did not accept the request; nothing changed."""
 
-    def __init__(self, reason: Refusal) -> None:
+    def __init__(self, reason: RefusalReason) -> None:
         super().__init__(f"refused: {reason}")
         self.reason = reason

@@ -27,7 +27,7 @@ class RequestLog:
         self._entries.append(entry)
         return entry
 
-    def fault_of_ours(self, record: logging.LogRecord) -> None:
+    def add_record(self, record: logging.LogRecord) -> None:
         """Keep a warning or an error of the program itself, where whoever asks for the log will see it."""
         text = record.exc_info[1] if record.exc_info else None
         self.add("error", record.getMessage(), {"error": repr(text)} if text else None, source=record.name)
@@ -45,4 +45,4 @@ class LogEntries(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.fault_of_ours(record)
+        self._log.add_record(record)

@@ -12,12 +12,12 @@ from aiohttp import WSCloseCode, web
 LONGEST: Final = 100_000  # a client that lets so many messages pile up is cut off
 
 
-class Outbox:
+class SendQueue:
     """Queues messages for a socket and writes them from its own task."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.socket = socket
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
         self.silent = False  # a half-open connection: nothing gets through, nothing fails
         self._transport = transport
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(LONGEST)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from forwardtrader.core.errors import ConfigError, InvalidSetting
-from forwardtrader.sandbox.parent_process import Owner
+from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 
 
@@ -51,7 +51,7 @@ def test_another_owner_can_take_it_over_in_time() -> None:
 
 def test_the_patience_of_an_orphan_is_counted_from_when_it_was_left() -> None:
     process, now = sleeper(), [0.0]
-    owner = Owner(process.pid, 10.0, monotonic=lambda: now[0])
+    owner = ParentProcess(process.pid, 10.0, monotonic=lambda: now[0])
     now[0] = 100.0
     assert not owner.is_gone()
     process.kill()
@@ -66,9 +66,9 @@ def test_the_patience_of_an_orphan_is_counted_from_when_it_was_left() -> None:
 
 
 def test_nobodys_exchange_never_ends_by_itself() -> None:
-    assert not Owner(0, 0.0).is_gone()
+    assert not ParentProcess(0, 0.0).is_gone()
     with pytest.raises(InvalidSetting):
-        Owner(2**22 + 1, 0.0)
+        ParentProcess(2**22 + 1, 0.0)
 
 
 def test_a_market_that_waits_stands_still_until_it_is_told_to_begin() -> None:
