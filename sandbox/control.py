@@ -1,4 +1,4 @@
-"""The control endpoint: looks at the venue from behind the counter; only for who holds the token, only from this machine."""
+"""The control endpoint: inspects and drives the exchange; local requests with the admin token only."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Command = Callable[[Mapping[str, Any]], Any]
 
 
 class Control:
-    """Every command takes and returns plain JSON values; a wrong one is answered 400 with the reason."""
+    """The control commands. Each takes and returns plain JSON; an invalid one is answered 400 with the reason."""
 
     def __init__(
-        self, venue: SandboxVenue, log: RequestLog, sockets: Sockets, board: Switchboard, faults: InstantFaults, owner: ParentProcess,
+        self, venue: SandboxVenue, log: RequestLog, sockets: Sockets, board: Switchboard, faults: InstantFaults, parent: ParentProcess,
         begin: Callable[[], None],
     ) -> None:  # fmt: skip
         self._venue = venue
@@ -41,7 +41,7 @@ class Control:
         self._sockets = sockets
         self._board = board
         self._faults = faults
-        self._owner = owner
+        self._parent = parent
         self._begin = begin
         self.commands: dict[str, Command] = {
             "state": self.state,
@@ -75,7 +75,7 @@ class Control:
             return web.json_response({"error": _reason(error)}, status=400)
 
     def state(self, params: Mapping[str, Any]) -> Any:
-        """Where the market and the account stand. Times are milliseconds UTC of the market's clock."""
+        """State of the market and the account. Times are milliseconds UTC of the market's clock."""
         exchange, driver = self._venue.exchange, self._venue.driver
         return {
             "market_time": self._venue.market_clock(),
@@ -95,15 +95,15 @@ class Control:
         }
 
     def time(self, params: Mapping[str, Any]) -> Any:
-        """The market's clock alone, for who asks often."""
+        """The market's clock alone, for frequent polling."""
         return {"market_time": self._venue.market_clock(), "played": self._venue.driver.played, "ended": self._venue.driver.ended}
 
     def log(self, params: Mapping[str, Any]) -> Any:
-        """The stamped log after entry `since`."""
+        """The request log after entry `since`."""
         return {"entries": self._log.since(int(params.get("since", 0)))}
 
     def orders(self, params: Mapping[str, Any]) -> Any:
-        """Every order of every account, whatever became of it, in the order of their numbers."""
+        """All orders of all accounts, open or not, by order id."""
         return {"orders": [_order(o) for _, o in sorted(self._venue.exchange.order_index.orders.items())]}
 
     def trades(self, params: Mapping[str, Any]) -> Any:
@@ -111,7 +111,7 @@ class Control:
         return {"trades": [_trade(t) for t in self._venue.exchange.order_index.trades[int(params.get("since", 0)) :]]}
 
     def advance(self, params: Mapping[str, Any]) -> Any:
-        """In lockstep: play `bars` bars (1 if not given). Raises ValueError where the market runs by the clock."""
+        """In lockstep: play `bars` bars (default 1). Raises ValueError if the market runs in real time."""
         if self._venue.settings.speed != "lockstep":
             raise ValueError("the market runs by the clock; start it with --speed lockstep to advance it by hand")
         before = self._venue.driver.played
@@ -125,13 +125,13 @@ class Control:
         return {"market_time": self._venue.market_clock(), "advanced": driver.played - before, "ended": driver.ended}
 
     def begin(self, params: Mapping[str, Any]) -> Any:
-        """Let a market that waits begin to run by the clock; nothing happens where it runs."""
+        """Start a market that was started with `waits`; no effect on a running one."""
         self._begin()
         return {}
 
     def owner(self, params: Mapping[str, Any]) -> Any:
-        """End with the process `pid` from now on."""
-        self._owner.take(params["pid"])
+        """Make `pid` the parent process: the exchange ends with it."""
+        self._parent.follow(params["pid"])
         return {}
 
     def push(self, params: Mapping[str, Any]) -> Any:
@@ -144,7 +144,7 @@ class Control:
         return {}
 
     def price(self, params: Mapping[str, Any]) -> Any:
-        """Let `symbol` trade at `price` now; the running bar reaches so far."""
+        """Print a trade of `symbol` at `price`; the running bar is widened to contain it."""
         price = Decimal(str(params["price"]))
         if not price.is_finite() or price <= 0:
             raise ValueError("price must be above 0")
@@ -152,13 +152,13 @@ class Control:
         return {}
 
     def fill_cap(self, params: Mapping[str, Any]) -> Any:
-        """At most `size` of an order is executed at one moment; null lifts the cap."""
+        """Cap the size filled per order and print at `size`; null removes the cap."""
         size = params.get("size")
         self._venue.exchange.fill_cap = None if size is None else Decimal(str(size))
         return {}
 
     def fill(self, params: Mapping[str, Any]) -> Any:
-        """Execute all that is left of open order `order_id`, at its own price."""
+        """Fill the rest of open order `order_id` at its limit price."""
         order = self._venue.exchange.order_index.orders[int(params["order_id"])]
         if not order.is_open:
             raise ValueError("the order is not open")
@@ -166,18 +166,18 @@ class Control:
         return _order(order)
 
     def fault(self, params: Mapping[str, Any]) -> Any:
-        """Arm fault `name`; everything else that is given is an option of it."""
+        """Arm fault `name`; all other parameters are its options."""
         self._faults.arm(str(params["name"]), {k: v for k, v in params.items() if k != "name"})
         return self._board.described()
 
     def clear(self, params: Mapping[str, Any]) -> Any:
-        """Disarm fault `name`, or all; the venue's clock is right again."""
+        """Disarm fault `name`, or all, and reset the venue's clock."""
         self._board.disarm(str(params.get("name", "")))
         self._venue.skew_ms = 0
         return self._board.described()
 
     def drop(self, params: Mapping[str, Any]) -> Any:
-        """End connections: `which` is market, user or all, `how` is close or reset."""
+        """Close connections: `which` is market, user or all, `how` is close or reset."""
         which, how = str(params.get("which", "all")), str(params.get("how", "reset"))
         if which not in ("market", "user", "all") or how not in ("close", "reset"):
             raise ValueError("which is market, user or all; how is close or reset")
@@ -209,7 +209,7 @@ class Control:
 
 
 def is_local(request: web.Request) -> bool:
-    """Whether peer and Host header are both this machine's: a web page that rebinds a name cannot come in."""
+    """Whether peer and Host header are both local, which keeps out web pages that rebind DNS."""
     host = (request.host or "").rsplit(":", 1)[0]
     try:
         return ipaddress.ip_address(request.remote or "").is_loopback and host in ("127.0.0.1", "localhost", "[::1]")

@@ -1,4 +1,4 @@
-"""The running server: a loopback port with the venue's protocol, and another behind the counter that no outage takes away."""
+"""The server: one loopback port for the venue's protocol, another for the control endpoint, which no outage affects."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from forwardtrader.sandbox.venue import SandboxVenue, open_venue
 
 LOG = logger("sandbox")
 HOST: Final = "127.0.0.1"
-MESSAGES_PER_SECOND: Final = 5  # that a client may send on one market socket
+MESSAGES_PER_SECOND: Final = 5  # limit for a client on one market socket
 LARGEST_BODY: Final = 2 * 1024 * 1024
 
 
 class SandboxServer:
-    """Builds the venue, serves it, and moves its market until it is stopped."""
+    """Builds the venue, serves it, and runs its market until stopped."""
 
     def __init__(self, settings: SandboxSettings, wall: Clock | None = None) -> None:
         self.settings = settings
@@ -59,7 +59,7 @@ class SandboxServer:
         self._market: asyncio.Task[None] | None = None
         self._outage_task: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
-        self.owner = ParentProcess(settings.owner, settings.orphan_s)
+        self.parent = ParentProcess(settings.owner, settings.orphan_s)
         if not settings.waits:
             self._started.set()
 
@@ -86,7 +86,7 @@ class SandboxServer:
         self.log.add("fault", name, facts)
 
     async def _move_market(self, speed: float) -> None:
-        """A market that cannot go on is halted, and says so in the log; the venue goes on answering."""
+        """Run the market; on an error it is halted and logged, and the venue keeps answering."""
         await self._started.wait()
         try:
             await self.venue.driver.run(speed, time.monotonic)
@@ -97,7 +97,7 @@ class SandboxServer:
             raise
 
     def _catch_up(self, speed: float) -> None:
-        """A market at real time whose running bar holds the present moment begins at that moment."""
+        """At real time, play the running bar up to the present moment."""
         now, bar = self.venue.wall_ms(), self.venue.market_clock()
         if speed == 1 and 0 <= now - bar < self.venue.driver.length:
             self.venue.driver.skip_to(now)
@@ -140,13 +140,13 @@ class SandboxServer:
         venue.exchange.before_cancel = lambda order: board.fire("F28", order.request.symbol) is not None
         venue.driver.hides = lambda symbol: board.fire("F21", symbol) is not None
         venue.driver.after_bar += [private.bar_ended, instant.bar_ended]
-        control = Control(venue, self.log, self.sockets, board, instant, self.owner, self._started.set)
+        control = Control(venue, self.log, self.sockets, board, instant, self.parent, self._started.set)
         admin.router.add_route("*", "/admin/{name}", control.handle)
         self._instant = instant
 
     def _outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
-        """Be gone for `seconds`: no port, no connection; everything else stays as it is. `meanwhile` is done once nobody is connected."""
-        # A request during which it strikes is still to be answered.
+        """Simulate an outage of `seconds`: close port and connections, keep the state. `meanwhile` runs once all are disconnected."""
+        # The request that triggers it is still answered.
         asyncio.get_running_loop().call_later(0.05, self._start_outage, seconds, meanwhile)
 
     def _start_outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
@@ -159,14 +159,14 @@ class SandboxServer:
         for connection in list(self._runner.server.connections if self._runner.server else ()):
             if connection.transport is not None:
                 connection.transport.abort()
-        await asyncio.sleep(0)  # the ends of connections are told in the next turn
+        await asyncio.sleep(0)  # connections report their end in the next turn of the loop
         meanwhile()
         await asyncio.sleep(seconds)
         await web.TCPSite(self._runner, HOST, self.port).start()
 
 
 class PrivateStream(Protocol):
-    """What the faults need of the door that the account's own streams go through."""
+    """What faults need of the account's private streams."""
 
     def terminate(self, how: str) -> None: ...
 
@@ -175,7 +175,7 @@ class PrivateStream(Protocol):
 
 @dataclass(frozen=True)
 class ProtocolContext:
-    """What a protocol is built from: the venue, the connections, and the faults on the way."""
+    """What a protocol is built from: venue, connections, request log and faults."""
 
     venue: SandboxVenue
     log: RequestLog
@@ -186,7 +186,7 @@ class ProtocolContext:
 
 
 def mount_bybit(app: web.Application, context: ProtocolContext) -> PrivateStream:
-    """Serve Bybit's protocol; returns the door of the private stream."""
+    """Serve Bybit's protocol; returns its private stream."""
     log, sockets, requests = context.log, context.sockets, context.requests
     handlers = BybitHandlers(context.venue, context.board)
     actions = bybit_actions(handlers)
@@ -201,7 +201,7 @@ def mount_bybit(app: web.Application, context: ProtocolContext) -> PrivateStream
 
 
 def mount_binance(app: web.Application, context: ProtocolContext) -> PrivateStream:
-    """Serve Binance's protocol; returns the door of the private streams."""
+    """Serve Binance's protocol; returns its private streams."""
     venue, log, sockets, requests = context.venue, context.log, context.sockets, context.requests
     limits = make_limits(venue.settings)
     handlers = BinanceHandlers(venue, context.board, lambda: limits.described(orders=True, counts=False))

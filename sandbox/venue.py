@@ -1,4 +1,4 @@
-"""The composition root: settings to a running engine with its market."""
+"""Composition root: builds engine, market and account from the settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BarIterators: TypeAlias = dict[str, Iterator[Candle]]
 
 @dataclass(frozen=True)
 class Keys:
-    """What a client signs with, and what the control endpoint asks for."""
+    """Client credentials, and the token of the control endpoint."""
 
     api_key: str
     api_secret: str
@@ -47,7 +47,7 @@ class Keys:
 
 @dataclass
 class SandboxVenue:
-    """A market with its engine; what protocols stand on. `skew_ms` is how far the venue's clock is off."""
+    """The venue behind the protocols: engine, market and clocks. `skew_ms` is the error of the venue's clock."""
 
     settings: SandboxSettings
     exchange: Exchange
@@ -66,7 +66,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
 
     Raises:
         CandleFileInvalid: a market file cannot be used.
-        InvalidSetting: a symbol, speed or market that cannot be meant.
+        InvalidSetting: a symbol, speed or market that is not valid.
     """
     length = Timeframe.parse(settings.timeframe).seconds * 1000
     check_speed(settings.speed)
@@ -96,13 +96,13 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
 
 
 def check_speed(speed: float | str) -> None:
-    """Raises InvalidSetting for a speed that no market can have."""
+    """Raises InvalidSetting for a speed outside its range."""
     if speed != "lockstep" and (isinstance(speed, str) or not 0 < speed <= FASTEST):
         raise InvalidSetting(f"speed {speed!r}: give a number above 0 and up to {FASTEST}, or lockstep")
 
 
 def _ticks(settings: SandboxSettings, length: int) -> int:
-    """Prints per bar: as many as asked for, but none closer than 50 ms of real time; otherwise about one a second."""
+    """Prints per bar: as set, else about one a second of real time; never closer than 50 ms."""
     if isinstance(settings.speed, str):
         return max(4, settings.ticks_per_bar or (12 if settings.fills == "book" else 4))
     real_ms = length / settings.speed

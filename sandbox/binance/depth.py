@@ -1,4 +1,4 @@
-"""Binance's book streams: the best levels whole, or what changed since the last print."""
+"""Binance's depth streams: the best levels, or the changes since the last print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Levels = dict[str, str]
 
 
 class DepthStreams:
-    """Remembers what each symbol's followers have been told."""
+    """Builds depth messages; remembers the levels last sent for each symbol."""
 
     def __init__(self, settings: BookSettings) -> None:
         self._settings = settings

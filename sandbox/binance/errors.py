@@ -1,4 +1,4 @@
-"""Binance's errors, with its own codes and words."""
+"""Binance's error codes and messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from forwardtrader.sandbox.orders.refusal import RefusalReason
 
 
 class ApiError(Exception):
-    """An answer that is an error: HTTP status, Binance's code and text."""
+    """An error response: HTTP status, Binance's code and message."""
 
     def __init__(self, code: int, text: str, status: int = 400, retry_after: int | None = None) -> None:
         super().__init__(text)
@@ -47,14 +47,14 @@ _REFUSED: Final[dict[RefusalReason, tuple[int, str]]] = {
 
 
 def refused(reason: RefusalReason, doing: str = "") -> ApiError:
-    """The error for a refusal; an unknown order is told differently to a cancel and to a query."""
+    """The error for a refusal; an unknown order has one code for a cancel and another for a query."""
     if reason in (RefusalReason.UNKNOWN_ORDER, RefusalReason.ORDER_DONE):
         return ApiError(-2011, "Unknown order sent.") if doing == CANCEL else ApiError(-2013, "Order does not exist.")
     return ApiError(*_REFUSED[reason])
 
 
 def injected(what: str, seconds: float, now: int) -> ApiError:
-    """The error by which a fault shows itself; `what` is the fault's own word."""
+    """The error of an injected fault; `what` is the name that `InjectedFault` gives it."""
     wait = max(1, math.ceil(seconds))
     if what == "banned":
         return banned(now + wait * 1000, wait)

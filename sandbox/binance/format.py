@@ -1,4 +1,4 @@
-"""The engine's facts in Binance's payloads. Numbers are text with eight decimals, times milliseconds UTC."""
+"""Orders, executions and balances in Binance's payload format. Numbers are text with eight decimals, times milliseconds UTC."""
 
 from __future__ import annotations
 

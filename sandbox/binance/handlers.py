@@ -1,4 +1,4 @@
-"""What Binance's spot API can be asked, whichever transport brings the question."""
+"""Request handlers of Binance's spot API, shared by REST and WebSocket API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLACE: Final = "place"
 
 
 class BinanceHandlers:
-    """Answers requests whose signature has been checked. Every method raises ApiError as the venue would."""
+    """Handlers of authenticated requests. Every method raises ApiError as the venue would."""
 
     def __init__(self, venue: SandboxVenue, board: Switchboard, limits: Callable[[], list[dict[str, object]]]) -> None:
         self.venue = venue
@@ -175,7 +175,7 @@ class BinanceHandlers:
         return market.book_ticker(symbol, *self._best(self.venue.exchange.listings[symbol]))
 
     def interval_ms(self, interval: str) -> int:
-        """Raises -1120 for an interval that Binance or this market does not have."""
+        """Length of an interval in milliseconds. Raises -1120 if Binance or this market does not have it."""
         if not self.has_interval(interval):
             raise ApiError(-1120, "Invalid interval.")
         return market.INTERVALS[interval]
@@ -218,7 +218,7 @@ class BinanceHandlers:
 
 @dataclass(frozen=True, slots=True)
 class BinanceAction:
-    """One thing that can be asked: who answers it, its weight, its kind as faults name it, and whether it must be signed."""
+    """A request type: its handler, rate limit weight, kind as faults name it, and whether it must be signed."""
 
     answer: Callable[[Params], Any]
     weight: int
@@ -231,7 +231,7 @@ class BinanceAction:
 
 
 def generated_id() -> str:
-    """A client id for a request that brought none."""
+    """A client order id for a request without one."""
     return secrets.token_urlsafe(16).replace("-", "x").replace("_", "y")[:22]
 
 
@@ -240,7 +240,7 @@ def within(at: int, start: int | None, end: int | None) -> bool:
 
 
 def page(candles: list[Candle], start: int | None, end: int | None, limit: int) -> list[Candle]:
-    """The first `limit` candles from `start` on, or without it the last ones; Binance pages this way."""
+    """One page as Binance cuts it: the first `limit` candles from `start` on, or without it the last ones."""
     if start is None and end is None:
         return candles[-limit:]
     chosen = [c for c in candles if within(c.start, start, end)]
@@ -273,7 +273,7 @@ def rest_actions(handlers: BinanceHandlers) -> dict[tuple[str, str], BinanceActi
 
 
 def socket_actions(handlers: BinanceHandlers) -> dict[str, BinanceAction]:
-    """WS API method to action; subscriptions belong to the connection and stand there."""
+    """WebSocket API method to action; subscriptions belong to the connection and are handled there."""
     rest = rest_actions(handlers)
     names = {
         "ping": ("GET", "ping"), "time": ("GET", "time"), "exchangeInfo": ("GET", "exchangeInfo"), "klines": ("GET", "klines"),

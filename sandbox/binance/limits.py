@@ -1,4 +1,4 @@
-"""Request weights and order counts over fixed windows, and the headers that tell them."""
+"""Rate limits: request weights and order counts over fixed windows, and their headers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from forwardtrader.sandbox.binance import errors
 
 @dataclass(slots=True)
 class Window:
-    """A counter that starts again with every window of `length` milliseconds."""
+    """A counter that resets with each window of `length` milliseconds."""
 
     length: int
     limit: int
@@ -28,7 +28,7 @@ class Window:
 
 @dataclass(slots=True)
 class Limits:
-    """Counts always; refuses only where `enforced`."""
+    """The rate limits of one client; they are always counted, and refuse requests only if `enforced`."""
 
     weight: Window
     orders: Window
@@ -36,13 +36,13 @@ class Limits:
     enforced: bool
 
     def spend(self, weight: int, now: int) -> None:
-        """Raises -1003 (429) once the minute's weight is used up."""
+        """Raises -1003 (429) if the weight of the minute is used up."""
         self.weight.add(weight, now)
         if self.enforced and self.weight.used > self.weight.limit:
             raise errors.too_much_weight(self.weight.limit, self.weight.seconds_left(now))
 
     def count_order(self, now: int) -> None:
-        """Raises -1015 (429) where a window has no room for another order."""
+        """Raises -1015 (429) if a window is full."""
         for window, name in ((self.orders, "10 SECOND"), (self.daily, "1 DAY")):
             window.add(1, now)
             if self.enforced and window.used > window.limit:

@@ -1,4 +1,4 @@
-"""Binance's order lists: OCO, OTO and OTOCO."""
+"""Request handlers of Binance's order lists: OCO, OTO and OTOCO."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL_TYPES: Final = tuple(OrderType)
 
 
 class OrderListHandlers:
-    """Answers what can be asked about order lists."""
+    """Handlers of all order list requests."""
 
     def __init__(self, handlers: BinanceHandlers) -> None:
         self._handlers = handlers

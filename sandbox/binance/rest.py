@@ -1,4 +1,4 @@
-"""Binance's REST transport: query and body in, JSON out."""
+"""Binance's REST API: authentication, rate limits and faults around the request handlers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OF_THE_ENVELOPE = ("timestamp", "recvWindow", "apiKey", "returnRateLimits")
 
 
 class BinanceRestApi:
-    """Checks who asks, counts weights, lets the action answer."""
+    """Authenticates a request, counts its weight, and calls its handler."""
 
     def __init__(
         self, venue: SandboxVenue, actions: Mapping[tuple[str, str], BinanceAction], limits: Limits, log: RequestLog, faults: RequestFaults
@@ -49,7 +49,7 @@ class BinanceRestApi:
             injected = self._faults.after(action.kind, self._symbol(sent))
             if injected is not None:
                 entry["status"] = injected.kind
-                await self._disturb(request, injected)
+                await self._inject(request, injected)
             status, headers = 200, self._limits.headers(orders=action.is_order)
         except ApiError as error:
             if error.status == 502:
@@ -72,8 +72,8 @@ class BinanceRestApi:
             raise illegal_request() from error
         return action, _parsed(query, body), auth.rest_payload(query, body)
 
-    async def _disturb(self, request: web.Request, injected: InjectedFault) -> None:
-        """What a fault does after the request was executed. Raises the error that is answered instead."""
+    async def _inject(self, request: web.Request, injected: InjectedFault) -> None:
+        """Apply a fault after the request was executed. Raises the error to answer instead."""
         if injected.kind == "error":
             raise errors.injected(injected.what, injected.seconds, self._venue.wall_ms())
         await asyncio.sleep(injected.seconds)
@@ -99,7 +99,7 @@ class BinanceRestApi:
 
 
 def answered(action: BinanceAction, sent: Mapping[str, str]) -> Any:
-    """Let the action answer; a fault of ours becomes Binance's own "unknown error", and is logged."""
+    """Call the handler; an internal error is logged and answered as Binance's "unknown error"."""
     params = Params({k: v for k, v in sent.items() if k not in OF_THE_ENVELOPE})
     try:
         return action.answer(params)
@@ -124,7 +124,7 @@ def _retry_after(error: ApiError) -> dict[str, str]:
 
 
 def _parsed(query: str, body: str) -> dict[str, str]:
-    """All parameters of query and body; a name sent twice is refused as Binance does."""
+    """The parameters of query and body; a duplicate name is refused, as at Binance."""
     try:
         pairs = parse_qsl(f"{query}&{body}" if query and body else query or body, keep_blank_values=True, max_num_fields=200)
     except ValueError as error:

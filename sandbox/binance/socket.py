@@ -1,4 +1,4 @@
-"""Binance's market streams: subscriptions by name, one message formatted once for all who asked."""
+"""Binance's market streams: subscriptions by stream name, each message formatted once for all subscribers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MarketSocket:
         self.queue = queue
         self.combined = combined
         self.streams: list[str] = []
-        self.message_times: list[float] = []  # when it spoke, within the last second
+        self.message_times: list[float] = []  # of the messages received within the last second
 
 
 class BinanceMarketStreams:
@@ -47,8 +47,8 @@ class BinanceMarketStreams:
         self._handlers = handlers
         self._log = log
         self._by_stream: dict[str, list[MarketSocket]] = {}
-        self._kinds: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, kind of stream: how many want it
-        self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: how many want it
+        self._kinds: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, kind of stream: number of subscribers
+        self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: number of subscribers
         self._symbols = {form.ident(s).lower(): s for s in handlers.venue.exchange.listings}
         handlers.venue.exchange.subscribe(self.on_event)
 
@@ -82,7 +82,7 @@ class BinanceMarketStreams:
             self._send_print(fact)
 
     def send(self, stream: str, payload: Any) -> None:
-        """Send one message to everyone who subscribed to `stream`."""
+        """Send one message to all subscribers of `stream`."""
         if stream in self._by_stream:
             self._send_bytes(stream, orjson.dumps(payload))
 
@@ -105,7 +105,7 @@ class BinanceMarketStreams:
             stream = f"{name}@kline_{interval}"
             payload = market.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at)
             if closed:
-                self._faults.shape(orjson.dumps(payload), fact.symbol, partial(self._send_bytes, stream))
+                self._faults.send_closed(orjson.dumps(payload), fact.symbol, partial(self._send_bytes, stream))
                 self._log.add("closed candle", stream, {"start": candle.start})
             else:
                 self.send(stream, payload)
@@ -167,7 +167,7 @@ class BinanceMarketStreams:
         if strict and not streams:
             return _refusal(None, 2, "Invalid request: params must not be empty")
         for stream in streams[: MOST_STREAMS - len(socket.streams)]:
-            # Binance accepts a stream that does not exist, and then says nothing on it.
+            # Binance accepts a subscription to an unknown stream and never sends anything on it.
             if stream not in socket.streams:
                 socket.streams.append(stream)
                 self._by_stream.setdefault(stream, []).append(socket)
@@ -184,7 +184,7 @@ class BinanceMarketStreams:
                 self._count(stream, -1)
 
     def _count(self, stream: str, change: int) -> None:
-        """Keep the numbers of followers by symbol and kind, so that a fact nobody follows costs nothing."""
+        """Count subscribers by symbol and kind, so that an event without subscribers costs nothing."""
         name, _, kind = stream.partition("@")
         if name not in self._symbols:
             return

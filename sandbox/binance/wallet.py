@@ -1,4 +1,4 @@
-"""What Binance's wallet API, under `/sapi/v1/`, can be asked: the rights of the key."""
+"""Request handlers of Binance's wallet API under `/sapi/v1/`: the permissions of the API key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def wallet_actions(venue: SandboxVenue) -> dict[tuple[str, str], BinanceAction]:
         params.finish()
         right = venue.settings.withdrawals
         if right == "unanswered":
-            raise errors.BAD_KEY  # as for a key that may trade and not read what it may do
+            raise errors.BAD_KEY  # as for a key that may trade but not read its permissions
         return {
             "ipRestrict": False, "createTime": 0, "enableReading": True, "enableSpotAndMarginTrading": True,
             "enableWithdrawals": right == "yes", "enableInternalTransfer": False, "enableMargin": False, "enableFutures": False,

@@ -1,4 +1,4 @@
-"""Binance's WebSocket API: signed requests over a socket, and the account's own events."""
+"""Binance's WebSocket API: signed requests, and the user data stream."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class BinanceWebSocketApi:
             self._deliver(report)
 
     def terminate(self, how: str) -> None:
-        """End all private streams with Binance's own last message."""
+        """End all user data streams with the message that Binance sends."""
         at = self._venue.market_clock()
         for socket in list(self._users):
             if how == "shutdown":
@@ -177,7 +177,7 @@ class BinanceWebSocketApi:
 
 
 def user_event(venue: SandboxVenue, fact: EngineEvent) -> form.Payload | None:
-    """The user data event that tells a fact, or nothing where it is none of the account's."""
+    """The user data event for an engine event, or None if it does not concern the account."""
     if isinstance(fact, OrderChanged):
         return form.execution_report(fact)
     if isinstance(fact, BalancesChanged):
@@ -190,7 +190,7 @@ def user_event(venue: SandboxVenue, fact: EngineEvent) -> form.Payload | None:
 
 
 def _read(raw: str | bytes) -> tuple[Any, str, dict[str, str]]:
-    """Id, method and parameters as text. Raises -1135 where the message is not a request."""
+    """Id, method and parameters as text. Raises -1135 if the message is not a request."""
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Bybit's errors: a return code in an answer that is HTTP 200."""
+"""Bybit's error codes and messages, returned in an HTTP 200 response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from forwardtrader.sandbox.orders.refusal import RefusalReason
 
 
 class BybitError(Exception):
-    """Bybit's code and text; `status` is 200 but for rate limits and broken gateways."""
+    """An error response: Bybit's code and message; the HTTP status is 200 except for gateway errors."""
 
     def __init__(self, code: int, text: str, status: int = 200, retry_after: int | None = None) -> None:
         super().__init__(text)
@@ -74,7 +74,7 @@ def injected(what: str, seconds: float) -> BybitError:
 
 
 def bad(text: str) -> BybitError:
-    """A parameter that cannot be meant."""
+    """The error for an invalid parameter."""
     return BybitError(10001, f"params error: {text}")
 
 

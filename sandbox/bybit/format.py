@@ -1,4 +1,4 @@
-"""The engine's facts in Bybit's payloads. Numbers are text without padding, times milliseconds UTC as text."""
+"""Orders, executions, balances and market data in Bybit's payload format: unpadded numbers and milliseconds UTC, both as text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Payload = dict[str, Any]
 
 
 def number(value: Decimal | None) -> str:
-    """Plain digits, no trailing zeros; nothing is the empty text, as Bybit has it."""
+    """Plain digits without trailing zeros; the empty text for None, as at Bybit."""
     if value is None:
         return ""
     text = f"{value:f}"
@@ -46,7 +46,7 @@ def order_status(order: ExchangeOrder) -> str:
 
 
 def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
-    """One order, as requests and the `order` topic tell it."""
+    """One order, as in responses and on the `order` topic."""
     request = made.request
     fees: dict[str, Decimal] = {}
     for trade in made.trades:
@@ -84,7 +84,7 @@ def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
         "triggerBy": "" if request.stop_price is None else "LastPrice",
         "takeProfit": "",
         "stopLoss": "",
-        # Clients tell a contract's order from a spot one by this key.
+        # Clients recognise an order of a contract by this key.
         **({} if category(request.symbol) == "spot" else {"tpslMode": ""}),
         "reduceOnly": request.reduce_only,
         "closeOnTrigger": False,
@@ -100,7 +100,7 @@ def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
 
 
 def execution(trade: Trade, made: ExchangeOrder) -> Payload:
-    """One execution, as requests and the `execution` topic tell it."""
+    """One execution, as in responses and on the `execution` topic."""
     return {
         "category": category(trade.symbol),
         "symbol": ident(trade.symbol),
@@ -129,7 +129,7 @@ def execution(trade: Trade, made: ExchangeOrder) -> Payload:
 
 
 def funding_execution(fact: Funded) -> Payload:
-    """A funding settlement is told as an execution too; `execFee` is what was paid."""
+    """A funding settlement as an execution; `execFee` is the amount paid."""
     return {
         "category": "linear", "symbol": ident(fact.symbol), "side": "Buy" if fact.size > 0 else "Sell", "execType": "Funding",
         "execQty": number(abs(fact.size)), "execPrice": number(fact.mark), "execValue": number(abs(fact.size) * fact.mark),
@@ -139,7 +139,7 @@ def funding_execution(fact: Funded) -> Payload:
 
 
 def wallet(account: ClientAccount, marks: dict[str, Decimal], quotes: dict[str, str]) -> Payload:
-    """The unified account; `quotes` maps each perpetual to the coin that carries it."""
+    """The unified account; `quotes` maps each perpetual to its margin coin."""
     coins = []
     for asset in account.assets():
         held = {s: p for s, p in account.positions.items() if p.size and quotes.get(s) == asset}

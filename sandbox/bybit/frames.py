@@ -1,4 +1,4 @@
-"""Bybit's socket frames, and what a connection has said so far."""
+"""Bybit's socket frames, and the state of a connection."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ FRAME = dict[str, Any]
 
 
 class Connection:
-    """One socket: what it follows, and whether it has shown who it is."""
+    """One socket connection: its subscribed topics, and whether it is authenticated."""
 
     def __init__(self, queue: SendQueue) -> None:
         self.queue = queue
         self.id = secrets.token_hex(8)
         self.topics: set[str] = set()
-        self.known = False
+        self.authenticated = False
 
 
 def read_frame(raw: str | bytes) -> FRAME | None:
-    """The message as an object, or nothing where it is none."""
+    """The message as a JSON object, or None if it is not one."""
     try:
         frame = orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""What Bybit's v5 API can be asked, whichever transport brings the question."""
+"""Request handlers of Bybit's v5 API, shared by REST and sockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECENT = 500
 
 
 class BybitHandlers:
-    """Answers requests whose signature has been checked; every method returns the `result` part or raises BybitError."""
+    """Handlers of authenticated requests; every method returns the `result` part or raises BybitError."""
 
     def __init__(self, venue: SandboxVenue, board: Switchboard) -> None:
         self.venue = venue
@@ -84,16 +84,16 @@ class BybitHandlers:
     # Signed
 
     def query_api(self, params: BybitParams) -> Any:
-        told = {"id": "1", "note": "practice", "readOnly": 0, "type": 1, "uta": 1, "unified": 0, "userID": 1}
+        answer = {"id": "1", "note": "practice", "readOnly": 0, "type": 1, "uta": 1, "unified": 0, "userID": 1}
         right = self.venue.settings.withdrawals
         wallet = ["AccountTransfer", *(["Withdraw"] if right == "yes" else [])]
-        return told if right == "unanswered" else told | {"permissions": {"Spot": ["SpotTrade"], "Wallet": wallet}}
+        return answer if right == "unanswered" else answer | {"permissions": {"Spot": ["SpotTrade"], "Wallet": wallet}}
 
     def account_info(self, params: BybitParams) -> Any:
         return {"unifiedMarginStatus": 6, "marginMode": "REGULAR_MARGIN", "dcpStatus": "OFF", "timeWindow": 0, "isMasterTrader": False}
 
     def create(self, params: BybitParams) -> Any:
-        """Only the numbers come back: what became of the order is told by the `order` topic and by queries."""
+        """Returns the ids only; the state of the order follows on the `order` topic and in queries."""
         symbol = self.symbol(params)
         request = read_order(params, symbol, self._exchange.listings[symbol].last, secrets.token_hex(16))
         made = self._engine(symbol, lambda: self._exchange.place(ACCOUNT, request))
@@ -115,7 +115,7 @@ class BybitHandlers:
         return {"list": [{"orderId": str(o.id), "orderLinkId": o.request.client_id} for o in gone], "success": "1"}
 
     def realtime(self, params: BybitParams) -> Any:
-        """Open orders, and of the closed ones the recent 500 where one is asked for by its id or `openOnly` is 1."""
+        """Open orders; also the 500 most recent closed ones if an id is given or `openOnly` is 1."""
         find_symbol = params.get("orderId") or params.get("orderLinkId")
         return self._listed(params, lambda o: o.is_open or bool(find_symbol) or str(params.get("openOnly")) == "1")
 
@@ -140,10 +140,10 @@ class BybitHandlers:
         return {"category": category, "list": rows[:limit], "nextPageCursor": ""}
 
     def wallet(self, params: BybitParams) -> Any:
-        told = self.wallet_payload()
+        wallet = self.wallet_payload()
         if coin := params.get("coin"):
-            told["coin"] = [row for row in told["coin"] if row["coin"] in str(coin).split(",")]
-        return {"list": [told]}
+            wallet["coin"] = [row for row in wallet["coin"] if row["coin"] in str(coin).split(",")]
+        return {"list": [wallet]}
 
     def positions(self, params: BybitParams) -> Any:
         wanted = self.symbol(params) if params.get("symbol") else None
@@ -152,7 +152,7 @@ class BybitHandlers:
         return {"category": "linear", "list": [self.position_payload(s) for s in chosen], "nextPageCursor": ""}
 
     def set_leverage(self, params: BybitParams) -> Any:
-        """All positions have the leverage of the settings; only that one is accepted."""
+        """Only the leverage of the settings is accepted."""
         if decimal(params, "buyLeverage") != self.venue.settings.leverage:
             raise bad(f"leverage is fixed at {self.venue.settings.leverage}; start the exchange with another")
         raise BybitError(110043, "Set leverage not modified")
@@ -186,7 +186,7 @@ class BybitHandlers:
         return form.order(made, self.venue.settings.leverage)
 
     def interval_ms(self, interval: str) -> int:
-        """Raises 10001 for an interval that Bybit or this market does not have."""
+        """Length of an interval in milliseconds. Raises 10001 if Bybit or this market does not have it."""
         base = next(iter(self._exchange.listings.values())).candles.base_ms
         length = form.INTERVALS.get(interval)
         if length is None or length % base:
@@ -200,7 +200,7 @@ class BybitHandlers:
         return self._symbols[key]
 
     def find_symbol(self, params: BybitParams) -> str:
-        """The symbol that a request names, or nothing; for faults that concern one symbol."""
+        """The symbol that a request names, or "" if it names none."""
         return self._symbols.get((str(params.get("category")), str(params.get("symbol"))), "")
 
     def _order(self, params: BybitParams) -> ExchangeOrder:
@@ -238,7 +238,7 @@ class BybitHandlers:
 
 @dataclass(frozen=True, slots=True)
 class BybitAction:
-    """One thing that can be asked; `kind` as faults name it."""
+    """A request type: its handler, kind as faults name it, and whether it must be signed."""
 
     answer: Callable[[BybitParams], Any]
     kind: str = "public"

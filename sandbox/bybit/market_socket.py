@@ -1,4 +1,4 @@
-"""Bybit's public sockets: topics by category."""
+"""Bybit's public market streams, by category."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
 
 
 class BybitPublicStreams:
-    """The public sockets of one category."""
+    """The public connections of one category."""
 
     def __init__(self, category: str, handlers: BybitHandlers, log: RequestLog, sockets: Sockets, faults: CandleFaults) -> None:
         self._category = category
@@ -66,7 +66,7 @@ class BybitPublicStreams:
         connection.queue.put(acknowledged(frame, connection))
         if op == "subscribe":
             connection.topics.update(topics)
-            self._first(connection, topics)
+            self._send_snapshots(connection, topics)
 
     def _exists(self, topic: str) -> bool:
         kind, _, rest = topic.partition(".")
@@ -77,8 +77,8 @@ class BybitPublicStreams:
             return interval in form.INTERVALS
         return kind in ("publicTrade", "tickers") if not interval else kind == "orderbook" and interval.isdecimal()
 
-    def _first(self, connection: Connection, topics: list[str]) -> None:
-        """What a new follower gets at once: the book and the ticker as they stand."""
+    def _send_snapshots(self, connection: Connection, topics: list[str]) -> None:
+        """Send a new subscriber the current book and ticker."""
         for topic in topics:
             kind, name = topic.split(".")[0], topic.rpartition(".")[2]
             symbol = self._handlers.find_symbol({"category": self._category, "symbol": name})
@@ -87,11 +87,11 @@ class BybitPublicStreams:
             elif kind == "tickers":
                 connection.queue.put(self._ticker(symbol, topic))
 
-    def _followers(self, topic: str) -> list[Connection]:
+    def _subscribers(self, topic: str) -> list[Connection]:
         return [c for c in self._open if topic in c.topics]
 
     def _send(self, topic: str, message: bytes) -> None:
-        for connection in self._followers(topic):
+        for connection in self._subscribers(topic):
             connection.queue.put_bytes(message)
 
     def _send_candle(self, fact: CandleChanged) -> None:
@@ -108,7 +108,7 @@ class BybitPublicStreams:
             closed = fact.closed and candles.closes_with(fact.candle, length)
             message = orjson.dumps(form.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at))
             if closed:
-                self._faults.shape(message, fact.symbol, partial(self._send, topic))
+                self._faults.send_closed(message, fact.symbol, partial(self._send, topic))
                 self._log.add("closed candle", topic, {"start": candle.start})
             else:
                 self._send(topic, message)

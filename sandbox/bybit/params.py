@@ -1,4 +1,4 @@
-"""Bybit's order parameters, read and checked as the venue checks them."""
+"""Request parameters of Bybit: parsing and validation as at the venue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forwardtrader.sandbox.orders.order import NewOrder, OrderType, TimeInForce
 _DECIMAL: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 _LINK_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
 _UNSUPPORTED: Final = ("takeProfit", "stopLoss", "trailingStop", "orderIv", "amount")
-# Whether it has a limit price, and whether it is a stop (or a take-profit): the engine's type of a conditional order.
+# Conditional orders: (has a limit price, is a stop rather than a take-profit) to the engine's order type.
 _CONDITIONAL: Final = {
     (False, True): OrderType.STOP,
     (True, True): OrderType.STOP_LIMIT,
@@ -49,7 +49,7 @@ def text(params: Mapping[str, Any], name: str) -> str:
 
 
 def read_order(params: Mapping[str, Any], symbol: str, last: Decimal, default_id: str) -> NewOrder:
-    """The order that a create request asks for; `last` tells a spot trigger above the market from one below it."""
+    """Parse a create request; `last` decides whether a spot trigger lies above or below the market."""
     side, price, trigger = read_side(params), decimal(params, "price"), decimal(params, "triggerPrice")
     limit = _kind(params, price)
     if any(params.get(name) for name in _UNSUPPORTED):

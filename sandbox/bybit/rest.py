@@ -1,4 +1,4 @@
-"""Bybit's REST transport: errors are return codes inside an answer that is HTTP 200."""
+"""Bybit's REST API: authentication and faults around the request handlers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AHEAD_MS = 1000
 
 
 class BybitRestApi:
-    """Checks who asks, and lets the action answer."""
+    """Authenticates a request and calls its handler."""
 
     def __init__(
         self, handlers: BybitHandlers, actions: Mapping[tuple[str, str], BybitAction], log: RequestLog, faults: RequestFaults
@@ -51,7 +51,7 @@ class BybitRestApi:
             result = answered(action, params)
             injected = self._faults.after(action.kind, self._handlers.find_symbol(params))
             if injected is not None:
-                await self._disturb(request, injected)
+                await self._inject(request, injected)
             code, text, status, headers = 0, "OK", 200, {}
         except BybitError as error:
             result, code, text, status = {}, error.code, error.text, error.status
@@ -66,7 +66,7 @@ class BybitRestApi:
         return {"X-Bapi-Limit-Reset-Timestamp": str(self._venue.wall_ms() + error.retry_after * 1000)}
 
     async def _read(self, request: web.Request) -> tuple[dict[str, Any], str]:
-        """The parameters, and the text that the signature covers."""
+        """The parameters, and the signed text."""
         if request.method == "GET":
             query = request.rel_url.raw_query_string
             try:
@@ -90,7 +90,7 @@ class BybitRestApi:
             raise errors.injected(injected.what, injected.seconds)
 
     @staticmethod
-    async def _disturb(request: web.Request, injected: InjectedFault) -> None:
+    async def _inject(request: web.Request, injected: InjectedFault) -> None:
         if injected.kind == "error":
             raise errors.injected(injected.what, injected.seconds)
         await asyncio.sleep(injected.seconds)
@@ -99,7 +99,7 @@ class BybitRestApi:
 
 
 def answered(action: BybitAction, params: Mapping[str, Any]) -> Any:
-    """Let the action answer; a fault of ours becomes Bybit's own "server error", and is logged."""
+    """Call the handler; an internal error is logged and answered as Bybit's "server error"."""
     try:
         return action.answer(params)
     except BybitError:

@@ -1,4 +1,4 @@
-"""Bybit's private sockets: the account's own stream, and orders over a socket."""
+"""Bybit's private sockets: the account's stream, and order entry."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class BybitPrivateStream:
             self._deliver(frame)
 
     def terminate(self, how: str) -> None:
-        """Bybit has no last message: the connections are closed."""
+        """Close all private connections; Bybit sends no final message."""
         for connection in list(self._open):
             connection.queue.close()
 
@@ -76,7 +76,7 @@ class BybitPrivateStream:
 
     def _deliver(self, frame: FRAME) -> None:
         for connection in list(self._open):
-            if connection.known and any(t == frame["topic"] or t.startswith(f"{frame['topic']}.") for t in connection.topics):
+            if connection.authenticated and any(t == frame["topic"] or t.startswith(f"{frame['topic']}.") for t in connection.topics):
                 connection.queue.put(frame)
 
     def _on_open(self, queue: SendQueue) -> Connection:
@@ -92,15 +92,15 @@ class BybitPrivateStream:
         elif op == "ping":
             connection.queue.put({"req_id": frame.get("req_id", ""), "op": "pong", "args": [str(self._handlers.venue.wall_ms())]})
         elif op == "auth":
-            connection.known = authenticated(self._handlers, frame)
-            wrong = "" if connection.known else "Params Error"
+            connection.authenticated = authenticated(self._handlers, frame)
+            wrong = "" if connection.authenticated else "Params Error"
             connection.queue.put(acknowledged(frame, connection, wrong=wrong))
         else:
             connection.queue.put(self._follow(connection, frame))
 
     def _follow(self, connection: Connection, frame: FRAME) -> FRAME:
         topics = topics_of(frame)
-        if not connection.known:
+        if not connection.authenticated:
             return acknowledged(frame, connection, wrong="Request not authorized")
         if wrong := [t for t in topics if t not in PRIVATE_TOPICS and t.split(".")[0] not in PRIVATE_TOPICS]:
             return acknowledged(frame, connection, wrong=f"error:handler not found,topic:{wrong[0][:60]}")
@@ -113,7 +113,7 @@ class BybitPrivateStream:
 
 
 class BybitTradeSocket:
-    """Orders over a socket: the same actions as by REST, answered with the request's own number."""
+    """Order entry over a socket: the actions of the REST API, answered with the request's id."""
 
     def __init__(
         self,
@@ -140,8 +140,8 @@ class BybitTradeSocket:
         reply: FRAME = {"reqId": frame.get("reqId", ""), "op": op, "connId": connection.id, "retCode": 0, "retMsg": "OK"}
         try:
             if op == "auth":
-                connection.known = authenticated(self._handlers, frame)
-                if not connection.known:
+                connection.authenticated = authenticated(self._handlers, frame)
+                if not connection.authenticated:
                     raise errors.BAD_SIGN
             elif op == "ping":
                 reply |= {"op": "pong", "data": [str(self._handlers.venue.wall_ms())]}
@@ -155,7 +155,7 @@ class BybitTradeSocket:
         action, params = self._actions.get(str(frame.get("op"))), frame.get("args")
         if action is None:
             raise BybitError(10404, "op is not supported")
-        if not connection.known:
+        if not connection.authenticated:
             raise BybitError(10005, "Permission denied, please check your API key permissions.")
         if not isinstance(params, list) or len(params) != 1 or not isinstance(params[0], dict):
             raise errors.bad("args must be a list with one object")
@@ -189,7 +189,7 @@ def authenticated(handlers: BybitHandlers, frame: FRAME) -> bool:
 
 
 def check_stamp(handlers: BybitHandlers, frame: FRAME) -> None:
-    """Raises 10002 where the frame's own time stamp is outside its window; the signature was given at the login."""
+    """Raises 10002 if the frame's time stamp is outside its window; the signature was checked at login."""
     header = frame.get("header")
     stamp = str(header.get("X-BAPI-TIMESTAMP", "")) if isinstance(header, dict) else ""
     now = handlers.venue.wall_ms()

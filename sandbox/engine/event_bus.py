@@ -1,4 +1,4 @@
-"""What happens at the exchange is told to whoever listens."""
+"""The event bus: every engine event is published to all subscribers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
 
 
 class EventBus:
-    """Listeners hear every event, in the order of their joining.
+    """Publishes each event to the subscribers, in the order in which they subscribed.
 
     Args:
         now: the market's clock, milliseconds UTC.
@@ -29,16 +29,16 @@ class EventBus:
             handler(event)
 
     def publish_order(self, order: ExchangeOrder, execution: ExecutionType, trade: Trade | None = None) -> None:
-        """What became of an order, and of the balances with it."""
+        """An order changed, and with it the balances."""
         self.publish_report(order, execution, trade)
         self.publish_balances(order, trade)
 
     def publish_report(self, order: ExchangeOrder, execution: ExecutionType, trade: Trade | None = None) -> None:
-        """What became of an order."""
+        """An order changed."""
         self.publish(OrderChanged(order, execution, trade, self._now()))
 
     def publish_balances(self, order: ExchangeOrder, trade: Trade | None = None) -> None:
-        """The balances that an order touches."""
+        """The balances of the assets that an order moves, the fee asset included."""
         rules = self._listings[order.request.symbol].rules
         extra = (trade.fee_asset,) if trade and trade.fee_asset not in (rules.base, rules.quote) else ()
         self.publish(BalancesChanged(order.account, (rules.base, rules.quote, *extra), self._now()))

@@ -1,4 +1,4 @@
-"""The engine: orders in, executions and facts out; free of any protocol."""
+"""The matching engine: takes orders, publishes executions and events, independent of any protocol."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SizeSplitter: TypeAlias = Callable[[ExchangeOrder, Listing, Decimal], list[Decim
 
 
 class Exchange:
-    """Accounts, orders and listings, moved by the market driver and by clients' requests.
+    """Accounts, orders and listings. Client requests and the market driver change them.
 
     Args:
         listings: symbol to listing.
         fills: the fill mode.
-        settlement: how executions are paid.
+        settlement: how executions are settled.
         now: the market's clock, milliseconds UTC.
         strict_triggers: refuse a trigger that the last price has passed.
         most: how many orders an account may have open.
@@ -50,9 +50,9 @@ class Exchange:
         self.order_index = OrderIndex()
         self.lists: dict[int, OrderList] = {}
         self.now = now
-        self.fill_cap: Decimal | None = None  # at most so much per order and moment
-        self.divide: SizeSplitter = whole  # how a piece is executed: at once, in parts, or short
-        self.before_cancel: Callable[[ExchangeOrder], bool] = lambda order: False  # whether the order fills just before it
+        self.fill_cap: Decimal | None = None  # largest size filled per order and print
+        self.divide: SizeSplitter = whole  # splits a fill into executions
+        self.before_cancel: Callable[[ExchangeOrder], bool] = lambda order: False  # whether the order fills just before the cancel
         self._fills = fills
         self._settlement = settlement
         self._admission = Admission(
@@ -64,7 +64,7 @@ class Exchange:
     # Requests
 
     def place(self, account: str, request: NewOrder) -> ExchangeOrder:
-        """Accept an order and let it meet the market at once.
+        """Accept an order and match it at once.
 
         Raises:
             OrderRefused: nothing was changed.
@@ -84,10 +84,10 @@ class Exchange:
         return order
 
     def cancel(self, order: ExchangeOrder, cancel_id: str = "") -> ExchangeOrder:
-        """Take an open order out of the market.
+        """Cancel an open order.
 
         Raises:
-            OrderRefused: it is not open any more.
+            OrderRefused: it is no longer open.
         """
         if not order.is_open:
             raise OrderRefused(RefusalReason.ORDER_DONE)
@@ -99,7 +99,7 @@ class Exchange:
         return order
 
     def place_list(self, account: str, legs: Iterable[NewOrder], *, working: NewOrder | None = None, client_id: str = "") -> OrderList:
-        """Accept legs that cancel each other; with a `working` order they wait until it has filled.
+        """Accept an order list: legs that cancel each other (OCO); with a `working` order they are held until it has filled (OTO, OTOCO).
 
         Raises:
             OrderRefused: nothing was changed.
@@ -141,7 +141,7 @@ class Exchange:
         self.publish(BalancesChanged(account, (asset,), self.now()))
 
     def fill_now(self, order: ExchangeOrder) -> None:
-        """Execute all of an open order at its own price, or without one at the market's."""
+        """Fill the rest of an open order at its limit price, or at the last price where it has none."""
         listing = self.listings[order.request.symbol]
         price = order.request.limit_price or listing.last
         self._execute(order, listing, Level(price, order.remaining), maker=order.request.limit_price is not None)
@@ -159,10 +159,10 @@ class Exchange:
             self.events.publish_order(order, ExecutionType.NEW)
             self.fill_now(order)
 
-    # The market moves
+    # Market data
 
     def print_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
-        """The market traded: open orders may fill."""
+        """The market traded `volume` at `price`: open orders may fill."""
         listing = self.listings[symbol]
         listing.last = price
         listing.taken.clear()
@@ -273,7 +273,7 @@ class Exchange:
             self._end(sibling, Status.EXPIRED, ExecutionType.EXPIRED)
 
     def _finish(self, order: ExchangeOrder, status: Status, execution: ExecutionType) -> None:
-        """End an order, and with it those that are linked to it."""
+        """Close an order together with the orders linked to it."""
         if not order.is_open:
             return
         self._end(order, status, execution)
@@ -303,5 +303,5 @@ class Exchange:
 
 
 def whole(order: ExchangeOrder, listing: Listing, size: Decimal) -> list[Decimal]:
-    """One execution for the whole piece."""
+    """A single execution of the full size."""
     return [size]

@@ -81,14 +81,14 @@ class BySymbol:
 
 
 def split(position: PerpetualPosition, side: Side, size: Decimal) -> tuple[Decimal, Decimal]:
-    """How much of an execution closes what is held, and how much opens anew."""
+    """The sizes by which an execution closes the position and opens a new one."""
     against = position.size < 0 if side is Side.BUY else position.size > 0
     closing = min(abs(position.size), size) if against else ZERO
     return closing, size - closing
 
 
 def absorb(account: ClientAccount, asset: str, change: Decimal) -> None:
-    """Book a gain or loss; what a loss takes beyond the balance is the insurance fund's."""
+    """Book a gain or loss; the insurance fund bears what a loss exceeds the balance by."""
     if change >= 0:
         account.receive(asset, change)
         return
@@ -102,7 +102,7 @@ def unrealised(position: PerpetualPosition, mark: Decimal) -> Decimal:
 
 
 def pay_funding(account: ClientAccount, rules: MarketRules, mark: Decimal, rate: Decimal) -> Decimal:
-    """Longs pay shorts `rate` of their value (the other way round where it is negative); returns what this account received."""
+    """Longs pay shorts `rate` of their position value, or the reverse if it is negative; returns the amount this account received."""
     received = -rounded(account.position(rules.symbol).size * mark * rate)
     absorb(account, rules.quote, received)
     account.position(rules.symbol).funding += received
@@ -110,7 +110,7 @@ def pay_funding(account: ClientAccount, rules: MarketRules, mark: Decimal, rate:
 
 
 def must_liquidate(account: ClientAccount, quote: str, marks: dict[str, Decimal]) -> bool:
-    """Whether what the account is worth has fallen to the maintenance margin of its positions."""
+    """Whether the account's equity has fallen to the maintenance margin of its positions."""
     held = {symbol: position for symbol, position in account.positions.items() if position.size and symbol in marks}
     if not held:
         return False

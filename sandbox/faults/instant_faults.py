@@ -1,4 +1,4 @@
-"""The faults that strike by themselves: at once when armed, or at the end of a bar."""
+"""Venue-wide faults: they fire when armed, or at the end of a bar."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ LOG = logger("sandbox")
 INSTANT: Final = tuple(name for name, fault in CATALOGUE.items() if fault.place == AT_ONCE and name != "F40")
 
 
-Outage = Callable[[float, Callable[[], None]], None]  # seconds, and what to do once nobody is connected
+Outage = Callable[[float, Callable[[], None]], None]  # seconds, and a callback once all connections are closed
 
 
 class InstantFaults:
-    """Carries out the faults of the venue as a whole.
+    """Applies the faults that concern the venue as a whole.
 
     Args:
-        terminate: ends the private streams with the venue's own last message.
-        outage: takes the server down for so many seconds, and calls what it is given once it is down.
+        terminate: ends the private streams as the venue does.
+        outage: takes the server down for a number of seconds, and calls back once it is down.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class InstantFaults:
         self._venue = venue
         self._board = board
         self._sockets = sockets
-        self._halted: dict[str, int] = {}  # symbol to the bar at which it trades again
+        self._halted: dict[str, int] = {}  # symbol: the bar at which trading resumes
         self._foreign = 0
-        self._does: dict[str, Callable[[Switch], None]] = {
+        self._effects: dict[str, Callable[[Switch], None]] = {
             "F12": lambda s: terminate(s.text("how")),
             "F13": lambda s: self._cut(reset=False),
             "F14": lambda s: self._cut(reset=True),
@@ -64,30 +64,30 @@ class InstantFaults:
         }
 
     def arm(self, name: str, options: dict[str, float | int | str]) -> None:
-        """Set a switch, and carry it out where nothing is left to wait for. Raises as `Switchboard.arm` does."""
+        """Arm a fault, and apply it now if it waits for nothing. Raises as `Switchboard.arm`."""
         name = name.upper()
         if name in CATALOGUE and "pid" in CATALOGUE[name].options and not is_other_process(options.get("pid", 0)):
             raise InvalidSetting(f"fault {name}: pid must name a running process other than the exchange")
         switch = self._board.arm(name, options)
         if name in INSTANT and not switch.values["after_bars"] and switch.number("probability") == 1:
-            self._strike(name)
+            self._apply(name)
 
     def bar_ended(self) -> None:
-        """Carry out what is due, and let halted symbols trade again."""
+        """Apply the faults that are due, and resume halted symbols."""
         for symbol, until in list(self._halted.items()):
             if self._venue.driver.played >= until:
                 self._venue.exchange.listings[symbol].halted = False
                 del self._halted[symbol]
         for name in INSTANT:
-            self._strike(name)
+            self._apply(name)
 
-    def _strike(self, name: str) -> None:
+    def _apply(self, name: str) -> None:
         switch = self._board.fire(name)
         if switch is None:
             return
         try:
-            self._does[name](switch)
-        except OrderRefused as refusal:  # nothing to withdraw, or no market to trade in: the day goes on without it
+            self._effects[name](switch)
+        except OrderRefused as refusal:  # nothing to withdraw, or no market to trade in
             event(LOG, "fault_without_effect", fault=name, reason=str(refusal.reason))
 
     def _symbols(self, switch: Switch) -> list[str]:
@@ -147,7 +147,7 @@ class InstantFaults:
 
 
 def is_other_process(pid: float | int | str) -> bool:
-    """Whether `pid` is a running process that is neither this one nor the system's first."""
+    """Whether `pid` is a running process, neither this one nor init."""
     if not isinstance(pid, int) or pid <= 1 or pid == os.getpid():
         return False
     try:

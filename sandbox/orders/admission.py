@@ -1,4 +1,4 @@
-"""What an order must satisfy before it enters the market, and what it locks when it does."""
+"""Order admission: the checks before an order is accepted, and the balance it locks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMITS: Final = (OrderType.LIMIT_MAKER, OrderType.LIMIT)
 
 
 class Admission:
-    """Accepts orders into the register, or refuses them and leaves no trace. Every method raises OrderRefused."""
+    """Adds accepted orders to the order index; a refused one leaves no trace. Every method raises OrderRefused."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Admission:
                 raise OrderRefused(RefusalReason.REDUCE_ONLY)
             order.size = min(order.size, abs(held))
         if request.quote_size is not None:
-            order.size = request.quote_size  # stands in until the price is known
+            order.size = request.quote_size  # a placeholder until the price is known
             price = self._first_price(order, listing)
             order.size = request.quote_size / price // listing.rules.step * listing.rules.step
             if order.size <= 0:
@@ -123,7 +123,7 @@ class Admission:
         return order
 
     def _check_sides(self, group: OrderList, listing: Listing) -> None:
-        """One leg above and one below the market, as venues demand; bar mode leaves that to the bar."""
+        """One leg must be above and one below the last price, as venues require; bar mode does not check it."""
         if not self._strict_triggers or len(group.legs) < 2:
             return
         above, below = group.legs[0].request, group.legs[1].request
@@ -133,13 +133,13 @@ class Admission:
             raise OrderRefused(RefusalReason.LIST_PRICES)
 
     def hold(self, order: ExchangeOrder, listing: Listing, price: Decimal) -> None:
-        """Lock what the open rest of the order may cost. Raises OrderRefused where the account has not got it."""
+        """Lock the most that the rest of the order can cost. Raises OrderRefused where less is free."""
         asset, amount = self._settlement.hold(self._accounts[order.account], order, listing.rules, price)
         self._accounts[order.account].lock(asset, amount)
         order.locked, order.lock_asset = amount, asset
 
     def hold_for_legs(self, legs: Sequence[ExchangeOrder], listing: Listing) -> None:
-        """Linked legs share one lock, the larger one; it is put on the leg that needs it."""
+        """Linked legs share one lock, the larger of the two, kept on the leg that needs it."""
         self.hold(max(legs, key=lambda o: self._cost(o, listing)), listing, listing.last)
 
     def _cost(self, order: ExchangeOrder, listing: Listing) -> Decimal:

@@ -1,4 +1,4 @@
-"""The two ways in which orders fill: by Backtrader's bar rule, or against a simulated book."""
+"""Fill models: Backtrader's rule over whole bars, or matching against a simulated order book."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from forwardtrader.sandbox.orders.settings import BookSettings
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The pieces an order gets now. `triggered`: its trigger has been passed."""
+    """The fills of an order now, and whether its trigger has been passed."""
 
     pieces: tuple[Level, ...] = ()
     triggered: bool = False
@@ -26,18 +26,18 @@ class Match:
 
 
 class FillModel(Protocol):
-    """When orders fill. `BarFills` equals a backtest; `BookFills` has a spread, a depth and partial fills."""
+    """Decides when orders fill. `BarFills` equals a backtest; `BookFills` has spread, depth and partial fills."""
 
     def arrives(self, listing: Listing, order: ExchangeOrder) -> Match:
-        """A new order meets the market."""
+        """Fills of an order at its arrival."""
         ...
 
     def ticks(self, listing: Listing, orders: Iterable[ExchangeOrder], volume: Decimal) -> list[tuple[ExchangeOrder, Match]]:
-        """The market printed `volume` at `listing.last`; which open orders does it fill?"""
+        """The open orders filled by a print of `volume` at `listing.last`."""
         ...
 
     def bar_ends(self, listing: Listing, order: ExchangeOrder) -> Match:
-        """The running bar is complete."""
+        """Fills of an open order at the end of the running bar."""
         ...
 
 
@@ -74,7 +74,7 @@ class BarFills:
 
 @dataclass(frozen=True)
 class BookFills:
-    """Takers walk the far side of the book; resting orders share the volume printed at or through their price, best price first."""
+    """Takers walk the opposite side of the book; resting orders share the volume printed at or through their price, best price first."""
 
     book: BookSettings
 

@@ -1,4 +1,4 @@
-"""One tradable symbol: its rules, its candles, and where its price stands."""
+"""A listed symbol: its market rules, candles and last price."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_VALUE: Final = Decimal(9_000_000_000)  # of one order, in quote units
 
 @dataclass(slots=True)
 class Listing:
-    """`bar` is the whole running bar, the part that is still to come included; clients only ever see `candles`."""
+    """State of one symbol. `bar` is the complete running bar, its future included; clients only see `candles`."""
 
     rules: MarketRules
     candles: CandleBook
@@ -25,7 +25,7 @@ class Listing:
     bar: Candle | None = None
     halted: bool = False
     prints: int = 0
-    taken: dict[Decimal, Decimal] = field(default_factory=dict)  # book mode: what takers took since the last print
+    taken: dict[Decimal, Decimal] = field(default_factory=dict)  # book mode: size taken at each price since the last print
 
     @property
     def is_open(self) -> bool:
@@ -41,7 +41,7 @@ def largest_size(rules: MarketRules) -> Decimal:
 
 
 def breach(request: NewOrder, rules: MarketRules, last: Decimal) -> RefusalReason | None:
-    """The first of the venue's filters that an order breaks."""
+    """The first filter that an order fails, or None."""
     for price in (request.limit_price, request.stop_price):
         if price is not None and (not rules.tick <= price <= highest_price(rules) or price % rules.tick):
             return RefusalReason.PRICE_FILTER

@@ -1,4 +1,4 @@
-"""When and at what price an order fills: pure decisions for both fill modes."""
+"""Matching rules: whether and at what price an order fills, as pure functions for both fill modes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from forwardtrader.sandbox.orders.order import TAKE_PROFITS, WITH_TRIGGER, ZERO,
 
 @dataclass(frozen=True, slots=True)
 class BarOutcome:
-    """What one bar does to an order: the price of its fill, if any, and whether its trigger has been passed."""
+    """Result of one bar for an order: the fill price, if any, and whether its trigger has been passed."""
 
     price: Decimal | None
     triggered: bool
 
 
 def at_open(request: NewOrder, triggered: bool, price: Decimal) -> BarOutcome:
-    """What happens to an order at a bar's open, `price`, before the rest of the bar is known."""
+    """Match an order at a bar's open `price`, before the rest of the bar is known."""
     flat = Candle(0, price, price, price, price, ZERO)
     return over_bar(request, triggered, flat)
 
 
 def over_bar(request: NewOrder, triggered: bool, bar: Candle) -> BarOutcome:
-    """What a whole bar does to an order.
+    """Match an order over a complete bar.
 
     Backtrader's own rule: a market order fills at the open; a limit at the open if that is better, else at the limit once it is
     touched; a stop at the open on a gap, else at its trigger; a stop limit becomes a limit, within the bar only where the path is certain.
@@ -58,7 +58,7 @@ def is_triggered(request: NewOrder, last: Decimal) -> bool:
 
 
 def crosses(request: NewOrder, price: Decimal) -> bool:
-    """Whether a limit order would deal at `price`."""
+    """Whether an order's limit allows a fill at `price`."""
     if request.limit_price is None:
         return True
     return price <= request.limit_price if request.side is Side.BUY else price >= request.limit_price
@@ -66,14 +66,14 @@ def crosses(request: NewOrder, price: Decimal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A price with the size that stands there."""
+    """A price level of the book and its size."""
 
     price: Decimal
     size: Decimal
 
 
 def walk(levels: Sequence[Level], request: NewOrder, size: Decimal) -> list[Level]:
-    """The pieces a taker gets from the far side of the book, best price first, until `size` or the limit is reached."""
+    """The fills of a taker against the opposite side of the book, best price first, up to `size` or the limit price."""
     pieces: list[Level] = []
     for level in levels:
         if size <= 0 or not crosses(request, level.price):
@@ -86,7 +86,7 @@ def walk(levels: Sequence[Level], request: NewOrder, size: Decimal) -> list[Leve
 
 
 def slipped(request: NewOrder, price: Decimal, bar: Candle, bps: Decimal) -> Decimal:
-    """A fill price made worse by `bps` in full, as the backtest's broker does it: also beyond the bar, but never beyond a limit.
+    """Slippage: the fill price made worse by `bps`, as in the backtest's broker; it may leave the bar but never passes a limit.
 
     A limit order that is filled at its own price does not slip.
     """

@@ -1,4 +1,4 @@
-"""Every order and trade the exchange has seen, findable by number, by client id and by symbol."""
+"""The order index: all orders and trades, by order id, client id and symbol."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 
 
 class OrderIndex:
-    """Orders in order of arrival. A client id is unique among open orders only; the latest order of a name answers for it."""
+    """Orders by arrival. A client id is unique among open orders only; it resolves to the latest order that used it."""
 
     def __init__(self) -> None:
         self.orders: dict[int, ExchangeOrder] = {}
         self.trades: list[Trade] = []
         self._open: dict[str, dict[int, ExchangeOrder]] = {}
         self._by_client_id: dict[tuple[str, str], ExchangeOrder] = {}
-        self._replaced: dict[int, ExchangeOrder] = {}  # by number: the order that answered for the name before
+        self._replaced: dict[int, ExchangeOrder] = {}  # by order id: the order that had the client id before
 
     def add(self, account: str, request: NewOrder, at: int) -> ExchangeOrder:
         order = ExchangeOrder(len(self.orders) + 1, account, request, request.size, at, at)
@@ -29,7 +29,7 @@ class OrderIndex:
         return order
 
     def remove(self, order: ExchangeOrder) -> None:
-        """Take back an order that was refused after all."""
+        """Undo `add` for an order that was refused after all."""
         del self.orders[order.id]
         self.close(order)
         before = self._replaced.pop(order.id, None)
@@ -39,7 +39,7 @@ class OrderIndex:
             del self._by_client_id[order.account, order.request.client_id]
 
     def close(self, order: ExchangeOrder) -> None:
-        """The order is not open any more."""
+        """Take an order out of the open ones."""
         self._open[order.request.symbol].pop(order.id, None)
 
     def open_orders(self, symbol: str) -> list[ExchangeOrder]:

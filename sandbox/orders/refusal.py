@@ -1,4 +1,4 @@
-"""Why the engine turns a request down; each protocol says it in its own words."""
+"""Reasons why the engine refuses a request; each protocol maps them to its own error codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RefusalReason(StrEnum):
     WOULD_TAKE = "would match at once"
     WOULD_TRIGGER = "would trigger at once"
     UNKNOWN_ORDER = "unknown order"
-    ORDER_DONE = "order is not open any more"
+    ORDER_DONE = "order is no longer open"
     LIST_PRICES = "list legs on the wrong sides of the market"
     REDUCE_ONLY = "nothing to reduce"
 

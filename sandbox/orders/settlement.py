@@ -1,4 +1,4 @@
-"""What an order holds back, and what changes hands when it fills on a spot market."""
+"""Settlement: the balance an order locks, and what is exchanged when it fills on a spot market."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forwardtrader.core.types import MarketRules, Side
 from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder
 
-CENT: Final = Decimal("0.00000001")  # the finest amount that a balance can hold
+CENT: Final = Decimal("0.00000001")  # the smallest unit of a balance
 
 
 def rounded(amount: Decimal) -> Decimal:
@@ -24,7 +24,7 @@ def floored(amount: Decimal, step: Decimal) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """What one execution moved: `quote` for the coins, and the fee."""
+    """The amounts of one execution: `quote` paid for the base asset, and the fee."""
 
     quote: Decimal
     fee: Decimal
@@ -33,7 +33,7 @@ class Exchanged:
 
 @dataclass(frozen=True)
 class Fees:
-    """Rates as fractions. `asset` is "received", "quote" or a coin; `coin_price` tells the coin's price in a quote currency."""
+    """Rates as fractions. `asset` is "received", "quote" or a coin; `coin_price` gives the coin's price in a quote currency."""
 
     maker: Decimal
     taker: Decimal
@@ -44,15 +44,15 @@ class Fees:
         return self.maker if maker else self.taker
 
     def in_quote(self, side: Side) -> bool:
-        """Whether this side pays its fee in the quote currency; the coin is tried before."""
+        """Whether this side pays its fee in the quote currency, where it is not paid in a coin."""
         return self.asset == "quote" or side is Side.SELL
 
 
 class Settlement(Protocol):
-    """How a kind of market is paid for. `Spot` moves coins; `Perpetual` moves a position and its margin."""
+    """Settlement of one kind of market: `Spot` exchanges assets, `Perpetual` changes a position and its margin."""
 
     def hold(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal) -> tuple[str, Decimal]:
-        """Asset and amount that the open rest of the order must hold back, `price` standing in where it names none."""
+        """Asset and amount to lock for the rest of the order, at `price` where it names none."""
         ...
 
     def settle(
@@ -68,7 +68,7 @@ class Settlement(Protocol):
 
 @dataclass(frozen=True)
 class Spot:
-    """Coins against coins; what is not there cannot be sold."""
+    """Spot settlement: asset against asset, no short selling."""
 
     fees: Fees
 

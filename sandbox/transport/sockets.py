@@ -1,4 +1,4 @@
-"""The open connections of a venue, and the life of each: pings, silence, an end after its time."""
+"""Socket connections: handshake, ping and idle timeout, maximum lifetime, disconnects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RefusedHandshake:
 
 
 class HandshakeGate(Protocol):
-    """Decides whether a socket may open; a fault switch is one."""
+    """Accepts or refuses socket handshakes, e.g. a fault switch."""
 
     def refusal(self, which: str) -> RefusedHandshake | None:
         """The answer to a handshake of that kind of connection, or None to accept it."""
@@ -37,22 +37,22 @@ class HandshakeGate(Protocol):
 
 
 class Sockets:
-    """All connections by kind: `market` for public streams, `user` for the account's own."""
+    """All open connections by kind: `market` for public streams, `user` for the account's private ones."""
 
     def __init__(self, gate: HandshakeGate, life_s: float, latency_s: float = 0.0) -> None:
         self._gate = gate
-        self.latency_s = latency_s  # before a request of the account's is heard
+        self.latency_s = latency_s  # delay before a message on a user socket is handled
         self._life_s = life_s
         self._open: dict[str, set[SendQueue]] = {MARKET: set(), USER: set()}
         self._shut_until = {MARKET: 0.0, USER: 0.0}
 
     def connections(self, which: str) -> list[SendQueue]:
-        """The outboxes of `market`, `user` or `all` connections."""
+        """The send queues of the `market`, `user` or `all` connections."""
         kinds = (MARKET, USER) if which == "all" else (which,)
         return [queue for kind in kinds for queue in self._open[kind]]
 
     def disconnect(self, which: str, *, reset: bool, shut_s: float = 0.0) -> int:
-        """End connections; refuse new ones of that kind for `shut_s` seconds. Returns how many were ended."""
+        """Close connections and refuse new ones of that kind for `shut_s` seconds; returns how many were closed."""
         ended = self.connections(which)
         for kind in (MARKET, USER) if which == "all" else (which,):
             self._shut_until[kind] = time.monotonic() + shut_s
@@ -73,7 +73,7 @@ class Sockets:
         on_message: Callable[[T, str | bytes], None],
         on_close: Callable[[T], None],
     ) -> web.StreamResponse:
-        """Serve one connection from handshake to end; `greet` makes its state, `hear` takes each message, `part` cleans up."""
+        """Serve one connection: `on_open` returns its state, `on_message` handles each message, `on_close` cleans up."""
         refusal = self._refusal(which)
         if refusal is not None:
             return refusal
@@ -114,7 +114,7 @@ class Sockets:
         return None if refused is None else web.Response(status=refused.status, headers={"Retry-After": refused.retry_after})
 
     async def _keep(self, queue: SendQueue) -> None:
-        """Ping as Binance does, close what does not answer, and everything once its time is over."""
+        """Ping at intervals; close an idle connection, and any at the end of its lifetime."""
         started = time.monotonic()
         while not queue.socket.closed:
             await asyncio.sleep(min(PING_EVERY_S, self._life_s))
