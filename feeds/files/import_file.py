@@ -26,7 +26,7 @@ def read_candles(path: Path, symbol: str, timeframe: Timeframe, clock: Clock) ->
     """The candles of one file, without a last bar that is not closed yet.
 
     Raises:
-        CandleFileInvalid: the file or a row of it cannot be used; names file, line and mend.
+        CandleFileInvalid: the file or a row of it cannot be used; the message names file, line and remedy.
     """
     rows = read_rows(path, symbol, timeframe)
     return candles.validate(rows.frame, timeframe, origin=rows.origin, now=clock.now())
@@ -48,7 +48,7 @@ def import_file(path: Path, key: CandleKey, store: CandleStore, clock: Clock) ->
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Import one file and say in one line what came of it."""
+    """Import one file and print the result in one line."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="forwardtrader import", description="Put candles from a file into the store.")

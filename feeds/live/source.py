@@ -1,7 +1,7 @@
 """Live candles of one venue: closed bars over its socket, confirmed and completed by requests.
 
 Every closed bar is handed over exactly once and in order. The venue's closed flag, which ccxt drops, is read from the raw message. A
-request fills what the socket did not say: after a reconnect, before a gap, and whenever a bar is overdue.
+request fills in what the socket missed: after a reconnect, before a gap, and whenever a bar is overdue.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimefr
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.live.bar_sequence import Arrival, Bar, BarSequence
-from forwardtrader.feeds.live.poll_wait import PollRule, agitation, poll_wait
+from forwardtrader.feeds.live.poll_wait import PollRule, poll_wait, relative_volatility
 from forwardtrader.feeds.venues.exchange import rules_of
 from forwardtrader.feeds.venues.port import unknown_symbol
 from forwardtrader.feeds.venues.retry import VenueRequests
@@ -31,7 +31,7 @@ _LAG: Final = Backoff(first_s=0.1, attempts=4)  # requests may lag behind the so
 
 
 class LiveListener(Protocol):
-    """Who hears of the market. Called in the source's event loop; must not block."""
+    """Receives market data. Called in the source's event loop; must not block."""
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         """The next closed bar."""
@@ -55,7 +55,7 @@ class CcxtLiveSource:
 
     Args:
         client: from `open_client`; not shared with anything that sends orders, so that a long backfill delays none.
-        clock: tells the venue's time, by which a candle of a request counts as closed.
+        clock: the venue's time, which decides whether a requested candle is closed.
         poll: how long to wait between requests that look for overdue bars.
     """
 
@@ -88,7 +88,7 @@ class CcxtLiveSource:
         self._alive = True
 
     async def connect(self) -> None:
-        """Read the venue's markets.
+        """Load the venue's markets.
 
         Raises:
             VenueUnreachable, VenueRefused: no answer, or a refusal.
@@ -119,7 +119,7 @@ class CcxtLiveSource:
                 bars += page
                 since = page[-1].at + self._step
             elif since + _PAGE * self._step < end:
-                since += _PAGE * self._step  # a stretch without trades: there may be bars behind it
+                since += _PAGE * self._step  # a stretch without trades: bars may follow it
             else:
                 return bars
 
@@ -129,7 +129,7 @@ class CcxtLiveSource:
         return await self.history(symbol, end - end % self._step - count * self._step, end)
 
     def resume(self, symbol: str, last: int | None) -> None:
-        """Say which bar was the last one seen; the next one is delivered."""
+        """Set the last bar already seen; delivery starts with the next one."""
         self._order[symbol] = BarSequence(self._step, last)
 
     def last(self, symbol: str) -> int | None:
@@ -141,10 +141,10 @@ class CcxtLiveSource:
         return self._known[symbol]
 
     async def run(self) -> None:
-        """Deliver bars until cancelled. Trouble is reported to the listener and retried at growing distances."""
+        """Deliver bars until cancelled. Errors are reported to the listener and retried with backoff."""
         watching = asyncio.create_task(self._watch()) if self.client.has.get("watchOHLCV") else None
         try:
-            await self._confirm(watching)
+            await self._poll_forever(watching)
         finally:
             for task in [*self._tasks, *([watching] if watching else [])]:
                 task.cancel()
@@ -155,7 +155,7 @@ class CcxtLiveSource:
     # Over the socket
 
     async def _watch(self) -> None:
-        self.client.on_candle = self._said
+        self.client.on_candle = self._on_candle
         pairs = [[symbol, str(self.timeframe)] for symbol in self.symbols]
         failures = 0
         while True:
@@ -167,23 +167,23 @@ class CcxtLiveSource:
                     await asyncio.gather(*(self._requests.once(one) for one in each))
                 failures = 0
                 if not self._alive:
-                    await self._back()
-            except TradingError as trouble:
-                self._broken(str(trouble))
+                    await self._on_reconnect()
+            except TradingError as error:
+                self._on_disconnect(str(error))
                 failures += 1
                 await asyncio.sleep(_RECONNECT.pause(failures))
 
-    def _said(self, symbol: str, timeframe: str, bar: Bar, closed: bool) -> bool:
-        """Take in a candle; whether who watches is to be woken: to see that the socket is back, or as somebody else's candle."""
+    def _on_candle(self, symbol: str, timeframe: str, bar: Bar, closed: bool) -> bool:
+        """Handle a candle message; returns whether ccxt should wake its watchers: after a disconnect, or for another subscription."""
         if symbol not in self._order or timeframe != self._timeframe:
             return True
         if closed:
-            self._closed(symbol, bar)
+            self._on_closed(symbol, bar)
         else:
             self._listener.on_price(symbol, bar.close)
         return not self._alive
 
-    def _closed(self, symbol: str, bar: Bar) -> None:
+    def _on_closed(self, symbol: str, bar: Bar) -> None:
         arrival = self._order[symbol].arrival(bar)
         if arrival in (Arrival.NEXT, Arrival.EARLY):
             self._known[symbol] = max(self._known[symbol], bar.at)
@@ -195,13 +195,13 @@ class CcxtLiveSource:
         elif arrival is Arrival.REVISED:
             log.event(_LOG, "closed_bar_revised", symbol=symbol, at=bar.at, close=bar.close)
 
-    def _broken(self, reason: str) -> None:
+    def _on_disconnect(self, reason: str) -> None:
         if self._alive:
             self._alive = False
             self._listener.on_connection(False, reason)
         log.event(_LOG, "market_socket_broken", reason=reason)
 
-    async def _back(self) -> None:
+    async def _on_reconnect(self) -> None:
         for symbol in self.symbols:
             await self._catch_up(symbol)
         self._alive = True
@@ -210,16 +210,16 @@ class CcxtLiveSource:
 
     # By request
 
-    async def _confirm(self, watching: asyncio.Task[None] | None) -> None:
-        """Look for overdue bars for ever; the only way where the venue has no socket."""
+    async def _poll_forever(self, watching: asyncio.Task[None] | None) -> None:
+        """Poll for overdue bars, the only source where the venue has no socket."""
         while True:
             try:
                 await asyncio.sleep(await self._wait(watching is not None))
                 await self._poll_all(alone=watching is None)
-            except TradingError as trouble:
+            except TradingError as error:
                 if watching is None:
-                    self._broken(str(trouble))
-                log.event(_LOG, "poll_failed", reason=str(trouble))
+                    self._on_disconnect(str(error))
+                log.event(_LOG, "poll_failed", reason=str(error))
                 await asyncio.sleep(1.0)
 
     async def _poll_all(self, *, alone: bool) -> None:
@@ -227,22 +227,22 @@ class CcxtLiveSource:
             if await self._overdue(symbol):
                 await self._catch_up(symbol, quiet=True)
         if alone and not self._alive:
-            await self._back()
+            await self._on_reconnect()
 
     async def _wait(self, has_socket: bool) -> float:
         now = await self._now()
         due = min((s.due for s in self._order.values() if s.due is not None), default=now)
         until_close = (due + self._step - now) / 1000
-        wildest = max((agitation(tuple(c)) for c in self._closes.values()), default=1.0)
-        wait = poll_wait(self._poll, until_close=until_close, bar_seconds=self.timeframe.seconds, agitation=wildest)
-        return max(wait, 1.0) if has_socket else wait  # the socket is faster: leave it the first second
+        highest = max((relative_volatility(tuple(c)) for c in self._closes.values()), default=1.0)
+        wait = poll_wait(self._poll, until_close=until_close, bar_seconds=self.timeframe.seconds, relative_volatility=highest)
+        return max(wait, 1.0) if has_socket else wait  # the socket is faster: give it the first second
 
     async def _overdue(self, symbol: str) -> bool:
         due = self._order[symbol].due
         return due is not None and due + self._step <= await self._now()
 
     async def _catch_up(self, symbol: str, *, quiet: bool = False) -> None:
-        """Ask for what is missing and deliver it together with bars that came too early."""
+        """Request missing bars and deliver them together with those that arrived early."""
         async with self._locks[symbol]:
             order, held = self._order[symbol], self._held[symbol]
             if order.due is None:
@@ -278,9 +278,9 @@ class CcxtLiveSource:
     @staticmethod
     async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work()  # made here: a task that is cancelled before its first step would leave it behind
-        except TradingError as trouble:
-            log.event(_LOG, "backfill_failed", reason=str(trouble))
+            await work()  # created here: a task cancelled before its first step would never await it
+        except TradingError as error:
+            log.event(_LOG, "backfill_failed", reason=str(error))
 
     async def _closed_before(self) -> int:
         """Milliseconds UTC; candles that end by then are closed."""
