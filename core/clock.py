@@ -1,4 +1,4 @@
-"""The one seam through which wall-clock time enters."""
+"""Clocks: the only way in which wall-clock time enters the program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, always UTC and time-zone aware."""
+    """The current time, always time-zone aware UTC."""
 
     def now(self) -> datetime: ...
 

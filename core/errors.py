@@ -1,4 +1,4 @@
-"""Everything that can go wrong on purpose, and the exit code each one ends a command with.
+"""The error tree: every error that this project raises itself, and the exit code that a command ends with.
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
@@ -18,7 +18,7 @@ TradingError                    1
 ├── StartRefused                5   AccountLocked, ReconciliationFailed
 └── ParityBroken                6
 
-A message is one line, says what was found and names the mend. Vendor errors enter this tree at the door and nowhere else.
+A message is one line: what is wrong, and how to fix it. Errors of other libraries are translated where those are called.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class TradingError(Exception):
 
 
 class ConfigError(TradingError):
-    """The user asked for something that cannot be meant."""
+    """The user asked for something invalid."""
 
     exit_code = 2
 
@@ -122,7 +122,7 @@ class TooLittleHistory(DataError):
 
 
 class FactorNotYetPublished(DataError):
-    """A factor value was asked for before the moment it became known."""
+    """A factor value was requested before it became known."""
 
 
 class RunUnreadable(DataError):
@@ -168,13 +168,13 @@ class VenueBusy(VenueUnreachable):
 
 
 class VenueRefused(DataError):
-    """The venue answered and said no: a place, a key or a request it does not serve."""
+    """The venue refused: a location, a key or a request that it does not serve."""
 
     exit_code = 3
 
 
 class DownloadCutShort(DataError):
-    """The venue's candles end before the end that was asked for; those that came are kept."""
+    """The venue's candles end before the requested end; those received are kept."""
 
     exit_code = 3
 
@@ -186,7 +186,7 @@ class ModelError(TradingError):
 
 
 class NotTrained(ModelError):
-    """A forecast was asked for where no model is in force."""
+    """A forecast was requested where no model is in force."""
 
 
 class FingerprintMismatch(ModelError):
@@ -194,11 +194,11 @@ class FingerprintMismatch(ModelError):
 
 
 class LookAheadFound(ModelError):
-    """A proof found that something computed at a bar knows of a later one; the message names it."""
+    """A look-ahead check failed: a value computed at a bar depends on a later one; the message names it."""
 
 
 class OrderError(TradingError):
-    """An order that did not take its normal way."""
+    """An order that did not complete normally."""
 
 
 class OrderRejected(OrderError):
@@ -211,7 +211,7 @@ class OrderRejected(OrderError):
 
 
 class OrderUnresolved(OrderError):
-    """Nobody knows yet whether the venue executed the order: query it, never send it again."""
+    """It is unknown whether the venue executed the order: query it, never send it again."""
 
     def __init__(self, client_id: str) -> None:
         super().__init__(f"order {client_id} is unresolved: query the venue by this id")

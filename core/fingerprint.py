@@ -39,6 +39,6 @@ def _plain(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
         return np.asarray(column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").astype(np.int64))
     if column.dtype.kind in "biuf":
         return np.asarray(column.to_numpy())
-    # Absent text is told apart from empty text.
+    # Absent text differs from empty text.
     text = "\x1f".join(column.astype(str).fillna("\x00")).encode()
     return np.frombuffer(text, dtype=np.uint8)

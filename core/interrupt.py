@@ -1,8 +1,8 @@
-"""Ctrl-C that is neither lost nor made to wait.
+"""Interrupt handling: Ctrl-C is neither lost nor delayed.
 
-Python raises KeyboardInterrupt wherever its main thread happens to be. Inside a `__del__` or a callback of the collector it is dropped, and
-while a call of the operating system does not return (a name that cannot be resolved) it is not raised at all. So what may take long is
-asked for in a thread that can be left behind, and Ctrl-C is remembered until the block that it is meant for has ended.
+Python raises KeyboardInterrupt wherever its main thread happens to be. Inside a `__del__` or a callback of the garbage collector it is
+dropped, and during a blocking system call, such as a name lookup, it is not raised at all. So a call that may block runs in a thread that
+can be abandoned, and Ctrl-C stays pending until the block that it is meant for has ended.
 """
 
 from __future__ import annotations
@@ -15,77 +15,76 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final, TypeVar
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
-_SLICE_S: Final = 0.25  # how long a Ctrl-C that Python dropped may go unnoticed
+_SLICE_S: Final = 0.25  # the longest time until a dropped Ctrl-C is noticed
 
 
-class _Remembered:
-    """Whether Ctrl-C was pressed since the outermost `heard` began."""
+class _Pending:
+    """Whether Ctrl-C was pressed since the outermost `deferred` block was entered."""
 
     pressed = False
 
 
 @contextlib.contextmanager
-def heard() -> Iterator[None]:
-    """While the block runs no Ctrl-C is lost: at the latest the next `ask` or `sleep`, or the end of the block, raises it.
+def deferred() -> Iterator[None]:
+    """No Ctrl-C is lost in this block: the next `run` or `sleep`, or at the latest the end of the block, raises it.
 
-    Where Ctrl-C has another meaning nothing is changed: another handler, a thread that is not the main one, a job in the background of a
-    shell, which ignores it.
+    Nothing changes where Ctrl-C is handled otherwise: a handler of its own, a thread other than the main one, a background job of a shell.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    _Remembered.pressed = False
+    _Pending.pressed = False
     signal.signal(signal.SIGINT, _press)
     try:
         yield
-        _raise_remembered()
+        _raise_pending()
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        _Remembered.pressed = False
+        _Pending.pressed = False
 
 
 def sleep(seconds: float) -> None:
-    """`time.sleep` that a remembered Ctrl-C ends."""
+    """`time.sleep` that a pending Ctrl-C ends."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        _raise_remembered()
+        _raise_pending()
         time.sleep(min(left, _SLICE_S))
-    _raise_remembered()
+    _raise_pending()
 
 
-def ask(question: Callable[[], Result]) -> Result:
-    """The answer to `question`, or what it raises; Ctrl-C does not wait for it, and leaves it to a thread that ends with the process."""
+def run(call: Callable[[], T]) -> T:
+    """Run a blocking call; Ctrl-C abandons it to a daemon thread. Returns its result, or raises its error."""
     if threading.current_thread() is not threading.main_thread():
-        return question()
-    answers: list[Result] = []
+        return call()
+    answers: list[T] = []
     errors: list[BaseException] = []
     done = threading.Event()
 
-    def find_out() -> None:
+    def work() -> None:
         try:
-            answers.append(question())
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
+            answers.append(call())
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
             errors.append(error)
         finally:
             done.set()
 
-    threading.Thread(target=find_out, name="question", daemon=True).start()
+    threading.Thread(target=work, name="interruptible", daemon=True).start()
     while not done.wait(_SLICE_S):
-        _raise_remembered()
-    _raise_remembered()
+        _raise_pending()
+    _raise_pending()
     if errors:
-        raise errors.pop()  # not kept by the frame that it remembers
+        raise errors.pop()  # popped: a frame that keeps it would form a cycle
     return answers[0]
 
 
 def _press(_number: int, _frame: FrameType | None) -> None:
-    _Remembered.pressed = True
+    _Pending.pressed = True
     raise KeyboardInterrupt
 
 
-def _raise_remembered() -> None:
-    if _Remembered.pressed:
+def _raise_pending() -> None:
+    if _Pending.pressed:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, secrets struck out."""
+"""Structured logs: one JSON object a line, secrets redacted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT: Final = "forwardtrader"
 
 
 def logger(room: str) -> logging.Logger:
-    """The log of one room; events carry their facts in `extra={"facts": {...}}`."""
+    """The logger of one package; events carry their facts in `extra={"facts": {...}}`."""
     return logging.getLogger(f"{ROOT}.{room}")
 
 

@@ -22,7 +22,7 @@ _SECRET: Final = re.compile(
 )
 _PLACE: Final = re.compile(r"(?i)_(?:PATH|FILE|DIR|HOST|URL|URI|SOCK)$")
 _KEY_FILES: Final = ("FIREBASE_CREDENTIALS_PATH", "GOOGLE_APPLICATION_CREDENTIALS")
-_SHORTEST: Final = 4  # a shorter value cannot be told from other text
+_SHORTEST: Final = 4  # a shorter value cannot be distinguished from other text
 _SHORTEST_NUMBER: Final = 6  # nor a shorter number from a year or a count
 _ANYWHERE: Final = 8  # from here on also inside of words
 _WORDS: Final = frozenset({"true", "false", "none", "null"})
@@ -75,7 +75,7 @@ def _hides(name: object, held: object) -> bool:
 def _values() -> Iterator[str]:
     try:
         known = environment()
-    except ConfigError:  # it was said where the command began; what the process has is struck out all the same
+    except ConfigError:  # reported where the command starts; the variables of the process are redacted anyway
         known = dict(os.environ)
     for name, value in known.items():
         if _is_secret(name):
@@ -94,8 +94,8 @@ def _is_secret(name: str) -> bool:
 
 def _of_key_file(path: str) -> tuple[str, ...]:
     try:
-        told = Path(path).stat()
-        return _read_key_file(path, told.st_mtime_ns, told.st_size)
+        status = Path(path).stat()
+        return _read_key_file(path, status.st_mtime_ns, status.st_size)
     except OSError:
         return ()
 
@@ -104,7 +104,7 @@ def _of_key_file(path: str) -> tuple[str, ...]:
 def _read_key_file(path: str, changed: int, size: int) -> tuple[str, ...]:
     try:
         fields = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:  # whoever needs the file says so
+    except ValueError:  # reported by the code that needs the file
         return ()
     named = fields.items() if isinstance(fields, dict) else ()
     return tuple(value for name, value in named if isinstance(value, str) and _is_secret(name))

@@ -203,12 +203,12 @@ class ReportSettings(Room):
 
 
 class LiveSettings(Room):
-    """The session: what it keeps, whom it tells, when it stops."""
+    """The live session: its files, notifications, and when it stops."""
 
     sessions_path: str = Field(default="var/sessions", description="where sessions are kept")
     state_path: str = Field(default="var/state.db", description="the database of orders and state")
-    poll_seconds: float = Field(default=30.0, gt=0, description="base wait between polls where no socket is to be had")
-    stale_after_bars: float = Field(default=2.0, gt=0, description="bars without news after which a feed counts as stale")
+    poll_seconds: float = Field(default=30.0, gt=0, description="base wait between polls where there is no socket")
+    stale_after_bars: float = Field(default=2.0, gt=0, description="bars without an update after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
     telegram: bool = Field(default=True, description="send alerts where a token is set")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")

@@ -40,7 +40,7 @@ class FrameData(bt.feed.DataBase):
             getattr(self.lines, name).array.frombytes(self._values[name][chosen].tobytes())
         self.lines.openinterest.array.frombytes(np.zeros(max(0, chosen.stop - chosen.start)).tobytes())
         self.lines.datetime.array.frombytes(self._times[chosen].tobytes())
-        self._at = len(self._times)  # all were delivered: a run bar by bar asks once more at the end
+        self._at = len(self._times)  # all delivered: a run bar by bar calls `_load` once more at the end
         self.home()
 
     def _load(self) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
-from forwardtrader.core.one_thread import one_thread
 from forwardtrader.core.settings import ReportSettings
+from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import Timeframe, Verdict
 from forwardtrader.reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
 from forwardtrader.reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test

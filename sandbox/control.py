@@ -1,4 +1,4 @@
-"""The control endpoint: looks at the venue from behind the counter; only for who holds the token, only from this machine."""
+"""The control endpoint: inspects and drives the exchange; local requests with the admin token only."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ from aiohttp import web
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.flags import nearest
 from forwardtrader.core.types import OHLCV
+from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults
-from forwardtrader.sandbox.orders.account import Account
+from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.candle import Candle
-from forwardtrader.sandbox.orders.order import Order, Trade
+from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
 from forwardtrader.sandbox.orders.refusal import OrderRefused
-from forwardtrader.sandbox.parent_process import Owner
+from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.sockets import Sockets, counted
-from forwardtrader.sandbox.venue import ACCOUNT, Venue
+from forwardtrader.sandbox.transport.sockets import Sockets
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 
 MOST_BARS = 10_000
 Command = Callable[[Mapping[str, Any]], Any]
 
 
 class Control:
-    """Every command takes and returns plain JSON values; a wrong one is answered 400 with the reason."""
+    """The control commands. Each takes and returns plain JSON; an invalid one is answered 400 with the reason."""
 
     def __init__(
-        self, venue: Venue, log: RequestLog, sockets: Sockets, faults: InstantFaults, owner: Owner, begin: Callable[[], None]
-    ) -> None:
+        self, venue: SandboxVenue, log: RequestLog, sockets: Sockets, board: Switchboard, faults: InstantFaults, parent: ParentProcess,
+        begin: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._venue = venue
         self._log = log
         self._sockets = sockets
+        self._board = board
         self._faults = faults
-        self._owner = owner
+        self._parent = parent
         self._begin = begin
         self.commands: dict[str, Command] = {
             "state": self.state,
@@ -60,19 +63,19 @@ class Control:
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if not is_local(request) or not self._may(request):
+        if not is_local(request) or not self._is_authorized(request):
             return web.json_response({"error": "the control endpoint needs the token printed at the start"}, status=403)
         command = self.commands.get(request.match_info["name"])
         if command is None:
             return web.json_response({"error": f"no such command; there are {', '.join(sorted(self.commands))}"}, status=404)
         try:
-            asked = await self._asked(request)
-            return _json(command(asked))
+            params = await self._read_params(request)
+            return _json(command(params))
         except (ConfigError, OrderRefused, ValueError, KeyError, TypeError, InvalidOperation) as error:
             return web.json_response({"error": _reason(error)}, status=400)
 
-    def state(self, asked: Mapping[str, Any]) -> Any:
-        """Where the market and the account stand. Times are milliseconds UTC of the market's clock."""
+    def state(self, params: Mapping[str, Any]) -> Any:
+        """State of the market and the account. Times are milliseconds UTC of the market's clock."""
         exchange, driver = self._venue.exchange, self._venue.driver
         return {
             "market_time": self._venue.market_clock(),
@@ -84,35 +87,35 @@ class Control:
             },
             "positions": {s: {"size": str(p.size), "entry": str(p.entry)} for s, p in exchange.accounts[ACCOUNT].positions.items()},
             "accounts": {name: _balances(a) for name, a in exchange.accounts.items()},
-            "open_orders": [_order(o) for o in exchange.register.all_open(ACCOUNT)],
-            "orders": len(exchange.register.orders),
-            "trades": len(exchange.register.trades),
-            "sockets": counted(self._sockets),
-            "faults": self._sockets.board.described(),
+            "open_orders": [_order(o) for o in exchange.order_index.all_open(ACCOUNT)],
+            "orders": len(exchange.order_index.orders),
+            "trades": len(exchange.order_index.trades),
+            "sockets": self._sockets.counts(),
+            "faults": self._board.described(),
         }
 
-    def time(self, asked: Mapping[str, Any]) -> Any:
-        """The market's clock alone, for who asks often."""
+    def time(self, params: Mapping[str, Any]) -> Any:
+        """The market's clock alone, for frequent polling."""
         return {"market_time": self._venue.market_clock(), "played": self._venue.driver.played, "ended": self._venue.driver.ended}
 
-    def log(self, asked: Mapping[str, Any]) -> Any:
-        """The stamped log after entry `since`."""
-        return {"entries": self._log.since(int(asked.get("since", 0)))}
+    def log(self, params: Mapping[str, Any]) -> Any:
+        """The request log after entry `since`."""
+        return {"entries": self._log.since(int(params.get("since", 0)))}
 
-    def orders(self, asked: Mapping[str, Any]) -> Any:
-        """Every order of every account, whatever became of it, in the order of their numbers."""
-        return {"orders": [_order(o) for _, o in sorted(self._venue.exchange.register.orders.items())]}
+    def orders(self, params: Mapping[str, Any]) -> Any:
+        """All orders of all accounts, open or not, by order id."""
+        return {"orders": [_order(o) for _, o in sorted(self._venue.exchange.order_index.orders.items())]}
 
-    def trades(self, asked: Mapping[str, Any]) -> Any:
+    def trades(self, params: Mapping[str, Any]) -> Any:
         """Every execution after number `since`."""
-        return {"trades": [_trade(t) for t in self._venue.exchange.register.trades[int(asked.get("since", 0)) :]]}
+        return {"trades": [_trade(t) for t in self._venue.exchange.order_index.trades[int(params.get("since", 0)) :]]}
 
-    def advance(self, asked: Mapping[str, Any]) -> Any:
-        """In lockstep: play `bars` bars (1 if not given). Raises ValueError where the market runs by the clock."""
+    def advance(self, params: Mapping[str, Any]) -> Any:
+        """In lockstep: play `bars` bars (default 1). Raises ValueError if the market runs in real time."""
         if self._venue.settings.speed != "lockstep":
             raise ValueError("the market runs by the clock; start it with --speed lockstep to advance it by hand")
         before = self._venue.driver.played
-        bars = asked.get("bars", 1)
+        bars = params.get("bars", 1)
         if not isinstance(bars, int) or not 1 <= bars <= MOST_BARS:
             raise ValueError(f"bars must be a whole number from 1 to {MOST_BARS}")
         for _ in range(bars):
@@ -121,92 +124,92 @@ class Control:
         driver = self._venue.driver
         return {"market_time": self._venue.market_clock(), "advanced": driver.played - before, "ended": driver.ended}
 
-    def begin(self, asked: Mapping[str, Any]) -> Any:
-        """Let a market that waits begin to run by the clock; nothing happens where it runs."""
+    def begin(self, params: Mapping[str, Any]) -> Any:
+        """Start a market that was started with `waits`; no effect on a running one."""
         self._begin()
         return {}
 
-    def owner(self, asked: Mapping[str, Any]) -> Any:
-        """End with the process `pid` from now on."""
-        self._owner.take(asked["pid"])
+    def owner(self, params: Mapping[str, Any]) -> Any:
+        """Make `pid` the parent process: the exchange ends with it."""
+        self._parent.follow(params["pid"])
         return {}
 
-    def push(self, asked: Mapping[str, Any]) -> Any:
+    def push(self, params: Mapping[str, Any]) -> Any:
         """Make the given candle the next bar of `symbol`: `start` in milliseconds, `open high low close volume`."""
-        first, high, low, close, volume = (Decimal(str(asked[name])) for name in OHLCV)
-        start = int(asked["start"])
+        first, high, low, close, volume = (Decimal(str(params[name])) for name in OHLCV)
+        start = int(params["start"])
         if not 0 < low <= min(first, close) <= max(first, close) <= high or start % self._venue.driver.length:
             raise ValueError("no market could have printed this candle, or its start is off the grid of the timeframe")
-        self._venue.driver.push(self._symbol(asked), Candle(start, first, high, low, close, volume))
+        self._venue.driver.push(self._symbol(params), Candle(start, first, high, low, close, volume))
         return {}
 
-    def price(self, asked: Mapping[str, Any]) -> Any:
-        """Let `symbol` trade at `price` now; the running bar reaches so far."""
-        price = Decimal(str(asked["price"]))
+    def price(self, params: Mapping[str, Any]) -> Any:
+        """Print a trade of `symbol` at `price`; the running bar is widened to contain it."""
+        price = Decimal(str(params["price"]))
         if not price.is_finite() or price <= 0:
             raise ValueError("price must be above 0")
-        self._venue.driver.set_price(self._symbol(asked), price, Decimal(str(asked.get("volume", 1))))
+        self._venue.driver.set_price(self._symbol(params), price, Decimal(str(params.get("volume", 1))))
         return {}
 
-    def fill_cap(self, asked: Mapping[str, Any]) -> Any:
-        """At most `size` of an order is executed at one moment; null lifts the cap."""
-        size = asked.get("size")
+    def fill_cap(self, params: Mapping[str, Any]) -> Any:
+        """Cap the size filled per order and print at `size`; null removes the cap."""
+        size = params.get("size")
         self._venue.exchange.fill_cap = None if size is None else Decimal(str(size))
         return {}
 
-    def fill(self, asked: Mapping[str, Any]) -> Any:
-        """Execute all that is left of open order `order_id`, at its own price."""
-        order = self._venue.exchange.register.orders[int(asked["order_id"])]
+    def fill(self, params: Mapping[str, Any]) -> Any:
+        """Fill the rest of open order `order_id` at its limit price."""
+        order = self._venue.exchange.order_index.orders[int(params["order_id"])]
         if not order.is_open:
             raise ValueError("the order is not open")
         self._venue.exchange.fill_now(order)
         return _order(order)
 
-    def fault(self, asked: Mapping[str, Any]) -> Any:
-        """Arm fault `name`; everything else that is given is an option of it."""
-        self._faults.arm(str(asked["name"]), {k: v for k, v in asked.items() if k != "name"})
-        return self._sockets.board.described()
+    def fault(self, params: Mapping[str, Any]) -> Any:
+        """Arm fault `name`; all other parameters are its options."""
+        self._faults.arm(str(params["name"]), {k: v for k, v in params.items() if k != "name"})
+        return self._board.described()
 
-    def clear(self, asked: Mapping[str, Any]) -> Any:
-        """Disarm fault `name`, or all; the venue's clock is right again."""
-        self._sockets.board.disarm(str(asked.get("name", "")))
+    def clear(self, params: Mapping[str, Any]) -> Any:
+        """Disarm fault `name`, or all, and reset the venue's clock."""
+        self._board.disarm(str(params.get("name", "")))
         self._venue.skew_ms = 0
-        return self._sockets.board.described()
+        return self._board.described()
 
-    def drop(self, asked: Mapping[str, Any]) -> Any:
-        """End connections: `which` is market, user or all, `how` is close or reset."""
-        which, how = str(asked.get("which", "all")), str(asked.get("how", "reset"))
+    def drop(self, params: Mapping[str, Any]) -> Any:
+        """Close connections: `which` is market, user or all, `how` is close or reset."""
+        which, how = str(params.get("which", "all")), str(params.get("how", "reset"))
         if which not in ("market", "user", "all") or how not in ("close", "reset"):
             raise ValueError("which is market, user or all; how is close or reset")
-        return {"ended": self._sockets.cut(which, reset=how == "reset")}
+        return {"ended": self._sockets.disconnect(which, reset=how == "reset")}
 
-    def _symbol(self, asked: Mapping[str, Any]) -> str:
+    def _symbol(self, params: Mapping[str, Any]) -> str:
         listings = self._venue.exchange.listings
-        symbol = str(asked.get("symbol", next(iter(listings))))
+        symbol = str(params.get("symbol", next(iter(listings))))
         if symbol not in listings:
             raise ValueError(f"symbol {symbol!r} is not listed{nearest(symbol, listings)}")
         return symbol
 
-    def deposit(self, asked: Mapping[str, Any]) -> Any:
+    def deposit(self, params: Mapping[str, Any]) -> Any:
         """Move `amount` of `asset` into the account; a negative amount withdraws."""
-        self._venue.exchange.move_balance(ACCOUNT, str(asked["asset"]), Decimal(str(asked["amount"])))
+        self._venue.exchange.move_balance(ACCOUNT, str(params["asset"]), Decimal(str(params["amount"])))
         return _balances(self._venue.exchange.accounts[ACCOUNT])
 
-    def _may(self, request: web.Request) -> bool:
-        said = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(said.encode(), self._venue.keys.admin_token.encode())
+    def _is_authorized(self, request: web.Request) -> bool:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(token.encode(), self._venue.keys.admin_token.encode())
 
     @staticmethod
-    async def _asked(request: web.Request) -> Mapping[str, Any]:
+    async def _read_params(request: web.Request) -> Mapping[str, Any]:
         body = await request.read()
-        asked = orjson.loads(body) if body else dict(request.query)
-        if not isinstance(asked, dict):
+        params = orjson.loads(body) if body else dict(request.query)
+        if not isinstance(params, dict):
             raise TypeError("the body must be a JSON object")
-        return asked
+        return params
 
 
 def is_local(request: web.Request) -> bool:
-    """Whether peer and Host header are both this machine's: a web page that rebinds a name cannot come in."""
+    """Whether peer and Host header are both local, which keeps out web pages that rebind DNS."""
     host = (request.host or "").rsplit(":", 1)[0]
     try:
         return ipaddress.ip_address(request.remote or "").is_loopback and host in ("127.0.0.1", "localhost", "[::1]")
@@ -222,14 +225,14 @@ def _json(value: Any) -> web.Response:
     return web.Response(body=orjson.dumps(value, default=str), content_type="application/json")
 
 
-def _balances(account: Account) -> dict[str, dict[str, str]]:
+def _balances(account: ClientAccount) -> dict[str, dict[str, str]]:
     return {a: {"free": str(account.available(a)), "locked": str(account.total(a) - account.available(a))} for a in account.assets()}
 
 
-def _order(order: Order) -> dict[str, Any]:
-    wish = order.wish
+def _order(order: ExchangeOrder) -> dict[str, Any]:
+    request = order.request
     return {
-        "id": order.id, "symbol": wish.symbol, "client_id": wish.client_id, "side": wish.side, "type": wish.type,
+        "id": order.id, "symbol": request.symbol, "client_id": request.client_id, "side": request.side, "type": request.type,
         "size": str(order.size), "filled": str(order.filled), "status": order.status,
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Whose practice exchange this is: it ends when the process that started it is gone."""
+"""The parent process: the exchange ends when it is gone."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import psutil
 from forwardtrader.core.errors import InvalidSetting
 
 
-class Owner:
-    """A process that is looked after.
+class ParentProcess:
+    """Watches the process that the exchange belongs to.
 
     Args:
-        pid: its number; 0 where nobody owns the exchange, which then never ends by itself.
-        patience_s: how long an exchange without its owner waits for another one, which a restarted session is.
+        pid: its process id; 0 for none, and the exchange never ends by itself.
+        grace_s: how long an orphaned exchange waits for a new parent, such as a restarted session.
     """
 
-    def __init__(self, pid: int, patience_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._patience_s = patience_s
+    def __init__(self, pid: int, grace_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._grace_s = grace_s
         self._monotonic = monotonic
         self._process: psutil.Process | None = None
-        self._alone_since: float | None = None
+        self._orphaned_at: float | None = None
         if pid:
-            self.take(pid)
+            self.follow(pid)
 
-    def take(self, pid: int) -> None:
-        """Belong to another process from now on.
+    def follow(self, pid: int) -> None:
+        """Follow another process from now on.
 
         Raises:
             InvalidSetting: there is no such process.
@@ -36,20 +36,20 @@ class Owner:
             self._process = psutil.Process(pid)
         except (psutil.Error, ValueError, TypeError) as error:
             raise InvalidSetting(f"owner {pid!r}: there is no such process") from error
-        self._alone_since = None
+        self._orphaned_at = None
 
     def is_gone(self) -> bool:
-        """Whether nobody is left to play for; to be asked now and then."""
-        if self._process is None or self._lives(self._process):
-            self._alone_since = None
+        """Whether the parent has been gone for the grace period; to be polled."""
+        if self._process is None or self._is_alive(self._process):
+            self._orphaned_at = None
             return False
-        if self._alone_since is None:
-            self._alone_since = self._monotonic()
-        return self._monotonic() - self._alone_since >= self._patience_s
+        if self._orphaned_at is None:
+            self._orphaned_at = self._monotonic()
+        return self._monotonic() - self._orphaned_at >= self._grace_s
 
     @staticmethod
-    def _lives(process: psutil.Process) -> bool:
-        """A number that was given to another process since does not count, nor does one that only waits to be buried."""
+    def _is_alive(process: psutil.Process) -> bool:
+        """Whether it still runs; neither a reused process id nor a zombie counts."""
         try:
             return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:

@@ -1,4 +1,4 @@
-"""Start the practice exchange from a program, as a process of its own, and talk to its control endpoint."""
+"""Start the practice exchange as a subprocess, and call its control endpoint."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ class SandboxHandle:
     `url` and `ws_url` are what clients are pointed at, `api_key` and `api_secret` what they sign with.
     """
 
-    def __init__(self, process: subprocess.Popen[str] | None, said: dict[str, Any]) -> None:
-        self.protocol: str = said["protocol"]
-        self.url: str = said["url"]
-        self.ws_url: str = said["ws_url"]
-        self.api_key: str = said["api_key"]
-        self.api_secret: str = said["api_secret"]
-        self.admin_url: str = said["admin_url"]
-        self.admin_token: str = said["admin_token"]
-        self.symbols: list[str] = said["symbols"]
-        self.seed: int = said["seed"]
+    def __init__(self, process: subprocess.Popen[str] | None, ready: dict[str, Any]) -> None:
+        self.protocol: str = ready["protocol"]
+        self.url: str = ready["url"]
+        self.ws_url: str = ready["ws_url"]
+        self.api_key: str = ready["api_key"]
+        self.api_secret: str = ready["api_secret"]
+        self.admin_url: str = ready["admin_url"]
+        self.admin_token: str = ready["admin_token"]
+        self.symbols: list[str] = ready["symbols"]
+        self.seed: int = ready["seed"]
         self._process = process
         # Loopback must not go through a proxy that the environment names.
         self._opener = build_opener(ProxyHandler({}))
 
     @property
     def pid(self) -> int:
-        """The number of its process; 0 where it is not ours."""
+        """Its process id; 0 if it was not started here."""
         return self._process.pid if self._process is not None else 0
 
-    def control(self, command: str, **asked: Any) -> Any:
-        """Send one command to the control endpoint and return its answer. Blocks; call it from a thread where an event loop runs.
+    def control(self, command: str, **params: Any) -> Any:
+        """Send a command to the control endpoint and return its answer. Blocks: not for use inside an event loop.
 
         Raises:
             ConfigError: the command was refused; the message says why.
             VenueUnreachable: the exchange is gone.
         """
         headers = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"}
-        request = Request(f"{self.admin_url}/{command}", json.dumps(asked, default=str).encode(), headers)
+        request = Request(f"{self.admin_url}/{command}", json.dumps(params, default=str).encode(), headers)
         try:
             with self._opener.open(request, timeout=PATIENCE_S) as answer:
                 return json.load(answer)
@@ -74,7 +74,7 @@ class SandboxHandle:
         return int(self.control("time")["market_time"])
 
     def log(self, since: int = 0) -> list[dict[str, Any]]:
-        """The stamped log of requests and events after entry `since`."""
+        """The log of requests and events after entry `since`."""
         entries: list[dict[str, Any]] = self.control("log", since=since)["entries"]
         return entries
 
@@ -84,7 +84,7 @@ class SandboxHandle:
         return made
 
     def orders(self) -> list[dict[str, Any]]:
-        """Every order there ever was, with its client id and status."""
+        """All orders, open or not, with client id and status."""
         made: list[dict[str, Any]] = self.control("orders")["orders"]
         return made
 
@@ -97,7 +97,7 @@ class SandboxHandle:
         return self.control("clear", name=fault)
 
     def stop(self) -> None:
-        """End the process; does nothing where it has ended."""
+        """Terminate the process; no effect if it has ended."""
         if self._process is None:
             return
         self._process.terminate()
@@ -110,7 +110,7 @@ class SandboxHandle:
             self._process.stdout.close()
 
     def kill(self) -> None:
-        """End the process as a crash would."""
+        """Kill the process, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -127,7 +127,7 @@ def start_sandbox(settings: SandboxSettings | None = None, **changes: Any) -> Sa
 
     Args:
         settings: all of them; the defaults where None.
-        changes: single settings by name, over `settings`.
+        changes: single settings by name; they override `settings`.
 
     Raises:
         TradingError: it did not start; the message is its own.
@@ -135,25 +135,25 @@ def start_sandbox(settings: SandboxSettings | None = None, **changes: Any) -> Sa
     tree = (settings or SandboxSettings()).model_dump(mode="json") | changes
     chosen = SandboxSettings.model_validate(tree).model_dump_json()
     command = [sys.executable, "-m", "forwardtrader.sandbox", "--settings", chosen]
-    # A pipe that nobody reads would stop it once it is full, so what it says goes into a file.
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=ROOT)
+    # A full pipe that nobody reads would block it, so stderr goes into a file.
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT)
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
         line = process.stdout.readline() if ready else ""
         if not line:
-            raise _not_started(process, said)
+            raise _not_started(process, errors)
     return SandboxHandle(process, json.loads(line))
 
 
-def _not_started(process: subprocess.Popen[str], said: IO[str]) -> TradingError:
-    # It may be about to leave by itself: its own exit code tells whose mistake it was.
+def _not_started(process: subprocess.Popen[str], errors: IO[str]) -> TradingError:
+    # It may be about to exit by itself: its exit code says whether the settings were wrong.
     try:
         process.communicate(timeout=2)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-    said.seek(0)
-    lines = said.read().strip().splitlines()
+    errors.seek(0)
+    lines = errors.read().strip().splitlines()
     error = ConfigError if process.returncode == 2 else TradingError
     return error(lines[-1] if lines else "the practice exchange did not start")

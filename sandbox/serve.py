@@ -21,7 +21,7 @@ from forwardtrader.sandbox.faults.catalogue import read_faults
 from forwardtrader.sandbox.orders.settings import FASTEST, SandboxSettings
 from forwardtrader.sandbox.transport.request_log import LogEntries, RequestLog
 
-_LOOK_S: Final = 1.0  # between two looks after the owner
+_CHECK_PARENT_S: Final = 1.0
 
 
 def serve_until_stopped(given: argparse.Namespace) -> int:
@@ -36,7 +36,7 @@ def serve_until_stopped(given: argparse.Namespace) -> int:
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop where it is installed: a third more orders a second."""
+    """uvloop's event loop if it is installed: a third more orders a second."""
     try:
         import uvloop
     except ImportError:
@@ -45,7 +45,7 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def serve(settings: SandboxSettings) -> None:
-    """Serve until SIGTERM or SIGINT, or until nobody is left to play for."""
+    """Serve until SIGTERM or SIGINT, or until the parent process is gone."""
     from forwardtrader.sandbox.server import SandboxServer
 
     server = SandboxServer(settings)
@@ -56,14 +56,14 @@ async def serve(settings: SandboxSettings) -> None:
     watch_errors(server.log)
     sys.stdout.write(json.dumps(server.described()) + "\n")
     sys.stdout.flush()
-    while not stopped.is_set() and not server.owner.is_gone():
+    while not stopped.is_set() and not server.parent.is_gone():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), _LOOK_S)
+            await asyncio.wait_for(stopped.wait(), _CHECK_PARENT_S)
     await server.stop()
 
 
 def watch_errors(log: RequestLog) -> None:
-    """Errors go into the log that the control endpoint shows, and to a terminal; a pipe that nobody reads must not hold us up."""
+    """Copy errors into the request log, and to stderr if it is a terminal; a pipe that nobody reads would block."""
     root = logging.getLogger()
     root.addHandler(LogEntries(log))
     if sys.stderr.isatty():

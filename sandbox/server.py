@@ -1,4 +1,4 @@
-"""The running server: a loopback port with the venue's protocol, and another behind the counter that no outage takes away."""
+"""The server: one loopback port for the venue's protocol, another for the control endpoint, which no outage affects."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import errno
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiohttp import web
@@ -13,53 +14,54 @@ from aiohttp import web
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.log import logger
-from forwardtrader.sandbox.binance.handlers import Desk, rest_actions, socket_actions
+from forwardtrader.sandbox.binance.handlers import BinanceHandlers, rest_actions, socket_actions
 from forwardtrader.sandbox.binance.limits import Limits, Window
 from forwardtrader.sandbox.binance.lists import list_actions
-from forwardtrader.sandbox.binance.rest import RestDoor
-from forwardtrader.sandbox.binance.socket import MarketDoor
+from forwardtrader.sandbox.binance.rest import BinanceRestApi
+from forwardtrader.sandbox.binance.socket import BinanceMarketStreams
 from forwardtrader.sandbox.binance.wallet import wallet_actions
-from forwardtrader.sandbox.binance.ws_api import WsApiDoor
-from forwardtrader.sandbox.bybit.handlers import BybitDesk, bybit_actions
-from forwardtrader.sandbox.bybit.market_socket import BybitMarketDoor
-from forwardtrader.sandbox.bybit.rest import BybitRestDoor
-from forwardtrader.sandbox.bybit.socket import BybitPrivateDoor, BybitTradeDoor
+from forwardtrader.sandbox.binance.ws_api import BinanceWebSocketApi
+from forwardtrader.sandbox.bybit.handlers import BybitHandlers, bybit_actions
+from forwardtrader.sandbox.bybit.market_socket import BybitPublicStreams
+from forwardtrader.sandbox.bybit.rest import BybitRestApi
+from forwardtrader.sandbox.bybit.socket import BybitPrivateStream, BybitTradeSocket
 from forwardtrader.sandbox.control import Control
+from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.faults.catalogue import Switchboard, read_options
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults
-from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, ReportFaults, RequestFaults
+from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, HandshakeFaults, ReportFaults, RequestFaults
 from forwardtrader.sandbox.orders.settings import SandboxSettings
-from forwardtrader.sandbox.parent_process import Owner
+from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.transport.sockets import Sockets
-from forwardtrader.sandbox.venue import Venue, open_venue
+from forwardtrader.sandbox.venue import SandboxVenue, open_venue
 
 LOG = logger("sandbox")
 HOST: Final = "127.0.0.1"
-MESSAGES_PER_SECOND: Final = 5  # that a client may send on one market socket
+MESSAGES_PER_SECOND: Final = 5  # limit for a client on one market socket
 LARGEST_BODY: Final = 2 * 1024 * 1024
 
 
 class SandboxServer:
-    """Builds the venue, serves it, and moves its market until it is stopped."""
+    """Builds the venue, serves it, and runs its market until stopped."""
 
     def __init__(self, settings: SandboxSettings, wall: Clock | None = None) -> None:
         self.settings = settings
-        self.venue: Venue = open_venue(settings, wall or SystemClock())
+        self.venue: SandboxVenue = open_venue(settings, wall or SystemClock())
         self.log = RequestLog()
         self.board = Switchboard(settings.seed, lambda: self.venue.driver.played, lambda name, facts: self._struck(name, facts))
-        self.sockets = Sockets(self.board, settings.connection_life_s, settings.latency_s)
+        self.sockets = Sockets(HandshakeFaults(self.board), settings.connection_life_s, settings.latency_s)
         for name, options in settings.faults.items():
             read_options(name.upper(), options)
         self.port = settings.port
         self._runner: web.AppRunner | None = None
-        self._counter: web.AppRunner | None = None
+        self._admin: web.AppRunner | None = None
         self._market: asyncio.Task[None] | None = None
-        self._away: asyncio.Task[None] | None = None
-        self._begun = asyncio.Event()
-        self.owner = Owner(settings.owner, settings.orphan_s)
+        self._outage_task: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+        self.parent = ParentProcess(settings.owner, settings.orphan_s)
         if not settings.waits:
-            self._begun.set()
+            self._started.set()
 
     async def start(self) -> None:
         """Bind the port and start the market.
@@ -68,10 +70,10 @@ class SandboxServer:
             ConfigError: the port is in use.
         """
         app = web.Application(client_max_size=LARGEST_BODY)
-        counter = web.Application(client_max_size=LARGEST_BODY)
-        self._mount(app, counter)
+        admin = web.Application(client_max_size=LARGEST_BODY)
+        self._mount(app, admin)
         self._runner = await _served(app, self.settings.port)
-        self._counter = await _served(counter, 0)
+        self._admin = await _served(admin, 0)
         self.port = self._runner.addresses[0][1]
         for name, options in self.settings.faults.items():
             self._instant.arm(name, options)
@@ -84,8 +86,8 @@ class SandboxServer:
         self.log.add("fault", name, facts)
 
     async def _move_market(self, speed: float) -> None:
-        """A market that cannot go on is halted, and says so in the log; the venue goes on answering."""
-        await self._begun.wait()
+        """Run the market; on an error it is halted and logged, and the venue keeps answering."""
+        await self._started.wait()
         try:
             await self.venue.driver.run(speed, time.monotonic)
         except Exception:
@@ -95,108 +97,120 @@ class SandboxServer:
             raise
 
     def _catch_up(self, speed: float) -> None:
-        """A market at real time whose running bar holds the present moment begins at that moment."""
+        """At real time, play the running bar up to the present moment."""
         now, bar = self.venue.wall_ms(), self.venue.market_clock()
         if speed == 1 and 0 <= now - bar < self.venue.driver.length:
             self.venue.driver.skip_to(now)
 
     async def stop(self) -> None:
-        if self._away is not None:
-            self._away.cancel()
+        if self._outage_task is not None:
+            self._outage_task.cancel()
         if self._market is not None:
             self._market.cancel()
             await asyncio.gather(self._market, return_exceptions=True)
         if self._runner is not None:
-            self.sockets.cut("all", reset=True)
+            self.sockets.disconnect("all", reset=True)
             await self._runner.cleanup()
-        if self._counter is not None:
-            await self._counter.cleanup()
+        if self._admin is not None:
+            await self._admin.cleanup()
 
     def described(self) -> dict[str, Any]:
         """The first line of `python -m sandbox`."""
         base, keys = f"{HOST}:{self.port}", self.venue.keys
-        counter = self._counter.addresses[0][1] if self._counter is not None else 0
+        admin = self._admin.addresses[0][1] if self._admin is not None else 0
         return {
             "protocol": self.settings.protocol,
             "url": f"http://{base}",
             "ws_url": f"ws://{base}",
             "api_key": keys.api_key,
             "api_secret": keys.api_secret,
-            "admin_url": f"http://{HOST}:{counter}/admin",
+            "admin_url": f"http://{HOST}:{admin}/admin",
             "admin_token": keys.admin_token,
             "symbols": list(self.settings.symbols),
             "seed": self.settings.seed,
         }
 
-    def _mount(self, app: web.Application, counter: web.Application) -> None:
+    def _mount(self, app: web.Application, admin: web.Application) -> None:
         venue, board = self.venue, self.board
         requests, reports = RequestFaults(board, time.monotonic), ReportFaults(board, self.sockets)
         mount = mount_bybit if self.settings.protocol == "bybit" else mount_binance
-        door = mount(app, venue, self.log, self.sockets, requests, reports)
-        instant = InstantFaults(venue, board, self.sockets, door.terminate, self._outage)
+        private = mount(app, ProtocolContext(venue, self.log, self.sockets, board, requests, reports))
+        instant = InstantFaults(venue, board, self.sockets, private.terminate, self._outage)
         venue.exchange.divide = ExecutionFaults(board).parts
-        venue.exchange.before_cancel = lambda order: board.fire("F28", order.wish.symbol) is not None
+        venue.exchange.before_cancel = lambda order: board.fire("F28", order.request.symbol) is not None
         venue.driver.hides = lambda symbol: board.fire("F21", symbol) is not None
-        venue.driver.after_bar += [door.bar_ended, instant.bar_ended]
-        control = Control(venue, self.log, self.sockets, instant, self.owner, self._begun.set)
-        counter.router.add_route("*", "/admin/{name}", control.handle)
+        venue.driver.after_bar += [private.bar_ended, instant.bar_ended]
+        control = Control(venue, self.log, self.sockets, board, instant, self.parent, self._started.set)
+        admin.router.add_route("*", "/admin/{name}", control.handle)
         self._instant = instant
 
     def _outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
-        """Be gone for `seconds`: no port, no connection; everything else stays as it is. `meanwhile` is done once nobody is connected."""
-        # A request during which it strikes is still to be answered.
-        asyncio.get_running_loop().call_later(0.05, self._leave, seconds, meanwhile)
+        """Simulate an outage of `seconds`: close port and connections, keep the state. `meanwhile` runs once all are disconnected."""
+        # The request that triggers it is still answered.
+        asyncio.get_running_loop().call_later(0.05, self._start_outage, seconds, meanwhile)
 
-    def _leave(self, seconds: float, meanwhile: Callable[[], None]) -> None:
-        self._away = asyncio.ensure_future(self._go_away(seconds, meanwhile))
+    def _start_outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+        self._outage_task = asyncio.ensure_future(self._run_outage(seconds, meanwhile))
 
-    async def _go_away(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+    async def _run_outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         assert self._runner is not None
         for site in list(self._runner.sites):
             await site.stop()
         for connection in list(self._runner.server.connections if self._runner.server else ()):
             if connection.transport is not None:
                 connection.transport.abort()
-        await asyncio.sleep(0)  # the ends of connections are told in the next turn
+        await asyncio.sleep(0)  # connections report their end in the next turn of the loop
         meanwhile()
         await asyncio.sleep(seconds)
         await web.TCPSite(self._runner, HOST, self.port).start()
 
 
-class PrivateDoor(Protocol):
-    """What the faults need of the door that the account's own streams go through."""
+class PrivateStream(Protocol):
+    """What faults need of the account's private streams."""
 
     def terminate(self, how: str) -> None: ...
 
     def bar_ended(self) -> None: ...
 
 
-def mount_bybit(
-    app: web.Application, venue: Venue, log: RequestLog, sockets: Sockets, requests: RequestFaults, reports: ReportFaults
-) -> PrivateDoor:
-    """Serve Bybit's protocol; returns the door of the private stream."""
-    desk = BybitDesk(venue, sockets.board)
-    actions = bybit_actions(desk)
-    private = BybitPrivateDoor(desk, log, sockets, reports)
-    app.router.add_route("*", "/v5/{name:(?!public/|private$|trade$).*}", BybitRestDoor(desk, actions, log, requests).handle)
+@dataclass(frozen=True)
+class ProtocolContext:
+    """What a protocol is built from: venue, connections, request log and faults."""
+
+    venue: SandboxVenue
+    log: RequestLog
+    sockets: Sockets
+    board: Switchboard
+    requests: RequestFaults
+    reports: ReportFaults
+
+
+def mount_bybit(app: web.Application, context: ProtocolContext) -> PrivateStream:
+    """Serve Bybit's protocol; returns its private stream."""
+    log, sockets, requests = context.log, context.sockets, context.requests
+    handlers = BybitHandlers(context.venue, context.board)
+    actions = bybit_actions(handlers)
+    private = BybitPrivateStream(handlers, log, sockets, context.reports)
+    app.router.add_route("*", "/v5/{name:(?!public/|private$|trade$).*}", BybitRestApi(handlers, actions, log, requests).handle)
     for category in ("spot", "linear"):
-        app.router.add_get(f"/v5/public/{category}", BybitMarketDoor(category, desk, log, sockets).handle)
+        faults = CandleFaults(context.board)
+        app.router.add_get(f"/v5/public/{category}", BybitPublicStreams(category, handlers, log, sockets, faults).handle)
     app.router.add_get("/v5/private", private.handle)
-    app.router.add_get("/v5/trade", BybitTradeDoor(desk, actions, log, sockets, requests).handle)
+    app.router.add_get("/v5/trade", BybitTradeSocket(handlers, actions, log, sockets, requests).handle)
     return private
 
 
-def mount_binance(
-    app: web.Application, venue: Venue, log: RequestLog, sockets: Sockets, requests: RequestFaults, reports: ReportFaults
-) -> PrivateDoor:
-    """Serve Binance's protocol; returns the door of the private streams."""
+def mount_binance(app: web.Application, context: ProtocolContext) -> PrivateStream:
+    """Serve Binance's protocol; returns its private streams."""
+    venue, log, sockets, requests = context.venue, context.log, context.sockets, context.requests
     limits = make_limits(venue.settings)
-    desk = Desk(venue, sockets.board, lambda: limits.described(orders=True, counts=False))
-    rest_lists, socket_lists = list_actions(desk)
-    rest = RestDoor(venue, rest_actions(desk) | rest_lists, limits, log, requests)
-    wallet = RestDoor(venue, wallet_actions(venue), limits, log, requests)
-    api = WsApiDoor(venue, socket_actions(desk) | socket_lists, limits, log, sockets, requests, reports)
-    market = MarketDoor(desk, log, sockets, messages_per_second=MESSAGES_PER_SECOND if limits.enforced else None)
+    handlers = BinanceHandlers(venue, context.board, lambda: limits.described(orders=True, counts=False))
+    rest_lists, socket_lists = list_actions(handlers)
+    rest = BinanceRestApi(venue, rest_actions(handlers) | rest_lists, limits, log, requests)
+    wallet = BinanceRestApi(venue, wallet_actions(venue), limits, log, requests)
+    api = BinanceWebSocketApi(venue, socket_actions(handlers) | socket_lists, limits, log, sockets, requests, context.reports)
+    per_second = MESSAGES_PER_SECOND if limits.enforced else None
+    market = BinanceMarketStreams(handlers, log, sockets, CandleFaults(context.board), messages_per_second=per_second)
     app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
     app.router.add_route("*", "/sapi/v1/{name:.*}", wallet.handle)
     app.router.add_get("/ws-api/v3", api.handle)

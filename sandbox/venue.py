@@ -1,4 +1,4 @@
-"""The composition root: settings to a running engine with its market."""
+"""Composition root: builds engine, market and account from the settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from forwardtrader.sandbox.engine.perpetual import BySymbol, Perpetual
 from forwardtrader.sandbox.market.bar_source import file_bars, generated_bars
 from forwardtrader.sandbox.market.capture import CapturedPath, is_capture, read_capture
 from forwardtrader.sandbox.market.driver import Driver, MarketClock
-from forwardtrader.sandbox.orders.account import Account
+from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.candle import Candle, CandleBook
 from forwardtrader.sandbox.orders.fill_model import BarFills, BookFills, FillModel
 from forwardtrader.sandbox.orders.listing import Listing
@@ -33,12 +33,12 @@ ACCOUNT = "main"
 
 
 Histories: TypeAlias = dict[str, list[Candle]]
-Feeds: TypeAlias = dict[str, Iterator[Candle]]
+BarIterators: TypeAlias = dict[str, Iterator[Candle]]
 
 
 @dataclass(frozen=True)
 class Keys:
-    """What a client signs with, and what the control endpoint asks for."""
+    """Client credentials, and the token of the control endpoint."""
 
     api_key: str
     api_secret: str
@@ -46,8 +46,8 @@ class Keys:
 
 
 @dataclass
-class Venue:
-    """A market with its engine; what protocols stand on. `skew_ms` is how far the venue's clock is off."""
+class SandboxVenue:
+    """The venue behind the protocols: engine, market and clocks. `skew_ms` is the error of the venue's clock."""
 
     settings: SandboxSettings
     exchange: Exchange
@@ -61,12 +61,12 @@ class Venue:
         return int(self.wall.now().timestamp() * 1000) + self.skew_ms
 
 
-def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
+def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
     """Build the exchange that `settings` describe.
 
     Raises:
         CandleFileInvalid: a market file cannot be used.
-        InvalidSetting: a symbol, speed or market that cannot be meant.
+        InvalidSetting: a symbol, speed or market that is not valid.
     """
     length = Timeframe.parse(settings.timeframe).seconds * 1000
     check_speed(settings.speed)
@@ -84,7 +84,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
         strict_triggers=settings.fills == "book",
         most=settings.most_open,
     )
-    exchange.accounts[ACCOUNT] = Account(ACCOUNT, settings.balances)
+    exchange.accounts[ACCOUNT] = ClientAccount(ACCOUNT, settings.balances)
     clock.at = max(bars[-1].start for bars in history.values()) + length
     driver = Driver(
         exchange, feeds, clock=clock, length=length, ticks=_ticks(settings, length), plan=plan, seed=settings.seed,
@@ -92,17 +92,17 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> Venue:
     )  # fmt: skip
     driver.begin()
     driver.after_bar.append(FundingClock(exchange, settings.funding_bps / 10_000).bar_ended)
-    return Venue(settings, exchange, driver, clock, wall, _keys(settings))
+    return SandboxVenue(settings, exchange, driver, clock, wall, _keys(settings))
 
 
 def check_speed(speed: float | str) -> None:
-    """Raises InvalidSetting for a speed that no market can have."""
+    """Raises InvalidSetting for a speed outside its range."""
     if speed != "lockstep" and (isinstance(speed, str) or not 0 < speed <= FASTEST):
         raise InvalidSetting(f"speed {speed!r}: give a number above 0 and up to {FASTEST}, or lockstep")
 
 
 def _ticks(settings: SandboxSettings, length: int) -> int:
-    """Prints per bar: as many as asked for, but none closer than 50 ms of real time; otherwise about one a second."""
+    """Prints per bar: as set, else about one a second of real time; never closer than 50 ms."""
     if isinstance(settings.speed, str):
         return max(4, settings.ticks_per_bar or (12 if settings.fills == "book" else 4))
     real_ms = length / settings.speed
@@ -114,7 +114,7 @@ def _markets(
 ) -> tuple[dict[str, list[Candle]], dict[str, Iterator[Candle]]]:
     files = _files(settings)
     history: Histories = {}
-    feeds: Feeds = {}
+    feeds: BarIterators = {}
     for symbol in settings.symbols:
         bars = _file_market(settings, files[symbol], length, now, plan) if symbol in files else _sample(settings, symbol, length, now)
         history[symbol] = list(itertools.islice(bars, settings.history))

@@ -19,7 +19,7 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.strategies.decision import Book, Rules
 from forwardtrader.strategies.order_rules import is_dust
-from forwardtrader.strategies.replay_account import FILL_COLUMNS, Bar, Holding, ReplayAccount
+from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount, ReplayBar
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
 from forwardtrader.strategies.signals import stays
 from forwardtrader.strategies.sizing import exposure_cap
@@ -293,5 +293,7 @@ class _Walk:
             seat.desk.book.variance = float(seat.track.variance[last])
 
 
-def _bar(track: _Track, row: int) -> Bar:
-    return Bar(float(track.open[row]), float(track.high[row]), float(track.low[row]), float(track.close[row]), bool(track.traded[row]))
+def _bar(track: _Track, row: int) -> ReplayBar:
+    return ReplayBar(
+        float(track.open[row]), float(track.high[row]), float(track.low[row]), float(track.close[row]), bool(track.traded[row])
+    )

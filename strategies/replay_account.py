@@ -32,7 +32,7 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ReplayBar:
     """One symbol's bar, and whether anything was traded in it."""
 
     open: float
@@ -132,7 +132,7 @@ class ReplayAccount:
                 self.tickets.remove(ticket)
                 ticket.holding.settle(ticket, 0.0, 0.0)
 
-    def match(self, bars: dict[Holding, Bar]) -> None:
+    def match(self, bars: dict[Holding, ReplayBar]) -> None:
         """Fill what these bars fill."""
         for ticket in list(self.tickets):
             bar = bars.get(ticket.holding)
@@ -142,7 +142,7 @@ class ReplayAccount:
                 executed, paid = self._fill(ticket, price)
                 ticket.holding.settle(ticket, executed, paid)
 
-    def _fill_price(self, ticket: Ticket, bar: Bar) -> float | None:
+    def _fill_price(self, ticket: Ticket, bar: ReplayBar) -> float | None:
         buys = ticket.change > 0.0
         price = bar.open
         if ticket.stop is not None:

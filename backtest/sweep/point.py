@@ -12,8 +12,8 @@ from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import result_of
 from forwardtrader.backtest.simulation import simulate, tapes_of
-from forwardtrader.core.one_thread import one_thread
 from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.threads import one_thread
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.reports.statistics import metrics

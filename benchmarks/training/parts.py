@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.training.case import SYMBOL, Case
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 from forwardtrader.models.features.sequences import draw_starts
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.forecasters.recurrent import recurrent_layer

@@ -1,1 +1,1 @@
-"""Candles: their schema, the store that keeps them, and the files it consists of."""
+"""Candles: the schema, the store, and its file format."""

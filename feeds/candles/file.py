@@ -21,9 +21,9 @@ _META: Final = b"forwardtrader.candles"
 
 @dataclass(frozen=True, kw_only=True)
 class StoredInfo:
-    """The description inside a file. Times are UTC.
+    """Metadata of a candle file. Times are UTC.
 
-    `covered_from` and `covered_to` bound the time the source was asked about (`covered_to` is exclusive): inside, a missing bar is
+    `covered_from` and `covered_to` bound the time range requested from the source (`covered_to` is exclusive): inside, a missing bar is
     missing at the source. `fetched_at` is the last moment a venue answered in full; None for a file import.
     """
 
@@ -42,11 +42,11 @@ class Stored:
 
 
 class FileDamaged(Exception):
-    """A file that is not what was written."""
+    """A candle file that is unreadable or fails its checksum."""
 
 
 def read_file(path: Path) -> Stored | None:
-    """What one file holds; None where there is none.
+    """The contents of a candle file, or None if it does not exist.
 
     Raises:
         FileDamaged: it cannot be read, or fails its checksum.
@@ -57,7 +57,7 @@ def read_file(path: Path) -> Stored | None:
     if not path.is_file():
         return None
     try:
-        # Opened once: by its name Arrow would open it for its schema and again for its values, between which it may have been replaced.
+        # Opened once: given a name, Arrow opens it twice, and it may be replaced in between.
         with path.open("rb") as file:
             table = pq.read_table(file)
         held = json.loads((table.schema.metadata or {})[_META])
@@ -71,7 +71,7 @@ def read_file(path: Path) -> Stored | None:
 
 
 def write_file(path: Path, stored: Stored) -> None:
-    """Replace the file as a whole.
+    """Write the file atomically, replacing it as a whole.
 
     Raises:
         StorageFull: no room; the file is as it was.

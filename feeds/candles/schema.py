@@ -1,4 +1,4 @@
-"""The one candle schema, and the check that stands at every entrance.
+"""The candle schema, and the validation of all candles that enter the program.
 
 A candle frame has a `DatetimeIndex` named `timestamp` (UTC, nanoseconds, the OPEN time of each bar, strictly rising and on the grid of
 its timeframe) and the float64 columns open, high, low, close, volume. Prices are in quote units, volume in base units or shares.
@@ -42,7 +42,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows come from, so that a complaint can name the place."""
+    """The source of rows, named in error messages."""
 
     name: str
     lines: np.ndarray[Any, np.dtype[np.int64]] | None = None
@@ -68,14 +68,14 @@ def from_arrays(times_ms: np.ndarray[Any, Any], *columns: np.ndarray[Any, Any]) 
 
 
 def validate(frame: pd.DataFrame, timeframe: Timeframe, *, origin: Origin, now: datetime | None = None, whole: bool = True) -> pd.DataFrame:
-    """Return the candles as the schema wants them, without bars that are not closed at `now` (none are dropped if it is None).
+    """Validate candles and return them in the schema, without bars that are not closed at `now` (None keeps all).
 
     Args:
         frame: columns of `OHLCV`, in any numeric or textual dtype, with a UTC `DatetimeIndex`.
         whole: the frame is a whole series and not a page of one, so it must also move and match `timeframe`.
 
     Raises:
-        CandleFileInvalid: the first fault found, with its place and its mend.
+        CandleFileInvalid: the first fault found, with its location and how to fix it.
     """
     if not len(frame):
         raise CandleFileInvalid(f"{origin.name}: no rows; get the data again")
@@ -145,7 +145,7 @@ def grid_floor(moment: datetime, timeframe: Timeframe) -> datetime:
 
 
 def describe_gaps(gaps: Iterable[Gap]) -> str:
-    """One line for people, or nothing where nothing is missing."""
+    """One readable line, or "" if nothing is missing."""
     listed = list(gaps)
     if not listed:
         return ""
@@ -156,7 +156,7 @@ def describe_gaps(gaps: Iterable[Gap]) -> str:
 
 def _closed(frame: pd.DataFrame, timeframe: Timeframe, now: datetime, origin: Origin) -> pd.DataFrame:
     closed = drop_unclosed(frame, timeframe, now)
-    if len(frame) - len(closed) > 1:  # one bar may be running; a second one has not begun yet
+    if len(frame) - len(closed) > 1:  # one bar may be running, a second one lies in the future
         origin.refuse(
             len(closed) + 1, times_of(frame)[len(closed) + 1], "the bar lies in the future; check its time zone and this machine's clock"
         )
@@ -183,8 +183,10 @@ def _numbers(column: pd.Series[Any], index: pd.DatetimeIndex, origin: Origin) ->
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if len(wrong):
         row = int(wrong[0])
-        said = column.iloc[row]
-        fault = f"{column.name} is missing" if pd.isna(said) or str(said).strip() == "" else f"{column.name} is {str(said)!r}, not a number"
+        value = column.iloc[row]
+        fault = (
+            f"{column.name} is missing" if pd.isna(value) or str(value).strip() == "" else f"{column.name} is {str(value)!r}, not a number"
+        )
         origin.refuse(row, index[row], f"{fault}; correct the value or remove the row")
     return numbers
 
@@ -202,8 +204,8 @@ def _check_prices(values: dict[str, Floats], index: pd.DatetimeIndex, origin: Or
 def _refuse_first(wrong: Flags, index: pd.DatetimeIndex, origin: Origin, fault: str, values: dict[str, Floats]) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
-        said = fault.format(**{name: float(column[row]) for name, column in values.items()})
-        origin.refuse(row, index[row], f"{said}; correct the value or remove the row")
+        message = fault.format(**{name: float(column[row]) for name, column in values.items()})
+        origin.refuse(row, index[row], f"{message}; correct the value or remove the row")
 
 
 def _check_order(index: pd.DatetimeIndex, origin: Origin) -> None:

@@ -1,4 +1,4 @@
-"""Candles on disk: one Parquet file per venue, symbol and timeframe, which only grows.
+"""The candle store: one append-only Parquet file per venue, symbol and timeframe.
 
 A file is replaced as a whole or not at all, carries a checksum of its values and of its own description, and is written under a lock, so
 neither a kill nor a second process leaves half a file. One that fails its checksum is set aside as `*.damaged-<time>` and never read.
@@ -85,7 +85,7 @@ class CandleStore:
     def append(self, key: CandleKey, frame: pd.DataFrame, info: StoredInfo, *, keep_stored: bool = False) -> int:
         """Add the bars of `frame` that are not stored yet and widen what is covered; returns how many were added.
 
-        A bar once stored stays as it is: where `frame` says otherwise, that is an error, or with `keep_stored` a logged event.
+        A stored bar never changes: a different one in `frame` is an error, or with `keep_stored` a logged event.
 
         Raises:
             CandleFileInvalid: `frame` is no valid candle frame, or disagrees with a stored bar.

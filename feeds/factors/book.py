@@ -1,7 +1,7 @@
 """The factors of a run as columns beside the candles, the same in a backtest and in a live session.
 
 At each bar stands what was known when the bar closed. A value older than its allowed age, or none at all yet, is *not known*: NaN here,
-and a neutral zero in the features made of it (`models.features.catalogue`), so that the forecast goes on as if the factor said
+and a neutral zero in the features made of it (`models.features.catalogue`), so that the forecast goes on as if the factor had
 nothing unusual.
 """
 
@@ -29,7 +29,7 @@ _FOR_EVER: Final = timedelta(days=100_000)  # nanoseconds reach no further than 
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """One factor: its observations, how long a value lasts, and what is told about it. `soonest` as `factor_files.soonest_known`."""
+    """One factor: its observations, their maximum age, and what reports state about it. `soonest` as `factor_files.soonest_known`."""
 
     source: FactorSource
     max_age: timedelta
@@ -51,7 +51,7 @@ class Factor:
 class FactorBook:
     """All factors of a run.
 
-    A file that changed since it was last asked for is read again, so that a live session sees what was appended.
+    A file that has changed since the last call is read again, so that a live session sees appended rows.
 
     Raises:
         CandleFileInvalid: a file is missing or cannot be read.

@@ -1,13 +1,13 @@
-"""Files of factors as people have them: which column is the value, and when it became known.
+"""Factor files: which column holds the value, and when it became known.
 
 | columns | what it is | known after its time stamp | not known when older than |
 |---|---|---|---|
 | `timestamp, funding_rate` | perpetual funding | at once: it is settled then | 1 day |
 | `timestamp, value, classification` | fear and greed of a day | 1 day | 3 days |
 | `timestamp, open, high, low, close` | another market's candles; the close | one bar | 3 bars, 1 day at least |
-| `timestamp, known_at, ...` | anything with both of its times | what `known_at` says | 3 days |
+| `timestamp, known_at, ...` | anything with both of its times | `known_at` | 3 days |
 
-Of anything else the user has to say when its values became known: nobody can guess that, and a wrong guess is a look into the future.
+For any other file the user must state when its values became known: a wrong guess would be look-ahead.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ KNOWN_AT: Final = "known_at"
 DAY: Final = timedelta(days=1)
 USUAL_AGE: Final = timedelta(days=3)
 _PRICES: Final = {"open", "high", "low", "close"}
-_WORDS: Final = ("name", "column", "known_after", "max_age")
+_OPTIONS: Final = ("name", "column", "known_after", "max_age")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read: the column of values, when they became known (None: the file says it), and how long they last."""
+    """How a file is read: the column of values, when they became known (None: from the column `known_at`), and how long they last."""
 
     column: str
     known_after: timedelta | None
@@ -50,21 +50,21 @@ def parse_factor(text: str) -> FactorSettings:
     """Read `[NAME=]FILE[,column=...][,known_after=1d][,max_age=3d]`, as `--factor` takes it.
 
     Raises:
-        InvalidSetting: a word that is not known, or a span or name that cannot be read.
+        InvalidSetting: an unknown option, or an invalid span or name.
     """
     first, *rest = text.split(",")
     name, sign, file = first.rpartition("=")
-    said: dict[str, Any] = {"file": str(typed_path(file)) if file else "", "name": name if sign else ""}
+    given: dict[str, Any] = {"file": str(typed_path(file)) if file else "", "name": name if sign else ""}
     for part in rest:
-        word, sign, value = (piece.strip() for piece in part.partition("="))
-        if not sign or word not in _WORDS:
-            raise InvalidSetting(f"--factor {text}: {part!r} is not one of {', '.join(_WORDS)}{nearest(word, _WORDS)}")
-        said[word] = parse_span(value) if word in ("known_after", "max_age") else value
+        option, sign, value = (piece.strip() for piece in part.partition("="))
+        if not sign or option not in _OPTIONS:
+            raise InvalidSetting(f"--factor {text}: {part!r} is not one of {', '.join(_OPTIONS)}{nearest(option, _OPTIONS)}")
+        given[option] = parse_span(value) if option in ("known_after", "max_age") else value
     if not file:
         raise InvalidSetting(f"--factor {text!r}: name a file, as in --factor funding.csv")
-    if not re.fullmatch(r"[a-z0-9_]*", str(said.get("name", ""))):
+    if not re.fullmatch(r"[a-z0-9_]*", str(given.get("name", ""))):
         raise InvalidSetting(f"--factor {text}: a name has lower-case letters, digits and _ only")
-    return FactorSettings.model_validate(said)
+    return FactorSettings.model_validate(given)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def usual_name(settings: FactorSettings, columns: Sequence[str]) -> str:
 
 
 def reading_of(settings: FactorSettings, table: pd.DataFrame) -> Reading:
-    """How to read this table, from what was said and what its columns give away.
+    """How to read this table, from the settings and its columns.
 
     Raises:
         InvalidSetting: it is not clear which column is meant, or when its values became known.

@@ -1,4 +1,4 @@
-"""Facts from outside the market, each with two times: the moment it describes, and the moment it became known.
+"""Point-in-time factor series: each observation carries the moment it describes and the moment it became known.
 
 Joins go by the second one. A funding rate is known when it is settled; a sentiment value that describes a day is published in its course,
 so it counts as known when the day is over.
@@ -56,7 +56,7 @@ class FactorList:
 
 @dataclass(frozen=True)
 class FactorTable:
-    """A factor whose observations are at hand already, in the form and order of `ordered`."""
+    """A factor given as a table in the form and order of `ordered`."""
 
     name: str
     table: pd.DataFrame
@@ -67,7 +67,7 @@ class FactorTable:
 
 @dataclass(frozen=True)
 class Known:
-    """What was the newest value from each moment on at which that changed: nanoseconds UTC, ascending, and float64.
+    """Step function of the newest known value: `since` in ascending nanoseconds UTC, `value` float64.
 
     It begins with `NEVER` and NaN.
     """
@@ -115,7 +115,7 @@ def value_at(source: FactorSource, moment: datetime) -> float:
 
 
 def _newest_known(observations: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what was overtaken before it was known: news of an older moment than the newest one heard of."""
+    """Drop observations that were outdated when they became known: a later moment was already known."""
     newest: pd.Series[Any] = observations["describes"].cummax()
     return observations.loc[observations["describes"] >= newest]
 

@@ -1,1 +1,1 @@
-"""Candle files that users bring: format, timestamps, symbol, import."""
+"""Candle files of users: formats, time stamps, symbol names, import."""

@@ -1,4 +1,4 @@
-"""Candle files as the world writes them, read into rows that still have to be validated.
+"""Candle file formats: files of common sources are read into rows, which are validated later.
 
 Known are our own `timestamp,open,high,low,close,volume`, Binance dumps (no header, 12 columns, milli- or microseconds, also both in one
 file), Kraken dumps (no header, 7 columns, seconds), CryptoDataDownload (a comment line, newest row first), Yahoo daily, freqtrade
@@ -37,7 +37,7 @@ _BARE: Final = {
 }
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
-# What readers of binary forms raise, beside errors of their own, on bytes that lie about their own length or kind.
+# What readers of binary formats raise on corrupt bytes, besides their own errors.
 _BROKEN: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
 
 
@@ -147,8 +147,8 @@ def _check_fields(lines: list[str], rows: np.ndarray[Any, Any], separator: str, 
         line = lines[number]
         found = line.count(separator) + 1
         if found != count and '"' not in line:
-            mend = "the file is cut short, get it again" if number == rows[-1] and found < count else "correct or remove the row"
-            raise CandleFileInvalid(f"{path}, line {number + 1}: {found} fields where {count} are expected; {mend}")
+            hint = "the file is cut short, get it again" if number == rows[-1] and found < count else "correct or remove the row"
+            raise CandleFileInvalid(f"{path}, line {number + 1}: {found} fields where {count} are expected; {hint}")
 
 
 def _named(table: pd.DataFrame, lines: np.ndarray[Any, Any] | None, path: Path, symbol: str, timeframe: Timeframe) -> RawRows:
@@ -192,7 +192,7 @@ def _adjusted(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     factor = pd.to_numeric(table[column], errors="coerce").to_numpy() / prices["close"].to_numpy()
     usable = np.isfinite(factor) & (factor > 0)
     if not usable.all():
-        return frame  # a fault in a row is told by the validation, with its line
+        return frame  # the validation reports a faulty row with its line
     return pd.DataFrame({**{name: prices[name] * factor for name in prices.columns}, "volume": frame["volume"]}, index=frame.index)
 
 

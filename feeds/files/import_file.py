@@ -28,7 +28,7 @@ def read_candles(path: Path, symbol: str, timeframe: Timeframe, clock: Clock) ->
     """The candles of one file, without a last bar that is not closed yet.
 
     Raises:
-        CandleFileInvalid: the file or a row of it cannot be used; names file, line and mend.
+        CandleFileInvalid: the file or a row of it cannot be used; the message names file, line and remedy.
     """
     rows = read_rows(path, symbol, timeframe)
     return candles.validate(rows.frame, timeframe, origin=rows.origin, now=clock.now())

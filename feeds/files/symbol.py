@@ -1,4 +1,4 @@
-"""The symbol that a candle file's name speaks of."""
+"""The symbol in the name of a candle file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def symbol_of_file(name: str) -> str:
         name: of the file, without its folder.
     """
     bare = name.split(".")[0]
-    words = re.split(r"[_\-\s]+", bare)
-    for base, quote in itertools.pairwise(words):
+    parts = re.split(r"[_\-\s]+", bare)
+    for base, quote in itertools.pairwise(parts):
         if quote.upper() in _QUOTES and _BASE.fullmatch(base):
             return f"{base.upper()}/{quote.upper()}"
-    for word in words:
-        if pair := _JOINED.fullmatch(word):
+    for part in parts:
+        if pair := _JOINED.fullmatch(part):
             return f"{pair[1]}/{pair[2]}"
     return bare

@@ -1,4 +1,4 @@
-"""The times of a candle file, in whatever way they are written, as UTC."""
+"""Time stamps of candle files: parsing of common notations into UTC."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNITS: Final = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (np.in
 _ZONE: Final = r"(?<=\d)\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})$"
 _HOUR_WITH_LETTERS: Final = r"^\d{4}-\d{2}-\d{2} \d{1,2}-[AP]M$"
 _PLAIN: Final = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d+)?)?)?)?$"
-_ISO_MEND: Final = "write times as 2024-01-31T13:00:00Z"
+_ISO_HINT: Final = "write times as 2024-01-31T13:00:00Z"
 
 
 def read_times(column: pd.Series[Any], origin: Origin, timeframe: Timeframe) -> pd.DatetimeIndex:
@@ -40,7 +40,7 @@ def _from_numbers(column: pd.Series[Any], origin: Origin) -> pd.DatetimeIndex:
     numbers = column.to_numpy(dtype=np.float64)
     wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers <= 0) | (numbers > 7e18))
     if len(wrong):
-        origin.refuse(int(wrong[0]), None, f"the time is {column.iloc[int(wrong[0])]!s}; {_ISO_MEND}")
+        origin.refuse(int(wrong[0]), None, f"the time is {column.iloc[int(wrong[0])]!s}; {_ISO_HINT}")
     factor = np.select([numbers < limit for limit, _ in _UNITS], [size for _, size in _UNITS])
     whole = numbers.astype(np.int64)
     # The whole part first, in integers: a float cannot hold nanoseconds since 1970.
@@ -65,7 +65,7 @@ def _from_text(column: pd.Series[Any], origin: Origin, timeframe: Timeframe) -> 
     wrong = np.flatnonzero(local.isna() | (local.year < 1970) | (local.year > 2200))
     if len(wrong):
         row = int(wrong[0])
-        origin.refuse(row, None, f"{text.iloc[row]!r} cannot be read as a time; {_ISO_MEND}")
+        origin.refuse(row, None, f"{text.iloc[row]!r} cannot be read as a time; {_ISO_HINT}")
     if _are_dates(local, timeframe):
         return local.tz_localize("UTC")
     strange = np.flatnonzero((zones != zones.iloc[0]).to_numpy())

@@ -23,7 +23,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
 from forwardtrader.feeds.flags import download_parser
-from forwardtrader.feeds.history.pager import Download, Progress, Span, patiently
+from forwardtrader.feeds.history.pager import Download, Progress, TimeRange, with_retry
 from forwardtrader.feeds.venues.market_rules import store_rules
 from forwardtrader.feeds.venues.port import Venue, stored_under
 
@@ -34,17 +34,17 @@ EARLIEST: Final = datetime(2017, 1, 1, tzinfo=UTC)
 _SHALLOW: Final = timedelta(days=30)  # a venue whose oldest candle is later than this after the start does not reach back
 
 
-@interrupt.heard()
+@interrupt.deferred()
 def obtain(
-    settings: FeedSettings, symbol: str, timeframe: Timeframe, wanted: Span, *, store: CandleStore, clock: Clock, cache: timedelta
+    settings: FeedSettings, symbol: str, timeframe: Timeframe, wanted: TimeRange, *, store: CandleStore, clock: Clock, cache: timedelta
 ) -> CandleKey:
     """Download what the store lacks from the first configured venue that serves it; returns the key it is stored under.
 
-    The venue named by `settings.exchange` is taken if it answers at all. Only if it does not, the fallback venues are asked in order, and
-    one that does not keep candles as old as `wanted.start` is used only if no other does. Ctrl-C ends it at once, whatever it waits for.
+    The venue named by `settings.exchange` is used if it answers. Otherwise the fallback venues are tried in order; one without candles as
+    old as `wanted.start` is used only if no other has them. Ctrl-C ends it at once, even during a blocking call.
 
     Raises:
-        VenueUnreachable: none serves it; the message says why for each. Other errors as `Download.run`.
+        VenueUnreachable: none serves it; the message has the reason of each. Other errors as `Download.run`.
     """
     from forwardtrader.feeds.venues.exchange import CcxtVenue, require_known
 
@@ -55,7 +55,7 @@ def obtain(
     for name in _answering(names, settings.exchange_url):
         try:
             venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
-            rules = patiently(partial(venue.rules, symbol), interrupt.sleep, stumbles=1)
+            rules = with_retry(partial(venue.rules, symbol), interrupt.sleep, only_busy=True)
             label = stored_under(name, settings.exchange_url)
             store_rules(settings.store_path, label, rules)
             if name != names[0] and not _reaches_back(venue, symbol, timeframe, wanted):
@@ -70,25 +70,25 @@ def obtain(
             reasons[name] = str(reason)
     if shallow:
         return _download(shallow[0], CandleKey(shallow[0].name, symbol, timeframe), wanted, store, clock, cache)
-    silent = [name for name in names if name not in reasons]
-    told = "; ".join([*reasons.values(), *([f"{', '.join(silent)} cannot be reached"] if silent else [])])
-    raise VenueUnreachable(f"no venue served {symbol} {timeframe}: {told}; check the network, or use --source sample or --data FILE")
+    unreachable = [name for name in names if name not in reasons]
+    details = "; ".join([*reasons.values(), *([f"{', '.join(unreachable)} cannot be reached"] if unreachable else [])])
+    raise VenueUnreachable(f"no venue served {symbol} {timeframe}: {details}; check the network, or use --source sample or --data FILE")
 
 
-def _download(venue: Venue, key: CandleKey, wanted: Span, store: CandleStore, clock: Clock, cache: timedelta) -> CandleKey:
+def _download(venue: Venue, key: CandleKey, wanted: TimeRange, store: CandleStore, clock: Clock, cache: timedelta) -> CandleKey:
     with _shown(str(key), wanted) as progress:
         Download(venue, key, store, clock, progress=progress).run(wanted, cache=cache)
     return key
 
 
-def _reaches_back(venue: Venue, symbol: str, timeframe: Timeframe, wanted: Span) -> bool:
-    first = patiently(lambda: venue.page(symbol, timeframe, wanted.start), interrupt.sleep)
+def _reaches_back(venue: Venue, symbol: str, timeframe: Timeframe, wanted: TimeRange) -> bool:
+    first = with_retry(lambda: venue.page(symbol, timeframe, wanted.start), interrupt.sleep)
     return len(first) > 0 and bool(candles.times_of(first)[0] < pd.Timestamp(wanted.start) + _SHALLOW)
 
 
 @contextmanager
-def _shown(title: str, wanted: Span) -> Iterator[Progress]:
-    """A bar on the terminal that runs from the first to the last day asked for; silent where nobody watches."""
+def _shown(title: str, wanted: TimeRange) -> Iterator[Progress]:
+    """A progress bar over the requested days; hidden if stderr is no terminal."""
     from rich import progress as rich
     from rich.console import Console
 
@@ -105,14 +105,14 @@ def _names(settings: FeedSettings) -> list[str]:
 
 
 def _answering(names: Sequence[str], base_url: str) -> Iterator[str]:
-    from forwardtrader.feeds.venues.exchange import address_of
+    from forwardtrader.feeds.venues.exchange import endpoint_of
     from forwardtrader.feeds.venues.reach import reachable
 
-    answers = reachable([address_of(name, base_url) for name in names])
+    answers = reachable([endpoint_of(name, base_url) for name in names])
     if answers[0]:
         yield names[0]
         names = names[1:]
-        answers = reachable([address_of(name) for name in names]) if names else []
+        answers = reachable([endpoint_of(name) for name in names]) if names else []
     yield from (name for name, answer in zip(names, answers, strict=True) if answer)
 
 
@@ -137,7 +137,9 @@ def download(given: argparse.Namespace) -> int:
         raise InvalidDates(f"--from {start:%Y-%m-%d} must lie before --to and before now; give an earlier day")
     store = CandleStore(settings.store_path, clock)
     timeframe = Timeframe.parse(settings.timeframe)
-    key = obtain(settings, given.symbol or settings.symbols[0], timeframe, Span(start, end), store=store, clock=clock, cache=timedelta(0))
+    key = obtain(
+        settings, given.symbol or settings.symbols[0], timeframe, TimeRange(start, end), store=store, clock=clock, cache=timedelta(0)
+    )
     sys.stdout.write(f"{describe(store, key)}\n")
     return 0
 

@@ -1,7 +1,7 @@
-"""One venue's candles on their way into the store, page by page.
+"""Paged download of a venue's candles into the store.
 
-Pages are appended as they arrive, so an interrupted download goes on where it stopped. It is done when the venue's candles reach the end
-that was asked for, and not when the venue stops sending.
+Pages are appended as they arrive, so an interrupted download resumes where it stopped. It is complete when the venue's candles reach the
+requested end, not when the venue stops sending.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import pandas as pd
 
 from forwardtrader.core import interrupt, log
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import DownloadCutShort, UnknownSymbol, VenueBusy, VenueUnreachable
+from forwardtrader.core.errors import DownloadCutShort, UnknownSymbol, VenueBusy
+from forwardtrader.core.retry import Backoff, Retry, is_unreachable
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.file import StoredInfo
 from forwardtrader.feeds.candles.schema import Origin
@@ -25,8 +27,7 @@ from forwardtrader.feeds.venues.port import Venue
 
 _FLUSH_SECONDS: Final = 5.0
 _BLOCK_PAGES: Final = 20
-_TRIES: Final = 6
-_LONGEST_PAUSE_S: Final = 60.0
+_BACKOFF: Final = Backoff(first_s=0.5, longest_s=60.0, attempts=6)
 _QUIET: Final = timedelta(hours=1)  # a market may print nothing for so long before its candles count as ended
 _LOG: Final = log.logger("feeds")
 
@@ -36,32 +37,32 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeRange:
     """Open times from `start` up to, not including, `end`."""
 
     start: datetime
     end: datetime
 
 
-def lacking(info: StoredInfo | None, wanted: Span, *, now: datetime, cache: timedelta) -> list[Span]:
-    """What has to be asked for: parts of `wanted` outside the time already covered, earlier ones last.
+def missing_ranges(info: StoredInfo | None, wanted: TimeRange, *, now: datetime, cache: timedelta) -> list[TimeRange]:
+    """The parts of `wanted` that the store does not cover, earlier ones last.
 
-    The end is not asked for again while the last full answer is younger than `cache`.
+    The end is not requested again while the last complete download is younger than `cache`.
     """
     if info is None:
         return [wanted] if wanted.start < wanted.end else []
     spans = []
     fresh = info.fetched_at is not None and now - info.fetched_at < cache
     if info.covered_to < wanted.end and not fresh:
-        spans.append(Span(info.covered_to, wanted.end))
+        spans.append(TimeRange(info.covered_to, wanted.end))
     if wanted.start < info.covered_from:
-        spans.append(Span(wanted.start, info.covered_from))
+        spans.append(TimeRange(wanted.start, info.covered_from))
     return spans
 
 
 @dataclass
 class Download:
-    """One venue's candles on their way into the store; all waiting goes through `sleep`."""
+    """Download of one venue's candles into the store; all pauses go through `sleep`."""
 
     venue: Venue
     key: CandleKey
@@ -72,19 +73,21 @@ class Download:
     _end: datetime | None = None
     _reached: bool = False  # the venue has shown a bar beyond the end
 
-    def run(self, wanted: Span, *, cache: timedelta = timedelta(0)) -> int:
+    def run(self, wanted: TimeRange, *, cache: timedelta = timedelta(0)) -> int:
         """Fetch what the store lacks of `wanted`; returns how many bars are new.
 
         Raises:
-            VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe: as the venue says; bars that came are kept.
+            VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe: from the venue; bars received are kept.
             DownloadCutShort: the venue's candles end before `wanted.end`.
             CandleFileInvalid: the venue sent impossible prices.
         """
         now = self.clock.now()
-        wanted = Span(candles.grid_floor(wanted.start, self.key.timeframe), min(wanted.end, candles.grid_floor(now, self.key.timeframe)))
+        wanted = TimeRange(
+            candles.grid_floor(wanted.start, self.key.timeframe), min(wanted.end, candles.grid_floor(now, self.key.timeframe))
+        )
         stored = self.store.read(self.key)
         self._end, added = wanted.end, 0
-        spans = lacking(stored.info if stored else None, wanted, now=now, cache=cache)
+        spans = missing_ranges(stored.info if stored else None, wanted, now=now, cache=cache)
         for span in spans:
             earlier = stored is not None and span.end == stored.info.covered_from
             added += sum(self._fetch(block, whole_only=True) for block in self._backwards(span)) if earlier else self._fetch(span)
@@ -92,8 +95,8 @@ class Download:
             self._finish(wanted, now)
         return added
 
-    def _fetch(self, span: Span, *, whole_only: bool = False) -> int:
-        """Bring one span into the store; with `whole_only` it counts as covered when all of it is there, else as far as it came."""
+    def _fetch(self, span: TimeRange, *, whole_only: bool = False) -> int:
+        """Download one range; with `whole_only` it counts as covered only once complete, else as far as it came."""
         added, since, covered, written = 0, span.start, span.start, time.monotonic()
         held: list[pd.DataFrame] = []
         try:
@@ -109,10 +112,10 @@ class Download:
             added += self._keep(held, _covered(span, covered, since, whole_only))
         return added
 
-    def _page(self, since: datetime, span: Span) -> pd.DataFrame:
-        """Closed bars of one page inside the span; an empty answer is not believed at once."""
+    def _page(self, since: datetime, span: TimeRange) -> pd.DataFrame:
+        """Closed bars of one page inside the range; an empty answer is requested once more."""
         for _ in range(2):
-            raw = patiently(lambda: self.venue.page(self.key.symbol, self.key.timeframe, since), self.sleep)
+            raw = with_retry(lambda: self.venue.page(self.key.symbol, self.key.timeframe, since), self.sleep)
             self._reached |= bool(len(raw)) and self._end is not None and candles.times_of(raw)[-1] >= self._end
             raw = raw.loc[pd.Timestamp(since) : pd.Timestamp(span.end) - timedelta(microseconds=1)]
             if len(raw):
@@ -121,12 +124,12 @@ class Download:
         return raw
 
     def _next(self, page: pd.DataFrame, since: datetime) -> datetime:
-        if not len(page):  # nothing in this stretch: step over it, there may be bars behind
+        if not len(page):  # an empty stretch: bars may follow it
             return since + self.venue.page_bars * self.key.timeframe.delta
         last: pd.Timestamp = candles.times_of(page)[-1]
         return last.to_pydatetime() + self.key.timeframe.delta
 
-    def _keep(self, held: list[pd.DataFrame], covered: Span) -> int:
+    def _keep(self, held: list[pd.DataFrame], covered: TimeRange) -> int:
         full = [page for page in held if len(page)]
         if not full and self.store.read(self.key) is None:
             return 0
@@ -135,15 +138,15 @@ class Download:
         held.clear()  # not before: pages that an interruption kept out of the store would count as covered
         return added
 
-    def _backwards(self, span: Span) -> Iterator[Span]:
+    def _backwards(self, span: TimeRange) -> Iterator[TimeRange]:
         """Newest first, so that what is covered stays in one piece at every moment."""
         step, end = _BLOCK_PAGES * self.venue.page_bars * self.key.timeframe.delta, span.end
         while end > span.start:
             start = max(span.start, end - step)
-            yield Span(start, end)
+            yield TimeRange(start, end)
             end = start
 
-    def _finish(self, wanted: Span, now: datetime) -> None:
+    def _finish(self, wanted: TimeRange, now: datetime) -> None:
         stored = self.store.read(self.key)
         if stored is None or not len(stored.candles):
             raise UnknownSymbol(f"{self.venue.name} has no {self.key.timeframe} candles of {self.key.symbol} before {wanted.end:%Y-%m-%d}")
@@ -151,32 +154,30 @@ class Download:
         rest = max(2 * self.key.timeframe.delta, _QUIET)
         if not self._reached and last + rest < pd.Timestamp(wanted.end) - self.key.timeframe.delta:
             raise DownloadCutShort(
-                f"candles of {self.key} end at {last:%Y-%m-%d %H:%M}, {wanted.end:%Y-%m-%d %H:%M} was asked for; "
-                f"they are kept: run it again later, or ask for an earlier end"
+                f"candles of {self.key} end at {last:%Y-%m-%d %H:%M}, {wanted.end:%Y-%m-%d %H:%M} was requested; "
+                f"they are kept: run it again later, or give an earlier end"
             )
-        if wanted.end == candles.grid_floor(now, self.key.timeframe):  # all there was at this moment, so there is nothing new for a while
+        if wanted.end == candles.grid_floor(now, self.key.timeframe):  # complete up to now, so nothing new for a while
             covered = stored.info
             info = StoredInfo(source=self.key.venue, covered_from=covered.covered_from, covered_to=covered.covered_to, fetched_at=now)
             self.store.append(self.key, candles.empty(), info)
 
 
-def _covered(span: Span, covered: datetime, since: datetime, whole_only: bool) -> Span:
+def _covered(span: TimeRange, covered: datetime, since: datetime, whole_only: bool) -> TimeRange:
     if not whole_only:
-        return Span(span.start, min(covered, span.end))
-    return span if since >= span.end else Span(span.end, span.end)
+        return TimeRange(span.start, min(covered, span.end))
+    return span if since >= span.end else TimeRange(span.end, span.end)
 
 
-def patiently(question: Callable[[], T], sleep: Sleep, *, stumbles: int = _TRIES) -> T:
-    """Ask up to six times, waiting as a busy venue wishes; one that does not answer is asked `stumbles` times, at growing distance."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return interrupt.ask(question)
-        except VenueUnreachable as trouble:
-            busy = isinstance(trouble, VenueBusy)
-            if attempt >= (_TRIES if busy else stumbles):
-                raise
-            asked = trouble.retry_after_s if isinstance(trouble, VenueBusy) else None
-            pause = min(_LONGEST_PAUSE_S, asked if asked is not None else 0.25 * 2**attempt)
-            log.event(_LOG, "download_pauses", seconds=pause, reason=str(trouble))
-            sleep(pause)
-    raise AssertionError("the last try returns or raises")
+def with_retry(request: Callable[[], T], sleep: Sleep, *, only_busy: bool = False) -> T:
+    """The answer of a synchronous request, retried where the venue does not answer, or with `only_busy` where it is over its rate limit."""
+    retryable = _is_busy if only_busy else is_unreachable
+    return Retry(backoff=_BACKOFF, retryable=retryable, on_retry=_log_pause).call(partial(interrupt.run, request), sleep=sleep)
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, VenueBusy)
+
+
+def _log_pause(error: Exception, pause_s: float) -> None:
+    log.event(_LOG, "download_pauses", seconds=pause_s, reason=str(error))

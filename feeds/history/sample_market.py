@@ -1,4 +1,4 @@
-"""A simulated market, so that a machine without network can run everything. It is marked SAMPLE wherever it is shown.
+"""The sample market: simulated candles for machines without network, marked SAMPLE wherever they are shown.
 
 The model, per bar of `dt` hours, with independent unit-variance Student t shocks `z` (partly shared by all symbols of one seed):
 
@@ -219,7 +219,7 @@ def _log_volatility(
     level = np.full(len(times), math.log(_BASE * math.sqrt(dt))) + _REGIME_VOLATILITY[regime]
     for hours, spread in _MEMORY:
         level += spread * _remember(0.9 * shared.normal() + math.sqrt(1 - 0.9**2) * own.normal(), hours, dt)
-    # A jump, and a falling price, leave excitement behind.
+    # Volatility rises after a jump and after a fall.
     excited = _remember(6.0 * jumped - 0.2 * np.clip(shocks, -3, 3), 10.0, dt)
     return np.asarray(level + 0.12 * _before(excited, 1) + _HOURS[times.hour] + _WEEKDAYS[times.day_of_week])
 

@@ -1,4 +1,4 @@
-"""Where a history can come from: a file, the store completed by a venue, or the sample market; and which of them is taken when."""
+"""Sources of candle history: a file, the store completed by a venue, or the sample market, and the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from forwardtrader.feeds.candles.schema import Origin
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore
 from forwardtrader.feeds.history import sample_market
 from forwardtrader.feeds.history.download import EARLIEST, obtain
-from forwardtrader.feeds.history.pager import Span, lacking
+from forwardtrader.feeds.history.pager import TimeRange, missing_ranges
 from forwardtrader.feeds.venues.port import is_practice, stored_under, unknown_symbol
 
 _LOG: Final = log.logger("feeds")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """Whose candles are wanted, and under which settings."""
+class HistoryRequest:
+    """The requested candles: symbol, timeframe and feed settings."""
 
     settings: FeedSettings
     symbol: str
@@ -46,7 +46,7 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """All candles of one source, not yet cut to the range asked for."""
+    """All candles of one source, not yet cut to the requested range."""
 
     frame: pd.DataFrame
     kind: DataKind
@@ -55,71 +55,71 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def from_file(wish: Wish, file: Path) -> Found:
+def from_file(request: HistoryRequest, file: Path) -> Found:
     """The candles of a file, which does not enter the store. Raises `CandleFileInvalid`."""
     from forwardtrader.feeds.files.import_file import read_candles
 
-    frame = read_candles(file, wish.symbol, wish.timeframe, wish.clock)
-    return Found(frame=frame, kind=DataKind.REAL, source=f"file {file.name}", venue=wish.settings.exchange)
+    frame = read_candles(file, request.symbol, request.timeframe, request.clock)
+    return Found(frame=frame, kind=DataKind.REAL, source=f"file {file.name}", venue=request.settings.exchange)
 
 
-def from_sample(wish: Wish, *, notes: tuple[str, ...] = ()) -> Found:
+def from_sample(request: HistoryRequest, *, notes: tuple[str, ...] = ()) -> Found:
     """The sample market, marked as such. Raises `UnknownSymbol` for a name it does not list."""
     listed = sample_market.listed_symbols()
-    if wish.symbol not in listed:
-        raise UnknownSymbol(unknown_symbol(wish.symbol, listed, "the sample market"))
-    now, seed = wish.clock.now(), wish.settings.sample_seed
-    frame = sample_market.sample_candles(wish.symbol, wish.timeframe, seed=seed, until=now)
+    if request.symbol not in listed:
+        raise UnknownSymbol(unknown_symbol(request.symbol, listed, "the sample market"))
+    now, seed = request.clock.now(), request.settings.sample_seed
+    frame = sample_market.sample_candles(request.symbol, request.timeframe, seed=seed, until=now)
     return Found(
-        frame=candles.validate(frame, wish.timeframe, origin=Origin("sample market"), now=now),
+        frame=candles.validate(frame, request.timeframe, origin=Origin("sample market"), now=now),
         kind=DataKind.SAMPLE,
         source=f"sample market, seed {seed}",
-        venue=wish.settings.exchange,
-        notes=(*notes, f"{wish.symbol}: SAMPLE data, simulated by this project; no market ever printed these prices"),
+        venue=request.settings.exchange,
+        notes=(*notes, f"{request.symbol}: SAMPLE data, simulated by this project; no market ever printed these prices"),
     )
 
 
-def from_store(wish: Wish, start: datetime | None, end: datetime | None) -> Found:
+def from_store(request: HistoryRequest, start: datetime | None, end: datetime | None) -> Found:
     """The store, completed by a venue unless the source is `store`; see `feeds.history.needs.load_history` for what follows a failure."""
-    kept, damage = _read(wish, wish.key)
-    if wish.settings.source == "store":
+    kept, damage = _read(request, request.key)
+    if request.settings.source == "store":
         if damage:
             raise damage
         if kept is None:
-            raise UnknownSymbol(_not_stored(wish))
+            raise UnknownSymbol(_not_stored(request))
         return kept.found()
-    now = wish.clock.now()
-    cache = timedelta(minutes=wish.settings.cache_minutes)
-    wanted = Span(_first_wanted(start, kept), min(end or now, now))
-    if kept and not _must_ask(wish, kept, wanted, cache):
+    now = request.clock.now()
+    cache = timedelta(minutes=request.settings.cache_minutes)
+    wanted = TimeRange(_first_wanted(start, kept), min(end or now, now))
+    if kept and not _needs_download(request, kept, wanted, cache):
         return kept.found()
     try:
-        key = obtain(wish.settings, wish.symbol, wish.timeframe, wanted, store=wish.store, clock=wish.clock, cache=cache)
+        key = obtain(request.settings, request.symbol, request.timeframe, wanted, store=request.store, clock=request.clock, cache=cache)
     except (VenueUnreachable, DownloadCutShort, UnknownSymbol, UnknownTimeframe) as reason:
-        log.event(_LOG, "download_failed", symbol=wish.symbol, reason=str(reason))
-        if wish.settings.source == "download":
+        log.event(_LOG, "download_failed", symbol=request.symbol, reason=str(reason))
+        if request.settings.source == "download":
             raise
-        return _without_venue(wish, kept, damage, reason)
-    kept, damage = _read(wish, key)
+        return _without_venue(request, kept, damage, reason)
+    kept, damage = _read(request, key)
     if kept is None:
         raise damage or StoreDamaged(f"{key} vanished from the store while it was read; run it again")
     return kept.found()
 
 
-def _without_venue(wish: Wish, kept: _Kept | None, damage: StoreDamaged | None, reason: TradingError) -> Found:
-    """What is left when the download failed: the store as it is, or the sample market if the store holds nothing of the symbol."""
-    kept = kept or _kept_elsewhere(wish)
+def _without_venue(request: HistoryRequest, kept: _Kept | None, damage: StoreDamaged | None, reason: TradingError) -> Found:
+    """Fallback for a failed download: the store as it is, or the sample market if the store has nothing of the symbol."""
+    kept = kept or _kept_elsewhere(request)
     if kept is not None:
-        return kept.found(f"{wish.symbol}: the store is used as it is, to {kept.last:%Y-%m-%d %H:%M}; {reason}")
+        return kept.found(f"{request.symbol}: the store is used as it is, to {kept.last:%Y-%m-%d %H:%M}; {reason}")
     if not isinstance(reason, VenueUnreachable):
         raise reason
-    aside = wish.store.damaged(wish.key)
+    aside = request.store.damaged(request.key)
     if damage or aside:
-        name = aside[-1] if aside else wish.store.path(wish.key)
-        raise StoreDamaged(f"the stored candles of {wish.key} are damaged and no venue answered; import them again, or delete {name}")
-    if any(key.symbol == wish.symbol and not is_practice(key.venue) for key in wish.store.held()):
-        raise VenueUnreachable(f"{_not_stored(wish)} ({reason})")
-    return from_sample(wish, notes=(f"{wish.symbol}: {reason}",))
+        name = aside[-1] if aside else request.store.path(request.key)
+        raise StoreDamaged(f"the stored candles of {request.key} are damaged and no venue answered; import them again, or delete {name}")
+    if any(key.symbol == request.symbol and not is_practice(key.venue) for key in request.store.held()):
+        raise VenueUnreachable(f"{_not_stored(request)} ({reason})")
+    return from_sample(request, notes=(f"{request.symbol}: {reason}",))
 
 
 @dataclass(frozen=True)
@@ -142,19 +142,19 @@ class _Kept:
         return Found(frame=self.stored.candles, kind=kind, source=self.stored.info.source, venue=self.key.venue, notes=notes)
 
 
-def _read(wish: Wish, key: CandleKey) -> tuple[_Kept | None, StoreDamaged | None]:
+def _read(request: HistoryRequest, key: CandleKey) -> tuple[_Kept | None, StoreDamaged | None]:
     try:
-        stored = wish.store.read(key)
+        stored = request.store.read(key)
     except StoreDamaged as damage:
         return None, damage
     return (None if stored is None or not len(stored.candles) else _Kept(key, stored)), None
 
 
-def _kept_elsewhere(wish: Wish) -> _Kept | None:
+def _kept_elsewhere(request: HistoryRequest) -> _Kept | None:
     """The same symbol and timeframe of another venue, e.g. of a fallback that served an earlier run."""
-    for key in wish.store.held():
-        if (key.symbol, key.timeframe) == (wish.symbol, wish.timeframe) and not is_practice(key.venue):
-            kept, _ = _read(wish, key)
+    for key in request.store.held():
+        if (key.symbol, key.timeframe) == (request.symbol, request.timeframe) and not is_practice(key.venue):
+            kept, _ = _read(request, key)
             if kept is not None:
                 return kept
     return None
@@ -166,22 +166,22 @@ def _first_wanted(start: datetime | None, kept: _Kept | None) -> datetime:
     return EARLIEST if kept is None else kept.stored.info.covered_from
 
 
-def _must_ask(wish: Wish, kept: _Kept, wanted: Span, cache: timedelta) -> bool:
-    """Whether a venue has to be asked; candles under a name that is no venue are as complete as they will ever be."""
-    on_grid = Span(wanted.start, candles.grid_floor(wanted.end, wish.timeframe))
-    if not lacking(kept.stored.info, on_grid, now=wish.clock.now(), cache=cache):
+def _needs_download(request: HistoryRequest, kept: _Kept, wanted: TimeRange, cache: timedelta) -> bool:
+    """Whether a venue must be queried; candles stored under a name that is no venue are complete as they are."""
+    on_grid = TimeRange(wanted.start, candles.grid_floor(wanted.end, request.timeframe))
+    if not missing_ranges(kept.stored.info, on_grid, now=request.clock.now(), cache=cache):
         return False
     from forwardtrader.feeds.venues.exchange import is_known
 
-    return is_known(wish.settings.exchange)
+    return is_known(request.settings.exchange)
 
 
-def _not_stored(wish: Wish) -> str:
-    held = wish.store.held()
-    others = [str(key) for key in held if key.symbol == wish.symbol]
+def _not_stored(request: HistoryRequest) -> str:
+    held = request.store.held()
+    others = [str(key) for key in held if key.symbol == request.symbol]
     if others:
-        return f"the store holds {', '.join(others)}, not {wish.key}; name one of those, or use --source download"
+        return f"the store holds {', '.join(others)}, not {request.key}; name one of those, or use --source download"
     if not held:
-        return f"the store ({wish.store.root}) is empty; import a file with forwardtrader import, or use --source download"
-    said = unknown_symbol(wish.symbol, {key.symbol for key in held}, f"the store ({wish.store.root})")
-    return f"{said}; import a file with forwardtrader import, or use --source download"
+        return f"the store ({request.store.root}) is empty; import a file with forwardtrader import, or use --source download"
+    unknown = unknown_symbol(request.symbol, {key.symbol for key in held}, f"the store ({request.store.root})")
+    return f"{unknown}; import a file with forwardtrader import, or use --source download"

@@ -1,1 +1,1 @@
-"""Closed bars in real time, from one venue or confirmed by several."""
+"""Live candles: closed bars of one venue, confirmed by others."""

@@ -1,4 +1,4 @@
-"""Closed bars in order, each exactly once: what to do with the next one that arrives. Pure; times are milliseconds UTC."""
+"""Sequencing of closed bars: in order, each exactly once. Pure; times are milliseconds UTC."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Bar(NamedTuple):
 
 
 class Arrival(Enum):
-    """What a closed bar is, seen from the last one delivered."""
+    """Position of a closed bar relative to the last one delivered."""
 
     NEXT = "next"
     EARLY = "early"  # bars before it are missing
@@ -28,7 +28,7 @@ class Arrival(Enum):
 
 
 class BarSequence:
-    """Remembers the last bar delivered of one symbol.
+    """The sequence state of one symbol: the last bar delivered.
 
     Args:
         step: length of a bar in milliseconds.
@@ -46,7 +46,7 @@ class BarSequence:
         return None if self.last is None else self.last + self.step
 
     def arrival(self, bar: Bar) -> Arrival:
-        """What `bar` is; nothing is changed."""
+        """Classify `bar` without changing the state."""
         if self.last is None or bar.at == self.last + self.step:
             return Arrival.NEXT
         if bar.at > self.last:
@@ -56,7 +56,7 @@ class BarSequence:
         return Arrival.REPEATED if self._bar is None or bar == self._bar else Arrival.REVISED
 
     def deliver(self, bar: Bar) -> int:
-        """Take `bar` as delivered; returns how many bars before it are missing for good.
+        """Record `bar` as delivered; returns how many bars before it are missing for good.
 
         Raises:
             ValueError: it is not newer than the last one.

@@ -1,4 +1,4 @@
-"""A `ccxt.pro` client that tells which candle is closed, and that can be pointed at another host."""
+"""A `ccxt.pro` client that reports the closed flag of candles and can be redirected to another host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PING_MS: Final = 2000  # two missed pings end a half-open connection after abou
 
 
 def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "", timeout_s: float = 10.0) -> Any:
-    """A `ccxt.pro` client of the spot market, with the closed flag kept where we know the venue's messages.
+    """A `ccxt.pro` client of the spot market, with the closed flag where the venue's message format is known.
 
     Args:
         keys: `apiKey` and `secret`, or None for public data only.
@@ -31,7 +31,7 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
     if name.startswith("binance") or name == "bybit":
         spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
         client.options = client.deep_extend(client.options, spot)
-    # What a venue knows of coins takes a right that a key for trading need not have, and nobody here asks for it.
+    # Currency data needs a permission that a trading key may lack, and it is not used.
     client.has = {**client.has, "fetchCurrencies": False}
     client.timeout_on_exit = 0  # its connector waits for each connection to close; ccxt would sleep a quarter of a second besides
     client.streaming = client.deep_extend(getattr(client, "streaming", {}), {"keepAlive": _PING_MS})
@@ -43,9 +43,9 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
 
 
 def _with_closed_flag(base: Any) -> Any:
-    """A subclass that tells `on_candle(symbol, timeframe, bar, closed)` of every candle message it understands.
+    """A subclass that calls `on_candle(symbol, timeframe, bar, closed)` for every candle message in a known format.
 
-    Whoever is told says whether ccxt is to go on with the message: to keep it, and to wake who watches, costs more than to read it.
+    The callback returns whether ccxt should process the message too: storing it and waking its watchers costs more than parsing.
     """
     read = _READERS.get(base.__name__)
 
@@ -55,7 +55,7 @@ def _with_closed_flag(base: Any) -> Any:
         def handle_ohlcv(self, client: Any, message: Any) -> Any:
             if self.on_candle is None or read is None:
                 return super().handle_ohlcv(client, message)
-            wanted = [self.on_candle(*told) for told in read(self, message)]
+            wanted = [self.on_candle(*candle) for candle in read(self, message)]
             return super().handle_ohlcv(client, message) if any(wanted) else None
 
     ClosedFlag.__name__ = base.__name__
@@ -84,8 +84,8 @@ _READERS: Final = {"binance": _binance_candles, "binanceus": _binance_candles, "
 
 
 def _point_at(client: Any, http: str, ws: str) -> None:
-    """Send everything to another host that speaks the venue's protocol."""
-    # All of them, also those that nobody means to call: a signed request must never reach a host that was not named.
+    """Redirect all requests to another host that speaks the venue's protocol."""
+    # All URLs, also unused ones: a signed request must never reach another host.
     api = client.urls["api"] = _redirected(client.urls["api"], http, ws)
     if client.id.startswith("binance"):
         api["public"] = api["private"] = f"{http}/api/v3"

@@ -1,4 +1,4 @@
-"""Several venues: the first is traded, the others confirm its candles, and lend one where it has none."""
+"""Several venues: one is traded, the others confirm its prices and supply candles that it lacks."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.source import CcxtLiveSource
 
 _LOG: Final = log.logger("feeds")
-_KEPT: Final = 200  # bars of each symbol and venue that are remembered
-_REDIAL_S: Final = 30.0
+_MAX_BARS: Final = 200  # bars kept of each symbol and venue
+_RECONNECT_S: Final = 30.0
 Bars = Mapping[int, Bar]  # by open time, milliseconds UTC
 
 
 @dataclass(frozen=True)
 class MergeRule:
-    """When venues agree: closes at most `tolerance_bps` apart, in a bar at most `fresh_bars` older than the newest one."""
+    """When venues agree: their closes differ by at most `tolerance_bps` in a bar at most `fresh_bars` older than the newest one."""
 
     tolerance_bps: float = 50.0
     fresh_bars: int = 2
 
 
-class Standing(StrEnum):
-    """What the other venues say of the traded one."""
+class Agreement(StrEnum):
+    """Whether the confirming venues agree with the traded one's price."""
 
     AGREED = "agreed"
     DISAGREED = "disagreed"
-    ALONE = "alone"  # no other venue has a bar that is fresh enough
+    ALONE = "alone"  # no confirming venue has a fresh bar
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """`apart` is each fresh venue's close against the traded one's, in basis points; `detail` says it in words."""
+class PriceComparison:
+    """Result of `compare_prices`: `apart` is the difference of each fresh venue's close in basis points, `detail` a readable line."""
 
-    standing: Standing
+    agreement: Agreement
     apart: Mapping[str, float]
     detail: str
 
 
 @dataclass(frozen=True)
-class Witness:
-    """Another venue to listen to. `base_url` and `ws_url` as in `open_client`, `clock` tells its time where it is not the wall's."""
+class ConfirmingVenue:
+    """A confirming venue. `base_url` and `ws_url` as in `open_client`; `clock` is its clock if it is not the wall clock."""
 
     exchange: str
     base_url: str = ""
@@ -59,11 +59,11 @@ class Witness:
     clock: Clock | None = None
 
 
-def judge(traded: Bars, others: Mapping[str, Bars], at: int, step: int, rule: MergeRule) -> Judgement:
-    """Do the others confirm the traded venue's price? Pure.
+def compare_prices(traded: Bars, others: Mapping[str, Bars], at: int, step: int, rule: MergeRule) -> PriceComparison:
+    """Compare the traded venue's price with the confirming ones. Pure.
 
-    Each is compared in the newest bar that both have and that opened within `fresh_bars` before `at`; the middle of the differences
-    decides, so that one odd venue among three says nothing.
+    Each is compared in the newest bar that both have and that opened within `fresh_bars` before `at`; the median of the
+    differences decides, so that one outlier among three has no effect.
 
     Args:
         at: open time of the newest bar of the traded venue.
@@ -75,18 +75,18 @@ def judge(traded: Bars, others: Mapping[str, Bars], at: int, step: int, rule: Me
         if common:
             apart[name] = (bars[max(common)].close / traded[max(common)].close - 1.0) * 1e4
     if not apart:
-        return Judgement(Standing.ALONE, apart, "no other venue has fresh bars")
-    told = ", ".join(f"{name} {bps:+.1f} bp" for name, bps in apart.items())
+        return PriceComparison(Agreement.ALONE, apart, "no other venue has fresh bars")
+    differences = ", ".join(f"{name} {bps:+.1f} bp" for name, bps in apart.items())
     if abs(median(apart.values())) > rule.tolerance_bps:
-        return Judgement(Standing.DISAGREED, apart, f"the venues disagree about the price ({told})")
-    return Judgement(Standing.AGREED, apart, told)
+        return PriceComparison(Agreement.DISAGREED, apart, f"the venues disagree about the price ({differences})")
+    return PriceComparison(Agreement.AGREED, apart, differences)
 
 
-def lent(traded: Bars, others: Mapping[str, Bars], at: int) -> tuple[str, Bar] | None:
-    """The candle that opened at `at`, from the first venue that has it, on the level of the traded venue's prices. Pure.
+def substitute(traded: Bars, others: Mapping[str, Bars], at: int) -> tuple[str, Bar] | None:
+    """The candle that opened at `at` from the first confirming venue that has it, scaled to the traded venue's price level. Pure.
 
     Returns:
-        The venue's name and the bar; None where no other venue has it together with an earlier bar to compare.
+        The venue's name and the bar; None if no venue has both it and an earlier common bar.
     """
     for name, bars in others.items():
         before = [t for t in bars.keys() & traded.keys() if t < at]
@@ -98,92 +98,94 @@ def lent(traded: Bars, others: Mapping[str, Bars], at: int) -> tuple[str, Bar] |
 
 
 class LiveMerge:
-    """Listens to the other venues and judges the traded one at each of its bars. Works in the event loop of the traded source.
+    """Streams the confirming venues and compares prices at each bar. Runs in the event loop of the traded source.
 
     Args:
-        tell: hears of every change: kind, and its facts. Called in the event loop; must not block.
+        notify: called with the kind and the facts of every change, in the event loop; must not block.
     """
 
     def __init__(
-        self, witnesses: Sequence[Witness], symbols: Sequence[str], timeframe: Timeframe, *, clock: Clock, rule: MergeRule,
-        tell: Callable[..., None],
+        self, confirming: Sequence[ConfirmingVenue], symbols: Sequence[str], timeframe: Timeframe, *, clock: Clock, rule: MergeRule,
+        notify: Callable[..., None],
     ) -> None:  # fmt: skip
-        self.counts: Counter[str] = Counter()  # of bars by standing, and of bars lent
-        self.clients = [open_client(w.exchange, base_url=w.base_url, ws_url=w.ws_url) for w in witnesses]
-        self._rule, self._tell, self._step = rule, tell, timeframe.seconds * 1000
-        self.symbols, self.names = tuple(symbols), tuple(w.exchange for w in witnesses)
+        self.counts: Counter[str] = Counter()  # bars by agreement, and substituted bars ("lent")
+        self.clients = [open_client(each.exchange, base_url=each.base_url, ws_url=each.ws_url) for each in confirming]
+        self._rule, self._notify, self._step = rule, notify, timeframe.seconds * 1000
+        self.symbols, self.names = tuple(symbols), tuple(each.exchange for each in confirming)
         self._traded: dict[str, dict[int, Bar]] = {s: {} for s in symbols}
-        self._others: dict[str, dict[str, dict[int, Bar]]] = {s: {w.exchange: {} for w in witnesses} for s in symbols}
-        self._now: dict[str, Judgement] = {}
-        self._ears = [_Ear(self, w, client, clock, timeframe) for w, client in zip(witnesses, self.clients, strict=True)]
+        self._others: dict[str, dict[str, dict[int, Bar]]] = {s: {each.exchange: {} for each in confirming} for s in symbols}
+        self._now: dict[str, PriceComparison] = {}
+        self._sources = [
+            _ConfirmingSource(self, each, client, clock, timeframe) for each, client in zip(confirming, self.clients, strict=True)
+        ]
 
     async def connect(self) -> None:
-        """Read the other venues' markets.
+        """Load the markets of the confirming venues.
 
         Raises:
-            UnknownSymbol, UnknownTimeframe: one of them does not have what is traded. One that cannot be reached is tried again later.
+            UnknownSymbol, UnknownTimeframe: one of them does not have what is traded. One that is unreachable is retried later.
         """
-        for ear in self._ears:
-            await ear.connect()
+        for source in self._sources:
+            await source.connect()
 
     async def run(self) -> None:
-        """Listen until cancelled."""
-        await asyncio.gather(*(ear.run() for ear in self._ears))
+        """Stream until cancelled."""
+        await asyncio.gather(*(source.run() for source in self._sources))
 
-    def heard(self, symbol: str, bar: Bar) -> None:
-        """The traded venue closed a bar."""
+    def add_traded(self, symbol: str, bar: Bar) -> None:
+        """Add a closed bar of the traded venue."""
         _keep(self._traded[symbol], bar)
-        judgement = self._judge(symbol)
-        self.counts[judgement.standing] += 1
+        comparison = self._compare(symbol)
+        self.counts[comparison.agreement] += 1
 
-    def missing(self, symbol: str, until: int) -> list[Bar]:
-        """Bars after the last one heard and before `until` that other venues lend; they count as heard."""
+    def substitutes(self, symbol: str, until: int) -> list[Bar]:
+        """Substitutes for bars that the traded venue lacks, from its last one up to `until`; they count as its own from now on."""
         known = self._traded[symbol]
         found: list[Bar] = []
         for at in range(max(known) + self._step, until, self._step) if known else ():
-            told = lent(known, self._others[symbol], at)
-            if told is None:
+            substituted = substitute(known, self._others[symbol], at)
+            if substituted is None:
                 break
-            found.append(told[1])
-            _keep(known, told[1])
+            found.append(substituted[1])
+            _keep(known, substituted[1])
             self.counts["lent"] += 1
-            self._tell("bar_lent", symbol=symbol, at=at, venue=told[0])
+            self._notify("bar_lent", symbol=symbol, at=at, venue=substituted[0])
         return found
 
     def objection(self, symbol: str) -> str:
-        """Why no position should be entered now; "" where nothing speaks against it. May be called from any thread."""
-        judgement = self._now.get(symbol)
-        return judgement.detail if judgement is not None and judgement.standing is Standing.DISAGREED else ""
+        """Why no position should be entered now, or "". May be called from any thread."""
+        comparison = self._now.get(symbol)
+        return comparison.detail if comparison is not None and comparison.agreement is Agreement.DISAGREED else ""
 
-    def standing(self, symbol: str) -> Standing:
-        """What the other venues said at the newest bar."""
-        judgement = self._now.get(symbol)
-        return judgement.standing if judgement is not None else Standing.ALONE
+    def agreement(self, symbol: str) -> Agreement:
+        """The agreement at the newest bar."""
+        comparison = self._now.get(symbol)
+        return comparison.agreement if comparison is not None else Agreement.ALONE
 
-    def told(self, venue: str, symbol: str, bar: Bar) -> None:
-        """Another venue closed a bar."""
+    def add_confirming(self, venue: str, symbol: str, bar: Bar) -> None:
+        """Add a closed bar of a confirming venue."""
         _keep(self._others[symbol][venue], bar)
         if self._traded[symbol]:
-            self._judge(symbol)
+            self._compare(symbol)
 
-    def _judge(self, symbol: str) -> Judgement:
+    def _compare(self, symbol: str) -> PriceComparison:
         traded = self._traded[symbol]
-        judgement = judge(traded, self._others[symbol], max(traded), self._step, self._rule)
+        comparison = compare_prices(traded, self._others[symbol], max(traded), self._step, self._rule)
         before = self._now.get(symbol)
-        self._now[symbol] = judgement
-        if before is None or before.standing is not judgement.standing:
-            log.event(_LOG, "venues_compared", symbol=symbol, standing=judgement.standing, detail=judgement.detail)
-            if before is not None or judgement.standing is Standing.DISAGREED:
-                self._tell(f"venues_{judgement.standing}", symbol=symbol, detail=judgement.detail)
-        return judgement
+        self._now[symbol] = comparison
+        if before is None or before.agreement is not comparison.agreement:
+            log.event(_LOG, "venues_compared", symbol=symbol, agreement=comparison.agreement, detail=comparison.detail)
+            if before is not None or comparison.agreement is Agreement.DISAGREED:
+                self._notify(f"venues_{comparison.agreement}", symbol=symbol, detail=comparison.detail)
+        return comparison
 
 
-class _Ear:
-    """Hears one other venue for the merge; its troubles are its own."""
+class _ConfirmingSource:
+    """Streams one confirming venue for the merge; its errors stay here."""
 
-    def __init__(self, merge: LiveMerge, witness: Witness, client: Any, clock: Clock, timeframe: Timeframe) -> None:
-        self._merge, self._name, self._ready = merge, witness.exchange, False
-        self._source = CcxtLiveSource(client, merge.symbols, timeframe, clock=witness.clock or clock, listener=self)
+    def __init__(self, merge: LiveMerge, venue: ConfirmingVenue, client: Any, clock: Clock, timeframe: Timeframe) -> None:
+        self._merge, self._name, self._ready = merge, venue.exchange, False
+        self._source = CcxtLiveSource(client, merge.symbols, timeframe, clock=venue.clock or clock, listener=self)
 
     async def connect(self) -> None:
         try:
@@ -191,8 +193,8 @@ class _Ear:
             self._ready = True
         except ConfigError:
             raise
-        except TradingError as trouble:
-            log.event(_LOG, "witness_not_reached", venue=self._name, reason=str(trouble))
+        except TradingError as error:
+            log.event(_LOG, "confirming_venue_unreachable", venue=self._name, reason=str(error))
 
     async def run(self) -> None:
         while True:
@@ -202,31 +204,31 @@ class _Ear:
                     self._ready = True
                 await self._begin()
                 await self._source.run()
-            except TradingError as trouble:
-                log.event(_LOG, "witness_not_reached", venue=self._name, reason=str(trouble))
-            await asyncio.sleep(_REDIAL_S)
+            except TradingError as error:
+                log.event(_LOG, "confirming_venue_unreachable", venue=self._name, reason=str(error))
+            await asyncio.sleep(_RECONNECT_S)
 
     async def _begin(self) -> None:
         for symbol in self._source.symbols:
             bars = await self._source.newest(symbol, 3)
             for bar in bars:
-                self._merge.told(self._name, symbol, bar)
+                self._merge.add_confirming(self._name, symbol, bar)
             self._source.resume(symbol, bars[-1].at if bars else None)
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
-        self._merge.told(self._name, symbol, bar)
+        self._merge.add_confirming(self._name, symbol, bar)
 
     def on_price(self, symbol: str, price: float) -> None:
-        """Closed bars say enough."""
+        """Prices inside a bar are not compared."""
 
     def on_quiet(self, symbol: str, at: int) -> None:
-        """It lacks bars; the judgement finds them not fresh."""
+        """Missing bars show as not fresh in the comparison."""
 
     def on_connection(self, alive: bool, reason: str) -> None:
-        log.event(_LOG, "witness_connection", venue=self._name, alive=alive, reason=reason)
+        log.event(_LOG, "confirming_venue_connection", venue=self._name, alive=alive, reason=reason)
 
 
 def _keep(bars: dict[int, Bar], bar: Bar) -> None:
     bars[bar.at] = bar
-    while len(bars) > _KEPT:
+    while len(bars) > _MAX_BARS:
         del bars[min(bars)]

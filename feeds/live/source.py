@@ -1,7 +1,7 @@
 """Live candles of one venue: closed bars over its socket, confirmed and completed by requests.
 
 Every closed bar is handed over exactly once and in order. The venue's closed flag, which ccxt drops, is read from the raw message. A
-request fills what the socket did not say: after a reconnect, before a gap, and whenever a bar is overdue.
+request fills in what the socket missed: after a reconnect, before a gap, and whenever a bar is overdue.
 """
 
 from __future__ import annotations
@@ -16,24 +16,22 @@ from typing import Any, Final, Protocol
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe
+from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.live.bar_sequence import Arrival, Bar, BarSequence
-from forwardtrader.feeds.live.poll_wait import PollRule, agitation, poll_wait
+from forwardtrader.feeds.live.poll_wait import PollRule, poll_wait, relative_volatility
 from forwardtrader.feeds.venues.exchange import rules_of
 from forwardtrader.feeds.venues.port import unknown_symbol
-from forwardtrader.feeds.venues.retry import Questions
+from forwardtrader.feeds.venues.retry import VenueRequests
 
 _LOG: Final = log.logger("feeds")
 _PAGE: Final = 1000
-_LONGEST_PAUSE_S: Final = 30.0
-_QUESTIONS: Final = 4
-_FIRST_WAIT_S: Final = 0.1
-_PING_MS: Final = 2000  # two missed pings end a half-open connection after about five seconds
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_RECONNECT: Final = Backoff(first_s=0.2, longest_s=30.0)
+_LAG: Final = Backoff(first_s=0.1, attempts=4)  # requests may lag behind the socket
 
 
 class LiveListener(Protocol):
-    """Who hears of the market. Called in the source's event loop; must not block."""
+    """Receives market data. Called in the source's event loop; must not block."""
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         """The next closed bar."""
@@ -57,7 +55,7 @@ class CcxtLiveSource:
 
     Args:
         client: from `open_client`; not shared with anything that sends orders, so that a long backfill delays none.
-        clock: tells the venue's time, by which a candle of a request counts as closed.
+        clock: the venue's time, which decides whether a requested candle is closed.
         poll: how long to wait between requests that look for overdue bars.
     """
 
@@ -72,7 +70,7 @@ class CcxtLiveSource:
         poll: PollRule | None = None,
     ) -> None:
         self.client = client
-        self._questions = Questions(client)
+        self._requests = VenueRequests(client)
         self.symbols = tuple(symbols)
         self.timeframe = timeframe
         self.reconnects = 0
@@ -90,13 +88,13 @@ class CcxtLiveSource:
         self._alive = True
 
     async def connect(self) -> None:
-        """Read the venue's markets.
+        """Load the venue's markets.
 
         Raises:
             VenueUnreachable, VenueRefused: no answer, or a refusal.
             UnknownSymbol, UnknownTimeframe: the venue does not have them.
         """
-        await self._questions.again(self.client.load_markets)
+        await self._requests.retried(self.client.load_markets)
         for symbol in self.symbols:
             if symbol not in self.client.markets:
                 raise UnknownSymbol(unknown_symbol(symbol, self.client.markets, self.client.id))
@@ -115,13 +113,13 @@ class CcxtLiveSource:
             end = min(await self._closed_before(), until if until is not None else 1 << 62)
             if since + self._step > end:
                 return bars
-            rows = await self._questions.again(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
+            rows = await self._requests.retried(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
             page = [bar for row in rows or [] if since <= (bar := _bar(row)).at and bar.at + self._step <= end]
             if page:
                 bars += page
                 since = page[-1].at + self._step
             elif since + _PAGE * self._step < end:
-                since += _PAGE * self._step  # a stretch without trades: there may be bars behind it
+                since += _PAGE * self._step  # a stretch without trades: bars may follow it
             else:
                 return bars
 
@@ -131,7 +129,7 @@ class CcxtLiveSource:
         return await self.history(symbol, end - end % self._step - count * self._step, end)
 
     def resume(self, symbol: str, last: int | None) -> None:
-        """Say which bar was the last one seen; the next one is delivered."""
+        """Set the last bar already seen; delivery starts with the next one."""
         self._order[symbol] = BarSequence(self._step, last)
 
     def last(self, symbol: str) -> int | None:
@@ -143,10 +141,10 @@ class CcxtLiveSource:
         return self._known[symbol]
 
     async def run(self) -> None:
-        """Deliver bars until cancelled. Trouble is reported to the listener and retried at growing distances."""
+        """Deliver bars until cancelled. Errors are reported to the listener and retried with backoff."""
         watching = asyncio.create_task(self._watch()) if self.client.has.get("watchOHLCV") else None
         try:
-            await self._confirm(watching)
+            await self._poll_forever(watching)
         finally:
             for task in [*self._tasks, *([watching] if watching else [])]:
                 task.cancel()
@@ -157,35 +155,35 @@ class CcxtLiveSource:
     # Over the socket
 
     async def _watch(self) -> None:
-        self.client.on_candle = self._said
+        self.client.on_candle = self._on_candle
         pairs = [[symbol, str(self.timeframe)] for symbol in self.symbols]
-        pause = 0.2
+        failures = 0
         while True:
             try:
                 if self.client.has.get("watchOHLCVForSymbols"):
-                    await self._questions.once(lambda: self.client.watch_ohlcv_for_symbols(pairs))
+                    await self._requests.once(lambda: self.client.watch_ohlcv_for_symbols(pairs))
                 else:
                     each = (partial(self.client.watch_ohlcv, s, str(self.timeframe)) for s in self.symbols)
-                    await asyncio.gather(*(self._questions.once(one) for one in each))
-                pause = 0.2
+                    await asyncio.gather(*(self._requests.once(one) for one in each))
+                failures = 0
                 if not self._alive:
-                    await self._back()
-            except TradingError as trouble:
-                self._broken(str(trouble))
-                await asyncio.sleep(pause)
-                pause = min(_LONGEST_PAUSE_S, 2 * pause)
+                    await self._on_reconnect()
+            except TradingError as error:
+                self._on_disconnect(str(error))
+                failures += 1
+                await asyncio.sleep(_RECONNECT.pause(failures))
 
-    def _said(self, symbol: str, timeframe: str, bar: Bar, closed: bool) -> bool:
-        """Take in a candle; whether who watches is to be woken: to see that the socket is back, or as somebody else's candle."""
+    def _on_candle(self, symbol: str, timeframe: str, bar: Bar, closed: bool) -> bool:
+        """Handle a candle message; returns whether ccxt should wake its watchers: after a disconnect, or for another subscription."""
         if symbol not in self._order or timeframe != self._timeframe:
             return True
         if closed:
-            self._closed(symbol, bar)
+            self._on_closed(symbol, bar)
         else:
             self._listener.on_price(symbol, bar.close)
         return not self._alive
 
-    def _closed(self, symbol: str, bar: Bar) -> None:
+    def _on_closed(self, symbol: str, bar: Bar) -> None:
         arrival = self._order[symbol].arrival(bar)
         if arrival in (Arrival.NEXT, Arrival.EARLY):
             self._known[symbol] = max(self._known[symbol], bar.at)
@@ -197,13 +195,13 @@ class CcxtLiveSource:
         elif arrival is Arrival.REVISED:
             log.event(_LOG, "closed_bar_revised", symbol=symbol, at=bar.at, close=bar.close)
 
-    def _broken(self, reason: str) -> None:
+    def _on_disconnect(self, reason: str) -> None:
         if self._alive:
             self._alive = False
             self._listener.on_connection(False, reason)
         log.event(_LOG, "market_socket_broken", reason=reason)
 
-    async def _back(self) -> None:
+    async def _on_reconnect(self) -> None:
         for symbol in self.symbols:
             await self._catch_up(symbol)
         self._alive = True
@@ -212,16 +210,16 @@ class CcxtLiveSource:
 
     # By request
 
-    async def _confirm(self, watching: asyncio.Task[None] | None) -> None:
-        """Look for overdue bars for ever; the only way where the venue has no socket."""
+    async def _poll_forever(self, watching: asyncio.Task[None] | None) -> None:
+        """Poll for overdue bars, the only source where the venue has no socket."""
         while True:
             try:
                 await asyncio.sleep(await self._wait(watching is not None))
                 await self._poll_all(alone=watching is None)
-            except TradingError as trouble:
+            except TradingError as error:
                 if watching is None:
-                    self._broken(str(trouble))
-                log.event(_LOG, "poll_failed", reason=str(trouble))
+                    self._on_disconnect(str(error))
+                log.event(_LOG, "poll_failed", reason=str(error))
                 await asyncio.sleep(1.0)
 
     async def _poll_all(self, *, alone: bool) -> None:
@@ -229,33 +227,33 @@ class CcxtLiveSource:
             if await self._overdue(symbol):
                 await self._catch_up(symbol, quiet=True)
         if alone and not self._alive:
-            await self._back()
+            await self._on_reconnect()
 
     async def _wait(self, has_socket: bool) -> float:
         now = await self._now()
         due = min((s.due for s in self._order.values() if s.due is not None), default=now)
         until_close = (due + self._step - now) / 1000
-        wildest = max((agitation(tuple(c)) for c in self._closes.values()), default=1.0)
-        wait = poll_wait(self._poll, until_close=until_close, bar_seconds=self.timeframe.seconds, agitation=wildest)
-        return max(wait, 1.0) if has_socket else wait  # the socket is faster: leave it the first second
+        highest = max((relative_volatility(tuple(c)) for c in self._closes.values()), default=1.0)
+        wait = poll_wait(self._poll, until_close=until_close, bar_seconds=self.timeframe.seconds, relative_volatility=highest)
+        return max(wait, 1.0) if has_socket else wait  # the socket is faster: give it the first second
 
     async def _overdue(self, symbol: str) -> bool:
         due = self._order[symbol].due
         return due is not None and due + self._step <= await self._now()
 
     async def _catch_up(self, symbol: str, *, quiet: bool = False) -> None:
-        """Ask for what is missing and deliver it together with bars that came too early."""
+        """Request missing bars and deliver them together with those that arrived early."""
         async with self._locks[symbol]:
             order, held = self._order[symbol], self._held[symbol]
             if order.due is None:
                 return
-            for attempt in range(4):
+            for attempt in range(1, 5):
                 end = await self._closed_before()
                 for bar in await self.history(symbol, order.due, None):
                     held.setdefault(bar.at, bar)
                 if not held or min(held) <= order.due:
                     break
-                await asyncio.sleep(0.1 * 2**attempt)  # requests may lag behind the socket
+                await asyncio.sleep(_LAG.pause(attempt))
             self._known[symbol] = max([self._known[symbol], *held])
             for at in sorted(held):
                 bar = held.pop(at)
@@ -280,9 +278,9 @@ class CcxtLiveSource:
     @staticmethod
     async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work()  # made here: a task that is cancelled before its first step would leave it behind
-        except TradingError as trouble:
-            log.event(_LOG, "backfill_failed", reason=str(trouble))
+            await work()  # created here: a task cancelled before its first step would never await it
+        except TradingError as error:
+            log.event(_LOG, "backfill_failed", reason=str(error))
 
     async def _closed_before(self) -> int:
         """Milliseconds UTC; candles that end by then are closed."""

@@ -1,4 +1,4 @@
-"""The keyless door to exchanges: past candles and market rules through ccxt, whose errors end here."""
+"""Public access to exchanges through ccxt: past candles and market rules. Errors of ccxt are translated here."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.feeds.venues.port import unknown_symbol
-from forwardtrader.feeds.venues.reach import Address
+from forwardtrader.feeds.venues.reach import Endpoint
 
-# Where common venues answer, so that a machine without network need not import ccxt to find out.
+# Hosts of common venues, so that a machine without network need not import ccxt to find them.
 _HOSTS: Final = {
     "binance": "api.binance.com",
     "binanceus": "api.binance.us",
@@ -34,7 +34,7 @@ _HOSTS: Final = {
     "okx": "www.okx.com",
 }
 _PAGE_BARS: Final = {"binance": 1000, "binanceus": 1000, "bybit": 1000, "coinbase": 300, "kraken": 720, "okx": 100, "kucoin": 1500}
-# What each ccxt error means to a caller who only reads. Orders have their own table, at their own door.
+# Translation of ccxt errors for read-only requests; orders have a table of their own.
 TRANSLATED: Final[dict[str, type[TradingError]]] = {
     **dict.fromkeys(("BadSymbol", "ContractUnavailable"), UnknownSymbol),
     **dict.fromkeys(("RateLimitExceeded", "DDoSProtection"), VenueBusy),
@@ -57,13 +57,13 @@ TRANSLATED: Final[dict[str, type[TradingError]]] = {
     ),
 }  # fmt: skip
 # An answer that is valid JSON but not what ccxt's parser expects ends in one of these.
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 T = TypeVar("T")
 
 
 class CcxtVenue:
-    """One exchange of ccxt, rate limited, without keys. Nothing is sent before the first question.
+    """One exchange of ccxt, rate limited, without keys. Nothing is sent before the first request.
 
     Args:
         base_url: scheme and host to talk to instead of the exchange's own, e.g. a practice exchange on this machine.
@@ -93,7 +93,7 @@ class CcxtVenue:
         if str(timeframe) not in (self._client.timeframes or {}):
             raise UnknownTimeframe(f"{self.name} has no {timeframe} candles; it has {', '.join(self._client.timeframes or {})}")
         since_ms = int(since.timestamp() * 1000)
-        rows = self._ask(lambda: self._client.fetch_ohlcv(symbol, str(timeframe), since_ms, self.page_bars))
+        rows = self._request(lambda: self._client.fetch_ohlcv(symbol, str(timeframe), since_ms, self.page_bars))
         table = np.array([row[:6] for row in rows], dtype=np.float64).reshape(-1, 6)
         return candles.from_arrays(table[:, 0], *table[:, 1:].T)
 
@@ -102,40 +102,40 @@ class CcxtVenue:
         return rules_of(self._market(symbol), self.name, ticks=self._client.precisionMode == _tick_mode())
 
     def symbols(self) -> list[str]:
-        """Everything the venue lists, sorted."""
-        self._ask(self._client.load_markets)
+        """All listed symbols, sorted."""
+        self._request(self._client.load_markets)
         return sorted(self._client.symbols)
 
     def _market(self, symbol: str) -> dict[str, Any]:
-        self._ask(self._client.load_markets)
+        self._request(self._client.load_markets)
         markets: dict[str, dict[str, Any]] = self._client.markets or {}
-        if not markets:  # what a login page of a network, taken for an answer, leaves
+        if not markets:  # e.g. the login page of a network, parsed as an answer
             self._client.markets = None
             raise VenueUnreachable(f"{self.name} sent no list of markets")
         if symbol not in markets:
             raise UnknownSymbol(unknown_symbol(symbol, markets, self.name))
         return markets[symbol]
 
-    def _ask(self, question: Callable[[], T]) -> T:
+    def _request(self, call: Callable[[], T]) -> T:
         import ccxt
 
         try:
-            return question()
+            return call()
         except ccxt.BaseError as error:
             raise translated(error, self.name, getattr(self._client, "last_response_headers", None)) from error
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise VenueUnreachable(f"{self.name} sent an answer that cannot be read ({type(error).__name__})") from error
 
 
 def translated(error: Exception, venue: str, headers: Any = None) -> TradingError:
     """Our error for one of ccxt, by the nearest class of `TRANSLATED`."""
     kind = next(TRANSLATED[base.__name__] for base in type(error).__mro__ if base.__name__ in TRANSLATED)
-    said = log.redact(" ".join(str(error).split()))[:160]
+    reason = log.redact(" ".join(str(error).split()))[:160]
     if kind is VenueBusy:
-        return VenueBusy(f"{venue} asks for fewer requests ({said})", _retry_after(headers))
+        return VenueBusy(f"{venue} asks for fewer requests ({reason})", _retry_after(headers))
     if kind is VenueUnreachable:
-        return VenueUnreachable(f"{venue} does not answer ({type(error).__name__}: {said})")
-    return kind(f"{venue} refused ({type(error).__name__}: {said})")
+        return VenueUnreachable(f"{venue} does not answer ({type(error).__name__}: {reason})")
+    return kind(f"{venue} refused ({type(error).__name__}: {reason})")
 
 
 def is_known(name: str) -> bool:
@@ -158,27 +158,27 @@ def require_known(name: str) -> None:
     raise UnknownVenue(f"no exchange is called {name!r}{hint}")
 
 
-def address_of(name: str, base_url: str = "") -> Address:
-    """Where the venue's public interface answers."""
+def endpoint_of(name: str, base_url: str = "") -> Endpoint:
+    """The endpoint of the venue's public API."""
     if base_url:
-        return Address.of_url(base_url)
+        return Endpoint.of_url(base_url)
     if name in _HOSTS:
-        return Address(_HOSTS[name], 443)
+        return Endpoint(_HOSTS[name], 443)
     import ccxt
 
     client = getattr(ccxt, name)()
     url = next(_texts(client.urls["api"]))
-    return Address.of_url(url.replace("{hostname}", client.hostname or ""))
+    return Endpoint.of_url(url.replace("{hostname}", client.hostname or ""))
 
 
 def rules_of(market: dict[str, Any], venue: str, *, ticks: bool) -> MarketRules:
-    """The rules of a ccxt market of `venue`; `ticks` says whether its precision is given as tick sizes and not as digits."""
+    """The rules of a ccxt market of `venue`; `ticks`: its precision is given as tick sizes, not as digits."""
     return _rules_of(market, market_rules(market["symbol"], venue), ticks=ticks)
 
 
 def _retry_after(headers: Any) -> float | None:
-    said = (headers or {}).get("Retry-After")
-    return float(said) if said and re.fullmatch(r"\d+(\.\d+)?", said) else None
+    seconds = (headers or {}).get("Retry-After")
+    return float(seconds) if seconds and re.fullmatch(r"\d+(\.\d+)?", seconds) else None
 
 
 def _redirected(urls: Any, base_url: str) -> Any:

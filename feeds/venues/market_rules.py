@@ -1,4 +1,4 @@
-"""What a venue accepts, known without asking it: a table of common markets, or what the venue said when it was last asked.
+"""Market rules without a request: those last stored from the venue, else a table of common markets.
 
 Spot markets and share accounts are cash accounts here: nothing can be sold that is not held. A symbol is taken for a share if it names no
 quote currency (`SPY`, not `BTC/USDT`); a market that rests at weekends has 252 daily periods a year, one that never closes 365.
@@ -45,10 +45,10 @@ _LOG: Final = log.logger("feeds")
 
 
 def market_rules(symbol: str, venue: str, *, store_path: Path | str | None = None, frame: pd.DataFrame | None = None) -> MarketRules:
-    """The rules in force for `symbol`: those last heard from the venue if `store_path` holds them, else the table's.
+    """The rules for `symbol`: those last received from the venue if `store_path` holds them, else the table's.
 
     Args:
-        frame: candles of the symbol; they tell a market that rests at weekends.
+        frame: candles of the symbol, which reveal a market that closes at weekends.
     """
     rules = stored_rules(store_path, venue).get(symbol) if store_path is not None else None
     if rules is None:
@@ -67,20 +67,20 @@ def is_share(symbol: str) -> bool:
 
 
 def stored_rules(store_path: Path | str, venue: str) -> dict[str, MarketRules]:
-    """What `venue` said when it was last asked; empty if never, or if the file cannot be read."""
+    """The rules last received from `venue`; empty if none are stored or the file is unreadable."""
     path = _rules_path(store_path, venue)
     if not path.is_file():
         return {}
     try:
         return {symbol: _from_json(held) for symbol, held in json.loads(path.read_text(encoding="utf-8")).items()}
     except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation):
-        # A lost copy costs nothing: the next contact with the venue writes it anew.
+        # A lost copy does no harm: the next download writes it again.
         log.event(_LOG, "market_rules_unreadable", path=str(path))
         return {}
 
 
 def store_rules(store_path: Path | str, venue: str, rules: MarketRules) -> None:
-    """Remember what `venue` says of one symbol."""
+    """Store the rules of one symbol of `venue`."""
     held = {**stored_rules(store_path, venue), rules.symbol: rules}
     text = json.dumps({symbol: asdict(each) for symbol, each in sorted(held.items())}, default=str, indent=1)
     atomic.write_text(_rules_path(store_path, venue), text)

@@ -1,4 +1,4 @@
-"""The port through which past candles come: one page at a time, and the rules of a symbol."""
+"""The port to venues as a source of past candles and market rules."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pandas as pd
 from forwardtrader.core.errors import UnknownSymbol
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.venues.market_rules import market_rules
-from forwardtrader.feeds.venues.reach import Address, is_loopback
+from forwardtrader.feeds.venues.reach import Endpoint, is_loopback
 
 _PRACTICE: Final = "practice_"
 
 
 class Venue(Protocol):
-    """A place that keeps candles. `CcxtVenue` asks an exchange, `MemoryVenue` holds a frame."""
+    """A source of past candles. `CcxtVenue` requests them from an exchange, `MemoryVenue` holds frames."""
 
     name: str
     page_bars: int
@@ -27,13 +27,13 @@ class Venue(Protocol):
         """Rows of the candle schema from the bar opening at `since` on, oldest first, the running bar included; empty past the end.
 
         Raises:
-            VenueBusy: the venue wants a pause; VenueUnreachable: it does not answer; VenueRefused: it says no.
-            UnknownSymbol, UnknownTimeframe: it does not keep such candles; the message names the nearest it keeps.
+            VenueBusy: rate limited; VenueUnreachable: no answer; VenueRefused: refused.
+            UnknownSymbol, UnknownTimeframe: it has no such candles; the message suggests the nearest.
         """
         ...
 
     def rules(self, symbol: str) -> MarketRules:
-        """What orders it accepts. Raises as `page`."""
+        """The market rules of a symbol. Raises as `page`."""
         ...
 
 
@@ -57,12 +57,12 @@ class MemoryVenue:
 def stored_under(exchange: str, url: str = "") -> str:
     """The name that candles of `exchange`, reached at `url`, are stored under.
 
-    What a practice exchange on this machine prints is simulated: it gets a name of its own and never passes for the exchange's candles.
+    Candles of a practice exchange on this machine are simulated: they get a name of their own and never pass for the exchange's.
     """
-    address = Address.of_url(url) if url else None
-    if address is None or not is_loopback(address):
+    endpoint = Endpoint.of_url(url) if url else None
+    if endpoint is None or not is_loopback(endpoint):
         return exchange
-    return f"{_PRACTICE}{exchange}_{address.host}_{address.port}"
+    return f"{_PRACTICE}{exchange}_{endpoint.host}_{endpoint.port}"
 
 
 def is_practice(name: str) -> bool:

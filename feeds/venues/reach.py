@@ -1,4 +1,4 @@
-"""Whether anything answers at an address, decided quickly even where names cannot be resolved."""
+"""Reachability check of endpoints, with a deadline even where names cannot be resolved."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DEADLINE_S: Final = 3.0
 
 
 @dataclass(frozen=True)
-class Address:
+class Endpoint:
     """A host and a port."""
 
     host: str
     port: int
 
     @classmethod
-    def of_url(cls, url: str) -> Address:
+    def of_url(cls, url: str) -> Endpoint:
         """Read `scheme://host:port/...`; the port follows from the scheme where it is missing. Raises `InvalidSetting` for other text."""
         parts = urlsplit(url)
         try:
@@ -36,38 +36,40 @@ class Address:
         return cls(parts.hostname, port)
 
 
-def is_loopback(address: Address) -> bool:
+def is_loopback(endpoint: Endpoint) -> bool:
     """Whether the address is this machine."""
-    return address.host in ("localhost", "::1") or address.host.startswith("127.")
+    return endpoint.host in ("localhost", "::1") or endpoint.host.startswith("127.")
 
 
-def reachable(addresses: Sequence[Address], *, deadline_s: float = DEADLINE_S) -> list[bool]:
-    """For each address, whether a connection opens within `deadline_s` seconds; all are tried at once.
+def reachable(endpoints: Sequence[Endpoint], *, deadline_s: float = DEADLINE_S) -> list[bool]:
+    """For each endpoint, whether a connection opens within `deadline_s` seconds; all are tried in parallel.
 
-    Behind a proxy (`HTTPS_PROXY`) it is the proxy that has to answer; a SOCKS proxy is taken at its word. A resolver that hangs costs
+    Behind a proxy (`HTTPS_PROXY`) it is the proxy that has to answer; a SOCKS proxy counts as reachable. A resolver that hangs costs
     no more than the deadline: it is left behind in a thread that ends with the process.
     """
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
     if proxy.startswith("socks"):
-        return [True] * len(addresses)
+        return [True] * len(endpoints)
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
-    targets = [Address.of_url(proxy) if proxy and address.port == 443 else address for address in addresses]
+    targets = [Endpoint.of_url(proxy) if proxy and endpoint.port == 443 else endpoint for endpoint in endpoints]
     answers = [False] * len(targets)
-    threads = [threading.Thread(target=_knock, args=(target, answers, i, deadline_s), daemon=True) for i, target in enumerate(targets)]
+    threads = [
+        threading.Thread(target=_try_connect, args=(target, answers, i, deadline_s), daemon=True) for i, target in enumerate(targets)
+    ]
     until = time.monotonic() + deadline_s
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
         if answers[0]:
-            break  # the first choice answers: the others need not be waited for
+            break  # the first choice answers: no need to wait for the others
     return list(answers)
 
 
-def _knock(address: Address, answers: list[bool], place: int, timeout_s: float) -> None:
+def _try_connect(endpoint: Endpoint, answers: list[bool], index: int, timeout_s: float) -> None:
     try:
-        with socket.create_connection((address.host, address.port), timeout=timeout_s):
-            answers[place] = True
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=timeout_s):
+            answers[index] = True
     except OSError:
-        answers[place] = False
+        answers[index] = False

@@ -49,7 +49,7 @@ class Market:
         if self.merge is not None:
             if not self.barrier.is_quiet(symbol, bar.at - self.step):
                 self._borrow(self.merge, symbol, bar.at)
-            self.merge.heard(symbol, bar)
+            self.merge.add_traded(symbol, bar)
         self._store.waiting.bar_comes()
         self.barrier.put(symbol, bar)
         self._put[symbol] = bar.at  # not before it is there: another thread asks
@@ -62,7 +62,7 @@ class Market:
         self._store.prices[symbol] = price
 
     def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
-        for bar in merge.missing(symbol, until):
+        for bar in merge.substitutes(symbol, until):
             self.barrier.put(symbol, bar)
             self._store.heard_bar(symbol, bar)
 

@@ -25,7 +25,7 @@ from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.client import open_client
-from forwardtrader.feeds.live.merge import LiveMerge, MergeRule, Witness
+from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.bar_wait import BarWait
@@ -79,7 +79,7 @@ class CCXTStore:
         patience_s: float = 5.0,
         risk: RiskSettings | None = None,
         minute_s: float = 60.0,
-        witnesses: Sequence[Witness] = (),
+        witnesses: Sequence[ConfirmingVenue] = (),
         merge_rule: MergeRule | None = None,
     ) -> None:
         self.exchange = exchange
@@ -221,7 +221,7 @@ class CCXTStore:
     async def _listen_elsewhere(self, market: Market) -> None:
         tell = self._news
         market.merge = LiveMerge(
-            self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, rule=self._merge_rule, tell=tell
+            self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, rule=self._merge_rule, notify=tell
         )  # fmt: skip
         await market.merge.connect()
 

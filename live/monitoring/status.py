@@ -6,7 +6,7 @@ import importlib.metadata
 from datetime import UTC, datetime
 from typing import Any
 
-from forwardtrader.feeds.live.merge import Standing
+from forwardtrader.feeds.live.merge import Agreement
 from forwardtrader.reports.pages.session_status import OpenOrder, Position, SessionStatus, Source, State
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 
@@ -94,8 +94,8 @@ def confirming(session: Any) -> list[Source]:
     """The venues that confirm the traded one's prices."""
     found = []
     for merge in (m.merge for m in session.bridge._markets.values() if m.merge is not None):
-        standings = {merge.standing(symbol) for symbol in merge.symbols}
+        standings = {merge.agreement(symbol) for symbol in merge.symbols}
         counts = ", ".join(f"{count} bars {name}" for name, count in sorted(merge.counts.items()))
-        state = "ok" if standings == {Standing.AGREED} else "stale" if Standing.ALONE in standings else "down"
+        state = "ok" if standings == {Agreement.AGREED} else "stale" if Agreement.ALONE in standings else "down"
         found.append(Source(name=" + ".join(merge.names), state=state, detail=counts))
     return found

@@ -21,7 +21,7 @@ from forwardtrader.feeds.backtrader_data import backtrader_timeframe
 from forwardtrader.feeds.candles.schema import cut, grid_floor
 from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.feeds.live.bar_sequence import Bar
-from forwardtrader.feeds.live.merge import MergeRule, Witness
+from forwardtrader.feeds.live.merge import ConfirmingVenue, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live import control
 from forwardtrader.live.bridge.store import CCXTStore
@@ -167,7 +167,7 @@ class LiveSession:
         practice, feeds = self.scene.practice, self.request.settings.feeds
         place: dict[str, Any] = {"base_url": feeds.exchange_url, "poll": PollRule(base=self.request.settings.live.poll_seconds)}
         urls = itertools.chain(feeds.confirm_urls, itertools.repeat(""))
-        place["witnesses"] = [Witness(other, base_url=url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)]
+        place["witnesses"] = [ConfirmingVenue(other, base_url=url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)]
         place["merge_rule"] = MergeRule(tolerance_bps=feeds.confirm_tolerance_bps)
         name = feeds.exchange
         if practice is not None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds.training import scaling
 from forwardtrader.models.folds.walk import Progress, ServedFold, WalkForward

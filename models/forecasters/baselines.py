@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import NotTrained, UnknownSetting
 from forwardtrader.core.flags import nearest
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.forecasters.trees import HUBER_DELTA, Trees, grow
 

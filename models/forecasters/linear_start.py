@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.forecasters.baselines import huber_weights
 from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, OUTPUTS, Weights

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.atomic import write_bytes
 from forwardtrader.core.errors import FingerprintMismatch
-from forwardtrader.core.once import once
+from forwardtrader.core.threads import once
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.forecasters import network_config
 from forwardtrader.models.forecasters.trees import Trees

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forwardtrader.core import log
-from forwardtrader.core.once import once
+from forwardtrader.core.threads import once
 from forwardtrader.models.forecasters.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, combined, predict, step
 from forwardtrader.models.forecasters.xla import compiled, placed, prepare_jax
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.forecasters.lstm import OUTPUTS, LstmSpec, Weights
 from forwardtrader.models.forecasters.recurrent import recurrent_layer

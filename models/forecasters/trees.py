@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.atomic import write_bytes
 from forwardtrader.core.errors import FingerprintMismatch
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 
 LEAVES: Final = 8
 # Larger trees, finer bins or more rounds score no better out of sample on hourly coins, and cost more.

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 
 Floats = NDArray[np.float64]
 _BATCH: Final = 32

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.reports.statistics.bootstrap import Floats
 

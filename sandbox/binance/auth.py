@@ -1,4 +1,4 @@
-"""Who asks, and whether the request was signed by them in time."""
+"""Authentication: API key, signature and time window of a request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_key(sent: str | None, keys: Keys) -> None:
 
 
 def check_signature(payload: str, signature: str | None, keys: Keys) -> None:
-    """Raises -1102 without a signature, -1022 with one that does not belong to `payload`."""
+    """Raises -1102 without a signature, -1022 if it does not match `payload`."""
     if not signature:
         raise errors.missing("signature")
     expected = hmac.new(keys.api_secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
@@ -32,7 +32,7 @@ def check_signature(payload: str, signature: str | None, keys: Keys) -> None:
 
 
 def check_time(params: Mapping[str, str], now: int) -> None:
-    """Raises -1021 where `timestamp` (milliseconds) is older than its window or more than a second ahead of `now`."""
+    """Raises -1021 if `timestamp` (milliseconds) is older than its window or more than a second ahead of `now`."""
     stamp, window = params.get("timestamp"), params.get("recvWindow", str(DEFAULT_WINDOW_MS))
     if not stamp:
         raise errors.missing("timestamp")
@@ -50,12 +50,12 @@ def check_time(params: Mapping[str, str], now: int) -> None:
 
 
 def rest_payload(query: str, body: str) -> str:
-    """What a REST signature covers: query and body as they were sent, without the signature itself."""
+    """The signed text of a REST request: query and body as sent, without the signature."""
     return _unsigned(query) + _unsigned(body)
 
 
 def socket_payload(params: Mapping[str, str]) -> str:
-    """What a WS API signature covers: all parameters but the signature, in the order of their names."""
+    """The signed text of a WebSocket API request: all parameters but the signature, sorted by name."""
     return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature")
 
 

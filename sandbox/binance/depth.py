@@ -1,4 +1,4 @@
-"""Binance's book streams: the best levels whole, or what changed since the last print."""
+"""Binance's depth streams: the best levels, or the changes since the last print."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Levels = dict[str, str]
 
 
 class DepthStreams:
-    """Remembers what each symbol's followers have been told."""
+    """Builds depth messages; remembers the levels last sent for each symbol."""
 
     def __init__(self, settings: BookSettings) -> None:
         self._settings = settings
-        self._told: dict[str, tuple[Levels, Levels]] = {}
+        self._sent: dict[str, tuple[Levels, Levels]] = {}
 
     def changes(self, symbol: str, listing: Listing, at: int) -> form.Payload:
         """A `depthUpdate`: every level that is new, differs, or (size 0) is gone. One print is one update id."""
-        before = self._told.get(symbol, ({}, {}))
+        before = self._sent.get(symbol, ({}, {}))
         after = self._sides(listing, self._settings.levels)
-        self._told[symbol] = after
+        self._sent[symbol] = after
         bids, asks = (changed(old, new) for old, new in zip(before, after, strict=True))
         number = listing.prints
         return {"e": "depthUpdate", "E": at, "s": form.ident(symbol), "U": number, "u": number, "b": bids, "a": asks}

@@ -1,15 +1,15 @@
-"""Binance's errors, with its own codes and words."""
+"""Binance's error codes and messages."""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
-from forwardtrader.sandbox.orders.refusal import Refusal
+from forwardtrader.sandbox.orders.refusal import RefusalReason
 
 
 class ApiError(Exception):
-    """An answer that is an error: HTTP status, Binance's code and text."""
+    """An error response: HTTP status, Binance's code and message."""
 
     def __init__(self, code: int, text: str, status: int = 400, retry_after: int | None = None) -> None:
         super().__init__(text)
@@ -28,34 +28,33 @@ CLIENT_ID_RANGE: Final = r"^[a-zA-Z0-9-_]{1,36}$"
 CANCEL: Final = "cancel"
 QUERY: Final = "query"
 
-_REFUSED: Final[dict[Refusal, tuple[int, str]]] = {
-    Refusal.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),
-    Refusal.MARKET_CLOSED: (-1013, "Market is closed."),
-    Refusal.PRICE_FILTER: (-1013, "Filter failure: PRICE_FILTER"),
-    Refusal.LOT_SIZE: (-1013, "Filter failure: LOT_SIZE"),
-    Refusal.MARKET_LOT_SIZE: (-1013, "Filter failure: MARKET_LOT_SIZE"),
-    Refusal.NOTIONAL: (-1013, "Filter failure: NOTIONAL"),
-    Refusal.MAX_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
-    Refusal.MAX_TRIGGERS: (-1013, "Filter failure: MAX_NUM_ALGO_ORDERS"),
-    Refusal.INSUFFICIENT_BALANCE: (-2010, "Account has insufficient balance for requested action."),
-    Refusal.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
-    Refusal.WOULD_TAKE: (-2010, "Order would immediately match and take."),
-    Refusal.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
-    Refusal.NO_LIQUIDITY: (-2010, "Market has no liquidity."),
-    Refusal.LIST_PRICES: (-2010, "The relationship of the prices for the orders is not correct."),
-    Refusal.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
+_REFUSED: Final[dict[RefusalReason, tuple[int, str]]] = {
+    RefusalReason.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),
+    RefusalReason.MARKET_CLOSED: (-1013, "Market is closed."),
+    RefusalReason.PRICE_FILTER: (-1013, "Filter failure: PRICE_FILTER"),
+    RefusalReason.LOT_SIZE: (-1013, "Filter failure: LOT_SIZE"),
+    RefusalReason.MARKET_LOT_SIZE: (-1013, "Filter failure: MARKET_LOT_SIZE"),
+    RefusalReason.NOTIONAL: (-1013, "Filter failure: NOTIONAL"),
+    RefusalReason.MAX_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
+    RefusalReason.MAX_TRIGGERS: (-1013, "Filter failure: MAX_NUM_ALGO_ORDERS"),
+    RefusalReason.INSUFFICIENT_BALANCE: (-2010, "Account has insufficient balance for requested action."),
+    RefusalReason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
+    RefusalReason.WOULD_TAKE: (-2010, "Order would immediately match and take."),
+    RefusalReason.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
+    RefusalReason.LIST_PRICES: (-2010, "The relationship of the prices for the orders is not correct."),
+    RefusalReason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
 }
 
 
-def refused(reason: Refusal, doing: str = "") -> ApiError:
-    """The error for a refusal; an unknown order is told differently to a cancel and to a query."""
-    if reason in (Refusal.UNKNOWN_ORDER, Refusal.ORDER_DONE):
+def refused(reason: RefusalReason, doing: str = "") -> ApiError:
+    """The error for a refusal; an unknown order has one code for a cancel and another for a query."""
+    if reason in (RefusalReason.UNKNOWN_ORDER, RefusalReason.ORDER_DONE):
         return ApiError(-2011, "Unknown order sent.") if doing == CANCEL else ApiError(-2013, "Order does not exist.")
     return ApiError(*_REFUSED[reason])
 
 
-def disturbed(what: str, seconds: float, now: int) -> ApiError:
-    """The error by which a fault shows itself; `what` is the fault's own word."""
+def injected(what: str, seconds: float, now: int) -> ApiError:
+    """The error of an injected fault; `what` is the name that `InjectedFault` gives it."""
     wait = max(1, math.ceil(seconds))
     if what == "banned":
         return banned(now + wait * 1000, wait)

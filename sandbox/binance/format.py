@@ -1,4 +1,4 @@
-"""The engine's facts in Binance's payloads. Numbers are text with eight decimals, times milliseconds UTC."""
+"""Orders, executions and balances in Binance's payload format. Numbers are text with eight decimals, times milliseconds UTC."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from forwardtrader.sandbox.binance.params import TYPE_NAMES
-from forwardtrader.sandbox.engine.events import Execution, OrderChanged
-from forwardtrader.sandbox.orders.account import Account
-from forwardtrader.sandbox.orders.order import ZERO, Order, OrderType, Status, TimeInForce, Trade
+from forwardtrader.sandbox.engine.events import ExecutionType, OrderChanged
+from forwardtrader.sandbox.orders.account import ClientAccount
+from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder, OrderType, Status, TimeInForce, Trade
 
 STATUS: Final = {
     Status.HELD: "PENDING_NEW",
@@ -30,77 +30,77 @@ def ident(symbol: str) -> str:
     return symbol.replace("/", "")
 
 
-def order_status(order: Order) -> str:
+def order_status(order: ExchangeOrder) -> str:
     return STATUS[order.status]
 
 
-def shown_tif(order: Order) -> str:
-    return (TimeInForce.GTC if order.wish.type is OrderType.MARKET else order.wish.tif).value
+def shown_tif(order: ExchangeOrder) -> str:
+    return (TimeInForce.GTC if order.request.type is OrderType.MARKET else order.request.tif).value
 
 
-def order_queried(order: Order) -> Payload:
+def order_queried(order: ExchangeOrder) -> Payload:
     """The answer of `GET order`, `openOrders` and `allOrders`."""
-    wish = order.wish
+    request = order.request
     return {
-        "symbol": ident(wish.symbol),
+        "symbol": ident(request.symbol),
         "orderId": order.id,
         "orderListId": order.list_id or -1,
-        "clientOrderId": wish.client_id,
-        "price": number(wish.limit_price),
+        "clientOrderId": request.client_id,
+        "price": number(request.limit_price),
         "origQty": number(order.size),
         "executedQty": number(order.filled),
         "cummulativeQuoteQty": number(order.quote_filled),
         "status": order_status(order),
         "timeInForce": shown_tif(order),
-        "type": TYPE_NAMES[wish.type],
-        "side": wish.side.upper(),
-        "stopPrice": number(wish.stop_price),
+        "type": TYPE_NAMES[request.type],
+        "side": request.side.upper(),
+        "stopPrice": number(request.stop_price),
         "icebergQty": number(ZERO),
         "time": order.placed_at,
         "updateTime": order.updated_at,
-        "isWorking": wish.stop_price is None or order.triggered,
+        "isWorking": request.stop_price is None or order.triggered,
         "workingTime": order.placed_at,
-        "origQuoteOrderQty": number(wish.quote_size),
+        "origQuoteOrderQty": number(request.quote_size),
         "selfTradePreventionMode": "NONE",
     }
 
 
-def order_acknowledged(order: Order) -> Payload:
+def order_acknowledged(order: ExchangeOrder) -> Payload:
     return {
-        "symbol": ident(order.wish.symbol),
+        "symbol": ident(order.request.symbol),
         "orderId": order.id,
         "orderListId": order.list_id or -1,
-        "clientOrderId": order.wish.client_id,
+        "clientOrderId": order.request.client_id,
         "transactTime": order.updated_at,
     }
 
 
-def order_result(order: Order) -> Payload:
-    wish = order.wish
-    stop = {"stopPrice": number(wish.stop_price)} if wish.stop_price is not None else {}
+def order_result(order: ExchangeOrder) -> Payload:
+    request = order.request
+    stop = {"stopPrice": number(request.stop_price)} if request.stop_price is not None else {}
     return order_acknowledged(order) | {
-        "price": number(wish.limit_price),
+        "price": number(request.limit_price),
         "origQty": number(order.size),
         "executedQty": number(order.filled),
-        "origQuoteOrderQty": number(wish.quote_size),
+        "origQuoteOrderQty": number(request.quote_size),
         "cummulativeQuoteQty": number(order.quote_filled),
         "status": order_status(order),
         "timeInForce": shown_tif(order),
-        "type": TYPE_NAMES[wish.type],
-        "side": wish.side.upper(),
+        "type": TYPE_NAMES[request.type],
+        "side": request.side.upper(),
         **stop,
         "workingTime": order.placed_at,
         "selfTradePreventionMode": "NONE",
     }
 
 
-def order_full(order: Order) -> Payload:
+def order_full(order: ExchangeOrder) -> Payload:
     return order_result(order) | {"fills": [_fill(trade) for trade in order.trades]}
 
 
-def order_canceled(order: Order) -> Payload:
+def order_canceled(order: ExchangeOrder) -> Payload:
     result = order_result(order)
-    return result | {"origClientOrderId": order.wish.client_id, "clientOrderId": order.cancel_id, "transactTime": order.updated_at}
+    return result | {"origClientOrderId": order.request.client_id, "clientOrderId": order.cancel_id, "transactTime": order.updated_at}
 
 
 def _fill(trade: Trade) -> Payload:
@@ -131,7 +131,7 @@ def trade_queried(trade: Trade, list_id: int | None) -> Payload:
     }
 
 
-def account_queried(account: Account, at: int, maker: Decimal, taker: Decimal) -> Payload:
+def account_queried(account: ClientAccount, at: int, maker: Decimal, taker: Decimal) -> Payload:
     """The answer of `GET account`; `maker` and `taker` are fractions."""
     return {
         "makerCommission": int(maker * 10_000),
@@ -157,22 +157,22 @@ def account_queried(account: Account, at: int, maker: Decimal, taker: Decimal) -
 
 def execution_report(change: OrderChanged) -> Payload:
     """The `executionReport` event of the user data stream."""
-    order, trade, wish = change.order, change.trade, change.order.wish
-    canceled = change.execution is Execution.CANCELED
+    order, trade, request = change.order, change.trade, change.order.request
+    canceled = change.execution is ExecutionType.CANCELED
     return {
         "e": "executionReport",
         "E": change.at,
-        "s": ident(wish.symbol),
-        "c": order.cancel_id if canceled else wish.client_id,
-        "S": wish.side.upper(),
-        "o": TYPE_NAMES[wish.type],
+        "s": ident(request.symbol),
+        "c": order.cancel_id if canceled else request.client_id,
+        "S": request.side.upper(),
+        "o": TYPE_NAMES[request.type],
         "f": shown_tif(order),
         "q": number(order.size),
-        "p": number(wish.limit_price),
-        "P": number(wish.stop_price),
+        "p": number(request.limit_price),
+        "P": number(request.stop_price),
         "F": number(ZERO),
         "g": order.list_id or -1,
-        "C": wish.client_id if canceled else "",
+        "C": request.client_id if canceled else "",
         "x": change.execution.upper(),
         "X": order_status(order),
         "r": "NONE",
@@ -192,13 +192,13 @@ def execution_report(change: OrderChanged) -> Payload:
         "O": order.placed_at,
         "Z": number(order.quote_filled),
         "Y": number(trade.quote if trade else ZERO),
-        "Q": number(wish.quote_size),
+        "Q": number(request.quote_size),
         "W": order.placed_at,
         "V": "NONE",
     }
 
 
-def account_position(account: Account, assets: tuple[str, ...], at: int) -> Payload:
+def account_position(account: ClientAccount, assets: tuple[str, ...], at: int) -> Payload:
     """The `outboundAccountPosition` event."""
     rows = [{"a": a, "f": number(account.available(a)), "l": number(account.locked.get(a, ZERO))} for a in assets]
     return {"e": "outboundAccountPosition", "E": at, "u": at, "B": rows}

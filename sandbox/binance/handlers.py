@@ -1,4 +1,4 @@
-"""What Binance's spot API can be asked, whichever transport brings the question."""
+"""Request handlers of Binance's spot API, shared by REST and WebSocket API."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.orders.book import best, side_levels
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.listing import Listing, last_day
-from forwardtrader.sandbox.orders.order import Order, OrderType
+from forwardtrader.sandbox.orders.order import ExchangeOrder, OrderType
 from forwardtrader.sandbox.orders.refusal import OrderRefused
-from forwardtrader.sandbox.venue import ACCOUNT, Venue
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 
 LONGEST_PAGE: Final = 1000
 PLACE: Final = "place"
 
 
-class Desk:
-    """Answers requests whose signature has been checked. Every method raises ApiError as the venue would."""
+class BinanceHandlers:
+    """Handlers of authenticated requests. Every method raises ApiError as the venue would."""
 
-    def __init__(self, venue: Venue, board: Switchboard, limits: Callable[[], list[dict[str, object]]]) -> None:
+    def __init__(self, venue: SandboxVenue, board: Switchboard, limits: Callable[[], list[dict[str, object]]]) -> None:
         self.venue = venue
         self._board = board
         self._limits = limits
@@ -106,30 +106,30 @@ class Desk:
         kind = params.text("newOrderRespType")
         if kind not in (None, "ACK", "RESULT", "FULL"):
             raise errors.invalid_data("newOrderRespType")
-        order = self.engine(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, made_up_id())))
-        shape = kind or ("FULL" if order.wish.type in (OrderType.MARKET, OrderType.LIMIT) else "ACK")
+        order = self.translated(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, generated_id())))
+        shape = kind or ("FULL" if order.request.type in (OrderType.MARKET, OrderType.LIMIT) else "ACK")
         return {"ACK": form.order_acknowledged, "RESULT": form.order_result, "FULL": form.order_full}[shape](order)
 
     def place_test(self, params: Params) -> Any:
         params.ignore("computeCommissionRates")
-        read_order(params, self.symbol(params.needed("symbol")), made_up_id())
+        read_order(params, self.symbol(params.needed("symbol")), generated_id())
         return {}
 
     def cancel(self, params: Params) -> Any:
         order = self._order(params, errors.CANCEL)
-        cancel_id = params.client_id("newClientOrderId") or made_up_id()
+        cancel_id = params.client_id("newClientOrderId") or generated_id()
         params.ignore("cancelRestrictions")
         params.finish()
-        return form.order_canceled(self.engine(lambda: self.venue.exchange.cancel(order, cancel_id), errors.CANCEL))
+        return form.order_canceled(self.translated(lambda: self.venue.exchange.cancel(order, cancel_id), errors.CANCEL))
 
     def cancel_all(self, params: Params) -> Any:
         symbol = self.symbol(params.needed("symbol"))
-        orders = [o for o in self.venue.exchange.register.all_open(ACCOUNT) if o.wish.symbol == symbol]
+        orders = [o for o in self.venue.exchange.order_index.all_open(ACCOUNT) if o.request.symbol == symbol]
         if not orders:
             raise ApiError(-2011, "Unknown order sent.")
         for order in orders:
             if order.is_open:
-                self.venue.exchange.cancel(order, made_up_id())
+                self.venue.exchange.cancel(order, generated_id())
         return [form.order_canceled(order) for order in orders]
 
     def query(self, params: Params) -> Any:
@@ -138,14 +138,14 @@ class Desk:
     def open_orders(self, params: Params) -> Any:
         wanted = params.text("symbol")
         symbol = self.symbol(wanted) if wanted else None
-        orders = self.venue.exchange.register.all_open(ACCOUNT)
-        return [form.order_queried(o) for o in orders if symbol is None or o.wish.symbol == symbol]
+        orders = self.venue.exchange.order_index.all_open(ACCOUNT)
+        return [form.order_queried(o) for o in orders if symbol is None or o.request.symbol == symbol]
 
     def all_orders(self, params: Params) -> Any:
         symbol = self.symbol(params.needed("symbol"))
         first, limit = params.integer("orderId"), min(params.integer("limit") or 500, LONGEST_PAGE)
         start, end = params.integer("startTime"), params.integer("endTime")
-        orders = [o for o in self.venue.exchange.register.of_account(ACCOUNT, symbol) if within(o.placed_at, start, end)]
+        orders = [o for o in self.venue.exchange.order_index.of_account(ACCOUNT, symbol) if within(o.placed_at, start, end)]
         if first is not None:
             orders = [o for o in orders if o.id >= first]
         chosen = orders[:limit] if first is not None or start is not None else orders[-limit:]
@@ -156,13 +156,13 @@ class Desk:
         order_id, first = params.integer("orderId"), params.integer("fromId")
         start, end = params.integer("startTime"), params.integer("endTime")
         limit = min(params.integer("limit") or 500, LONGEST_PAGE)
-        trades = [t for t in self.venue.exchange.register.trades_of(ACCOUNT, symbol) if within(t.at, start, end)]
+        trades = [t for t in self.venue.exchange.order_index.trades_of(ACCOUNT, symbol) if within(t.at, start, end)]
         if order_id is not None:
             trades = [t for t in trades if t.order_id == order_id]
         if first is not None:
             trades = [t for t in trades if t.id >= first]
         chosen = trades[:limit] if first is not None or start is not None else trades[-limit:]
-        orders = self.venue.exchange.register.orders
+        orders = self.venue.exchange.order_index.orders
         return [form.trade_queried(t, orders[t.order_id].list_id) for t in chosen]
 
     # Shared with the market sockets
@@ -175,7 +175,7 @@ class Desk:
         return market.book_ticker(symbol, *self._best(self.venue.exchange.listings[symbol]))
 
     def interval_ms(self, interval: str) -> int:
-        """Raises -1120 for an interval that Binance or this market does not have."""
+        """Length of an interval in milliseconds. Raises -1120 if Binance or this market does not have it."""
         if not self.has_interval(interval):
             raise ApiError(-1120, "Invalid interval.")
         return market.INTERVALS[interval]
@@ -200,16 +200,16 @@ class Desk:
         params.ignore("symbols", "type", "symbolStatus")
         return describe(self.symbol(name)) if name else [describe(symbol) for symbol in self._symbols.values()]
 
-    def _order(self, params: Params, doing: str) -> Order:
+    def _order(self, params: Params, doing: str) -> ExchangeOrder:
         symbol = self.symbol(params.needed("symbol"))
         order_id, client_id = params.integer("orderId"), params.text("origClientOrderId")
         if order_id is None and client_id is None:
             raise ApiError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        order: Order = self.engine(lambda: self.venue.exchange.register.find(ACCOUNT, symbol, order_id, client_id), doing)
+        order: ExchangeOrder = self.translated(lambda: self.venue.exchange.order_index.find(ACCOUNT, symbol, order_id, client_id), doing)
         return order
 
     @staticmethod
-    def engine(act: Callable[[], Any], doing: str = "") -> Any:
+    def translated(act: Callable[[], Any], doing: str = "") -> Any:
         try:
             return act()
         except OrderRefused as refusal:
@@ -217,8 +217,8 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """One thing that can be asked: who answers it, its weight, its kind as faults name it, and whether it must be signed."""
+class BinanceAction:
+    """A request type: its handler, rate limit weight, kind as faults name it, and whether it must be signed."""
 
     answer: Callable[[Params], Any]
     weight: int
@@ -230,8 +230,8 @@ class Action:
         return self.kind == PLACE
 
 
-def made_up_id() -> str:
-    """A client id for a request that brought none."""
+def generated_id() -> str:
+    """A client order id for a request without one."""
     return secrets.token_urlsafe(16).replace("-", "x").replace("_", "y")[:22]
 
 
@@ -240,41 +240,41 @@ def within(at: int, start: int | None, end: int | None) -> bool:
 
 
 def page(candles: list[Candle], start: int | None, end: int | None, limit: int) -> list[Candle]:
-    """The first `limit` candles from `start` on, or without it the last ones; Binance pages this way."""
+    """One page as Binance cuts it: the first `limit` candles from `start` on, or without it the last ones."""
     if start is None and end is None:
         return candles[-limit:]
     chosen = [c for c in candles if within(c.start, start, end)]
     return chosen[:limit] if start is not None else chosen[-limit:]
 
 
-def rest_actions(desk: Desk) -> dict[tuple[str, str], Action]:
+def rest_actions(handlers: BinanceHandlers) -> dict[tuple[str, str], BinanceAction]:
     """Method and path under `/api/v3/` to action."""
     return {
-        ("GET", "ping"): Action(desk.ping, 1),
-        ("GET", "time"): Action(desk.time, 1),
-        ("GET", "exchangeInfo"): Action(desk.exchange_info, 20),
-        ("GET", "klines"): Action(desk.klines, 2, "klines"),
-        ("GET", "uiKlines"): Action(desk.klines, 2, "klines"),
-        ("GET", "ticker/24hr"): Action(desk.ticker_day, 2),
-        ("GET", "ticker/bookTicker"): Action(desk.ticker_book, 2),
-        ("GET", "ticker/price"): Action(desk.ticker_price, 2),
-        ("GET", "avgPrice"): Action(desk.average_price, 2),
-        ("GET", "depth"): Action(desk.depth, 5),
-        ("GET", "account"): Action(desk.account, 20, "account", signed=True),
-        ("POST", "order"): Action(desk.place, 1, "place", signed=True),
-        ("POST", "order/test"): Action(desk.place_test, 1, "test", signed=True),
-        ("GET", "order"): Action(desk.query, 4, "query", signed=True),
-        ("DELETE", "order"): Action(desk.cancel, 1, "cancel", signed=True),
-        ("GET", "openOrders"): Action(desk.open_orders, 6, "orders", signed=True),
-        ("DELETE", "openOrders"): Action(desk.cancel_all, 1, "cancel", signed=True),
-        ("GET", "allOrders"): Action(desk.all_orders, 20, "orders", signed=True),
-        ("GET", "myTrades"): Action(desk.my_trades, 20, "trades", signed=True),
+        ("GET", "ping"): BinanceAction(handlers.ping, 1),
+        ("GET", "time"): BinanceAction(handlers.time, 1),
+        ("GET", "exchangeInfo"): BinanceAction(handlers.exchange_info, 20),
+        ("GET", "klines"): BinanceAction(handlers.klines, 2, "klines"),
+        ("GET", "uiKlines"): BinanceAction(handlers.klines, 2, "klines"),
+        ("GET", "ticker/24hr"): BinanceAction(handlers.ticker_day, 2),
+        ("GET", "ticker/bookTicker"): BinanceAction(handlers.ticker_book, 2),
+        ("GET", "ticker/price"): BinanceAction(handlers.ticker_price, 2),
+        ("GET", "avgPrice"): BinanceAction(handlers.average_price, 2),
+        ("GET", "depth"): BinanceAction(handlers.depth, 5),
+        ("GET", "account"): BinanceAction(handlers.account, 20, "account", signed=True),
+        ("POST", "order"): BinanceAction(handlers.place, 1, "place", signed=True),
+        ("POST", "order/test"): BinanceAction(handlers.place_test, 1, "test", signed=True),
+        ("GET", "order"): BinanceAction(handlers.query, 4, "query", signed=True),
+        ("DELETE", "order"): BinanceAction(handlers.cancel, 1, "cancel", signed=True),
+        ("GET", "openOrders"): BinanceAction(handlers.open_orders, 6, "orders", signed=True),
+        ("DELETE", "openOrders"): BinanceAction(handlers.cancel_all, 1, "cancel", signed=True),
+        ("GET", "allOrders"): BinanceAction(handlers.all_orders, 20, "orders", signed=True),
+        ("GET", "myTrades"): BinanceAction(handlers.my_trades, 20, "trades", signed=True),
     }
 
 
-def socket_actions(desk: Desk) -> dict[str, Action]:
-    """WS API method to action; subscriptions belong to the connection and stand there."""
-    rest = rest_actions(desk)
+def socket_actions(handlers: BinanceHandlers) -> dict[str, BinanceAction]:
+    """WebSocket API method to action; subscriptions belong to the connection and are handled there."""
+    rest = rest_actions(handlers)
     names = {
         "ping": ("GET", "ping"), "time": ("GET", "time"), "exchangeInfo": ("GET", "exchangeInfo"), "klines": ("GET", "klines"),
         "depth": ("GET", "depth"), "ticker.24hr": ("GET", "ticker/24hr"), "ticker.price": ("GET", "ticker/price"),

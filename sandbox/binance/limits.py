@@ -1,49 +1,48 @@
-"""Request weights and order counts over fixed windows, and the headers that tell them."""
+"""Rate limits: request weights and order counts over fixed windows, and their headers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from forwardtrader.sandbox.binance import errors
 
 
 @dataclass(slots=True)
 class Window:
-    """A counter that starts again with every window of `length` milliseconds."""
+    """A counter that resets with each window of `length` milliseconds."""
 
     length: int
     limit: int
-    begun: int = 0
+    started: int = 0
     used: int = 0
 
     def add(self, amount: int, now: int) -> None:
-        begun = now - now % self.length
-        if begun != self.begun:
-            self.begun, self.used = begun, 0
+        started = now - now % self.length
+        if started != self.started:
+            self.started, self.used = started, 0
         self.used += amount
 
     def seconds_left(self, now: int) -> int:
-        return max(1, -(-(self.begun + self.length - now) // 1000))
+        return max(1, -(-(self.started + self.length - now) // 1000))
 
 
 @dataclass(slots=True)
 class Limits:
-    """Counts always; refuses only where `enforced`."""
+    """The rate limits of one client; they are always counted, and refuse requests only if `enforced`."""
 
     weight: Window
     orders: Window
     daily: Window
     enforced: bool
-    strikes: int = field(default=0)
 
     def spend(self, weight: int, now: int) -> None:
-        """Raises -1003 (429) once the minute's weight is used up."""
+        """Raises -1003 (429) if the weight of the minute is used up."""
         self.weight.add(weight, now)
         if self.enforced and self.weight.used > self.weight.limit:
             raise errors.too_much_weight(self.weight.limit, self.weight.seconds_left(now))
 
     def count_order(self, now: int) -> None:
-        """Raises -1015 (429) where a window has no room for another order."""
+        """Raises -1015 (429) if a window is full."""
         for window, name in ((self.orders, "10 SECOND"), (self.daily, "1 DAY")):
             window.add(1, now)
             if self.enforced and window.used > window.limit:

@@ -1,4 +1,4 @@
-"""Binance's order lists: OCO, OTO and OTOCO."""
+"""Request handlers of Binance's order lists: OCO, OTO and OTOCO."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from forwardtrader.core.types import Side
 from forwardtrader.sandbox.binance import errors
 from forwardtrader.sandbox.binance import format as form
 from forwardtrader.sandbox.binance.errors import ApiError
-from forwardtrader.sandbox.binance.handlers import PLACE, Action, Desk, made_up_id, within
+from forwardtrader.sandbox.binance.handlers import PLACE, BinanceAction, BinanceHandlers, generated_id, within
 from forwardtrader.sandbox.binance.params import TYPES, Params, read_tif
 from forwardtrader.sandbox.orders.order import WITH_LIMIT, WITH_TRIGGER, NewOrder, OrderType
 from forwardtrader.sandbox.orders.order_list import OrderList
@@ -24,15 +24,15 @@ WORKING: Final = (OrderType.LIMIT, OrderType.LIMIT_MAKER)
 ALL_TYPES: Final = tuple(OrderType)
 
 
-class ListDesk:
-    """Answers what can be asked about order lists."""
+class OrderListHandlers:
+    """Handlers of all order list requests."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._exchange = desk.venue.exchange
+    def __init__(self, handlers: BinanceHandlers) -> None:
+        self._handlers = handlers
+        self._exchange = handlers.venue.exchange
 
     def place_oco(self, params: Params) -> Any:
-        symbol = self._desk.symbol(params.needed("symbol"))
+        symbol = self._handlers.symbol(params.needed("symbol"))
         side, size = read_side(params, "side"), params.needed_decimal("quantity")
         above = leg(params, symbol, side, "above", size, ABOVE[side])
         below = leg(params, symbol, side, "below", size, BELOW[side])
@@ -40,28 +40,28 @@ class ListDesk:
 
     def place_old_oco(self, params: Params) -> Any:
         """The older form: one price, one stop price, and with `stopLimitPrice` a stop limit."""
-        symbol = self._desk.symbol(params.needed("symbol"))
+        symbol = self._handlers.symbol(params.needed("symbol"))
         side, size = read_side(params, "side"), params.needed_decimal("quantity")
         stop_limit = params.decimal("stopLimitPrice")
         limit = NewOrder(
             symbol=symbol, side=side, type=OrderType.LIMIT_MAKER, size=size, limit_price=params.needed_decimal("price"),
-            client_id=params.client_id("limitClientOrderId") or made_up_id(),
+            client_id=params.client_id("limitClientOrderId") or generated_id(),
         )  # fmt: skip
         stop = NewOrder(
             symbol=symbol, side=side, type=OrderType.STOP if stop_limit is None else OrderType.STOP_LIMIT, size=size,
             limit_price=stop_limit, stop_price=params.needed_decimal("stopPrice"), tif=read_tif(params.text("stopLimitTimeInForce")),
-            client_id=params.client_id("stopClientOrderId") or made_up_id(),
+            client_id=params.client_id("stopClientOrderId") or generated_id(),
         )  # fmt: skip
         return self._place(params, [limit, stop] if side is Side.SELL else [stop, limit], None)
 
     def place_oto(self, params: Params) -> Any:
-        symbol = self._desk.symbol(params.needed("symbol"))
+        symbol = self._handlers.symbol(params.needed("symbol"))
         working = self._working(params, symbol)
         side, size = read_side(params, "pendingSide"), params.needed_decimal("pendingQuantity")
         return self._place(params, [leg(params, symbol, side, "pending", size, ALL_TYPES)], working)
 
     def place_otoco(self, params: Params) -> Any:
-        symbol = self._desk.symbol(params.needed("symbol"))
+        symbol = self._handlers.symbol(params.needed("symbol"))
         working = self._working(params, symbol)
         side, size = read_side(params, "pendingSide"), params.needed_decimal("pendingQuantity")
         above = leg(params, symbol, side, "pendingAbove", size, ABOVE[side])
@@ -74,7 +74,7 @@ class ListDesk:
     def cancel(self, params: Params) -> Any:
         params.ignore("symbol")
         group = self._found(params, errors.CANCEL)
-        cancel_id = params.client_id("newClientOrderId") or made_up_id()
+        cancel_id = params.client_id("newClientOrderId") or generated_id()
         if group.done:
             raise ApiError(-2011, "Unknown order list sent.")
         for order in group.orders:
@@ -96,10 +96,10 @@ class ListDesk:
         return leg(params, symbol, side, "working", size, WORKING)
 
     def _place(self, params: Params, legs: list[NewOrder], working: NewOrder | None) -> Any:
-        client_id = params.client_id("listClientOrderId") or made_up_id()
+        client_id = params.client_id("listClientOrderId") or generated_id()
         params.ignore("newOrderRespType", "selfTradePreventionMode")
         params.finish()
-        group = self._desk.engine(lambda: self._exchange.place_list(ACCOUNT, legs, working=working, client_id=client_id))
+        group = self._handlers.translated(lambda: self._exchange.place_list(ACCOUNT, legs, working=working, client_id=client_id))
         return described(group) | {"orderReports": [form.order_result(order) for order in group.orders]}
 
     def _found(self, params: Params, doing: str) -> OrderList:
@@ -125,7 +125,7 @@ def leg(params: Params, symbol: str, side: Side, prefix: str, size: Any, allowed
             raise errors.unneeded(name)
     tif = read_tif(params.text(f"{prefix}TimeInForce"))
     params.ignore(*(f"{prefix}{extra}" for extra in EXTRAS))
-    client_id = params.client_id(f"{prefix}ClientOrderId") or made_up_id()
+    client_id = params.client_id(f"{prefix}ClientOrderId") or generated_id()
     return NewOrder(
         symbol=symbol, side=side, type=kind, size=size, limit_price=price, stop_price=stop, tif=tif, client_id=client_id
     )  # fmt: skip
@@ -149,27 +149,29 @@ def described(group: OrderList) -> form.Payload:
         "listClientOrderId": group.client_id,
         "transactionTime": group.placed_at,
         "symbol": symbol,
-        "orders": [{"symbol": symbol, "orderId": o.id, "clientOrderId": o.wish.client_id} for o in group.orders],
+        "orders": [{"symbol": symbol, "orderId": o.id, "clientOrderId": o.request.client_id} for o in group.orders],
     }
 
 
 def list_status(group: OrderList, at: int) -> form.Payload:
     """The `listStatus` event of the user data stream."""
-    told = described(group)
+    summary = described(group)
     return {
-        "e": "listStatus", "E": at, "s": told["symbol"], "g": group.id, "c": told["contingencyType"], "l": told["listStatusType"],
-        "L": told["listOrderStatus"], "r": "NONE", "C": group.client_id, "T": at,
-        "O": [{"s": o["symbol"], "i": o["orderId"], "c": o["clientOrderId"]} for o in told["orders"]],
+        "e": "listStatus", "E": at, "s": summary["symbol"], "g": group.id, "c": summary["contingencyType"], "l": summary["listStatusType"],
+        "L": summary["listOrderStatus"], "r": "NONE", "C": group.client_id, "T": at,
+        "O": [{"s": o["symbol"], "i": o["orderId"], "c": o["clientOrderId"]} for o in summary["orders"]],
     }  # fmt: skip
 
 
-def list_actions(desk: Desk) -> tuple[dict[tuple[str, str], Action], dict[str, Action]]:
+def list_actions(handlers: BinanceHandlers) -> tuple[dict[tuple[str, str], BinanceAction], dict[str, BinanceAction]]:
     """REST and WS API names of what lists can be asked."""
-    lists = ListDesk(desk)
-    oco, old = Action(lists.place_oco, 1, PLACE, signed=True), Action(lists.place_old_oco, 1, PLACE, signed=True)
-    oto, otoco = Action(lists.place_oto, 1, PLACE, signed=True), Action(lists.place_otoco, 1, PLACE, signed=True)
-    query, cancel = Action(lists.query, 4, "query", signed=True), Action(lists.cancel, 1, "cancel", signed=True)
-    open_lists, all_lists = Action(lists.open_lists, 6, "orders", signed=True), Action(lists.all_lists, 20, "orders", signed=True)
+    lists = OrderListHandlers(handlers)
+    oco, old, oto, otoco = (
+        BinanceAction(place, 1, PLACE, signed=True) for place in (lists.place_oco, lists.place_old_oco, lists.place_oto, lists.place_otoco)
+    )
+    query, cancel = BinanceAction(lists.query, 4, "query", signed=True), BinanceAction(lists.cancel, 1, "cancel", signed=True)
+    open_lists = BinanceAction(lists.open_lists, 6, "orders", signed=True)
+    all_lists = BinanceAction(lists.all_lists, 20, "orders", signed=True)
     rest = {
         ("POST", "orderList/oco"): oco, ("POST", "order/oco"): old, ("POST", "orderList/oto"): oto, ("POST", "orderList/otoco"): otoco,
         ("GET", "orderList"): query, ("DELETE", "orderList"): cancel, ("GET", "openOrderList"): open_lists,

@@ -1,4 +1,4 @@
-"""The market's facts in Binance's payloads: symbols, candles, tickers."""
+"""Symbols, candles and tickers in Binance's payload format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binance's request parameters, read and checked as the venue checks them."""
+"""Request parameters of Binance: parsing and validation as at the venue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPES: Final = {
     "TAKE_PROFIT_LIMIT": OrderType.TAKE_PROFIT_LIMIT,
 }
 TYPE_NAMES: Final = {kind: name for name, kind in TYPES.items()}
-# What each type must carry; whatever else of these is sent is refused.
+# Mandatory parameters by order type; others of this kind are refused.
 _NEEDS: Final = {
     OrderType.MARKET: (),
     OrderType.LIMIT: ("timeInForce", "quantity", "price"),
@@ -38,7 +38,7 @@ _CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9\-_.:/]{1,36}", re.ASCII)
 
 
 class Params:
-    """The parameters of one request, counting which were read: Binance refuses a request with any that it did not."""
+    """The parameters of one request. It records which were read, because Binance refuses unknown ones."""
 
     def __init__(self, sent: Mapping[str, str]) -> None:
         self.sent = {name: value for name, value in sent.items() if name != "signature"}
@@ -90,14 +90,14 @@ class Params:
         self._read.update(names)
 
     def finish(self) -> None:
-        """Raises -1104 where something sent was not read."""
+        """Raises -1104 if a parameter was sent and not read."""
         left = self.sent.keys() - self._read
         if left:
             raise errors.unread(len(self.sent) - len(left), len(self.sent))
 
 
 def read_order(params: Params, symbol: str, default_client_id: str) -> NewOrder:
-    """The order that a place request asks for."""
+    """Parse a place request. Raises ApiError as the venue would."""
     side = _side(params)
     kind = TYPES.get(params.needed("type"))
     if kind is None:
@@ -110,14 +110,14 @@ def read_order(params: Params, symbol: str, default_client_id: str) -> NewOrder:
     size, quote_size = params.decimal("quantity"), params.decimal("quoteOrderQty")
     if kind is OrderType.MARKET and (size is None) == (quote_size is None):
         raise errors.missing("quantity") if size is None else ApiError(-1128, "Combination of optional parameters invalid.")
-    wish = NewOrder(
+    request = NewOrder(
         symbol=symbol, side=side, type=kind, size=size or Decimal(0), quote_size=quote_size, limit_price=params.decimal("price"),
         stop_price=params.decimal("stopPrice"), tif=read_tif(params.text("timeInForce")),
         client_id=params.client_id("newClientOrderId") or default_client_id,
     )  # fmt: skip
     params.ignore("newOrderRespType", "selfTradePreventionMode", "strategyId", "strategyType")
     params.finish()
-    return wish
+    return request
 
 
 def _side(params: Params) -> Side:

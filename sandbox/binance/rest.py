@@ -1,4 +1,4 @@
-"""Binance's REST transport: query and body in, JSON out."""
+"""Binance's REST API: authentication, rate limits and faults around the request handlers."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from forwardtrader.core.log import event, logger
 from forwardtrader.sandbox.binance import auth, errors
 from forwardtrader.sandbox.binance.errors import ApiError
 from forwardtrader.sandbox.binance.format import ident
-from forwardtrader.sandbox.binance.handlers import Action
+from forwardtrader.sandbox.binance.handlers import BinanceAction
 from forwardtrader.sandbox.binance.limits import Limits
 from forwardtrader.sandbox.binance.params import Params
-from forwardtrader.sandbox.faults.request_faults import Disturbance, RequestFaults
+from forwardtrader.sandbox.faults.request_faults import InjectedFault, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.venue import Venue
+from forwardtrader.sandbox.venue import SandboxVenue
 
 LOG = logger("sandbox")
 OF_THE_ENVELOPE = ("timestamp", "recvWindow", "apiKey", "returnRateLimits")
 
 
-class RestDoor:
-    """Checks who asks, counts weights, lets the action answer."""
+class BinanceRestApi:
+    """Authenticates a request, counts its weight, and calls its handler."""
 
     def __init__(
-        self, venue: Venue, actions: Mapping[tuple[str, str], Action], limits: Limits, log: RequestLog, faults: RequestFaults
+        self, venue: SandboxVenue, actions: Mapping[tuple[str, str], BinanceAction], limits: Limits, log: RequestLog, faults: RequestFaults
     ) -> None:
         self._venue = venue
         self._faults = faults
@@ -46,10 +46,10 @@ class RestDoor:
             await asyncio.sleep(self._venue.settings.latency_s)
             entry["params"] = {k: v for k, v in sent.items() if k != "signature"}
             answer = self._answer(request, action, sent, payload)
-            disturbance = self._faults.after(action.kind, self._symbol(sent))
-            if disturbance is not None:
-                entry["status"] = disturbance.kind
-                await self._disturb(request, disturbance)
+            injected = self._faults.after(action.kind, self._symbol(sent))
+            if injected is not None:
+                entry["status"] = injected.kind
+                await self._inject(request, injected)
             status, headers = 200, self._limits.headers(orders=action.is_order)
         except ApiError as error:
             if error.status == 502:
@@ -60,7 +60,7 @@ class RestDoor:
         entry["status"] = status
         return web.Response(body=orjson.dumps(answer), status=status, headers=headers, content_type="application/json")
 
-    async def _read(self, request: web.Request, name: str) -> tuple[Action, dict[str, str], str]:
+    async def _read(self, request: web.Request, name: str) -> tuple[BinanceAction, dict[str, str], str]:
         action = self._actions.get((request.method, name))
         if action is None:
             known = any(path == name for _, path in self._actions)
@@ -72,34 +72,34 @@ class RestDoor:
             raise illegal_request() from error
         return action, _parsed(query, body), auth.rest_payload(query, body)
 
-    async def _disturb(self, request: web.Request, disturbance: Disturbance) -> None:
-        """What a fault does after the request was executed. Raises the error that is answered instead."""
-        if disturbance.kind == "error":
-            raise errors.disturbed(disturbance.what, disturbance.seconds, self._venue.wall_ms())
-        await asyncio.sleep(disturbance.seconds)
-        if disturbance.kind != "delay" and request.transport is not None:
+    async def _inject(self, request: web.Request, injected: InjectedFault) -> None:
+        """Apply a fault after the request was executed. Raises the error to answer instead."""
+        if injected.kind == "error":
+            raise errors.injected(injected.what, injected.seconds, self._venue.wall_ms())
+        await asyncio.sleep(injected.seconds)
+        if injected.kind != "delay" and request.transport is not None:
             request.transport.abort()
 
     def _symbol(self, sent: Mapping[str, str]) -> str:
         return self._symbols.get(sent.get("symbol", ""), "")
 
-    def _answer(self, request: web.Request, action: Action, sent: dict[str, str], payload: str) -> Any:
+    def _answer(self, request: web.Request, action: BinanceAction, sent: dict[str, str], payload: str) -> Any:
         now = self._venue.wall_ms()
         self._limits.spend(action.weight, now)
         if action.signed:
             auth.check_key(request.headers.get("X-MBX-APIKEY"), self._venue.keys)
             auth.check_signature(payload, sent.get("signature"), self._venue.keys)
             auth.check_time(sent, now)
-        disturbance = self._faults.before(action.kind, self._symbol(sent))
-        if disturbance is not None:
-            raise errors.disturbed(disturbance.what, disturbance.seconds, now)
+        injected = self._faults.before(action.kind, self._symbol(sent))
+        if injected is not None:
+            raise errors.injected(injected.what, injected.seconds, now)
         if action.is_order:
             self._limits.count_order(now)
         return answered(action, sent)
 
 
-def answered(action: Action, sent: Mapping[str, str]) -> Any:
-    """Let the action answer; a fault of ours becomes Binance's own "unknown error", and is logged."""
+def answered(action: BinanceAction, sent: Mapping[str, str]) -> Any:
+    """Call the handler; an internal error is logged and answered as Binance's "unknown error"."""
     params = Params({k: v for k, v in sent.items() if k not in OF_THE_ENVELOPE})
     try:
         return action.answer(params)
@@ -124,7 +124,7 @@ def _retry_after(error: ApiError) -> dict[str, str]:
 
 
 def _parsed(query: str, body: str) -> dict[str, str]:
-    """All parameters of query and body; a name sent twice is refused as Binance does."""
+    """The parameters of query and body; a duplicate name is refused, as at Binance."""
     try:
         pairs = parse_qsl(f"{query}&{body}" if query and body else query or body, keep_blank_values=True, max_num_fields=200)
     except ValueError as error:

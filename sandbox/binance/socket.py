@@ -1,4 +1,4 @@
-"""Binance's market streams: subscriptions by name, one message formatted once for all who asked."""
+"""Binance's market streams: subscriptions by stream name, each message formatted once for all subscribers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aiohttp import WSCloseCode, web
 from forwardtrader.sandbox.binance import format as form
 from forwardtrader.sandbox.binance import market_format as market
 from forwardtrader.sandbox.binance.depth import DepthStreams
-from forwardtrader.sandbox.binance.handlers import Desk
-from forwardtrader.sandbox.engine.events import CandleChanged, Event, Printed
+from forwardtrader.sandbox.binance.handlers import BinanceHandlers
+from forwardtrader.sandbox.engine.events import CandleChanged, EngineEvent, Printed
 from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import Outbox
+from forwardtrader.sandbox.transport.send_queue import SendQueue
 from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
 
 MOST_STREAMS = 1024
@@ -27,71 +27,73 @@ MOST_STREAMS = 1024
 class MarketSocket:
     """One connection; `combined` ones get each message wrapped with its stream's name."""
 
-    def __init__(self, outbox: Outbox, combined: bool) -> None:
-        self.outbox = outbox
+    def __init__(self, queue: SendQueue, combined: bool) -> None:
+        self.queue = queue
         self.combined = combined
         self.streams: list[str] = []
-        self.heard: list[float] = []  # when it spoke, within the last second
+        self.message_times: list[float] = []  # of the messages received within the last second
 
 
-class MarketDoor:
+class BinanceMarketStreams:
     """All market connections, by stream."""
 
-    def __init__(self, desk: Desk, log: RequestLog, sockets: Sockets, *, messages_per_second: int | None) -> None:
+    def __init__(
+        self, handlers: BinanceHandlers, log: RequestLog, sockets: Sockets, faults: CandleFaults, *, messages_per_second: int | None
+    ) -> None:  # fmt: skip
         self._sockets = sockets
         self._per_second = messages_per_second
-        self._faults = CandleFaults(sockets.board)
-        self._depth = DepthStreams(desk.venue.settings.book)
-        self._desk = desk
+        self._faults = faults
+        self._depth = DepthStreams(handlers.venue.settings.book)
+        self._handlers = handlers
         self._log = log
         self._by_stream: dict[str, list[MarketSocket]] = {}
-        self._kinds: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, kind of stream: how many want it
-        self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: how many want it
-        self._symbols = {form.ident(s).lower(): s for s in desk.venue.exchange.listings}
-        desk.venue.exchange.listen(self.on_event)
+        self._kinds: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, kind of stream: number of subscribers
+        self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: number of subscribers
+        self._symbols = {form.ident(s).lower(): s for s in handlers.venue.exchange.listings}
+        handlers.venue.exchange.subscribe(self.on_event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve `/ws`, `/ws/<stream>`, `/stream?streams=a/b` and ccxt's numbered sockets."""
         asked = request.query.get("streams") or request.match_info.get("streams", "")
 
-        def greet(outbox: Outbox) -> MarketSocket:
-            socket = MarketSocket(outbox, combined=request.path == "/stream")
+        def on_open(queue: SendQueue) -> MarketSocket:
+            socket = MarketSocket(queue, combined=request.path == "/stream")
             self._subscribe(socket, [s for s in asked.split("/") if "@" in s], strict=False)
             return socket
 
-        return await self._sockets.converse(request, MARKET, greet=greet, hear=self._hear, part=self._part)
+        return await self._sockets.serve_socket(request, MARKET, on_open=on_open, on_message=self._on_message, on_close=self._on_close)
 
-    def _hear(self, socket: MarketSocket, raw: str | bytes) -> None:
+    def _on_message(self, socket: MarketSocket, raw: str | bytes) -> None:
         if self._per_second is not None:
             now = time.monotonic()
-            socket.heard = [*(at for at in socket.heard if at > now - 1), now]
-            if len(socket.heard) > self._per_second:
-                socket.outbox.close(WSCloseCode.POLICY_VIOLATION)
+            socket.message_times = [*(at for at in socket.message_times if at > now - 1), now]
+            if len(socket.message_times) > self._per_second:
+                socket.queue.close(WSCloseCode.POLICY_VIOLATION)
                 return
-        socket.outbox.put(self._reply(socket, raw))
+        socket.queue.put(self._reply(socket, raw))
 
-    def _part(self, socket: MarketSocket) -> None:
+    def _on_close(self, socket: MarketSocket) -> None:
         self._unsubscribe(socket, list(socket.streams))
 
-    def on_event(self, fact: Event) -> None:
+    def on_event(self, fact: EngineEvent) -> None:
         if isinstance(fact, CandleChanged):
-            self._tell_candle(fact)
+            self._send_candle(fact)
         elif isinstance(fact, Printed):
-            self._tell_print(fact)
+            self._send_print(fact)
 
     def send(self, stream: str, payload: Any) -> None:
-        """Send one message to everyone who subscribed to `stream`."""
+        """Send one message to all subscribers of `stream`."""
         if stream in self._by_stream:
             self._send_bytes(stream, orjson.dumps(payload))
 
     def _send_bytes(self, stream: str, plain: bytes) -> None:
         for socket in self._by_stream.get(stream, ()):
             wrapped = b'{"stream":"%s","data":%s}' % (stream.encode(), plain) if socket.combined else plain
-            socket.outbox.put_bytes(wrapped)
+            socket.queue.put_bytes(wrapped)
 
-    def _tell_candle(self, fact: CandleChanged) -> None:
+    def _send_candle(self, fact: CandleChanged) -> None:
         name = form.ident(fact.symbol).lower()
-        candles = self._desk.venue.exchange.listings[fact.symbol].candles
+        candles = self._handlers.venue.exchange.listings[fact.symbol].candles
         for interval in self._intervals.get(name, ()):
             length = market.INTERVALS[interval]
             candle: Candle | None = fact.candle
@@ -103,12 +105,12 @@ class MarketDoor:
             stream = f"{name}@kline_{interval}"
             payload = market.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at)
             if closed:
-                self._faults.shape(orjson.dumps(payload), fact.symbol, partial(self._send_bytes, stream))
+                self._faults.send_closed(orjson.dumps(payload), fact.symbol, partial(self._send_bytes, stream))
                 self._log.add("closed candle", stream, {"start": candle.start})
             else:
                 self.send(stream, payload)
 
-    def _tell_print(self, fact: Printed) -> None:
+    def _send_print(self, fact: Printed) -> None:
         name = form.ident(fact.symbol).lower()
         asked = self._kinds.get(name)
         if not asked:
@@ -121,17 +123,17 @@ class MarketDoor:
             numbers = {"a": fact.trade_id, "f": fact.trade_id, "l": fact.trade_id}
             self.send(f"{name}@aggTrade", {"e": "aggTrade", "E": at, **numbers, **traded, "M": True})
         if "bookTicker" in asked:
-            top = self._desk.book_ticker(fact.symbol)
+            top = self._handlers.book_ticker(fact.symbol)
             keys = {"s": "symbol", "b": "bidPrice", "B": "bidQty", "a": "askPrice", "A": "askQty"}
             self.send(f"{name}@bookTicker", {"u": fact.trade_id} | {short: top[long] for short, long in keys.items()})
         if "ticker" in asked or "miniTicker" in asked:
-            whole = market.ticker_event(self._desk.day_ticker(fact.symbol), at)
+            whole = market.ticker_event(self._handlers.day_ticker(fact.symbol), at)
             self.send(f"{name}@ticker", whole)
             self.send(f"{name}@miniTicker", {"e": "24hrMiniTicker"} | {key: whole[key] for key in ("E", "s", "c", "o", "h", "l", "v", "q")})
-        self._tell_depth(name, fact, [kind for kind in asked if kind.startswith("depth")])
+        self._send_depth(name, fact, [kind for kind in asked if kind.startswith("depth")])
 
-    def _tell_depth(self, name: str, fact: Printed, kinds: list[str]) -> None:
-        listing = self._desk.venue.exchange.listings[fact.symbol]
+    def _send_depth(self, name: str, fact: Printed, kinds: list[str]) -> None:
+        listing = self._handlers.venue.exchange.listings[fact.symbol]
         update: form.Payload | None = None
         for kind in kinds:
             count = kind.removeprefix("depth").partition("@")[0]
@@ -165,7 +167,7 @@ class MarketDoor:
         if strict and not streams:
             return _refusal(None, 2, "Invalid request: params must not be empty")
         for stream in streams[: MOST_STREAMS - len(socket.streams)]:
-            # Binance accepts a stream that does not exist, and then says nothing on it.
+            # Binance accepts a subscription to an unknown stream and never sends anything on it.
             if stream not in socket.streams:
                 socket.streams.append(stream)
                 self._by_stream.setdefault(stream, []).append(socket)
@@ -182,14 +184,14 @@ class MarketDoor:
                 self._count(stream, -1)
 
     def _count(self, stream: str, change: int) -> None:
-        """Keep the numbers of followers by symbol and kind, so that a fact nobody follows costs nothing."""
+        """Count subscribers by symbol and kind, so that an event without subscribers costs nothing."""
         name, _, kind = stream.partition("@")
         if name not in self._symbols:
             return
         table, key = self._kinds, kind
         if kind.startswith("kline_"):
             table, key = self._intervals, kind.removeprefix("kline_")
-            if not self._desk.has_interval(key):
+            if not self._handlers.has_interval(key):
                 return
         wanted = table[name]
         wanted[key] = wanted.get(key, 0) + change

@@ -1,4 +1,4 @@
-"""Binance's WebSocket API: signed requests over a socket, and the account's own events."""
+"""Binance's WebSocket API: signed requests, and the user data stream."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from aiohttp import web
 from forwardtrader.sandbox.binance import auth, errors
 from forwardtrader.sandbox.binance import format as form
 from forwardtrader.sandbox.binance.errors import ApiError
-from forwardtrader.sandbox.binance.handlers import Action
+from forwardtrader.sandbox.binance.handlers import BinanceAction
 from forwardtrader.sandbox.binance.limits import Limits
 from forwardtrader.sandbox.binance.lists import list_status
 from forwardtrader.sandbox.binance.rest import answered
-from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, Event, ListChanged, OrderChanged
-from forwardtrader.sandbox.faults.request_faults import Disturbance, ReportFaults, RequestFaults
+from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, EngineEvent, ListChanged, OrderChanged
+from forwardtrader.sandbox.faults.request_faults import InjectedFault, ReportFaults, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import Outbox
+from forwardtrader.sandbox.transport.send_queue import SendQueue
 from forwardtrader.sandbox.transport.sockets import USER, Sockets
-from forwardtrader.sandbox.venue import Venue
+from forwardtrader.sandbox.venue import SandboxVenue
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
 UNSUBSCRIBE = "userDataStream.unsubscribe"
@@ -30,8 +30,8 @@ UNSUBSCRIBE = "userDataStream.unsubscribe"
 class ApiSocket:
     """One connection with its user data subscriptions."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self.outbox = outbox
+    def __init__(self, queue: SendQueue) -> None:
+        self.queue = queue
         self.subscriptions: set[int] = set()
         self._next = 0
 
@@ -42,16 +42,16 @@ class ApiSocket:
 
     def deliver(self, payload: form.Payload) -> None:
         for number in self.subscriptions:
-            self.outbox.put({"subscriptionId": number, "event": payload})
+            self.queue.put({"subscriptionId": number, "event": payload})
 
 
-class WsApiDoor:
+class BinanceWebSocketApi:
     """All connections to the WebSocket API."""
 
     def __init__(
         self,
-        venue: Venue,
-        actions: Mapping[str, Action],
+        venue: SandboxVenue,
+        actions: Mapping[str, BinanceAction],
         limits: Limits,
         log: RequestLog,
         sockets: Sockets,
@@ -67,12 +67,14 @@ class WsApiDoor:
         self._faults = faults
         self._reports = reports
         self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
-        venue.exchange.listen(self.on_event)
+        venue.exchange.subscribe(self.on_event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.converse(request, USER, greet=self._greet, hear=self._hear, part=self._users.discard)
+        return await self._sockets.serve_socket(
+            request, USER, on_open=self._on_open, on_message=self._on_message, on_close=self._users.discard
+        )
 
-    def on_event(self, fact: Event) -> None:
+    def on_event(self, fact: EngineEvent) -> None:
         payload = user_event(self._venue, fact)
         if payload is None:
             return
@@ -86,12 +88,12 @@ class WsApiDoor:
             self._deliver(report)
 
     def terminate(self, how: str) -> None:
-        """End all private streams with Binance's own last message."""
+        """End all user data streams with the message that Binance sends."""
         at = self._venue.market_clock()
         for socket in list(self._users):
             if how == "shutdown":
-                socket.outbox.put({"event": {"e": "serverShutdown", "E": at}})
-                socket.outbox.close()
+                socket.queue.put({"event": {"e": "serverShutdown", "E": at}})
+                socket.queue.close()
             else:
                 socket.deliver({"e": "eventStreamTerminated", "E": at})
                 socket.subscriptions.clear()
@@ -100,41 +102,41 @@ class WsApiDoor:
         for socket in list(self._users):
             socket.deliver(report)
 
-    def _greet(self, outbox: Outbox) -> ApiSocket:
-        socket = ApiSocket(outbox)
+    def _on_open(self, queue: SendQueue) -> ApiSocket:
+        socket = ApiSocket(queue)
         self._users.add(socket)
         return socket
 
-    def _hear(self, socket: ApiSocket, raw: str | bytes) -> None:
+    def _on_message(self, socket: ApiSocket, raw: str | bytes) -> None:
         try:
             number, method, sent = _read(raw)
         except ApiError as error:
-            socket.outbox.put({"id": None, "status": error.status, "error": error.body})
+            socket.queue.put({"id": None, "status": error.status, "error": error.body})
             return
         entry = self._log.add("ws api", method, sent)
-        reply, disturbance = self._reply(socket, number, method, sent)
-        entry["status"] = reply["status"] if disturbance is None else disturbance.kind
-        if disturbance is None or disturbance.kind == "error":
-            socket.outbox.put(reply)
-        elif disturbance.kind == "reset":
-            socket.outbox.reset()
+        reply, injected = self._reply(socket, number, method, sent)
+        entry["status"] = reply["status"] if injected is None else injected.kind
+        if injected is None or injected.kind == "error":
+            socket.queue.put(reply)
+        elif injected.kind == "reset":
+            socket.queue.reset()
         else:
-            asyncio.get_running_loop().call_later(disturbance.seconds, socket.outbox.put, reply)
+            asyncio.get_running_loop().call_later(injected.seconds, socket.queue.put, reply)
 
-    def _reply(self, socket: ApiSocket, number: Any, method: str, sent: dict[str, str]) -> tuple[form.Payload, Disturbance | None]:
+    def _reply(self, socket: ApiSocket, number: Any, method: str, sent: dict[str, str]) -> tuple[form.Payload, InjectedFault | None]:
         action = self._actions.get(method)
-        disturbance = None
+        injected = None
         try:
             result = self._answer(socket, method, sent)
             reply: form.Payload = {"id": number, "status": 200, "result": result}
-            disturbance = self._faults.after(action.kind if action else "subscribe", self._symbols.get(sent.get("symbol", ""), ""))
-            if disturbance is not None and disturbance.kind == "error":
-                raise errors.disturbed(disturbance.what, disturbance.seconds, self._venue.wall_ms())
+            injected = self._faults.after(action.kind if action else "subscribe", self._symbols.get(sent.get("symbol", ""), ""))
+            if injected is not None and injected.kind == "error":
+                raise errors.injected(injected.what, injected.seconds, self._venue.wall_ms())
         except ApiError as error:
             reply = {"id": number, "status": error.status, "error": error.body}
         if sent.get("returnRateLimits") != "false":
             reply["rateLimits"] = self._limits.described(orders=bool(action and action.is_order), counts=True)
-        return reply, disturbance
+        return reply, injected
 
     def _answer(self, socket: ApiSocket, method: str, sent: dict[str, str]) -> Any:
         now = self._venue.wall_ms()
@@ -150,9 +152,9 @@ class WsApiDoor:
         self._limits.spend(action.weight, now)
         if action.signed:
             self._check(sent, now)
-        disturbance = self._faults.before(action.kind, self._symbols.get(sent.get("symbol", ""), ""))
-        if disturbance is not None:
-            raise errors.disturbed(disturbance.what, disturbance.seconds, now)
+        injected = self._faults.before(action.kind, self._symbols.get(sent.get("symbol", ""), ""))
+        if injected is not None:
+            raise errors.injected(injected.what, injected.seconds, now)
         if action.is_order:
             self._limits.count_order(now)
         return answered(action, sent)
@@ -174,8 +176,8 @@ class WsApiDoor:
         return {}
 
 
-def user_event(venue: Venue, fact: Event) -> form.Payload | None:
-    """The user data event that tells a fact, or nothing where it is none of the account's."""
+def user_event(venue: SandboxVenue, fact: EngineEvent) -> form.Payload | None:
+    """The user data event for an engine event, or None if it does not concern the account."""
     if isinstance(fact, OrderChanged):
         return form.execution_report(fact)
     if isinstance(fact, BalancesChanged):
@@ -188,7 +190,7 @@ def user_event(venue: Venue, fact: Event) -> form.Payload | None:
 
 
 def _read(raw: str | bytes) -> tuple[Any, str, dict[str, str]]:
-    """Id, method and parameters as text. Raises -1135 where the message is not a request."""
+    """Id, method and parameters as text. Raises -1135 if the message is not a request."""
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

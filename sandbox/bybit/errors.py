@@ -1,14 +1,14 @@
-"""Bybit's errors: a return code in an answer that is HTTP 200."""
+"""Bybit's error codes and messages, returned in an HTTP 200 response."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from forwardtrader.sandbox.orders.refusal import Refusal
+from forwardtrader.sandbox.orders.refusal import RefusalReason
 
 
 class BybitError(Exception):
-    """Bybit's code and text; `status` is 200 but for rate limits and broken gateways."""
+    """An error response: Bybit's code and message; the HTTP status is 200 except for gateway errors."""
 
     def __init__(self, code: int, text: str, status: int = 200, retry_after: int | None = None) -> None:
         super().__init__(text)
@@ -18,34 +18,33 @@ class BybitError(Exception):
         self.retry_after = retry_after
 
 
-_SPOT: Final[dict[Refusal, tuple[int, str]]] = {
-    Refusal.UNKNOWN_SYMBOL: (10001, "Not supported symbols"),
-    Refusal.MARKET_CLOSED: (170121, "Invalid symbol."),
-    Refusal.PRICE_FILTER: (170134, "Order price has too many decimals."),
-    Refusal.LOT_SIZE: (170137, "Order volume decimal too long."),
-    Refusal.MARKET_LOT_SIZE: (170135, "Order quantity exceeded the upper limit."),
-    Refusal.NOTIONAL: (170140, "Order value exceeded lower limit."),
-    Refusal.MAX_ORDERS: (170227, "The number of open orders exceeds the limit."),
-    Refusal.MAX_TRIGGERS: (170228, "The number of conditional orders exceeds the limit."),
-    Refusal.INSUFFICIENT_BALANCE: (170131, "Insufficient balance."),
-    Refusal.DUPLICATE_CLIENT_ID: (170141, "Duplicate clientOrderId."),
-    Refusal.WOULD_TAKE: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),
-    Refusal.WOULD_TRIGGER: (170192, "The trigger price would be reached at once."),
-    Refusal.UNKNOWN_ORDER: (170213, "Order does not exist."),
-    Refusal.ORDER_DONE: (170213, "Order does not exist."),
-    Refusal.NO_LIQUIDITY: (170193, "Market has no liquidity."),
-    Refusal.REDUCE_ONLY: (110017, "Reduce-only rule not satisfied"),
+_SPOT: Final[dict[RefusalReason, tuple[int, str]]] = {
+    RefusalReason.UNKNOWN_SYMBOL: (10001, "Not supported symbols"),
+    RefusalReason.MARKET_CLOSED: (170121, "Invalid symbol."),
+    RefusalReason.PRICE_FILTER: (170134, "Order price has too many decimals."),
+    RefusalReason.LOT_SIZE: (170137, "Order volume decimal too long."),
+    RefusalReason.MARKET_LOT_SIZE: (170135, "Order quantity exceeded the upper limit."),
+    RefusalReason.NOTIONAL: (170140, "Order value exceeded lower limit."),
+    RefusalReason.MAX_ORDERS: (170227, "The number of open orders exceeds the limit."),
+    RefusalReason.MAX_TRIGGERS: (170228, "The number of conditional orders exceeds the limit."),
+    RefusalReason.INSUFFICIENT_BALANCE: (170131, "Insufficient balance."),
+    RefusalReason.DUPLICATE_CLIENT_ID: (170141, "Duplicate clientOrderId."),
+    RefusalReason.WOULD_TAKE: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),
+    RefusalReason.WOULD_TRIGGER: (170192, "The trigger price would be reached at once."),
+    RefusalReason.UNKNOWN_ORDER: (170213, "Order does not exist."),
+    RefusalReason.ORDER_DONE: (170213, "Order does not exist."),
+    RefusalReason.REDUCE_ONLY: (110017, "Reduce-only rule not satisfied"),
 }
-_LINEAR: Final[dict[Refusal, tuple[int, str]]] = {
-    Refusal.MARKET_CLOSED: (110074, "The contract is not available for trading"),
-    Refusal.PRICE_FILTER: (10001, "params error: Price invalid"),
-    Refusal.LOT_SIZE: (10001, "Qty invalid"),
-    Refusal.MARKET_LOT_SIZE: (10001, "The number of contracts exceeds maximum limit allowed"),
-    Refusal.NOTIONAL: (110094, "Order notional value below the lower limit"),
-    Refusal.INSUFFICIENT_BALANCE: (110007, "ab not enough for new order"),
-    Refusal.DUPLICATE_CLIENT_ID: (110072, "OrderLinkedID is duplicate"),
-    Refusal.UNKNOWN_ORDER: (110001, "order not exists or too late to cancel"),
-    Refusal.ORDER_DONE: (110001, "order not exists or too late to cancel"),
+_LINEAR: Final[dict[RefusalReason, tuple[int, str]]] = {
+    RefusalReason.MARKET_CLOSED: (110074, "The contract is not available for trading"),
+    RefusalReason.PRICE_FILTER: (10001, "params error: Price invalid"),
+    RefusalReason.LOT_SIZE: (10001, "Qty invalid"),
+    RefusalReason.MARKET_LOT_SIZE: (10001, "The number of contracts exceeds maximum limit allowed"),
+    RefusalReason.NOTIONAL: (110094, "Order notional value below the lower limit"),
+    RefusalReason.INSUFFICIENT_BALANCE: (110007, "ab not enough for new order"),
+    RefusalReason.DUPLICATE_CLIENT_ID: (110072, "OrderLinkedID is duplicate"),
+    RefusalReason.UNKNOWN_ORDER: (110001, "order not exists or too late to cancel"),
+    RefusalReason.ORDER_DONE: (110001, "order not exists or too late to cancel"),
 }
 _DISTURBED: Final[dict[str, tuple[int, str, int]]] = {
     "revoked": (10003, "API key is invalid.", 200),
@@ -65,17 +64,17 @@ BAD_SIGN: Final = BybitError(10004, "error sign! please check your signature gen
 INTERNAL: Final = BybitError(10016, "Server error.")
 
 
-def refused(reason: Refusal, *, linear: bool) -> BybitError:
+def refused(reason: RefusalReason, *, linear: bool) -> BybitError:
     return BybitError(*(_LINEAR.get(reason) or _SPOT[reason] if linear else _SPOT[reason]))
 
 
-def disturbed(what: str, seconds: float) -> BybitError:
+def injected(what: str, seconds: float) -> BybitError:
     code, text, status = _DISTURBED[what]
     return BybitError(code, text, status, max(1, int(seconds)) if what in ("banned", "too many requests") else None)
 
 
 def bad(text: str) -> BybitError:
-    """A parameter that cannot be meant."""
+    """The error for an invalid parameter."""
     return BybitError(10001, f"params error: {text}")
 
 

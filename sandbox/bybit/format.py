@@ -1,4 +1,4 @@
-"""The engine's facts in Bybit's payloads. Numbers are text without padding, times milliseconds UTC as text."""
+"""Orders, executions, balances and market data in Bybit's payload format: unpadded numbers and milliseconds UTC, both as text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from forwardtrader.sandbox.engine.events import Funded
 from forwardtrader.sandbox.engine.perpetual import MAINTENANCE, unrealised
-from forwardtrader.sandbox.orders.account import Account, Position
+from forwardtrader.sandbox.orders.account import ClientAccount, PerpetualPosition
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.listing import MOST_VALUE, Listing, highest_price, largest_size
 from forwardtrader.sandbox.orders.matching import Level, triggers_upward
-from forwardtrader.sandbox.orders.order import WITH_LIMIT, ZERO, Order, OrderType, Status, TimeInForce, Trade
+from forwardtrader.sandbox.orders.order import WITH_LIMIT, ZERO, ExchangeOrder, OrderType, Status, TimeInForce, Trade
 
 INTERVALS: Final = {
     "1": 60_000, "3": 180_000, "5": 300_000, "15": 900_000, "30": 1_800_000, "60": 3_600_000, "120": 7_200_000, "240": 14_400_000,
@@ -21,7 +21,7 @@ Payload = dict[str, Any]
 
 
 def number(value: Decimal | None) -> str:
-    """Plain digits, no trailing zeros; nothing is the empty text, as Bybit has it."""
+    """Plain digits without trailing zeros; the empty text for None, as at Bybit."""
     if value is None:
         return ""
     text = f"{value:f}"
@@ -36,30 +36,30 @@ def category(symbol: str) -> str:
     return "linear" if ":" in symbol else "spot"
 
 
-def order_status(order: Order) -> str:
-    wish = order.wish
-    if order.status is Status.NEW and wish.stop_price is not None and not order.triggered:
+def order_status(order: ExchangeOrder) -> str:
+    request = order.request
+    if order.status is Status.NEW and request.stop_price is not None and not order.triggered:
         return "Untriggered"
     if order.status in (Status.CANCELED, Status.EXPIRED):
-        return "PartiallyFilledCanceled" if order.filled and category(wish.symbol) == "spot" else "Cancelled"
+        return "PartiallyFilledCanceled" if order.filled and category(request.symbol) == "spot" else "Cancelled"
     return {Status.HELD: "Untriggered", Status.NEW: "New", Status.PARTIAL: "PartiallyFilled", Status.FILLED: "Filled"}[order.status]
 
 
-def order(made: Order, leverage: Decimal) -> Payload:
-    """One order, as requests and the `order` topic tell it."""
-    wish = made.wish
+def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
+    """One order, as in responses and on the `order` topic."""
+    request = made.request
     fees: dict[str, Decimal] = {}
     for trade in made.trades:
         fees[trade.fee_asset] = fees.get(trade.fee_asset, ZERO) + trade.fee
-    kind = "Limit" if wish.type in WITH_LIMIT else "Market"
-    tif = "PostOnly" if wish.type is OrderType.LIMIT_MAKER else "IOC" if kind == "Market" else wish.tif.value
+    kind = "Limit" if request.type in WITH_LIMIT else "Market"
+    tif = "PostOnly" if request.type is OrderType.LIMIT_MAKER else "IOC" if kind == "Market" else request.tif.value
     return {
-        "category": category(wish.symbol),
-        "symbol": ident(wish.symbol),
+        "category": category(request.symbol),
+        "symbol": ident(request.symbol),
         "orderId": str(made.id),
-        "orderLinkId": wish.client_id,
+        "orderLinkId": request.client_id,
         "blockTradeId": "",
-        "side": wish.side.capitalize(),
+        "side": request.side.capitalize(),
         "positionIdx": 0,
         "orderStatus": order_status(made),
         "cancelType": "CancelByUser" if made.status is Status.CANCELED else "UNKNOWN",
@@ -67,28 +67,28 @@ def order(made: Order, leverage: Decimal) -> Payload:
         "timeInForce": tif,
         "isLeverage": "0",
         "orderType": kind,
-        "price": number(wish.limit_price) or "0",
+        "price": number(request.limit_price) or "0",
         "qty": number(made.size),
         "avgPrice": number(_trimmed(made.average)) if made.filled else "",
         "leavesQty": number(made.remaining if made.is_open else ZERO),
-        "leavesValue": number(made.remaining * (wish.limit_price or ZERO) if made.is_open else ZERO),
+        "leavesValue": number(made.remaining * (request.limit_price or ZERO) if made.is_open else ZERO),
         "cumExecQty": number(made.filled),
         "cumExecValue": number(made.quote_filled),
         "cumExecFee": number(sum(fees.values(), ZERO)),
         "cumFeeDetail": {asset: number(fee) for asset, fee in fees.items()},
         "feeCurrency": next(iter(fees), ""),
-        "stopOrderType": "" if wish.stop_price is None else "tpslOrder" if category(wish.symbol) == "spot" else "Stop",
+        "stopOrderType": "" if request.stop_price is None else "tpslOrder" if category(request.symbol) == "spot" else "Stop",
         "orderIv": "",
-        "triggerPrice": number(wish.stop_price) or "",
-        "triggerDirection": 0 if wish.stop_price is None else 1 if triggers_upward(wish) else 2,
-        "triggerBy": "" if wish.stop_price is None else "LastPrice",
+        "triggerPrice": number(request.stop_price) or "",
+        "triggerDirection": 0 if request.stop_price is None else 1 if triggers_upward(request) else 2,
+        "triggerBy": "" if request.stop_price is None else "LastPrice",
         "takeProfit": "",
         "stopLoss": "",
-        # Clients tell a contract's order from a spot one by this key.
-        **({} if category(wish.symbol) == "spot" else {"tpslMode": ""}),
-        "reduceOnly": wish.reduce_only,
+        # Clients recognise an order of a contract by this key.
+        **({} if category(request.symbol) == "spot" else {"tpslMode": ""}),
+        "reduceOnly": request.reduce_only,
         "closeOnTrigger": False,
-        "marketUnit": "quoteCoin" if wish.quote_size is not None else "baseCoin",
+        "marketUnit": "quoteCoin" if request.quote_size is not None else "baseCoin",
         "smpType": "None",
         "smpGroup": 0,
         "smpOrderId": "",
@@ -99,18 +99,18 @@ def order(made: Order, leverage: Decimal) -> Payload:
     }
 
 
-def execution(trade: Trade, made: Order) -> Payload:
-    """One execution, as requests and the `execution` topic tell it."""
+def execution(trade: Trade, made: ExchangeOrder) -> Payload:
+    """One execution, as in responses and on the `execution` topic."""
     return {
         "category": category(trade.symbol),
         "symbol": ident(trade.symbol),
         "orderId": str(trade.order_id),
-        "orderLinkId": made.wish.client_id,
+        "orderLinkId": made.request.client_id,
         "side": trade.side.capitalize(),
-        "orderPrice": number(made.wish.limit_price) or "0",
+        "orderPrice": number(made.request.limit_price) or "0",
         "orderQty": number(made.size),
         "leavesQty": number(made.size - made.filled),
-        "orderType": "Limit" if made.wish.type in WITH_LIMIT else "Market",
+        "orderType": "Limit" if made.request.type in WITH_LIMIT else "Market",
         "stopOrderType": "UNKNOWN",
         "execFee": number(trade.fee),
         "feeCurrency": trade.fee_asset,
@@ -129,7 +129,7 @@ def execution(trade: Trade, made: Order) -> Payload:
 
 
 def funding_execution(fact: Funded) -> Payload:
-    """A funding settlement is told as an execution too; `execFee` is what was paid."""
+    """A funding settlement as an execution; `execFee` is the amount paid."""
     return {
         "category": "linear", "symbol": ident(fact.symbol), "side": "Buy" if fact.size > 0 else "Sell", "execType": "Funding",
         "execQty": number(abs(fact.size)), "execPrice": number(fact.mark), "execValue": number(abs(fact.size) * fact.mark),
@@ -138,8 +138,8 @@ def funding_execution(fact: Funded) -> Payload:
     }  # fmt: skip
 
 
-def wallet(account: Account, marks: dict[str, Decimal], quotes: dict[str, str]) -> Payload:
-    """The unified account; `quotes` maps each perpetual to the coin that carries it."""
+def wallet(account: ClientAccount, marks: dict[str, Decimal], quotes: dict[str, str]) -> Payload:
+    """The unified account; `quotes` maps each perpetual to its margin coin."""
     coins = []
     for asset in account.assets():
         held = {s: p for s, p in account.positions.items() if p.size and quotes.get(s) == asset}
@@ -170,7 +170,7 @@ def wallet(account: Account, marks: dict[str, Decimal], quotes: dict[str, str]) 
     return {"accountType": "UNIFIED", "totalEquity": "0", "totalWalletBalance": "0", "totalAvailableBalance": "0", "coin": coins}
 
 
-def position(symbol: str, held: Position, mark: Decimal, leverage: Decimal, at: int) -> Payload:
+def position(symbol: str, held: PerpetualPosition, mark: Decimal, leverage: Decimal, at: int) -> Payload:
     size = abs(held.size)
     return {
         "category": "linear",
@@ -256,16 +256,16 @@ def kline_event(symbol: str, candle: Candle, interval: str, *, closed: bool, at:
 def ticker(symbol: str, day: Candle, listing: Listing, best: tuple[Level, Level], funding: Decimal, next_funding: int) -> Payload:
     """The answer of `tickers`, and the message of the topic; `day` is the last 24 hours as one candle."""
     bid, ask = best
-    told = {
+    row = {
         "symbol": ident(symbol), "lastPrice": number(listing.last), "prevPrice24h": number(day.open), "highPrice24h": number(day.high),
         "lowPrice24h": number(day.low), "volume24h": number(day.volume), "turnover24h": number(day.quote_volume),
         "price24hPcnt": f"{(listing.last - day.open) / day.open:.4f}", "bid1Price": number(bid.price), "bid1Size": number(bid.size),
         "ask1Price": number(ask.price), "ask1Size": number(ask.size),
     }  # fmt: skip
     if category(symbol) == "spot":
-        return told
+        return row
     last = number(listing.last)
-    return told | {
+    return row | {
         "indexPrice": last, "markPrice": last, "openInterest": "0", "openInterestValue": "0", "fundingRate": number(funding),
         "nextFundingTime": str(next_funding), "basis": "", "deliveryTime": "0", "deliveryFeeRate": "", "prevPrice1h": last,
     }  # fmt: skip

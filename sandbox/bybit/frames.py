@@ -1,4 +1,4 @@
-"""Bybit's socket frames, and what a connection has said so far."""
+"""Bybit's socket frames, and the state of a connection."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import orjson
 
-from forwardtrader.sandbox.transport.send_queue import Outbox
+from forwardtrader.sandbox.transport.send_queue import SendQueue
 
 FRAME = dict[str, Any]
 
 
 class Connection:
-    """One socket: what it follows, and whether it has shown who it is."""
+    """One socket connection: its subscribed topics, and whether it is authenticated."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self.outbox = outbox
+    def __init__(self, queue: SendQueue) -> None:
+        self.queue = queue
         self.id = secrets.token_hex(8)
         self.topics: set[str] = set()
-        self.known = False
+        self.authenticated = False
 
 
 def read_frame(raw: str | bytes) -> FRAME | None:
-    """The message as an object, or nothing where it is none."""
+    """The message as a JSON object, or None if it is not one."""
     try:
         frame = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -32,12 +32,12 @@ def read_frame(raw: str | bytes) -> FRAME | None:
 
 
 def topics_of(frame: FRAME) -> list[str]:
-    asked = frame.get("args")
-    return [t for t in asked if isinstance(t, str)] if isinstance(asked, list) else []
+    params = frame.get("args")
+    return [t for t in params if isinstance(t, str)] if isinstance(params, list) else []
 
 
 def acknowledged(frame: FRAME | None, connection: Connection, *, wrong: str = "") -> FRAME:
-    said = frame or {}
+    sent = frame or {}
     return {
-        "success": not wrong, "ret_msg": wrong, "conn_id": connection.id, "req_id": said.get("req_id", ""), "op": said.get("op", ""),
+        "success": not wrong, "ret_msg": wrong, "conn_id": connection.id, "req_id": sent.get("req_id", ""), "op": sent.get("op", ""),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What Bybit's v5 API can be asked, whichever transport brings the question."""
+"""Request handlers of Bybit's v5 API, shared by REST and sockets."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from forwardtrader.sandbox.engine.funding import EVERY_MS
 from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.orders.book import best, side_levels
 from forwardtrader.sandbox.orders.listing import last_day
-from forwardtrader.sandbox.orders.order import Order
-from forwardtrader.sandbox.orders.refusal import OrderRefused, Refusal
-from forwardtrader.sandbox.venue import ACCOUNT, Venue
+from forwardtrader.sandbox.orders.order import ExchangeOrder
+from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 
-Asked = Mapping[str, Any]
+BybitParams = Mapping[str, Any]
 RECENT = 500
 
 
-class BybitDesk:
-    """Answers requests whose signature has been checked; every method returns the `result` part or raises BybitError."""
+class BybitHandlers:
+    """Handlers of authenticated requests; every method returns the `result` part or raises BybitError."""
 
-    def __init__(self, venue: Venue, board: Switchboard) -> None:
+    def __init__(self, venue: SandboxVenue, board: Switchboard) -> None:
         self.venue = venue
         self._exchange = venue.exchange
         self._board = board
@@ -34,27 +34,27 @@ class BybitDesk:
 
     # Public
 
-    def time(self, asked: Asked) -> Any:
+    def time(self, params: BybitParams) -> Any:
         now = self.venue.wall_ms()
         return {"timeSecond": str(now // 1000), "timeNano": str(now * 1_000_000)}
 
-    def instruments(self, asked: Asked) -> Any:
-        category = text(asked, "category")
+    def instruments(self, params: BybitParams) -> Any:
+        category = text(params, "category")
         leverage = self.venue.settings.leverage
-        wanted = asked.get("symbol")
+        wanted = params.get("symbol")
         rows = [
             form.instrument(s, self._exchange.listings[s], leverage)
             for (c, i), s in self._symbols.items()
-            if c == category and wanted in (None, "", i) and asked.get("status") in (None, "", "Trading")
+            if c == category and wanted in (None, "", i) and params.get("status") in (None, "", "Trading")
         ]
         return {"category": category, "list": rows, "nextPageCursor": ""} if category != "spot" else {"category": category, "list": rows}
 
-    def kline(self, asked: Asked) -> Any:
+    def kline(self, params: BybitParams) -> Any:
         """Newest first: the `limit` candles from `start` on, or without it the last ones up to `end`."""
-        symbol = self.symbol(asked)
-        length = self.interval_ms(text(asked, "interval"))
-        start, end = integer(asked, "start"), integer(asked, "end")
-        limit = min(integer(asked, "limit") or 200, 1000)
+        symbol = self.symbol(params)
+        length = self.interval_ms(text(params, "interval"))
+        start, end = integer(params, "start"), integer(params, "end")
+        limit = min(integer(params, "limit") or 200, 1000)
         candles = self._exchange.listings[symbol].candles.candles(length)
         if lag := self._board.fire("F23", symbol):
             candles = candles[: -1 - int(lag.number("bars"))]
@@ -62,75 +62,75 @@ class BybitDesk:
         chosen = chosen[:limit] if start is not None and end is None else chosen[-limit:]
         return {"symbol": form.ident(symbol), "category": form.category(symbol), "list": [form.kline_row(c) for c in reversed(chosen)]}
 
-    def tickers(self, asked: Asked) -> Any:
-        category = text(asked, "category")
-        wanted = asked.get("symbol")
+    def tickers(self, params: BybitParams) -> Any:
+        category = text(params, "category")
+        wanted = params.get("symbol")
         if wanted:
-            return {"category": category, "list": [self.ticker(self.symbol(asked))]}
+            return {"category": category, "list": [self.ticker(self.symbol(params))]}
         return {"category": category, "list": [self.ticker(s) for (c, _), s in self._symbols.items() if c == category]}
 
-    def order_book(self, asked: Asked) -> Any:
-        symbol = self.symbol(asked)
-        return self.book(symbol, min(integer(asked, "limit") or 25, 500)) | {"ts": self.venue.market_clock()}
+    def order_book(self, params: BybitParams) -> Any:
+        symbol = self.symbol(params)
+        return self.book(symbol, min(integer(params, "limit") or 25, 500)) | {"ts": self.venue.market_clock()}
 
-    def funding_history(self, asked: Asked) -> Any:
-        symbol = self.symbol(asked)
+    def funding_history(self, params: BybitParams) -> Any:
+        symbol = self.symbol(params)
         rate, now = form.number(self.venue.settings.funding_bps / 10_000), self.venue.market_clock()
-        begun = self._exchange.listings[symbol].candles.closed[0].start
-        times = list(range(now - now % EVERY_MS, begun, -EVERY_MS))[: min(integer(asked, "limit") or 200, 200)]
+        started = self._exchange.listings[symbol].candles.closed[0].start
+        times = list(range(now - now % EVERY_MS, started, -EVERY_MS))[: min(integer(params, "limit") or 200, 200)]
         rows = [{"symbol": form.ident(symbol), "fundingRate": rate, "fundingRateTimestamp": str(t)} for t in times]
         return {"category": "linear", "list": rows}
 
     # Signed
 
-    def query_api(self, asked: Asked) -> Any:
-        told = {"id": "1", "note": "practice", "readOnly": 0, "type": 1, "uta": 1, "unified": 0, "userID": 1}
+    def query_api(self, params: BybitParams) -> Any:
+        answer = {"id": "1", "note": "practice", "readOnly": 0, "type": 1, "uta": 1, "unified": 0, "userID": 1}
         right = self.venue.settings.withdrawals
         wallet = ["AccountTransfer", *(["Withdraw"] if right == "yes" else [])]
-        return told if right == "unanswered" else told | {"permissions": {"Spot": ["SpotTrade"], "Wallet": wallet}}
+        return answer if right == "unanswered" else answer | {"permissions": {"Spot": ["SpotTrade"], "Wallet": wallet}}
 
-    def account_info(self, asked: Asked) -> Any:
+    def account_info(self, params: BybitParams) -> Any:
         return {"unifiedMarginStatus": 6, "marginMode": "REGULAR_MARGIN", "dcpStatus": "OFF", "timeWindow": 0, "isMasterTrader": False}
 
-    def create(self, asked: Asked) -> Any:
-        """Only the numbers come back: what became of the order is told by the `order` topic and by queries."""
-        symbol = self.symbol(asked)
-        wish = read_order(asked, symbol, self._exchange.listings[symbol].last, secrets.token_hex(16))
-        made = self._engine(symbol, lambda: self._exchange.place(ACCOUNT, wish))
-        return {"orderId": str(made.id), "orderLinkId": str(asked.get("orderLinkId") or "")}
+    def create(self, params: BybitParams) -> Any:
+        """Returns the ids only; the state of the order follows on the `order` topic and in queries."""
+        symbol = self.symbol(params)
+        request = read_order(params, symbol, self._exchange.listings[symbol].last, secrets.token_hex(16))
+        made = self._engine(symbol, lambda: self._exchange.place(ACCOUNT, request))
+        return {"orderId": str(made.id), "orderLinkId": str(params.get("orderLinkId") or "")}
 
-    def cancel(self, asked: Asked) -> Any:
-        made = self._order(asked)
-        self._engine(made.wish.symbol, lambda: self._exchange.cancel(made))
-        return {"orderId": str(made.id), "orderLinkId": made.wish.client_id}
+    def cancel(self, params: BybitParams) -> Any:
+        made = self._order(params)
+        self._engine(made.request.symbol, lambda: self._exchange.cancel(made))
+        return {"orderId": str(made.id), "orderLinkId": made.request.client_id}
 
-    def cancel_all(self, asked: Asked) -> Any:
-        category = text(asked, "category")
-        wanted = self.symbol(asked) if asked.get("symbol") else None
-        gone = [o for o in self._exchange.register.all_open(ACCOUNT) if form.category(o.wish.symbol) == category]
-        gone = [o for o in gone if wanted in (None, o.wish.symbol)]
+    def cancel_all(self, params: BybitParams) -> Any:
+        category = text(params, "category")
+        wanted = self.symbol(params) if params.get("symbol") else None
+        gone = [o for o in self._exchange.order_index.all_open(ACCOUNT) if form.category(o.request.symbol) == category]
+        gone = [o for o in gone if wanted in (None, o.request.symbol)]
         for made in gone:
             if made.is_open:
                 self._exchange.cancel(made)
-        return {"list": [{"orderId": str(o.id), "orderLinkId": o.wish.client_id} for o in gone], "success": "1"}
+        return {"list": [{"orderId": str(o.id), "orderLinkId": o.request.client_id} for o in gone], "success": "1"}
 
-    def realtime(self, asked: Asked) -> Any:
-        """Open orders, and of the closed ones the recent 500 where one is asked for by its id or `openOnly` is 1."""
-        named = asked.get("orderId") or asked.get("orderLinkId")
-        return self._listed(asked, lambda o: o.is_open or bool(named) or str(asked.get("openOnly")) == "1")
+    def realtime(self, params: BybitParams) -> Any:
+        """Open orders; also the 500 most recent closed ones if an id is given or `openOnly` is 1."""
+        find_symbol = params.get("orderId") or params.get("orderLinkId")
+        return self._listed(params, lambda o: o.is_open or bool(find_symbol) or str(params.get("openOnly")) == "1")
 
-    def history(self, asked: Asked) -> Any:
-        return self._listed(asked, lambda o: not o.is_open)
+    def history(self, params: BybitParams) -> Any:
+        return self._listed(params, lambda o: not o.is_open)
 
-    def executions(self, asked: Asked) -> Any:
-        category = text(asked, "category")
-        wanted = self.symbol(asked) if asked.get("symbol") else None
-        start, end, order_id = integer(asked, "startTime"), integer(asked, "endTime"), asked.get("orderId")
-        limit = min(integer(asked, "limit") or 50, 100)
-        orders = self._exchange.register.orders
+    def executions(self, params: BybitParams) -> Any:
+        category = text(params, "category")
+        wanted = self.symbol(params) if params.get("symbol") else None
+        start, end, order_id = integer(params, "startTime"), integer(params, "endTime"), params.get("orderId")
+        limit = min(integer(params, "limit") or 50, 100)
+        orders = self._exchange.order_index.orders
         rows = [
             form.execution(t, orders[t.order_id])
-            for t in reversed(self._exchange.register.trades)
+            for t in reversed(self._exchange.order_index.trades)
             if form.category(t.symbol) == category
             and wanted in (None, t.symbol)
             and (start is None or t.at >= start)
@@ -139,21 +139,21 @@ class BybitDesk:
         ]
         return {"category": category, "list": rows[:limit], "nextPageCursor": ""}
 
-    def wallet(self, asked: Asked) -> Any:
-        told = self.wallet_told()
-        if coin := asked.get("coin"):
-            told["coin"] = [row for row in told["coin"] if row["coin"] in str(coin).split(",")]
-        return {"list": [told]}
+    def wallet(self, params: BybitParams) -> Any:
+        wallet = self.wallet_payload()
+        if coin := params.get("coin"):
+            wallet["coin"] = [row for row in wallet["coin"] if row["coin"] in str(coin).split(",")]
+        return {"list": [wallet]}
 
-    def positions(self, asked: Asked) -> Any:
-        wanted = self.symbol(asked) if asked.get("symbol") else None
+    def positions(self, params: BybitParams) -> Any:
+        wanted = self.symbol(params) if params.get("symbol") else None
         account = self._exchange.accounts[ACCOUNT]
         chosen = [s for s in account.positions if wanted in (None, s) and (account.positions[s].size or wanted)]
-        return {"category": "linear", "list": [self.position_told(s) for s in chosen], "nextPageCursor": ""}
+        return {"category": "linear", "list": [self.position_payload(s) for s in chosen], "nextPageCursor": ""}
 
-    def set_leverage(self, asked: Asked) -> Any:
-        """All positions have the leverage of the settings; only that one is accepted."""
-        if decimal(asked, "buyLeverage") != self.venue.settings.leverage:
+    def set_leverage(self, params: BybitParams) -> Any:
+        """Only the leverage of the settings is accepted."""
+        if decimal(params, "buyLeverage") != self.venue.settings.leverage:
             raise bad(f"leverage is fixed at {self.venue.settings.leverage}; start the exchange with another")
         raise BybitError(110043, "Set leverage not modified")
 
@@ -172,58 +172,58 @@ class BybitDesk:
         number = max(1, listing.prints)
         return {"s": form.ident(symbol), "b": form.levels(bids), "a": form.levels(asks), "u": number, "seq": number}
 
-    def wallet_told(self) -> form.Payload:
+    def wallet_payload(self) -> form.Payload:
         listings = self._exchange.listings
         marks = {s: x.last for s, x in listings.items() if x.rules.can_short}
         return form.wallet(self._exchange.accounts[ACCOUNT], marks, {s: listings[s].rules.quote for s in marks})
 
-    def position_told(self, symbol: str) -> form.Payload:
+    def position_payload(self, symbol: str) -> form.Payload:
         listing = self._exchange.listings[symbol]
         held = self._exchange.accounts[ACCOUNT].position(symbol)
         return form.position(symbol, held, listing.last, self.venue.settings.leverage, self.venue.market_clock())
 
-    def order_told(self, made: Order) -> form.Payload:
+    def order_payload(self, made: ExchangeOrder) -> form.Payload:
         return form.order(made, self.venue.settings.leverage)
 
     def interval_ms(self, interval: str) -> int:
-        """Raises 10001 for an interval that Bybit or this market does not have."""
+        """Length of an interval in milliseconds. Raises 10001 if Bybit or this market does not have it."""
         base = next(iter(self._exchange.listings.values())).candles.base_ms
         length = form.INTERVALS.get(interval)
         if length is None or length % base:
             raise bad("Interval invalid")
         return length
 
-    def symbol(self, asked: Asked) -> str:
-        key = text(asked, "category"), text(asked, "symbol")
+    def symbol(self, params: BybitParams) -> str:
+        key = text(params, "category"), text(params, "symbol")
         if key not in self._symbols:
-            raise refused(Refusal.UNKNOWN_SYMBOL, linear=key[0] == "linear")
+            raise refused(RefusalReason.UNKNOWN_SYMBOL, linear=key[0] == "linear")
         return self._symbols[key]
 
-    def named(self, asked: Asked) -> str:
-        """The symbol that a request names, or nothing; for faults that concern one symbol."""
-        return self._symbols.get((str(asked.get("category")), str(asked.get("symbol"))), "")
+    def find_symbol(self, params: BybitParams) -> str:
+        """The symbol that a request names, or "" if it names none."""
+        return self._symbols.get((str(params.get("category")), str(params.get("symbol"))), "")
 
-    def _order(self, asked: Asked) -> Order:
-        symbol = self.symbol(asked)
-        number, link = asked.get("orderId"), asked.get("orderLinkId")
+    def _order(self, params: BybitParams) -> ExchangeOrder:
+        symbol = self.symbol(params)
+        number, link = params.get("orderId"), params.get("orderLinkId")
         if not number and not link:
             raise bad("orderId or orderLinkId is required")
         order_id = int(str(number)) if number and str(number).isdecimal() and len(str(number)) < 19 else 0 if number else None
-        made: Order = self._engine(symbol, lambda: self._exchange.register.find(ACCOUNT, symbol, order_id, str(link)))
+        made: ExchangeOrder = self._engine(symbol, lambda: self._exchange.order_index.find(ACCOUNT, symbol, order_id, str(link)))
         return made
 
-    def _listed(self, asked: Asked, fits: Callable[[Order], bool]) -> Any:
-        category = text(asked, "category")
-        wanted = self.symbol(asked) if asked.get("symbol") else None
-        number, link = asked.get("orderId"), asked.get("orderLinkId")
-        limit = min(integer(asked, "limit") or 20, 50)
+    def _listed(self, params: BybitParams, fits: Callable[[ExchangeOrder], bool]) -> Any:
+        category = text(params, "category")
+        wanted = self.symbol(params) if params.get("symbol") else None
+        number, link = params.get("orderId"), params.get("orderLinkId")
+        limit = min(integer(params, "limit") or 20, 50)
         rows = [
-            self.order_told(o)
-            for o in list(reversed(self._exchange.register.orders.values()))[: RECENT if number or link else None]
-            if form.category(o.wish.symbol) == category
-            and wanted in (None, o.wish.symbol)
+            self.order_payload(o)
+            for o in list(reversed(self._exchange.order_index.orders.values()))[: RECENT if number or link else None]
+            if form.category(o.request.symbol) == category
+            and wanted in (None, o.request.symbol)
             and number in (None, "", str(o.id))
-            and link in (None, "", o.wish.client_id)
+            and link in (None, "", o.request.client_id)
             and fits(o)
         ]
         return {"category": category, "list": rows[:limit], "nextPageCursor": ""}
@@ -238,30 +238,30 @@ class BybitDesk:
 
 @dataclass(frozen=True, slots=True)
 class BybitAction:
-    """One thing that can be asked; `kind` as faults name it."""
+    """A request type: its handler, kind as faults name it, and whether it must be signed."""
 
-    answer: Callable[[Asked], Any]
+    answer: Callable[[BybitParams], Any]
     kind: str = "public"
     signed: bool = True
 
 
-def bybit_actions(desk: BybitDesk) -> dict[tuple[str, str], BybitAction]:
+def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]:
     """Method and path under `/v5/` to action."""
     public = {
-        "market/time": desk.time, "market/instruments-info": desk.instruments, "market/tickers": desk.tickers,
-        "market/orderbook": desk.order_book, "market/funding/history": desk.funding_history,
+        "market/time": handlers.time, "market/instruments-info": handlers.instruments, "market/tickers": handlers.tickers,
+        "market/orderbook": handlers.order_book, "market/funding/history": handlers.funding_history,
     }  # fmt: skip
     return {("GET", path): BybitAction(answer, signed=False) for path, answer in public.items()} | {
-        ("GET", "market/kline"): BybitAction(desk.kline, "klines", signed=False),
-        ("GET", "user/query-api"): BybitAction(desk.query_api, "account"),
-        ("GET", "account/info"): BybitAction(desk.account_info, "account"),
-        ("GET", "account/wallet-balance"): BybitAction(desk.wallet, "account"),
-        ("GET", "position/list"): BybitAction(desk.positions, "account"),
-        ("POST", "position/set-leverage"): BybitAction(desk.set_leverage, "account"),
-        ("POST", "order/create"): BybitAction(desk.create, "place"),
-        ("POST", "order/cancel"): BybitAction(desk.cancel, "cancel"),
-        ("POST", "order/cancel-all"): BybitAction(desk.cancel_all, "cancel"),
-        ("GET", "order/realtime"): BybitAction(desk.realtime, "query"),
-        ("GET", "order/history"): BybitAction(desk.history, "query"),
-        ("GET", "execution/list"): BybitAction(desk.executions, "trades"),
+        ("GET", "market/kline"): BybitAction(handlers.kline, "klines", signed=False),
+        ("GET", "user/query-api"): BybitAction(handlers.query_api, "account"),
+        ("GET", "account/info"): BybitAction(handlers.account_info, "account"),
+        ("GET", "account/wallet-balance"): BybitAction(handlers.wallet, "account"),
+        ("GET", "position/list"): BybitAction(handlers.positions, "account"),
+        ("POST", "position/set-leverage"): BybitAction(handlers.set_leverage, "account"),
+        ("POST", "order/create"): BybitAction(handlers.create, "place"),
+        ("POST", "order/cancel"): BybitAction(handlers.cancel, "cancel"),
+        ("POST", "order/cancel-all"): BybitAction(handlers.cancel_all, "cancel"),
+        ("GET", "order/realtime"): BybitAction(handlers.realtime, "query"),
+        ("GET", "order/history"): BybitAction(handlers.history, "query"),
+        ("GET", "execution/list"): BybitAction(handlers.executions, "trades"),
     }

@@ -1,4 +1,4 @@
-"""Bybit's public sockets: topics by category."""
+"""Bybit's public market streams, by category."""
 
 from __future__ import annotations
 
@@ -9,92 +9,94 @@ from aiohttp import web
 
 from forwardtrader.sandbox.bybit import format as form
 from forwardtrader.sandbox.bybit.frames import FRAME, Connection, acknowledged, read_frame, topics_of
-from forwardtrader.sandbox.bybit.handlers import BybitDesk
-from forwardtrader.sandbox.engine.events import CandleChanged, Event, Printed
+from forwardtrader.sandbox.bybit.handlers import BybitHandlers
+from forwardtrader.sandbox.engine.events import CandleChanged, EngineEvent, Printed
 from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import Outbox
+from forwardtrader.sandbox.transport.send_queue import SendQueue
 from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
 
 
-class BybitMarketDoor:
-    """The public sockets of one category."""
+class BybitPublicStreams:
+    """The public connections of one category."""
 
-    def __init__(self, category: str, desk: BybitDesk, log: RequestLog, sockets: Sockets) -> None:
+    def __init__(self, category: str, handlers: BybitHandlers, log: RequestLog, sockets: Sockets, faults: CandleFaults) -> None:
         self._category = category
-        self._desk = desk
+        self._handlers = handlers
         self._log = log
         self._sockets = sockets
-        self._faults = CandleFaults(sockets.board)
+        self._faults = faults
         self._open: set[Connection] = set()
-        desk.venue.exchange.listen(self.on_event)
+        handlers.venue.exchange.subscribe(self.on_event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.converse(request, MARKET, greet=self._greet, hear=self._hear, part=self._open.discard)
+        return await self._sockets.serve_socket(
+            request, MARKET, on_open=self._on_open, on_message=self._on_message, on_close=self._open.discard
+        )
 
-    def on_event(self, fact: Event) -> None:
+    def on_event(self, fact: EngineEvent) -> None:
         if not self._open or not isinstance(fact, CandleChanged | Printed) or form.category(fact.symbol) != self._category:
             return
         if isinstance(fact, CandleChanged):
-            self._tell_candle(fact)
+            self._send_candle(fact)
         else:
-            self._tell_print(fact)
+            self._send_print(fact)
 
-    def _greet(self, outbox: Outbox) -> Connection:
-        connection = Connection(outbox)
+    def _on_open(self, queue: SendQueue) -> Connection:
+        connection = Connection(queue)
         self._open.add(connection)
         return connection
 
-    def _hear(self, connection: Connection, raw: str | bytes) -> None:
+    def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw)
         op = frame.get("op") if frame else None
         if frame is None or op not in ("ping", "subscribe", "unsubscribe"):
-            connection.outbox.put(acknowledged(frame, connection, wrong=f"error:invalid op {str(op)[:40]}"))
+            connection.queue.put(acknowledged(frame, connection, wrong=f"error:invalid op {str(op)[:40]}"))
             return
         if op == "ping":
-            connection.outbox.put(acknowledged(frame, connection) | {"ret_msg": "pong"})
+            connection.queue.put(acknowledged(frame, connection) | {"ret_msg": "pong"})
             return
         topics = topics_of(frame)
         self._log.add("market socket", str(op), {"topics": topics[:50]})
         if op == "unsubscribe":
             connection.topics.difference_update(topics)
         elif wrong := [t for t in topics if not self._exists(t)]:
-            connection.outbox.put(acknowledged(frame, connection, wrong=f"error:handler not found,topic:{wrong[0][:60]}"))
+            connection.queue.put(acknowledged(frame, connection, wrong=f"error:handler not found,topic:{wrong[0][:60]}"))
             return
-        connection.outbox.put(acknowledged(frame, connection))
+        connection.queue.put(acknowledged(frame, connection))
         if op == "subscribe":
             connection.topics.update(topics)
-            self._first(connection, topics)
+            self._send_snapshots(connection, topics)
 
     def _exists(self, topic: str) -> bool:
         kind, _, rest = topic.partition(".")
         interval, _, name = rest.rpartition(".")
-        if not self._desk.named({"category": self._category, "symbol": name}):
+        if not self._handlers.find_symbol({"category": self._category, "symbol": name}):
             return False
         if kind == "kline":
             return interval in form.INTERVALS
         return kind in ("publicTrade", "tickers") if not interval else kind == "orderbook" and interval.isdecimal()
 
-    def _first(self, connection: Connection, topics: list[str]) -> None:
-        """What a new follower gets at once: the book and the ticker as they stand."""
+    def _send_snapshots(self, connection: Connection, topics: list[str]) -> None:
+        """Send a new subscriber the current book and ticker."""
         for topic in topics:
             kind, name = topic.split(".")[0], topic.rpartition(".")[2]
-            symbol = self._desk.named({"category": self._category, "symbol": name})
+            symbol = self._handlers.find_symbol({"category": self._category, "symbol": name})
             if kind == "orderbook":
-                connection.outbox.put(self._book(symbol, topic))
+                connection.queue.put(self._book(symbol, topic))
             elif kind == "tickers":
-                connection.outbox.put(self._ticker(symbol, topic))
+                connection.queue.put(self._ticker(symbol, topic))
 
-    def _followers(self, topic: str) -> list[Connection]:
+    def _subscribers(self, topic: str) -> list[Connection]:
         return [c for c in self._open if topic in c.topics]
 
     def _send(self, topic: str, message: bytes) -> None:
-        for connection in self._followers(topic):
-            connection.outbox.put_bytes(message)
+        for connection in self._subscribers(topic):
+            connection.queue.put_bytes(message)
 
-    def _tell_candle(self, fact: CandleChanged) -> None:
+    def _send_candle(self, fact: CandleChanged) -> None:
         name = form.ident(fact.symbol)
-        candles = self._desk.venue.exchange.listings[fact.symbol].candles
+        candles = self._handlers.venue.exchange.listings[fact.symbol].candles
         for topic in {t for c in self._open for t in c.topics if t.startswith("kline.") and t.endswith(f".{name}")}:
             interval = topic.split(".")[1]
             length = form.INTERVALS[interval]
@@ -106,12 +108,12 @@ class BybitMarketDoor:
             closed = fact.closed and candles.closes_with(fact.candle, length)
             message = orjson.dumps(form.kline_event(fact.symbol, candle, interval, closed=closed, at=fact.at))
             if closed:
-                self._faults.shape(message, fact.symbol, partial(self._send, topic))
+                self._faults.send_closed(message, fact.symbol, partial(self._send, topic))
                 self._log.add("closed candle", topic, {"start": candle.start})
             else:
                 self._send(topic, message)
 
-    def _tell_print(self, fact: Printed) -> None:
+    def _send_print(self, fact: Printed) -> None:
         name = form.ident(fact.symbol)
         for topic in {t for c in self._open for t in c.topics if t.endswith(f".{name}")}:
             kind = topic.split(".")[0]
@@ -130,9 +132,9 @@ class BybitMarketDoor:
         return {"topic": topic, "type": "snapshot", "ts": fact.at, "data": [row]}
 
     def _book(self, symbol: str, topic: str) -> FRAME:
-        at = self._desk.venue.market_clock()
-        return {"topic": topic, "type": "snapshot", "ts": at, "data": self._desk.book(symbol, int(topic.split(".")[1])), "cts": at}
+        at = self._handlers.venue.market_clock()
+        return {"topic": topic, "type": "snapshot", "ts": at, "data": self._handlers.book(symbol, int(topic.split(".")[1])), "cts": at}
 
     def _ticker(self, symbol: str, topic: str) -> FRAME:
-        at = self._desk.venue.market_clock()
-        return {"topic": topic, "type": "snapshot", "cs": at, "ts": at, "data": self._desk.ticker(symbol)}
+        at = self._handlers.venue.market_clock()
+        return {"topic": topic, "type": "snapshot", "cs": at, "ts": at, "data": self._handlers.ticker(symbol)}

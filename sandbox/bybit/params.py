@@ -1,4 +1,4 @@
-"""Bybit's order parameters, read and checked as the venue checks them."""
+"""Request parameters of Bybit: parsing and validation as at the venue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forwardtrader.sandbox.orders.order import NewOrder, OrderType, TimeInForce
 _DECIMAL: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 _LINK_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
 _UNSUPPORTED: Final = ("takeProfit", "stopLoss", "trailingStop", "orderIv", "amount")
-# Whether it has a limit price, and whether it is a stop (or a take-profit): the engine's type of a conditional order.
+# Conditional orders: (has a limit price, is a stop rather than a take-profit) to the engine's order type.
 _CONDITIONAL: Final = {
     (False, True): OrderType.STOP,
     (True, True): OrderType.STOP_LIMIT,
@@ -23,8 +23,8 @@ _CONDITIONAL: Final = {
 }
 
 
-def decimal(asked: Mapping[str, Any], name: str) -> Decimal | None:
-    value = asked.get(name)
+def decimal(params: Mapping[str, Any], name: str) -> Decimal | None:
+    value = params.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str | int | float) or isinstance(value, bool) or not _DECIMAL.fullmatch(str(value)):
@@ -32,8 +32,8 @@ def decimal(asked: Mapping[str, Any], name: str) -> Decimal | None:
     return Decimal(str(value))
 
 
-def integer(asked: Mapping[str, Any], name: str) -> int | None:
-    value = asked.get(name)
+def integer(params: Mapping[str, Any], name: str) -> int | None:
+    value = params.get(name)
     if value is None or value == "":
         return None
     if not re.fullmatch(r"[0-9]{1,18}", str(value), re.ASCII):
@@ -41,44 +41,44 @@ def integer(asked: Mapping[str, Any], name: str) -> int | None:
     return int(value)
 
 
-def text(asked: Mapping[str, Any], name: str) -> str:
-    value = asked.get(name)
+def text(params: Mapping[str, Any], name: str) -> str:
+    value = params.get(name)
     if value is None or value == "":
         raise bad(f"{name} is required")
     return str(value)
 
 
-def read_order(asked: Mapping[str, Any], symbol: str, last: Decimal, default_id: str) -> NewOrder:
-    """The order that a create request asks for; `last` tells a spot trigger above the market from one below it."""
-    side, price, trigger = read_side(asked), decimal(asked, "price"), decimal(asked, "triggerPrice")
-    limit = _kind(asked, price)
-    if any(asked.get(name) for name in _UNSUPPORTED):
+def read_order(params: Mapping[str, Any], symbol: str, last: Decimal, default_id: str) -> NewOrder:
+    """Parse a create request; `last` decides whether a spot trigger lies above or below the market."""
+    side, price, trigger = read_side(params), decimal(params, "price"), decimal(params, "triggerPrice")
+    limit = _kind(params, price)
+    if any(params.get(name) for name in _UNSUPPORTED):
         raise bad("attached or trailing orders are not supported here")
-    tif = str(asked.get("timeInForce") or "GTC")
+    tif = str(params.get("timeInForce") or "GTC")
     if tif not in (*TimeInForce.__members__, "PostOnly"):
         raise bad("timeInForce invalid")
-    size = decimal(asked, "qty")
+    size = decimal(params, "qty")
     if size is None or size <= 0:
         raise BybitError(10001, "Qty invalid")
-    in_quote = side is Side.BUY and not limit and ":" not in symbol and asked.get("marketUnit") != "baseCoin" and trigger is None
+    in_quote = side is Side.BUY and not limit and ":" not in symbol and params.get("marketUnit") != "baseCoin" and trigger is None
     return NewOrder(
-        symbol=symbol, side=side, type=_type(asked, side, limit, trigger, last, tif), size=Decimal(0) if in_quote else size,
+        symbol=symbol, side=side, type=_type(params, side, limit, trigger, last, tif), size=Decimal(0) if in_quote else size,
         quote_size=size if in_quote else None, limit_price=price if limit else None, stop_price=trigger,
-        tif=TimeInForce[tif] if limit and tif != "PostOnly" else TimeInForce.GTC, client_id=_link_id(asked) or default_id,
-        reduce_only=asked.get("reduceOnly") in (True, "true"),
+        tif=TimeInForce[tif] if limit and tif != "PostOnly" else TimeInForce.GTC, client_id=_link_id(params) or default_id,
+        reduce_only=params.get("reduceOnly") in (True, "true"),
     )  # fmt: skip
 
 
-def read_side(asked: Mapping[str, Any]) -> Side:
-    side = text(asked, "side")
+def read_side(params: Mapping[str, Any]) -> Side:
+    side = text(params, "side")
     if side not in ("Buy", "Sell"):
         raise bad("Side invalid")
     return Side(side.lower())
 
 
-def _kind(asked: Mapping[str, Any], price: Decimal | None) -> bool:
+def _kind(params: Mapping[str, Any], price: Decimal | None) -> bool:
     """Whether it is a limit order."""
-    kind = text(asked, "orderType")
+    kind = text(params, "orderType")
     if kind not in ("Market", "Limit"):
         raise bad("OrderType invalid")
     if kind == "Limit" and price is None:
@@ -86,18 +86,18 @@ def _kind(asked: Mapping[str, Any], price: Decimal | None) -> bool:
     return kind == "Limit"
 
 
-def _type(asked: Mapping[str, Any], side: Side, limit: bool, trigger: Decimal | None, last: Decimal, tif: str) -> OrderType:
+def _type(params: Mapping[str, Any], side: Side, limit: bool, trigger: Decimal | None, last: Decimal, tif: str) -> OrderType:
     if trigger is None:
         if not limit:
             return OrderType.MARKET
         return OrderType.LIMIT_MAKER if tif == "PostOnly" else OrderType.LIMIT
-    direction = integer(asked, "triggerDirection")
+    direction = integer(params, "triggerDirection")
     rising = trigger > last if direction is None else direction == 1
     return _CONDITIONAL[limit, rising == (side is Side.BUY)]
 
 
-def _link_id(asked: Mapping[str, Any]) -> str | None:
-    value = asked.get("orderLinkId")
+def _link_id(params: Mapping[str, Any]) -> str | None:
+    value = params.get("orderLinkId")
     if value in (None, ""):
         return None
     if not isinstance(value, str) or not _LINK_ID.fullmatch(value):

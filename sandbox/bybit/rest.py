@@ -1,4 +1,4 @@
-"""Bybit's REST transport: errors are return codes inside an answer that is HTTP 200."""
+"""Bybit's REST API: authentication and faults around the request handlers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from aiohttp import web
 from forwardtrader.core.log import event, logger
 from forwardtrader.sandbox.bybit import errors
 from forwardtrader.sandbox.bybit.errors import BybitError
-from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitDesk
-from forwardtrader.sandbox.faults.request_faults import Disturbance, RequestFaults
+from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
+from forwardtrader.sandbox.faults.request_faults import InjectedFault, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.venue import Keys, Venue
+from forwardtrader.sandbox.venue import Keys, SandboxVenue
 
 LOG = logger("sandbox")
 DEFAULT_WINDOW_MS = 5000
 AHEAD_MS = 1000
 
 
-class BybitRestDoor:
-    """Checks who asks, and lets the action answer."""
+class BybitRestApi:
+    """Authenticates a request and calls its handler."""
 
-    def __init__(self, desk: BybitDesk, actions: Mapping[tuple[str, str], BybitAction], log: RequestLog, faults: RequestFaults) -> None:
-        self._desk = desk
-        self._venue: Venue = desk.venue
+    def __init__(
+        self, handlers: BybitHandlers, actions: Mapping[tuple[str, str], BybitAction], log: RequestLog, faults: RequestFaults
+    ) -> None:
+        self._handlers = handlers
+        self._venue: SandboxVenue = handlers.venue
         self._actions = actions
         self._log = log
         self._faults = faults
@@ -42,20 +44,18 @@ class BybitRestDoor:
             action = self._actions.get((request.method, name))
             if action is None:
                 raise BybitError(10404, "Request path not found.", 404)
-            asked, payload = await self._read(request)
+            params, payload = await self._read(request)
             await asyncio.sleep(self._venue.settings.latency_s)
-            entry["params"] = dict(asked)
-            self._admit(request, action, asked, payload)
-            result = answered(action, asked)
-            disturbance = self._faults.after(action.kind, self._desk.named(asked))
-            if disturbance is not None:
-                await self._disturb(request, disturbance)
+            entry["params"] = dict(params)
+            self._admit(request, action, params, payload)
+            result = answered(action, params)
+            injected = self._faults.after(action.kind, self._handlers.find_symbol(params))
+            if injected is not None:
+                await self._inject(request, injected)
             code, text, status, headers = 0, "OK", 200, {}
         except BybitError as error:
             result, code, text, status = {}, error.code, error.text, error.status
-            headers = (
-                {} if error.retry_after is None else {"X-Bapi-Limit-Reset-Timestamp": str(self._venue.wall_ms() + error.retry_after * 1000)}
-            )
+            headers = self._reset_header(error)
         entry["status"] = code
         body = {"retCode": code, "retMsg": text, "result": result, "retExtInfo": {}, "time": self._venue.wall_ms()}
         return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
@@ -66,7 +66,7 @@ class BybitRestDoor:
         return {"X-Bapi-Limit-Reset-Timestamp": str(self._venue.wall_ms() + error.retry_after * 1000)}
 
     async def _read(self, request: web.Request) -> tuple[dict[str, Any], str]:
-        """The parameters, and the text that the signature covers."""
+        """The parameters, and the signed text."""
         if request.method == "GET":
             query = request.rel_url.raw_query_string
             try:
@@ -75,33 +75,33 @@ class BybitRestDoor:
                 raise errors.bad("too many parameters") from error
         try:
             body = await request.read()
-            asked = orjson.loads(body) if body else {}
+            params = orjson.loads(body) if body else {}
         except (web.HTTPRequestEntityTooLarge, orjson.JSONDecodeError) as error:
             raise errors.bad("the body is not JSON") from error
-        if not isinstance(asked, dict):
+        if not isinstance(params, dict):
             raise errors.bad("the body must be a JSON object")
-        return asked, body.decode()
+        return params, body.decode()
 
-    def _admit(self, request: web.Request, action: BybitAction, asked: Mapping[str, Any], payload: str) -> None:
+    def _admit(self, request: web.Request, action: BybitAction, params: Mapping[str, Any], payload: str) -> None:
         if action.signed:
             check_headers(request.headers, payload, self._venue.keys, self._venue.wall_ms())
-        disturbance = self._faults.before(action.kind, self._desk.named(asked))
-        if disturbance is not None:
-            raise errors.disturbed(disturbance.what, disturbance.seconds)
+        injected = self._faults.before(action.kind, self._handlers.find_symbol(params))
+        if injected is not None:
+            raise errors.injected(injected.what, injected.seconds)
 
     @staticmethod
-    async def _disturb(request: web.Request, disturbance: Disturbance) -> None:
-        if disturbance.kind == "error":
-            raise errors.disturbed(disturbance.what, disturbance.seconds)
-        await asyncio.sleep(disturbance.seconds)
-        if disturbance.kind != "delay" and request.transport is not None:
+    async def _inject(request: web.Request, injected: InjectedFault) -> None:
+        if injected.kind == "error":
+            raise errors.injected(injected.what, injected.seconds)
+        await asyncio.sleep(injected.seconds)
+        if injected.kind != "delay" and request.transport is not None:
             request.transport.abort()
 
 
-def answered(action: BybitAction, asked: Mapping[str, Any]) -> Any:
-    """Let the action answer; a fault of ours becomes Bybit's own "server error", and is logged."""
+def answered(action: BybitAction, params: Mapping[str, Any]) -> Any:
+    """Call the handler; an internal error is logged and answered as Bybit's "server error"."""
     try:
-        return action.answer(asked)
+        return action.answer(params)
     except BybitError:
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Bybit's private sockets: the account's own stream, and orders over a socket."""
+"""Bybit's private sockets: the account's stream, and order entry."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from forwardtrader.sandbox.bybit import errors
 from forwardtrader.sandbox.bybit import format as form
 from forwardtrader.sandbox.bybit.errors import BybitError
 from forwardtrader.sandbox.bybit.frames import FRAME, Connection, acknowledged, read_frame, topics_of
-from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitDesk
+from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
 from forwardtrader.sandbox.bybit.rest import answered
-from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, Event, Funded, OrderChanged
+from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, EngineEvent, Funded, OrderChanged
 from forwardtrader.sandbox.faults.request_faults import ReportFaults, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import Outbox
+from forwardtrader.sandbox.transport.send_queue import SendQueue
 from forwardtrader.sandbox.transport.sockets import USER, Sockets
 
 PRIVATE_TOPICS = ("order", "execution", "wallet", "position", "stopOrder", "execution.fast")
 
 
-class BybitPrivateDoor:
+class BybitPrivateStream:
     """The private stream: orders, executions, positions and the wallet."""
 
-    def __init__(self, desk: BybitDesk, log: RequestLog, sockets: Sockets, reports: ReportFaults) -> None:
-        self._desk = desk
+    def __init__(self, handlers: BybitHandlers, log: RequestLog, sockets: Sockets, reports: ReportFaults) -> None:
+        self._handlers = handlers
         self._log = log
         self._sockets = sockets
         self._reports = reports
         self._open: set[Connection] = set()
-        desk.venue.exchange.listen(self.on_event)
+        handlers.venue.exchange.subscribe(self.on_event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.converse(request, USER, greet=self._greet, hear=self._hear, part=self._open.discard)
+        return await self._sockets.serve_socket(
+            request, USER, on_open=self._on_open, on_message=self._on_message, on_close=self._open.discard
+        )
 
-    def on_event(self, fact: Event) -> None:
+    def on_event(self, fact: EngineEvent) -> None:
         if isinstance(fact, OrderChanged):
             frames = self._frames(fact)
             for frame in (f for group in self._reports.shaped(frames, fact) for f in group):
@@ -47,25 +49,25 @@ class BybitPrivateDoor:
             self._log.add("user event", "order", {"id": fact.order.id, "status": form.order_status(fact.order)})
         elif isinstance(fact, Funded):
             self._deliver(self._frame("execution", form.funding_execution(fact), fact.at))
-            self._deliver(self._frame("wallet", self._desk.wallet_told(), fact.at))
+            self._deliver(self._frame("wallet", self._handlers.wallet_payload(), fact.at))
         elif isinstance(fact, BalancesChanged | BalanceMoved):
-            self._deliver(self._frame("wallet", self._desk.wallet_told(), fact.at))
+            self._deliver(self._frame("wallet", self._handlers.wallet_payload(), fact.at))
 
     def bar_ended(self) -> None:
         for frame in (f for group in self._reports.flushed() for f in group):
             self._deliver(frame)
 
     def terminate(self, how: str) -> None:
-        """Bybit has no last message: the connections are closed."""
+        """Close all private connections; Bybit sends no final message."""
         for connection in list(self._open):
-            connection.outbox.close()
+            connection.queue.close()
 
     def _frames(self, fact: OrderChanged) -> list[FRAME]:
-        frames = [self._frame("order", self._desk.order_told(fact.order), fact.at)]
+        frames = [self._frame("order", self._handlers.order_payload(fact.order), fact.at)]
         if fact.trade is not None:
             frames.append(self._frame("execution", form.execution(fact.trade, fact.order), fact.at))
             if form.category(fact.trade.symbol) == "linear":
-                frames.append(self._frame("position", self._desk.position_told(fact.trade.symbol), fact.at))
+                frames.append(self._frame("position", self._handlers.position_payload(fact.trade.symbol), fact.at))
         return frames
 
     @staticmethod
@@ -74,31 +76,31 @@ class BybitPrivateDoor:
 
     def _deliver(self, frame: FRAME) -> None:
         for connection in list(self._open):
-            if connection.known and any(t == frame["topic"] or t.startswith(f"{frame['topic']}.") for t in connection.topics):
-                connection.outbox.put(frame)
+            if connection.authenticated and any(t == frame["topic"] or t.startswith(f"{frame['topic']}.") for t in connection.topics):
+                connection.queue.put(frame)
 
-    def _greet(self, outbox: Outbox) -> Connection:
-        connection = Connection(outbox)
+    def _on_open(self, queue: SendQueue) -> Connection:
+        connection = Connection(queue)
         self._open.add(connection)
         return connection
 
-    def _hear(self, connection: Connection, raw: str | bytes) -> None:
+    def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw)
         op = frame.get("op") if frame else None
         if frame is None or op not in ("auth", "ping", "subscribe", "unsubscribe"):
-            connection.outbox.put(acknowledged(frame, connection, wrong=f"error:invalid op {str(op)[:40]}"))
+            connection.queue.put(acknowledged(frame, connection, wrong=f"error:invalid op {str(op)[:40]}"))
         elif op == "ping":
-            connection.outbox.put({"req_id": frame.get("req_id", ""), "op": "pong", "args": [str(self._desk.venue.wall_ms())]})
+            connection.queue.put({"req_id": frame.get("req_id", ""), "op": "pong", "args": [str(self._handlers.venue.wall_ms())]})
         elif op == "auth":
-            connection.known = authenticated(self._desk, frame)
-            wrong = "" if connection.known else "Params Error"
-            connection.outbox.put(acknowledged(frame, connection, wrong=wrong))
+            connection.authenticated = authenticated(self._handlers, frame)
+            wrong = "" if connection.authenticated else "Params Error"
+            connection.queue.put(acknowledged(frame, connection, wrong=wrong))
         else:
-            connection.outbox.put(self._follow(connection, frame))
+            connection.queue.put(self._follow(connection, frame))
 
     def _follow(self, connection: Connection, frame: FRAME) -> FRAME:
         topics = topics_of(frame)
-        if not connection.known:
+        if not connection.authenticated:
             return acknowledged(frame, connection, wrong="Request not authorized")
         if wrong := [t for t in topics if t not in PRIVATE_TOPICS and t.split(".")[0] not in PRIVATE_TOPICS]:
             return acknowledged(frame, connection, wrong=f"error:handler not found,topic:{wrong[0][:60]}")
@@ -110,79 +112,86 @@ class BybitPrivateDoor:
         return acknowledged(frame, connection)
 
 
-class BybitTradeDoor:
-    """Orders over a socket: the same actions as by REST, answered with the request's own number."""
+class BybitTradeSocket:
+    """Order entry over a socket: the actions of the REST API, answered with the request's id."""
 
     def __init__(
-        self, desk: BybitDesk, actions: Mapping[tuple[str, str], BybitAction], log: RequestLog, sockets: Sockets, faults: RequestFaults
+        self,
+        handlers: BybitHandlers,
+        actions: Mapping[tuple[str, str], BybitAction],
+        log: RequestLog,
+        sockets: Sockets,
+        faults: RequestFaults,
     ) -> None:
-        self._desk = desk
+        self._handlers = handlers
         self._log = log
         self._sockets = sockets
         self._faults = faults
         self._actions = {"order.create": actions["POST", "order/create"], "order.cancel": actions["POST", "order/cancel"]}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.converse(request, USER, greet=Connection, hear=self._hear, part=lambda connection: None)
+        return await self._sockets.serve_socket(
+            request, USER, on_open=Connection, on_message=self._on_message, on_close=lambda connection: None
+        )
 
-    def _hear(self, connection: Connection, raw: str | bytes) -> None:
+    def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw) or {}
         op = frame.get("op")
-        told: FRAME = {"reqId": frame.get("reqId", ""), "op": op, "connId": connection.id, "retCode": 0, "retMsg": "OK"}
+        reply: FRAME = {"reqId": frame.get("reqId", ""), "op": op, "connId": connection.id, "retCode": 0, "retMsg": "OK"}
         try:
             if op == "auth":
-                connection.known = authenticated(self._desk, frame)
-                if not connection.known:
+                connection.authenticated = authenticated(self._handlers, frame)
+                if not connection.authenticated:
                     raise errors.BAD_SIGN
             elif op == "ping":
-                told |= {"op": "pong", "data": [str(self._desk.venue.wall_ms())]}
+                reply |= {"op": "pong", "data": [str(self._handlers.venue.wall_ms())]}
             else:
-                told["data"] = self._answer(connection, frame)
+                reply["data"] = self._answer(connection, frame)
         except BybitError as error:
-            told |= {"retCode": error.code, "retMsg": error.text, "data": {}}
-        connection.outbox.put(told)
+            reply |= {"retCode": error.code, "retMsg": error.text, "data": {}}
+        connection.queue.put(reply)
 
     def _answer(self, connection: Connection, frame: FRAME) -> Any:
-        action, asked = self._actions.get(str(frame.get("op"))), frame.get("args")
+        action, params = self._actions.get(str(frame.get("op"))), frame.get("args")
         if action is None:
             raise BybitError(10404, "op is not supported")
-        if not connection.known:
+        if not connection.authenticated:
             raise BybitError(10005, "Permission denied, please check your API key permissions.")
-        if not isinstance(asked, list) or len(asked) != 1 or not isinstance(asked[0], dict):
+        if not isinstance(params, list) or len(params) != 1 or not isinstance(params[0], dict):
             raise errors.bad("args must be a list with one object")
-        entry = self._log.add("trade socket", str(frame["op"]), asked[0])
-        check_stamp(self._desk, frame)
-        symbol = self._desk.named(asked[0])
-        for disturbance in (self._faults.before(action.kind, symbol),):
-            if disturbance is not None:
-                raise errors.disturbed(disturbance.what, disturbance.seconds)
-        result = answered(action, asked[0])
+        entry = self._log.add("trade socket", str(frame["op"]), params[0])
+        check_stamp(self._handlers, frame)
+        symbol = self._handlers.find_symbol(params[0])
+        for injected in (self._faults.before(action.kind, symbol),):
+            if injected is not None:
+                raise errors.injected(injected.what, injected.seconds)
+        result = answered(action, params[0])
         after = self._faults.after(action.kind, symbol)
         entry["status"] = 0 if after is None else after.kind
         if after is not None:
             if after.kind == "error":
-                raise errors.disturbed(after.what, after.seconds)
-            connection.outbox.reset()
+                raise errors.injected(after.what, after.seconds)
+            connection.queue.reset()
         return result
 
 
-def authenticated(desk: BybitDesk, frame: FRAME) -> bool:
+def authenticated(handlers: BybitHandlers, frame: FRAME) -> bool:
     """Whether `args` are key, expiry and the signature over `GET/realtime<expiry>`."""
-    asked = frame.get("args")
-    if not isinstance(asked, list) or len(asked) != 3:
+    params = frame.get("args")
+    if not isinstance(params, list) or len(params) != 3:
         return False
-    key, expires, signature = (str(a) for a in asked)
-    if not expires.isdecimal() or len(expires) > 18 or int(expires) <= desk.venue.wall_ms():
+    key, expires, signature = (str(a) for a in params)
+    if not expires.isdecimal() or len(expires) > 18 or int(expires) <= handlers.venue.wall_ms():
         return False
-    keys = desk.venue.keys
+    keys = handlers.venue.keys
     expected = hmac.new(keys.api_secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
     return hmac.compare_digest(key.encode(), keys.api_key.encode()) and hmac.compare_digest(signature.encode(), expected.encode())
 
 
-def check_stamp(desk: BybitDesk, frame: FRAME) -> None:
-    """Raises 10002 where the frame's own time stamp is outside its window; the signature was given at the login."""
+def check_stamp(handlers: BybitHandlers, frame: FRAME) -> None:
+    """Raises 10002 if the frame's time stamp is outside its window; the signature was checked at login."""
     header = frame.get("header")
     stamp = str(header.get("X-BAPI-TIMESTAMP", "")) if isinstance(header, dict) else ""
-    now = desk.venue.wall_ms()
+    now = handlers.venue.wall_ms()
     if not stamp.isdecimal() or len(stamp) > 18 or not now - 60_000 <= int(stamp) < now + 1000:
         raise errors.bad_time(int(stamp) if stamp.isdecimal() and len(stamp) < 18 else 0, now, 5000)

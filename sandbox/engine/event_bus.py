@@ -1,16 +1,16 @@
-"""What happens at the exchange is told to whoever listens."""
+"""The event bus: every engine event is published to all subscribers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from forwardtrader.sandbox.engine.events import BalancesChanged, Event, Execution, Listener, OrderChanged
+from forwardtrader.sandbox.engine.events import BalancesChanged, EngineEvent, EventHandler, ExecutionType, OrderChanged
 from forwardtrader.sandbox.orders.listing import Listing
-from forwardtrader.sandbox.orders.order import Order, Trade
+from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
 
 
-class News:
-    """Listeners hear every event, in the order of their joining.
+class EventBus:
+    """Publishes each event to the subscribers, in the order in which they subscribed.
 
     Args:
         now: the market's clock, milliseconds UTC.
@@ -19,26 +19,26 @@ class News:
     def __init__(self, listings: Mapping[str, Listing], now: Callable[[], int]) -> None:
         self._listings = listings
         self._now = now
-        self._listeners: list[Listener] = []
+        self._handlers: list[EventHandler] = []
 
-    def listen(self, listener: Listener) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, handler: EventHandler) -> None:
+        self._handlers.append(handler)
 
-    def tell(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
+    def publish(self, event: EngineEvent) -> None:
+        for handler in self._handlers:
+            handler(event)
 
-    def order(self, order: Order, execution: Execution, trade: Trade | None = None) -> None:
-        """What became of an order, and of the balances with it."""
-        self.report(order, execution, trade)
-        self.balances(order, trade)
+    def publish_order(self, order: ExchangeOrder, execution: ExecutionType, trade: Trade | None = None) -> None:
+        """An order changed, and with it the balances."""
+        self.publish_report(order, execution, trade)
+        self.publish_balances(order, trade)
 
-    def report(self, order: Order, execution: Execution, trade: Trade | None = None) -> None:
-        """What became of an order."""
-        self.tell(OrderChanged(order, execution, trade, self._now()))
+    def publish_report(self, order: ExchangeOrder, execution: ExecutionType, trade: Trade | None = None) -> None:
+        """An order changed."""
+        self.publish(OrderChanged(order, execution, trade, self._now()))
 
-    def balances(self, order: Order, trade: Trade | None = None) -> None:
-        """The balances that an order touches."""
-        rules = self._listings[order.wish.symbol].rules
+    def publish_balances(self, order: ExchangeOrder, trade: Trade | None = None) -> None:
+        """The balances of the assets that an order moves, the fee asset included."""
+        rules = self._listings[order.request.symbol].rules
         extra = (trade.fee_asset,) if trade and trade.fee_asset not in (rules.base, rules.quote) else ()
-        self.tell(BalancesChanged(order.account, (rules.base, rules.quote, *extra), self._now()))
+        self.publish(BalancesChanged(order.account, (rules.base, rules.quote, *extra), self._now()))

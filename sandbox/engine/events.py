@@ -1,4 +1,4 @@
-"""Facts the engine reports; each protocol puts them into its own messages."""
+"""Events of the engine; each protocol translates them into its own messages. Times are milliseconds UTC of the market's clock."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from forwardtrader.sandbox.orders.candle import Candle
-from forwardtrader.sandbox.orders.order import Order, Trade
+from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
 
 
-class Execution(StrEnum):
+class ExecutionType(StrEnum):
     NEW = "new"
     TRADE = "trade"
     CANCELED = "canceled"
@@ -21,10 +21,10 @@ class Execution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderChanged:
-    """`order` is the engine's own object: format it before returning."""
+    """An order was accepted, filled, cancelled or expired. `order` is the engine's own object: format it before returning."""
 
-    order: Order
-    execution: Execution
+    order: ExchangeOrder
+    execution: ExecutionType
     trade: Trade | None
     at: int
 
@@ -48,7 +48,7 @@ class BalanceMoved:
 
 @dataclass(frozen=True, slots=True)
 class ListChanged:
-    """An order list began, or is done."""
+    """An order list was placed, or is done."""
 
     account: str
     list_id: int
@@ -58,7 +58,7 @@ class ListChanged:
 
 @dataclass(frozen=True, slots=True)
 class CandleChanged:
-    """A base-interval candle moved (`closed` False) or ended."""
+    """A candle of the base interval was updated, or is `closed`."""
 
     symbol: str
     candle: Candle
@@ -68,7 +68,7 @@ class CandleChanged:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A trade of the market itself, with the best prices after it."""
+    """A trade of the market itself, not of the account."""
 
     symbol: str
     trade_id: int
@@ -80,7 +80,7 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Funded:
-    """A perpetual's funding was settled; `received` is below zero where the account paid."""
+    """Funding of a perpetual was settled; `received` is negative where the account paid."""
 
     account: str
     symbol: str
@@ -91,5 +91,5 @@ class Funded:
     at: int
 
 
-Event: TypeAlias = Funded | OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
-Listener: TypeAlias = Callable[[Event], None]
+EngineEvent: TypeAlias = Funded | OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
+EventHandler: TypeAlias = Callable[[EngineEvent], None]

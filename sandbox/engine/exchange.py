@@ -1,4 +1,4 @@
-"""The engine: orders in, executions and facts out; free of any protocol."""
+"""The matching engine: takes orders, publishes executions and events, independent of any protocol."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from forwardtrader.core.types import Side
-from forwardtrader.sandbox.engine.event_bus import News
-from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, Execution, ListChanged
-from forwardtrader.sandbox.orders.account import Account
+from forwardtrader.sandbox.engine.event_bus import EventBus
+from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, ExecutionType, ListChanged
+from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.admission import Admission
 from forwardtrader.sandbox.orders.fill_model import FillModel, Match
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.matching import Level
-from forwardtrader.sandbox.orders.order import ZERO, NewOrder, OpenOrders, Order, OrderType, Status, TimeInForce, Trade
-from forwardtrader.sandbox.orders.order_index import Register
+from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder, NewOrder, OpenOrders, OrderType, Status, TimeInForce, Trade
+from forwardtrader.sandbox.orders.order_index import OrderIndex
 from forwardtrader.sandbox.orders.order_list import OrderList
-from forwardtrader.sandbox.orders.refusal import OrderRefused, Refusal
+from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 from forwardtrader.sandbox.orders.settlement import Settlement
 
-Divider: TypeAlias = Callable[[Order, Listing, Decimal], list[Decimal]]
+SizeSplitter: TypeAlias = Callable[[ExchangeOrder, Listing, Decimal], list[Decimal]]
 
 
 class Exchange:
-    """Accounts, orders and listings, moved by the market driver and by clients' requests.
+    """Accounts, orders and listings. Client requests and the market driver change them.
 
     Args:
         listings: symbol to listing.
         fills: the fill mode.
-        settlement: how executions are paid.
+        settlement: how executions are settled.
         now: the market's clock, milliseconds UTC.
         strict_triggers: refuse a trigger that the last price has passed.
         most: how many orders an account may have open.
@@ -46,82 +46,82 @@ class Exchange:
         most: OpenOrders,
     ) -> None:
         self.listings = dict(listings)
-        self.accounts: dict[str, Account] = {}
-        self.register = Register()
+        self.accounts: dict[str, ClientAccount] = {}
+        self.order_index = OrderIndex()
         self.lists: dict[int, OrderList] = {}
         self.now = now
-        self.fill_cap: Decimal | None = None  # at most so much per order and moment
-        self.divide: Divider = whole  # how a piece is executed: at once, in parts, or short
-        self.before_cancel: Callable[[Order], bool] = lambda order: False  # whether the order fills just before it
+        self.fill_cap: Decimal | None = None  # largest size filled per order and print
+        self.divide: SizeSplitter = whole  # splits a fill into executions
+        self.before_cancel: Callable[[ExchangeOrder], bool] = lambda order: False  # whether the order fills just before the cancel
         self._fills = fills
         self._settlement = settlement
         self._admission = Admission(
-            self.listings, self.accounts, self.register, fills, settlement, strict_triggers=strict_triggers, most=most
+            self.listings, self.accounts, self.order_index, fills, settlement, strict_triggers=strict_triggers, most=most
         )
-        self.news = News(self.listings, now)
-        self.listen, self.tell = self.news.listen, self.news.tell
+        self.events = EventBus(self.listings, now)
+        self.subscribe, self.publish = self.events.subscribe, self.events.publish
 
     # Requests
 
-    def place(self, account: str, wish: NewOrder) -> Order:
-        """Accept an order and let it meet the market at once.
+    def place(self, account: str, request: NewOrder) -> ExchangeOrder:
+        """Accept an order and match it at once.
 
         Raises:
             OrderRefused: nothing was changed.
         """
-        listing = self._admission.tradable(wish.symbol)
-        self._admission.check(account, wish, listing)
-        order = self.register.add(account, wish, self.now())
+        listing = self._admission.tradable(request.symbol)
+        self._admission.check(account, request, listing)
+        order = self.order_index.add(account, request, self.now())
         try:
             self._admission.admit(order, listing)
         except OrderRefused:
-            self.register.forget(order)
+            self.order_index.remove(order)
             raise
-        self.news.report(order, Execution.NEW)
+        self.events.publish_report(order, ExecutionType.NEW)
         self._meet(order, listing)
         if not order.trades and order.is_open:
-            self.news.balances(order)
+            self.events.publish_balances(order)
         return order
 
-    def cancel(self, order: Order, cancel_id: str = "") -> Order:
-        """Take an open order out of the market.
+    def cancel(self, order: ExchangeOrder, cancel_id: str = "") -> ExchangeOrder:
+        """Cancel an open order.
 
         Raises:
-            OrderRefused: it is not open any more.
+            OrderRefused: it is no longer open.
         """
         if not order.is_open:
-            raise OrderRefused(Refusal.ORDER_DONE)
+            raise OrderRefused(RefusalReason.ORDER_DONE)
         if self.before_cancel(order):
             self.fill_now(order)
-            raise OrderRefused(Refusal.ORDER_DONE)
+            raise OrderRefused(RefusalReason.ORDER_DONE)
         order.cancel_id = cancel_id
-        self._finish(order, Status.CANCELED, Execution.CANCELED)
+        self._finish(order, Status.CANCELED, ExecutionType.CANCELED)
         return order
 
     def place_list(self, account: str, legs: Iterable[NewOrder], *, working: NewOrder | None = None, client_id: str = "") -> OrderList:
-        """Accept legs that cancel each other; with a `working` order they wait until it has filled.
+        """Accept an order list: legs that cancel each other (OCO); with a `working` order they are held until it has filled (OTO, OTOCO).
 
         Raises:
             OrderRefused: nothing was changed.
         """
-        wishes = list(legs)
-        listing = self._admission.tradable(wishes[0].symbol)
-        everyone = [*wishes, *([working] if working else [])]
-        if len({wish.client_id for wish in everyone}) < len(everyone):
-            raise OrderRefused(Refusal.DUPLICATE_CLIENT_ID)
-        for wish in everyone:
-            self._admission.check(account, wish, listing)
+        requests = list(legs)
+        listing = self._admission.tradable(requests[0].symbol)
+        everyone = [*requests, *([working] if working else [])]
+        if len({request.client_id for request in everyone}) < len(everyone):
+            raise OrderRefused(RefusalReason.DUPLICATE_CLIENT_ID)
+        for request in everyone:
+            self._admission.check(account, request, listing)
         number = len(self.lists) + 1
-        group = OrderList(number, account, wishes[0].symbol, client_id or f"list-{number}", self.now())
+        group = OrderList(number, account, requests[0].symbol, client_id or f"list-{number}", self.now())
         if working is None:
-            self._admission.admit_legs(group, account, wishes, listing)
+            self._admission.admit_legs(group, account, requests, listing)
         else:
-            self._admission.admit_working(group, account, working, wishes, listing)
+            self._admission.admit_working(group, account, working, requests, listing)
         self.lists[number] = group
-        self.tell(ListChanged(account, number, False, self.now()))
+        self.publish(ListChanged(account, number, False, self.now()))
         for order in group.orders:
             if order.status is not Status.HELD:
-                self.news.order(order, Execution.NEW)
+                self.events.publish_order(order, ExecutionType.NEW)
         for order in group.orders:
             if order.is_open and order.status is not Status.HELD:
                 self._meet(order, listing)
@@ -137,36 +137,36 @@ class Exchange:
             self.accounts[account].spend(asset, -amount)
         else:
             self.accounts[account].receive(asset, amount)
-        self.tell(BalanceMoved(account, asset, amount, self.now()))
-        self.tell(BalancesChanged(account, (asset,), self.now()))
+        self.publish(BalanceMoved(account, asset, amount, self.now()))
+        self.publish(BalancesChanged(account, (asset,), self.now()))
 
-    def fill_now(self, order: Order) -> None:
-        """Execute all of an open order at its own price, or without one at the market's."""
-        listing = self.listings[order.wish.symbol]
-        price = order.wish.limit_price or listing.last
-        self._execute(order, listing, Level(price, order.remaining), maker=order.wish.limit_price is not None)
+    def fill_now(self, order: ExchangeOrder) -> None:
+        """Fill the rest of an open order at its limit price, or at the last price where it has none."""
+        listing = self.listings[order.request.symbol]
+        price = order.request.limit_price or listing.last
+        self._execute(order, listing, Level(price, order.remaining), maker=order.request.limit_price is not None)
 
     def force_close(self, account: str, symbol: str) -> None:
         """Cancel the account's orders of `symbol` and close its position at the last price, as a liquidation does."""
-        for order in [o for o in self.register.all_open(account) if o.wish.symbol == symbol]:
-            self._finish(order, Status.CANCELED, Execution.CANCELED)
+        for order in [o for o in self.order_index.all_open(account) if o.request.symbol == symbol]:
+            self._finish(order, Status.CANCELED, ExecutionType.CANCELED)
         held = self.accounts[account].position(symbol).size
         if held:
             side = Side.SELL if held > 0 else Side.BUY
-            name = f"liquidation-{len(self.register.orders) + 1}"
-            wish = NewOrder(symbol=symbol, side=side, type=OrderType.MARKET, size=abs(held), client_id=name, reduce_only=True)
-            order = self.register.add(account, wish, self.now())
-            self.news.order(order, Execution.NEW)
+            name = f"liquidation-{len(self.order_index.orders) + 1}"
+            request = NewOrder(symbol=symbol, side=side, type=OrderType.MARKET, size=abs(held), client_id=name, reduce_only=True)
+            order = self.order_index.add(account, request, self.now())
+            self.events.publish_order(order, ExecutionType.NEW)
             self.fill_now(order)
 
-    # The market moves
+    # Market data
 
     def print_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
-        """The market traded: open orders may fill."""
+        """The market traded `volume` at `price`: open orders may fill."""
         listing = self.listings[symbol]
         listing.last = price
         listing.taken.clear()
-        waiting = [o for o in self.register.open_orders(symbol) if o.status is not Status.HELD]
+        waiting = [o for o in self.order_index.open_orders(symbol) if o.status is not Status.HELD]
         for order, match in self._fills.ticks(listing, waiting, volume) if waiting else []:
             if order.is_open:
                 self._apply(order, listing, match)
@@ -174,25 +174,25 @@ class Exchange:
     def end_bar(self, symbol: str) -> None:
         """The running bar is complete: open orders may fill, the older first."""
         listing = self.listings[symbol]
-        for order in self.register.open_orders(symbol):
+        for order in self.order_index.open_orders(symbol):
             if order.is_open and order.status is not Status.HELD:
                 self._apply(order, listing, self._fills.bar_ends(listing, order))
 
     # Execution
 
-    def _meet(self, order: Order, listing: Listing) -> None:
+    def _meet(self, order: ExchangeOrder, listing: Listing) -> None:
         match = self._fills.arrives(listing, order)
-        wish = order.wish
+        request = order.request
         offered = sum((p.size for p in match.pieces), ZERO)
-        if wish.tif is TimeInForce.FOK and offered < order.size:
-            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+        if request.tif is TimeInForce.FOK and offered < order.size:
+            self._finish(order, Status.EXPIRED, ExecutionType.EXPIRED)
             return
         self._apply(order, listing, match)
-        at_once = wish.tif is not TimeInForce.GTC or (wish.type is OrderType.MARKET and self.fill_cap is None)
-        if order.is_open and at_once and (wish.stop_price is None or order.triggered):
-            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+        at_once = request.tif is not TimeInForce.GTC or (request.type is OrderType.MARKET and self.fill_cap is None)
+        if order.is_open and at_once and (request.stop_price is None or order.triggered):
+            self._finish(order, Status.EXPIRED, ExecutionType.EXPIRED)
 
-    def _apply(self, order: Order, listing: Listing, match: Match) -> None:
+    def _apply(self, order: ExchangeOrder, listing: Listing, match: Match) -> None:
         order.triggered = match.triggered
         left = self.fill_cap
         for piece in match.pieces:
@@ -209,7 +209,7 @@ class Exchange:
         if not maker:
             listing.taken[price] = listing.taken.get(price, ZERO) + size
 
-    def _execute(self, order: Order, listing: Listing, piece: Level, maker: bool) -> None:
+    def _execute(self, order: ExchangeOrder, listing: Listing, piece: Level, maker: bool) -> None:
         if not order.is_open:
             return
         self._end_siblings(order)
@@ -217,36 +217,37 @@ class Exchange:
         size = min(piece.size, self._settlement.affordable(account, order, listing.rules, piece.price, maker))
         self._release(order)
         if size <= 0:
-            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+            self._finish(order, Status.EXPIRED, ExecutionType.EXPIRED)
             return
         done = self._settlement.settle(account, order, listing.rules, piece.price, size, maker)
         trade = Trade(
-            id=len(self.register.trades) + 1, order_id=order.id, account=order.account, symbol=order.wish.symbol, side=order.wish.side,
-            price=piece.price, size=size, quote=done.quote, fee=done.fee, fee_asset=done.fee_asset, at=self.now(), maker=maker,
+            id=len(self.order_index.trades) + 1, order_id=order.id, account=order.account, symbol=order.request.symbol,
+            side=order.request.side, price=piece.price, size=size, quote=done.quote, fee=done.fee, fee_asset=done.fee_asset,
+            at=self.now(), maker=maker,
         )  # fmt: skip
-        self.register.trades.append(trade)
+        self.order_index.trades.append(trade)
         order.trades.append(trade)
         order.filled += size
         order.quote_filled += done.quote
         self._after_trade(order, listing, trade, short=size < piece.size)
 
-    def _after_trade(self, order: Order, listing: Listing, trade: Trade, *, short: bool) -> None:
+    def _after_trade(self, order: ExchangeOrder, listing: Listing, trade: Trade, *, short: bool) -> None:
         order.updated_at = trade.at
         order.status = Status.PARTIAL if order.remaining else Status.FILLED
         if not order.remaining:
-            self.register.retire(order)
+            self.order_index.close(order)
         elif not short:
             try:
                 self._admission.hold(order, listing, listing.last)
             except OrderRefused:
                 short = True
-        self.news.order(order, Execution.TRADE, trade)
+        self.events.publish_order(order, ExecutionType.TRADE, trade)
         if short and order.is_open:
-            self._finish(order, Status.EXPIRED, Execution.EXPIRED)
+            self._finish(order, Status.EXPIRED, ExecutionType.EXPIRED)
         if order.status is Status.FILLED:
             self._filled(order, listing)
 
-    def _filled(self, order: Order, listing: Listing) -> None:
+    def _filled(self, order: ExchangeOrder, listing: Listing) -> None:
         group = self.lists.get(order.list_id or 0)
         if group is None:
             return
@@ -259,20 +260,20 @@ class Exchange:
             self._admission.hold_for_legs(group.legs, listing)
         except OrderRefused:
             for leg in group.legs:
-                self._finish(leg, Status.EXPIRED, Execution.EXPIRED)
+                self._finish(leg, Status.EXPIRED, ExecutionType.EXPIRED)
             return
         for leg in group.legs:
             leg.status = Status.NEW
             leg.rests_until = listing.bar.start if listing.bar else -1
-            self.news.order(leg, Execution.NEW)
+            self.events.publish_order(leg, ExecutionType.NEW)
 
-    def _end_siblings(self, order: Order) -> None:
+    def _end_siblings(self, order: ExchangeOrder) -> None:
         group = self.lists.get(order.list_id or 0)
         for sibling in group.siblings(order) if group else []:
-            self._end(sibling, Status.EXPIRED, Execution.EXPIRED)
+            self._end(sibling, Status.EXPIRED, ExecutionType.EXPIRED)
 
-    def _finish(self, order: Order, status: Status, execution: Execution) -> None:
-        """End an order, and with it those that are linked to it."""
+    def _finish(self, order: ExchangeOrder, status: Status, execution: ExecutionType) -> None:
+        """Close an order together with the orders linked to it."""
         if not order.is_open:
             return
         self._end(order, status, execution)
@@ -283,24 +284,24 @@ class Exchange:
                     self._end(other, status, execution)
             self._close_list(group)
 
-    def _end(self, order: Order, status: Status, execution: Execution) -> None:
+    def _end(self, order: ExchangeOrder, status: Status, execution: ExecutionType) -> None:
         self._release(order)
         order.status = status
         order.updated_at = self.now()
-        self.register.retire(order)
-        self.news.order(order, execution)
+        self.order_index.close(order)
+        self.events.publish_order(order, execution)
 
     def _close_list(self, group: OrderList) -> None:
         if not group.done and not any(o.is_open for o in group.orders):
             group.done = True
-            self.tell(ListChanged(group.account, group.id, True, self.now()))
+            self.publish(ListChanged(group.account, group.id, True, self.now()))
 
-    def _release(self, order: Order) -> None:
+    def _release(self, order: ExchangeOrder) -> None:
         if order.locked:
             self.accounts[order.account].unlock(order.lock_asset, order.locked)
             order.locked = ZERO
 
 
-def whole(order: Order, listing: Listing, size: Decimal) -> list[Decimal]:
-    """One execution for the whole piece."""
+def whole(order: ExchangeOrder, listing: Listing, size: Decimal) -> list[Decimal]:
+    """A single execution of the full size."""
     return [size]

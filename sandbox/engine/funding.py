@@ -1,4 +1,4 @@
-"""The eight-hourly funding of perpetuals, and the end of accounts that cannot carry theirs."""
+"""Funding of perpetuals every eight hours, and liquidation of accounts below their maintenance margin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVERY_MS: Final = 8 * 3_600_000
 
 
 class FundingClock:
-    """Looks after every bar at what is due. `rate` is the fraction of a position's value paid at 00, 08 and 16 UTC."""
+    """Settles due funding and liquidations after each bar. `rate` is the fraction of position value paid at 00, 08 and 16 UTC."""
 
     def __init__(self, exchange: Exchange, rate: Decimal) -> None:
         self._exchange = exchange
@@ -34,7 +34,7 @@ class FundingClock:
                 listing = self._exchange.listings[symbol]
                 if position.size:
                     received = pay_funding(account, listing.rules, listing.last, self._rate)
-                    self._exchange.tell(Funded(account.name, symbol, position.size, listing.last, self._rate, received, at))
+                    self._exchange.publish(Funded(account.name, symbol, position.size, listing.last, self._rate, received, at))
 
     def _liquidate(self) -> None:
         marks = {symbol: listing.last for symbol, listing in self._exchange.listings.items() if listing.rules.can_short}

@@ -1,1 +1,1 @@
-"""Faults that the practice exchange can inject."""
+"""Fault injection: the catalogue of faults, and what applies them to requests, reports, candles and the venue."""

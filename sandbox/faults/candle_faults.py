@@ -1,4 +1,4 @@
-"""What goes wrong with closed candles on their way to the market sockets."""
+"""Faults of closed candles on the market sockets: late, revised, duplicate, out of order, malformed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _CLOSE: Final = re.compile(rb'("(?:c|close)":")(\d+)')
 
 
 class CandleFaults:
-    """Sends a closed candle as it is, or as the fault has it."""
+    """Sends closed candles, changed as fault F22 asks while it is armed."""
 
     def __init__(self, board: Switchboard) -> None:
         self._board = board
         self._held: list[tuple[bytes, Send]] = []
 
-    def shape(self, message: bytes, symbol: str, send: Send) -> None:
+    def send_closed(self, message: bytes, symbol: str, send: Send) -> None:
         switch = self._board.fire("F22", symbol)
         held, self._held = self._held, []
         if switch is None:
@@ -49,5 +49,5 @@ class CandleFaults:
 
 
 def revised(message: bytes) -> bytes:
-    """The same candle with its close one unit off."""
+    """The same candle message with its close raised by one quote unit."""
     return _CLOSE.sub(lambda m: m[1] + str(int(m[2]) + 1).encode(), message)

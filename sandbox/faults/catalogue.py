@@ -1,4 +1,4 @@
-"""Everything that goes wrong on a real venue, as switches: the catalogue, and the board they are armed on.
+"""Fault injection switches: the catalogue of faults of a real venue, and the board on which they are armed.
 
 A switch fires at its place (an order arrives, a report leaves, a bar ends ...) with `probability`, at most `count` times (0: always),
 not before `after_bars` bars have been played. Chance is seeded, so that a run can be repeated.
@@ -19,12 +19,12 @@ from forwardtrader.core.flags import nearest
 
 Value = float | int | str
 COMMON: Final[Mapping[str, Value]] = {"count": 1, "probability": 1.0, "after_bars": 0, "symbol": ""}
-AT_ONCE: Final = "at once"  # fires when it is armed, or at the end of a bar where it has after_bars or a probability
+AT_ONCE: Final = "at once"  # fires when armed, or at the end of a bar if it has after_bars or a probability
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a switch does, where it fires, and what else can be said about it."""
+    """One fault: its title, the place where it fires, and its options with their defaults."""
 
     title: str
     place: str
@@ -76,7 +76,7 @@ CATALOGUE: Final[dict[str, Fault]] = {
 OF_THE_CLIENT: Final = {
     "F32": "a strategy's exception", "F34": "a full disk", "F35": "Firestore's outage", "F36": "a second process",
 }  # fmt: skip
-# What F40 mixes: nothing that kills, halts for good, or changes the rules.
+# The mix of F40: nothing that kills a process, halts for good or changes market rules.
 RECOVERABLE: Final = (
     "F1", "F2", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12", "F13", "F14", "F16", "F18", "F21", "F22", "F23", "F26",
     "F28",
@@ -85,13 +85,13 @@ RECOVERABLE: Final = (
 
 @dataclass(slots=True)
 class Switch:
-    """One armed fault; `left` is None where it fires for ever."""
+    """An armed fault; `left` counts the firings to come, None for no limit."""
 
     name: str
     values: dict[str, Value]
     left: int | None
     fired: int = 0
-    until: float = 0.0  # a fault that lasts keeps its own deadline here
+    until: float = 0.0  # the end of a fault that has a duration
 
     def number(self, option: str) -> float:
         return float(self.values[option])
@@ -101,20 +101,25 @@ class Switch:
 
 
 class Switchboard:
-    """The armed faults. `now_bar` tells how many bars have been played."""
+    """The armed faults.
 
-    def __init__(self, seed: int, now_bar: Callable[[], int], told: Callable[[str, Mapping[str, Any]], None]) -> None:
+    Args:
+        now_bar: the number of bars played so far.
+        on_fired: called with the name and options of each fault that fires.
+    """
+
+    def __init__(self, seed: int, now_bar: Callable[[], int], on_fired: Callable[[str, Mapping[str, Any]], None]) -> None:
         self.rng = random.Random(seed)
         self._now_bar = now_bar
-        self._told = told
+        self._on_fired = on_fired
         self._armed: dict[str, Switch] = {}
 
     def arm(self, name: str, options: Mapping[str, Value] | None = None) -> Switch:
-        """Set a switch, replacing one of the same name.
+        """Arm a fault, replacing an armed one of the same name.
 
         Raises:
             UnknownSetting: no such fault or option; the message names the nearest.
-            InvalidSetting: a value that cannot be meant.
+            InvalidSetting: a value outside its range or of the wrong type.
         """
         name = name.upper()
         values = read_options(name, options or {})
@@ -127,7 +132,7 @@ class Switchboard:
         return switch
 
     def disarm(self, name: str = "") -> None:
-        """Clear one switch, or all."""
+        """Disarm one fault, or all."""
         if name:
             self._armed.pop(name.upper(), None)
         else:
@@ -137,7 +142,7 @@ class Switchboard:
         return self._armed.get(name)
 
     def fire(self, name: str, symbol: str = "", *, on: str = "") -> Switch | None:
-        """Whether the fault strikes here and now; counts it if so."""
+        """The armed fault if it fires for this symbol and kind of request, which is then counted; else None."""
         switch = self._armed.get(name)
         if switch is None or not self._fits(switch, symbol, on):
             return None
@@ -145,7 +150,7 @@ class Switchboard:
         if chance < 1 and self.rng.random() >= chance:
             return None
         switch.fired += 1
-        self._told(name, {"symbol": symbol, "on": on, **switch.values})
+        self._on_fired(name, {"symbol": symbol, "on": on, **switch.values})
         if switch.left is not None:
             switch.left -= 1
             if switch.left <= 0:
@@ -170,7 +175,7 @@ class Switchboard:
 
 
 def read_options(name: str, options: Mapping[str, Value]) -> dict[str, Value]:
-    """All options of fault `name`, the given ones over its defaults. Raises as `Switchboard.arm` does."""
+    """All options of fault `name`: its defaults, overridden by the given ones. Raises as `Switchboard.arm`."""
     if name in OF_THE_CLIENT:
         raise InvalidSetting(f"fault {name} is {OF_THE_CLIENT[name]}: it happens in the client, an exchange has no switch for it")
     if name not in CATALOGUE:

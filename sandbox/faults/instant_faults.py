@@ -1,4 +1,4 @@
-"""The faults that strike by themselves: at once when armed, or at the end of a bar."""
+"""Venue-wide faults: they fire when armed, or at the end of a bar."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from forwardtrader.sandbox.faults.request_faults import send_signal
 from forwardtrader.sandbox.orders.order import NewOrder, OrderType
 from forwardtrader.sandbox.orders.refusal import OrderRefused
 from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
-from forwardtrader.sandbox.venue import ACCOUNT, Venue
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 
 LOG = logger("sandbox")
 INSTANT: Final = tuple(name for name, fault in CATALOGUE.items() if fault.place == AT_ONCE and name != "F40")
 
 
-Outage = Callable[[float, Callable[[], None]], None]  # seconds, and what to do once nobody is connected
+Outage = Callable[[float, Callable[[], None]], None]  # seconds, and a callback once all connections are closed
 
 
 class InstantFaults:
-    """Carries out the faults of the venue as a whole.
+    """Applies the faults that concern the venue as a whole.
 
     Args:
-        terminate: ends the private streams with the venue's own last message.
-        outage: takes the server down for so many seconds, and calls what it is given once it is down.
+        terminate: ends the private streams as the venue does.
+        outage: takes the server down for a number of seconds, and calls back once it is down.
     """
 
     def __init__(
         self,
-        venue: Venue,
+        venue: SandboxVenue,
         board: Switchboard,
         sockets: Sockets,
         terminate: Callable[[str], None],
@@ -46,9 +46,9 @@ class InstantFaults:
         self._venue = venue
         self._board = board
         self._sockets = sockets
-        self._halted: dict[str, int] = {}  # symbol to the bar at which it trades again
+        self._halted: dict[str, int] = {}  # symbol: the bar at which trading resumes
         self._foreign = 0
-        self._does: dict[str, Callable[[Switch], None]] = {
+        self._effects: dict[str, Callable[[Switch], None]] = {
             "F12": lambda s: terminate(s.text("how")),
             "F13": lambda s: self._cut(reset=False),
             "F14": lambda s: self._cut(reset=True),
@@ -64,44 +64,44 @@ class InstantFaults:
         }
 
     def arm(self, name: str, options: dict[str, float | int | str]) -> None:
-        """Set a switch, and carry it out where nothing is left to wait for. Raises as `Switchboard.arm` does."""
+        """Arm a fault, and apply it now if it waits for nothing. Raises as `Switchboard.arm`."""
         name = name.upper()
         if name in CATALOGUE and "pid" in CATALOGUE[name].options and not is_other_process(options.get("pid", 0)):
             raise InvalidSetting(f"fault {name}: pid must name a running process other than the exchange")
         switch = self._board.arm(name, options)
         if name in INSTANT and not switch.values["after_bars"] and switch.number("probability") == 1:
-            self._strike(name)
+            self._apply(name)
 
     def bar_ended(self) -> None:
-        """Carry out what is due, and let halted symbols trade again."""
+        """Apply the faults that are due, and resume halted symbols."""
         for symbol, until in list(self._halted.items()):
             if self._venue.driver.played >= until:
                 self._venue.exchange.listings[symbol].halted = False
                 del self._halted[symbol]
         for name in INSTANT:
-            self._strike(name)
+            self._apply(name)
 
-    def _strike(self, name: str) -> None:
+    def _apply(self, name: str) -> None:
         switch = self._board.fire(name)
         if switch is None:
             return
         try:
-            self._does[name](switch)
-        except OrderRefused as refusal:  # nothing to withdraw, or no market to trade in: the day goes on without it
+            self._effects[name](switch)
+        except OrderRefused as refusal:  # nothing to withdraw, or no market to trade in
             event(LOG, "fault_without_effect", fault=name, reason=str(refusal.reason))
 
     def _symbols(self, switch: Switch) -> list[str]:
         return [s for s in self._venue.exchange.listings if switch.values["symbol"] in ("", s)]
 
     def _cut(self, *, reset: bool) -> None:
-        self._sockets.cut(MARKET, reset=reset)
+        self._sockets.disconnect(MARKET, reset=reset)
 
     def _silence(self, switch: Switch) -> None:
-        deaf = self._sockets.chosen(switch.text("which"))
-        for outbox in deaf:
-            outbox.silent = True
-        for outbox in deaf:
-            asyncio.get_running_loop().call_later(switch.number("seconds"), outbox.reset)
+        deaf = self._sockets.connections(switch.text("which"))
+        for queue in deaf:
+            queue.silent = True
+        for queue in deaf:
+            asyncio.get_running_loop().call_later(switch.number("seconds"), queue.reset)
 
     def _jump(self, switch: Switch) -> None:
         self._venue.skew_ms += int(switch.number("milliseconds"))
@@ -132,8 +132,8 @@ class InstantFaults:
         amount = Decimal(str(switch.values["amount"]))
         if switch.text("how") == "order":
             self._foreign += 1
-            wish = NewOrder(symbol=symbol, side=Side.BUY, type=OrderType.MARKET, size=amount, client_id=f"web_{self._foreign:06d}")
-            self._venue.exchange.place(ACCOUNT, wish)
+            request = NewOrder(symbol=symbol, side=Side.BUY, type=OrderType.MARKET, size=amount, client_id=f"web_{self._foreign:06d}")
+            self._venue.exchange.place(ACCOUNT, request)
         else:
             self._venue.exchange.move_balance(ACCOUNT, rules.base, amount if switch.text("how") == "deposit" else -amount)
 
@@ -147,7 +147,7 @@ class InstantFaults:
 
 
 def is_other_process(pid: float | int | str) -> bool:
-    """Whether `pid` is a running process that is neither this one nor the system's first."""
+    """Whether `pid` is a running process, neither this one nor init."""
     if not isinstance(pid, int) or pid <= 1 or pid == os.getpid():
         return False
     try:

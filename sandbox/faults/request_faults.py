@@ -1,4 +1,4 @@
-"""What goes wrong with requests, reports and candles on their way; told in no venue's words."""
+"""Faults of requests, handshakes, execution reports and fills, independent of any protocol."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from forwardtrader.sandbox.engine.events import Execution, OrderChanged
+from forwardtrader.sandbox.engine.events import ExecutionType, OrderChanged
 from forwardtrader.sandbox.faults.catalogue import Switch, Switchboard
 from forwardtrader.sandbox.orders.listing import Listing
-from forwardtrader.sandbox.orders.order import Order
-from forwardtrader.sandbox.transport.sockets import USER, Sockets
+from forwardtrader.sandbox.orders.order import ExchangeOrder
+from forwardtrader.sandbox.transport.sockets import USER, RefusedHandshake, Sockets
 
 P = TypeVar("P")
 BEFORE: Final = {
@@ -22,8 +22,8 @@ BEFORE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
-    """Instead of, or before, the answer: `error` (in `what`), `reset`, `hang` or `delay` for `seconds`."""
+class InjectedFault:
+    """A fault that replaces or delays an answer. `kind` is error (`what` names it), reset, hang or delay, for `seconds`."""
 
     kind: str
     what: str = ""
@@ -31,48 +31,48 @@ class Disturbance:
 
 
 class RequestFaults:
-    """Asked before a request is executed, and again after it was.
+    """Faults of requests, checked before a request is executed and again after it.
 
     Args:
-        clock: seconds, monotonic; for what lasts.
+        clock: monotonic seconds, for faults with a duration.
     """
 
     def __init__(self, board: Switchboard, clock: Callable[[], float]) -> None:
         self._board = board
         self._clock = clock
-        self._ban = (0.0, "")  # until when, and for which kind of request
+        self._ban = (0.0, "")  # end of the ban, and the kind of request it covers
 
-    def before(self, on: str, symbol: str) -> Disturbance | None:
+    def before(self, on: str, symbol: str) -> InjectedFault | None:
         if left := self._banned(on, symbol):
-            return Disturbance("error", "banned", left)
+            return InjectedFault("error", "banned", left)
         for name, what in BEFORE.items():
             if switch := self._board.fire(name, symbol, on=on):
-                return Disturbance("error", what, float(switch.values.get("seconds", 0)))
+                return InjectedFault("error", what, float(switch.values.get("seconds", 0)))
         if switch := self._board.fire("F4", symbol, on=on):
-            return Disturbance("error", f"unavailable {switch.text('how')}")
+            return InjectedFault("error", f"unavailable {switch.text('how')}")
         if on == "query" and self._hidden(symbol):
-            return Disturbance("error", "not found")
+            return InjectedFault("error", "not found")
         if on == "place":
             self._kill("before", symbol)
         return None
 
-    def after(self, on: str, symbol: str) -> Disturbance | None:
+    def after(self, on: str, symbol: str) -> InjectedFault | None:
         if self._board.fire("F1", symbol, on=on):
-            return Disturbance("error", "status unknown")
+            return InjectedFault("error", "status unknown")
         if self._board.fire("F2", symbol, on=on):
-            return Disturbance("reset")
+            return InjectedFault("reset")
         if switch := self._board.fire("F3", symbol, on=on):
-            return Disturbance("hang", seconds=switch.number("seconds"))
+            return InjectedFault("hang", seconds=switch.number("seconds"))
         if on != "place":
             return None
         self._kill("after", symbol)
         early = self._board.armed("F9")
         if early is not None and early.text("how") == "before reply" and (switch := self._board.fire("F9", symbol)):
-            return Disturbance("delay", seconds=switch.number("seconds"))
+            return InjectedFault("delay", seconds=switch.number("seconds"))
         return None
 
     def _banned(self, on: str, symbol: str) -> float:
-        """Seconds that a ban still lasts; it meets every request of its kind, not only the one that brought it about."""
+        """Seconds left of a ban, which covers every request of its kind; 0 without one."""
         until, kind = self._ban
         if self._clock() < until and kind in (on, "any"):
             return until - self._clock()
@@ -91,7 +91,7 @@ class RequestFaults:
         if self._clock() < switch.until:
             return True
         switch.until = 0.0
-        self._board.fire("F6", symbol, on="query")  # over: counted now
+        self._board.fire("F6", symbol, on="query")  # the time is over: count it as fired
         return False
 
     def _kill(self, how: str, symbol: str) -> None:
@@ -100,8 +100,19 @@ class RequestFaults:
             send_signal(switch, signal.SIGKILL)
 
 
+class HandshakeFaults:
+    """Refuses socket handshakes while fault F16 is armed."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+
+    def refusal(self, which: str) -> RefusedHandshake | None:
+        switch = self._board.fire("F16", on=which)
+        return None if switch is None else RefusedHandshake(int(switch.number("status")), switch.text("retry_after"))
+
+
 class ReportFaults:
-    """Stands between the engine's reports and the account's sockets."""
+    """Faults of execution reports: lost, duplicated, swapped, or sent into a broken socket."""
 
     def __init__(self, board: Switchboard, sockets: Sockets) -> None:
         self._board = board
@@ -109,10 +120,10 @@ class ReportFaults:
         self._held: list[Any] = []
 
     def shaped(self, report: P, fact: OrderChanged) -> list[P]:
-        """The reports that go out in place of this one, in order."""
-        symbol = fact.order.wish.symbol
-        if fact.execution is Execution.TRADE and (switch := self._board.fire("F11", symbol)):
-            self._sockets.cut(USER, reset=True, shut_s=switch.number("seconds"))
+        """The reports to send instead of this one, in order."""
+        symbol = fact.order.request.symbol
+        if fact.execution is ExecutionType.TRADE and (switch := self._board.fire("F11", symbol)):
+            self._sockets.disconnect(USER, reset=True, shut_s=switch.number("seconds"))
             return []
         if fact.order.filled and (switch := self._board.fire("F31", symbol)):
             send_signal(switch, signal.SIGTERM)
@@ -127,20 +138,20 @@ class ReportFaults:
         return [report, *self.flushed()]
 
     def flushed(self) -> list[Any]:
-        """What was held back; it must not be kept for ever."""
+        """The reports held back so far, which are sent at the latest at the end of the bar."""
         held, self._held = self._held, []
         return held
 
 
 class ExecutionFaults:
-    """Cuts executions into pieces, or short."""
+    """Faults of fills: bursts of partial fills, remainders, a crash after a part."""
 
     def __init__(self, board: Switchboard) -> None:
         self._board = board
 
-    def parts(self, order: Order, listing: Listing, size: Decimal) -> list[Decimal]:
-        """The sizes in which `size` of `order` is executed."""
-        symbol, step = order.wish.symbol, listing.rules.step
+    def parts(self, order: ExchangeOrder, listing: Listing, size: Decimal) -> list[Decimal]:
+        """The execution sizes that a fill of `size` is split into."""
+        symbol, step = order.request.symbol, listing.rules.step
         if self._board.fire("F39", symbol):
             dust = listing.rules.min_notional / listing.last // step * step - step
             return [size - dust] if 0 < dust < size else [size]
@@ -155,7 +166,7 @@ class ExecutionFaults:
 
 
 def pieces(size: Decimal, count: int, step: Decimal) -> list[Decimal]:
-    """`size` in at most `count` nearly equal pieces on the grid."""
+    """Split `size` into at most `count` nearly equal pieces on the step grid."""
     whole = max(step, size / count // step * step)
     made: list[Decimal] = []
     while size > 0:
@@ -166,7 +177,7 @@ def pieces(size: Decimal, count: int, step: Decimal) -> list[Decimal]:
 
 
 def send_signal(switch: Switch, number: int) -> None:
-    """Signal the process that the switch names; it may have gone already."""
+    """Send a signal to the process that the switch names; it may have ended already."""
     pid = int(switch.number("pid"))
     try:
         os.kill(pid, number)

@@ -1,1 +1,1 @@
-"""Where the practice exchange takes its prices from, and how it plays them."""
+"""Market data of the practice exchange: bar sources, and the driver that plays them."""

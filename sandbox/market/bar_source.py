@@ -1,4 +1,4 @@
-"""Where a market's bars come from: candle files, or a small seeded process."""
+"""Bar sources: candle files, or a seeded random process."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def _candle(row: list[str]) -> Candle:
 
 
 def generated_bars(rules: MarketRules, start: int, length: int, seed: int) -> Iterator[Candle]:
-    """An endless seeded market: volatility that clusters, opens at or one tick beside the last close, no drift.
+    """An endless seeded market: clustered volatility, no drift, opens at or one tick from the last close.
 
     The same arguments always give the same bars.
     """
     rng = random.Random(f"{seed}:{rules.symbol}:{length}")
     price = START_PRICES.get(rules.base, 100.0)
-    calm = 0.6 * math.sqrt(length / YEAR_MS)  # a yearly volatility of 60 per cent
+    calm = 0.6 * math.sqrt(length / YEAR_MS)  # an annual volatility of 60 per cent
     sigma = calm
     for number in itertools.count():
         shock = rng.gauss(0, 1)
@@ -95,7 +95,7 @@ def _on_grid(start: int, prices: tuple[float, float, float, float], volume: Deci
 
 
 def path_within(bar: Candle, ticks: int, tick: Decimal, rng: random.Random) -> list[tuple[Decimal, Decimal]]:
-    """Prices and volumes that make up `bar`: its open, both extremes, its close, and wandering steps in between.
+    """The prints of a bar: open, both extremes and close, with a random walk in between.
 
     The nearer extreme comes first. All prices lie on the grid and inside the bar; the volumes add up to the bar's.
     """

@@ -1,4 +1,4 @@
-"""Markets from recorded Binance streams: one receive time and one JSON message a line; the trades in it make the bars."""
+"""Markets replayed from recorded Binance streams: per line a receive time and a JSON message, whose trades form the bars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_capture(path: Path) -> bool:
 
 
 def read_capture(path: Path, length: int) -> dict[Candle, Trades]:
-    """Bars of `length` milliseconds in order, each with its trades (price, size) as they came.
+    """Bars of `length` milliseconds in order, each with its recorded trades (price, size).
 
     Raises:
         CandleFileInvalid: the file is missing, unreadable, or holds no trades.
@@ -43,7 +43,7 @@ def read_capture(path: Path, length: int) -> dict[Candle, Trades]:
 
 
 class CapturedPath:
-    """Prints a bar as it was traded where it was recorded, and as any other bar where not."""
+    """Splits a recorded bar into its own trades, and any other bar as `path_within` does."""
 
     def __init__(self) -> None:
         self._trades: dict[Candle, Trades] = {}

@@ -1,4 +1,4 @@
-"""The market moves: bars are opened, traded through and closed, in lockstep or by the clock."""
+"""The market driver: opens, prints and closes bars, in lockstep or in real time."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from forwardtrader.sandbox.orders.order import ZERO
 
 
 @dataclass(slots=True)
-class Feed:
-    """The bars of one symbol that are still to come."""
+class BarFeed:
+    """The upcoming bars of one symbol, and the path of the running one."""
 
     bars: Iterator[Candle]
     ahead: Candle | None = None
     path: list[tuple[Decimal, Decimal]] = field(default_factory=list)
     factor: Decimal = Decimal(1)
-    hidden: bool = False  # the running bar is neither told nor kept
+    hidden: bool = False  # the running bar is neither published nor stored
 
     def pull(self) -> None:
         self.ahead = next(self.bars, None)
 
 
 class MarketClock:
-    """The market's own time, milliseconds UTC; it moves only with the market."""
+    """The market's clock, milliseconds UTC; it advances only with the bars."""
 
     def __init__(self, at: int = 0) -> None:
         self.at = at
@@ -40,13 +40,13 @@ class MarketClock:
 
 
 class Driver:
-    """Plays the bars of all symbols through the exchange, slot by slot.
+    """Plays the bars of all symbols through the exchange, one interval after the other.
 
     Args:
         feeds: symbol to the bars after its history.
-        length: of one bar, in milliseconds.
+        length: length of a bar in milliseconds.
         ticks: prints per bar.
-        plan: makes the prints of a bar.
+        plan: splits a bar into prints.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Driver:
         self._limit = limit
         self._plan = plan
         self._rng = random.Random(seed)
-        self._feeds = {symbol: Feed(bars) for symbol, bars in feeds.items()}
+        self._feeds = {symbol: BarFeed(bars) for symbol, bars in feeds.items()}
         for feed in self._feeds.values():
             feed.pull()
 
@@ -82,9 +82,9 @@ class Driver:
         self._open(min((f.ahead.start for f in self._feeds.values() if f.ahead), default=self.clock.at))
 
     def advance(self) -> bool:
-        """Play the running bars to their end and open the next ones; False once the market has ended.
+        """Complete the running bars and open the next ones; False once the market has ended.
 
-        The next opens are in force before the closed candles are told, so an order that answers a closed candle finds them.
+        The next bars are open before the closed candles are published, so an order that reacts to a closed candle meets them.
         """
         if self.ended:
             return False
@@ -103,7 +103,7 @@ class Driver:
                 self._print(symbol, *feed.path[number], number)
 
     def close(self) -> None:
-        """End the running bars, open the next ones, and only then tell."""
+        """Close the running bars, open the next ones, then publish."""
         start = self.clock.at - self.clock.at % self.length
         self.clock.at = start + self.length - 1
         closed = [done for symbol in self._feeds if (done := self._finish(symbol)) is not None]
@@ -113,32 +113,32 @@ class Driver:
         self._open(start + self.length if not over else -1)
         self.ended = bool(over)
         for symbol, candle in closed:
-            self.exchange.tell(CandleChanged(symbol, candle, True, start + self.length))
-        self._tell_opened()
+            self.exchange.publish(CandleChanged(symbol, candle, True, start + self.length))
+        self._publish_opened()
         for call in self.after_bar:
             call()
 
     async def run(self, speed: float, wall: Callable[[], float]) -> None:
-        """Play by the clock, `speed` times as fast as the bars say, until the market ends."""
-        begun, origin = wall(), self.clock.at
+        """Play in real time, `speed` times as fast, until the market ends."""
+        started, origin = wall(), self.clock.at
         while not self.ended:
             slot = self.clock.at - self.clock.at % self.length
             while self._printed < self.ticks:
                 due = slot + self._printed * self.length // self.ticks
-                await _until(begun + (due - origin) / 1000 / speed, wall)
+                await _until(started + (due - origin) / 1000 / speed, wall)
                 self.tick()
-            await _until(begun + (slot + self.length - origin) / 1000 / speed, wall)
+            await _until(started + (slot + self.length - origin) / 1000 / speed, wall)
             self.close()
 
     def skip_to(self, at: int) -> None:
-        """Play what lies before `at` at once: a market that runs with the wall clock begins inside a bar."""
+        """Play all prints before `at` at once: a market at real time starts inside a bar."""
         slot = self.clock.at - self.clock.at % self.length
         while self._printed < self.ticks and slot + self._printed * self.length // self.ticks < at:
             self.tick()
         self.clock.at = max(self.clock.at, at)
 
     def push(self, symbol: str, candle: Candle) -> None:
-        """Put a candle into the feed as the next one; the one that waited comes after it."""
+        """Insert a candle as the next bar; the one that was next follows it."""
         feed = self._feeds[symbol]
         waiting = [feed.ahead] if feed.ahead else []
         later = feed.bars
@@ -146,7 +146,7 @@ class Driver:
         feed.bars = _chain([c for c in waiting if c.start > candle.start], later, candle.start)
 
     def set_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
-        """Print a trade of the market's at `price`; the running bar is widened to hold it. Nothing happens in a halted market."""
+        """Print a market trade at `price` and widen the running bar to contain it; no effect in a halted market."""
         listing = self.exchange.listings[symbol]
         bar = listing.bar
         if bar is not None:
@@ -155,7 +155,7 @@ class Driver:
             self._print(symbol, price, volume, self._printed)
 
     def shift(self, symbol: str, factor: Decimal) -> None:
-        """Let the market of `symbol` go on at `factor` times its price from the next bar on."""
+        """Multiply the prices of `symbol` by `factor` from the next bar on."""
         self._feeds[symbol].factor *= factor
 
     def _move_clock(self, number: int) -> None:
@@ -187,11 +187,11 @@ class Driver:
         listing.taken.clear()
         listing.candles.running = Candle(bar.start, bar.open, bar.open, bar.open, bar.open, ZERO, 0)
 
-    def _tell_opened(self) -> None:
+    def _publish_opened(self) -> None:
         for symbol in self._feeds:
             running = self.exchange.listings[symbol].candles.running
             if running is not None and not self._feeds[symbol].hidden:
-                self.exchange.tell(CandleChanged(symbol, running, False, self.clock.at))
+                self.exchange.publish(CandleChanged(symbol, running, False, self.clock.at))
 
     def _print(self, symbol: str, price: Decimal, volume: Decimal, number: int) -> None:
         listing = self.exchange.listings[symbol]
@@ -205,16 +205,16 @@ class Driver:
         listing.candles.running = Candle(
             running.start, running.open, max(running.high, price), min(running.low, price), price, running.volume + volume, count
         )
-        self.exchange.tell(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
+        self.exchange.publish(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
         if not self._feeds[symbol].hidden:
-            self.exchange.tell(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
+            self.exchange.publish(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
 
     def _finish(self, symbol: str) -> tuple[str, Candle] | None:
         listing = self.exchange.listings[symbol]
         bar = listing.bar
         if bar is None:
             return None
-        if listing.halted:  # it was stopped within the bar: what had been printed is the bar
+        if listing.halted:  # halted within the bar: it consists of what was printed
             bar = listing.candles.running or bar
         else:
             listing.last = bar.close
@@ -227,7 +227,7 @@ class Driver:
 
 
 def scaled(bar: Candle, factor: Decimal, tick: Decimal) -> Candle:
-    """The bar at `factor` times its prices, on the grid."""
+    """The bar with its prices multiplied by `factor`, on the tick grid."""
     if factor == 1:
         return bar
     first, high, low, close = (max(tick, (p * factor / tick).to_integral_value() * tick) for p in (bar.open, bar.high, bar.low, bar.close))
@@ -235,7 +235,7 @@ def scaled(bar: Candle, factor: Decimal, tick: Decimal) -> Candle:
 
 
 async def _until(moment: float, wall: Callable[[], float]) -> None:
-    # A loop that is behind still yields, so that requests are answered while it catches up.
+    # Yields even when late, so that requests are answered while the market catches up.
     await asyncio.sleep(max(0.0, moment - wall()))
 
 

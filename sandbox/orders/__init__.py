@@ -1,1 +1,1 @@
-"""Orders and the rules of their life: admission, matching, settlement. Pure."""
+"""Orders and their rules: admission, matching, settlement. Pure, without input or output."""

@@ -1,4 +1,4 @@
-"""Balances with locks: what an account has, and what its open orders hold back."""
+"""Balances: free, and locked by open orders."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from forwardtrader.sandbox.orders.order import ZERO
-from forwardtrader.sandbox.orders.refusal import OrderRefused, Refusal
+from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 
 
 @dataclass(slots=True)
-class Position:
-    """A perpetual's position: `size` is below zero for a short; `entry` the average price, `margin` what it ties up in quote units."""
+class PerpetualPosition:
+    """Position in a perpetual: `size` is negative for a short, `entry` the average price, `margin` the locked quote units."""
 
     size: Decimal = ZERO
     entry: Decimal = ZERO
@@ -21,18 +21,18 @@ class Position:
     funding: Decimal = ZERO
 
 
-class Account:
-    """One client's coins. Amounts never fall below zero: whatever would do so is refused before anything changes."""
+class ClientAccount:
+    """Balances and positions of one client. No balance falls below zero: such a change is refused before anything is booked."""
 
     def __init__(self, name: str, balances: Mapping[str, Decimal]) -> None:
         self.name = name
         self.free: dict[str, Decimal] = dict(balances)
         self.locked: dict[str, Decimal] = {}
-        self.positions: dict[str, Position] = {}
-        self.insured: dict[str, Decimal] = {}  # losses beyond the balance, borne by the venue
+        self.positions: dict[str, PerpetualPosition] = {}
+        self.insured: dict[str, Decimal] = {}  # losses beyond the balance, borne by the insurance fund
 
-    def position(self, symbol: str) -> Position:
-        return self.positions.setdefault(symbol, Position())
+    def position(self, symbol: str) -> PerpetualPosition:
+        return self.positions.setdefault(symbol, PerpetualPosition())
 
     def available(self, asset: str) -> Decimal:
         return self.free.get(asset, ZERO)
@@ -44,13 +44,13 @@ class Account:
         return sorted(self.free.keys() | self.locked.keys())
 
     def lock(self, asset: str, amount: Decimal) -> None:
-        """Hold back `amount`.
+        """Lock `amount`.
 
         Raises:
             OrderRefused: less than that is free.
         """
         if self.available(asset) < amount:
-            raise OrderRefused(Refusal.INSUFFICIENT_BALANCE)
+            raise OrderRefused(RefusalReason.INSUFFICIENT_BALANCE)
         self.free[asset] = self.available(asset) - amount
         self.locked[asset] = self.locked.get(asset, ZERO) + amount
 
@@ -59,13 +59,13 @@ class Account:
         self.free[asset] = self.available(asset) + amount
 
     def spend(self, asset: str, amount: Decimal) -> None:
-        """Take `amount` of what is free.
+        """Deduct `amount` from the free balance.
 
         Raises:
             OrderRefused: less than that is free.
         """
         if self.available(asset) < amount:
-            raise OrderRefused(Refusal.INSUFFICIENT_BALANCE)
+            raise OrderRefused(RefusalReason.INSUFFICIENT_BALANCE)
         self.free[asset] = self.available(asset) - amount
 
     def receive(self, asset: str, amount: Decimal) -> None:

@@ -1,4 +1,4 @@
-"""The book that is shown, and in book mode dealt with: levels around the market's price."""
+"""The simulated order book: levels around the last price, used for display and, in book mode, for matching."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def best(listing: Listing, settings: BookSettings) -> tuple[Level, Level]:
 
 
 def side_levels(listing: Listing, settings: BookSettings, side: Side, count: int) -> list[Level]:
-    """The best `count` levels of one side of the book, best first; what takers took since the last print is missing from them.
+    """The best `count` levels of one side, best first, less what takers have taken since the last print.
 
-    The spread is `spread_bps` around the last price, at least one tick; each level holds `level_value` quote units, growing away
-    from the middle as real books do.
+    The spread is `spread_bps` around the last price, at least one tick; levels hold about `level_value` quote units and grow
+    with the distance from the middle, as in real books.
     """
     tick, last = listing.rules.tick, listing.last
     sign = -1 if side is Side.BUY else 1

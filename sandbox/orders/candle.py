@@ -1,4 +1,4 @@
-"""Candles and the moving part of a market: one bar, its path, and the same bars at longer intervals."""
+"""Candles: one bar, the series of a symbol, and its aggregation to longer intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Candle:
 
     @property
     def quote_volume(self) -> Decimal:
-        """Volume in quote units at the middle of open and close: files carry no turnover."""
+        """Volume in quote units, estimated at the middle of open and close: candle files have no turnover column."""
         return self.volume * (self.open + self.close) / 2
 
 
@@ -52,7 +52,7 @@ def joined(parts: Sequence[Candle], start: int) -> Candle:
 
 
 class CandleBook:
-    """All candles of one symbol: closed ones at the base interval, the running one, and every longer interval on demand."""
+    """Candle series of one symbol: the closed candles of the base interval, the running one, longer intervals on demand."""
 
     def __init__(self, base_ms: int, closed: Iterable[Candle] = ()) -> None:
         self.base_ms = base_ms

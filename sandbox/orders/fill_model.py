@@ -1,4 +1,4 @@
-"""The two ways in which orders fill: by Backtrader's bar rule, or against a simulated book."""
+"""Fill models: Backtrader's rule over whole bars, or matching against a simulated order book."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from forwardtrader.sandbox.orders import matching
 from forwardtrader.sandbox.orders.book import side_levels
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.matching import Level
-from forwardtrader.sandbox.orders.order import WITH_LIMIT, Order, OrderType
+from forwardtrader.sandbox.orders.order import WITH_LIMIT, ExchangeOrder, OrderType
 from forwardtrader.sandbox.orders.settings import BookSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The pieces an order gets now. `triggered`: its trigger has been passed."""
+    """The fills of an order now, and whether its trigger has been passed."""
 
     pieces: tuple[Level, ...] = ()
     triggered: bool = False
@@ -26,18 +26,18 @@ class Match:
 
 
 class FillModel(Protocol):
-    """When orders fill. `BarFills` equals a backtest; `BookFills` has a spread, a depth and partial fills."""
+    """Decides when orders fill. `BarFills` equals a backtest; `BookFills` has spread, depth and partial fills."""
 
-    def arrives(self, listing: Listing, order: Order) -> Match:
-        """A new order meets the market."""
+    def arrives(self, listing: Listing, order: ExchangeOrder) -> Match:
+        """Fills of an order at its arrival."""
         ...
 
-    def ticks(self, listing: Listing, orders: Iterable[Order], volume: Decimal) -> list[tuple[Order, Match]]:
-        """The market printed `volume` at `listing.last`; which open orders does it fill?"""
+    def ticks(self, listing: Listing, orders: Iterable[ExchangeOrder], volume: Decimal) -> list[tuple[ExchangeOrder, Match]]:
+        """The open orders filled by a print of `volume` at `listing.last`."""
         ...
 
-    def bar_ends(self, listing: Listing, order: Order) -> Match:
-        """The running bar is complete."""
+    def bar_ends(self, listing: Listing, order: ExchangeOrder) -> Match:
+        """Fills of an open order at the end of the running bar."""
         ...
 
 
@@ -47,51 +47,51 @@ class BarFills:
 
     slippage_bps: Decimal
 
-    def arrives(self, listing: Listing, order: Order) -> Match:
+    def arrives(self, listing: Listing, order: ExchangeOrder) -> Match:
         bar = listing.bar
         # Of two linked legs the one that the bar reaches must win, which only the whole bar can tell.
         if bar is None or order.list_id is not None:
             return Match()
-        return self._match(order, matching.at_open(order.wish, order.triggered, bar.open), listing)
+        return self._match(order, matching.at_open(order.request, order.triggered, bar.open), listing)
 
-    def ticks(self, listing: Listing, orders: Iterable[Order], volume: Decimal) -> list[tuple[Order, Match]]:
+    def ticks(self, listing: Listing, orders: Iterable[ExchangeOrder], volume: Decimal) -> list[tuple[ExchangeOrder, Match]]:
         return []
 
-    def bar_ends(self, listing: Listing, order: Order) -> Match:
+    def bar_ends(self, listing: Listing, order: ExchangeOrder) -> Match:
         if listing.bar is None or order.rests_until == listing.bar.start:
             return Match()
-        return self._match(order, matching.over_bar(order.wish, order.triggered, listing.bar), listing)
+        return self._match(order, matching.over_bar(order.request, order.triggered, listing.bar), listing)
 
-    def _match(self, order: Order, outcome: matching.BarOutcome, listing: Listing) -> Match:
+    def _match(self, order: ExchangeOrder, outcome: matching.BarOutcome, listing: Listing) -> Match:
         if outcome.price is None or listing.bar is None:
             return Match(triggered=outcome.triggered)
         price = outcome.price
-        maker = order.wish.type in WITH_LIMIT and price != listing.bar.open
+        maker = order.request.type in WITH_LIMIT and price != listing.bar.open
         if self.slippage_bps:
-            price = matching.slipped(order.wish, price, listing.bar, self.slippage_bps)
+            price = matching.slipped(order.request, price, listing.bar, self.slippage_bps)
         return Match((Level(price, order.remaining),), outcome.triggered, maker)
 
 
 @dataclass(frozen=True)
 class BookFills:
-    """Takers walk the far side of the book; resting orders share the volume printed at or through their price, best price first."""
+    """Takers walk the opposite side of the book; resting orders share the volume printed at or through their price, best price first."""
 
     book: BookSettings
 
-    def arrives(self, listing: Listing, order: Order) -> Match:
-        wish = order.wish
-        triggered = order.triggered or matching.is_triggered(wish, listing.last)
-        if wish.stop_price is not None and not triggered:
+    def arrives(self, listing: Listing, order: ExchangeOrder) -> Match:
+        request = order.request
+        triggered = order.triggered or matching.is_triggered(request, listing.last)
+        if request.stop_price is not None and not triggered:
             return Match()
-        far = Side.SELL if wish.side is Side.BUY else Side.BUY
-        pieces = matching.walk(side_levels(listing, self.book, far, self.book.levels), wish, order.remaining)
+        far = Side.SELL if request.side is Side.BUY else Side.BUY
+        pieces = matching.walk(side_levels(listing, self.book, far, self.book.levels), request, order.remaining)
         return Match(tuple(pieces), triggered)
 
-    def ticks(self, listing: Listing, orders: Iterable[Order], volume: Decimal) -> list[tuple[Order, Match]]:
-        matches: list[tuple[Order, Match]] = []
+    def ticks(self, listing: Listing, orders: Iterable[ExchangeOrder], volume: Decimal) -> list[tuple[ExchangeOrder, Match]]:
+        matches: list[tuple[ExchangeOrder, Match]] = []
         left = volume * Decimal(str(self.book.participation))
         for order in sorted(orders, key=_priority):
-            if _waits_for_trigger(order) or order.wish.type not in WITH_LIMIT:
+            if _waits_for_trigger(order) or order.request.type not in WITH_LIMIT:
                 match = self.arrives(listing, order)
             else:
                 match, left = self._rest(listing, order, left)
@@ -99,12 +99,12 @@ class BookFills:
                 matches.append((order, match))
         return matches
 
-    def bar_ends(self, listing: Listing, order: Order) -> Match:
+    def bar_ends(self, listing: Listing, order: ExchangeOrder) -> Match:
         return Match(triggered=order.triggered)
 
-    def _rest(self, listing: Listing, order: Order, left: Decimal) -> tuple[Match, Decimal]:
-        limit = order.wish.limit_price
-        if limit is None or not matching.crosses(order.wish, listing.last):
+    def _rest(self, listing: Listing, order: ExchangeOrder, left: Decimal) -> tuple[Match, Decimal]:
+        limit = order.request.limit_price
+        if limit is None or not matching.crosses(order.request, listing.last):
             return Match(triggered=order.triggered), left
         size = min(left, order.remaining) // listing.rules.step * listing.rules.step
         if size <= 0:
@@ -112,13 +112,13 @@ class BookFills:
         return Match((Level(limit, size),), order.triggered, maker=True), left - size
 
 
-def _waits_for_trigger(order: Order) -> bool:
-    return order.wish.stop_price is not None and not order.triggered
+def _waits_for_trigger(order: ExchangeOrder) -> bool:
+    return order.request.stop_price is not None and not order.triggered
 
 
-def _priority(order: Order) -> tuple[int, Decimal, int]:
+def _priority(order: ExchangeOrder) -> tuple[int, Decimal, int]:
     """Market orders first, then buys from the highest and sales from the lowest price, the older order first among equals."""
-    price = order.wish.limit_price
-    if price is None or order.wish.type is OrderType.MARKET:
+    price = order.request.limit_price
+    if price is None or order.request.type is OrderType.MARKET:
         return 0, Decimal(0), order.id
-    return 1, (-price if order.wish.side is Side.BUY else price), order.id
+    return 1, (-price if order.request.side is Side.BUY else price), order.id

@@ -1,4 +1,4 @@
-"""One tradable symbol: its rules, its candles, and where its price stands."""
+"""A listed symbol: its market rules, candles and last price."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from forwardtrader.core.types import MarketRules
 from forwardtrader.sandbox.orders.candle import Candle, CandleBook, joined
 from forwardtrader.sandbox.orders.order import ZERO, NewOrder, OrderType
-from forwardtrader.sandbox.orders.refusal import Refusal
+from forwardtrader.sandbox.orders.refusal import RefusalReason
 
 DAY_MS: Final = 86_400_000
 MOST_VALUE: Final = Decimal(9_000_000_000)  # of one order, in quote units
@@ -17,7 +17,7 @@ MOST_VALUE: Final = Decimal(9_000_000_000)  # of one order, in quote units
 
 @dataclass(slots=True)
 class Listing:
-    """`bar` is the whole running bar, the part that is still to come included; clients only ever see `candles`."""
+    """State of one symbol. `bar` is the complete running bar, its future included; clients only see `candles`."""
 
     rules: MarketRules
     candles: CandleBook
@@ -25,7 +25,7 @@ class Listing:
     bar: Candle | None = None
     halted: bool = False
     prints: int = 0
-    taken: dict[Decimal, Decimal] = field(default_factory=dict)  # book mode: what takers took since the last print
+    taken: dict[Decimal, Decimal] = field(default_factory=dict)  # book mode: size taken at each price since the last print
 
     @property
     def is_open(self) -> bool:
@@ -40,19 +40,19 @@ def largest_size(rules: MarketRules) -> Decimal:
     return rules.step * 10**9
 
 
-def breach(wish: NewOrder, rules: MarketRules, last: Decimal) -> Refusal | None:
-    """The first of the venue's filters that an order breaks."""
-    for price in (wish.limit_price, wish.stop_price):
+def breach(request: NewOrder, rules: MarketRules, last: Decimal) -> RefusalReason | None:
+    """The first filter that an order fails, or None."""
+    for price in (request.limit_price, request.stop_price):
         if price is not None and (not rules.tick <= price <= highest_price(rules) or price % rules.tick):
-            return Refusal.PRICE_FILTER
-    if wish.quote_size is not None:
-        return None if rules.min_notional <= wish.quote_size <= MOST_VALUE else Refusal.NOTIONAL
-    if not rules.min_size <= wish.size <= largest_size(rules) or wish.size % rules.step:
-        return Refusal.LOT_SIZE
-    if wish.type is OrderType.MARKET and rules.max_market_size is not None and wish.size > rules.max_market_size:
-        return Refusal.MARKET_LOT_SIZE
-    value = wish.size * (wish.limit_price or wish.stop_price or last)
-    return None if rules.min_notional <= value <= MOST_VALUE else Refusal.NOTIONAL
+            return RefusalReason.PRICE_FILTER
+    if request.quote_size is not None:
+        return None if rules.min_notional <= request.quote_size <= MOST_VALUE else RefusalReason.NOTIONAL
+    if not rules.min_size <= request.size <= largest_size(rules) or request.size % rules.step:
+        return RefusalReason.LOT_SIZE
+    if request.type is OrderType.MARKET and rules.max_market_size is not None and request.size > rules.max_market_size:
+        return RefusalReason.MARKET_LOT_SIZE
+    value = request.size * (request.limit_price or request.stop_price or last)
+    return None if rules.min_notional <= value <= MOST_VALUE else RefusalReason.NOTIONAL
 
 
 def last_day(listing: Listing) -> Candle:

@@ -1,4 +1,4 @@
-"""When and at what price an order fills: pure decisions for both fill modes."""
+"""Matching rules: whether and at what price an order fills, as pure functions for both fill modes."""
 
 from __future__ import annotations
 
@@ -13,70 +13,70 @@ from forwardtrader.sandbox.orders.order import TAKE_PROFITS, WITH_TRIGGER, ZERO,
 
 @dataclass(frozen=True, slots=True)
 class BarOutcome:
-    """What one bar does to an order: the price of its fill, if any, and whether its trigger has been passed."""
+    """Result of one bar for an order: the fill price, if any, and whether its trigger has been passed."""
 
     price: Decimal | None
     triggered: bool
 
 
-def at_open(wish: NewOrder, triggered: bool, price: Decimal) -> BarOutcome:
-    """What happens to an order at a bar's open, `price`, before the rest of the bar is known."""
+def at_open(request: NewOrder, triggered: bool, price: Decimal) -> BarOutcome:
+    """Match an order at a bar's open `price`, before the rest of the bar is known."""
     flat = Candle(0, price, price, price, price, ZERO)
-    return over_bar(wish, triggered, flat)
+    return over_bar(request, triggered, flat)
 
 
-def over_bar(wish: NewOrder, triggered: bool, bar: Candle) -> BarOutcome:
-    """What a whole bar does to an order.
+def over_bar(request: NewOrder, triggered: bool, bar: Candle) -> BarOutcome:
+    """Match an order over a complete bar.
 
     Backtrader's own rule: a market order fills at the open; a limit at the open if that is better, else at the limit once it is
     touched; a stop at the open on a gap, else at its trigger; a stop limit becomes a limit, within the bar only where the path is certain.
     """
-    if wish.type is OrderType.MARKET:
+    if request.type is OrderType.MARKET:
         return BarOutcome(bar.open, False)
-    if wish.type not in WITH_TRIGGER or triggered:
-        return BarOutcome(_limit(wish, bar), triggered)
-    assert wish.stop_price is not None
-    rising = triggers_upward(wish)
-    gap = bar.open >= wish.stop_price if rising else bar.open <= wish.stop_price
+    if request.type not in WITH_TRIGGER or triggered:
+        return BarOutcome(_limit(request, bar), triggered)
+    assert request.stop_price is not None
+    rising = triggers_upward(request)
+    gap = bar.open >= request.stop_price if rising else bar.open <= request.stop_price
     if gap:
-        return BarOutcome(_limit(wish, bar) if wish.limit_price is not None else bar.open, True)
-    if not (bar.high >= wish.stop_price if rising else bar.low <= wish.stop_price):
+        return BarOutcome(_limit(request, bar) if request.limit_price is not None else bar.open, True)
+    if not (bar.high >= request.stop_price if rising else bar.low <= request.stop_price):
         return BarOutcome(None, False)
-    return BarOutcome(_inside(wish, bar) if wish.limit_price is not None else wish.stop_price, True)
+    return BarOutcome(_inside(request, bar) if request.limit_price is not None else request.stop_price, True)
 
 
-def triggers_upward(wish: NewOrder) -> bool:
+def triggers_upward(request: NewOrder) -> bool:
     """Whether the trigger is passed by a rising price: a buy stop or a take-profit sale."""
-    return (wish.side is Side.BUY) != (wish.type in TAKE_PROFITS)
+    return (request.side is Side.BUY) != (request.type in TAKE_PROFITS)
 
 
-def is_triggered(wish: NewOrder, last: Decimal) -> bool:
+def is_triggered(request: NewOrder, last: Decimal) -> bool:
     """Whether the last price has reached the trigger."""
-    if wish.stop_price is None:
+    if request.stop_price is None:
         return False
-    return last >= wish.stop_price if triggers_upward(wish) else last <= wish.stop_price
+    return last >= request.stop_price if triggers_upward(request) else last <= request.stop_price
 
 
-def crosses(wish: NewOrder, price: Decimal) -> bool:
-    """Whether a limit order would deal at `price`."""
-    if wish.limit_price is None:
+def crosses(request: NewOrder, price: Decimal) -> bool:
+    """Whether an order's limit allows a fill at `price`."""
+    if request.limit_price is None:
         return True
-    return price <= wish.limit_price if wish.side is Side.BUY else price >= wish.limit_price
+    return price <= request.limit_price if request.side is Side.BUY else price >= request.limit_price
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A price with the size that stands there."""
+    """A price level of the book and its size."""
 
     price: Decimal
     size: Decimal
 
 
-def walk(levels: Sequence[Level], wish: NewOrder, size: Decimal) -> list[Level]:
-    """The pieces a taker gets from the far side of the book, best price first, until `size` or the limit is reached."""
+def walk(levels: Sequence[Level], request: NewOrder, size: Decimal) -> list[Level]:
+    """The fills of a taker against the opposite side of the book, best price first, up to `size` or the limit price."""
     pieces: list[Level] = []
     for level in levels:
-        if size <= 0 or not crosses(wish, level.price):
+        if size <= 0 or not crosses(request, level.price):
             break
         piece = min(size, level.size)
         if piece > 0:
@@ -85,34 +85,34 @@ def walk(levels: Sequence[Level], wish: NewOrder, size: Decimal) -> list[Level]:
     return pieces
 
 
-def slipped(wish: NewOrder, price: Decimal, bar: Candle, bps: Decimal) -> Decimal:
-    """A fill price made worse by `bps` in full, as the backtest's broker does it: also beyond the bar, but never beyond a limit.
+def slipped(request: NewOrder, price: Decimal, bar: Candle, bps: Decimal) -> Decimal:
+    """Slippage: the fill price made worse by `bps`, as in the backtest's broker; it may leave the bar but never passes a limit.
 
     A limit order that is filled at its own price does not slip.
     """
-    buys = wish.side is Side.BUY
+    buys = request.side is Side.BUY
     worse = price * (1 + bps / 10_000) if buys else price * (1 - bps / 10_000)
-    if wish.limit_price is None:
+    if request.limit_price is None:
         return worse
-    if price == wish.limit_price:
+    if price == request.limit_price:
         return price
-    return min(worse, wish.limit_price, bar.high) if buys else max(worse, wish.limit_price)
+    return min(worse, request.limit_price, bar.high) if buys else max(worse, request.limit_price)
 
 
-def _limit(wish: NewOrder, bar: Candle) -> Decimal | None:
-    limit = wish.limit_price
+def _limit(request: NewOrder, bar: Candle) -> Decimal | None:
+    limit = request.limit_price
     if limit is None:
         return bar.open
-    if wish.side is Side.BUY:
+    if request.side is Side.BUY:
         return bar.open if limit >= bar.open else limit if limit >= bar.low else None
     return bar.open if limit <= bar.open else limit if limit <= bar.high else None
 
 
-def _inside(wish: NewOrder, bar: Candle) -> Decimal | None:
+def _inside(request: NewOrder, bar: Candle) -> Decimal | None:
     """The fill of a stop limit whose trigger is passed within the bar: only where the path after it is certain."""
-    stop, limit = wish.stop_price, wish.limit_price
+    stop, limit = request.stop_price, request.limit_price
     assert stop is not None and limit is not None
-    if crosses(wish, stop):
+    if crosses(request, stop):
         return stop
-    turned = bar.open > bar.close if wish.side is Side.BUY else bar.open <= bar.close
-    return limit if turned and crosses(wish, bar.close) else None
+    turned = bar.open > bar.close if request.side is Side.BUY else bar.open <= bar.close
+    return limit if turned and crosses(request, bar.close) else None

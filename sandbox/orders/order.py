@@ -1,4 +1,4 @@
-"""Orders and executions as the engine knows them, before any venue's wording."""
+"""Orders and executions in the engine's own terms, independent of any protocol."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TimeInForce(StrEnum):
 
 
 class Status(StrEnum):
-    HELD = "held"  # the second leg of a list, not yet in the market
+    HELD = "held"  # a leg of an order list, not yet active
     NEW = "new"
     PARTIAL = "partial"
     FILLED = "filled"
@@ -47,7 +47,7 @@ OPEN: Final = frozenset({Status.HELD, Status.NEW, Status.PARTIAL})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewOrder:
-    """What a client asks for. Sizes are in base units; `quote_size` replaces `size` in a market order sized in quote units."""
+    """An order request. Sizes are in base units; `quote_size` replaces `size` in a market order sized in quote units."""
 
     symbol: str
     side: Side
@@ -62,12 +62,12 @@ class NewOrder:
 
 
 @dataclass(slots=True, eq=False)
-class Order:
-    """An accepted order. Times are milliseconds UTC of the market's clock; `locked` is what it holds back of the account."""
+class ExchangeOrder:
+    """An accepted order and its state. Times are milliseconds UTC of the market's clock; `locked` is the balance it locks."""
 
     id: int
     account: str
-    wish: NewOrder
+    request: NewOrder
     size: Decimal
     placed_at: int
     updated_at: int
@@ -115,7 +115,7 @@ class Trade:
 
 @dataclass(frozen=True)
 class OpenOrders:
-    """How many orders of one symbol an account may have open: in all, and of those that wait for a trigger."""
+    """Limits on an account's open orders of one symbol: all of them, and those with a trigger."""
 
     orders: int
     triggers: int

@@ -1,69 +1,69 @@
-"""Every order and trade the exchange has seen, findable by number, by client id and by symbol."""
+"""The order index: all orders and trades, by order id, client id and symbol."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forwardtrader.sandbox.orders.order import NewOrder, Order, Trade
-from forwardtrader.sandbox.orders.refusal import OrderRefused, Refusal
+from forwardtrader.sandbox.orders.order import ExchangeOrder, NewOrder, Trade
+from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 
 
-class Register:
-    """Orders in order of arrival. A client id is unique among open orders only; the latest order of a name answers for it."""
+class OrderIndex:
+    """Orders by arrival. A client id is unique among open orders only; it resolves to the latest order that used it."""
 
     def __init__(self) -> None:
-        self.orders: dict[int, Order] = {}
+        self.orders: dict[int, ExchangeOrder] = {}
         self.trades: list[Trade] = []
-        self._open: dict[str, dict[int, Order]] = {}
-        self._named: dict[tuple[str, str], Order] = {}
-        self._replaced: dict[int, Order] = {}  # by number: the order that answered for the name before
+        self._open: dict[str, dict[int, ExchangeOrder]] = {}
+        self._by_client_id: dict[tuple[str, str], ExchangeOrder] = {}
+        self._replaced: dict[int, ExchangeOrder] = {}  # by order id: the order that had the client id before
 
-    def add(self, account: str, wish: NewOrder, at: int) -> Order:
-        order = Order(len(self.orders) + 1, account, wish, wish.size, at, at)
+    def add(self, account: str, request: NewOrder, at: int) -> ExchangeOrder:
+        order = ExchangeOrder(len(self.orders) + 1, account, request, request.size, at, at)
         self.orders[order.id] = order
-        before = self._named.get((account, wish.client_id))
+        before = self._by_client_id.get((account, request.client_id))
         if before is not None:
             self._replaced[order.id] = before
-        self._named[account, wish.client_id] = order
-        self._open.setdefault(wish.symbol, {})[order.id] = order
+        self._by_client_id[account, request.client_id] = order
+        self._open.setdefault(request.symbol, {})[order.id] = order
         return order
 
-    def forget(self, order: Order) -> None:
-        """Take back an order that was refused after all."""
+    def remove(self, order: ExchangeOrder) -> None:
+        """Undo `add` for an order that was refused after all."""
         del self.orders[order.id]
-        self.retire(order)
+        self.close(order)
         before = self._replaced.pop(order.id, None)
         if before is not None:
-            self._named[order.account, order.wish.client_id] = before
+            self._by_client_id[order.account, order.request.client_id] = before
         else:
-            del self._named[order.account, order.wish.client_id]
+            del self._by_client_id[order.account, order.request.client_id]
 
-    def retire(self, order: Order) -> None:
-        """The order is not open any more."""
-        self._open[order.wish.symbol].pop(order.id, None)
+    def close(self, order: ExchangeOrder) -> None:
+        """Take an order out of the open ones."""
+        self._open[order.request.symbol].pop(order.id, None)
 
-    def open_orders(self, symbol: str) -> list[Order]:
+    def open_orders(self, symbol: str) -> list[ExchangeOrder]:
         return list(self._open.get(symbol, {}).values())
 
-    def all_open(self, account: str) -> Iterator[Order]:
+    def all_open(self, account: str) -> Iterator[ExchangeOrder]:
         return (o for orders in self._open.values() for o in orders.values() if o.account == account)
 
-    def named(self, account: str, client_id: str) -> Order | None:
-        return self._named.get((account, client_id))
+    def by_client_id(self, account: str, client_id: str) -> ExchangeOrder | None:
+        return self._by_client_id.get((account, client_id))
 
-    def find(self, account: str, symbol: str, order_id: int | None, client_id: str | None) -> Order:
+    def find(self, account: str, symbol: str, order_id: int | None, client_id: str | None) -> ExchangeOrder:
         """One of the account's own orders.
 
         Raises:
             OrderRefused: there is none.
         """
-        order = self.orders.get(order_id) if order_id is not None else self.named(account, client_id or "")
-        if order is None or order.account != account or order.wish.symbol != symbol:
-            raise OrderRefused(Refusal.UNKNOWN_ORDER)
+        order = self.orders.get(order_id) if order_id is not None else self.by_client_id(account, client_id or "")
+        if order is None or order.account != account or order.request.symbol != symbol:
+            raise OrderRefused(RefusalReason.UNKNOWN_ORDER)
         return order
 
-    def of_account(self, account: str, symbol: str) -> Iterator[Order]:
-        return (o for o in self.orders.values() if o.account == account and o.wish.symbol == symbol)
+    def of_account(self, account: str, symbol: str) -> Iterator[ExchangeOrder]:
+        return (o for o in self.orders.values() if o.account == account and o.request.symbol == symbol)
 
     def trades_of(self, account: str, symbol: str) -> Iterator[Trade]:
         return (t for t in self.trades if t.account == account and t.symbol == symbol)

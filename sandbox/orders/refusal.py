@@ -1,4 +1,4 @@
-"""Why the engine turns a request down; each protocol says it in its own words."""
+"""Reasons why the engine refuses a request; each protocol maps them to its own error codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 from forwardtrader.core.errors import OrderError
 
 
-class Refusal(StrEnum):
+class RefusalReason(StrEnum):
     UNKNOWN_SYMBOL = "unknown symbol"
     MARKET_CLOSED = "market closed"
     PRICE_FILTER = "price off its grid or range"
@@ -21,8 +21,7 @@ class Refusal(StrEnum):
     WOULD_TAKE = "would match at once"
     WOULD_TRIGGER = "would trigger at once"
     UNKNOWN_ORDER = "unknown order"
-    ORDER_DONE = "order is not open any more"
-    NO_LIQUIDITY = "no liquidity"
+    ORDER_DONE = "order is no longer open"
     LIST_PRICES = "list legs on the wrong sides of the market"
     REDUCE_ONLY = "nothing to reduce"
 
@@ -30,6 +29,6 @@ class Refusal(StrEnum):
 class OrderRefused(OrderError):
     """The engine did not accept the request; nothing changed."""
 
-    def __init__(self, reason: Refusal) -> None:
+    def __init__(self, reason: RefusalReason) -> None:
         super().__init__(f"refused: {reason}")
         self.reason = reason

@@ -1,4 +1,4 @@
-"""Every setting of the practice exchange, with its range and its default."""
+"""Settings of the practice exchange, with ranges and defaults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BookSettings(Room):
 
 
 class SandboxSettings(Room):
-    """What the exchange sells, how its market moves, how it fills, and what the account starts with."""
+    """All settings: protocol, symbols, market, fill model, fees, account, limits and faults."""
 
     protocol: Literal["binance", "bybit"] = "binance"
     port: int = Field(default=0, ge=0, le=65535)
@@ -64,19 +64,19 @@ class SandboxSettings(Room):
     max_orders: int = Field(default=200, ge=1)  # open at once, of one symbol
     max_trigger_orders: int = Field(default=5, ge=1)  # of these, stops and take-profits
     faults: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
-    waits: bool = False  # the clock of the market stands still until it is told to begin
-    owner: int = Field(default=0, ge=0)  # number of the process that it ends with; 0: nobody's
-    orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for another owner once that one is gone
+    waits: bool = False  # the market does not run until the control command `begin`
+    owner: int = Field(default=0, ge=0)  # pid of the parent process that it ends with; 0: none
+    orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for a new parent process once that one is gone
     connection_life_s: float = Field(default=86_400.0, gt=0)
-    withdrawals: Literal["no", "yes", "unanswered"] = "no"  # what it says when asked whether the key may withdraw
-    api_key: str = ""  # made up at the start where empty
+    withdrawals: Literal["no", "yes", "unanswered"] = "no"  # the answer to whether the key may withdraw
+    api_key: str = ""  # generated at the start where empty
     api_secret: str = ""
     admin_token: str = ""
     seed: int = Field(default=0, ge=0)
 
     @property
     def latency_s(self) -> float:
-        """How long a request is on its way; nil in bar mode."""
+        """Latency of a request in seconds; 0 in bar mode."""
         return self.book.latency_ms / 1000 if self.fills == "book" else 0.0
 
     @property

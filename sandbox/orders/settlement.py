@@ -1,4 +1,4 @@
-"""What an order holds back, and what changes hands when it fills on a spot market."""
+"""Settlement: the balance an order locks, and what is exchanged when it fills on a spot market."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Final, Protocol
 
 from forwardtrader.core.types import MarketRules, Side
-from forwardtrader.sandbox.orders.account import Account
-from forwardtrader.sandbox.orders.order import ZERO, Order
+from forwardtrader.sandbox.orders.account import ClientAccount
+from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder
 
-CENT: Final = Decimal("0.00000001")  # the finest amount that a balance can hold
+CENT: Final = Decimal("0.00000001")  # the smallest unit of a balance
 
 
 def rounded(amount: Decimal) -> Decimal:
@@ -24,7 +24,7 @@ def floored(amount: Decimal, step: Decimal) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """What one execution moved: `quote` for the coins, and the fee."""
+    """The amounts of one execution: `quote` paid for the base asset, and the fee."""
 
     quote: Decimal
     fee: Decimal
@@ -33,7 +33,7 @@ class Exchanged:
 
 @dataclass(frozen=True)
 class Fees:
-    """Rates as fractions. `asset` is "received", "quote" or a coin; `coin_price` tells the coin's price in a quote currency."""
+    """Rates as fractions. `asset` is "received", "quote" or a coin; `coin_price` gives the coin's price in a quote currency."""
 
     maker: Decimal
     taker: Decimal
@@ -44,42 +44,46 @@ class Fees:
         return self.maker if maker else self.taker
 
     def in_quote(self, side: Side) -> bool:
-        """Whether this side pays its fee in the quote currency; the coin is tried before."""
+        """Whether this side pays its fee in the quote currency, where it is not paid in a coin."""
         return self.asset == "quote" or side is Side.SELL
 
 
 class Settlement(Protocol):
-    """How a kind of market is paid for. `Spot` moves coins; `Perpetual` moves a position and its margin."""
+    """Settlement of one kind of market: `Spot` exchanges assets, `Perpetual` changes a position and its margin."""
 
-    def hold(self, account: Account, order: Order, rules: MarketRules, price: Decimal) -> tuple[str, Decimal]:
-        """Asset and amount that the open rest of the order must hold back, `price` standing in where it names none."""
+    def hold(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal) -> tuple[str, Decimal]:
+        """Asset and amount to lock for the rest of the order, at `price` where it names none."""
         ...
 
-    def settle(self, account: Account, order: Order, rules: MarketRules, price: Decimal, size: Decimal, maker: bool) -> Exchanged:
+    def settle(
+        self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal, size: Decimal, maker: bool
+    ) -> Exchanged:
         """Book one execution. Raises OrderRefused, with nothing changed, where the account cannot pay."""
         ...
 
-    def affordable(self, account: Account, order: Order, rules: MarketRules, price: Decimal, maker: bool) -> Decimal:
+    def affordable(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal, maker: bool) -> Decimal:
         """The largest size on the grid that the account can pay for at `price`."""
         ...
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Coins against coins; what is not there cannot be sold."""
+    """Spot settlement: asset against asset, no short selling."""
 
     fees: Fees
 
-    def hold(self, account: Account, order: Order, rules: MarketRules, price: Decimal) -> tuple[str, Decimal]:
-        if order.wish.side is Side.SELL:
+    def hold(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal) -> tuple[str, Decimal]:
+        if order.request.side is Side.SELL:
             return rules.base, order.remaining
-        at = order.wish.limit_price or order.wish.stop_price or price
+        at = order.request.limit_price or order.request.stop_price or price
         return rules.quote, _up(at * order.remaining * (1 + self._quote_rate()))
 
-    def settle(self, account: Account, order: Order, rules: MarketRules, price: Decimal, size: Decimal, maker: bool) -> Exchanged:
+    def settle(
+        self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal, size: Decimal, maker: bool
+    ) -> Exchanged:
         quote = rounded(price * size)
-        fee, asset = self._fee(account, order.wish.side, rules, quote, size, maker)
-        if order.wish.side is Side.BUY:
+        fee, asset = self._fee(account, order.request.side, rules, quote, size, maker)
+        if order.request.side is Side.BUY:
             account.spend(rules.quote, quote + (fee if asset == rules.quote else ZERO))
             account.receive(rules.base, size - (fee if asset == rules.base else ZERO))
         else:
@@ -89,8 +93,8 @@ class Spot:
             account.spend(asset, fee)
         return Exchanged(quote, fee, asset)
 
-    def affordable(self, account: Account, order: Order, rules: MarketRules, price: Decimal, maker: bool) -> Decimal:
-        if order.wish.side is Side.SELL:
+    def affordable(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal, maker: bool) -> Decimal:
+        if order.request.side is Side.SELL:
             return floored(account.available(rules.base) + _held(order, rules.base), rules.step)
         free = account.available(rules.quote) + _held(order, rules.quote)
         return floored(free / (price * (1 + self._quote_rate())), rules.step)
@@ -98,7 +102,9 @@ class Spot:
     def _quote_rate(self) -> Decimal:
         return max(self.fees.taker, self.fees.maker) if self.fees.asset == "quote" else ZERO
 
-    def _fee(self, account: Account, side: Side, rules: MarketRules, quote: Decimal, size: Decimal, maker: bool) -> tuple[Decimal, str]:
+    def _fee(
+        self, account: ClientAccount, side: Side, rules: MarketRules, quote: Decimal, size: Decimal, maker: bool
+    ) -> tuple[Decimal, str]:
         rate = self.fees.rate(maker)
         coin = self.fees.asset
         if coin not in ("received", "quote", rules.base, rules.quote):
@@ -110,7 +116,7 @@ class Spot:
         return rounded(size * rate), rules.base
 
 
-def _held(order: Order, asset: str) -> Decimal:
+def _held(order: ExchangeOrder, asset: str) -> Decimal:
     return order.locked if order.lock_asset == asset else ZERO
 
 

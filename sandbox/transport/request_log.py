@@ -1,4 +1,4 @@
-"""A stamped record of what came in and what went out, for tests and measurement."""
+"""The request log: time-stamped requests and events, for tests and measurement."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class RequestLog:
         self._count = 0
 
     def add(self, kind: str, name: str, facts: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        """Record one event; secrets are left out. The entry is returned, so that its outcome can be added."""
+        """Add one entry without its secrets; it is returned so that the outcome can be added."""
         self._count += 1
         shown = {key: value for key, value in (facts or {}).items() if key not in _SECRETS}
         entry = {"n": self._count, "at_ns": time.time_ns(), "kind": kind, "name": name, "params": shown, **more}
         self._entries.append(entry)
         return entry
 
-    def fault_of_ours(self, record: logging.LogRecord) -> None:
-        """Keep a warning or an error of the program itself, where whoever asks for the log will see it."""
+    def add_record(self, record: logging.LogRecord) -> None:
+        """Add a warning or an error that the program itself has logged."""
         text = record.exc_info[1] if record.exc_info else None
         self.add("error", record.getMessage(), {"error": repr(text)} if text else None, source=record.name)
 
@@ -38,11 +38,11 @@ class RequestLog:
 
 
 class LogEntries(logging.Handler):
-    """Puts the program's own warnings and errors into the record of requests."""
+    """Logging handler that copies the program's own warnings and errors into the request log."""
 
     def __init__(self, log: RequestLog) -> None:
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.fault_of_ours(record)
+        self._log.add_record(record)

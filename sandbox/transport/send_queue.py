@@ -1,4 +1,4 @@
-"""Messages on their way to one socket: sent in order, never awaited by the engine."""
+"""Send queue of one socket: messages go out in order, and the engine never waits for them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Final
 import orjson
 from aiohttp import WSCloseCode, web
 
-LONGEST: Final = 100_000  # a client that lets so many messages pile up is cut off
+LONGEST: Final = 100_000  # a client with a longer backlog is disconnected
 
 
-class Outbox:
+class SendQueue:
     """Queues messages for a socket and writes them from its own task."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.socket = socket
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
         self.silent = False  # a half-open connection: nothing gets through, nothing fails
         self._transport = transport
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(LONGEST)
@@ -46,12 +46,12 @@ class Outbox:
                 return
 
     def reset(self) -> None:
-        """Cut the connection without a goodbye."""
+        """Abort the connection without a close frame."""
         if self._transport is not None:
             self._transport.abort()
 
     def close(self, code: int = WSCloseCode.GOING_AWAY) -> None:
-        """Say goodbye, after what has been queued."""
+        """Send a close frame, after the queued messages."""
         self._closing = asyncio.ensure_future(self._close(code))
 
     async def _close(self, code: int) -> bool:

@@ -43,9 +43,9 @@ def press_after(seconds: float) -> threading.Timer:
 
 
 def test_the_answer_and_the_error_of_a_question_come_back() -> None:
-    assert interrupt.ask(lambda: 7) == 7
+    assert interrupt.run(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
-        interrupt.ask(lambda: 1 // 0)
+        interrupt.run(lambda: 1 // 0)
 
 
 @pytest.mark.parametrize("remembering", [True, False])
@@ -55,19 +55,19 @@ def test_a_question_that_is_never_answered_does_not_hold_up_ctrl_c(remembering: 
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         if remembering:
-            with interrupt.heard():
-                interrupt.ask(never.wait)
+            with interrupt.deferred():
+                interrupt.run(never.wait)
         else:
-            interrupt.ask(never.wait)
+            interrupt.run(never.wait)
     assert time.monotonic() - began < 2
     timer.join()
     never.set()
 
 
-@pytest.mark.parametrize("waiting", [lambda: interrupt.sleep(60), lambda: interrupt.ask(threading.Event().wait), lambda: None])
+@pytest.mark.parametrize("waiting", [lambda: interrupt.sleep(60), lambda: interrupt.run(threading.Event().wait), lambda: None])
 def test_a_ctrl_c_that_python_drops_is_raised_by_the_next_wait_or_the_end(waiting: Any, dropped: list[Any]) -> None:
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), interrupt.heard():
+    with pytest.raises(KeyboardInterrupt), interrupt.deferred():
         PressedWhileItIsThrownAway()
         assert dropped == [KeyboardInterrupt]
         waiting()
@@ -80,14 +80,14 @@ def test_one_that_was_dropped_in_a_wait_ends_that_wait(dropped: list[Any]) -> No
         return threading.Event().wait(60)
 
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), interrupt.heard():
-        interrupt.ask(drop)
+    with pytest.raises(KeyboardInterrupt), interrupt.deferred():
+        interrupt.run(drop)
     assert time.monotonic() - began < 2
 
 
 def test_what_was_dropped_outside_belongs_to_nobody(dropped: list[Any]) -> None:
     PressedWhileItIsThrownAway()
-    with interrupt.heard():
+    with interrupt.deferred():
         interrupt.sleep(0.01)
     assert dropped == [KeyboardInterrupt]
 
@@ -95,20 +95,20 @@ def test_what_was_dropped_outside_belongs_to_nobody(dropped: list[Any]) -> None:
 def test_another_meaning_of_ctrl_c_is_left_alone() -> None:
     heard: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    with interrupt.heard():
+    with interrupt.deferred():
         signal.raise_signal(signal.SIGINT)
         interrupt.sleep(0.01)
     assert heard == [signal.SIGINT]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with interrupt.heard():
+    with interrupt.deferred():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_afterwards_everything_is_as_it_was() -> None:
-    with interrupt.heard():
+    with interrupt.deferred():
         pass
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    thread = threading.Thread(target=lambda: list(map(interrupt.ask, [interrupt.heard().__enter__])))
+    thread = threading.Thread(target=lambda: list(map(interrupt.run, [interrupt.deferred().__enter__])))
     thread.start()
     thread.join()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

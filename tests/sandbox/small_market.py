@@ -9,10 +9,10 @@ from typing import Any
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Side
-from forwardtrader.sandbox.engine.events import Event
+from forwardtrader.sandbox.engine.events import EngineEvent
 from forwardtrader.sandbox.orders.order import NewOrder, OrderType, TimeInForce
 from forwardtrader.sandbox.orders.settings import SandboxSettings
-from forwardtrader.sandbox.venue import ACCOUNT, Venue, open_venue
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue, open_venue
 
 START = 1_700_000_040_000 // 60_000 * 60_000
 SYMBOL = "BTC/USDT"
@@ -26,7 +26,7 @@ def candle_file(path: Path, bars: Bars, volume: float = 1000.0, skip: Sequence[i
     return path
 
 
-def venue_of(folder: Path, bars: Bars, **settings: Any) -> Venue:
+def venue_of(folder: Path, bars: Bars, **settings: Any) -> SandboxVenue:
     """A venue in lockstep; the first bar is history, the second is open. Fees are nil unless given."""
     path = candle_file(folder / "market.csv", [FLAT, *bars])
     free = {"maker_fee_bps": 0, "taker_fee_bps": 0, "balances": {"USDT": "10000", "BTC": "10"}}
@@ -34,25 +34,25 @@ def venue_of(folder: Path, bars: Bars, **settings: Any) -> Venue:
     return open_venue(SandboxSettings.model_validate(given), SystemClock())
 
 
-def told(venue: Venue) -> list[Event]:
+def told(venue: SandboxVenue) -> list[EngineEvent]:
     """A list that collects every fact from now on."""
-    facts: list[Event] = []
-    venue.exchange.listen(facts.append)
+    facts: list[EngineEvent] = []
+    venue.exchange.subscribe(facts.append)
     return facts
 
 
-def wish(kind: OrderType, side: Side, size: float = 1, limit: float | None = None, stop: float | None = None, **more: Any) -> NewOrder:
+def request(kind: OrderType, side: Side, size: float = 1, limit: float | None = None, stop: float | None = None, **more: Any) -> NewOrder:
     return NewOrder(
         symbol=SYMBOL, side=side, type=kind, size=Decimal(str(size)), limit_price=None if limit is None else Decimal(str(limit)),
         stop_price=None if stop is None else Decimal(str(stop)), **({"client_id": f"c{next(_NUMBERS)}", "tif": TimeInForce.GTC} | more),
     )  # fmt: skip
 
 
-def place(venue: Venue, *args: Any, **more: Any) -> Any:
-    return venue.exchange.place(ACCOUNT, wish(*args, **more))
+def place(venue: SandboxVenue, *args: Any, **more: Any) -> Any:
+    return venue.exchange.place(ACCOUNT, request(*args, **more))
 
 
-def balance(venue: Venue, asset: str) -> tuple[float, float]:
+def balance(venue: SandboxVenue, asset: str) -> tuple[float, float]:
     """Free and locked."""
     account = venue.exchange.accounts[ACCOUNT]
     return float(account.available(asset)), float(account.locked.get(asset, 0))

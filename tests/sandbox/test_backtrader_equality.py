@@ -18,7 +18,7 @@ from forwardtrader.core.types import MarketRules, Side
 from forwardtrader.sandbox.market.bar_source import file_bars, generated_bars
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.order import NewOrder, OrderType
-from forwardtrader.sandbox.venue import ACCOUNT, Venue
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 from tests.real_data import real_candles
 from tests.sandbox.small_market import venue_of
 
@@ -98,7 +98,7 @@ def by_backtrader(bars: list[Candle], steps: list[list[Any]]) -> list[Fill]:
 class Mirror:
     """The same script against the engine, in lockstep."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: SandboxVenue) -> None:
         self.venue = venue
         self.open_orders: list[Any] = []
 
@@ -108,13 +108,16 @@ class Mirror:
         exchange = self.venue.exchange
         if kind == "single":
             limit = near[3] if kind_name == "stop limit" else near[0] if kind_name == "limit" else None
-            self._keep(exchange.place(ACCOUNT, wish(tag, side, TYPES[kind_name], size, limit, near[0] if "stop" in kind_name else None)))
+            self._keep(exchange.place(ACCOUNT, request(tag, side, TYPES[kind_name], size, limit, near[0] if "stop" in kind_name else None)))
         elif kind == "oco":
-            legs = [wish(tag + "a", side, OrderType.LIMIT, size, near[0]), wish(tag + "b", side, OrderType.STOP, size, None, near[1])]
+            legs = [request(tag + "a", side, OrderType.LIMIT, size, near[0]), request(tag + "b", side, OrderType.STOP, size, None, near[1])]
             self._keep(*exchange.place_list(ACCOUNT, legs).orders)
         elif kind == "bracket":
-            legs = [wish(tag + "s", other, OrderType.STOP, size, None, near[1]), wish(tag + "l", other, OrderType.LIMIT, size, near[2])]
-            parent = wish(tag, side, OrderType.LIMIT, size, near[0])
+            legs = [
+                request(tag + "s", other, OrderType.STOP, size, None, near[1]),
+                request(tag + "l", other, OrderType.LIMIT, size, near[2]),
+            ]
+            parent = request(tag, side, OrderType.LIMIT, size, near[0])
             self._keep(*exchange.place_list(ACCOUNT, legs, working=parent).orders)
         elif kind == "cancel":
             # Backtrader removes an order from its list when it is told of its end, which is before the next step.
@@ -126,7 +129,7 @@ class Mirror:
         self.open_orders += orders
 
 
-def wish(tag: str, side: Side, kind: OrderType, size: float, limit: float | None = None, stop: float | None = None) -> NewOrder:
+def request(tag: str, side: Side, kind: OrderType, size: float, limit: float | None = None, stop: float | None = None) -> NewOrder:
     prices = [None if p is None else Decimal(str(p)) for p in (limit, stop)]
     return NewOrder(
         symbol="BTC/USDT", side=side, type=kind, size=Decimal(str(size)), limit_price=prices[0], stop_price=prices[1], client_id=tag
@@ -144,9 +147,9 @@ def by_the_sandbox(bars: list[Candle], steps: list[list[Any]], folder: Path) -> 
     for step in steps[:-1]:
         mirror.act(step)
         venue.driver.advance()
-    trades = venue.exchange.register.trades
-    orders = venue.exchange.register.orders
-    return [(orders[t.order_id].wish.client_id, t.at - t.at % HOUR, float(t.price), float(t.size)) for t in trades]
+    trades = venue.exchange.order_index.trades
+    orders = venue.exchange.order_index.orders
+    return [(orders[t.order_id].request.client_id, t.at - t.at % HOUR, float(t.price), float(t.size)) for t in trades]
 
 
 def compare(bars: list[Candle], folder: Path, seed: int) -> int:

@@ -206,9 +206,9 @@ async def _answers_of_a_slow_venue() -> list[float]:
         await client.load_markets()
         for place in (client.create_order, client.create_order_ws):
             await place("BTC/USDT", "market", "buy", 0.001)
-            begun = time.monotonic()
+            started = time.monotonic()
             await place("BTC/USDT", "market", "buy", 0.001)
-            took.append(time.monotonic() - begun)
+            took.append(time.monotonic() - started)
     return took
 
 

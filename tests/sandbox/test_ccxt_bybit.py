@@ -149,7 +149,7 @@ def test_a_stop_closes_a_long_position() -> None:
         last = float(server.venue.exchange.listings[PERP].last)
         stop = {"triggerPrice": round(last * 0.98, 2), "triggerDirection": "descending", "reduceOnly": True}
         await client.create_order(PERP, "market", "sell", 0.1, None, stop)
-        assert len(server.venue.exchange.register.open_orders(PERP)) == 1
+        assert len(server.venue.exchange.order_index.open_orders(PERP)) == 1
         server._instant.arm("F38", {"bps": -500.0, "symbol": PERP})
         server.venue.driver.advance()
         server.venue.driver.advance()
@@ -202,7 +202,7 @@ def test_the_fault_switches_work_here_too(name: str, options: Any, executed: boo
         server._instant.arm(name, options)
         with pytest.raises(ccxt.BaseError):
             await client.create_order(SPOT, "market", "buy", 0.01)
-        assert (len(server.venue.exchange.register.orders) == 1) is executed
+        assert (len(server.venue.exchange.order_index.orders) == 1) is executed
 
     play(script)
 

@@ -1,4 +1,4 @@
-"""A practice exchange ends with whoever it was started for, and a market that waits does not move."""
+"""A practice exchange ends with its parent process, and a market that waits does not move."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from forwardtrader.core.errors import ConfigError, InvalidSetting
-from forwardtrader.sandbox.parent_process import Owner
+from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 
 
@@ -22,20 +22,20 @@ def sleeper() -> subprocess.Popen[bytes]:
 def wait_until_gone(pid: int, patience_s: float = 30.0) -> None:
     until = time.monotonic() + patience_s
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < until, "the practice exchange outlives its owner"
+        assert time.monotonic() < until, "the practice exchange outlives its parent process"
         time.sleep(0.05)
 
 
-def test_the_exchange_ends_when_its_owner_is_killed() -> None:
-    owner = sleeper()
-    with start_sandbox(speed="lockstep", owner=owner.pid) as venue:
+def test_the_exchange_ends_when_its_parent_is_killed() -> None:
+    parent = sleeper()
+    with start_sandbox(speed="lockstep", owner=parent.pid) as venue:
         venue.advance()
-        owner.kill()  # and not waited for: it stays behind as a zombie
+        parent.kill()  # and not waited for: it stays behind as a zombie
         wait_until_gone(venue.pid)
-        owner.wait()
+        parent.wait()
 
 
-def test_another_owner_can_take_it_over_in_time() -> None:
+def test_another_parent_can_take_it_over_in_time() -> None:
     first, second = sleeper(), sleeper()
     with start_sandbox(speed="lockstep", owner=first.pid, orphan_s=600.0) as venue:
         first.kill()
@@ -49,26 +49,26 @@ def test_another_owner_can_take_it_over_in_time() -> None:
         venue.advance()  # it waits for yet another one
 
 
-def test_the_patience_of_an_orphan_is_counted_from_when_it_was_left() -> None:
+def test_the_grace_period_of_an_orphan_starts_when_its_parent_is_gone() -> None:
     process, now = sleeper(), [0.0]
-    owner = Owner(process.pid, 10.0, monotonic=lambda: now[0])
+    parent = ParentProcess(process.pid, 10.0, monotonic=lambda: now[0])
     now[0] = 100.0
-    assert not owner.is_gone()
+    assert not parent.is_gone()
     process.kill()
     process.wait()
-    assert not owner.is_gone()
+    assert not parent.is_gone()
     now[0] = 109.0
-    assert not owner.is_gone()
+    assert not parent.is_gone()
     now[0] = 110.0
-    assert owner.is_gone()
-    owner.take(os.getpid())
-    assert not owner.is_gone()
+    assert parent.is_gone()
+    parent.follow(os.getpid())
+    assert not parent.is_gone()
 
 
 def test_nobodys_exchange_never_ends_by_itself() -> None:
-    assert not Owner(0, 0.0).is_gone()
+    assert not ParentProcess(0, 0.0).is_gone()
     with pytest.raises(InvalidSetting):
-        Owner(2**22 + 1, 0.0)
+        ParentProcess(2**22 + 1, 0.0)
 
 
 def test_a_market_that_waits_stands_still_until_it_is_told_to_begin() -> None:

@@ -19,7 +19,7 @@ from forwardtrader.sandbox.faults.request_faults import ExecutionFaults
 from forwardtrader.sandbox.orders.order import WITH_LIMIT, WITH_TRIGGER, NewOrder, OrderType, TimeInForce
 from forwardtrader.sandbox.orders.refusal import OrderRefused
 from forwardtrader.sandbox.orders.settings import SandboxSettings
-from forwardtrader.sandbox.venue import ACCOUNT, Venue, open_venue
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue, open_venue
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 START = {"USDT": Decimal(50_000), "BTC": Decimal(1), "ETH": Decimal(10), "BNB": Decimal("0.05")}
@@ -42,14 +42,14 @@ class Player:
             "balances": START, "maker_fee_bps": 7, "taker_fee_bps": 11, "book": {"level_value": 9000},
             "max_orders": 60, "max_trigger_orders": 20,
         }  # fmt: skip
-        self.venue: Venue = open_venue(SandboxSettings.model_validate(tree), SystemClock())
+        self.venue: SandboxVenue = open_venue(SandboxSettings.model_validate(tree), SystemClock())
         self.moved: dict[str, Decimal] = defaultdict(Decimal)
         self.log: list[tuple[Any, ...]] = []
         board = Switchboard(seed, lambda: 0, lambda name, facts: None)
         board.arm("F10", {"count": 0, "probability": 0.2, "parts": 3})
         board.arm("F39", {"count": 0, "probability": 0.05})
         self.venue.exchange.divide = ExecutionFaults(board).parts
-        self.venue.exchange.listen(self._note)
+        self.venue.exchange.subscribe(self._note)
 
     def step(self, what: str, symbol: str, side: Side, kind: OrderType, bps: int, part: int, choice: int) -> None:
         exchange = self.venue.exchange
@@ -61,7 +61,7 @@ class Player:
                 working = self._wish(symbol, Side.BUY, OrderType.LIMIT, bps, part, 0) if choice % 3 == 0 else None
                 exchange.place_list(ACCOUNT, legs, working=working)
             elif what == "cancel":
-                orders = [o for s in SYMBOLS for o in exchange.register.open_orders(s)]
+                orders = [o for s in SYMBOLS for o in exchange.order_index.open_orders(s)]
                 if orders:
                     exchange.cancel(orders[choice % len(orders)])
             elif what == "advance":
@@ -102,7 +102,7 @@ class Player:
         exchange = self.venue.exchange
         account = exchange.accounts[ACCOUNT]
         held: dict[str, Decimal] = defaultdict(Decimal)
-        for order in exchange.register.all_open(ACCOUNT):
+        for order in exchange.order_index.all_open(ACCOUNT):
             held[order.lock_asset] += order.locked
         for asset in account.assets():
             assert account.available(asset) >= 0
@@ -113,7 +113,7 @@ class Player:
         flows: dict[str, Decimal] = defaultdict(Decimal, START)
         for asset, amount in self.moved.items():
             flows[asset] += amount
-        for trade in self.venue.exchange.register.trades:
+        for trade in self.venue.exchange.order_index.trades:
             base, quote = trade.symbol.split("/")
             sign = 1 if trade.side is Side.BUY else -1
             flows[base] += sign * trade.size
@@ -123,15 +123,15 @@ class Player:
             assert account.total(asset) == flows[asset], asset
 
     def check_fills(self) -> None:
-        register = self.venue.exchange.register
-        assert [t.id for t in register.trades] == list(range(1, len(register.trades) + 1))
-        for order in register.orders.values():
+        order_index = self.venue.exchange.order_index
+        assert [t.id for t in order_index.trades] == list(range(1, len(order_index.trades) + 1))
+        for order in order_index.orders.values():
             assert sum((t.size for t in order.trades), Decimal(0)) == order.filled <= order.size
             for trade in order.trades:
                 assert trade.order_id == order.id
                 assert trade.at >= order.placed_at
-                limit = order.wish.limit_price
-                worse = limit is not None and (trade.price > limit if order.wish.side is Side.BUY else trade.price < limit)
+                limit = order.request.limit_price
+                worse = limit is not None and (trade.price > limit if order.request.side is Side.BUY else trade.price < limit)
                 assert not worse
 
 
@@ -217,12 +217,12 @@ def test_a_perpetuals_money_is_conserved_but_for_fees_and_funding(fills: str, st
             if what == "place":
                 price = (exchange.listings[PERP].last * (10_000 + bps) / 10_000).quantize(Decimal("0.01"))
                 limit, stop = (price if kind is OrderType.LIMIT else None), (price if kind is OrderType.STOP else None)
-                wish = NewOrder(
+                request = NewOrder(
                     symbol=PERP, side=side, type=kind, size=Decimal(size) / 100, limit_price=limit, stop_price=stop,
                     client_id=f"p{number}", reduce_only=reduce_only,
                 )  # fmt: skip
-                exchange.place(ACCOUNT, wish)
-            elif what == "cancel" and (orders := exchange.register.open_orders(PERP)):
+                exchange.place(ACCOUNT, request)
+            elif what == "cancel" and (orders := exchange.order_index.open_orders(PERP)):
                 exchange.cancel(orders[size % len(orders)])
             elif what == "jump":
                 venue.driver.shift(PERP, 1 + Decimal(bps) / 1000)
@@ -233,12 +233,12 @@ def test_a_perpetuals_money_is_conserved_but_for_fees_and_funding(fills: str, st
         check_perpetual(venue, account)
 
 
-def check_perpetual(venue: Venue, account: Any) -> None:
+def check_perpetual(venue: SandboxVenue, account: Any) -> None:
     """Cash, margin and realised gains add up, whatever was insured; the position is the sum of its trades."""
     position = account.position(PERP)
-    trades = venue.exchange.register.trades
+    trades = venue.exchange.order_index.trades
     assert position.size == sum((t.size if t.side is Side.BUY else -t.size for t in trades), Decimal(0))
-    held = sum((o.locked for o in venue.exchange.register.all_open(ACCOUNT)), Decimal(0))
+    held = sum((o.locked for o in venue.exchange.order_index.all_open(ACCOUNT)), Decimal(0))
     assert account.locked.get("USDT", Decimal(0)) == held
     assert account.available("USDT") >= 0 <= position.margin
     expected = Decimal(10_000) + position.realised + position.funding + account.insured.get("USDT", Decimal(0))

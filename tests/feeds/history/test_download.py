@@ -27,7 +27,7 @@ from forwardtrader.feeds.candles.file import StoredInfo
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore
 from forwardtrader.feeds.history import download, pager
 from forwardtrader.feeds.history.download import obtain
-from forwardtrader.feeds.history.pager import Download, Span, lacking, patiently
+from forwardtrader.feeds.history.pager import Download, TimeRange, missing_ranges, with_retry
 from forwardtrader.feeds.venues.exchange import CcxtVenue
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.feeds.venues.port import MemoryVenue
@@ -39,7 +39,7 @@ KEY = CandleKey("binance", "BTC/USDT", HOUR)
 BARS = made(2600)
 NOW = START + timedelta(hours=2500, minutes=20)
 CLOCK = FixedClock(NOW)
-ALL = Span(START, NOW)
+ALL = TimeRange(START, NOW)
 CACHE = timedelta(minutes=60)
 _END_S = 15.0  # of a command that was told to end; most of it is the machine's
 
@@ -90,7 +90,7 @@ def test_a_venue_of_another_protocol_with_the_newest_row_first_gives_the_same_ca
 
 
 def test_the_store_knows_what_was_covered_and_when(venue: LoopbackVenue, store: CandleStore) -> None:
-    over_http(venue, store).run(Span(START - timedelta(days=300), NOW))
+    over_http(venue, store).run(TimeRange(START - timedelta(days=300), NOW))
     stored = store.read(KEY)
     assert stored is not None
     assert stored.info == StoredInfo(
@@ -99,7 +99,7 @@ def test_the_store_knows_what_was_covered_and_when(venue: LoopbackVenue, store: 
 
 
 def test_a_second_run_asks_only_for_what_is_new(venue: LoopbackVenue, store: CandleStore) -> None:
-    over_http(venue, store).run(Span(START, START + timedelta(hours=2000)))
+    over_http(venue, store).run(TimeRange(START, START + timedelta(hours=2000)))
     venue.asked.clear()
     over_http(venue, store).run(ALL)
     assert [int(page["startTime"]) for page in venue.pages()] == [int((START + timedelta(hours=2000)).timestamp() * 1000)]
@@ -107,7 +107,7 @@ def test_a_second_run_asks_only_for_what_is_new(venue: LoopbackVenue, store: Can
 
 
 def test_earlier_bars_are_joined_in_front(venue: LoopbackVenue, store: CandleStore) -> None:
-    over_http(venue, store).run(Span(START + timedelta(hours=2200), NOW))
+    over_http(venue, store).run(TimeRange(START + timedelta(hours=2200), NOW))
     assert over_http(venue, store).run(ALL) == 2200
     same(store, BARS[:2500])
 
@@ -119,12 +119,12 @@ def test_within_the_cache_time_the_end_is_not_asked_for_again(venue: LoopbackVen
         client = over_http(venue, store)
         venue.now = NOW + timedelta(minutes=minutes)
         client.clock = FixedClock(venue.now)
-        assert client.run(Span(START, venue.now), cache=CACHE) == added
+        assert client.run(TimeRange(START, venue.now), cache=CACHE) == added
         assert len(venue.pages()) == added
 
 
 def test_a_download_that_ended_in_the_past_does_not_pass_for_fresh(venue: LoopbackVenue, store: CandleStore) -> None:
-    over_http(venue, store).run(Span(START, START + timedelta(hours=2000)))
+    over_http(venue, store).run(TimeRange(START, START + timedelta(hours=2000)))
     assert over_http(venue, store).run(ALL, cache=CACHE) == 500
 
 
@@ -156,7 +156,7 @@ def test_one_empty_answer_is_not_the_end(venue: LoopbackVenue, store: CandleStor
 
 def test_candles_that_end_early_are_kept_and_reported(venue: LoopbackVenue, store: CandleStore) -> None:
     venue.ends = START + timedelta(hours=1499)
-    with pytest.raises(DownloadCutShort, match=r"end at 2024-03-03 11:00, 2024-04-14 04:00 was asked for; they are kept"):
+    with pytest.raises(DownloadCutShort, match=r"end at 2024-03-03 11:00, 2024-04-14 04:00 was requested; they are kept"):
         over_http(venue, store).run(ALL)
     same(store, BARS[:1500])
     venue.ends = None
@@ -202,7 +202,7 @@ def test_control_c_keeps_the_pages_that_came(store: CandleStore) -> None:
 
 def test_an_interrupted_fill_in_front_leaves_no_hole_behind(store: CandleStore) -> None:
     venue = MemoryVenue("binance", {"BTC/USDT": BARS}, page_bars=30)
-    Download(venue, KEY, store, CLOCK).run(Span(START + timedelta(hours=2000), NOW))
+    Download(venue, KEY, store, CLOCK).run(TimeRange(START + timedelta(hours=2000), NOW))
     pages: list[datetime] = []
 
     def progress(at: datetime) -> None:
@@ -229,12 +229,12 @@ def test_any_order_of_downloads_gives_what_the_venue_has(
     store, venue = CandleStore(tmp_path_factory.mktemp("store")), MemoryVenue("binance", {"BTC/USDT": frame}, page_bars=page_bars)
     clock = FixedClock(START + timedelta(hours=400))
     for first, count in parts:
-        span = Span(START + timedelta(hours=first), START + timedelta(hours=first + count))
+        span = TimeRange(START + timedelta(hours=first), START + timedelta(hours=first + count))
         try:
             Download(venue, KEY, store, clock, sleep=Pauses()).run(span)
         except (DownloadCutShort, UnknownSymbol):
             continue  # a run of missing bars at the end that was asked for
-    Download(venue, KEY, store, clock, sleep=Pauses()).run(Span(START, START + timedelta(hours=400)))
+    Download(venue, KEY, store, clock, sleep=Pauses()).run(TimeRange(START, START + timedelta(hours=400)))
     same(store, frame)
 
 
@@ -242,11 +242,11 @@ def test_a_span_is_lacking_only_outside_what_is_covered() -> None:
     held = StoredInfo(source="x", covered_from=START, covered_to=START + timedelta(days=9), fetched_at=NOW - timedelta(minutes=30))
     before, after = START - timedelta(days=1), START + timedelta(days=10)
     none = timedelta(0)
-    assert lacking(None, ALL, now=NOW, cache=none) == [ALL]
-    assert lacking(held, Span(START, START + timedelta(days=8)), now=NOW, cache=none) == []
-    both = lacking(held, Span(before, after), now=NOW, cache=none)
-    assert both == [Span(START + timedelta(days=9), after), Span(before, START)]
-    assert lacking(held, Span(before, after), now=NOW, cache=CACHE) == [Span(before, START)]
+    assert missing_ranges(None, ALL, now=NOW, cache=none) == [ALL]
+    assert missing_ranges(held, TimeRange(START, START + timedelta(days=8)), now=NOW, cache=none) == []
+    both = missing_ranges(held, TimeRange(before, after), now=NOW, cache=none)
+    assert both == [TimeRange(START + timedelta(days=9), after), TimeRange(before, START)]
+    assert missing_ranges(held, TimeRange(before, after), now=NOW, cache=CACHE) == [TimeRange(before, START)]
 
 
 def test_patience_ends() -> None:
@@ -256,14 +256,14 @@ def test_patience_ends() -> None:
         raise VenueBusy("slow down")
 
     with pytest.raises(VenueBusy):
-        patiently(busy, pauses)
+        with_retry(busy, pauses)
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0]
 
     def dead() -> None:
         raise VenueUnreachable("gone")
 
     with pytest.raises(VenueUnreachable):
-        patiently(dead, pauses, stumbles=1)
+        with_retry(dead, pauses, only_busy=True)
     assert len(pauses) == 5
 
 
@@ -291,8 +291,8 @@ def test_the_next_venue_in_order_is_asked_where_the_first_is_silent(store: Candl
     venues = {"kraken": short, "coinbase": whole}
     monkeypatch.setattr("forwardtrader.feeds.venues.reach.reachable", lambda addresses: [a.host != "api.binance.com" for a in addresses])
     monkeypatch.setattr("forwardtrader.feeds.venues.exchange.CcxtVenue", lambda name, **given: venues[name])
-    wished = FeedSettings(store_path=str(store.root), fallback_exchanges=("kraken", "coinbase"))
-    key = obtain(wished, "BTC/USDT", HOUR, ALL, store=store, clock=CLOCK, cache=CACHE)
+    configured = FeedSettings(store_path=str(store.root), fallback_exchanges=("kraken", "coinbase"))
+    key = obtain(configured, "BTC/USDT", HOUR, ALL, store=store, clock=CLOCK, cache=CACHE)
     assert key.venue == "coinbase"  # kraken does not reach back to the start
     same(store, BARS[:2500], key)
     only = FeedSettings(store_path=str(store.root), fallback_exchanges=("kraken",))

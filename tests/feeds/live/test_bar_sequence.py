@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwardtrader.feeds.live.bar_sequence import Arrival, Bar, BarSequence
-from forwardtrader.feeds.live.poll_wait import PollRule, agitation, poll_wait
+from forwardtrader.feeds.live.poll_wait import PollRule, poll_wait, relative_volatility
 
 STEP = 60_000
 
@@ -40,15 +40,17 @@ def test_whatever_arrives_what_is_delivered_rises(numbers: list[int]) -> None:
 @given(st.floats(-100, 10_000), st.floats(1, 100_000), st.floats(0, 100))
 def test_a_poll_wait_stays_within_its_bounds(until: float, seconds: float, wild: float) -> None:
     rule = PollRule()
-    assert rule.least <= poll_wait(rule, until_close=until, bar_seconds=seconds, agitation=wild) <= rule.most
+    assert rule.least <= poll_wait(rule, until_close=until, bar_seconds=seconds, relative_volatility=wild) <= rule.most
 
 
 def test_a_wait_is_short_near_the_close_shorter_in_a_wild_market_longer_in_a_calm_one() -> None:
     rule = PollRule()
-    waits = [poll_wait(rule, until_close=u, bar_seconds=3600, agitation=a) for u, a in ((1, 1), (1800, 2), (1800, 1), (1800, 0.5))]
+    waits = [
+        poll_wait(rule, until_close=u, bar_seconds=3600, relative_volatility=a) for u, a in ((1, 1), (1800, 2), (1800, 1), (1800, 0.5))
+    ]
     assert waits == [0.5, 15.0, 30.0, 60.0]
 
 
 def test_agitation_is_one_where_nothing_is_known() -> None:
-    assert agitation([1.0, 1.1]) == 1.0
-    assert agitation([1.0, 1.0, 1.0] * 10 + [1.0, 1.1, 1.0, 1.1, 1.0, 1.1]) > 2
+    assert relative_volatility([1.0, 1.1]) == 1.0
+    assert relative_volatility([1.0, 1.0, 1.0] * 10 + [1.0, 1.1, 1.0, 1.1, 1.0, 1.1]) > 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.bar_sequence import Bar
-from forwardtrader.feeds.live.merge import MergeRule, Standing, Witness, judge, lent
+from forwardtrader.feeds.live.merge import Agreement, ConfirmingVenue, MergeRule, compare_prices, substitute
 from forwardtrader.live.request import read_request
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.market import Lockstep, MarketTime, Script, practice, store_on
@@ -28,43 +28,43 @@ def bars(*closes: float | None, first: int = 0) -> dict[int, Bar]:
 
 
 CASES = [
-    ("the same price", [(100.0, 100.0, 100.2)], Standing.AGREED),
-    ("one alone is far off", [(100.0, 100.0, 103.0)], Standing.DISAGREED),
-    ("one of three is far off", [(100.0, 100.0, 103.0), (100.0, 100.0, 100.1), (100.0, 100.0, 100.0)], Standing.AGREED),
-    ("two of three are far off", [(100.0, 100.0, 103.0), (100.0, 100.0, 102.0), (100.0, 100.0, 100.0)], Standing.DISAGREED),
-    ("it is one bar behind", [(100.0, 100.0, None)], Standing.AGREED),
-    ("it was far off one bar ago", [(100.0, 90.0, None)], Standing.DISAGREED),
-    ("it is silent", [(None, None, None)], Standing.ALONE),
+    ("the same price", [(100.0, 100.0, 100.2)], Agreement.AGREED),
+    ("one alone is far off", [(100.0, 100.0, 103.0)], Agreement.DISAGREED),
+    ("one of three is far off", [(100.0, 100.0, 103.0), (100.0, 100.0, 100.1), (100.0, 100.0, 100.0)], Agreement.AGREED),
+    ("two of three are far off", [(100.0, 100.0, 103.0), (100.0, 100.0, 102.0), (100.0, 100.0, 100.0)], Agreement.DISAGREED),
+    ("it is one bar behind", [(100.0, 100.0, None)], Agreement.AGREED),
+    ("it was far off one bar ago", [(100.0, 90.0, None)], Agreement.DISAGREED),
+    ("it is silent", [(None, None, None)], Agreement.ALONE),
 ]
 
 
-@pytest.mark.parametrize(("name", "closes", "standing"), CASES, ids=[case[0] for case in CASES])
-def test_the_middle_of_the_fresh_venues_decides(name: str, closes: list[Any], standing: Standing) -> None:
+@pytest.mark.parametrize(("name", "closes", "agreement"), CASES, ids=[case[0] for case in CASES])
+def test_the_middle_of_the_fresh_venues_decides(name: str, closes: list[Any], agreement: Agreement) -> None:
     others = {f"venue{n}": bars(*row) for n, row in enumerate(closes)}
-    assert judge(bars(100.0, 100.0, 100.0), others, 2 * STEP, STEP, RULE).standing is standing
+    assert compare_prices(bars(100.0, 100.0, 100.0), others, 2 * STEP, STEP, RULE).agreement is agreement
 
 
 def test_a_venue_whose_newest_bar_is_too_old_says_nothing() -> None:
     traded = bars(*[100.0] * 10)
-    assert judge(traded, {"old": bars(*[50.0] * 7)}, 9 * STEP, STEP, RULE).standing is Standing.ALONE
-    assert judge(traded, {"old": bars(*[50.0] * 8)}, 9 * STEP, STEP, RULE).standing is Standing.DISAGREED
+    assert compare_prices(traded, {"old": bars(*[50.0] * 7)}, 9 * STEP, STEP, RULE).agreement is Agreement.ALONE
+    assert compare_prices(traded, {"old": bars(*[50.0] * 8)}, 9 * STEP, STEP, RULE).agreement is Agreement.DISAGREED
 
 
 @given(st.floats(0.5, 2.0), st.floats(1.0, 1e5), st.integers(0, 3))
-def test_a_lent_bar_lies_on_the_level_of_the_traded_venue(level: float, price: float, missing: int) -> None:
+def test_a_substituted_bar_lies_on_the_level_of_the_traded_venue(level: float, price: float, missing: int) -> None:
     whole = [price * (1 + 0.001 * n) for n in range(5)]
     traded = bars(*[None if n == missing + 1 else close for n, close in enumerate(whole)])
-    told = lent(traded, {"none": {}, "other": bars(*[close * level for close in whole])}, (missing + 1) * STEP)
-    assert told is not None
-    name, bar = told
+    found = substitute(traded, {"none": {}, "other": bars(*[close * level for close in whole])}, (missing + 1) * STEP)
+    assert found is not None
+    name, bar = found
     assert (name, bar.at) == ("other", (missing + 1) * STEP)
     assert bar.close == pytest.approx(whole[missing + 1])
     assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
 
 
 def test_nothing_is_lent_without_an_earlier_bar_to_compare() -> None:
-    assert lent({}, {"other": bars(1.0, 2.0)}, STEP) is None
-    assert lent(bars(1.0), {"other": bars(1.0)}, STEP) is None
+    assert substitute({}, {"other": bars(1.0, 2.0)}, STEP) is None
+    assert substitute(bars(1.0), {"other": bars(1.0)}, STEP) is None
 
 
 class Both(Lockstep):
@@ -81,13 +81,13 @@ class Both(Lockstep):
         super().__call__()
         if self.played > before:
             self.other.advance()
-            self._until_heard(MarketTime(self.other).now().timestamp() * 1000 // STEP * STEP - STEP)
+            self._until_received(MarketTime(self.other).now().timestamp() * 1000 // STEP * STEP - STEP)
 
-    def _until_heard(self, at: float) -> None:
+    def _until_received(self, at: float) -> None:
         """Wait for the second one's bar that opened at `at`, which a busy machine may bring late; the first may come with the next one."""
         [market] = self.store._markets.values()
-        heard, until = market.merge._others["BTC/USDT"]["bybit"], time.monotonic() + 3
-        while at not in heard and time.monotonic() < until:
+        received, until = market.merge._others["BTC/USDT"]["bybit"], time.monotonic() + 3
+        while at not in received and time.monotonic() < until:
             time.sleep(0.002)
 
 
@@ -103,8 +103,8 @@ class Buyer(Script):
 def run_on_both(shocks: dict[int, Any], count: int = 10) -> tuple[Any, Any]:
     same: dict[str, Any] = {"seed": 5, "history": 60}
     with practice(**same) as venue, practice(protocol="bybit", **same) as other:
-        witness = Witness("bybit", base_url=other.url, ws_url=other.ws_url, clock=MarketTime(other))
-        store = store_on(venue, witnesses=[witness])
+        confirming = ConfirmingVenue("bybit", base_url=other.url, ws_url=other.ws_url, clock=MarketTime(other))
+        store = store_on(venue, witnesses=[confirming])
         cerebro = bt.Cerebro(quicknotify=True, stdstats=False)
         cerebro.adddata(store.getdata(dataname="BTC/USDT", history=3), name="BTC/USDT")
         cerebro.setbroker(store.getbroker())
@@ -121,8 +121,8 @@ def run_on_both(shocks: dict[int, Any], count: int = 10) -> tuple[Any, Any]:
 
 def test_a_second_venue_of_another_protocol_confirms_the_first() -> None:
     run, merge = run_on_both({})
-    assert merge.standing("BTC/USDT") is Standing.AGREED
-    assert merge.counts[Standing.DISAGREED] == 0
+    assert merge.agreement("BTC/USDT") is Agreement.AGREED
+    assert merge.counts[Agreement.DISAGREED] == 0
     assert {run.statuses_of(order)[-1] for order in run.made} == {"Completed"}
 
 
@@ -131,7 +131,7 @@ def test_while_two_venues_disagree_no_position_is_entered_and_that_is_said() -> 
     refused = [o for o in run.clones if o.getstatusname() == "Rejected"]
     assert refused
     assert "disagree" in refused[0].info.refusal
-    assert merge.counts[Standing.DISAGREED] >= 1
+    assert merge.counts[Agreement.DISAGREED] >= 1
     assert run.statuses_of(run.made[0])[-1] == "Completed"
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe, UnknownVenue, VenueBusy, VenueRefused, VenueUnreachable
 from forwardtrader.core.types import MarketRules, Timeframe
-from forwardtrader.feeds.venues.exchange import TRANSLATED, CcxtVenue, address_of, is_known, translated
-from forwardtrader.feeds.venues.reach import Address
+from forwardtrader.feeds.venues.exchange import TRANSLATED, CcxtVenue, endpoint_of, is_known, translated
+from forwardtrader.feeds.venues.reach import Endpoint
 from tests.feeds.loopback_venue import DOWN, NONSENSE, NOT_HERE, TOO_MANY, LoopbackVenue, closed_address, serving
 from tests.feeds.made_candles import HOUR, START, made
 
@@ -121,9 +121,9 @@ def test_nobody_there_is_unreachable() -> None:
 
 
 def test_addresses_are_known_without_asking() -> None:
-    assert address_of("binance") == Address("api.binance.com", 443)
-    assert address_of("bitvavo").port == 443
-    assert address_of("bybit", "http://127.0.0.1:8080") == Address("127.0.0.1", 8080)
+    assert endpoint_of("binance") == Endpoint("api.binance.com", 443)
+    assert endpoint_of("bitvavo").port == 443
+    assert endpoint_of("bybit", "http://127.0.0.1:8080") == Endpoint("127.0.0.1", 8080)
 
 
 @pytest.mark.parametrize("name", ["binance", "bybit", "kraken", "coinbase"])

@@ -8,14 +8,14 @@ import time
 import pytest
 
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.feeds.venues.reach import Address, reachable
+from forwardtrader.feeds.venues.reach import Endpoint, reachable
 from tests.feeds.loopback_venue import LoopbackVenue, closed_address, serving
 from tests.feeds.made_candles import START, made
 
 
 def test_a_listening_address_answers_and_a_closed_one_does_not() -> None:
     with serving(LoopbackVenue({"BTC/USDT": made(1)}, now=START)) as venue:
-        assert reachable([Address.of_url(closed_address()), Address.of_url(venue.url)]) == [False, True]
+        assert reachable([Endpoint.of_url(closed_address()), Endpoint.of_url(venue.url)]) == [False, True]
 
 
 def test_a_resolver_that_hangs_costs_no_more_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,26 +25,26 @@ def test_a_resolver_that_hangs_costs_no_more_than_the_deadline(monkeypatch: pyte
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
     began = time.monotonic()
-    assert reachable([Address(f"venue{i}.invalid", 443) for i in range(4)], deadline_s=0.3) == [False] * 4
+    assert reachable([Endpoint(f"venue{i}.invalid", 443) for i in range(4)], deadline_s=0.3) == [False] * 4
     assert time.monotonic() - began < 1.0
 
 
 def test_behind_a_proxy_the_proxy_has_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(LoopbackVenue({"BTC/USDT": made(1)}, now=START)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        assert reachable([Address("api.binance.invalid", 443)]) == [True]
+        assert reachable([Endpoint("api.binance.invalid", 443)]) == [True]
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
-        assert reachable([Address("api.binance.invalid", 443)]) == [True]
+        assert reachable([Endpoint("api.binance.invalid", 443)]) == [True]
     monkeypatch.setenv("HTTPS_PROXY", "socks5://nobody.invalid:1080")
-    assert reachable([Address("api.binance.invalid", 443)]) == [True]  # cannot be tried from here: the venue's own client will
+    assert reachable([Endpoint("api.binance.invalid", 443)]) == [True]  # cannot be tried from here: the venue's own client will
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://", "ftp://x", "http://host:port", "nonsense"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidSetting, match="write it like http"):
-        Address.of_url(url)
+        Endpoint.of_url(url)
 
 
 def test_the_port_of_a_url_is_known() -> None:
-    assert Address.of_url("https://api.kraken.com/0") == Address("api.kraken.com", 443)
-    assert Address.of_url("http://127.0.0.1:8123/api") == Address("127.0.0.1", 8123)
+    assert Endpoint.of_url("https://api.kraken.com/0") == Endpoint("api.kraken.com", 443)
+    assert Endpoint.of_url("http://127.0.0.1:8123/api") == Endpoint("127.0.0.1", 8123)

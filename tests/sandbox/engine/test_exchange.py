@@ -12,10 +12,10 @@ from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.engine.events import Printed
 from forwardtrader.sandbox.orders.order import OrderType, Status, TimeInForce
-from forwardtrader.sandbox.orders.refusal import OrderRefused, Refusal
+from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 from forwardtrader.sandbox.venue import ACCOUNT
 from tests.real_data import real_candles
-from tests.sandbox.small_market import FLAT, balance, candle_file, place, told, venue_of, wish
+from tests.sandbox.small_market import FLAT, balance, candle_file, place, request, told, venue_of
 
 BUY, SELL = Side.BUY, Side.SELL
 MARKET, LIMIT, STOP, STOP_LIMIT = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT
@@ -64,7 +64,7 @@ def test_the_next_open_is_in_force_before_the_closed_candle_is_told(tmp_path: Pa
         if getattr(fact, "closed", False) and not orders:
             orders.append(place(venue, MARKET, BUY))
 
-    venue.exchange.listen(answer)
+    venue.exchange.subscribe(answer)
     venue.driver.advance()
     assert float(orders[0].average) == 102
 
@@ -99,28 +99,28 @@ def test_a_capped_market_order_goes_on_in_the_next_bar(tmp_path: Path) -> None:
 
 
 REFUSALS = [
-    ((MARKET, BUY, 101), Refusal.INSUFFICIENT_BALANCE),
-    ((LIMIT, BUY, 200, 51), Refusal.INSUFFICIENT_BALANCE),
-    ((MARKET, SELL, 10.5), Refusal.INSUFFICIENT_BALANCE),
-    ((LIMIT, BUY, 1, 99.001), Refusal.PRICE_FILTER),
-    ((LIMIT, BUY, 0.000001, 99), Refusal.LOT_SIZE),
-    ((LIMIT, BUY, 0.01, 99), Refusal.NOTIONAL),
-    ((MARKET, BUY, 2000), Refusal.MARKET_LOT_SIZE),
-    ((LIMIT, BUY, 10_001, 99), Refusal.LOT_SIZE),
-    ((LIMIT, BUY, 1, 1_000_000.01), Refusal.PRICE_FILTER),
-    ((MAKER, BUY, 1, 100.5), Refusal.WOULD_TAKE),
+    ((MARKET, BUY, 101), RefusalReason.INSUFFICIENT_BALANCE),
+    ((LIMIT, BUY, 200, 51), RefusalReason.INSUFFICIENT_BALANCE),
+    ((MARKET, SELL, 10.5), RefusalReason.INSUFFICIENT_BALANCE),
+    ((LIMIT, BUY, 1, 99.001), RefusalReason.PRICE_FILTER),
+    ((LIMIT, BUY, 0.000001, 99), RefusalReason.LOT_SIZE),
+    ((LIMIT, BUY, 0.01, 99), RefusalReason.NOTIONAL),
+    ((MARKET, BUY, 2000), RefusalReason.MARKET_LOT_SIZE),
+    ((LIMIT, BUY, 10_001, 99), RefusalReason.LOT_SIZE),
+    ((LIMIT, BUY, 1, 1_000_000.01), RefusalReason.PRICE_FILTER),
+    ((MAKER, BUY, 1, 100.5), RefusalReason.WOULD_TAKE),
 ]
 
 
 @pytest.mark.parametrize(("order", "reason"), REFUSALS, ids=str)
-def test_a_refused_order_changes_nothing(tmp_path: Path, order: Any, reason: Refusal) -> None:
+def test_a_refused_order_changes_nothing(tmp_path: Path, order: Any, reason: RefusalReason) -> None:
     venue = venue_of(tmp_path, BARS)
     facts = told(venue)
     with pytest.raises(OrderRefused) as caught:
         place(venue, *order)
     assert caught.value.reason is reason
     assert (facts, balance(venue, "USDT"), balance(venue, "BTC")) == ([], (10_000, 0), (10, 0))
-    assert not venue.exchange.register.orders
+    assert not venue.exchange.order_index.orders
 
 
 FEES = [
@@ -158,7 +158,7 @@ def test_all_money_can_be_spent_to_the_last_step_where_fees_are_in_quote(tmp_pat
 
 def test_of_two_linked_orders_the_one_that_deals_ends_the_other(tmp_path: Path) -> None:
     venue = venue_of(tmp_path, BARS)
-    group = venue.exchange.place_list(ACCOUNT, [wish(LIMIT, SELL, 10, 105), wish(STOP, SELL, 10, None, 97)])
+    group = venue.exchange.place_list(ACCOUNT, [request(LIMIT, SELL, 10, 105), request(STOP, SELL, 10, None, 97)])
     assert balance(venue, "BTC") == (0, 10)
     venue.driver.advance()
     venue.driver.advance()
@@ -168,15 +168,15 @@ def test_of_two_linked_orders_the_one_that_deals_ends_the_other(tmp_path: Path) 
 
 def test_cancelling_one_linked_order_ends_both(tmp_path: Path) -> None:
     venue = venue_of(tmp_path, BARS)
-    group = venue.exchange.place_list(ACCOUNT, [wish(LIMIT, SELL, 1, 120), wish(STOP, SELL, 1, None, 80)])
+    group = venue.exchange.place_list(ACCOUNT, [request(LIMIT, SELL, 1, 120), request(STOP, SELL, 1, None, 80)])
     venue.exchange.cancel(group.legs[1])
     assert ([o.status for o in group.legs], balance(venue, "BTC")) == ([Status.CANCELED] * 2, (10, 0))
 
 
 def test_held_legs_enter_the_market_when_the_working_order_has_filled(tmp_path: Path) -> None:
     venue = venue_of(tmp_path, BARS, balances={"USDT": 10_000})
-    legs = [wish(LIMIT, SELL, 1, 105), wish(STOP, SELL, 1, None, 90)]
-    group = venue.exchange.place_list(ACCOUNT, legs, working=wish(LIMIT, BUY, 1, 99.5))
+    legs = [request(LIMIT, SELL, 1, 105), request(STOP, SELL, 1, None, 90)]
+    group = venue.exchange.place_list(ACCOUNT, legs, working=request(LIMIT, BUY, 1, 99.5))
     assert [o.status for o in group.orders] == [Status.NEW, Status.HELD, Status.HELD]
     venue.driver.advance()
     assert [o.status for o in group.orders] == [Status.FILLED, Status.NEW, Status.NEW]
@@ -186,7 +186,7 @@ def test_held_legs_enter_the_market_when_the_working_order_has_filled(tmp_path: 
 
 def test_cancelling_the_working_order_ends_the_held_legs(tmp_path: Path) -> None:
     venue = venue_of(tmp_path, BARS)
-    group = venue.exchange.place_list(ACCOUNT, [wish(LIMIT, SELL, 1, 105)], working=wish(LIMIT, BUY, 1, 50))
+    group = venue.exchange.place_list(ACCOUNT, [request(LIMIT, SELL, 1, 105)], working=request(LIMIT, BUY, 1, 50))
     venue.exchange.cancel(group.orders[0])
     assert ({o.status for o in group.orders}, group.done) == ({Status.CANCELED}, True)
 
@@ -267,7 +267,7 @@ def test_a_trigger_already_passed_is_refused_in_book_mode(tmp_path: Path, order:
 def test_linked_orders_must_stand_on_both_sides_of_the_market(tmp_path: Path) -> None:
     venue = book_venue(tmp_path)
     with pytest.raises(OrderRefused, match="wrong sides"):
-        venue.exchange.place_list(ACCOUNT, [wish(MAKER, SELL, 1, 90), wish(STOP, SELL, 1, None, 80)])
+        venue.exchange.place_list(ACCOUNT, [request(MAKER, SELL, 1, 90), request(STOP, SELL, 1, None, 80)])
     assert balance(venue, "BTC") == (10, 0)
 
 

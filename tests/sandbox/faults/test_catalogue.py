@@ -67,7 +67,7 @@ def test_an_order_answered_by_a_fault_is_executed_or_not_as_the_fault_says(name:
         with pytest.raises(ccxt.BaseError) as caught:
             await buy(client)
         assert isinstance(caught.value, kind)
-        assert (len(server.venue.exchange.register.orders) == 1) is executed
+        assert (len(server.venue.exchange.order_index.orders) == 1) is executed
         if executed:
             assert (await lookup(client))["status"] == "closed"
         else:
@@ -82,8 +82,8 @@ def test_an_order_answered_by_a_fault_is_executed_or_not_as_the_fault_says(name:
 def test_a_ban_meets_every_request_until_it_is_over() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         arm(server, "F19", seconds=0.4)
-        begun, refused = time.monotonic(), 0
-        while time.monotonic() < begun + 5:
+        started, refused = time.monotonic(), 0
+        while time.monotonic() < started + 5:
             try:
                 await client.fetch_time()
                 break
@@ -91,7 +91,7 @@ def test_a_ban_meets_every_request_until_it_is_over() -> None:
                 refused += 1
                 await asyncio.sleep(0.05)
         assert refused > 2
-        assert 0.35 < time.monotonic() - begun < 2
+        assert 0.35 < time.monotonic() - started < 2
 
     play(script)
 
@@ -110,16 +110,16 @@ def test_an_existing_order_is_not_found_for_a_while() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         await buy(client)
         arm(server, "F6", seconds=0.3)
-        begun = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(ccxt.OrderNotFound):
             await lookup(client)
-        while time.monotonic() < begun + 2:
+        while time.monotonic() < started + 2:
             try:
                 await lookup(client)
                 break
             except ccxt.OrderNotFound:
                 await asyncio.sleep(0.05)
-        assert 0.25 < time.monotonic() - begun < 1.5
+        assert 0.25 < time.monotonic() - started < 1.5
 
     play(script)
 
@@ -212,7 +212,7 @@ def test_the_private_stream_is_terminated(how: str) -> None:
 def test_a_cut_market_socket_fails_the_watch_and_the_next_one_recovers(name: str) -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         watching = asyncio.create_task(client.watch_ohlcv("BTC/USDT", "1m"))
-        while not server.sockets.chosen("market"):
+        while not server.sockets.connections("market"):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         arm(server, name)
@@ -231,7 +231,7 @@ def test_a_half_open_socket_answers_no_ping() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         client.streaming["keepAlive"] = 300
         watching = asyncio.create_task(client.watch_ohlcv("BTC/USDT", "1m"))
-        while not server.sockets.chosen("market"):
+        while not server.sockets.connections("market"):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         arm(server, "F15", which="market", seconds=10)
@@ -395,7 +395,7 @@ def test_the_trading_process_is_killed_at_a_point_of_its_order(how: str, execute
         arm(server, "F4", after_bars=99)  # keeps the order itself untouched
         order = await buy(client)
         assert victim.wait(5) == -9
-        assert len(server.venue.exchange.register.orders) == 1
+        assert len(server.venue.exchange.order_index.orders) == 1
         assert order["filled"] == (0.005 if how == "partial" else 0.01)
 
     play(script)

@@ -1,11 +1,16 @@
-"""Linear algebra within the block has one thread and one order of sums, whichever thread asks; each case runs in a process of its own."""
+"""Costly work is done once whoever asks; BLAS has one thread and one order of sums, each case in a process of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
+import time
 
+import pytest
+
+from forwardtrader.core.threads import once
 from tests import ROOT
 
 HEAD = """
@@ -13,7 +18,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_info
-from forwardtrader.core.one_thread import one_thread
+from forwardtrader.core.threads import one_thread
 features = np.random.default_rng(0).normal(size=(6000, 40)).astype(np.float32)
 def product(_=0):
     with one_thread():
@@ -82,3 +87,38 @@ assert threads() == {1}
 import scipy.linalg
 assert threads() == {1}
 """)
+
+
+def test_threads_that_ask_at_the_same_time_share_one_result() -> None:
+    made: list[int] = []
+
+    @once
+    def costly(n: int) -> object:
+        made.append(n)
+        time.sleep(0.02)
+        return object()
+
+    got: list[object] = []
+    threads = [threading.Thread(target=lambda: got.append(costly(1))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [1]
+    assert len(set(map(id, got))) == 1
+    assert costly(2) is not costly(1)
+
+
+def test_work_that_fails_is_tried_again() -> None:
+    tries: list[int] = []
+
+    @once
+    def shaky() -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("not yet")
+        return 7
+
+    with pytest.raises(ValueError, match="not yet"):
+        shaky()
+    assert shaky() == 7
