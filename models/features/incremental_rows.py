@@ -14,14 +14,12 @@ from forwardtrader.models.features.catalogue import Bars, named
 from forwardtrader.models.features.incremental_graph import Recipe
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
-from forwardtrader.models.forecasters.quantiles import trend
 
 _INPUTS: Final = ("times", *OHLCV)
 
 
 class FeatureRows:
-    """Bit for bit the last rows of `models.features.catalogue.matrix`, `models.features.sequences.unit` and
-    `models.forecasters.quantiles.trend` of all bars so far.
+    """Bit for bit the last rows of `models.features.catalogue.matrix` and `models.features.sequences.unit` of all bars so far.
 
     Args:
         names: of the catalogue; those of factors are kept up by `models.features.incremental_factors`.
@@ -31,7 +29,7 @@ class FeatureRows:
     Attributes:
         at: open time of the newest bar; None before `fill`.
         window: float32 [rows, F], the newest row last.
-        unit, trend: of the newest bar.
+        unit: of the newest bar.
         before: names the rows of `window` before the newest one: equal names, equal rows.
     """
 
@@ -39,11 +37,11 @@ class FeatureRows:
         self.names = names
         self.at: datetime | None = None
         self.window: NDArray[np.float32] = np.full((rows, len(names)), np.nan, np.float32)
-        self.unit = self.trend = float("nan")
+        self.unit = float("nan")
         self.before: object = None
         self._recipe = Recipe()
         bars = Bars(**self._recipe.inputs(_INPUTS))  # type: ignore[arg-type]  # coming series stand in for those of numbers
-        self._recipe.keep([*(named(name).compute(bars) for name in names), unit(bars, horizon), trend(bars)])  # type: ignore[list-item]
+        self._recipe.keep([*(named(name).compute(bars) for name in names), unit(bars, horizon)])  # type: ignore[list-item]
 
     @property
     def key(self) -> object:
@@ -59,17 +57,13 @@ class FeatureRows:
         """Begin with a candle frame of as many bars as the features and the window look back over; its last row is the newest bar."""
         bars = Bars.of(frame)
         told = self._recipe.fill({name: getattr(bars, name) for name in _INPUTS})
-        self.window[:] = told[-len(self.window) :, :-2]
-        self.unit, self.trend = float(told[-1, -2]), float(told[-1, -1])
+        self.window[:] = told[-len(self.window) :, :-1]
+        self.unit = float(told[-1, -1])
         self.at, self.before = frame.index[-1].to_pydatetime(), object()
 
     def prepare(self, coming: datetime) -> None:
         """Do ahead of time what the next bar does not decide; it is expected to open at `coming`."""
         self._recipe.prepare(nanoseconds(coming))
-
-    def rehearse(self) -> None:
-        """Take the steps of `follow` without effect; after `prepare`."""
-        self._recipe.rehearse()
 
     def follow(self, bar: NewBar) -> None:
         """Take in the bar after the newest one."""
@@ -80,8 +74,8 @@ class FeatureRows:
             }
         )  # fmt: skip
         self.window[:-1] = self.window[1:]
-        self.window[-1] = told[:-2]
-        self.unit, self.trend = told[-2:]
+        self.window[-1] = told[:-1]
+        self.unit = told[-1]
         self.at, self.before = bar.at, self.at
 
 

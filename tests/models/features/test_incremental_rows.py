@@ -18,14 +18,13 @@ from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec, predict
-from forwardtrader.models.forecasters.quantiles import look_back, trend
 from forwardtrader.models.forecasters.stepwise_inference import NextStep
 from forwardtrader.models.forecasters.trees import Trees
 from tests.models.bars import simulated_bars
 
 NAMES = tuple(FEATURES)
 CONTEXT = 5
-NEEDED = look_back(NAMES, (1, 24)) + CONTEXT - 1
+NEEDED = warm_up(NAMES) + CONTEXT - 1
 
 
 def new_bar(frame: pd.DataFrame, row: int) -> NewBar:
@@ -55,7 +54,7 @@ def candles(seed: int, shape: str) -> pd.DataFrame:
 def test_following_bar_by_bar_gives_the_bits_of_the_whole_history(seed: int, shape: str, first: int, ahead: bool) -> None:
     frame = candles(seed, shape)
     bars = Bars.of(frame)
-    whole, usual, trends = matrix(bars, NAMES), unit(bars, 24), trend(bars)
+    whole, usual = matrix(bars, NAMES), unit(bars, 24)
     rows, begin = FeatureRows(NAMES, CONTEXT, 24), NEEDED + min(first, len(frame) - NEEDED - 30)
     rows.fill(frame.iloc[begin - NEEDED : begin])
     for row in range(begin, begin + 30):
@@ -63,13 +62,13 @@ def test_following_bar_by_bar_gives_the_bits_of_the_whole_history(seed: int, sha
             rows.prepare(frame.index[row - 1].to_pydatetime() + timedelta(hours=1))
         rows.follow(new_bar(frame, row))
         np.testing.assert_array_equal(rows.window, whole[row - CONTEXT + 1 : row + 1])
-        assert (rows.unit, rows.trend) == (usual[row], trends[row])
+        assert rows.unit == usual[row]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_single_feature_can_be_followed_from_as_many_bars_as_it_looks_back_over(name: str) -> None:
     frame = candles(3, "plain")
-    begin = look_back((name,), (1, 24))
+    begin = warm_up((name,))
     rows = FeatureRows((name,), 1, 1)
     rows.fill(frame.iloc[:begin])
     rows.follow(new_bar(frame, begin))
