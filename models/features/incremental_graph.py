@@ -160,11 +160,6 @@ class Recipe:
         if coming is not None and coming != self._timed:
             self._take_time(coming)
 
-    def rehearse(self) -> list[float]:
-        """Take the steps of the next row with the inputs of the newest one; after `prepare`."""
-        _follow(self._stages[2], self._values)  # all of them are taken again when the row is there
-        return [self._values[place] for place in self._outputs]
-
     def row(self, inputs: Mapping[str, Scalar]) -> list[float]:
         """The outputs of the next row."""
         self.prepare(inputs.get("times"))
