@@ -96,8 +96,9 @@ class FeatureRows:
         self.at, self.before = bar.at, self.at
 
     def _last(self, bars: int) -> Bars:
-        times, *columns = zip(*list(self._recent)[-bars:], strict=True)
-        return Bars(np.array(times, np.int64), *(np.array(column, np.float64) for column in columns))
+        recent = list(self._recent)[-bars:]
+        opened, high, low, close, volume = np.ascontiguousarray(np.array([each[1:] for each in recent], np.float64).T)
+        return Bars(np.array([each[0] for each in recent], np.int64), opened, high, low, close, volume)
 
 
 def _recorded(feature: Feature, bars: Bars) -> Coming | None:
