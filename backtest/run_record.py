@@ -142,7 +142,7 @@ def result_of(equity: pd.DataFrame) -> str:
 
 def code_of(request: BacktestRequest) -> str:
     """Fingerprint of the sources that turn candles into an account."""
-    rooms = [path for room in ("models", "strategies") for path in sorted((ROOT / room).glob("*.py"))]
+    rooms = [path for room in ("models", "strategies") for path in sorted((ROOT / room).rglob("*.py"))]
     own = [Path(inspect.getfile(load_strategy(request.strategy)))] if request.strategy else []
     return fingerprint.of_value([hashlib.sha256(path.read_bytes()).hexdigest() for path in (*rooms, *own)])
 

@@ -28,11 +28,10 @@ from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.sample_market import sample_candles
 from forwardtrader.live.execution.write_ahead_log import IntentLog
 from forwardtrader.live.session.factors import LiveFacts
-from forwardtrader.models.features.catalogue import Bars, all_names, matrix
+from forwardtrader.models.features.catalogue import Bars, all_names, matrix, warm_up
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.forecasters.stepwise_inference import NextStep
 from forwardtrader.models.forecasters.trainer import initial_weights
 from forwardtrader.models.online.serving import InForce, ModelsInForce
@@ -87,7 +86,7 @@ def one_bar(bars: pd.DataFrame, facts: Any, factors: tuple[str, ...]) -> list[tu
         model_id="m", symbols=(SYMBOL,), timeframe="1h", horizons=usual.horizons, features=names, boundary="", train_from="", train_to="",
         train_bars=1, seeds=(0,), train_loss=0.0, seconds=0.0, reason="", calibrations={SYMBOL: fitted}, code_version=code_version(),
     )  # fmt: skip
-    terms, needed = [InForce(bars.index[0].to_pydatetime(), card)], look_back(names, usual.horizons) + usual.context - 1
+    terms, needed = [InForce(bars.index[0].to_pydatetime(), card)], warm_up(names) + usual.context - 1
     plain, quick = (
         ModelsInForce(SYMBOL, usual.horizons[0], HOUR, terms, lambda _id: model, context=usual.context, facts=facts) for _ in range(2)
     )

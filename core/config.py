@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from forwardtrader.core import environment as variables
+from forwardtrader.core import log
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
 from forwardtrader.core.flags import nearest
 from forwardtrader.core.settings import Settings
@@ -20,6 +21,9 @@ ENVIRONMENT: Final = {
     "DATA_CACHE_MINUTES": "feeds.cache_minutes",
     "RISK_TOLERANCE": "strategies.risk_tolerance",
 }
+# Settings of earlier versions that no longer have an effect: a file that still has them is read, with a warning.
+RETIRED: Final = ("models.carry", "models.trend")
+_LOG: Final = log.logger("core")
 
 
 def load_settings(
@@ -44,6 +48,7 @@ def load_settings(
             _place(tree, key, env[name], said=name)
     for key, value in (overrides or {}).items():
         _place(tree, key, value, said=key)
+    _drop_retired(tree)
     _reject_unknown(tree)
     try:
         return Settings.model_validate(tree)
@@ -60,6 +65,7 @@ def changed(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
     tree: dict[str, Any] = settings.model_dump(mode="json")
     for key, value in overrides.items():
         _place(tree, key, value, said=key)
+    _drop_retired(tree)
     _reject_unknown(tree)
     try:
         return Settings.model_validate(tree)
@@ -116,6 +122,19 @@ def _place(tree: dict[str, Any], key: str, value: Any, *, said: str) -> None:
     if not isinstance(branch, dict):
         raise InvalidSetting(f"{room}: must be a mapping of settings")
     branch[name] = value
+
+
+def _drop_retired(tree: Mapping[str, Any]) -> None:
+    """Take settings without an effect out of the tree; one warning names all that were there."""
+    found = []
+    for key in RETIRED:
+        room, _, name = key.partition(".")
+        branch = tree.get(room)
+        if isinstance(branch, dict) and name in branch:
+            del branch[name]
+            found.append(key)
+    if found:
+        _LOG.warning(f"{', '.join(found)}: no longer in use and without effect; remove from the settings")
 
 
 def _reject_unknown(tree: Mapping[str, Any]) -> None:

@@ -102,10 +102,6 @@ class ModelSettings(Room):
     skip_rate: float = Field(default=0.1, ge=0, description="step size of that rule, as a share of the network's")
     trees: float = Field(default=0.5, ge=0, lt=1, description="share of boosted trees in the forecast of the first horizon")
     shrink: float = Field(default=0.6, gt=0, le=1, description="share of the network's location that is believed at one bar ahead")
-    carry: float = Field(
-        default=2.0, ge=0, description="past 8 bars: moves expected, in multiples of what the network says of the bars before"
-    )
-    trend: float = Field(default=0.05, description="past 8 bars: usual moves expected for each usual move of the last two weeks of hours")
     weight_decay: float = Field(default=0.0, ge=0, description="pull of the weights towards zero")
     huber_delta: float = Field(default=1.0, gt=0, description="where the loss turns from square to straight, in usual moves")
     horizon_weights: tuple[float, ...] = Field(default=(), description="weight of each horizon in the loss; empty for equal ones")

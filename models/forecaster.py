@@ -78,15 +78,6 @@ class FollowingSource(Protocol):
         ...
 
 
-@runtime_checkable
-class Rehearsing(Protocol):
-    """What a `FollowingSource` may be besides: one that can take the steps of a bar before it is there."""
-
-    def rehearse(self) -> None:
-        """Take the steps of `hear` for a bar like the newest one, without effect; called while nothing else is to be done."""
-        ...
-
-
 class LastValueForecaster:
     """Tomorrow's price is today's: location zero, scale from the root mean square of the last `window` one-bar log returns.
 

@@ -5,8 +5,7 @@ It knows neither Backtrader nor the venue, so the strategy and the fast replay r
 
 from __future__ import annotations
 
-import copy
-from typing import Final, Protocol
+from typing import Protocol
 
 from forwardtrader.core.types import MarketRules
 from forwardtrader.strategies.decision import Book, Rules, wish
@@ -16,7 +15,6 @@ from forwardtrader.strategies.signals import Signal, expected_gain
 from forwardtrader.strategies.sizing import units
 
 PASSED = "price is beyond the stop already"
-_LARGE: Final = 0.1  # a forecast that no cost stands against, as a log return
 
 
 class OrderPort(Protocol):
@@ -33,19 +31,6 @@ class OrderPort(Protocol):
     def cancel_stop(self) -> None:
         """Take the resting stop back."""
         ...
-
-
-class _Nowhere:
-    """Where orders of a rehearsal go."""
-
-    def trade(self, change: float, reason: str) -> bool:
-        return True
-
-    def rest_stop(self, change: float, price: float) -> bool:
-        return True
-
-    def cancel_stop(self) -> None:
-        """There is none."""
 
 
 class Desk:
@@ -100,13 +85,6 @@ class Desk:
             self._drop_stop()
             self.guarded = size
             self.resting = self.port.rest_stop(-size, self.book.stop)
-
-    def rehearse(self, size: float, close: float, equity: float, cash: float) -> None:
-        """Take the steps of `tend` with a forecast that leads to an order, without effect."""
-        shown = copy.copy(self)
-        shown.book, shown.port = copy.copy(self.book), _Nowhere()
-        location = -_LARGE if size > 0.0 else _LARGE
-        shown.tend(location, abs(location), size, close, close, equity, cash, shown.book.resume_at, Gate.OPEN)
 
     def settle_trade(self, executed: float, price: float, size: float) -> None:
         """The market order is done: `executed` units (negative sold) at `price`, which left a position of `size`."""

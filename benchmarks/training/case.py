@@ -17,9 +17,9 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.files.import_file import read_candles
 from forwardtrader.feeds.history.sample_market import sample_candles
+from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds import training as fold_training
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.walk_forward import Fold, folds
 
 SYMBOL: Final = "BTC/USDT"
@@ -62,8 +62,8 @@ def case(data: Path | None, count: int, *, units: int, seeds: int = 1) -> Case:
     settings = ModelSettings(units=units, seeds=seeds, trees=0.0)  # networks alone: trees are no part of the comparison
     candles = hourly(data)
     panel = Panel.of({SYMBOL: candles}, settings.horizons)
-    warm_up = look_back(panel.names, settings.horizons)
-    cut = folds(panel.index[SYMBOL], FIRST, LAST, settings=settings, timeframe=HOUR, warm_up=warm_up)
+    reach = warm_up(panel.names)
+    cut = folds(panel.index[SYMBOL], FIRST, LAST, settings=settings, timeframe=HOUR, warm_up=reach)
     # The calendar's last fold may be in force for a few bars only.
     chosen = sorted({round(at) for at in np.linspace(0, len(cut) - 2, count)})
     return Case(settings, panel, tuple({SYMBOL: cut[number]} for number in chosen), len(cut))

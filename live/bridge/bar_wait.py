@@ -15,7 +15,7 @@ from typing import Any, Final
 from forwardtrader.core import log
 from forwardtrader.live.bridge.bt_rehearsal import rehearse_order
 from forwardtrader.live.bridge.collector import Collector
-from forwardtrader.models.forecaster import FollowingSource, Rehearsing
+from forwardtrader.models.forecaster import FollowingSource
 from forwardtrader.strategies.feed_context import facts_of
 
 _LOG: Final = log.logger("live")
@@ -104,10 +104,7 @@ class BarWait:
         store = self._store
         while True:
             for data in list(store._datas):
-                source: object = facts_of(data).source
                 steps: list[Callable[[], object]] = []
-                if isinstance(source, Rehearsing):
-                    steps.append(partial(self._try, "forecast", source.rehearse))
                 if store.rehearse_decision is not None:
                     steps.append(partial(self._try, "decision", store.rehearse_decision))
                 if store.broker is not None:

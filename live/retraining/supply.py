@@ -17,8 +17,8 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.live.retraining.record import ModelRecord
 from forwardtrader.live.retraining.stock import ModelStock
 from forwardtrader.live.retraining.worker import Training, Trainings
+from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.incremental_factors import Facts
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.forecasters.xla import prepare_jax
 from forwardtrader.models.online.adaptation import Follower, Past, Rates
 from forwardtrader.models.online.lifecycle import Call, Decision, Rules, Tenure
@@ -257,7 +257,7 @@ class ModelSupply:
             f"it has not learned from {', '.join(lacks)}" if lacks
             else f"it does not forecast {self._horizon} bars ahead" if self._horizon not in card.horizons
             else "it was trained by another version of this software" if card.code_version != code_version()
-            else "it looks back farther than this session's bars reach" if look_back(card.features, card.horizons) > reach
+            else "it looks back farther than this session's bars reach" if warm_up(card.features) > reach
             else ""
         )  # fmt: skip
         if trouble:

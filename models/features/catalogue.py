@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from forwardtrader.core.errors import FingerprintMismatch
 from forwardtrader.models.features import factor_features
 from forwardtrader.models.features.factor_features import LONGEST, PREFIX, factor_names, factor_of, feature_names
-from forwardtrader.models.features.incremental_graph import Coming
 from forwardtrader.models.features.rolling import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
 
 VOLATILITY_BARS: Final = 168
@@ -276,15 +275,7 @@ for _name, _period, _harmonic in _WAVES:
 
 
 def _stochastic(bars: Bars, n: int, *, flat: float) -> Series:
-    """That of the `ta` package, built from extremes, which leave no rounding behind in a running window; `flat` where there is no range.
-
-    The package wants whole series. For one that is still to come its formula stands here, equal to the last bit.
-    """
-    close: object = bars.close
-    if isinstance(close, Coming):
-        least, most = window_min(bars.low, n), window_max(bars.high, n)
-        share = 100.0 * (bars.close - least) / (most - least)
-        return np.where(np.isnan(least), least, np.where(np.isfinite(share), share, flat))
+    """That of the `ta` package, built from extremes, which leave no rounding behind in a running window; `flat` where there is no range."""
     from ta import momentum
 
     out = np.array(momentum.stoch(*(pd.Series(x) for x in (bars.high, bars.low, bars.close)), window=n, smooth_window=1), dtype=np.float64)

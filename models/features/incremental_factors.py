@@ -68,10 +68,6 @@ class FactorRows:
         return self._plain.unit
 
     @property
-    def trend(self) -> float:
-        return self._plain.trend
-
-    @property
     def key(self) -> object:
         """Names all rows of `window`; it is `before` at the next bar, unless a factor's past has changed."""
         return self.at, self._changes
@@ -99,11 +95,6 @@ class FactorRows:
         """As `FeatureRows.prepare`."""
         self._plain.prepare(coming)
         self._recipe.prepare()
-
-    def rehearse(self) -> None:
-        """As `FeatureRows.rehearse`; nobody is asked about factors."""
-        self._plain.rehearse()
-        self._recipe.rehearse()
 
     def follow(self, bar: NewBar) -> None:
         """Take in the bar after the newest one. Raises as `fill`; then nothing was taken in."""

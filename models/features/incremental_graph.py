@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +39,20 @@ class Coming(NDArrayOperatorsMixin):
 
     def copy(self) -> Coming:
         return self
+
+    # What needs the numbers themselves cannot be recorded: without these, Python and numpy would take the series for one object.
+
+    def __bool__(self) -> bool:
+        raise TypeError("a series whose rows are still to come is neither true nor false")
+
+    def __len__(self) -> int:
+        raise TypeError("a series whose rows are still to come has no length yet")
+
+    def __iter__(self) -> Iterator[Any]:  # pandas then takes it for a list, and fails as it should
+        raise TypeError("a series whose rows are still to come cannot be iterated over")
+
+    def __array__(self, *given: Any, **options: Any) -> Any:
+        raise TypeError("a series whose rows are still to come is no array")
 
     def __array_ufunc__(self, function: Any, method: str, *given: Any, **options: Any) -> Any:
         if method != "__call__" or options:
@@ -159,11 +173,6 @@ class Recipe:
             self._ready, self._timed = True, None
         if coming is not None and coming != self._timed:
             self._take_time(coming)
-
-    def rehearse(self) -> list[float]:
-        """Take the steps of the next row with the inputs of the newest one; after `prepare`."""
-        _follow(self._stages[2], self._values)  # all of them are taken again when the row is there
-        return [self._values[place] for place in self._outputs]
 
     def row(self, inputs: Mapping[str, Scalar]) -> list[float]:
         """The outputs of the next row."""

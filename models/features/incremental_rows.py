@@ -1,7 +1,13 @@
-"""The newest rows of a model's features, kept up bar by bar: a new bar costs one row, whatever the features look back over."""
+"""The newest rows of a model's features, updated bar by bar.
+
+What a feature does is recorded once in a graph (`models.features.incremental_graph`), which then costs one row a bar however far the
+feature looks back. A feature that does something the graph cannot record is computed over the bars it looks back over instead: the same
+bits, more time. A feature needs to do nothing for either.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime
 from typing import Final
 
@@ -9,45 +15,51 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forwardtrader.core import log
 from forwardtrader.core.types import OHLCV
-from forwardtrader.models.features.catalogue import Bars, named
-from forwardtrader.models.features.incremental_graph import Recipe
+from forwardtrader.models.features.catalogue import Bars, Feature, named
+from forwardtrader.models.features.incremental_graph import Coming, Recipe
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
-from forwardtrader.models.forecasters.quantiles import trend
 
 _INPUTS: Final = ("times", *OHLCV)
+_LOG: Final = log.logger("models")
+_reported: set[str] = set()  # features whose fallback is in the log already
 
 
 class FeatureRows:
-    """Bit for bit the last rows of `models.features.catalogue.matrix`, `models.features.sequences.unit` and
-    `models.forecasters.quantiles.trend` of all bars so far.
+    """Bit for bit the last rows of `models.features.catalogue.matrix` and `models.features.sequences.unit` of all bars so far.
 
     Args:
-        names: of the catalogue; those of factors are kept up by `models.features.incremental_factors`.
+        names: of the catalogue; those of factors are updated by `models.features.incremental_factors`.
         rows: how many of the newest rows `window` holds.
         horizon: of `unit`, in bars.
 
     Attributes:
         at: open time of the newest bar; None before `fill`.
         window: float32 [rows, F], the newest row last.
-        unit, trend: of the newest bar.
-        before: names the rows of `window` before the newest one: equal names, equal rows.
+        unit: of the newest bar.
+        before: identifies the rows of `window` before the newest one: equal values, equal rows.
+        windowed: column and feature of each one that is computed over its window.
     """
 
     def __init__(self, names: tuple[str, ...], rows: int, horizon: int) -> None:
         self.names = names
         self.at: datetime | None = None
         self.window: NDArray[np.float32] = np.full((rows, len(names)), np.nan, np.float32)
-        self.unit = self.trend = float("nan")
+        self.unit = float("nan")
         self.before: object = None
         self._recipe = Recipe()
         bars = Bars(**self._recipe.inputs(_INPUTS))  # type: ignore[arg-type]  # coming series stand in for those of numbers
-        self._recipe.keep([*(named(name).compute(bars) for name in names), unit(bars, horizon), trend(bars)])  # type: ignore[list-item]
+        made = [_recorded(named(name), bars) for name in names]
+        self.windowed = tuple((n, named(name)) for n, name in enumerate(names) if made[n] is None)
+        self._places = [n for n, series in enumerate(made) if series is not None]
+        self._recipe.keep([*(series for series in made if series is not None), unit(bars, horizon)])  # type: ignore[list-item]
+        self._recent: deque[tuple[float, ...]] = deque(maxlen=max((feature.warm_up for _, feature in self.windowed), default=1))
 
     @property
     def key(self) -> object:
-        """Names all rows of `window`; it is `before` at the next bar."""
+        """Identifies all rows of `window`; it is `before` at the next bar."""
         return self.at
 
     @property
@@ -56,33 +68,52 @@ class FeatureRows:
         return bool(np.isfinite(self.window).all())
 
     def fill(self, frame: pd.DataFrame) -> None:
-        """Begin with a candle frame of as many bars as the features and the window look back over; its last row is the newest bar."""
+        """Start from a candle frame of as many bars as the features and the window look back over; its last row is the newest bar."""
         bars = Bars.of(frame)
-        told = self._recipe.fill({name: getattr(bars, name) for name in _INPUTS})
-        self.window[:] = told[-len(self.window) :, :-2]
-        self.unit, self.trend = float(told[-1, -2]), float(told[-1, -1])
+        columns = {name: getattr(bars, name) for name in _INPUTS}
+        recorded = self._recipe.fill(columns)
+        self.window[:, self._places] = recorded[-len(self.window) :, :-1]
+        for n, feature in self.windowed:
+            self.window[:, n] = feature.compute(bars)[-len(self.window) :]
+        self._recent.extend(zip(*(columns[name][-(self._recent.maxlen or 1) :].tolist() for name in _INPUTS), strict=True))
+        self.unit = float(recorded[-1, -1])
         self.at, self.before = frame.index[-1].to_pydatetime(), object()
 
     def prepare(self, coming: datetime) -> None:
         """Do ahead of time what the next bar does not decide; it is expected to open at `coming`."""
         self._recipe.prepare(nanoseconds(coming))
 
-    def rehearse(self) -> None:
-        """Take the steps of `follow` without effect; after `prepare`."""
-        self._recipe.rehearse()
-
     def follow(self, bar: NewBar) -> None:
         """Take in the bar after the newest one."""
-        told = self._recipe.row(
-            {
-                "times": nanoseconds(bar.at), "open": bar.open, "high": bar.high, "low": bar.low, "close": bar.close,
-                "volume": bar.volume,
-            }
-        )  # fmt: skip
+        newest = (nanoseconds(bar.at), bar.open, bar.high, bar.low, bar.close, bar.volume)
+        recorded = self._recipe.row(dict(zip(_INPUTS, newest, strict=True)))
         self.window[:-1] = self.window[1:]
-        self.window[-1] = told[:-2]
-        self.unit, self.trend = told[-2:]
+        self.window[-1, self._places] = recorded[:-1]
+        self.unit = recorded[-1]
+        self._recent.append(newest)
+        for n, feature in self.windowed:
+            self.window[-1, n] = feature.compute(self._last(feature.warm_up))[-1]
         self.at, self.before = bar.at, self.at
+
+    def _last(self, bars: int) -> Bars:
+        recent = list(self._recent)[-bars:]
+        opened, high, low, close, volume = np.ascontiguousarray(np.array([each[1:] for each in recent], np.float64).T)
+        return Bars(np.array([each[0] for each in recent], np.int64), opened, high, low, close, volume)
+
+
+def _recorded(feature: Feature, bars: Bars) -> Coming | None:
+    """The feature's steps in the graph; None where it does what the graph cannot record."""
+    try:
+        made: object = feature.compute(bars)
+        if isinstance(made, Coming):
+            return made
+        reason = f"it returns {type(made).__name__}"
+    except Exception as error:  # noqa: BLE001 - a feature is anybody's function, and it was written for whole series
+        reason = f"{type(error).__name__}: {error}"
+    if feature.name not in _reported:
+        _reported.add(feature.name)
+        log.event(_LOG, "feature_not_recorded", feature=feature.name, bars=feature.warm_up, reason=reason)
+    return None
 
 
 def nanoseconds(at: datetime) -> int:

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from forwardtrader.core import fingerprint
 from forwardtrader.models.features.catalogue import Bars, all_names, matrix
 from forwardtrader.models.features.sequences import targets
-from forwardtrader.models.forecasters.quantiles import trend
 
 
 @dataclass(frozen=True)
 class Panel:
     """What folds are cut from. Row r of symbol s stands at `offset[s] + r` in the stacked arrays.
 
-    features: float32 [N, F]; targets: float32 [N, H]; trend: [T] of each symbol. Sequences never cross from one symbol into the next,
+    features: float32 [N, F]; targets: float32 [N, H]. Sequences never cross from one symbol into the next,
     since training segments are given per symbol.
     """
 
@@ -29,7 +28,6 @@ class Panel:
     names: tuple[str, ...]
     features: NDArray[np.float32]
     targets: NDArray[np.float32]
-    trend: Mapping[str, NDArray[np.float64]]
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -52,7 +50,6 @@ class Panel:
             names=names,
             features=np.concatenate([matrix(b, names) for b in bars.values()]),
             targets=np.concatenate([targets(b, horizons) for b in bars.values()]),
-            trend={symbol: trend(b) for symbol, b in bars.items()},
         )
 
     def fingerprint(self, symbol: str, first: int, last: int) -> str:

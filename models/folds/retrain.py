@@ -24,7 +24,7 @@ from forwardtrader.core.cli import end_well
 from forwardtrader.core.errors import ConfigError, TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.features.catalogue import Bars, all_names
+from forwardtrader.models.features.catalogue import Bars, all_names, warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.training import Base
@@ -32,7 +32,6 @@ from forwardtrader.models.folds.walk import COMPILED
 from forwardtrader.models.folds.warm_start import Lineage, lineage
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecasters.lstm import Ensemble
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 from forwardtrader.models.walk_forward import Fold, fold_at
@@ -76,7 +75,7 @@ def _bare_panel(candles: Mapping[str, pd.DataFrame]) -> Panel:
     for symbol, frame in candles.items():
         index[symbol], bars[symbol] = pd.DatetimeIndex(frame.index), Bars.of(frame)
     names, nothing = all_names(next(iter(bars.values())).factors), np.empty((0, 0), np.float32)
-    return Panel(index=index, bars=bars, offset={}, names=names, features=nothing, targets=nothing, trend={})
+    return Panel(index=index, bars=bars, offset={}, names=names, features=nothing, targets=nothing)
 
 
 def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
@@ -85,7 +84,7 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
     Raises:
         TooLittleHistory: no symbol has the bars of one training sequence.
     """
-    reach = look_back(panel.names, settings.horizons)
+    reach = warm_up(panel.names)
     cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, reach) for s in panel.symbols}
     fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
     if not fold:

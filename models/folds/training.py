@@ -15,10 +15,9 @@ from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
-from forwardtrader.models.forecasters.calibration import Calibration, calibrate
+from forwardtrader.models.forecasters.calibration import Calibration, calibrate, untrained
 from forwardtrader.models.forecasters.linear_start import linear_start
 from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights, predict
-from forwardtrader.models.forecasters.quantiles import centre, untrained
 from forwardtrader.models.forecasters.trainer import USUAL, Fit, Pace, Trainer, TrainingSpec
 from forwardtrader.models.forecasters.trees import Trees, grow
 from forwardtrader.models.registry.card import ModelCard, code_version
@@ -30,7 +29,7 @@ CALIBRATION_SHARE: Final = 0.5
 DECIDES: Final = (
     *("horizons", "units", "dropout", "burn_in", "supervised", "context", "epochs", "batch", "learning_rate"),
     *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
-    *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "carry", "trend", "refresh"),
+    *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "refresh"),
 )
 # A model that goes on from another one moves by half the step, and all its weights count (`docs/research.md`).
 GOES_ON: Final = Pace(rate=0.5, averaged=1.0)
@@ -217,11 +216,7 @@ def _calibrations(model: Ensemble, panel: Panel, symbol: str, fold: Fold, settin
     rows = np.unique(np.linspace(max(first, fold.train_first + model.spec.context), fold.train_last - 1, CALIBRATION_ROWS).astype(np.int64))
     raw = forecast_rows(model, panel, symbol, rows).mean(axis=1)
     truth = panel.targets[panel.offset[symbol] + rows]
-    trends = panel.trend[symbol][rows]
-    return tuple(
-        calibrate(raw[:, h], truth[:, h], known, centre(raw[:, :, 0], h, settings.horizons, trends, before))
-        for h, known in enumerate(before)
-    )
+    return tuple(calibrate(raw[:, h], truth[:, h], known) for h, known in enumerate(before))
 
 
 def trimmed(settings: ModelSettings) -> int:

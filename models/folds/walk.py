@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from forwardtrader.core import fingerprint
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds import training as fold_training
@@ -22,7 +23,7 @@ from forwardtrader.models.folds.training import Base, FoldResult
 from forwardtrader.models.folds.warm_start import Lineage, lineage
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecaster import FORECAST_COLUMNS
-from forwardtrader.models.forecasters.quantiles import centre, look_back, told
+from forwardtrader.models.forecasters.calibration import distribution
 from forwardtrader.models.parallel.scale_out import fold_workers
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
@@ -66,7 +67,7 @@ class WalkForward:
             fold = served.fold[symbol]
             rows = slice(fold.effective_first, fold.effective_last)
             raw, calibrations = served.raw[symbol].mean(axis=1), served.card.calibrations[symbol]
-            said = told(raw, h, self.settings.horizons, usual[rows], self.panel.trend[symbol][rows], calibrations)
+            said = distribution(raw[:, h], usual[rows], calibrations[h])
             values[rows] = np.column_stack([said.location, said.scale, said.quantiles, said.p_up])
             ids[rows] = np.where(np.isfinite(said.location), served.card.model_id, "")
         frame = pd.DataFrame(values, index=index, columns=list(FORECAST_COLUMNS[:-1]))
@@ -85,10 +86,8 @@ class WalkForward:
         usual = unit(self.panel.bars[symbol], horizon)
         for served in self._of(symbol):
             fold = served.fold[symbol]
-            rows, locations = slice(fold.effective_first, fold.effective_last), served.raw[symbol][:, :, :, 0]
-            calibrations, trends = served.card.calibrations[symbol], self.panel.trend[symbol][rows]
-            for m in range(locations.shape[1]):
-                out[rows, m] = centre(locations[:, m], h, self.settings.horizons, trends, calibrations)
+            rows, locations = slice(fold.effective_first, fold.effective_last), served.raw[symbol][:, :, h, 0]
+            out[rows, : locations.shape[1]] = served.card.calibrations[symbol][h].shrink * locations.astype(np.float64)
         return out * usual[:, None]
 
     def _of(self, symbol: str) -> list[ServedFold]:
@@ -112,7 +111,7 @@ def walk_forward(
     panel = Panel.of(candles, settings.horizons, features)
     if relabel is not None:
         panel = replace(panel, targets=relabel(panel.targets))
-    reach = look_back(panel.names, settings.horizons)
+    reach = warm_up(panel.names)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
     registry = ModelRegistry(Path(settings.save_path), damaged)
     lineages = [lineage(panel, fold, settings, timeframe) for fold in calendar]
@@ -137,10 +136,10 @@ def walk_forward(
 
 
 def _calendar(
-    panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int
+    panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, reach: int
 ) -> list[dict[str, Fold]]:
     """The folds of each symbol side by side; a symbol without enough history for a fold is left out of it."""
-    per_symbol = {s: folds(panel.index[s], first, last, settings=settings, timeframe=timeframe, warm_up=warm_up) for s in panel.symbols}
+    per_symbol = {s: folds(panel.index[s], first, last, settings=settings, timeframe=timeframe, warm_up=reach) for s in panel.symbols}
     moments = sorted({f.boundary for cut in per_symbol.values() for f in cut})
     return [{s: f for s, cut in per_symbol.items() for f in cut if f.boundary == moment} for moment in moments]
 

@@ -14,9 +14,9 @@ from datetime import datetime
 
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.training import model_id
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.walk_forward import Fold, anchor, filled, fold_at
 
 
@@ -31,7 +31,7 @@ class Lineage:
 
 def lineage(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: Timeframe) -> Lineage:
     """What decides the model of a fold, the same wherever the run or the session that asks for it began."""
-    reach = look_back(panel.names, settings.horizons)
+    reach = warm_up(panel.names)
     boundary = next(iter(fold.values())).boundary
     base = _base(panel, tuple(fold), boundary, settings, timeframe, reach)
     return Lineage(fold, model_id(panel, fold, settings, reach, base.identity if base else ""), base)

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import QUANTILES
 
 Floats = NDArray[np.float64]
@@ -27,20 +28,12 @@ UNSEEN: Final = 1.03
 class Calibration:
     """For one horizon: how each quantile is stretched from the median, and the odds per unit of location over scale.
 
-    `shrink` is the share of the network's location that is believed: what was fitted is larger than what holds on new bars. `carry` and
-    `trend` stand in its place past the network's reach (`models.forecasters.quantiles`).
+    `shrink` is the factor on the network's location: what was fitted is larger than what holds on new bars.
     """
 
     stretch: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
     odds: float = 1.6
     shrink: float = 1.0
-    carry: float = 0.0
-    trend: float = 0.0
-
-    @property
-    def composed(self) -> bool:
-        """Whether the centre is not the network's own, so that the quantiles are hung on it."""
-        return bool(self.carry or self.trend)
 
 
 PLAIN: Final = Calibration()
@@ -56,41 +49,42 @@ class Distribution:
     p_up: Floats
 
 
-def calibrate(
-    raw: NDArray[np.float32], truth: NDArray[np.float32], before: Calibration = PLAIN, centre: Floats | None = None
-) -> Calibration:
-    """Fit to raw forecasts [n, 6] and the targets they met [n], in the same unit; targets that are not known are left out.
+def untrained(settings: ModelSettings) -> list[Calibration]:
+    """For each horizon the calibration before anything is fitted: the shrinkage that the settings ask for."""
+    return [Calibration(shrink=_believed(settings, horizon)) for horizon in settings.horizons]
+
+
+def _believed(settings: ModelSettings, horizon: int) -> float:
+    """Of the network's share what holds on new bars, of the trees' share all: they are regularised while they grow."""
+    trees = settings.trees if horizon == settings.horizons[0] else 0.0
+    return kept(settings.shrink, horizon) * (1.0 - trees) + trees
+
+
+def calibrate(raw: NDArray[np.float32], truth: NDArray[np.float32], before: Calibration = PLAIN) -> Calibration:
+    """Fit to raw forecasts [n, 6] and the targets they met [n], in the same unit; unknown targets are left out.
 
     Args:
-        before: what is not fitted.
-        centre: of each forecast [n], in the same unit; the network's own where it is left out.
+        before: gives the shrinkage, which is not fitted, and all else where there are too few targets.
     """
-    centre = _own(raw, before) if centre is None else centre
-    known = np.isfinite(truth) & np.isfinite(centre) & np.isfinite(raw).all(axis=1)
+    known = np.isfinite(truth) & np.isfinite(raw).all(axis=1)
     if known.sum() < LEAST_BARS:
         return before
     quantiles, y = ordered(raw[known]), truth[known].astype(np.float64)
     median = quantiles[:, 2]
-    origin = centre[known] if before.composed else median
-    stretch = tuple(_stretch(y - origin, quantiles[:, k] - median, level) for k, level in enumerate(QUANTILES))
-    odds = before.odds if before.composed else _odds(raw[known, 0].astype(np.float64) / width(quantiles), y > 0)
+    stretch = tuple(_stretch(y - median, quantiles[:, k] - median, level) for k, level in enumerate(QUANTILES))
+    odds = _odds(raw[known, 0].astype(np.float64) / width(quantiles), y > 0)
     return replace(before, stretch=stretch, odds=odds)  # type: ignore[arg-type]
 
 
-def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibration, centre: Floats | None = None) -> Distribution:
-    """Raw forecasts [n, 6] and their centres [n], both in units of the usual move [n], as a calibrated distribution."""
-    centre = _own(raw, calibration) if centre is None else centre
+def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibration) -> Distribution:
+    """Raw forecasts of one horizon [n, 6], in units of the usual move [n], as a calibrated distribution."""
+    centre = calibration.shrink * raw[:, 0].astype(np.float64)
     quantiles = ordered(raw)
     median = quantiles[:, 2:3]
-    origin = centre[:, None] if calibration.composed else median
-    quantiles = np.sort(origin + (quantiles - median) * np.asarray(calibration.stretch), axis=1)
+    quantiles = np.sort(median + (quantiles - median) * np.asarray(calibration.stretch), axis=1)
     scale = width(quantiles)
     p_up = 1.0 / (1.0 + np.exp(-np.clip(calibration.odds * centre / scale, -30.0, 30.0)))
     return Distribution(centre * unit, scale * unit, quantiles * unit[:, None], p_up)
-
-
-def _own(raw: NDArray[np.float32], calibration: Calibration) -> Floats:
-    return calibration.shrink * raw[:, 0].astype(np.float64)
 
 
 def kept(share: float, horizon: int) -> float:

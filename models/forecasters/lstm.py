@@ -7,9 +7,9 @@ in units of the usual move over that horizon. Several members (seeds) are averag
 from __future__ import annotations
 
 import functools
-import io
+import inspect
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -20,7 +20,7 @@ from forwardtrader.core.atomic import write_bytes
 from forwardtrader.core.errors import FingerprintMismatch
 from forwardtrader.core.threads import once
 from forwardtrader.core.types import QUANTILES
-from forwardtrader.models.forecasters import network_config
+from forwardtrader.models.forecasters.network_template import template
 from forwardtrader.models.forecasters.trees import Trees
 from forwardtrader.models.forecasters.xla import compiled, placed, prepare_jax
 
@@ -162,23 +162,12 @@ def block_forecast(spec: LstmSpec, members: int) -> Any:
     return compiled(all_members, inputs, per_feature, per_feature, (one_member,) * members)
 
 
-def save(model: Ensemble, path: Path) -> None:
-    """Write the ensemble as a Keras file, in milliseconds and with no Keras in memory; equal models make equal bytes of numbers."""
-    import h5py
-
-    spec, store, whole = model.spec, io.BytesIO(), io.BytesIO()
-    with h5py.File(store, "w") as file:
-        for where, value in _places(model).items():
-            file[where] = value
-    told = network_config.config_json(
-        features=spec.features, context=spec.context, units=spec.units, horizons=spec.horizons, outputs=OUTPUTS,
-        members=len(model.members), clip=FEATURE_CLIP,
-    )  # fmt: skip
-    with zipfile.ZipFile(whole, "w") as archive:
-        archive.writestr("metadata.json", network_config.metadata_json())
-        archive.writestr("config.json", told)
-        archive.writestr("model.weights.h5", store.getvalue())
-    write_bytes(path, whole.getvalue())
+def save(model: Ensemble, path: Path, templates: Path) -> None:
+    """Write the ensemble as a Keras file, without Keras in memory where the template of its architecture is in the folder `templates`."""
+    spec, members = model.spec, len(model.members)
+    architecture = [asdict(spec), members, OUTPUTS, FEATURE_CLIP, inspect.getsource(network)]
+    kept = template(templates, architecture, lambda: network(spec, members))
+    write_bytes(path, kept.filled(_places(model)))
 
 
 def load(path: Path) -> Ensemble:
@@ -205,20 +194,21 @@ def network(spec: LstmSpec, members: int) -> Any:
     inputs = keras.Input((spec.context, spec.features), name="features")
     scaled = keras.layers.Normalization(axis=-1, name="scaling")
     bounded = keras.ops.clip(scaled(inputs), -FEATURE_CLIP, FEATURE_CLIP)
+    last = bounded[:, -1]
     heads = []
     for m in range(members):
         hidden = keras.layers.LSTM(spec.units, name=f"lstm_{m}")(bounded)
         head = keras.layers.Dense(spec.outputs, name=f"head_{m}")(hidden)
-        skip = keras.layers.Dense(spec.outputs, use_bias=False, name=f"skip_{m}")(bounded[:, -1])
+        skip = keras.layers.Dense(spec.outputs, use_bias=False, name=f"skip_{m}")(last)
         heads.append(keras.layers.Add(name=f"member_{m}")([head, skip]))
     mean = keras.layers.Average(name="mean_of_members")(heads) if members > 1 else heads[0]
-    return keras.Model(inputs, keras.layers.Reshape((spec.horizons, OUTPUTS), name="forecast")(mean))
+    return keras.Model(inputs, keras.layers.Reshape((spec.horizons, OUTPUTS), name="forecast")(mean), name="forecaster")
 
 
-def _places(model: Ensemble) -> dict[str, Any]:
+def _places(model: Ensemble) -> dict[str, NDArray[Any]]:
     """Where each array stands inside Keras's weight file."""
     scaling = "layers/normalization/vars"
-    places = {f"{scaling}/0": model.mean, f"{scaling}/1": model.std**2, f"{scaling}/2": np.int32(0)}
+    places: dict[str, NDArray[Any]] = {f"{scaling}/0": model.mean, f"{scaling}/1": model.std**2, f"{scaling}/2": np.array(0, np.int32)}
     for m, weights in enumerate(model.members):
         places |= {where: weights[name] for name, where in _member_places(m).items()}
     return places

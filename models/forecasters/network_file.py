@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import FingerprintMismatch
 from forwardtrader.models.forecasters.lstm import OUTPUTS, Ensemble, LstmSpec, Weights
+from forwardtrader.models.forecasters.network_template import WEIGHTS
 
-_WEIGHTS: Final = "model.weights.h5"
 _NAMES: Final = ("kernel", "recurrent", "bias", "head", "head_bias", "skip")
 
 
@@ -32,7 +32,7 @@ def read_network(path: Path) -> Ensemble:
     import h5py
 
     try:
-        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(_WEIGHTS)), "r") as file:
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
             context, features = _shape(json.loads(archive.read("config.json")))
             return _ensemble(file["layers"], context, features)
     except (ValueError, KeyError, IndexError, OSError, TypeError, zipfile.BadZipFile) as error:

@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.forecaster import NUMBERS
-from forwardtrader.models.forecasters.calibration import Distribution
+from forwardtrader.models.forecasters.calibration import Distribution, distribution
 from forwardtrader.models.forecasters.lstm import Ensemble
-from forwardtrader.models.forecasters.quantiles import look_back, told
 from forwardtrader.models.online.adaptation import Past
 from forwardtrader.models.online.outcomes import pinball
 from forwardtrader.models.registry.card import ModelCard
@@ -28,7 +28,7 @@ SPARE_BARS = 8
 
 def rows_before(card: ModelCard, settings: ModelSettings) -> int:
     """Bars that must lie before the first one a model is judged on."""
-    return look_back(card.features, card.horizons) + settings.context + SPARE_BARS
+    return warm_up(card.features) + settings.context + SPARE_BARS
 
 
 def distribution_of(
@@ -37,7 +37,7 @@ def distribution_of(
     """The calibrated distribution of raw forecasts [n, members, H, 6] made at `rows` of one symbol."""
     usual = unit(panel.bars[symbol], horizon)[rows]
     place = card.horizons.index(horizon)
-    return told(raw.mean(axis=1), place, card.horizons, usual, panel.trend[symbol][rows], card.calibrations[symbol])
+    return distribution(raw.mean(axis=1)[:, place], usual, card.calibrations[symbol][place])
 
 
 @dataclass

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from forwardtrader.core import fingerprint
 from forwardtrader.core.settings import LearningSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.folds.retrain import Assignment, assignment_in, train
 from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
 from forwardtrader.models.forecaster import NUMBERS
 from forwardtrader.models.forecasters.lstm import Ensemble
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.online.adaptation import Follower, Past, Rates, adapt
 from forwardtrader.models.online.lifecycle import Call, Decision, Rules, Tenure
 from forwardtrader.models.online.model_losses import Judge
@@ -203,7 +203,7 @@ class _Lived:
 
     def _cut(self, card: ModelCard, symbol: str) -> Fold:
         boundary, panel = datetime.fromisoformat(card.boundary), self.walk.panel
-        reach = look_back(panel.names, self.walk.settings.horizons)
+        reach = warm_up(panel.names)
         return fold_at(panel.index[symbol], boundary, boundary, self.walk.settings, self.rules.timeframe, reach)
 
     def _raw(self, card: ModelCard, symbol: str, cut: Fold) -> NDArray[np.float32]:
@@ -218,7 +218,7 @@ class _Lived:
 
     def _key(self, fold: Mapping[str, Fold], card: ModelCard) -> str:
         panel = self.walk.panel
-        reach = look_back(panel.names, self.walk.settings.horizons) + self.walk.settings.context
+        reach = warm_up(panel.names) + self.walk.settings.context
         parts = [
             (s, f.effective_first, f.effective_last, panel.fingerprint(s, f.effective_first - reach, f.effective_last))
             for s, f in fold.items()

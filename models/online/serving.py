@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.types import Forecast, Timeframe
-from forwardtrader.models.features.catalogue import Bars, matrix
+from forwardtrader.models.features.catalogue import Bars, matrix, warm_up
 from forwardtrader.models.features.incremental_factors import FactorRows, Facts
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
+from forwardtrader.models.forecasters.calibration import distribution
 from forwardtrader.models.forecasters.lstm import Ensemble, predict
-from forwardtrader.models.forecasters.one_forecast import one_forecast
-from forwardtrader.models.forecasters.quantiles import look_back, told, trend
 from forwardtrader.models.forecasters.stepwise_inference import NextStep
 from forwardtrader.models.online.adaptation import Follower
 from forwardtrader.models.registry.card import ModelCard
 
+Floats = NDArray[np.float64]
 _AT_HAND: Final = 3  # networks: a session that runs for years has as many in memory as one that has just begun
 
 
@@ -64,7 +64,7 @@ class ModelsInForce:
         self._rows: FeatureRows | FactorRows | None = None
         self._delta = timeframe.delta
         card = self._terms[0].card if self._terms else None
-        self.look_back = look_back(card.features, card.horizons) if card else 1
+        self.look_back = warm_up(card.features) if card else 1
         self.warm_up = self.look_back + context - 1
 
     @property
@@ -128,17 +128,6 @@ class ModelsInForce:
         if card is not None and card.features == rows.names:
             self._step(card).prepare(rows.window[1:], rows.key)
 
-    def rehearse(self) -> None:
-        """Take the steps of `hear` without effect."""
-        self.prepare()
-        rows = self._rows
-        if rows is None or rows.at is None:
-            return
-        card = self.model_at(rows.at + self._delta)
-        if card is not None and card.features == rows.names and rows.is_whole:
-            rows.rehearse()
-            self._said(card, rows, self._step(card).forecast(rows.window, rows.key), rows.at)
-
     def _followed(self, card: ModelCard, bar: NewBar) -> Forecast | None:
         rows = self._rows
         if rows is None or rows.names != card.features:
@@ -151,7 +140,7 @@ class ModelsInForce:
             rows.fill(frame.iloc[-self.warm_up :])
         if not rows.is_whole:
             return None
-        return self._said(card, rows, self._step(card).forecast(rows.window, rows.before), bar.at)
+        return self._calibrated(card, self._step(card).forecast(rows.window, rows.before)[None], np.array([rows.unit]), bar.at)
 
     def _rows_of(self, card: ModelCard) -> FeatureRows | FactorRows:
         context = self._step(card).model.spec.context
@@ -159,11 +148,17 @@ class ModelsInForce:
             return FeatureRows(card.features, context, self.horizon)
         return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up)
 
-    def _said(self, card: ModelCard, rows: FeatureRows | FactorRows, raw: NDArray[np.float32], at: datetime) -> Forecast | None:
-        calibrations = card.calibrations[self.symbol]
-        return one_forecast(
-            raw[None].mean(axis=1)[0], self.horizon, card.horizons, rows.unit, rows.trend, calibrations, at=at, model_id=card.model_id
-        )
+    def _calibrated(self, card: ModelCard, raw: NDArray[np.float32], usual: Floats, at: datetime) -> Forecast | None:
+        """The forecast from raw outputs [1, members, H, 6] and the usual move over the horizon [1]; None where it is no number."""
+        h = card.horizons.index(self.horizon)
+        found = distribution(raw.mean(axis=1)[:, h], usual, card.calibrations[self.symbol][h])
+        if not np.isfinite(found.location[0]):
+            return None
+        q05, q25, q50, q75, q95 = found.quantiles[0].tolist()
+        return Forecast(
+            at=at, horizon=self.horizon, location=float(found.location[0]), scale=float(found.scale[0]),
+            quantiles=(q05, q25, q50, q75, q95), p_up=float(found.p_up[0]), model_id=card.model_id,
+        )  # fmt: skip
 
     def _step(self, card: ModelCard) -> NextStep:
         model = self._load(card)
@@ -181,18 +176,4 @@ class ModelsInForce:
         features = matrix(seen, card.features)[-model.spec.context :]
         if not np.isfinite(features).all():
             return None
-        h = card.horizons.index(self.horizon)
-        raw = predict(model, features, np.array([model.spec.context - 1])).mean(axis=1)
-        said = told(raw, h, card.horizons, unit(seen, self.horizon)[-1:], trend(seen)[-1:], card.calibrations[self.symbol])
-        if not np.isfinite(said.location[0]):
-            return None
-        q05, q25, q50, q75, q95 = (float(q) for q in said.quantiles[0])
-        return Forecast(
-            at=at,
-            horizon=self.horizon,
-            location=float(said.location[0]),
-            scale=float(said.scale[0]),
-            quantiles=(q05, q25, q50, q75, q95),
-            p_up=float(said.p_up[0]),
-            model_id=card.model_id,
-        )
+        return self._calibrated(card, predict(model, features, np.array([model.spec.context - 1])), unit(seen, self.horizon)[-1:], at)

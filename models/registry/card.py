@@ -27,7 +27,6 @@ SOURCES: Final = (
     "forecasters/baselines",
     "forecasters/trees",
     "forecasters/calibration",
-    "forecasters/quantiles",
     "walk_forward",
     "folds/warm_start",
     "folds/training",

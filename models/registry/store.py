@@ -30,6 +30,7 @@ from forwardtrader.models.registry.promotion_log import AppointmentLog
 Damage: TypeAlias = Callable[[str, str], None]
 Read = TypeVar("Read")
 _LOG: Final = log.logger("models")
+TEMPLATES: Final = "templates"  # the folder of network templates under the root
 _SEAL: Final = "seal"  # over all else that a card says: a digit that changed on the disk leaves it valid JSON
 
 
@@ -120,7 +121,7 @@ class ModelRegistry:
         from forwardtrader.models.forecasters import lstm
 
         folder = self._folder(card.model_id)
-        lstm.save(model, folder / "model.keras")
+        lstm.save(model, folder / "model.keras", self.root / TEMPLATES)
         if model.trees is not None:
             trees.save(model.trees, folder / "trees.npz")
         told = card.model_dump(mode="json")

@@ -133,14 +133,6 @@ class LSTMStrategy(bt.Strategy):
             held = broker.getposition(feed.data)
             feed.desk.tend(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
 
-    def rehearse(self) -> None:
-        """Take the steps of `next` without effect, for whoever wants them to be quick at the next bar."""
-        broker = self.broker
-        equity, cash = broker.get_value(), broker.get_cash()
-        for feed in self._feeds:
-            if len(feed.clock):
-                feed.desk.rehearse(broker.getposition(feed.data).size, feed.close[0], equity, cash)
-
     def unplaced(self) -> dict[str, tuple[int, str]]:
         """By symbol, how many wished entries were smaller than the smallest order its venue takes."""
         said = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"

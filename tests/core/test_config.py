@@ -63,6 +63,14 @@ def test_a_value_out_of_range_is_one_line_that_names_the_setting(key: str, value
     assert caught.value.exit_code == 2
 
 
+def test_settings_of_an_earlier_version_are_read_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("models: {carry: 2.0, trend: 0.05, units: 7}\n")
+    assert load_settings(file, environment={}).models.units == 7
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and "models.carry, models.trend" in record.getMessage()
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml does not exist"):
         load_settings(tmp_path / "nowhere.yaml", environment={})

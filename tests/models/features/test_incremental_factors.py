@@ -17,12 +17,11 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX
 from forwardtrader.feeds.factors.series import FactorList, Observation, join_as_of
 from forwardtrader.live.session.factors import LiveFacts
-from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix
+from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix, warm_up
 from forwardtrader.models.features.factor_features import feature_names
 from forwardtrader.models.features.incremental_factors import FactorRows
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.online.serving import InForce, ModelsInForce
 from forwardtrader.models.registry.card import ModelCard, code_version
 from tests.models.bars import heard, simulated_bars
@@ -30,7 +29,7 @@ from tests.models.bars import heard, simulated_bars
 HOUR = Timeframe.parse("1h")
 FACTORS = ("factor_mood", "factor_funding")
 NAMES, CONTEXT = all_names(FACTORS), 6
-NEEDED = look_back(NAMES, (1,)) + CONTEXT - 1
+NEEDED = warm_up(NAMES) + CONTEXT - 1
 BARS = simulated_bars(NEEDED + 60, seed=4)
 MODEL_NAMES = (*feature_names(FACTORS[1:]), "return_1_ago", "move_24", *feature_names(FACTORS[:1]), "volatility_24", "same_hour_return")
 
@@ -101,11 +100,11 @@ PUBLISHED = st.tuples(st.sampled_from(FACTORS), st.sampled_from([0, 0, 0, 1, 3, 
 @given(
     st.integers(0, 3),
     st.lists(st.lists(PUBLISHED, max_size=2), min_size=12, max_size=24),
-    st.sampled_from(["nothing", "prepared", "rehearsed"]),
+    st.booleans(),
     st.sets(st.integers(3, 20), max_size=2),
 )
 def test_revisions_and_late_news_between_bars_give_the_bits_of_the_plain_path(
-    seed: int, news_by_bar: list[list[tuple[str, int, int, float]]], ahead: str, passed_over: set[int]
+    seed: int, news_by_bar: list[list[tuple[str, int, int, float]]], prepared: bool, passed_over: set[int]
 ) -> None:
     news, told = News.of(seed), (Told(), Told())
     quick, plain = (in_force(LiveFacts(news, each)) for each in told)  # type: ignore[arg-type]
@@ -116,11 +115,8 @@ def test_revisions_and_late_news_between_bars_give_the_bits_of_the_plain_path(
         for name, back, delay, value in published:
             news.publish(name, row - back, delay, value)
         assert quick.hear(heard(BARS, row, NEEDED)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
-        for _ in range(2):
-            if ahead == "prepared":
-                quick.prepare()
-            elif ahead == "rehearsed":
-                quick.rehearse()
+        for _ in range(2 * prepared):
+            quick.prepare()
     assert told[0].lines == told[1].lines
 
 
@@ -153,16 +149,6 @@ def test_the_context_walked_ahead_serves_where_the_past_stands_and_not_where_it_
     rows.follow(heard(BARS, NEEDED + 1, NEEDED))
     assert before != rows.before
     assert (rows.before == key) is not late
-
-
-def test_nobody_is_asked_about_factors_in_a_rehearsal() -> None:
-    news = News.of(0)
-    quick = in_force(news.columns)
-    quick.hear(heard(BARS, NEEDED, NEEDED))
-    asked = news.asked
-    for _ in range(3):
-        quick.rehearse()
-    assert news.asked == asked
 
 
 def test_a_bar_at_which_the_factors_cannot_be_read_leaves_the_rows_as_they_were() -> None:

@@ -1,4 +1,4 @@
-"""Bar by bar gives the bits of the whole history: features, usual move, trend, and the network cut before its last step."""
+"""Bar by bar gives the bits of the whole history: features, usual move, and the network cut before its last step."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forwardtrader.models.features.catalogue import FEATURES, Bars, matrix, warm_up
+from forwardtrader.models.features import incremental_rows
+from forwardtrader.models.features.catalogue import FEATURES, Bars, Feature, matrix, warm_up
 from forwardtrader.models.features.incremental_graph import Recipe
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec, predict
-from forwardtrader.models.forecasters.quantiles import look_back, trend
 from forwardtrader.models.forecasters.stepwise_inference import NextStep
 from forwardtrader.models.forecasters.trees import Trees
 from tests.models.bars import simulated_bars
 
 NAMES = tuple(FEATURES)
 CONTEXT = 5
-NEEDED = look_back(NAMES, (1, 24)) + CONTEXT - 1
+NEEDED = warm_up(NAMES) + CONTEXT - 1
 
 
 def new_bar(frame: pd.DataFrame, row: int) -> NewBar:
@@ -55,7 +55,7 @@ def candles(seed: int, shape: str) -> pd.DataFrame:
 def test_following_bar_by_bar_gives_the_bits_of_the_whole_history(seed: int, shape: str, first: int, ahead: bool) -> None:
     frame = candles(seed, shape)
     bars = Bars.of(frame)
-    whole, usual, trends = matrix(bars, NAMES), unit(bars, 24), trend(bars)
+    whole, usual = matrix(bars, NAMES), unit(bars, 24)
     rows, begin = FeatureRows(NAMES, CONTEXT, 24), NEEDED + min(first, len(frame) - NEEDED - 30)
     rows.fill(frame.iloc[begin - NEEDED : begin])
     for row in range(begin, begin + 30):
@@ -63,17 +63,52 @@ def test_following_bar_by_bar_gives_the_bits_of_the_whole_history(seed: int, sha
             rows.prepare(frame.index[row - 1].to_pydatetime() + timedelta(hours=1))
         rows.follow(new_bar(frame, row))
         np.testing.assert_array_equal(rows.window, whole[row - CONTEXT + 1 : row + 1])
-        assert (rows.unit, rows.trend) == (usual[row], trends[row])
+        assert rows.unit == usual[row]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_single_feature_can_be_followed_from_as_many_bars_as_it_looks_back_over(name: str) -> None:
     frame = candles(3, "plain")
-    begin = look_back((name,), (1, 24))
+    begin = warm_up((name,))
     rows = FeatureRows((name,), 1, 1)
     rows.fill(frame.iloc[:begin])
     rows.follow(new_bar(frame, begin))
     assert rows.window[0, 0] == matrix(Bars.of(frame), (name,))[begin, 0]
+
+
+def midpoint_rank(bars: Bars) -> Any:
+    """Share of the last 20 closes below the newest one: a sort, which no graph of single rows records."""
+    shares = pd.Series(bars.close).rolling(20).rank(pct=True)
+    return shares.to_numpy(dtype=np.float64)
+
+
+def branching(bars: Bars) -> Any:
+    """Looks at the numbers themselves before it decides what to do."""
+    rising = np.diff(bars.close, prepend=np.nan)
+    return np.where(rising > 0, 1.0, -1.0) if (bars.close > 0).all() else rising
+
+
+@pytest.mark.parametrize(("function", "looks_back"), [(midpoint_rank, 20), (branching, 2)])
+def test_a_feature_that_cannot_be_recorded_is_computed_over_its_window_to_the_same_bits(
+    function: Any, looks_back: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(incremental_rows, "_reported", set())
+    monkeypatch.setitem(FEATURES, "odd_one", Feature("odd_one", looks_back, function))
+    names, frame = ("odd_one", *NAMES), candles(2, "plain")
+    whole = matrix(Bars.of(frame), names)
+    with caplog.at_level("INFO"):
+        rows, again = FeatureRows(names, CONTEXT, 24), FeatureRows(names, CONTEXT, 24)
+    lines = [record for record in caplog.records if getattr(record, "facts", {}).get("feature") == "odd_one"]
+    assert len(lines) == 1
+    assert (0, FEATURES["odd_one"]) in rows.windowed and rows.windowed == again.windowed
+    rows.fill(frame.iloc[:NEEDED])
+    for row in range(NEEDED, NEEDED + 40):
+        rows.follow(new_bar(frame, row))
+        np.testing.assert_array_equal(rows.window, whole[row - CONTEXT + 1 : row + 1])
+
+
+def test_all_features_of_the_catalogue_but_those_of_another_package_are_recorded() -> None:
+    assert [feature.name for _, feature in FeatureRows(NAMES, 1, 1).windowed] == ["stochastic_14"]
 
 
 def test_a_recipe_takes_equal_steps_once() -> None:
@@ -86,8 +121,9 @@ def test_a_function_without_a_form_for_single_rows_is_refused() -> None:
     x: Any = Recipe().inputs(("x",))["x"]
     with pytest.raises(TypeError, match="cosh"):
         np.cosh(x)
-    with pytest.raises(TypeError):
-        np.cumsum(x)
+    for impossible in (np.cumsum, np.asarray, bool, len, list, pd.Series):
+        with pytest.raises(TypeError):
+            impossible(x)
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (1.0, -0.0), (float("nan"), 0.0), (2.0, 3.0)])

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.retrain import assignment, identity, main, train
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
 from forwardtrader.models.folds.warm_start import lineage
-from forwardtrader.models.forecasters.quantiles import look_back
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import ModelRegistry
 from forwardtrader.models.walk_forward import ANCHOR, anchor, fold_at
@@ -69,7 +69,7 @@ def test_without_the_anchor_s_whole_window_a_model_learns_from_nothing(tmp_path:
     settings = knobs(tmp_path)
     boundary = anchor(FIRST, settings) + settings.retrain_every
     for spare, base in ((timedelta(days=1), True), (timedelta(days=-5), False)):
-        reach = look_back(Panel.of({"A/USD": BARS}, (1,)).names, (1,))
+        reach = warm_up(Panel.of({"A/USD": BARS}, (1,)).names)
         begin = anchor(boundary, settings) - settings.train_window - spare - reach * HOUR.delta
         panel = Panel.of({"A/USD": BARS.loc[pd.Timestamp(begin) :]}, (1,))
         fold = {"A/USD": fold_at(panel.index["A/USD"], boundary, boundary, settings, HOUR, reach)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forwardtrader.models.forecasters.calibration import Calibration, calibrate, distribution
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.forecasters.calibration import Calibration, calibrate, distribution, untrained
 
 
 def told(n: int, *, spread: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,3 +53,17 @@ def test_outcomes_that_are_not_known_yet_are_left_out() -> None:
 
 def test_too_few_outcomes_leave_the_forecast_as_it_is() -> None:
     assert calibrate(*told(50, spread=1.8)) == Calibration()
+
+
+def test_of_the_trees_share_all_is_believed_and_only_at_the_first_horizon() -> None:
+    settings = ModelSettings(horizons=(1, 4, 24), shrink=0.5, trees=0.4)
+    first, second, _ = untrained(settings)
+    assert first.shrink == pytest.approx(0.6 * 0.5 + 0.4)
+    assert second.shrink == untrained(settings.model_copy(update={"trees": 0.0}))[1].shrink
+
+
+def test_the_location_is_shrunk_and_the_median_is_not() -> None:
+    raw, _ = told(100, spread=1.0)
+    found = distribution(raw, np.full(100, 0.01), Calibration(shrink=0.5))
+    np.testing.assert_allclose(found.location, 0.5 * 0.01 * raw[:, 0])
+    np.testing.assert_allclose(found.quantiles[:, 2], 0.01 * raw[:, 3].astype(np.float64), atol=1e-12)

@@ -22,7 +22,7 @@ def ensemble(members: int) -> Ensemble:
 
 @pytest.mark.parametrize("members", [1, 3])
 def test_the_file_gives_what_keras_reads_from_it(tmp_path: Path, members: int) -> None:
-    save(ensemble(members), tmp_path / "model.keras")
+    save(ensemble(members), tmp_path / "model.keras", tmp_path / "templates")
     ours, theirs = read_network(tmp_path / "model.keras"), load(tmp_path / "model.keras")
     assert ours.spec == theirs.spec
     assert (ours.mean.tobytes(), ours.std.tobytes()) == (theirs.mean.tobytes(), theirs.std.tobytes())
@@ -36,7 +36,7 @@ def test_keras_opens_the_file_as_the_network_that_it_would_have_written_itself(t
     import keras
 
     model = ensemble(members)
-    save(model, tmp_path / "model.keras")
+    save(model, tmp_path / "model.keras", tmp_path / "templates")
     opened = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
     built = network(model.spec, members)
     assert [(layer.name, layer.get_config()) for layer in opened.layers] == [(layer.name, layer.get_config()) for layer in built.layers]
@@ -46,7 +46,7 @@ def test_keras_opens_the_file_as_the_network_that_it_would_have_written_itself(t
 def test_equal_networks_make_equal_numbers_and_words_in_their_files(tmp_path: Path) -> None:
     contents = []
     for name in ("one.keras", "other.keras"):
-        save(ensemble(2), tmp_path / name)
+        save(ensemble(2), tmp_path / name, tmp_path / "templates")
         with zipfile.ZipFile(tmp_path / name) as archive:
             contents.append({part: archive.read(part) for part in archive.namelist()})
     assert contents[0] == contents[1]
@@ -55,7 +55,7 @@ def test_equal_networks_make_equal_numbers_and_words_in_their_files(tmp_path: Pa
 @pytest.mark.parametrize("damage", ["short", "flipped", "empty", "absent"])
 def test_a_damaged_file_says_so(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "model.keras"
-    save(ensemble(1), path)
+    save(ensemble(1), path, tmp_path / "templates")
     data = path.read_bytes()
     if damage == "absent":
         path.unlink()

@@ -76,7 +76,7 @@ def test_a_saved_model_forecasts_as_keras_itself_does(tmp_path) -> None:
     import keras
 
     model = ensemble()
-    save(model, tmp_path / "model.keras")
+    save(model, tmp_path / "model.keras", tmp_path / "templates")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
     features = np.random.default_rng(4).standard_normal((40, 5)).astype(np.float32)
     rows = np.arange(11, 40)
@@ -87,7 +87,7 @@ def test_a_saved_model_forecasts_as_keras_itself_does(tmp_path) -> None:
 def test_a_loaded_model_gives_the_forecasts_of_the_saved_one_to_the_bit(tmp_path) -> None:
     prepare_jax()
     model = ensemble()
-    save(model, tmp_path / "model.keras")
+    save(model, tmp_path / "model.keras", tmp_path / "templates")
     again = load(tmp_path / "model.keras")
     features = np.random.default_rng(4).standard_normal((40, 5)).astype(np.float32)
     np.testing.assert_array_equal(predict(model, features, np.arange(11, 40)), predict(again, features, np.arange(11, 40)))

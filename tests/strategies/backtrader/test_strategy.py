@@ -12,7 +12,6 @@ import pytest
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.models.forecaster import LastValueForecaster, RecordedForecasts, normal_frame
-from forwardtrader.strategies import position_manager as desk_module
 from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from tests.strategies.market import BTC, ETH, PERP, candles, feed, forecasts, knobs, run, source
@@ -222,35 +221,3 @@ def test_a_restart_in_the_middle_goes_on_as_if_nothing_had_happened(at: int) -> 
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(InvalidSetting, match="version 99"):
         run(candles(60), saved={"version": 99})
-
-
-def test_what_is_rehearsed_between_bars_changes_no_fill(plain: Any) -> None:
-    class Rehearsing(LSTMStrategy):
-        def next(self) -> None:
-            self.rehearse()
-            super().next()
-            self.rehearse()
-
-    record = record_of(run(candles(800), EAGER, strategy=Rehearsing))
-    pd.testing.assert_frame_equal(record.fills, plain.fills, check_exact=True)
-    pd.testing.assert_frame_equal(record.equity, plain.equity, check_exact=True)
-
-
-@pytest.mark.parametrize("size", [0.0, 0.5])
-def test_a_rehearsed_decision_reaches_an_order_and_sends_none(size: float) -> None:
-    reached: list[float] = []
-    bars = quiet()
-    strategy = run(bars, forecast=constant(bars, 0.02))
-    desk = strategy._feeds[0].desk
-    before = (desk.book.as_dict(), desk.busy, desk.resting, desk.guarded, desk.port)
-
-    class Port(desk_module._Nowhere):
-        def trade(self, change: float, reason: str) -> bool:
-            reached.append(change)
-            return super().trade(change, reason)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(desk_module, "_Nowhere", Port)
-        desk.rehearse(size, 100.0, 10_000.0, 10_000.0)
-    assert [change > 0 for change in reached] == [size == 0.0]
-    assert before == (desk.book.as_dict(), desk.busy, desk.resting, desk.guarded, desk.port)
