@@ -86,9 +86,6 @@ class ByTurns:
     def prepare(self) -> None:
         self.maker.prepare()
 
-    def rehearse(self) -> None:
-        self.maker.rehearse()
-
     def _moved(self, told: Forecast | None) -> Forecast | None:
         self._sign = -self._sign
         return None if told is None else replace(told, location=self._sign * _MOVE)

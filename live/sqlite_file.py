@@ -106,16 +106,6 @@ class SqliteFile:
             self.run("commit")
 
     @contextmanager
-    def undone(self) -> Iterator[None]:
-        """Nothing of what is done in the block stays."""
-        with self._lock:
-            self.run("begin")
-            try:
-                yield
-            finally:
-                self.run("rollback")
-
-    @contextmanager
     def forced(self) -> Iterator[None]:
         """A commit in the block is on the disk when it returns, and with it all earlier ones."""
         with self._lock:

@@ -93,7 +93,7 @@ class CCXTBroker(bt.BrokerBase):
                 hear(self, self.store.events.popleft())
         self.families.send_reached()
         self._expire()
-        if is_idle and not self.store.waiting.rehearse() and self.on_turn is not None:
+        if is_idle and self.on_turn is not None:
             self.on_turn()
 
     def _is_present(self, is_idle: bool) -> bool:
@@ -246,7 +246,6 @@ class CCXTBroker(bt.BrokerBase):
 
     def _let_go(self, intent: Intent, left: Callable[[], object]) -> None:
         self._run_errand(self.store.account.send(intent, left))
-        self.store.waiting.hand_back()
 
     def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
         errand = self.store.loop.spawn(work)

@@ -76,11 +76,11 @@ class CCXTData(bt.feed.DataBase):
                 self.put_notification(self.DISCONNECTED)
                 return False
             self._tell_connection()
-            self.store.waiting.idle(self, self._qcheck)
+            self.store.wait_for_bar(self, self._qcheck)
             bar = barrier.take(self.symbol)
             if bar is None:
                 return None
-        self.store.waiting.bar_taken()
+        self.store.bar_taken()
         self.is_past = False
         self.is_current = self.store.is_newest(self, bar)
         self.put_notification(self.LIVE if self.is_current else self.DELAYED)

@@ -10,7 +10,6 @@ from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.merge import LiveMerge
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
-from forwardtrader.live.bridge.rehearsal import Rehearsal
 
 _NEWEST: Final = 1  # history: at least the bar before the next one
 
@@ -30,7 +29,6 @@ class Market:
         self.source = CcxtLiveSource(
             store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
         )  # fmt: skip
-        self.rehearsal = Rehearsal(timeframe.seconds / 60 * store.minute_s, self._open_connection)
         self.merge: LiveMerge | None = None
         self.joined: int | None = None  # open time of the first bar that is awaited live
         self.waiting_for = set(symbols)
@@ -50,13 +48,9 @@ class Market:
             if not self.barrier.is_quiet(symbol, bar.at - self.step):
                 self._borrow(self.merge, symbol, bar.at)
             self.merge.heard(symbol, bar)
-        self._store.waiting.bar_comes()
         self.barrier.put(symbol, bar)
         self._put[symbol] = bar.at  # not before it is there: another thread asks
         self._store.heard_bar(symbol, bar)
-        self.rehearsal.bar_came()
-        if self.merge is None:  # what other venues say of this bar comes through the same thread
-            self._store.waiting.give_way(self.barrier.ready(symbol))
 
     def on_price(self, symbol: str, price: float) -> None:
         self._store.prices[symbol] = price
@@ -70,9 +64,6 @@ class Market:
         if self.merge is not None:
             self._borrow(self.merge, symbol, at + self.step)
         self.barrier.quiet(symbol, at)
-
-    def _open_connection(self) -> None:
-        self._store.loop.spawn(self._store.account.rehearsal.connection())
 
     def on_connection(self, alive: bool, reason: str) -> None:
         self._store.connection(alive, reason)

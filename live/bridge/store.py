@@ -28,7 +28,6 @@ from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.merge import LiveMerge, MergeRule, Witness
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
-from forwardtrader.live.bridge.bar_wait import BarWait
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.market import Market
@@ -38,6 +37,8 @@ from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import named_by_ccxt
 from forwardtrader.live.execution.risk_limits import RiskGate
+from forwardtrader.models.forecaster import FollowingSource
+from forwardtrader.strategies.feed_context import facts_of
 
 _LOG: Final = log.logger("live")
 _NEWEST: Final = 1  # history: at least the bar before the next one
@@ -55,8 +56,7 @@ class CCXTStore:
         patience_s: how long symbols wait for each other.
         witnesses: other venues that confirm this one's prices and lend candles that it lacks; `merge_rule` says when they agree.
         risk: limits that no order gets past; None for none.
-        minute_s: seconds of this machine in a minute of the market, for those limits and for when bars are due; 0 where the market has no
-            clock.
+        minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
 
     Raises (when Backtrader starts):
         VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
@@ -110,9 +110,7 @@ class CCXTStore:
         self._closes: dict[str, float] = {}
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
-        self.minute_s = minute_s
-        self.rehearse_decision: Callable[[], object] | None = None  # takes the steps of the owner's decision at a bar, without effect
-        self.waiting = BarWait(self)
+        self._turns_at_rest = 0
         self._notes: deque[tuple[Any, ...]] = deque()
 
     # What users call
@@ -165,7 +163,6 @@ class CCXTStore:
     def stop(self) -> None:
         """Close every connection; a second call does nothing."""
         self.is_stopping = True
-        self.waiting.stop()
         if not self.loop.is_running:
             return
         elsewhere = [client for market in self._markets.values() if market.merge for client in market.merge.clients]
@@ -206,6 +203,29 @@ class CCXTStore:
         given = market.known_past(data)
         since = market.first_wanted(data, given)
         return given + self.loop.call(market.source.history(data.symbol, since, joined))
+
+    def wait_for_bar(self, data: CCXTData, timeout_s: float) -> None:
+        """Let the owner act, then block until `data` may have a bar, an order event is there, or `timeout_s` seconds have passed.
+
+        The first turn of each feed after a bar does not block, so that broker and owner see the loop at rest once.
+        """
+        if self._turns_at_rest:
+            self._turns_at_rest -= 1
+            return
+        for each in self._datas:
+            source: object = facts_of(each).source
+            if isinstance(source, FollowingSource):
+                source.prepare()
+        if self.on_idle is not None:
+            self.on_idle()
+        barrier = self.barrier_of(data)
+        with self.wake:
+            if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
+                self.wake.wait(timeout_s)
+
+    def bar_taken(self) -> None:
+        """A feed took a bar."""
+        self._turns_at_rest = len(self._datas)
 
     def data_ready(self, data: CCXTData) -> None:
         """Begin to deliver live bars once every feed of this bar length has its history."""

@@ -19,7 +19,6 @@ from typing import Any, Final
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged, TradingError
 from forwardtrader.feeds.venues.exchange import rules_of
-from forwardtrader.live.execution.account_rehearsal import AccountRehearsal
 from forwardtrader.live.execution.ccxt_errors import Outcome, names_of, verdict
 from forwardtrader.live.execution.events import AccountEvent, Halted, Intent, Refused, RulesRead, VenueView, arrival_name
 from forwardtrader.live.execution.journal import OPEN, Journal, State
@@ -75,7 +74,6 @@ class CcxtAccount:
         self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.questions = AccountQuestions(client, self._patience.first_wait_s)
         self.reports = AccountReports(self, self._patience.check_every_s)
-        self.rehearsal = AccountRehearsal(self)
         self._tasks: set[asyncio.Task[Any]] = set()
         if gate is not None:
             gate.know(journal.executions(), [intent for intent, _ in journal.open_intents()])

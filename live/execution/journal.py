@@ -114,13 +114,6 @@ class Journal:
         sql = "update intents set state = ? where client_id = ? and state = ?"
         return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
 
-    def rehearse(self, intent: Intent) -> None:
-        """Take the steps of `write` on file and disk, and leave nothing behind. Raises as `write`."""
-        if self._intents_log is not None:
-            self._intents_log.rehearse(_record(intent))
-        with self._file.undone():
-            self._insert(intent, State.SENT)
-
     def refuse(self, intent: Intent, reason: str) -> None:
         """Keep an order that was not let through, with the reason; it is never sent."""
         if intent.client_id not in self._known and self._insert(intent):

@@ -11,9 +11,7 @@ import contextlib
 import json
 import mmap
 import os
-import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +20,7 @@ from forwardtrader.core.errors import StorageFull
 SLOTS: Final = 256
 _SLOT: Final = 4096  # what a device writes at once, and the alignment that direct writing asks for
 _HEAD: Final = 16  # checksum, sequence number and length of the text
-_SIZE: Final = (1 + SLOTS) * _SLOT  # the first slot is for trying whether the file can be written directly, and for rehearsals
-_EMPTY: Final = bytes(_SLOT)
-_REHEARSE_EVERY_S: Final = 0.005
+_SIZE: Final = (1 + SLOTS) * _SLOT  # the first slot is for trying whether the file can be written directly
 
 
 class IntentLog:
@@ -34,10 +30,8 @@ class IntentLog:
         StorageFull: the file cannot be made or written.
     """
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._monotonic = monotonic
-        self._rehearse_next = 0.0
         self._page = mmap.mmap(-1, _SLOT)  # aligned as direct writing needs it
         try:
             _make(path)
@@ -59,19 +53,6 @@ class IntentLog:
         self._write_page(1 + number % SLOTS)
         self.next = number + 1
         return number
-
-    def rehearse(self, record: dict[str, Any]) -> None:
-        """Take the steps of `put` with the slot that holds no record, but rarely: a device has so many writes in its life.
-
-        Raises:
-            StorageFull: the device refused.
-        """
-        self._page[:] = _slot(self.next, record)
-        if self._monotonic() < self._rehearse_next:
-            return
-        self._rehearse_next = self._monotonic() + _REHEARSE_EVERY_S
-        self._page[:] = _EMPTY
-        self._write_page(0)
 
     def close(self) -> None:
         """A second call does nothing."""

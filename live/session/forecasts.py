@@ -60,11 +60,6 @@ class SessionForecasts:
         if prepare is not None:
             prepare()
 
-    def rehearse(self) -> None:
-        rehearse = getattr(self.source, "rehearse", None)
-        if rehearse is not None:
-            rehearse()
-
     def _told(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:
             return None

@@ -187,7 +187,6 @@ class LiveSession:
         )  # fmt: skip
         bridge.on_idle = self._idle
         bridge.on_news = self.health.tell
-        bridge.rehearse_decision = self._rehearse
         bridge.was_told = self.past.was_told
         return bridge
 
@@ -353,12 +352,6 @@ class LiveSession:
         if self._advance is not None:
             self._advance()
         self.health.bar_begins()
-
-    def _rehearse(self) -> None:
-        """Take the steps of the next decision without effect, where the strategy can do that."""
-        rehearse = getattr(self.strategy, "rehearse", None)
-        if rehearse is not None:
-            rehearse()
 
     def _begin_market(self) -> None:
         """The first wait of a feed: all that lies in the past was seen, so the practice market may go on by its clock."""

@@ -235,33 +235,6 @@ def test_an_order_whose_intent_does_not_get_into_the_file_is_given_to_nobody(tmp
     again.close()
 
 
-def test_a_rehearsal_leaves_the_records_as_they_are_and_spares_the_device(tmp_path: Path) -> None:
-    now = [0.0]
-    log = IntentLog(tmp_path / "a.intents", lambda: now[0])
-    written: list[int] = []
-    put, log._write_page = log._write_page, lambda place: (written.append(place), put(place))[1]  # type: ignore[method-assign]
-    log.put({"n": 1})
-    for _ in range(100):
-        now[0] += 0.0001
-        log.rehearse({"n": 99})
-    log.put({"n": 2})
-    log.close()
-    assert (written.count(0), len(written)) == (2, 4)
-    again = IntentLog(tmp_path / "a.intents")
-    assert [record["n"] for record in again.found] == [1, 2]
-    again.close()
-
-
-def test_a_rehearsed_intent_is_not_in_the_journal_and_can_still_be_written(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.db")
-    journal.rehearse(intent("a"))
-    assert journal.intents() == []
-    assert journal.write(intent("a"))
-    journal.rehearse(intent("b"))
-    assert [(told.client_id, state) for told, state in journal.intents()] == [("a", State.WRITTEN)]
-    journal.close()
-
-
 def test_an_intent_that_was_refused_before_it_was_durable_is_refused_and_cannot_be_claimed(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     seen: list[State | None] = []
