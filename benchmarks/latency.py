@@ -115,13 +115,13 @@ class Measured(LiveSession):
     def _consent(self, stack: ExitStack) -> None:
         super()._consent(stack)
         assert self.bridge.account is not None
-        hear = self.bridge.heard_bar
+        hear = self.bridge.handle_bar
 
         def heard(symbol: str, bar: Bar) -> None:
             self.heard.append(time.time_ns())
             hear(symbol, bar)
 
-        self.bridge.heard_bar = heard  # type: ignore[method-assign]
+        self.bridge.handle_bar = heard  # type: ignore[method-assign]
         wire, left = self.bridge.account.wire, self.left
         request = wire.request
 

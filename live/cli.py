@@ -12,7 +12,7 @@ from forwardtrader.core.cli import end_well
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live import control
-from forwardtrader.live.execution.keys import keys_of
+from forwardtrader.live.execution.keys import api_keys
 from forwardtrader.live.request import LiveRequest, read_request
 
 LOG: Final = Path("var/log.jsonl")
@@ -43,7 +43,7 @@ def _run(argv: list[str], clock: Clock) -> int:
 
         return examine(request, clock, console)
     if request.mode == "live" and not request.sandbox:
-        keys_of(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
+        api_keys(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
     from forwardtrader.live.monitoring.terminal import SessionView
     from forwardtrader.live.session.session import LiveSession
 

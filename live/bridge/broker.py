@@ -15,7 +15,7 @@ from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest
-from forwardtrader.live.bridge.contingent_orders import Families
+from forwardtrader.live.bridge.contingent_orders import ContingentOrders
 from forwardtrader.live.bridge.open_orders import OrderBook
 from forwardtrader.live.bridge.order_updates import hear
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, admitted
@@ -56,7 +56,7 @@ class CCXTBroker(bt.BrokerBase):
         self.on_event: Callable[[AccountEvent], None] = lambda _event: None  # hears what orders were told, and refusals while halted
         self._seen = -1
         self._is_live = False
-        self.muted = False  # set by the session: no order may add exposure
+        self.entries_blocked = False  # set by the session: no order may add exposure
         self._found: dict[str, Decimal] = {}
         self._notices: deque[Any] = deque()
         self._book = OrderBook()
@@ -64,8 +64,8 @@ class CCXTBroker(bt.BrokerBase):
         self._unanswered: set[str] = set()
         self._errands: set[Future[Any]] = set()  # at the account: what they find out was told before they are done
         self._expiring: set[int] = set()
-        self.families = Families(self)
-        self._groups = self.families.groups
+        self.contingent = ContingentOrders(self)
+        self._groups = self.contingent.groups
 
     # Life
 
@@ -91,7 +91,7 @@ class CCXTBroker(bt.BrokerBase):
         if self._is_present(is_idle):
             while self.store.events:
                 hear(self, self.store.events.popleft())
-        self.families.send_reached()
+        self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
             self.on_turn()
@@ -111,7 +111,7 @@ class CCXTBroker(bt.BrokerBase):
     def is_settled(self) -> bool:
         """Whether nothing is on its way: every order sent was answered, every cancel was heard of."""
         # Errands first: an acknowledgement is heard before the executions that came with it are booked.
-        return not (self._errands or self.store.events or self._unanswered or self._leaving or self.families.reached)
+        return not (self._errands or self.store.events or self._unanswered or self._leaving or self.contingent.reached)
 
     # Account
 
@@ -299,7 +299,7 @@ class CCXTBroker(bt.BrokerBase):
         self._leaving.discard(order.ref)
         self._expiring.discard(order.ref)
         self._book.over(order)
-        self.families.over(order)
+        self.contingent.over(order)
 
     def _expire(self) -> None:
         """Time limits count in bar time, as in a backtest."""

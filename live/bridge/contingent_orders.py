@@ -7,12 +7,12 @@ from typing import Any
 import backtrader as bt
 
 from forwardtrader.core.types import OrderRequest
-from forwardtrader.live.bridge.order_groups import Groups, is_reached, share_coins
+from forwardtrader.live.bridge.order_groups import OrderGroups, is_reached, share_coins
 from forwardtrader.strategies.feed_context import facts_of
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
 
 
-class Families:
+class ContingentOrders:
     """Sends, sizes and cancels children, siblings and the limits that wait behind a stop.
 
     Args:
@@ -20,7 +20,7 @@ class Families:
     """
 
     def __init__(self, broker: Any) -> None:
-        self.groups = Groups()
+        self.groups = OrderGroups()
         self._broker = broker
         self._relay: dict[int, Any] = {}  # by stop: the limit that is sent once the stop is cancelled
 

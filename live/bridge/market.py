@@ -25,7 +25,7 @@ class Market:
         self._store = store
         self.timeframe = timeframe
         self.step = timeframe.seconds * 1000
-        self.barrier = BarBarrier(symbols, store.wake, patience_s=store.patience_s)
+        self.barrier = BarBarrier(symbols, store.wake, bar_timeout_s=store.bar_timeout_s)
         self.source = CcxtLiveSource(
             store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
         )  # fmt: skip
@@ -50,7 +50,7 @@ class Market:
             self.merge.heard(symbol, bar)
         self.barrier.put(symbol, bar)
         self._put[symbol] = bar.at  # not before it is there: another thread asks
-        self._store.heard_bar(symbol, bar)
+        self._store.handle_bar(symbol, bar)
 
     def on_price(self, symbol: str, price: float) -> None:
         self._store.prices[symbol] = price
@@ -58,7 +58,7 @@ class Market:
     def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
         for bar in merge.missing(symbol, until):
             self.barrier.put(symbol, bar)
-            self._store.heard_bar(symbol, bar)
+            self._store.handle_bar(symbol, bar)
 
     def on_quiet(self, symbol: str, at: int) -> None:
         if self.merge is not None:

@@ -7,10 +7,10 @@ from typing import Any, Final
 import backtrader as bt
 
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
-_KNOWN: Final = 64  # families, and members of groups, before those of which nobody is alive are looked for
+_KNOWN: Final = 64  # contingent, and members of groups, before those of which nobody is alive are looked for
 
 
-class Groups:
+class OrderGroups:
     """Remembers who belongs to whom, by order reference. It sends and cancels nothing."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Groups:
         self._waiting: dict[int, Any] = {}  # not at the venue: untransmitted parents, children, and limits behind a resting stop
 
     def add(self, order: Any, oco: Any) -> None:
-        """Note the order's parent and its group; families and groups of which nobody is alive are let go of."""
+        """Note the order's parent and its group; contingent and groups of which nobody is alive are let go of."""
         for known in (self._children, self._oco):
             if len(known) > _KNOWN:
                 _forget_dead(known)

@@ -36,7 +36,7 @@ def admitted(
 
 def sellable(broker: Any, data: Any, *, oco: Any = None, parent: Any = None) -> float:
     """Base units that a new sell order may have: held, and not locked by other sell orders at the venue."""
-    groups = broker.families.groups
+    groups = broker.contingent.groups
     held = float(broker.holdings.held[data].size)
     if parent is not None and parent.alive():
         held += float(parent.executed.remsize)
@@ -56,7 +56,7 @@ def _objection(broker: Any, data: Any, exectype: Any, side: Side, parent: Any) -
         return "trailing orders cannot be left at a venue; move a stop order from bar to bar instead"
     if not data.is_current:
         return "the bar is old: the market has moved on"
-    if broker.muted and side is Side.BUY:
+    if broker.entries_blocked and side is Side.BUY:
         return "the session is paused"
     if side is Side.BUY and (doubt := broker.store.doubt_about(data.symbol)):
         return str(doubt)

@@ -31,12 +31,12 @@ from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.market import Market
-from forwardtrader.live.bridge.venue_thread import VenueLoop
-from forwardtrader.live.execution.account import CcxtAccount, Patience
+from forwardtrader.live.bridge.venue_thread import VenueThread
+from forwardtrader.live.execution.account import CcxtAccount, QueryTimeouts
 from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import named_by_ccxt
-from forwardtrader.live.execution.risk_limits import RiskGate
+from forwardtrader.live.execution.keys import ccxt_credentials
+from forwardtrader.live.execution.risk_limits import RiskLimits
 from forwardtrader.models.forecaster import FollowingSource
 from forwardtrader.strategies.feed_context import facts_of
 
@@ -53,7 +53,7 @@ class CCXTStore:
         journal: where orders are kept; a file of its own under the temporary folder where None.
         run: names the orders of this run; equal for a run that is resumed.
         clock: tells the venue's time.
-        patience_s: how long symbols wait for each other.
+        bar_timeout_s: how long symbols wait for each other.
         witnesses: other venues that confirm this one's prices and lend candles that it lacks; `merge_rule` says when they agree.
         risk: limits that no order gets past; None for none.
         minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
@@ -75,8 +75,8 @@ class CCXTStore:
         run: str = "bt",
         clock: Clock | None = None,
         poll: PollRule | None = None,
-        patience: Patience | None = None,
-        patience_s: float = 5.0,
+        query_timeouts: QueryTimeouts | None = None,
+        bar_timeout_s: float = 5.0,
         risk: RiskSettings | None = None,
         minute_s: float = 60.0,
         witnesses: Sequence[Witness] = (),
@@ -86,9 +86,9 @@ class CCXTStore:
         self.run = run
         self.clock = clock or SystemClock()
         self.poll = poll
-        self.patience_s = patience_s
+        self.bar_timeout_s = bar_timeout_s
         self.wake = threading.Condition()
-        self.loop = VenueLoop()
+        self.loop = VenueThread()
         self.prices: dict[str, float] = {}
         self.events: deque[AccountEvent] = deque()
         self.is_connected = True
@@ -104,9 +104,9 @@ class CCXTStore:
         self._witnesses, self._merge_rule = tuple(witnesses), merge_rule or MergeRule()
         self._journal = journal
         self._base_url, self._ws_url = base_url, ws_url
-        self._keys = named_by_ccxt(api_key, api_secret, passphrase)
-        self._patience = patience
-        self.gate = RiskGate(risk, self.last_price, minute_s=minute_s) if risk is not None else None
+        self._keys = ccxt_credentials(api_key, api_secret, passphrase)
+        self._query_timeouts = query_timeouts
+        self.risk_limits = RiskLimits(risk, self.last_price, minute_s=minute_s) if risk is not None else None
         self._closes: dict[str, float] = {}
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
@@ -281,7 +281,7 @@ class CCXTStore:
         """What the running bar said last, else the close of the newest bar."""
         return self.prices.get(symbol, self._closes.get(symbol))
 
-    def heard_bar(self, symbol: str, bar: Bar) -> None:
+    def handle_bar(self, symbol: str, bar: Bar) -> None:
         self._closes[symbol] = bar.close
         if self.on_bar is not None:
             self.on_bar(symbol, bar)
@@ -298,6 +298,6 @@ class CCXTStore:
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
         self.journal = self._journal or Journal(path)
         client = open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
-        self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience, self.gate)
+        self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._query_timeouts, self.risk_limits)
         self.account.last_price = self.prices.get
         self.loop.call(self.account.connect())

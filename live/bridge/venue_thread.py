@@ -23,7 +23,7 @@ _ROUNDS: Final = 3
 _LOG = log.logger("live")
 
 
-class VenueLoop:
+class VenueThread:
     """Start it, hand it coroutines, stop it; `stop` cancels what is still running."""
 
     def __init__(self) -> None:

@@ -19,16 +19,16 @@ from typing import Any, Final
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged, TradingError
 from forwardtrader.feeds.venues.exchange import rules_of
-from forwardtrader.live.execution.ccxt_errors import Outcome, names_of, verdict
+from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
 from forwardtrader.live.execution.events import AccountEvent, Halted, Intent, Refused, RulesRead, VenueView, arrival_name
-from forwardtrader.live.execution.journal import OPEN, Journal, State
+from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.reports import AccountReports
-from forwardtrader.live.execution.retry import AccountQuestions
-from forwardtrader.live.execution.risk_limits import RiskGate
-from forwardtrader.live.execution.submit import OrderWire, Withheld
+from forwardtrader.live.execution.retry import VenueQueries
+from forwardtrader.live.execution.risk_limits import RiskLimits
+from forwardtrader.live.execution.submit import OrderSubmitter, Withheld
 from forwardtrader.live.execution.venue_clock import clock_offset as clock_offset
-from forwardtrader.live.execution.withdrawals import WithdrawalRight, ask_withdrawal_right
+from forwardtrader.live.execution.withdrawals import WithdrawalRight, fetch_withdrawal_right
 
 _LOG: Final = log.logger("live")
 _CANCELS: Final = 4
@@ -36,7 +36,7 @@ _QUOTE_AFTER_S: Final = 0.01
 
 
 @dataclass(frozen=True)
-class Patience:
+class QueryTimeouts:
     """Seconds. A query that finds nothing is believed after `not_found_s`: the time a signed request stays valid, and more."""
 
     not_found_s: float = 12.0
@@ -58,10 +58,10 @@ class CcxtAccount:
 
     def __init__(
         self, client: Any, journal: Journal, symbols: Sequence[str], tell: Callable[[AccountEvent], None],
-        patience: Patience | None = None, gate: RiskGate | None = None,
+        patience: QueryTimeouts | None = None, gate: RiskLimits | None = None,
     ) -> None:  # fmt: skip
         self.client = client
-        self.wire = OrderWire(client)
+        self.wire = OrderSubmitter(client)
         self.journal = journal
         self.symbols = tuple(symbols)
         self.gate = gate
@@ -70,9 +70,9 @@ class CcxtAccount:
         self.posts = 0
         self.last_price: Callable[[str], float | None] = lambda _symbol: None  # the newest price known, if anybody listens
         self._tell = tell
-        self._patience = patience or Patience()
+        self._patience = patience or QueryTimeouts()
         self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.questions = AccountQuestions(client, self._patience.first_wait_s)
+        self.questions = VenueQueries(client, self._patience.first_wait_s)
         self.reports = AccountReports(self, self._patience.check_every_s)
         self._tasks: set[asyncio.Task[Any]] = set()
         if gate is not None:
@@ -86,7 +86,7 @@ class CcxtAccount:
 
     async def withdrawal_right(self) -> WithdrawalRight:
         """Whether the key is allowed to withdraw."""
-        return await ask_withdrawal_right(self.client, self.questions.ask)
+        return await fetch_withdrawal_right(self.client, self.questions.ask)
 
     async def read(self) -> VenueView:
         """Balances, resting orders, and executions that the journal may lack. Raises as `connect`."""
@@ -138,7 +138,7 @@ class CcxtAccount:
         """Send orders again after a halt, and find out what became of those that it left in doubt."""
         self.halted = ""
         for intent, state in self.journal.open_intents():
-            if state is State.UNKNOWN:
+            if state is IntentState.UNKNOWN:
                 await self.settle(intent)
 
     def _objection(self, intent: Intent) -> str:
@@ -189,10 +189,10 @@ class CcxtAccount:
             except Exception as error:  # noqa: BLE001 - whatever it was, only the venue knows what became of the order
                 kind, reason = names_of(error), log.redact(str(error))[:200]
                 log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=kind[0], reason=reason)
-                outcome = verdict(kind, reason)
+                outcome = classify(kind, reason)
                 if "OrderNotFound" in kind or self.halts(error):
                     return
-                if outcome is Outcome.BUSY:
+                if outcome is OrderOutcome.BUSY:
                     self.questions.pause()
             await asyncio.sleep(wait)
             wait *= 2
@@ -212,24 +212,24 @@ class CcxtAccount:
 
     async def _judge(self, intent: Intent, error: Exception, *, again: bool) -> None:
         names, reason = names_of(error), " ".join(log.redact(str(error)).split())[:200]
-        outcome = verdict(names, reason)
+        outcome = classify(names, reason)
         log.event(_LOG, "order_answered_by_error", client_id=intent.client_id, error=names[0], outcome=outcome.value, reason=reason)
-        if outcome in (Outcome.REJECTED, Outcome.MARGIN):
-            if outcome is Outcome.REJECTED and {"InvalidOrder", "BadRequest"} & set(names):
+        if outcome in (OrderOutcome.REJECTED, OrderOutcome.MARGIN):
+            if outcome is OrderOutcome.REJECTED and {"InvalidOrder", "BadRequest"} & set(names):
                 await self.attempt(self._read_rules)
-            self.ledger.refuse(intent.client_id, reason, margin=outcome is Outcome.MARGIN)
-        elif outcome is Outcome.RESEND and again:
+            self.ledger.refuse(intent.client_id, reason, margin=outcome is OrderOutcome.MARGIN)
+        elif outcome is OrderOutcome.RESEND and again:
             await self.questions.ask(self.client.load_time_difference)
             # The one exception to "posted once": this error says that nothing was executed.
             await self._post(intent, self._again, again=False)
-        elif outcome is Outcome.HALT:
+        elif outcome is OrderOutcome.HALT:
             self.halts(error)
             self.ledger.refuse(intent.client_id, reason)
         else:
-            if outcome is Outcome.BUSY:
+            if outcome is OrderOutcome.BUSY:
                 self.questions.pause()
             self.ledger.doubt(intent.client_id, reason)
-            await self._look(intent, certain_s=0.0 if outcome is Outcome.BUSY else None)
+            await self._look(intent, certain_s=0.0 if outcome is OrderOutcome.BUSY else None)
 
     async def _note_arrival(self, intent: Intent, last: float | None) -> None:
         """Keep what the market looked like when the order was sent; asked for behind the order, which must not wait for it."""
@@ -269,7 +269,7 @@ class CcxtAccount:
                         return
                 elif self.halts(error):
                     return
-                elif verdict(names_of(error), str(error)) is Outcome.BUSY:
+                elif classify(names_of(error), str(error)) is OrderOutcome.BUSY:
                     self.questions.pause()
             await asyncio.sleep(wait)
             wait = min(self._patience.longest_wait_s, 2 * wait)
@@ -292,7 +292,7 @@ class CcxtAccount:
 
     def halts(self, error: BaseException | None) -> bool:
         """Whether an answer says that the venue takes no orders from this key or account; the account is halted then."""
-        if error is None or verdict(names_of(error), str(error)) is not Outcome.HALT:
+        if error is None or classify(names_of(error), str(error)) is not OrderOutcome.HALT:
             return False
         said = " ".join(log.redact(str(error)).split())[:200]
         self._halt(f"the venue does not accept the key, or restricts the account: {said}")

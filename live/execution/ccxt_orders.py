@@ -14,7 +14,7 @@ _CLIENT_ID_KEYS = ("clientOrderId", "orderLinkId", "C", "c")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderNews:
+class OrderReport:
     """What an answer, a report or a query says of one order. `status` is ccxt's: open, closed, canceled, expired, rejected or ""."""
 
     client_id: str
@@ -29,9 +29,9 @@ class OrderNews:
     executions: tuple[Execution, ...] = ()
 
 
-def order_news(order: Mapping[str, Any]) -> OrderNews:
+def order_report(order: Mapping[str, Any]) -> OrderReport:
     """Read a unified order; anything may be missing."""
-    return OrderNews(
+    return OrderReport(
         client_id=client_id_in(order),
         venue_id=str(order.get("id") or ""),
         symbol=str(order.get("symbol") or ""),
@@ -63,7 +63,7 @@ def execution(trade: Mapping[str, Any], order: Mapping[str, Any] | None = None) 
     )
 
 
-def synthetic(news: OrderNews, booked: Decimal) -> Execution:
+def synthetic(news: OrderReport, booked: Decimal) -> Execution:
     """Stands for the fills of an order whose trades the venue does not tell; equal facts give an equal id."""
     return Execution(
         symbol=news.symbol, trade_id=f"{STAND_IN}{news.client_id}-{news.filled}", client_id=news.client_id, venue_id=news.venue_id,

@@ -18,7 +18,7 @@ from typing import Any, Final
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.write_ahead_log import SLOTS, IntentLog
+from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
 from forwardtrader.live.sqlite_file import SqliteFile
 
 _LOG: Final = log.logger("live")
@@ -38,7 +38,7 @@ create table if not exists marks (name text primary key, value text not null) wi
 """
 
 
-class State(StrEnum):
+class IntentState(StrEnum):
     """Where an intent stands. The first four are open."""
 
     WRITTEN = "written"
@@ -49,7 +49,7 @@ class State(StrEnum):
     DONE = "done"
 
 
-OPEN: Final = (State.WRITTEN, State.SENT, State.UNKNOWN, State.ACKNOWLEDGED)
+OPEN: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN, IntentState.ACKNOWLEDGED)
 
 
 class Journal:
@@ -63,7 +63,7 @@ class Journal:
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
         self._claimable: dict[str, Future[None]] = {}  # done when the intent is on the disk
-        self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
+        self._intents_log = None if str(path) == ":memory:" else WriteAheadLog(Path(path).with_suffix(".intents"))
         if self._intents_log is not None:
             self._take_back(self._intents_log.found)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
@@ -88,7 +88,7 @@ class Journal:
             self._insert(intent)
             self._put(intent)
             return True
-        self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
+        self._insert(intent, IntentState.SENT)  # the next start asks the venue about it, should nothing come of it after all
         durable: Future[None] = Future()
         self._claimable[intent.client_id] = durable
         try:
@@ -112,24 +112,24 @@ class Journal:
             durable.result()
             return True
         sql = "update intents set state = ? where client_id = ? and state = ?"
-        return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
+        return self._file.run(sql, IntentState.SENT, client_id, IntentState.WRITTEN).rowcount == 1
 
     def refuse(self, intent: Intent, reason: str) -> None:
         """Keep an order that was not let through, with the reason; it is never sent."""
         if intent.client_id not in self._known and self._insert(intent):
             self._known.add(intent.client_id)
-            self.mark(intent.client_id, State.REFUSED, note=reason)
+            self.mark(intent.client_id, IntentState.REFUSED, note=reason)
 
-    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
+    def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
         """Move an intent on; a venue id that is known stays known. One that was not claimed yet cannot be claimed any more."""
         self._claimable.pop(client_id, None)
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
         self._file.run(sql, state, venue_id, venue_id, note, client_id)
 
-    def state_of(self, client_id: str) -> State | None:
+    def state_of(self, client_id: str) -> IntentState | None:
         """Where an intent stands."""
         row = self._file.one("select state from intents where client_id = ?", client_id)
-        return State(row[0]) if row else None
+        return IntentState(row[0]) if row else None
 
     def intent(self, client_id: str) -> Intent | None:
         rows = self._intents("where client_id = ?", client_id)
@@ -144,11 +144,11 @@ class Journal:
         row = self._file.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
         return str(row[0]) if row else ""
 
-    def open_intents(self) -> list[tuple[Intent, State]]:
+    def open_intents(self) -> list[tuple[Intent, IntentState]]:
         """Everything that may still be executed, oldest first."""
         return self._intents(f"where state in ({', '.join('?' * len(OPEN))}) order by rowid", *OPEN)
 
-    def intents(self) -> list[tuple[Intent, State]]:
+    def intents(self) -> list[tuple[Intent, IntentState]]:
         """All of them, oldest first."""
         return self._intents("order by rowid")
 
@@ -186,12 +186,12 @@ class Journal:
         row = self._file.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
-    def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, State]]:
+    def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, IntentState]]:
         columns = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state"
         rows = self._file.all(f"select {columns} from intents {chosen}", *values)
-        return [(_intent(row), State(row[9])) for row in rows]
+        return [(_intent(row), IntentState(row[9])) for row in rows]
 
-    def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
+    def _insert(self, intent: Intent, state: IntentState = IntentState.WRITTEN) -> bool:
         request = intent.request
         row = (
             intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),

@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.ccxt_orders import STAND_IN, OrderNews
+from forwardtrader.live.execution.ccxt_orders import STAND_IN, OrderReport
 from forwardtrader.live.execution.events import AccountEvent, Acknowledged, Ended, Execution, ForeignOrder, Refused, Traded, Unresolved
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 
 _LOG: Final = log.logger("live")
-_WAITING: Final = (State.WRITTEN, State.SENT, State.UNKNOWN)
+_WAITING: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN)
 _GONE: Final = ("canceled", "expired", "rejected")
 
 
@@ -30,7 +30,7 @@ class OrderLedger:
         self._leaving: dict[str, tuple[str, Decimal]] = {}  # ended at the venue, with fills that are still to be told
         self._foreign: set[str] = set()
 
-    def order(self, news: OrderNews) -> Decimal:
+    def order(self, news: OrderReport) -> Decimal:
         """Take in what is said of an order; returns how much of what it filled has not been booked yet."""
         client_id = self.ours(news.client_id, news.venue_id)
         if not client_id:
@@ -43,7 +43,7 @@ class OrderLedger:
         if self._is_closed(client_id):
             return Decimal(0)
         if self._is_full(client_id, booked):  # an earlier process ended between the last booking and this mark
-            self.journal.mark(client_id, State.DONE)
+            self.journal.mark(client_id, IntentState.DONE)
             return Decimal(0)
         if news.status in _GONE or (news.status == "closed" and news.filled):  # some venues close what they filled in part only
             self._leaving[client_id] = (news.status, news.filled)
@@ -53,7 +53,7 @@ class OrderLedger:
     def acknowledge(self, client_id: str, venue_id: str) -> None:
         """The venue has the order."""
         if self.journal.state_of(client_id) in _WAITING:
-            self.journal.mark(client_id, State.ACKNOWLEDGED, venue_id=venue_id)
+            self.journal.mark(client_id, IntentState.ACKNOWLEDGED, venue_id=venue_id)
             self._tell(Acknowledged(client_id, venue_id))
 
     def execution(self, told: Execution) -> None:
@@ -77,20 +77,20 @@ class OrderLedger:
         booked += told.size
         if booked == intent.request.size:
             self._leaving.pop(client_id, None)
-            self.journal.mark(client_id, State.DONE)
+            self.journal.mark(client_id, IntentState.DONE)
         else:
             self._end_if_told(client_id, booked)
 
     def refuse(self, client_id: str, reason: str, *, margin: bool = False) -> None:
         """The venue did certainly not execute the order."""
         if self.journal.state_of(client_id) in _WAITING:
-            self.journal.mark(client_id, State.REFUSED, note=reason)
+            self.journal.mark(client_id, IntentState.REFUSED, note=reason)
             self._tell(Refused(client_id, reason, margin))
 
     def doubt(self, client_id: str, reason: str) -> None:
         """Nobody knows what became of the order."""
         if self.journal.state_of(client_id) in _WAITING:
-            self.journal.mark(client_id, State.UNKNOWN, note=reason)
+            self.journal.mark(client_id, IntentState.UNKNOWN, note=reason)
             self._tell(Unresolved(client_id))
 
     @staticmethod
@@ -111,7 +111,7 @@ class OrderLedger:
             self._tell(order)
 
     def _is_closed(self, client_id: str) -> bool:
-        return self.journal.state_of(client_id) in (State.DONE, State.REFUSED)
+        return self.journal.state_of(client_id) in (IntentState.DONE, IntentState.REFUSED)
 
     def _is_full(self, client_id: str, booked: Decimal) -> bool:
         intent = self.journal.intent(client_id)
@@ -123,5 +123,5 @@ class OrderLedger:
             return
         del self._leaving[client_id]
         how = "expired" if leaving[0] == "expired" else "canceled"
-        self.journal.mark(client_id, State.DONE, note=how)
+        self.journal.mark(client_id, IntentState.DONE, note=how)
         self._tell(Ended(client_id, how))

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.ccxt_orders import execution, number, open_order, order_news, synthetic
+from forwardtrader.live.execution.ccxt_orders import execution, number, open_order, order_report, synthetic
 from forwardtrader.live.execution.events import Execution, ForeignOrder, Intent, OpenOrder, VenueView
-from forwardtrader.live.execution.journal import State
+from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.live.execution.reconciliation import reconcile
 
 _LOG: Final = log.logger("live")
@@ -49,7 +49,7 @@ class AccountReports:
 
         One symbol is asked about in any case: a key that was revoked is noticed also while no order is sent.
         """
-        open_now = [intent for intent, state in self._account.journal.open_intents() if state is State.ACKNOWLEDGED]
+        open_now = [intent for intent, state in self._account.journal.open_intents() if state is IntentState.ACKNOWLEDGED]
         resting = await self._resting(sorted({intent.symbol for intent in open_now}) or self._account.symbols[:1])
         for intent in self.differing(open_now, resting):
             await self._account.settle(intent)
@@ -67,7 +67,7 @@ class AccountReports:
 
     async def heard(self, order: dict[str, Any]) -> None:
         """Take in what a venue says of an order, with all its executions."""
-        if self._account.ledger.order(order_news(order)) > 0:
+        if self._account.ledger.order(order_report(order)) > 0:
             await self._complete(order)
 
     async def _resting(self, symbols: Iterable[str]) -> list[OpenOrder]:
@@ -83,7 +83,7 @@ class AccountReports:
 
     async def _complete(self, order: dict[str, Any]) -> None:
         """Fetch the executions that an order's news did not bring; where there are none to be had, one stands for them."""
-        journal, ledger, news = self._account.journal, self._account.ledger, order_news(order)
+        journal, ledger, news = self._account.journal, self._account.ledger, order_report(order)
         for told in await self._executions(news.symbol, news.venue_id):
             ledger.execution(told)
         if ledger.order(news) > 0:
@@ -119,7 +119,7 @@ class AccountReports:
     async def _told_orders(self, orders: Iterable[Any]) -> None:
         for order in orders:
             bare = {**order, "trades": None}  # what stands there may be incomplete
-            if self._account.ledger.order(order_news(bare)) > 0:
+            if self._account.ledger.order(order_report(bare)) > 0:
                 self._account.beside(partial(self._fetch_late, bare))
 
     async def _fetch_late(self, order: dict[str, Any]) -> None:

@@ -10,14 +10,14 @@ from typing import Any, Final
 from forwardtrader.core import log
 from forwardtrader.core.errors import VenueUnreachable
 from forwardtrader.feeds.venues.exchange import translated
-from forwardtrader.live.execution.ccxt_errors import Outcome, names_of, verdict
+from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
 
 _LOG: Final = log.logger("live")
 _QUESTIONS: Final = 5
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError)
 
 
-class AccountQuestions:
+class VenueQueries:
     """Questions change nothing at the venue, and so may be asked again. Orders take their `turn` here too.
 
     Args:
@@ -65,7 +65,7 @@ class AccountQuestions:
         except Exception as error:  # every error of ccxt, by its name, and of its reading; all others go through
             names = names_of(error)
             if "BaseError" in names:
-                if verdict(names, str(error)) is Outcome.BUSY:
+                if classify(names, str(error)) is OrderOutcome.BUSY:
                     self.pause()
                 raise translated(error, self._client.id, getattr(self._client, "last_response_headers", None)) from error
             if isinstance(error, _UNREADABLE):

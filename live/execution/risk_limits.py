@@ -19,7 +19,7 @@ _MINUTE_S: Final = 60.0
 _LEAVING_SHARE: Final = 2  # orders that make the position smaller may be so many times as frequent
 
 
-class RiskGate:
+class RiskLimits:
     """Keeps count of what is held, what was sent, and how often; `objection` decides, `heard` and `sent` keep it up to date.
 
     Args:

@@ -14,7 +14,7 @@ class Withheld(Exception):
     """An order was not given leave; nothing of it was sent."""
 
 
-class OrderWire:
+class OrderSubmitter:
     """Sends orders through a ccxt client, whose requests on behalf of an order ask for leave at the last moment.
 
     Attributes:

@@ -29,7 +29,7 @@ class WithdrawalRight:
         return f"the key may withdraw, which {ALLOWED}=1 allows" if self.may else "the key cannot withdraw"
 
 
-async def ask_withdrawal_right(client: Any, ask: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]) -> WithdrawalRight:
+async def fetch_withdrawal_right(client: Any, ask: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]) -> WithdrawalRight:
     """What the venue says of the key of a ccxt client; an answer that does not come, or does not say it, leaves it unknown."""
     known = _QUESTIONS.get(client.id)
     if known is None:

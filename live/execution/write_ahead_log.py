@@ -23,7 +23,7 @@ _HEAD: Final = 16  # checksum, sequence number and length of the text
 _SIZE: Final = (1 + SLOTS) * _SLOT  # the first slot is for trying whether the file can be written directly
 
 
-class IntentLog:
+class WriteAheadLog:
     """A ring of the newest `SLOTS` records; each is durable when `put` returns. Not for use by several threads at once.
 
     Raises:

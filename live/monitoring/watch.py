@@ -25,7 +25,7 @@ def watch_over(session: Any, stack: ExitStack) -> Watchdog:
         return found
 
     def hold(reason: str) -> None:
-        bridge.gate.hold = reason
+        bridge.risk_limits.hold = reason
 
     is_real = request.mode == "live"
     asks = None if session.scene.practice is not None else offset  # a practice market has a time of its own

@@ -27,7 +27,7 @@ from forwardtrader.live import control
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import AccountEvent, Traded
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import taken_keys
+from forwardtrader.live.execution.keys import reporting_refused_keys
 from forwardtrader.live.monitoring.account_alerts import AccountNews
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth
@@ -121,7 +121,7 @@ class LiveSession:
             self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
-            with taken_keys(self.bridge.exchange):
+            with reporting_refused_keys(self.bridge.exchange):
                 self._patiently(self.bridge.start)
                 if self.request.mode == "live":
                     self._consent(stack)
@@ -176,9 +176,9 @@ class LiveSession:
             place["poll"] = PollRule(base=2.0, least=0.5, most=2.0)
             name = at.protocol
         elif self.request.mode == "live":
-            from forwardtrader.live.execution.keys import keys_of
+            from forwardtrader.live.execution.keys import api_keys
 
-            place |= keys_of(name)
+            place |= api_keys(name)
         if self.request.mode == "live":
             self.journal = Journal(folder / JOURNAL)
         bridge = CCXTStore(
@@ -294,7 +294,7 @@ class LiveSession:
         at = round(epoch_seconds(number) * 1000)
         if at < self.first_ms or self.past.is_before(at) or (self.last_bar is not None and at < self.last_bar):
             return
-        if self.past.resume(strategy, at) and self.broker.muted:
+        if self.past.resume(strategy, at) and self.broker.entries_blocked:
             self.state = State.PAUSED
         if self.start_equity is None:
             self.start_equity = self._begun_with(float(self.broker.startingcash))

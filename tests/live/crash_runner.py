@@ -18,7 +18,7 @@ import backtrader as bt
 
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.market import Script, play, store_on
 
 UNSENT = (
@@ -53,8 +53,8 @@ class DyingJournal(Journal):
     def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
         return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent, meanwhile))
 
-    def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
-        if state is State.SENT:  # not one that is taken back from the log
+    def _insert(self, intent: Intent, state: IntentState = IntentState.WRITTEN) -> bool:
+        if state is IntentState.SENT:  # not one that is taken back from the log
             self.fuse.at("before SQLite has the intent", after_s=_TEMPTED_S)
         return super()._insert(intent, state)
 
@@ -65,8 +65,8 @@ class DyingJournal(Journal):
     def claim(self, client_id: str) -> bool:
         return self._around("it is claimed for sending", lambda: super(DyingJournal, self).claim(client_id))
 
-    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
-        words = {State.ACKNOWLEDGED: "it is acknowledged", State.DONE: "it is done"}
+    def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
+        words = {IntentState.ACKNOWLEDGED: "it is acknowledged", IntentState.DONE: "it is done"}
         self._around(words.get(state, ""), lambda: super(DyingJournal, self).mark(client_id, state, venue_id=venue_id, note=note))
 
     def book(self, execution: Execution) -> bool:

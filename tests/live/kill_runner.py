@@ -20,7 +20,7 @@ from forwardtrader.core.cli import end_well
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Execution, Intent
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.submit import OrderWire
+from forwardtrader.live.execution.submit import OrderSubmitter
 from tests.live.session_runner import request_for, run
 
 POINTS: Final = ("before the wire", "before the answer is kept", "amid its executions", "after the answer is kept")
@@ -47,7 +47,7 @@ class Fuse:
 
 def lay(fuse: Fuse) -> None:
     """Put the fuse around the wire and around what the account makes of an answer."""
-    order, post, book = OrderWire.order, CcxtAccount._post, Journal.book
+    order, post, book = OrderSubmitter.order, CcxtAccount._post, Journal.book
 
     async def dying_order(self: Any, intent: Intent, may_leave: Callable[[], bool]) -> Any:
         def last_moment() -> bool:
@@ -70,7 +70,7 @@ def lay(fuse: Fuse) -> None:
             fuse.at("amid its executions", intent)
         return is_new
 
-    OrderWire.order = dying_order  # type: ignore[method-assign]
+    OrderSubmitter.order = dying_order  # type: ignore[method-assign]
     CcxtAccount._post = dying_post  # type: ignore[method-assign]
     Journal.book = dying_book  # type: ignore[method-assign]
 

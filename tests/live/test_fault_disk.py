@@ -11,7 +11,7 @@ import pytest
 
 from forwardtrader.core.errors import StorageFull
 from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 
@@ -32,7 +32,7 @@ class Filling(Journal):
             os.close(device)
         super()._put(intent)
 
-    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
+    def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
         self._at(str(state), lambda: super(Filling, self).mark(client_id, state, venue_id=venue_id, note=note))
 
     def book(self, execution: Execution) -> bool:

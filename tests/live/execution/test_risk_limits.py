@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import Ended, Execution, Intent, Refused, Traded
-from forwardtrader.live.execution.journal import Journal, State
-from forwardtrader.live.execution.risk_limits import RiskGate
+from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.risk_limits import RiskLimits
 from tests.live.market import Script, play, practice, store_on
 
 LIMITS = RiskSettings(max_order_value=1000, max_position_value=2500, max_orders_per_minute=3, price_collar=0.05)
@@ -35,9 +35,9 @@ def fill(name: str, size: str, side: str = "buy") -> Traded:
     )  # fmt: skip
 
 
-def gate(limits: RiskSettings = LIMITS, price: float | None = 100.0, now: list[float] | None = None) -> RiskGate:
+def gate(limits: RiskSettings = LIMITS, price: float | None = 100.0, now: list[float] | None = None) -> RiskLimits:
     time = now if now is not None else [0.0]
-    return RiskGate(limits, lambda _symbol: price, monotonic=lambda: time[0])
+    return RiskLimits(limits, lambda _symbol: price, monotonic=lambda: time[0])
 
 
 def test_an_order_worth_too_much_is_refused_by_the_name_of_the_setting() -> None:
@@ -129,4 +129,4 @@ def test_a_refused_order_comes_back_with_its_reason_is_kept_and_never_reaches_th
         assert venue.state()["orders"] == 1
         reasons = [o.info.refusal for o in run.clones if o.getstatusname() == "Rejected"]
         assert ["max_order_value" in reasons[0], "price_collar" in reasons[1]] == [True, True]
-        assert sorted(state for _, state in journal.intents()) == [State.DONE, State.REFUSED, State.REFUSED]
+        assert sorted(state for _, state in journal.intents()) == [IntentState.DONE, IntentState.REFUSED, IntentState.REFUSED]

@@ -17,8 +17,8 @@ from forwardtrader.core.errors import StorageFull
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution import write_ahead_log as intent_log
 from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.execution.journal import Journal, State
-from forwardtrader.live.execution.write_ahead_log import SLOTS, IntentLog
+from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
 
 
 def intent(name: str) -> Intent:
@@ -29,12 +29,12 @@ def intent(name: str) -> Intent:
 
 
 def test_a_new_log_is_empty_and_a_full_one_keeps_the_newest(tmp_path: Path) -> None:
-    log = IntentLog(tmp_path / "a.intents")
+    log = WriteAheadLog(tmp_path / "a.intents")
     assert log.found == []
     for number in range(SLOTS + 5):
         log.put({"n": number})
     log.close()
-    again = IntentLog(tmp_path / "a.intents")
+    again = WriteAheadLog(tmp_path / "a.intents")
     assert [record["n"] for record in again.found] == list(range(5, SLOTS + 5))
     assert again.next == SLOTS + 6
     again.close()
@@ -47,7 +47,7 @@ def test_a_slot_torn_by_a_power_cut_is_no_record_and_spoils_no_other(
     tmp_path_factory: pytest.TempPathFactory, cut: int, count: int
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "a.intents"
-    log = IntentLog(path)
+    log = WriteAheadLog(path)
     for number in range(count):
         log.put({"n": number, "text": "x" * 100})
     log.close()
@@ -57,7 +57,7 @@ def test_a_slot_torn_by_a_power_cut_is_no_record_and_spoils_no_other(
     data[start + cut : start + 4096] = bytes(4096 - cut)
     path.write_bytes(bytes(data))
     expected = count if cut >= len(whole) else count - 1
-    again = IntentLog(path)
+    again = WriteAheadLog(path)
     assert [record["n"] for record in again.found] == list(range(expected))
     again.put({"n": "next"})
     again.close()
@@ -65,9 +65,9 @@ def test_a_slot_torn_by_a_power_cut_is_no_record_and_spoils_no_other(
 
 def test_a_log_cut_short_is_made_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.intents"
-    IntentLog(path).close()
+    WriteAheadLog(path).close()
     path.write_bytes(path.read_bytes()[:10_000])
-    log = IntentLog(path)
+    log = WriteAheadLog(path)
     log.put({"n": 1})
     log.close()
     assert path.stat().st_size == (1 + SLOTS) * 4096
@@ -82,17 +82,17 @@ def test_a_file_system_without_direct_writing_is_written_all_the_same(tmp_path: 
         return refuse(path, flags, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(intent_log.os, "open", no_direct)
-    log = IntentLog(tmp_path / "a.intents")
+    log = WriteAheadLog(tmp_path / "a.intents")
     log.put({"n": 1})
     log.close()
-    assert IntentLog(tmp_path / "a.intents").found == [{"n": 1}]
+    assert WriteAheadLog(tmp_path / "a.intents").found == [{"n": 1}]
 
 
 def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises((StorageFull, NotADirectoryError, FileExistsError)):
-        IntentLog(tmp_path / "file" / "a.intents")
-    log = IntentLog(tmp_path / "a.intents")
+        WriteAheadLog(tmp_path / "file" / "a.intents")
+    log = WriteAheadLog(tmp_path / "a.intents")
     log.close()
     with pytest.raises(StorageFull, match="no order was sent"):
         log.put({"n": 1})
@@ -120,8 +120,8 @@ def test_an_intent_is_claimed_once_and_one_that_was_refused_never(tmp_path: Path
     assert journal.claim("a")
     assert not journal.claim("a")
     journal.refuse(intent("b"), "too large")
-    assert (journal.state_of("b"), journal.claim("b"), journal.write(intent("b"))) == (State.REFUSED, False, False)
-    assert journal.open_intents() == [(intent("a"), State.SENT)]
+    assert (journal.state_of("b"), journal.claim("b"), journal.write(intent("b"))) == (IntentState.REFUSED, False, False)
+    assert journal.open_intents() == [(intent("a"), IntentState.SENT)]
     journal.close()
 
 
@@ -141,9 +141,9 @@ def test_an_order_is_claimed_in_another_thread_only_when_its_intent_is_on_the_di
     journal = Journal(tmp_path / "j.db")
     steps: list[str] = []
     claimed: list[bool] = []
-    put = IntentLog.put
+    put = WriteAheadLog.put
 
-    def slow_put(self: IntentLog, record: dict[str, object]) -> int:
+    def slow_put(self: WriteAheadLog, record: dict[str, object]) -> int:
         time.sleep(0.1)
         number = put(self, record)
         steps.append("on the disk")
@@ -153,12 +153,12 @@ def test_an_order_is_claimed_in_another_thread_only_when_its_intent_is_on_the_di
         claimed.append(journal.claim("a"))
         steps.append("claimed")
 
-    monkeypatch.setattr(IntentLog, "put", slow_put)
+    monkeypatch.setattr(WriteAheadLog, "put", slow_put)
     sender = threading.Thread(target=claim)
     assert journal.write(intent("a"), sender.start)
     sender.join()
     assert (steps, claimed) == (["on the disk", "claimed"], [True])
-    assert journal.state_of("a") is State.SENT
+    assert journal.state_of("a") is IntentState.SENT
     assert not journal.write(intent("a"))
     journal.close()
 
@@ -168,7 +168,7 @@ def test_an_order_may_leave_only_when_sqlite_has_it_and_nobody_finds_it_missing(
     steps: list[str] = []
     insert = journal._insert
 
-    def slow_insert(told: Intent, state: State = State.WRITTEN) -> bool:
+    def slow_insert(told: Intent, state: IntentState = IntentState.WRITTEN) -> bool:
         time.sleep(0.1)
         steps.append("in the file")
         return insert(told, state)
@@ -190,7 +190,7 @@ def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: 
     journal = Journal(tmp_path / "j.db")
     troubles: list[StorageFull] = []
 
-    def full(self: IntentLog, record: dict[str, object]) -> int:
+    def full(self: WriteAheadLog, record: dict[str, object]) -> int:
         time.sleep(0.1)
         raise StorageFull("the disk is full")
 
@@ -200,7 +200,7 @@ def test_an_order_whose_intent_did_not_get_to_the_disk_is_not_claimed(tmp_path: 
         except StorageFull as trouble:
             troubles.append(trouble)
 
-    monkeypatch.setattr(IntentLog, "put", full)
+    monkeypatch.setattr(WriteAheadLog, "put", full)
     sender = threading.Thread(target=claim)
     with pytest.raises(StorageFull):
         journal.write(intent("a"), sender.start)
@@ -237,17 +237,17 @@ def test_an_order_whose_intent_does_not_get_into_the_file_is_given_to_nobody(tmp
 
 def test_an_intent_that_was_refused_before_it_was_durable_is_refused_and_cannot_be_claimed(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
-    seen: list[State | None] = []
+    seen: list[IntentState | None] = []
 
     def refuse() -> None:
         seen.append(journal.state_of("a"))  # asked first by whoever refuses: what is not there yet cannot be refused
-        journal.mark("a", State.REFUSED, note="too large")
+        journal.mark("a", IntentState.REFUSED, note="too large")
 
     refusing = threading.Thread(target=refuse)
     assert journal.write(intent("a"), refusing.start)
     refusing.join()
-    assert seen == [State.SENT]
-    assert journal.state_of("a") is State.REFUSED
+    assert seen == [IntentState.SENT]
+    assert journal.state_of("a") is IntentState.REFUSED
     assert not journal.claim("a")
     journal.close()
 
