@@ -5,12 +5,15 @@ Sizes are in base units, prices and notionals in quote units.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from typing import TypeVar
 
 from forwardtrader.core.types import MarketRules, OrderRequest, Side
 
 Number = Decimal | float | int
+Amount = TypeVar("Amount", Decimal, float)
 ZERO = Decimal(0)
 # What fees in the coin may have taken off a position that a strategy believes to be as large as what it bought.
 _TAKEN_BY_FEES = Decimal("0.01")
@@ -33,6 +36,56 @@ class RawOrder:
     limit_price: Number | None = None
     stop_price: Number | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestingSell:
+    """An open sell order, as far as it locks coins.
+
+    Attributes:
+        remaining: base units not filled yet, above zero.
+        group: equal for orders of which only one can be filled (an OCO group, the children of one bracket); an order that stands alone
+            has a group of its own.
+    """
+
+    remaining: float
+    group: Hashable
+
+
+def sellable(held: float, resting: Iterable[RestingSell], *, group: Hashable = None, incoming: float = 0.0) -> float:
+    """Free balance: base units that a new sell order may have, since no other sell order locks them.
+
+    An OCO group locks its coins once: as much as its largest member. Members of the new order's own group lock nothing against it.
+
+    Args:
+        held: base units of the position, negative when short.
+        resting: the open sell orders of the same symbol, without those that wait for a parent to fill.
+        group: the group that the new order joins; None where it stands alone.
+        incoming: base units that the order's parent has still to buy.
+    """
+    locked: dict[Hashable, float] = {}
+    for order in resting:
+        if group is None or order.group != group:
+            locked[order.group] = max(locked.get(order.group, 0.0), order.remaining)
+    return held + incoming - sum(locked.values())
+
+
+def adds_exposure(position: Number, side: Side, size: Number) -> bool:
+    """Whether an order of `size` base units would enlarge the position: open one, add to one, or turn it to the other side.
+
+    A buy that covers a short adds none, a sale that opens one does.
+
+    Args:
+        position: base units held, negative when short.
+        size: base units of the order, above zero.
+    """
+    before, change = decimal(position), decimal(size)
+    return enlarges(before, before + (change if side is Side.BUY else -change))
+
+
+def enlarges(before: Amount, after: Amount) -> bool:
+    """Whether going from one position or exposure (signed) to another one adds exposure; turning to the other side does."""
+    return abs(after) > abs(before) or (before > 0 > after) or (before < 0 < after)
 
 
 def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | Refusal:

@@ -17,7 +17,7 @@ from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import facts_of
 from forwardtrader.strategies.holdings import Holdings
-from forwardtrader.strategies.order_rules import RawOrder, Refusal, decimal, floor_to, is_dust, normalise
+from forwardtrader.strategies.order_rules import RawOrder, Refusal, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
@@ -173,23 +173,15 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         return bool(super().cancel(order, bracket))
 
     def sellable(self, data: Any, *, oco: Any = None, parent: Any = None) -> float:
-        """Base units that a new sell order may have: held, and not locked by other sell orders.
-
-        Orders of which only one can be executed (an OCO group, the children of one bracket) lock units once; children of a
-        parent that is still open lock nothing, and may sell what the parent will buy.
-        """
-        held = float(self.holdings.held[data].size)
-        if parent is not None and parent.alive():
-            held += float(parent.executed.remsize)
-        own = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
-        locks: dict[Any, float] = {}
-        for order in chain(self.pending, self.submitted):
-            if order is None or order.data is not data or order.isbuy() or not order.alive() or not order.active():
-                continue
-            group = self._group(order)
-            if group != own:
-                locks[group] = max(locks.get(group, 0.0), -float(order.executed.remsize))
-        return held - sum(locks.values())
+        """Base units that a new sell order may have (`order_rules.sellable`); a child may sell what its parent will buy."""
+        incoming = float(parent.executed.remsize) if parent is not None and parent.alive() else 0.0
+        group = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
+        resting = [
+            RestingSell(-float(order.executed.remsize), self._group(order))
+            for order in chain(self.pending, self.submitted)
+            if order is not None and order.data is data and order.issell() and order.alive() and order.active()
+        ]
+        return sellable(float(self.holdings.held[data].size), resting, group=group, incoming=incoming)
 
     def _group(self, order: Any) -> tuple[str, int]:
         if order.parent is not None:

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core.types import MarketRules, OrderRequest, Side
-from forwardtrader.strategies.order_rules import RawOrder, Refusal, decimal, is_dust, normalise
+from forwardtrader.strategies.order_rules import (
+    RawOrder,
+    Refusal,
+    RestingSell,
+    adds_exposure,
+    decimal,
+    enlarges,
+    is_dust,
+    normalise,
+    sellable,
+)
 from tests.strategies.market import BTC, PERP
 
 GRIDS = st.sampled_from([Decimal("1"), Decimal("0.1"), Decimal("0.001"), Decimal("0.00001"), Decimal("0.5"), Decimal("0.25"), Decimal("0")])
@@ -124,3 +134,63 @@ def test_a_market_order_is_cut_to_the_largest_size_and_a_limit_order_is_not() ->
 @pytest.mark.parametrize(("size", "dust"), [(0.0, True), (0.000009, True), (0.00004, True), (0.0000501, False), (-1.0, False)])
 def test_a_holding_too_small_to_sell_is_dust(size: float, dust: bool) -> None:
     assert is_dust(size, 100_000, BTC) is dust
+
+
+units = st.integers(min_value=0, max_value=1000).map(float)
+resting_sells = st.lists(st.builds(RestingSell, remaining=units, group=st.sampled_from("abc")))
+
+
+def test_an_oco_pair_locks_its_coins_once() -> None:
+    pair = [RestingSell(1.0, "pair"), RestingSell(1.0, "pair")]
+    assert sellable(2.0, pair) == 1.0
+    assert sellable(2.0, pair, group="pair") == 2.0
+    assert sellable(2.0, [RestingSell(1.0, "one"), RestingSell(1.0, "other")]) == 0.0
+
+
+def test_a_child_may_sell_what_its_parent_will_buy() -> None:
+    assert sellable(0.5, [], group="bracket", incoming=1.0) == 1.5
+
+
+@given(units, units, resting_sells, st.sampled_from([None, "a"]), st.randoms())
+def test_free_coins_follow_from_groups_whatever_the_order_of_orders(held, incoming, resting, group, random) -> None:  # type: ignore[no-untyped-def]
+    free = sellable(held, resting, group=group, incoming=incoming)
+    others = {order.group for order in resting} - {group}
+    assert held + incoming - free == sum(max(o.remaining for o in resting if o.group == g) for g in others)
+    random.shuffle(resting)
+    assert sellable(held, resting, group=group, incoming=incoming) == free
+
+
+@given(units, resting_sells, st.builds(RestingSell, remaining=units, group=st.sampled_from("abcd")))
+def test_one_more_order_never_frees_coins_and_locks_at_most_its_own(held, resting, more) -> None:  # type: ignore[no-untyped-def]
+    before, after = sellable(held, resting), sellable(held, [*resting, more])
+    assert before - more.remaining <= after <= before
+
+
+@pytest.mark.parametrize(
+    ("position", "side", "size", "adds"),
+    [
+        (0, Side.BUY, 1, True),
+        (0, Side.SELL, 1, True),
+        (2, Side.BUY, 1, True),
+        (2, Side.SELL, 1, False),
+        (2, Side.SELL, 2, False),
+        (2, Side.SELL, 3, True),
+        (-2, Side.SELL, 1, True),
+        (-2, Side.BUY, 1, False),
+        (-2, Side.BUY, 2, False),
+        (-2, Side.BUY, 3, True),
+    ],
+)
+def test_an_order_adds_exposure_where_it_opens_enlarges_or_turns_a_position(position: int, side: Side, size: int, adds: bool) -> None:
+    assert adds_exposure(position, side, size) is adds
+
+
+@given(st.floats(-1e6, 1e6), st.sampled_from(Side), st.floats(1e-6, 1e6))
+def test_long_and_short_are_mirror_images(position: float, side: Side, size: float) -> None:
+    other = Side.SELL if side is Side.BUY else Side.BUY
+    assert adds_exposure(position, side, size) is adds_exposure(-position, other, size)
+
+
+def test_a_float_sum_that_closes_a_position_adds_nothing() -> None:
+    assert not adds_exposure(0.1 + 0.2, Side.SELL, 0.3)
+    assert not enlarges(0.5, 0.5)
