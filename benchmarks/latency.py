@@ -122,15 +122,15 @@ class Measured(LiveSession):
             hear(symbol, bar)
 
         self.bridge.handle_bar = heard  # type: ignore[method-assign]
-        wire, left = self.bridge.account.wire, self.left
-        request = wire.request
+        client: Any = self.bridge.account.client
+        request, left = client.fetch, self.left
 
         async def noted(url: str, method: str = "GET", *rest: Any, **more: Any) -> Any:
             if method == "POST":
                 left.append(time.time_ns())
             return await request(url, method, *rest, **more)
 
-        wire.request = noted
+        client.fetch = noted
 
     def _leave_scene(self) -> None:
         if self.scene.practice is not None:

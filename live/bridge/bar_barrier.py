@@ -33,6 +33,7 @@ class BarBarrier:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wake = wake
+        self.symbols = list(symbols)
         self.missed = 0  # bars
         self._queues: dict[str, deque[Bar]] = {symbol: deque() for symbol in symbols}
         self._quiet_until = dict.fromkeys(symbols, -1)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING
 
 import backtrader as bt
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.strategies.feed_context import FeedFacts, attach
+
+if TYPE_CHECKING:
+    from forwardtrader.live.bridge.store import CCXTStore
 
 _MS_PER_DAY = 86_400_000
 _EPOCH_DAY = 719_163  # 1970-01-01 in Backtrader's count of days
@@ -26,10 +29,10 @@ class CCXTData(bt.feed.DataBase):
         backfill_from: a candle frame (forwardtrader.feeds.candles.schema) for the oldest part of the history; the venue completes it.
     """
 
+    store: CCXTStore  # set by the store
     params = (("history", 0), ("historical", False), ("backfill_from", None), ("qcheck", 0.5))
 
     def __init__(self) -> None:
-        self.store: Any = None
         self.symbol: str = str(self.p.dataname)
         self._past: deque[Bar] = deque()
         self.is_current = False  # whether the newest bar known has been delivered
@@ -70,12 +73,12 @@ class CCXTData(bt.feed.DataBase):
 
     def _load_live(self) -> bool | None:
         barrier = self.store.barrier_of(self)
-        bar: Bar | None = barrier.take(self.symbol)
+        bar = barrier.take(self.symbol)
         if bar is None:
             if self.store.is_stopping:
                 self.put_notification(self.DISCONNECTED)
                 return False
-            self._tell_connection()
+            self._notify_connection()
             self.store.wait_for_bar(self, self._qcheck)
             bar = barrier.take(self.symbol)
             if bar is None:
@@ -86,7 +89,7 @@ class CCXTData(bt.feed.DataBase):
         self.put_notification(self.LIVE if self.is_current else self.DELAYED)
         return self._fill(bar)
 
-    def _tell_connection(self) -> None:
+    def _notify_connection(self) -> None:
         if not self.store.is_connected:
             self.is_current = False
             self.put_notification(self.CONNBROKEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any, Final
 
-from forwardtrader.live.execution.venue_clock import clock_offset
+from forwardtrader.live.execution.retry import clock_offset
 from forwardtrader.live.monitoring.watchdog import Watchdog, require_right_clock
 
 _PATIENCE_S: Final = 15.0

@@ -116,7 +116,7 @@ class _VenueCheck:
         newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
         require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
-        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.told}"
+        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
 
 
 class _Deaf:

@@ -186,8 +186,8 @@ class LiveSession:
             minute_s=60.0 / self.pace if self.pace else 0.0, **place,
         )  # fmt: skip
         bridge.on_idle = self._idle
-        bridge.on_news = self.health.tell
-        bridge.was_told = self.past.was_told
+        bridge.on_merge_event = self.health.tell
+        bridge.was_recorded = self.past.was_told
         return bridge
 
     def _consent(self, stack: ExitStack) -> None:
@@ -215,7 +215,7 @@ class LiveSession:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
             self.broker = venue_broker(rules, settings, trade_from=self.scene.first_live.timestamp(), kind=PaperBroker)
-            self.broker.doubt_about = SessionDoubts(self.store, self.bridge.doubt_about, self.past.last).about
+            self.broker.doubt_about = SessionDoubts(self.store, self.bridge.entry_objection, self.past.last).about
         self.broker.on_turn = self._between_bars
         return self.broker
 

@@ -13,8 +13,8 @@ import backtrader as bt
 
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
-from forwardtrader.live.execution.account import QueryTimeouts
 from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
 

@@ -21,14 +21,14 @@ class Filling(Journal):
 
     point = ""
 
-    def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
-        return self._at("write", lambda: super(Filling, self).write(intent, meanwhile))
+    def write(self, intent: Intent) -> bool:
+        return self._at("write", lambda: super(Filling, self).write(intent))
 
     def _put(self, intent: Intent) -> None:
         if self.point == "log":
-            assert self._intents_log is not None
+            assert self._wal is not None
             device = os.open("/dev/full", os.O_WRONLY)
-            os.dup2(device, self._intents_log._file)
+            os.dup2(device, self._wal._file)
             os.close(device)
         super()._put(intent)
 

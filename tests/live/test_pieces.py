@@ -17,8 +17,8 @@ from forwardtrader.core.errors import ReconciliationFailed, StorageFull, StoreDa
 from forwardtrader.core.types import MarketRules, OrderRequest, Side
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
-from forwardtrader.live.bridge.open_orders import OrderBook
-from forwardtrader.live.bridge.order_groups import OrderGroups
+from forwardtrader.live.bridge.contingent_orders import OrderGroups
+from forwardtrader.live.bridge.open_orders import OpenOrders
 from forwardtrader.live.execution.ccxt_errors import KNOWN, OrderOutcome, classify
 from forwardtrader.live.execution.ccxt_orders import order_report
 from forwardtrader.live.execution.events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded
@@ -65,7 +65,7 @@ def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_al
         def alive(self) -> bool:
             return self.is_alive
 
-    book, orders = OrderBook(), [Order(ref) for ref in range(300)]
+    book, orders = OpenOrders(), [Order(ref) for ref in range(300)]
     for order in orders:
         book.keep(order)
         book.keep(order, intent(f"id-{order.ref}"))
@@ -104,7 +104,7 @@ def test_families_and_groups_of_orders_that_are_done_are_let_go_of() -> None:
 
 
 def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
-    book = OrderBook()
+    book = OpenOrders()
     assert [book.next_number(bar) for bar in (60, 0, 60, 0, 60)] == [1, 1, 2, 2, 3]
     assert [book.next_number(bar) for bar in range(1000, 2000)] == [1] * 1000
     assert book.next_number(1999) == 2
@@ -162,7 +162,7 @@ def test_an_intent_is_durable_before_anything_else_and_written_once(tmp_path: Pa
     assert not journal.write(intent())
     journal.mark("a", IntentState.ACKNOWLEDGED, venue_id="7")
     journal.mark("a", IntentState.ACKNOWLEDGED)
-    assert (journal.client_id_of("7"), journal.venue_id("a"), journal.client_id_of("")) == ("a", "7", "")
+    assert (journal.client_id_of("7"), journal.client_id_of("")) == ("a", "")
     assert [i for i, _ in journal.open_intents()] == [intent()]
     journal.mark("a", IntentState.DONE)
     assert journal.open_intents() == []

@@ -16,8 +16,8 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import cli as entry
 from forwardtrader.live import control
 from forwardtrader.live.control import Verb
-from forwardtrader.live.execution.account import QueryTimeouts
 from forwardtrader.live.execution.events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
+from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.monitoring.account_alerts import AccountNews
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import State, read_status

@@ -20,8 +20,7 @@ import psutil
 import pytest
 
 from forwardtrader.feeds.live.client import open_client
-from forwardtrader.live.bridge.event_loop import new_event_loop
-from forwardtrader.live.bridge.venue_thread import VenueThread
+from forwardtrader.live.bridge.venue_thread import VenueThread, new_event_loop
 
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

@@ -41,38 +41,38 @@ def gate(limits: RiskSettings = LIMITS, price: float | None = 100.0, now: list[f
 
 
 def test_an_order_worth_too_much_is_refused_by_the_name_of_the_setting() -> None:
-    assert gate().objection(intent("a", "10")) == ""
-    assert "risk.max_order_value (1000)" in gate().objection(intent("a", "10.01"))
-    assert "1,050.00" in gate().objection(intent("a", "10", limit="105")).replace("1050.00", "1,050.00")
+    assert gate().check(intent("a", "10").request) == ""
+    assert "risk.max_order_value (1000)" in gate().check(intent("a", "10.01").request)
+    assert "1,050.00" in gate().check(intent("a", "10", limit="105").request).replace("1050.00", "1,050.00")
 
 
 def test_what_rests_and_what_is_held_counts_towards_the_position() -> None:
     asked = gate(LIMITS.model_copy(update={"max_orders_per_minute": 100}))
     for name in ("a", "b"):
-        assert asked.objection(intent(name, "10")) == ""
-        asked.sent(intent(name, "10"))
-    assert "risk.max_position_value" in asked.objection(intent("c", "10"))
-    asked.heard(fill("a", "4"))  # a part of what was counted already
-    assert "2400.00" not in asked.objection(intent("c", "4"))
-    assert "risk.max_position_value" in asked.objection(intent("c", "6"))
-    asked.heard(Ended("a", "canceled"))
-    assert asked.objection(intent("c", "10")) == ""
-    asked.heard(Refused("b", "no"))
-    asked.heard(fill("sold", "4", "sell"))
-    assert asked.objection(intent("c", "10")) == ""
+        assert asked.check(intent(name, "10").request) == ""
+        asked.admit(intent(name, "10"))
+    assert "risk.max_position_value" in asked.check(intent("c", "10").request)
+    asked.on_event(fill("a", "4"))  # a part of what was counted already
+    assert "2400.00" not in asked.check(intent("c", "4").request)
+    assert "risk.max_position_value" in asked.check(intent("c", "6").request)
+    asked.on_event(Ended("a", "canceled"))
+    assert asked.check(intent("c", "10").request) == ""
+    asked.on_event(Refused("b", "no"))
+    asked.on_event(fill("sold", "4", "sell"))
+    assert asked.check(intent("c", "10").request) == ""
 
 
 def test_a_restart_goes_on_with_what_was_held_and_open() -> None:
     asked = gate()
-    asked.know([fill("a", "10").execution, fill("b", "2").execution], [intent("b", "10")])
-    assert "worth 3000.00" in asked.objection(intent("c", "10"))
+    asked.restore([fill("a", "10").execution, fill("b", "2").execution], [intent("b", "10")])
+    assert "worth 3000.00" in asked.check(intent("c", "10").request)
 
 
 @given(size=st.decimals("0.01", "1000000", places=2), held=st.booleans())
 def test_no_limit_on_value_keeps_anybody_from_selling(size: Decimal, held: bool) -> None:
     asked = gate(price=100.0 if held else None)
     asked.hold = "no closed bar for an hour"
-    assert asked.objection(intent("a", str(size), Side.SELL)) == ""
+    assert asked.check(intent("a", str(size), Side.SELL).request) == ""
 
 
 def test_too_many_orders_in_a_minute_are_refused_until_the_minute_is_over() -> None:
@@ -80,15 +80,15 @@ def test_too_many_orders_in_a_minute_are_refused_until_the_minute_is_over() -> N
     asked = gate(now=now)
     for number in range(3):
         now[0] = number * 10.0
-        assert asked.objection(intent(str(number), "1")) == ""
-        asked.sent(intent(str(number), "1"))
-    assert "risk.max_orders_per_minute" in asked.objection(intent("x", "1"))
-    assert asked.objection(intent("y", "1", Side.SELL)) == ""
+        assert asked.check(intent(str(number), "1").request) == ""
+        asked.admit(intent(str(number), "1"))
+    assert "risk.max_orders_per_minute" in asked.check(intent("x", "1").request)
+    assert asked.check(intent("y", "1", Side.SELL).request) == ""
     now[0] = 60.0
-    assert asked.objection(intent("x", "1")) == ""
+    assert asked.check(intent("x", "1").request) == ""
     for number in range(3, 9):
-        asked.sent(intent(str(number), "1", Side.SELL))
-    assert "orders in a minute" in asked.objection(intent("y", "1", Side.SELL))
+        asked.admit(intent(str(number), "1", Side.SELL))
+    assert "orders in a minute" in asked.check(intent("y", "1", Side.SELL).request)
 
 
 @pytest.mark.parametrize(
@@ -100,18 +100,18 @@ def test_too_many_orders_in_a_minute_are_refused_until_the_minute_is_over() -> N
     ],
 )  # fmt: skip
 def test_a_limit_that_gives_too_much_away_is_refused(side: Side, limit: str | None, stop: str | None, refused: bool) -> None:
-    assert ("risk.price_collar" in gate().objection(intent("a", "1", side, limit, stop))) is refused
+    assert ("risk.price_collar" in gate().check(intent("a", "1", side, limit, stop).request)) is refused
 
 
 def test_without_a_price_nothing_is_bought_at_the_market() -> None:
-    assert "no price" in gate(price=None).objection(intent("a", "0.01"))
+    assert "no price" in gate(price=None).check(intent("a", "0.01").request)
 
 
 def test_while_it_is_held_nothing_is_added() -> None:
     asked = gate(LIMITS.model_copy(update={"gate": False}))
-    assert asked.objection(intent("a", "100000")) == ""
+    assert asked.check(intent("a", "100000").request) == ""
     asked.hold = "the clock is off"
-    assert asked.objection(intent("a", "0.1")) == "the clock is off"
+    assert asked.check(intent("a", "0.1").request) == "the clock is off"
 
 
 def test_a_refused_order_comes_back_with_its_reason_is_kept_and_never_reaches_the_venue(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def right_at(name: str, url: str, keys: dict[str, str]) -> WithdrawalRight:
     async def ask() -> WithdrawalRight:
         client = open_client(name, keys=keys, base_url=url)
         try:
-            return await fetch_withdrawal_right(client, VenueQueries(client, 0.01).ask)
+            return await fetch_withdrawal_right(client, VenueQueries(client, 0.01))
         finally:
             await client.close()
 
@@ -140,7 +140,7 @@ def test_a_venue_that_does_not_answer_leaves_it_unknown(answer: Any, code: int) 
 def test_a_venue_that_cannot_be_asked_is_not_asked() -> None:
     with answering({}) as venue:
         right = right_at("bitstamp", venue.url, ccxt_credentials("key", "secret"))
-        assert (right.told, venue.asked) == (f"unknown: the venue cannot be asked {UNSURE}", [])
+        assert (right.text, venue.asked) == (f"unknown: the venue cannot be asked {UNSURE}", [])
 
 
 def test_a_key_that_may_withdraw_is_refused_unless_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
