@@ -1,11 +1,9 @@
-"""Backtrader's view of the account: orders with their full life, reported as clones; its value is cash and coins."""
+"""The live broker: checks, journals and sends orders, and updates them as the account reports."""
 
 from __future__ import annotations
 
-import copy
 import threading
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -15,19 +13,17 @@ from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.bridge.bt_types import BtOrder, BtPosition, request_of
+from forwardtrader.live.bridge.account_view import AccountView
+from forwardtrader.live.bridge.bt_types import BtOrder, request_of
 from forwardtrader.live.bridge.contingent_orders import ContingentOrders
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.live.bridge.open_orders import OpenOrders
 from forwardtrader.live.bridge.order_updates import handle_event
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, NewOrder, check
 from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import facts_of
-from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.order_rules import Refusal
 
 if TYPE_CHECKING:
@@ -37,7 +33,7 @@ _LOG: Final = log.logger("live")
 _SENDING_S: Final = 0.02
 
 
-class CCXTBroker(bt.BrokerBase):
+class CCXTBroker(AccountView):
     """Made by `CCXTStore.getbroker`. Nothing here waits for the venue: orders are journalled, sent, and updated in `next`.
 
     Orders are refused, and cancels ignored, while a feed delivers old bars. The limit of a bracket on a spot market waits here, since the
@@ -53,16 +49,11 @@ class CCXTBroker(bt.BrokerBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self.comminfo[None] = VenueCommission(commission=0.0)  # fees are the venue's; Backtrader's own would size whole units only
-        self.cash = self.startingcash = 0.0
         self.halted = ""
         self.entries_blocked = False  # set by the session: no order may add exposure
-        self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
         self.on_event: Callable[[AccountEvent], None] = lambda _event: None  # receives account events, and refusals while halted
         self.contingent = ContingentOrders(self)
-        self._orders = OpenOrders()
-        self._notifications: deque[BtOrder] = deque()
         self._unassigned: dict[str, Decimal] = {}  # coins found at the start, until their feed has a price
         self._unanswered: set[str] = set()
         self._cancelling: set[int] = set()
@@ -122,49 +113,6 @@ class CCXTBroker(bt.BrokerBase):
         """Whether the bars of the history are over: what was executed since an earlier process ended comes after them."""
         self._is_live = self._is_live or is_idle or any(data.is_current for data in self.store.datas)
         return self._is_live
-
-    # Account
-
-    def getcash(self) -> float:
-        return self.cash
-
-    def getvalue(self, datas: Iterable[CCXTData] | None = None) -> float:
-        chosen = self.holdings.held if datas is None else {data: self.holdings[data] for data in datas}
-        worth = sum(position.size * data.close[0] for data, position in chosen.items() if position.size and len(data))
-        return float(worth if datas is not None else self.cash + worth)
-
-    get_cash, get_value = getcash, getvalue
-
-    def getposition(self, data: CCXTData, clone: bool = True) -> BtPosition:
-        position: BtPosition = self.holdings[data].clone() if clone else self.holdings[data]
-        return position
-
-    def units_held(self, data: CCXTData) -> float:
-        """Base units in the account, dust included."""
-        return float(self.holdings.held[data].size)
-
-    def get_orders_open(self, safe: bool = False) -> list[BtOrder]:
-        return [order.clone() if safe else order for order in self._orders.alive]
-
-    def orderstatus(self, order: BtOrder) -> int:
-        return int(order.status)
-
-    def add_order_history(self, orders: object, notify: bool = False) -> None:
-        """A live account has its own history."""
-
-    def set_fund_history(self, fund: object) -> None:
-        """A live account has its own history."""
-
-    def submit(self, order: BtOrder) -> BtOrder:
-        return order
-
-    def get_notification(self) -> BtOrder | None:
-        return self._notifications.popleft() if self._notifications else None
-
-    def notify(self, order: BtOrder) -> None:
-        clone = order.clone()
-        clone.info = copy.copy(order.info)
-        self._notifications.append(clone)
 
     # Orders
 

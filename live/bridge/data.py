@@ -47,7 +47,7 @@ class CCXTData(bt.feed.DataBase):
         return not self.p.historical
 
     def haslivedata(self) -> bool:
-        return bool(self._past) or self.store.barrier_of(self).ready(self.symbol)
+        return bool(self._past) or self.store.market_of(self).barrier.ready(self.symbol)
 
     def start(self) -> None:
         super().start()
@@ -72,7 +72,7 @@ class CCXTData(bt.feed.DataBase):
         return self._load_live()
 
     def _load_live(self) -> bool | None:
-        barrier = self.store.barrier_of(self)
+        barrier = self.store.market_of(self).barrier
         bar = barrier.take(self.symbol)
         if bar is None:
             if self.store.is_stopping:
@@ -93,7 +93,7 @@ class CCXTData(bt.feed.DataBase):
         if not self.store.is_connected:
             self.is_current = False
             self.put_notification(self.CONNBROKEN)
-        elif self._laststatus != self.LIVE and self.store.barrier_of(self).is_empty:
+        elif self._laststatus != self.LIVE and self.store.market_of(self).barrier.is_empty:
             self.is_current = True
             self.put_notification(self.LIVE)
 

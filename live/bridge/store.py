@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -66,25 +66,11 @@ class CCXTStore:
     """
 
     def __init__(
-        self,
-        exchange: str = "binance",
-        *,
-        api_key: str = "",
-        api_secret: str = "",
-        passphrase: str = "",
-        base_url: str = "",
-        ws_url: str = "",
-        journal: Journal | None = None,
-        run: str = "bt",
-        clock: Clock | None = None,
-        poll: PollRule | None = None,
-        query_timeouts: QueryTimeouts | None = None,
-        bar_timeout_s: float = 5.0,
-        risk: RiskSettings | None = None,
-        minute_s: float = 60.0,
-        witnesses: Sequence[Witness] = (),
-        merge_rule: MergeRule | None = None,
-    ) -> None:
+        self, exchange: str = "binance", *, api_key: str = "", api_secret: str = "", passphrase: str = "", base_url: str = "",
+        ws_url: str = "", journal: Journal | None = None, run: str = "bt", clock: Clock | None = None, poll: PollRule | None = None,
+        query_timeouts: QueryTimeouts | None = None, bar_timeout_s: float = 5.0, risk: RiskSettings | None = None, minute_s: float = 60.0,
+        witnesses: Sequence[Witness] = (), merge_rule: MergeRule | None = None,
+    ) -> None:  # fmt: skip
         self.exchange = exchange
         self.run = run
         self.clock = clock or SystemClock()
@@ -114,7 +100,7 @@ class CCXTStore:
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
         self._turns_at_rest = 0
-        self._notes: deque[Notification] = deque()
+        self._notifications: deque[Notification] = deque()
 
     # What users call
 
@@ -173,10 +159,10 @@ class CCXTStore:
         self.loop.stop(*(client.close for client in clients if client is not None))
 
     def put_notification(self, message: object, *args: object, **kwargs: object) -> None:
-        self._notes.append((message, args, kwargs))
+        self._notifications.append((message, args, kwargs))
 
     def get_notifications(self) -> list[Notification]:
-        return [self._notes.popleft() for _ in range(len(self._notes))]
+        return [self._notifications.popleft() for _ in range(len(self._notifications))]
 
     # What feeds and broker call
 
@@ -184,17 +170,10 @@ class CCXTStore:
         """What the venue accepts for a symbol; once connected."""
         return next(m.source.rules(symbol) for m in self._markets.values() if symbol in m.source.symbols)
 
-    def barrier_of(self, data: CCXTData) -> BarBarrier:
-        return self.market_of(data).barrier
-
     @property
     def datas(self) -> Sequence[CCXTData]:
         """The feeds made so far."""
         return self._datas
-
-    @property
-    def markets(self) -> Collection[Market]:
-        return self._markets.values()
 
     def market_of(self, data: CCXTData) -> Market:
         return self._markets[str(data.bar_length)]
@@ -226,7 +205,7 @@ class CCXTStore:
                 source.prepare()
         if self.on_idle is not None:
             self.on_idle()
-        barrier = self.barrier_of(data)
+        barrier = self.market_of(data).barrier
         with self.wake:
             if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
                 self.wake.wait(timeout_s)
@@ -285,7 +264,7 @@ class CCXTStore:
             self.wake.notify_all()
 
     def last_price(self, symbol: str) -> float | None:
-        """What the running bar said last, else the close of the newest bar."""
+        """The price of the running bar, else the close of the newest one."""
         return self.prices.get(symbol, self._closes.get(symbol))
 
     def handle_price(self, symbol: str, price: float) -> None:
@@ -304,7 +283,7 @@ class CCXTStore:
             self.wake.notify_all()
 
     def _can_short(self, symbol: str) -> bool:
-        return self.rules(symbol).can_short
+        return any(m.source.rules(symbol).can_short for m in self._markets.values() if symbol in m.source.symbols)
 
     def _market(self, timeframe: Timeframe, symbols: list[str]) -> Market:
         assert self.client is not None

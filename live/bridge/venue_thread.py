@@ -101,13 +101,13 @@ async def _wind_up(closing: Sequence[_Close]) -> None:
     await _cancel_all()  # what closing began, and close messages that stay unanswered
     if not_closed := await _close(open_still, _CLOSING_S):
         log.event(_LOG, "connections_not_closed", count=len(not_closed))
-    await asyncio.sleep(0)  # asyncio's own transports close in the turn after the one that they are told in
+    await asyncio.sleep(0)  # asyncio's own transports close one turn after they are asked to
     await asyncio.get_running_loop().shutdown_asyncgens()
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def _cancel_all() -> None:
-    """Cancel every other task, and those that are begun on the way, until none is left."""
+    """Cancel every other task, and those that start on the way, until none is left."""
     for _ in range(_ROUNDS):
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if not others:

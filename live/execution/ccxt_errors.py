@@ -1,4 +1,4 @@
-"""What an error in answer to an order means. By name and text, not by ccxt's class tree, which groups by other criteria."""
+"""Classification of errors that answer an order, by name and text: ccxt's class tree groups by other criteria."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class OrderOutcome(Enum):
     MARGIN = "margin"  # not executed: too little money
     ADOPT = "adopt"  # an open order has this client id: ask for it
     RESEND = "resend"  # refused for its time stamp, definitely not executed: correct the clock, sign and send again
-    BUSY = "busy"  # not executed: pause as the venue wishes; one query confirms
+    BUSY = "busy"  # not executed: pause for as long as the venue asks; one query confirms
     HALT = "halt"  # the key is not accepted: nothing will be executed until somebody acts
-    UNKNOWN = "unknown"  # executed or not: only the venue can tell
+    UNKNOWN = "unknown"  # executed or not: only the venue knows
 
 
 _BY_NAME: Final[dict[str, OrderOutcome]] = {
@@ -44,7 +44,7 @@ _BY_NAME: Final[dict[str, OrderOutcome]] = {
         OrderOutcome.UNKNOWN,
     ),
 }  # fmt: skip
-# Texts that say more than the class does; the first that occurs decides.
+# Texts that are more precise than the class; the first that occurs decides.
 _BY_TEXT: Final = (
     ("Duplicate order sent", OrderOutcome.ADOPT),
     ("-2015", OrderOutcome.HALT),  # a revoked key comes back as DDoSProtection once an earlier call had succeeded

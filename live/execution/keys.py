@@ -1,4 +1,4 @@
-"""Keys of real accounts: from the environment or `.env`, nowhere else, and never shown."""
+"""API keys of real accounts: from the environment or `.env`, nowhere else, and never shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forwardtrader.core.errors import ConfigError, VenueRefused
 
 @contextmanager
 def reporting_refused_keys(exchange: str) -> Iterator[None]:
-    """While the block runs, a key that the venue does not take is the user's to mend.
+    """Report a key that the venue refuses in the block as an error of configuration.
 
     Raises:
         ConfigError: the venue refused the key, its signature, or what it may do.

@@ -86,7 +86,7 @@ def _log_retry(error: Exception, pause_s: float) -> None:
 
 
 async def clock_offset(client: CcxtClient, clock: Clock) -> float | None:
-    """Seconds that `clock` is ahead of the venue, half a round trip taken off; None where the venue does not tell its time.
+    """Seconds that `clock` is ahead of the venue, half a round trip taken off; None where the venue has no call for its time.
 
     Raises:
         VenueUnreachable, VenueRefused: no answer, or a refusal.

@@ -40,8 +40,8 @@ class TradingHalt:
         """Halt if a venue's answer says that it takes no orders from this key or account; returns whether it does."""
         if error is None or classify(names_of(error), str(error)) is not OrderOutcome.HALT:
             return False
-        said = " ".join(log.redact(str(error)).split())[:200]
-        self.halt(f"the venue does not accept the key, or restricts the account: {said}")
+        reason = " ".join(log.redact(str(error)).split())[:200]
+        self.halt(f"the venue does not accept the key, or restricts the account: {reason}")
         return True
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,23 @@ def test_a_refused_order_comes_back_with_its_reason_is_kept_and_never_reaches_th
         reasons = [o.info.refusal for o in run.clones if o.getstatusname() == "Rejected"]
         assert ["max_order_value" in reasons[0], "price_collar" in reasons[1]] == [True, True]
         assert sorted(state for _, state in journal.intents()) == [IntentState.DONE, IntentState.REFUSED, IntentState.REFUSED]
+
+
+def test_where_shorts_are_allowed_a_sale_that_opens_one_is_limited_and_a_buy_that_covers_it_is_not() -> None:
+    limits = RiskLimits(LIMITS, lambda _symbol: 100.0, can_short=lambda _symbol: True)
+    assert "risk.max_order_value" in limits.check(intent("a", "10.01", Side.SELL).request)
+    limits.on_event(fill("short", "24", "sell"))
+    assert "risk.max_position_value" in limits.check(intent("b", "2", Side.SELL).request)
+    limits.hold = "no closed bar for an hour"
+    assert limits.check(intent("c", "1", Side.SELL).request) == limits.hold
+    assert limits.check(intent("d", "24", Side.BUY).request) == ""
+    assert limits.check(intent("e", "25", Side.BUY).request) == limits.hold  # it would turn to the other side
+
+
+def test_a_fee_in_the_coin_is_not_held() -> None:
+    limits = RiskLimits(LIMITS.model_copy(update={"max_orders_per_minute": 100}), lambda _symbol: 100.0)
+    for number in range(2000):
+        trade = fill(f"buy {number}", "1").execution
+        limits.on_event(Traded(replace(trade, fee=Decimal("0.01"), fee_currency="BTC")))
+        limits.on_event(fill(f"sell {number}", "0.99", "sell"))
+    assert limits.check(intent("a", "10").request) == ""
