@@ -26,7 +26,7 @@ from forwardtrader.core.settings import FactorSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.sample_market import sample_candles
-from forwardtrader.live.execution.write_ahead_log import IntentLog
+from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
 from forwardtrader.live.session.factors import LiveFacts
 from forwardtrader.models.features.catalogue import Bars, all_names, matrix, warm_up
 from forwardtrader.models.forecaster import NewBar
@@ -123,7 +123,7 @@ def network() -> list[tuple[str, float]]:
 
 def disk(folder: Path) -> list[tuple[str, float]]:
     """An intent put into its log: after a pause, and right after another."""
-    log, record = IntentLog(folder / "journal.intents"), {"client_id": "x" * 24, "symbol": SYMBOL, "side": "buy", "size": "0.001"}
+    log, record = WriteAheadLog(folder / "journal.intents"), {"client_id": "x" * 24, "symbol": SYMBOL, "side": "buy", "size": "0.001"}
     try:
         paused = milliseconds(lambda: log.put(record), WRITES, pause_s=0.05)
         at_once = milliseconds(lambda: log.put(record), WRITES)

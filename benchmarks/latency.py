@@ -115,22 +115,22 @@ class Measured(LiveSession):
     def _consent(self, stack: ExitStack) -> None:
         super()._consent(stack)
         assert self.bridge.account is not None
-        hear = self.bridge.heard_bar
+        hear = self.bridge.handle_bar
 
         def heard(symbol: str, bar: Bar) -> None:
             self.heard.append(time.time_ns())
             hear(symbol, bar)
 
-        self.bridge.heard_bar = heard  # type: ignore[method-assign]
-        wire, left = self.bridge.account.wire, self.left
-        request = wire.request
+        self.bridge.handle_bar = heard  # type: ignore[method-assign]
+        client: Any = self.bridge.account.client
+        request, left = client.fetch, self.left
 
         async def noted(url: str, method: str = "GET", *rest: Any, **more: Any) -> Any:
             if method == "POST":
                 left.append(time.time_ns())
             return await request(url, method, *rest, **more)
 
-        wire.request = noted
+        client.fetch = noted
 
     def _leave_scene(self) -> None:
         if self.scene.practice is not None:

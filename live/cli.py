@@ -56,9 +56,9 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
 
         return examine(request, clock, console)
     if request.mode == "live" and not request.sandbox:
-        from forwardtrader.live.execution.keys import keys_of
+        from forwardtrader.live.execution.keys import api_keys
 
-        keys_of(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
+        api_keys(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
     from forwardtrader.live.monitoring.terminal import SessionView
     from forwardtrader.live.session.session import LiveSession
 

@@ -1,4 +1,4 @@
-"""SQLite as this room uses it: one file in write-ahead mode, shared by threads, whose troubles are told in our own words."""
+"""One SQLite file in write-ahead mode, shared by threads, whose errors are raised as our own."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SqliteFile:
         with self._lock:
             self._db.close()
 
-    def run(self, sql: str, *values: Any) -> sqlite3.Cursor:
+    def run(self, sql: str, *values: object) -> sqlite3.Cursor:
         """Execute one statement, committed by itself unless within `transaction`."""
         with self._lock, _translated(self.path):
             return self._db.execute(sql, values)
@@ -73,17 +73,17 @@ class SqliteFile:
         with self._lock, _translated(self.path):
             self._db.executemany(sql, rows)
 
-    def all(self, sql: str, *values: Any) -> list[Row]:
+    def all(self, sql: str, *values: object) -> list[Row]:
         with self._lock, _translated(self.path):
             return self._db.execute(sql, values).fetchall()
 
-    def one(self, sql: str, *values: Any) -> Row | None:
+    def one(self, sql: str, *values: object) -> Row | None:
         with self._lock, _translated(self.path):
             row: Row | None = self._db.execute(sql, values).fetchone()
         return row
 
-    def columns(self, sql: str, kinds: str, *values: Any) -> list[NDArray[Any]]:
-        """The answer by columns, over a connection of its own: whoever writes meanwhile is not waited for, nor does he wait.
+    def columns(self, sql: str, kinds: str, *values: object) -> list[NDArray[Any]]:
+        """The answer by columns, over a connection of its own: neither reader nor writer waits for the other.
 
         Args:
             kinds: one letter a column: f for float64 (null is NaN), i for int64, s for text.
@@ -104,16 +104,6 @@ class SqliteFile:
                 self.run("rollback")
                 raise
             self.run("commit")
-
-    @contextmanager
-    def undone(self) -> Iterator[None]:
-        """Nothing of what is done in the block stays."""
-        with self._lock:
-            self.run("begin")
-            try:
-                yield
-            finally:
-                self.run("rollback")
 
     @contextmanager
     def forced(self) -> Iterator[None]:

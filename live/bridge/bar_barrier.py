@@ -18,21 +18,27 @@ class BarBarrier:
     """A queue per symbol. Filled by the venue's thread, emptied by Backtrader's; all methods may be called from any thread.
 
     The oldest waiting moment is released once every symbol has a bar at or after it, is known to have none (`quiet`), or
-    `patience_s` seconds have passed since its first bar arrived; the latter is recorded.
+    `bar_timeout_s` seconds have passed since its first bar arrived; the latter is recorded.
 
     Args:
         wake: notified whenever something may have become ready.
     """
 
     def __init__(
-        self, symbols: Sequence[str], wake: threading.Condition, *, patience_s: float = 5.0, monotonic: Callable[[], float] = time.monotonic
+        self,
+        symbols: Sequence[str],
+        wake: threading.Condition,
+        *,
+        bar_timeout_s: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wake = wake
+        self.symbols = list(symbols)
         self.missed = 0  # bars
         self._queues: dict[str, deque[Bar]] = {symbol: deque() for symbol in symbols}
         self._quiet_until = dict.fromkeys(symbols, -1)
         self._released = -1
-        self._patience_s = patience_s
+        self._timeout_s = bar_timeout_s
         self._monotonic = monotonic
         self._first_seen: tuple[int, float] = (-1, 0.0)
 
@@ -85,7 +91,7 @@ class BarBarrier:
             return False
         for symbol in lacking:
             self.missed += 1
-            log.event(_LOG, "bar_not_awaited", symbol=symbol, at=front, seconds=self._patience_s)
+            log.event(_LOG, "bar_not_awaited", symbol=symbol, at=front, seconds=self._timeout_s)
         self._released = front
         return True
 
@@ -93,4 +99,4 @@ class BarBarrier:
         now = self._monotonic()
         if self._first_seen[0] != front:
             self._first_seen = (front, now)
-        return now - self._first_seen[1] >= self._patience_s
+        return now - self._first_seen[1] >= self._timeout_s

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING
 
 import backtrader as bt
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.strategies.feed_context import FeedFacts, attach
+
+if TYPE_CHECKING:
+    from forwardtrader.live.bridge.store import CCXTStore
 
 _MS_PER_DAY = 86_400_000
 _EPOCH_DAY = 719_163  # 1970-01-01 in Backtrader's count of days
@@ -26,10 +29,10 @@ class CCXTData(bt.feed.DataBase):
         backfill_from: a candle frame (forwardtrader.feeds.candles.schema) for the oldest part of the history; the venue completes it.
     """
 
+    store: CCXTStore  # set by the store
     params = (("history", 0), ("historical", False), ("backfill_from", None), ("qcheck", 0.5))
 
     def __init__(self) -> None:
-        self.store: Any = None
         self.symbol: str = str(self.p.dataname)
         self._past: deque[Bar] = deque()
         self.is_current = False  # whether the newest bar known has been delivered
@@ -44,7 +47,7 @@ class CCXTData(bt.feed.DataBase):
         return not self.p.historical
 
     def haslivedata(self) -> bool:
-        return bool(self._past) or self.store.barrier_of(self).ready(self.symbol)
+        return bool(self._past) or self.store.market_of(self).barrier.ready(self.symbol)
 
     def start(self) -> None:
         super().start()
@@ -69,28 +72,28 @@ class CCXTData(bt.feed.DataBase):
         return self._load_live()
 
     def _load_live(self) -> bool | None:
-        barrier = self.store.barrier_of(self)
-        bar: Bar | None = barrier.take(self.symbol)
+        barrier = self.store.market_of(self).barrier
+        bar = barrier.take(self.symbol)
         if bar is None:
             if self.store.is_stopping:
                 self.put_notification(self.DISCONNECTED)
                 return False
-            self._tell_connection()
-            self.store.waiting.idle(self, self._qcheck)
+            self._notify_connection()
+            self.store.wait_for_bar(self, self._qcheck)
             bar = barrier.take(self.symbol)
             if bar is None:
                 return None
-        self.store.waiting.bar_taken()
+        self.store.bar_taken()
         self.is_past = False
         self.is_current = self.store.is_newest(self, bar)
         self.put_notification(self.LIVE if self.is_current else self.DELAYED)
         return self._fill(bar)
 
-    def _tell_connection(self) -> None:
+    def _notify_connection(self) -> None:
         if not self.store.is_connected:
             self.is_current = False
             self.put_notification(self.CONNBROKEN)
-        elif self._laststatus != self.LIVE and self.store.barrier_of(self).is_empty:
+        elif self._laststatus != self.LIVE and self.store.market_of(self).barrier.is_empty:
             self.is_current = True
             self.put_notification(self.LIVE)
 

@@ -3,37 +3,57 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Any, Final
+from typing import Final, Protocol
 
+import pandas as pd
+
+from forwardtrader.core.clock import Clock
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.merge import LiveMerge
+from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
-from forwardtrader.live.bridge.rehearsal import Rehearsal
+from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.live.execution.ccxt_client import CcxtClient
 
 _NEWEST: Final = 1  # history: at least the bar before the next one
 
 
+class MarketListener(Protocol):
+    """Receives what a market reports, in the venue's thread; must not block."""
+
+    def handle_bar(self, symbol: str, bar: Bar) -> None:
+        """A closed bar was queued."""
+        ...
+
+    def handle_price(self, symbol: str, price: float) -> None:
+        """The running bar moved."""
+        ...
+
+    def handle_connection(self, alive: bool, reason: str) -> None:
+        """The socket broke, or is connected again."""
+        ...
+
+
 class Market:
-    """Hears the source of these symbols and queues their bars.
+    """Subscribes to these symbols and queues their bars.
 
     Args:
-        store: the `CCXTStore` that it belongs to.
+        barrier: releases the bars of these symbols.
     """
 
-    def __init__(self, store: Any, timeframe: Timeframe, symbols: list[str]) -> None:
-        self._store = store
+    def __init__(
+        self, client: CcxtClient, timeframe: Timeframe, barrier: BarBarrier, listener: MarketListener, clock: Clock, poll: PollRule | None
+    ) -> None:
         self.timeframe = timeframe
         self.step = timeframe.seconds * 1000
-        self.barrier = BarBarrier(symbols, store.wake, patience_s=store.patience_s)
-        self.source = CcxtLiveSource(
-            store.client, symbols, timeframe, clock=store.clock, listener=self, poll=store.poll
-        )  # fmt: skip
-        self.rehearsal = Rehearsal(timeframe.seconds / 60 * store.minute_s, self._open_connection)
+        self.barrier = barrier
+        self.source = CcxtLiveSource(client, barrier.symbols, timeframe, clock=clock, listener=self, poll=poll)
+        self._listener = listener
         self.merge: LiveMerge | None = None
         self.joined: int | None = None  # open time of the first bar that is awaited live
-        self.waiting_for = set(symbols)
+        self.waiting_for = set(barrier.symbols)
         self._put: dict[str, int] = {}
 
     def has(self, symbol: str, at: int) -> bool:
@@ -50,44 +70,37 @@ class Market:
             if not self.barrier.is_quiet(symbol, bar.at - self.step):
                 self._borrow(self.merge, symbol, bar.at)
             self.merge.add_traded(symbol, bar)
-        self._store.waiting.bar_comes()
         self.barrier.put(symbol, bar)
         self._put[symbol] = bar.at  # not before it is there: another thread asks
-        self._store.heard_bar(symbol, bar)
-        self.rehearsal.bar_came()
-        if self.merge is None:  # what other venues say of this bar comes through the same thread
-            self._store.waiting.give_way(self.barrier.ready(symbol))
+        self._listener.handle_bar(symbol, bar)
 
     def on_price(self, symbol: str, price: float) -> None:
-        self._store.prices[symbol] = price
+        self._listener.handle_price(symbol, price)
 
     def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
         for bar in merge.substitutes(symbol, until):
             self.barrier.put(symbol, bar)
-            self._store.heard_bar(symbol, bar)
+            self._listener.handle_bar(symbol, bar)
 
     def on_quiet(self, symbol: str, at: int) -> None:
         if self.merge is not None:
             self._borrow(self.merge, symbol, at + self.step)
         self.barrier.quiet(symbol, at)
 
-    def _open_connection(self) -> None:
-        self._store.loop.spawn(self._store.account.rehearsal.connection())
-
     def on_connection(self, alive: bool, reason: str) -> None:
-        self._store.connection(alive, reason)
+        self._listener.handle_connection(alive, reason)
 
     def begin(self, now: int) -> int:
         """Open time of the first bar that is awaited live: the one that runs at `now` (ms)."""
         self.joined = now - now % self.step
         return self.joined
 
-    def known_past(self, data: Any) -> list[Bar]:
+    def known_past(self, data: CCXTData) -> list[Bar]:
         """The bars of a feed's `backfill_from` before the first live one."""
         assert self.joined is not None
         return [bar for bar in _bars(data.p.backfill_from) if bar.at < self.joined]
 
-    def first_wanted(self, data: Any, known: list[Bar]) -> int:
+    def first_wanted(self, data: CCXTData, known: list[Bar]) -> int:
         """From where on the venue is asked for a feed's history."""
         assert self.joined is not None
         if known:
@@ -97,9 +110,9 @@ class Market:
         return self.joined - max(_NEWEST, data.p.history) * self.step
 
 
-def _bars(frame: Any) -> list[Bar]:
+def _bars(frame: pd.DataFrame | None) -> list[Bar]:
     if frame is None or not len(frame):
         return []
-    times = (frame.index.as_unit("ns").asi8 // 1_000_000).tolist()
+    times = (pd.DatetimeIndex(frame.index).as_unit("ns").asi8 // 1_000_000).tolist()
     columns = (frame[name].tolist() for name in ("open", "high", "low", "close", "volume"))
     return [Bar(*row) for row in zip(times, *columns, strict=True)]

@@ -1,26 +1,28 @@
-"""The orders of one broker, found by what names them. Those that are done are let go: a session may run for months."""
+"""The open orders of one broker, found by what names them. Those that are done are forgotten: a session may run for months."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final
+from typing import Final
 
+from forwardtrader.live.bridge.bt_types import BtOrder
 from forwardtrader.live.execution.events import Intent
 
-_REMEMBERED: Final = 64  # orders that are done: news of them may still be on its way
+_REMEMBERED: Final = 64  # orders that are done: reports of them may still be on their way
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class OrderBook:
+class OpenOrders:
     """Orders that are alive, and the newest of those that are not, by Backtrader's reference and, once sent, by client id."""
 
     def __init__(self) -> None:
-        self._alive: dict[int, Any] = {}
-        self._by_client_id: dict[str, Any] = {}
+        self._alive: dict[int, BtOrder] = {}
+        self._by_client_id: dict[str, BtOrder] = {}
         self._intents: dict[int, Intent] = {}
         self._done: deque[int] = deque()
         self._numbers: dict[int, int] = {}
 
-    def keep(self, order: Any, intent: Intent | None = None) -> None:
+    def keep(self, order: BtOrder, intent: Intent | None = None) -> None:
         """An order that waits here, or with its intent one that goes to the venue."""
         self._alive.pop(order.ref, None)
         self._alive[order.ref] = order
@@ -28,8 +30,8 @@ class OrderBook:
             self._by_client_id[intent.client_id] = order
             self._intents[order.ref] = intent
 
-    def over(self, order: Any) -> None:
-        """An order is alive no more; calling it twice changes nothing."""
+    def over(self, order: BtOrder) -> None:
+        """An order is alive no more; idempotent."""
         if self._alive.pop(order.ref, None) is None:
             return
         self._done.append(order.ref)
@@ -39,21 +41,29 @@ class OrderBook:
                 del self._by_client_id[intent.client_id]
 
     @property
-    def alive(self) -> list[Any]:
+    def alive(self) -> list[BtOrder]:
         """Oldest first."""
         return [order for order in self._alive.values() if order.alive()]
 
-    def own(self, order: Any) -> Any:
+    def own(self, order: BtOrder) -> BtOrder | None:
         """The order itself, of which `order` may be a copy; None where it is not alive."""
         return self._alive.get(order.ref)
 
-    def of_client_id(self, client_id: str) -> Any:
+    def of_client_id(self, client_id: str) -> BtOrder | None:
         """The order that the venue knows by that name; None where there is none, or it has been done for long."""
         return self._by_client_id.get(client_id)
 
-    def intent_of(self, order: Any) -> Intent | None:
+    def intent_of(self, order: BtOrder) -> Intent | None:
         """What went to the venue; None for an order that did not."""
         return self._intents.get(order.ref)
+
+    def next_client_id(self, run: str, bar: int) -> str:
+        """The client id of the next order decided on a bar, equal for a run that is repeated; at most 36 characters.
+
+        Args:
+            bar: its open time, milliseconds UTC.
+        """
+        return f"{run[:16]}-{_base36(bar // 1000)}-{self.next_number(bar)}"
 
     def next_number(self, bar: int) -> int:
         """Counts the orders decided on one bar from 1."""
@@ -61,3 +71,11 @@ class OrderBook:
         if len(self._numbers) > 2 * _REMEMBERED:
             self._numbers = {at: self._numbers[at] for at in sorted(self._numbers)[-_REMEMBERED:]}
         return number
+
+
+def _base36(value: int) -> str:
+    digits = ""
+    while value:
+        value, rest = divmod(value, 36)
+        digits = _DIGITS[rest] + digits
+    return digits or "0"

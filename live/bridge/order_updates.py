@@ -1,15 +1,18 @@
-"""From news of the account to Backtrader's orders and notifications."""
+"""Order updates: account events as Backtrader's order states, executions and notifications."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import backtrader as bt
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull
-from forwardtrader.live.bridge.execution import execute
-from forwardtrader.live.bridge.rules_change import take_rules
+from forwardtrader.core.types import MarketRules
+from forwardtrader.live.bridge.bt_types import BtCommission, BtOrder, BtPosition
+from forwardtrader.live.bridge.data import CCXTData, as_number
 from forwardtrader.live.execution.events import (
     AccountEvent,
     Acknowledged,
@@ -22,21 +25,26 @@ from forwardtrader.live.execution.events import (
     Traded,
     Unresolved,
 )
+from forwardtrader.strategies.feed_context import attach, facts_of
+
+if TYPE_CHECKING:
+    from forwardtrader.live.bridge.broker import CCXTBroker
 
 _LOG: Final = log.logger("live")
+_FLOAT_NOISE: Final = 1e-9
 
 
-def hear(broker: Any, event: AccountEvent) -> None:
-    """Take one piece of news into a `CCXTBroker`.
+def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
+    """Apply one account event to the broker and its orders.
 
     Raises:
-        StorageFull: the account cannot keep its journal any more.
+        StorageFull: the account cannot write its journal any more.
     """
     if isinstance(event, Traded):
-        if not _execute(broker, event.execution):
+        if not _book(broker, event.execution):
             return
     elif isinstance(event, Acknowledged | Refused | Ended):
-        _change(broker, event)
+        _change_status(broker, event)
     elif isinstance(event, Halted):
         broker.halted = event.reason
         broker.store.put_notification("halted", event.reason)
@@ -45,14 +53,14 @@ def hear(broker: Any, event: AccountEvent) -> None:
     elif isinstance(event, ForeignOrder):
         broker.store.put_notification("foreign order", event)
     elif isinstance(event, RulesRead):
-        for changed in take_rules(broker.store._datas, event.rules):
+        for changed in update_rules(broker.store.datas, event.rules):
             broker.store.put_notification("rules changed", changed)
     broker.on_event(event)
     if isinstance(event, Halted) and event.unwritable:
         raise StorageFull(event.reason)
 
 
-def _change(broker: Any, event: Acknowledged | Refused | Ended) -> None:
+def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) -> None:
     order = broker.answered(event.client_id)
     if order is None or not order.alive():
         return
@@ -70,24 +78,88 @@ def _change(broker: Any, event: Acknowledged | Refused | Ended) -> None:
     broker.over(order)
 
 
-def _accept(broker: Any, order: Any) -> None:
+def _accept(broker: CCXTBroker, order: BtOrder) -> None:
     if order.status == bt.Order.Submitted:
         order.accept(broker)
         broker.notify(order)
 
 
-def _execute(broker: Any, told: Execution) -> bool:
-    """Book an execution on its order; False where there is none to be told of it."""
-    order = broker.order_of(told.client_id)
+def _book(broker: CCXTBroker, fill: Execution) -> bool:
+    """Book an execution on its order; False where there is no such order."""
+    order = broker.order_of(fill.client_id)
     if order is None:
-        log.event(_LOG, "execution_without_order", client_id=told.client_id, trade_id=told.trade_id)
+        log.event(_LOG, "execution_without_order", client_id=fill.client_id, trade_id=fill.trade_id)
         return False
     _accept(broker, order)
     position = broker.holdings.held[order.data]
     before = position.size
-    broker.cash += execute(order, position, broker.getcommissioninfo(order.data), told)
+    broker.cash += execute(order, position, broker.getcommissioninfo(order.data), fill)
     broker.holdings.settle(order, order.data, before)
     broker.notify(order)
     if not order.alive():
         broker.over(order)
     return True
+
+
+def execute(order: BtOrder, position: BtPosition, comminfo: BtCommission, fill: Execution) -> float:
+    """Book `fill` on the order and its position; returns the change of cash in quote units. No I/O.
+
+    A fee in base currency shrinks what is delivered and raises the price per unit accordingly, so that the money adds up; the gross
+    figures are in `order.info`. The execution is stamped with the open time of the bar in which it happened; its own time, in
+    milliseconds, is `order.info.executed_at`.
+    """
+    facts = facts_of(order.data)
+    sign = 1.0 if fill.side == "buy" else -1.0
+    gross, price, fee = float(fill.size), float(fill.price), float(fill.fee)
+    size, commission = sign * gross, 0.0
+    order.addinfo(executed_at=fill.at, trade_id=fill.trade_id)
+    if fill.fee_currency == facts.rules.base and fee:
+        size, paid = sign * gross - fee, price
+        order.executed.remsize -= sign * gross - size
+        price = paid * gross / abs(size)
+        order.addinfo(gross_size=gross, gross_price=paid, fee_base=fee)
+    else:
+        commission = fee if fill.fee_currency == facts.rules.quote else 0.0
+        for name in ("gross_size", "gross_price", "fee_base"):
+            order.info.pop(name, None)
+    size = _without_noise(order, position, size)
+    before = position.price
+    psize, pprice, opened, closed = position.update(size, price)
+    share = commission / abs(size)
+    step = facts.timeframe.seconds * 1000
+    order.execute(
+        as_number(fill.at - fill.at % step), size, price,
+        closed, comminfo.getvaluesize(-closed, before) if closed else 0.0, share * abs(closed),
+        opened, comminfo.getvaluesize(opened, price) if opened else 0.0, share * abs(opened),
+        comminfo.margin, comminfo.profitandloss(-closed, before, price) if closed else 0.0, psize, pprice,
+    )  # fmt: skip
+    order.addcomminfo(comminfo)
+    return -sign * price * abs(size) - commission
+
+
+def _without_noise(order: BtOrder, position: BtPosition, size: float) -> float:
+    """The size of an execution; floats on a decimal grid add up to not quite zero, which must complete an order and close a position."""
+    if abs(order.executed.remsize - size) < _FLOAT_NOISE * abs(size):
+        order.executed.remsize = size
+    if position.size and abs(position.size + size) < _FLOAT_NOISE * abs(size):
+        order.executed.remsize += -position.size - size
+        return -position.size
+    return size
+
+
+def update_rules(datas: Iterable[CCXTData], read: Iterable[MarketRules]) -> list[MarketRules]:
+    """Put the grid and the smallest order that the venue has now on its feeds; returns what changed. Fees and the like stay."""
+    found, changed = {rules.symbol: rules for rules in read}, []
+    for data in datas:
+        facts, now = facts_of(data), found.get(facts_of(data).rules.symbol)
+        if now is None:
+            continue
+        rules = replace(
+            facts.rules, tick=now.tick, step=now.step, min_size=now.min_size, min_notional=now.min_notional,
+            max_market_size=now.max_market_size,
+        )  # fmt: skip
+        if rules != facts.rules:
+            attach(data, replace(facts, rules=rules))
+            changed.append(rules)
+            log.event(_LOG, "rules_changed", symbol=rules.symbol, tick=str(rules.tick), step=str(rules.step))
+    return changed

@@ -1,65 +1,85 @@
-"""Whether an order may go to the venue, and as what: the live broker's part of what `strategies.order_rules` decides for all brokers."""
+"""Pre-trade checks: whether an order may go to the venue, and as what. The live broker's part of `strategies.order_rules`."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import backtrader as bt
-from backtrader.order import BuyOrder
 
 from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.live.bridge.bt_types import BtOrder
+from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.feed_context import facts_of
-from forwardtrader.strategies.order_rules import RawOrder, Refusal, normalise
+from forwardtrader.strategies.order_rules import RawOrder, Refusal, RestingSell, adds_exposure, normalise, sellable
+
+if TYPE_CHECKING:
+    from forwardtrader.live.bridge.broker import CCXTBroker
 
 STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit)
 _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
 
 
-def admitted(
-    broker: Any, kind: Any, data: Any, size: float, price: Any, plimit: Any, exectype: Any, oco: Any, parent: Any, info: dict[str, Any]
-) -> OrderRequest | Refusal:
-    """The order as the venue would take it, or why a `CCXTBroker` does not send it; arguments as Backtrader gives them."""
-    side = Side.BUY if kind is BuyOrder else Side.SELL
-    reason = _objection(broker, data, exectype, side, parent)
-    if reason:
-        return Refusal(reason)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """An order as a strategy asks for it, in Backtrader's terms: `price` is the stop price of a stop order, `plimit` its limit."""
+
+    side: Side
+    data: CCXTData
+    size: float
+    price: float | None
+    plimit: float | None
+    exectype: int | None
+    oco: BtOrder | None
+    parent: BtOrder | None
+    reason: str
+
+
+def check(broker: CCXTBroker, order: NewOrder) -> OrderRequest | Refusal:
+    """The order as the venue would take it, or why it is not sent."""
+    if objection := _objection(broker, order):
+        return Refusal(objection)
+    data, exectype = order.data, order.exectype
     raw = RawOrder(
-        side=side,
-        size=abs(size),
+        side=order.side,
+        size=abs(order.size),
         reference=data.close[0],
-        limit_price=price if exectype == bt.Order.Limit else plimit if exectype == bt.Order.StopLimit else None,
-        stop_price=price if exectype in STOPS else None,
-        reason=str(info.get("reason", "")),
+        limit_price=order.price if exectype == bt.Order.Limit else order.plimit if exectype == bt.Order.StopLimit else None,
+        stop_price=order.price if exectype in STOPS else None,
+        reason=order.reason,
     )
-    return normalise(raw, facts_of(data).rules, sellable=sellable(broker, data, oco=oco, parent=parent))
+    request = normalise(raw, facts_of(data).rules, sellable=free_units(broker, order))
+    if isinstance(request, OrderRequest) and adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
+        block = "the session is paused" if broker.entries_blocked else broker.store.entry_objection(data.symbol)
+        return Refusal(block) if block else request
+    return request
 
 
-def sellable(broker: Any, data: Any, *, oco: Any = None, parent: Any = None) -> float:
-    """Base units that a new sell order may have: held, and not locked by other sell orders at the venue."""
-    groups = broker.families.groups
-    held = float(broker.holdings.held[data].size)
-    if parent is not None and parent.alive():
-        held += float(parent.executed.remsize)
-    spared = {order.ref for order in (groups.children(parent) if parent is not None else ())}
-    if oco is not None:
-        spared |= {oco.ref, *(order.ref for order in groups.siblings(oco))}
-    for order in broker.get_orders_open():
-        if order.data is data and order.issell() and order.ref not in spared and not broker.is_leaving(order):
-            held += float(order.executed.remsize) if not groups.is_held(order) else 0.0
-    return held
+def free_units(broker: CCXTBroker, order: NewOrder) -> float:
+    """Base units that a new sell order may have: held, or still to be bought by its parent, and not locked by other sell orders."""
+    contingent = broker.contingent
+    resting = [
+        RestingSell(-float(each.executed.remsize), contingent.group_of(each))
+        for each in broker.get_orders_open()
+        if each.data is order.data and each.issell() and each.active() and not broker.is_cancelling(each)
+    ]
+    group = contingent.family_of(order.parent) if order.parent is not None else None
+    if order.oco is not None:
+        group = contingent.group_of(order.oco)
+    return sellable(broker.units_held(order.data), resting, group=group, incoming=_incoming(order))
 
 
-def _objection(broker: Any, data: Any, exectype: Any, side: Side, parent: Any) -> str:
+def _incoming(order: NewOrder) -> float:
+    return float(order.parent.executed.remsize) if order.parent is not None and order.parent.alive() else 0.0
+
+
+def _objection(broker: CCXTBroker, order: NewOrder) -> str:
     if broker.halted:
-        return str(broker.halted)
-    if exectype not in _SENDABLE:
+        return broker.halted
+    if order.exectype not in _SENDABLE:
         return "trailing orders cannot be left at a venue; move a stop order from bar to bar instead"
-    if not data.is_current:
+    if not order.data.is_current:
         return "the bar is old: the market has moved on"
-    if broker.muted and side is Side.BUY:
-        return "the session is paused"
-    if side is Side.BUY and (doubt := broker.store.doubt_about(data.symbol)):
-        return str(doubt)
-    if parent is not None and not parent.alive():
+    if order.parent is not None and not order.parent.alive():
         return "its parent order is not alive"
     return ""

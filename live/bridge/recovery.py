@@ -1,31 +1,39 @@
-"""Start is recovery: journal and venue are compared before Backtrader sees the first bar.
+"""Recovery: every start reconciles journal and venue before Backtrader sees the first bar.
 
-Open intents are settled first. Balances are judged and taken over only when nothing was executed while they were read: then they hold what
-is booked, no more and no less.
+Open intents are settled first. Balances are checked and taken over only when nothing was executed while they were read: then they contain
+what is booked, no more and no less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
+
+import backtrader as bt
+from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import ReconciliationFailed
-from forwardtrader.core.types import MarketRules
-from forwardtrader.live.execution.events import Ended, Execution, Intent, Traded, VenueView
+from forwardtrader.core.types import MarketRules, Side
+from forwardtrader.live.bridge.bt_types import BtOrder
+from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.live.bridge.venue_thread import VenueThread
+from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Intent, Traded, VenueView
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import position_of, require_covered
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
-_LOOKS: Final = 10
+_KINDS: Final = {(True, True): bt.Order.StopLimit, (True, False): bt.Order.Stop, (False, True): bt.Order.Limit}
+_ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """What an account held when it was told of last: executions since then are on their way as events.
+    """What an account held when the owner last recorded it: executions since then are on their way as events.
 
     Attributes:
         cash: quote units.
@@ -40,28 +48,34 @@ class Recovered:
     open: tuple[tuple[Intent, Decimal, float], ...]
 
 
-def recover(store: Any) -> Recovered:
-    """Read journal and venue, settle what is unclear, and say where things stand.
+def recover(
+    account: CcxtAccount, rules: Sequence[MarketRules], loop: VenueThread, was_recorded: Callable[[Execution], bool],
+    notify: Callable[[AccountEvent], None],
+) -> Recovered:  # fmt: skip
+    """Reconcile journal and venue, and return the state of the account.
+
+    Args:
+        was_recorded: whether the owner has an execution of the journal; the others are sent to `notify` again.
+        notify: receives the events of what happened meanwhile.
 
     Raises:
         ReconciliationFailed: coins that our orders bought are gone, or an order stays unresolved.
-        VenueUnreachable, VenueRefused: the venue does not answer, or not to us.
+        VenueUnreachable, VenueRefused: the venue does not answer, or refuses.
     """
-    journal, account = store.journal, store.account
-    rules = [store.rules(symbol) for symbol in account.symbols]
+    journal = account.journal
     booked = journal.executions()
-    known = [e for e in booked if store.was_told(e)]
-    untold = [e for e in booked if not store.was_told(e)]
-    intents = _unfinished(journal, untold)
-    for event in _again(journal, untold):
-        store.tell(event)
-    view = store.loop.call(_agreed(account), _WAIT_S)
+    known = [e for e in booked if was_recorded(e)]
+    unrecorded = [e for e in booked if not was_recorded(e)]
+    intents = _unfinished(journal, unrecorded)
+    for event in _again(journal, unrecorded):
+        notify(event)
+    view = loop.call(_settled(account), _WAIT_S)
     booked = journal.executions()
     require_covered(booked, rules, view.balances)
-    told = {(e.symbol, e.trade_id) for e in known}
-    late = [e for e in booked if (e.symbol, e.trade_id) not in told]
+    recorded = {(e.symbol, e.trade_id) for e in known}
+    late = [e for e in booked if (e.symbol, e.trade_id) not in recorded]
     log.event(_LOG, "recovered", open=len(journal.open_intents()), executions=len(booked), told_now=len(late))
-    before = [(intent, *_so_far([e for e in known if e.client_id == intent.client_id])) for intent in intents]
+    before = [(intent, *_filled_of([e for e in known if e.client_id == intent.client_id])) for intent in intents]
     return Recovered(
         cash=_cash_before(late, view.balances, rules),
         positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
@@ -70,12 +84,12 @@ def recover(store: Any) -> Recovered:
     )
 
 
-async def _agreed(account: Any) -> VenueView:
+async def _settled(account: CcxtAccount) -> VenueView:
     """Settle open intents until nothing is executed any more while the balances are read."""
-    for _ in range(_LOOKS):
+    for _ in range(_ATTEMPTS):
         booked = len(account.journal.executions())
-        view: VenueView = await account.read()
-        for intent in account.reports.differing([intent for intent, _ in account.journal.open_intents()], view.open_orders):
+        view = await account.read()
+        for intent in account.orders.differing([intent for intent, _ in account.journal.open_intents()], view.open_orders):
             await account.settle(intent)
             if account.halted:
                 raise ReconciliationFailed(account.halted)
@@ -84,21 +98,21 @@ async def _agreed(account: Any) -> VenueView:
     raise ReconciliationFailed("orders are executed faster than the account can be read; start again when the market is quieter")
 
 
-def _unfinished(journal: Journal, untold: Iterable[Execution]) -> list[Intent]:
-    """What may still be executed, and what was while nobody could be told of it."""
-    late = [journal.intent(client_id) for client_id in dict.fromkeys(e.client_id for e in untold)]
+def _unfinished(journal: Journal, unrecorded: Iterable[Execution]) -> list[Intent]:
+    """What may still be executed, and what was while nobody could record it."""
+    late = [journal.intent(client_id) for client_id in dict.fromkeys(e.client_id for e in unrecorded)]
     known = {intent.client_id: intent for intent in [*(intent for intent, _ in journal.open_intents()), *late] if intent is not None}
     return list(known.values())
 
 
-def _again(journal: Journal, untold: list[Execution]) -> list[Traded | Ended]:
+def _again(journal: Journal, unrecorded: list[Execution]) -> list[Traded | Ended]:
     """What an earlier process booked and died of before it was kept with a bar."""
-    over = [name for name in dict.fromkeys(e.client_id for e in untold) if journal.state_of(name) not in OPEN]
-    return [*(Traded(e) for e in untold), *(Ended(name, "canceled") for name in over)]
+    over = [name for name in dict.fromkeys(e.client_id for e in unrecorded) if journal.state_of(name) not in OPEN]
+    return [*(Traded(e) for e in unrecorded), *(Ended(name, "canceled") for name in over)]
 
 
-def _cash_before(late: Iterable[Execution], balances: dict[str, Decimal], rules: list[MarketRules]) -> float:
-    """Quote units before the executions that are still to be told; the balance holds all of them."""
+def _cash_before(late: Iterable[Execution], balances: dict[str, Decimal], rules: Sequence[MarketRules]) -> float:
+    """Quote units before the executions that are still to be reported; the balance holds all of them."""
     quote = rules[0].quote
     cash = balances.get(quote, Decimal(0))
     for e in late:
@@ -124,12 +138,36 @@ def _held(known: list[Execution], rules: MarketRules) -> tuple[float, float] | N
     return (float(size), float(cost / size)) if size > 0 else (0.0, 0.0)
 
 
-def _unexplained(balances: dict[str, Decimal], rules: list[MarketRules], known: list[Execution]) -> dict[str, Decimal]:
+def _unexplained(balances: dict[str, Decimal], rules: Sequence[MarketRules], known: list[Execution]) -> dict[str, Decimal]:
     explained = {r.base for r in rules if any(e.symbol == r.symbol for e in known)}
     left = {r.base: balances.get(r.base, Decimal(0)) - position_of(known, r) for r in rules if r.base not in explained}
     return {base: coins for base, coins in left.items() if coins > 0}
 
 
-def _so_far(executions: list[Execution]) -> tuple[Decimal, float]:
+def _filled_of(executions: list[Execution]) -> tuple[Decimal, float]:
     size = sum((e.size for e in executions), Decimal(0))
     return size, float(sum((e.size * e.price for e in executions), Decimal(0)) / size) if size else 0.0
+
+
+def restored_order(intent: Intent, data: CCXTData, filled: Decimal, average: float, held: float) -> BtOrder:
+    """The accepted order of an intent that an earlier process left at the venue, as a Backtrader order.
+
+    Args:
+        filled, average: base units executed, and their average price.
+        held: base units in the account.
+    """
+    request = intent.request
+    kind = BuyOrder if request.side is Side.BUY else SellOrder
+    stop, limit = (None if p is None else float(p) for p in (request.stop_price, request.limit_price))
+    order = kind(
+        owner=None, data=data, size=float(request.size), price=stop or limit or 0.0, pricelimit=limit if stop else None,
+        exectype=_KINDS.get((stop is not None, limit is not None), bt.Order.Market), simulated=True,
+    )  # fmt: skip
+    order.p.simulated = False  # only its making needed that: there is no bar yet
+    restored: BtOrder = order
+    restored.addinfo(client_id=intent.client_id, request=request, reason=request.reason, role=intent.role)
+    restored.status = bt.Order.Accepted
+    signed = float(filled) * (1 if restored.isbuy() else -1)
+    restored.executed.remsize -= signed
+    restored.executed.size, restored.executed.price, restored.executed.psize = signed, average, held
+    return restored

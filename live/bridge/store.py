@@ -12,10 +12,10 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import backtrader as bt
 
@@ -28,19 +28,22 @@ from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
-from forwardtrader.live.bridge.bar_wait import BarWait
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.market import Market
-from forwardtrader.live.bridge.venue_thread import VenueLoop
-from forwardtrader.live.execution.account import CcxtAccount, Patience
+from forwardtrader.live.bridge.venue_thread import VenueThread
+from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.ccxt_client import CcxtClient
 from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import named_by_ccxt
-from forwardtrader.live.execution.risk_limits import RiskGate
+from forwardtrader.live.execution.keys import ccxt_credentials
+from forwardtrader.live.execution.order_lookup import QueryTimeouts
+from forwardtrader.live.execution.risk_limits import RiskLimits
+from forwardtrader.models.forecaster import FollowingSource
+from forwardtrader.strategies.feed_context import facts_of
 
 _LOG: Final = log.logger("live")
-_NEWEST: Final = 1  # history: at least the bar before the next one
+Notification: TypeAlias = tuple[object, tuple[object, ...], dict[str, object]]
 
 
 class CCXTStore:
@@ -49,71 +52,55 @@ class CCXTStore:
     Args:
         passphrase: of the key, where the venue has one (OKX, KuCoin).
         base_url, ws_url: another host that speaks the venue's protocol, e.g. a practice exchange.
-        journal: where orders are kept; a file of its own under the temporary folder where None.
-        run: names the orders of this run; equal for a run that is resumed.
-        clock: tells the venue's time.
-        patience_s: how long symbols wait for each other.
-        witnesses: other venues that confirm this one's prices and lend candles that it lacks; `merge_rule` says when they agree.
-        risk: limits that no order gets past; None for none.
-        minute_s: seconds of this machine in a minute of the market, for those limits and for when bars are due; 0 where the market has no
-            clock.
+        journal: of the orders; a file of its own under the temporary folder where None.
+        run: prefix of the client ids of this run; equal for a run that is resumed.
+        clock: the venue's time.
+        bar_timeout_s: how long symbols wait for each other's bar.
+        query_timeouts: of lookups and cancels of orders.
+        witnesses: other venues that confirm this one's prices and fill in candles that it lacks; `merge_rule` says when they agree.
+        risk: limits checked before every order; None for none.
+        minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
 
     Raises (when Backtrader starts):
         VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
     """
 
     def __init__(
-        self,
-        exchange: str = "binance",
-        *,
-        api_key: str = "",
-        api_secret: str = "",
-        passphrase: str = "",
-        base_url: str = "",
-        ws_url: str = "",
-        journal: Journal | None = None,
-        run: str = "bt",
-        clock: Clock | None = None,
-        poll: PollRule | None = None,
-        patience: Patience | None = None,
-        patience_s: float = 5.0,
-        risk: RiskSettings | None = None,
-        minute_s: float = 60.0,
-        witnesses: Sequence[ConfirmingVenue] = (),
-        merge_rule: MergeRule | None = None,
-    ) -> None:
+        self, exchange: str = "binance", *, api_key: str = "", api_secret: str = "", passphrase: str = "", base_url: str = "",
+        ws_url: str = "", journal: Journal | None = None, run: str = "bt", clock: Clock | None = None, poll: PollRule | None = None,
+        query_timeouts: QueryTimeouts | None = None, bar_timeout_s: float = 5.0, risk: RiskSettings | None = None, minute_s: float = 60.0,
+        witnesses: Sequence[ConfirmingVenue] = (), merge_rule: MergeRule | None = None,
+    ) -> None:  # fmt: skip
         self.exchange = exchange
         self.run = run
         self.clock = clock or SystemClock()
-        self.poll = poll
-        self.patience_s = patience_s
+        self._poll = poll
+        self._bar_timeout_s = bar_timeout_s
         self.wake = threading.Condition()
-        self.loop = VenueLoop()
+        self.loop = VenueThread()
         self.prices: dict[str, float] = {}
         self.events: deque[AccountEvent] = deque()
         self.is_connected = True
         self.is_stopping = False
         self.on_idle: Callable[[], None] | None = None  # called where a feed has nothing to deliver
         self.on_bar: Callable[[str, Bar], None] | None = None  # called in the venue's thread
-        # Which executions of the journal the owner kept; the others are told again at a start, so that what it keeps is whole.
-        self.was_told: Callable[[Execution], bool] = lambda _execution: True
-        self.client: Any = None
+        # Which executions of the journal the owner has; the others are reported again at a start, so that its own record is complete.
+        self.was_recorded: Callable[[Execution], bool] = lambda _execution: True
+        self.client: CcxtClient | None = None
         self.account: CcxtAccount | None = None
         self.broker: CCXTBroker | None = None
-        self.on_news: Callable[..., None] | None = None  # hears what the comparison of venues tells; in the venue's thread
+        self.on_merge_event: Callable[..., None] | None = None  # receives events of the comparison of venues, in the venue's thread
         self._witnesses, self._merge_rule = tuple(witnesses), merge_rule or MergeRule()
         self._journal = journal
         self._base_url, self._ws_url = base_url, ws_url
-        self._keys = named_by_ccxt(api_key, api_secret, passphrase)
-        self._patience = patience
-        self.gate = RiskGate(risk, self.last_price, minute_s=minute_s) if risk is not None else None
+        self._keys = ccxt_credentials(api_key, api_secret, passphrase)
+        self._query_timeouts = query_timeouts
+        self.risk_limits = RiskLimits(risk, self.last_price, minute_s=minute_s, can_short=self._can_short) if risk is not None else None
         self._closes: dict[str, float] = {}
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
-        self.minute_s = minute_s
-        self.rehearse_decision: Callable[[], object] | None = None  # takes the steps of the owner's decision at a bar, without effect
-        self.waiting = BarWait(self)
-        self._notes: deque[tuple[Any, ...]] = deque()
+        self._turns_at_rest = 0
+        self._notifications: deque[Notification] = deque()
 
     # What users call
 
@@ -140,7 +127,7 @@ class CCXTStore:
 
     # What Backtrader calls
 
-    def start(self, data: Any = None, broker: Any = None) -> None:
+    def start(self, data: CCXTData | None = None, broker: CCXTBroker | None = None) -> None:
         """Connect; a second call does nothing."""
         if self.client is not None:
             return
@@ -150,11 +137,11 @@ class CCXTStore:
             groups: dict[str, list[str]] = {}
             for each in self._datas:
                 groups.setdefault(str(each.bar_length), []).append(each.symbol)
-            self._markets = {text: Market(self, Timeframe.parse(text), symbols) for text, symbols in groups.items()}
+            self._markets = {text: self._market(Timeframe.parse(text), symbols) for text, symbols in groups.items()}
             for market in self._markets.values():
                 self.loop.call(market.source.connect())
                 if self._witnesses:
-                    self.loop.call(self._listen_elsewhere(market))
+                    self.loop.call(self._compare_venues(market))
             if self.broker is not None:
                 self._open_account()
         except BaseException:
@@ -165,18 +152,17 @@ class CCXTStore:
     def stop(self) -> None:
         """Close every connection; a second call does nothing."""
         self.is_stopping = True
-        self.waiting.stop()
         if not self.loop.is_running:
             return
         elsewhere = [client for market in self._markets.values() if market.merge for client in market.merge.clients]
         clients = [self.client, self.account.client if self.account else None, *elsewhere]
         self.loop.stop(*(client.close for client in clients if client is not None))
 
-    def put_notification(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        self._notes.append((message, args, kwargs))
+    def put_notification(self, message: object, *args: object, **kwargs: object) -> None:
+        self._notifications.append((message, args, kwargs))
 
-    def get_notifications(self) -> list[tuple[Any, ...]]:
-        return [self._notes.popleft() for _ in range(len(self._notes))]
+    def get_notifications(self) -> list[Notification]:
+        return [self._notifications.popleft() for _ in range(len(self._notifications))]
 
     # What feeds and broker call
 
@@ -184,12 +170,10 @@ class CCXTStore:
         """What the venue accepts for a symbol; once connected."""
         return next(m.source.rules(symbol) for m in self._markets.values() if symbol in m.source.symbols)
 
-    def barrier_of(self, data: CCXTData) -> BarBarrier:
-        return self.market_of(data).barrier
-
     @property
-    def markets(self) -> Collection[Market]:
-        return self._markets.values()
+    def datas(self) -> Sequence[CCXTData]:
+        """The feeds made so far."""
+        return self._datas
 
     def market_of(self, data: CCXTData) -> Market:
         return self._markets[str(data.bar_length)]
@@ -207,6 +191,29 @@ class CCXTStore:
         since = market.first_wanted(data, given)
         return given + self.loop.call(market.source.history(data.symbol, since, joined))
 
+    def wait_for_bar(self, data: CCXTData, timeout_s: float) -> None:
+        """Let the owner act, then block until `data` may have a bar, an order event is there, or `timeout_s` seconds have passed.
+
+        The first turn of each feed after a bar does not block, so that broker and owner see the loop at rest once.
+        """
+        if self._turns_at_rest:
+            self._turns_at_rest -= 1
+            return
+        for each in self._datas:
+            source: object = facts_of(each).source
+            if isinstance(source, FollowingSource):
+                source.prepare()
+        if self.on_idle is not None:
+            self.on_idle()
+        barrier = self.market_of(data).barrier
+        with self.wake:
+            if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
+                self.wake.wait(timeout_s)
+
+    def bar_taken(self) -> None:
+        """A feed took a bar."""
+        self._turns_at_rest = len(self._datas)
+
     def data_ready(self, data: CCXTData) -> None:
         """Begin to deliver live bars once every feed of this bar length has its history."""
         market = self.market_of(data)
@@ -218,22 +225,21 @@ class CCXTStore:
             if market.merge is not None:
                 self.loop.spawn(market.merge.run())
 
-    async def _listen_elsewhere(self, market: Market) -> None:
-        tell = self._news
+    async def _compare_venues(self, market: Market) -> None:
         market.merge = LiveMerge(
-            self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, rule=self._merge_rule, notify=tell
+            self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, rule=self._merge_rule, notify=self._on_merge_event,
         )  # fmt: skip
         await market.merge.connect()
 
-    def _news(self, kind: str, **facts: Any) -> None:
+    def _on_merge_event(self, kind: str, **facts: object) -> None:
         self.put_notification(kind.replace("_", " "), facts)
-        if self.on_news is not None:
-            self.on_news(kind, **facts)
+        if self.on_merge_event is not None:
+            self.on_merge_event(kind, **facts)
 
-    def doubt_about(self, symbol: str) -> str:
-        """Why no position in `symbol` should be entered now: what other venues say against its price; "" for nothing."""
+    def entry_objection(self, symbol: str) -> str:
+        """Why no position in `symbol` should be entered now: other venues disagree about its price; "" for no reason."""
         merges = [market.merge for market in self._markets.values() if market.merge is not None and symbol in market.source.symbols]
-        return next((doubt for merge in merges if (doubt := merge.objection(symbol))), "")
+        return next((reason for merge in merges if (reason := merge.objection(symbol))), "")
 
     def caught_up(self, at: int) -> bool:
         """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""
@@ -251,33 +257,43 @@ class CCXTStore:
         """Open time of the first bar that was awaited live."""
         return min(market.joined or 0 for market in self._markets.values())
 
-    def tell(self, event: AccountEvent) -> None:
+    def notify(self, event: AccountEvent) -> None:
         """Queue an order event for the broker."""
         with self.wake:
             self.events.append(event)
             self.wake.notify_all()
 
     def last_price(self, symbol: str) -> float | None:
-        """What the running bar said last, else the close of the newest bar."""
+        """The price of the running bar, else the close of the newest one."""
         return self.prices.get(symbol, self._closes.get(symbol))
 
-    def heard_bar(self, symbol: str, bar: Bar) -> None:
+    def handle_price(self, symbol: str, price: float) -> None:
+        self.prices[symbol] = price
+
+    def handle_bar(self, symbol: str, bar: Bar) -> None:
         self._closes[symbol] = bar.close
         if self.on_bar is not None:
             self.on_bar(symbol, bar)
 
-    def connection(self, alive: bool, reason: str) -> None:
+    def handle_connection(self, alive: bool, reason: str) -> None:
         self.is_connected = alive
         log.event(_LOG, "market_connection", alive=alive, reason=reason)
         self.put_notification("connected" if alive else "connection broken", reason)
         with self.wake:
             self.wake.notify_all()
 
+    def _can_short(self, symbol: str) -> bool:
+        return any(m.source.rules(symbol).can_short for m in self._markets.values() if symbol in m.source.symbols)
+
+    def _market(self, timeframe: Timeframe, symbols: list[str]) -> Market:
+        assert self.client is not None
+        barrier = BarBarrier(symbols, self.wake, bar_timeout_s=self._bar_timeout_s)
+        return Market(self.client, timeframe, barrier, self, self.clock, self._poll)
+
     def _open_account(self) -> None:
         symbols = list(dict.fromkeys(data.symbol for data in self._datas))
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
-        self.journal = self._journal or Journal(path)
+        journal = self._journal or Journal(path)
         client = open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
-        self.account = CcxtAccount(client, self.journal, symbols, self.tell, self._patience, self.gate)
-        self.account.last_price = self.prices.get
+        self.account = CcxtAccount(client, journal, symbols, self.notify, self._query_timeouts, self.risk_limits, self.prices.get)
         self.loop.call(self.account.connect())

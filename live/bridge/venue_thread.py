@@ -1,4 +1,4 @@
-"""The event loop in which everything that talks to a venue runs, in a thread of its own beside Backtrader's."""
+"""The thread beside Backtrader's whose event loop runs everything that talks to a venue."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from socket import socket
 from typing import Any, Final, TypeAlias, TypeVar
 
 from forwardtrader.core import log
-from forwardtrader.live.bridge.event_loop import new_event_loop
 
-_Close: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
+_Close: TypeAlias = Callable[[], Coroutine[object, object, object]]
 T = TypeVar("T")
 # Seconds after which Python lets another thread go on. Its own 5 ms are how long an order would wait, at every step of its way, for
 # whatever Backtrader's thread is busy with; a fiftieth of that costs nothing that can be measured.
 _SWITCH_S: Final = 0.0001
-_GOODBYE_S: Final = 2.0  # how long a venue may take to answer the end of a connection
+_CLOSING_S: Final = 2.0  # how long a venue may take to answer the end of a connection
 _LONGEST_END_S: Final = 10.0
 _ROUNDS: Final = 3
 _LOG = log.logger("live")
 
 
-class VenueLoop:
+class VenueThread:
     """Start it, hand it coroutines, stop it; `stop` cancels what is still running."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._running: set[Future[Any]] = set()
+        self._running: set[Future[None]] = set()
         self._interval = 0.0
 
     @property
@@ -47,12 +47,12 @@ class VenueLoop:
         self._thread.start()
         ready.wait()
 
-    def call(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+    def call(self, work: Coroutine[object, object, T], timeout_s: float | None = None) -> T:
         """Run `work` and wait for its result, from another thread. Raises what it raises, or TimeoutError."""
         return self._submit(work).result(timeout_s)
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run `work` beside everything else; a failure nobody expected goes to the log."""
+    def spawn(self, work: Coroutine[object, object, None]) -> Future[None]:
+        """Run `work` in the background; an unexpected failure is logged."""
         future = self._submit(work)
         self._running.add(future)
         future.add_done_callback(self._finished)
@@ -75,13 +75,13 @@ class VenueLoop:
         self._loop = self._thread = None
         sys.setswitchinterval(self._interval)
 
-    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    def _submit(self, work: Coroutine[object, object, T]) -> Future[T]:
         if self._loop is None:
             work.close()
             raise RuntimeError("the venue loop is not running")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def _finished(self, future: Future[Any]) -> None:
+    def _finished(self, future: Future[None]) -> None:
         self._running.discard(future)
         if not future.cancelled() and (error := future.exception()) is not None:
             _LOG.error("venue task failed", exc_info=error)
@@ -97,24 +97,24 @@ class VenueLoop:
 async def _wind_up(closing: Sequence[_Close]) -> None:
     """Tasks first: one that still runs would open a closed connection again."""
     await _cancel_all()
-    open_still = await _close(closing, _GOODBYE_S)
-    await _cancel_all()  # what closing began, and goodbyes that nobody answers
-    if not_closed := await _close(open_still, _GOODBYE_S):
+    open_still = await _close(closing, _CLOSING_S)
+    await _cancel_all()  # what closing began, and close messages that stay unanswered
+    if not_closed := await _close(open_still, _CLOSING_S):
         log.event(_LOG, "connections_not_closed", count=len(not_closed))
-    await asyncio.sleep(0)  # asyncio's own transports close in the turn after the one that they are told in
+    await asyncio.sleep(0)  # asyncio's own transports close one turn after they are asked to
     await asyncio.get_running_loop().shutdown_asyncgens()
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def _cancel_all() -> None:
-    """Cancel every other task, and those that are begun on the way, until none is left."""
+    """Cancel every other task, and those that start on the way, until none is left."""
     for _ in range(_ROUNDS):
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if not others:
             return
         for task in others:
             task.cancel()
-        await asyncio.wait(others, timeout=_GOODBYE_S)
+        await asyncio.wait(others, timeout=_CLOSING_S)
 
 
 async def _close(closing: Sequence[_Close], wait_s: float) -> list[_Close]:
@@ -123,6 +123,33 @@ async def _close(closing: Sequence[_Close], wait_s: float) -> list[_Close]:
     return [close for close, end in zip(closing, ends, strict=True) if isinstance(end, BaseException)]
 
 
-def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     # A broken socket rejects every pending watch of ccxt, also those that nobody awaits any more; the redial reports it once.
     log.event(_LOG, "loop_noise", message=str(context.get("message", "")), error=str(context.get("exception", "")))
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop's kind; asyncio's own, somewhat slower, on platforms that lack it."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+
+    class Loop(uvloop.Loop):
+        """uvloop's, which closes the descriptor of a connection that is cancelled half way but leaves its number to the Python socket.
+
+        Whenever that socket was collected, it would close the number once more: by then another socket's, or the journal's.
+        """
+
+        # With uvloop's own named arguments: a socket that was given belongs to the transport wherever a cancellation can come.
+        async def create_connection(
+            self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, *, sock: socket | None = None, **options: Any
+        ) -> Any:
+            try:
+                return await super().create_connection(protocol_factory, host, port, sock=sock, **options)
+            except asyncio.CancelledError:
+                if sock is not None:
+                    sock.detach()
+                raise
+
+    return Loop()

@@ -1,4 +1,4 @@
-"""What an error in answer to an order means. By name and text, not by ccxt's class tree, which groups by other criteria."""
+"""Classification of errors that answer an order, by name and text: ccxt's class tree groups by other criteria."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from enum import Enum
 from typing import Final
 
 
-class Outcome(Enum):
+class OrderOutcome(Enum):
     """What is known after an order was sent and an error came back."""
 
     REJECTED = "rejected"  # definitely not executed
     MARGIN = "margin"  # not executed: too little money
     ADOPT = "adopt"  # an open order has this client id: ask for it
     RESEND = "resend"  # refused for its time stamp, definitely not executed: correct the clock, sign and send again
-    BUSY = "busy"  # not executed: pause as the venue wishes; one query confirms
+    BUSY = "busy"  # not executed: pause for as long as the venue asks; one query confirms
     HALT = "halt"  # the key is not accepted: nothing will be executed until somebody acts
-    UNKNOWN = "unknown"  # executed or not: only the venue can tell
+    UNKNOWN = "unknown"  # executed or not: only the venue knows
 
 
-_BY_NAME: Final[dict[str, Outcome]] = {
-    "InsufficientFunds": Outcome.MARGIN,
-    "InvalidNonce": Outcome.RESEND,
-    "DuplicateOrderId": Outcome.ADOPT,
-    "DDoSProtection": Outcome.BUSY,
+_BY_NAME: Final[dict[str, OrderOutcome]] = {
+    "InsufficientFunds": OrderOutcome.MARGIN,
+    "InvalidNonce": OrderOutcome.RESEND,
+    "DuplicateOrderId": OrderOutcome.ADOPT,
+    "DDoSProtection": OrderOutcome.BUSY,
     **dict.fromkeys(
-        ("AccountNotEnabled", "AccountSuspended", "AuthenticationError", "PermissionDenied", "RestrictedLocation"), Outcome.HALT
+        ("AccountNotEnabled", "AccountSuspended", "AuthenticationError", "PermissionDenied", "RestrictedLocation"), OrderOutcome.HALT
     ),
     **dict.fromkeys(
         (
@@ -33,7 +33,7 @@ _BY_NAME: Final[dict[str, Outcome]] = {
             "OperationRejected", "OrderImmediatelyFillable", "OrderNotFillable", "ManualInteractionNeeded", "MarginModeAlreadySet",
             "NoChange", "InvalidAddress", "AddressPending", "InvalidProxySettings",
         ),
-        Outcome.REJECTED,
+        OrderOutcome.REJECTED,
     ),
     **dict.fromkeys(
         (
@@ -41,25 +41,25 @@ _BY_NAME: Final[dict[str, Outcome]] = {
             "NetworkError", "NullResponse", "OnMaintenance", "OperationFailed", "OrderNotCached", "OrderNotFound", "RateLimitExceeded",
             "RequestTimeout", "UnsubscribeError",
         ),
-        Outcome.UNKNOWN,
+        OrderOutcome.UNKNOWN,
     ),
 }  # fmt: skip
-# Texts that say more than the class does; the first that occurs decides.
+# Texts that are more precise than the class; the first that occurs decides.
 _BY_TEXT: Final = (
-    ("Duplicate order sent", Outcome.ADOPT),
-    ("-2015", Outcome.HALT),  # a revoked key comes back as DDoSProtection once an earlier call had succeeded
-    ("-1015", Outcome.BUSY),
-    ("-1021", Outcome.RESEND),
-    ("-1000", Outcome.UNKNOWN),
-    ("-1001", Outcome.UNKNOWN),
-    ("-1006", Outcome.UNKNOWN),
-    ("-1007", Outcome.UNKNOWN),
-    ("-1008", Outcome.UNKNOWN),
+    ("Duplicate order sent", OrderOutcome.ADOPT),
+    ("-2015", OrderOutcome.HALT),  # a revoked key comes back as DDoSProtection once an earlier call had succeeded
+    ("-1015", OrderOutcome.BUSY),
+    ("-1021", OrderOutcome.RESEND),
+    ("-1000", OrderOutcome.UNKNOWN),
+    ("-1001", OrderOutcome.UNKNOWN),
+    ("-1006", OrderOutcome.UNKNOWN),
+    ("-1007", OrderOutcome.UNKNOWN),
+    ("-1008", OrderOutcome.UNKNOWN),
 )
 KNOWN: Final = frozenset(_BY_NAME)
 
 
-def verdict(names: Iterable[str], text: str) -> Outcome:
+def classify(names: Iterable[str], text: str) -> OrderOutcome:
     """The outcome of an order that was answered by an error.
 
     Args:
@@ -69,7 +69,7 @@ def verdict(names: Iterable[str], text: str) -> Outcome:
     for sign, outcome in _BY_TEXT:
         if sign in text:
             return outcome
-    return next((_BY_NAME[name] for name in names if name in _BY_NAME), Outcome.UNKNOWN)
+    return next((_BY_NAME[name] for name in names if name in _BY_NAME), OrderOutcome.UNKNOWN)
 
 
 def names_of(error: BaseException) -> list[str]:

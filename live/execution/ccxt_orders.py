@@ -1,21 +1,22 @@
-"""From ccxt's dictionaries to our facts. ccxt changes and shares those objects after it handed them out: they are copied here at once."""
+"""ccxt's orders and trades as our own types. ccxt changes and shares its objects after it returned them: they are copied here at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
+from forwardtrader.live.execution.ccxt_client import CcxtFee, CcxtNumber, CcxtOrder, CcxtTrade
 from forwardtrader.live.execution.events import Execution, OpenOrder
 
-STAND_IN: Final = "synthetic-"  # begins the trade id of an execution that the venue does not tell one by one
+SYNTHETIC: Final = "synthetic-"  # begins the trade id of an execution that stands for those that the venue does not list
 _CLIENT_ID_KEYS = ("clientOrderId", "orderLinkId", "C", "c")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderNews:
-    """What an answer, a report or a query says of one order. `status` is ccxt's: open, closed, canceled, expired, rejected or ""."""
+class OrderReport:
+    """The state of one order, from an answer, a report or a query. `status` is ccxt's: open, closed, canceled, expired, rejected or ""."""
 
     client_id: str
     venue_id: str
@@ -29,9 +30,9 @@ class OrderNews:
     executions: tuple[Execution, ...] = ()
 
 
-def order_news(order: Mapping[str, Any]) -> OrderNews:
+def order_report(order: CcxtOrder) -> OrderReport:
     """Read a unified order; anything may be missing."""
-    return OrderNews(
+    return OrderReport(
         client_id=client_id_in(order),
         venue_id=str(order.get("id") or ""),
         symbol=str(order.get("symbol") or ""),
@@ -45,10 +46,10 @@ def order_news(order: Mapping[str, Any]) -> OrderNews:
     )
 
 
-def execution(trade: Mapping[str, Any], order: Mapping[str, Any] | None = None) -> Execution:
+def execution(trade: CcxtTrade, order: CcxtOrder | None = None) -> Execution:
     """Read a unified trade; what it leaves out is taken from its order."""
-    whole = order or {}
-    fee = trade.get("fee") or {}
+    whole: CcxtOrder = order or {}
+    fee: CcxtFee = trade.get("fee") or {}
     return Execution(
         symbol=str(trade.get("symbol") or whole.get("symbol") or ""),
         trade_id=str(trade.get("id") or ""),
@@ -63,15 +64,16 @@ def execution(trade: Mapping[str, Any], order: Mapping[str, Any] | None = None) 
     )
 
 
-def synthetic(news: OrderNews, booked: Decimal) -> Execution:
-    """Stands for the fills of an order whose trades the venue does not tell; equal facts give an equal id."""
+def synthetic(report: OrderReport, booked: Decimal) -> Execution:
+    """One execution for the fills of an order whose trades the venue does not list; equal facts give an equal id."""
     return Execution(
-        symbol=news.symbol, trade_id=f"{STAND_IN}{news.client_id}-{news.filled}", client_id=news.client_id, venue_id=news.venue_id,
-        side=news.side, size=news.filled - booked, price=news.average, fee=Decimal(0), fee_currency="", at=news.at,
+        symbol=report.symbol, trade_id=f"{SYNTHETIC}{report.client_id}-{report.filled}", client_id=report.client_id,
+        venue_id=report.venue_id, side=report.side, size=report.filled - booked, price=report.average, fee=Decimal(0), fee_currency="",
+        at=report.at,
     )  # fmt: skip
 
 
-def open_order(order: Mapping[str, Any]) -> OpenOrder:
+def open_order(order: CcxtOrder) -> OpenOrder:
     """Read a unified resting order."""
     stop = order.get("stopPrice") or order.get("triggerPrice") or order.get("stopLossPrice") or order.get("takeProfitPrice")
     kind = str(order.get("type") or "")
@@ -88,10 +90,10 @@ def open_order(order: Mapping[str, Any]) -> OpenOrder:
     )
 
 
-def client_id_in(said: Mapping[str, Any]) -> str:
+def client_id_in(reported: CcxtOrder | CcxtTrade) -> str:
     """The client id of an order or trade. A report of a cancel names the order's own id as `C`, the cancel's as `c`."""
-    unified = said.get("clientOrderId")
-    raw = said.get("info")
+    unified = reported.get("clientOrderId")
+    raw = reported.get("info")
     if unified and not isinstance(raw, Mapping):
         return str(unified)
     held = raw if isinstance(raw, Mapping) else {}
@@ -100,6 +102,6 @@ def client_id_in(said: Mapping[str, Any]) -> str:
     return str(unified or next((held[key] for key in _CLIENT_ID_KEYS if held.get(key)), ""))
 
 
-def number(value: Any) -> Decimal:
+def number(value: CcxtNumber) -> Decimal:
     """A venue's number; zero where it is missing."""
     return Decimal(0) if value in (None, "") else Decimal(str(value))

@@ -1,4 +1,4 @@
-"""What is decided about an order, and what becomes of it: plain facts, sizes and prices in Decimal, times in milliseconds UTC."""
+"""Intents, executions and account events as plain values: sizes and prices in Decimal, times in milliseconds UTC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from forwardtrader.core.types import MarketRules, OrderRequest
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """An order that shall be sent once. `bar` is the open time of the bar it was decided on (ms), `role` is for whoever sent it."""
+    """An order to be sent once. `bar` is the open time of the bar it was decided on (ms), `role` is for whoever sent it."""
 
     client_id: str
     request: OrderRequest
@@ -60,7 +60,7 @@ class Traded:
 
 @dataclass(frozen=True)
 class Ended:
-    """Open no more without being filled completely; `how` is canceled or expired. All its executions were told before."""
+    """Open no more without being filled completely; `how` is canceled or expired. All its executions came before."""
 
     client_id: str
     how: str
@@ -68,7 +68,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Unresolved:
-    """Nobody knows yet; the symbol takes no new order meanwhile."""
+    """The outcome is unknown yet; the symbol takes no new order meanwhile."""
 
     client_id: str
 
@@ -118,7 +118,7 @@ class OpenOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class VenueView:
-    """What the venue says of the account: total balances, and the orders that rested when they had been read."""
+    """The account at the venue: total balances, and the orders that rested after they had been read."""
 
     balances: dict[str, Decimal]
     open_orders: tuple[OpenOrder, ...] = ()

@@ -1,15 +1,14 @@
-"""What was intended, and what came of it: durable before the wire.
+"""The journal of orders: intents, durable before the wire, and their executions.
 
-An intent is in SQLite and on the disk before its order may be sent: in the intent log, from where SQLite gets it at the next start should
-a power cut have taken it there. Whatever follows can be had from the venue again, by client id. Executions are kept once each, by symbol
+An intent is in SQLite and on the disk before its order may be sent: in the write-ahead log, from where SQLite gets it at the next start if
+a power cut took it there. Whatever follows can be fetched from the venue again, by client id. Executions are kept once each, by symbol
 and trade id.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any, Final
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.write_ahead_log import SLOTS, IntentLog
-from forwardtrader.live.sqlite_file import SqliteFile
+from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
+from forwardtrader.live.sqlite_file import Row, SqliteFile
 
 _LOG: Final = log.logger("live")
 
@@ -38,8 +37,8 @@ create table if not exists marks (name text primary key, value text not null) wi
 """
 
 
-class State(StrEnum):
-    """Where an intent stands. The first four are open."""
+class IntentState(StrEnum):
+    """The state of an intent. The first four are open."""
 
     WRITTEN = "written"
     SENT = "sent"
@@ -49,7 +48,7 @@ class State(StrEnum):
     DONE = "done"
 
 
-OPEN: Final = (State.WRITTEN, State.SENT, State.UNKNOWN, State.ACKNOWLEDGED)
+OPEN: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN, IntentState.ACKNOWLEDGED)
 
 
 class Journal:
@@ -62,100 +61,56 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self._file = SqliteFile(Path(path), _SCHEMA)
-        self._claimable: dict[str, Future[None]] = {}  # done when the intent is on the disk
-        self._intents_log = None if str(path) == ":memory:" else IntentLog(Path(path).with_suffix(".intents"))
-        if self._intents_log is not None:
-            self._take_back(self._intents_log.found)
+        self._wal = None if str(path) == ":memory:" else WriteAheadLog(Path(path).with_suffix(".intents"))
+        if self._wal is not None:
+            self._restore_lost(self._wal.records)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
 
     def close(self) -> None:
         self._file.close()
-        if self._intents_log is not None:
-            self._intents_log.close()
+        if self._wal is not None:
+            self._wal.close()
 
     # Intents
 
-    def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
-        """Make `intent` durable; False if one of this id is there already, so that it must not be sent again.
-
-        `meanwhile` is called when it is in the file, before the disk is waited for; it may have the order sent by another thread, where
-        `claim` waits for the disk.
-        """
+    def write(self, intent: Intent) -> bool:
+        """Make `intent` durable; False if one of this id is there already, so that it must not be sent again."""
         if intent.client_id in self._known:
             return False
         self._known.add(intent.client_id)
-        if meanwhile is None:
-            self._insert(intent)
-            self._put(intent)
-            return True
-        self._insert(intent, State.SENT)  # the next start asks the venue about it, should nothing come of it after all
-        durable: Future[None] = Future()
-        self._claimable[intent.client_id] = durable
-        try:
-            meanwhile()
-            self._put(intent)
-            durable.set_result(None)
-        except BaseException as trouble:
-            if not durable.done():  # Ctrl-C may come after it was
-                durable.set_exception(trouble)  # whoever claims it hears of that
-            raise
+        self._insert(intent)
+        self._put(intent)
         return True
 
     def claim(self, client_id: str) -> bool:
-        """Whether the caller may send the order: true once for each intent that was written, and not before it is durable.
-
-        Raises:
-            StorageFull: the disk did not take it.
-        """
-        durable = self._claimable.pop(client_id, None)
-        if durable is not None:
-            durable.result()
-            return True
+        """Whether the caller may post the order: true once for each intent that was written."""
         sql = "update intents set state = ? where client_id = ? and state = ?"
-        return self._file.run(sql, State.SENT, client_id, State.WRITTEN).rowcount == 1
+        return self._file.run(sql, IntentState.SENT, client_id, IntentState.WRITTEN).rowcount == 1
 
-    def rehearse(self, intent: Intent) -> None:
-        """Take the steps of `write` on file and disk, and leave nothing behind. Raises as `write`."""
-        if self._intents_log is not None:
-            self._intents_log.rehearse(_record(intent))
-        with self._file.undone():
-            self._insert(intent, State.SENT)
-
-    def refuse(self, intent: Intent, reason: str) -> None:
-        """Keep an order that was not let through, with the reason; it is never sent."""
-        if intent.client_id not in self._known and self._insert(intent):
-            self._known.add(intent.client_id)
-            self.mark(intent.client_id, State.REFUSED, note=reason)
-
-    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
-        """Move an intent on; a venue id that is known stays known. One that was not claimed yet cannot be claimed any more."""
-        self._claimable.pop(client_id, None)
+    def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
+        """Move an intent on; a venue id that is known stays known. One that was not claimed yet can no longer be claimed."""
         sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
         self._file.run(sql, state, venue_id, venue_id, note, client_id)
 
-    def state_of(self, client_id: str) -> State | None:
-        """Where an intent stands."""
+    def state_of(self, client_id: str) -> IntentState | None:
+        """The state of an intent; None for one that is not ours."""
         row = self._file.one("select state from intents where client_id = ?", client_id)
-        return State(row[0]) if row else None
+        return IntentState(row[0]) if row else None
 
     def intent(self, client_id: str) -> Intent | None:
         rows = self._intents("where client_id = ?", client_id)
         return rows[0][0] if rows else None
-
-    def venue_id(self, client_id: str) -> str:
-        row = self._file.one("select venue_id from intents where client_id = ?", client_id)
-        return str(row[0]) if row else ""
 
     def client_id_of(self, venue_id: str) -> str:
         """The intent that the venue knows as `venue_id`; "" where it is not one of ours."""
         row = self._file.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
         return str(row[0]) if row else ""
 
-    def open_intents(self) -> list[tuple[Intent, State]]:
+    def open_intents(self) -> list[tuple[Intent, IntentState]]:
         """Everything that may still be executed, oldest first."""
         return self._intents(f"where state in ({', '.join('?' * len(OPEN))}) order by rowid", *OPEN)
 
-    def intents(self) -> list[tuple[Intent, State]]:
+    def intents(self) -> list[tuple[Intent, IntentState]]:
         """All of them, oldest first."""
         return self._intents("order by rowid")
 
@@ -185,7 +140,7 @@ class Journal:
 
     # Anything else that must survive
 
-    def remember(self, name: str, value: Any) -> None:
+    def remember(self, name: str, value: object) -> None:
         """Keep a plain JSON value under a name."""
         self._file.run("insert into marks values (?, ?) on conflict do update set value = excluded.value", name, json.dumps(value))
 
@@ -193,16 +148,16 @@ class Journal:
         row = self._file.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
-    def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, State]]:
+    def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, IntentState]]:
         columns = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state"
         rows = self._file.all(f"select {columns} from intents {chosen}", *values)
-        return [(_intent(row), State(row[9])) for row in rows]
+        return [(_intent(row), IntentState(row[9])) for row in rows]
 
-    def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
+    def _insert(self, intent: Intent) -> bool:
         request = intent.request
         row = (
             intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
-            request.reason, intent.role, intent.bar, state,
+            request.reason, intent.role, intent.bar, IntentState.WRITTEN,
         )  # fmt: skip
         sql = (
             "insert or ignore into intents (client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state) "
@@ -211,24 +166,24 @@ class Journal:
         return self._file.run(sql, *row).rowcount == 1
 
     def _put(self, intent: Intent) -> None:
-        if self._intents_log is None:
+        if self._wal is None:
             return
-        number = self._intents_log.put(_record(intent))
+        number = self._wal.put(_record(intent))
         if number % (SLOTS // 2) == 0:
             self._force()  # a slot is used again only when SQLite has what stood in it for good
 
     def _force(self) -> None:
         with self._file.forced():
-            self.remember("forced", self._intents_log.next if self._intents_log else 0)
+            self.remember("forced", self._wal.next if self._wal else 0)
 
-    def _take_back(self, records: list[dict[str, Any]]) -> None:
-        """Intents that a power cut took from SQLite: whether they were sent, only the venue can tell."""
+    def _restore_lost(self, records: Iterable[Mapping[str, object]]) -> None:
+        """Insert again what a power cut took from SQLite; whether those intents were sent, only the venue knows."""
         lost = [intent for record in records if self._insert(intent := _from_record(record))]
         if lost:
             log.event(_LOG, "intents_taken_back", client_ids=[intent.client_id for intent in lost])
 
 
-def _intent(row: tuple[Any, ...]) -> Intent:
+def _intent(row: Row) -> Intent:
     request = OrderRequest(
         symbol=row[1], side=Side(row[2]), size=Decimal(row[3]), limit_price=_number(row[4]), stop_price=_number(row[5]), reason=row[6]
     )
@@ -243,7 +198,7 @@ def _number(value: str | None) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
-def _record(intent: Intent) -> dict[str, Any]:
+def _record(intent: Intent) -> dict[str, object]:
     request = intent.request
     return {
         "client_id": intent.client_id, "symbol": request.symbol, "side": str(request.side), "size": str(request.size),
@@ -252,6 +207,6 @@ def _record(intent: Intent) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _from_record(record: dict[str, Any]) -> Intent:
+def _from_record(record: Mapping[str, object]) -> Intent:
     names = ("client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar")
     return _intent(tuple(record[name] for name in names))

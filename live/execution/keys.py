@@ -1,4 +1,4 @@
-"""Keys of real accounts: from the environment or `.env`, nowhere else, and never shown."""
+"""API keys of real accounts: from the environment or `.env`, nowhere else, and never shown."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from forwardtrader.core.errors import ConfigError, VenueRefused
 
 
 @contextmanager
-def taken_keys(exchange: str) -> Iterator[None]:
-    """While the block runs, a key that the venue does not take is the user's to mend.
+def reporting_refused_keys(exchange: str) -> Iterator[None]:
+    """Report a key that the venue refuses in the block as an error of configuration.
 
     Raises:
         ConfigError: the venue refused the key, its signature, or what it may do.
@@ -29,7 +29,7 @@ def taken_keys(exchange: str) -> Iterator[None]:
         ) from refusal
 
 
-def keys_of(exchange: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def api_keys(exchange: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """`api_key` and `api_secret` of an exchange, e.g. BINANCE_API_KEY and BINANCE_API_SECRET, and `passphrase` where there is one.
 
     Raises:
@@ -45,6 +45,6 @@ def keys_of(exchange: str, environment: Mapping[str, str] | None = None) -> dict
     return {argument: known[name] for argument, name in names.items()} | ({"passphrase": passphrase} if passphrase else {})
 
 
-def named_by_ccxt(api_key: str, api_secret: str, passphrase: str = "") -> dict[str, str]:
+def ccxt_credentials(api_key: str, api_secret: str, passphrase: str = "") -> dict[str, str]:
     """Keys as a client of ccxt takes them."""
     return {"apiKey": api_key, "secret": api_secret} | ({"password": passphrase} if passphrase else {})

@@ -1,4 +1,4 @@
-"""Journal against venue: what has to be told, asked or refused before the first decision. Pure.
+"""Reconciliation of journal and venue: what to acknowledge, look up or refuse before the first decision. Pure.
 
 | journal says | venue says | then |
 |---|---|---|
@@ -7,8 +7,7 @@
 | open | does not rest | ask by client id until the answer is certain: executed, ended or never arrived; never send again |
 | nothing | an order rests | foreign: reported, never touched |
 
-Coins are judged when every open intent is settled, not before: an execution of an order that the venue was not asked for yet cannot be told
-from a sale by hand.
+Coins are checked when every open intent is settled, not before: an execution that was not fetched yet looks like a sale by hand.
 
 | journal says | venue says | then |
 |---|---|---|
@@ -32,7 +31,7 @@ class Reconciled:
 
     Attributes:
         adopt: open intents that rest, filled no further than is booked, with the venue's id.
-        ask: open intents whose fate or fills only a query can tell.
+        ask: open intents whose outcome or fills need a query.
         foreign: resting orders that are not ours.
     """
 

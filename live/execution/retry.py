@@ -1,73 +1,98 @@
-"""What is asked of the venue of an account beside its orders: again where it does not answer, and not while it wants peace."""
+"""Queries of one account's client: retried, translated, and held back while the venue is over its rate limit."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Final, TypeVar
 
 from forwardtrader.core import log
+from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import VenueUnreachable
-from forwardtrader.feeds.venues.exchange import translated
-from forwardtrader.live.execution.ccxt_errors import Outcome, names_of, verdict
+from forwardtrader.core.retry import Backoff, Cooldown, Retry
+from forwardtrader.core.types import MarketRules
+from forwardtrader.feeds.venues.exchange import UNREADABLE, rules_of, translated
+from forwardtrader.feeds.venues.retry import VenueRequests
+from forwardtrader.live.execution.ccxt_client import CcxtClient
+from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
 
+T = TypeVar("T")
 _LOG: Final = log.logger("live")
-_QUESTIONS: Final = 5
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError)
+_ATTEMPTS: Final = 5
+_BUSY_S: Final = 1.0  # the pause of a venue that names no time
+_TICK_SIZE: Final = 4  # ccxt's precision mode in which precisions are tick sizes
 
 
-class AccountQuestions:
-    """Questions change nothing at the venue, and so may be asked again. Orders take their `turn` here too.
+class VenueQueries:
+    """Read-only requests, which may be repeated. Orders wait their turn here too.
 
     Args:
-        first_wait_s: before a question is asked again; doubled each time.
+        first_wait_s: before the first retry; doubled each time.
     """
 
-    def __init__(self, client: Any, first_wait_s: float) -> None:
+    def __init__(self, client: CcxtClient, first_wait_s: float) -> None:
         self._client = client
-        self._first_wait_s = first_wait_s
-        self._pause_until = 0.0
+        self._cooldown = Cooldown()
+        self._retry = Retry(backoff=Backoff(first_s=first_wait_s, attempts=_ATTEMPTS), on_retry=_log_retry)
 
-    async def turn(self) -> None:
-        """Wait until the venue takes requests again: one sent into a ban makes it longer."""
-        while (left := self._pause_until - time.monotonic()) > 0:
-            await asyncio.sleep(left)
+    async def wait_turn(self) -> None:
+        """Wait until the venue takes requests again."""
+        await self._cooldown.wait()
 
     def pause(self) -> None:
-        """The venue has said that it is asked too much: leave it alone for as long as it wishes."""
-        headers = getattr(self._client, "last_response_headers", None) or {}
-        said = str(headers.get("Retry-After", ""))
-        wait = float(said) if said.replace(".", "", 1).isdigit() else 1.0
-        self._pause_until = max(self._pause_until, time.monotonic() + wait)
+        """The venue is over its rate limit: send nothing for as long as it asks."""
+        asked = str((self._client.last_response_headers or {}).get("Retry-After", ""))
+        self._cooldown.extend(float(asked) if asked.replace(".", "", 1).isdigit() else _BUSY_S)
 
-    async def ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
-        """The answer, asked for several times where the venue does not give one.
+    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
+        """The answer, after a few retries where there is none.
 
         Raises:
             VenueUnreachable, VenueRefused: no answer, or a refusal.
         """
-        for wait in (self._first_wait_s * 2**n for n in range(_QUESTIONS - 1)):
-            try:
-                return await self.once(question)
-            except VenueUnreachable as trouble:
-                log.event(_LOG, "venue_asked_again", reason=str(trouble)[:200], wait_s=wait)
-                if type(trouble.__cause__).__name__ == "InvalidNonce":  # a clock jumped: without the new difference no signature holds
-                    await self.once(self._client.load_time_difference)
-            await asyncio.sleep(wait)
-        return await self.once(question)
+        return await self._retry.call_async(partial(self._attempt, request))
 
-    async def once(self, question: Callable[[], Awaitable[Any]]) -> Any:
-        """As `ask`, without asking again."""
-        await self.turn()
+    async def once(self, request: Callable[[], Awaitable[T]]) -> T:
+        """As `ask`, without a retry."""
+        await self.wait_turn()
         try:
-            return await question()
+            return await request()
         except Exception as error:  # every error of ccxt, by its name, and of its reading; all others go through
             names = names_of(error)
             if "BaseError" in names:
-                if verdict(names, str(error)) is Outcome.BUSY:
+                if classify(names, str(error)) is OrderOutcome.BUSY:
                     self.pause()
-                raise translated(error, self._client.id, getattr(self._client, "last_response_headers", None)) from error
-            if isinstance(error, _UNREADABLE):
+                raise translated(error, self._client.id, self._client.last_response_headers) from error
+            if isinstance(error, (*UNREADABLE, OSError)):
                 raise VenueUnreachable(f"{self._client.id} sent an answer that cannot be read ({type(error).__name__})") from error
             raise
+
+    def rules(self, symbols: Iterable[str]) -> tuple[MarketRules, ...]:
+        """What the venue accepts, by the markets that were loaded last."""
+        client, ticks = self._client, self._client.precisionMode == _TICK_SIZE
+        return tuple(rules_of(client.markets[symbol], client.id, ticks=ticks) for symbol in symbols)
+
+    async def _attempt(self, request: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await self.once(request)
+        except VenueUnreachable as error:
+            if type(error.__cause__).__name__ == "InvalidNonce":  # a clock jumped: without the new difference no signature is valid
+                await self.once(self._client.load_time_difference)
+            raise
+
+
+def _log_retry(error: Exception, pause_s: float) -> None:
+    log.event(_LOG, "venue_asked_again", reason=str(error)[:200], wait_s=pause_s)
+
+
+async def clock_offset(client: CcxtClient, clock: Clock) -> float | None:
+    """Seconds that `clock` is ahead of the venue, half a round trip taken off; None where the venue has no call for its time.
+
+    Raises:
+        VenueUnreachable, VenueRefused: no answer, or a refusal.
+    """
+    if not client.has.get("fetchTime"):
+        return None
+    before = clock.now().timestamp()
+    theirs = await VenueRequests(client).once(client.fetch_time)
+    return (before + clock.now().timestamp()) / 2 - float(theirs) / 1000

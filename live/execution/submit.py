@@ -1,65 +1,130 @@
-"""The last step before the wire: ccxt puts the request of an order together while the intent is still on its way to the disk."""
+"""Order submission: the only place that posts an order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any, Final
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
-from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.execution.order_arguments import order_arguments
+from forwardtrader.core import log
+from forwardtrader.core.errors import StorageFull, StoreDamaged
+from forwardtrader.core.types import Side
+from forwardtrader.live.execution.ccxt_client import CcxtClient
+from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.execution.events import Intent, Refused, RulesRead, arrival_name
+from forwardtrader.live.execution.ledger import OrderLedger
+from forwardtrader.live.execution.order_lookup import OrderLookup
+from forwardtrader.live.execution.retry import VenueQueries
+from forwardtrader.live.execution.trading_halt import TradingHalt
+
+_LOG: Final = log.logger("live")
+_QUOTE_AFTER_S: Final = 0.01
 
 
-class Withheld(Exception):
-    """An order was not given leave; nothing of it was sent."""
+class OrderSubmitter:
+    """Posts each intent once, and books what the answer says.
 
+    An answer that leaves open whether the order was executed makes it unknown: it is looked up by client id, never posted again.
 
-class OrderWire:
-    """Sends orders through a ccxt client, whose requests on behalf of an order ask for leave at the last moment.
-
-    Attributes:
-        request: puts one request on the wire, and returns the answer; the client's own way.
+    Args:
+        symbols: those of the account, whose rules are read again after a refusal.
+        last_price: the newest price of a symbol, or None.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(
+        self, client: CcxtClient, queries: VenueQueries, ledger: OrderLedger, lookup: OrderLookup, halt: TradingHalt,
+        symbols: Sequence[str], last_price: Callable[[str], float | None],
+    ) -> None:  # fmt: skip
         self._client = client
-        self.request = client.fetch
-        client.fetch = self._fetch
+        self._queries = queries
+        self._ledger = ledger
+        self._lookup = lookup
+        self._halt = halt
+        self._symbols = tuple(symbols)
+        self._last_price = last_price
 
-    async def order(self, intent: Intent, may_leave: Callable[[], bool]) -> dict[str, Any]:
-        """Post an order; returns ccxt's order.
+    async def post(self, intent: Intent, left: Callable[[], object] = bool) -> None:
+        """Send the order of an intent that the journal holds; a second call for the same intent sends nothing.
 
         Args:
-            may_leave: asked once, before the first request.
-
-        Raises:
-            Withheld: it may not. All that ccxt and `may_leave` raise goes through.
+            left: called in the event loop as soon as the request waits for its answer.
         """
-        before = _leave.set(_Leave(may_leave))
+        if self._claimed(intent):
+            self._halt.attempt_later(partial(self._note_arrival, intent, self._last_price(intent.symbol)))
+            asyncio.get_running_loop().call_soon(left)
+            await self._create(intent, clock_corrected=False)
+
+    def _claimed(self, intent: Intent) -> bool:
+        """Whether this call may post the order; where that cannot be written it is not posted, and the next start finds it so."""
         try:
-            answer: dict[str, Any] = await self._client.create_order(*order_arguments(intent))
-            return answer
-        finally:
-            _leave.reset(before)
+            with self._halt.on_storage_error():
+                return self._ledger.journal.claim(intent.client_id)
+        except (StorageFull, StoreDamaged) as error:
+            self._ledger.notify(Refused(intent.client_id, str(error)))
+            return False
 
-    async def _fetch(self, *given: Any, **named: Any) -> Any:
-        leave = _leave.get()
-        if leave is not None:
-            leave.take()
-        return await self.request(*given, **named)
+    async def _create(self, intent: Intent, *, clock_corrected: bool) -> None:
+        try:
+            answer = await self._client.create_order(*order_arguments(intent))
+        except asyncio.CancelledError:
+            self._ledger.doubt(intent.client_id, "stopped while the order was on its way")
+            raise
+        except Exception as error:  # noqa: BLE001 - `classify` gives every kind its meaning
+            await self._on_error(intent, error, clock_corrected=clock_corrected)
+        else:
+            await self._lookup.on_answer(intent, answer)
+
+    async def _on_error(self, intent: Intent, error: Exception, *, clock_corrected: bool) -> None:
+        names, reason = names_of(error), " ".join(log.redact(str(error)).split())[:200]
+        outcome = classify(names, reason)
+        log.event(_LOG, "order_answered_by_error", client_id=intent.client_id, error=names[0], outcome=outcome.value, reason=reason)
+        if outcome in (OrderOutcome.REJECTED, OrderOutcome.MARGIN):
+            if outcome is OrderOutcome.REJECTED and {"InvalidOrder", "BadRequest"} & set(names):
+                await self._halt.attempt(self._read_rules)
+            self._ledger.refuse(intent.client_id, reason, margin=outcome is OrderOutcome.MARGIN)
+        elif outcome is OrderOutcome.RESEND and not clock_corrected:
+            await self._queries.ask(self._client.load_time_difference)
+            # The one exception to "posted once": this error says that nothing was executed.
+            await self._create(intent, clock_corrected=True)
+        elif outcome is OrderOutcome.HALT:
+            self._halt.on_error(error)
+            self._ledger.refuse(intent.client_id, reason)
+        else:
+            await self._on_unknown(intent, reason, is_busy=outcome is OrderOutcome.BUSY)
+
+    async def _on_unknown(self, intent: Intent, reason: str, *, is_busy: bool) -> None:
+        """Look the order up; a venue that was too busy has most likely not taken it, which one query confirms."""
+        if is_busy:
+            self._queries.pause()
+        self._ledger.doubt(intent.client_id, reason)
+        await self._lookup.resolve(intent, not_found_s=0.0 if is_busy else None)
+
+    async def _read_rules(self) -> None:
+        """An order on the grid that is refused all the same may mean that the venue changed its grid."""
+        await self._queries.ask(partial(self._client.load_markets, True))
+        self._ledger.notify(RulesRead(self._queries.rules(self._symbols)))
+
+    async def _note_arrival(self, intent: Intent, last: float | None) -> None:
+        """Keep the market as it was when the order was sent; queried after the order, which must not wait for it."""
+        await asyncio.sleep(_QUOTE_AFTER_S)
+        seen = {} if last is None else {"last": last}
+        if self._client.has.get("fetchOrderBook"):
+            book = await self._queries.ask(partial(self._client.fetch_order_book, intent.symbol, 5))
+            bids, asks = book.get("bids"), book.get("asks")
+            if bids and asks:
+                seen["half_spread"] = (float(asks[0][0]) - float(bids[0][0])) / 2
+        if seen:
+            self._ledger.journal.remember(arrival_name(intent.client_id), seen)
 
 
-class _Leave:
-    """What is asked at the first request of an order holds for all that belong to it."""
-
-    def __init__(self, may_leave: Callable[[], bool]) -> None:
-        self._ask: Callable[[], bool] | None = may_leave
-
-    def take(self) -> None:
-        ask, self._ask = self._ask, None
-        if ask is not None and not ask():
-            raise Withheld
-
-
-# Of the task that sends an order: other requests of the same client, made meanwhile, are not asked.
-_leave: Final[ContextVar[_Leave | None]] = ContextVar("leave", default=None)
+def order_arguments(intent: Intent) -> tuple[str, str, str, float, float | None, dict[str, object]]:
+    """The arguments of ccxt's `create_order`. A market order never carries a price: binance would buy for an amount of quote currency."""
+    request = intent.request
+    params: dict[str, object] = {"clientOrderId": intent.client_id}
+    if request.stop_price is not None:
+        params["stopLossPrice"] = float(request.stop_price)
+    kind = "market" if request.limit_price is None else "limit"
+    price = None if request.limit_price is None else float(request.limit_price)
+    side = "buy" if request.side is Side.BUY else "sell"
+    return request.symbol, kind, side, float(request.size), price, params

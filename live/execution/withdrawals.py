@@ -1,14 +1,16 @@
-"""Whether an API key may withdraw: asked of venues that can be asked, and otherwise unknown, which is never taken for a no."""
+"""Whether an API key may withdraw: queried where the venue has a call for it, and otherwise unknown, which is never taken for a no."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from forwardtrader.core import log
 from forwardtrader.core.environment import environment
 from forwardtrader.core.errors import ConfigError, VenueRefused, VenueUnreachable
+from forwardtrader.live.execution.ccxt_client import CcxtClient
+from forwardtrader.live.execution.retry import VenueQueries
 
 ALLOWED: Final = "LIVE_ALLOW_WITHDRAWAL_KEY"
 _LOG: Final = log.logger("live")
@@ -22,21 +24,21 @@ class WithdrawalRight:
     why: str = ""
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """In one line, for a person."""
         if self.may is None:
             return f"unknown: {self.why} whether this key may withdraw; make sure that it may not"
         return f"the key may withdraw, which {ALLOWED}=1 allows" if self.may else "the key cannot withdraw"
 
 
-async def ask_withdrawal_right(client: Any, ask: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]) -> WithdrawalRight:
-    """What the venue says of the key of a ccxt client; an answer that does not come, or does not say it, leaves it unknown."""
-    known = _QUESTIONS.get(client.id)
+async def fetch_withdrawal_right(client: CcxtClient, queries: VenueQueries) -> WithdrawalRight:
+    """The right of the client's key, from the venue; an answer that does not come, or does not contain it, leaves it unknown."""
+    known = _CALLS.get(client.id)
     if known is None:
         return WithdrawalRight(None, "the venue cannot be asked")
     method, read = known
     try:
-        may = read(await ask(getattr(client, method)))
+        may = read(await queries.ask(getattr(client, method)))
     except (VenueRefused, VenueUnreachable) as trouble:
         log.event(_LOG, "withdrawal_right_not_told", reason=str(trouble))
         may = None
@@ -49,35 +51,35 @@ def require_no_withdrawals(right: WithdrawalRight) -> None:
         raise ConfigError(f"this API key may withdraw; make one that may only trade, or set {ALLOWED}=1 to use it")
 
 
-def _binance(answer: Any) -> bool | None:
-    said = answer.get("enableWithdrawals") if isinstance(answer, dict) else None
-    return {"true": True, "false": False}.get(str(said).lower())
+def _binance(answer: object) -> bool | None:
+    allowed = answer.get("enableWithdrawals") if isinstance(answer, dict) else None
+    return {"true": True, "false": False}.get(str(allowed).lower())
 
 
-def _bybit(answer: Any) -> bool | None:
+def _bybit(answer: object) -> bool | None:
     rights = _at(answer, "result", "permissions", "Wallet")
     return "Withdraw" in rights if isinstance(rights, list) else None
 
 
-def _okx(answer: Any) -> bool | None:
+def _okx(answer: object) -> bool | None:
     accounts = _at(answer, "data")
     rights = _at(accounts[0], "perm") if isinstance(accounts, list) and accounts else None
     return "withdraw" in rights.split(",") if isinstance(rights, str) and rights else None
 
 
-def _kraken(answer: Any) -> bool | None:
+def _kraken(answer: object) -> bool | None:
     rights = _at(answer, "result", "permissions")
     return any("withdraw" in str(right).lower() for right in rights) if isinstance(rights, list) and rights else None
 
 
-def _at(tree: Any, *path: str) -> Any:
+def _at(tree: object, *path: str) -> object:
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None
     return tree
 
 
-# ccxt's method, and how its answer is read.
-_QUESTIONS: Final[dict[str, tuple[str, Callable[[Any], bool | None]]]] = {
+# ccxt's method, and the parser of its answer.
+_CALLS: Final[dict[str, tuple[str, Callable[[object], bool | None]]]] = {
     "binance": ("sapiGetAccountApiRestrictions", _binance),
     "bybit": ("privateGetV5UserQueryApi", _bybit),
     "okx": ("privateGetAccountConfig", _okx),

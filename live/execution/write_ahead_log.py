@@ -1,4 +1,4 @@
-"""The fastest durable place for a few bytes: a file of fixed slots, each written at once, past every cache, and never grown.
+"""A write-ahead log: a file of fixed slots, each written at once, past every cache, and never grown.
 
 Forcing an ordinary file to disk makes the file system commit its journal, and with that whatever other programs wrote meanwhile. A slot
 of a file whose blocks exist already needs no such commit: where the system allows it, its bytes go to the device directly and the call
@@ -11,33 +11,28 @@ import contextlib
 import json
 import mmap
 import os
-import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from forwardtrader.core.errors import StorageFull
 
 SLOTS: Final = 256
 _SLOT: Final = 4096  # what a device writes at once, and the alignment that direct writing asks for
 _HEAD: Final = 16  # checksum, sequence number and length of the text
-_SIZE: Final = (1 + SLOTS) * _SLOT  # the first slot is for trying whether the file can be written directly, and for rehearsals
-_EMPTY: Final = bytes(_SLOT)
-_REHEARSE_EVERY_S: Final = 0.005
+_SIZE: Final = (1 + SLOTS) * _SLOT  # the first slot is for trying whether the file can be written directly
 
 
-class IntentLog:
+class WriteAheadLog:
     """A ring of the newest `SLOTS` records; each is durable when `put` returns. Not for use by several threads at once.
 
     Raises:
         StorageFull: the file cannot be made or written.
     """
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._monotonic = monotonic
-        self._rehearse_next = 0.0
         self._page = mmap.mmap(-1, _SLOT)  # aligned as direct writing needs it
         try:
             _make(path)
@@ -45,10 +40,10 @@ class IntentLog:
             self._file = _open(path)
         except OSError as error:
             raise StorageFull(f"{path} cannot be written ({error}); free some disk, or make the folder writable") from error
-        self.found: list[dict[str, Any]] = [record for _, record in records]
+        self.records: list[dict[str, object]] = [record for _, record in records]
         self.next = records[-1][0] + 1 if records else 1
 
-    def put(self, record: dict[str, Any]) -> int:
+    def put(self, record: Mapping[str, object]) -> int:
         """Make one record durable in place of the oldest; returns its number.
 
         Raises:
@@ -60,19 +55,6 @@ class IntentLog:
         self.next = number + 1
         return number
 
-    def rehearse(self, record: dict[str, Any]) -> None:
-        """Take the steps of `put` with the slot that holds no record, but rarely: a device has so many writes in its life.
-
-        Raises:
-            StorageFull: the device refused.
-        """
-        self._page[:] = _slot(self.next, record)
-        if self._monotonic() < self._rehearse_next:
-            return
-        self._rehearse_next = self._monotonic() + _REHEARSE_EVERY_S
-        self._page[:] = _EMPTY
-        self._write_page(0)
-
     def close(self) -> None:
         """A second call does nothing."""
         if self._file >= 0:
@@ -83,7 +65,9 @@ class IntentLog:
         try:
             _write(self._file, self._page, place)
         except OSError as error:
-            raise StorageFull(f"{self.path} cannot be written ({error}); no order was sent; free some disk, or mend it") from error
+            raise StorageFull(
+                f"{self.path} cannot be written ({error}); no order was sent; free some disk, or make the file writable"
+            ) from error
 
 
 _SYNC: Final = getattr(os, "O_DSYNC", 0)
@@ -133,7 +117,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _slot(number: int, record: dict[str, Any]) -> bytes:
+def _slot(number: int, record: Mapping[str, object]) -> bytes:
     text = json.dumps(record, separators=(",", ":")).encode()
     if len(text) > _SLOT - _HEAD:
         raise ValueError(f"a record of {len(text)} bytes does not fit into a slot")
@@ -141,7 +125,7 @@ def _slot(number: int, record: dict[str, Any]) -> bytes:
     return (zlib.crc32(body).to_bytes(4, "little") + body).ljust(_SLOT, b"\0")
 
 
-def _records(data: bytes) -> list[tuple[int, dict[str, Any]]]:
+def _records(data: bytes) -> list[tuple[int, dict[str, object]]]:
     """The whole ones, oldest first; a slot that a power cut tore is none."""
     found = []
     for start in range(0, len(data) - _SLOT + 1, _SLOT):

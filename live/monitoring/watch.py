@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any, Final
 
-from forwardtrader.live.execution.venue_clock import clock_offset
+from forwardtrader.live.execution.retry import clock_offset
 from forwardtrader.live.monitoring.watchdog import Watchdog, require_right_clock
 
 _PATIENCE_S: Final = 15.0
@@ -25,7 +25,7 @@ def watch_over(session: Any, stack: ExitStack) -> Watchdog:
         return found
 
     def hold(reason: str) -> None:
-        bridge.gate.hold = reason
+        bridge.risk_limits.hold = reason
 
     is_real = request.mode == "live"
     asks = None if session.scene.practice is not None else offset  # a practice market has a time of its own

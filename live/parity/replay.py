@@ -83,9 +83,9 @@ class _Commands:
     @staticmethod
     def _apply(strategy: Any, broker: Any, verb: Verb) -> None:
         if verb in (Verb.PAUSE, Verb.FLATTEN):
-            broker.muted = True
+            broker.entries_blocked = True
         if verb is Verb.RESUME:
-            broker.muted = False
+            broker.entries_blocked = False
         if verb in (Verb.FLATTEN, Verb.CANCEL, Verb.KILL):
             for order in list(broker.get_orders_open()):
                 broker.cancel(order)

@@ -17,11 +17,11 @@ from forwardtrader.core.environment import environment
 from forwardtrader.core.errors import ConfigError, TradingError
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.source import CcxtLiveSource
-from forwardtrader.live.bridge.venue_thread import VenueLoop
+from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import keys_of, named_by_ccxt
+from forwardtrader.live.execution.keys import api_keys, ccxt_credentials
 from forwardtrader.live.execution.withdrawals import require_no_withdrawals
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
@@ -79,13 +79,13 @@ class _VenueCheck:
     def account(self) -> str:
         return self._with(self._account)
 
-    def _with(self, look: Callable[[VenueLoop, Any, CcxtLiveSource], str]) -> str:
+    def _with(self, look: Callable[[VenueThread, Any, CcxtLiveSource], str]) -> str:
         feeds = self._request.settings.feeds
-        loop = VenueLoop()
+        loop = VenueThread()
         loop.start()
         client = None
         try:
-            keys = named_by_ccxt(**keys_of(feeds.exchange)) if self._request.mode == "live" else None
+            keys = ccxt_credentials(**api_keys(feeds.exchange)) if self._request.mode == "live" else None
             client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
             source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_Deaf())
             loop.call(source.connect())
@@ -93,21 +93,21 @@ class _VenueCheck:
         finally:
             loop.stop(*([client.close] if client is not None else []))
 
-    def _reach(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _reach(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
         return f"{client.id} answers, {len(client.markets)} markets"
 
-    def _offset(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _offset(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
         theirs = loop.call(client.fetch_time())
         offset = theirs / 1000 - self._clock.now().timestamp()
         if abs(offset) > _MOST_OFFSET_S:
             raise ConfigError(f"this machine's clock is {-offset:+.1f} s off the venue's; set it (NTP), then start again")
         return f"{offset * 1000:+.0f} ms off the venue's"
 
-    def _rules(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _rules(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
         told = (source.rules(symbol) for symbol in source.symbols)
         return "; ".join(f"{r.symbol} tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}" for r in told)
 
-    def _account(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _account(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
         account = CcxtAccount(client, Journal(":memory:"), source.symbols, lambda _event: None)
         view: VenueView = loop.call(account.read())
         right = loop.call(account.withdrawal_right())
@@ -116,7 +116,7 @@ class _VenueCheck:
         newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
         require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
-        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.told}"
+        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
 
 
 class _Deaf:

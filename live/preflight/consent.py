@@ -46,7 +46,7 @@ def require_consent(
     for r in rules:
         console.print(f"  {r.symbol}: tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}")
     console.print(f"  {len(view.open_orders)} orders rest at the venue; those of others are left alone")
-    console.print(f"  right to withdraw: {right.told}", soft_wrap=True)
+    console.print(f"  right to withdraw: {right.text}", soft_wrap=True)
     if practice or times_said >= 2:
         return
     sure = "make sure that this key may not withdraw, then " if right.may is None else ""

@@ -43,13 +43,13 @@ class SessionWords:
     def _apply(self, verb: Verb, *, again: bool = False) -> None:
         session, broker = self._session, self._session.broker
         if verb is Verb.PAUSE:
-            broker.muted, session.state = True, _stands(broker)
+            broker.entries_blocked, session.state = True, _stands(broker)
         elif verb is Verb.RESUME:
-            broker.muted, session.reason = False, ""
+            broker.entries_blocked, session.reason = False, ""
             broker.rearm()
             session.state = State.RUNNING
         elif verb is Verb.FLATTEN:
-            broker.muted, session.state = True, _stands(broker)
+            broker.entries_blocked, session.state = True, _stands(broker)
             flatten(session.strategy, broker)
         elif verb is Verb.CANCEL:
             cancel_all(broker)

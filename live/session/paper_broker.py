@@ -18,7 +18,7 @@ class PaperBroker(VenueRulesBroker):
         super().__init__(**params)
         self._seen = -1
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
-        self.muted = False
+        self.entries_blocked = False
         self.halted = ""
         self.doubt_about: Callable[[str, int], str] = lambda _symbol, _at: ""  # why a symbol should not be entered at this bar (ms)
 
@@ -49,7 +49,7 @@ class PaperBroker(VenueRulesBroker):
 
     def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
         order = super().buy(owner, data, size, *args, **kwargs)
-        reason = self.halted or ("the session is paused" if self.muted else self._doubt(data))
+        reason = self.halted or ("the session is paused" if self.entries_blocked else self._doubt(data))
         if reason and order.alive() and self.getposition(data).size >= 0:
             order.addinfo(refusal=reason)
             self.cancel(order)

@@ -27,7 +27,7 @@ from forwardtrader.live import control
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import AccountEvent, Traded
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import taken_keys
+from forwardtrader.live.execution.keys import reporting_refused_keys
 from forwardtrader.live.monitoring.account_alerts import AccountNews
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth
@@ -121,7 +121,7 @@ class LiveSession:
             self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
-            with taken_keys(self.bridge.exchange):
+            with reporting_refused_keys(self.bridge.exchange):
                 self._patiently(self.bridge.start)
                 if self.request.mode == "live":
                     self._consent(stack)
@@ -176,9 +176,9 @@ class LiveSession:
             place["poll"] = PollRule(base=2.0, least=0.5, most=2.0)
             name = at.protocol
         elif self.request.mode == "live":
-            from forwardtrader.live.execution.keys import keys_of
+            from forwardtrader.live.execution.keys import api_keys
 
-            place |= keys_of(name)
+            place |= api_keys(name)
         if self.request.mode == "live":
             self.journal = Journal(folder / JOURNAL)
         bridge = CCXTStore(
@@ -186,8 +186,8 @@ class LiveSession:
             minute_s=60.0 / self.pace if self.pace else 0.0, **place,
         )  # fmt: skip
         bridge.on_idle = self._idle
-        bridge.on_news = self.health.tell
-        bridge.was_told = self.past.was_told
+        bridge.on_merge_event = self.health.tell
+        bridge.was_recorded = self.past.was_told
         return bridge
 
     def _consent(self, stack: ExitStack) -> None:
@@ -215,7 +215,7 @@ class LiveSession:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
             self.broker = venue_broker(rules, settings, trade_from=self.scene.first_live.timestamp(), kind=PaperBroker)
-            self.broker.doubt_about = SessionDoubts(self.store, self.bridge.doubt_about, self.past.last).about
+            self.broker.doubt_about = SessionDoubts(self.store, self.bridge.entry_objection, self.past.last).about
         self.broker.on_turn = self._between_bars
         return self.broker
 
@@ -294,7 +294,7 @@ class LiveSession:
         at = round(epoch_seconds(number) * 1000)
         if at < self.first_ms or self.past.is_before(at) or (self.last_bar is not None and at < self.last_bar):
             return
-        if self.past.resume(strategy, at) and self.broker.muted:
+        if self.past.resume(strategy, at) and self.broker.entries_blocked:
             self.state = State.PAUSED
         if self.start_equity is None:
             self.start_equity = self._begun_with(float(self.broker.startingcash))

@@ -31,7 +31,7 @@ def freeze(strategy: Any) -> dict[str, Any]:
         "version": VERSION,
         "cash": broker.cash,
         "starting_cash": broker.startingcash,
-        "muted": broker.muted,
+        "muted": broker.entries_blocked,
         "refused": broker.refused,
         # In the broker's own order: it adds their values up in it, and a sum of floats depends on that in its last bit.
         "positions": [[data._name, p.size, p.price] for data, p in broker.holdings.held.items()],
@@ -50,7 +50,7 @@ def thaw(strategy: Any, saved: dict[str, Any]) -> None:
     """Put a strategy and its broker, at the end of the same bar in another process, where `freeze` found them."""
     broker, told = strategy.broker, strategy.analyzers
     datas = {data._name: data for data in strategy.datas}
-    broker.cash, broker.startingcash, broker.muted = saved["cash"], saved["starting_cash"], saved["muted"]
+    broker.cash, broker.startingcash, broker.entries_blocked = saved["cash"], saved["starting_cash"], saved["muted"]
     broker.refused = {symbol: (count, why) for symbol, (count, why) in saved["refused"].items()}
     broker.holdings.held.clear()
     for symbol, size, price in saved["positions"]:

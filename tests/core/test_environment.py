@@ -14,7 +14,7 @@ from forwardtrader.core import log
 from forwardtrader.core.cli import end_well
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.environment import environment
-from forwardtrader.live.execution.keys import keys_of
+from forwardtrader.live.execution.keys import api_keys
 from forwardtrader.live.monitoring.alerts import alerts_from
 from tests import ROOT
 
@@ -40,7 +40,7 @@ def test_every_reader_finds_what_only_the_file_names(project: Path) -> None:
     alerts = alerts_from(name="one", api="http://127.0.0.1:9")
     assert alerts is not None
     alerts.close()
-    assert keys_of("binance") == {"api_key": "k", "api_secret": "s"}
+    assert api_keys("binance") == {"api_key": "k", "api_secret": "s"}
     assert load_settings().strategies.risk_tolerance == 0.05
 
 
@@ -66,7 +66,7 @@ def test_a_file_that_was_changed_is_read_again(project: Path) -> None:
 
 def test_a_file_of_an_editor_that_marks_its_encoding_is_read_whole(project: Path) -> None:
     (project / ".env").write_bytes(b"\xef\xbb\xbfBINANCE_API_KEY=k\r\nBINANCE_API_SECRET=s\r\n")
-    assert keys_of("binance") == {"api_key": "k", "api_secret": "s"}
+    assert api_keys("binance") == {"api_key": "k", "api_secret": "s"}
 
 
 @pytest.mark.parametrize(

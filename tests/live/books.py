@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.types import Side
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 
 START = Decimal(10_000)
 
@@ -38,12 +38,12 @@ def require_agreement(venue: Any, journal: Journal, run: Any = None, *, prefix: 
     assert at_venue.keys() <= intents.keys(), "an order that no intent stands for"
     for name, (_, state) in intents.items():
         there = at_venue.get(name)
-        assert state in (State.REFUSED, State.DONE, State.ACKNOWLEDGED), f"{name} is left {state}"
-        assert (there is None) == (state is State.REFUSED), f"{name} is {state}, the venue says {there}"
+        assert state in (IntentState.REFUSED, IntentState.DONE, IntentState.ACKNOWLEDGED), f"{name} is left {state}"
+        assert (there is None) == (state is IntentState.REFUSED), f"{name} is {state}, the venue says {there}"
         if there is not None:
             assert journal.filled(name) == filled.get(str(there["id"]), Decimal(0)), f"{name} is booked wrongly"
             rests = there["status"].lower() in ("new", "partially_filled", "partial")
-            assert (state is State.ACKNOWLEDGED) == rests, f"{name} is {state}, at the venue {there['status']}"
+            assert (state is IntentState.ACKNOWLEDGED) == rests, f"{name} is {state}, at the venue {there['status']}"
     booked = [(e.symbol, e.trade_id) for e in journal.executions()]
     ours = {str(o["id"]) for o in orders}
     assert len(booked) == len(set(booked)) == len([t for t in trades if str(t["order_id"]) in ours])

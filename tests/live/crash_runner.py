@@ -16,9 +16,10 @@ from typing import Any
 
 import backtrader as bt
 
-from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.order_lookup import OrderLookup
+from forwardtrader.live.execution.venue_orders import VenueOrders
 from tests.live.market import Script, play, store_on
 
 UNSENT = (
@@ -50,13 +51,16 @@ class DyingJournal(Journal):
 
     fuse: Fuse
 
-    def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
-        return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent, meanwhile))
+    is_open = False
 
-    def _insert(self, intent: Intent, state: State = State.WRITTEN) -> bool:
-        if state is State.SENT:  # not one that is taken back from the log
+    def write(self, intent: Intent) -> bool:
+        self.is_open = True
+        return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent))
+
+    def _insert(self, intent: Intent) -> bool:
+        if self.is_open:  # not one that is restored from the log
             self.fuse.at("before SQLite has the intent", after_s=_TEMPTED_S)
-        return super()._insert(intent, state)
+        return super()._insert(intent)
 
     def _put(self, intent: Intent) -> None:
         self.fuse.at("before the disk has the intent", after_s=_TEMPTED_S)
@@ -65,8 +69,8 @@ class DyingJournal(Journal):
     def claim(self, client_id: str) -> bool:
         return self._around("it is claimed for sending", lambda: super(DyingJournal, self).claim(client_id))
 
-    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
-        words = {State.ACKNOWLEDGED: "it is acknowledged", State.DONE: "it is done"}
+    def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
+        words = {IntentState.ACKNOWLEDGED: "it is acknowledged", IntentState.DONE: "it is done"}
         self._around(words.get(state, ""), lambda: super(DyingJournal, self).mark(client_id, state, venue_id=venue_id, note=note))
 
     def book(self, execution: Execution) -> bool:
@@ -81,19 +85,19 @@ class DyingJournal(Journal):
 
 def lay(fuse: Fuse) -> None:
     """Put the fuse around what the account sends, too."""
-    heard, take_back = CcxtAccount._heard, CcxtAccount._take_back
+    on_order, cancel = VenueOrders.on_order, OrderLookup.cancel
 
-    async def dying_heard(self: Any, order: Any) -> None:
+    async def dying_on_order(self: Any, order: Any) -> None:
         fuse.at("after the answer")
-        await heard(self, order)
+        await on_order(self, order)
 
-    async def dying_take_back(self: Any, intent: Any) -> None:
+    async def dying_cancel(self: Any, intent: Any) -> None:
         fuse.at("before a cancel")
-        await take_back(self, intent)
+        await cancel(self, intent)
         fuse.at("after a cancel")
 
-    CcxtAccount._heard = dying_heard  # type: ignore[method-assign]
-    CcxtAccount._take_back = dying_take_back  # type: ignore[method-assign]
+    VenueOrders.on_order = dying_on_order  # type: ignore[method-assign]
+    OrderLookup.cancel = dying_cancel  # type: ignore[method-assign]
 
 
 class Trader(Script):

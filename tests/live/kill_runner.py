@@ -12,15 +12,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core.cli import end_well
-from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Execution, Intent
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.submit import OrderWire
+from forwardtrader.live.execution.order_lookup import OrderLookup
+from forwardtrader.live.execution.submit import OrderSubmitter
 from tests.live.session_runner import request_for, run
 
 POINTS: Final = ("before the wire", "before the answer is kept", "amid its executions", "after the answer is kept")
@@ -47,21 +46,16 @@ class Fuse:
 
 def lay(fuse: Fuse) -> None:
     """Put the fuse around the wire and around what the account makes of an answer."""
-    order, post, book = OrderWire.order, CcxtAccount._post, Journal.book
+    create, on_answer, book = OrderSubmitter._create, OrderLookup.on_answer, Journal.book
 
-    async def dying_order(self: Any, intent: Intent, may_leave: Callable[[], bool]) -> Any:
-        def last_moment() -> bool:
-            may = may_leave()
-            fuse.at("before the wire", intent)
-            return may
-
-        answer = await order(self, intent, last_moment)
-        fuse.at("before the answer is kept", intent)
-        return answer
-
-    async def dying_post(self: Any, intent: Intent, *given: Any, **named: Any) -> None:
-        await post(self, intent, *given, **named)
+    async def dying_create(self: Any, intent: Intent, **named: Any) -> None:
+        fuse.at("before the wire", intent)
+        await create(self, intent, **named)
         fuse.at("after the answer is kept", intent)
+
+    async def dying_on_answer(self: Any, intent: Intent, answer: Any) -> None:
+        fuse.at("before the answer is kept", intent)
+        await on_answer(self, intent, answer)
 
     def dying_book(self: Any, execution: Execution) -> bool:
         is_new = book(self, execution)
@@ -70,8 +64,8 @@ def lay(fuse: Fuse) -> None:
             fuse.at("amid its executions", intent)
         return is_new
 
-    OrderWire.order = dying_order  # type: ignore[method-assign]
-    CcxtAccount._post = dying_post  # type: ignore[method-assign]
+    OrderSubmitter._create = dying_create  # type: ignore[method-assign]
+    OrderLookup.on_answer = dying_on_answer  # type: ignore[method-assign]
     Journal.book = dying_book  # type: ignore[method-assign]
 
 

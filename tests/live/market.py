@@ -13,13 +13,13 @@ import backtrader as bt
 
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
-from forwardtrader.live.execution.account import Patience
 from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
 
 EAGER = PollRule(base=0.3, least=0.2, most=0.5)
-HASTY = Patience(not_found_s=0.6, first_wait_s=0.05, longest_wait_s=0.2, give_up_s=20, check_every_s=1.0)
+HASTY = QueryTimeouts(not_found_s=0.6, first_wait_s=0.05, longest_wait_s=0.2, give_up_s=20, check_every_s=1.0)
 
 
 class MarketTime:
@@ -64,7 +64,7 @@ def practice(**settings: Any) -> Iterator[SandboxHandle]:
 def store_on(venue: SandboxHandle, journal: Journal | Path | None = None, **more: Any) -> CCXTStore:
     if isinstance(journal, Path):
         journal = Journal(journal)
-    options = {"clock": MarketTime(venue), "poll": EAGER, "patience": HASTY, "journal": journal, **more}
+    options = {"clock": MarketTime(venue), "poll": EAGER, "query_timeouts": HASTY, "journal": journal, **more}
     return CCXTStore(venue.protocol, api_key=venue.api_key, api_secret=venue.api_secret, base_url=venue.url, ws_url=venue.ws_url, **options)
 
 

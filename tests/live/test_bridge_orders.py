@@ -10,7 +10,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.market import Script, play, practice, store_on
 
 
@@ -245,7 +245,7 @@ def test_an_intent_is_never_posted_a_second_time(tmp_path: Path) -> None:
         journal = Journal(tmp_path / "j.db")
         run = play(venue, store_on(venue, journal, run="same"), Script, 2, acts={0: keep("order", lambda s: s.buy(size=0.01))})
         [(intent, state)] = journal.intents()
-        assert (state, intent.request.size) == (State.DONE, Decimal("0.01"))
+        assert (state, intent.request.size) == (IntentState.DONE, Decimal("0.01"))
         again = store_on(venue, journal, run="same")
         again.getdata(dataname="BTC/USDT")
         again.getbroker()

@@ -11,7 +11,7 @@ import pytest
 
 from forwardtrader.core.errors import StorageFull
 from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 
@@ -21,18 +21,18 @@ class Filling(Journal):
 
     point = ""
 
-    def write(self, intent: Intent, meanwhile: Callable[[], object] | None = None) -> bool:
-        return self._at("write", lambda: super(Filling, self).write(intent, meanwhile))
+    def write(self, intent: Intent) -> bool:
+        return self._at("write", lambda: super(Filling, self).write(intent))
 
     def _put(self, intent: Intent) -> None:
         if self.point == "log":
-            assert self._intents_log is not None
+            assert self._wal is not None
             device = os.open("/dev/full", os.O_WRONLY)
-            os.dup2(device, self._intents_log._file)
+            os.dup2(device, self._wal._file)
             os.close(device)
         super()._put(intent)
 
-    def mark(self, client_id: str, state: State, *, venue_id: str = "", note: str = "") -> None:
+    def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
         self._at(str(state), lambda: super(Filling, self).mark(client_id, state, venue_id=venue_id, note=note))
 
     def book(self, execution: Execution) -> bool:

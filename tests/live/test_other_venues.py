@@ -172,9 +172,9 @@ def test_a_clock_that_goes_off_holds_real_orders_back_until_it_is_right_again(
 
     def wait_for(held: bool) -> None:
         until = time.monotonic() + 30
-        while bool(live.bridge.gate.hold) is not held and time.monotonic() < until:
+        while bool(live.bridge.risk_limits.hold) is not held and time.monotonic() < until:
             time.sleep(0.05)
-        seen.append(live.bridge.gate.hold)
+        seen.append(live.bridge.risk_limits.hold)
 
     def go_off() -> None:
         until = time.monotonic() + 60

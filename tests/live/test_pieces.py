@@ -17,12 +17,12 @@ from forwardtrader.core.errors import ReconciliationFailed, StorageFull, StoreDa
 from forwardtrader.core.types import MarketRules, OrderRequest, Side
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
-from forwardtrader.live.bridge.open_orders import OrderBook
-from forwardtrader.live.bridge.order_groups import Groups
-from forwardtrader.live.execution.ccxt_errors import KNOWN, Outcome, verdict
-from forwardtrader.live.execution.ccxt_orders import order_news
+from forwardtrader.live.bridge.contingent_orders import OrderGroups
+from forwardtrader.live.bridge.open_orders import OpenOrders
+from forwardtrader.live.execution.ccxt_errors import KNOWN, OrderOutcome, classify
+from forwardtrader.live.execution.ccxt_orders import order_report
 from forwardtrader.live.execution.events import Acknowledged, Ended, Execution, ForeignOrder, Intent, OpenOrder, Refused, Traded
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.reconciliation import position_of, reconcile, require_covered
 from forwardtrader.live.session.bar_hook import KEPT, BarHook
@@ -65,7 +65,7 @@ def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_al
         def alive(self) -> bool:
             return self.is_alive
 
-    book, orders = OrderBook(), [Order(ref) for ref in range(300)]
+    book, orders = OpenOrders(), [Order(ref) for ref in range(300)]
     for order in orders:
         book.keep(order)
         book.keep(order, intent(f"id-{order.ref}"))
@@ -87,7 +87,7 @@ def test_families_and_groups_of_orders_that_are_done_are_let_go_of() -> None:
         def alive(self) -> bool:
             return self.is_alive
 
-    groups, resting = Groups(), Kin(1)
+    groups, resting = OrderGroups(), Kin(1)
     stays = [Kin(2, resting), Kin(3, resting)]
     for order in (resting, *stays):
         groups.add(order, None)
@@ -104,7 +104,7 @@ def test_families_and_groups_of_orders_that_are_done_are_let_go_of() -> None:
 
 
 def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
-    book = OrderBook()
+    book = OpenOrders()
     assert [book.next_number(bar) for bar in (60, 0, 60, 0, 60)] == [1, 1, 2, 2, 3]
     assert [book.next_number(bar) for bar in range(1000, 2000)] == [1] * 1000
     assert book.next_number(1999) == 2
@@ -123,28 +123,28 @@ def execution(trade: str, size: str, client_id: str = "a", side: str = "buy", fe
 
 
 TABLE = [
-    ("InvalidOrder", "-1013 Filter failure: LOT_SIZE", Outcome.REJECTED),
-    ("BadRequest", "-1013 Filter failure: NOTIONAL", Outcome.REJECTED),
-    ("InsufficientFunds", "-2010 Account has insufficient balance for requested action.", Outcome.MARGIN),
-    ("InvalidOrder", "-2010 Duplicate order sent.", Outcome.ADOPT),
-    ("InvalidNonce", "-1021 Timestamp for this request", Outcome.RESEND),
-    ("DDoSProtection", "418 I'm a teapot", Outcome.BUSY),
-    ("RateLimitExceeded", "-1015 Too many new orders", Outcome.BUSY),
-    ("RateLimitExceeded", '{"code":-1003}', Outcome.UNKNOWN),
-    ("OperationFailed", "-1006 An unexpected response", Outcome.UNKNOWN),
-    ("OperationFailed", "-1008 Server is currently overloaded", Outcome.UNKNOWN),
-    ("RequestTimeout", "-1007 Timeout waiting for response", Outcome.UNKNOWN),
-    ("ExchangeNotAvailable", "reset by peer", Outcome.UNKNOWN),
-    ("CancelledError", "", Outcome.UNKNOWN),
-    ("KeyError", "'orderId'", Outcome.UNKNOWN),
-    ("AuthenticationError", "-2015 Invalid API-key", Outcome.HALT),
-    ("DDoSProtection", '{"code":-2015,"msg":"Invalid API-key"}', Outcome.HALT),
+    ("InvalidOrder", "-1013 Filter failure: LOT_SIZE", OrderOutcome.REJECTED),
+    ("BadRequest", "-1013 Filter failure: NOTIONAL", OrderOutcome.REJECTED),
+    ("InsufficientFunds", "-2010 Account has insufficient balance for requested action.", OrderOutcome.MARGIN),
+    ("InvalidOrder", "-2010 Duplicate order sent.", OrderOutcome.ADOPT),
+    ("InvalidNonce", "-1021 Timestamp for this request", OrderOutcome.RESEND),
+    ("DDoSProtection", "418 I'm a teapot", OrderOutcome.BUSY),
+    ("RateLimitExceeded", "-1015 Too many new orders", OrderOutcome.BUSY),
+    ("RateLimitExceeded", '{"code":-1003}', OrderOutcome.UNKNOWN),
+    ("OperationFailed", "-1006 An unexpected response", OrderOutcome.UNKNOWN),
+    ("OperationFailed", "-1008 Server is currently overloaded", OrderOutcome.UNKNOWN),
+    ("RequestTimeout", "-1007 Timeout waiting for response", OrderOutcome.UNKNOWN),
+    ("ExchangeNotAvailable", "reset by peer", OrderOutcome.UNKNOWN),
+    ("CancelledError", "", OrderOutcome.UNKNOWN),
+    ("KeyError", "'orderId'", OrderOutcome.UNKNOWN),
+    ("AuthenticationError", "-2015 Invalid API-key", OrderOutcome.HALT),
+    ("DDoSProtection", '{"code":-2015,"msg":"Invalid API-key"}', OrderOutcome.HALT),
 ]
 
 
 @pytest.mark.parametrize(("name", "text", "outcome"), TABLE)
-def test_every_answer_to_an_order_has_its_meaning(name: str, text: str, outcome: Outcome) -> None:
-    assert verdict([name, "Exception"], text) is outcome
+def test_every_answer_to_an_order_has_its_meaning(name: str, text: str, outcome: OrderOutcome) -> None:
+    assert classify([name, "Exception"], text) is outcome
 
 
 def test_every_error_of_ccxt_is_in_the_table() -> None:
@@ -160,11 +160,11 @@ def test_an_intent_is_durable_before_anything_else_and_written_once(tmp_path: Pa
     with sqlite3.connect(tmp_path / "j.db") as other:
         assert other.execute("select client_id, state from intents").fetchall() == [("a", "written")]
     assert not journal.write(intent())
-    journal.mark("a", State.ACKNOWLEDGED, venue_id="7")
-    journal.mark("a", State.ACKNOWLEDGED)
-    assert (journal.client_id_of("7"), journal.venue_id("a"), journal.client_id_of("")) == ("a", "7", "")
+    journal.mark("a", IntentState.ACKNOWLEDGED, venue_id="7")
+    journal.mark("a", IntentState.ACKNOWLEDGED)
+    assert (journal.client_id_of("7"), journal.client_id_of("")) == ("a", "")
     assert [i for i, _ in journal.open_intents()] == [intent()]
-    journal.mark("a", State.DONE)
+    journal.mark("a", IntentState.DONE)
     assert journal.open_intents() == []
     journal.close()
 
@@ -186,7 +186,7 @@ def ledger(tmp_path: Path) -> Any:
 
 
 def news(status: str, filled: str, trades: Any = None, client_id: str = "a") -> Any:
-    return order_news(
+    return order_report(
         {
             "id": "7", "clientOrderId": client_id, "symbol": "BTC/USDT", "side": "buy", "amount": 1.0, "status": status, "filled": filled,
             "average": 100.0, "trades": trades,
@@ -211,7 +211,7 @@ def test_an_order_ends_after_its_last_execution_was_told(ledger: Any) -> None:
 def test_a_foreign_order_is_told_once_and_left_alone(ledger: Any) -> None:
     book, told = ledger
     for _ in range(2):
-        other = order_news({"id": "99", "clientOrderId": "theirs", "symbol": "BTC/USDT", "side": "buy", "amount": 2, "status": "open"})
+        other = order_report({"id": "99", "clientOrderId": "theirs", "symbol": "BTC/USDT", "side": "buy", "amount": 2, "status": "open"})
         book.order(other)
     assert told == [ForeignOrder("BTC/USDT", "99", "buy", Decimal(2))]
 
@@ -243,7 +243,7 @@ def test_however_reports_arrive_each_execution_counts_once(order: list[str]) -> 
         assert sum(sizes) == 1
         assert len(sizes) == 3
         assert [e for e in told if isinstance(e, Acknowledged)] == [Acknowledged("a", "7")]
-        assert journal.state_of("a") is State.DONE
+        assert journal.state_of("a") is IntentState.DONE
         journal.close()
 
 
@@ -269,7 +269,7 @@ def test_an_order_that_is_closed_with_a_part_filled_ends(ledger: Any) -> None:
     book.execution(execution("1", "0.4"))
     book.order(news("closed", "0.4"))
     assert [type(event) for event in told] == [Acknowledged, Traded, Ended]
-    assert book.journal.state_of("a") is State.DONE
+    assert book.journal.state_of("a") is IntentState.DONE
 
 
 def test_a_fill_that_a_stand_in_was_booked_for_is_not_booked_again(ledger: Any) -> None:
@@ -303,7 +303,7 @@ def test_the_barrier_waits_for_every_symbol() -> None:
 
 def test_the_barrier_goes_on_without_a_symbol_that_has_no_bar_or_does_not_come() -> None:
     now = [0.0]
-    barrier = BarBarrier(["A", "B"], threading.Condition(), patience_s=5, monotonic=lambda: now[0])
+    barrier = BarBarrier(["A", "B"], threading.Condition(), bar_timeout_s=5, monotonic=lambda: now[0])
     barrier.put("A", bar(1))
     barrier.quiet("B", 1)
     assert barrier.take("A") == bar(1)
@@ -320,7 +320,7 @@ def test_the_barrier_goes_on_without_a_symbol_that_has_no_bar_or_does_not_come()
 
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 8)), max_size=30))
 def test_released_bars_never_run_backwards(puts: list[tuple[str, int]]) -> None:
-    barrier = BarBarrier(["A", "B"], threading.Condition(), patience_s=1e9, monotonic=lambda: 0.0)
+    barrier = BarBarrier(["A", "B"], threading.Condition(), bar_timeout_s=1e9, monotonic=lambda: 0.0)
     newest = {"A": -1, "B": -1}
     seen: list[int] = []
     for symbol, at in puts:

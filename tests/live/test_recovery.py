@@ -12,7 +12,7 @@ import pytest
 
 from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.journal import Journal, State
+from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.books import require_agreement
 from tests.live.market import HASTY, Script, play, practice, store_on
 
@@ -87,10 +87,10 @@ def test_a_part_filled_before_a_start_is_booked_though_later_trades_are_known(tm
             buy(s)
 
         acts = {0: rest("buy", 0.01, 0.9), 1: fill_a_part_unheard(venue), 2: later}
-        play(venue, store_on(venue, journal, run="one", patience=PATIENT), Script, 4, acts=acts)
+        play(venue, store_on(venue, journal, run="one", query_timeouts=PATIENT), Script, 4, acts=acts)
         [resting] = venue.state()["open_orders"]
         assert (float(resting["filled"]), len(journal.executions())) == (0.004, 1), "the later trade is known, the earlier is not"
-        run = play(venue, store_on(venue, journal, run="one", patience=PATIENT), Script, 1)
+        run = play(venue, store_on(venue, journal, run="one", query_timeouts=PATIENT), Script, 1)
         require_agreement(venue, journal, run, prefix="one-")
 
 
@@ -126,8 +126,8 @@ def test_an_intent_in_doubt_that_never_arrived_is_settled_and_the_session_trades
         [(intent, _)] = journal.intents()
         lost = replace(intent, client_id="one-lost-1")
         journal.write(lost)
-        journal.mark("one-lost-1", State.UNKNOWN)
+        journal.mark("one-lost-1", IntentState.UNKNOWN)
         run = play(venue, store_on(venue, journal, run="one"), Script, 3, acts={1: buy})
-        assert journal.state_of("one-lost-1") is State.REFUSED
+        assert journal.state_of("one-lost-1") is IntentState.REFUSED
         assert len(venue.orders()) == 2
         require_agreement(venue, journal, run, prefix="one-")

@@ -16,8 +16,8 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import cli as entry
 from forwardtrader.live import control
 from forwardtrader.live.control import Verb
-from forwardtrader.live.execution.account import Patience
 from forwardtrader.live.execution.events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
+from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.monitoring.account_alerts import AccountNews
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import State, read_status
@@ -155,8 +155,8 @@ def test_an_order_that_stays_unresolved_halts_the_account_and_its_owner_hears_bo
             venue.control("clear")
             s.broker.rearm()  # as a person who looked it up would have it
 
-        hasty = Patience(not_found_s=0.3, first_wait_s=0.05, longest_wait_s=0.1, give_up_s=1.0, check_every_s=60.0)
-        run = play(venue, store_on(venue, patience=hasty), Script, 3, acts={0: doubt})
+        hasty = QueryTimeouts(not_found_s=0.3, first_wait_s=0.05, longest_wait_s=0.1, give_up_s=1.0, check_every_s=60.0)
+        run = play(venue, store_on(venue, query_timeouts=hasty), Script, 3, acts={0: doubt})
         assert "stays unresolved" in run.broker.halted
         assert run.statuses_of(run.order)[-1] == "Completed"
     assert [type(event) for event in heard if isinstance(event, Halted | Unresolved)] == [Unresolved, Halted]

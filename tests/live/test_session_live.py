@@ -14,7 +14,7 @@ from rich.console import Console
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import AccountTooSmall, ConfigError, VenueUnreachable
 from forwardtrader.core.types import Forecast
-from forwardtrader.live.execution.keys import keys_of
+from forwardtrader.live.execution.keys import api_keys
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
@@ -119,8 +119,8 @@ def test_an_account_without_money_is_refused() -> None:
 
 def test_missing_keys_are_named_and_an_account_name_hides_its_key() -> None:
     with pytest.raises(ConfigError, match="KRAKEN_API_SECRET"):
-        keys_of("kraken", {"KRAKEN_API_KEY": "k"})
-    assert keys_of("kraken", {"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET": "s"}) == {"api_key": "k", "api_secret": "s"}
+        api_keys("kraken", {"KRAKEN_API_KEY": "k"})
+    assert api_keys("kraken", {"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET": "s"}) == {"api_key": "k", "api_secret": "s"}
     assert "secretkey" not in account_name("binance", "secretkey")
 
 

@@ -20,8 +20,7 @@ import psutil
 import pytest
 
 from forwardtrader.feeds.live.client import open_client
-from forwardtrader.live.bridge.event_loop import new_event_loop
-from forwardtrader.live.bridge.venue_thread import VenueLoop
+from forwardtrader.live.bridge.venue_thread import VenueThread, new_event_loop
 
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -130,7 +129,7 @@ def test_a_connection_cancelled_half_way_does_not_close_what_gets_its_number(kin
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 20])
 def test_stopped_at_any_turn_of_connecting_no_socket_is_left(kind: str, turns: int, silent: socket.socket) -> None:
-    loop, client, before = VenueLoop(), client_of(silent), open_sockets()
+    loop, client, before = VenueThread(), client_of(silent), open_sockets()
     loop.start()
 
     async def begin() -> None:
@@ -147,7 +146,7 @@ def test_stopped_at_any_turn_of_connecting_no_socket_is_left(kind: str, turns: i
 
 
 def test_a_venue_that_does_not_say_goodbye_is_not_waited_for(kind: str, curt: socket.socket) -> None:
-    loop, client, before = VenueLoop(), client_of(curt), open_sockets()
+    loop, client, before = VenueThread(), client_of(curt), open_sockets()
     loop.start()
     loop.spawn(client.watch_ohlcv("BTC/USDT", "1m"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import Ended, Execution, Intent, Refused, Traded
-from forwardtrader.live.execution.journal import Journal, State
-from forwardtrader.live.execution.risk_limits import RiskGate
+from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.risk_limits import RiskLimits
 from tests.live.market import Script, play, practice, store_on
 
 LIMITS = RiskSettings(max_order_value=1000, max_position_value=2500, max_orders_per_minute=3, price_collar=0.05)
@@ -35,44 +36,44 @@ def fill(name: str, size: str, side: str = "buy") -> Traded:
     )  # fmt: skip
 
 
-def gate(limits: RiskSettings = LIMITS, price: float | None = 100.0, now: list[float] | None = None) -> RiskGate:
+def gate(limits: RiskSettings = LIMITS, price: float | None = 100.0, now: list[float] | None = None) -> RiskLimits:
     time = now if now is not None else [0.0]
-    return RiskGate(limits, lambda _symbol: price, monotonic=lambda: time[0])
+    return RiskLimits(limits, lambda _symbol: price, monotonic=lambda: time[0])
 
 
 def test_an_order_worth_too_much_is_refused_by_the_name_of_the_setting() -> None:
-    assert gate().objection(intent("a", "10")) == ""
-    assert "risk.max_order_value (1000)" in gate().objection(intent("a", "10.01"))
-    assert "1,050.00" in gate().objection(intent("a", "10", limit="105")).replace("1050.00", "1,050.00")
+    assert gate().check(intent("a", "10").request) == ""
+    assert "risk.max_order_value (1000)" in gate().check(intent("a", "10.01").request)
+    assert "1,050.00" in gate().check(intent("a", "10", limit="105").request).replace("1050.00", "1,050.00")
 
 
 def test_what_rests_and_what_is_held_counts_towards_the_position() -> None:
     asked = gate(LIMITS.model_copy(update={"max_orders_per_minute": 100}))
     for name in ("a", "b"):
-        assert asked.objection(intent(name, "10")) == ""
-        asked.sent(intent(name, "10"))
-    assert "risk.max_position_value" in asked.objection(intent("c", "10"))
-    asked.heard(fill("a", "4"))  # a part of what was counted already
-    assert "2400.00" not in asked.objection(intent("c", "4"))
-    assert "risk.max_position_value" in asked.objection(intent("c", "6"))
-    asked.heard(Ended("a", "canceled"))
-    assert asked.objection(intent("c", "10")) == ""
-    asked.heard(Refused("b", "no"))
-    asked.heard(fill("sold", "4", "sell"))
-    assert asked.objection(intent("c", "10")) == ""
+        assert asked.check(intent(name, "10").request) == ""
+        asked.admit(intent(name, "10"))
+    assert "risk.max_position_value" in asked.check(intent("c", "10").request)
+    asked.on_event(fill("a", "4"))  # a part of what was counted already
+    assert "2400.00" not in asked.check(intent("c", "4").request)
+    assert "risk.max_position_value" in asked.check(intent("c", "6").request)
+    asked.on_event(Ended("a", "canceled"))
+    assert asked.check(intent("c", "10").request) == ""
+    asked.on_event(Refused("b", "no"))
+    asked.on_event(fill("sold", "4", "sell"))
+    assert asked.check(intent("c", "10").request) == ""
 
 
 def test_a_restart_goes_on_with_what_was_held_and_open() -> None:
     asked = gate()
-    asked.know([fill("a", "10").execution, fill("b", "2").execution], [intent("b", "10")])
-    assert "worth 3000.00" in asked.objection(intent("c", "10"))
+    asked.restore([fill("a", "10").execution, fill("b", "2").execution], [intent("b", "10")])
+    assert "worth 3000.00" in asked.check(intent("c", "10").request)
 
 
 @given(size=st.decimals("0.01", "1000000", places=2), held=st.booleans())
 def test_no_limit_on_value_keeps_anybody_from_selling(size: Decimal, held: bool) -> None:
     asked = gate(price=100.0 if held else None)
     asked.hold = "no closed bar for an hour"
-    assert asked.objection(intent("a", str(size), Side.SELL)) == ""
+    assert asked.check(intent("a", str(size), Side.SELL).request) == ""
 
 
 def test_too_many_orders_in_a_minute_are_refused_until_the_minute_is_over() -> None:
@@ -80,15 +81,15 @@ def test_too_many_orders_in_a_minute_are_refused_until_the_minute_is_over() -> N
     asked = gate(now=now)
     for number in range(3):
         now[0] = number * 10.0
-        assert asked.objection(intent(str(number), "1")) == ""
-        asked.sent(intent(str(number), "1"))
-    assert "risk.max_orders_per_minute" in asked.objection(intent("x", "1"))
-    assert asked.objection(intent("y", "1", Side.SELL)) == ""
+        assert asked.check(intent(str(number), "1").request) == ""
+        asked.admit(intent(str(number), "1"))
+    assert "risk.max_orders_per_minute" in asked.check(intent("x", "1").request)
+    assert asked.check(intent("y", "1", Side.SELL).request) == ""
     now[0] = 60.0
-    assert asked.objection(intent("x", "1")) == ""
+    assert asked.check(intent("x", "1").request) == ""
     for number in range(3, 9):
-        asked.sent(intent(str(number), "1", Side.SELL))
-    assert "orders in a minute" in asked.objection(intent("y", "1", Side.SELL))
+        asked.admit(intent(str(number), "1", Side.SELL))
+    assert "orders in a minute" in asked.check(intent("y", "1", Side.SELL).request)
 
 
 @pytest.mark.parametrize(
@@ -100,18 +101,18 @@ def test_too_many_orders_in_a_minute_are_refused_until_the_minute_is_over() -> N
     ],
 )  # fmt: skip
 def test_a_limit_that_gives_too_much_away_is_refused(side: Side, limit: str | None, stop: str | None, refused: bool) -> None:
-    assert ("risk.price_collar" in gate().objection(intent("a", "1", side, limit, stop))) is refused
+    assert ("risk.price_collar" in gate().check(intent("a", "1", side, limit, stop).request)) is refused
 
 
 def test_without_a_price_nothing_is_bought_at_the_market() -> None:
-    assert "no price" in gate(price=None).objection(intent("a", "0.01"))
+    assert "no price" in gate(price=None).check(intent("a", "0.01").request)
 
 
 def test_while_it_is_held_nothing_is_added() -> None:
     asked = gate(LIMITS.model_copy(update={"gate": False}))
-    assert asked.objection(intent("a", "100000")) == ""
+    assert asked.check(intent("a", "100000").request) == ""
     asked.hold = "the clock is off"
-    assert asked.objection(intent("a", "0.1")) == "the clock is off"
+    assert asked.check(intent("a", "0.1").request) == "the clock is off"
 
 
 def test_a_refused_order_comes_back_with_its_reason_is_kept_and_never_reaches_the_venue(tmp_path: Path) -> None:
@@ -129,4 +130,24 @@ def test_a_refused_order_comes_back_with_its_reason_is_kept_and_never_reaches_th
         assert venue.state()["orders"] == 1
         reasons = [o.info.refusal for o in run.clones if o.getstatusname() == "Rejected"]
         assert ["max_order_value" in reasons[0], "price_collar" in reasons[1]] == [True, True]
-        assert sorted(state for _, state in journal.intents()) == [State.DONE, State.REFUSED, State.REFUSED]
+        assert sorted(state for _, state in journal.intents()) == [IntentState.DONE, IntentState.REFUSED, IntentState.REFUSED]
+
+
+def test_where_shorts_are_allowed_a_sale_that_opens_one_is_limited_and_a_buy_that_covers_it_is_not() -> None:
+    limits = RiskLimits(LIMITS, lambda _symbol: 100.0, can_short=lambda _symbol: True)
+    assert "risk.max_order_value" in limits.check(intent("a", "10.01", Side.SELL).request)
+    limits.on_event(fill("short", "24", "sell"))
+    assert "risk.max_position_value" in limits.check(intent("b", "2", Side.SELL).request)
+    limits.hold = "no closed bar for an hour"
+    assert limits.check(intent("c", "1", Side.SELL).request) == limits.hold
+    assert limits.check(intent("d", "24", Side.BUY).request) == ""
+    assert limits.check(intent("e", "25", Side.BUY).request) == limits.hold  # it would turn to the other side
+
+
+def test_a_fee_in_the_coin_is_not_held() -> None:
+    limits = RiskLimits(LIMITS.model_copy(update={"max_orders_per_minute": 100}), lambda _symbol: 100.0)
+    for number in range(2000):
+        trade = fill(f"buy {number}", "1").execution
+        limits.on_event(Traded(replace(trade, fee=Decimal("0.01"), fee_currency="BTC")))
+        limits.on_event(fill(f"sell {number}", "0.99", "sell"))
+    assert limits.check(intent("a", "10").request) == ""

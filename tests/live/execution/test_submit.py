@@ -1,17 +1,19 @@
-"""The last step before the wire: an order asks for leave when its request stands ready, and goes or does not go."""
+"""Order submission at the practice exchange: each intent is posted once, or not at all."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.execution.submit import Withheld
+from forwardtrader.live.execution.events import Halted, Intent, Refused
+from forwardtrader.live.execution.journal import IntentState
+from forwardtrader.live.execution.submit import order_arguments
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.market import practice, store_on
 
@@ -41,42 +43,48 @@ def orders_posted(venue: SandboxHandle) -> int:
     return sum(e["kind"] == "rest" and e["name"].startswith("POST") and "order" in e["name"] for e in venue.log())
 
 
-def test_leave_is_asked_once_when_the_signed_request_stands_ready(venue: SandboxHandle, store: Any) -> None:
-    seen: list[tuple[bool, int]] = []
-    client = store.account.client
-    if client.id == "bybit":
-        store.loop.call(client.is_unified_enabled())  # what ccxt would ask before the first order
+def test_an_intent_is_posted_once_however_often_it_is_sent(venue: SandboxHandle, store: Any) -> None:
+    account = store.account
+    assert account.journal.write(intent())
 
-    def may_leave() -> bool:
-        seen.append(("wired" in str(client.last_request_url) + str(client.last_request_body), orders_posted(venue)))
-        return True
+    async def send_twice() -> None:
+        await asyncio.gather(account.send(intent()), account.send(intent()))
+        await account.send(intent())
 
-    order = store.loop.call(store.account.wire.order(intent(), may_leave))
-    assert seen == [(True, 0)]
-    assert order["id"]
+    store.loop.call(send_twice())
     assert orders_posted(venue) == 1
+    assert len(venue.orders()) == 1
+    assert account.journal.state_of("wired") in (IntentState.ACKNOWLEDGED, IntentState.DONE)
 
 
-def test_an_order_without_leave_is_not_sent_and_others_of_the_client_are_not_asked(venue: SandboxHandle, store: Any) -> None:
-    asked: list[bool] = []
-
-    def may_not() -> bool:
-        return bool(asked.append(True))
-
-    async def together() -> list[Any]:
-        account = store.account
-        return await asyncio.gather(account.wire.order(intent(), may_not), account.client.fetch_time(), return_exceptions=True)
-
-    refused, told = store.loop.call(together())
-    assert isinstance(refused, Withheld)
-    assert told > 0
-    assert (asked, orders_posted(venue)) == ([True], 0)
-
-
-def test_what_keeps_the_intent_from_the_disk_is_what_the_sender_hears(venue: SandboxHandle, store: Any) -> None:
-    def full() -> bool:
-        raise OSError("no space left")
-
-    with pytest.raises(OSError, match="no space left"):
-        store.loop.call(store.account.wire.order(intent(), full))
+def test_an_intent_that_the_journal_does_not_hold_is_not_posted(venue: SandboxHandle, store: Any) -> None:
+    store.loop.call(store.account.send(intent()))
     assert orders_posted(venue) == 0
+
+
+def test_a_journal_that_cannot_be_written_keeps_the_order_from_the_wire_and_halts(venue: SandboxHandle, store: Any) -> None:
+    account = store.account
+    assert account.journal.write(intent())
+    account.journal._file.run("pragma query_only = 1")
+    store.loop.call(account.send(intent()))
+    assert orders_posted(venue) == 0
+    assert "free some disk" in account.halted
+    assert [type(event) for event in store.events] == [Halted, Refused]
+
+
+def test_whoever_waits_for_the_request_is_released_when_it_is_out_or_will_not_go_out(venue: SandboxHandle, store: Any) -> None:
+    released: list[int] = []
+    account = store.account
+    account.journal.write(intent())
+    for _ in range(2):
+        store.loop.call(account.send(intent(), lambda: released.append(orders_posted(venue))))
+    assert released[-1] == 1
+    assert len(released) == 3  # once when the request waits for its answer, and at the end of each call
+
+
+def test_a_market_order_carries_no_price_and_a_stop_its_trigger() -> None:
+    symbol, kind, side, size, price, params = order_arguments(intent())
+    assert (symbol, kind, side, size, price, params) == ("BTC/USDT", "market", "buy", 0.01, None, {"clientOrderId": "wired"})
+    stop = replace(intent(), request=replace(intent().request, side=Side.SELL, stop_price=Decimal(9), limit_price=Decimal(8)))
+    assert order_arguments(stop)[1:5] == ("limit", "sell", 0.01, 8.0)
+    assert order_arguments(stop)[5]["stopLossPrice"] == 9.0

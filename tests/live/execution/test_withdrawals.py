@@ -18,9 +18,9 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.live.cli import command
-from forwardtrader.live.execution.keys import keys_of, named_by_ccxt
-from forwardtrader.live.execution.retry import AccountQuestions
-from forwardtrader.live.execution.withdrawals import WithdrawalRight, ask_withdrawal_right, require_no_withdrawals
+from forwardtrader.live.execution.keys import api_keys, ccxt_credentials
+from forwardtrader.live.execution.retry import VenueQueries
+from forwardtrader.live.execution.withdrawals import WithdrawalRight, fetch_withdrawal_right, require_no_withdrawals
 from forwardtrader.live.preflight.consent import require_consent
 from tests.live.forked_sandbox import fork_sandbox
 from tests.live.market import practice, store_on
@@ -41,7 +41,7 @@ def right_at(name: str, url: str, keys: dict[str, str]) -> WithdrawalRight:
     async def ask() -> WithdrawalRight:
         client = open_client(name, keys=keys, base_url=url)
         try:
-            return await ask_withdrawal_right(client, AccountQuestions(client, 0.01).ask)
+            return await fetch_withdrawal_right(client, VenueQueries(client, 0.01))
         finally:
             await client.close()
 
@@ -52,7 +52,7 @@ def right_at(name: str, url: str, keys: dict[str, str]) -> WithdrawalRight:
 @pytest.mark.parametrize(("said", "may"), [("yes", True), ("no", False), ("unanswered", None)])
 def test_the_practice_exchange_is_asked_as_the_venue_would_be(protocol: str, said: str, may: bool | None) -> None:
     with practice(protocol=protocol, withdrawals=said) as venue:
-        assert right_at(protocol, venue.url, named_by_ccxt(venue.api_key, venue.api_secret)).may is may
+        assert right_at(protocol, venue.url, ccxt_credentials(venue.api_key, venue.api_secret)).may is may
 
 
 class Venue(ThreadingHTTPServer):
@@ -125,20 +125,22 @@ def kraken(*rights: str) -> dict[str, Any]:
 )
 def test_an_answer_is_read_as_the_venue_documents_it(name: str, answer: Any, asked: str, may: bool | None) -> None:
     with answering(answer) as venue:
-        right = right_at(name, venue.url, named_by_ccxt("key", "c2VjcmV0", "phrase"))
+        right = right_at(name, venue.url, ccxt_credentials("key", "c2VjcmV0", "phrase"))
         assert (right.may, set(venue.asked)) == (may, {asked})
 
 
 @pytest.mark.parametrize(("answer", "code"), [({}, 404), ({}, 500), ("<html>", 200)])
 def test_a_venue_that_does_not_answer_leaves_it_unknown(answer: Any, code: int) -> None:
     with answering(answer, code) as venue:
-        assert right_at("binance", venue.url, named_by_ccxt("key", "secret")) == WithdrawalRight(None, "binance was asked and did not say")
+        assert right_at("binance", venue.url, ccxt_credentials("key", "secret")) == WithdrawalRight(
+            None, "binance was asked and did not say"
+        )
 
 
 def test_a_venue_that_cannot_be_asked_is_not_asked() -> None:
     with answering({}) as venue:
-        right = right_at("bitstamp", venue.url, named_by_ccxt("key", "secret"))
-        assert (right.told, venue.asked) == (f"unknown: the venue cannot be asked {UNSURE}", [])
+        right = right_at("bitstamp", venue.url, ccxt_credentials("key", "secret"))
+        assert (right.text, venue.asked) == (f"unknown: the venue cannot be asked {UNSURE}", [])
 
 
 def test_a_key_that_may_withdraw_is_refused_unless_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,4 +204,4 @@ def consent_at(said: str) -> Iterator[Any]:
 
 def test_a_passphrase_goes_with_the_key() -> None:
     known = {"OKX_API_KEY": "k", "OKX_API_SECRET": "s", "OKX_PASSPHRASE": "p"}
-    assert named_by_ccxt(**keys_of("okx", known)) == {"apiKey": "k", "secret": "s", "password": "p"}
+    assert ccxt_credentials(**api_keys("okx", known)) == {"apiKey": "k", "secret": "s", "password": "p"}

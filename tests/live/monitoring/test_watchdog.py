@@ -11,7 +11,7 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError, UnknownSymbol, VenueBusy, VenueUnreachable
 from forwardtrader.core.settings import RiskSettings
-from forwardtrader.live.execution.account import clock_offset
+from forwardtrader.live.execution.retry import clock_offset
 from forwardtrader.live.monitoring.watchdog import Signs, Watchdog, require_right_clock, troubles
 from forwardtrader.live.preflight.patience import patiently
 from tests.live.market import Script, play, practice, store_on

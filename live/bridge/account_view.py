@@ -1,0 +1,72 @@
+"""Backtrader's view of an account: cash, value, positions and open orders, and notifications of orders as clones."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Iterable
+
+import backtrader as bt
+
+from forwardtrader.live.bridge.bt_types import BtOrder, BtPosition
+from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.live.bridge.open_orders import OpenOrders
+from forwardtrader.strategies.costs import VenueCommission
+from forwardtrader.strategies.holdings import Holdings
+
+
+class AccountView(bt.BrokerBase):
+    """What a strategy asks of its broker without sending anything. The value is cash and coins.
+
+    Attributes:
+        holdings: what the account holds, and what a strategy sees of it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.comminfo[None] = VenueCommission(commission=0.0)  # fees are the venue's; Backtrader's own would size whole units only
+        self.cash = self.startingcash = 0.0
+        self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
+        self._orders = OpenOrders()
+        self._notifications: deque[BtOrder] = deque()
+
+    def getcash(self) -> float:
+        return self.cash
+
+    def getvalue(self, datas: Iterable[CCXTData] | None = None) -> float:
+        chosen = self.holdings.held if datas is None else {data: self.holdings[data] for data in datas}
+        worth = sum(position.size * data.close[0] for data, position in chosen.items() if position.size and len(data))
+        return float(worth if datas is not None else self.cash + worth)
+
+    get_cash, get_value = getcash, getvalue
+
+    def getposition(self, data: CCXTData, clone: bool = True) -> BtPosition:
+        position: BtPosition = self.holdings[data].clone() if clone else self.holdings[data]
+        return position
+
+    def units_held(self, data: CCXTData) -> float:
+        """Base units in the account, dust included."""
+        return float(self.holdings.held[data].size)
+
+    def get_orders_open(self, safe: bool = False) -> list[BtOrder]:
+        return [order.clone() if safe else order for order in self._orders.alive]
+
+    def orderstatus(self, order: BtOrder) -> int:
+        return int(order.status)
+
+    def add_order_history(self, orders: object, notify: bool = False) -> None:
+        """A live account has its own history."""
+
+    def set_fund_history(self, fund: object) -> None:
+        """A live account has its own history."""
+
+    def submit(self, order: BtOrder) -> BtOrder:
+        return order
+
+    def get_notification(self) -> BtOrder | None:
+        return self._notifications.popleft() if self._notifications else None
+
+    def notify(self, order: BtOrder) -> None:
+        clone = order.clone()
+        clone.info = copy.copy(order.info)
+        self._notifications.append(clone)

@@ -1,0 +1,88 @@
+"""What the bridge uses of Backtrader's objects, as types; Backtrader itself has none."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from forwardtrader.core.types import OrderRequest
+from forwardtrader.live.bridge.data import CCXTData
+
+
+class BtOrderData(Protocol):
+    """`order.created` and `order.executed`: sizes in base units, negative for a sale, prices in quote units."""
+
+    size: float
+    remsize: float
+    price: float
+    pricelimit: float | None
+    psize: float
+
+
+class BtOrder(Protocol):
+    """`backtrader.Order`. `info` carries the `request` as the venue takes it, `client_id`, `role` and `reason`."""
+
+    ref: int
+    status: int
+    exectype: int
+    size: float
+    valid: float | None
+    transmit: bool
+    data: CCXTData
+    parent: BtOrder | None
+    info: dict[str, Any]
+    created: BtOrderData
+    executed: BtOrderData
+
+    def alive(self) -> bool: ...
+
+    def active(self) -> bool: ...
+
+    def isbuy(self) -> bool: ...
+
+    def issell(self) -> bool: ...
+
+    def activate(self) -> None: ...
+
+    def submit(self, broker: object) -> None: ...
+
+    def accept(self, broker: object) -> None: ...
+
+    def reject(self, broker: object) -> None: ...
+
+    def cancel(self) -> None: ...
+
+    def margin(self) -> None: ...
+
+    def clone(self) -> BtOrder: ...
+
+    def addinfo(self, **info: object) -> None: ...
+
+    def addcomminfo(self, comminfo: BtCommission) -> None: ...
+
+    def execute(self, dt: float, size: float, price: float, *parts: float) -> None: ...
+
+
+class BtPosition(Protocol):
+    """`backtrader.Position`; `update` returns size, price, and the units opened and closed."""
+
+    size: float
+    price: float
+
+    def update(self, size: float, price: float) -> tuple[float, float, float, float]: ...
+
+
+class BtCommission(Protocol):
+    """`backtrader.CommInfoBase`."""
+
+    margin: float
+
+    def getvaluesize(self, size: float, price: float) -> float: ...
+
+    def profitandloss(self, size: float, price: float, newprice: float) -> float: ...
+
+
+def request_of(order: BtOrder) -> OrderRequest:
+    """The order as the venue takes it."""
+    request = order.info["request"]
+    assert isinstance(request, OrderRequest)
+    return request

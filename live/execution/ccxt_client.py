@@ -1,0 +1,106 @@
+"""The part of a `ccxt.pro` client that trades, as types; ccxt itself has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypedDict
+
+CcxtNumber: TypeAlias = float | str | None
+
+
+class CcxtFee(TypedDict, total=False):
+    """The fee of a trade."""
+
+    cost: CcxtNumber
+    currency: str | None
+
+
+class CcxtTrade(TypedDict, total=False):
+    """ccxt's unified trade; times in milliseconds UTC. Any key may be missing or None."""
+
+    id: str | None
+    order: str | None
+    clientOrderId: str | None
+    symbol: str | None
+    side: str | None
+    amount: CcxtNumber
+    price: CcxtNumber
+    fee: CcxtFee | None
+    timestamp: int | None
+    info: object
+
+
+class CcxtOrder(TypedDict, total=False):
+    """ccxt's unified order; times in milliseconds UTC. Any key may be missing or None."""
+
+    id: str | None
+    clientOrderId: str | None
+    symbol: str | None
+    side: str | None
+    type: str | None
+    status: str | None
+    amount: CcxtNumber
+    filled: CcxtNumber
+    price: CcxtNumber
+    average: CcxtNumber
+    stopPrice: CcxtNumber
+    triggerPrice: CcxtNumber
+    stopLossPrice: CcxtNumber
+    takeProfitPrice: CcxtNumber
+    timestamp: int | None
+    lastTradeTimestamp: int | None
+    trades: Sequence[CcxtTrade] | None
+    info: object
+
+
+class CcxtBalance(TypedDict, total=False):
+    """ccxt's unified balance."""
+
+    total: Mapping[str, CcxtNumber] | None
+
+
+class CcxtBook(TypedDict, total=False):
+    """ccxt's unified order book: price and size of each level, best first."""
+
+    bids: Sequence[Sequence[float]]
+    asks: Sequence[Sequence[float]]
+
+
+class CcxtClient(Protocol):
+    """A client of one account. Every method sends requests, except for `watch_*`, which wait for the next message of a socket."""
+
+    id: str
+    has: Mapping[str, object]
+    markets: Mapping[str, dict[str, Any]]
+    precisionMode: int  # noqa: N815 - the name that ccxt gives it
+    last_response_headers: Mapping[str, str] | None
+
+    async def load_markets(self, reload: bool = False) -> object: ...
+
+    async def load_time_difference(self) -> object: ...
+
+    async def create_order(
+        self, symbol: str, kind: str, side: str, amount: float, price: float | None, params: Mapping[str, object], /
+    ) -> CcxtOrder: ...
+
+    async def cancel_order(self, venue_id: str | None, symbol: str, params: Mapping[str, object], /) -> CcxtOrder: ...
+
+    async def fetch_order(self, venue_id: str | None, symbol: str, params: Mapping[str, object], /) -> CcxtOrder: ...
+
+    async def fetch_open_orders(self, symbol: str, /) -> Sequence[CcxtOrder]: ...
+
+    async def fetch_my_trades(
+        self, symbol: str, since: int | None, limit: int | None, params: Mapping[str, object], /
+    ) -> Sequence[CcxtTrade]: ...
+
+    async def fetch_balance(self) -> CcxtBalance: ...
+
+    async def fetch_order_book(self, symbol: str, limit: int, /) -> CcxtBook: ...
+
+    async def fetch_time(self) -> int: ...
+
+    async def watch_my_trades(self) -> Sequence[CcxtTrade]: ...
+
+    async def watch_orders(self) -> Sequence[CcxtOrder]: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,105 @@
+"""The fate of an order, asked of the venue by client id until it is certain; and its cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from forwardtrader.core import log
+from forwardtrader.core.errors import StorageFull, StoreDamaged
+from forwardtrader.core.retry import Backoff
+from forwardtrader.live.execution.ccxt_client import CcxtClient, CcxtOrder
+from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.execution.events import Intent
+from forwardtrader.live.execution.retry import VenueQueries
+from forwardtrader.live.execution.trading_halt import TradingHalt
+from forwardtrader.live.execution.venue_orders import VenueOrders
+
+_LOG: Final = log.logger("live")
+_CANCELS: Final = 4
+
+
+@dataclass(frozen=True)
+class QueryTimeouts:
+    """Seconds. A query that finds nothing is believed after `not_found_s`: the time a signed request stays valid, and more."""
+
+    not_found_s: float = 12.0
+    first_wait_s: float = 0.2
+    longest_wait_s: float = 10.0
+    give_up_s: float = 600.0
+    check_every_s: float = 30.0
+
+    @property
+    def backoff(self) -> Backoff:
+        return Backoff(first_s=self.first_wait_s, longest_s=self.longest_wait_s)
+
+
+class OrderLookup:
+    """Resolves and cancels orders of ours, one order at a time."""
+
+    def __init__(self, client: CcxtClient, queries: VenueQueries, orders: VenueOrders, halt: TradingHalt, timeouts: QueryTimeouts) -> None:
+        self._client = client
+        self._queries = queries
+        self._orders = orders
+        self._halt = halt
+        self._timeouts = timeouts
+
+    async def on_answer(self, intent: Intent, answer: CcxtOrder) -> None:
+        """Book what the answer to a post or cancel says; some venues leave id and symbol out of it."""
+        await self._orders.on_order({**answer, "clientOrderId": intent.client_id, "symbol": intent.symbol})
+
+    async def resolve(self, intent: Intent, not_found_s: float | None = None) -> None:
+        """Ask for the order until the answer is certain, else halt the account.
+
+        Args:
+            not_found_s: how long the venue must not know the order until it is taken as never arrived; the account's own time where None.
+        """
+        needed = self._timeouts.not_found_s if not_found_s is None else not_found_s
+        began, missing_since, failures = time.monotonic(), None, 0
+        while time.monotonic() - began < self._timeouts.give_up_s:
+            await self._queries.wait_turn()
+            try:
+                await self._orders.on_order(await self._client.fetch_order(None, intent.symbol, self._named(intent)))
+                return
+            except (StorageFull, StoreDamaged):
+                raise
+            except Exception as error:  # noqa: BLE001 - only "not found", for long enough, ends the search
+                if "OrderNotFound" in names_of(error):
+                    missing_since = missing_since or time.monotonic()
+                    if time.monotonic() - missing_since >= needed:
+                        self._orders.ledger.refuse(intent.client_id, "it never arrived at the venue")
+                        return
+                elif self._is_final(error):
+                    return
+            failures += 1
+            await asyncio.sleep(self._timeouts.backoff.pause(failures))
+        self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
+
+    async def cancel(self, intent: Intent) -> None:
+        """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more."""
+        for attempt in range(1, _CANCELS + 1):
+            await self._queries.wait_turn()
+            try:
+                await self.on_answer(intent, await self._client.cancel_order(None, intent.symbol, self._named(intent)))
+                return
+            except (StorageFull, StoreDamaged):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, only the venue knows what became of the order
+                names, reason = names_of(error), log.redact(str(error))[:200]
+                log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=names[0], reason=reason)
+                if "OrderNotFound" in names or self._is_final(error):
+                    return
+            await asyncio.sleep(self._timeouts.backoff.pause(attempt))
+
+    def _is_final(self, error: Exception) -> bool:
+        """Whether the account is halted by this error; a venue that is too busy is left alone for a while."""
+        if classify(names_of(error), str(error)) is OrderOutcome.BUSY:
+            self._queries.pause()
+        return self._halt.on_error(error)
+
+    def _named(self, intent: Intent) -> Mapping[str, object]:
+        """The parameter by which a venue finds an order by client id."""
+        return {"orderLinkId" if self._client.id == "bybit" else "origClientOrderId": intent.client_id}
