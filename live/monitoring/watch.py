@@ -9,6 +9,7 @@ from forwardtrader.live.execution.venue_clock import clock_offset
 from forwardtrader.live.monitoring.watchdog import Watchdog, require_right_clock
 
 _PATIENCE_S: Final = 15.0
+BLOCKED: Final = "entries are blocked: "  # begins the refusal of an order that was held; what is wrong follows
 
 
 def watch_over(session: Any, stack: ExitStack) -> Watchdog:
@@ -25,7 +26,7 @@ def watch_over(session: Any, stack: ExitStack) -> Watchdog:
         return found
 
     def hold(reason: str) -> None:
-        bridge.gate.hold = reason
+        bridge.gate.hold = BLOCKED + reason if reason else ""
 
     is_real = request.mode == "live"
     asks = None if session.scene.practice is not None else offset  # a practice market has a time of its own

@@ -25,7 +25,7 @@ from forwardtrader.feeds.live.merge import MergeRule, Witness
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live import control
 from forwardtrader.live.bridge.store import CCXTStore
-from forwardtrader.live.execution.events import AccountEvent, Traded
+from forwardtrader.live.execution.events import AccountEvent, Refused, Traded
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import taken_keys
 from forwardtrader.live.monitoring.account_alerts import AccountNews
@@ -34,7 +34,7 @@ from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.status import status_of
 from forwardtrader.live.monitoring.strategy_brakes import StrategyBrakes
 from forwardtrader.live.monitoring.terminal import SessionView
-from forwardtrader.live.monitoring.watch import watch_over
+from forwardtrader.live.monitoring.watch import BLOCKED, watch_over
 from forwardtrader.live.output.mirror import SessionMirror
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
@@ -378,7 +378,15 @@ class LiveSession:
     def _hear(self, event: AccountEvent) -> None:
         if isinstance(event, Traded):
             self.past.heard(event.execution)
+        elif isinstance(event, Refused) and event.reason.startswith(BLOCKED):
+            self._keep_blocked_entry(event)
         self.news.hear(event)
+
+    def _keep_blocked_entry(self, refused: Refused) -> None:
+        """An order was held while something was wrong, e.g. a stale feed: a fact of the session, so that a replay holds it too."""
+        intent = self.journal.intent(refused.client_id) if self.journal is not None else None
+        if intent is not None:
+            self.store.doubt(intent.bar, intent.symbol, refused.reason)
 
     def _account_halted(self, reason: str) -> None:
         """The venue takes no orders: the session goes on to watch, until a person acts."""
