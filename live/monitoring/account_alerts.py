@@ -24,16 +24,16 @@ class _Kind:
     untold: int = 0
 
 
-class AccountNews:
+class AccountAlerts:
     """Tells the first trouble of a kind at once, and of those that follow how many there were: once an hour, and at the end.
 
     Args:
-        tell: kind, level and facts, as `SessionHealth.tell` takes them.
+        notify: kind, level and facts, as `SessionHealth.notify` takes them.
         halted: called with the reason where the account takes no more orders.
     """
 
-    def __init__(self, tell: Callable[..., None], halted: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._tell = tell
+    def __init__(self, notify: Callable[..., None], halted: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._notify = notify
         self._halted = halted
         self._monotonic = monotonic
         self._kinds: dict[str, _Kind] = {}
@@ -53,23 +53,23 @@ class AccountNews:
         """Tell what is due."""
         for kind in self._kinds.values():
             if kind.untold and self._monotonic() - kind.told_at >= _TOLD_EVERY_S:
-                self._tell_count(kind)
+                self._notify_count(kind)
 
     def finish(self) -> None:
         """Tell everything that was not told yet."""
         for kind in self._kinds.values():
             if kind.untold:
-                self._tell_count(kind)
+                self._notify_count(kind)
 
     def _count(self, name: str, which: str, **facts: Any) -> None:
         key = f"{name} {_NUMBERS.sub('#', which)}"  # refusals that differ in amounts only are of one kind
         known = self._kinds.get(key)
         if known is None:
             self._kinds[key] = _Kind(name, facts, self._monotonic())
-            self._tell(name, "warning", **facts)
+            self._notify(name, "warning", **facts)
         else:
             known.facts, known.untold = facts, known.untold + 1
 
-    def _tell_count(self, kind: _Kind) -> None:
-        self._tell(kind.name, "warning", count=kind.untold, newest=", ".join(f"{name} {value}" for name, value in kind.facts.items()))
+    def _notify_count(self, kind: _Kind) -> None:
+        self._notify(kind.name, "warning", count=kind.untold, newest=", ".join(f"{name} {value}" for name, value in kind.facts.items()))
         kind.told_at, kind.untold = self._monotonic(), 0

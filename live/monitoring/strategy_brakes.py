@@ -12,15 +12,15 @@ _LEVELS: Final = {Gate.HALTED: "error", Gate.LOCKED: "warning", Gate.OPEN: "info
 _KINDS: Final = {Gate.HALTED: "drawdown_halt", Gate.LOCKED: "daily_loss_lock", Gate.OPEN: "risk_limits_open_again"}
 
 
-class StrategyBrakes:
+class StrategyLimitAlerts:
     """Compares the strategy's gate with that of the bar before; strategies that have none are let be.
 
     Args:
-        tell: kind, level and facts, as `SessionHealth.tell` takes them.
+        notify: kind, level and facts, as `SessionHealth.notify` takes them.
     """
 
-    def __init__(self, tell: Callable[..., None]) -> None:
-        self._tell = tell
+    def __init__(self, notify: Callable[..., None]) -> None:
+        self._notify = notify
         self._gate = Gate.OPEN
 
     def look(self, strategy: Any) -> None:
@@ -29,4 +29,4 @@ class StrategyBrakes:
         if risk is None or risk.gate is self._gate:
             return
         self._gate = risk.gate
-        self._tell(_KINDS[risk.gate], _LEVELS[risk.gate], equity=round(risk.last, 2), peak=round(risk.peak, 2))
+        self._notify(_KINDS[risk.gate], _LEVELS[risk.gate], equity=round(risk.last, 2), peak=round(risk.peak, 2))

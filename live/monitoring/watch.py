@@ -35,7 +35,7 @@ def watch_over(session: Any, stack: ExitStack) -> Watchdog:
     watchdog = Watchdog(
         limits,
         longest_bar_age_s=request.settings.live.stale_after_bars * request.timeframe.seconds / session.pace if session.pace else None,
-        tell=session.health.tell,
+        notify=session.health.notify,
         hold=hold if is_real and limits.on_trouble == "hold" else None,
         clock_offset=asks,
     )

@@ -58,17 +58,17 @@ class Watchdog:
     Args:
         longest_bar_age_s: without a closed bar; None where bars come when the session is ready for them.
         clock_offset: asks the venue; None where its clock is not this machine's.
-        tell: hears of troubles: kind, level and facts.
+        notify: called for troubles: kind, level and facts.
         hold: told why nothing may be added to a position, or "" when it may again; None to alert only.
     """
 
     def __init__(
-        self, limits: RiskSettings, *, longest_bar_age_s: float | None, tell: Callable[..., None], hold: Callable[[str], None] | None,
+        self, limits: RiskSettings, *, longest_bar_age_s: float | None, notify: Callable[..., None], hold: Callable[[str], None] | None,
         clock_offset: Callable[[], float | None] | None = None, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._limits = limits
         self._longest_bar_age_s = longest_bar_age_s
-        self._tell = tell
+        self._notify = notify
         self._hold = hold
         self._ask_offset = clock_offset
         self._monotonic = monotonic
@@ -126,9 +126,9 @@ class Watchdog:
         if self._hold is not None and bool(found) != bool(before):
             self._hold("; ".join(found.values()))
         for name in found.keys() - before.keys():
-            self._tell(name, "error", trouble=found[name], orders="held" if self._hold is not None else "not held")
+            self._notify(name, "error", trouble=found[name], orders="held" if self._hold is not None else "not held")
         for name in before.keys() - found.keys():
-            self._tell(f"{name}_no_more", "info")
+            self._notify(f"{name}_no_more", "info")
 
     def _watch(self) -> None:
         while not self._end.wait(_LOOK_EVERY_S):

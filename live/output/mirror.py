@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from forwardtrader.core import log
 from forwardtrader.core.settings import LiveSettings
-from forwardtrader.live.output.outbox import Outbox
+from forwardtrader.live.output.outbox import MirrorQueue
 from forwardtrader.live.output.state_store import Mirror, StateStore
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.strategies.backtrader.fill_recorder import fills_frame
@@ -27,13 +27,13 @@ class SessionMirror:
         self._next = 0.0
         newest = self.store.newest(f"sessions/{name}/fills/")
         self._told = 0 if newest is None else int(newest) + 1
-        self._outbox: Outbox | None = None
+        self._outbox: MirrorQueue | None = None
         if mirror is None and settings.firestore_project:
             from forwardtrader.live.output.firestore import FirestoreMirror
 
             mirror = FirestoreMirror(settings.firestore_project)
         if mirror is not None:
-            self._outbox = Outbox(self.store, mirror)
+            self._outbox = MirrorQueue(self.store, mirror)
             self._outbox.start()
 
     def status(self, body: dict[str, Any], *, now: bool = False) -> None:

@@ -14,7 +14,7 @@ _BATCH: Final = 100
 _LONGEST_PAUSE_S: Final = 60.0
 
 
-class Outbox:
+class MirrorQueue:
     """Sends batches in order; a failure is retried at growing, jittered distances until it succeeds or the session ends.
 
     Args:

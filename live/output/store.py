@@ -19,7 +19,7 @@ from forwardtrader.live.output.tables import (
     SCHEMA,
     Marks,
     Rows,
-    Tables,
+    SessionTables,
     keep_rows,
     kept_fills,
     kept_tables,
@@ -95,7 +95,7 @@ class SessionStore:
         """Up to where fills, orders and the account are kept now."""
         return marks_of(self._db)
 
-    def tables(self, symbols: Sequence[str], upto: Marks | None = None) -> Tables:
+    def tables(self, symbols: Sequence[str], upto: Marks | None = None) -> SessionTables:
         """All fills, orders and the account at every bar, to the marks that were given."""
         return kept_tables(self._db, symbols, upto or self.marks())
 

@@ -30,20 +30,20 @@ class ModelStock:
     Args:
         folder: the session's; training requests are put there.
         candles: gives all closed candles of each symbol, factors beside them, when a training begins.
-        tell: hears of models that had to be trained again: kind and facts.
+        notify: called for models that had to be trained again: kind and facts.
         trainings: where models are trained; in child processes where it is left out.
     """
 
     def __init__(
         self, settings: ModelSettings, timeframe: Timeframe, *, folder: Path, candles: Callable[[], Mapping[str, pd.DataFrame]],
-        tell: Callable[..., None], trainings: Trainings | None = None,
+        notify: Callable[..., None], trainings: Trainings | None = None,
     ) -> None:  # fmt: skip
         self.registry = ModelRegistry(Path(settings.save_path), self._damaged)
         self.trainings = trainings or ChildTrainings(settings, timeframe, folder, candles, self._damaged)
         self._settings = settings
         self._timeframe = timeframe
         self._candles = candles
-        self._tell = tell
+        self._notify = notify
         self._networks: dict[str, Ensemble] = {}
         self._boundaries: dict[str, datetime] = {}
 
@@ -89,7 +89,7 @@ class ModelStock:
             try:
                 self.network(model_id)
             except ModelError as failure:
-                self._tell("training_failed", boundary=boundary.isoformat(), reason=str(failure))
+                self._notify("training_failed", boundary=boundary.isoformat(), reason=str(failure))
 
     def check(self, model_id: str, otherwise: str) -> bool:
         """Whether there is a model whose card can be read; one that cannot is set aside, and `otherwise` is said of it."""
@@ -110,4 +110,4 @@ class ModelStock:
         block_forecast(lstm_spec(self._settings, len(FEATURES)), self._settings.seeds)
 
     def _damaged(self, model_id: str, reason: str, mended: str = "it is trained again") -> None:
-        self._tell("model_damaged", model_id=model_id, reason=reason, mended=mended)
+        self._notify("model_damaged", model_id=model_id, reason=reason, mended=mended)

@@ -9,7 +9,7 @@ from forwardtrader.live.control import Verb
 from forwardtrader.reports.pages.session_status import State
 
 
-class SessionWords:
+class ControlCommands:
     """Words take effect between two bars, and are kept, so that a restart and the replay obey them after the same bar.
 
     Args:
@@ -32,7 +32,7 @@ class SessionWords:
         session = self._session
         at = session.last_bar or session.first_ms - 1
         session.store.command(at, verb, session.clock.now().isoformat())
-        session.health.tell(f"command_{verb}", "info")
+        session.health.notify(f"command_{verb}", "info")
         self._apply(verb)
 
     def again(self, at: int) -> None:

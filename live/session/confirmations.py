@@ -7,7 +7,7 @@ from collections.abc import Callable
 from forwardtrader.live.output.store import SessionStore
 
 
-class SessionDoubts:
+class Confirmations:
     """Asks the venues at new bars, and the record at those that an earlier process saw.
 
     Args:

@@ -29,5 +29,5 @@ class Lockstep:
         session.supply.collect(session.bar_after(self._played), wait=True)
         self._played += self._step
         if session.scene.practice.advance()["ended"]:
-            session.health.tell("market_ended", "info")
+            session.health.notify("market_ended", "info")
             bridge.request_stop()

@@ -18,7 +18,7 @@ from forwardtrader.live.session.snapshot import VERSION, can_be_frozen, freeze, 
 _LOG = log.logger("live")
 
 
-class SessionPast:
+class ResumedSession:
     """The recorded bars, and the snapshot that stands for them where there is one.
 
     Attributes:

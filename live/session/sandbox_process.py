@@ -24,7 +24,7 @@ _START_S: Final = 180.0  # many symbols have many bars to read, and the machine 
 
 
 @dataclass(frozen=True)
-class Address:
+class PracticeAddress:
     """Where a practice exchange is and what opens it; kept in the session's folder so that a restart finds it."""
 
     protocol: str
@@ -40,7 +40,7 @@ class Address:
 class PracticeVenue:
     """A running practice exchange; also a `Clock` that tells its market's time."""
 
-    def __init__(self, address: Address, process: subprocess.Popen[str] | None = None) -> None:
+    def __init__(self, address: PracticeAddress, process: subprocess.Popen[str] | None = None) -> None:
         self.address = address
         self._process = process
         self._opener = build_opener(ProxyHandler({}))  # loopback never goes through a proxy
@@ -122,13 +122,13 @@ def start_practice(settings: dict[str, Any]) -> PracticeVenue:
         raise ConfigError(said[-1] if said else "the practice exchange did not start")
     said_now = json.loads(line)
     names = ("protocol", "url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
-    return PracticeVenue(Address(**{name: said_now[name] for name in names}, pid=process.pid), process)
+    return PracticeVenue(PracticeAddress(**{name: said_now[name] for name in names}, pid=process.pid), process)
 
 
 def find_practice(path: Path) -> PracticeVenue | None:
     """The practice exchange whose address was saved, if it still runs."""
     try:
-        venue = PracticeVenue(Address(**json.loads(path.read_text(encoding="utf-8"))))
+        venue = PracticeVenue(PracticeAddress(**json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError):
         return None
     return venue if venue.is_alive() else None

@@ -28,11 +28,11 @@ from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import AccountEvent, Refused, Traded
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import taken_keys
-from forwardtrader.live.monitoring.account_alerts import AccountNews
+from forwardtrader.live.monitoring.account_alerts import AccountAlerts
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.status import status_of
-from forwardtrader.live.monitoring.strategy_brakes import StrategyBrakes
+from forwardtrader.live.monitoring.strategy_brakes import StrategyLimitAlerts
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watch import BLOCKED, watch_over
 from forwardtrader.live.output.mirror import SessionMirror
@@ -45,18 +45,18 @@ from forwardtrader.live.retraining.fixed_supply import FixedSupply
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.bar_hook import BarHook
 from forwardtrader.live.session.candles import SessionCandles
-from forwardtrader.live.session.commands import SessionWords
-from forwardtrader.live.session.confirmations import SessionDoubts
-from forwardtrader.live.session.factors import LiveFacts
+from forwardtrader.live.session.commands import ControlCommands
+from forwardtrader.live.session.confirmations import Confirmations
+from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.lockstep import Lockstep
 from forwardtrader.live.session.paper_broker import PaperBroker
-from forwardtrader.live.session.resume import SessionPast
-from forwardtrader.live.session.setup import JOURNAL, open_scene
-from forwardtrader.live.session.shutdown import SessionEnd
+from forwardtrader.live.session.resume import ResumedSession
+from forwardtrader.live.session.setup import JOURNAL, open_market
+from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.snapshot import can_be_frozen
 from forwardtrader.live.session.strategy_guard import guarded
-from forwardtrader.live.session.strategy_state import StrategyMemory, remembering
+from forwardtrader.live.session.strategy_state import SavedState, restoring
 from forwardtrader.reports.pages.session_status import State
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
@@ -92,7 +92,7 @@ class LiveSession:
         self._replayed_to: int | None = None
         self._advance: Callable[[], None] | None = None
         self.journal: Journal | None = None
-        self.memory: StrategyMemory | None = None
+        self.memory: SavedState | None = None
 
     def run(self) -> int:
         """Trade until told to stop; 0, or 4 where a limit or the kill switch stopped it.
@@ -114,11 +114,11 @@ class LiveSession:
             if alerts is not None:
                 stack.callback(alerts.close)
             self.health = SessionHealth(self.store, self.clock, alerts.send if alerts else self._unheard)
-            self.news = AccountNews(self.health.tell, self._account_halted)
-            self.brakes = StrategyBrakes(self.health.tell)
-            self.past = SessionPast(self.store, self.request, self._kind)
+            self.news = AccountAlerts(self.health.notify, self._account_halted)
+            self.brakes = StrategyLimitAlerts(self.health.notify)
+            self.past = ResumedSession(self.store, self.request, self._kind)
             self._replayed_to = self.past.last
-            self.scene = self._patiently(lambda: open_scene(self.request, self._replayed_to, self.clock))
+            self.scene = self._patiently(lambda: open_market(self.request, self._replayed_to, self.clock))
             stack.callback(self._leave_scene)
             cerebro = self._assemble(folder, stack)
             with taken_keys(self.bridge.exchange):
@@ -140,7 +140,8 @@ class LiveSession:
         self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
         self.supply: ModelSupply | FixedSupply = self._fixed or ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=folder,
-            candles=self.learned_from, tell=self.health.tell, facts=LiveFacts(self.factors, self.health.tell) if self.factors else None,
+            candles=self.learned_from, notify=self.health.notify,
+            facts=LiveFactors(self.factors, self.health.notify) if self.factors else None,
             learning=request.settings.learning,
         )  # fmt: skip
         stack.callback(self.supply.stop)
@@ -148,8 +149,8 @@ class LiveSession:
         self.bridge = self._bridge(folder)
         stack.callback(self.bridge.stop)
         self.sources = self._sources()
-        self.words = SessionWords(self)
-        self.end = SessionEnd(self, takes_back=request.mode == "live" and request.settings.live.orders_at_stop == "cancel")
+        self.words = ControlCommands(self)
+        self.end = Shutdown(self, takes_back=request.mode == "live" and request.settings.live.orders_at_stop == "cancel")
         self.output = SessionOutput(self, self.store, self.mirror, lambda: status_of(self))
         if scene.practice is not None:
             self._advance = Lockstep(self) if request.speed == "lockstep" else self._begin_market
@@ -186,7 +187,7 @@ class LiveSession:
             minute_s=60.0 / self.pace if self.pace else 0.0, **place,
         )  # fmt: skip
         bridge.on_idle = self._idle
-        bridge.on_news = self.health.tell
+        bridge.on_news = self.health.notify
         bridge.rehearse_decision = self._rehearse
         bridge.was_told = self.past.was_told
         return bridge
@@ -216,7 +217,7 @@ class LiveSession:
             rules = [self.scene.rules[s] for s in self.request.symbols]
             settings = self.request.settings.strategies
             self.broker = venue_broker(rules, settings, trade_from=self.scene.first_live.timestamp(), kind=PaperBroker)
-            self.broker.doubt_about = SessionDoubts(self.store, self.bridge.doubt_about, self.past.last).about
+            self.broker.doubt_about = Confirmations(self.store, self.bridge.doubt_about, self.past.last).about
         self.broker.on_turn = self._between_bars
         return self.broker
 
@@ -256,10 +257,10 @@ class LiveSession:
         kind = self._kind
         if self.journal is None:
             return kind
-        self.memory = StrategyMemory(self.store, self.journal, self._strategy_failed)
+        self.memory = SavedState(self.store, self.journal, self._strategy_failed)
         if self.memory.saved is None or self._replayed_to is None:
             return kind
-        return remembering(kind, self.memory.saved, self.bar_after(self._replayed_to).timestamp(), self._strategy_failed)
+        return restoring(kind, self.memory.saved, self.bar_after(self._replayed_to).timestamp(), self._strategy_failed)
 
     @functools.cached_property
     def _kind(self) -> type[bt.Strategy]:
@@ -394,7 +395,7 @@ class LiveSession:
 
     def _stand_still(self, kind: str, reason: str) -> None:
         self.state, self.reason, self.broker.halted = State.HALTED, reason, reason
-        self.health.tell(kind, "error", reason=reason)
+        self.health.notify(kind, "error", reason=reason)
 
     @staticmethod
     def _unheard(level: str, text: str) -> None:

@@ -42,7 +42,7 @@ _PLAYED_HISTORY: Final = 1500  # bars before the first live one that the practic
 
 
 @dataclass(frozen=True)
-class Scene:
+class SessionMarket:
     """A venue ready to be traded at.
 
     Attributes:
@@ -57,7 +57,7 @@ class Scene:
     practice: PracticeVenue | None = None
 
 
-def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scene:
+def open_market(request: LiveRequest, last_bar: int | None, clock: Clock) -> SessionMarket:
     """Load the history into the session's folder, fix the first live bar, and start the practice exchange where one is wished for.
 
     Args:
@@ -70,7 +70,7 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
     """
     plan = _read_plan(request)
     if request.sandbox:
-        return _practice_scene(request, plan, last_bar, clock)
+        return _practice_market(request, plan, last_bar, clock)
     first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
     histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
     if any(history.is_made_up for history in histories.values()):
@@ -78,10 +78,10 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
     if request.mode == "paper" and last_bar is None:
         _require_cash(request, histories, first)
     _write_plan(request, first)
-    return _scene(request, histories, first, clock, None)
+    return _market(request, histories, first, clock, None)
 
 
-def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_bar: int | None, clock: Clock) -> Scene:
+def _practice_market(request: LiveRequest, plan: Mapping[str, Any] | None, last_bar: int | None, clock: Clock) -> SessionMarket:
     require_known(request.settings.feeds.exchange)
     whole = _practice_histories(request, _moment(plan), clock)
     first = _moment(plan) or _practice_start(request, whole)
@@ -102,15 +102,17 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
         venue = start_practice(_practice_settings(request, files, first, last_bar))
         venue.save(request.folder / _PRACTICE)
     _write_plan(request, first)
-    return _scene(request, whole, first, venue, venue)
+    return _market(request, whole, first, venue, venue)
 
 
-def _scene(request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None) -> Scene:
+def _market(
+    request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None
+) -> SessionMarket:
     # Nobody holds on to the histories: they are read again, a symbol at a time, when a training begins.
     write_history(request.folder, {s: _before_first(h, first) for s, h in histories.items()})
     kinds = {h.kind for h in histories.values()}
     kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
-    return Scene(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice)
+    return SessionMarket(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice)
 
 
 def _require_cash(request: LiveRequest, histories: Mapping[str, History], first: datetime) -> None:

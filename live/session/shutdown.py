@@ -16,7 +16,7 @@ _LOG: Final = log.logger("live")
 _PATIENCE_S: Final = 20.0  # for answers of the venue; what it has not said by then, the next start asks
 
 
-class SessionEnd:
+class Shutdown:
     """Lets the run go, once that was wished for by a person, a limit or a signal, and nothing is on its way any more.
 
     Args:

@@ -26,7 +26,7 @@ def takes_part(strategy: type[bt.Strategy]) -> bool:
     return callable(getattr(strategy, "state", None)) and callable(getattr(strategy, "restore", None))
 
 
-class StrategyMemory:
+class SavedState:
     """A strategy's state with real orders; it is kept with the bar and the fills that led to it, all of them or none.
 
     Args:
@@ -49,7 +49,7 @@ class StrategyMemory:
             return None
 
 
-def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: float, failed: Failed) -> type[bt.Strategy]:
+def restoring(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: float, failed: Failed) -> type[bt.Strategy]:
     """A subclass that restores `saved` before the first bar that opens at or after `since` (UTC epoch seconds).
 
     Ours is left as it is: it takes its state at the start and looks at no bar before.
@@ -57,7 +57,7 @@ def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: fl
     if issubclass(strategy, LSTMStrategy) or not takes_part(strategy):
         return strategy
 
-    class Remembering(strategy):
+    class Restoring(strategy):
         _is_restored = False
 
         def prenext(self) -> None:
@@ -90,5 +90,5 @@ def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: fl
             except Exception as error:  # noqa: BLE001 - as above; it trades on with what its bars gave it
                 failed("restore", error)
 
-    Remembering.__name__ = strategy.__name__
-    return Remembering
+    Restoring.__name__ = strategy.__name__
+    return Restoring

@@ -14,7 +14,7 @@ from forwardtrader.live import control
 from forwardtrader.live.cli import command
 from forwardtrader.live.preflight.patience import patiently
 from forwardtrader.live.request import read_request
-from forwardtrader.live.session.setup import open_scene
+from forwardtrader.live.session.setup import open_market
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
 
@@ -179,6 +179,6 @@ def test_a_session_goes_on_with_the_settings_it_was_begun_with(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle
 ) -> None:
     begun = words(tmp_path, venue.url, "--session", "one", "--set", "models.units=4")
-    open_scene(read_request(begun), None, SystemClock())
+    open_market(read_request(begun), None, SystemClock())
     code, said = answer(capsys, tmp_path, venue.url, "--session", "one", "--set", "models.units=8")
     assert (code, said) == (5, "session 'one' was begun with models.units 4, not 8; keep that, or choose another --session")

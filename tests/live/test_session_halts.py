@@ -18,7 +18,7 @@ from forwardtrader.live import control
 from forwardtrader.live.control import Verb
 from forwardtrader.live.execution.account import Patience
 from forwardtrader.live.execution.events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
-from forwardtrader.live.monitoring.account_alerts import AccountNews
+from forwardtrader.live.monitoring.account_alerts import AccountAlerts
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import State, read_status
 from tests import ROOT
@@ -168,7 +168,7 @@ def reasons(told: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, Any]
 
 def test_refusals_of_one_kind_are_told_at_once_then_hourly_then_at_the_end() -> None:
     now, told, halted = [0.0], [], []
-    news = AccountNews(lambda kind, level="warning", **facts: told.append((kind, level, facts)), halted.append, lambda: now[0])
+    news = AccountAlerts(lambda kind, level="warning", **facts: told.append((kind, level, facts)), halted.append, lambda: now[0])
     for n in range(110):
         news.hear(Refused(f"id-{n}", f"an order worth {n}.5 USDT is beyond risk.max_order_value (10)"))
     assert reasons(told) == [("orders_refused", 1)]

@@ -43,7 +43,7 @@ class Told:
         self.now, self.said, self.held = 0.0, [], []
         self.offset: Any = offset
         self.dog = Watchdog(
-            LIMITS, longest_bar_age_s=120.0, tell=lambda kind, level, **facts: self.said.append((kind, level)),
+            LIMITS, longest_bar_age_s=120.0, notify=lambda kind, level, **facts: self.said.append((kind, level)),
             hold=self.held.append if holds else None, clock_offset=self.ask, monotonic=lambda: self.now,
         )  # fmt: skip
 
