@@ -21,7 +21,7 @@ from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
-from forwardtrader.feeds.history.pager import Download, Progress, Span, patiently
+from forwardtrader.feeds.history.pager import Download, Progress, Span, with_retry
 from forwardtrader.feeds.venues.market_rules import store_rules
 from forwardtrader.feeds.venues.port import Venue, stored_under
 
@@ -53,7 +53,7 @@ def obtain(
     for name in _answering(names, settings.exchange_url):
         try:
             venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
-            rules = patiently(partial(venue.rules, symbol), interrupt.sleep, stumbles=1)
+            rules = with_retry(partial(venue.rules, symbol), interrupt.sleep, only_busy=True)
             label = stored_under(name, settings.exchange_url)
             store_rules(settings.store_path, label, rules)
             if name != names[0] and not _reaches_back(venue, symbol, timeframe, wanted):
@@ -80,7 +80,7 @@ def _download(venue: Venue, key: CandleKey, wanted: Span, store: CandleStore, cl
 
 
 def _reaches_back(venue: Venue, symbol: str, timeframe: Timeframe, wanted: Span) -> bool:
-    first = patiently(lambda: venue.page(symbol, timeframe, wanted.start), interrupt.sleep)
+    first = with_retry(lambda: venue.page(symbol, timeframe, wanted.start), interrupt.sleep)
     return len(first) > 0 and bool(candles.times_of(first)[0] < pd.Timestamp(wanted.start) + _SHALLOW)
 
 

@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import pandas as pd
 
 from forwardtrader.core import interrupt, log
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import DownloadCutShort, UnknownSymbol, VenueBusy, VenueUnreachable
+from forwardtrader.core.errors import DownloadCutShort, UnknownSymbol, VenueBusy
+from forwardtrader.core.retry import Backoff, Retry, is_unreachable
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.file import StoredInfo
 from forwardtrader.feeds.candles.schema import Origin
@@ -25,8 +27,7 @@ from forwardtrader.feeds.venues.port import Venue
 
 _FLUSH_SECONDS: Final = 5.0
 _BLOCK_PAGES: Final = 20
-_TRIES: Final = 6
-_LONGEST_PAUSE_S: Final = 60.0
+_BACKOFF: Final = Backoff(first_s=0.5, longest_s=60.0, attempts=6)
 _QUIET: Final = timedelta(hours=1)  # a market may print nothing for so long before its candles count as ended
 _LOG: Final = log.logger("feeds")
 
@@ -112,7 +113,7 @@ class Download:
     def _page(self, since: datetime, span: Span) -> pd.DataFrame:
         """Closed bars of one page inside the span; an empty answer is not believed at once."""
         for _ in range(2):
-            raw = patiently(lambda: self.venue.page(self.key.symbol, self.key.timeframe, since), self.sleep)
+            raw = with_retry(lambda: self.venue.page(self.key.symbol, self.key.timeframe, since), self.sleep)
             self._reached |= bool(len(raw)) and self._end is not None and candles.times_of(raw)[-1] >= self._end
             raw = raw.loc[pd.Timestamp(since) : pd.Timestamp(span.end) - timedelta(microseconds=1)]
             if len(raw):
@@ -166,17 +167,15 @@ def _covered(span: Span, covered: datetime, since: datetime, whole_only: bool) -
     return span if since >= span.end else Span(span.end, span.end)
 
 
-def patiently(question: Callable[[], T], sleep: Sleep, *, stumbles: int = _TRIES) -> T:
-    """Ask up to six times, waiting as a busy venue wishes; one that does not answer is asked `stumbles` times, at growing distance."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return interrupt.ask(question)
-        except VenueUnreachable as trouble:
-            busy = isinstance(trouble, VenueBusy)
-            if attempt >= (_TRIES if busy else stumbles):
-                raise
-            asked = trouble.retry_after_s if isinstance(trouble, VenueBusy) else None
-            pause = min(_LONGEST_PAUSE_S, asked if asked is not None else 0.25 * 2**attempt)
-            log.event(_LOG, "download_pauses", seconds=pause, reason=str(trouble))
-            sleep(pause)
-    raise AssertionError("the last try returns or raises")
+def with_retry(request: Callable[[], T], sleep: Sleep, *, only_busy: bool = False) -> T:
+    """The answer of a synchronous request, retried where the venue does not answer, or with `only_busy` where it is over its rate limit."""
+    retryable = _is_busy if only_busy else is_unreachable
+    return Retry(backoff=_BACKOFF, retryable=retryable, on_retry=_log_pause).call(partial(interrupt.ask, request), sleep=sleep)
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, VenueBusy)
+
+
+def _log_pause(error: Exception, pause_s: float) -> None:
+    log.event(_LOG, "download_pauses", seconds=pause_s, reason=str(error))

@@ -16,20 +16,18 @@ from typing import Any, Final, Protocol
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe
+from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.live.bar_sequence import Arrival, Bar, BarSequence
 from forwardtrader.feeds.live.poll_wait import PollRule, agitation, poll_wait
 from forwardtrader.feeds.venues.exchange import rules_of
 from forwardtrader.feeds.venues.port import unknown_symbol
-from forwardtrader.feeds.venues.retry import Questions
+from forwardtrader.feeds.venues.retry import VenueRequests
 
 _LOG: Final = log.logger("feeds")
 _PAGE: Final = 1000
-_LONGEST_PAUSE_S: Final = 30.0
-_QUESTIONS: Final = 4
-_FIRST_WAIT_S: Final = 0.1
-_PING_MS: Final = 2000  # two missed pings end a half-open connection after about five seconds
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_RECONNECT: Final = Backoff(first_s=0.2, longest_s=30.0)
+_LAG: Final = Backoff(first_s=0.1, attempts=4)  # requests may lag behind the socket
 
 
 class LiveListener(Protocol):
@@ -72,7 +70,7 @@ class CcxtLiveSource:
         poll: PollRule | None = None,
     ) -> None:
         self.client = client
-        self._questions = Questions(client)
+        self._requests = VenueRequests(client)
         self.symbols = tuple(symbols)
         self.timeframe = timeframe
         self.reconnects = 0
@@ -96,7 +94,7 @@ class CcxtLiveSource:
             VenueUnreachable, VenueRefused: no answer, or a refusal.
             UnknownSymbol, UnknownTimeframe: the venue does not have them.
         """
-        await self._questions.again(self.client.load_markets)
+        await self._requests.retried(self.client.load_markets)
         for symbol in self.symbols:
             if symbol not in self.client.markets:
                 raise UnknownSymbol(unknown_symbol(symbol, self.client.markets, self.client.id))
@@ -115,7 +113,7 @@ class CcxtLiveSource:
             end = min(await self._closed_before(), until if until is not None else 1 << 62)
             if since + self._step > end:
                 return bars
-            rows = await self._questions.again(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
+            rows = await self._requests.retried(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
             page = [bar for row in rows or [] if since <= (bar := _bar(row)).at and bar.at + self._step <= end]
             if page:
                 bars += page
@@ -159,21 +157,21 @@ class CcxtLiveSource:
     async def _watch(self) -> None:
         self.client.on_candle = self._said
         pairs = [[symbol, str(self.timeframe)] for symbol in self.symbols]
-        pause = 0.2
+        failures = 0
         while True:
             try:
                 if self.client.has.get("watchOHLCVForSymbols"):
-                    await self._questions.once(lambda: self.client.watch_ohlcv_for_symbols(pairs))
+                    await self._requests.once(lambda: self.client.watch_ohlcv_for_symbols(pairs))
                 else:
                     each = (partial(self.client.watch_ohlcv, s, str(self.timeframe)) for s in self.symbols)
-                    await asyncio.gather(*(self._questions.once(one) for one in each))
-                pause = 0.2
+                    await asyncio.gather(*(self._requests.once(one) for one in each))
+                failures = 0
                 if not self._alive:
                     await self._back()
             except TradingError as trouble:
                 self._broken(str(trouble))
-                await asyncio.sleep(pause)
-                pause = min(_LONGEST_PAUSE_S, 2 * pause)
+                failures += 1
+                await asyncio.sleep(_RECONNECT.pause(failures))
 
     def _said(self, symbol: str, timeframe: str, bar: Bar, closed: bool) -> bool:
         """Take in a candle; whether who watches is to be woken: to see that the socket is back, or as somebody else's candle."""
@@ -249,13 +247,13 @@ class CcxtLiveSource:
             order, held = self._order[symbol], self._held[symbol]
             if order.due is None:
                 return
-            for attempt in range(4):
+            for attempt in range(1, 5):
                 end = await self._closed_before()
                 for bar in await self.history(symbol, order.due, None):
                     held.setdefault(bar.at, bar)
                 if not held or min(held) <= order.due:
                     break
-                await asyncio.sleep(0.1 * 2**attempt)  # requests may lag behind the socket
+                await asyncio.sleep(_LAG.pause(attempt))
             self._known[symbol] = max([self._known[symbol], *held])
             for at in sorted(held):
                 bar = held.pop(at)

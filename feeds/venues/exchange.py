@@ -57,7 +57,7 @@ TRANSLATED: Final[dict[str, type[TradingError]]] = {
     ),
 }  # fmt: skip
 # An answer that is valid JSON but not what ccxt's parser expects ends in one of these.
-_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ class CcxtVenue:
             return question()
         except ccxt.BaseError as error:
             raise translated(error, self.name, getattr(self._client, "last_response_headers", None)) from error
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise VenueUnreachable(f"{self.name} sent an answer that cannot be read ({type(error).__name__})") from error
 
 

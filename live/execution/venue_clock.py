@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from forwardtrader.core.clock import Clock
-from forwardtrader.feeds.venues.retry import Questions
+from forwardtrader.feeds.venues.retry import VenueRequests
 
 
 async def clock_offset(client: Any, clock: Clock) -> float | None:
@@ -17,5 +17,5 @@ async def clock_offset(client: Any, clock: Clock) -> float | None:
     if not client.has.get("fetchTime"):
         return None
     before = clock.now().timestamp()
-    theirs = await Questions(client).once(client.fetch_time)
+    theirs = await VenueRequests(client).once(client.fetch_time)
     return (before + clock.now().timestamp()) / 2 - float(theirs) / 1000

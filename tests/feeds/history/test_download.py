@@ -27,7 +27,7 @@ from forwardtrader.feeds.candles.file import StoredInfo
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore
 from forwardtrader.feeds.history import download, pager
 from forwardtrader.feeds.history.download import obtain
-from forwardtrader.feeds.history.pager import Download, Span, lacking, patiently
+from forwardtrader.feeds.history.pager import Download, Span, lacking, with_retry
 from forwardtrader.feeds.venues.exchange import CcxtVenue
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.feeds.venues.port import MemoryVenue
@@ -256,14 +256,14 @@ def test_patience_ends() -> None:
         raise VenueBusy("slow down")
 
     with pytest.raises(VenueBusy):
-        patiently(busy, pauses)
+        with_retry(busy, pauses)
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0]
 
     def dead() -> None:
         raise VenueUnreachable("gone")
 
     with pytest.raises(VenueUnreachable):
-        patiently(dead, pauses, stumbles=1)
+        with_retry(dead, pauses, only_busy=True)
     assert len(pauses) == 5
 
 
