@@ -86,8 +86,8 @@ def keep_rows(db: SqliteFile, rows: Rows) -> None:
     db.run_many("insert or replace into closes values (?, ?, ?)", closes)
 
 
-def told_executions(db: SqliteFile) -> set[tuple[str, str]] | None:
-    """Executions whose fills are kept, by symbol and trade id; None in a file that was begun before they were noted."""
+def kept_executions(db: SqliteFile) -> set[tuple[str, str]] | None:
+    """Executions whose fills are recorded, by symbol and trade id; None in a file of an earlier version, which does not list them."""
     told = {(str(symbol), str(trade_id)) for symbol, trade_id in db.all("select symbol, trade_id from told")}
     return told or (None if db.one("select 1 from fills limit 1") else told)
 

@@ -19,7 +19,7 @@ from forwardtrader.live.output.files import render_page
 from forwardtrader.live.parity.differences import CAUSES, differing, told, with_cause
 from forwardtrader.live.parity.record import Recorded, read_session
 from forwardtrader.live.parity.replay import replay
-from forwardtrader.live.parity.shortfall_report import measured
+from forwardtrader.live.parity.shortfall import measured
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.reports.pages.parity_page import SHARES, Parity, Shortfall, write_parity
 

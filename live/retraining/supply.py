@@ -78,7 +78,7 @@ class ModelSupply:
             ModelError: it could not be trained; the message is the child's own.
         """
         prepare_jax()
-        self._mend()
+        self._repair()
         if not self._go_on():
             self._begin(at)
             return
@@ -140,11 +140,11 @@ class ModelSupply:
         """When the model that a session finds in force began to speak; it had no rival, so no trial either."""
         return self.rules.aligned(boundary) + self._lag
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         """Have whole what an earlier process put in force: the model that speaks, and where outcomes correct forecasts all before it."""
         for entry in self.record.entries:
             if entry.model_id == self.record.entries[-1].model_id or (self.rules.learning.adaptive and entry.deed is not Deed.KEPT):
-                self.stock.mend(entry.model_id, entry.boundary)
+                self.stock.repair(entry.model_id, entry.boundary)
             else:
                 self.stock.check(entry.model_id, "it is past")
 

@@ -12,7 +12,7 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import control
 from forwardtrader.live.cli import command
-from forwardtrader.live.preflight.patience import patiently
+from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.setup import open_market
 from forwardtrader.sandbox.process import SandboxHandle
@@ -95,8 +95,8 @@ def test_an_unreachable_venue_is_waited_for_and_the_practice_exchange_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    without_waiting = partial(patiently, sleep=slept.append, monotonic=lambda: sum(slept))
-    monkeypatch.setattr("forwardtrader.live.session.session.patiently", without_waiting)
+    without_waiting = partial(until_reachable, sleep=slept.append, monotonic=lambda: sum(slept))
+    monkeypatch.setattr("forwardtrader.live.session.assembly.until_reachable", without_waiting)
     said = words(tmp_path, "http://127.0.0.1:9")
     said.remove("--quiet")
     assert command([*said, "--set", "feeds.fallback_exchanges=[]", "--set", "live.start_patience_s=8"], SystemClock()) == 3

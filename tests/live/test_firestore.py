@@ -14,8 +14,7 @@ import pytest
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.settings import LiveSettings
 from forwardtrader.live.output.firestore import FirestoreMirror
-from forwardtrader.live.output.mirror import SessionMirror
-from forwardtrader.live.output.outbox import MirrorQueue
+from forwardtrader.live.output.mirror import MirrorQueue, SessionMirror
 from forwardtrader.live.output.state_store import Event, StateStore
 from tests.live.firestore_emulator import Emulator, emulator_here, free_port
 

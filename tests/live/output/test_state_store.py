@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.live.monitoring.alerts import TelegramAlerts, alerts_from
-from forwardtrader.live.output.outbox import MirrorQueue
+from forwardtrader.live.output.mirror import MirrorQueue
 from forwardtrader.live.output.state_store import Event, MemoryMirror, StateStore
 from tests.live.telegram_bot import telegram
 

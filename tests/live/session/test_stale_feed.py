@@ -11,10 +11,10 @@ from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live.monitoring.terminal import SessionView
-from forwardtrader.live.monitoring.watch import BLOCKED
+from forwardtrader.live.monitoring.watchdog import BLOCKED
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.__main__ import compare
-from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from tests.live.session_runner import SYMBOLS, Momentum, request_for
 
@@ -30,7 +30,7 @@ class StaleFrom(FixedSupply):
 
     def bar_closed(self, at: datetime) -> None:
         self.bars += 1
-        dog = self.session.watchdog
+        dog = self.session.parts.watchdog
         dog._longest_bar_age_s = 3600.0
         if self.bars in (STALE, FRESH):
             dog.bar()
@@ -47,7 +47,7 @@ def test_entries_blocked_for_a_stale_feed_are_recorded_and_blocked_in_the_replay
     )
     assert session.run() == 0
     store = SessionStore(tmp_path / "one" / "session.db")
-    blocked, kinds, bars = store.doubts(), [note["kind"] for note in store.notes()], store.bars(SYMBOLS[0]).index
+    blocked, kinds, bars = store.blocked_entries(), [note["kind"] for note in store.notes()], store.bars(SYMBOLS[0]).index
     store.close()
     assert [kind for kind in kinds if kind.startswith("no_closed_bar")] == ["no_closed_bar", "no_closed_bar_no_more"]
     assert blocked and all(reason.startswith(f"{BLOCKED}no closed bar for 72") for reason in blocked.values())
