@@ -36,7 +36,7 @@ from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.request import LiveRequest, read_request
-from forwardtrader.live.session.assembly import SessionParts
+from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.live.session.sandbox_process import PracticeVenue
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import NewBar

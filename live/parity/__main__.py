@@ -16,7 +16,7 @@ from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live import control
 from forwardtrader.live.output.files import render_page
-from forwardtrader.live.parity.differences import CAUSES, differing, told, with_cause
+from forwardtrader.live.parity.differences import CAUSES, described, differing, with_cause
 from forwardtrader.live.parity.record import Recorded, read_session
 from forwardtrader.live.parity.replay import replay
 from forwardtrader.live.parity.shortfall import measured
@@ -62,7 +62,7 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
         compared={name: len(recorded[name]) for name in ("forecasts", "orders", "fills", "equity")},
         differences=differences[:_MOST_LISTED],
         made=clock.now(),
-        deviations=[told(note) for note in session.notes if note["kind"] in CAUSES],
+        deviations=[described(note) for note in session.notes if note["kind"] in CAUSES],
     )
     write_parity(folder, parity)
     if not control.is_running(folder):  # a running session draws its page, which links this one, again by itself

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import backtrader as bt
 import pandas as pd
@@ -21,7 +20,6 @@ from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live import control
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
-from forwardtrader.live.execution.events import AccountEvent
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import taken_keys
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
@@ -47,9 +45,10 @@ from forwardtrader.live.session.connection import account_lock, market_pace, ope
 from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
+from forwardtrader.live.session.parts import SessionBroker, SessionCallbacks, SessionParts, Supply
 from forwardtrader.live.session.resume import ResumedSession
 from forwardtrader.live.session.sandbox_process import Lockstep, MarketStart
-from forwardtrader.live.session.setup import JOURNAL, SessionMarket, open_market
+from forwardtrader.live.session.setup import JOURNAL, open_market
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.snapshot import can_be_frozen
 from forwardtrader.live.session.strategy_guard import BarHook, guarded
@@ -61,61 +60,6 @@ from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
 EXTRA_BARS: Final = 256  # as in a backtest: history on which other strategies' indicators warm up
-
-
-class SessionCallbacks(Protocol):
-    """What Backtrader, broker and bridge call while a session runs."""
-
-    def bar_done(self, strategy: bt.Strategy, number: float) -> None:
-        """Backtrader is done with a bar; `number` is its open time as Backtrader counts."""
-
-    def between_bars(self) -> None:
-        """A turn of the loop brought no bar."""
-
-    def idle(self) -> None:
-        """A feed waits for its next bar."""
-
-    def is_done(self, newest: int) -> bool:
-        """Whether every bar up to the one given (open time, ms UTC) is done with, and the session goes on."""
-
-    def account_event(self, event: AccountEvent) -> None:
-        """An order event reached the strategy."""
-
-    def strategy_failed(self, where: str, error: Exception) -> None:
-        """The strategy raised an exception."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionParts:
-    """The parts of an assembled session.
-
-    Attributes:
-        journal, saved_state: of a session with real orders; None on paper.
-        first_ms: open time (ms UTC) of the session's first bar.
-        step_market: called while a feed waits; drives the practice market, does nothing at a real venue.
-        running: what status and terminal view read.
-    """
-
-    store: SessionStore
-    health: SessionHealth
-    account_alerts: AccountAlerts
-    limit_alerts: StrategyLimitAlerts
-    resumed: ResumedSession
-    market: SessionMarket
-    supply: ModelSupply | FixedSupply
-    sources: dict[str, SessionForecasts]
-    bridge: CCXTStore
-    broker: CCXTBroker | PaperBroker
-    journal: Journal | None
-    saved_state: SavedState | None
-    commands: CommandHandler
-    shutdown: Shutdown
-    watchdog: Watchdog
-    output: SessionOutput
-    cerebro: bt.Cerebro
-    running: RunningSession
-    first_ms: int
-    step_market: Callable[[], None]
 
 
 def assemble(
@@ -201,12 +145,12 @@ class _Assembly:
             learning=request.settings.learning,
         )  # fmt: skip
 
-    def _opened(self, models: ModelSupply | FixedSupply) -> ModelSupply | FixedSupply:
+    def _opened(self, models: Supply) -> Supply:
         self.stack.callback(models.stop)
         models.open(self.resumed.next_bar or self.market.first_live)
         return models
 
-    def _sources(self, models: ModelSupply | FixedSupply) -> dict[str, SessionForecasts]:
+    def _sources(self, models: Supply) -> dict[str, SessionForecasts]:
         since = self.resumed.begins(self.market.first_live)
         until = None if self.resumed.is_frozen else self.resumed.last
         known = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
@@ -247,7 +191,7 @@ class _Assembly:
     # Backtrader
 
     def _cerebro(
-        self, bridge: CCXTStore, broker: CCXTBroker | PaperBroker, sources: dict[str, SessionForecasts], saved: SavedState | None
+        self, bridge: CCXTStore, broker: SessionBroker, sources: dict[str, SessionForecasts], saved: SavedState | None
     ) -> bt.Cerebro:
         cerebro = build_cerebro(
             self._feeds(bridge, sources), self.request.settings.strategies, broker=broker, trade_from=self._trade_from(),
@@ -299,7 +243,7 @@ class _Assembly:
         self.stack.callback(watchdog.stop)
         return watchdog
 
-    def _market_step(self, bridge: CCXTStore, models: ModelSupply | FixedSupply) -> Callable[[], None]:
+    def _market_step(self, bridge: CCXTStore, models: Supply) -> Callable[[], None]:
         practice = self.market.practice
         if practice is None:
             return lambda: None

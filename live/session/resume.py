@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import backtrader as bt
 
@@ -13,7 +12,7 @@ from forwardtrader.live.execution.events import Execution
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import Rows, rows_of
 from forwardtrader.live.request import LiveRequest
-from forwardtrader.live.session.snapshot import VERSION, can_be_frozen, freeze, thaw
+from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
 
 _LOG = log.logger("live")
 
@@ -36,7 +35,7 @@ class ResumedSession:
         self._booked: list[tuple[str, str]] = []
         at, body = store.snapshot() or (None, {})
         usable = self.freezes and at is not None and at == self.last and body.get("version") == VERSION
-        self._frozen: dict[str, Any] | None = body if usable else None
+        self._frozen: Snapshot | None = body if usable else None
 
     @property
     def is_frozen(self) -> bool:
@@ -88,7 +87,7 @@ class ResumedSession:
             return found
         return replace(found, fills=[] if self._is_paper else found.fills, orders=[], equity=[])
 
-    def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, dict[str, Any]] | None:
+    def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """Open time and state of a new bar for `SessionStore.record`; None where no snapshot is kept."""
         is_new = self.last is None or at > self.last
         return (at, freeze(strategy)) if self.freezes and is_new else None

@@ -19,7 +19,8 @@ from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply
-from forwardtrader.live.session.assembly import SessionParts, assemble
+from forwardtrader.live.session.assembly import assemble
+from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.reports.pages.session_status import State
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Dust

@@ -181,4 +181,4 @@ def test_a_session_goes_on_with_the_settings_it_was_begun_with(
     begun = words(tmp_path, venue.url, "--session", "one", "--set", "models.units=4")
     open_market(read_request(begun), None, SystemClock())
     code, said = answer(capsys, tmp_path, venue.url, "--session", "one", "--set", "models.units=8")
-    assert (code, said) == (5, "session 'one' was begun with models.units 4, not 8; keep that, or choose another --session")
+    assert (code, said) == (5, "session 'one' was started with models.units 4, not 8; keep that, or choose another --session")

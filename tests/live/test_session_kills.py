@@ -22,7 +22,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.retraining.stock import FixedSupply
-from forwardtrader.live.session.assembly import SessionParts
+from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice
 from forwardtrader.live.session.session import LiveSession
 from tests import ROOT
