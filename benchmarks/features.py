@@ -27,7 +27,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.sample_market import sample_candles
 from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
-from forwardtrader.live.session.factors import LiveFacts
+from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.models.features.catalogue import Bars, all_names, matrix, warm_up
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import Calibration
@@ -152,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:  # where a session would write, not a file system in memory
         folder = Path(name)
         settings = factor_files(bars, folder)
-        facts = LiveFacts(FactorBook(settings, HOUR), lambda *_told, **_facts: None)
+        facts = LiveFactors(FactorBook(settings, HOUR), lambda *_told, **_facts: None)
         factors = tuple(PREFIX + factor.name for factor in settings)
         rows = [*history(bars, folder), *one_bar(bars, None, ()), *network(), *one_bar(bars, facts, factors), *disk(folder)]
     print(f"{platform.machine()}, {cores()} cores, load {os.getloadavg()[0]:.1f}; medians\n\n| | ms |\n|---|---|")

@@ -33,9 +33,11 @@ from rich.console import Console
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Forecast
 from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.request import LiveRequest, read_request
-from forwardtrader.live.session.forecasts import SessionForecasts
+from forwardtrader.live.session.parts import SessionParts
+from forwardtrader.live.session.sandbox_process import PracticeVenue
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.online.serving import ModelsInForce
@@ -101,28 +103,29 @@ class Measured(LiveSession):
         self.loops: list[tuple[int, int]] = []
         self.entries: list[dict[str, Any]] = []
 
-    def _bar_done(self, strategy: Any, number: float) -> None:
-        super()._bar_done(strategy, number)
+    def bar_done(self, strategy: Any, number: float) -> None:
+        super().bar_done(strategy, number)
         self.loops.append(_loop())
 
-    def _sources(self) -> dict[str, SessionForecasts]:
-        sources = super()._sources()
-        for source in sources.values():
+    def assemble(self, stack: ExitStack) -> SessionParts:
+        parts = super().assemble(stack)
+        for source in parts.sources.values():
             assert isinstance(source.source, ModelsInForce)
             source.source = ByTurns(source.source)
-        return sources
+        self._note_times(parts.bridge)
+        stack.callback(self._keep_log, parts.market.practice)
+        return parts
 
-    def _consent(self, stack: ExitStack) -> None:
-        super()._consent(stack)
-        assert self.bridge.account is not None
-        hear = self.bridge.handle_bar
+    def _note_times(self, bridge: CCXTStore) -> None:
+        assert bridge.account is not None
+        hear = bridge.handle_bar
 
         def heard(symbol: str, bar: Bar) -> None:
             self.heard.append(time.time_ns())
             hear(symbol, bar)
 
-        self.bridge.handle_bar = heard  # type: ignore[method-assign]
-        client: Any = self.bridge.account.client
+        bridge.handle_bar = heard  # type: ignore[method-assign]
+        client: Any = bridge.account.client
         request, left = client.fetch, self.left
 
         async def noted(url: str, method: str = "GET", *rest: Any, **more: Any) -> Any:
@@ -132,10 +135,9 @@ class Measured(LiveSession):
 
         client.fetch = noted
 
-    def _leave_scene(self) -> None:
-        if self.scene.practice is not None:
-            self.entries = self.scene.practice.control("log")["entries"]
-        super()._leave_scene()
+    def _keep_log(self, practice: PracticeVenue | None) -> None:
+        if practice is not None:
+            self.entries = practice.control("log")["entries"]
 
 
 def measure(bars: int, per_second: float = 10.0, *, training: bool = False) -> Ways:

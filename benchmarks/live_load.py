@@ -14,7 +14,6 @@ import platform
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 import psutil
@@ -23,11 +22,12 @@ from rich.table import Table
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.feeds.history.sample_market import listed_symbols
+from forwardtrader.live.monitoring.status import RunningSession
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.writer import shared_writer
 from forwardtrader.live.request import LiveRequest, read_request
-from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from tests.live.session_runner import Momentum
 
@@ -44,10 +44,11 @@ class Meter(SessionView):
         self.began: tuple[int, float, float] | None = None
         self.ended: tuple[int, float, float] = (0, 0.0, 0.0)
 
-    def show(self, session: Any) -> None:
-        if session.bars < _UNDER_WAY or session.bars == self.ended[0]:
+    def show(self, session: RunningSession) -> None:
+        bars = session.progress.bars
+        if bars < _UNDER_WAY or bars == self.ended[0]:
             return
-        self.ended = (session.bars, sum(self._process.cpu_times()[:2]), time.monotonic())
+        self.ended = (bars, sum(self._process.cpu_times()[:2]), time.monotonic())
         self.began = self.began or self.ended
 
     def per_bar(self) -> tuple[float, float]:

@@ -48,8 +48,8 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
     if request.status:
         return _show_status(request, console)
     if request.verb is not None:
-        control.say(request.folder, request.verb)
-        console.print(f"session {request.name}: {request.verb} said")
+        control.send(request.folder, request.verb)
+        console.print(f"session {request.name}: {request.verb} sent")
         return 0
     if request.check:
         from forwardtrader.live.preflight.checks import examine
@@ -65,9 +65,9 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
     session = LiveSession(request, clock, SessionView(console, shown=not request.quiet))
     code = session.run()
     if not request.quiet:
-        for dust in session.broker.holdings.dust() if session.strategy is not None else ():
+        for dust in session.dust():
             console.print(f"{dust.symbol}: {dust}")
-        why = f" halted: {session.reason}" if code else ""
+        why = f" halted: {session.progress.reason}" if code else ""
         console.print(f"session {request.name} ended{why}; its page is {request.folder / 'index.html'}")
     return code
 

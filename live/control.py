@@ -1,4 +1,4 @@
-"""One process per account, and words from a second terminal to the running one."""
+"""One process per session and account, and the control commands that are sent to the running one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from filelock import FileLock, Timeout
 from forwardtrader.core.errors import AccountLocked, ConfigError
 
 _LOCK: Final = "session.lock"
-_BOX: Final = "commands"
+_INBOX: Final = "commands"
 KILLED: Final = "killed"
 
 
-class Verb(StrEnum):
-    """What a running session can be told."""
+class ControlCommand(StrEnum):
+    """The control commands of a running session."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -31,10 +31,10 @@ class Verb(StrEnum):
 
 @contextmanager
 def held(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file while the block runs; the system lets go of it when the process dies, however it dies.
+    """Hold a lock file while the block runs; the system releases it when the process dies, however it dies.
 
     Raises:
-        AccountLocked: another process holds it; the message says which.
+        AccountLocked: another process holds it; the message names that process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
@@ -52,7 +52,7 @@ def held(path: Path, what: str) -> Iterator[None]:
 
 
 def holder(path: Path) -> int | None:
-    """The number of the process that holds a lock file, or held it last; None where nobody ever did."""
+    """The process id of the newest holder of a lock file; None where nobody ever held it."""
     try:
         return int(path.with_suffix(".pid").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -60,6 +60,7 @@ def holder(path: Path) -> int | None:
 
 
 def lock_of(folder: Path) -> Path:
+    """The lock file of the session in `folder`."""
     return folder / _LOCK
 
 
@@ -72,43 +73,43 @@ def is_running(folder: Path) -> bool:
         return True
 
 
-def say(folder: Path, verb: Verb) -> None:
-    """Leave a word for the session in `folder`.
+def send(folder: Path, command: ControlCommand) -> None:
+    """Send a control command to the session in `folder`.
 
     Raises:
         ConfigError: there is no such session, or it does not run. A kill is kept for the next start all the same.
     """
     if not folder.is_dir():
         raise ConfigError(f"there is no session {folder.name!r} under {folder.parent}; see what is there, or start it")
-    if verb is Verb.KILL:
+    if command is ControlCommand.KILL:
         (folder / KILLED).touch()
     running = is_running(folder)
-    if verb is Verb.RESUME and is_killed(folder):
+    if command is ControlCommand.RESUME and is_killed(folder):
         (folder / KILLED).unlink()
         return
-    if not running and verb is not Verb.KILL:
+    if not running and command is not ControlCommand.KILL:
         raise ConfigError(f"session {folder.name!r} is not running; start it with run_live.py --session {folder.name}")
-    box = folder / _BOX
-    box.mkdir(exist_ok=True)
-    number = max((int(p.name.split("-")[0]) for p in box.iterdir() if p.name[0].isdigit()), default=0) + 1
+    inbox = folder / _INBOX
+    inbox.mkdir(exist_ok=True)
+    number = max((int(p.name.split("-")[0]) for p in inbox.iterdir() if p.name[0].isdigit()), default=0) + 1
     if running:
-        temporary = box / f".{number}"
+        temporary = inbox / f".{number}"
         temporary.touch()
-        temporary.rename(box / f"{number:06d}-{verb}")
+        temporary.rename(inbox / f"{number:06d}-{command}")
 
 
-def heard(folder: Path) -> list[Verb]:
-    """Words left since the last call, in order; each is given once."""
-    box = folder / _BOX
-    if not box.is_dir():
+def receive(folder: Path) -> list[ControlCommand]:
+    """The commands sent since the last call, oldest first; each is given once."""
+    inbox = folder / _INBOX
+    if not inbox.is_dir():
         return []
-    verbs = []
-    for path in sorted(p for p in box.iterdir() if p.name[0].isdigit()):
-        verbs.append(Verb(path.name.partition("-")[2]))
+    commands = []
+    for path in sorted(p for p in inbox.iterdir() if p.name[0].isdigit()):
+        commands.append(ControlCommand(path.name.partition("-")[2]))
         path.unlink()
-    return verbs
+    return commands
 
 
 def is_killed(folder: Path) -> bool:
-    """Whether the kill switch is thrown; it stays so over restarts until a resume."""
+    """Whether the session was killed; it stays so over restarts until a resume."""
     return (folder / KILLED).exists()

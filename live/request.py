@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting
@@ -15,8 +15,10 @@ from forwardtrader.core.project import typed_path, typed_strategy
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.files import parse_factor
-from forwardtrader.live.control import Verb
+from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.flags import parser
+
+_VERBS: Final = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.FLATTEN, ControlCommand.KILL)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class LiveRequest:
     strategy: str = ""
     bars: int = 0
     until: datetime | None = None
-    verb: Verb | None = None
+    verb: ControlCommand | None = None
     status: bool = False
     check: bool = False
     quiet: bool = False
@@ -89,7 +91,10 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         strategy=typed_strategy(given.strategy),
         bars=given.bars,
         until=_moment(given.until),
-        verb=next((verb for verb in (Verb.PAUSE, Verb.RESUME, Verb.FLATTEN, Verb.KILL) if getattr(given, verb)), None),
+        verb=next(
+            (verb for verb in _VERBS if getattr(given, verb)),
+            None,
+        ),
         status=given.status,
         check=given.check,
         quiet=given.quiet,

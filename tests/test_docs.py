@@ -15,7 +15,7 @@ import pytest
 
 from forwardtrader.core import installed
 from forwardtrader.core.settings import Settings
-from forwardtrader.live.control import Verb
+from forwardtrader.live.control import ControlCommand
 from tests import ROOT
 
 ENTER = "source .venv/bin/activate"
@@ -98,7 +98,7 @@ def test_what_is_read_before_the_version_is_looked_at_can_be_read_by_an_old_pyth
 
 
 def flags_of(room: str) -> set[str]:
-    words = {f"--{word}" for word in ("status", *Verb)} if room == "live" else set()
+    words = {f"--{word}" for word in ("status", *ControlCommand)} if room == "live" else set()
     return words | {
         flag for path in (ROOT / room).rglob("*.py") for flag in re.findall(r'"(--[a-z][a-z-]*)"', path.read_text(encoding="utf-8"))
     }

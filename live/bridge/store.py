@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -174,6 +174,11 @@ class CCXTStore:
     def datas(self) -> Sequence[CCXTData]:
         """The feeds made so far."""
         return self._datas
+
+    @property
+    def markets(self) -> Collection[Market]:
+        """The bar lengths that are traded; none before Backtrader has started."""
+        return self._markets.values()
 
     def market_of(self, data: CCXTData) -> Market:
         return self._markets[str(data.bar_length)]

@@ -1,4 +1,4 @@
-"""What befalls the account of a session with real orders, told to whoever is to act: halts, refusals, orders of others, orders in doubt."""
+"""Alerts about trading: account halts, refused and unresolved orders, orders of others, and the strategy's own risk limits."""
 
 from __future__ import annotations
 
@@ -6,40 +6,46 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+import backtrader as bt
 
 from forwardtrader.live.execution.events import AccountEvent, ForeignOrder, Halted, Refused, Unresolved
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.risk import Gate
 
-_TOLD_EVERY_S: Final = 3600.0
+_EVERY_S: Final = 3600.0
 _NUMBERS: Final = re.compile(r"\d[\d.,]*")
+_LEVELS: Final = {Gate.HALTED: "error", Gate.LOCKED: "warning", Gate.OPEN: "info"}
+_KINDS: Final = {Gate.HALTED: "drawdown_halt", Gate.LOCKED: "daily_loss_lock", Gate.OPEN: "risk_limits_open_again"}
 
 
 @dataclass
 class _Kind:
-    """One kind of trouble: how often it came since it was told of last, and its newest facts."""
+    """One kind of trouble: how often it came since its last alert, and its newest facts."""
 
     name: str
-    facts: dict[str, Any]
-    told_at: float
-    untold: int = 0
+    facts: dict[str, object]
+    alerted_at: float
+    pending: int = 0
 
 
-class AccountNews:
-    """Tells the first trouble of a kind at once, and of those that follow how many there were: once an hour, and at the end.
+class AccountAlerts:
+    """Sends the first trouble of a kind at once, and the count of those that follow once an hour and at the end.
 
     Args:
-        tell: kind, level and facts, as `SessionHealth.tell` takes them.
+        notify: sends an alert: kind, level and facts, as `SessionHealth.notify`.
         halted: called with the reason where the account takes no more orders.
     """
 
-    def __init__(self, tell: Callable[..., None], halted: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._tell = tell
+    def __init__(self, notify: Callable[..., None], halted: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._notify = notify
         self._halted = halted
         self._monotonic = monotonic
         self._kinds: dict[str, _Kind] = {}
 
-    def hear(self, event: AccountEvent) -> None:
-        """Take in one event; those of an ordinary order's life change nothing."""
+    def handle(self, event: AccountEvent) -> None:
+        """Take one event of the account; those of an ordinary order's life change nothing."""
         if isinstance(event, Halted):
             self._halted(event.reason)
         elif isinstance(event, Refused):
@@ -49,27 +55,47 @@ class AccountNews:
         elif isinstance(event, Unresolved):
             self._count("order_unresolved", "", order=event.client_id)
 
-    def turn(self) -> None:
-        """Tell what is due."""
+    def send_due(self) -> None:
+        """Send the counts that are an hour old."""
         for kind in self._kinds.values():
-            if kind.untold and self._monotonic() - kind.told_at >= _TOLD_EVERY_S:
-                self._tell_count(kind)
+            if kind.pending and self._monotonic() - kind.alerted_at >= _EVERY_S:
+                self._send_count(kind)
 
     def finish(self) -> None:
-        """Tell everything that was not told yet."""
+        """Send all counts that were not sent yet."""
         for kind in self._kinds.values():
-            if kind.untold:
-                self._tell_count(kind)
+            if kind.pending:
+                self._send_count(kind)
 
-    def _count(self, name: str, which: str, **facts: Any) -> None:
+    def _count(self, name: str, which: str, **facts: object) -> None:
         key = f"{name} {_NUMBERS.sub('#', which)}"  # refusals that differ in amounts only are of one kind
         known = self._kinds.get(key)
         if known is None:
             self._kinds[key] = _Kind(name, facts, self._monotonic())
-            self._tell(name, "warning", **facts)
+            self._notify(name, "warning", **facts)
         else:
-            known.facts, known.untold = facts, known.untold + 1
+            known.facts, known.pending = facts, known.pending + 1
 
-    def _tell_count(self, kind: _Kind) -> None:
-        self._tell(kind.name, "warning", count=kind.untold, newest=", ".join(f"{name} {value}" for name, value in kind.facts.items()))
-        kind.told_at, kind.untold = self._monotonic(), 0
+    def _send_count(self, kind: _Kind) -> None:
+        self._notify(kind.name, "warning", count=kind.pending, newest=", ".join(f"{name} {value}" for name, value in kind.facts.items()))
+        kind.alerted_at, kind.pending = self._monotonic(), 0
+
+
+class StrategyLimitAlerts:
+    """Alerts when the strategy's own limits on losses stop it from trading, and when it trades again.
+
+    Args:
+        notify: sends an alert: kind, level and facts, as `SessionHealth.notify`.
+    """
+
+    def __init__(self, notify: Callable[..., None]) -> None:
+        self._notify = notify
+        self._gate = Gate.OPEN
+
+    def check(self, strategy: bt.Strategy) -> None:
+        """Compare the strategy's gate with that of the bar before; a strategy without one is ignored. Called after every new bar."""
+        risk = strategy.risk if isinstance(strategy, LSTMStrategy) else None
+        if risk is None or risk.gate is self._gate:
+            return
+        self._gate = risk.gate
+        self._notify(_KINDS[risk.gate], _LEVELS[risk.gate], equity=round(risk.last, 2), peak=round(risk.peak, 2))

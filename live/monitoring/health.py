@@ -60,7 +60,7 @@ class SessionHealth:
             uptime_s=round(time.monotonic() - self._began, 1),
         )
 
-    def tell(self, kind: str, level: str = "warning", **facts: Any) -> None:
+    def notify(self, kind: str, level: str = "warning", **facts: Any) -> None:
         """Log, keep and send on something a person may want to know."""
         facts = log.redacted(facts)
         log.event(_LOG, kind, {"error": logging.ERROR, "info": logging.INFO}.get(level, logging.WARNING), **facts)
@@ -77,7 +77,7 @@ class SessionHealth:
         self._failed_now = True
         _LOG.error("iteration failed", exc_info=error)
         reason = log.redact(f"{type(error).__name__}: {error}")
-        self.tell("iteration_failed", "error", where=where, reason=reason, count=self.failures)
+        self.notify("iteration_failed", "error", where=where, reason=reason, count=self.failures)
         return self.failures_in_a_row >= _MOST_FAILURES
 
 

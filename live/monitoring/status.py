@@ -1,49 +1,122 @@
-"""What a running session says of itself."""
+"""The status of a running session: `session.json`, read by page, `--status` and mirror."""
 
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Protocol
 
+import backtrader as bt
+
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.types import DataKind, Forecast
 from forwardtrader.feeds.live.merge import Agreement
-from forwardtrader.reports.pages.session_status import OpenOrder, Position, SessionStatus, Source, State
+from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.monitoring.health import SessionHealth
+from forwardtrader.live.monitoring.progress import SessionProgress
+from forwardtrader.live.monitoring.watchdog import Watchdog
+from forwardtrader.live.request import LiveRequest
+from forwardtrader.models.registry.card import ModelCard
+from forwardtrader.reports.pages.session_status import OpenOrder, Position, SessionStatus, Source
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.holdings import Holdings
 
 _PACKAGES = ("backtrader", "ccxt", "jax", "keras", "numpy", "pandas")
 
 
-def status_of(session: Any) -> SessionStatus:
-    """The whole of `session.json`, from a `LiveSession`."""
-    request, strategy, supply = session.request, session.strategy, session.supply
-    broker = session.broker
-    last = None if session.last_bar is None else datetime.fromtimestamp(session.last_bar / 1000, UTC)
-    known = strategy is not None and session.last_bar is not None
+class AccountView(Protocol):
+    """What is read of a broker, paper or live."""
+
+    holdings: Holdings
+
+    def get_value(self) -> float: ...
+
+    def get_cash(self) -> float: ...
+
+    def getposition(self, data: bt.feed.DataBase) -> bt.Position: ...
+
+    def get_orders_open(self) -> list[bt.Order]: ...
+
+
+class ModelView(Protocol):
+    """What is read of the model supply."""
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Of the model in force."""
+
+    @property
+    def card_since(self) -> datetime | None: ...
+
+    @property
+    def next_boundary(self) -> datetime: ...
+
+    @property
+    def training(self) -> object | None:
+        """The training in progress."""
+
+
+class NewestForecast(Protocol):
+    """What is read of a symbol's forecast source."""
+
+    @property
+    def newest(self) -> Forecast | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningSession:
+    """What status and terminal view read of a session.
+
+    Attributes:
+        is_practice: whether the venue is the practice exchange.
+        forecasts: by symbol.
+    """
+
+    request: LiveRequest
+    kind: DataKind
+    is_practice: bool
+    clock: Clock
+    progress: SessionProgress
+    broker: AccountView
+    supply: ModelView
+    forecasts: Mapping[str, NewestForecast]
+    bridge: CCXTStore
+    watchdog: Watchdog
+    health: SessionHealth
+
+
+def status_of(session: RunningSession) -> SessionStatus:
+    """The whole of `session.json`."""
+    request, progress, broker, supply = session.request, session.progress, session.broker, session.supply
+    last = None if progress.last_bar is None else datetime.fromtimestamp(progress.last_bar / 1000, UTC)
+    strategy = progress.strategy if last is not None else None
     return SessionStatus(
         name=request.name,
         mode=request.mode,
-        kind=session.scene.kind,
-        exchanges=[request.settings.feeds.exchange + (" (practice)" if session.scene.practice is not None else "")],
+        kind=session.kind,
+        exchanges=[request.settings.feeds.exchange + (" (practice)" if session.is_practice else "")],
         symbols=list(request.symbols),
         timeframe=str(request.timeframe),
-        state=State(session.state),
-        reason=session.reason,
-        started=session.started,
+        state=progress.state,
+        reason=progress.reason,
+        started=progress.started,
         updated=session.clock.now(),
         command=request.command,
-        bars=session.bars,
+        bars=progress.bars,
         last_bar=last,
         next_bar=None if last is None else last + request.timeframe.delta,
-        start_equity=session.start_equity,
-        equity=float(broker.get_value()) if known else None,
-        cash=float(broker.get_cash()) if known else None,
-        positions=positions(session) if known else [],
-        dust={dust.symbol: dust.units for dust in broker.holdings.dust()} if known else {},
+        start_equity=progress.start_equity,
+        equity=None if strategy is None else float(broker.get_value()),
+        cash=None if strategy is None else float(broker.get_cash()),
+        positions=[] if strategy is None else positions(strategy, broker),
+        dust={} if strategy is None else {dust.symbol: dust.units for dust in broker.holdings.dust()},
         model_id=supply.card.model_id if supply.card else "",
         model_since=supply.card_since,
         next_retrain=supply.next_boundary if supply.card else None,
-        open_orders=orders(session) if known else [],
-        sources=[source(session), *confirming(session)],
+        open_orders=[] if strategy is None else open_orders(broker),
+        sources=[market_source(session.bridge, session.watchdog), *confirming_sources(session.bridge)],
         process=session.health.process(),
         alerts=session.health.alerts,
         config=request.settings.model_dump(mode="json"),
@@ -51,49 +124,47 @@ def status_of(session: Any) -> SessionStatus:
     )
 
 
-def positions(session: Any) -> list[Position]:
-    """What is held of each symbol."""
+def positions(strategy: bt.Strategy, broker: AccountView) -> list[Position]:
+    """The open position of each symbol, with its value and profit in quote units."""
     found = []
-    for data in session.strategy.datas:
-        held = session.broker.getposition(data)
+    for data in strategy.datas:
+        held = broker.getposition(data)
         if held.size and len(data):
-            worth = held.size * data.close[0]
-            profit = held.size * (data.close[0] - held.price)
-            found.append(Position(symbol=data._name, size=held.size, price=held.price, value=worth, profit=profit))
+            value, profit = held.size * data.close[0], held.size * (data.close[0] - held.price)
+            found.append(Position(symbol=data._name, size=held.size, price=held.price, value=value, profit=profit))
     return found
 
 
-def orders(session: Any) -> list[OpenOrder]:
+def open_orders(broker: AccountView) -> list[OpenOrder]:
     """Orders that are not settled."""
     return [
         OpenOrder(
             client_id=str(order.info.get("client_id") or order.ref), symbol=order.data._name, side="buy" if order.isbuy() else "sell",
             size=abs(order.executed.remsize), price=order.created.price, state=order.getstatusname().lower(), at=_made_at(order),
         )
-        for order in session.broker.get_orders_open()
+        for order in broker.get_orders_open()
     ]  # fmt: skip
 
 
-def _made_at(order: Any) -> datetime | None:
+def _made_at(order: bt.Order) -> datetime | None:
     """Open time of the bar that the order was decided on; None for one that an earlier process left at the venue."""
     return datetime.fromtimestamp(epoch_seconds(order.created.dt), UTC) if order.created.dt else None
 
 
-def source(session: Any) -> Source:
-    """The market socket, and how often it was lost."""
-    bridge = session.bridge
-    reconnects = sum(market.source.reconnects for market in bridge._markets.values())
-    missed = sum(market.barrier.missed for market in bridge._markets.values())
-    detail = ", ".join(text for count, text in ((reconnects, f"{reconnects} reconnects"), (missed, f"{missed} bars not awaited")) if count)
-    said, age = session.watchdog.troubles, session.watchdog.signs.bar_age_s
-    state = "down" if not bridge.is_connected else "late" if said else "ok"
-    return Source(name=bridge.exchange, state=state, age_s=age, detail="; ".join([*said, *([detail] if detail else [])]))
+def market_source(bridge: CCXTStore, watchdog: Watchdog) -> Source:
+    """The market socket of the traded venue: whether it is up, the age of its newest bar, and how often it was lost."""
+    reconnects = sum(market.source.reconnects for market in bridge.markets)
+    missed = sum(market.barrier.missed for market in bridge.markets)
+    counts = ((reconnects, f"{reconnects} reconnects"), (missed, f"{missed} bars not awaited"))
+    details = [*watchdog.troubles, *(text for count, text in counts if count)]
+    state = "down" if not bridge.is_connected else "late" if watchdog.troubles else "ok"
+    return Source(name=bridge.exchange, state=state, age_s=watchdog.signs.bar_age_s, detail="; ".join(details))
 
 
-def confirming(session: Any) -> list[Source]:
+def confirming_sources(bridge: CCXTStore) -> list[Source]:
     """The venues that confirm the traded one's prices."""
     found = []
-    for merge in (m.merge for m in session.bridge._markets.values() if m.merge is not None):
+    for merge in (market.merge for market in bridge.markets if market.merge is not None):
         standings = {merge.agreement(symbol) for symbol in merge.symbols}
         counts = ", ".join(f"{count} bars {name}" for name, count in sorted(merge.counts.items()))
         state = "ok" if standings == {Agreement.AGREED} else "stale" if Agreement.ALONE in standings else "down"

@@ -1,4 +1,4 @@
-"""Somebody who looks at the session from beside it: do closed bars come, does its loop turn, does its clock agree with the venue's?"""
+"""The watchdog of a session: a thread that notices a stale feed, a stalled loop and a clock that is off."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from forwardtrader.core import log
+from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError, TradingError
 from forwardtrader.core.settings import RiskSettings
+from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.retry import clock_offset
 
 _LOG: Final = log.logger("live")
 _LOOK_EVERY_S: Final = 1.0
 _CLOCK_EVERY_S: Final = 600.0
+_PATIENCE_S: Final = 15.0
+BLOCKED: Final = "entries are blocked: "  # begins the refusal of an order that was held back; the trouble follows
 
 
 @dataclass(frozen=True)
 class Signs:
-    """Seconds: since the newest closed bar came, since the loop turned last, and how far ahead of the venue's clock this one is.
-
-    None for what cannot be told.
+    """Heartbeats of a session, in seconds: age of the newest closed bar, age of the loop's last turn, and how far this machine's clock is
+    ahead of the venue's; None for what is unknown.
     """
 
     bar_age_s: float | None = None
@@ -30,7 +34,7 @@ class Signs:
 
 
 def troubles(signs: Signs, limits: RiskSettings, longest_bar_age_s: float | None) -> dict[str, str]:
-    """What is wrong, by name, each in words."""
+    """What is wrong: name of the alert to its text."""
     found = {}
     if signs.bar_age_s is not None and longest_bar_age_s is not None and signs.bar_age_s > longest_bar_age_s:
         found["no_closed_bar"] = f"no closed bar for {signs.bar_age_s:.0f} s"
@@ -42,33 +46,33 @@ def troubles(signs: Signs, limits: RiskSettings, longest_bar_age_s: float | None
 
 
 def clock_is_off(offset_s: float) -> str:
-    """The line about a clock; `offset_s` is how far ahead of the venue's it is."""
+    """The message about a clock that is `offset_s` ahead of the venue's."""
     return f"this machine's clock is {offset_s:+.1f} s off the venue's; set it (NTP)"
 
 
 def require_right_clock(offset_s: float | None, limits: RiskSettings) -> None:
-    """Raise ConfigError where the clock is further off than orders bear."""
+    """Raise ConfigError where the clock is off by more than `risk.max_clock_offset_s`."""
     if offset_s is not None and abs(offset_s) > limits.max_clock_offset_s:
         raise ConfigError(f"{clock_is_off(offset_s)}, then start again; no order was sent")
 
 
 class Watchdog:
-    """A thread that looks every second, tells what begins and ends to be wrong, and holds the account meanwhile.
+    """A thread that checks every second, sends an alert when a trouble begins and ends, and blocks entries meanwhile.
 
     Args:
-        longest_bar_age_s: without a closed bar; None where bars come when the session is ready for them.
+        longest_bar_age_s: after which the feed is stale; None where bars come when the session is ready for them (lockstep).
         clock_offset: asks the venue; None where its clock is not this machine's.
-        tell: hears of troubles: kind, level and facts.
-        hold: told why nothing may be added to a position, or "" when it may again; None to alert only.
+        notify: sends an alert: kind, level and facts.
+        hold: called with the reason why entries are blocked, and with "" when they are allowed again; None to alert only.
     """
 
     def __init__(
-        self, limits: RiskSettings, *, longest_bar_age_s: float | None, tell: Callable[..., None], hold: Callable[[str], None] | None,
+        self, limits: RiskSettings, *, longest_bar_age_s: float | None, notify: Callable[..., None], hold: Callable[[str], None] | None,
         clock_offset: Callable[[], float | None] | None = None, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._limits = limits
         self._longest_bar_age_s = longest_bar_age_s
-        self._tell = tell
+        self._notify = notify
         self._hold = hold
         self._ask_offset = clock_offset
         self._monotonic = monotonic
@@ -80,7 +84,7 @@ class Watchdog:
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
-    # What the session says; from any thread
+    # Heartbeats, from any thread
 
     def bar(self) -> None:
         """A closed bar came."""
@@ -100,10 +104,10 @@ class Watchdog:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What is wrong now, in words."""
+        """What is wrong now."""
         return tuple(self._known.values())
 
-    # Looking
+    # Checks
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -117,7 +121,7 @@ class Watchdog:
             self._thread = None
 
     def look(self) -> None:
-        """Compare what is wrong with what was wrong before."""
+        """Check once: report what has become wrong or right since the last check."""
         if self._ask_offset is not None and self._monotonic() - self._asked_at >= _CLOCK_EVERY_S:
             self._asked_at = self._monotonic()
             self._offset = self._asked(self._ask_offset)
@@ -126,15 +130,15 @@ class Watchdog:
         if self._hold is not None and bool(found) != bool(before):
             self._hold("; ".join(found.values()))
         for name in found.keys() - before.keys():
-            self._tell(name, "error", trouble=found[name], orders="held" if self._hold is not None else "not held")
+            self._notify(name, "error", trouble=found[name], orders="held" if self._hold is not None else "not held")
         for name in before.keys() - found.keys():
-            self._tell(f"{name}_no_more", "info")
+            self._notify(f"{name}_no_more", "info")
 
     def _watch(self) -> None:
         while not self._end.wait(_LOOK_EVERY_S):
             try:
                 self.look()
-            except Exception:  # noqa: BLE001 - whoever watches must not die of what it sees
+            except Exception:  # noqa: BLE001 - a failed check must not end the watchdog
                 _LOG.error("watchdog failed", exc_info=True)
 
     def _asked(self, ask: Callable[[], float | None]) -> float | None:
@@ -143,3 +147,38 @@ class Watchdog:
         except (TradingError, TimeoutError) as trouble:
             log.event(_LOG, "venue_time_not_told", reason=str(trouble))
             return self._offset
+
+
+def start_watchdog(
+    bridge: CCXTStore, limits: RiskSettings, clock: Clock | None, *, real_orders: bool, longest_bar_age_s: float | None,
+    notify: Callable[..., None],
+) -> Watchdog:  # fmt: skip
+    """Start a watchdog on a connected session.
+
+    Args:
+        clock: compared with the venue's; None where the market has a time of its own.
+        real_orders: whether the account is blocked during a trouble, where `risk.on_trouble` says so.
+
+    Raises:
+        ConfigError: the session would send real orders by a clock that is off.
+        VenueUnreachable, VenueRefused: the venue does not answer the question for its time.
+    """
+
+    def offset() -> float | None:
+        assert clock is not None and bridge.client is not None
+        found: float | None = bridge.loop.call(clock_offset(bridge.client, clock), _PATIENCE_S)
+        return found
+
+    def block(reason: str) -> None:
+        assert bridge.risk_limits is not None
+        bridge.risk_limits.hold = BLOCKED + reason if reason else ""
+
+    if real_orders and clock is not None:
+        require_right_clock(offset(), limits)
+    watchdog = Watchdog(
+        limits, longest_bar_age_s=longest_bar_age_s, notify=notify, hold=block if real_orders and limits.on_trouble == "hold" else None,
+        clock_offset=None if clock is None else offset,
+    )  # fmt: skip
+    bridge.on_bar = lambda _symbol, _bar: watchdog.bar()
+    watchdog.start()
+    return watchdog

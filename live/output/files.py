@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from forwardtrader.core import atomic, log
-from forwardtrader.live.output.tables import Tables
+from forwardtrader.live.output.tables import SessionTables
 from forwardtrader.reports.pages.session_status import FILE_NAME as STATUS
 
 _LOG: Final = log.logger("live")
@@ -18,7 +18,7 @@ PAGE: Final = "index.html"  # as `reports.pages.session_page` names it, which a 
 WRITTEN: Final = (FILLS, EQUITY, FORECASTS, ORDERS, CANDLES, STATUS, PAGE)  # again and again, while the session runs
 
 
-def write_tables(folder: Path, tables: Tables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> None:
+def write_tables(folder: Path, tables: SessionTables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> None:
     """Write fills, equity, orders, all forecasts, and the session's own candles as one long table."""
     for name, frame in (
         (FILLS, tables.fills), (EQUITY, tables.equity), (FORECASTS, forecasts), (ORDERS, tables.orders), (CANDLES, long_table(candles)),

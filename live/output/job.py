@@ -1,6 +1,6 @@
-"""One writing of a session's folder: its tables, status and page, from the session's file and from what only the session can tell.
+"""A write job: tables, status and page of a session's folder, from the session's file and the rows that its recorders still hold.
 
-Whoever does it needs nothing else of the session, so that a process beside it can.
+A job is self-contained JSON, so that a child process can run it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _LOCK: Final = "output.lock"
 
 
 @dataclass(frozen=True)
-class Writing:
-    """What is to be written.
+class WriteJob:
+    """What is to be written, and where.
 
     Attributes:
         folder: of the session, absolute.
-        owner: number of the process that runs the session.
+        owner: process id of the session.
         since: open time of the first live bar.
-        marks: up to where fills, orders and the account are read from the session's file.
-        fresh: what the recorders held beyond the marks.
-        status: all of it but what the session's file tells.
+        marks: up to where fills, orders and equity are read from the session's file.
+        fresh: rows that the recorders held beyond the marks.
+        status: complete but for models and outcomes, which are read from the session's folder.
     """
 
     folder: Path
@@ -49,14 +49,14 @@ class Writing:
     fresh: Rows
     status: SessionStatus
 
-    def do(self, patience_s: float = 60.0) -> None:
+    def run(self, patience_s: float = 60.0) -> None:
         """Write everything; a page that cannot be drawn is logged and stops nothing.
 
         Args:
-            patience_s: how long another writing of the same folder is waited for.
+            patience_s: how long to wait for another job in the same folder.
 
         Raises:
-            AccountLocked: another process runs the session by now, or writes its folder and does not end.
+            AccountLocked: another process runs the session by now, or a job in its folder does not end.
             StorageFull: the disk takes no more.
             StoreDamaged: the session's file cannot be read.
         """
@@ -69,8 +69,7 @@ class Writing:
 
     @contextmanager
     def _alone(self, patience_s: float) -> Iterator[None]:
-        """Nobody else writes the folder meanwhile, and what the process that runs the session wrote is never written over by a child that
-        an earlier one left behind."""
+        """Hold the folder's output lock; a child that an earlier process left behind never overwrites the files of the next one."""
         try:
             with FileLock(self.folder / _LOCK).acquire(timeout=patience_s):
                 if control.holder(control.lock_of(self.folder)) != self.owner:
@@ -83,18 +82,18 @@ class Writing:
 
     def as_line(self) -> str:
         """JSON without a line break; `from_line` is its opposite."""
-        told = {
+        fields = {
             "folder": str(self.folder), "owner": self.owner, "symbols": self.symbols, "since": self.since.isoformat(),
             "marks": asdict(self.marks), "fresh": asdict(self.fresh), "status": self.status.model_dump(mode="json", by_alias=True),
         }  # fmt: skip
-        return json.dumps(told, default=float)  # numbers of numpy, which a user's strategy may have handed to an order
+        return json.dumps(fields, default=float)  # numbers of numpy, which a user's strategy may have handed to an order
 
     @classmethod
-    def from_line(cls, line: str | bytes) -> Writing:
-        told = json.loads(line)
-        rows = {name: [tuple(row) for row in told["fresh"][name]] for name in ("fills", "orders", "equity")}
+    def from_line(cls, line: str | bytes) -> WriteJob:
+        fields = json.loads(line)
+        rows = {name: [tuple(row) for row in fields["fresh"][name]] for name in ("fills", "orders", "equity")}
         return cls(
-            folder=Path(told["folder"]), owner=told["owner"], symbols=tuple(told["symbols"]), since=datetime.fromisoformat(told["since"]),
-            marks=Marks(**told["marks"]), fresh=Rows(tuple(told["fresh"]["symbols"]), **rows),
-            status=SessionStatus.model_validate(told["status"]),
+            folder=Path(fields["folder"]), owner=fields["owner"], symbols=tuple(fields["symbols"]),
+            since=datetime.fromisoformat(fields["since"]), marks=Marks(**fields["marks"]),
+            fresh=Rows(tuple(fields["fresh"]["symbols"]), **rows), status=SessionStatus.model_validate(fields["status"]),
         )  # fmt: skip

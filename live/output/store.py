@@ -19,13 +19,13 @@ from forwardtrader.live.output.tables import (
     SCHEMA,
     Marks,
     Rows,
-    Tables,
+    SessionTables,
     keep_rows,
+    kept_executions,
     kept_fills,
     kept_tables,
     marks_of,
     newest_row,
-    told_executions,
 )
 from forwardtrader.live.sqlite_file import SqliteFile
 
@@ -95,7 +95,7 @@ class SessionStore:
         """Up to where fills, orders and the account are kept now."""
         return marks_of(self._db)
 
-    def tables(self, symbols: Sequence[str], upto: Marks | None = None) -> Tables:
+    def tables(self, symbols: Sequence[str], upto: Marks | None = None) -> SessionTables:
         """All fills, orders and the account at every bar, to the marks that were given."""
         return kept_tables(self._db, symbols, upto or self.marks())
 
@@ -103,25 +103,25 @@ class SessionStore:
         """The oldest fills beyond one mark, up to another, as the recorder had them; fills are counted from 1 without a gap."""
         return kept_fills(self._db, after, upto, most)
 
-    def told_executions(self) -> set[tuple[str, str]] | None:
-        """Executions whose fills are kept, by symbol and trade id; None in a file that was begun before they were noted."""
-        return told_executions(self._db)
+    def kept_executions(self) -> set[tuple[str, str]] | None:
+        """Executions whose fills are recorded, by symbol and trade id; None in a file of an earlier version, which does not list them."""
+        return kept_executions(self._db)
 
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and the account were kept."""
         return newest_row(self._db)
 
-    def doubt(self, at: int, symbol: str, reason: str) -> None:
-        """No position in `symbol` was to be entered at the bar that opened at `at` (ms); "" takes that back."""
+    def block_entry(self, at: int, symbol: str, reason: str) -> None:
+        """No position in `symbol` may be entered at the bar that opened at `at` (ms UTC); an empty reason takes that back."""
         self._db.run("insert or replace into doubts values (?, ?, ?)", at, symbol, reason)
 
-    def doubts(self, after: int | None = None) -> dict[tuple[int, str], str]:
-        """What `doubt` was told, by bar and symbol; of bars that opened after `after` (ms) only, where that is given."""
+    def blocked_entries(self, after: int | None = None) -> dict[tuple[int, str], str]:
+        """Reasons of blocked entries by bar and symbol; of bars that opened after `after` (ms UTC) only, where that is given."""
         rows = self._db.all("select at, symbol, reason from doubts where at > ?", -1 if after is None else after)
         return {(int(at), str(symbol)): str(reason) for at, symbol, reason in rows}
 
-    def doubt_of(self, at: int, symbol: str) -> str:
-        """What `doubt` was told of one bar; "" for nothing."""
+    def entry_block(self, at: int, symbol: str) -> str:
+        """Why no position in `symbol` could be entered at one bar; "" where it could."""
         row = self._db.one("select reason from doubts where at = ? and symbol = ?", at, symbol)
         return "" if row is None else str(row[0])
 

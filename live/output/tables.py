@@ -51,7 +51,7 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class Tables:
+class SessionTables:
     """All that was collected since the first live bar, as the recorders' own frames."""
 
     fills: pd.DataFrame
@@ -71,10 +71,10 @@ def fresh_rows(strategy: Any) -> Rows:
     return Rows(tuple(data._name for data in strategy.datas), told.fills.rows(), told.orders.rows(), told.equity.rows())
 
 
-def tables_of(rows: Rows) -> Tables:
+def tables_of(rows: Rows) -> SessionTables:
     """Rows as the recorders' own frames."""
     equity = np.array(rows.equity, dtype=np.float64).reshape(len(rows.equity), _ACCOUNT + len(rows.symbols))
-    return Tables(fills_frame(rows.fills), equity_frame(list(equity.T), rows.symbols), orders_frame(rows.orders))
+    return SessionTables(fills_frame(rows.fills), equity_frame(list(equity.T), rows.symbols), orders_frame(rows.orders))
 
 
 def keep_rows(db: SqliteFile, rows: Rows) -> None:
@@ -86,8 +86,8 @@ def keep_rows(db: SqliteFile, rows: Rows) -> None:
     db.run_many("insert or replace into closes values (?, ?, ?)", closes)
 
 
-def told_executions(db: SqliteFile) -> set[tuple[str, str]] | None:
-    """Executions whose fills are kept, by symbol and trade id; None in a file that was begun before they were noted."""
+def kept_executions(db: SqliteFile) -> set[tuple[str, str]] | None:
+    """Executions whose fills are recorded, by symbol and trade id; None in a file of an earlier version, which does not list them."""
     told = {(str(symbol), str(trade_id)) for symbol, trade_id in db.all("select symbol, trade_id from told")}
     return told or (None if db.one("select 1 from fills limit 1") else told)
 
@@ -104,13 +104,13 @@ def marks_of(db: SqliteFile) -> Marks:
     return Marks(*(value or 0 for value in row))
 
 
-def kept_tables(db: SqliteFile, symbols: Sequence[str], upto: Marks) -> Tables:
+def kept_tables(db: SqliteFile, symbols: Sequence[str], upto: Marks) -> SessionTables:
     """Everything kept, to the marks."""
     fills = f"select {_FILL} from fills where id <= ? order by id"
     orders = "select number, symbol, side, size, kind, price, lim, reason, refusal from orders where id <= ? order by id"
     equity = db.columns("select number, equity, cash from equity where number <= ? order by number", "fff", upto.equity)
     closes = [_closes(db, symbol, upto.equity) for symbol in symbols]
-    return Tables(
+    return SessionTables(
         fills_frame(db.all(fills, upto.fills)), equity_frame([*equity, *closes], symbols), orders_frame(db.all(orders, upto.orders))
     )
 
@@ -125,14 +125,14 @@ def _closes(db: SqliteFile, symbol: str, upto: float) -> Any:
     return db.columns(sql, "f", symbol, upto)[0]
 
 
-def joined(kept: Tables, fresh: Tables, since: pd.Timestamp) -> Tables:
+def joined(kept: SessionTables, fresh: SessionTables, since: pd.Timestamp) -> SessionTables:
     """What is kept with what is still on the recorders, from the first live bar on."""
     fills, orders = (
         pd.concat([a, b], ignore_index=True) if len(b) else a for a, b in ((kept.fills, fresh.fills), (kept.orders, fresh.orders))
     )
     equity = pd.concat([kept.equity, fresh.equity]) if len(fresh.equity) else kept.equity
     equity = equity[~equity.index.duplicated(keep="last")]
-    return Tables(
+    return SessionTables(
         fills.loc[fills["timestamp"] >= since].reset_index(drop=True),
         equity.loc[equity.index >= since],
         orders.loc[orders["timestamp"] >= since].reset_index(drop=True),

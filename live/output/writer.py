@@ -1,4 +1,4 @@
-"""The process beside a session that writes its files, so that neither what long tables take nor the drawing of a page is in its way."""
+"""The client of the writer process, a child that writes a session's files: long tables and the page cost the session no memory."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ import threading
 from typing import IO, Any, Final
 
 from forwardtrader.core.installed import ROOT
-from forwardtrader.live.output.job import Writing
+from forwardtrader.live.output.job import WriteJob
 from forwardtrader.live.priority import give_way
 
 _FORKS: Final = sys.platform == "linux"  # elsewhere a system's own libraries may not outlive a fork, or there is none
 
 
 class NotWritten(Exception):
-    """A writing was not done; the message says why."""
+    """A write job failed; the message is the reason."""
 
 
 class Writer:
-    """Has writings done by `live.output.writer_process`, which is started when it is first needed, and again after it has ended.
+    """Runs write jobs in `live.output.writer_process`, which is started when it is first needed, and restarted after it has ended.
 
-    It holds no descriptor of this process but the pipe between them, is in no terminal's group, gives way to every other process, and ends
-    with this one, however that ends.
+    The process inherits no descriptor but its pipes, has a process group of its own, runs at low priority, and ends with this one, however
+    that ends.
 
     Args:
-        forks: whether the process makes a child for each writing; else it is itself replaced after each.
+        forks: whether the process forks a child for each job; else it is restarted after each.
     """
 
     def __init__(self, *, forks: bool = _FORKS) -> None:
         self._forks = forks
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._said: IO[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
 
-    def write(self, writing: Writing) -> None:
-        """Have it done, and wait for it.
+    def write(self, job: WriteJob) -> None:
+        """Run a job, and wait for it.
 
         Raises:
-            NotWritten: something went wrong, or the process ended; it may be tried again.
+            NotWritten: the job failed, or the process ended; it may be tried again.
         """
         with self._turn:
             try:
-                answer = self._ask(writing.as_line())
+                answer = self._ask(job.as_line())
             except OSError as error:
                 answer = str(error).encode()
             if not answer.endswith(b"\n"):
@@ -60,7 +60,7 @@ class Writer:
             raise NotWritten(trouble)
 
     def stop(self) -> None:
-        """End the process at once, and the writing that it is at; may be called from any thread."""
+        """Kill the process and the job that it runs; may be called from any thread."""
         process = self._process
         if process is not None:
             _kill(process)
@@ -73,7 +73,7 @@ class Writer:
 
     @property
     def pid(self) -> int | None:
-        """The number of the process; None before it is needed."""
+        """The process id; None before it is needed."""
         return None if self._process is None else self._process.pid
 
     def _ask(self, line: str) -> bytes:
@@ -87,28 +87,28 @@ class Writer:
         command = [sys.executable, "-m", "forwardtrader.live.output.writer_process", *([] if self._forks else ["--here"])]
         # Threads of linear algebra, of which nothing here has need, would not live on in a fork.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        # A pipe that nobody reads would stop it once it is full, so what it says goes into a file.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        # A pipe that nobody reads would block it once it is full, so its stderr goes into a file.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, cwd=ROOT, env=environment, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, cwd=ROOT, env=environment, start_new_session=True
         )
         give_way(process.pid)
         return process
 
     def _end(self) -> str:
-        """See the process and its child off; returns how it came to its end."""
-        process, said, self._process, self._said = self._process, self._said, None, None
-        if process is None or said is None:
+        """Kill the process and its child; returns how it ended."""
+        process, stderr, self._process, self._stderr = self._process, self._stderr, None, None
+        if process is None or stderr is None:
             return ""
         _kill(process)
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):  # what was not sent is not missed
+            with contextlib.suppress(OSError):  # what was not sent is not needed
                 _close(pipe)
-        with said:
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
-        return f"the process that writes ended with {process.returncode}; {lines[-1] if lines else 'it said nothing'}"
+        with stderr:
+            stderr.seek(0)
+            lines = stderr.read().decode(errors="replace").strip().splitlines()
+        return f"the process that writes ended with {process.returncode}; {lines[-1] if lines else 'it stderr nothing'}"
 
 
 def _close(pipe: IO[Any] | None) -> None:
@@ -117,7 +117,7 @@ def _close(pipe: IO[Any] | None) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """With its child; its number is its own until somebody has waited for it."""
+    """Kill the process with its child; its id is not reused before it was waited for."""
     if process.returncode is None:
         with contextlib.suppress(OSError):
             if _FORKS:
@@ -128,7 +128,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 @functools.cache
 def shared_writer() -> Writer:
-    """The one of this process, for all sessions that it runs."""
+    """The writer of this process, for all sessions that it runs."""
     writer = Writer()
     atexit.register(writer.close)
     return writer

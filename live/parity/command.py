@@ -1,4 +1,4 @@
-"""`python -m live.parity NAME`: replay a recorded session through the backtest and lay the two side by side, bar by bar."""
+"""The parity command: replay a recorded session through the backtest and compare the two bar by bar."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.project import typed_path
 from forwardtrader.live import control
 from forwardtrader.live.output.files import render_page
-from forwardtrader.live.parity.differences import CAUSES, differing, told, with_cause
+from forwardtrader.live.parity.differences import CAUSES, described, differing, with_cause
 from forwardtrader.live.parity.record import Recorded, read_session
 from forwardtrader.live.parity.replay import replay
-from forwardtrader.live.parity.shortfall_report import measured
+from forwardtrader.live.parity.shortfall import measured
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.reports.pages.parity_page import SHARES, Parity, Shortfall, write_parity
 
@@ -62,7 +62,7 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
         compared={name: len(recorded[name]) for name in ("forecasts", "orders", "fills", "equity")},
         differences=differences[:_MOST_LISTED],
         made=clock.now(),
-        deviations=[told(note) for note in session.notes if note["kind"] in CAUSES],
+        deviations=[described(note) for note in session.notes if note["kind"] in CAUSES],
     )
     write_parity(folder, parity)
     if not control.is_running(folder):  # a running session draws its page, which links this one, again by itself

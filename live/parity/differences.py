@@ -1,13 +1,14 @@
-"""What differs between a session and its replay, and the likely cause in plain words."""
+"""The differences between a session and its replay, and the likely cause of the first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forwardtrader.live.session.factors import LATE
 from forwardtrader.reports.pages.parity_page import Difference
@@ -15,21 +16,22 @@ from forwardtrader.reports.pages.parity_page import Difference
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id")
 _FILL: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
 _ORDER: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
+Column: TypeAlias = "pd.Series[Any]"
 CAUSES: Final = {
     "model_late": "a model came late, the old one went on",
     "training_failed": "a model could not be trained",
-    "iteration_failed": "the strategy failed at a bar",
-    "bar_not_awaited": "a bar of one symbol was not waited for",
-    "venues_disagreed": "the venues disagreed about the price, and no position was entered",
-    "no_closed_bar": "no closed bar came, and orders that add were held back",
-    "loop_stalled": "the session stood still, and orders that add were held back",
-    "clock_off": "the clock was off the venue's, and orders that add were held back",
+    "iteration_failed": "the strategy raised an exception",
+    "bar_not_awaited": "a bar of one symbol came too late and was left out",
+    "venues_disagreed": "the venues disagreed about the price, and entries were blocked",
+    "no_closed_bar": "the feed was stale, and entries were blocked",
+    "loop_stalled": "the session's loop stalled, and entries were blocked",
+    "clock_off": "the clock was off the venue's, and entries were blocked",
     LATE: "a factor's value came later than its file says",
 }
 
 
 def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed: float = 0.0) -> list[Difference]:
-    """All differences of one kind of table, numbers that differ by less than `allowed` left out.
+    """All differences of one kind of table, except numbers that differ by less than `allowed`.
 
     Forecasts, orders and paper fills must be equal to the last bit, equity to the cent, fills at a venue to its rounding.
     """
@@ -62,14 +64,15 @@ def with_cause(difference: Difference, notes: list[dict[str, Any]], bar_s: float
     before = [note for note in notes if note["kind"] in CAUSES and _moment(note) <= until]
     if not before:
         return difference
-    return difference.model_copy(update={"what": f"{difference.what} (after: {told(before[-1])})"})
+    return difference.model_copy(update={"what": f"{difference.what} (after: {described(before[-1])})"})
 
 
 def _moment(note: Mapping[str, Any]) -> float:
     return datetime.fromisoformat(note["at"]).astimezone(UTC).timestamp()
 
 
-def told(note: Mapping[str, Any]) -> str:
+def described(note: Mapping[str, Any]) -> str:
+    """A recorded deviation as a line of text."""
     facts = ", ".join(f"{name} {value}" for name, value in note["facts"].items())
     return f"{CAUSES[note['kind']]} ({facts})"
 
@@ -80,27 +83,27 @@ def _keyed(name: str, table: pd.DataFrame) -> pd.DataFrame:
         return table.set_index(["timestamp", "symbol"], drop=False)
     if name == "equity":
         return table.set_index("timestamp", drop=False)
-    # Which symbol's order was answered first within a bar says nothing.
+    # The order in which the symbols of one bar were answered has no meaning.
     return table.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
 
 
-def _unequal(a: pd.Series[Any], b: pd.Series[Any], tolerance: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _unequal(a: Column, b: Column, tolerance: float) -> NDArray[np.bool_]:
     if a.dtype.kind == "f" and b.dtype.kind == "f":
         x, y = a.to_numpy(), b.to_numpy()
         return np.asarray(~((x == y) | (np.abs(x - y) < tolerance) | (np.isnan(x) & np.isnan(y))))
     return np.asarray(a.astype(str).to_numpy() != b.astype(str).to_numpy())
 
 
-def _lone(name: str, row: pd.Series[Any], other: str, key: Any, *, session: bool) -> Difference:
+def _lone(name: str, row: Column, other: str, key: Any, *, session: bool) -> Difference:
     shown = ", ".join(f"{c} {_text(row[c])}" for c in row.index if c in ("symbol", "side", "size", "price", "location", "equity"))
     left, right = (other, shown) if session else (shown, other)
     return Difference(at=_time(row, key), what=f"{name}: only in the {'replay' if session else 'session'}", session=left, replay=right)
 
 
-def _time(row: pd.Series[Any], key: Any) -> datetime:
+def _time(row: Column, key: Any) -> datetime:
     moment: datetime = pd.Timestamp(row["timestamp"] if "timestamp" in row.index else key).to_pydatetime()
     return moment
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return repr(float(value)) if isinstance(value, float | np.floating) else str(value)

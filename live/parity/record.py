@@ -1,4 +1,4 @@
-"""A session as its folder tells it, for the replay."""
+"""A recorded session, read from its folder for the replay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ from forwardtrader.reports.pages.session_status import SessionStatus, read_statu
 
 @dataclass(frozen=True)
 class Recorded:
-    """A session as its folder tells it. Tables as written; `notes`, `commands` and `doubts` from its database."""
+    """A recorded session: its tables as written, and notes, commands and blocked entries from its database.
+
+    Attributes:
+        commands: bar (open time, ms UTC) and name of each control command.
+        orders: what persons ordered about models.
+        blocked: reasons of blocked entries, by bar (open time, ms UTC) and symbol.
+    """
 
     status: SessionStatus
     settings: Settings
@@ -37,7 +43,7 @@ class Recorded:
     commands: list[tuple[int, str]]
     notes: list[dict[str, Any]]
     orders: tuple[Order, ...] = ()
-    doubts: dict[tuple[int, str], str] = field(default_factory=dict)
+    blocked: dict[tuple[int, str], str] = field(default_factory=dict)
 
     @property
     def timeframe(self) -> Timeframe:
@@ -45,7 +51,7 @@ class Recorded:
 
     @property
     def is_filled_by_book(self) -> bool:
-        """Whether a venue's own prices filled the orders, and not the bar rule of the practice exchange."""
+        """Whether orders were filled at a venue's own prices, not by the bar rule of the practice exchange."""
         practice = any("(practice)" in name for name in self.status.exchanges)
         return self.status.mode == "live" and (not practice or self.settings.live.practice_fills == "book")
 
@@ -61,7 +67,7 @@ class Recorded:
 
     @property
     def fills(self) -> pd.DataFrame:
-        """Those of its bars: what the orders of the last one came to is told while the session ends, and no replay reaches it."""
+        """The fills up to the last bar: those of its own orders come while the session ends, and no replay reaches them."""
         table = self.tables["fills"]
         return table[table["timestamp"] <= self.last_bar]
 
@@ -70,7 +76,7 @@ class Recorded:
 
 
 def read_session(folder: Path) -> Recorded:
-    """Read everything a session left.
+    """Read a session's folder.
 
     Raises:
         RunUnreadable: something is missing.
@@ -91,13 +97,13 @@ def read_session(folder: Path) -> Recorded:
     try:
         return Recorded(
             status, load_settings(overrides=flat, environment={}), datetime.fromisoformat(plan["first_live"]), plan["strategy"],
-            histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.doubts(),
+            histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.blocked_entries(),
         )  # fmt: skip
     finally:
         store.close()
 
 
 def _orders(folder: Path) -> tuple[Order, ...]:
-    """What persons ordered about models, and from which bar on it held."""
-    told = [e for e in AppointmentLog(folder).entries() if e.by is Author.PERSON and e.since is not None]
-    return tuple(Order(e.since, e.model_id, e.deed, e.reason) for e in told if e.since is not None)
+    """Promotions and rollbacks ordered by persons, with the bar from which on they hold."""
+    ordered = [e for e in AppointmentLog(folder).entries() if e.by is Author.PERSON and e.since is not None]
+    return tuple(Order(e.since, e.model_id, e.deed, e.reason) for e in ordered if e.since is not None)

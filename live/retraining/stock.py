@@ -1,9 +1,9 @@
-"""The models of a session: loaded from the registry, and trained again where their files are damaged or gone."""
+"""The models of a session: loaded from the registry, and retrained where their files are damaged or gone; or none at all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,41 +17,43 @@ from forwardtrader.live.retraining.worker import ChildTrainings, Trainings
 from forwardtrader.models.features.catalogue import FEATURES
 from forwardtrader.models.folds.retrain import identity
 from forwardtrader.models.folds.training import lstm_spec
+from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.models.forecasters.lstm import Ensemble
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import ModelRegistry
 
+_NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _NETWORKS: Final = 3  # a champion, its challenger, and one in training
 
 
 class ModelStock:
-    """What the registry holds for a session, whatever became of its files: the same bars give the same model again, to the bit.
+    """The registry as one session uses it: a model whose files are damaged is retrained, and the same bars give the same model to the bit.
 
     Args:
         folder: the session's; training requests are put there.
-        candles: gives all closed candles of each symbol, factors beside them, when a training begins.
-        tell: hears of models that had to be trained again: kind and facts.
-        trainings: where models are trained; in child processes where it is left out.
+        candles: returns all closed candles of each symbol with their factors, for a training.
+        notify: sends an alert about a model that had to be retrained: kind and facts.
+        trainings: where models are trained; child processes by default.
     """
 
     def __init__(
         self, settings: ModelSettings, timeframe: Timeframe, *, folder: Path, candles: Callable[[], Mapping[str, pd.DataFrame]],
-        tell: Callable[..., None], trainings: Trainings | None = None,
+        notify: Callable[..., None], trainings: Trainings | None = None,
     ) -> None:  # fmt: skip
         self.registry = ModelRegistry(Path(settings.save_path), self._damaged)
         self.trainings = trainings or ChildTrainings(settings, timeframe, folder, candles, self._damaged)
         self._settings = settings
         self._timeframe = timeframe
         self._candles = candles
-        self._tell = tell
+        self._notify = notify
         self._networks: dict[str, Ensemble] = {}
         self._boundaries: dict[str, datetime] = {}
 
     def of_calendar(self, boundary: datetime) -> ModelCard:
-        """The model of a boundary, trained if the registry lacks it.
+        """The scheduled model of a boundary, trained if the registry lacks it.
 
         Raises:
-            ModelError: it could not be trained; the message is the child's own.
+            ModelError: the training failed; the message is that of the child process.
         """
         wanted = identity(self._candles(), boundary, self._settings, self._timeframe)
         if self.registry.sound_network(wanted) is None:
@@ -61,16 +63,16 @@ class ModelStock:
         return self.card(wanted)
 
     def card(self, model_id: str) -> ModelCard:
-        """A card as the registry has it. Raises ModelError where there is none, or none that can be read."""
+        """The card of a model. Raises ModelError where there is none that can be read."""
         card = self.registry.card(model_id)
         self._boundaries[model_id] = datetime.fromisoformat(card.boundary)
         return card
 
     def network(self, model_id: str) -> Ensemble:
-        """A network, kept in memory while it is among the newest asked for; one that was lost since is trained again first.
+        """The network of a model, cached; one whose files are damaged is retrained first.
 
         Raises:
-            ModelError: it is lost, and its training failed or gave another model.
+            ModelError: its files are damaged, and the training failed or gave another model.
         """
         if model_id not in self._networks:
             network = self._sound(model_id)
@@ -80,8 +82,8 @@ class ModelStock:
             self._networks = {**kept, model_id: network or self.registry.network(model_id)}
         return self._networks[model_id]
 
-    def mend(self, model_id: str, boundary: datetime | None) -> None:
-        """Have a model that an earlier process put in force, trained again if need be; that this fails is said and ends nothing."""
+    def repair(self, model_id: str, boundary: datetime | None) -> None:
+        """Retrain a model of an earlier process where its files are damaged; a failure is an alert and ends nothing."""
         if boundary is None and self.check(model_id, "the calendar's takes its place"):
             boundary = datetime.fromisoformat(self.registry.card(model_id).boundary)
         if boundary is not None:
@@ -89,14 +91,14 @@ class ModelStock:
             try:
                 self.network(model_id)
             except ModelError as failure:
-                self._tell("training_failed", boundary=boundary.isoformat(), reason=str(failure))
+                self._notify("training_failed", boundary=boundary.isoformat(), reason=str(failure))
 
     def check(self, model_id: str, otherwise: str) -> bool:
-        """Whether there is a model whose card can be read; one that cannot is set aside, and `otherwise` is said of it."""
+        """Whether the model has a card that can be read; one that cannot is set aside, with an alert that says `otherwise`."""
         return ModelRegistry(self.registry.root, partial(self._damaged, mended=otherwise)).sound_card(model_id) is not None
 
     def _sound(self, model_id: str) -> Ensemble | None:
-        """A network that can be read; that there is none is said."""
+        """The network where its files can be read; else None, with an alert."""
         if not self.registry.holds(model_id):
             self._damaged(model_id, "its files are gone")
             return None
@@ -104,10 +106,34 @@ class ModelStock:
         return network
 
     def _warm_up(self) -> None:
-        """Load what forecasts are made with while the child trains: the first model is needed the moment it is there."""
+        """Compile the inference code while the child trains: the first model is needed as soon as it is there."""
         from forwardtrader.models.forecasters.lstm import block_forecast
 
         block_forecast(lstm_spec(self._settings, len(FEATURES)), self._settings.seeds)
 
     def _damaged(self, model_id: str, reason: str, mended: str = "it is trained again") -> None:
-        self._tell("model_damaged", model_id=model_id, reason=reason, mended=mended)
+        self._notify("model_damaged", model_id=model_id, reason=reason, mended=mended)
+
+
+class FixedSupply:
+    """Forecast sources that need no training; takes the place of `ModelSupply`."""
+
+    card: ModelCard | None = None
+    card_since: datetime | None = None
+    training: None = None
+    next_boundary = _NEVER
+
+    def __init__(self, sources: Mapping[str, ForecastSource]) -> None:
+        self.sources = dict(sources)
+
+    def open(self, at: datetime) -> None:
+        """Nothing is loaded."""
+
+    def bar_closed(self, at: datetime) -> None:
+        """Nothing is learned."""
+
+    def collect(self, coming: datetime, *, wait: bool = False) -> None:
+        """Nothing is due."""
+
+    def stop(self) -> None:
+        """Nothing runs."""

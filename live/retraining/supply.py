@@ -36,7 +36,7 @@ class ModelSupply:
     Args:
         candles: gives all closed candles of each symbol, factors beside them, when a training begins.
         folder: the session's; training requests and the record of decisions are put there.
-        tell: hears of decisions and of deviations from the calendar: kind and facts.
+        notify: called for decisions and of deviations from the calendar: kind and facts.
         facts: the columns of the factors, where there are any.
         learning: what may depart from the calendar.
         trainings: where models are trained; in child processes where it is left out.
@@ -47,7 +47,7 @@ class ModelSupply:
 
     def __init__(
         self, symbols: tuple[str, ...], settings: ModelSettings, horizon: int, timeframe: Timeframe, *, folder: Path,
-        candles: Callable[[], Mapping[str, pd.DataFrame]], tell: Callable[..., None], facts: Facts | None = None,
+        candles: Callable[[], Mapping[str, pd.DataFrame]], notify: Callable[..., None], facts: Facts | None = None,
         learning: LearningSettings | None = None, clock: Clock | None = None, trainings: Trainings | None = None,
     ) -> None:  # fmt: skip
         if horizon not in settings.horizons:
@@ -62,12 +62,12 @@ class ModelSupply:
         self.card_since: datetime | None = None
         self.sources: dict[str, ModelsInForce] = {}
         self.rules = Rules(settings, learning or LearningSettings(), timeframe)
-        self.stock = ModelStock(settings, timeframe, folder=folder, candles=candles, tell=tell, trainings=trainings)
+        self.stock = ModelStock(settings, timeframe, folder=folder, candles=candles, notify=notify, trainings=trainings)
         self.record = ModelRecord(folder, self.stock.registry.appointments, market_of(symbols, str(timeframe)), clock or SystemClock())
         self._symbols = symbols
         self._horizon = horizon
         self._candles = candles
-        self._tell = tell
+        self._notify = notify
         self._facts = facts
         self._trained: dict[datetime, ModelCard] = {}
 
@@ -78,7 +78,7 @@ class ModelSupply:
             ModelError: it could not be trained; the message is the child's own.
         """
         prepare_jax()
-        self._mend()
+        self._repair()
         if not self._go_on():
             self._begin(at)
             return
@@ -140,11 +140,11 @@ class ModelSupply:
         """When the model that a session finds in force began to speak; it had no rival, so no trial either."""
         return self.rules.aligned(boundary) + self._lag
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         """Have whole what an earlier process put in force: the model that speaks, and where outcomes correct forecasts all before it."""
         for entry in self.record.entries:
             if entry.model_id == self.record.entries[-1].model_id or (self.rules.learning.adaptive and entry.deed is not Deed.KEPT):
-                self.stock.mend(entry.model_id, entry.boundary)
+                self.stock.repair(entry.model_id, entry.boundary)
             else:
                 self.stock.check(entry.model_id, "it is past")
 
@@ -183,7 +183,7 @@ class ModelSupply:
     def _called(self, coming: datetime) -> None:
         for call in self.tenure.calls(coming, self._court):
             if call.by is Author.DRIFT:
-                self._tell("drift", boundary=call.boundary.isoformat(), reason=call.reason)
+                self._notify("drift", boundary=call.boundary.isoformat(), reason=call.reason)
         self._train_next()
 
     def _train_next(self) -> None:
@@ -199,7 +199,7 @@ class ModelSupply:
         except ModelError as failure:
             for call in self._calls_of(training.boundary):
                 self.tenure.give_up(call, coming)
-            self._tell("training_failed", boundary=training.boundary.isoformat(), reason=str(failure))
+            self._notify("training_failed", boundary=training.boundary.isoformat(), reason=str(failure))
 
     def _calls_of(self, boundary: datetime) -> list[Call]:
         return [call for call in self.tenure.pending if call.boundary == boundary]
@@ -208,16 +208,16 @@ class ModelSupply:
         """Write a decision down, tell of it, and let the model speak."""
         self.record.add(decision, order)
         if decision.deed is Deed.KEPT:
-            self._tell("model_kept", "info", model_id=decision.card.model_id, refused=decision.other, reason=decision.reason)
+            self._notify("model_kept", "info", model_id=decision.card.model_id, refused=decision.other, reason=decision.reason)
             return
         late = decision.boundary is not None and decision.since > self.rules.due(decision.boundary)
         if decision.boundary is not None and late:
             due = self.rules.due(decision.boundary)
-            self._tell("model_late", model_id=decision.card.model_id, due=due.isoformat(), in_force=decision.since.isoformat())
+            self._notify("model_late", model_id=decision.card.model_id, due=due.isoformat(), in_force=decision.since.isoformat())
         for source in self.sources.values():
             source.appoint(InForce(decision.since, decision.card))
         self._in_force(decision.card, decision.since)
-        self._tell(
+        self._notify(
             "model_rolled_back" if decision.deed is Deed.ROLLED_BACK else "model_promoted", "info", model_id=decision.card.model_id,
             other=decision.other, by=str(decision.by), since=decision.since.isoformat(), reason=decision.reason,
         )  # fmt: skip
@@ -239,7 +239,7 @@ class ModelSupply:
             try:
                 card = self._fit(wanted)
             except ModelError as trouble:
-                self._tell("order_refused", model_id=wanted, reason=str(trouble))
+                self._notify("order_refused", model_id=wanted, reason=str(trouble))
                 continue
             if card.model_id != self.tenure.card.model_id:
                 self._apply(self.tenure.obey(order.deed, card, order.reason, coming), order)

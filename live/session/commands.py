@@ -1,81 +1,120 @@
-"""What a session does with the words of a second terminal, and again with those that an earlier process of it obeyed."""
+"""Control commands: what pause, resume, flatten, kill, cancel and stop do to a session, and again in its replay."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Protocol
 
+import backtrader as bt
+
+from forwardtrader.core.clock import Clock
 from forwardtrader.live import control
-from forwardtrader.live.control import Verb
+from forwardtrader.live.control import ControlCommand
+from forwardtrader.live.monitoring.health import SessionHealth
+from forwardtrader.live.monitoring.progress import SessionProgress
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.reports.pages.session_status import State
 
 
-class SessionWords:
-    """Words take effect between two bars, and are kept, so that a restart and the replay obey them after the same bar.
+class CommandedBroker(Protocol):
+    """A broker, paper or live, as commands act on it."""
 
-    Args:
-        session: a `LiveSession`.
-    """
+    entries_blocked: bool
+    halted: str
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self._recorded: dict[int, list[Verb]] = {}
-        for bar, name in session.store.commands():
-            self._recorded.setdefault(bar, []).append(Verb(name))
+    def rearm(self) -> None: ...
 
-    def listen(self) -> None:
-        """Obey what was said since the last call."""
-        for verb in control.heard(self._session.request.folder):
-            self.obey(verb)
+    def get_orders_open(self) -> list[bt.Order]: ...
 
-    def obey(self, verb: Verb) -> None:
-        """Keep a word, tell of it, and do it."""
-        session = self._session
-        at = session.last_bar or session.first_ms - 1
-        session.store.command(at, verb, session.clock.now().isoformat())
-        session.health.tell(f"command_{verb}", "info")
-        self._apply(verb)
+    def take_back(self, order: bt.Order) -> object: ...
 
-    def again(self, at: int) -> None:
-        """What an earlier process was told after the bar that opened at `at` (ms)."""
-        for verb in self._recorded.pop(at, []):
-            self._apply(verb, again=True)
+    def getposition(self, data: bt.feed.DataBase) -> bt.Position: ...
 
-    def _apply(self, verb: Verb, *, again: bool = False) -> None:
-        session, broker = self._session, self._session.broker
-        if verb is Verb.PAUSE:
-            broker.entries_blocked, session.state = True, _stands(broker)
-        elif verb is Verb.RESUME:
-            broker.entries_blocked, session.reason = False, ""
-            broker.rearm()
-            session.state = State.RUNNING
-        elif verb is Verb.FLATTEN:
-            broker.entries_blocked, session.state = True, _stands(broker)
-            flatten(session.strategy, broker)
-        elif verb is Verb.CANCEL:
-            cancel_all(broker)
-        elif verb is Verb.KILL and not again:
-            cancel_all(broker)
-            session.halt("killed")
-        elif verb is Verb.STOP and not again:
-            session.end.wish()
+    def sell(self, owner: bt.Strategy, data: bt.feed.DataBase, size: float, *, reason: str, role: str) -> bt.Order: ...
 
 
-def _stands(broker: Any) -> State:
-    """Of a session that was paused: a halt is not lifted by that."""
-    return State.HALTED if broker.halted else State.PAUSED
-
-
-def cancel_all(broker: Any) -> None:
-    """Take back every order that is not settled."""
-    take_back = getattr(broker, "take_back", broker.cancel)
-    for order in list(broker.get_orders_open()):
-        take_back(order)
-
-
-def flatten(strategy: Any, broker: Any) -> None:
-    """Take back every order, then sell whatever is held."""
-    cancel_all(broker)
-    for data in strategy.datas if strategy is not None else ():
+def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Strategy | None) -> None:
+    """Change orders and positions as a command asks; the same in a session, after its restart and in its replay."""
+    if command in (ControlCommand.PAUSE, ControlCommand.FLATTEN):
+        broker.entries_blocked = True
+    if command is ControlCommand.RESUME:
+        broker.entries_blocked = False
+        broker.rearm()
+    if command in (ControlCommand.FLATTEN, ControlCommand.CANCEL, ControlCommand.KILL):
+        for order in list(broker.get_orders_open()):
+            broker.take_back(order)
+    for data in strategy.datas if strategy is not None and command is ControlCommand.FLATTEN else ():
         size = broker.getposition(data).size
         if size > 0:
             broker.sell(strategy, data, size, reason="flatten", role="flatten")
+
+
+class CommandHistory:
+    """Recorded commands, to be carried out again after the bars that they followed.
+
+    Args:
+        commands: bar (open time, ms UTC) and name of each, oldest first.
+    """
+
+    def __init__(self, commands: list[tuple[int, str]]) -> None:
+        self._by_bar: dict[int, list[ControlCommand]] = {}
+        for bar, name in commands:
+            self._by_bar.setdefault(bar, []).append(ControlCommand(name))
+
+    def take(self, at: int) -> list[ControlCommand]:
+        """The commands after the bar that opened at `at` (ms UTC), each given once."""
+        return self._by_bar.pop(at, [])
+
+
+class CommandHandler:
+    """Commands take effect between two bars and are recorded, so that a restart and the replay repeat them after the same bar.
+
+    Args:
+        folder: of the session, where commands arrive.
+        first_ms: open time (ms UTC) of the session's first bar.
+    """
+
+    def __init__(
+        self, store: SessionStore, health: SessionHealth, progress: SessionProgress, broker: CommandedBroker, shutdown: Shutdown, *,
+        folder: Path, first_ms: int, clock: Clock,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._health = health
+        self._progress = progress
+        self._broker = broker
+        self._shutdown = shutdown
+        self._folder = folder
+        self._first_ms = first_ms
+        self._clock = clock
+        self._history = CommandHistory(store.commands())
+
+    def receive(self) -> None:
+        """Execute what arrived since the last call."""
+        for command in control.receive(self._folder):
+            self.execute(command)
+
+    def execute(self, command: ControlCommand) -> None:
+        """Record a command, send its alert, and carry it out."""
+        at = self._progress.last_bar or self._first_ms - 1
+        self._store.command(at, command, self._clock.now().isoformat())
+        self._health.notify(f"command_{command}", "info")
+        self._carry_out(command)
+        if command is ControlCommand.KILL:
+            self._shutdown.halt("killed")
+        elif command is ControlCommand.STOP:
+            self._shutdown.request_stop()
+
+    def replay(self, at: int) -> None:
+        """Carry out again what an earlier process was commanded after the bar that opened at `at` (ms UTC)."""
+        for command in self._history.take(at):
+            if command not in (ControlCommand.KILL, ControlCommand.STOP):
+                self._carry_out(command)
+
+    def _carry_out(self, command: ControlCommand) -> None:
+        progress, broker = self._progress, self._broker
+        carry_out(command, broker, progress.strategy)
+        if command in (ControlCommand.PAUSE, ControlCommand.FLATTEN):
+            progress.state = State.HALTED if broker.halted else State.PAUSED  # a pause does not lift a halt
+        elif command is ControlCommand.RESUME:
+            progress.state, progress.reason = State.RUNNING, ""

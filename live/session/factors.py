@@ -15,19 +15,19 @@ KNOWN_AGAIN: Final = "factor_known_again"
 LATE: Final = "factor_late"
 
 
-class LiveFacts:
+class LiveFactors:
     """The columns of the factors for bar-open times; the files are read again whenever they have changed.
 
     A bar is answered by what is known at its close by the file's own publication times. A value that reaches the file later than that is
     told as a deviation, since a backtest will take it for known earlier; so is a factor that is not known any more.
 
     Args:
-        tell: hears of deviations: kind, level and facts.
+        notify: called for deviations: kind, level and facts.
     """
 
-    def __init__(self, book: FactorBook, tell: Callable[..., None]) -> None:
+    def __init__(self, book: FactorBook, notify: Callable[..., None]) -> None:
         self._book = book
-        self._tell = tell
+        self._notify = notify
         self._seen: pd.DataFrame | None = None
         self._missing: set[str] = set()
 
@@ -43,9 +43,9 @@ class LiveFacts:
     def _watch_age(self, newest: pd.DataFrame) -> None:
         missing = {str(name) for name in newest.columns[newest.iloc[0].isna()]}
         for name in sorted(missing - self._missing):
-            self._tell(NOT_KNOWN, "warning", **_facts(name, newest.index[0]))
+            self._notify(NOT_KNOWN, "warning", **_facts(name, newest.index[0]))
         for name in sorted(self._missing - missing):
-            self._tell(KNOWN_AGAIN, "info", **_facts(name, newest.index[0]))
+            self._notify(KNOWN_AGAIN, "info", **_facts(name, newest.index[0]))
         self._missing = missing
 
     def _watch_delay(self, columns: pd.DataFrame) -> None:
@@ -57,7 +57,7 @@ class LiveFacts:
         changed = ~((before == now) | (np.isnan(before) & np.isnan(now)))
         for place in np.flatnonzero(changed.any(axis=0)).tolist():
             first = columns.index[of_columns[int(changed[:, place].argmax())]]
-            self._tell(LATE, "warning", **_facts(str(columns.columns[place]), first))
+            self._notify(LATE, "warning", **_facts(str(columns.columns[place]), first))
 
 
 def _facts(name: str, at: Any) -> dict[str, str]:

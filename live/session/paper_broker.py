@@ -1,10 +1,13 @@
-"""Paper: the backtest's own broker on live bars. It looks at its orders once a bar, as in a backtest, however often the loop turns."""
+"""The paper broker: the backtest's own broker on live bars. It matches orders once a bar, however often the loop turns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
 
+import backtrader as bt
+
+from forwardtrader.live.output.store import SessionStore
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
 
@@ -12,21 +15,32 @@ _ORDERS_KEPT: Final = 64
 
 
 class PaperBroker(VenueRulesBroker):
-    """`VenueRulesBroker` for a loop that also turns between bars, where a stop would else meet the bar that made it."""
+    """`VenueRulesBroker` for a loop that also turns between bars, where a stop would else meet the bar that made it.
 
-    def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
-        self._seen = -1
-        self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
-        self.entries_blocked = False
-        self.halted = ""
-        self.doubt_about: Callable[[str, int], str] = lambda _symbol, _at: ""  # why a symbol should not be entered at this bar (ms)
+    Attributes:
+        on_turn: called in turns of the loop that brought no bar.
+        entries_blocked: entries are blocked, since the session is paused.
+        halted: why no order is taken; "" while orders are taken.
+        entry_objection: why no position may be entered in a symbol at the bar that opened at a time (ms UTC); "" where it may.
+    """
 
     is_settled = True
+
+    def __init__(self, **params: float) -> None:
+        super().__init__(**params)
+        self._seen = -1
+        self.on_turn: Callable[[], None] | None = None
+        self.entries_blocked = False
+        self.halted = ""
+        self.entry_objection: Callable[[str, int], str] = lambda _symbol, _at: ""
 
     def rearm(self) -> None:
         """Take orders again after a halt."""
         self.halted = ""
+
+    def take_back(self, order: bt.Order) -> object:
+        """Cancel an order; the live broker's name for it."""
+        return self.cancel(order)
 
     def next(self) -> None:
         seen = sum(len(data) for data in self.cerebro.datas)
@@ -39,18 +53,44 @@ class PaperBroker(VenueRulesBroker):
             self.on_turn()
 
     def _forget_done(self) -> None:
-        """Backtrader keeps every order for ever; a session that runs for months lets go of those that nothing can happen to any more."""
-        self.orders: list[Any] = [order for order in self.orders if order.alive()]
+        """Backtrader keeps every order for ever; in a session that runs for months the settled ones are dropped."""
+        self.orders: list[bt.Order] = [order for order in self.orders if order.alive()]
         for parent in [ref for ref, family in self._pchildren.items() if not any(order.alive() for order in family)]:
             del self._pchildren[parent]
 
-    def _doubt(self, data: Any) -> str:
-        return self.doubt_about(data._name, round(epoch_seconds(data.datetime[0]) * 1000))
+    def _objection(self, data: bt.feed.DataBase) -> str:
+        if self.halted or self.entries_blocked:
+            return self.halted or "the session is paused"
+        return self.entry_objection(data._name, round(epoch_seconds(data.datetime[0]) * 1000))
 
-    def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+    def buy(self, owner: bt.Strategy, data: bt.feed.DataBase, size: float, *args: Any, **kwargs: Any) -> bt.Order:
         order = super().buy(owner, data, size, *args, **kwargs)
-        reason = self.halted or ("the session is paused" if self.entries_blocked else self._doubt(data))
+        reason = self._objection(data)
         if reason and order.alive() and self.getposition(data).size >= 0:
             order.addinfo(refusal=reason)
             self.cancel(order)
         return order
+
+
+class Confirmations:
+    """Objections of the confirming venues to an entry: asked for at new bars, read from the record at bars of an earlier process.
+
+    Args:
+        ask: why a symbol should not be entered now; "" for no objection.
+        until: open time (ms UTC) of the newest bar that an earlier process recorded; None where there was none.
+    """
+
+    def __init__(self, store: SessionStore, ask: Callable[[str], str], until: int | None) -> None:
+        self._store = store
+        self._ask = ask
+        self._until = -1 if until is None else until
+        self._recorded = store.blocked_entries(after=self._until)
+
+    def objection(self, symbol: str, at: int) -> str:
+        """Why no position in `symbol` may be entered at the bar that opened at `at` (ms UTC); "" where it may."""
+        if at <= self._until:
+            return self._store.entry_block(at, symbol)
+        reason = self._ask(symbol)
+        if reason or self._recorded.pop((at, symbol), ""):  # a process that died at this bar may have got another answer
+            self._store.block_entry(at, symbol, reason)
+        return reason

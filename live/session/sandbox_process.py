@@ -1,4 +1,7 @@
-"""Start the practice exchange as a process of its own, and talk to it. It is reached as any venue is: over its sockets and requests."""
+"""The practice exchange as a child process: start, find, control and stop it, and advance its market in lockstep.
+
+Orders and bars reach it as they reach any venue, over its sockets and requests.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -24,8 +28,8 @@ _START_S: Final = 180.0  # many symbols have many bars to read, and the machine 
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a practice exchange is and what opens it; kept in the session's folder so that a restart finds it."""
+class PracticeAddress:
+    """Addresses and keys of a practice exchange; saved in the session's folder so that a restart finds it."""
 
     protocol: str
     url: str
@@ -38,9 +42,9 @@ class Address:
 
 
 class PracticeVenue:
-    """A running practice exchange; also a `Clock` that tells its market's time."""
+    """A running practice exchange; also the `Clock` of its market."""
 
-    def __init__(self, address: Address, process: subprocess.Popen[str] | None = None) -> None:
+    def __init__(self, address: PracticeAddress, process: subprocess.Popen[str] | None = None) -> None:
         self.address = address
         self._process = process
         self._opener = build_opener(ProxyHandler({}))  # loopback never goes through a proxy
@@ -49,21 +53,26 @@ class PracticeVenue:
         return datetime.fromtimestamp(self.control("state")["market_time"] / 1000, UTC)
 
     def begin(self) -> None:
-        """Let the market run by the clock, once the session is ready for it."""
+        """Let the market run by its clock."""
         self.control("begin")
 
     def adopt(self) -> None:
-        """Make this process the one that the exchange ends with."""
+        """Make this process the owner: the exchange ends when its owner does."""
         self.control("owner", pid=os.getpid())
 
     def advance(self) -> Any:
-        """In lockstep: play the next bar; `ended` says whether it was the last one."""
+        """In lockstep: play the next bar; `ended` is True where it was the last one."""
         return self.control("advance")
 
-    def control(self, command: str, **asked: Any) -> Any:
-        """Raises VenueUnreachable or, for a command that was refused, ConfigError."""
+    def control(self, command: str, **arguments: Any) -> Any:
+        """Send a command of the exchange's control interface; returns its JSON answer.
+
+        Raises:
+            VenueUnreachable: it does not answer.
+            ConfigError: it refused the command.
+        """
         headers = {"Authorization": f"Bearer {self.address.admin_token}", "Content-Type": "application/json"}
-        request = Request(f"{self.address.admin_url}/{command}", json.dumps(asked, default=str).encode(), headers)
+        request = Request(f"{self.address.admin_url}/{command}", json.dumps(arguments, default=str).encode(), headers)
         try:
             with self._opener.open(request, timeout=_PATIENCE_S) as answer:
                 return json.load(answer)
@@ -80,7 +89,7 @@ class PracticeVenue:
         return True
 
     def stop(self) -> None:
-        """End its process; does nothing where it has ended."""
+        """End its process; a second call does nothing."""
         if self._process is None:  # it was started by an earlier process of this session
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.address.pid, signal.SIGTERM)
@@ -96,13 +105,13 @@ class PracticeVenue:
                 pipe.close()
 
     def save(self, path: Path) -> None:
-        """Keep the address, readable by the owner only."""
+        """Write the address to a file that only the user can read."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(asdict(self.address), file)
 
 
-def start_practice(settings: dict[str, Any]) -> PracticeVenue:
+def start_practice(settings: Mapping[str, Any]) -> PracticeVenue:
     """Start `python -m sandbox` with these settings and wait until it serves.
 
     Raises:
@@ -118,17 +127,86 @@ def start_practice(settings: dict[str, Any]) -> PracticeVenue:
     line = process.stdout.readline() if ready else ""
     if not line:
         process.kill()
-        said = process.communicate()[1].strip().splitlines()
-        raise ConfigError(said[-1] if said else "the practice exchange did not start")
-    said_now = json.loads(line)
+        lines = process.communicate()[1].strip().splitlines()
+        raise ConfigError(lines[-1] if lines else "the practice exchange did not start")
+    ready_line = json.loads(line)
     names = ("protocol", "url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
-    return PracticeVenue(Address(**{name: said_now[name] for name in names}, pid=process.pid), process)
+    return PracticeVenue(PracticeAddress(**{name: ready_line[name] for name in names}, pid=process.pid), process)
 
 
 def find_practice(path: Path) -> PracticeVenue | None:
     """The practice exchange whose address was saved, if it still runs."""
     try:
-        venue = PracticeVenue(Address(**json.loads(path.read_text(encoding="utf-8"))))
+        venue = PracticeVenue(PracticeAddress(**json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError):
         return None
     return venue if venue.is_alive() else None
+
+
+class BridgeView(Protocol):
+    """What the lockstep reads of the bridge; times are open times in ms UTC."""
+
+    is_stopping: bool
+
+    @property
+    def first_live(self) -> int:
+        """The first bar that was awaited live."""
+
+    @property
+    def newest(self) -> int:
+        """The newest bar that was queued for the feeds."""
+
+    def caught_up(self, at: int) -> bool:
+        """Whether every bar up to `at` was delivered."""
+
+    def request_stop(self) -> None: ...
+
+
+class Lockstep:
+    """Advances the practice market bar by bar, each time that the session is done with the last one; called while the session waits.
+
+    Args:
+        step: length of a bar, ms.
+        is_done: whether the session is done with every bar up to the one given (ms UTC), and goes on.
+        before_bar: called with the open time (ms UTC) of the next bar before it is played.
+        ended: called when the market has no further bar.
+    """
+
+    def __init__(
+        self, practice: PracticeVenue, bridge: BridgeView, step: int, *, is_done: Callable[[int], bool],
+        before_bar: Callable[[int], None], ended: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._practice = practice
+        self._bridge = bridge
+        self._step = step
+        self._is_done = is_done
+        self._before_bar = before_bar
+        self._ended = ended
+        self._played: int | None = None
+
+    def __call__(self) -> None:
+        bridge = self._bridge
+        if bridge.is_stopping:
+            return
+        if self._played is None:
+            self._played = bridge.first_live - self._step
+        if not self._is_done(bridge.newest) or not bridge.caught_up(self._played):
+            return
+        self._played += self._step
+        self._before_bar(self._played)
+        if self._practice.advance()["ended"]:
+            self._ended()
+            bridge.request_stop()
+
+
+class MarketStart:
+    """Lets the practice market run by its clock from the session's first wait on, when all past bars were seen."""
+
+    def __init__(self, practice: PracticeVenue) -> None:
+        self._practice = practice
+        self._has_begun = False
+
+    def __call__(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._practice.begin()

@@ -1,4 +1,4 @@
-"""Where a session plays: a real venue, or the practice exchange fed with the very candles that the models learned from."""
+"""The setup of a session's market: a real venue, or a practice exchange that plays the candles that the models are trained on."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.walk_forward import ANCHOR
 
 _PLAN: Final = "plan.json"
+Plan = dict[str, Any]  # plain JSON values
 JOURNAL: Final = "journal.db"
 _PRACTICE: Final = "practice.json"
 _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
 _MOST_REACH: Final = 30_000  # bars of it, for short bars
 _SLACK: Final = 1.1
-_ORPHAN_S: Final = 900.0  # that an account with real orders is kept for a session that died
+_ORPHAN_S: Final = 900.0  # that the practice exchange keeps an account with real orders for a session that died
 _PLAYED_HISTORY: Final = 1500  # bars before the first live one that the practice exchange knows
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A venue ready to be traded at.
+class SessionMarket:
+    """A venue that is ready to be traded.
 
     Attributes:
         first_live: open time of the session's first bar; the same after every restart.
@@ -57,20 +58,20 @@ class Scene:
     practice: PracticeVenue | None = None
 
 
-def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scene:
-    """Load the history into the session's folder, fix the first live bar, and start the practice exchange where one is wished for.
+def open_market(request: LiveRequest, last_bar: int | None, clock: Clock) -> SessionMarket:
+    """Load the history into the session's folder, fix the first live bar, and start the practice exchange where the request names it.
 
     Args:
-        last_bar: open time (ms) of the newest bar that an earlier process of this session recorded.
+        last_bar: open time (ms UTC) of the newest bar that an earlier process of this session recorded.
 
     Raises:
-        StartRefused: the session was begun with other symbols, bars or venue.
+        StartRefused: the session was started with other symbols, bars or venue.
         AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
-        TradingError: whatever the history lacks.
+        TradingError: the history is incomplete.
     """
     plan = _read_plan(request)
     if request.sandbox:
-        return _practice_scene(request, plan, last_bar, clock)
+        return _practice_market(request, plan, last_bar, clock)
     first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
     histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
     if any(history.is_made_up for history in histories.values()):
@@ -78,10 +79,10 @@ def open_scene(request: LiveRequest, last_bar: int | None, clock: Clock) -> Scen
     if request.mode == "paper" and last_bar is None:
         _require_cash(request, histories, first)
     _write_plan(request, first)
-    return _scene(request, histories, first, clock, None)
+    return _market(request, histories, first, clock, None)
 
 
-def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_bar: int | None, clock: Clock) -> Scene:
+def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | None, clock: Clock) -> SessionMarket:
     require_known(request.settings.feeds.exchange)
     whole = _practice_histories(request, _moment(plan), clock)
     first = _moment(plan) or _practice_start(request, whole)
@@ -92,7 +93,7 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
     venue = find_practice(request.folder / _PRACTICE)
     has_account = request.mode == "live" and (last_bar is not None or _has_sent(request))
     if venue is not None and not has_account:
-        venue.stop()  # it holds nothing that is needed
+        venue.stop()  # it has no account that is needed
         venue = None
     if venue is not None:
         venue.adopt()
@@ -102,19 +103,21 @@ def _practice_scene(request: LiveRequest, plan: Mapping[str, Any] | None, last_b
         venue = start_practice(_practice_settings(request, files, first, last_bar))
         venue.save(request.folder / _PRACTICE)
     _write_plan(request, first)
-    return _scene(request, whole, first, venue, venue)
+    return _market(request, whole, first, venue, venue)
 
 
-def _scene(request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None) -> Scene:
-    # Nobody holds on to the histories: they are read again, a symbol at a time, when a training begins.
+def _market(
+    request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None
+) -> SessionMarket:
+    # The histories are not kept in memory: a training reads them again, one symbol at a time.
     write_history(request.folder, {s: _before_first(h, first) for s, h in histories.items()})
     kinds = {h.kind for h in histories.values()}
     kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
-    return Scene(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice)
+    return SessionMarket(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice)
 
 
 def _require_cash(request: LiveRequest, histories: Mapping[str, History], first: datetime) -> None:
-    """Look at the cash before anything is written or trained, so that the same command with more of it starts the same session."""
+    """Check the cash before anything is written or trained, so that the same command with more of it starts the same session."""
     rules = [history.rules for history in histories.values()]
     before = {symbol: _before_first(history, first) for symbol, history in histories.items()}
     prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in before.items() if len(frame)}
@@ -127,7 +130,7 @@ def _before_first(history: History, first: datetime) -> pd.DataFrame:
 
 
 def _has_sent(request: LiveRequest) -> bool:
-    """Whether an earlier process of the session sent an order; it may have died of that before its first bar was kept."""
+    """Whether an earlier process of the session sent an order; it may have died before its first bar was recorded."""
     path = request.folder / JOURNAL
     if not path.is_file():
         return False
@@ -150,14 +153,14 @@ def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clo
 
 
 def _sample_start(request: LiveRequest, clock: Clock) -> datetime:
-    """A day after a boundary of the calendar, so that sessions begun in the same month find the same model."""
+    """A day after a training boundary, so that sessions started in the same month find the same model."""
     every = max(request.settings.models.retrain_every, timedelta(days=1))
     reach = min(_SAMPLE_REACH, _MOST_REACH * request.timeframe.delta)
     return ANCHOR + (clock.now() - reach - ANCHOR) // every * every + timedelta(days=1)
 
 
 def _practice_start(request: LiveRequest, whole: Mapping[str, History]) -> datetime:
-    """Where the practice market becomes the present: as early as the first model has learned enough."""
+    """Open time of the first live bar of a practice market: as soon as there is history enough for the first model."""
     first = max(candles.times_of(h.candles)[0] for h in whole.values()).to_pydatetime()
     last = min(candles.times_of(h.candles)[-1] for h in whole.values()).to_pydatetime()
     needed = candles.grid_floor(first + _before(request), request.timeframe) + request.timeframe.delta
@@ -177,16 +180,16 @@ def _before(request: LiveRequest) -> timedelta:
 
 
 def _start(request: LiveRequest, first: datetime) -> datetime:
-    # What the first model goes on from may lie further back; it is not waited for where there is none.
+    # The model that the first one is warm-started from may lie further back; it is not required.
     models = request.settings.models
     return first - _before(request) - (models.anew_every - 1) * models.retrain_every
 
 
-def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: datetime, last_bar: int | None) -> dict[str, Any]:
+def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: datetime, last_bar: int | None) -> Plan:
     account, exchange = request.settings.strategies, request.settings.feeds.exchange
     rules = {symbol: market_rules(symbol, exchange) for symbol in request.symbols}
     one = next(iter(rules.values()))
-    settings: dict[str, Any] = {
+    settings: Plan = {
         "protocol": "bybit" if exchange == "bybit" else "binance",
         "symbols": request.symbols,
         "market": [f"{symbol}={path}" for symbol, path in files.items()],
@@ -210,7 +213,7 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
     return settings
 
 
-def _faults(path: Path) -> Any:
+def _faults(path: Path) -> Plan:
     import yaml
 
     try:
@@ -221,7 +224,7 @@ def _faults(path: Path) -> Any:
 
 
 def _played(path: Path, first: datetime, last_bar: int | None) -> int:
-    """Bars of the market file that lie in the past: those before the first live one, or up to and with the newest recorded one."""
+    """How many bars of the market file lie in the past: those before the first live one, or up to the newest recorded one."""
     begun = int(first.timestamp() * 1000) if last_bar is None else last_bar + 1
     return int((pd.read_csv(path, usecols=["timestamp"])["timestamp"] < begun).sum())
 
@@ -240,21 +243,21 @@ def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: 
     return path
 
 
-def _read_plan(request: LiveRequest) -> dict[str, Any] | None:
+def _read_plan(request: LiveRequest) -> Plan | None:
     path = request.folder / _PLAN
     if not path.is_file():
         return None
-    plan: dict[str, Any] = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
+    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
     for name, value in _facts(request).items():
         begun = plan.get(name, [] if name == "factors" else None)
         if begun != value:
             what, was, now = _difference(name, begun, value)
-            raise StartRefused(f"session {request.name!r} was begun with {what} {was}, not {now}; keep that, or choose another --session")
+            raise StartRefused(f"session {request.name!r} was started with {what} {was}, not {now}; keep that, or choose another --session")
     return plan
 
 
-def _difference(name: str, begun: Any, now: Any) -> tuple[str, Any, Any]:
-    """What differs, as it was and as it is: of a room of settings the first one that does."""
+def _difference(name: str, begun: object, now: object) -> tuple[str, object, object]:
+    """Name, old and new value of what differs; of a group of settings the first that does."""
     if not isinstance(begun, dict) or not isinstance(now, dict):
         return name, begun, now
     key = next(key for key in (*now, *begun) if begun.get(key) != now.get(key))
@@ -265,7 +268,8 @@ def _write_plan(request: LiveRequest, first: datetime) -> None:
     atomic.write_text(request.folder / _PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
 
 
-def _facts(request: LiveRequest) -> dict[str, Any]:
+def _facts(request: LiveRequest) -> Plan:
+    """What must not change between the starts of a session."""
     feeds = request.settings.feeds
     return {
         "symbols": list(request.symbols), "timeframe": str(request.timeframe), "exchange": feeds.exchange, "mode": request.mode,
@@ -276,5 +280,5 @@ def _facts(request: LiveRequest) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _moment(plan: Mapping[str, Any] | None) -> datetime | None:
+def _moment(plan: Plan | None) -> datetime | None:
     return datetime.fromisoformat(plan["first_live"]).astimezone(UTC) if plan else None

@@ -1,40 +1,63 @@
-"""How a session ends: after the bar in progress, with its orders kept or taken back, and with nothing left on its way."""
+"""Shutdown and halt of a session: it ends after the bar in progress, once no order is on its way any more."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from types import FrameType
+from typing import Final, Protocol
 
 from forwardtrader.core import log
-from forwardtrader.live.control import Verb
+from forwardtrader.live.monitoring.health import SessionHealth
+from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.reports.pages.session_status import State
 
 _LOG: Final = log.logger("live")
-_PATIENCE_S: Final = 20.0  # for answers of the venue; what it has not said by then, the next start asks
+_PATIENCE_S: Final = 20.0  # for answers of the venue; what is still open then is looked up by the next start
 
 
-class SessionEnd:
-    """Lets the run go, once that was wished for by a person, a limit or a signal, and nothing is on its way any more.
+class StoppableRun(Protocol):
+    """The bridge, as far as it is stopped."""
 
-    Args:
-        session: a `LiveSession`.
-        takes_back: whether orders that rest at the venue are cancelled first.
+    is_stopping: bool
+
+    def request_stop(self) -> None: ...
+
+
+class SettlingBroker(Protocol):
+    """A broker, paper or live, as far as a session's end waits for it."""
+
+    halted: str
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no order or cancel is on its way."""
+
+
+class Shutdown:
+    """Ends the run once a person, a limit or a signal asked for it and no order is on its way; also halts trading.
+
+    Attributes:
+        is_requested: whether the session is to end.
+        before_stop: called once before the end is waited for; cancels resting orders where the settings ask for that.
     """
 
-    def __init__(self, session: Any, *, takes_back: bool) -> None:
-        self._session = session
-        self._takes_back = takes_back
-        self.is_wished = False
+    def __init__(self, bridge: StoppableRun, broker: SettlingBroker, progress: SessionProgress, health: SessionHealth) -> None:
+        self._bridge = bridge
+        self._broker = broker
+        self._progress = progress
+        self._health = health
         self._until: float | None = None
+        self.is_requested = False
+        self.before_stop: Callable[[], None] = lambda: None
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """While the block runs, the first signal ends the session in good order, a second one at once."""
+        """While the block runs, the first SIGINT or SIGTERM ends the session in good order, a second one at once."""
         try:
-            before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)}
+            before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:  # not the main thread: whoever runs us there has its own way to stop
             yield
             return
@@ -44,27 +67,39 @@ class SessionEnd:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _heard(self, number: int, _frame: Any) -> None:
-        if self._session.state is not State.HALTED:  # whose reason is worth more
-            self._session.reason = f"stopped by {signal.Signals(number).name}"
-        if self.is_wished:
-            self._session.bridge.request_stop()
-        self.wish()
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._progress.state is not State.HALTED:  # the reason of a halt is worth more
+            self._progress.reason = f"stopped by {signal.Signals(number).name}"
+        if self.is_requested:
+            self._bridge.request_stop()
+        self.request_stop()
 
-    def wish(self) -> None:
-        """End as soon as nothing is on its way."""
-        self.is_wished = True
+    def request_stop(self) -> None:
+        """End as soon as no order is on its way."""
+        self.is_requested = True
 
-    def look(self) -> None:
-        """Between two bars: go on with an end that was wished for."""
-        if not self.is_wished or self._session.bridge.is_stopping:
+    def advance(self) -> None:
+        """Between two bars: go on with an end that was requested."""
+        if not self.is_requested or self._bridge.is_stopping:
             return
         if self._until is None:
             self._until = time.monotonic() + _PATIENCE_S
-            if self._takes_back:
-                self._session.words.obey(Verb.CANCEL)
-        if self._session.broker.is_settled:
-            self._session.bridge.request_stop()
+            self.before_stop()
+        if self._broker.is_settled:
+            self._bridge.request_stop()
         elif time.monotonic() >= self._until:
             log.event(_LOG, "stopped_with_orders_unanswered", seconds=_PATIENCE_S)
-            self._session.bridge.request_stop()
+            self._bridge.request_stop()
+
+    def halt(self, reason: str) -> None:
+        """Send no order any more, and end."""
+        self._halt("session_halted", reason)
+        self.request_stop()
+
+    def halt_account(self, reason: str) -> None:
+        """Send no order any more, but watch on: resting orders may still be filled, and a person may resume."""
+        self._halt("account_halted", reason)
+
+    def _halt(self, kind: str, reason: str) -> None:
+        self._progress.state, self._progress.reason, self._broker.halted = State.HALTED, reason, reason
+        self._health.notify(kind, "error", reason=reason)

@@ -1,37 +1,40 @@
-"""Paper across a restart: what Backtrader's broker and our strategy hold at the end of a bar, as plain values, and back.
+"""Snapshots of a paper session: what broker and strategy hold at the end of a bar, as plain values, and back.
 
-With it a restart takes the same time after a day and after a year; without it every recorded bar is played again. It holds for
-`LSTMStrategy`, whose indicators look back a fixed number of bars and whose memory is known. Other strategies' indicators may remember
-for ever (an exponential average does), so their bars are played again.
+With them a restart takes the same time after a day and after a year; without them every recorded bar is replayed. They serve
+`LSTMStrategy`, whose indicators look back a fixed number of bars and whose state is known. Indicators of other strategies may remember
+for ever (an exponential average does), so their bars are replayed.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final
 
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
 
+from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.strategies.backtrader.strategy import FeedDesk, LSTMStrategy
 
 VERSION: Final = 1
 _DESK: Final = ("busy", "resting", "guarded", "too_small")
+Snapshot = dict[str, Any]  # plain JSON values
 
 
 def can_be_frozen(strategy: type[bt.Strategy]) -> bool:
-    """Whether a snapshot holds all that the class knows: ours as it is; a subclass may remember more."""
+    """Whether a snapshot holds all state of the class: only ours; a subclass may have more."""
     return strategy is LSTMStrategy
 
 
-def freeze(strategy: Any) -> dict[str, Any]:
+def freeze(strategy: bt.Strategy) -> Snapshot:
     """Broker, strategy and recorders after a bar; plain JSON values."""
-    broker, told = strategy.broker, strategy.analyzers
+    broker, recorders = strategy.broker, strategy.analyzers
     return {
         "version": VERSION,
         "cash": broker.cash,
         "starting_cash": broker.startingcash,
-        "muted": broker.entries_blocked,
+        "entries_blocked": broker.entries_blocked,
         "refused": broker.refused,
         # In the broker's own order: it adds their values up in it, and a sum of floats depends on that in its last bit.
         "positions": [[data._name, p.size, p.price] for data, p in broker.holdings.held.items()],
@@ -41,16 +44,16 @@ def freeze(strategy: Any) -> dict[str, Any]:
         "news": [[order.ref, order.status] for order in broker.notifs],
         "strategy": strategy.state(),
         "desks": {feed.desk.market.symbol: _desk(feed) for feed in strategy._feeds},
-        "numbers": [told.fills.count, list(told.fills.numbers.items())],
-        "told": [order.ref for order in _known(broker) if order.ref in told.orders.told],
+        "numbers": [recorders.fills.count, list(recorders.fills.numbers.items())],
+        "told": [order.ref for order in _known(broker) if order.ref in recorders.orders.told],
     }
 
 
-def thaw(strategy: Any, saved: dict[str, Any]) -> None:
-    """Put a strategy and its broker, at the end of the same bar in another process, where `freeze` found them."""
-    broker, told = strategy.broker, strategy.analyzers
+def thaw(strategy: bt.Strategy, saved: Snapshot) -> None:
+    """Restore a strategy and its broker, at the end of the same bar in another process."""
+    broker, recorders = strategy.broker, strategy.analyzers
     datas = {data._name: data for data in strategy.datas}
-    broker.cash, broker.startingcash, broker.entries_blocked = saved["cash"], saved["starting_cash"], saved["muted"]
+    broker.cash, broker.startingcash, broker.entries_blocked = saved["cash"], saved["starting_cash"], saved["entries_blocked"]
     broker.refused = {symbol: (count, why) for symbol, (count, why) in saved["refused"].items()}
     broker.holdings.held.clear()
     for symbol, size, price in saved["positions"]:
@@ -58,7 +61,7 @@ def thaw(strategy: Any, saved: dict[str, Any]) -> None:
     orders = {facts["ref"]: _made(facts, strategy, datas[facts["symbol"]]) for facts in saved["orders"]}
     broker.submitted = deque(orders[ref] for ref in saved["submitted"])
     broker.pending = deque(orders[ref] for ref in saved["pending"])
-    broker.notifs = deque(_told(orders[ref], status) for ref, status in saved["news"])
+    broker.notifs = deque(_notification(orders[ref], status) for ref, status in saved["news"])
     broker.orders = [orders[ref] for ref in (*saved["pending"], *saved["submitted"])]
     for order in broker.orders:
         broker._ocoize(order, None)
@@ -66,19 +69,19 @@ def thaw(strategy: Any, saved: dict[str, Any]) -> None:
     strategy.restore(saved["strategy"])
     for feed in strategy._feeds:
         _restore_desk(feed, saved["desks"][feed.desk.market.symbol], orders)
-    told.fills.count, numbers = saved["numbers"]
-    told.fills.numbers = {orders[ref].ref: number for ref, number in numbers if ref in orders}
-    told.orders.told = {orders[ref].ref for ref in saved["told"]}
+    recorders.fills.count, numbers = saved["numbers"]
+    recorders.fills.numbers = {orders[ref].ref: number for ref, number in numbers if ref in orders}
+    recorders.orders.told = {orders[ref].ref for ref in saved["told"]}
     broker._get_value()
 
 
-def _known(broker: Any) -> list[Any]:
-    """Every order that is open, or of which something is still to be told."""
+def _known(broker: PaperBroker) -> list[bt.Order]:
+    """Every order that is open, or has a notification pending."""
     known = {order.ref: order for order in (*broker.notifs, *broker.pending, *broker.submitted)}
     return [known[ref] for ref in sorted(known)]
 
 
-def _order(order: Any) -> dict[str, Any]:
+def _order(order: bt.Order) -> Snapshot:
     made = order.created
     return {
         "ref": order.ref, "symbol": order.data._name, "buys": order.isbuy(), "kind": order.exectype, "size": abs(made.size),
@@ -87,7 +90,7 @@ def _order(order: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _made(facts: dict[str, Any], strategy: Any, data: Any) -> Any:
+def _made(facts: Snapshot, strategy: bt.Strategy, data: bt.feed.DataBase) -> bt.Order:
     kind = BuyOrder if facts["buys"] else SellOrder
     order = kind(owner=strategy, data=data, size=facts["size"], price=facts["price"], pricelimit=facts["limit"], exectype=facts["kind"])
     order.created.dt, order.created.price, order.created.pclose = facts["at"], facts["price"], facts["close"]
@@ -98,13 +101,13 @@ def _made(facts: dict[str, Any], strategy: Any, data: Any) -> Any:
     return order
 
 
-def _told(order: Any, status: int) -> Any:
+def _notification(order: bt.Order, status: int) -> bt.Order:
     clone = order.clone()
     clone.status = status
     return clone
 
 
-def _desk(feed: FeedDesk) -> dict[str, Any]:
+def _desk(feed: FeedDesk) -> Snapshot:
     return {
         **{name: getattr(feed.desk, name) for name in _DESK},
         "behind": len(feed.clock) - feed.seen,
@@ -113,7 +116,7 @@ def _desk(feed: FeedDesk) -> dict[str, Any]:
     }
 
 
-def _restore_desk(feed: FeedDesk, saved: dict[str, Any], orders: dict[int, Any]) -> None:
+def _restore_desk(feed: FeedDesk, saved: Snapshot, orders: Mapping[int, bt.Order]) -> None:
     for name in _DESK:
         setattr(feed.desk, name, saved[name])
     feed.seen = len(feed.clock) - saved["behind"]

@@ -1,19 +1,22 @@
-"""A strategy whose failures the session survives."""
+"""What a session puts around a strategy: its failures are survived, its finished bars are reported, its settled orders are dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Final
 
 import backtrader as bt
 
 from forwardtrader.core.errors import TradingError
 
+KEPT: Final = 64
+BarDone = Callable[[bt.Strategy, float], None]
+
 
 def guarded(strategy: type[bt.Strategy], failed: Callable[[str, Exception], None]) -> type[bt.Strategy]:
     """A subclass that reports exceptions of `next`, `notify_order` and `notify_trade` to `failed` instead of ending the run.
 
-    Errors of this project's own tree (a risk halt, a full disk) go through: they are meant to stop.
+    This project's own errors (a risk halt, a full disk) go through: they are meant to stop the session.
     """
 
     class Guarded(strategy):
@@ -23,10 +26,10 @@ def guarded(strategy: type[bt.Strategy], failed: Callable[[str, Exception], None
         def prenext(self) -> None:
             _try("prenext", super().prenext)
 
-        def notify_order(self, order: Any) -> None:
+        def notify_order(self, order: bt.Order) -> None:
             _try("notify_order", lambda: super(Guarded, self).notify_order(order))
 
-        def notify_trade(self, trade: Any) -> None:
+        def notify_trade(self, trade: bt.Trade) -> None:
             _try("notify_trade", lambda: super(Guarded, self).notify_trade(trade))
 
     def _try(where: str, work: Callable[[], None]) -> None:
@@ -34,8 +37,34 @@ def guarded(strategy: type[bt.Strategy], failed: Callable[[str, Exception], None
             work()
         except TradingError:
             raise
-        except Exception as error:  # noqa: BLE001 - a user's strategy may raise anything; it is counted, kept and told
+        except Exception as error:  # noqa: BLE001 - a user's strategy may raise anything; it is counted, logged and sent as an alert
             failed(where, error)
 
     Guarded.__name__ = strategy.__name__
     return Guarded
+
+
+class BarHook(bt.Analyzer):
+    """Calls `done(strategy, at)` when Backtrader is done with a bar, `at` being its open time as Backtrader's number.
+
+    Params:
+        done: the callback.
+    """
+
+    params = (("done", None),)
+
+    def prenext(self) -> None:
+        self.next()
+
+    def next(self) -> None:
+        done: BarDone = self.p.done
+        done(self.strategy, self.strategy.lines.datetime[0])
+        drop_settled(self.strategy)
+
+
+def drop_settled(strategy: bt.Strategy) -> None:
+    """Backtrader keeps every order and trade of a run for ever, and reads only the newest; a session may run for months."""
+    del strategy._orders[:-KEPT]
+    for by_id in strategy._trades.values():
+        for trades in by_id.values():
+            del trades[:-KEPT]

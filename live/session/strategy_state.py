@@ -1,7 +1,7 @@
-"""What a strategy wants to know after a restart. Indicators need nothing of it: the bars of the history build them again.
+"""A strategy's own state across a restart. Indicators need none of it: the bars of the history build them again.
 
-A strategy takes part by two methods: `state()` gives plain JSON values after every bar, `restore(saved)` takes the last of them back before
-the first bar that is new. On paper neither is needed, since every recorded bar is played again.
+A strategy takes part by two methods: `state()` returns plain JSON values after every bar, `restore(saved)` gets the newest of them before
+the first new bar. On paper neither is needed, since every recorded bar is replayed.
 """
 
 from __future__ import annotations
@@ -26,20 +26,25 @@ def takes_part(strategy: type[bt.Strategy]) -> bool:
     return callable(getattr(strategy, "state", None)) and callable(getattr(strategy, "restore", None))
 
 
-class StrategyMemory:
-    """A strategy's state with real orders; it is kept with the bar and the fills that led to it, all of them or none.
+class SavedState:
+    """A strategy's state with real orders, recorded in one transaction with the bar and the fills that led to it.
 
     Args:
-        failed: hears of a state that cannot be kept: where and what.
+        failed: called with place and error where a state cannot be recorded.
+
+    Attributes:
+        saved: the newest state; None where there is none.
     """
 
     def __init__(self, store: SessionStore, journal: Journal, failed: Failed) -> None:
         self._failed = failed
         kept = store.snapshot()
-        self.saved: Any = journal.recall(_NAME) if kept is None else kept[1].get(_NAME)  # the journal had it in earlier versions
+        self.saved: Mapping[str, Any] | None = (
+            journal.recall(_NAME) if kept is None else kept[1].get(_NAME)
+        )  # the journal had it in earlier versions
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, dict[str, Any]] | None:
-        """What `SessionStore.record` keeps of the bar that opened at `at` (ms); None where what was kept before stands."""
+        """The state after the bar that opened at `at` (ms UTC), for `SessionStore.record`; None where the newest one stays."""
         if not takes_part(type(strategy)):
             return None
         try:
@@ -49,7 +54,7 @@ class StrategyMemory:
             return None
 
 
-def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: float, failed: Failed) -> type[bt.Strategy]:
+def restoring(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: float, failed: Failed) -> type[bt.Strategy]:
     """A subclass that restores `saved` before the first bar that opens at or after `since` (UTC epoch seconds).
 
     Ours is left as it is: it takes its state at the start and looks at no bar before.
@@ -57,27 +62,27 @@ def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: fl
     if issubclass(strategy, LSTMStrategy) or not takes_part(strategy):
         return strategy
 
-    class Remembering(strategy):
+    class Restoring(strategy):
         _is_restored = False
 
         def prenext(self) -> None:
-            self._take_back()
+            self._restore_in_time()
             super().prenext()
 
         def nextstart(self) -> None:
-            self._take_back()
+            self._restore_in_time()
             super().nextstart()
 
         def next(self) -> None:
-            self._take_back()
+            self._restore_in_time()
             super().next()
 
-        def notify_order(self, order: Any) -> None:
-            if order.info.get("client_id"):  # of an order at the venue: such news comes when the bars of the past are over
+        def notify_order(self, order: bt.Order) -> None:
+            if order.info.get("client_id"):  # an update of an order at the venue: it comes when the bars of the past are over
                 self._restore()
             super().notify_order(order)
 
-        def _take_back(self) -> None:
+        def _restore_in_time(self) -> None:
             if epoch_seconds(self.lines.datetime[0]) >= since:
                 self._restore()
 
@@ -90,5 +95,5 @@ def remembering(strategy: type[bt.Strategy], saved: Mapping[str, Any], since: fl
             except Exception as error:  # noqa: BLE001 - as above; it trades on with what its bars gave it
                 failed("restore", error)
 
-    Remembering.__name__ = strategy.__name__
-    return Remembering
+    Restoring.__name__ = strategy.__name__
+    return Restoring

@@ -36,6 +36,8 @@ class OrderRecorder(bt.Analyzer):
     def notify_order(self, order: Any) -> None:
         if order.ref not in self.told and order.info.get("role") != "flatten":
             self._collect(order)
+        elif order.ref in self._rows and (refusal := order.info.get("refusal")):
+            self._rows[order.ref] = (*self._rows[order.ref][:-1], str(refusal))  # a live account may refuse it after it was submitted
         if order.ref in self.told and not order.alive():
             self._forget_later(order.ref)
 

@@ -18,9 +18,9 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
 from forwardtrader.live.bridge.data import as_number
-from forwardtrader.live.output.job import Writing
+from forwardtrader.live.output.job import WriteJob
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.live.output.tables import Rows
+from forwardtrader.live.output.tables import Rows, fresh_rows
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.reports.pages.session_status import SessionStatus
 
@@ -32,26 +32,22 @@ _TRADED: Final = 10  # bars from one fill to the next
 
 @dataclass(frozen=True)
 class RecordedSession:
-    """What `SessionOutput` needs of a `LiveSession`, and the file that it reads."""
+    """A session's folder, its open file, and the write jobs that the session would make."""
 
     folder: Path
     store: SessionStore
     symbols: tuple[str, ...]
     strategy: Any
 
-    @property
-    def request(self) -> Any:
-        return SimpleNamespace(folder=self.folder, symbols=self.symbols)
-
-    @property
-    def scene(self) -> Any:
-        return SimpleNamespace(first_live=moment(0))
-
     def status(self) -> SessionStatus:
         return SessionStatus(name=self.folder.name, symbols=list(self.symbols), timeframe="5m", started=moment(0), updated=moment(1))
 
-    def writing(self, fresh: Rows | None = None, owner: int | None = None) -> Writing:
-        return Writing(
+    def job(self) -> WriteJob:
+        """With what the recorders still hold."""
+        return self.writing(fresh_rows(self.strategy))
+
+    def writing(self, fresh: Rows | None = None, owner: int | None = None) -> WriteJob:
+        return WriteJob(
             folder=self.folder, owner=owner or os.getpid(), symbols=self.symbols, since=moment(0), marks=self.store.marks(),
             fresh=fresh or Rows(self.symbols, [], [], []), status=self.status(),
         )  # fmt: skip

@@ -14,7 +14,7 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Forecast
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.request import LiveRequest, read_request
-from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import forecast_at, normal_frame
 

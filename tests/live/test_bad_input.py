@@ -12,9 +12,9 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import control
 from forwardtrader.live.cli import command
-from forwardtrader.live.preflight.patience import patiently
+from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import read_request
-from forwardtrader.live.session.setup import open_scene
+from forwardtrader.live.session.setup import open_market
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
 
@@ -95,8 +95,8 @@ def test_an_unreachable_venue_is_waited_for_and_the_practice_exchange_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    without_waiting = partial(patiently, sleep=slept.append, monotonic=lambda: sum(slept))
-    monkeypatch.setattr("forwardtrader.live.session.session.patiently", without_waiting)
+    without_waiting = partial(until_reachable, sleep=slept.append, monotonic=lambda: sum(slept))
+    monkeypatch.setattr("forwardtrader.live.session.assembly.until_reachable", without_waiting)
     said = words(tmp_path, "http://127.0.0.1:9")
     said.remove("--quiet")
     assert command([*said, "--set", "feeds.fallback_exchanges=[]", "--set", "live.start_patience_s=8"], SystemClock()) == 3
@@ -179,6 +179,6 @@ def test_a_session_goes_on_with_the_settings_it_was_begun_with(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle
 ) -> None:
     begun = words(tmp_path, venue.url, "--session", "one", "--set", "models.units=4")
-    open_scene(read_request(begun), None, SystemClock())
+    open_market(read_request(begun), None, SystemClock())
     code, said = answer(capsys, tmp_path, venue.url, "--session", "one", "--set", "models.units=8")
-    assert (code, said) == (5, "session 'one' was begun with models.units 4, not 8; keep that, or choose another --session")
+    assert (code, said) == (5, "session 'one' was started with models.units 4, not 8; keep that, or choose another --session")

@@ -19,7 +19,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.request import read_request
-from forwardtrader.live.session.factors import KNOWN_AGAIN, LATE, NOT_KNOWN, LiveFacts
+from forwardtrader.live.session.factors import KNOWN_AGAIN, LATE, NOT_KNOWN, LiveFactors
 from tests import ROOT
 
 HOUR = Timeframe.parse("1h")
@@ -44,9 +44,9 @@ def bars_up_to(hour: int, count: int = 40) -> pd.DatetimeIndex:
     return pd.date_range(end=START + timedelta(hours=hour), periods=count, freq="h", unit="ns")
 
 
-def facts_of(path: Path) -> tuple[LiveFacts, Heard]:
+def facts_of(path: Path) -> tuple[LiveFactors, Heard]:
     heard = Heard()
-    return LiveFacts(FactorBook([FactorSettings(file=str(path))], HOUR), heard), heard
+    return LiveFactors(FactorBook([FactorSettings(file=str(path))], HOUR), heard), heard
 
 
 def test_a_session_sees_what_a_backtest_sees(tmp_path: Path) -> None:

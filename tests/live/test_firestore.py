@@ -14,8 +14,7 @@ import pytest
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.settings import LiveSettings
 from forwardtrader.live.output.firestore import FirestoreMirror
-from forwardtrader.live.output.mirror import SessionMirror
-from forwardtrader.live.output.outbox import Outbox
+from forwardtrader.live.output.mirror import MirrorQueue, SessionMirror
 from forwardtrader.live.output.state_store import Event, StateStore
 from tests.live.firestore_emulator import Emulator, emulator_here, free_port
 
@@ -70,7 +69,7 @@ def test_everything_arrives_whole_and_the_newest_wins(
     emulator: Emulator, project: str, store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = awake(mirror_on(emulator.port, project, monkeypatch))
-    outbox = Outbox(store, mirror, every_s=0.05)
+    outbox = MirrorQueue(store, mirror, every_s=0.05)
     for n in range(350):
         store.set(f"sessions/a/fills/{n:08d}", {"n": n, "symbol": "BTC/USDT", "price": 1.5})
         store.set("sessions/a", {"bars": n, **({"early": True} if n < 5 else {})})
@@ -130,7 +129,7 @@ def test_an_emulator_that_is_down_fails_at_once_and_gets_everything_when_it_is_b
     with pytest.raises(VenueUnreachable):
         mirror.put([Event(1, "sessions/a", {"n": 1})])
     assert time.monotonic() - began < 8
-    outbox = Outbox(store, mirror, every_s=0.2)
+    outbox = MirrorQueue(store, mirror, every_s=0.2)
     outbox.start()
     for n in range(50):
         store.set(f"sessions/a/fills/{n}", {"n": n})

@@ -18,7 +18,7 @@ from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.request import read_request
-from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.forked_sandbox import fork_sandbox
@@ -70,7 +70,7 @@ def beside(work: Callable[[], None]) -> threading.Thread:
 
 def after_bars(live: LiveSession, count: int, patience_s: float = 120.0) -> None:
     until = time.monotonic() + patience_s
-    while live.bars < count:
+    while live.progress.bars < count:
         assert time.monotonic() < until
         time.sleep(0.05)
 
@@ -104,7 +104,7 @@ def test_a_session_whose_witness_diverges_holds_back_and_its_replay_holds_back_t
     assert parity.first_difference is None and parity.equal
     assert parity.bars == 45
     store = SessionStore(tmp_path / "one" / "session.db")
-    held = store.doubts()
+    held = store.blocked_entries()
     store.close()
     assert held and all("disagree" in reason for reason in held.values())
     assert any("venues disagreed" in told for told in parity.deviations)
@@ -115,7 +115,7 @@ def test_a_silent_witness_stops_nobody(tmp_path: Path, traded: SandboxHandle, ot
 
     def fall_silent() -> None:
         after_bars(live, 1)
-        merge, until = live.bridge._markets["1m"].merge, time.monotonic() + 60
+        merge, until = live.parts.bridge._markets["1m"].merge, time.monotonic() + 60
         while merge.counts["agreed"] < 5:  # a busy machine may need some bars until it listens
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -129,7 +129,7 @@ def test_a_silent_witness_stops_nobody(tmp_path: Path, traded: SandboxHandle, ot
     assert notes_of(tmp_path).count("venues_alone") == 1
     parity = compare(tmp_path / "one", SystemClock(), {"BTC/USDT": Momentum()})
     assert parity.first_difference is None and parity.bars == 25
-    counts = live.bridge._markets["1m"].merge.counts
+    counts = live.parts.bridge._markets["1m"].merge.counts
     assert counts["agreed"] >= 5 and counts["alone"] >= 10
 
 
@@ -172,19 +172,19 @@ def test_a_clock_that_goes_off_holds_real_orders_back_until_it_is_right_again(
 
     def wait_for(held: bool) -> None:
         until = time.monotonic() + 30
-        while bool(live.bridge.risk_limits.hold) is not held and time.monotonic() < until:
+        while bool(live.parts.bridge.risk_limits.hold) is not held and time.monotonic() < until:
             time.sleep(0.05)
-        seen.append(live.bridge.risk_limits.hold)
+        seen.append(live.parts.bridge.risk_limits.hold)
 
     def go_off() -> None:
         until = time.monotonic() + 60
-        while not hasattr(live, "watchdog") and time.monotonic() < until:
+        while live._parts is None and time.monotonic() < until:
             time.sleep(0.05)
         at_real_time.arm("F20", milliseconds=-20_000)  # the venue's own clock jumps
         wait_for(True)
         clock.ahead_s = -20.0  # and this one is set by it
         wait_for(False)
-        live.bridge.request_stop()
+        live.parts.bridge.request_stop()
 
     acts = beside(go_off)
     assert live.run() == 0

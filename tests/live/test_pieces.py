@@ -25,8 +25,8 @@ from forwardtrader.live.execution.events import Acknowledged, Ended, Execution, 
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.reconciliation import position_of, reconcile, require_covered
-from forwardtrader.live.session.bar_hook import KEPT, BarHook
 from forwardtrader.live.session.paper_broker import PaperBroker
+from forwardtrader.live.session.strategy_guard import KEPT, BarHook
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from tests.strategies.market import candles, feed, knobs

@@ -15,10 +15,10 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import cli as entry
 from forwardtrader.live import control
-from forwardtrader.live.control import Verb
+from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
-from forwardtrader.live.monitoring.account_alerts import AccountNews
+from forwardtrader.live.monitoring.account_alerts import AccountAlerts
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import State, read_status
 from tests import ROOT
@@ -76,8 +76,8 @@ def test_a_person_who_mended_the_key_lets_the_halted_session_trade_again(tmp_pat
     words = [*flags, "--symbol", "BTC/USDT"]
     process = start(tmp_path, "one", 0, *words)
     wait_for_bars(tmp_path, "one", 20, process)
-    control.say(tmp_path / "one", Verb.PAUSE)  # which must not lift the halt
-    control.say(tmp_path / "one", Verb.RESUME)
+    control.send(tmp_path / "one", ControlCommand.PAUSE)  # which must not lift the halt
+    control.send(tmp_path / "one", ControlCommand.RESUME)
     seen = len(events_of(tmp_path, "order_refused"))
     wait_for_bars(tmp_path, "one", 60, process)
     process.send_signal(signal.SIGTERM)
@@ -168,20 +168,20 @@ def reasons(told: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, Any]
 
 def test_refusals_of_one_kind_are_told_at_once_then_hourly_then_at_the_end() -> None:
     now, told, halted = [0.0], [], []
-    news = AccountNews(lambda kind, level="warning", **facts: told.append((kind, level, facts)), halted.append, lambda: now[0])
+    alerts = AccountAlerts(lambda kind, level="warning", **facts: told.append((kind, level, facts)), halted.append, lambda: now[0])
     for n in range(110):
-        news.hear(Refused(f"id-{n}", f"an order worth {n}.5 USDT is beyond risk.max_order_value (10)"))
+        alerts.handle(Refused(f"id-{n}", f"an order worth {n}.5 USDT is beyond risk.max_order_value (10)"))
     assert reasons(told) == [("orders_refused", 1)]
     now[0] = 3601.0
-    news.turn()
-    news.turn()
-    news.hear(Refused("x", "an order worth 7.5 USDT is beyond risk.max_order_value (10)"))
-    news.hear(Refused("y", "another reason"))
-    news.finish()
-    news.finish()
+    alerts.send_due()
+    alerts.send_due()
+    alerts.handle(Refused("x", "an order worth 7.5 USDT is beyond risk.max_order_value (10)"))
+    alerts.handle(Refused("y", "another reason"))
+    alerts.finish()
+    alerts.finish()
     assert reasons(told) == [("orders_refused", 1), ("orders_refused", 109), ("orders_refused", 1), ("orders_refused", 1)]
-    news.hear(ForeignOrder("BTC/USDT", "9", "buy", Decimal(1)))
-    news.hear(Acknowledged("z", "1"))
-    news.hear(Halted("no key"))
+    alerts.handle(ForeignOrder("BTC/USDT", "9", "buy", Decimal(1)))
+    alerts.handle(Acknowledged("z", "1"))
+    alerts.handle(Halted("no key"))
     assert [kind for kind, _, _ in told[4:]] == ["foreign_order"]
     assert halted == ["no key"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from forwardtrader.core.errors import StartRefused
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.live.retraining.fixed_supply import FixedSupply
-from forwardtrader.live.session.sandbox_process import find_practice
+from forwardtrader.live.retraining.stock import FixedSupply
+from forwardtrader.live.session.parts import SessionParts
+from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice
 from forwardtrader.live.session.session import LiveSession
 from tests import ROOT
 from tests.live.books import require_agreement
@@ -37,11 +39,13 @@ FLAGS = ("--live", "--strategy", f"{ROOT / 'tests/live/turns.py'}:Turns", "--set
 class Looked(LiveSession):
     """A session whose practice exchange is asked what it knows before it ends."""
 
-    def _leave_scene(self) -> None:
-        venue = self.scene.practice
-        assert venue is not None
+    def assemble(self, stack: ExitStack) -> SessionParts:
+        parts = super().assemble(stack)
+        stack.callback(self._ask, parts.market.practice)
+        return parts
+
+    def _ask(self, venue: PracticeVenue) -> None:
         self.known = {name: venue.control(name) for name in ("orders", "trades", "state")}
-        super()._leave_scene()
 
     def control(self, name: str) -> Any:
         return self.known[name]
@@ -69,7 +73,7 @@ def go_on(folder: Path, bars: int, *more: str, symbols: tuple[str, ...] = SYMBOL
     session = Looked(request, SystemClock(), SessionView(Console(), shown=False), supply=supply)
     assert session.run() == 0
     journal = Journal(folder / "one" / "journal.db")
-    require_agreement(session, journal, session.strategy, prefix="ft-one-")
+    require_agreement(session, journal, session.progress.strategy, prefix="ft-one-")
     require_fills(folder, journal, session)
     journal.close()
     return session
@@ -80,7 +84,7 @@ def require_fills(folder: Path, journal: Journal, session: Looked) -> None:
     store = SessionStore(folder / "one" / "session.db")
     table = store.tables(session.request.symbols).fills
     store.close()
-    table = table.to_dict("records") + session.strategy.analyzers.fills.frame().to_dict("records")
+    table = table.to_dict("records") + session.progress.strategy.analyzers.fills.frame().to_dict("records")
     told = Counter((row["order_ref"], f"{row['size']:.8f}", f"{row['price']:.8f}") for row in table)
     booked = Counter((e.client_id, f"{e.size:.8f}", f"{e.price:.8f}") for e in journal.executions())
     assert told == booked
@@ -169,9 +173,9 @@ def test_a_strategy_hears_after_the_next_start_of_fills_that_its_kept_state_does
     assert die(tmp_path, *more, point=point, side="buy", kind="market", count=3) == -signal.SIGKILL
     session = go_on(tmp_path, 4, *more)
     journal = Journal(tmp_path / "one" / "journal.db")
-    assert session.strategy.filled == pytest.approx(float(sum(e.size for e in journal.executions())))
+    assert session.progress.strategy.filled == pytest.approx(float(sum(e.size for e in journal.executions())))
     journal.close()
-    assert session.start_equity == 10_000
+    assert session.progress.start_equity == 10_000
 
 
 def test_a_session_killed_without_its_practice_exchange_names_the_mend(tmp_path: Path) -> None:

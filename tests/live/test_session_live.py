@@ -20,7 +20,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.preflight.consent import account_name, require_consent
 from forwardtrader.live.request import read_request
-from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import forecast_at, normal_frame
 from tests.live.market import practice, store_on

@@ -13,7 +13,7 @@ from forwardtrader.core.errors import ConfigError, UnknownSymbol, VenueBusy, Ven
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.live.execution.retry import clock_offset
 from forwardtrader.live.monitoring.watchdog import Signs, Watchdog, require_right_clock, troubles
-from forwardtrader.live.preflight.patience import patiently
+from forwardtrader.live.preflight.start_retry import until_reachable
 from tests.live.market import Script, play, practice, store_on
 
 LIMITS = RiskSettings(max_stall_s=60, max_clock_offset_s=1)
@@ -43,7 +43,7 @@ class Told:
         self.now, self.said, self.held = 0.0, [], []
         self.offset: Any = offset
         self.dog = Watchdog(
-            LIMITS, longest_bar_age_s=120.0, tell=lambda kind, level, **facts: self.said.append((kind, level)),
+            LIMITS, longest_bar_age_s=120.0, notify=lambda kind, level, **facts: self.said.append((kind, level)),
             hold=self.held.append if holds else None, clock_offset=self.ask, monotonic=lambda: self.now,
         )  # fmt: skip
 
@@ -154,7 +154,7 @@ def test_a_venue_that_comes_back_is_waited_for_at_growing_distances() -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    assert patiently(work, 30.0, said.append, sleep=sleep, monotonic=lambda: now[0]) == "there"
+    assert until_reachable(work, 30.0, said.append, sleep=sleep, monotonic=lambda: now[0]) == "there"
     assert slept == [1.0, 7.0, 4.0]
     assert said[0] == "gone; trying again in 1 s (--sandbox practises without a network)"
 
@@ -172,10 +172,10 @@ def test_patience_ends_and_other_errors_are_not_waited_out() -> None:
         raise UnknownSymbol("no such symbol")
 
     with pytest.raises(VenueUnreachable):
-        patiently(gone, 10.0, lambda _text: None, sleep=sleep, monotonic=lambda: now[0])
+        until_reachable(gone, 10.0, lambda _text: None, sleep=sleep, monotonic=lambda: now[0])
     assert now[0] == 10.0
     with pytest.raises(UnknownSymbol):
-        patiently(wrong, 10.0, lambda _text: None, sleep=sleep, monotonic=lambda: now[0])
+        until_reachable(wrong, 10.0, lambda _text: None, sleep=sleep, monotonic=lambda: now[0])
 
 
 def test_a_store_that_could_not_connect_can_be_started_again() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.live.monitoring.alerts import TelegramAlerts, alerts_from
-from forwardtrader.live.output.outbox import Outbox
+from forwardtrader.live.output.mirror import MirrorQueue
 from forwardtrader.live.output.state_store import Event, MemoryMirror, StateStore
 from tests.live.telegram_bot import telegram
 
@@ -54,7 +54,7 @@ class Broken(MemoryMirror):
 
 def test_a_mirror_that_was_away_gets_everything_in_the_end(store: StateStore) -> None:
     mirror = Broken(2)
-    outbox = Outbox(store, mirror, every_s=0.01)
+    outbox = MirrorQueue(store, mirror, every_s=0.01)
     for n in range(250):
         store.set(f"sessions/a/fills/{n}", {"n": n})
     outbox.start()
@@ -72,7 +72,7 @@ def test_a_mirror_that_hangs_holds_nobody_up(store: StateStore) -> None:
         def put(self, events: list[Event]) -> None:
             released.wait(10)
 
-    outbox = Outbox(store, Hanging(), every_s=0.01)
+    outbox = MirrorQueue(store, Hanging(), every_s=0.01)
     store.set("sessions/a", {"bars": 0})
     outbox.start()
     began = time.monotonic()
@@ -90,7 +90,7 @@ def test_a_mirror_that_was_lost_is_filled_again(store: StateStore) -> None:
     assert store.lag() == 0
     store.mirror_again()
     mirror = MemoryMirror()
-    Outbox(store, mirror).send_waiting()
+    MirrorQueue(store, mirror).send_waiting()
     assert sorted(mirror.documents) == store.names()
 
 

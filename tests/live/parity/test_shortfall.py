@@ -16,7 +16,7 @@ from forwardtrader.live.parity.shortfall import Sent, cost_of, totals
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 
 BUY = Sent(
-    at=0, symbol="BTC/USDT", side="buy", wished=2.0, filled=1.5, paid=100.5, decision=100.0, own_price=None, arrival=100.2, quoted=0.1,
+    at=0, symbol="BTC/USDT", side="buy", ordered=2.0, filled=1.5, paid=100.5, decision=100.0, own_price=None, arrival=100.2, quoted=0.1,
     takes=True, later=103.0, fees=0.15,
 )  # fmt: skip
 PRICE = st.floats(1.0, 1e5)
@@ -32,20 +32,20 @@ def test_the_parts_of_a_purchase_are_those_of_the_book() -> None:
 
 
 def test_a_sale_that_was_filled_better_than_decided_is_a_gain() -> None:
-    sale = replace(BUY, side="sell", wished=1.0, filled=1.0, paid=101.0, fees=0.0)
+    sale = replace(BUY, side="sell", ordered=1.0, filled=1.0, paid=101.0, fees=0.0)
     assert cost_of(sale).total == pytest.approx(-1.0)
 
 
 def test_an_order_with_a_price_of_its_own_is_measured_from_that_price() -> None:
-    stop = replace(BUY, side="sell", own_price=95.0, arrival=100.0, wished=1.0, filled=1.0, paid=94.0, fees=0.0)
+    stop = replace(BUY, side="sell", own_price=95.0, arrival=100.0, ordered=1.0, filled=1.0, paid=94.0, fees=0.0)
     assert (cost_of(stop).delay, cost_of(stop).total) == (0.0, pytest.approx(1.0))
-    limit = replace(BUY, own_price=99.0, takes=False, wished=1.0, filled=1.0, paid=99.0, fees=0.0)
+    limit = replace(BUY, own_price=99.0, takes=False, ordered=1.0, filled=1.0, paid=99.0, fees=0.0)
     assert cost_of(limit).total == 0.0
 
 
 @given(PRICE, PRICE, PRICE, PRICE, st.floats(0.0, 1.0), st.sampled_from(["buy", "sell"]))
 def test_paper_less_cost_is_what_came_of_it(paid: float, decision: float, arrival: float, later: float, share: float, side: str) -> None:
-    order = replace(BUY, side=side, wished=1.0, filled=share, paid=paid, decision=decision, arrival=arrival, later=later)
+    order = replace(BUY, side=side, ordered=1.0, filled=share, paid=paid, decision=decision, arrival=arrival, later=later)
     sign = 1 if side == "buy" else -1
     paper = sign * (later - decision)
     real = sign * (later - paid) * share - order.fees

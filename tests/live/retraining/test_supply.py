@@ -54,7 +54,7 @@ class Session:
         self.closed = max(self.closed, first)
         trainings = TrainingsHere(self.settings, HOUR, self.candles, lambda model_id, _why: self.mended.append(model_id))
         self.supply = ModelSupply(
-            (SYMBOL,), self.settings, 4, HOUR, folder=self.folder, candles=self.candles, tell=self.tell, learning=self.learning,
+            (SYMBOL,), self.settings, 4, HOUR, folder=self.folder, candles=self.candles, notify=self.notify, learning=self.learning,
             clock=self.clock, trainings=trainings,
         )  # fmt: skip
         self.supply.open(self.bars.index[self.closed].to_pydatetime())
@@ -62,7 +62,7 @@ class Session:
     def candles(self) -> Mapping[str, pd.DataFrame]:
         return {SYMBOL: self.bars.iloc[: self.closed]}
 
-    def tell(self, kind: str, level: str = "warning", **facts: Any) -> None:
+    def notify(self, kind: str, level: str = "warning", **facts: Any) -> None:
         self.told.append((kind, facts))
 
     def live(self, until: datetime) -> Session:
@@ -289,4 +289,4 @@ def test_an_order_for_a_damaged_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_horizon_that_is_not_forecast_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match=r"strategies.horizon 24 is not among models.horizons \(1, 4\)"):
-        ModelSupply((SYMBOL,), knobs(tmp_path), 24, HOUR, folder=tmp_path, candles=dict, tell=print)
+        ModelSupply((SYMBOL,), knobs(tmp_path), 24, HOUR, folder=tmp_path, candles=dict, notify=print)

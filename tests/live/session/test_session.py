@@ -18,11 +18,11 @@ from rich.console import Console
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import AccountLocked, ConfigError, RiskHalt, StartRefused
 from forwardtrader.live import control
-from forwardtrader.live.control import Verb
+from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
-from forwardtrader.live.retraining.fixed_supply import FixedSupply
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import State, read_status
 from tests import ROOT
@@ -97,9 +97,9 @@ def test_a_changed_bar_is_found_by_parity(tmp_path: Path) -> None:
 def test_words_from_a_second_terminal_are_obeyed_and_replayed(tmp_path: Path) -> None:
     process = start(tmp_path, "one", 0)
     wait_for_bars(tmp_path, "one", 40, process)
-    control.say(tmp_path / "one", Verb.FLATTEN)
+    control.send(tmp_path / "one", ControlCommand.FLATTEN)
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 20, process)
-    control.say(tmp_path / "one", Verb.RESUME)
+    control.send(tmp_path / "one", ControlCommand.RESUME)
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 20, process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
@@ -113,13 +113,13 @@ def test_words_from_a_second_terminal_are_obeyed_and_replayed(tmp_path: Path) ->
 def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path) -> None:
     process = start(tmp_path, "one", 0)
     wait_for_bars(tmp_path, "one", 20, process)
-    control.say(tmp_path / "one", Verb.KILL)
+    control.send(tmp_path / "one", ControlCommand.KILL)
     assert process.wait(30) == 4
     process.communicate()
     with pytest.raises(RiskHalt, match="--resume"):
         run(request_for(tmp_path, "one", 5))
     assert read_status(tmp_path / "one").state is State.HALTED
-    control.say(tmp_path / "one", Verb.RESUME)
+    control.send(tmp_path / "one", ControlCommand.RESUME)
     assert run(request_for(tmp_path, "one", 5)) == 0
 
 
@@ -151,10 +151,10 @@ def test_a_session_cannot_go_on_with_other_symbols(tmp_path: Path) -> None:
 
 def test_a_word_to_a_session_that_does_not_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no session"):
-        control.say(tmp_path / "none", Verb.PAUSE)
+        control.send(tmp_path / "none", ControlCommand.PAUSE)
     (tmp_path / "one").mkdir()
     with pytest.raises(ConfigError, match="not running"):
-        control.say(tmp_path / "one", Verb.PAUSE)
+        control.send(tmp_path / "one", ControlCommand.PAUSE)
 
 
 STRATEGIES = """
@@ -230,6 +230,6 @@ def test_a_market_by_the_clock_begins_when_the_session_is_ready(tmp_path: Path) 
     supply = FixedSupply({symbol: Momentum() for symbol in request.symbols})
     session = LiveSession(request, SystemClock(), SessionView(Console(), shown=False), supply=supply)
     assert session.run() == 0
-    assert session.bridge.first_live == session.first_ms
+    assert session.parts.bridge.first_live == session.parts.first_ms
     first = SessionStore(tmp_path / "one" / "session.db").bars("BTC/USDT").index[0]
-    assert int(first.timestamp() * 1000) == session.first_ms
+    assert int(first.timestamp() * 1000) == session.parts.first_ms

@@ -17,10 +17,21 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.venues.market_rules import market_rules
-from forwardtrader.live.output.tables import SCHEMA, Rows, Tables, fresh_rows, joined, keep_rows, kept_tables, marks_of, rows_of, tables_of
-from forwardtrader.live.session.bar_hook import BarHook
+from forwardtrader.live.output.tables import (
+    SCHEMA,
+    Rows,
+    SessionTables,
+    fresh_rows,
+    joined,
+    keep_rows,
+    kept_tables,
+    marks_of,
+    rows_of,
+    tables_of,
+)
 from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.live.session.snapshot import can_be_frozen, freeze, thaw
+from forwardtrader.live.session.strategy_guard import BarHook
 from forwardtrader.live.sqlite_file import SqliteFile
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
@@ -67,7 +78,7 @@ class Whole:
 
     frozen: dict[int, str]
     rows: dict[int, Rows]
-    last: Tables
+    last: SessionTables
 
     def tables(self, folder: Path, until: int) -> SqliteFile:
         db = SqliteFile(folder / f"{until}.db", SCHEMA)

@@ -10,7 +10,7 @@ import pytest
 
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.live.session.strategy_state import StrategyMemory, remembering, takes_part
+from forwardtrader.live.session.strategy_state import SavedState, restoring, takes_part
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from tests.live.session.test_session import start, wait_for_bars
 from tests.live.session_runner import request_for, run
@@ -45,8 +45,8 @@ class Plain(bt.Strategy):
 def test_only_a_strategy_with_both_methods_takes_part() -> None:
     assert not takes_part(Plain)
     assert takes_part(LSTMStrategy)
-    assert remembering(Plain, {}, 0.0, lambda *_: None) is Plain
-    assert remembering(LSTMStrategy, {}, 0.0, lambda *_: None) is LSTMStrategy
+    assert restoring(Plain, {}, 0.0, lambda *_: None) is Plain
+    assert restoring(LSTMStrategy, {}, 0.0, lambda *_: None) is LSTMStrategy
 
 
 class Odd:
@@ -62,11 +62,11 @@ class Odd:
 @pytest.mark.parametrize("value", [{1, 2}, float("nan"), lambda: 1 / 0])
 def test_a_state_that_cannot_be_kept_is_told_and_the_one_before_stands(tmp_path: Path, value: Any) -> None:
     journal, store, told = Journal(tmp_path / "j.db"), SessionStore(tmp_path / "s.db"), []
-    memory = StrategyMemory(store, journal, lambda where, error: told.append(where))
+    memory = SavedState(store, journal, lambda where, error: told.append(where))
     store.record([], [], snapshot=memory.snapshot(Odd({"bars": 7}), 1))  # type: ignore[arg-type]
     store.record([], [], snapshot=memory.snapshot(Odd(value), 2))  # type: ignore[arg-type]
     assert told == ["state"]
-    assert StrategyMemory(store, journal, lambda *_: None).saved == {"bars": 7}
+    assert SavedState(store, journal, lambda *_: None).saved == {"bars": 7}
     store.close()
     journal.close()
 
@@ -74,7 +74,7 @@ def test_a_state_that_cannot_be_kept_is_told_and_the_one_before_stands(tmp_path:
 def test_a_state_that_an_earlier_version_kept_in_the_journal_is_found(tmp_path: Path) -> None:
     journal, store = Journal(tmp_path / "j.db"), SessionStore(tmp_path / "s.db")
     journal.remember("strategy", {"bars": 7})
-    assert StrategyMemory(store, journal, lambda *_: None).saved == {"bars": 7}
+    assert SavedState(store, journal, lambda *_: None).saved == {"bars": 7}
     store.close()
     journal.close()
 

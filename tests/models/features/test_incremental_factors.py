@@ -16,7 +16,7 @@ from forwardtrader.core.errors import FingerprintMismatch
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX
 from forwardtrader.feeds.factors.series import FactorList, Observation, join_as_of
-from forwardtrader.live.session.factors import LiveFacts
+from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix, warm_up
 from forwardtrader.models.features.factor_features import feature_names
 from forwardtrader.models.features.incremental_factors import FactorRows
@@ -107,7 +107,7 @@ def test_revisions_and_late_news_between_bars_give_the_bits_of_the_plain_path(
     seed: int, news_by_bar: list[list[tuple[str, int, int, float]]], prepared: bool, passed_over: set[int]
 ) -> None:
     news, told = News.of(seed), (Told(), Told())
-    quick, plain = (in_force(LiveFacts(news, each)) for each in told)  # type: ignore[arg-type]
+    quick, plain = (in_force(LiveFactors(news, each)) for each in told)  # type: ignore[arg-type]
     for n, published in enumerate(news_by_bar):
         row = NEEDED + n
         if n in passed_over:

@@ -1,0 +1,275 @@
+"""The composition root of a session: builds every part, connects to the venue, and returns the parts ready to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, TypeVar
+
+import backtrader as bt
+import pandas as pd
+
+from forwardtrader.core import log
+from forwardtrader.core.clock import Clock
+from forwardtrader.feeds.backtrader_data import backtrader_timeframe
+from forwardtrader.feeds.candles.schema import cut, grid_floor
+from forwardtrader.feeds.factors.book import FactorBook
+from forwardtrader.live import control
+from forwardtrader.live.bridge.broker import CCXTBroker
+from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.keys import reporting_refused_keys
+from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
+from forwardtrader.live.monitoring.alerts import alerts_from
+from forwardtrader.live.monitoring.health import SessionHealth
+from forwardtrader.live.monitoring.progress import SessionProgress
+from forwardtrader.live.monitoring.status import RunningSession, status_of
+from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.monitoring.watchdog import Watchdog, start_watchdog
+from forwardtrader.live.output.job import WriteJob
+from forwardtrader.live.output.mirror import SessionMirror
+from forwardtrader.live.output.refresh import SessionOutput
+from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.output.tables import fresh_rows
+from forwardtrader.live.preflight.consent import require_consent
+from forwardtrader.live.preflight.start_retry import until_reachable
+from forwardtrader.live.request import LiveRequest
+from forwardtrader.live.retraining.stock import FixedSupply
+from forwardtrader.live.retraining.supply import ModelSupply
+from forwardtrader.live.session.candles import SessionCandles
+from forwardtrader.live.session.commands import CommandHandler
+from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge
+from forwardtrader.live.session.factors import LiveFactors
+from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
+from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
+from forwardtrader.live.session.parts import SessionBroker, SessionCallbacks, SessionParts, Supply
+from forwardtrader.live.session.resume import ResumedSession
+from forwardtrader.live.session.sandbox_process import Lockstep, MarketStart
+from forwardtrader.live.session.setup import JOURNAL, open_market
+from forwardtrader.live.session.shutdown import Shutdown
+from forwardtrader.live.session.snapshot import can_be_frozen
+from forwardtrader.live.session.strategy_guard import BarHook, guarded
+from forwardtrader.live.session.strategy_state import SavedState, restoring
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
+from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+
+T = TypeVar("T")
+_LOG: Final = log.logger("live")
+EXTRA_BARS: Final = 256  # as in a backtest: history on which other strategies' indicators warm up
+
+
+def assemble(
+    request: LiveRequest, clock: Clock, view: SessionView, progress: SessionProgress, callbacks: SessionCallbacks, stack: ExitStack,
+    supply: FixedSupply | None = None,
+) -> SessionParts:  # fmt: skip
+    """Build the parts of a session, and connect to its venue.
+
+    Args:
+        stack: closes what was opened when it is left, also where the assembly fails.
+        supply: where forecasts come from; None for the scheduled models.
+
+    Raises:
+        TradingError: whatever stands in the way of a start.
+    """
+    return _Assembly(request, clock, view, progress, callbacks, stack).parts(supply)
+
+
+class _Assembly:
+    """One assembly; each part is built when it is first needed."""
+
+    def __init__(
+        self, request: LiveRequest, clock: Clock, view: SessionView, progress: SessionProgress, callbacks: SessionCallbacks,
+        stack: ExitStack,
+    ) -> None:  # fmt: skip
+        self.request, self.clock, self.view, self.progress, self.callbacks, self.stack = request, clock, view, progress, callbacks, stack
+        live = request.settings.live
+        self.kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
+        self.store = SessionStore(request.folder / "session.db")
+        stack.callback(self.store.close)
+        self.mirror = SessionMirror(live, request.name)
+        stack.callback(self.mirror.close)
+        channel = alerts_from(name=request.name) if live.telegram else None
+        if channel is not None:
+            stack.callback(channel.close)
+        self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
+        self.resumed = ResumedSession(self.store, request, self.kind)
+        self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock))
+        if self.market.practice is not None:
+            stack.callback(self.market.practice.stop)
+        self.first_ms = int(self.market.first_live.timestamp() * 1000)
+        self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
+
+    def parts(self, supply: FixedSupply | None) -> SessionParts:
+        resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
+        self.view.line("loading the model")
+        models = self._opened(supply or self._model_supply())
+        journal = Journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
+        saved = SavedState(self.store, journal, self.callbacks.strategy_failed) if journal is not None else None
+        bridge = self._bridge(journal)
+        sources = self._sources(models)
+        broker = self._live_broker(bridge) if journal is not None else self._paper_broker(bridge)
+        broker.on_turn = self.callbacks.between_bars
+        shutdown = Shutdown(bridge, broker, progress, health)
+        commands = CommandHandler(
+            self.store, health, progress, broker, shutdown, folder=self.request.folder, first_ms=self.first_ms, clock=self.clock
+        )
+        if journal is not None and self.request.settings.live.orders_at_stop == "cancel":
+            shutdown.before_stop = partial(commands.execute, control.ControlCommand.CANCEL)
+        cerebro = self._cerebro(bridge, broker, sources, saved)
+        self._connect(bridge)
+        watchdog = self._watchdog(bridge)
+        running = RunningSession(
+            request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
+            broker=broker, supply=models, forecasts=sources, bridge=bridge, watchdog=watchdog, health=health,
+        )  # fmt: skip
+        return SessionParts(
+            store=self.store, health=health, account_alerts=AccountAlerts(health.notify, shutdown.halt_account),
+            limit_alerts=StrategyLimitAlerts(health.notify), resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
+            broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
+            output=SessionOutput(partial(self._write_job, running), self.store, self.mirror), cerebro=cerebro, running=running,
+            first_ms=self.first_ms, step_market=self._market_step(bridge, models),
+        )  # fmt: skip
+
+    # Models and forecasts
+
+    def _model_supply(self) -> ModelSupply:
+        request, notify = self.request, self.health.notify
+        candles = SessionCandles(request.folder, self.store, request.symbols, self.factors.beside)
+        return ModelSupply(
+            request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=request.folder,
+            candles=lambda: candles, notify=notify, facts=LiveFactors(self.factors, notify) if self.factors else None,
+            learning=request.settings.learning,
+        )  # fmt: skip
+
+    def _opened(self, models: Supply) -> Supply:
+        self.stack.callback(models.stop)
+        models.open(self.resumed.next_bar or self.market.first_live)
+        return models
+
+    def _sources(self, models: Supply) -> dict[str, SessionForecasts]:
+        since = self.resumed.begins(self.market.first_live)
+        until = None if self.resumed.is_frozen else self.resumed.last
+        known = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
+        return {s: SessionForecasts(models.sources[s], known[s], since) for s in self.request.symbols}
+
+    # Venue and broker
+
+    def _bridge(self, journal: Journal | None) -> CCXTStore:
+        bridge = open_bridge(self.request, self.market, journal)
+        bridge.on_idle = self.callbacks.idle
+        bridge.on_merge_event = self.health.notify
+        bridge.was_recorded = self.resumed.has_kept
+        self.stack.callback(bridge.stop)
+        return bridge
+
+    def _live_broker(self, bridge: CCXTStore) -> CCXTBroker:
+        broker = bridge.getbroker(use_positions=False)
+        broker.on_event = self.callbacks.account_event
+        return broker
+
+    def _paper_broker(self, bridge: CCXTStore) -> PaperBroker:
+        rules = [self.market.rules[s] for s in self.request.symbols]
+        start = self.market.first_live.timestamp()
+        broker = venue_broker(rules, self.request.settings.strategies, trade_from=start, kind=PaperBroker)
+        assert isinstance(broker, PaperBroker)
+        broker.entry_objection = Confirmations(self.store, bridge.entry_objection, self.resumed.last).objection
+        return broker
+
+    def _connect(self, bridge: CCXTStore) -> None:
+        with reporting_refused_keys(bridge.exchange):
+            self._patiently(bridge.start)
+            if self.request.mode == "live":
+                self.stack.enter_context(account_lock(self.request, bridge))
+                prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in self._candles().items() if len(frame)}
+                asked = self.request
+                require_consent(bridge, asked.symbols, asked.confirmed, self.view.console, prices=prices, practice=asked.sandbox)
+
+    # Backtrader
+
+    def _cerebro(
+        self, bridge: CCXTStore, broker: SessionBroker, sources: dict[str, SessionForecasts], saved: SavedState | None
+    ) -> bt.Cerebro:
+        cerebro = build_cerebro(
+            self._feeds(bridge, sources), self.request.settings.strategies, broker=broker, trade_from=self._trade_from(),
+            strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
+            analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
+            exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
+        )  # fmt: skip
+        cerebro.addstore(bridge)
+        return cerebro
+
+    def _feeds(self, bridge: CCXTStore, sources: dict[str, SessionForecasts]) -> list[Feed]:
+        unit, compression = backtrader_timeframe(self.request.timeframe)
+        feeds = []
+        for symbol, frame in self._candles().items():
+            first = int(frame.index.searchsorted(pd.Timestamp(self.resumed.begins(self.market.first_live))))
+            warm = cut(frame, max(0, first - sources[symbol].warm_up - EXTRA_BARS), len(frame))
+            data = bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
+            feeds.append(Feed(data=data, rules=self.market.rules[symbol], timeframe=self.request.timeframe, source=sources[symbol]))
+        return feeds
+
+    def _strategy(self, saved: SavedState | None) -> type[bt.Strategy]:
+        """The class that trades. Paper builds its state anew, from a snapshot or from the bars; with real orders it is restored."""
+        after = self.resumed.next_bar
+        if saved is None or saved.saved is None or after is None:
+            return self.kind
+        return restoring(self.kind, saved.saved, after.timestamp(), self.callbacks.strategy_failed)
+
+    def _trade_from(self) -> datetime:
+        """The first bar that is traded: with real orders never one that an earlier process saw, or that was missed meanwhile."""
+        if self.request.mode == "paper" or self.resumed.next_bar is None:
+            return self.resumed.begins(self.market.first_live)
+        return max(self.resumed.next_bar, grid_floor(self.market.clock.now(), self.request.timeframe))
+
+    def _candles(self) -> SessionCandles:
+        return SessionCandles(self.request.folder, self.store, self.request.symbols)
+
+    # Watchdog and market
+
+    @property
+    def _pace(self) -> float:
+        return market_pace(self.request, self.market)
+
+    def _watchdog(self, bridge: CCXTStore) -> Watchdog:
+        settings, bar_s = self.request.settings, self.request.timeframe.seconds
+        watchdog = start_watchdog(
+            bridge, settings.risk, None if self.market.practice is not None else self.clock, real_orders=self.request.mode == "live",
+            longest_bar_age_s=settings.live.stale_after_bars * bar_s / self._pace if self._pace else None, notify=self.health.notify,
+        )  # fmt: skip
+        self.stack.callback(watchdog.stop)
+        return watchdog
+
+    def _market_step(self, bridge: CCXTStore, models: Supply) -> Callable[[], None]:
+        practice = self.market.practice
+        if practice is None:
+            return lambda: None
+        if self._pace:
+            return MarketStart(practice)
+        return Lockstep(
+            practice, bridge, self.request.timeframe.seconds * 1000, is_done=self.callbacks.is_done,
+            before_bar=lambda at: models.collect(datetime.fromtimestamp(at / 1000, UTC), wait=True),
+            ended=lambda: self.health.notify("market_ended", "info"),
+        )  # fmt: skip
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        return until_reachable(work, self.request.settings.live.start_patience_s, self._report_retry)
+
+    def _report_retry(self, text: str) -> None:
+        log.event(_LOG, "venue_unreachable", reason=text)
+        self.view.line(log.redact(text))
+
+    # Output
+
+    def _write_job(self, running: RunningSession) -> WriteJob | None:
+        """What is to be written now; None before the first bar. In Backtrader's thread, which alone may read the recorders."""
+        strategy = running.progress.strategy
+        if strategy is None:
+            return None
+        return WriteJob(
+            folder=self.request.folder.resolve(), owner=os.getpid(), symbols=tuple(self.request.symbols), since=self.market.first_live,
+            marks=self.store.marks(), fresh=fresh_rows(strategy), status=status_of(running),
+        )  # fmt: skip

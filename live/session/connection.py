@@ -1,0 +1,65 @@
+"""The connection of a session to its venue: the practice exchange, or a real one with the venues that confirm its prices."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from forwardtrader.feeds.live.merge import ConfirmingVenue, MergeRule
+from forwardtrader.feeds.live.poll_wait import PollRule
+from forwardtrader.live import control
+from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.keys import api_keys
+from forwardtrader.live.preflight.consent import account_name
+from forwardtrader.live.request import LiveRequest
+from forwardtrader.live.session.sandbox_process import PracticeAddress
+from forwardtrader.live.session.setup import SessionMarket
+
+_PRACTICE_POLL = PollRule(base=2.0, least=0.5, most=2.0)
+
+
+def market_pace(request: LiveRequest, market: SessionMarket) -> float:
+    """How many seconds of the market pass in one of this machine's; 0 in lockstep."""
+    if market.practice is None:
+        return 1.0
+    return 0.0 if request.speed == "lockstep" else float(request.speed)
+
+
+def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | None) -> CCXTStore:
+    """The bridge to the venue, not connected yet.
+
+    Args:
+        journal: of a session with real orders; None on paper.
+    """
+    pace, feeds = market_pace(request, market), request.settings.feeds
+    place = _real_venue(request) if market.practice is None else _practice_venue(market.practice.address)
+    return CCXTStore(
+        feeds.exchange if market.practice is None else market.practice.address.protocol, clock=market.clock, journal=journal,
+        run=f"ft-{request.name[:12]}", risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
+    )  # fmt: skip
+
+
+def _practice_venue(at: PracticeAddress) -> dict[str, Any]:
+    return {"base_url": at.url, "ws_url": at.ws_url, "api_key": at.api_key, "api_secret": at.api_secret, "poll": _PRACTICE_POLL}
+
+
+def _real_venue(request: LiveRequest) -> dict[str, Any]:
+    feeds = request.settings.feeds
+    urls = itertools.chain(feeds.confirm_urls, itertools.repeat(""))
+    return {
+        "base_url": feeds.exchange_url,
+        "poll": PollRule(base=request.settings.live.poll_seconds),
+        "witnesses": [ConfirmingVenue(other, base_url=url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)],
+        "merge_rule": MergeRule(tolerance_bps=feeds.confirm_tolerance_bps),
+        **(api_keys(feeds.exchange) if request.mode == "live" else {}),
+    }
+
+
+def account_lock(request: LiveRequest, bridge: CCXTStore) -> AbstractContextManager[None]:
+    """The lock of the account: one process each, whatever the session is called."""
+    name = account_name(bridge.exchange, bridge._keys["apiKey"])
+    path = Path(request.settings.live.sessions_path) / "accounts" / f"{name}.lock"
+    return control.held(path, f"the account {name}")
