@@ -73,9 +73,7 @@ def test_the_affordable_size_lies_on_the_step_and_counts_the_orders_own_lock() -
     buy = order(OrderType.LIMIT, BUY, 2, 100)
     buy.locked, buy.lock_asset = Decimal("50.17"), "USDT"
     assert spot().affordable(account, buy, RULES, Decimal(100), False) == Decimal("1.001")
-    assert spot().affordable(account_with(BTC=0.0019), order(OrderType.LIMIT, SELL, 2, 100), RULES, Decimal(100), False) == Decimal(
-        "0.001"
-    )
+    assert spot().affordable(account_with(BTC=0.0019), order(OrderType.LIMIT, SELL, 2, 100), RULES, Decimal(100), False) == Decimal("0.001")
 
 
 def test_amounts_are_rounded_to_the_smallest_unit() -> None:
