@@ -16,7 +16,10 @@ from tests.sandbox.orders.made_orders import order
 TEN = Decimal(10)
 
 
-@pytest.mark.parametrize(("value", "text"), [(None, ""), (Decimal("1.500"), "1.5"), (Decimal(100), "100"), (Decimal("1E-7"), "0.0000001")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (Decimal("1.500"), "1.5"), (Decimal("100.0"), "100"), (Decimal(100), "100"), (Decimal("1E-7"), "0.0000001")],
+)
 def test_numbers_are_plain_and_unpadded(value: Decimal | None, text: str) -> None:
     assert form.number(value) == text
 

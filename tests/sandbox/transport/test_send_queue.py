@@ -72,9 +72,10 @@ def test_a_silent_queue_drops_what_it_is_given() -> None:
 
 def test_a_close_follows_the_queued_messages() -> None:
     async def script(queue: SendQueue, client: aiohttp.ClientWebSocketResponse) -> None:
-        queue.put("last")
+        for number in range(50):  # more than the connection takes at once
+            queue.put([number, "x" * 100_000])
         queue.close()
-        assert await client.receive_json() == "last"
+        assert [(await client.receive_json())[0] for _ in range(50)] == list(range(50))
         ended = await client.receive(timeout=5)
         assert (ended.type, ended.data) == (aiohttp.WSMsgType.CLOSE, 1001)
 
