@@ -38,7 +38,7 @@ def test_a_value_older_than_its_age_is_not_known(tmp_path: Path) -> None:
     assert joined.iloc[last + 25 :].isna().all()
 
 
-def test_the_age_may_be_said(tmp_path: Path) -> None:
+def test_the_maximum_age_can_be_set(tmp_path: Path) -> None:
     said = funding(tmp_path).model_copy(update={"max_age": timedelta(hours=2)})
     joined = FactorBook([said], HOUR).columns(HOURS)["factor_funding_rate"]
     assert joined.iloc[7:10].notna().all()
@@ -51,14 +51,14 @@ def test_another_markets_close_is_known_when_its_bar_has_closed(tmp_path: Path) 
     np.testing.assert_array_equal(book.columns(HOURS)["factor_eth"], BARS["close"])
 
 
-def test_a_file_with_its_own_publication_times_needs_no_more_words(tmp_path: Path) -> None:
+def test_a_file_with_its_own_publication_times_needs_no_option(tmp_path: Path) -> None:
     said = written(tmp_path / "cpi.csv", "timestamp,known_at,rate\n2023-12-01,2024-01-01T12:30:00Z,3.1\n")
     joined = FactorBook([said], HOUR).columns(HOURS)["factor_cpi"]
     assert joined.isna().to_numpy().nonzero()[0].max() >= 84  # three days later it is old
     assert joined.notna().to_numpy().argmax() == 12
 
 
-def test_what_nobody_can_guess_has_to_be_said(tmp_path: Path) -> None:
+def test_what_cannot_be_known_must_be_set(tmp_path: Path) -> None:
     said = written(tmp_path / "mood.csv", "timestamp,mood\n2024-01-01,3\n")
     with pytest.raises(InvalidSetting, match="say how long after its time stamp a value became known"):
         FactorBook([said], HOUR)
@@ -118,7 +118,7 @@ def test_without_factors_the_candles_stay_the_very_same() -> None:
         ("m.csv,name=mood,max_age=12h", FactorSettings(file="m.csv", name="mood", max_age=timedelta(hours=12))),
     ],
 )
-def test_a_factor_is_said_in_one_word(text: str, said: FactorSettings) -> None:
+def test_a_factor_is_parsed_from_one_argument(text: str, said: FactorSettings) -> None:
     assert parse_factor(text) == said
 
 
@@ -131,7 +131,7 @@ def test_a_factor_is_said_in_one_word(text: str, said: FactorSettings) -> None:
         ("A b=m", "lower-case"),
     ],
 )
-def test_a_wrong_word_is_mended(text: str, mend: str) -> None:
+def test_a_wrong_option_is_corrected(text: str, mend: str) -> None:
     with pytest.raises(InvalidSetting, match=mend):
         parse_factor(text)
 

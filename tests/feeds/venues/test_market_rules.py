@@ -44,13 +44,13 @@ def test_a_share_trades_whole_pieces_on_252_days() -> None:
     assert not is_share("BTC/USDT")
 
 
-def test_candles_tell_a_market_that_rests_at_weekends() -> None:
+def test_candles_reveal_a_market_that_closes_at_weekends() -> None:
     days = made(200, timeframe=DAY)
     assert market_rules("XAU/USD", "file", frame=days).periods_per_year == 365
     assert market_rules("XAU/USD", "file", frame=days[days.index.day_of_week < 5]).periods_per_year == 252
 
 
-def test_what_the_venue_said_wins_and_is_exact(tmp_path: Path) -> None:
+def test_rules_from_the_venue_win_and_are_exact(tmp_path: Path) -> None:
     said = replace(market_rules("BTC/USDT", "binance"), tick=Decimal("0.10"), max_market_size=Decimal("120.5"))
     store_rules(tmp_path, "binance", said)
     store_rules(tmp_path, "binance", market_rules("ETH/USDT", "binance"))
