@@ -12,8 +12,7 @@ import pytest
 
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.settings import FactorSettings
-from forwardtrader.feeds.factors.book import FactorBook, read_factor
-from forwardtrader.feeds.factors.files import parse_factor
+from forwardtrader.feeds.factors.book import FactorBook
 from tests.feeds.made_candles import HOUR, made
 
 BARS = made(100)
@@ -58,16 +57,6 @@ def test_a_file_with_its_own_publication_times_needs_no_option(tmp_path: Path) -
     assert joined.notna().to_numpy().argmax() == 12
 
 
-def test_what_cannot_be_known_must_be_set(tmp_path: Path) -> None:
-    said = written(tmp_path / "mood.csv", "timestamp,mood\n2024-01-01,3\n")
-    with pytest.raises(InvalidSetting, match="say how long after its time stamp a value became known"):
-        FactorBook([said], HOUR)
-    FactorBook([said.model_copy(update={"known_after": timedelta(days=1)})], HOUR)
-    two = written(tmp_path / "two.csv", "timestamp,a,b\n2024-01-01,3,4\n")
-    with pytest.raises(InvalidSetting, match="has the columns a, b; say which one"):
-        FactorBook([two], HOUR)
-
-
 def test_two_factors_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="two factors are called funding_rate"):
         FactorBook([funding(tmp_path), funding(tmp_path)], HOUR)
@@ -105,37 +94,3 @@ def test_columns_are_the_same_for_one_bar_and_for_all(tmp_path: Path) -> None:
 
 def test_without_factors_the_candles_stay_the_very_same() -> None:
     assert FactorBook((), HOUR).beside(BARS) is BARS
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("funding.csv", FactorSettings(file="funding.csv")),
-        (
-            "mood=m.csv,column=index,known_after=1d",
-            FactorSettings(file="m.csv", name="mood", column="index", known_after=timedelta(days=1)),
-        ),
-        ("m.csv,name=mood,max_age=12h", FactorSettings(file="m.csv", name="mood", max_age=timedelta(hours=12))),
-    ],
-)
-def test_a_factor_is_parsed_from_one_argument(text: str, said: FactorSettings) -> None:
-    assert parse_factor(text) == said
-
-
-@pytest.mark.parametrize(
-    ("text", "mend"),
-    [
-        ("m.csv,colum=a", "did you mean 'column'"),
-        ("m.csv,max_age=soon", "use a form like 28d"),
-        ("", "name a file"),
-        ("A b=m", "lower-case"),
-    ],
-)
-def test_a_wrong_option_is_corrected(text: str, mend: str) -> None:
-    with pytest.raises(InvalidSetting, match=mend):
-        parse_factor(text)
-
-
-def test_empty_cells_are_no_observations(tmp_path: Path) -> None:
-    said = written(tmp_path / "f.csv", "timestamp,funding_rate\n2024-01-01T00:00:00Z,\n2024-01-01T08:00:00Z,0.1\n")
-    assert len(read_factor(said).source.observations()) == 1
