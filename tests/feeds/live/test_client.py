@@ -36,7 +36,8 @@ def texts(urls: Any) -> Iterator[str]:
 def test_a_candle_message_is_reported_with_its_closed_flag(name: str, message: dict[str, Any], closed: bool) -> None:
     async def script() -> list[Any]:
         client, seen = open_client(name), list[Any]()
-        client.markets_by_id = {"BTCUSDT": [{"id": "BTCUSDT", "symbol": "BTC/USDT", "spot": True, "type": "spot"}]}
+        ids = ("BTCUSDT", "BTC-USDT")
+        client.markets_by_id = {each: [{"id": each, "symbol": "BTC/USDT", "spot": True, "type": "spot"}] for each in ids}
         client.on_candle = lambda *candle: bool(seen.append(candle))
         client.handle_ohlcv(None, message)
         await client.close()
