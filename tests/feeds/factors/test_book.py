@@ -38,8 +38,8 @@ def test_a_value_older_than_its_age_is_not_known(tmp_path: Path) -> None:
 
 
 def test_the_maximum_age_can_be_set(tmp_path: Path) -> None:
-    said = funding(tmp_path).model_copy(update={"max_age": timedelta(hours=2)})
-    joined = FactorBook([said], HOUR).columns(HOURS)["factor_funding_rate"]
+    settings = funding(tmp_path).model_copy(update={"max_age": timedelta(hours=2)})
+    joined = FactorBook([settings], HOUR).columns(HOURS)["factor_funding_rate"]
     assert joined.iloc[7:10].notna().all()
     assert joined.iloc[10:15].isna().all()
 
@@ -51,8 +51,8 @@ def test_another_markets_close_is_known_when_its_bar_has_closed(tmp_path: Path) 
 
 
 def test_a_file_with_its_own_publication_times_needs_no_option(tmp_path: Path) -> None:
-    said = written(tmp_path / "cpi.csv", "timestamp,known_at,rate\n2023-12-01,2024-01-01T12:30:00Z,3.1\n")
-    joined = FactorBook([said], HOUR).columns(HOURS)["factor_cpi"]
+    settings = written(tmp_path / "cpi.csv", "timestamp,known_at,rate\n2023-12-01,2024-01-01T12:30:00Z,3.1\n")
+    joined = FactorBook([settings], HOUR).columns(HOURS)["factor_cpi"]
     assert joined.isna().to_numpy().nonzero()[0].max() >= 84  # three days later it is old
     assert joined.notna().to_numpy().argmax() == 12
 
@@ -68,11 +68,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_appended_to_a_file_is_seen(tmp_path: Path) -> None:
-    said = funding(tmp_path, rows=3)
-    book = FactorBook([said], HOUR)
+    settings = funding(tmp_path, rows=3)
+    book = FactorBook([settings], HOUR)
     before = book.columns(HOURS)["factor_funding_rate"]
     funding(tmp_path, rows=6)
-    os.utime(said.file, ns=(1, 1))
+    os.utime(settings.file, ns=(1, 1))
     after = book.columns(HOURS)["factor_funding_rate"]
     pd.testing.assert_series_equal(before.iloc[:23], after.iloc[:23])
     assert after.iloc[39] == 0.0005

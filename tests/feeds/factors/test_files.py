@@ -27,17 +27,17 @@ def funding(folder: Path, rows: int = 5) -> FactorSettings:
 
 
 def test_what_cannot_be_known_must_be_set(tmp_path: Path) -> None:
-    said = written(tmp_path / "mood.csv", "timestamp,mood\n2024-01-01,3\n")
+    settings = written(tmp_path / "mood.csv", "timestamp,mood\n2024-01-01,3\n")
     with pytest.raises(InvalidSetting, match="say how long after its time stamp a value became known"):
-        FactorBook([said], HOUR)
-    FactorBook([said.model_copy(update={"known_after": timedelta(days=1)})], HOUR)
+        FactorBook([settings], HOUR)
+    FactorBook([settings.model_copy(update={"known_after": timedelta(days=1)})], HOUR)
     two = written(tmp_path / "two.csv", "timestamp,a,b\n2024-01-01,3,4\n")
     with pytest.raises(InvalidSetting, match="has the columns a, b; say which one"):
         FactorBook([two], HOUR)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "settings"),
     [
         ("funding.csv", FactorSettings(file="funding.csv")),
         (
@@ -47,12 +47,12 @@ def test_what_cannot_be_known_must_be_set(tmp_path: Path) -> None:
         ("m.csv,name=mood,max_age=12h", FactorSettings(file="m.csv", name="mood", max_age=timedelta(hours=12))),
     ],
 )
-def test_a_factor_is_parsed_from_one_argument(text: str, said: FactorSettings) -> None:
-    assert parse_factor(text) == said
+def test_a_factor_is_parsed_from_one_argument(text: str, settings: FactorSettings) -> None:
+    assert parse_factor(text) == settings
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "hint"),
     [
         ("m.csv,colum=a", "did you mean 'column'"),
         ("m.csv,max_age=soon", "use a form like 28d"),
@@ -60,11 +60,11 @@ def test_a_factor_is_parsed_from_one_argument(text: str, said: FactorSettings) -
         ("A b=m", "lower-case"),
     ],
 )
-def test_a_wrong_option_is_corrected(text: str, mend: str) -> None:
-    with pytest.raises(InvalidSetting, match=mend):
+def test_a_wrong_option_is_corrected(text: str, hint: str) -> None:
+    with pytest.raises(InvalidSetting, match=hint):
         parse_factor(text)
 
 
 def test_empty_cells_are_no_observations(tmp_path: Path) -> None:
-    said = written(tmp_path / "f.csv", "timestamp,funding_rate\n2024-01-01T00:00:00Z,\n2024-01-01T08:00:00Z,0.1\n")
-    assert len(read_factor(said).source.observations()) == 1
+    settings = written(tmp_path / "f.csv", "timestamp,funding_rate\n2024-01-01T00:00:00Z,\n2024-01-01T08:00:00Z,0.1\n")
+    assert len(read_factor(settings).source.observations()) == 1

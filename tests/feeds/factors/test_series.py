@@ -80,7 +80,7 @@ def test_funding_is_known_at_its_settlement_and_mood_the_day_after(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "missing, empty or cut short"),
         ("date of it,rate\n2024-01-01,1\n", "needs a column 'timestamp'; found are date of it, rate"),
@@ -88,10 +88,10 @@ def test_funding_is_known_at_its_settlement_and_mood_the_day_after(tmp_path: Pat
         ("timestamp,funding_rate\n2024-01-01,high\n", "line 2: funding_rate cannot be read"),
     ],
 )
-def test_a_faulty_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_faulty_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "funding.csv"
     path.write_text(text)
-    with pytest.raises(CandleFileInvalid, match=said):
+    with pytest.raises(CandleFileInvalid, match=message):
         of_file(path).observations()
 
 

@@ -64,7 +64,7 @@ def test_nobody_reachable_is_decided_quickly(store: CandleStore) -> None:
     assert time.monotonic() - began < 4.0
 
 
-def test_the_next_venue_in_order_is_asked_where_the_first_is_silent(store: CandleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_venue_in_order_serves_if_the_first_is_unreachable(store: CandleStore, monkeypatch: pytest.MonkeyPatch) -> None:
     short = MemoryVenue("kraken", {"BTC/USDT": BARS[1800:]})
     whole = MemoryVenue("coinbase", {"BTC/USDT": BARS}, page_bars=300)
     venues = {"kraken": short, "coinbase": whole}
@@ -84,13 +84,13 @@ def run_command(store: CandleStore, url: str, *more: str) -> list[str]:
     return [*arguments, *(part for each in sets for part in ("--set", each))]
 
 
-def test_the_command_says_what_came(venue: LoopbackVenue, store: CandleStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_what_the_store_holds(venue: LoopbackVenue, store: CandleStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert download.main(run_command(store, venue.url)) == 0
     assert "binance BTC/USDT 1h: 2184 bars, 2024-01-01 00:00 .. 2024-03-31 23:00, no gaps; from binance" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("more", "code", "said"),
+    ("more", "code", "message"),
     [
         (["--from", "soon"], 2, "'soon' is not a date; write it like 2024-01-31"),
         (["--from", "2024-05-01"], 2, "must lie before --to"),
@@ -103,11 +103,11 @@ def test_the_command_says_what_came(venue: LoopbackVenue, store: CandleStore, ca
     ],
 )
 def test_the_command_refuses_mistakes_in_one_line(
-    venue: LoopbackVenue, store: CandleStore, capsys: pytest.CaptureFixture[str], more: list[str], code: int, said: str
+    venue: LoopbackVenue, store: CandleStore, capsys: pytest.CaptureFixture[str], more: list[str], code: int, message: str
 ) -> None:
     assert download.main(run_command(store, venue.url, *more)) == code
     err = capsys.readouterr().err
-    assert said in err
+    assert message in err
     assert err.count("\n") == 1
 
 

@@ -95,7 +95,7 @@ def test_a_download_that_ended_in_the_past_does_not_pass_for_fresh(venue: Loopba
     assert over_http(venue, store).run(ALL, cache=CACHE) == 500
 
 
-def test_too_many_requests_waits_as_long_as_the_venue_says(venue: LoopbackVenue, store: CandleStore) -> None:
+def test_a_rate_limit_is_waited_out_as_the_venue_asks(venue: LoopbackVenue, store: CandleStore) -> None:
     pauses = Pauses()
     client = over_http(venue, store, pauses)
     client.venue.rules("BTC/USDT")

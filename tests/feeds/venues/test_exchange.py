@@ -1,4 +1,4 @@
-"""The door to exchanges: what ccxt says arrives as our own words and errors."""
+"""Exchanges through ccxt: its answers and errors arrive as our own types."""
 
 from __future__ import annotations
 
