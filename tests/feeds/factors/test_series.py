@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from forwardtrader.core.errors import CandleFileInvalid, FactorNotYetPublished
 from forwardtrader.core.settings import FactorSettings
 from forwardtrader.feeds.factors.book import read_factor
-from forwardtrader.feeds.factors.series import FactorList, FactorSource, Observation, join_as_of, value_at
+from forwardtrader.feeds.factors.series import FactorList, FactorSource, Observation, join_as_of
 from tests.feeds.made_candles import HOUR, START, made
 from tests.real_data import real_candles
 
@@ -52,17 +52,6 @@ def test_a_later_publication_leaves_earlier_bars_as_they_were() -> None:
     after = join_as_of(HOURS, HOUR, FactorList("f", [*early, Observation(at(8), at(50), 3.0), Observation(at(60), at(60), 4.0)]))
     pd.testing.assert_frame_equal(before[:49], after[:49])
     assert after["value"].iloc[[3, 4, 7, 8, 48, 49, 58, 59]].fillna(-1).tolist() == [-1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
-
-
-def test_a_value_before_its_first_publication_is_an_error() -> None:
-    source = FactorList("mood", [Observation(at(0), at(24), 55.0)])
-    with pytest.raises(
-        FactorNotYetPublished, match=r"mood had no value at 2024-01-01 23:00; its first value became known at 2024-01-02 00:00"
-    ):
-        value_at(source, at(23))
-    assert value_at(source, at(24)) == 55.0
-    with pytest.raises(FactorNotYetPublished, match="had no value"):
-        value_at(FactorList("none", []), at(1))
 
 
 def test_an_observation_known_before_what_it_describes_is_refused() -> None:
