@@ -3,20 +3,17 @@
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
 │                                   AccountTooSmall
-├── DataError                   2   CandleFileInvalid, CandleGap, TooLittleHistory, FactorNotYetPublished, RunUnreadable
+├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
-│   ├── StaleFeed               3
 │   ├── StoreDamaged            3
 │   ├── StorageFull             3
 │   ├── DownloadCutShort        3
 │   ├── VenueRefused            3
 │   └── VenueUnreachable        3   VenueBusy
 ├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
-├── OrderError                  1   OrderRejected (definite) | OrderUnresolved (ask the venue before anything else)
 ├── ClusterUnusable             3
 ├── RiskHalt                    4
-├── StartRefused                5   AccountLocked, ReconciliationFailed
-└── ParityBroken                6
+└── StartRefused                5   AccountLocked, ReconciliationFailed
 
 A message is one line: what is wrong, and how to fix it. Errors of other libraries are translated where those are called.
 """
@@ -28,7 +25,6 @@ __all__ = [
     "AccountTooSmall",
     "AuditIncomplete",
     "CandleFileInvalid",
-    "CandleGap",
     "ClusterUnusable",
     "ConfigError",
     "DataError",
@@ -40,14 +36,9 @@ __all__ = [
     "LookAheadFound",
     "ModelError",
     "NotTrained",
-    "OrderError",
-    "OrderRejected",
-    "OrderUnresolved",
-    "ParityBroken",
     "ReconciliationFailed",
     "RiskHalt",
     "RunUnreadable",
-    "StaleFeed",
     "StartRefused",
     "StorageFull",
     "StoreDamaged",
@@ -113,16 +104,12 @@ class CandleFileInvalid(DataError):
     """A candle file that is missing, empty, cut short, or holds rows no market could have printed."""
 
 
-class CandleGap(DataError):
-    """Bars are missing where a caller needs an unbroken run."""
-
-
 class TooLittleHistory(DataError):
     """Fewer bars before the first traded day than one training window needs."""
 
 
 class FactorNotYetPublished(DataError):
-    """A factor value was requested before it became known."""
+    """A factor value claims to be known before the time it describes."""
 
 
 class RunUnreadable(DataError):
@@ -131,12 +118,6 @@ class RunUnreadable(DataError):
 
 class AuditIncomplete(DataError):
     """No proof of an audit failed, but some had too little material to find anything in."""
-
-    exit_code = 3
-
-
-class StaleFeed(DataError):
-    """The newest bar is older than a live decision may rest on."""
 
     exit_code = 3
 
@@ -197,27 +178,6 @@ class LookAheadFound(ModelError):
     """A look-ahead check failed: a value computed at a bar depends on a later one; the message names it."""
 
 
-class OrderError(TradingError):
-    """An order that did not complete normally."""
-
-
-class OrderRejected(OrderError):
-    """The venue definitely did not execute the order."""
-
-    def __init__(self, client_id: str, reason: str) -> None:
-        super().__init__(f"order {client_id} rejected: {reason}")
-        self.client_id = client_id
-        self.reason = reason
-
-
-class OrderUnresolved(OrderError):
-    """It is unknown whether the venue executed the order: query it, never send it again."""
-
-    def __init__(self, client_id: str) -> None:
-        super().__init__(f"order {client_id} is unresolved: query the venue by this id")
-        self.client_id = client_id
-
-
 class ClusterUnusable(TradingError):
     """The Dask cluster cannot be reached, has no workers, was lost, or its workers run other code."""
 
@@ -242,9 +202,3 @@ class AccountLocked(StartRefused):
 
 class ReconciliationFailed(StartRefused):
     """Journal and venue disagree in a way that no rule settles."""
-
-
-class ParityBroken(TradingError):
-    """A session and its replay differ."""
-
-    exit_code = 6

@@ -73,17 +73,11 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
     clock = MarketClock()
     plan = CapturedPath()
     history, feeds = _markets(settings, length, int(wall.now().timestamp() * 1000), plan)
-    listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s])) for s in settings.symbols}
-    for symbol, listing in listings.items():
-        listing.last = history[symbol][-1].close
+    listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s]), history[s][-1].close) for s in settings.symbols}
     exchange = Exchange(
-        listings,
-        _fills(settings),
-        _settlement(settings, listings),
-        clock,
-        strict_triggers=settings.fills == "book",
+        listings, _fills(settings), _settlement(settings, listings), clock, strict_triggers=settings.fills == "book",
         most=settings.most_open,
-    )
+    )  # fmt: skip
     exchange.accounts[ACCOUNT] = ClientAccount(ACCOUNT, settings.balances)
     clock.at = max(bars[-1].start for bars in history.values()) + length
     driver = Driver(

@@ -100,20 +100,6 @@ def join_as_of(index: pd.DatetimeIndex, timeframe: Timeframe, source: FactorSour
     return pd.DataFrame({"value": value, "known_at": pd.DatetimeIndex(since, tz="UTC")}, index=index)
 
 
-def value_at(source: FactorSource, moment: datetime) -> float:
-    """The newest value known at `moment`.
-
-    Raises:
-        FactorNotYetPublished: nothing had been published by then.
-    """
-    seen = _newest_known(source.observations())
-    known = seen.loc[seen["known_at"] <= pd.Timestamp(moment)]
-    if not len(known):
-        first = f"; its first value became known at {seen['known_at'].iloc[0]:%Y-%m-%d %H:%M}" if len(seen) else ""
-        raise FactorNotYetPublished(f"{source.name} had no value at {moment:%Y-%m-%d %H:%M}{first}; start later")
-    return float(known["value"].iloc[-1])
-
-
 def _newest_known(observations: pd.DataFrame) -> pd.DataFrame:
     """Drop observations that were outdated when they became known: a later moment was already known."""
     newest: pd.Series[Any] = observations["describes"].cummax()

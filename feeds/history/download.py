@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -46,7 +46,7 @@ def obtain(
     Raises:
         VenueUnreachable: none serves it; the message has the reason of each. Other errors as `Download.run`.
     """
-    from forwardtrader.feeds.venues.exchange import CcxtVenue, require_known
+    from forwardtrader.feeds.venues.exchange import require_known
 
     names = _names(settings)
     require_known(names[0])
@@ -54,14 +54,11 @@ def obtain(
     shallow: list[Venue] = []
     for name in _answering(names, settings.exchange_url):
         try:
-            venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
-            rules = with_retry(partial(venue.rules, symbol), interrupt.sleep, only_busy=True)
-            label = stored_under(name, settings.exchange_url)
-            store_rules(settings.store_path, label, rules)
-            if name != names[0] and not _reaches_back(venue, symbol, timeframe, wanted):
-                shallow.append(venue)
-                continue
-            return _download(venue, CandleKey(label, symbol, timeframe), wanted, store, clock, cache)
+            venue = _opened(name, settings, symbol)
+            if name == names[0] or _reaches_back(venue, symbol, timeframe, wanted):
+                key = CandleKey(stored_under(name, settings.exchange_url), symbol, timeframe)
+                return _download(venue, key, wanted, store, clock, cache)
+            shallow.append(venue)
         except (VenueUnreachable, VenueRefused) as reason:
             reasons[name] = str(reason)
         except (UnknownSymbol, UnknownTimeframe) as reason:
@@ -70,9 +67,23 @@ def obtain(
             reasons[name] = str(reason)
     if shallow:
         return _download(shallow[0], CandleKey(shallow[0].name, symbol, timeframe), wanted, store, clock, cache)
-    unreachable = [name for name in names if name not in reasons]
-    details = "; ".join([*reasons.values(), *([f"{', '.join(unreachable)} cannot be reached"] if unreachable else [])])
-    raise VenueUnreachable(f"no venue served {symbol} {timeframe}: {details}; check the network, or use --source sample or --data FILE")
+    raise _not_served(f"{symbol} {timeframe}", names, reasons)
+
+
+def _opened(name: str, settings: FeedSettings, symbol: str) -> Venue:
+    """A venue whose rules of `symbol` have been stored."""
+    from forwardtrader.feeds.venues.exchange import CcxtVenue
+
+    venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
+    rules = with_retry(partial(venue.rules, symbol), interrupt.sleep, only_busy=True)
+    store_rules(settings.store_path, stored_under(name, settings.exchange_url), rules)
+    return venue
+
+
+def _not_served(what: str, names: Sequence[str], reasons: Mapping[str, str]) -> VenueUnreachable:
+    unreachable = ", ".join(name for name in names if name not in reasons)
+    details = "; ".join([*reasons.values(), *([f"{unreachable} cannot be reached"] if unreachable else [])])
+    return VenueUnreachable(f"no venue served {what}: {details}; check the network, or use --source sample or --data FILE")
 
 
 def _download(venue: Venue, key: CandleKey, wanted: TimeRange, store: CandleStore, clock: Clock, cache: timedelta) -> CandleKey:

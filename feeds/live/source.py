@@ -20,7 +20,7 @@ from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.live.bar_sequence import Arrival, Bar, BarSequence
 from forwardtrader.feeds.live.poll_wait import PollRule, poll_wait, relative_volatility
-from forwardtrader.feeds.venues.exchange import rules_of
+from forwardtrader.feeds.venues.exchange import client_rules
 from forwardtrader.feeds.venues.port import unknown_symbol
 from forwardtrader.feeds.venues.retry import VenueRequests
 
@@ -104,13 +104,13 @@ class CcxtLiveSource:
 
     def rules(self, symbol: str) -> MarketRules:
         """What the venue accepts; after `connect`."""
-        return rules_of(self.client.markets[symbol], self.client.id, ticks=self.client.precisionMode == _tick_mode())
+        return client_rules(self.client, symbol, self.client.id)
 
     async def history(self, symbol: str, since: int, until: int | None = None) -> list[Bar]:
         """All closed bars that open in [since, until), in pages, to the newest closed one. Raises as `connect`."""
         bars: list[Bar] = []
         while True:
-            end = min(await self._closed_before(), until if until is not None else 1 << 62)
+            end = min(await self._now(), until if until is not None else 1 << 62)
             if since + self._step > end:
                 return bars
             rows = await self._requests.retried(partial(self.client.fetch_ohlcv, symbol, str(self.timeframe), since, _PAGE))
@@ -125,7 +125,7 @@ class CcxtLiveSource:
 
     async def newest(self, symbol: str, count: int) -> list[Bar]:
         """The newest `count` closed bars. Raises as `connect`."""
-        end = await self._closed_before()
+        end = await self._now()
         return await self.history(symbol, end - end % self._step - count * self._step, end)
 
     def resume(self, symbol: str, last: int | None) -> None:
@@ -248,7 +248,7 @@ class CcxtLiveSource:
             if order.due is None:
                 return
             for attempt in range(1, 5):
-                end = await self._closed_before()
+                end = await self._now()
                 for bar in await self.history(symbol, order.due, None):
                     held.setdefault(bar.at, bar)
                 if not held or min(held) <= order.due:
@@ -282,20 +282,11 @@ class CcxtLiveSource:
         except TradingError as error:
             log.event(_LOG, "backfill_failed", reason=str(error))
 
-    async def _closed_before(self) -> int:
-        """Milliseconds UTC; candles that end by then are closed."""
-        return await self._now()
-
     async def _now(self) -> int:
+        """Milliseconds UTC at the venue; candles that end by then are closed."""
         return int((await asyncio.to_thread(self._clock.now)).timestamp() * 1000)
 
 
 def _bar(row: Sequence[Any]) -> Bar:
     at, *values = row[:6]
     return Bar(int(at), *(float(value) for value in values))
-
-
-def _tick_mode() -> int:
-    import ccxt
-
-    return int(ccxt.TICK_SIZE)

@@ -99,7 +99,8 @@ class CcxtVenue:
 
     def rules(self, symbol: str) -> MarketRules:
         """As `feeds.venues.port.Venue.rules`."""
-        return rules_of(self._market(symbol), self.name, ticks=self._client.precisionMode == _tick_mode())
+        self._market(symbol)
+        return client_rules(self._client, symbol, self.name)
 
     def symbols(self) -> list[str]:
         """All listed symbols, sorted."""
@@ -171,6 +172,13 @@ def endpoint_of(name: str, base_url: str = "") -> Endpoint:
     return Endpoint.of_url(url.replace("{hostname}", client.hostname or ""))
 
 
+def client_rules(client: Any, symbol: str, venue: str) -> MarketRules:
+    """The rules of a symbol of `venue` from a ccxt client that has loaded its markets."""
+    import ccxt
+
+    return rules_of(client.markets[symbol], venue, ticks=client.precisionMode == ccxt.TICK_SIZE)
+
+
 def rules_of(market: dict[str, Any], venue: str, *, ticks: bool) -> MarketRules:
     """The rules of a ccxt market of `venue`; `ticks`: its precision is given as tick sizes, not as digits."""
     return _rules_of(market, market_rules(market["symbol"], venue), ticks=ticks)
@@ -193,12 +201,6 @@ def _texts(urls: Any) -> Any:
             yield from _texts(url)
         else:
             yield url
-
-
-def _tick_mode() -> int:
-    import ccxt
-
-    return int(ccxt.TICK_SIZE)
 
 
 def _rules_of(market: dict[str, Any], usual: MarketRules, *, ticks: bool) -> MarketRules:

@@ -60,10 +60,10 @@ def injected(what: str, seconds: float, now: int) -> ApiError:
         return banned(now + wait * 1000, wait)
     if what == "too many requests":
         return too_much_weight(6000, wait)
-    return ApiError(*_DISTURBED[what])
+    return ApiError(*_INJECTED[what])
 
 
-_DISTURBED: Final[dict[str, tuple[int, str, int]]] = {
+_INJECTED: Final[dict[str, tuple[int, str, int]]] = {
     "revoked": (-2015, "Invalid API-key, IP, or permissions for action.", 401),
     "unknown error": (-1000, "An unknown error occurred while processing the request.", 500),
     "no balance": (-2010, "Account has insufficient balance for requested action.", 400),

@@ -46,7 +46,7 @@ _LINEAR: Final[dict[RefusalReason, tuple[int, str]]] = {
     RefusalReason.UNKNOWN_ORDER: (110001, "order not exists or too late to cancel"),
     RefusalReason.ORDER_DONE: (110001, "order not exists or too late to cancel"),
 }
-_DISTURBED: Final[dict[str, tuple[int, str, int]]] = {
+_INJECTED: Final[dict[str, tuple[int, str, int]]] = {
     "revoked": (10003, "API key is invalid.", 200),
     "unknown error": (10016, "Server error.", 200),
     "no balance": (170131, "Insufficient balance.", 200),
@@ -69,7 +69,7 @@ def refused(reason: RefusalReason, *, linear: bool) -> BybitError:
 
 
 def injected(what: str, seconds: float) -> BybitError:
-    code, text, status = _DISTURBED[what]
+    code, text, status = _INJECTED[what]
     return BybitError(code, text, status, max(1, int(seconds)) if what in ("banned", "too many requests") else None)
 
 

@@ -36,15 +36,9 @@ class Exchange:
     """
 
     def __init__(
-        self,
-        listings: Mapping[str, Listing],
-        fills: FillModel,
-        settlement: Settlement,
-        now: Callable[[], int],
-        *,
-        strict_triggers: bool,
-        most: OpenOrders,
-    ) -> None:
+        self, listings: Mapping[str, Listing], fills: FillModel, settlement: Settlement, now: Callable[[], int], *,
+        strict_triggers: bool, most: OpenOrders,
+    ) -> None:  # fmt: skip
         self.listings = dict(listings)
         self.accounts: dict[str, ClientAccount] = {}
         self.order_index = OrderIndex()
@@ -53,8 +47,7 @@ class Exchange:
         self.fill_cap: Decimal | None = None  # largest size filled per order and print
         self.divide: SizeSplitter = whole  # splits a fill into executions
         self.before_cancel: Callable[[ExchangeOrder], bool] = lambda order: False  # whether the order fills just before the cancel
-        self._fills = fills
-        self._settlement = settlement
+        self._fills, self._settlement = fills, settlement
         self._admission = Admission(
             self.listings, self.accounts, self.order_index, fills, settlement, strict_triggers=strict_triggers, most=most
         )
@@ -279,9 +272,8 @@ class Exchange:
         self._end(order, status, execution)
         group = self.lists.get(order.list_id or 0)
         if group is not None:
-            for other in group.orders:
-                if other.is_open:
-                    self._end(other, status, execution)
+            for other in (o for o in group.orders if o.is_open):
+                self._end(other, status, execution)
             self._close_list(group)
 
     def _end(self, order: ExchangeOrder, status: Status, execution: ExecutionType) -> None:

@@ -9,7 +9,6 @@ from typing import Final
 
 from forwardtrader.sandbox.orders.order import ZERO
 
-MINUTE_MS: Final = 60_000
 MONDAY_MS: Final = 4 * 86_400_000  # 1970-01-05, the first Monday: weeks are counted from it
 WEEK_MS: Final = 7 * 86_400_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from forwardtrader.core.errors import OrderError
+from forwardtrader.core.errors import TradingError
 
 
 class RefusalReason(StrEnum):
@@ -26,7 +26,7 @@ class RefusalReason(StrEnum):
     REDUCE_ONLY = "nothing to reduce"
 
 
-class OrderRefused(OrderError):
+class OrderRefused(TradingError):
     """The engine did not accept the request; nothing changed."""
 
     def __init__(self, reason: RefusalReason) -> None:

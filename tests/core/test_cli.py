@@ -57,9 +57,9 @@ def test_a_bug_of_a_command_without_a_log_gets_one(
     monkeypatch.setattr(logging.Logger, "hasHandlers", lambda self: False)
     assert end_well(raising(KeyError("secret_token=hunter22"))) == 1
     assert "traceback" in json.loads((tmp_path / "var/log.jsonl").read_text())
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "hunter22" not in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "hunter22" not in message
 
 
 def test_a_package_that_was_never_installed_to_the_end_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 from forwardtrader.core import fingerprint
 
 
-def test_absent_text_is_told_apart_from_empty_text() -> None:
+def test_absent_text_differs_from_empty_text() -> None:
     absent, empty = pd.DataFrame({"reason": ["a", None]}), pd.DataFrame({"reason": ["a", ""]})
     assert fingerprint.of_frame(absent) == fingerprint.of_frame(absent.copy())
     assert fingerprint.of_frame(absent) != fingerprint.of_frame(empty)

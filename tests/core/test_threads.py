@@ -1,4 +1,4 @@
-"""Costly work is done once whoever asks; BLAS has one thread and one order of sums, each case in a process of its own."""
+"""Costly work is done once for all threads; BLAS has one thread and one order of sums, each case in a process of its own."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_resampling_joins_the_bars() -> None:
     ("1d", bt.TimeFrame.Days, 1),
     ("1w", bt.TimeFrame.Weeks, 1),
 ])  # fmt: skip
-def test_the_bar_length_is_told_in_backtraders_words(text: str, unit: int, count: int) -> None:
+def test_the_bar_length_is_given_in_backtraders_terms(text: str, unit: int, count: int) -> None:
     assert backtrader_timeframe(Timeframe.parse(text)) == (unit, count)
     feed = frame_data(made(3, timeframe=Timeframe.parse(text)), Timeframe.parse(text), name="BTC/USDT")
     assert (feed.p.timeframe, feed.p.compression, feed.p.name) == (unit, count, "BTC/USDT")

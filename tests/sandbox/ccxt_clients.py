@@ -24,7 +24,7 @@ def point_at_binance(client: Any, url: str, ws_url: str) -> Any:
 
 @asynccontextmanager
 async def running(**settings: Any) -> AsyncIterator[SandboxServer]:
-    """A server in this event loop; in lockstep unless told otherwise."""
+    """A server in this event loop; in lockstep unless set otherwise."""
     server = SandboxServer(SandboxSettings.model_validate({"speed": "lockstep", "port": 0} | settings))
     await server.start()
     try:
@@ -38,10 +38,10 @@ async def binance_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any
     """An unmodified ccxt.pro.binance that trades on `server`."""
     from ccxt.pro.binance import binance
 
-    said = server.described()
-    client = binance({"apiKey": said["api_key"], "secret": said["api_secret"], "options": SPOT_ONLY, "timeout_on_exit": 0, **options})
+    keys = server.described()
+    client = binance({"apiKey": keys["api_key"], "secret": keys["api_secret"], "options": SPOT_ONLY, "timeout_on_exit": 0, **options})
     try:
-        yield point_at_binance(client, said["url"], said["ws_url"])
+        yield point_at_binance(client, keys["url"], keys["ws_url"])
     finally:
         await client.close()
 
@@ -66,10 +66,10 @@ async def bybit_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any]:
     """An unmodified ccxt.pro.bybit that trades on `server`."""
     from ccxt.pro.bybit import bybit
 
-    said = server.described()
-    client = bybit({"apiKey": said["api_key"], "secret": said["api_secret"], "options": BYBIT_OPTIONS, "timeout_on_exit": 0, **options})
+    keys = server.described()
+    client = bybit({"apiKey": keys["api_key"], "secret": keys["api_secret"], "options": BYBIT_OPTIONS, "timeout_on_exit": 0, **options})
     client.has["fetchCurrencies"] = False
     try:
-        yield point_at_bybit(client, said["url"], said["ws_url"])
+        yield point_at_bybit(client, keys["url"], keys["ws_url"])
     finally:
         await client.close()

@@ -34,7 +34,7 @@ def venue_of(folder: Path, bars: Bars, **settings: Any) -> SandboxVenue:
     return open_venue(SandboxSettings.model_validate(given), SystemClock())
 
 
-def told(venue: SandboxVenue) -> list[EngineEvent]:
+def recorded_events(venue: SandboxVenue) -> list[EngineEvent]:
     """A list that collects every fact from now on."""
     facts: list[EngineEvent] = []
     venue.exchange.subscribe(facts.append)

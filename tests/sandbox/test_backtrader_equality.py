@@ -120,7 +120,7 @@ class Mirror:
             parent = request(tag, side, OrderType.LIMIT, size, near[0])
             self._keep(*exchange.place_list(ACCOUNT, legs, working=parent).orders)
         elif kind == "cancel":
-            # Backtrader removes an order from its list when it is told of its end, which is before the next step.
+            # Backtrader removes an order from its list when it is notified of its end, which is before the next step.
             self.open_orders = [o for o in self.open_orders if o.is_open]
             if self.open_orders:
                 exchange.cancel(self.open_orders[int(chance * len(self.open_orders))])

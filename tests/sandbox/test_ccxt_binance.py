@@ -62,7 +62,7 @@ def test_the_socket_client_sees_the_next_candle_open() -> None:
 
 
 async def _order_over_socket() -> list[Any]:
-    """Status and size of a market order, what was told of it, then the states of a limit order, then the coins."""
+    """Status and size of a market order, what was reported of it, then the states of a limit order, then the coins."""
     async with running() as server, binance_on(server) as client:
         watching = asyncio.create_task(client.watch_orders("BTC/USDT"))
         while not any(e["name"].startswith("userData") for e in server.log.since(0)):
@@ -151,7 +151,7 @@ async def _streams() -> dict[str, Any]:
                 await asyncio.sleep(0.1)
 
         moving = asyncio.create_task(market())
-        told = {
+        received = {
             "book": await client.watch_order_book("BTC/USDT"),
             "trades": await client.watch_trades("BTC/USDT"),
             "ticker": await client.watch_ticker("BTC/USDT"),
@@ -159,16 +159,16 @@ async def _streams() -> dict[str, Any]:
             "hours": await client.watch_ohlcv("BTC/USDT", "1h"),
         }
         moving.cancel()
-        return told
+        return received
 
 
 def test_every_public_stream_reaches_the_client() -> None:
-    told = run(_streams())
-    assert 0 < told["book"]["bids"][0][0] < told["book"]["asks"][0][0]
-    assert told["trades"][0]["price"] > 0
-    assert told["ticker"]["last"] > 0
-    assert told["quotes"]["BTC/USDT"]["bid"] > 0
-    assert told["hours"][-1][0] % 3_600_000 == 0
+    received = run(_streams())
+    assert 0 < received["book"]["bids"][0][0] < received["book"]["asks"][0][0]
+    assert received["trades"][0]["price"] > 0
+    assert received["ticker"]["last"] > 0
+    assert received["quotes"]["BTC/USDT"]["bid"] > 0
+    assert received["hours"][-1][0] % 3_600_000 == 0
 
 
 async def _starts_of_candles() -> list[int]:

@@ -110,7 +110,7 @@ def test_a_refusal_is_a_return_code_that_ccxt_understands(order: Any, kind: Any)
     play(script, rules={PERP: {"max_market_size": "10000"}})
 
 
-def test_an_unknown_order_and_a_used_client_id_are_told_apart() -> None:
+def test_an_unknown_order_and_a_used_client_id_have_codes_of_their_own() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         with pytest.raises(ccxt.OrderNotFound):
             await client.cancel_order("999", SPOT)

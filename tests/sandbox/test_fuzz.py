@@ -160,33 +160,3 @@ def test_malformed_messages_to_the_market_socket_are_answered_and_it_lives_on() 
             assert (await socket.receive(timeout=5)).json()["e"] == "kline"
 
     play(script)
-
-
-CONTROLS = [b"{", b"[]", b"\xff", b'{"bars":"x"}', b'{"bars":[]}', b'{"bars":1e99}']
-
-
-@pytest.mark.parametrize("body", CONTROLS, ids=str)
-def test_a_malformed_command_is_refused_with_its_reason(body: bytes) -> None:
-    async def script(server: SandboxServer, session: aiohttp.ClientSession) -> None:
-        said = server.described()
-        headers = {"Authorization": f"Bearer {said['admin_token']}"}
-        for command in ("advance", "push", "price", "fill", "fault", "deposit", "fill_cap", "drop", "nothing"):
-            async with session.post(f"{said['admin_url']}/{command}", data=body, headers=headers) as answer:
-                assert answer.status in (400, 404) or command in ("drop", "fill_cap"), command
-                assert isinstance(await answer.json(), dict)
-
-    play(script)
-
-
-HOSTILE = [{"Host": "example.org"}, {"Authorization": "Bearer é"}, {"Authorization": ""}]
-
-
-@pytest.mark.parametrize("headers", HOSTILE, ids=str)
-def test_the_control_endpoint_is_shut_to_others(headers: dict[str, str]) -> None:
-    async def script(server: SandboxServer, session: aiohttp.ClientSession) -> None:
-        said = server.described()
-        full = {"Authorization": f"Bearer {said['admin_token']}"} | headers
-        async with session.get(f"{said['admin_url']}/state", headers=full) as answer:
-            assert answer.status == 403
-
-    play(script)

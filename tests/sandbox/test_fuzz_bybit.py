@@ -75,9 +75,9 @@ def test_random_requests_get_the_venues_own_codes() -> None:
                 target = aiohttp.client_reqrep.URL(f"{url}/v5/{rng.choice(PATHS)}?{query}")
                 request = session.get(target, headers=signed(server, target.raw_query_string.encode()))
             async with request as answer:
-                told = await answer.json()
-                assert isinstance(told["retCode"], int)
-                assert told["retCode"] != 10016, (asked, told)
+                body = await answer.json()
+                assert isinstance(body["retCode"], int)
+                assert body["retCode"] != 10016, (asked, body)
 
     play(script)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from forwardtrader.core.errors import ConfigError
 from forwardtrader.sandbox.__main__ import main
 from forwardtrader.sandbox.control import Control
 from forwardtrader.sandbox.faults.catalogue import CATALOGUE, read_faults
@@ -69,14 +67,9 @@ def mistakes(folder: Path) -> list[tuple[list[str], str]]:
 def test_a_mistake_is_one_line_and_exit_code_two(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv, words = mistakes(tmp_path)[number]
     assert main(["--port", "0", *argv]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert words in said
-
-
-def test_a_start_that_fails_is_told_to_the_program_that_asked_for_it() -> None:
-    with pytest.raises(ConfigError, match="does not exist"):
-        start_sandbox(market=["nowhere.csv"])
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert words in printed
 
 
 def test_a_fault_file_is_in_force_from_the_start(tmp_path: Path) -> None:
@@ -86,33 +79,6 @@ def test_a_fault_file_is_in_force_from_the_start(tmp_path: Path) -> None:
         assert set(venue.state()["faults"]) == {"F1", "F27"}
         venue.advance(3)
         assert not venue.state()["symbols"]["BTC/USDT"]["open"]
-
-
-def test_the_market_ends_as_a_venue_halts(tmp_path: Path) -> None:
-    path = candle_file(tmp_path / "m.csv", [FLAT] * 5)
-    with start_sandbox(speed="lockstep", market=[str(path)], history=1) as venue:
-        answer: Any = venue.advance(50)
-        assert (answer["advanced"], answer["ended"]) == (4, True)
-        assert venue.advance()["advanced"] == 0
-        assert not venue.state()["symbols"]["BTC/USDT"]["open"]
-
-
-def test_commands_move_the_market_and_the_account() -> None:
-    with start_sandbox(speed="lockstep") as venue:
-        last = float(venue.state()["symbols"]["BTC/USDT"]["last"])
-        venue.control("price", symbol="BTC/USDT", price=f"{last * 1.1:.2f}")
-        assert float(venue.state()["symbols"]["BTC/USDT"]["last"]) == pytest.approx(last * 1.1, abs=0.01)
-        start = venue.state()["market_time"] + 60_000
-        start -= start % 60_000
-        bar = {"open": "100", "high": "120", "low": "90", "close": "110", "volume": "5"}
-        venue.control("push", start=start, **bar)
-        venue.advance()
-        assert venue.state()["symbols"]["BTC/USDT"]["last"] == "100"
-        assert venue.control("deposit", asset="BTC", amount="1")["BTC"]["free"] == "1"
-        with pytest.raises(ConfigError, match="insufficient"):
-            venue.control("deposit", asset="BTC", amount="-5")
-        with pytest.raises(ConfigError, match="price is missing"):
-            venue.control("price")
 
 
 def test_the_guide_names_every_flag_command_and_switch() -> None:

@@ -71,7 +71,7 @@ def test_nobodys_exchange_never_ends_by_itself() -> None:
         ParentProcess(2**22 + 1, 0.0)
 
 
-def test_a_market_that_waits_stands_still_until_it_is_told_to_begin() -> None:
+def test_a_market_that_waits_stands_still_until_the_command_begin() -> None:
     with start_sandbox(speed=36_000.0, waits=True) as venue:
         before = venue.market_time()
         time.sleep(0.3)

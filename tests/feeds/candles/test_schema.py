@@ -35,7 +35,7 @@ def test_valid_candles_pass_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "said"),
+    ("frame", "message"),
     [
         (with_value("close", "n/a"), "close is 'n/a', not a number"),
         (with_value("open", None), "open is missing"),
@@ -49,10 +49,10 @@ def test_valid_candles_pass_unchanged() -> None:
         (with_value("open", 50.0), "is above open 50"),
     ],
 )
-def test_an_impossible_value_is_refused_with_its_row_and_a_mend(frame: pd.DataFrame, said: str) -> None:
+def test_an_impossible_value_is_refused_with_its_row_and_a_remedy(frame: pd.DataFrame, message: str) -> None:
     with pytest.raises(CandleFileInvalid, match=r"btc.csv, row 8 \(2024-01-01 07:00\): .*correct the value or remove the row") as refused:
         check(frame)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_low_above_the_close_is_refused() -> None:
@@ -139,7 +139,7 @@ def test_a_missing_weekend_is_a_gap_in_a_market_that_never_closes() -> None:
     assert candles.find_gaps(left, DAY) == (Gap(frame.index[saturday].to_pydatetime(), 2),)
 
 
-def test_gaps_are_told_in_one_line() -> None:
+def test_gaps_are_described_in_one_line() -> None:
     gaps = [Gap(START, 2), Gap(START + timedelta(days=2), 10)]
     assert candles.describe_gaps(gaps) == "2 gaps, 12 bars missing, longest from 2024-01-03 00:00 (10 bars); never filled"
     assert candles.describe_gaps([]) == ""

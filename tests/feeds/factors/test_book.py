@@ -12,8 +12,7 @@ import pytest
 
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.settings import FactorSettings
-from forwardtrader.feeds.factors.book import FactorBook, read_factor
-from forwardtrader.feeds.factors.files import parse_factor
+from forwardtrader.feeds.factors.book import FactorBook
 from tests.feeds.made_candles import HOUR, made
 
 BARS = made(100)
@@ -38,9 +37,9 @@ def test_a_value_older_than_its_age_is_not_known(tmp_path: Path) -> None:
     assert joined.iloc[last + 25 :].isna().all()
 
 
-def test_the_age_may_be_said(tmp_path: Path) -> None:
-    said = funding(tmp_path).model_copy(update={"max_age": timedelta(hours=2)})
-    joined = FactorBook([said], HOUR).columns(HOURS)["factor_funding_rate"]
+def test_the_maximum_age_can_be_set(tmp_path: Path) -> None:
+    settings = funding(tmp_path).model_copy(update={"max_age": timedelta(hours=2)})
+    joined = FactorBook([settings], HOUR).columns(HOURS)["factor_funding_rate"]
     assert joined.iloc[7:10].notna().all()
     assert joined.iloc[10:15].isna().all()
 
@@ -51,21 +50,11 @@ def test_another_markets_close_is_known_when_its_bar_has_closed(tmp_path: Path) 
     np.testing.assert_array_equal(book.columns(HOURS)["factor_eth"], BARS["close"])
 
 
-def test_a_file_with_its_own_publication_times_needs_no_more_words(tmp_path: Path) -> None:
-    said = written(tmp_path / "cpi.csv", "timestamp,known_at,rate\n2023-12-01,2024-01-01T12:30:00Z,3.1\n")
-    joined = FactorBook([said], HOUR).columns(HOURS)["factor_cpi"]
+def test_a_file_with_its_own_publication_times_needs_no_option(tmp_path: Path) -> None:
+    settings = written(tmp_path / "cpi.csv", "timestamp,known_at,rate\n2023-12-01,2024-01-01T12:30:00Z,3.1\n")
+    joined = FactorBook([settings], HOUR).columns(HOURS)["factor_cpi"]
     assert joined.isna().to_numpy().nonzero()[0].max() >= 84  # three days later it is old
     assert joined.notna().to_numpy().argmax() == 12
-
-
-def test_what_nobody_can_guess_has_to_be_said(tmp_path: Path) -> None:
-    said = written(tmp_path / "mood.csv", "timestamp,mood\n2024-01-01,3\n")
-    with pytest.raises(InvalidSetting, match="say how long after its time stamp a value became known"):
-        FactorBook([said], HOUR)
-    FactorBook([said.model_copy(update={"known_after": timedelta(days=1)})], HOUR)
-    two = written(tmp_path / "two.csv", "timestamp,a,b\n2024-01-01,3,4\n")
-    with pytest.raises(InvalidSetting, match="has the columns a, b; say which one"):
-        FactorBook([two], HOUR)
 
 
 def test_two_factors_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -79,11 +68,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_appended_to_a_file_is_seen(tmp_path: Path) -> None:
-    said = funding(tmp_path, rows=3)
-    book = FactorBook([said], HOUR)
+    settings = funding(tmp_path, rows=3)
+    book = FactorBook([settings], HOUR)
     before = book.columns(HOURS)["factor_funding_rate"]
     funding(tmp_path, rows=6)
-    os.utime(said.file, ns=(1, 1))
+    os.utime(settings.file, ns=(1, 1))
     after = book.columns(HOURS)["factor_funding_rate"]
     pd.testing.assert_series_equal(before.iloc[:23], after.iloc[:23])
     assert after.iloc[39] == 0.0005
@@ -105,37 +94,3 @@ def test_columns_are_the_same_for_one_bar_and_for_all(tmp_path: Path) -> None:
 
 def test_without_factors_the_candles_stay_the_very_same() -> None:
     assert FactorBook((), HOUR).beside(BARS) is BARS
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("funding.csv", FactorSettings(file="funding.csv")),
-        (
-            "mood=m.csv,column=index,known_after=1d",
-            FactorSettings(file="m.csv", name="mood", column="index", known_after=timedelta(days=1)),
-        ),
-        ("m.csv,name=mood,max_age=12h", FactorSettings(file="m.csv", name="mood", max_age=timedelta(hours=12))),
-    ],
-)
-def test_a_factor_is_said_in_one_word(text: str, said: FactorSettings) -> None:
-    assert parse_factor(text) == said
-
-
-@pytest.mark.parametrize(
-    ("text", "mend"),
-    [
-        ("m.csv,colum=a", "did you mean 'column'"),
-        ("m.csv,max_age=soon", "use a form like 28d"),
-        ("", "name a file"),
-        ("A b=m", "lower-case"),
-    ],
-)
-def test_a_wrong_word_is_mended(text: str, mend: str) -> None:
-    with pytest.raises(InvalidSetting, match=mend):
-        parse_factor(text)
-
-
-def test_empty_cells_are_no_observations(tmp_path: Path) -> None:
-    said = written(tmp_path / "f.csv", "timestamp,funding_rate\n2024-01-01T00:00:00Z,\n2024-01-01T08:00:00Z,0.1\n")
-    assert len(read_factor(said).source.observations()) == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from forwardtrader.core.errors import CandleFileInvalid, FactorNotYetPublished
 from forwardtrader.core.settings import FactorSettings
 from forwardtrader.feeds.factors.book import read_factor
-from forwardtrader.feeds.factors.series import FactorList, FactorSource, Observation, join_as_of, value_at
+from forwardtrader.feeds.factors.series import FactorList, FactorSource, Observation, join_as_of
 from tests.feeds.made_candles import HOUR, START, made
 from tests.real_data import real_candles
 
@@ -54,17 +54,6 @@ def test_a_later_publication_leaves_earlier_bars_as_they_were() -> None:
     assert after["value"].iloc[[3, 4, 7, 8, 48, 49, 58, 59]].fillna(-1).tolist() == [-1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
 
 
-def test_a_value_before_its_first_publication_is_an_error() -> None:
-    source = FactorList("mood", [Observation(at(0), at(24), 55.0)])
-    with pytest.raises(
-        FactorNotYetPublished, match=r"mood had no value at 2024-01-01 23:00; its first value became known at 2024-01-02 00:00"
-    ):
-        value_at(source, at(23))
-    assert value_at(source, at(24)) == 55.0
-    with pytest.raises(FactorNotYetPublished, match="had no value"):
-        value_at(FactorList("none", []), at(1))
-
-
 def test_an_observation_known_before_what_it_describes_is_refused() -> None:
     with pytest.raises(FactorNotYetPublished, match="would be known before its time"):
         FactorList("leak", [Observation(at(2), at(1), 1.0)]).observations()
@@ -80,7 +69,7 @@ def test_funding_is_known_at_its_settlement_and_mood_the_day_after(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "missing, empty or cut short"),
         ("date of it,rate\n2024-01-01,1\n", "needs a column 'timestamp'; found are date of it, rate"),
@@ -88,10 +77,10 @@ def test_funding_is_known_at_its_settlement_and_mood_the_day_after(tmp_path: Pat
         ("timestamp,funding_rate\n2024-01-01,high\n", "line 2: funding_rate cannot be read"),
     ],
 )
-def test_a_faulty_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_faulty_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "funding.csv"
     path.write_text(text)
-    with pytest.raises(CandleFileInvalid, match=said):
+    with pytest.raises(CandleFileInvalid, match=message):
         of_file(path).observations()
 
 

@@ -216,7 +216,7 @@ LINES = TEXT.splitlines()
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", r"the file is empty; get it again"),
         ("\n \n", r"the file is empty"),
@@ -240,17 +240,17 @@ LINES = TEXT.splitlines()
         ("\n".join(f"{1704067200 + 3600 * h},1,2,1" for h in range(5)), r"no header, and 4 columns fit no known form"),
     ],
 )
-def test_a_faulty_text_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_a_faulty_text_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
-    with pytest.raises(CandleFileInvalid, match=said) as refused:
+    with pytest.raises(CandleFileInvalid, match=message) as refused:
         read(path)
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "message"),
     [
         (4, "abc", "close is 'abc', not a number"),
         (4, "", "close is missing"),
@@ -259,14 +259,14 @@ def test_a_faulty_text_is_refused_in_one_line(tmp_path: Path, text: str, said: s
         (2, "1", "high 1 is below low"),
     ],
 )
-def test_a_faulty_price_is_refused_with_its_line(tmp_path: Path, column: int, value: str, said: str) -> None:
+def test_a_faulty_price_is_refused_with_its_line(tmp_path: Path, column: int, value: str, message: str) -> None:
     lines = list(LINES)
     fields = lines[20].split(",")
     fields[column] = value
     lines[20] = ",".join(fields)
     path = tmp_path / "bad.csv"
     path.write_text("\n".join(lines))
-    with pytest.raises(CandleFileInvalid, match=rf"line 21 \(2024-01-01 19:00\): {said}"):
+    with pytest.raises(CandleFileInvalid, match=rf"line 21 \(2024-01-01 19:00\): {message}"):
         read(path)
 
 
@@ -319,7 +319,7 @@ def test_no_file_however_mangled_ends_in_anything_but_a_refusal(tmp_path_factory
         assert len(frame)
 
 
-def test_gaps_are_kept_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gaps_are_kept_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "gapped.csv"
     own(FRAME.drop(FRAME.index[[5, 6, 20]]), path)
     arguments = [str(path), "--symbol", "BTC/USDT", "--timeframe", "1h", "--exchange", "binance", "--path", str(tmp_path / "store")]
@@ -331,9 +331,9 @@ def test_the_command_refuses_with_one_line_and_exit_2(tmp_path: Path, capsys: py
     path = tmp_path / "bad.csv"
     path.write_text(TEXT[:-30])
     assert file_import.main([str(path), "--path", str(tmp_path / "store")]) == 2
-    said = capsys.readouterr()
-    assert said.err.count("\n") == 1
-    assert "cut short" in said.err
+    message = capsys.readouterr()
+    assert message.err.count("\n") == 1
+    assert "cut short" in message.err
     assert file_import.main([str(path), "--timeframe", "7x", "--path", str(tmp_path / "store")]) == 2
 
 

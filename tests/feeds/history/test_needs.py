@@ -1,4 +1,4 @@
-"""Which candles a run gets: store, venue, file or sample, and what is said about them."""
+"""Which candles a run gets: store, venue, file or sample, and the notes about them."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_longer_bars_are_made_of_the_hourly_ones() -> None:
     assert list(daily.columns) == list(OHLCV)
 
 
-def test_the_predictable_part_has_the_size_it_is_said_to_have() -> None:
+def test_the_predictable_part_has_its_documented_size() -> None:
     """Its correlation with returns in units of volatility is `known_ic` by construction; the rank correlation comes close to it."""
     ranks, hits = [], []
     for seed in range(6):

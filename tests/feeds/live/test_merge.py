@@ -44,7 +44,7 @@ def test_the_middle_of_the_fresh_venues_decides(name: str, closes: list[Any], ag
     assert compare_prices(bars(100.0, 100.0, 100.0), others, 2 * STEP, STEP, RULE).agreement is agreement
 
 
-def test_a_venue_whose_newest_bar_is_too_old_says_nothing() -> None:
+def test_a_venue_whose_newest_bar_is_too_old_has_no_effect() -> None:
     traded = bars(*[100.0] * 10)
     assert compare_prices(traded, {"old": bars(*[50.0] * 7)}, 9 * STEP, STEP, RULE).agreement is Agreement.ALONE
     assert compare_prices(traded, {"old": bars(*[50.0] * 8)}, 9 * STEP, STEP, RULE).agreement is Agreement.DISAGREED
@@ -62,7 +62,7 @@ def test_a_substituted_bar_lies_on_the_level_of_the_traded_venue(level: float, p
     assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
 
 
-def test_nothing_is_lent_without_an_earlier_bar_to_compare() -> None:
+def test_there_is_no_substitute_without_an_earlier_common_bar() -> None:
     assert substitute({}, {"other": bars(1.0, 2.0)}, STEP) is None
     assert substitute(bars(1.0), {"other": bars(1.0)}, STEP) is None
 
@@ -126,7 +126,7 @@ def test_a_second_venue_of_another_protocol_confirms_the_first() -> None:
     assert {run.statuses_of(order)[-1] for order in run.made} == {"Completed"}
 
 
-def test_while_two_venues_disagree_no_position_is_entered_and_that_is_said() -> None:
+def test_while_two_venues_disagree_no_position_is_entered_and_that_is_notified() -> None:
     run, merge = run_on_both({4: lambda both: both.other.arm("F38", bps=300.0)})
     refused = [o for o in run.clones if o.getstatusname() == "Rejected"]
     assert refused
@@ -135,7 +135,7 @@ def test_while_two_venues_disagree_no_position_is_entered_and_that_is_said() -> 
     assert run.statuses_of(run.made[0])[-1] == "Completed"
 
 
-def test_a_candle_that_one_venue_lacks_is_lent_by_the_other() -> None:
+def test_a_candle_that_one_venue_lacks_is_substituted_by_the_other() -> None:
     run, merge = run_on_both({4: lambda both: both.venue.arm("F21")}, 10)
     times = [bt.num2date(run.data.datetime.array[n]) for n in range(len(run.data))]
     gaps = {(b - a).total_seconds() for a, b in itertools.pairwise(times)}

@@ -1,4 +1,4 @@
-"""The door to exchanges: what ccxt says arrives as our own words and errors."""
+"""Exchanges through ccxt: its answers and errors arrive as our own types."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_unknown_venue_is_answered_with_the_nearest() -> None:
     assert not is_known("file")
 
 
-def test_a_busy_venue_tells_how_long_to_wait(venue: LoopbackVenue) -> None:
+def test_a_busy_venue_names_the_seconds_to_wait(venue: LoopbackVenue) -> None:
     client = CcxtVenue("binance", base_url=venue.url)
     client.symbols()
     venue.faults.append(TOO_MANY)
@@ -99,7 +99,7 @@ def test_a_busy_venue_tells_how_long_to_wait(venue: LoopbackVenue) -> None:
 
 
 @pytest.mark.parametrize(("fault", "ours"), [(DOWN, VenueUnreachable), (NOT_HERE, (VenueRefused, VenueUnreachable))])
-def test_trouble_is_told_apart(venue: LoopbackVenue, fault: tuple[int, dict[str, str], str], ours: type[Exception]) -> None:
+def test_each_failure_has_its_own_error(venue: LoopbackVenue, fault: tuple[int, dict[str, str], str], ours: type[Exception]) -> None:
     client = CcxtVenue("binance", base_url=venue.url)
     client.symbols()
     venue.faults.append(fault)
@@ -115,12 +115,12 @@ def test_a_login_page_is_no_venue(venue: LoopbackVenue) -> None:
     assert client.rules("BTC/USDT").base == "BTC"
 
 
-def test_nobody_there_is_unreachable() -> None:
+def test_a_closed_port_is_unreachable() -> None:
     with pytest.raises(VenueUnreachable, match="binance does not answer"):
         CcxtVenue("binance", base_url=closed_address(), timeout_s=2).symbols()
 
 
-def test_addresses_are_known_without_asking() -> None:
+def test_endpoints_are_known_without_a_request() -> None:
     assert endpoint_of("binance") == Endpoint("api.binance.com", 443)
     assert endpoint_of("bitvavo").port == 443
     assert endpoint_of("bybit", "http://127.0.0.1:8080") == Endpoint("127.0.0.1", 8080)

@@ -1,4 +1,4 @@
-"""Rules are known without network, and what a venue said wins."""
+"""Market rules are known without network, and those stored from the venue win."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def test_a_share_trades_whole_pieces_on_252_days() -> None:
     assert not is_share("BTC/USDT")
 
 
-def test_candles_tell_a_market_that_rests_at_weekends() -> None:
+def test_candles_reveal_a_market_that_closes_at_weekends() -> None:
     days = made(200, timeframe=DAY)
     assert market_rules("XAU/USD", "file", frame=days).periods_per_year == 365
     assert market_rules("XAU/USD", "file", frame=days[days.index.day_of_week < 5]).periods_per_year == 252
 
 
-def test_what_the_venue_said_wins_and_is_exact(tmp_path: Path) -> None:
-    said = replace(market_rules("BTC/USDT", "binance"), tick=Decimal("0.10"), max_market_size=Decimal("120.5"))
-    store_rules(tmp_path, "binance", said)
+def test_rules_from_the_venue_win_and_are_exact(tmp_path: Path) -> None:
+    message = replace(market_rules("BTC/USDT", "binance"), tick=Decimal("0.10"), max_market_size=Decimal("120.5"))
+    store_rules(tmp_path, "binance", message)
     store_rules(tmp_path, "binance", market_rules("ETH/USDT", "binance"))
-    assert market_rules("BTC/USDT", "binance", store_path=tmp_path) == said
+    assert market_rules("BTC/USDT", "binance", store_path=tmp_path) == message
     assert set(stored_rules(tmp_path, "binance")) == {"BTC/USDT", "ETH/USDT"}
     assert market_rules("BTC/USDT", "kraken", store_path=tmp_path).tick == Decimal("0.01")
 

@@ -1,41 +1,13 @@
-"""Signing, time windows, weights, limits and the exact words of Binance's errors, as a raw client sees them."""
+"""Time windows, weights, limits and the exact messages of Binance's errors, as a raw client sees them."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlencode
 
-import aiohttp
 import pytest
 
 from forwardtrader.sandbox.server import SandboxServer
-from tests.sandbox.ccxt_clients import running
-
-Ask = Callable[..., Awaitable[tuple[int, Any, Any]]]
-
-
-def play(script: Callable[[SandboxServer, Ask], Awaitable[None]], **settings: Any) -> None:
-    async def whole() -> None:
-        async with running(**settings) as server, aiohttp.ClientSession() as session:
-
-            async def ask(method: str, path: str, *, key: str | None = None, sign: bool = True, late_ms: int = 0, **params: Any) -> Any:
-                query = urlencode(params)
-                if sign:
-                    query = urlencode({"timestamp": int(time.time() * 1000) - late_ms, **params})
-                    query += "&signature=" + hmac.new(server.venue.keys.api_secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-                headers = {"X-MBX-APIKEY": server.venue.keys.api_key if key is None else key}
-                async with session.request(method, f"{server.described()['url']}/api/v3/{path}?{query}", headers=headers) as answer:
-                    return answer.status, await answer.json(), answer.headers
-
-            await script(server, ask)
-
-    asyncio.run(asyncio.wait_for(whole(), 20))
-
+from tests.sandbox.binance.raw_client import Ask, play
 
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "20000.00"}
 ILLEGAL = "Illegal characters found in parameter '%s'; legal range is '%s'."
@@ -74,7 +46,7 @@ def test_an_order_is_refused_with_binances_code_and_words(change: dict[str, Any]
     play(script)
 
 
-def test_cancel_and_query_of_nothing_are_told_apart() -> None:
+def test_cancel_and_query_of_an_unknown_order_have_codes_of_their_own() -> None:
     async def script(server: SandboxServer, ask: Ask) -> None:
         gone = {"symbol": "BTCUSDT", "orderId": 7}
         assert (await ask("DELETE", "order", **gone))[1] == {"code": -2011, "msg": "Unknown order sent."}
@@ -83,7 +55,7 @@ def test_cancel_and_query_of_nothing_are_told_apart() -> None:
     play(script)
 
 
-def test_used_weight_is_told_and_its_limit_kept() -> None:
+def test_used_weight_is_reported_and_its_limit_enforced() -> None:
     async def script(server: SandboxServer, ask: Ask) -> None:
         _, _, headers = await ask("GET", "exchangeInfo", sign=False)
         assert headers["X-MBX-USED-WEIGHT-1M"] == "20"
@@ -123,25 +95,3 @@ def test_candles_are_paged_from_the_start_or_from_the_end() -> None:
         assert (await ask("GET", "klines", sign=False, symbol="BTCUSDT", interval="7m"))[1] == {"code": -1120, "msg": "Invalid interval."}
 
     play(script, history=50)
-
-
-def test_a_market_socket_that_talks_too_much_is_closed() -> None:
-    async def script(server: SandboxServer, ask: Ask) -> None:
-        async with aiohttp.ClientSession() as session, session.ws_connect(server.described()["ws_url"] + "/ws") as socket:
-            for number in range(7):
-                await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": number})
-            kinds = [(await socket.receive(timeout=2)).type for _ in range(6)]
-            assert kinds[-1] in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING)
-
-    play(script, limits="on")
-
-
-def test_a_connection_ends_after_its_time() -> None:
-    async def script(server: SandboxServer, ask: Ask) -> None:
-        async with aiohttp.ClientSession() as session, session.ws_connect(server.described()["ws_url"] + "/ws") as socket:
-            message = await socket.receive(timeout=5)
-            while message.type is aiohttp.WSMsgType.PING:
-                message = await socket.receive(timeout=5)
-            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-
-    play(script, connection_life_s=0.2)

@@ -1,4 +1,4 @@
-"""Whatever is asked of the engine in whatever order: money is conserved, locks match, fills can be traced, runs repeat."""
+"""Whatever is requested of the engine in whatever order: money is conserved, locks match, fills can be traced, runs repeat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forwardtrader.core.clock import FixedClock, SystemClock
+from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.engine.events import OrderChanged
 from forwardtrader.sandbox.faults.catalogue import Switchboard
@@ -24,7 +24,6 @@ from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue, open_venue
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 START = {"USDT": Decimal(50_000), "BTC": Decimal(1), "ETH": Decimal(10), "BNB": Decimal("0.05")}
 MODES = [("bar", "received"), ("bar", "quote"), ("book", "received"), ("book", "BNB")]
-
 # One step: what is done, to which symbol, side and type, how far from the price (bps), how much (part of the account), and a choice.
 STEP = st.tuples(
     st.sampled_from(["place"] * 5 + ["list", "cancel", "advance", "advance", "cap", "deposit", "print"]),
@@ -181,18 +180,6 @@ def test_ten_thousand_random_steps_keep_every_promise(fills: str, fee_asset: str
             player.check()
     player.check()
     player.check_fills()
-
-
-def test_the_sample_market_repeats_with_its_seed_and_differs_with_another() -> None:
-    def closes(seed: int) -> list[Any]:
-        from datetime import UTC, datetime
-
-        tree = {"speed": "lockstep", "history": 50, "seed": seed}
-        venue = open_venue(SandboxSettings.model_validate(tree), FixedClock(datetime(2026, 1, 1, tzinfo=UTC)))
-        return venue.exchange.listings["BTC/USDT"].candles.closed
-
-    assert closes(1) == closes(1)
-    assert closes(1) != closes(2)
 
 
 PERP = "BTC/USDT:USDT"
