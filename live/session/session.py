@@ -25,7 +25,7 @@ from forwardtrader.feeds.live.merge import MergeRule, Witness
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live import control
 from forwardtrader.live.bridge.store import CCXTStore
-from forwardtrader.live.execution.events import AccountEvent, Traded
+from forwardtrader.live.execution.events import AccountEvent, Filled
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import reporting_refused_keys
 from forwardtrader.live.monitoring.account_alerts import AccountNews
@@ -369,7 +369,7 @@ class LiveSession:
         self.end.wish()
 
     def _hear(self, event: AccountEvent) -> None:
-        if isinstance(event, Traded):
+        if isinstance(event, Filled):
             self.past.heard(event.execution)
         self.news.hear(event)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.ccxt_orders import order_report
-from forwardtrader.live.execution.events import Acknowledged, Ended, Execution, ForeignOrder, Intent, Refused, Traded
+from forwardtrader.live.execution.events import Acknowledged, Ended, Execution, Filled, ForeignOrder, Intent, Refused
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 
@@ -57,7 +57,7 @@ def test_an_order_ends_after_its_last_execution_was_told(ledger: Any) -> None:
     assert book.order(report("canceled", "0.4")) == Decimal("0.4")
     book.execution(execution("1", "0.4"))
     book.order(report("canceled", "0.4"))
-    assert [type(event) for event in told] == [Acknowledged, Traded, Ended]
+    assert [type(event) for event in told] == [Acknowledged, Filled, Ended]
 
 
 def test_a_foreign_order_is_told_once_and_left_alone(ledger: Any) -> None:
@@ -90,7 +90,7 @@ def test_however_reports_arrive_each_execution_counts_once(order: list[str]) -> 
                 book.order(report(piece, "1.0" if piece == "closed" else "0.2"))
             else:
                 book.execution(execution(piece, {"1": "0.2", "2": "0.3", "3": "0.5"}[piece]))
-        sizes = [event.execution.size for event in told if isinstance(event, Traded)]
+        sizes = [event.execution.size for event in told if isinstance(event, Filled)]
         assert sum(sizes) == 1
         assert len(sizes) == 3
         assert [e for e in told if isinstance(e, Acknowledged)] == [Acknowledged("a", "7")]
@@ -102,7 +102,7 @@ def test_an_order_that_is_closed_with_a_part_filled_ends(ledger: Any) -> None:
     book, told = ledger
     book.execution(execution("1", "0.4"))
     book.order(report("closed", "0.4"))
-    assert [type(event) for event in told] == [Acknowledged, Traded, Ended]
+    assert [type(event) for event in told] == [Acknowledged, Filled, Ended]
     assert book.journal.state_of("a") is IntentState.DONE
 
 

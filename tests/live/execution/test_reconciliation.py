@@ -8,7 +8,7 @@ import pytest
 
 from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.core.types import MarketRules, OrderRequest, Side
-from forwardtrader.live.execution.events import Execution, Intent, OpenOrder
+from forwardtrader.live.execution.events import Execution, Intent, RestingOrder
 from forwardtrader.live.execution.reconciliation import position_of, reconcile, require_covered
 
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))
@@ -25,8 +25,8 @@ def execution(trade: str, size: str, client_id: str = "a", side: str = "buy", fe
     )  # fmt: skip
 
 
-def resting_order(name: str, venue_id: str, filled: str = "0") -> OpenOrder:
-    return OpenOrder(
+def resting_order(name: str, venue_id: str, filled: str = "0") -> RestingOrder:
+    return RestingOrder(
         symbol="BTC/USDT", venue_id=venue_id, client_id=name, side="buy", kind="limit", size=Decimal(1), filled=Decimal(filled),
         limit_price=Decimal(9), stop_price=None,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.bridge.open_orders import OpenOrders
+from forwardtrader.live.bridge.broker_orders import BrokerOrders
 from forwardtrader.live.execution.events import Intent
 
 
@@ -21,7 +21,7 @@ def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_al
         def alive(self) -> bool:
             return self.is_alive
 
-    book, orders = OpenOrders(), [Order(ref) for ref in range(300)]
+    book, orders = BrokerOrders(), [Order(ref) for ref in range(300)]
     for order in orders:
         book.keep(order)
         book.keep(order, intent(f"id-{order.ref}"))
@@ -36,7 +36,7 @@ def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_al
 
 
 def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
-    book = OpenOrders()
+    book = BrokerOrders()
     assert [book.next_number(bar) for bar in (60, 0, 60, 0, 60)] == [1, 1, 2, 2, 3]
     assert [book.next_number(bar) for bar in range(1000, 2000)] == [1] * 1000
     assert book.next_number(1999) == 2
@@ -45,6 +45,6 @@ def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns
 
 def test_client_ids_are_equal_for_a_repeated_run_and_fit_every_venue() -> None:
     at = 1_700_000_000_000
-    ids = [[orders.next_client_id("a-run-of-a-rather-long-name", at) for _ in range(2)] for orders in (OpenOrders(), OpenOrders())]
+    ids = [[orders.next_client_id("a-run-of-a-rather-long-name", at) for _ in range(2)] for orders in (BrokerOrders(), BrokerOrders())]
     assert ids[0] == ids[1] == ["a-run-of-a-rathe-s44we8-1", "a-run-of-a-rathe-s44we8-2"]
-    assert OpenOrders().next_client_id("run", 0) == "run-0-1"
+    assert BrokerOrders().next_client_id("run", 0) == "run-0-1"
