@@ -1,4 +1,4 @@
-"""Who gives way to whom on a busy machine: what works beside a session gives way to it."""
+"""Process priority: what works beside a session gives way to it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _NICE: Final = 10 if sys.platform != "win32" else 0x4000  # there, the class bel
 
 
 def give_way(pid: int) -> None:
-    """Make a child that was just started nice, before it has threads of its own to pass that on to.
+    """Lower the priority of a child that was just started, before it has threads that would keep the old one.
 
-    Linux may weigh sessions of processes against each other first, and only then the processes of one: that weight is set too.
+    Linux may weigh sessions of processes against each other first, and only then the processes of one: that weight is set too. So the
+    child must have been started in a session of its own.
     """
     with contextlib.suppress(psutil.Error, OSError):
         psutil.Process(pid).nice(_NICE)

@@ -20,10 +20,10 @@ _FIRST: Final = (
     "live/test_session_live.py",
     "feeds/history/test_download.py",
     "live/bridge/test_venue_thread.py",
-    "live/test_pieces.py",
+    "live/bridge/test_contingent_orders.py",
     "reports/pages/test_tearsheet.py",
-    "live/test_bridge_orders.py",
-    "live/test_bridge_bars.py",
+    "live/bridge/test_broker.py",
+    "live/bridge/test_data.py",
     "live/test_fault_requests.py",
 )
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import backtrader as bt
 
+from forwardtrader.live.bridge.broker_orders import BrokerOrders
 from forwardtrader.live.bridge.bt_types import BtOrder, BtPosition
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.live.bridge.open_orders import OpenOrders
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.holdings import Holdings
 
@@ -27,7 +27,7 @@ class AccountView(bt.BrokerBase):
         self.comminfo[None] = VenueCommission(commission=0.0)  # fees are the venue's; Backtrader's own would size whole units only
         self.cash = self.startingcash = 0.0
         self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
-        self._orders = OpenOrders()
+        self._orders = BrokerOrders()
         self._notifications: deque[BtOrder] = deque()
 
     def getcash(self) -> float:

@@ -18,7 +18,7 @@ from forwardtrader.live.bridge.bt_types import BtOrder, request_of
 from forwardtrader.live.bridge.contingent_orders import ContingentOrders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.order_updates import handle_event
-from forwardtrader.live.bridge.pre_trade_checks import STOPS, NewOrder, check
+from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
@@ -129,7 +129,7 @@ class CCXTBroker(AccountView):
         _checksubmit: bool = True, **info: object,
     ) -> BtOrder:  # fmt: skip
         """Check an order and send it, or keep it here while it waits for others; arguments as Backtrader gives them."""
-        new = NewOrder(
+        new = OrderTicket(
             side=side, data=data, size=size, price=price, plimit=plimit, exectype=exectype, oco=oco, parent=parent,
             reason=str(info.get("reason", "")),
         )  # fmt: skip

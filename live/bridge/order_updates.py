@@ -18,11 +18,11 @@ from forwardtrader.live.execution.events import (
     Acknowledged,
     Ended,
     Execution,
+    Filled,
     ForeignOrder,
     Halted,
     Refused,
     RulesRead,
-    Traded,
     Unresolved,
 )
 from forwardtrader.strategies.feed_context import attach, facts_of
@@ -40,7 +40,7 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
     Raises:
         StorageFull: the account cannot write its journal any more.
     """
-    if isinstance(event, Traded):
+    if isinstance(event, Filled):
         if not _book(broker, event.execution):
             return
     elif isinstance(event, Acknowledged | Refused | Ended):
@@ -108,25 +108,13 @@ def execute(order: BtOrder, position: BtPosition, comminfo: BtCommission, fill: 
     figures are in `order.info`. The execution is stamped with the open time of the bar in which it happened; its own time, in
     milliseconds, is `order.info.executed_at`.
     """
-    facts = facts_of(order.data)
-    sign = 1.0 if fill.side == "buy" else -1.0
-    gross, price, fee = float(fill.size), float(fill.price), float(fill.fee)
-    size, commission = sign * gross, 0.0
     order.addinfo(executed_at=fill.at, trade_id=fill.trade_id)
-    if fill.fee_currency == facts.rules.base and fee:
-        size, paid = sign * gross - fee, price
-        order.executed.remsize -= sign * gross - size
-        price = paid * gross / abs(size)
-        order.addinfo(gross_size=gross, gross_price=paid, fee_base=fee)
-    else:
-        commission = fee if fill.fee_currency == facts.rules.quote else 0.0
-        for name in ("gross_size", "gross_price", "fee_base"):
-            order.info.pop(name, None)
-    size = _without_noise(order, position, size)
+    delivered, price, commission = _net_of_fee(order, fill)
+    size = _without_noise(order, position, delivered)
     before = position.price
     psize, pprice, opened, closed = position.update(size, price)
     share = commission / abs(size)
-    step = facts.timeframe.seconds * 1000
+    step = facts_of(order.data).timeframe.seconds * 1000
     order.execute(
         as_number(fill.at - fill.at % step), size, price,
         closed, comminfo.getvaluesize(-closed, before) if closed else 0.0, share * abs(closed),
@@ -134,7 +122,21 @@ def execute(order: BtOrder, position: BtPosition, comminfo: BtCommission, fill: 
         comminfo.margin, comminfo.profitandloss(-closed, before, price) if closed else 0.0, psize, pprice,
     )  # fmt: skip
     order.addcomminfo(comminfo)
-    return -sign * price * abs(size) - commission
+    return -price * size - commission
+
+
+def _net_of_fee(order: BtOrder, fill: Execution) -> tuple[float, float, float]:
+    """Signed units delivered, the price of each, and the fee in quote units; the gross figures are put on the order."""
+    rules, sign = facts_of(order.data).rules, 1.0 if fill.side == "buy" else -1.0
+    gross, price, fee = float(fill.size), float(fill.price), float(fill.fee)
+    if fill.fee_currency != rules.base or not fee:
+        for name in ("gross_size", "gross_price", "fee_base"):
+            order.info.pop(name, None)
+        return sign * gross, price, fee if fill.fee_currency == rules.quote else 0.0
+    size = sign * gross - fee
+    order.executed.remsize -= sign * gross - size
+    order.addinfo(gross_size=gross, gross_price=price, fee_base=fee)
+    return size, price * gross / abs(size), 0.0
 
 
 def _without_noise(order: BtOrder, position: BtPosition, size: float) -> float:

@@ -21,7 +21,7 @@ _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Or
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewOrder:
+class OrderTicket:
     """An order as a strategy asks for it, in Backtrader's terms: `price` is the stop price of a stop order, `plimit` its limit."""
 
     side: Side
@@ -35,7 +35,7 @@ class NewOrder:
     reason: str
 
 
-def check(broker: CCXTBroker, order: NewOrder) -> OrderRequest | Refusal:
+def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | Refusal:
     """The order as the venue would take it, or why it is not sent."""
     if objection := _objection(broker, order):
         return Refusal(objection)
@@ -55,7 +55,7 @@ def check(broker: CCXTBroker, order: NewOrder) -> OrderRequest | Refusal:
     return request
 
 
-def free_units(broker: CCXTBroker, order: NewOrder) -> float:
+def free_units(broker: CCXTBroker, order: OrderTicket) -> float:
     """Base units that a new sell order may have: held, or still to be bought by its parent, and not locked by other sell orders."""
     contingent = broker.contingent
     resting = [
@@ -69,11 +69,11 @@ def free_units(broker: CCXTBroker, order: NewOrder) -> float:
     return sellable(broker.units_held(order.data), resting, group=group, incoming=_incoming(order))
 
 
-def _incoming(order: NewOrder) -> float:
+def _incoming(order: OrderTicket) -> float:
     return float(order.parent.executed.remsize) if order.parent is not None and order.parent.alive() else 0.0
 
 
-def _objection(broker: CCXTBroker, order: NewOrder) -> str:
+def _objection(broker: CCXTBroker, order: OrderTicket) -> str:
     if broker.halted:
         return broker.halted
     if order.exectype not in _SENDABLE:

@@ -21,7 +21,7 @@ from forwardtrader.live.bridge.bt_types import BtOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Intent, Traded, VenueView
+from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, VenueView
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import position_of, require_covered
 
@@ -75,12 +75,11 @@ def recover(
     recorded = {(e.symbol, e.trade_id) for e in known}
     late = [e for e in booked if (e.symbol, e.trade_id) not in recorded]
     log.event(_LOG, "recovered", open=len(journal.open_intents()), executions=len(booked), told_now=len(late))
-    before = [(intent, *_filled_of([e for e in known if e.client_id == intent.client_id])) for intent in intents]
     return Recovered(
         cash=_cash_before(late, view.balances, rules),
         positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
         coins=_unexplained(view.balances, rules, booked),
-        open=tuple(order for order in before if order[1] < order[0].request.size),
+        open=_open_orders(intents, known),
     )
 
 
@@ -105,10 +104,10 @@ def _unfinished(journal: Journal, unrecorded: Iterable[Execution]) -> list[Inten
     return list(known.values())
 
 
-def _again(journal: Journal, unrecorded: list[Execution]) -> list[Traded | Ended]:
+def _again(journal: Journal, unrecorded: list[Execution]) -> list[Filled | Ended]:
     """What an earlier process booked and died of before it was kept with a bar."""
     over = [name for name in dict.fromkeys(e.client_id for e in unrecorded) if journal.state_of(name) not in OPEN]
-    return [*(Traded(e) for e in unrecorded), *(Ended(name, "canceled") for name in over)]
+    return [*(Filled(e) for e in unrecorded), *(Ended(name, "canceled") for name in over)]
 
 
 def _cash_before(late: Iterable[Execution], balances: dict[str, Decimal], rules: Sequence[MarketRules]) -> float:
@@ -142,6 +141,11 @@ def _unexplained(balances: dict[str, Decimal], rules: Sequence[MarketRules], kno
     explained = {r.base for r in rules if any(e.symbol == r.symbol for e in known)}
     left = {r.base: balances.get(r.base, Decimal(0)) - position_of(known, r) for r in rules if r.base not in explained}
     return {base: coins for base, coins in left.items() if coins > 0}
+
+
+def _open_orders(intents: Iterable[Intent], known: list[Execution]) -> tuple[tuple[Intent, Decimal, float], ...]:
+    before = [(intent, *_filled_of([e for e in known if e.client_id == intent.client_id])) for intent in intents]
+    return tuple(order for order in before if order[1] < order[0].request.size)
 
 
 def _filled_of(executions: list[Execution]) -> tuple[Decimal, float]:

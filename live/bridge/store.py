@@ -38,7 +38,7 @@ from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import ccxt_credentials
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
-from forwardtrader.live.execution.risk_limits import RiskLimits
+from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.models.forecaster import FollowingSource
 from forwardtrader.strategies.feed_context import facts_of
 
@@ -71,8 +71,7 @@ class CCXTStore:
         query_timeouts: QueryTimeouts | None = None, bar_timeout_s: float = 5.0, risk: RiskSettings | None = None, minute_s: float = 60.0,
         witnesses: Sequence[ConfirmingVenue] = (), merge_rule: MergeRule | None = None,
     ) -> None:  # fmt: skip
-        self.exchange = exchange
-        self.run = run
+        self.exchange, self.run = exchange, run
         self.clock = clock or SystemClock()
         self._poll = poll
         self._bar_timeout_s = bar_timeout_s
@@ -95,7 +94,9 @@ class CCXTStore:
         self._base_url, self._ws_url = base_url, ws_url
         self._keys = ccxt_credentials(api_key, api_secret, passphrase)
         self._query_timeouts = query_timeouts
-        self.risk_limits = RiskLimits(risk, self.last_price, minute_s=minute_s, can_short=self._can_short) if risk is not None else None
+        self.risk_limits: AccountRiskLimits | None = None
+        if risk is not None:
+            self.risk_limits = AccountRiskLimits(risk, self.last_price, minute_s=minute_s, can_short=self._can_short)
         self._closes: dict[str, float] = {}
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}

@@ -20,7 +20,7 @@ from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts
 from forwardtrader.live.execution.reports import AccountReports
 from forwardtrader.live.execution.retry import VenueQueries
-from forwardtrader.live.execution.risk_limits import RiskLimits
+from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.execution.submit import OrderSubmitter
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
@@ -42,7 +42,7 @@ class CcxtAccount:
 
     def __init__(
         self, client: CcxtClient, journal: Journal, symbols: Sequence[str], notify: Callable[[AccountEvent], None],
-        timeouts: QueryTimeouts | None = None, limits: RiskLimits | None = None,
+        timeouts: QueryTimeouts | None = None, limits: AccountRiskLimits | None = None,
         last_price: Callable[[str], float | None] = lambda _symbol: None,
     ) -> None:  # fmt: skip
         timeouts = timeouts or QueryTimeouts()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from forwardtrader.live.execution.ccxt_client import CcxtFee, CcxtNumber, CcxtOrder, CcxtTrade
-from forwardtrader.live.execution.events import Execution, OpenOrder
+from forwardtrader.live.execution.events import Execution, RestingOrder
 
 SYNTHETIC: Final = "synthetic-"  # begins the trade id of an execution that stands for those that the venue does not list
 _CLIENT_ID_KEYS = ("clientOrderId", "orderLinkId", "C", "c")
@@ -73,11 +73,11 @@ def synthetic(report: OrderReport, booked: Decimal) -> Execution:
     )  # fmt: skip
 
 
-def open_order(order: CcxtOrder) -> OpenOrder:
+def open_order(order: CcxtOrder) -> RestingOrder:
     """Read a unified resting order."""
     stop = order.get("stopPrice") or order.get("triggerPrice") or order.get("stopLossPrice") or order.get("takeProfitPrice")
     kind = str(order.get("type") or "")
-    return OpenOrder(
+    return RestingOrder(
         symbol=str(order.get("symbol") or ""),
         venue_id=str(order.get("id") or ""),
         client_id=client_id_in(order),

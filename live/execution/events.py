@@ -54,7 +54,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Traded:
+class Filled:
     execution: Execution
 
 
@@ -98,11 +98,11 @@ class RulesRead:
     rules: tuple[MarketRules, ...]
 
 
-AccountEvent = Acknowledged | Refused | Traded | Ended | Unresolved | Halted | ForeignOrder | RulesRead
+AccountEvent = Acknowledged | Refused | Filled | Ended | Unresolved | Halted | ForeignOrder | RulesRead
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenOrder:
+class RestingOrder:
     """An order that rests at the venue."""
 
     symbol: str
@@ -121,7 +121,7 @@ class VenueView:
     """The account at the venue: total balances, and the orders that rested after they had been read."""
 
     balances: dict[str, Decimal]
-    open_orders: tuple[OpenOrder, ...] = ()
+    open_orders: tuple[RestingOrder, ...] = ()
 
 
 def arrival_name(client_id: str) -> str:

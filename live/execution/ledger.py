@@ -9,7 +9,7 @@ from typing import Final
 
 from forwardtrader.core import log
 from forwardtrader.live.execution.ccxt_orders import SYNTHETIC, OrderReport
-from forwardtrader.live.execution.events import AccountEvent, Acknowledged, Ended, Execution, ForeignOrder, Refused, Traded, Unresolved
+from forwardtrader.live.execution.events import AccountEvent, Acknowledged, Ended, Execution, Filled, ForeignOrder, Refused, Unresolved
 from forwardtrader.live.execution.journal import IntentState, Journal
 
 _LOG: Final = log.logger("live")
@@ -73,7 +73,7 @@ class OrderLedger:
         fill = replace(fill, client_id=client_id)
         if not self.journal.book(fill):
             return
-        self.notify(Traded(fill))
+        self.notify(Filled(fill))
         booked += fill.size
         if booked == intent.request.size:
             self._ending.pop(client_id, None)

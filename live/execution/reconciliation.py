@@ -22,7 +22,7 @@ from decimal import Decimal
 
 from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.core.types import MarketRules
-from forwardtrader.live.execution.events import Execution, Intent, OpenOrder
+from forwardtrader.live.execution.events import Execution, Intent, RestingOrder
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Reconciled:
 
     adopt: tuple[tuple[Intent, str], ...]
     ask: tuple[Intent, ...]
-    foreign: tuple[OpenOrder, ...]
+    foreign: tuple[RestingOrder, ...]
 
 
-def reconcile(intents: Sequence[tuple[Intent, Decimal]], resting: Sequence[OpenOrder], ours: Mapping[str, str]) -> Reconciled:
+def reconcile(intents: Sequence[tuple[Intent, Decimal]], resting: Sequence[RestingOrder], ours: Mapping[str, str]) -> Reconciled:
     """Compare open intents with the orders that rest at the venue.
 
     Args:

@@ -13,14 +13,14 @@ from typing import Final
 
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Intent, Refused, Traded
+from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, Refused
 from forwardtrader.strategies.order_rules import adds_exposure
 
 _MINUTE_S: Final = 60.0
 _REDUCING_SHARE: Final = 2  # orders that reduce the position may be so many times as frequent
 
 
-class RiskLimits:
+class AccountRiskLimits:
     """Tracks what is held, what was sent, and how often; `admit` decides, `on_event` keeps it up to date.
 
     Args:
@@ -56,7 +56,7 @@ class RiskLimits:
 
     def on_event(self, event: AccountEvent) -> None:
         """Update positions and open orders."""
-        if isinstance(event, Traded):
+        if isinstance(event, Filled):
             self._book(event.execution)
         elif isinstance(event, Refused | Ended):
             self._close(event.client_id)

@@ -9,7 +9,7 @@ from functools import partial
 
 from forwardtrader.live.execution.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
 from forwardtrader.live.execution.ccxt_orders import execution, number, open_order, order_report, synthetic
-from forwardtrader.live.execution.events import Execution, ForeignOrder, Intent, OpenOrder, VenueView
+from forwardtrader.live.execution.events import Execution, ForeignOrder, Intent, RestingOrder, VenueView
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.reconciliation import reconcile
 from forwardtrader.live.execution.retry import VenueQueries
@@ -29,14 +29,14 @@ class VenueOrders:
         totals = {asset: number(amount) for asset, amount in (balance.get("total") or {}).items() if amount}
         return VenueView(balances=totals, open_orders=tuple(await self.resting(symbols)))
 
-    async def resting(self, symbols: Iterable[str]) -> list[OpenOrder]:
+    async def resting(self, symbols: Iterable[str]) -> list[RestingOrder]:
         """The orders that rest at the venue, whoever sent them."""
-        found: list[OpenOrder] = []
+        found: list[RestingOrder] = []
         for symbol in symbols:
             found += [open_order(order) for order in await self._queries.ask(partial(self._client.fetch_open_orders, symbol))]
         return found
 
-    def differing(self, intents: Iterable[Intent], resting: Sequence[OpenOrder]) -> tuple[Intent, ...]:
+    def differing(self, intents: Iterable[Intent], resting: Sequence[RestingOrder]) -> tuple[Intent, ...]:
         """Those of `intents` that must be looked up, given what rests; the others are acknowledged, orders of others reported."""
         ledger = self.ledger
         ours = {order.venue_id: name for order in resting if (name := ledger.ours(order.client_id, order.venue_id))}

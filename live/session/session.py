@@ -13,7 +13,7 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import RiskHalt
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
-from forwardtrader.live.execution.events import AccountEvent, Refused, Traded
+from forwardtrader.live.execution.events import AccountEvent, Filled, Refused
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
@@ -145,7 +145,7 @@ class LiveSession:
     def account_event(self, event: AccountEvent) -> None:
         """An order event reached the strategy."""
         parts = self.parts
-        if isinstance(event, Traded):
+        if isinstance(event, Filled):
             parts.resumed.booked(event.execution)
         elif isinstance(event, Refused) and event.reason.startswith(BLOCKED):
             self._record_blocked_entry(event)

@@ -115,3 +115,53 @@ def test_cancelling_one_of_an_oco_pair_cancels_both_as_in_a_backtest() -> None:
         run = play(venue, store_on(venue), Script, 6, acts={0: lambda s: s.buy(size=0.1), 2: pair, 3: lambda s: s.cancel(s.loss)})
         assert [run.statuses_of(order)[-1] for order in (run.loss, run.gain)] == ["Canceled", "Canceled"]
         assert venue.state()["open_orders"] == []
+
+
+def test_the_children_of_a_bracket_wait_and_one_of_them_is_executed() -> None:
+    with practice() as venue:
+
+        def enter(s: Any) -> None:
+            price = s.data.close[0]
+            s.parent, s.loss, s.gain = s.buy_bracket(size=0.02, exectype=bt.Order.Market, stopprice=price * 0.9, limitprice=price * 1.1)
+
+        def rise(s: Any) -> None:
+            s.resting = [o["type"] for o in venue.state()["open_orders"]]
+            reach(s, s.data.close[0] * 1.2)
+
+        def reach(s: Any, price: float) -> None:
+            venue.control("price", price=price)
+            until = time.monotonic() + 5
+            while s.broker.store.prices.get("BTC/USDT", 0) < price * 0.999 and time.monotonic() < until:
+                time.sleep(0.01)
+
+        run = play(venue, store_on(venue), Script, 8, acts={0: enter, 2: rise})
+        assert run.resting == ["stop"]
+        assert run.statuses_of(run.parent)[-1] == "Completed"
+        assert run.statuses_of(run.gain)[-1] == "Completed"
+        assert run.statuses_of(run.loss)[-1] == "Canceled"
+        assert abs(run.position.size) < 1e-5
+        assert venue.state()["open_orders"] == []
+
+
+def test_the_stop_of_a_bracket_takes_the_limit_with_it() -> None:
+    with practice() as venue:
+
+        def enter(s: Any) -> None:
+            price = s.data.close[0]
+            s.parent, s.loss, s.gain = s.buy_bracket(size=0.02, exectype=bt.Order.Market, stopprice=price * 0.9, limitprice=price * 1.1)
+
+        run = play(venue, store_on(venue), Script, 8, acts={0: enter, 2: lambda s: venue.control("price", price=s.data.close[0] * 0.8)})
+        assert (run.statuses_of(run.loss)[-1], run.statuses_of(run.gain)[-1]) == ("Completed", "Canceled")
+        assert abs(run.position.size) < 1e-5
+
+
+def test_a_bracket_whose_parent_is_cancelled_leaves_nothing() -> None:
+    with practice() as venue:
+
+        def enter(s: Any) -> None:
+            price = s.data.close[0]
+            s.bracket = s.buy_bracket(size=0.02, price=price * 0.5, stopprice=price * 0.4, limitprice=price * 1.1)
+
+        run = play(venue, store_on(venue), Script, 4, acts={0: enter, 1: lambda s: s.cancel(s.bracket[0])})
+        assert [run.statuses_of(o)[-1] for o in run.bracket] == ["Canceled"] * 3
+        assert (venue.state()["orders"], venue.state()["open_orders"]) == (1, [])

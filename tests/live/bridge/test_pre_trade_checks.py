@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.bridge.pre_trade_checks import NewOrder, check
+from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, check
 from forwardtrader.strategies.feed_context import attach, facts_of
 from forwardtrader.strategies.order_rules import Refusal
 from tests.live.market import Script, play, practice, store_on
 
 
-def order(data: Any, side: Side, size: float) -> NewOrder:
-    return NewOrder(side=side, data=data, size=size, price=None, plimit=None, exectype=None, oco=None, parent=None, reason="")
+def order(data: Any, side: Side, size: float) -> OrderTicket:
+    return OrderTicket(side=side, data=data, size=size, price=None, plimit=None, exectype=None, oco=None, parent=None, reason="")
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Ended, Execution, Intent, Refused, Traded
+from forwardtrader.live.execution.events import Ended, Execution, Filled, Intent, Refused
 from forwardtrader.live.execution.journal import IntentState, Journal
-from forwardtrader.live.execution.risk_limits import RiskLimits
+from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from tests.live.market import Script, play, practice, store_on
 
 LIMITS = RiskSettings(max_order_value=1000, max_position_value=2500, max_orders_per_minute=3, price_collar=0.05)
@@ -27,8 +27,8 @@ def intent(name: str, size: str, side: Side = Side.BUY, limit: str | None = None
     return Intent(client_id=name, request=OrderRequest(symbol="BTC/USDT", side=side, size=Decimal(size), **prices), bar=0)
 
 
-def fill(name: str, size: str, side: str = "buy") -> Traded:
-    return Traded(
+def fill(name: str, size: str, side: str = "buy") -> Filled:
+    return Filled(
         Execution(
             symbol="BTC/USDT", trade_id=name, client_id=name, venue_id="7", side=side, size=Decimal(size), price=Decimal(100),
             fee=Decimal(0), fee_currency="", at=0,
@@ -36,9 +36,9 @@ def fill(name: str, size: str, side: str = "buy") -> Traded:
     )  # fmt: skip
 
 
-def gate(limits: RiskSettings = LIMITS, price: float | None = 100.0, now: list[float] | None = None) -> RiskLimits:
+def gate(limits: RiskSettings = LIMITS, price: float | None = 100.0, now: list[float] | None = None) -> AccountRiskLimits:
     time = now if now is not None else [0.0]
-    return RiskLimits(limits, lambda _symbol: price, monotonic=lambda: time[0])
+    return AccountRiskLimits(limits, lambda _symbol: price, monotonic=lambda: time[0])
 
 
 def test_an_order_worth_too_much_is_refused_by_the_name_of_the_setting() -> None:
@@ -134,7 +134,7 @@ def test_a_refused_order_comes_back_with_its_reason_is_kept_and_never_reaches_th
 
 
 def test_where_shorts_are_allowed_a_sale_that_opens_one_is_limited_and_a_buy_that_covers_it_is_not() -> None:
-    limits = RiskLimits(LIMITS, lambda _symbol: 100.0, can_short=lambda _symbol: True)
+    limits = AccountRiskLimits(LIMITS, lambda _symbol: 100.0, can_short=lambda _symbol: True)
     assert "risk.max_order_value" in limits.check(intent("a", "10.01", Side.SELL).request)
     limits.on_event(fill("short", "24", "sell"))
     assert "risk.max_position_value" in limits.check(intent("b", "2", Side.SELL).request)
@@ -145,9 +145,9 @@ def test_where_shorts_are_allowed_a_sale_that_opens_one_is_limited_and_a_buy_tha
 
 
 def test_a_fee_in_the_coin_is_not_held() -> None:
-    limits = RiskLimits(LIMITS.model_copy(update={"max_orders_per_minute": 100}), lambda _symbol: 100.0)
+    limits = AccountRiskLimits(LIMITS.model_copy(update={"max_orders_per_minute": 100}), lambda _symbol: 100.0)
     for number in range(2000):
         trade = fill(f"buy {number}", "1").execution
-        limits.on_event(Traded(replace(trade, fee=Decimal("0.01"), fee_currency="BTC")))
+        limits.on_event(Filled(replace(trade, fee=Decimal("0.01"), fee_currency="BTC")))
         limits.on_event(fill(f"sell {number}", "0.99", "sell"))
     assert limits.check(intent("a", "10").request) == ""

@@ -12,7 +12,7 @@ _REMEMBERED: Final = 64  # orders that are done: reports of them may still be on
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class OpenOrders:
+class BrokerOrders:
     """Orders that are alive, and the newest of those that are not, by Backtrader's reference and, once sent, by client id."""
 
     def __init__(self) -> None:

@@ -1,0 +1,50 @@
+"""The open orders of a broker, and the client ids of new ones."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.live.bridge.broker_orders import BrokerOrders
+from forwardtrader.live.execution.events import Intent
+
+
+def intent(name: str = "a", size: str = "1.0") -> Intent:
+    return Intent(client_id=name, request=OrderRequest(symbol="BTC/USDT", side=Side.BUY, size=Decimal(size)), bar=0)
+
+
+def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_alive() -> None:
+    class Order:
+        def __init__(self, ref: int) -> None:
+            self.ref, self.is_alive = ref, True
+
+        def alive(self) -> bool:
+            return self.is_alive
+
+    book, orders = BrokerOrders(), [Order(ref) for ref in range(300)]
+    for order in orders:
+        book.keep(order)
+        book.keep(order, intent(f"id-{order.ref}"))
+        if order.ref > 1:
+            order.is_alive = False
+            book.over(order)
+            book.over(order)
+    assert book.alive == orders[:2]
+    assert [book.of_client_id(f"id-{n}") for n in (0, 2, 299)] == [orders[0], None, orders[299]]
+    assert book.own(Order(1)) is orders[1]
+    assert (book.own(orders[299]), book.intent_of(orders[2])) == (None, None)
+
+
+def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
+    book = BrokerOrders()
+    assert [book.next_number(bar) for bar in (60, 0, 60, 0, 60)] == [1, 1, 2, 2, 3]
+    assert [book.next_number(bar) for bar in range(1000, 2000)] == [1] * 1000
+    assert book.next_number(1999) == 2
+    assert len(book._numbers) <= 200
+
+
+def test_client_ids_are_equal_for_a_repeated_run_and_fit_every_venue() -> None:
+    at = 1_700_000_000_000
+    ids = [[orders.next_client_id("a-run-of-a-rather-long-name", at) for _ in range(2)] for orders in (BrokerOrders(), BrokerOrders())]
+    assert ids[0] == ids[1] == ["a-run-of-a-rathe-s44we8-1", "a-run-of-a-rathe-s44we8-2"]
+    assert BrokerOrders().next_client_id("run", 0) == "run-0-1"
