@@ -39,9 +39,9 @@ def _run(argv: list[str], clock: Clock) -> int:
         console.print(f"session {request.name}: {request.verb} sent")
         return 0
     if request.check:
-        from forwardtrader.live.preflight.checks import examine
+        from forwardtrader.live.preflight.checks import preflight
 
-        return examine(request, clock, console)
+        return preflight(request, clock, console)
     if request.mode == "live" and not request.sandbox:
         keys_of(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
     from forwardtrader.live.monitoring.terminal import SessionView

@@ -1,4 +1,4 @@
-"""The mirror in Firestore, and the only door to it."""
+"""The mirror in Firestore; the only module that imports its client."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TIMEOUT_S: Final = 3.0
 
 
 class FirestoreMirror:
-    """Writes documents whole, with their sequence number; an older event never replaces a newer document.
+    """Writes whole documents with their sequence number; an older event never replaces a newer document.
 
-    No call is retried here: the client's own retry would block for a minute where nothing answers; the outbox has its own. Each write
-    names the state of the document that it was made for, so that one which was given up and arrives late all the same is refused.
+    No call is retried here: the client's own retry would block for a minute where nothing answers, and the mirror queue has its own. Each
+    write carries the expected state of its document, so that a write that was given up and arrives late is refused.
 
     Args:
         project: the Firebase project. With FIRESTORE_EMULATOR_HOST set, the emulator is used, without credentials.
@@ -81,15 +81,15 @@ def _credential() -> Any:
     from firebase_admin import credentials
     from google.auth.credentials import AnonymousCredentials
 
-    class Nobody(credentials.Base):
-        """An emulator asks nobody who he is; without this the library looks for Google's own credentials, and fails."""
+    class Anonymous(credentials.Base):
+        """An emulator needs no credentials; without this the library looks for Google's own, and fails."""
 
         def get_credential(self) -> Any:
             return AnonymousCredentials()
 
     known = environment()
     if known.get("FIRESTORE_EMULATOR_HOST"):
-        return Nobody()
+        return Anonymous()
     path = known.get("FIREBASE_CREDENTIALS_PATH", "")
     try:
         return credentials.Certificate(path)
@@ -98,6 +98,6 @@ def _credential() -> Any:
 
 
 def _path(name: str) -> str:
-    """Firestore wants collection and document by turns; slashes of symbols are replaced by whoever names documents."""
+    """Firestore paths alternate collection and document; a name with an odd number of parts gets an `items` collection."""
     parts = name.split("/")
     return name if len(parts) % 2 == 0 else "/".join([*parts[:-1], "items", parts[-1]])

@@ -13,6 +13,7 @@ from forwardtrader.core import log
 from forwardtrader.core.settings import LiveSettings
 from forwardtrader.live.output.state_store import Mirror, StateStore
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.sqlite_file import Row
 from forwardtrader.strategies.backtrader.fill_recorder import fills_frame
 
 _LOG: Final = log.logger("live")
@@ -47,7 +48,7 @@ class SessionMirror:
             kept = {key: value for key, value in body.items() if key not in ("config", "versions", "alerts")}
             self.store.set(f"sessions/{self._name}", log.redacted(kept))
 
-    def fills(self, session: SessionStore, upto: int, fresh: Sequence[tuple[Any, ...]]) -> bool:
+    def fills(self, session: SessionStore, upto: int, fresh: Sequence[Row]) -> bool:
         """Write some of the fills that were not written yet, under their number in the session; False where there were none.
 
         Args:

@@ -88,7 +88,7 @@ def test_a_mirror_that_was_lost_is_filled_again(store: StateStore) -> None:
         store.set(f"sessions/a/fills/{n}", {"n": n})
     store.mirrored(store.waiting(10))
     assert store.lag() == 0
-    store.mirror_again()
+    store.requeue_all()
     mirror = MemoryMirror()
     MirrorQueue(store, mirror).send_waiting()
     assert sorted(mirror.documents) == store.names()
