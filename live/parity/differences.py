@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from forwardtrader.reports.pages.parity_page import Difference
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id")
 _FILL: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
 _ORDER: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
-Column = pd.Series[Any]
+Column: TypeAlias = "pd.Series[Any]"
 CAUSES: Final = {
     "model_late": "a model came late, the old one went on",
     "training_failed": "a model could not be trained",

@@ -42,12 +42,17 @@ def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Str
         broker.muted = False
         broker.rearm()
     if command in (ControlCommand.FLATTEN, ControlCommand.CANCEL, ControlCommand.KILL):
-        for order in list(broker.get_orders_open()):
+        for order in _open_orders(broker):
             broker.take_back(order)
     for data in strategy.datas if strategy is not None and command is ControlCommand.FLATTEN else ():
         size = broker.getposition(data).size
         if size > 0:
             broker.sell(strategy, data, size, reason="flatten", role="flatten")
+
+
+def _open_orders(broker: CommandedBroker) -> list[bt.Order]:
+    """Every order that may still be filled; Backtrader's own broker lists those of the newest bar apart."""
+    return [*broker.get_orders_open(), *getattr(broker, "submitted", ())]
 
 
 class CommandHistory:

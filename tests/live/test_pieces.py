@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import backtrader as bt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,36 +24,8 @@ from forwardtrader.live.execution.events import Acknowledged, Ended, Execution, 
 from forwardtrader.live.execution.journal import Journal, State
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.reconciliation import position_of, reconcile, require_covered
-from forwardtrader.live.session.paper_broker import PaperBroker
-from forwardtrader.live.session.strategy_guard import KEPT, BarHook
-from forwardtrader.strategies.backtrader.assembly import build_cerebro
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
-from tests.strategies.market import candles, feed, knobs
 
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))
-
-
-def test_a_long_session_lets_go_of_orders_that_are_done() -> None:
-    class Restless(bt.Strategy):
-        most = told = 0
-
-        def next(self) -> None:
-            self.close() if self.position else self.buy(size=0.1)
-            self.most = max(self.most, len(self._orders), len(self.broker.orders), len(self.broker._pchildren))
-            self.told = max(self.told, len(self.analyzers.orders.told))
-
-    broker = PaperBroker(cash=100_000.0)
-    cerebro = build_cerebro(
-        [feed(candles(2_400))], knobs(), strategy=Restless, broker=broker,
-        analyzers=[(BarHook, {"done": lambda *_: None}), (OrderRecorder, {"_name": "orders"})],
-    )  # fmt: skip
-    run = cerebro.run()[0]
-    orders = run.analyzers.orders.frame()
-    assert len(orders) > 2_000
-    assert not orders["timestamp"].duplicated().any(), "an order was collected twice"
-    assert len(run.analyzers.fills.frame()) > 2_000
-    assert run.most < 2 * KEPT
-    assert run.told < len(orders) / 1.5
 
 
 def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_alive() -> None:

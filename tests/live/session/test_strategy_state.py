@@ -12,8 +12,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.strategy_state import SavedState, restoring, takes_part
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
-from tests.live.session.test_session import start, wait_for_bars
-from tests.live.session_runner import request_for, run
+from tests.live.session_runner import request_for, run, start, wait_for_bars
 from tests.live.test_session_live import REAL
 
 COUNTING = """
