@@ -115,7 +115,14 @@ class _Assembly:
         broker.on_turn = self.callbacks.between_bars
         shutdown = Shutdown(bridge, broker, progress, health)
         commands = CommandHandler(
-            self.store, health, progress, broker, shutdown, folder=self.request.folder, first_ms=self.first_ms, clock=self.clock
+            self.store,
+            health,
+            progress,
+            broker,
+            shutdown,
+            folder=self.request.folder,
+            before_first=self.first_ms - self.request.timeframe.seconds * 1000,
+            clock=self.clock,
         )
         if journal is not None and self.request.settings.live.orders_at_stop == "cancel":
             shutdown.before_stop = partial(commands.execute, control.ControlCommand.CANCEL)

@@ -100,6 +100,8 @@ class LiveSession:
         progress.strategy = strategy
         parts.health.bar_ends()
         at = round(epoch_seconds(number) * 1000)
+        if at < parts.first_ms and not parts.resumed.is_frozen:
+            parts.commands.replay(at)  # one that came before the session's first bar
         if at < parts.first_ms or parts.resumed.is_warm_up(at) or (progress.last_bar is not None and at < progress.last_bar):
             return
         if parts.resumed.resume(strategy, at) and parts.broker.muted:

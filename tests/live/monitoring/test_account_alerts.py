@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import backtrader as bt
+
 from forwardtrader.live.execution.events import Acknowledged, ForeignOrder, Halted, Refused
-from forwardtrader.live.monitoring.account_alerts import AccountAlerts
+from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.risk import RiskState
 
 
 def reasons(told: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, Any]]:
@@ -32,3 +37,16 @@ def test_refusals_of_one_kind_are_told_at_once_then_hourly_then_at_the_end() -> 
     alerts.handle(Halted("no key"))
     assert [kind for kind, _, _ in told[4:]] == ["foreign_order"]
     assert halted == ["no key"]
+
+
+def test_the_strategys_own_limits_are_told_when_they_close_and_when_they_open() -> None:
+    told: list[tuple[str, str]] = []
+    alerts = StrategyLimitAlerts(lambda kind, level, **_facts: told.append((kind, level)))
+    strategy = LSTMStrategy.__new__(LSTMStrategy)
+    start = RiskState.start(1_000.0, 0.0)
+    for state in ({}, {"locked": True}, {"locked": True}, {"halted_until": 9.0}, {}):
+        strategy._risk = replace(start, **state)
+        alerts.check(strategy)
+    assert told == [("daily_loss_lock", "warning"), ("drawdown_halt", "error"), ("risk_limits_open_again", "info")]
+    alerts.check(bt.Strategy.__new__(bt.Strategy))
+    assert len(told) == 3

@@ -11,6 +11,7 @@ from typing import Any
 
 import backtrader as bt
 import pytest
+from rich.console import Console
 
 from forwardtrader.core.clock import FixedClock, SystemClock
 from forwardtrader.core.errors import RiskHalt
@@ -18,10 +19,13 @@ from forwardtrader.live import control
 from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
+from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.__main__ import compare
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.commands import CommandHandler, CommandHistory, carry_out
 from forwardtrader.live.session.paper_broker import PaperBroker
+from forwardtrader.live.session.session import LiveSession
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.strategy_guard import BarHook
 from forwardtrader.reports.pages.session_status import State, read_status
@@ -125,7 +129,7 @@ def handler(store: SessionStore, folder: Path) -> tuple[CommandHandler, SessionP
     clock = FixedClock(datetime(2024, 1, 1, tzinfo=UTC))
     progress, broker, health = SessionProgress(clock.now()), Broker(), SessionHealth(store, clock)
     shutdown = Shutdown(SimpleNamespace(is_stopping=False, request_stop=lambda: None), broker, progress, health)
-    made = CommandHandler(store, health, progress, broker, shutdown, folder=folder, first_ms=1000, clock=clock)  # type: ignore[arg-type]
+    made = CommandHandler(store, health, progress, broker, shutdown, folder=folder, before_first=1000, clock=clock)  # type: ignore[arg-type]
     return made, progress, broker, shutdown
 
 
@@ -136,7 +140,7 @@ def test_a_pause_does_not_lift_a_halt_and_a_resume_does(store: SessionStore, tmp
     assert (progress.state, progress.reason, broker.halted, broker.muted) == ("halted", "no key", "no key", True)
     commands.execute(ControlCommand.RESUME)
     assert (progress.state, progress.reason, broker.halted, broker.muted) == ("running", "", "", False)
-    assert store.commands() == [(999, "pause"), (999, "resume")], "before the first bar"
+    assert store.commands() == [(1000, "pause"), (1000, "resume")], "before the first bar"
     assert [note["kind"] for note in store.notes()] == ["account_halted", "command_pause", "command_resume"]
 
 
@@ -154,3 +158,22 @@ def test_a_kill_halts_the_session_and_a_stop_ends_it(store: SessionStore, tmp_pa
         commands, progress, _, shutdown = handler(store, tmp_path)
         commands.execute(command)
         assert (progress.state, shutdown.is_requested) == (state, True)
+
+
+class PausedAtTheStart(FixedSupply):
+    """Sends a pause while the session is starting."""
+
+    folder: Path
+
+    def open(self, at: datetime) -> None:
+        control.send(self.folder, ControlCommand.PAUSE)
+
+
+def test_a_pause_before_the_first_bar_is_replayed_too(tmp_path: Path) -> None:
+    supply = PausedAtTheStart(SOURCES)
+    supply.folder = tmp_path / "one"
+    session = LiveSession(request_for(tmp_path, "one", 60), SystemClock(), SessionView(Console(), shown=False), supply=supply)
+    assert session.run() == 0
+    parity = compare(tmp_path / "one", SystemClock(), SOURCES)
+    assert parity.first_difference is None
+    assert (parity.compared["fills"], parity.compared["orders"] > 0) == (0, True)
