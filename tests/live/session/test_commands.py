@@ -169,11 +169,11 @@ class PausedAtTheStart(FixedSupply):
         control.send(self.folder, ControlCommand.PAUSE)
 
 
-def test_a_pause_before_the_first_bar_is_replayed_too(tmp_path: Path) -> None:
+def test_a_pause_sent_while_a_session_starts_is_replayed_too(tmp_path: Path) -> None:
     supply = PausedAtTheStart(SOURCES)
     supply.folder = tmp_path / "one"
     session = LiveSession(request_for(tmp_path, "one", 60), SystemClock(), SessionView(Console(), shown=False), supply=supply)
     assert session.run() == 0
     parity = compare(tmp_path / "one", SystemClock(), SOURCES)
     assert parity.first_difference is None
-    assert (parity.compared["fills"], parity.compared["orders"] > 0) == (0, True)
+    assert parity.compared["fills"] < 5 < parity.compared["orders"], "entries were blocked"
