@@ -65,7 +65,7 @@ class LiveSession:
             stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
             stack.enter_context(log.log_to(folder / "log.jsonl"))
             if control.is_killed(folder):
-                raise RiskHalt(f"session {self.request.name!r} was killed; say --resume to let it start again")
+                raise RiskHalt(f"session {self.request.name!r} was killed; use --resume to let it start again")
             self._parts = self.assemble(stack)
             stack.enter_context(self._parts.shutdown.signals())
             stack.enter_context(self.view)
