@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from forwardtrader.core import log
 from forwardtrader.core.settings import LiveSettings
-from forwardtrader.live.output.state_store import Mirror, StateStore
+from forwardtrader.live.output.state_store import Body, Mirror, StateStore
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.sqlite_file import Row
 from forwardtrader.strategies.backtrader.fill_recorder import fills_frame
@@ -41,7 +41,7 @@ class SessionMirror:
             self._outbox = MirrorQueue(self.store, mirror)
             self._outbox.start()
 
-    def status(self, body: dict[str, Any], *, now: bool = False) -> None:
+    def status(self, body: Body, *, now: bool = False) -> None:
         """Write the status, at most once a minute unless `now` is set."""
         if now or time.monotonic() >= self._next:
             self._next = time.monotonic() + _STATUS_EVERY_S
@@ -63,7 +63,7 @@ class SessionMirror:
             self._sent += 1
         return bool(rows)
 
-    def note(self, key: str, body: dict[str, Any]) -> None:
+    def note(self, key: str, body: Body) -> None:
         self._once(f"sessions/{self._name}/notes/{key}", body)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class SessionMirror:
             self._outbox.stop()
         self.store.close()
 
-    def _once(self, name: str, body: dict[str, Any]) -> None:
+    def _once(self, name: str, body: Body) -> None:
         if self.store.get(name) is None:
             self.store.set(name, log.redacted(body))
 

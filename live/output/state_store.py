@@ -13,6 +13,7 @@ _SCHEMA: Final = """
 create table if not exists documents (name text primary key, seq integer not null, body text not null) without rowid;
 create table if not exists outbox (seq integer primary key autoincrement, name text not null, body text not null);
 """
+Body = dict[str, Any]  # plain JSON values
 _MOST_WAITING: Final = 100_000
 
 
@@ -22,7 +23,7 @@ class Event:
 
     seq: int
     name: str
-    body: dict[str, Any]
+    body: Body
 
 
 class Mirror(Protocol):
@@ -55,7 +56,7 @@ class StateStore:
     def close(self) -> None:
         self._db.close()
 
-    def set(self, name: str, body: dict[str, Any]) -> None:
+    def set(self, name: str, body: Body) -> None:
         """Write a whole document. Where too many events wait for the mirror, the oldest are dropped."""
         text = json.dumps(body, default=str)
         with self._db.transaction():
@@ -64,7 +65,7 @@ class StateStore:
             self._db.run(sql, name, seq, text)
             self._db.run("delete from outbox where seq <= ?", (seq or 0) - _MOST_WAITING)
 
-    def get(self, name: str) -> dict[str, Any] | None:
+    def get(self, name: str) -> Body | None:
         rows = self._db.all("select body from documents where name = ?", name)
         return json.loads(rows[0][0]) if rows else None
 

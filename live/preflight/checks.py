@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
 from rich.console import Console
 
@@ -61,6 +61,15 @@ def _checks(request: LiveRequest, clock: Clock) -> dict[str, Callable[[], str]]:
     return {**there, **local}
 
 
+class _Client(Protocol):
+    """What the checks read of a ccxt client."""
+
+    id: str
+    markets: Mapping[str, object]
+
+    async def fetch_time(self) -> int: ...
+
+
 class _VenueCheck:
     """The checks at the venue; each returns one line."""
 
@@ -80,7 +89,7 @@ class _VenueCheck:
     def account(self) -> str:
         return self._with(self._account)
 
-    def _with(self, look: Callable[[VenueLoop, Any, CcxtLiveSource], str]) -> str:
+    def _with(self, look: Callable[[VenueLoop, _Client, CcxtLiveSource], str]) -> str:
         feeds = self._request.settings.feeds
         loop = VenueLoop()
         loop.start()
@@ -94,21 +103,21 @@ class _VenueCheck:
         finally:
             loop.stop(*([client.close] if client is not None else []))
 
-    def _reach(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _reach(self, loop: VenueLoop, client: _Client, source: CcxtLiveSource) -> str:
         return f"{client.id} answers, {len(client.markets)} markets"
 
-    def _offset(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _offset(self, loop: VenueLoop, client: _Client, source: CcxtLiveSource) -> str:
         theirs = loop.call(client.fetch_time())
         offset = theirs / 1000 - self._clock.now().timestamp()
         if abs(offset) > _MOST_OFFSET_S:
             raise ConfigError(f"this machine's clock is {-offset:+.1f} s off the venue's; set it (NTP), then start again")
         return f"{offset * 1000:+.0f} ms off the venue's"
 
-    def _rules(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _rules(self, loop: VenueLoop, client: _Client, source: CcxtLiveSource) -> str:
         rules = (source.rules(symbol) for symbol in source.symbols)
         return "; ".join(f"{r.symbol} tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}" for r in rules)
 
-    def _account(self, loop: VenueLoop, client: Any, source: CcxtLiveSource) -> str:
+    def _account(self, loop: VenueLoop, client: _Client, source: CcxtLiveSource) -> str:
         account = CcxtAccount(client, Journal(":memory:"), source.symbols, lambda _event: None)
         view: VenueView = loop.call(account.read())
         right = loop.call(account.withdrawal_right())
