@@ -165,7 +165,7 @@ def start_watchdog(
     """
 
     def offset() -> float | None:
-        assert clock is not None
+        assert clock is not None and bridge.client is not None
         found: float | None = bridge.loop.call(clock_offset(bridge.client, clock), _PATIENCE_S)
         return found
 
