@@ -32,7 +32,6 @@ def test_the_market_passes_as_fast_as_its_exchange_plays_it(words: list[str], pr
 def test_a_session_on_the_practice_exchange_is_sent_there_whatever_venue_it_plays() -> None:
     bridge = open_bridge(read_request(["--sandbox", "--exchange", "bybit"]), market(PRACTICE), None)
     assert (bridge.exchange, bridge._base_url, bridge._ws_url) == ("bybit", "http://127.0.0.1:9", "ws://127.0.0.1:9")
-    assert bridge.minute_s == pytest.approx(60 / 1800)
 
 
 def test_the_venues_after_the_first_confirm_its_prices(tmp_path: Path) -> None:

@@ -6,17 +6,42 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import backtrader as bt
 import pytest
 
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.execution.events import Execution
+from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import Rows
 from forwardtrader.live.request import read_request
-from forwardtrader.live.session.resume import ResumedSession
+from forwardtrader.live.session.resume import ResumedSession, SavedState, restoring, takes_part
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from tests.live.session_runner import request_for, run, start, wait_for_bars
+from tests.live.test_session_live import REAL
+
+COUNTING = """
+import backtrader as bt
+
+class Counting(bt.Strategy):
+    def __init__(self):
+        self.average = bt.ind.SMA(period=20)
+        self.live_bars = 0
+        self.levels = {}
+
+    def next(self):
+        if self.data.is_current:
+            self.live_bars += 1
+            self.levels[str(self.live_bars)] = round(self.average[0], 2)
+
+    def state(self):
+        return {"live_bars": self.live_bars, "levels": self.levels}
+
+    def restore(self, saved):
+        self.live_bars, self.levels = saved["live_bars"], dict(saved["levels"])
+"""
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 AT = int(FIRST.timestamp() * 1000)
@@ -75,3 +100,68 @@ def test_executions_are_recorded_once_and_known_after_a_restart(store: SessionSt
     assert first.take_booked() == []
     resumed = ResumedSession(store, REQUEST, LSTMStrategy)
     assert resumed.has_kept(execution("1")) and not resumed.has_kept(execution("2"))
+
+
+class Plain(bt.Strategy):
+    state = "long"  # a name that many use for something else
+
+
+def test_only_a_strategy_with_both_methods_takes_part() -> None:
+    assert not takes_part(Plain)
+    assert takes_part(LSTMStrategy)
+    assert restoring(Plain, {}, 0.0, lambda *_: None) is Plain
+    assert restoring(LSTMStrategy, {}, 0.0, lambda *_: None) is LSTMStrategy
+
+
+class Odd:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def state(self) -> Any:
+        return self.value() if callable(self.value) else self.value
+
+    def restore(self, saved: Any) -> None: ...
+
+
+@pytest.mark.parametrize("value", [{1, 2}, float("nan"), lambda: 1 / 0])
+def test_a_state_that_cannot_be_kept_is_told_and_the_one_before_stands(tmp_path: Path, value: Any) -> None:
+    journal, store, told = Journal(tmp_path / "j.db"), SessionStore(tmp_path / "s.db"), []
+    memory = SavedState(store, journal, lambda where, error: told.append(where))
+    store.record([], [], snapshot=memory.snapshot(Odd({"bars": 7}), 1))  # type: ignore[arg-type]
+    store.record([], [], snapshot=memory.snapshot(Odd(value), 2))  # type: ignore[arg-type]
+    assert told == ["state"]
+    assert SavedState(store, journal, lambda *_: None).saved == {"bars": 7}
+    store.close()
+    journal.close()
+
+
+def test_a_state_that_an_earlier_version_kept_in_the_journal_is_found(tmp_path: Path) -> None:
+    journal, store = Journal(tmp_path / "j.db"), SessionStore(tmp_path / "s.db")
+    journal.remember("strategy", {"bars": 7})
+    assert SavedState(store, journal, lambda *_: None).saved == {"bars": 7}
+    store.close()
+    journal.close()
+
+
+def state_of(tmp_path: Path) -> Any:
+    store = SessionStore(tmp_path / "one" / "session.db")
+    kept = store.snapshot()
+    store.close()
+    assert kept is not None
+    return kept[1]["strategy"]
+
+
+def test_a_killed_session_gives_a_strategy_of_anybody_its_state_back(tmp_path: Path) -> None:
+    (tmp_path / "counting.py").write_text(COUNTING)
+    more = (*REAL, "--strategy", f"{tmp_path / 'counting.py'}:Counting")
+    process = start(tmp_path, "one", 0, *more)
+    wait_for_bars(tmp_path, "one", 40, process)
+    process.kill()
+    process.communicate()
+    before = state_of(tmp_path)
+    assert before["live_bars"] >= 39
+    assert run(request_for(tmp_path, "one", 10, *more)) == 0
+    after = state_of(tmp_path)
+    # Ten bars on; one that was played while the process died comes back as an old one.
+    assert 9 <= after["live_bars"] - before["live_bars"] <= 11
+    assert {key: after["levels"][key] for key in before["levels"]} == before["levels"]
