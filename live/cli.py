@@ -52,9 +52,9 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
         console.print(f"session {request.name}: {request.verb} sent")
         return 0
     if request.check:
-        from forwardtrader.live.preflight.checks import examine
+        from forwardtrader.live.preflight.checks import preflight
 
-        return examine(request, clock, console)
+        return preflight(request, clock, console)
     if request.mode == "live" and not request.sandbox:
         from forwardtrader.live.execution.keys import api_keys
 

@@ -1,1 +1,1 @@
-"""Watchdog, alerts and status of a running session."""
+"""Watchdog, alerts, health and status of a running session."""

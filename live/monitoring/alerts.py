@@ -1,4 +1,4 @@
-"""Alerts by Telegram: sent beside the session, at a bounded rate, never received, never waited for."""
+"""Alerts by Telegram: sent by a thread of their own, at a bounded rate, and never waited for."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _MARKS: Final = {"info": "", "warning": "! ", "error": "!! "}
 
 
 class TelegramAlerts:
-    """Takes texts at once and sends them from a thread of its own.
+    """Queues texts and sends them from a thread.
 
-    A message that cannot be sent is tried three times and then dropped, with a line in the log: alerts must not pile up behind a dead
-    network, and delivery was never certain.
+    A message that cannot be sent is tried three times with exponential backoff and then dropped, with a line in the log: alerts must not
+    pile up behind a dead network.
 
     Args:
         api: scheme and host of the bot API; a loopback server in tests.
@@ -45,14 +45,14 @@ class TelegramAlerts:
         self._thread.start()
 
     def send(self, level: str, text: str) -> None:
-        """Queue one message; returns at once, also where nothing can be sent."""
+        """Queue one message and return; it is dropped where the queue is full."""
         try:
             self._texts.put_nowait(f"{_MARKS.get(level, '')}{self._name}: {log.redact(text)}")
         except queue.Full:
             self.dropped += 1
 
     def close(self, wait_s: float = 5.0) -> None:
-        """Send what waits, for so long at most."""
+        """Send what is queued, for at most `wait_s`."""
         try:
             self._texts.put(None, timeout=wait_s)
         except queue.Full:
@@ -84,7 +84,7 @@ class TelegramAlerts:
 
 
 def alerts_from(environment: Mapping[str, str] | None = None, *, name: str, api: str = _API) -> TelegramAlerts | None:
-    """The channel that the environment or `.env` names, or None where it names none."""
+    """The Telegram channel named by the environment or `.env`; None where there is none."""
     known = variables.environment() if environment is None else environment
     token, chat_id = known.get("TELEGRAM_BOT_TOKEN", ""), known.get("TELEGRAM_CHAT_ID", "")
     return TelegramAlerts(token, chat_id, name=name, api=known.get("TELEGRAM_API", "") or api) if token and chat_id else None

@@ -1,4 +1,4 @@
-"""What the process costs, what went wrong, and what a person was told; the newest of it is kept at hand for the page."""
+"""The health of a session's process: memory, CPU, failures of the strategy, and alerts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST_FAILURES: Final = 5
 
 
 class SessionHealth:
-    """Counts failures and measures the process.
+    """Counts failures, measures the process, and logs, records and sends alerts.
 
     Args:
-        send: passes an alert on to whoever is to be told; must not block.
+        send: passes an alert on (level, text), for example to Telegram; must not block. By default nothing is sent.
     """
 
     def __init__(self, store: SessionStore, clock: Clock, send: Callable[[str, str], None] = lambda _level, _text: None) -> None:
@@ -42,17 +42,18 @@ class SessionHealth:
         self._busy_since = time.perf_counter()
 
     def bar_ends(self) -> None:
-        """A bar without a failure ends a row of them."""
+        """A bar without a failure resets the count of failures in a row."""
         if not self._failed_now:
             self.failures_in_a_row = 0
         self._failed_now = False
 
     def usage(self, at: int) -> tuple[float, ...]:
-        """For `SessionStore.record`: bar, memory in MB, CPU in percent of one core, milliseconds this bar took."""
+        """A row of `SessionStore.record`: bar, memory in MB, CPU in percent of one core, milliseconds that the bar took."""
         took = (time.perf_counter() - self._busy_since) * 1000
         return at, self._process.memory_info().rss / 1e6, self._process.cpu_percent(), took
 
     def process(self) -> Process:
+        """Memory, CPU and uptime now."""
         return Process(
             pid=self._process.pid,
             memory_mb=round(self._process.memory_info().rss / 1e6, 1),
@@ -60,18 +61,23 @@ class SessionHealth:
             uptime_s=round(time.monotonic() - self._began, 1),
         )
 
-    def notify(self, kind: str, level: str = "warning", **facts: Any) -> None:
-        """Log, keep and send on something a person may want to know."""
+    def notify(self, kind: str, level: str = "warning", **facts: object) -> None:
+        """Log, record and send an alert.
+
+        Args:
+            kind: the log event and the alert's text, with underscores.
+            level: info, warning or error.
+        """
         facts = log.redacted(facts)
         log.event(_LOG, kind, {"error": logging.ERROR, "info": logging.INFO}.get(level, logging.WARNING), **facts)
         at = self._clock.now().isoformat()
         alert = _alert({"at": at, "level": level, "kind": kind, "facts": facts})
         self.alerts = [*self.alerts[-19:], alert]
-        self._send(level, alert.text)  # before it is kept: it may be that the disk takes no more which is told
+        self._send(level, alert.text)  # before it is recorded: the alert may be that the disk is full
         self._store.note(at, level, kind, **facts)
 
     def failed(self, where: str, error: Exception) -> bool:
-        """An iteration failed; True where so many failed in a row that the session must halt."""
+        """The strategy raised an exception; returns whether so many bars failed in a row that the session must halt."""
         self.failures += 1
         self.failures_in_a_row += 1
         self._failed_now = True

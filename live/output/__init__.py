@@ -1,1 +1,1 @@
-"""What a session writes: tables, pages, the state store and its mirror."""
+"""The output of a session: tables, page, state store and mirror."""

@@ -1,4 +1,4 @@
-"""The files of a session's folder, rewritten whole while it runs, and its page."""
+"""The files of a session's folder: tables and page, rewritten as a whole while it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forwardtrader.reports.pages.session_status import FILE_NAME as STATUS
 _LOG: Final = log.logger("live")
 FORECASTS, FILLS, EQUITY, CANDLES = "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet"
 ORDERS, HISTORY = "orders.parquet", "history.parquet"
-PAGE: Final = "index.html"  # as `reports.pages.session_page` names it, which a session reads in at its end only
+PAGE: Final = "index.html"  # as in `reports.pages.session_page`, which a session imports at its end only
 WRITTEN: Final = (FILLS, EQUITY, FORECASTS, ORDERS, CANDLES, STATUS, PAGE)  # again and again, while the session runs
 
 
@@ -27,24 +27,24 @@ def write_tables(folder: Path, tables: SessionTables, forecasts: pd.DataFrame, c
 
 
 def long_table(candles: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """timestamp, symbol, open, high, low, close, volume."""
+    """Candles of all symbols as one table: timestamp, symbol, open, high, low, close, volume."""
     parts = [frame.reset_index(names="timestamp").assign(symbol=symbol) for symbol, frame in candles.items()]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def split_table(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The opposite of `long_table`."""
+    """The inverse of `long_table`."""
     names = list(dict.fromkeys(table["symbol"]))
     return {str(s): table[table["symbol"] == s].drop(columns="symbol").set_index("timestamp") for s in names}
 
 
 def render_page(folder: Path) -> None:
-    """Draw the session's page from the files in its folder; a page that cannot be drawn is logged and stops nobody."""
+    """Render the session's page from the files in its folder; a failure is logged and ends nothing."""
     from forwardtrader.reports.pages.session_page import render_session_page
 
     try:
         render_session_page(folder)
-    except Exception:  # noqa: BLE001 - whatever a page stumbles over, the session goes on
+    except Exception:  # noqa: BLE001 - whatever fails in a page, the session goes on
         _LOG.error("page not written", exc_info=True)
 
 

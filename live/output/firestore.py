@@ -1,22 +1,26 @@
-"""The mirror in Firestore, and the only door to it."""
+"""The mirror in Firestore; the only module that imports its client."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from forwardtrader.core import log
 from forwardtrader.core.environment import environment, exported
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
-from forwardtrader.live.output.state_store import Event
+from forwardtrader.live.output.state_store import Body, Event
+
+if TYPE_CHECKING:
+    from firebase_admin import credentials
+    from google.cloud.firestore import Client, DocumentSnapshot, WriteBatch
 
 _TIMEOUT_S: Final = 3.0
 
 
 class FirestoreMirror:
-    """Writes documents whole, with their sequence number; an older event never replaces a newer document.
+    """Writes whole documents with their sequence number; an older event never replaces a newer document.
 
-    No call is retried here: the client's own retry would block for a minute where nothing answers; the outbox has its own. Each write
-    names the state of the document that it was made for, so that one which was given up and arrives late all the same is refused.
+    No call is retried here: the client's own retry would block for a minute where nothing answers, and the mirror queue has its own. Each
+    write carries the expected state of its document, so that a write that was given up and arrives late is refused.
 
     Args:
         project: the Firebase project. With FIRESTORE_EMULATOR_HOST set, the emulator is used, without credentials.
@@ -42,12 +46,12 @@ class FirestoreMirror:
         except GoogleAPIError as error:
             raise VenueUnreachable(f"Firestore does not take the state ({type(error).__name__})") from error
 
-    def get(self, name: str) -> dict[str, Any] | None:
+    def get(self, name: str) -> Body | None:
         """One document, or None."""
         found = self._client.document(_path(name)).get(retry=None, timeout=_TIMEOUT_S)
         return found.to_dict() if found.exists else None
 
-    def _add(self, batch: Any, event: Event, held: Any) -> None:
+    def _add(self, batch: WriteBatch, event: Event, held: DocumentSnapshot | None) -> None:
         from google.cloud.firestore import DELETE_FIELD
 
         reference, body = self._client.document(_path(event.name)), {**log.redacted(event.body), "seq": event.seq}
@@ -60,14 +64,14 @@ class FirestoreMirror:
             fields = {self._client.field_path(name): value for name, value in (body | gone).items()}
             batch.update(reference, fields, option=self._client.write_option(last_update_time=held.update_time))
 
-    def _held(self, names: list[str]) -> dict[str, Any]:
+    def _held(self, names: list[str]) -> dict[str, DocumentSnapshot]:
         references = [self._client.document(_path(name)) for name in names]
         answers = self._client.get_all(references, retry=None, timeout=_TIMEOUT_S)
         paths = {_path(name): name for name in names}
         return {paths[a.reference.path]: a for a in answers if a.exists}
 
 
-def _client(project: str) -> Any:
+def _client(project: str) -> Client:
     import firebase_admin
     from firebase_admin import firestore
 
@@ -77,19 +81,19 @@ def _client(project: str) -> Any:
         return firestore.client(known or firebase_admin.initialize_app(_credential(), {"projectId": project}, name=name))
 
 
-def _credential() -> Any:
+def _credential() -> credentials.Base:
     from firebase_admin import credentials
     from google.auth.credentials import AnonymousCredentials
 
-    class Nobody(credentials.Base):
-        """An emulator asks nobody who he is; without this the library looks for Google's own credentials, and fails."""
+    class Anonymous(credentials.Base):
+        """An emulator needs no credentials; without this the library looks for Google's own, and fails."""
 
-        def get_credential(self) -> Any:
+        def get_credential(self) -> AnonymousCredentials:
             return AnonymousCredentials()
 
     known = environment()
     if known.get("FIRESTORE_EMULATOR_HOST"):
-        return Nobody()
+        return Anonymous()
     path = known.get("FIREBASE_CREDENTIALS_PATH", "")
     try:
         return credentials.Certificate(path)
@@ -98,6 +102,6 @@ def _credential() -> Any:
 
 
 def _path(name: str) -> str:
-    """Firestore wants collection and document by turns; slashes of symbols are replaced by whoever names documents."""
+    """Firestore paths alternate collection and document; a name with an odd number of parts gets an `items` collection."""
     parts = name.split("/")
     return name if len(parts) % 2 == 0 else "/".join([*parts[:-1], "items", parts[-1]])

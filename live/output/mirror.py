@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from forwardtrader.core import log
 from forwardtrader.core.settings import LiveSettings
-from forwardtrader.live.output.state_store import Mirror, StateStore
+from forwardtrader.live.output.state_store import Body, Mirror, StateStore
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.sqlite_file import Row
 from forwardtrader.strategies.backtrader.fill_recorder import fills_frame
 
 _LOG: Final = log.logger("live")
@@ -40,14 +41,14 @@ class SessionMirror:
             self._outbox = MirrorQueue(self.store, mirror)
             self._outbox.start()
 
-    def status(self, body: dict[str, Any], *, now: bool = False) -> None:
+    def status(self, body: Body, *, now: bool = False) -> None:
         """Write the status, at most once a minute unless `now` is set."""
         if now or time.monotonic() >= self._next:
             self._next = time.monotonic() + _STATUS_EVERY_S
             kept = {key: value for key, value in body.items() if key not in ("config", "versions", "alerts")}
             self.store.set(f"sessions/{self._name}", log.redacted(kept))
 
-    def fills(self, session: SessionStore, upto: int, fresh: Sequence[tuple[Any, ...]]) -> bool:
+    def fills(self, session: SessionStore, upto: int, fresh: Sequence[Row]) -> bool:
         """Write some of the fills that were not written yet, under their number in the session; False where there were none.
 
         Args:
@@ -62,7 +63,7 @@ class SessionMirror:
             self._sent += 1
         return bool(rows)
 
-    def note(self, key: str, body: dict[str, Any]) -> None:
+    def note(self, key: str, body: Body) -> None:
         self._once(f"sessions/{self._name}/notes/{key}", body)
 
     def close(self) -> None:
@@ -70,7 +71,7 @@ class SessionMirror:
             self._outbox.stop()
         self.store.close()
 
-    def _once(self, name: str, body: dict[str, Any]) -> None:
+    def _once(self, name: str, body: Body) -> None:
         if self.store.get(name) is None:
             self.store.set(name, log.redacted(body))
 

@@ -1,4 +1,4 @@
-"""What a session learned: how each model's forecasts and trades came out, and what was decided about models and why."""
+"""Model outcomes of a session: forecast scores and trades of each model, and promotions with their reasons."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from forwardtrader.models.registry.promotion_log import AppointmentLog
 from forwardtrader.reports.pages.session_status import ModelDecision, ModelOutcome, SessionStatus
 from forwardtrader.reports.statistics.round_trips import RoundTrip, round_trips
 
-_BEFORE: Final = 200  # bars of history that the usual move of the first forecast is taken from
+_BEFORE: Final = 200  # bars of history from which the usual move at the first forecast is estimated
 _TRIP: Final = ("symbol", "opened", "closed", "profit", "gain")
 
 
 def with_learning(
     status: SessionStatus, folder: Path, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame], fills: pd.DataFrame
 ) -> SessionStatus:
-    """The status with decisions and outcomes.
+    """The status completed by decisions and outcomes.
 
     Args:
-        forecasts: all of the session: timestamp, symbol, horizon, the numbers, model_id.
+        forecasts: all forecasts of the session: timestamp, symbol, horizon, the numbers, model_id.
         candles: the session's own bars of each symbol.
-        fills: all of the session.
+        fills: all fills of the session.
     """
     return status.model_copy(update={"decisions": decisions(folder), "outcomes": model_outcomes(folder, forecasts, candles, fills)})
 
@@ -40,7 +40,7 @@ def decisions(folder: Path) -> list[ModelDecision]:
 
 
 def model_outcomes(folder: Path, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame], fills: pd.DataFrame) -> list[ModelOutcome]:
-    """One row for each model that spoke, in order."""
+    """One row for each model that made forecasts, in order."""
     tables = [_scored(folder, forecasts[forecasts["symbol"] == symbol], symbol, frame) for symbol, frame in candles.items()]
     scored = [table for table in tables if len(table)]
     if not scored:
@@ -62,11 +62,11 @@ def model_outcomes(folder: Path, forecasts: pd.DataFrame, candles: dict[str, pd.
     return found
 
 
-def _scored(folder: Path, told: pd.DataFrame, symbol: str, candles: pd.DataFrame) -> pd.DataFrame:
-    if told.empty or candles.empty:
+def _scored(folder: Path, forecasts: pd.DataFrame, symbol: str, candles: pd.DataFrame) -> pd.DataFrame:
+    if forecasts.empty or candles.empty:
         return pd.DataFrame()
     whole = pd.concat([_history(folder).get(symbol, candles.iloc[:0]), candles])
-    return outcomes(told.set_index("timestamp"), whole, int(told["horizon"].iloc[0]))
+    return outcomes(forecasts.set_index("timestamp"), whole, int(forecasts["horizon"].iloc[0]))
 
 
 @functools.lru_cache(maxsize=2)

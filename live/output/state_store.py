@@ -1,4 +1,4 @@
-"""The truth about sessions in one SQLite file, and the outbox of events that are still to be mirrored elsewhere."""
+"""The state store: documents about sessions in one SQLite file, and the outbox of changes that the mirror lacks (transactional outbox)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _SCHEMA: Final = """
 create table if not exists documents (name text primary key, seq integer not null, body text not null) without rowid;
 create table if not exists outbox (seq integer primary key autoincrement, name text not null, body text not null);
 """
+Body = dict[str, Any]  # plain JSON values
 _MOST_WAITING: Final = 100_000
 
 
@@ -22,14 +23,14 @@ class Event:
 
     seq: int
     name: str
-    body: dict[str, Any]
+    body: Body
 
 
 class Mirror(Protocol):
-    """Where events go besides. `FirestoreMirror` is a service, `MemoryMirror` a dictionary."""
+    """Where events are copied to. `FirestoreMirror` is a service, `MemoryMirror` a dictionary."""
 
     def put(self, events: list[Event]) -> None:
-        """Write all of them, or raise; writing one twice changes nothing, an older one never replaces a newer one."""
+        """Write all events, or raise. Idempotent: a repeated event changes nothing, an older one never replaces a newer one."""
         ...
 
 
@@ -47,7 +48,7 @@ class MemoryMirror:
 
 
 class StateStore:
-    """Documents by name. What is set is durable and queued for the mirror in one transaction."""
+    """Documents by name; each change is written and queued for the mirror in one transaction."""
 
     def __init__(self, path: Path) -> None:
         self._db = SqliteFile(path, _SCHEMA)
@@ -55,8 +56,8 @@ class StateStore:
     def close(self) -> None:
         self._db.close()
 
-    def set(self, name: str, body: dict[str, Any]) -> None:
-        """Write a document whole. Where the mirror has not come for very long, its oldest waiting events give way."""
+    def set(self, name: str, body: Body) -> None:
+        """Write a whole document. Where too many events wait for the mirror, the oldest are dropped."""
         text = json.dumps(body, default=str)
         with self._db.transaction():
             seq = self._db.run("insert into outbox (name, body) values (?, ?)", name, text).lastrowid
@@ -64,7 +65,7 @@ class StateStore:
             self._db.run(sql, name, seq, text)
             self._db.run("delete from outbox where seq <= ?", (seq or 0) - _MOST_WAITING)
 
-    def get(self, name: str) -> dict[str, Any] | None:
+    def get(self, name: str) -> Body | None:
         rows = self._db.all("select body from documents where name = ?", name)
         return json.loads(rows[0][0]) if rows else None
 
@@ -72,7 +73,7 @@ class StateStore:
         return [row[0] for row in self._db.all("select name from documents where name glob ? order by name", f"{prefix}*")]
 
     def newest(self, folder: str) -> str | None:
-        """The name that comes last among the documents of a folder (`sessions/paper/fills/`), without the folder."""
+        """The last name among the documents of a folder (`sessions/paper/fills/`), without the folder."""
         after = folder[:-1] + chr(ord(folder[-1]) + 1)
         [[name]] = self._db.all("select max(name) from documents where name >= ? and name < ?", folder, after)
         return None if name is None else str(name)[len(folder) :]
@@ -83,15 +84,15 @@ class StateStore:
         return [Event(seq, name, json.loads(body)) for seq, name, body in rows]
 
     def mirrored(self, events: list[Event]) -> None:
-        """The mirror has them."""
+        """Remove events that the mirror has."""
         self._db.run_many("delete from outbox where seq = ?", [(event.seq,) for event in events])
 
     def lag(self) -> int:
-        """How many events wait."""
+        """How many events the mirror lacks."""
         return int(self._db.all("select count(*) from outbox")[0][0])
 
-    def mirror_again(self) -> None:
-        """Queue every document anew, for a mirror that was lost."""
+    def requeue_all(self) -> None:
+        """Queue every document again, for a mirror that was lost."""
         with self._db.transaction():
             self._db.run("delete from outbox")
             self._db.run("insert into outbox (name, body) select name, body from documents order by seq")

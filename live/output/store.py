@@ -1,4 +1,4 @@
-"""What a session saw, was told and did, in its own SQLite file: bars, forecasts, commands, notes. All of it can be read while it runs."""
+"""The session store: bars, forecasts, commands, alerts and tables of a session in one SQLite file, readable while it runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from forwardtrader.live.output.tables import (
     Marks,
     Rows,
     SessionTables,
-    keep_rows,
     kept_executions,
     kept_fills,
     kept_tables,
     marks_of,
     newest_row,
+    write_rows,
 )
-from forwardtrader.live.sqlite_file import SqliteFile
+from forwardtrader.live.sqlite_file import Row, SqliteFile
 
 _SCHEMA: Final = """
 create table if not exists bars (
@@ -46,12 +46,12 @@ _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_u
 
 
 class SessionStore:
-    """One file per session. A bar and what it caused are one transaction, so a crash leaves whole bars only.
+    """One file per session. A bar and all that follows from it are one transaction, so a crash leaves whole bars only.
 
-    Bars need no forced write: what a power cut takes, the venue still has.
+    Bars need no forced write to disk: the venue still has what a power cut takes.
 
     Args:
-        reads: only read what another process writes.
+        reads: whether to open a file that another process writes, for reading only.
     """
 
     def __init__(self, path: Path, *, reads: bool = False) -> None:
@@ -62,45 +62,45 @@ class SessionStore:
 
     def record(
         self, bars: Iterable[tuple[str, Bar]], forecasts: Iterable[tuple[str, Forecast]], usage: tuple[float, ...] = (), *,
-        rows: Rows | None = None, snapshot: tuple[int, Any] | None = None, executions: Sequence[tuple[str, str]] = (),
+        rows: Rows | None = None, snapshot: tuple[int, object] | None = None, executions: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
-        """Keep the bars of one moment with the forecasts made at their close; what is known already is left as it is.
+        """Write the bars of one time with the forecasts made at their close; what is recorded already is left as it is.
 
         Args:
-            rows: what the recorders collected since the bar before.
-            snapshot: open time (ms) of the bar, and what `snapshot` shall give back.
-            executions: with real orders those that the fills among `rows` stand for, by symbol and trade id.
+            rows: what the recorders collected since the previous bar.
+            snapshot: open time (ms UTC) of the bar, and the JSON value that `snapshot()` returns from then on.
+            executions: with real orders those of the fills among `rows`, by symbol and trade id.
         """
-        told = [
+        made = [
             (symbol, int(f.at.timestamp() * 1000), f.horizon, f.location, f.scale, *f.quantiles, f.p_up, f.model_id)
             for symbol, f in forecasts
         ]
         with self._db.transaction():
             self._db.run_many("insert or ignore into bars values (?, ?, ?, ?, ?, ?, ?)", [(symbol, *bar) for symbol, bar in bars])
-            self._db.run_many("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
+            self._db.run_many("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", made)
             if usage:
                 self._db.run("insert or replace into usage values (?, ?, ?, ?)", *usage)
             if rows is not None:
-                keep_rows(self._db, rows)
+                write_rows(self._db, rows)
             self._db.run_many("insert or ignore into told values (?, ?)", list(executions))
             if snapshot is not None:
                 self._db.run("insert or replace into snapshot values (1, ?, ?)", snapshot[0], json.dumps(snapshot[1], default=_plain))
 
     def snapshot(self) -> tuple[int, Any] | None:
-        """The newest snapshot with its bar's open time (ms)."""
+        """The newest snapshot with its bar's open time (ms UTC)."""
         row = self._db.one("select at, body from snapshot")
         return None if row is None else (int(row[0]), json.loads(row[1]))
 
     def marks(self) -> Marks:
-        """Up to where fills, orders and the account are kept now."""
+        """Up to where fills, orders and equity are recorded now."""
         return marks_of(self._db)
 
     def tables(self, symbols: Sequence[str], upto: Marks | None = None) -> SessionTables:
-        """All fills, orders and the account at every bar, to the marks that were given."""
+        """All fills, orders and the equity at every bar, up to the marks; up to now by default."""
         return kept_tables(self._db, symbols, upto or self.marks())
 
-    def fills(self, after: int, upto: int, most: int) -> list[tuple[Any, ...]]:
-        """The oldest fills beyond one mark, up to another, as the recorder had them; fills are counted from 1 without a gap."""
+    def fills(self, after: int, upto: int, most: int) -> list[Row]:
+        """At most `most` fills after one mark, up to another, as rows of the recorder; fills are numbered from 1 without a gap."""
         return kept_fills(self._db, after, upto, most)
 
     def kept_executions(self) -> set[tuple[str, str]] | None:
@@ -108,7 +108,7 @@ class SessionStore:
         return kept_executions(self._db)
 
     def newest_row(self) -> float | None:
-        """Backtrader's time of the newest bar with which fills, orders and the account were kept."""
+        """Backtrader's time of the newest bar with which fills, orders and equity were recorded."""
         return newest_row(self._db)
 
     def block_entry(self, at: int, symbol: str, reason: str) -> None:
@@ -126,18 +126,19 @@ class SessionStore:
         return "" if row is None else str(row[0])
 
     def command(self, bar: int, name: str, at: str) -> None:
-        """A command took effect after the bar that opened at `bar` (ms)."""
+        """Record a control command that took effect after the bar that opened at `bar` (ms UTC)."""
         self._db.run("insert into commands (bar, name, at) values (?, ?, ?)", bar, name, at)
 
-    def note(self, at: str, level: str, kind: str, **facts: Any) -> None:
-        """Keep something a person may want to know later: a deviation, a failure, an alert."""
+    def note(self, at: str, level: str, kind: str, **facts: object) -> None:
+        """Record an alert: a deviation, a failure, a trouble."""
         self._db.run("insert into notes (at, level, kind, facts) values (?, ?, ?, ?)", at, level, kind, json.dumps(facts, default=str))
 
     def commands(self) -> list[tuple[int, str]]:
+        """Bar (open time, ms UTC) and name of each control command, oldest first."""
         return [(int(row[0]), str(row[1])) for row in self._db.all("select bar, name from commands order by id")]
 
     def notes(self, newest: int = 1_000_000) -> list[dict[str, Any]]:
-        """The newest notes, oldest first: at, level, kind, facts."""
+        """The newest alerts, oldest first: at, level, kind, facts."""
         rows = self._db.all("select at, level, kind, facts from (select * from notes order by id desc limit ?) order by id", newest)
         return [{"at": r[0], "level": r[1], "kind": r[2], "facts": json.loads(r[3])} for r in rows]
 
@@ -147,7 +148,7 @@ class SessionStore:
         return row[0][0]
 
     def bars(self, symbol: str) -> pd.DataFrame:
-        """A candle frame of everything recorded of one symbol."""
+        """A candle frame of all recorded bars of one symbol."""
         sql = f"select at, {', '.join(OHLCV)} from bars where symbol = ? order by at"
         return candles.from_arrays(*self._db.columns(sql, "ifffff", symbol))
 
@@ -177,8 +178,8 @@ class SessionStore:
         return pd.DataFrame(self._db.all("select * from usage order by at"), columns=["at", "memory_mb", "cpu_percent", "iteration_ms"])
 
 
-def _plain(value: Any) -> Any:
-    """A number of numpy as one of Python; JSON knows no others."""
+def _plain(value: object) -> object:
+    """A numpy number as a Python number, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"a snapshot holds a {type(value).__name__}")
+    raise TypeError(f"a snapshot has a {type(value).__name__}")

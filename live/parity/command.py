@@ -42,12 +42,7 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
     if session.strategy and session.tables["forecasts"].empty:  # it does not ask for any
         replayed["forecasts"] = session.tables["forecasts"]
     book, recorded = session.is_filled_by_book, {**session.tables, "fills": session.fills}
-    allowed = (
-        {"forecasts": 0.0}
-        if book
-        else {"forecasts": 0.0, "orders": 0.0, "fills": VENUE_ROUNDING if session.status.mode == "live" else 0.0, "equity": CENT}
-    )
-    differences = [d for name, most in allowed.items() for d in differing(name, recorded[name], replayed[name], most)]
+    differences = [d for name, most in _allowed(session).items() for d in differing(name, recorded[name], replayed[name], most)]
     differences.sort(key=lambda d: d.at)
     unequal = {d.what.partition(":")[0] for d in differences}
     parity = Parity(
@@ -65,9 +60,16 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
         deviations=[described(note) for note in session.notes if note["kind"] in CAUSES],
     )
     write_parity(folder, parity)
-    if not control.is_running(folder):  # a running session draws its page, which links this one, again by itself
+    if not control.is_running(folder):  # a running session redraws its page, which links this one, by itself
         render_page(folder)
     return parity
+
+
+def _allowed(session: Recorded) -> dict[str, float]:
+    """The tables to compare, with the largest difference of numbers that counts as equal."""
+    if session.is_filled_by_book:
+        return {"forecasts": 0.0}
+    return {"forecasts": 0.0, "orders": 0.0, "fills": VENUE_ROUNDING if session.status.mode == "live" else 0.0, "equity": CENT}
 
 
 def _shortfall(session: Recorded, replayed: Mapping[str, pd.DataFrame], folder: Path) -> Shortfall:

@@ -33,36 +33,44 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     Args:
         sources: where the session's forecasts came from; None for a walk-forward with its settings.
     """
-    settings, first, whole = session.settings, session.first_live, session.whole
-    sources = sources or _walked(session)
-    feeds = []
-    for symbol, frame in whole.items():
-        begin = int(frame.index.searchsorted(pd.Timestamp(first)))
-        data = frame_data(frame.iloc[max(0, begin - sources[symbol].warm_up - EXTRA_BARS) :], session.timeframe, name=symbol)
-        feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=sources[symbol]))
-    commands = CommandHistory(session.commands)
-    broker = venue_broker([f.rules for f in feeds], settings.strategies, trade_from=first.timestamp(), kind=PaperBroker)
+    first, sources = session.first_live, sources or _walked(session)
+    feeds, commands = _feeds(session, sources), CommandHistory(session.commands)
+    broker = venue_broker([f.rules for f in feeds], session.settings.strategies, trade_from=first.timestamp(), kind=PaperBroker)
     assert isinstance(broker, PaperBroker)
     broker.entry_objection = lambda symbol, at: session.blocked.get((at, symbol), "")
     cerebro = build_cerebro(
-        feeds, settings.strategies, strategy=load_strategy(session.strategy) if session.strategy else LSTMStrategy, trade_from=first,
-        broker=broker if session.commands or session.blocked else None,
+        feeds, session.settings.strategies, strategy=load_strategy(session.strategy) if session.strategy else LSTMStrategy,
+        trade_from=first, broker=broker if session.commands or session.blocked else None,
         analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": partial(_bar_done, commands), "_name": "commands"})],
     )  # fmt: skip
     [run] = cerebro.run()
     record, since = record_of(run), pd.Timestamp(first)
     orders = run.analyzers.orders.frame()
-    made = [
-        sources[s].batch(frame).loc[since:].reset_index(names="timestamp").assign(symbol=s, horizon=sources[s].horizon)
-        for s, frame in whole.items()
-    ]
-    forecasts = pd.concat(made, ignore_index=True)
     return {
-        "forecasts": forecasts[forecasts["model_id"].astype(str) != ""].sort_values(["timestamp", "symbol"], ignore_index=True),
+        "forecasts": _forecasts(session, sources),
         "orders": orders[orders["timestamp"] >= since].reset_index(drop=True),
         "fills": record.fills[record.fills["timestamp"] >= since].reset_index(drop=True),
         "equity": record.equity[record.equity.index >= since].reset_index(names="timestamp"),
     }
+
+
+def _feeds(session: Recorded, sources: Mapping[str, ForecastSource]) -> list[Feed]:
+    feeds = []
+    for symbol, frame in session.whole.items():
+        begin = int(frame.index.searchsorted(pd.Timestamp(session.first_live)))
+        data = frame_data(frame.iloc[max(0, begin - sources[symbol].warm_up - EXTRA_BARS) :], session.timeframe, name=symbol)
+        feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=sources[symbol]))
+    return feeds
+
+
+def _forecasts(session: Recorded, sources: Mapping[str, ForecastSource]) -> pd.DataFrame:
+    since = pd.Timestamp(session.first_live)
+    made = [
+        sources[s].batch(frame).loc[since:].reset_index(names="timestamp").assign(symbol=s, horizon=sources[s].horizon)
+        for s, frame in session.whole.items()
+    ]
+    forecasts = pd.concat(made, ignore_index=True)
+    return forecasts[forecasts["model_id"].astype(str) != ""].sort_values(["timestamp", "symbol"], ignore_index=True)
 
 
 def _walked(session: Recorded) -> dict[str, ForecastSource]:

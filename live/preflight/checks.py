@@ -1,4 +1,4 @@
-"""`--check`: is everything in place? Nothing is traded, nothing is written but the store's candles."""
+"""The preflight check (`--check`): is everything in place? Nothing is traded, and only candles are written to their store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
@@ -15,10 +15,12 @@ from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.environment import environment
 from forwardtrader.core.errors import ConfigError, TradingError
+from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.ccxt_client import CcxtClient
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import api_keys, ccxt_credentials
@@ -32,10 +34,10 @@ _MOST_OFFSET_S: Final = 1.0
 _LEAST_DISK: Final = 1_000_000_000
 
 
-def examine(request: LiveRequest, clock: Clock, console: Console) -> int:
-    """Print one line per matter; 0 where nothing stands in the way of the session asked for, else the worst code."""
+def preflight(request: LiveRequest, clock: Clock, console: Console) -> int:
+    """Print one line per check; returns 0 where the session could start, else the worst exit code."""
     worst = 0
-    for name, look in _matters(request, clock).items():
+    for name, look in _checks(request, clock).items():
         try:
             console.print(f"ok    {name}: {look()}")
         except TradingError as trouble:
@@ -44,7 +46,7 @@ def examine(request: LiveRequest, clock: Clock, console: Console) -> int:
     return worst
 
 
-def _matters(request: LiveRequest, clock: Clock) -> dict[str, Callable[[], str]]:
+def _checks(request: LiveRequest, clock: Clock) -> dict[str, Callable[[], str]]:
     local: dict[str, Callable[[], str]] = {
         "disk": lambda: _disk(request),
         "models": lambda: _models(request),
@@ -61,7 +63,7 @@ def _matters(request: LiveRequest, clock: Clock) -> dict[str, Callable[[], str]]
 
 
 class _VenueCheck:
-    """Asks the venue; each answer in one line."""
+    """The checks at the venue; each returns one line."""
 
     def __init__(self, request: LiveRequest, clock: Clock) -> None:
         self._request = request
@@ -79,7 +81,7 @@ class _VenueCheck:
     def account(self) -> str:
         return self._with(self._account)
 
-    def _with(self, look: Callable[[VenueThread, Any, CcxtLiveSource], str]) -> str:
+    def _with(self, look: Callable[[VenueThread, CcxtClient, CcxtLiveSource], str]) -> str:
         feeds = self._request.settings.feeds
         loop = VenueThread()
         loop.start()
@@ -87,27 +89,27 @@ class _VenueCheck:
         try:
             keys = ccxt_credentials(**api_keys(feeds.exchange)) if self._request.mode == "live" else None
             client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
-            source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_Deaf())
+            source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_NoListener())
             loop.call(source.connect())
             return look(loop, client, source)
         finally:
             loop.stop(*([client.close] if client is not None else []))
 
-    def _reach(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
+    def _reach(self, loop: VenueThread, client: CcxtClient, source: CcxtLiveSource) -> str:
         return f"{client.id} answers, {len(client.markets)} markets"
 
-    def _offset(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
+    def _offset(self, loop: VenueThread, client: CcxtClient, source: CcxtLiveSource) -> str:
         theirs = loop.call(client.fetch_time())
         offset = theirs / 1000 - self._clock.now().timestamp()
         if abs(offset) > _MOST_OFFSET_S:
             raise ConfigError(f"this machine's clock is {-offset:+.1f} s off the venue's; set it (NTP), then start again")
         return f"{offset * 1000:+.0f} ms off the venue's"
 
-    def _rules(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
-        told = (source.rules(symbol) for symbol in source.symbols)
-        return "; ".join(f"{r.symbol} tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}" for r in told)
+    def _rules(self, loop: VenueThread, client: CcxtClient, source: CcxtLiveSource) -> str:
+        rules = (source.rules(symbol) for symbol in source.symbols)
+        return "; ".join(f"{r.symbol} tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}" for r in rules)
 
-    def _account(self, loop: VenueThread, client: Any, source: CcxtLiveSource) -> str:
+    def _account(self, loop: VenueThread, client: CcxtClient, source: CcxtLiveSource) -> str:
         account = CcxtAccount(client, Journal(":memory:"), source.symbols, lambda _event: None)
         view: VenueView = loop.call(account.read())
         right = loop.call(account.withdrawal_right())
@@ -119,10 +121,10 @@ class _VenueCheck:
         return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
 
 
-class _Deaf:
-    """Listens to nothing."""
+class _NoListener:
+    """Ignores all that a live source reports."""
 
-    def on_bar(self, symbol: str, bar: Any) -> None: ...
+    def on_bar(self, symbol: str, bar: Bar) -> None: ...
 
     def on_price(self, symbol: str, price: float) -> None: ...
 

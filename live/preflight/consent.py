@@ -1,40 +1,42 @@
-"""Before the first real order: what the key may do, what the account holds, what the venue demands, and a word typed by a person."""
+"""Consent before the first real order: rights of the key, balances and rules of the venue are shown, and a person confirms."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from rich.console import Console
 
 from forwardtrader.core.errors import ConfigError
+from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.withdrawals import WithdrawalRight, require_no_withdrawals
 from forwardtrader.live.preflight.funds import require_enough
 
 
 def account_name(exchange: str, api_key: str) -> str:
-    """Names an account for its lock, without giving its key away."""
+    """A name of the account for its lock file, which does not reveal the key."""
     return f"{exchange}-{hashlib.sha256(api_key.encode()).hexdigest()[:12]}"
 
 
 def require_consent(
-    bridge: Any, symbols: tuple[str, ...], times_said: int, console: Console, ask: Callable[[str], str] = input, *,
+    bridge: CCXTStore, symbols: tuple[str, ...], confirmed: int, console: Console, ask: Callable[[str], str] = input, *,
     prices: Mapping[str, float], practice: bool = False,
 ) -> None:  # fmt: skip
-    """Show account, rules and rights, and have the first symbol typed; `--yes-real-money` given twice stands for that.
+    """Show account, rules and rights, and ask for the first symbol to be typed; `--yes-real-money` given twice skips the question.
 
-    Where it is not known whether the key may withdraw, the question says so.
+    Where it is unknown whether the key may withdraw, the question says so.
 
     Args:
-        prices: the newest close of each symbol, by which the smallest order is worth so much.
-        practice: the account is one of the practice exchange; nobody has to mean that.
+        confirmed: how often `--yes-real-money` was given.
+        prices: the newest close of each symbol, in quote units.
+        practice: whether it is an account of the practice exchange, which needs no confirmation.
 
     Raises:
-        AccountTooSmall: the money does not suffice for the smallest order of any symbol.
+        AccountTooSmall: the balance does not pay for the smallest order of any symbol.
         ConfigError: the key may withdraw, or something else was typed.
     """
+    assert bridge.account is not None
     view: VenueView = bridge.loop.call(bridge.account.read())
     right: WithdrawalRight = bridge.loop.call(bridge.account.withdrawal_right())
     require_no_withdrawals(right)
@@ -47,7 +49,7 @@ def require_consent(
         console.print(f"  {r.symbol}: tick {r.tick}, step {r.step}, smallest order {r.min_notional} {r.quote}")
     console.print(f"  {len(view.open_orders)} orders rest at the venue; those of others are left alone")
     console.print(f"  right to withdraw: {right.text}", soft_wrap=True)
-    if practice or times_said >= 2:
+    if practice or confirmed >= 2:
         return
     sure = "make sure that this key may not withdraw, then " if right.may is None else ""
     typed = ask(f"{sure}type {symbols[0]} to trade with this account: ").strip()

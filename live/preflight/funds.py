@@ -10,20 +10,20 @@ from forwardtrader.core.errors import AccountTooSmall
 from forwardtrader.core.types import MarketRules
 from forwardtrader.strategies.order_rules import is_dust, smallest_cost
 
-_SHOWN: Final = Context(prec=6, rounding=ROUND_UP)  # what is needed never reads as less than it is
+_SHOWN: Final = Context(prec=6, rounding=ROUND_UP)  # the amount needed is never shown as less than it is
 _NONE: Final = Decimal(0)
 
 
-def require_enough(balances: Mapping[str, Decimal], rules: Iterable[MarketRules], prices: Mapping[str, float], mend: str) -> None:
-    """Pass an account that can buy or sell one symbol at least, at the newest price known of it; fees are not counted.
+def require_enough(balances: Mapping[str, Decimal], rules: Iterable[MarketRules], prices: Mapping[str, float], remedy: str) -> None:
+    """Require that the account can buy or sell at least one symbol at its newest price; fees are not counted.
 
     Args:
         balances: currency to units held.
-        prices: by symbol, quote units; one that is missing leaves only the smallest notional to go by.
-        mend: what the user can do about it; ends the message.
+        prices: newest price by symbol, in quote units; where one is missing, the smallest notional is required.
+        remedy: what the user can do about it; ends the message.
 
     Raises:
-        AccountTooSmall: it cannot; the message names the symbol that least is lacking for.
+        AccountTooSmall: it cannot; the message names the symbol for which the least is missing.
     """
     lacking = []
     for r in rules:
@@ -33,7 +33,7 @@ def require_enough(balances: Mapping[str, Decimal], rules: Iterable[MarketRules]
         lacking.append((1 - have / needed, have, needed, r))
     _, have, needed, r = min(lacking, key=lambda found: found[0])
     raise AccountTooSmall(
-        f"the account holds {have:f} {r.quote}, the smallest order of {r.symbol} needs {_SHOWN.plus(needed).normalize():f}; {mend}"
+        f"the account holds {have:f} {r.quote}, the smallest order of {r.symbol} needs {_SHOWN.plus(needed).normalize():f}; {remedy}"
     )
 
 

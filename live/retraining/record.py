@@ -1,6 +1,6 @@
-"""What was decided about the models of one session: in its own folder, for going on after a stop, and in the registry, for all to see.
+"""The promotion record of one session: in its own folder, for a resume, and in the registry, for all sessions.
 
-A person's orders stand in the registry only, until the session has heard them.
+A person's orders are in the registry only, until the session has carried them out.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class ModelRecord:
 
     @property
     def scheduled(self) -> datetime | None:
-        """The newest boundary of the calendar that was decided upon."""
+        """The newest scheduled boundary with a decision."""
         return max((e.boundary for e in self.entries if e.boundary is not None and e.by is Author.CALENDAR), default=None)
 
     def in_force_before(self, model_id: str) -> str | None:
-        """The model that is in force once `model_id` has given way."""
+        """The model in force once `model_id` is rolled back."""
         stack = [model for model in succession(self.entries) if model != model_id]
         return stack[-1] if stack else None
 
     def add(self, decision: Decision, order: Appointment | None = None) -> Appointment:
-        """Keep a decision; one that a person ordered is in the registry already."""
+        """Record a decision; one that a person ordered is in the registry already."""
         entry = Appointment(
             at=order.at if order else self._clock.now(), market=self._market, deed=decision.deed, by=decision.by,
             model_id=decision.card.model_id, other=decision.other, reason=decision.reason, session=self._session, since=decision.since,
@@ -54,16 +54,16 @@ class ModelRecord:
         return entry
 
     def orders(self, since: datetime) -> list[Appointment]:
-        """Orders not heard yet: those for every session if made after `since`, those for this one if made after it began (wall clock)."""
+        """New orders of persons: those for every session if made after `since`, those for this one if made after its start (wall clock)."""
         if not self._changed():
             return []
-        heard = max((e.at for e in self.entries if e.by is Author.PERSON), default=None)
-        begun = self.entries[0].at if self.entries else self._clock.now()
-        found = self._shared.orders_after(heard or min(since, begun), self._market, self._session)
-        return [e for e in found if e.at > (heard or (begun if e.session else since))]
+        newest = max((e.at for e in self.entries if e.by is Author.PERSON), default=None)
+        started = self.entries[0].at if self.entries else self._clock.now()
+        found = self._shared.orders_after(newest or min(since, started), self._market, self._session)
+        return [e for e in found if e.at > (newest or (started if e.session else since))]
 
     def _changed(self) -> bool:
-        """Whether the registry's file was written since the last look: it is looked at on every bar."""
+        """Whether the registry's file was written since the last call, which comes at every bar."""
         try:
             stat = self._shared.path.stat()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Models on time: the one in force at the start, and each later one trained beside the session, tried, and promoted or refused."""
+"""The model supply of a session: the model in force at the start, and each later one retrained, compared, and promoted or refused."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _LOG: Final = log.logger("live")
 
 
 class ModelSupply:
-    """The sources of all symbols, and what keeps them up to date.
+    """The forecast sources of all symbols, kept up to date by scheduled and early retraining.
 
     Args:
-        candles: gives all closed candles of each symbol, factors beside them, when a training begins.
-        folder: the session's; training requests and the record of decisions are put there.
-        notify: called for decisions and of deviations from the calendar: kind and facts.
+        candles: returns all closed candles of each symbol with their factors, for a training.
+        folder: of the session; training requests and the promotion record are written there.
+        notify: sends an alert about a decision or a deviation from the schedule: kind and facts.
         facts: the columns of the factors, where there are any.
         learning: what may depart from the calendar.
-        trainings: where models are trained; in child processes where it is left out.
+        trainings: where models are trained; child processes by default.
 
     Raises:
-        InvalidSetting: forecasts `horizon` bars ahead are not made.
+        InvalidSetting: the models do not forecast `horizon` bars ahead.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class ModelSupply:
         self._trained: dict[datetime, ModelCard] = {}
 
     def open(self, at: datetime) -> None:
-        """Have the model that is in force at the bar opening at `at`, training it if the registry lacks it.
+        """Load the model in force at the bar that opens at `at`, or train it where the registry lacks it.
 
         Raises:
-            ModelError: it could not be trained; the message is the child's own.
+            ModelError: the training failed; the message is that of the child process.
         """
         prepare_jax()
         self._repair()
@@ -87,18 +87,18 @@ class ModelSupply:
             self.collect(at, wait=True)
 
     def bar_closed(self, at: datetime) -> None:
-        """The bar that opened at `at` is closed: decide what is due, begin what is called, hear what a person wishes."""
+        """The bar that opened at `at` is closed: decide what is due, start trainings that are called, carry out orders of persons."""
         coming = at + self.timeframe.delta
         self.collect(coming)
         self._called(coming)
         self._hear(coming)
 
     def collect(self, coming: datetime, *, wait: bool = False) -> None:
-        """Take in a finished training and decide what is ready.
+        """Take a finished training, and decide on promotions that are ready.
 
         Args:
             coming: open time of the next bar.
-            wait: whether a training due by then is waited for.
+            wait: whether to wait for a training that is due by then.
         """
         training = self.training
         if training is not None and (training.is_done or (wait and self.rules.due(training.boundary) <= coming)):
@@ -110,13 +110,13 @@ class ModelSupply:
                 self._apply(self.tenure.decide(call, self._trained.pop(call.boundary), coming, self._court))
 
     def stop(self) -> None:
-        """End a training that still runs."""
+        """Stop a training that still runs."""
         if self.training is not None:
             self.training.stop()
 
     @property
     def next_boundary(self) -> datetime:
-        """When the next model is trained, as far as the calendar goes."""
+        """When the next scheduled training begins."""
         return self.tenure.next_boundary
 
     # The start

@@ -1,4 +1,4 @@
-"""Where the model of a boundary is trained while a session goes on."""
+"""Retraining beside a running session: child processes that train the model of a boundary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOG: Final = log.logger("live")
 
 
 class Training(Protocol):
-    """Work on the model of one boundary."""
+    """A training of the model of one boundary."""
 
     @property
     def boundary(self) -> datetime: ...
@@ -35,33 +35,33 @@ class Training(Protocol):
     def is_done(self) -> bool: ...
 
     def finish(self) -> str:
-        """Wait for the end; the id of the model that the registry now holds.
+        """Wait for the end; returns the id of the model, which is in the registry then.
 
         Raises:
-            ModelError: it could not be trained.
+            ModelError: the training failed.
         """
         ...
 
     def stop(self) -> None:
-        """End it, if it still runs."""
+        """Stop it where it still runs."""
         ...
 
 
 class Trainings(Protocol):
-    """Where models are trained: `ChildTrainings` is a process beside the session, `TrainingsHere` the process itself."""
+    """Starts trainings: `ChildTrainings` in child processes, `TrainingsHere` in this process."""
 
     def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
-        """Start; `awaited` says that the session can do nothing until it is done."""
+        """Start a training; `awaited` where the session waits for it, so that it keeps its priority."""
         ...
 
 
 class ChildTrainings:
-    """Trains in child processes, so that no bar waits.
+    """Trains in child processes, so that no bar waits for a training.
 
     Args:
-        folder: where requests and their candles are put.
-        candles: gives all closed candles of each symbol.
-        damaged: hears of models that a child could not read and trained again: their ids, and why.
+        folder: of the session; requests and their candles are written there.
+        candles: returns all closed candles of each symbol.
+        damaged: called with id and reason for each model that a child could not read and retrained.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ChildTrainings:
             "candles": files, "boundary": boundary.isoformat(), "timeframe": str(self._timeframe),
             "settings": settings.model_dump(mode="json"),
         }  # fmt: skip
-        path = (self._folder / "request.json").resolve()  # the child works in another folder
+        path = (self._folder / "request.json").resolve()  # the child has another working folder
         atomic.write_text(path, json.dumps(request))
         return path
 
@@ -110,11 +110,11 @@ class _Child:
         return self.process.poll() is not None
 
     def finish(self) -> str:
-        said, trouble = self.process.communicate()
+        output, errors = self.process.communicate()
         if self.process.returncode != 0:
-            lines = trouble.strip().splitlines()
+            lines = errors.strip().splitlines()
             raise NotTrained(f"the model of {self.boundary:%Y-%m-%d} was not trained: {lines[-1] if lines else 'no reason given'}")
-        answer = json.loads(said.strip().splitlines()[-1])
+        answer = json.loads(output.strip().splitlines()[-1])
         for model_id, reason in answer.pop("damaged").items():
             self.damaged(model_id, reason)
         log.event(_LOG, "training_done", boundary=self.boundary.isoformat(), **answer)
@@ -127,7 +127,7 @@ class _Child:
 
 
 class TrainingsHere:
-    """Trains at once, in this process: for tests and replays."""
+    """Trains at once in this process, for tests and replays."""
 
     def __init__(
         self, settings: ModelSettings, timeframe: Timeframe, candles: Callable[[], Mapping[str, pd.DataFrame]],
@@ -153,4 +153,4 @@ class _Done:
         return self.model_id
 
     def stop(self) -> None:
-        """It has ended."""
+        """It has ended already."""

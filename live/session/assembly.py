@@ -46,13 +46,12 @@ from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
 from forwardtrader.live.session.parts import SessionBroker, SessionCallbacks, SessionParts, Supply
-from forwardtrader.live.session.resume import ResumedSession
+from forwardtrader.live.session.resume import ResumedSession, SavedState, restoring
 from forwardtrader.live.session.sandbox_process import Lockstep, MarketStart
 from forwardtrader.live.session.setup import JOURNAL, open_market
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.snapshot import can_be_frozen
 from forwardtrader.live.session.strategy_guard import BarHook, guarded
-from forwardtrader.live.session.strategy_state import SavedState, restoring
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -114,11 +113,7 @@ class _Assembly:
         broker = self._live_broker(bridge) if journal is not None else self._paper_broker(bridge)
         broker.on_turn = self.callbacks.between_bars
         shutdown = Shutdown(bridge, broker, progress, health)
-        commands = CommandHandler(
-            self.store, health, progress, broker, shutdown, folder=self.request.folder, first_ms=self.first_ms, clock=self.clock
-        )
-        if journal is not None and self.request.settings.live.orders_at_stop == "cancel":
-            shutdown.before_stop = partial(commands.execute, control.ControlCommand.CANCEL)
+        commands = self._commands(broker, shutdown)
         cerebro = self._cerebro(bridge, broker, sources, saved)
         self._connect(bridge)
         watchdog = self._watchdog(bridge)
@@ -228,7 +223,17 @@ class _Assembly:
     def _candles(self) -> SessionCandles:
         return SessionCandles(self.request.folder, self.store, self.request.symbols)
 
-    # Watchdog and market
+    # Commands, watchdog and market
+
+    def _commands(self, broker: SessionBroker, shutdown: Shutdown) -> CommandHandler:
+        request = self.request
+        commands = CommandHandler(
+            self.store, self.health, self.progress, broker, shutdown, folder=request.folder,
+            before_first=self.first_ms - request.timeframe.seconds * 1000, clock=self.clock,
+        )  # fmt: skip
+        if request.mode == "live" and request.settings.live.orders_at_stop == "cancel":
+            shutdown.before_stop = partial(commands.execute, control.ControlCommand.CANCEL)
+        return commands
 
     @property
     def _pace(self) -> float:

@@ -1,4 +1,4 @@
-"""The candles of a session: the history it began with, in a file, and what it recorded since. Neither stays in memory."""
+"""The candles of a session: the history before its first bar, in a file, and the bars recorded since. Neither stays in memory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from forwardtrader.live.output.store import SessionStore
 
 
 def write_history(folder: Path, histories: Mapping[str, pd.DataFrame]) -> None:
-    """What the models and indicators knew before the first live bar; written once, since what the session began with holds for good:
-    a model trained after a restart must learn from what its replay will.
-    """
+    """Write the history before the first live bar, once: a model trained after a restart must learn from the same bars as its replay."""
     if not (folder / HISTORY).is_file():
         atomic.write_atomically(folder / HISTORY, lambda path: _write(path, histories))
 
 
 class SessionCandles(Mapping[str, pd.DataFrame]):
-    """All closed candles known of each symbol, read when they are asked for, one symbol at a time.
+    """All closed candles of each symbol, read from disk at each access, one symbol at a time.
 
     Args:
-        beside: puts more columns beside the candles of a symbol.
+        beside: adds columns, such as factors, to the candles of a symbol.
     """
 
     def __init__(
@@ -51,7 +49,7 @@ class SessionCandles(Mapping[str, pd.DataFrame]):
 
 
 def _write(path: Path, histories: Mapping[str, pd.DataFrame]) -> None:
-    """One row group for each symbol, so that one is written at a time, and read without the others."""
+    """One row group for each symbol, so that each is written and read without the others."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -42,12 +42,17 @@ def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Str
         broker.entries_blocked = False
         broker.rearm()
     if command in (ControlCommand.FLATTEN, ControlCommand.CANCEL, ControlCommand.KILL):
-        for order in list(broker.get_orders_open()):
+        for order in _open_orders(broker):
             broker.take_back(order)
     for data in strategy.datas if strategy is not None and command is ControlCommand.FLATTEN else ():
         size = broker.getposition(data).size
         if size > 0:
             broker.sell(strategy, data, size, reason="flatten", role="flatten")
+
+
+def _open_orders(broker: CommandedBroker) -> list[bt.Order]:
+    """Every order that may still be filled; Backtrader's own broker lists those of the newest bar apart."""
+    return [*broker.get_orders_open(), *getattr(broker, "submitted", ())]
 
 
 class CommandHistory:
@@ -72,12 +77,12 @@ class CommandHandler:
 
     Args:
         folder: of the session, where commands arrive.
-        first_ms: open time (ms UTC) of the session's first bar.
+        before_first: open time (ms UTC) of the bar before the session's first one.
     """
 
     def __init__(
         self, store: SessionStore, health: SessionHealth, progress: SessionProgress, broker: CommandedBroker, shutdown: Shutdown, *,
-        folder: Path, first_ms: int, clock: Clock,
+        folder: Path, before_first: int, clock: Clock,
     ) -> None:  # fmt: skip
         self._store = store
         self._health = health
@@ -85,7 +90,7 @@ class CommandHandler:
         self._broker = broker
         self._shutdown = shutdown
         self._folder = folder
-        self._first_ms = first_ms
+        self._before_first = before_first
         self._clock = clock
         self._history = CommandHistory(store.commands())
 
@@ -96,7 +101,7 @@ class CommandHandler:
 
     def execute(self, command: ControlCommand) -> None:
         """Record a command, send its alert, and carry it out."""
-        at = self._progress.last_bar or self._first_ms - 1
+        at = self._progress.last_bar or self._before_first
         self._store.command(at, command, self._clock.now().isoformat())
         self._health.notify(f"command_{command}", "info")
         self._carry_out(command)

@@ -1,9 +1,9 @@
-"""The factors of a session: the same join as in a backtest, and word of what a backtest would not see."""
+"""The factors of a session: the same join as in a backtest, with alerts about what a backtest would not see."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ LATE: Final = "factor_late"
 
 
 class LiveFactors:
-    """The columns of the factors for bar-open times; the files are read again whenever they have changed.
+    """The factor columns of bars, by their open times; files are read again when they have changed.
 
-    A bar is answered by what is known at its close by the file's own publication times. A value that reaches the file later than that is
-    told as a deviation, since a backtest will take it for known earlier; so is a factor that is not known any more.
+    Point-in-time: a bar gets the values published by its close. A value that reaches the file later than its publication time is an alert,
+    since a backtest will take it for known earlier; so is a factor that has no value any more.
 
     Args:
-        notify: called for deviations: kind, level and facts.
+        notify: sends an alert: kind, level and facts.
     """
 
     def __init__(self, book: FactorBook, notify: Callable[..., None]) -> None:
@@ -35,12 +35,12 @@ class LiveFactors:
         columns = self._book.columns(index)
         newest = columns.iloc[[-1]]
         if self._seen is None or newest.index[0] > self._seen.index[-1]:
-            self._watch_age(newest)
-            self._watch_delay(columns)
+            self._check_missing(newest)
+            self._check_late(columns)
             self._seen = columns
         return columns
 
-    def _watch_age(self, newest: pd.DataFrame) -> None:
+    def _check_missing(self, newest: pd.DataFrame) -> None:
         missing = {str(name) for name in newest.columns[newest.iloc[0].isna()]}
         for name in sorted(missing - self._missing):
             self._notify(NOT_KNOWN, "warning", **_facts(name, newest.index[0]))
@@ -48,7 +48,7 @@ class LiveFactors:
             self._notify(KNOWN_AGAIN, "info", **_facts(name, newest.index[0]))
         self._missing = missing
 
-    def _watch_delay(self, columns: pd.DataFrame) -> None:
+    def _check_late(self, columns: pd.DataFrame) -> None:
         if self._seen is None:
             return
         earlier, now_asked = (pd.DatetimeIndex(frame.index).asi8 for frame in (self._seen, columns))
@@ -60,5 +60,5 @@ class LiveFactors:
             self._notify(LATE, "warning", **_facts(str(columns.columns[place]), first))
 
 
-def _facts(name: str, at: Any) -> dict[str, str]:
+def _facts(name: str, at: pd.Timestamp) -> dict[str, str]:
     return {"factor": name.removeprefix("factor_"), "bar": f"{at:%Y-%m-%dT%H:%MZ}"}

@@ -1,11 +1,11 @@
-"""The forecasts of a session: made once, kept, and after a restart read instead of made again."""
+"""The forecasts of a session: made once and recorded; after a restart they are read, not made again."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.models.forecaster import FORECAST_COLUMNS, NewBar
 
 
-class Maker(Protocol):
+class Forecasting(Protocol):
     """Makes the forecast of one bar; see `models.forecaster.ForecastSource`."""
 
     @property
@@ -30,12 +30,12 @@ class SessionForecasts:
     """A `ForecastSource` around another one for one symbol.
 
     Args:
-        source: makes what is not known yet.
-        known: gives the forecast that an earlier process of this session made of a bar, by UTC bar-open time; None where it made none.
-        since: bars before it need no forecast: nothing is decided there.
+        source: makes forecasts that are not recorded.
+        known: the forecast that an earlier process recorded, by UTC bar-open time; None where there is none.
+        since: earlier bars get no forecast, since nothing is decided there.
     """
 
-    def __init__(self, source: Maker, known: Callable[[datetime], Forecast | None], since: datetime) -> None:
+    def __init__(self, source: Forecasting, known: Callable[[datetime], Forecast | None], since: datetime) -> None:
         self.source = source
         self.horizon = source.horizon
         self.warm_up = source.warm_up
@@ -46,30 +46,30 @@ class SessionForecasts:
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         rows = [self.latest(bars.iloc[: n + 1]) if n + 1 >= self.warm_up else None for n in range(len(bars))]
-        return pd.DataFrame([_row(told) for told in rows], index=bars.index, columns=list(FORECAST_COLUMNS))
+        return pd.DataFrame([_row(forecast) for forecast in rows], index=bars.index, columns=list(FORECAST_COLUMNS))
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        return self._told(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
+        return self._forecast(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
 
     def hear(self, bar: NewBar) -> Forecast | None:
         hear = getattr(self.source, "hear", None)  # asked for at every bar, where an isinstance() of a protocol takes long
-        return self._told(bar.at, (lambda: self.source.latest(bar.frame())) if hear is None else (lambda: hear(bar)))
+        return self._forecast(bar.at, (lambda: self.source.latest(bar.frame())) if hear is None else (lambda: hear(bar)))
 
     def prepare(self) -> None:
         prepare = getattr(self.source, "prepare", None)
         if prepare is not None:
             prepare()
 
-    def _told(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
+    def _forecast(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:
             return None
-        told = self._known(at)
-        if told is None:
-            told = make()
-            if told is not None:
-                self._made.append(told)
-        self.newest = told
-        return told
+        forecast = self._known(at)
+        if forecast is None:
+            forecast = make()
+            if forecast is not None:
+                self._made.append(forecast)
+        self.newest = forecast
+        return forecast
 
     def take_made(self) -> list[Forecast]:
         """The forecasts made since the last call."""
@@ -77,14 +77,14 @@ class SessionForecasts:
         return made
 
 
-def _row(told: Forecast | None) -> list[Any]:
-    return [math.nan] * 8 + [""] if told is None else [told.location, told.scale, *told.quantiles, told.p_up, told.model_id]
+def _row(made: Forecast | None) -> list[float | str]:
+    return [*[math.nan] * 8, ""] if made is None else [made.location, made.scale, *made.quantiles, made.p_up, made.model_id]
 
 
 def known_forecasts(store: SessionStore, symbol: str, until: int | None) -> Callable[[datetime], Forecast | None]:
-    """For `SessionForecasts`: what the store has of bars up to the one that opened at `until` (ms); nothing where that is None.
+    """The recorded forecasts of bars up to the one that opened at `until` (ms UTC), for `SessionForecasts`; none where that is None.
 
-    One bar is looked up at a time: a session that runs for months has more forecasts than fit beside it.
+    They are looked up bar by bar: the forecasts of months need not fit into memory.
     """
     if until is None:
         return lambda _at: None

@@ -23,10 +23,9 @@ from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.commands import CommandHandler
 from forwardtrader.live.session.forecasts import SessionForecasts
 from forwardtrader.live.session.paper_broker import PaperBroker
-from forwardtrader.live.session.resume import ResumedSession
+from forwardtrader.live.session.resume import ResumedSession, SavedState
 from forwardtrader.live.session.setup import SessionMarket
 from forwardtrader.live.session.shutdown import Shutdown
-from forwardtrader.live.session.strategy_state import SavedState
 
 Supply = ModelSupply | FixedSupply
 SessionBroker = CCXTBroker | PaperBroker

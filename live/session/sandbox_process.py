@@ -12,7 +12,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.installed import ROOT
 
+Json = dict[str, Any]
 _PATIENCE_S: Final = 30.0
 _START_S: Final = 180.0  # many symbols have many bars to read, and the machine may be busy; one that dies is noticed at once
 
@@ -60,11 +61,11 @@ class PracticeVenue:
         """Make this process the owner: the exchange ends when its owner does."""
         self.control("owner", pid=os.getpid())
 
-    def advance(self) -> Any:
+    def advance(self) -> Json:
         """In lockstep: play the next bar; `ended` is True where it was the last one."""
         return self.control("advance")
 
-    def control(self, command: str, **arguments: Any) -> Any:
+    def control(self, command: str, **arguments: object) -> Json:
         """Send a command of the exchange's control interface; returns its JSON answer.
 
         Raises:
@@ -75,7 +76,8 @@ class PracticeVenue:
         request = Request(f"{self.address.admin_url}/{command}", json.dumps(arguments, default=str).encode(), headers)
         try:
             with self._opener.open(request, timeout=_PATIENCE_S) as answer:
-                return json.load(answer)
+                found: Json = json.load(answer)
+                return found
         except HTTPError as error:
             raise ConfigError(f"practice exchange, {command}: {json.load(error).get('error', error.reason)}") from error
         except OSError as error:
@@ -111,7 +113,7 @@ class PracticeVenue:
             json.dump(asdict(self.address), file)
 
 
-def start_practice(settings: Mapping[str, Any]) -> PracticeVenue:
+def start_practice(settings: Json) -> PracticeVenue:
     """Start `python -m sandbox` with these settings and wait until it serves.
 
     Raises:

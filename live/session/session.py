@@ -65,7 +65,7 @@ class LiveSession:
             stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
             stack.enter_context(log.log_to(folder / "log.jsonl"))
             if control.is_killed(folder):
-                raise RiskHalt(f"session {self.request.name!r} was killed; say --resume to let it start again")
+                raise RiskHalt(f"session {self.request.name!r} was killed; use --resume to let it start again")
             self._parts = self.assemble(stack)
             stack.enter_context(self._parts.shutdown.signals())
             stack.enter_context(self.view)
@@ -100,6 +100,8 @@ class LiveSession:
         progress.strategy = strategy
         parts.health.bar_ends()
         at = round(epoch_seconds(number) * 1000)
+        if at < parts.first_ms and not parts.resumed.is_frozen:
+            parts.commands.replay(at)  # one that came before the session's first bar
         if at < parts.first_ms or parts.resumed.is_warm_up(at) or (progress.last_bar is not None and at < progress.last_bar):
             return
         if parts.resumed.resume(strategy, at) and parts.broker.entries_blocked:

@@ -138,12 +138,12 @@ def _has_sent(request: LiveRequest) -> bool:
         return bool(journal.intents())
 
 
-def _practice_histories(request: LiveRequest, begun: datetime | None, clock: Clock) -> dict[str, History]:
+def _practice_histories(request: LiveRequest, planned: datetime | None, clock: Clock) -> dict[str, History]:
     feeds = request.settings.feeds.model_copy(update={"source": "sample"})
     file = None if request.market == "sample" else Path(request.market)
     if file is not None and len(request.symbols) > 1:
         raise ConfigError("--market with a file plays one symbol; name one --symbol, or use --market sample")
-    start = None if file is not None else _start(request, begun or _sample_start(request, clock))
+    start = None if file is not None else _start(request, planned or _sample_start(request, clock))
     found = {s: load_history(feeds, s, start=start, end=None, clock=clock, file=file) for s in request.symbols}
     exchange = request.settings.feeds.exchange
     return {
@@ -225,8 +225,8 @@ def _faults(path: Path) -> Plan:
 
 def _played(path: Path, first: datetime, last_bar: int | None) -> int:
     """How many bars of the market file lie in the past: those before the first live one, or up to the newest recorded one."""
-    begun = int(first.timestamp() * 1000) if last_bar is None else last_bar + 1
-    return int((pd.read_csv(path, usecols=["timestamp"])["timestamp"] < begun).sum())
+    present = int(first.timestamp() * 1000) if last_bar is None else last_bar + 1
+    return int((pd.read_csv(path, usecols=["timestamp"])["timestamp"] < present).sum())
 
 
 def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: datetime) -> Path:
@@ -249,19 +249,19 @@ def _read_plan(request: LiveRequest) -> Plan | None:
         return None
     plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
     for name, value in _facts(request).items():
-        begun = plan.get(name, [] if name == "factors" else None)
-        if begun != value:
-            what, was, now = _difference(name, begun, value)
+        planned = plan.get(name, [] if name == "factors" else None)
+        if planned != value:
+            what, was, now = _difference(name, planned, value)
             raise StartRefused(f"session {request.name!r} was started with {what} {was}, not {now}; keep that, or choose another --session")
     return plan
 
 
-def _difference(name: str, begun: object, now: object) -> tuple[str, object, object]:
+def _difference(name: str, planned: object, now: object) -> tuple[str, object, object]:
     """Name, old and new value of what differs; of a group of settings the first that does."""
-    if not isinstance(begun, dict) or not isinstance(now, dict):
-        return name, begun, now
-    key = next(key for key in (*now, *begun) if begun.get(key) != now.get(key))
-    return f"{name}.{key}", begun.get(key), now.get(key)
+    if not isinstance(planned, dict) or not isinstance(now, dict):
+        return name, planned, now
+    key = next(key for key in (*now, *planned) if planned.get(key) != now.get(key))
+    return f"{name}.{key}", planned.get(key), now.get(key)
 
 
 def _write_plan(request: LiveRequest, first: datetime) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
+import psutil
 
 from forwardtrader.core.types import Forecast
 from forwardtrader.feeds.candles import schema as candles
@@ -25,6 +28,7 @@ from forwardtrader.live.session.candles import write_history
 from forwardtrader.reports.pages.session_status import SessionStatus
 
 SYMBOLS: Final = ("BTC/USDT", "ETH/USDT")
+BARS: Final = 120
 STEP: Final = 300_000
 BEGAN: Final = 1_700_000_100_000
 _TRADED: Final = 10  # bars from one fill to the next
@@ -90,3 +94,19 @@ def recorded(folder: Path, bars: int, symbols: tuple[str, ...] = SYMBOLS, *, fre
     with control.held(control.lock_of(folder), "the session"), closing(SessionStore(folder / "session.db")) as store:
         store.record(path, forecasts, rows=rows(range(bars), symbols))
         yield RecordedSession(folder, store, symbols, strategy)
+
+
+def wait_for(what: Callable[[], Any], patience_s: float = 60.0) -> Any:
+    until = time.monotonic() + patience_s
+    while not (found := what()):
+        assert time.monotonic() < until, "it does not happen"
+        time.sleep(0.01)
+    return found
+
+
+def children_of(pid: int | None) -> list[psutil.Process]:
+    return [] if pid is None else psutil.Process(pid).children(recursive=True)
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]

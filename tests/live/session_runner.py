@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from forwardtrader.live.request import LiveRequest, read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import forecast_at, normal_frame
+from tests import ROOT
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 SETTINGS = ("models.train_window=10d", "models.retrain_every=5d", "models.horizons=[1,24]", "strategies.cooldown=2")
@@ -51,6 +55,27 @@ def request_for(folder: Path, name: str, bars: int, *flags: str, symbols: tuple[
 def run(request: LiveRequest) -> int:
     supply = FixedSupply({symbol: Momentum() for symbol in request.symbols})
     return LiveSession(request, SystemClock(), SessionView(Console(), shown=False), supply=supply).run()
+
+
+def start(folder: Path, name: str, bars: int, *flags: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "tests.live.session_runner", str(folder), name, str(bars), *flags]
+    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def bars_of(folder: Path, name: str) -> int:
+    try:
+        with sqlite3.connect(f"file:{folder / name / 'session.db'}?mode=ro", uri=True) as store:
+            return int(store.execute("select count(distinct at) from bars").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def wait_for_bars(folder: Path, name: str, count: int, process: subprocess.Popen[str], patience_s: float = 60.0) -> None:
+    until = time.monotonic() + patience_s
+    while bars_of(folder, name) < count:
+        assert time.monotonic() < until, "the session does not move"
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

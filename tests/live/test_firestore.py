@@ -142,7 +142,7 @@ def test_an_emulator_that_is_down_fails_at_once_and_gets_everything_when_it_is_b
     assert (mirror.get("sessions/a/fills/49") or {})["n"] == 49
     emulator.stop()  # empty when it comes again
     emulator.start()
-    store.mirror_again()
+    store.requeue_all()
     drained(store)
     outbox.stop()
     assert (mirror.get("sessions/a/fills/0") or {})["n"] == 0

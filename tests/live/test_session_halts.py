@@ -6,7 +6,6 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,13 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import cli as entry
 from forwardtrader.live import control
 from forwardtrader.live.control import ControlCommand
-from forwardtrader.live.execution.events import AccountEvent, Acknowledged, ForeignOrder, Halted, Refused, Unresolved
+from forwardtrader.live.execution.events import AccountEvent, Halted, Unresolved
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
-from forwardtrader.live.monitoring.account_alerts import AccountAlerts
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import State, read_status
 from tests import ROOT
 from tests.live.market import Script, play, practice, store_on
-from tests.live.session.test_session import start, wait_for_bars
-from tests.live.session_runner import request_for, run
+from tests.live.session_runner import request_for, run, start, wait_for_bars
 from tests.live.telegram_bot import Bot, telegram
 
 ONE = ("BTC/USDT",)
@@ -160,28 +157,3 @@ def test_an_order_that_stays_unresolved_halts_the_account_and_its_owner_hears_bo
         assert "stays unresolved" in run.broker.halted
         assert run.statuses_of(run.order)[-1] == "Completed"
     assert [type(event) for event in heard if isinstance(event, Halted | Unresolved)] == [Unresolved, Halted]
-
-
-def reasons(told: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, Any]]:
-    return [(kind, facts.get("count", 1)) for kind, _, facts in told]
-
-
-def test_refusals_of_one_kind_are_told_at_once_then_hourly_then_at_the_end() -> None:
-    now, told, halted = [0.0], [], []
-    alerts = AccountAlerts(lambda kind, level="warning", **facts: told.append((kind, level, facts)), halted.append, lambda: now[0])
-    for n in range(110):
-        alerts.handle(Refused(f"id-{n}", f"an order worth {n}.5 USDT is beyond risk.max_order_value (10)"))
-    assert reasons(told) == [("orders_refused", 1)]
-    now[0] = 3601.0
-    alerts.send_due()
-    alerts.send_due()
-    alerts.handle(Refused("x", "an order worth 7.5 USDT is beyond risk.max_order_value (10)"))
-    alerts.handle(Refused("y", "another reason"))
-    alerts.finish()
-    alerts.finish()
-    assert reasons(told) == [("orders_refused", 1), ("orders_refused", 109), ("orders_refused", 1), ("orders_refused", 1)]
-    alerts.handle(ForeignOrder("BTC/USDT", "9", "buy", Decimal(1)))
-    alerts.handle(Acknowledged("z", "1"))
-    alerts.handle(Halted("no key"))
-    assert [kind for kind, _, _ in told[4:]] == ["foreign_order"]
-    assert halted == ["no key"]

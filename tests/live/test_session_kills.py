@@ -28,8 +28,7 @@ from forwardtrader.live.session.session import LiveSession
 from tests import ROOT
 from tests.live.books import require_agreement
 from tests.live.kill_runner import KINDS, POINTS, SIDES
-from tests.live.session.test_session import bars_of
-from tests.live.session_runner import Momentum, request_for
+from tests.live.session_runner import Momentum, bars_of, request_for
 
 SYMBOLS = ("BTC/USDT",)
 # What rests is taken back at the end: an execution of the last moment is asked for then, and not left to yet another start.

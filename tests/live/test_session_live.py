@@ -12,23 +12,20 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import AccountTooSmall, ConfigError, VenueUnreachable
+from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.types import Forecast
 from forwardtrader.live.execution.keys import api_keys
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
-from forwardtrader.live.preflight.consent import account_name, require_consent
+from forwardtrader.live.preflight.consent import account_name
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import forecast_at, normal_frame
-from tests.live.market import practice, store_on
-from tests.live.session.test_session import bars_of, start, wait_for_bars
-from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
+from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money", "--set", "strategies.slippage_bps=0")
-PRICES = {"BTC/USDT": 40_000.0}
 
 
 def test_a_session_with_real_orders_fills_as_its_replay_does(tmp_path: Path) -> None:
@@ -85,36 +82,6 @@ def test_real_orders_need_to_be_meant() -> None:
     with pytest.raises(ConfigError, match="exclude"):
         read_request(["--live", "--paper", "--yes-real-money"])
     assert read_request(["--live", "--sandbox"]).mode == "live"  # the practice exchange has no real money
-
-
-def test_the_symbol_must_be_typed_before_the_first_order(capsys: pytest.CaptureFixture[str]) -> None:
-    with practice() as venue:
-        store = store_on(venue)
-        store.getdata(dataname="BTC/USDT")
-        store.getbroker()
-        store.start()
-        try:
-            with pytest.raises(ConfigError, match="no order was sent"):
-                require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "yes", prices=PRICES)
-            require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: "BTC/USDT ", prices=PRICES)
-            require_consent(store, ("BTC/USDT",), 2, Console(), lambda _text: pytest.fail("asked"), prices=PRICES)
-        finally:
-            store.stop()
-        assert "smallest order 5" in capsys.readouterr().out
-        assert venue.state()["orders"] == 0
-
-
-def test_an_account_without_money_is_refused() -> None:
-    with practice(balances={"USDT": "1"}) as venue:
-        store = store_on(venue)
-        store.getdata(dataname="BTC/USDT")
-        store.getbroker()
-        store.start()
-        try:
-            with pytest.raises(AccountTooSmall, match="deposit"):
-                require_consent(store, ("BTC/USDT",), 2, Console(), prices=PRICES)
-        finally:
-            store.stop()
 
 
 def test_missing_keys_are_named_and_an_account_name_hides_its_key() -> None:

@@ -12,7 +12,7 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.live.parity.command import compare
 from forwardtrader.reports.pages.session_status import read_status
 from tests import ROOT
-from tests.live.session.test_session import bars_of, wait_for_bars
+from tests.live.session_runner import bars_of, wait_for_bars
 
 SMALL = ("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1", "models.seeds=1", "models.units=8")
 

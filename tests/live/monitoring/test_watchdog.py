@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import ConfigError, UnknownSymbol, VenueBusy, VenueUnreachable
+from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.live.execution.retry import clock_offset
 from forwardtrader.live.monitoring.watchdog import Signs, Watchdog, require_right_clock, troubles
-from forwardtrader.live.preflight.start_retry import until_reachable
 from tests.live.market import Script, play, practice, store_on
 
 LIMITS = RiskSettings(max_stall_s=60, max_clock_offset_s=1)
@@ -138,44 +137,6 @@ def test_the_offset_is_the_one_between_the_venue_and_this_machine() -> None:
             store.stop()
     assert offsets[0] is not None and offsets[1] is not None
     assert offsets[1] - offsets[0] == pytest.approx(40, abs=1)
-
-
-def test_a_venue_that_comes_back_is_waited_for_at_growing_distances() -> None:
-    now, said, slept = [0.0], [], []
-    answers: list[Any] = [VenueUnreachable("gone"), VenueBusy("full", 7.0), VenueUnreachable("gone"), "there"]
-
-    def work() -> str:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return str(answer)
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        now[0] += seconds
-
-    assert until_reachable(work, 30.0, said.append, sleep=sleep, monotonic=lambda: now[0]) == "there"
-    assert slept == [1.0, 7.0, 4.0]
-    assert said[0] == "gone; trying again in 1 s (--sandbox practises without a network)"
-
-
-def test_patience_ends_and_other_errors_are_not_waited_out() -> None:
-    now = [0.0]
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    def gone() -> None:
-        raise VenueUnreachable("gone")
-
-    def wrong() -> None:
-        raise UnknownSymbol("no such symbol")
-
-    with pytest.raises(VenueUnreachable):
-        until_reachable(gone, 10.0, lambda _text: None, sleep=sleep, monotonic=lambda: now[0])
-    assert now[0] == 10.0
-    with pytest.raises(UnknownSymbol):
-        until_reachable(wrong, 10.0, lambda _text: None, sleep=sleep, monotonic=lambda: now[0])
 
 
 def test_a_store_that_could_not_connect_can_be_started_again() -> None:

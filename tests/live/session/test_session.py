@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,9 +11,8 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import AccountLocked, ConfigError, RiskHalt, StartRefused
+from forwardtrader.core.errors import AccountLocked
 from forwardtrader.live import control
-from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
@@ -26,31 +20,9 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import State, read_status
 from tests import ROOT
-from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
-from tests.sandbox.test_parent_process import wait_until_gone
+from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}
-
-
-def start(folder: Path, name: str, bars: int, *flags: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "tests.live.session_runner", str(folder), name, str(bars), *flags]
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def bars_of(folder: Path, name: str) -> int:
-    try:
-        with sqlite3.connect(f"file:{folder / name / 'session.db'}?mode=ro", uri=True) as store:
-            return int(store.execute("select count(distinct at) from bars").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
-
-
-def wait_for_bars(folder: Path, name: str, count: int, process: subprocess.Popen[str], patience_s: float = 60.0) -> None:
-    until = time.monotonic() + patience_s
-    while bars_of(folder, name) < count:
-        assert time.monotonic() < until, "the session does not move"
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.02)
 
 
 def test_a_session_equals_its_replay_in_every_bar_order_fill_and_cent(tmp_path: Path) -> None:
@@ -94,35 +66,6 @@ def test_a_changed_bar_is_found_by_parity(tmp_path: Path) -> None:
     assert parity.first_difference.what.startswith("forecasts: location")
 
 
-def test_words_from_a_second_terminal_are_obeyed_and_replayed(tmp_path: Path) -> None:
-    process = start(tmp_path, "one", 0)
-    wait_for_bars(tmp_path, "one", 40, process)
-    control.send(tmp_path / "one", ControlCommand.FLATTEN)
-    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 20, process)
-    control.send(tmp_path / "one", ControlCommand.RESUME)
-    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 20, process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-    process.communicate()
-    assert [name for _, name in SessionStore(tmp_path / "one" / "session.db").commands()] == ["flatten", "resume"]
-    parity = compare(tmp_path / "one", SystemClock(), SOURCES)
-    assert parity.first_difference is None
-    assert "SIGTERM" in read_status(tmp_path / "one").reason
-
-
-def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path) -> None:
-    process = start(tmp_path, "one", 0)
-    wait_for_bars(tmp_path, "one", 20, process)
-    control.send(tmp_path / "one", ControlCommand.KILL)
-    assert process.wait(30) == 4
-    process.communicate()
-    with pytest.raises(RiskHalt, match="--resume"):
-        run(request_for(tmp_path, "one", 5))
-    assert read_status(tmp_path / "one").state is State.HALTED
-    control.send(tmp_path / "one", ControlCommand.RESUME)
-    assert run(request_for(tmp_path, "one", 5)) == 0
-
-
 def test_a_session_trains_and_trades_in_whatever_folder_it_is_started(tmp_path: Path) -> None:
     words = [sys.executable, str(ROOT / "run_live.py"), "--sandbox", "--speed", "lockstep", "--session", "away", "--bars", "2", "--quiet"]
     for setting in ("train_window=60d", "retrain_every=10d", "epochs=1", "seeds=1", "units=8"):
@@ -141,20 +84,6 @@ def test_a_second_process_is_refused_with_exit_code_5(tmp_path: Path) -> None:
         assert "in use" in process.communicate()[1]
         with pytest.raises(AccountLocked):
             run(request_for(tmp_path, "one", 1))
-
-
-def test_a_session_cannot_go_on_with_other_symbols(tmp_path: Path) -> None:
-    run(request_for(tmp_path, "one", 3))
-    with pytest.raises(StartRefused, match="symbols"):
-        run(request_for(tmp_path, "one", 3, symbols=("BTC/USDT",)))
-
-
-def test_a_word_to_a_session_that_does_not_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no session"):
-        control.send(tmp_path / "none", ControlCommand.PAUSE)
-    (tmp_path / "one").mkdir()
-    with pytest.raises(ConfigError, match="not running"):
-        control.send(tmp_path / "one", ControlCommand.PAUSE)
 
 
 STRATEGIES = """
@@ -203,25 +132,6 @@ def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> No
     assert len(kept) >= 2
     assert "as strategies do" in kept[0]["facts"]["reason"]
     assert bars_of(tmp_path, "one") == 120
-
-
-def test_the_practice_exchange_does_not_outlive_its_session(tmp_path: Path) -> None:
-    run(request_for(tmp_path, "one", 3, symbols=("BTC/USDT",)))
-    pid = json.loads((tmp_path / "one" / "practice.json").read_text())["pid"]
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_the_practice_exchange_ends_with_a_session_that_is_killed_before_its_first_bar(tmp_path: Path) -> None:
-    process = start(tmp_path, "one", 0)
-    address = tmp_path / "one" / "practice.json"
-    until = time.monotonic() + 60
-    while not address.is_file() or not address.read_text():
-        assert time.monotonic() < until and process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    wait_until_gone(json.loads(address.read_text())["pid"])
-    process.communicate()
 
 
 def test_a_market_by_the_clock_begins_when_the_session_is_ready(tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ from forwardtrader.live.output.tables import (
     SessionTables,
     fresh_rows,
     joined,
-    keep_rows,
     kept_tables,
     marks_of,
     rows_of,
     tables_of,
+    write_rows,
 )
 from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.live.session.snapshot import can_be_frozen, freeze, thaw
@@ -84,7 +84,7 @@ class Whole:
         db = SqliteFile(folder / f"{until}.db", SCHEMA)
         for at, rows in self.rows.items():
             if at <= until:
-                keep_rows(db, rows)
+                write_rows(db, rows)
         return db
 
 
@@ -118,7 +118,7 @@ def test_a_run_that_goes_on_from_a_snapshot_equals_one_that_never_stopped(whole:
             thaw(strategy, json.loads(whole.frozen[at]))
             rows_of(strategy)  # of bars that are kept
         elif now > at:
-            keep_rows(db, rows_of(strategy))
+            write_rows(db, rows_of(strategy))
             seen[now] = json.dumps(freeze(strategy))
 
     warm = {s: f.iloc[cut + 1 - Momentum.warm_up :] for s, f in FRAMES.items()}

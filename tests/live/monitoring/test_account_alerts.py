@@ -1,0 +1,52 @@
+"""Alerts about trading: the first of a kind at once, the count of the rest later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import backtrader as bt
+
+from forwardtrader.live.execution.events import Acknowledged, ForeignOrder, Halted, Refused
+from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.risk import RiskState
+
+
+def reasons(told: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, Any]]:
+    return [(kind, facts.get("count", 1)) for kind, _, facts in told]
+
+
+def test_refusals_of_one_kind_are_told_at_once_then_hourly_then_at_the_end() -> None:
+    now, told, halted = [0.0], [], []
+    alerts = AccountAlerts(lambda kind, level="warning", **facts: told.append((kind, level, facts)), halted.append, lambda: now[0])
+    for n in range(110):
+        alerts.handle(Refused(f"id-{n}", f"an order worth {n}.5 USDT is beyond risk.max_order_value (10)"))
+    assert reasons(told) == [("orders_refused", 1)]
+    now[0] = 3601.0
+    alerts.send_due()
+    alerts.send_due()
+    alerts.handle(Refused("x", "an order worth 7.5 USDT is beyond risk.max_order_value (10)"))
+    alerts.handle(Refused("y", "another reason"))
+    alerts.finish()
+    alerts.finish()
+    assert reasons(told) == [("orders_refused", 1), ("orders_refused", 109), ("orders_refused", 1), ("orders_refused", 1)]
+    alerts.handle(ForeignOrder("BTC/USDT", "9", "buy", Decimal(1)))
+    alerts.handle(Acknowledged("z", "1"))
+    alerts.handle(Halted("no key"))
+    assert [kind for kind, _, _ in told[4:]] == ["foreign_order"]
+    assert halted == ["no key"]
+
+
+def test_the_strategys_own_limits_are_told_when_they_close_and_when_they_open() -> None:
+    told: list[tuple[str, str]] = []
+    alerts = StrategyLimitAlerts(lambda kind, level, **_facts: told.append((kind, level)))
+    strategy = LSTMStrategy.__new__(LSTMStrategy)
+    start = RiskState.start(1_000.0, 0.0)
+    for state in ({}, {"locked": True}, {"locked": True}, {"halted_until": 9.0}, {}):
+        strategy._risk = replace(start, **state)
+        alerts.check(strategy)
+    assert told == [("daily_loss_lock", "warning"), ("drawdown_halt", "error"), ("risk_limits_open_again", "info")]
+    alerts.check(bt.Strategy.__new__(bt.Strategy))
+    assert len(told) == 3

@@ -1,0 +1,37 @@
+"""The replay of a session repeats its commands and its blocked entries at the same bars."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from forwardtrader.live.parity.record import Recorded, read_session
+from forwardtrader.live.parity.replay import replay
+from tests.live.session_runner import Momentum, request_for, run
+
+SYMBOL = "BTC/USDT"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    folder = tmp_path_factory.mktemp("sessions")
+    run(request_for(folder, "one", 120, symbols=(SYMBOL,)))
+    return read_session(folder / "one")
+
+
+def test_entries_are_blocked_where_they_were_blocked(session: Recorded) -> None:
+    orders = replay(session, {SYMBOL: Momentum()})["orders"]
+    entry = orders[orders["side"] == "buy"].iloc[0]
+    at = int(entry["timestamp"].timestamp() * 1000)
+    blocked = replay(replace(session, blocked={(at, SYMBOL): "stale"}), {SYMBOL: Momentum()})
+    [refused] = blocked["orders"][blocked["orders"]["refusal"] == "stale"].to_dict("records")
+    assert (refused["timestamp"], refused["side"]) == (entry["timestamp"], "buy")
+    assert blocked["fills"].iloc[0]["timestamp"] > replay(session, {SYMBOL: Momentum()})["fills"].iloc[0]["timestamp"]
+
+
+def test_commands_are_carried_out_after_the_same_bar(session: Recorded) -> None:
+    before = int(session.first_live.timestamp() * 1000) - 3_600_000
+    paused = replay(replace(session, commands=[(before, "pause")]), {SYMBOL: Momentum()})
+    assert len(paused["fills"]) == 0
+    assert len(paused["orders"]) > 0 and set(paused["orders"]["refusal"]) == {"the session is paused"}

@@ -1,0 +1,37 @@
+"""The preflight check: one line per check, and the worst exit code."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.live.preflight import checks
+from forwardtrader.live.preflight.checks import preflight
+from forwardtrader.live.request import read_request
+
+
+def checked(folder: Path, *words: str) -> tuple[int, list[str]]:
+    settings = (f"live.sessions_path={folder}", f"models.save_path={folder / 'models'}", "live.telegram=false")
+    request = read_request(["--sandbox", *words, *(word for setting in settings for word in ("--set", setting))])
+    out = io.StringIO()
+    return preflight(request, SystemClock(), Console(file=out, width=200)), out.getvalue().splitlines()
+
+
+def test_on_the_practice_exchange_everything_is_in_place_without_keys(tmp_path: Path) -> None:
+    code, lines = checked(tmp_path)
+    assert code == 0
+    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name in ("venue", "disk", "models", "Firestore", "Telegram")]
+    assert lines[2].endswith("none for these symbols yet; the start trains one")
+
+
+def test_what_is_missing_is_named_and_the_other_checks_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr(checks, "_LEAST_DISK", 10**18)
+    code, lines = checked(tmp_path, "--set", "live.firestore_project=practice")
+    assert code == 2
+    assert [line.split(":")[0] for line in lines if line.startswith("FAIL")] == ["FAIL  disk", "FAIL  Firestore"]
+    assert "FIREBASE_CREDENTIALS_PATH" in next(line for line in lines if "FAIL  Firestore" in line)
