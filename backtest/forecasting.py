@@ -15,7 +15,7 @@ from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.baseline_walk import baseline_frames
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.models.online.online_walk_forward import learned_walk
+from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 
@@ -52,7 +52,7 @@ def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage
         progress=stage,
         damaged=damaged,
     )
-    return learned_walk(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe, damaged=damaged)
+    return online_walk_forward(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe, damaged=damaged)
 
 
 def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:

@@ -173,7 +173,7 @@ def _saved(run: RunArtefacts, request: BacktestRequest) -> tuple[RunArtefacts, P
 
 def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
     settings = request.settings.strategies
-    account = benchmarks.Account(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
+    account = benchmarks.BenchmarkAccount(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
     candles = {symbol: history.candles for symbol, history in markets.items()}
     return {
         "buy_and_hold": benchmarks.buy_and_hold(candles, account, trade_from=request.first),

@@ -24,13 +24,13 @@ from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
-from forwardtrader.models.online.online_walk_forward import LearnedWalk
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
 from forwardtrader.models.walk_forward import purge
 from forwardtrader.reports.account_judgement import RunFacts
 from forwardtrader.reports.manifest import (
     DataSection,
     FactorData,
-    Fold,
+    FoldSection,
     RunManifest,
     SymbolData,
     WalkForwardSection,
@@ -195,21 +195,21 @@ def _walk_forward_section(request: BacktestRequest, walk: WalkForward) -> WalkFo
 
 def _decisions(walk: WalkForward) -> dict[str, Any]:
     """Every promotion and refusal with its reason, where outcomes had a say in them."""
-    if not isinstance(walk, LearnedWalk):
+    if not isinstance(walk, OnlineWalkForward):
         return {}
     told = [
         {
-            "since": d.since.isoformat(), "boundary": d.boundary.isoformat() if d.boundary else None, "deed": str(d.deed), "by": str(d.by),
-            "model_id": d.card.model_id, "other": d.other, "reason": d.reason,
+            "since": d.since.isoformat(), "boundary": d.boundary.isoformat() if d.boundary else None, "deed": str(d.action),
+            "by": str(d.by), "model_id": d.card.model_id, "other": d.other, "reason": d.reason,
         }
         for d in walk.decisions
     ]  # fmt: skip
     return {"decisions": told}
 
 
-def _fold(walk: WalkForward, served: ServedFold, symbol: str) -> Fold:
+def _fold(walk: WalkForward, served: ServedFold, symbol: str) -> FoldSection:
     cut, index = served.fold[symbol], walk.panel.index[symbol]
-    return Fold(
+    return FoldSection(
         symbol=symbol,
         train_from=index[cut.train_first],
         train_to=index[cut.train_last],

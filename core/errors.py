@@ -3,22 +3,21 @@
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
 │                                   AccountTooSmall
-├── DataError                   2   CandleFileInvalid, CandleGap, TooLittleHistory, FactorNotYetPublished, RunUnreadable
+├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
-│   ├── StaleFeed               3
 │   ├── StoreDamaged            3
 │   ├── StorageFull             3
 │   ├── DownloadCutShort        3
 │   ├── VenueRefused            3
 │   └── VenueUnreachable        3   VenueBusy
 ├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
-├── OrderError                  1   OrderRejected (definite) | OrderUnresolved (ask the venue before anything else)
+├── OrderError                  1
 ├── ClusterUnusable             3
 ├── RiskHalt                    4
-├── StartRefused                5   AccountLocked, ReconciliationFailed
-└── ParityBroken                6
+└── StartRefused                5   AccountLocked, ReconciliationFailed
 
-A message is one line, says what was found and names the mend. Vendor errors enter this tree at the door and nowhere else.
+A message is one line that says what was found and how to fix it. Vendor errors are translated into this tree where they are met, nowhere
+else. Exit code 6 is a session that differs from its replay, which is a result and no error.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ __all__ = [
     "AccountTooSmall",
     "AuditIncomplete",
     "CandleFileInvalid",
-    "CandleGap",
     "ClusterUnusable",
     "ConfigError",
     "DataError",
@@ -41,13 +39,9 @@ __all__ = [
     "ModelError",
     "NotTrained",
     "OrderError",
-    "OrderRejected",
-    "OrderUnresolved",
-    "ParityBroken",
     "ReconciliationFailed",
     "RiskHalt",
     "RunUnreadable",
-    "StaleFeed",
     "StartRefused",
     "StorageFull",
     "StoreDamaged",
@@ -113,10 +107,6 @@ class CandleFileInvalid(DataError):
     """A candle file that is missing, empty, cut short, or holds rows no market could have printed."""
 
 
-class CandleGap(DataError):
-    """Bars are missing where a caller needs an unbroken run."""
-
-
 class TooLittleHistory(DataError):
     """Fewer bars before the first traded day than one training window needs."""
 
@@ -131,12 +121,6 @@ class RunUnreadable(DataError):
 
 class AuditIncomplete(DataError):
     """No proof of an audit failed, but some had too little material to find anything in."""
-
-    exit_code = 3
-
-
-class StaleFeed(DataError):
-    """The newest bar is older than a live decision may rest on."""
 
     exit_code = 3
 
@@ -198,24 +182,7 @@ class LookAheadFound(ModelError):
 
 
 class OrderError(TradingError):
-    """An order that did not take its normal way."""
-
-
-class OrderRejected(OrderError):
-    """The venue definitely did not execute the order."""
-
-    def __init__(self, client_id: str, reason: str) -> None:
-        super().__init__(f"order {client_id} rejected: {reason}")
-        self.client_id = client_id
-        self.reason = reason
-
-
-class OrderUnresolved(OrderError):
-    """Nobody knows yet whether the venue executed the order: query it, never send it again."""
-
-    def __init__(self, client_id: str) -> None:
-        super().__init__(f"order {client_id} is unresolved: query the venue by this id")
-        self.client_id = client_id
+    """An order that was refused or failed."""
 
 
 class ClusterUnusable(TradingError):
@@ -242,9 +209,3 @@ class AccountLocked(StartRefused):
 
 class ReconciliationFailed(StartRefused):
     """Journal and venue disagree in a way that no rule settles."""
-
-
-class ParityBroken(TradingError):
-    """A session and its replay differ."""
-
-    exit_code = 6

@@ -66,10 +66,10 @@ class NewBar:
 
 
 @runtime_checkable
-class FollowingSource(Protocol):
+class IncrementalSource(Protocol):
     """What a `ForecastSource` may also be: one that keeps up with the bars, so that a new one costs it little."""
 
-    def hear(self, bar: NewBar) -> Forecast | None:
+    def on_bar(self, bar: NewBar) -> Forecast | None:
         """What `latest` gives for `bar.frame()`."""
         ...
 

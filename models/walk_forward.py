@@ -86,6 +86,15 @@ def folds(
     return spoken
 
 
+def lead_bars(settings: ModelSettings, warm_up: int) -> int:
+    """Warm-up length: bars of history that a first forecast needs besides the training window of its model.
+
+    Args:
+        warm_up: bars that the slowest feature looks back over.
+    """
+    return warm_up + settings.context + purge(settings) + settings.embargo + settings.deployment_lag
+
+
 def purge(settings: ModelSettings) -> int:
     """Bars left out before a boundary, so that no training target reaches past it: the longest horizon."""
     return max(settings.horizons)

@@ -64,7 +64,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class AccountRecord:
     """An account's life: `equity`, `fills` as in `reports.artefacts`, whole `candles` per symbol, `sweep` net daily returns per point."""
 
     equity: pd.DataFrame
@@ -124,7 +124,7 @@ class AccountTests:
         return math.nan if self.tries is None else deflated_sharpe(self.moments, self.tries.trials, self.tries.variance)
 
 
-def examine(account: Account, settings: ReportSettings, ledger: TrialLedger | None, *, seed: int = 0) -> AccountTests:
+def examine(account: AccountRecord, settings: ReportSettings, ledger: TrialLedger | None, *, seed: int = 0) -> AccountTests:
     """Run every test on an account, and enter it into the ledger as a trial."""
     returns = account.daily
     moments = sharpe_moments(returns)
@@ -144,7 +144,7 @@ def examine(account: Account, settings: ReportSettings, ledger: TrialLedger | No
     )
 
 
-def count_trials(account: Account, moments: SharpeMoments, ledger: TrialLedger | None) -> Tries | None:
+def count_trials(account: AccountRecord, moments: SharpeMoments, ledger: TrialLedger | None) -> Tries | None:
     """Enter the run, then count all trials on these markets, itself among them; None where that cannot be done."""
     if ledger is None:
         return None
@@ -171,7 +171,7 @@ def count_trials(account: Account, moments: SharpeMoments, ledger: TrialLedger |
         return None
 
 
-def _superior(account: Account, returns: Floats, entries: RandomEntries, seed: int) -> dict[str, float]:
+def _superior(account: AccountRecord, returns: Floats, entries: RandomEntries, seed: int) -> dict[str, float]:
     """SPA p-values of the strategy, or of the best of a sweep, over each rival."""
     own = returns[:, None]
     if account.sweep is not None and len(account.sweep) == len(returns):
@@ -208,7 +208,7 @@ def strategy_part(tests: AccountTests, facts: RunFacts, settings: ReportSettings
     return part
 
 
-def random_entries_part(account: Account, tests: AccountTests) -> dict[str, Any]:
+def random_entries_part(account: AccountRecord, tests: AccountTests) -> dict[str, Any]:
     """`benchmark.random_entries`: the random path with the median Sharpe ratio, in the keys of the strategy; empty without trades."""
     facts, entries = account.facts, tests.entries
     if not entries.samples:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from forwardtrader.core.types import slipped
 from forwardtrader.reports.artefacts import EQUITY_COLUMNS, FILL_COLUMNS, empty_equity, empty_fills
 
 _HALF_LIFE_DAYS: Final = 10.0
@@ -23,7 +24,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class BenchmarkAccount:
     """What a benchmark starts with and pays: basis points of traded value per side."""
 
     cash: float
@@ -39,7 +40,7 @@ class Benchmark:
     fills: pd.DataFrame
 
 
-def buy_and_hold(candles: Mapping[str, pd.DataFrame], account: Account, *, trade_from: datetime | None = None) -> Benchmark:
+def buy_and_hold(candles: Mapping[str, pd.DataFrame], account: BenchmarkAccount, *, trade_from: datetime | None = None) -> Benchmark:
     """Spend all cash at the open after the first traded bar and never trade again.
 
     Args:
@@ -56,7 +57,7 @@ def buy_and_hold(candles: Mapping[str, pd.DataFrame], account: Account, *, trade
 
 def volatility_targeted(
     candles: Mapping[str, pd.DataFrame],
-    account: Account,
+    account: BenchmarkAccount,
     *,
     target: float,
     periods_per_year: int,
@@ -84,7 +85,7 @@ def volatility_targeted(
     return _together(candles, account, trade_from, daily_share, band=0.05)
 
 
-def follow(traded: pd.DataFrame, targets: Array, account: Account, symbol: str, *, band: float = 0.0) -> Benchmark:
+def follow(traded: pd.DataFrame, targets: Array, account: BenchmarkAccount, symbol: str, *, band: float = 0.0) -> Benchmark:
     """Hold target shares of equity: `targets[t]`, known at bar t's close, is bought or sold at bar t+1's open.
 
     Args:
@@ -110,14 +111,16 @@ def follow(traded: pd.DataFrame, targets: Array, account: Account, symbol: str, 
     return Benchmark(pd.DataFrame(rows, index=traded.index, columns=EQUITY_COLUMNS), _fills(trades, traded.index, symbol))
 
 
-def _trade(target: float, size: float, cash: float, price: float, account: Account, band: float) -> tuple[float, float, float] | None:
+def _trade(
+    target: float, size: float, cash: float, price: float, account: BenchmarkAccount, band: float
+) -> tuple[float, float, float] | None:
     """Signed amount, price after slippage and fee of one adjustment at the open, or None where it is not worth one."""
     fee_rate, slip = account.fee_bps / 1e4, account.slippage_bps / 1e4
     equity = cash + size * price
     if equity <= 0 or abs(target - size * price / equity) < max(band, 1e-9):
         return None
     amount = target * equity / price - size
-    paid = price * (1 + slip if amount > 0 else 1 - slip)
+    paid = slipped(price, slip, buys=amount > 0)
     if amount > 0:
         amount = min(amount, cash / (paid * (1 + fee_rate)))
     return amount, paid, abs(amount) * paid * fee_rate
@@ -125,12 +128,12 @@ def _trade(target: float, size: float, cash: float, price: float, account: Accou
 
 def _together(
     candles: Mapping[str, pd.DataFrame],
-    account: Account,
+    account: BenchmarkAccount,
     trade_from: datetime | None,
     decide: Callable[[pd.DataFrame, pd.DataFrame], Array],
     band: float = 0.0,
 ) -> Benchmark:
-    part = Account(cash=account.cash / max(len(candles), 1), fee_bps=account.fee_bps, slippage_bps=account.slippage_bps)
+    part = BenchmarkAccount(cash=account.cash / max(len(candles), 1), fee_bps=account.fee_bps, slippage_bps=account.slippage_bps)
     lives = []
     for symbol, frame in candles.items():
         traded = frame if trade_from is None else frame.loc[pd.Timestamp(trade_from) :]

@@ -13,13 +13,13 @@ import pandas as pd
 from forwardtrader.core.one_thread import one_thread
 from forwardtrader.core.settings import ReportSettings
 from forwardtrader.core.types import Timeframe, Verdict
-from forwardtrader.reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
+from forwardtrader.reports.account_judgement import AccountRecord, AccountTests, RunFacts, examine, random_entries_part, strategy_part
 from forwardtrader.reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts
 from forwardtrader.reports.summary import summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
-from forwardtrader.reports.verdict import ALARM_IC, Evidence, Judgement, judge
+from forwardtrader.reports.verdict import ALARM_IC, Evidence, RunVerdict, judge
 
 __all__ = ["ForecastResult", "RunFacts", "RunJudgement", "RunResult", "ScoredForecasts", "judge_run", "score_forecasts"]
 
@@ -73,7 +73,7 @@ class RunJudgement:
     strategy: dict[str, Any]
     benchmark: dict[str, dict[str, Any]]
     evidence: Evidence
-    judgement: Judgement
+    judgement: RunVerdict
     not_computed: dict[str, str]
 
     @property
@@ -128,7 +128,7 @@ def judge_run(
         seed: of the bootstraps and random entries; equal runs are judged equally.
         scored: what `score_forecasts` said of the same forecasts with the same seed, where that was done already.
     """
-    account = Account(equity=result.equity, fills=result.fills, candles=result.candles, facts=facts, sweep=result.sweep)
+    account = AccountRecord(equity=result.equity, fills=result.fills, candles=result.candles, facts=facts, sweep=result.sweep)
     told = scored or score_forecasts(result, facts.timeframe, settings, seed=seed)
     with one_thread():
         tests = examine(account, settings, ledger, seed=seed)
@@ -189,7 +189,7 @@ def _forecast_part(groups: Groups, settings: ReportSettings, seed: int) -> dict[
     return part
 
 
-def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], account: Account, tests: AccountTests) -> Evidence:
+def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], account: AccountRecord, tests: AccountTests) -> Evidence:
     """Gather what the verdict rests on; skill is tested over all symbols of a horizon together, horizons by Bonferroni."""
     skill = {horizon: skill_test(group) for horizon, group in groups.items()}
     p_values = [test.p_above for test in skill.values() if math.isfinite(test.p_above)]

@@ -84,7 +84,7 @@ class DataSection(Section):
     periods_per_year: int = 365
 
 
-class Fold(Section):
+class FoldSection(Section):
     """One model: trained on bars [train_from, train_to), in force for bars [effective_from, effective_to)."""
 
     symbol: str
@@ -105,7 +105,7 @@ class WalkForwardSection(Section):
     purge_bars: int = 0
     embargo_bars: int = 0
     deployment_lag_bars: int = 0
-    folds: list[Fold] = []
+    folds: list[FoldSection] = []
 
 
 class ForecastScores(Section):

@@ -72,7 +72,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RunVerdict:
     """A verdict with its reasons and alarms in plain words."""
 
     verdict: Verdict
@@ -80,12 +80,12 @@ class Judgement:
     alarms: tuple[str, ...]
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge(evidence: Evidence) -> RunVerdict:
     """Apply the rule of this module; the reasons end with what was earned without the forecasts, where that is known."""
     verdict, reasons = _ruled(evidence)
     if evidence.shifts:
         reasons.append(_credit(evidence))
-    return Judgement(verdict, tuple(reasons), tuple(alarms(evidence)))
+    return RunVerdict(verdict, tuple(reasons), tuple(alarms(evidence)))
 
 
 def alarms(evidence: Evidence) -> Iterator[str]:

@@ -11,27 +11,27 @@ from forwardtrader.models.forecaster import ForecastSource
 
 
 @dataclass(frozen=True, slots=True)
-class FeedFacts:
-    """Rides on a feed as its attribute `facts`."""
+class FeedContext:
+    """Rides on a feed as its attribute `context`."""
 
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
 
 
-def attach(data: Any, facts: FeedFacts) -> None:
+def attach(data: Any, context: FeedContext) -> None:
     """Put the facts on a feed. The feed's bars are stamped with their UTC open time."""
-    data.facts = facts
+    data.context = context
 
 
-def facts_of(data: Any) -> FeedFacts:
+def context_of(data: Any) -> FeedContext:
     """The facts of a feed.
 
     Raises:
         InvalidSetting: the feed carries none, as a resampled or foreign feed does.
     """
-    facts = getattr(data, "facts", None)
-    if not isinstance(facts, FeedFacts):
+    context = getattr(data, "context", None)
+    if not isinstance(context, FeedContext):
         name = getattr(data, "_name", "") or "a feed"
         raise InvalidSetting(f"{name} carries no market rules and forecasts; build it with forwardtrader.build_cerebro or attach() them")
-    return facts
+    return context

@@ -15,7 +15,7 @@ from typing import Any
 from backtrader.position import Position
 
 from forwardtrader.core.types import MarketRules
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import beyond_dust, is_dust
 
 
@@ -80,7 +80,7 @@ class Holdings(Mapping[Any, Position]):
             self._in_a_trade.discard(data)
 
     def _is_dust(self, data: Any, size: float) -> bool:
-        rules, close, held = facts_of(data).rules, data.close[0] if len(data) else math.nan, abs(size)
+        rules, close, held = context_of(data).rules, data.close[0] if len(data) else math.nan, abs(size)
         known = self._enough.get(data)
         if known is None or known[0] is not rules:  # a venue may change its rules
             known = self._enough[data] = (rules, *beyond_dust(rules))
@@ -104,5 +104,5 @@ def trade_parts(before: float, size: float, *, known: bool, is_flat: bool) -> tu
 
 
 def _dust(data: Any, units: float) -> Dust:
-    rules = facts_of(data).rules
+    rules = context_of(data).rules
     return Dust(rules.symbol, units, rules.base, units * data.close[0] if len(data) else math.nan, rules.quote)

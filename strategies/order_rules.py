@@ -20,7 +20,7 @@ _TAKEN_BY_FEES = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class OrderRefusal:
     """Why the venue would not take the order."""
 
     reason: str
@@ -88,7 +88,7 @@ def enlarges(before: Amount, after: Amount) -> bool:
     return abs(after) > abs(before) or (before > 0 > after) or (before < 0 < after)
 
 
-def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | Refusal:
+def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | OrderRefusal:
     """Put size and prices on the venue's grid, or say why there is no such order.
 
     The size is rounded down; a limit price to the side that is no worse than asked; a stop price to the side that triggers
@@ -100,13 +100,13 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
     """
     wanted = decimal(order.size)
     if not wanted.is_finite() or wanted <= 0:
-        return Refusal(f"size {order.size} is not above zero")
+        return OrderRefusal(f"size {order.size} is not above zero")
     limit = _on_tick(order.limit_price, rules, up=order.side is Side.SELL)
     stop = _on_tick(order.stop_price, rules, up=order.side is Side.SELL)
     asked = [price for price in (limit, stop) if price is not None]
     for price in (*asked, decimal(order.reference)):
         if not price.is_finite() or price <= 0:
-            return Refusal(f"price {price} is not above zero on the venue's grid")
+            return OrderRefusal(f"price {price} is not above zero on the venue's grid")
     reference = asked[0] if asked else decimal(order.reference)
     if order.side is Side.SELL and rules.fee_in_base and not rules.can_short:
         wanted = _after_fees(wanted, decimal(sellable))
@@ -190,13 +190,13 @@ def _are_worth_too_little(units: Decimal, price: Decimal, rules: MarketRules) ->
     return units * price < rules.min_notional
 
 
-def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> Refusal | None:
+def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> OrderRefusal | None:
     if _are_too_few(size, rules):
-        return Refusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
+        return OrderRefusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
     if _are_worth_too_little(size, price, rules):
-        return Refusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
+        return OrderRefusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
     if order.side is Side.SELL and not rules.can_short and size > sellable:
         if sellable <= 0:
-            return Refusal(f"{rules.symbol} cannot be sold short, and none is held free of other orders")
-        return Refusal(f"{size} {rules.base} is more than the {sellable} held free of other orders")
+            return OrderRefusal(f"{rules.symbol} cannot be sold short, and none is held free of other orders")
+        return OrderRefusal(f"{size} {rules.base} is more than the {sellable} held free of other orders")
     return None

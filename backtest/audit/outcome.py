@@ -15,7 +15,7 @@ from forwardtrader.strategies.backtrader.assembly import Record
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AuditOutcome:
     """What one pipeline said and did: forecasts per symbol, and the account's orders, fills and equity."""
 
     walk: WalkForward
@@ -34,7 +34,7 @@ def elsewhere(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
     return changed
 
 
-def forecast_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+def forecast_pairs(whole: AuditOutcome, part: AuditOutcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """What each said of every symbol and horizon up to `until`: a name, the part's, the whole's."""
     for symbol in whole.walk.panel.symbols:
         for horizon in whole.walk.settings.horizons:
@@ -48,7 +48,7 @@ def _spoken(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def account_pairs(
-    whole: Outcome, part: Outcome, until: pd.Timestamp, *, followed: bool = False
+    whole: AuditOutcome, part: AuditOutcome, until: pd.Timestamp, *, followed: bool = False
 ) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """What each did up to `until`: its fills, orders and equity; `followed` where the part has a bar after it."""
     if whole.record is None or part.record is None:

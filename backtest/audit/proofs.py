@@ -19,8 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.backtest.audit.factor_proofs import factor_proofs
-from forwardtrader.backtest.audit.outcome import Outcome, account_pairs, forecast_pairs, products, rank_ic, scored
-from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, Traded, strategy_proofs
+from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, forecast_pairs, products, rank_ic, scored
+from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, TradedRun, strategy_proofs
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.market_data import SLACK
 from forwardtrader.backtest.request import BacktestRequest
@@ -34,7 +34,8 @@ from forwardtrader.models.checks.look_ahead import BUMP, MORE, Leak, Proof, comp
 from forwardtrader.models.checks.null_market import null_market, planted_market
 from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix, warm_up
 from forwardtrader.models.folds.walk import COMPILED, WalkForward, walk_forward
-from forwardtrader.models.online.online_walk_forward import learned_walk
+from forwardtrader.models.online.online_walk_forward import online_walk_forward
+from forwardtrader.models.walk_forward import lead_bars
 from forwardtrader.reports.statistics.significance import mean_test
 
 Relabel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -118,7 +119,7 @@ class _Bench:
         relabel: Relabel | None = None,
         trade: bool = True,
         train_window: timedelta | None = None,
-    ) -> Outcome:
+    ) -> AuditOutcome:
         """Train, forecast and trade the newest `span` on candles put through `change`."""
         first = self._first(span)
         learning = {"train_window": train_window} if train_window else {}
@@ -132,11 +133,11 @@ class _Bench:
             timeframe=(timeframe := next(iter(markets.values())).timeframe),
             relabel=relabel,
         )
-        walk = learned_walk(walk, first, last or self.end, learning=self.request.settings.learning, timeframe=timeframe)
+        walk = online_walk_forward(walk, first, last or self.end, learning=self.request.settings.learning, timeframe=timeframe)
         if not trade:
-            return Outcome(walk)
+            return AuditOutcome(walk)
         dated = replace(self.request, first=first, last=last or self.end)
-        return Outcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
+        return AuditOutcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
 
     def _fresh_registry(self) -> Path:
         """An empty registry that shares the compiled code of the usual one: it holds no data, and compiling would be most of the time."""
@@ -148,7 +149,7 @@ class _Bench:
         (registry / COMPILED).symlink_to(compiled, target_is_directory=True)
         return registry
 
-    def truncated(self, whole: Outcome, ago: timedelta) -> Proof:
+    def truncated(self, whole: AuditOutcome, ago: timedelta) -> Proof:
         """Cut every bar, and every fact published, from `ago` before the end; train and trade again, and compare all that came before."""
         last = self.end - ago
         then = FactorBook(self.request.settings.feeds.factors, next(iter(self.markets.values())).timeframe).as_of(last)
@@ -157,7 +158,7 @@ class _Bench:
             "truncation", whole, part, pd.Timestamp(last) - self.bar, f"with the bars from {last:%Y-%m-%d %H:%M} cut away"
         )
 
-    def bumped(self, whole: Outcome) -> Proof:
+    def bumped(self, whole: AuditOutcome) -> Proof:
         """Change the newest bar, its facts included, and look for anything earlier that moved."""
 
         def bump(bars: pd.DataFrame) -> pd.DataFrame:
@@ -169,7 +170,7 @@ class _Bench:
         newest = max(h.candles.index[-1] for h in self.markets.values())
         return self._compared("last-bar bump", whole, self.run(PIPELINE_SPAN, bump), newest - self.bar, "when the newest bar was changed")
 
-    def traded(self, whole: Outcome) -> Traded:
+    def traded(self, whole: AuditOutcome) -> TradedRun:
         """The strategy over as long a span as it needs for its fills to say something, or over all days that were asked for."""
         span = PIPELINE_SPAN
         known = self._traded(whole, span)
@@ -181,8 +182,8 @@ class _Bench:
                 return known
         return known
 
-    def _traded(self, outcome: Outcome, span: timedelta) -> Traded:
-        return Traded(replace(self.request, first=self._first(span), last=self.end), self.markets, outcome)
+    def _traded(self, outcome: AuditOutcome, span: timedelta) -> TradedRun:
+        return TradedRun(replace(self.request, first=self._first(span), last=self.end), self.markets, outcome)
 
     def cuts(self) -> tuple[timedelta, ...]:
         """How long before the end to cut: 9 and 30 days, or less where fewer days are at hand."""
@@ -253,7 +254,7 @@ class _Bench:
         """The training window of the settings, or a longer one where there are bars for it, up to two years."""
         settings = self.request.settings.models
         oldest = max(h.candles.index[0] for h in self.markets.values()).to_pydatetime()
-        bars = warm_up(tuple(FEATURES)) + settings.context + max(settings.horizons) + settings.deployment_lag
+        bars = lead_bars(settings, warm_up(tuple(FEATURES)))
         first = self._first(self._skill_span)
         spare = first - oldest - settings.retrain_every - bars * self.bar * SLACK
         return max(settings.train_window, min(LONGEST_WINDOW, timedelta(days=spare.days)))
@@ -276,7 +277,7 @@ class _Bench:
     def _seed(self) -> int:
         return self.request.settings.models.seed
 
-    def _compared(self, name: str, whole: Outcome, part: Outcome, until: pd.Timestamp, when: str) -> Proof:
+    def _compared(self, name: str, whole: AuditOutcome, part: AuditOutcome, until: pd.Timestamp, when: str) -> Proof:
         forecasts = list(forecast_pairs(whole, part, until))
         pairs = [*forecasts, *account_pairs(whole, part, until)]
         proofs = [_named(compare(name, first, second, when), what) for what, first, second in pairs]

@@ -13,7 +13,7 @@ from typing import Final
 
 import pandas as pd
 
-from forwardtrader.backtest.audit.outcome import Outcome, account_pairs, elsewhere
+from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, elsewhere
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.simulation import simulate_with_orders
@@ -31,12 +31,12 @@ _MIRRORED: Final = ("location", "scale", "q95", "q75", "q50", "q25", "q05", "p_u
 
 
 @dataclass(frozen=True)
-class Traded:
+class TradedRun:
     """What a strategy did on the days of `request`, and the markets it did it on."""
 
     request: BacktestRequest
     markets: Mapping[str, History]
-    outcome: Outcome
+    outcome: AuditOutcome
 
     @property
     def fills(self) -> int:
@@ -44,14 +44,14 @@ class Traded:
         return 0 if self.outcome.record is None else len(self.outcome.record.fills)
 
 
-def strategy_proofs(traded: Traded) -> Iterator[Proof]:
+def strategy_proofs(traded: TradedRun) -> Iterator[Proof]:
     """The market cut off after bars with orders, and the next bar changed."""
     bars, again = order_bars(traded), _Again(traded)
     yield _proof(again, "truncation", bars[::3], (_CUT,), "with the bars after the next one cut away")
     yield _proof(again, "newest close", bars, (BUMP, 1.0 / BUMP), "when the next bar went elsewhere")
 
 
-def order_bars(traded: Traded, *, seed: int = 0) -> list[pd.Timestamp]:
+def order_bars(traded: TradedRun, *, seed: int = 0) -> list[pd.Timestamp]:
     """Bars on which orders were made, of every side and kind of order alike, that another bar came after; oldest first."""
     orders = traded.outcome.orders
     if orders is None or not len(orders):
@@ -85,7 +85,7 @@ def _first_difference(again: _Again, name: str, bar: pd.Timestamp, factor: float
     return None
 
 
-def _too_few(traded: Traded) -> str:
+def _too_few(traded: TradedRun) -> str:
     first, last = traded.request.first, traded.request.last
     made = "1 fill" if traded.fills == 1 else f"{traded.fills} fills"
     return (
@@ -101,13 +101,13 @@ class _Again:
     forecasts, for a strategy may look ahead in those as well.
     """
 
-    def __init__(self, traded: Traded) -> None:
+    def __init__(self, traded: TradedRun) -> None:
         self.traded = traded
         walk, horizon = traded.outcome.walk, traded.request.settings.strategies.horizon
         self._told = {symbol: walk.frame(symbol, horizon) for symbol in traded.markets}
         self._sources = {s: Forecasts(walk, pd.DataFrame(), {}).source(s, horizon, h.timeframe) for s, h in traded.markets.items()}
 
-    def trade(self, bar: pd.Timestamp, factor: float) -> Outcome:
+    def trade(self, bar: pd.Timestamp, factor: float) -> AuditOutcome:
         """Its life up to the bar after `bar`, which closes `factor` times as high; as it was with a factor of one."""
         following = min(h.candles.index[h.candles.index > bar][0] for h in self.traded.markets.values() if h.candles.index[-1] > bar)
         markets, frames = {}, {}
@@ -120,7 +120,7 @@ class _Again:
             markets[symbol], frames[symbol] = replace(history, candles=candles), told
         request = self.traded.request
         forecasts = _Recorded(self.traded.outcome.walk, pd.DataFrame(), {}, frames, {s: f.warm_up for s, f in self._sources.items()})
-        return Outcome(self.traded.outcome.walk, *simulate_with_orders(markets, forecasts, request))
+        return AuditOutcome(self.traded.outcome.walk, *simulate_with_orders(markets, forecasts, request))
 
 
 @dataclass(frozen=True)

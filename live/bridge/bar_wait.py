@@ -15,8 +15,8 @@ from typing import Any, Final
 from forwardtrader.core import log
 from forwardtrader.live.bridge.bt_rehearsal import rehearse_order
 from forwardtrader.live.bridge.collector import Collector
-from forwardtrader.models.forecaster import FollowingSource
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.models.forecaster import IncrementalSource
+from forwardtrader.strategies.feed_context import context_of
 
 _LOG: Final = log.logger("live")
 _GIVE_WAY_S: Final = 0.003  # that sockets go unheard at most, for a bar
@@ -95,8 +95,8 @@ class BarWait:
     def _prepare(self) -> None:
         """Let the sources of forecasts do ahead of the next bar what they can."""
         for data in self._store._datas:
-            source: object = facts_of(data).source
-            if isinstance(source, FollowingSource):
+            source: object = context_of(data).source
+            if isinstance(source, IncrementalSource):
                 source.prepare()
 
     def _walk(self) -> Iterator[list[Callable[[], object]]]:

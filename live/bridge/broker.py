@@ -24,9 +24,9 @@ from forwardtrader.live.bridge.restored_order import restored_order
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
-from forwardtrader.strategies.order_rules import Refusal
+from forwardtrader.strategies.order_rules import OrderRefusal
 
 _LOG: Final = log.logger("live")
 _ON_ITS_WAY_S: Final = 0.02
@@ -199,7 +199,7 @@ class CCXTBroker(bt.BrokerBase):
         )  # fmt: skip
         order.addinfo(**info)
         self._groups.add(order, oco)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, OrderRefusal):
             return self.refuse(order, answer.reason)
         order.addinfo(request=answer)
         return self._admit(order) if begun is None else self._follow(order, *begun)
@@ -314,9 +314,9 @@ class CCXTBroker(bt.BrokerBase):
 
     def _take_in(self) -> None:
         for data in self.store._datas:
-            coins = self._found.get(facts_of(data).rules.base)
+            coins = self._found.get(context_of(data).rules.base)
             if coins and len(data):
-                del self._found[facts_of(data).rules.base]
+                del self._found[context_of(data).rules.base]
                 if not self.holdings.held[data].size:
                     self.holdings.held[data].set(float(coins), data.close[0])
 

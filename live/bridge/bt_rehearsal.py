@@ -11,7 +11,7 @@ from backtrader.order import BuyOrder
 from forwardtrader.core.types import OrderRequest
 from forwardtrader.live.bridge.pre_trade_checks import admitted
 from forwardtrader.live.execution.events import Intent
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 
 _CLIENT_ID: Final = "rehearsal-00000000-0"
 _BEYOND: Final = 2  # times the smallest order, so that rounding leaves it one
@@ -44,6 +44,6 @@ def rehearse_order(broker: Any, data: Any) -> None:
 
 
 def _smallest(data: Any) -> float:
-    rules = facts_of(data).rules
+    rules = context_of(data).rules
     by_value = rules.min_notional / Decimal(str(data.close[0])) if data.close[0] > 0 else Decimal(0)
     return _BEYOND * float(max(rules.step, rules.min_size, by_value))

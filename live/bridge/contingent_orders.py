@@ -8,7 +8,7 @@ import backtrader as bt
 
 from forwardtrader.core.types import OrderRequest
 from forwardtrader.live.bridge.order_groups import Groups, is_reached, share_coins
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
 
 
@@ -61,7 +61,7 @@ class Families:
 
     def _activate(self, child: Any, filled: float, *, at_once: bool = False) -> None:
         """Send a child, sized to what its parent filled."""
-        rules = facts_of(child.data).rules
+        rules = context_of(child.data).rules
         child.activate()
         size = floor_to(min(decimal(abs(child.executed.remsize)), decimal(filled)), rules.step)
         if is_dust(size, child.created.price, rules):

@@ -6,7 +6,7 @@ from typing import Any
 
 from forwardtrader.live.bridge.data import as_number
 from forwardtrader.live.execution.events import Execution
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 
 _FLOAT_NOISE = 1e-9
 
@@ -18,7 +18,7 @@ def execute(order: Any, position: Any, comminfo: Any, told: Execution) -> float:
     figures ride on `order.info`. The execution is stamped with the open time of the bar in which it happened; its own time, in
     milliseconds, is `order.info.executed_at`.
     """
-    facts = facts_of(order.data)
+    facts = context_of(order.data)
     sign = 1.0 if told.side == "buy" else -1.0
     gross, price, fee = float(told.size), float(told.price), float(told.fee)
     size, commission = sign * gross, 0.0

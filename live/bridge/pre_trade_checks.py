@@ -8,8 +8,8 @@ import backtrader as bt
 from backtrader.order import BuyOrder
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.strategies.feed_context import facts_of
-from forwardtrader.strategies.order_rules import RawOrder, Refusal, normalise
+from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, normalise
 
 STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit)
 _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
@@ -17,12 +17,12 @@ _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Or
 
 def admitted(
     broker: Any, kind: Any, data: Any, size: float, price: Any, plimit: Any, exectype: Any, oco: Any, parent: Any, info: dict[str, Any]
-) -> OrderRequest | Refusal:
+) -> OrderRequest | OrderRefusal:
     """The order as the venue would take it, or why a `CCXTBroker` does not send it; arguments as Backtrader gives them."""
     side = Side.BUY if kind is BuyOrder else Side.SELL
     reason = _objection(broker, data, exectype, side, parent)
     if reason:
-        return Refusal(reason)
+        return OrderRefusal(reason)
     raw = RawOrder(
         side=side,
         size=abs(size),
@@ -31,7 +31,7 @@ def admitted(
         stop_price=price if exectype in STOPS else None,
         reason=str(info.get("reason", "")),
     )
-    return normalise(raw, facts_of(data).rules, sellable=sellable(broker, data, oco=oco, parent=parent))
+    return normalise(raw, context_of(data).rules, sellable=sellable(broker, data, oco=oco, parent=parent))
 
 
 def sellable(broker: Any, data: Any, *, oco: Any = None, parent: Any = None) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from forwardtrader.core import log
 from forwardtrader.core.types import MarketRules
-from forwardtrader.strategies.feed_context import attach, facts_of
+from forwardtrader.strategies.feed_context import attach, context_of
 
 _LOG: Final = log.logger("live")
 
@@ -17,7 +17,7 @@ def take_rules(datas: Iterable[Any], read: Iterable[MarketRules]) -> list[Market
     """Put what the venue accepts now on its feeds; returns what changed. Fees and the like are not the venue's to say here."""
     found, changed = {rules.symbol: rules for rules in read}, []
     for data in datas:
-        facts, now = facts_of(data), found.get(facts_of(data).rules.symbol)
+        facts, now = context_of(data), found.get(context_of(data).rules.symbol)
         if now is None:
             continue
         rules = replace(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from forwardtrader.feeds.live.merge import Standing
-from forwardtrader.reports.pages.session_status import OpenOrder, Position, SessionStatus, Source, State
+from forwardtrader.reports.pages.session_status import OpenOrderRow, PositionRow, SessionState, SessionStatus, Source
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 
 _PACKAGES = ("backtrader", "ccxt", "jax", "keras", "numpy", "pandas")
@@ -26,7 +26,7 @@ def status_of(session: Any) -> SessionStatus:
         exchanges=[request.settings.feeds.exchange + (" (practice)" if session.scene.practice is not None else "")],
         symbols=list(request.symbols),
         timeframe=str(request.timeframe),
-        state=State(session.state),
+        state=SessionState(session.state),
         reason=session.reason,
         started=session.started,
         updated=session.clock.now(),
@@ -51,7 +51,7 @@ def status_of(session: Any) -> SessionStatus:
     )
 
 
-def positions(session: Any) -> list[Position]:
+def positions(session: Any) -> list[PositionRow]:
     """What is held of each symbol."""
     found = []
     for data in session.strategy.datas:
@@ -59,14 +59,14 @@ def positions(session: Any) -> list[Position]:
         if held.size and len(data):
             worth = held.size * data.close[0]
             profit = held.size * (data.close[0] - held.price)
-            found.append(Position(symbol=data._name, size=held.size, price=held.price, value=worth, profit=profit))
+            found.append(PositionRow(symbol=data._name, size=held.size, price=held.price, value=worth, profit=profit))
     return found
 
 
-def orders(session: Any) -> list[OpenOrder]:
+def orders(session: Any) -> list[OpenOrderRow]:
     """Orders that are not settled."""
     return [
-        OpenOrder(
+        OpenOrderRow(
             client_id=str(order.info.get("client_id") or order.ref), symbol=order.data._name, side="buy" if order.isbuy() else "sell",
             size=abs(order.executed.remsize), price=order.created.price, state=order.getstatusname().lower(), at=_made_at(order),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from forwardtrader.live import control
 from forwardtrader.live.control import Verb
-from forwardtrader.reports.pages.session_status import State
+from forwardtrader.reports.pages.session_status import SessionState
 
 
 class SessionWords:
@@ -47,7 +47,7 @@ class SessionWords:
         elif verb is Verb.RESUME:
             broker.muted, session.reason = False, ""
             broker.rearm()
-            session.state = State.RUNNING
+            session.state = SessionState.RUNNING
         elif verb is Verb.FLATTEN:
             broker.muted, session.state = True, _stands(broker)
             flatten(session.strategy, broker)
@@ -60,9 +60,9 @@ class SessionWords:
             session.end.wish()
 
 
-def _stands(broker: Any) -> State:
+def _stands(broker: Any) -> SessionState:
     """Of a session that was paused: a halt is not lifted by that."""
-    return State.HALTED if broker.halted else State.PAUSED
+    return SessionState.HALTED if broker.halted else SessionState.PAUSED
 
 
 def cancel_all(broker: Any) -> None:

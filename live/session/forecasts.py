@@ -51,9 +51,9 @@ class SessionForecasts:
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
         return self._told(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
 
-    def hear(self, bar: NewBar) -> Forecast | None:
-        hear = getattr(self.source, "hear", None)  # asked for at every bar, where an isinstance() of a protocol takes long
-        return self._told(bar.at, (lambda: self.source.latest(bar.frame())) if hear is None else (lambda: hear(bar)))
+    def on_bar(self, bar: NewBar) -> Forecast | None:
+        on_bar = getattr(self.source, "on_bar", None)  # asked for at every bar, where an isinstance() of a protocol takes long
+        return self._told(bar.at, (lambda: self.source.latest(bar.frame())) if on_bar is None else (lambda: on_bar(bar)))
 
     def prepare(self) -> None:
         prepare = getattr(self.source, "prepare", None)

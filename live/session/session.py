@@ -57,7 +57,7 @@ from forwardtrader.live.session.shutdown import SessionEnd
 from forwardtrader.live.session.snapshot import can_be_frozen
 from forwardtrader.live.session.strategy_guard import guarded
 from forwardtrader.live.session.strategy_state import StrategyMemory, remembering
-from forwardtrader.reports.pages.session_status import State
+from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
@@ -79,7 +79,7 @@ class LiveSession:
         self._fixed = supply
         self.request = request
         self.view = view
-        self.state = State.STARTING
+        self.state = SessionState.STARTING
         self.reason = ""
         self.started = clock.now()
         self.bars = 0
@@ -129,7 +129,7 @@ class LiveSession:
             stack.enter_context(self.end.signals())
             stack.enter_context(self.view)
             self._trade(cerebro)
-        return RiskHalt.exit_code if self.state is State.HALTED else 0
+        return RiskHalt.exit_code if self.state is SessionState.HALTED else 0
 
     # Putting together
 
@@ -279,8 +279,8 @@ class LiveSession:
             self.halt(str(halt))
         finally:
             self.bridge.stop()
-            if self.state is not State.HALTED:
-                self.state = State.STOPPED
+            if self.state is not SessionState.HALTED:
+                self.state = SessionState.STOPPED
             try:
                 self.news.finish()
             finally:
@@ -295,7 +295,7 @@ class LiveSession:
         if at < self.first_ms or self.past.is_before(at) or (self.last_bar is not None and at < self.last_bar):
             return
         if self.past.resume(strategy, at) and self.broker.muted:
-            self.state = State.PAUSED
+            self.state = SessionState.PAUSED
         if self.start_equity is None:
             self.start_equity = self._begun_with(float(self.broker.startingcash))
         self.last_bar = at
@@ -306,8 +306,8 @@ class LiveSession:
         self.bars += 1
         self.brakes.look(strategy)
         self.supply.bar_closed(self._at(at))
-        if self.state is State.STARTING:
-            self.state = State.RUNNING
+        if self.state is SessionState.STARTING:
+            self.state = SessionState.RUNNING
             self.first_bar_s = time.monotonic() - self._began
         if self.request.bars and self.bars >= self.request.bars:
             self.end.wish()
@@ -378,7 +378,7 @@ class LiveSession:
         self._stand_still("account_halted", reason)
 
     def _stand_still(self, kind: str, reason: str) -> None:
-        self.state, self.reason, self.broker.halted = State.HALTED, reason, reason
+        self.state, self.reason, self.broker.halted = SessionState.HALTED, reason, reason
         self.health.tell(kind, "error", reason=reason)
 
     @staticmethod

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from forwardtrader.core import log
 from forwardtrader.live.control import Verb
-from forwardtrader.reports.pages.session_status import State
+from forwardtrader.reports.pages.session_status import SessionState
 
 _LOG: Final = log.logger("live")
 _PATIENCE_S: Final = 20.0  # for answers of the venue; what it has not said by then, the next start asks
@@ -45,7 +45,7 @@ class SessionEnd:
                 signal.signal(number, handler)
 
     def _heard(self, number: int, _frame: Any) -> None:
-        if self._session.state is not State.HALTED:  # whose reason is worth more
+        if self._session.state is not SessionState.HALTED:  # whose reason is worth more
             self._session.reason = f"stopped by {signal.Signals(number).name}"
         if self.is_wished:
             self._session.bridge.request_stop()

@@ -13,7 +13,7 @@ from typing import Any, Final
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
 
-from forwardtrader.strategies.backtrader.strategy import FeedDesk, LSTMStrategy
+from forwardtrader.strategies.backtrader.strategy import FeedPositionManager, LSTMStrategy
 
 VERSION: Final = 1
 _DESK: Final = ("busy", "resting", "guarded", "too_small")
@@ -40,7 +40,7 @@ def freeze(strategy: Any) -> dict[str, Any]:
         "pending": [order.ref for order in broker.pending],
         "news": [[order.ref, order.status] for order in broker.notifs],
         "strategy": strategy.state(),
-        "desks": {feed.desk.market.symbol: _desk(feed) for feed in strategy._feeds},
+        "desks": {feed.manager.market.symbol: _manager_state(feed) for feed in strategy._feeds},
         "numbers": [told.fills.count, list(told.fills.numbers.items())],
         "told": [order.ref for order in _known(broker) if order.ref in told.orders.told],
     }
@@ -65,7 +65,7 @@ def thaw(strategy: Any, saved: dict[str, Any]) -> None:
         broker._pchildren[order.ref] = deque([order])
     strategy.restore(saved["strategy"])
     for feed in strategy._feeds:
-        _restore_desk(feed, saved["desks"][feed.desk.market.symbol], orders)
+        _restore_manager(feed, saved["desks"][feed.manager.market.symbol], orders)
     told.fills.count, numbers = saved["numbers"]
     told.fills.numbers = {orders[ref].ref: number for ref, number in numbers if ref in orders}
     told.orders.told = {orders[ref].ref for ref in saved["told"]}
@@ -104,18 +104,18 @@ def _told(order: Any, status: int) -> Any:
     return clone
 
 
-def _desk(feed: FeedDesk) -> dict[str, Any]:
+def _manager_state(feed: FeedPositionManager) -> dict[str, Any]:
     return {
-        **{name: getattr(feed.desk, name) for name in _DESK},
+        **{name: getattr(feed.manager, name) for name in _DESK},
         "behind": len(feed.clock) - feed.seen,
         "trade": feed.trade_ref,
         "stop": 0 if feed.stop_order is None else feed.stop_order.ref,
     }
 
 
-def _restore_desk(feed: FeedDesk, saved: dict[str, Any], orders: dict[int, Any]) -> None:
+def _restore_manager(feed: FeedPositionManager, saved: dict[str, Any], orders: dict[int, Any]) -> None:
     for name in _DESK:
-        setattr(feed.desk, name, saved[name])
+        setattr(feed.manager, name, saved[name])
     feed.seen = len(feed.clock) - saved["behind"]
     feed.trade_ref = orders[saved["trade"]].ref if saved["trade"] in orders else 0
     feed.stop_order = orders.get(saved["stop"])

@@ -39,7 +39,7 @@ class Leak(StrEnum):
     BLIND = "does not react to the newest bar"
 
 
-class Result(StrEnum):
+class LookAheadResult(StrEnum):
     """How a proof ended; one that had too little to work on is none that passed."""
 
     PASSED = "passed"
@@ -62,9 +62,9 @@ class Proof:
     testable: bool = True
 
     @property
-    def result(self) -> Result:
+    def result(self) -> LookAheadResult:
         """Passed, failed, or neither."""
-        return Result.PASSED if self.passed else Result.FAILED if self.testable else Result.NOT_TESTABLE
+        return LookAheadResult.PASSED if self.passed else LookAheadResult.FAILED if self.testable else LookAheadResult.NOT_TESTABLE
 
 
 def untested(name: str, detail: str) -> Proof:

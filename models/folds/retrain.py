@@ -29,7 +29,7 @@ from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
-from forwardtrader.models.folds.warm_start import Lineage, lineage
+from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecasters.lstm import Ensemble
 from forwardtrader.models.registry.card import ModelCard
@@ -42,17 +42,17 @@ class Assignment:
     """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model."""
 
     panel: Panel
-    lineage: Lineage
+    planned_model: PlannedModel
     settings: ModelSettings
     timeframe: Timeframe
 
     @property
     def model_id(self) -> str:
-        return self.lineage.identity
+        return self.planned_model.identity
 
     @property
     def fold(self) -> Mapping[str, Fold]:
-        return self.lineage.fold
+        return self.planned_model.fold
 
 
 def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
@@ -95,7 +95,7 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
             f"the window before {boundary:%Y-%m-%d} holds {longest} bars, fewer than the {needed} of one training sequence; "
             "set a longer models.train_window, or take shorter bars"
         )
-    return Assignment(panel, lineage(panel, fold, settings, timeframe), settings, timeframe)
+    return Assignment(panel, planned_model(panel, fold, settings, timeframe), settings, timeframe)
 
 
 def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
@@ -110,7 +110,7 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
     shared = FoldWork(work.panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED)
     window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
 
-    def made(wanted: Lineage, base: Base | None) -> Ensemble:
+    def made(wanted: PlannedModel, base: Base | None) -> Ensemble:
         if settings.cache and (network := registry.sound_network(wanted.identity)) is not None:
             return cast(Ensemble, network)
         count = fold_training.updates(settings, wanted.fold, window)
@@ -118,8 +118,8 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
         registry.save(result.card, result.model)
         return result.model
 
-    before = work.lineage.base
-    made(work.lineage, Base(before.identity, made(before, None).members) if before else None)
+    before = work.planned_model.base
+    made(work.planned_model, Base(before.identity, made(before, None).members) if before else None)
     return registry.card(work.model_id)
 
 

@@ -18,7 +18,7 @@ from forwardtrader.models.features.sequences import draw_starts, updates_per_fol
 from forwardtrader.models.forecasters.calibration import Calibration, calibrate, untrained
 from forwardtrader.models.forecasters.linear_start import linear_start
 from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights, predict
-from forwardtrader.models.forecasters.trainer import USUAL, Fit, Pace, Trainer, TrainingSpec
+from forwardtrader.models.forecasters.trainer import USUAL, Fit, Trainer, TrainingPace, TrainingSpec
 from forwardtrader.models.forecasters.trees import Trees, grow
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.walk_forward import Fold
@@ -32,7 +32,7 @@ DECIDES: Final = (
     *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "refresh"),
 )
 # A model that goes on from another one moves by half the step, and all its weights count (`docs/research.md`).
-GOES_ON: Final = Pace(rate=0.5, averaged=1.0)
+GOES_ON: Final = TrainingPace(rate=0.5, averaged=1.0)
 # It sees other sequences first, and other units left out, than the model it goes on from did.
 OTHER_DRAWS: Final = 500
 

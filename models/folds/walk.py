@@ -20,7 +20,7 @@ from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.training import Base, FoldResult
-from forwardtrader.models.folds.warm_start import Lineage, lineage
+from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecaster import FORECAST_COLUMNS
 from forwardtrader.models.forecasters.calibration import distribution
@@ -114,18 +114,18 @@ def walk_forward(
     reach = warm_up(panel.names)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
     registry = ModelRegistry(Path(settings.save_path), damaged)
-    lineages = [lineage(panel, fold, settings, timeframe) for fold in calendar]
+    planned = [planned_model(panel, fold, settings, timeframe) for fold in calendar]
     keys = [_forecast_key(panel, fold, reach + settings.context) for fold in calendar]
     served: list[ServedFold | None] = [
-        _from_registry(registry, one.fold, one.identity, key, settings, panel) for one, key in zip(lineages, keys, strict=True)
+        _from_registry(registry, one.fold, one.identity, key, settings, panel) for one, key in zip(planned, keys, strict=True)
     ]
     missing = [n for n, s in enumerate(served) if s is None]
     if progress:
         progress(len(calendar) - len(missing), len(calendar))
     if missing:
         training = _Training(panel, settings, timeframe, registry)
-        by_identity = {lineages[n].identity: n for n in missing}
-        for wanted, result in training.run([lineages[n] for n in missing]):
+        by_identity = {planned[n].identity: n for n in missing}
+        for wanted, result in training.run([planned[n] for n in missing]):
             if wanted.identity in by_identity:
                 n = by_identity[wanted.identity]
                 registry.save_forecasts(wanted.identity, keys[n], result.raw)
@@ -180,7 +180,7 @@ class _Training:
         self._window = int(settings.train_window / timeframe.delta) - fold_training.trimmed(settings)
         self._bases: dict[str, Base] = {}
 
-    def run(self, wanted: Sequence[Lineage]) -> Iterator[tuple[Lineage, FoldResult]]:
+    def run(self, wanted: Sequence[PlannedModel]) -> Iterator[tuple[PlannedModel, FoldResult]]:
         """Each model as it is done, in any order; those that others go on from come first, whether they are wanted themselves or not."""
         ours = {one.identity for one in wanted}
         bases = {one.base.identity: one.base for one in wanted if one.base}
@@ -192,7 +192,7 @@ class _Training:
         yield from self._side_by_side(list(alone.values()), keep=set(bases))
         yield from self._side_by_side([one for one in wanted if one.base], keep=set())
 
-    def _side_by_side(self, wanted: Sequence[Lineage], keep: set[str]) -> Iterator[tuple[Lineage, FoldResult]]:
+    def _side_by_side(self, wanted: Sequence[PlannedModel], keep: set[str]) -> Iterator[tuple[PlannedModel, FoldResult]]:
         tasks = [self._task(one) for one in wanted]
         for k, result in fold_workers(self.settings.jobs, self.settings.cluster).run(train_one, self.work, tasks):
             identity = wanted[k].identity
@@ -201,6 +201,6 @@ class _Training:
                 self._bases[identity] = Base(identity, result.model.members)
             yield wanted[k], result
 
-    def _task(self, one: Lineage) -> FoldTask:
+    def _task(self, one: PlannedModel) -> FoldTask:
         count = fold_training.updates(self.settings, one.fold, self._window)
         return FoldTask(one.fold, one.identity, count, self._bases[one.base.identity] if one.base else None)

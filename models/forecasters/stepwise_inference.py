@@ -24,7 +24,7 @@ Array: Any = Any
 _exact: dict[tuple[LstmSpec, int], bool] = {}
 
 
-class NextStep:
+class StepwiseInference:
     """Raw forecasts of one model at the newest of its rows.
 
     Attributes:

@@ -33,7 +33,7 @@ _CLIP: Final = 5.0  # outcomes beyond so many scales count as so many
 _SPREAD: Final = 3.2897  # between the 5 % and 95 % quantiles of a standard normal
 
 
-class Told(NamedTuple):
+class PlainForecast(NamedTuple):
     """One forecast in plain log returns: location, scale, five quantiles, probability of a rise."""
 
     location: float
@@ -45,7 +45,7 @@ class Told(NamedTuple):
 class Open(NamedTuple):
     """A forecast whose outcome is not known: what was told plainly, the number of its bar, the log price it starts from (0 before that)."""
 
-    told: Told
+    told: PlainForecast
     bar: int
     entry: float
 
@@ -83,7 +83,9 @@ class Adaptation(NamedTuple):
         return min(max((prior + self.xy) / weight, _SLOPE[0]), _SLOPE[1]) if weight > 0.0 else 1.0
 
 
-def step(state: Adaptation, told: Told | None, opened: float, close: float, horizon: int, rates: Rates) -> tuple[Adaptation, Told | None]:
+def step(
+    state: Adaptation, told: PlainForecast | None, opened: float, close: float, horizon: int, rates: Rates
+) -> tuple[Adaptation, PlainForecast | None]:
     """Learn from the bar that closed, then correct the forecast made at its close.
 
     Args:
@@ -102,7 +104,7 @@ def step(state: Adaptation, told: Told | None, opened: float, close: float, hori
     return state, None if told is None else corrected(state, told, rates)
 
 
-def learn(state: Adaptation, told: Told, outcome: float, rates: Rates) -> Adaptation:
+def learn(state: Adaptation, told: PlainForecast, outcome: float, rates: Rates) -> Adaptation:
     """Take in one outcome."""
     quantiles, rate = _quantiles(state, told, state.slope(rates.prior) * told.location), rates.quantile
     logs = [
@@ -116,15 +118,15 @@ def learn(state: Adaptation, told: Told, outcome: float, rates: Rates) -> Adapta
     return Adaptation(stretch, factors, rates.memory * state.xy + x * y, rates.memory * state.xx + x * x, state.bar, state.waiting)
 
 
-def corrected(state: Adaptation, told: Told, rates: Rates) -> Told:
+def corrected(state: Adaptation, told: PlainForecast, rates: Rates) -> PlainForecast:
     """The forecast with what has been learned applied to it."""
     location = state.slope(rates.prior) * told.location
     quantiles = _quantiles(state, told, location)
     scale = max((quantiles[4] - quantiles[0]) / _SPREAD, 1e-12)
-    return Told(location, scale, quantiles, _moved_odds(told, location, scale))
+    return PlainForecast(location, scale, quantiles, _moved_odds(told, location, scale))
 
 
-def _quantiles(state: Adaptation, told: Told, location: float) -> Five:
+def _quantiles(state: Adaptation, told: PlainForecast, location: float) -> Five:
     """Moved as the location is, each at its own stretch from the median, in rising order."""
     (q05, q25, q50, q75, q95), (f05, f25, _, f75, f95) = told.quantiles, state.factors
     at = q50 + (location - told.location)
@@ -152,13 +154,13 @@ def adapt(past: Past, horizon: int, rates: Rates) -> tuple[Floats, Adaptation]:
     first = int(spoken[0]) if len(spoken) else len(out)
     bars = zip(past.numbers[first:].tolist(), past.opened[first:].tolist(), past.close[first:].tolist(), strict=True)
     for row, (numbers, opened, close) in enumerate(bars, start=first):
-        state, said = step(state, told_of(numbers), opened, close, horizon, rates)
+        state, said = step(state, plain_forecast(numbers), opened, close, horizon, rates)
         if said is not None:
             out[row] = (said.location, said.scale, *said.quantiles, said.p_up)
     return out, state
 
 
-class Follower:
+class OnlineCorrector:
     """Corrects the newest forecast of one symbol, one bar after the other.
 
     Args:
@@ -182,7 +184,7 @@ class Follower:
         """As `correct`, from the bar that opened at `at` alone; `before` is when the one before it did."""
         if self._at is None or before != self._at:
             _, self._state = adapt(self._past(pd.Timestamp(at)), self._horizon, self._rates)
-        plain = None if told is None else Told(told.location, told.scale, told.quantiles, told.p_up)
+        plain = None if told is None else PlainForecast(told.location, told.scale, told.quantiles, told.p_up)
         self._state, said = step(self._state, plain, opened, close, self._horizon, self._rates)
         self._at = at
         if told is None or said is None:
@@ -190,10 +192,10 @@ class Follower:
         return replace(told, location=said.location, scale=said.scale, quantiles=said.quantiles, p_up=said.p_up)
 
 
-def told_of(numbers: list[float]) -> Told | None:
+def plain_forecast(numbers: list[float]) -> PlainForecast | None:
     """One row of `NUMBERS`; None where nothing was forecast."""
     location, scale, q05, q25, q50, q75, q95, p_up = numbers
-    return None if math.isnan(location) else Told(location, scale, (q05, q25, q50, q75, q95), p_up)
+    return None if math.isnan(location) else PlainForecast(location, scale, (q05, q25, q50, q75, q95), p_up)
 
 
 def _missed(outcome: float, quantile: float, level: float) -> float:
@@ -202,7 +204,7 @@ def _missed(outcome: float, quantile: float, level: float) -> float:
     return (1.0 if beyond else 0.0) - tail
 
 
-def _moved_odds(told: Told, location: float, scale: float) -> float:
+def _moved_odds(told: PlainForecast, location: float, scale: float) -> float:
     """The odds of a rise grow with location over scale, as they do in the calibration."""
     if told.location == 0.0 or not 0.0 < told.p_up < 1.0:
         return told.p_up

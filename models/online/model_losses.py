@@ -49,7 +49,7 @@ class _Known:
 
 
 @dataclass
-class Judge:
+class ModelLosses:
     """Losses of models on the bars of a panel, in units of the usual move; each forecast is made once.
 
     Args:

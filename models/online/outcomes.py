@@ -1,4 +1,4 @@
-"""Forecasts scored on what happened: bar by bar, per model, over a rolling window, and joined with the trades they caused.
+"""Forecasts scored on what happened: bar by bar, per model, and joined with the trades they caused.
 
 The loss is the mean pinball loss of the five quantiles in units of the usual move: a proper score of the whole distribution (Gneiting and
 Raftery 2007) that two models of one bar can be compared by. `skill` is how much of it the centre takes away: the loss of the same
@@ -87,23 +87,6 @@ def _scores(part: pd.DataFrame) -> dict[str, object]:
         "skill": float(part["skill"].mean() / (part["loss"] + part["skill"]).mean()), "coverage_90": float(part["covered"].mean()),
         "hit_rate": float(part["hit"].mean()), "correlation": float(part["location"].corr(part["realised"])) if both else float("nan"),
     }  # fmt: skip
-
-
-def rolling(table: pd.DataFrame, bars: int) -> pd.DataFrame:
-    """At each forecast of each model, the means over its last `bars` known outcomes: n, loss, skill, coverage_90, hit_rate.
-
-    A model's window begins with its own first forecast, so that no model answers for another.
-    """
-    known = table.loc[table["loss"].notna()]
-    if known.empty:
-        return pd.DataFrame(columns=["model_id", "n", "loss", "skill", "coverage_90", "hit_rate"], index=known.index)
-    parts = []
-    for model, part in known.groupby("model_id", sort=False):
-        window = part[["loss", "skill", "covered", "hit"]].astype(float).rolling(bars, min_periods=1)
-        means = window.mean().rename(columns={"covered": "coverage_90", "hit": "hit_rate"})
-        means["model_id"], means["n"] = model, np.minimum(np.arange(1, len(part) + 1), bars)
-        parts.append(means)
-    return pd.concat(parts)[["model_id", "n", "loss", "skill", "coverage_90", "hit_rate"]].sort_index(kind="stable")
 
 
 def caused(events: pd.DataFrame, forecasts: pd.DataFrame, *, at: str = "timestamp") -> pd.DataFrame:

@@ -20,8 +20,8 @@ from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import distribution
 from forwardtrader.models.forecasters.lstm import Ensemble, predict
-from forwardtrader.models.forecasters.stepwise_inference import NextStep
-from forwardtrader.models.online.adaptation import Follower
+from forwardtrader.models.forecasters.stepwise_inference import StepwiseInference
+from forwardtrader.models.online.adaptation import OnlineCorrector
 from forwardtrader.models.registry.card import ModelCard
 
 Floats = NDArray[np.float64]
@@ -29,14 +29,14 @@ _AT_HAND: Final = 3  # networks: a session that runs for years has as many in me
 
 
 @dataclass(frozen=True)
-class InForce:
+class ServingTerm:
     """One model's term of office for one symbol: from the bar that opens at `since` (UTC) until the next term begins."""
 
     since: datetime
     card: ModelCard
 
 
-class ModelsInForce:
+class ServingModels:
     """Forecasts of one symbol, one bar at a time, equal bit for bit to those of the whole history.
 
     Args:
@@ -49,8 +49,8 @@ class ModelsInForce:
     """
 
     def __init__(
-        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[InForce], network: Callable[[str], Ensemble], *, context: int,
-        facts: Facts | None = None,
+        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[ServingTerm], network: Callable[[str], Ensemble], *,
+        context: int, facts: Facts | None = None,
     ) -> None:  # fmt: skip
         self.symbol = symbol
         self.horizon = horizon
@@ -58,9 +58,9 @@ class ModelsInForce:
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
         self._facts = facts
-        self._follower: Follower | None = None
+        self._follower: OnlineCorrector | None = None
         self._loaded: dict[str, Ensemble] = {}
-        self._steps: dict[str, NextStep] = {}
+        self._steps: dict[str, StepwiseInference] = {}
         self._rows: FeatureRows | FactorRows | None = None
         self._delta = timeframe.delta
         card = self._terms[0].card if self._terms else None
@@ -68,15 +68,15 @@ class ModelsInForce:
         self.warm_up = self.look_back + context - 1
 
     @property
-    def terms(self) -> list[InForce]:
+    def terms(self) -> list[ServingTerm]:
         """All terms of office, in order of time."""
         return list(self._terms)
 
-    def appoint(self, term: InForce) -> None:
+    def add_term(self, term: ServingTerm) -> None:
         """Let another model take over from `term.since` on."""
         self._terms = sorted([*self._terms, term], key=lambda t: t.since)
 
-    def follow(self, follower: Follower) -> None:
+    def follow(self, follower: OnlineCorrector) -> None:
         """Correct every forecast by the outcomes of those before it; bars are then to be asked about once and in order."""
         self._follower = follower
 
@@ -111,7 +111,7 @@ class ModelsInForce:
         told = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
         return told if self._follower is None else self._follower.correct(told, bars)
 
-    def hear(self, bar: NewBar) -> Forecast | None:
+    def on_bar(self, bar: NewBar) -> Forecast | None:
         """As `latest`, to the same bits, from the newest bar alone where the one before it was followed too. Raises as `latest`."""
         card = self.model_at(bar.at)
         told = None if card is None else self._followed(card, bar)
@@ -160,10 +160,10 @@ class ModelsInForce:
             quantiles=(q05, q25, q50, q75, q95), p_up=float(found.p_up[0]), model_id=card.model_id,
         )  # fmt: skip
 
-    def _step(self, card: ModelCard) -> NextStep:
+    def _step(self, card: ModelCard) -> StepwiseInference:
         model = self._load(card)
         if card.model_id not in self._steps:  # the one in force and the one that takes over are at hand
-            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: NextStep(model)}
+            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: StepwiseInference(model)}
         return self._steps[card.model_id]
 
     def _require(self, bars: pd.DataFrame) -> None:

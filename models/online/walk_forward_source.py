@@ -10,8 +10,8 @@ from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.models.forecasters.lstm import Ensemble
-from forwardtrader.models.online.online_walk_forward import LearnedWalk
-from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
+from forwardtrader.models.online.serving import ServingModels, ServingTerm
 
 
 class WalkForwardSource:
@@ -34,21 +34,21 @@ class WalkForwardSource:
         self._recorded = RecordedForecasts(frame, horizon, timeframe_s=timeframe.seconds)
         index = walk.panel.index[symbol]
         terms = [
-            InForce(index[served.fold[symbol].effective_first].to_pydatetime(), served.card)
+            ServingTerm(index[served.fold[symbol].effective_first].to_pydatetime(), served.card)
             for served in walk.served
             if symbol in served.fold and served.fold[symbol].effective_first < len(index)
         ]
         own = pd.DataFrame(dict(walk.panel.bars[symbol].factors), index=index)
-        self.in_force = ModelsInForce(
+        self.serving = ServingModels(
             symbol, horizon, timeframe, terms, network or walk.network, context=walk.settings.context,
             facts=own.reindex if len(own.columns) else None,
         )  # fmt: skip
-        self.warm_up = self.in_force.warm_up
-        self._follower = walk.follower(symbol, horizon) if isinstance(walk, LearnedWalk) else None
+        self.warm_up = self.serving.warm_up
+        self._follower = walk.follower(symbol, horizon) if isinstance(walk, OnlineWalkForward) else None
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         return self._recorded.batch(bars)
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        told = self.in_force.latest(bars)
+        told = self.serving.latest(bars)
         return told if self._follower is None else self._follower.correct(told, bars)

@@ -25,7 +25,7 @@ from forwardtrader.core.errors import FingerprintMismatch, NotTrained
 from forwardtrader.models.forecasters import trees
 from forwardtrader.models.forecasters.trees import Trees
 from forwardtrader.models.registry.card import ModelCard
-from forwardtrader.models.registry.promotion_log import AppointmentLog
+from forwardtrader.models.registry.promotion_log import PromotionLog
 
 Damage: TypeAlias = Callable[[str, str], None]
 Read = TypeVar("Read")
@@ -51,9 +51,9 @@ class ModelRegistry:
         self._damaged = damaged
 
     @property
-    def appointments(self) -> AppointmentLog:
+    def promotions(self) -> PromotionLog:
         """Which model was promoted, kept or rolled back, when and why."""
-        return AppointmentLog(self.root)
+        return PromotionLog(self.root)
 
     def find(self, beginning: str) -> ModelCard:
         """The card of the one model whose id begins so.

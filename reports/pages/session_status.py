@@ -21,7 +21,7 @@ SCHEMA: Final = 1
 FILE_NAME: Final = "session.json"
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """Where a session stands: the first three trade or could, the others do not."""
 
     STARTING = "starting"
@@ -49,7 +49,7 @@ class Process(Section):
     uptime_s: Number = None
 
 
-class Position(Section):
+class PositionRow(Section):
     """What is held of one symbol: base units (negative is short), worth and unrealised profit in quote currency."""
 
     symbol: str
@@ -59,7 +59,7 @@ class Position(Section):
     profit: Number = None
 
 
-class OpenOrder(Section):
+class OpenOrderRow(Section):
     """An order that is not settled; `state` is in a word (intended, accepted, partial, unknown)."""
 
     client_id: str
@@ -119,7 +119,7 @@ class SessionStatus(Section):
     exchanges: list[str] = Field(default_factory=list)
     symbols: list[str] = Field(default_factory=list)
     timeframe: str = "1h"
-    state: State = State.RUNNING
+    state: SessionState = SessionState.RUNNING
     reason: str = ""
     started: Moment
     updated: Moment
@@ -131,12 +131,12 @@ class SessionStatus(Section):
     start_equity: Number = None
     equity: Number = None
     cash: Number = None
-    positions: list[Position] = Field(default_factory=list)
+    positions: list[PositionRow] = Field(default_factory=list)
     dust: dict[str, float] = Field(default_factory=dict)
     model_id: str = ""
     model_since: Moment | None = None
     next_retrain: Moment | None = None
-    open_orders: list[OpenOrder] = Field(default_factory=list)
+    open_orders: list[OpenOrderRow] = Field(default_factory=list)
     sources: list[Source] = Field(default_factory=list)
     process: Process = Process()
     alerts: list[Alert] = Field(default_factory=list)

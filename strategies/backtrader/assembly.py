@@ -25,7 +25,7 @@ from forwardtrader.strategies.backtrader.indicator import reads_forecasts
 from forwardtrader.strategies.backtrader.sizer import EquityShare
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import FeedFacts, attach
+from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
 
 
@@ -89,7 +89,7 @@ def build_cerebro(
         stdstats=stdstats, runonce=runonce, preload=preload, exactbars=exactbars, quicknotify=True, cheat_on_open=False, maxcpus=1
     )
     for feed in feeds:
-        attach(feed.data, FeedFacts(feed.rules, feed.timeframe, feed.source))
+        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     start = trade_from.timestamp() if trade_from is not None else 0.0
     cerebro.setbroker(broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start))

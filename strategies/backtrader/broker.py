@@ -12,12 +12,12 @@ from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.log import logger
-from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
-from forwardtrader.strategies.order_rules import RawOrder, Refusal, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
@@ -150,7 +150,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             reason=str(kwargs.get("reason", "")),
         )
         answer = self._answer(raw, data, kwargs)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, OrderRefusal):
             return self._refuse(side, owner, data, size, price, exectype, answer, kwargs)
         if exectype in _STOPS:
             price = _float(answer.stop_price, price)
@@ -159,10 +159,10 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             price = _float(answer.limit_price, price)
         return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
 
-    def _answer(self, raw: RawOrder, data: Any, kwargs: dict[str, Any]) -> OrderRequest | Refusal:
+    def _answer(self, raw: RawOrder, data: Any, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
         if epoch_seconds(data.datetime[0]) < self.p.trade_from:
-            return Refusal("the first traded day has not come yet")
-        rules = facts_of(data).rules
+            return OrderRefusal("the first traded day has not come yet")
+        rules = context_of(data).rules
         return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
 
     def cancel(self, order: Any, bracket: bool = False) -> bool:
@@ -196,7 +196,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
 
     def _fit(self, child: Any, filled: float) -> None:
         """Cut a child to what its parent brought in; a fee in base currency took part of that."""
-        rules, wanted = facts_of(child.data).rules, abs(child.executed.remsize)
+        rules, wanted = context_of(child.data).rules, abs(child.executed.remsize)
         units = floor_to(min(decimal(wanted), decimal(filled)), rules.step)
         if is_dust(units, child.created.price, rules):
             self.pending.remove(child)
@@ -208,7 +208,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` says what was decided
 
     def _refuse(
-        self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: Refusal, kwargs: dict[str, Any]
+        self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: OrderRefusal, kwargs: dict[str, Any]
     ) -> Any:
         kind = BuyOrder if side is Side.BUY else SellOrder
         order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype)
@@ -230,7 +230,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         super()._try_exec(order)
 
     def _execute(self, order: Any, ago: Any = None, price: Any = None, cash: Any = None, position: Any = None, dtcoc: Any = None) -> Any:
-        if ago is not None and price is not None and order.isbuy() and facts_of(order.data).rules.fee_in_base:
+        if ago is not None and price is not None and order.isbuy() and context_of(order.data).rules.fee_in_base:
             price = self._deliver_net(order, price)
         if ago is None:
             return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
@@ -257,12 +257,12 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         return float(price * gross / net)
 
     def _slip_up(self, pmax: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        slipped = float(price * (1.0 + self.p.slip_perc))
-        return min(slipped, pmax) if lim else slipped
+        worse = slipped(float(price), self.p.slip_perc, buys=True)
+        return min(worse, pmax) if lim else worse
 
     def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        slipped = float(price * (1.0 - self.p.slip_perc))
-        return max(slipped, pmin) if lim else slipped
+        worse = slipped(float(price), self.p.slip_perc, buys=False)
+        return max(worse, pmin) if lim else worse
 
 
 def _limit_price(exectype: int | None, price: float | None, plimit: float | None) -> float | None:

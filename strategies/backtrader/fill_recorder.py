@@ -66,14 +66,14 @@ def fills_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 
 def _row(order: Any, bit: Any, reference: str) -> tuple[Any, ...]:
     data, info = order.data, order.info
-    facts = getattr(data, "facts", None)
-    base, quote = (facts.rules.base, facts.rules.quote) if facts is not None else ("", "")
+    context = getattr(data, "context", None)
+    base, quote = (context.rules.base, context.rules.quote) if context is not None else ("", "")
     size, price, fee, currency = abs(bit.size), bit.price, bit.openedcomm + bit.closedcomm, quote
     if "fee_base" in info:
         share = size / (info["gross_size"] - info["fee_base"])
         size, price, fee, currency = info["gross_size"] * share, info["gross_price"], info["fee_base"] * share, base
     side = Side.BUY if order.isbuy() else Side.SELL
-    symbol = facts.rules.symbol if facts is not None else data._name
+    symbol = context.rules.symbol if context is not None else data._name
     return (bit.dt, symbol, str(side), size, price, fee, currency, reference, str(info.get("reason", "")), _slippage(order, size, price))
 
 

@@ -24,7 +24,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.__main__ import compare
 from forwardtrader.live.retraining.fixed_supply import FixedSupply
 from forwardtrader.live.session.session import LiveSession
-from forwardtrader.reports.pages.session_status import State, read_status
+from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import ROOT
 from tests.live.session_runner import SYMBOLS, Momentum, request_for, run
 from tests.sandbox.test_parent_process import wait_until_gone
@@ -66,7 +66,7 @@ def test_a_session_equals_its_replay_in_every_bar_order_fill_and_cent(tmp_path: 
     }  # fmt: skip
     assert 'href="parity.html"' in (tmp_path / "one" / "index.html").read_text(encoding="utf-8")
     status = read_status(tmp_path / "one")
-    assert (status.state, status.bars, status.kind) == (State.STOPPED, 200, "sample")
+    assert (status.state, status.bars, status.kind) == (SessionState.STOPPED, 200, "sample")
 
 
 def test_a_session_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path)
     process.communicate()
     with pytest.raises(RiskHalt, match="--resume"):
         run(request_for(tmp_path, "one", 5))
-    assert read_status(tmp_path / "one").state is State.HALTED
+    assert read_status(tmp_path / "one").state is SessionState.HALTED
     control.say(tmp_path / "one", Verb.RESUME)
     assert run(request_for(tmp_path, "one", 5)) == 0
 
