@@ -65,7 +65,7 @@ def _walked(session: Recorded) -> dict[str, ForecastSource]:
     settings = session.settings
     walk = walk_forward(candles, session.first_live, last, settings=settings.models, timeframe=session.timeframe)
     walk = online_walk_forward(
-        walk, session.first_live, last, learning=settings.learning, timeframe=session.timeframe, orders=session.orders
+        walk, session.first_live, last, learning=settings.learning, timeframe=session.timeframe, commands=session.orders
     )
     return {s: WalkForwardSource(walk, s, session.settings.strategies.horizon, session.timeframe) for s in session.whole}
 

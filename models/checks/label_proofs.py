@@ -29,7 +29,7 @@ def label_shuffle(score_from: ScoreFrom, targets: Targets, scored: int, *, block
     Args:
         scored: number of out-of-sample bars behind each score.
         block: labels that stay together, so that their own memory survives.
-        tries: permutations; the mean of their scores is judged.
+        tries: permutations; the mean of their scores is tested.
     """
     made = (shuffled(targets, block, seed + k) for k in range(tries))
     return _without_skill("label shuffle", f"labels permuted in blocks of {block}", score_from, made, scored)

@@ -22,7 +22,7 @@ from forwardtrader.core.types import OHLCV
 Compute = Callable[[pd.DataFrame], pd.DataFrame]
 ComputeWithFacts = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 BUMP: Final = 1.5
-_FEW_ROWS: Final = 3  # so few rows do not tell a sample used whole from a look ahead
+_FEW_ROWS: Final = 3  # too few rows to tell a whole-sample statistic from a look ahead
 # What a user can do where there was too little to work on.
 MORE: Final = "give it a longer span (an earlier --from) or a shorter timeframe"
 
@@ -68,7 +68,7 @@ class Proof:
 
 
 def untested(name: str, detail: str) -> Proof:
-    """A proof that had too little to work on; `detail` says of what, and how to get more."""
+    """A proof that had too little data; `detail` says of what, and how to get more."""
     return Proof(name=name, passed=False, testable=False, detail=detail)
 
 
@@ -160,7 +160,7 @@ def publication(
 
 
 def compare(name: str, part: pd.DataFrame, whole: pd.DataFrame, when: str) -> Proof:
-    """Two answers that must be the same bits, row for row; `when` says what was different about the first."""
+    """Compare two results that must be equal bit for bit, row for row; `when` names what differed in the input of the first."""
     found = _differences(part, whole)
     if found:
         return _guilty(name, found, len(whole) - 1, when, by_bar=isinstance(whole.index, pd.DatetimeIndex))
@@ -221,7 +221,7 @@ def _same(first: pd.Series, second: pd.Series) -> NDArray[np.bool_]:
 
 
 def _guilty(name: str, found: list[_Difference], last: int, when: str, *, by_bar: bool = True) -> Proof:
-    """Put the leak into words; `last` is the newest row that was compared. Rows of tables such as fills are no bars (`by_bar`)."""
+    """Describe the leak; `last` is the newest row that was compared. Rows of tables such as fills are no bars (`by_bar`)."""
     worst = max(found, key=lambda difference: len(difference.rows))
     last = max(last, int(worst.rows.max()))
     reach = last - int(worst.rows.min()) + 1

@@ -119,13 +119,13 @@ class FactorRows:
 
     def _anew(self) -> NDArray[np.float32]:
         """The features of factors in the rows of `window`, from all that is known of them."""
-        told = self._graph.fill({name: self._known[:, n] for n, name in enumerate(self._columns)}) if self._columns else self._known
-        return told[-len(self.window) :].astype(np.float32)
+        rows = self._graph.fill({name: self._known[:, n] for n, name in enumerate(self._columns)}) if self._columns else self._known
+        return rows[-len(self.window) :].astype(np.float32)
 
     def _asked(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
         """What is known of the factors at the close of these bars: float64 [look_back, columns]."""
         found = self._facts(pd.DatetimeIndex(times, tz="UTC"))
         for name in self._made:
             if factor_of(name) not in found.columns:
-                named(name).compute(_NO_BARS)  # says which factor is not at hand, and the mend
+                named(name).compute(_NO_BARS)  # raises the error that names the missing factor and how to fix it
         return found[list(self._columns)].to_numpy(dtype=np.float64)

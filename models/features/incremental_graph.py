@@ -34,7 +34,7 @@ class GraphSeries(NDArrayOperatorsMixin):
 
     def astype(self, kind: Any) -> GraphSeries:
         if np.dtype(kind) != np.float64:
-            raise TypeError(f"a coming series cannot be told as {kind}")
+            raise TypeError(f"a recorded series cannot be cast to {kind}")
         return self.graph.step(_as_float, self)
 
     def copy(self) -> GraphSeries:

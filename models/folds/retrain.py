@@ -99,10 +99,10 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
 
 
 def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
-    """Train and save the model, and before it the one it goes on from, each unless the registry has it.
+    """Train and save the model, and before it the base of its warm start, each unless the registry has it.
 
     Args:
-        damaged: hears of a model that the registry has and that cannot be read; it is trained again, from the same bars to the same bits.
+        damaged: called for a model of the registry that cannot be read; it is trained again, from the same bars to the same bits.
     """
     settings, registry = work.settings, ModelRegistry(Path(work.settings.save_path), damaged)
     if settings.cache and registry.sound_network(work.model_id) is not None:
@@ -144,8 +144,8 @@ def _answer(path: Path) -> int:
 
     held = settings.cache and ModelRegistry(Path(settings.save_path), damaged).sound_network(work.model_id) is not None
     card = train(work, damaged)
-    told = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held, "damaged": found}
-    sys.stdout.write(json.dumps(told) + "\n")
+    answer = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held, "damaged": found}
+    sys.stdout.write(json.dumps(answer) + "\n")
     return 0
 
 

@@ -57,7 +57,7 @@ class WalkForward:
     served: tuple[ServedFold, ...]
 
     def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
-        """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN where no model spoke."""
+        """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN without a model."""
         bars, index = self.panel.bars[symbol], self.panel.index[symbol]
         h = self.settings.horizons.index(horizon)
         values = np.full((len(bars), len(FORECAST_COLUMNS) - 1), np.nan)
@@ -67,9 +67,9 @@ class WalkForward:
             fold = served.fold[symbol]
             rows = slice(fold.effective_first, fold.effective_last)
             raw, calibrations = served.raw[symbol].mean(axis=1), served.card.calibrations[symbol]
-            said = distribution(raw[:, h], usual[rows], calibrations[h])
-            values[rows] = np.column_stack([said.location, said.scale, said.quantiles, said.p_up])
-            ids[rows] = np.where(np.isfinite(said.location), served.card.model_id, "")
+            found = distribution(raw[:, h], usual[rows], calibrations[h])
+            values[rows] = np.column_stack([found.location, found.scale, found.quantiles, found.p_up])
+            ids[rows] = np.where(np.isfinite(found.location), served.card.model_id, "")
         frame = pd.DataFrame(values, index=index, columns=list(FORECAST_COLUMNS[:-1]))
         frame["model_id"] = pd.array(ids, dtype="str")
         frame["realised"] = realised(bars, horizon)
@@ -80,7 +80,7 @@ class WalkForward:
         return ModelRegistry(Path(self.settings.save_path)).network(model_id)
 
     def member_locations(self, symbol: str, horizon: int) -> NDArray[np.float64]:
-        """What each seed said by itself: [T, members], NaN where no model spoke."""
+        """Locations of each seed alone: [T, members], NaN where no model served."""
         h = self.settings.horizons.index(horizon)
         out = np.full((len(self.panel.bars[symbol]), self.settings.seeds), np.nan)
         usual = unit(self.panel.bars[symbol], horizon)
@@ -103,7 +103,7 @@ def walk_forward(
     Folds come from the registry where candles, settings and code are those they were trained with. Others are trained: in threads here, or
     on the cluster that the settings name.
     `relabel` puts other targets [N, H] in place of the true ones, to prove what a model makes of nonsense; use it without the registry.
-    `damaged` hears of models that the registry has and that cannot be read; they are trained again.
+    `damaged` is called for models of the registry that cannot be read; they are trained again.
 
     Raises:
         TooLittleHistory: the candles before `first` do not fill one training window.
@@ -181,13 +181,13 @@ class _Training:
         self._bases: dict[str, Base] = {}
 
     def run(self, wanted: Sequence[PlannedModel]) -> Iterator[tuple[PlannedModel, FoldResult]]:
-        """Each model as it is done, in any order; those that others go on from come first, whether they are wanted themselves or not."""
+        """Each model as it is done, in any order; bases of warm starts come first, whether they are wanted themselves or not."""
         ours = {one.identity for one in wanted}
         bases = {one.base.identity: one.base for one in wanted if one.base}
         for identity in bases:
             if identity not in ours and self.settings.cache and (network := self.registry.sound_network(identity)) is not None:
                 self._bases[identity] = Base(identity, network.members)
-        # One that is wanted itself is made from its own fold, which also says for how long it is in force.
+        # One that is wanted itself is made from its own fold, which also gives its serving rows.
         alone = {i: b for i, b in bases.items() if i not in self._bases} | {one.identity: one for one in wanted if not one.base}
         yield from self._side_by_side(list(alone.values()), keep=set(bases))
         yield from self._side_by_side([one for one in wanted if one.base], keep=set())

@@ -1,9 +1,9 @@
-"""Which model another one goes on from.
+"""Warm starts: which model another one starts from.
 
-Between two anchors (`models.walk_forward`) windows overlap by nearly all they hold, so a network need not learn again from nothing what
-its predecessor knew: it takes over the weights of the anchor's model and moves them a little on its own window. All models between two
-anchors go on from the same one, never from one another, so each depends on one other model at most and they can be trained side by side.
-Where the candles at hand do not fill the anchor's window, a model learns from nothing as well.
+Between two anchors (`models.walk_forward`) windows overlap by nearly all they hold, so a network need not be trained from scratch: it takes
+over the weights of the anchor's model and moves them a little on its own window.All models between two anchors
+start from the same one, never from one another, so each depends on one other model at most and they can be trained side by side. Where
+the candles at hand do not fill the anchor's window, a model is trained from scratch as well.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from forwardtrader.models.walk_forward import Fold, anchor, filled, fold_at
 
 @dataclass(frozen=True)
 class PlannedModel:
-    """A model to be: its fold, its fingerprint, and the model it goes on from, which goes on from none."""
+    """A model to be trained: its fold, its fingerprint, and the base of its warm start, which has none itself."""
 
     fold: Mapping[str, Fold]
     identity: str

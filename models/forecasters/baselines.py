@@ -73,7 +73,7 @@ class Baseline(ABC):
         return BaselineForecast(location, (location[:, None] + spread).astype(np.float32), (1.0 - below_zero).astype(np.float32))
 
     def _learn(self, features: Floats32, target: Floats32, seed: int) -> None:
-        """Nothing to learn unless a baseline says so."""
+        """By default there is nothing to fit."""
         return
 
     def _column(self, features: Floats32, name: str) -> Floats32:

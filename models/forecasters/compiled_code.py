@@ -16,7 +16,7 @@ _LOCK_S: Final = 120.0
 
 
 def machine() -> str:
-    """What tells this machine from others that share a task."""
+    """Identifies this machine among others that share a task."""
     return socket.gethostname()
 
 

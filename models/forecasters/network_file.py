@@ -50,7 +50,7 @@ def _ensemble(layers: Any, context: int, features: int) -> Ensemble:
     mean, variance = (_array(layers, f"normalization/vars/{n}").reshape(-1) for n in range(2))
     members = tuple(_members(layers))
     if mean.shape != (features,) or not members:
-        raise ValueError("the network has another shape than the archive says")
+        raise ValueError("the network differs in shape from its configuration")
     head = members[0]["head"]
     spec = LstmSpec(features=features, units=members[0]["recurrent"].shape[0], horizons=head.shape[1] // OUTPUTS, context=context)
     return Ensemble(spec, mean.astype(np.float32), np.sqrt(variance).astype(np.float32), members)

@@ -65,13 +65,13 @@ class StepwiseInference:
             return predict(self.model, window, np.array([self.model.spec.context - 1]))[0]
         self.prepare(window[:-1], key)
         self._newest[:] = window[-1]
-        said = np.asarray(self._after(self._newest, *self._carry, *self._scaling, *self._weights))
-        raw = said[:, 0].reshape(1, len(self.model.members), self.model.spec.horizons, OUTPUTS)
+        outputs = np.asarray(self._after(self._newest, *self._carry, *self._scaling, *self._weights))
+        raw = outputs[:, 0].reshape(1, len(self.model.members), self.model.spec.horizons, OUTPUTS)
         trees = self.model.trees
         if trees is None:
             return np.asarray(raw[0])
-        said = np.array([trees.predict_one(self.model.scaled(window[-1]))])
-        return combined(raw, said, self.model.share)[0]
+        outputs = np.array([trees.predict_one(self.model.scaled(window[-1]))])
+        return combined(raw, outputs, self.model.share)[0]
 
     def _agrees(self) -> bool:
         spec, draw = self.model.spec, np.random.default_rng(0)

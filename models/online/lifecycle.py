@@ -1,7 +1,7 @@
-"""Who is in force, bar by bar: scheduled and early boundaries, trials, promotions. One set of rules for history and for life.
+"""Model lifecycle, bar by bar: scheduled and early retraining, trials, promotion and rollback; the same rules for backtest and live.
 
 A boundary is called by the calendar, or early by drift. Its model is due `deployment_lag` bars later, or after its trial, and then takes
-over or is refused. Everything is decided from bars that have closed, so a run over history and a session that lived through the same bars
+over or is refused. Everything is decided from bars that have closed, so a backtest and a live session over the same bars
 come to the same decisions; and everything but the decisions already made is worked out anew from those bars, so a restart changes nothing.
 """
 
@@ -23,7 +23,7 @@ from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 from forwardtrader.models.walk_forward import ANCHOR
 
-# Gives a judge of bars from a moment on, for the models named.
+# Gives the losses of a model from a moment on.
 LossesOf = Callable[[ModelCard, datetime], ModelLosses]
 
 
@@ -59,11 +59,11 @@ class LifecycleRules:
 
     @property
     def horizon(self) -> int:
-        """Bars ahead of the forecasts that models are judged by: the first of the settings, the one that reports score."""
+        """Bars ahead of the forecasts that models are compared by: the first of the settings, the one that reports score."""
         return self.models.horizons[0]
 
     def due(self, boundary: datetime) -> datetime:
-        """Open time of the first bar that a new model of `boundary` may speak at."""
+        """Open time of the first bar that a new model of `boundary` may forecast at."""
         bars = self.models.deployment_lag + self.learning.trial
         return self.aligned(boundary) + bars * self.timeframe.delta
 
@@ -142,12 +142,12 @@ class ModelLifecycle:
         return Decision(PromotionAction.KEPT, call.by, before, card.model_id, reason, since, call.boundary)
 
     def give_up(self, call: TrainingCall, coming: datetime) -> None:
-        """The model of a call cannot be had; the one in force goes on."""
+        """Drop a call whose model could not be trained; the model in force stays."""
         self.pending = [p for p in self.pending if p is not call]
         self.watched = max(self.watched, coming)
 
     def apply_command(self, action: PromotionAction, card: ModelCard, reason: str, coming: datetime) -> Decision:
-        """A person's word: `card` is in force from the next bar on."""
+        """An operator's promotion or rollback: `card` is in force from the next bar."""
         before, self.card, self.watched = self.card, card, coming
         return Decision(action, Author.PERSON, card, before.model_id, reason, coming)
 
@@ -169,8 +169,8 @@ class ModelLifecycle:
             return None
         boundary = self.watched + (means[found][0] + 1) * block + over
         recent = float(np.mean([loss for _, loss in means[: found + 1]]))
-        told = f"drift: loss {recent:.4f} over {found + 1} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
-        return TrainingCall(boundary, Author.DRIFT, told)
+        reason = f"drift: loss {recent:.4f} over {found + 1} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
+        return TrainingCall(boundary, Author.DRIFT, reason)
 
     def _reference(self, losses_of: LossesOf) -> Reference | None:
         if self.card.model_id not in self._references:
@@ -185,7 +185,7 @@ class ModelLifecycle:
         first = self.rules.aligned(call.boundary)
         old, new = (losses_of(each, first).losses(each, first, due, due) for each in (self.card, card))
         both = old.index.intersection(new.index)
-        losses = (np.asarray(told.loc[both], dtype=np.float64) for told in (old, new))
+        losses = (np.asarray(each.loc[both], dtype=np.float64) for each in (old, new))
         learning = self.rules.learning
         result = contest(*losses, horizon=self.rules.horizon, promotion=learning.promotion, level=learning.level)
         return result.promoted, f"{call.reason}; {result.reason}"

@@ -1,4 +1,4 @@
-"""A walk-forward in which outcomes have a say: early boundaries, trials and refusals, as a live session would have decided them."""
+"""Online walk-forward: early retraining, trials and promotions decided bar by bar, as a live session would have decided them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 from forwardtrader.models.walk_forward import Fold, fold_at
 
-_AHEAD = 700  # rows that a model is judged on in one go: about a month of hours
+_AHEAD = 700  # rows that a model is scored on in one go: about a month of hours
 
 
 @dataclass(frozen=True)
 class PromotionCommand:
-    """A person's word to a session, to be heard again in its replay: `model_id` was in force from the bar that opened at `since` on."""
+    """An operator's promotion or rollback, for the replay of a session: `model_id` was in force from the bar that opened at `since`."""
 
     since: datetime
     model_id: str
@@ -43,7 +43,7 @@ class PromotionCommand:
 
 @dataclass(frozen=True)
 class OnlineWalkForward(WalkForward):
-    """The folds that came into force, every decision on the way, and forecasts corrected by their outcomes where that was asked for."""
+    """The folds that served, every promotion decision, and forecasts corrected by their outcomes where `learning.adaptive` is on."""
 
     learning: LearningSettings
     timeframe: Timeframe
@@ -80,27 +80,27 @@ class OnlineWalkForward(WalkForward):
 
 def online_walk_forward(
     walk: WalkForward, first: datetime, last: datetime, *, learning: LearningSettings, timeframe: Timeframe,
-    orders: tuple[PromotionCommand, ...] = (), damaged: Damage = log_damage,
+    commands: tuple[PromotionCommand, ...] = (), damaged: Damage = log_damage,
 ) -> WalkForward:  # fmt: skip
     """Decide bar by bar which of the scheduled models, and of those called early, is in force.
 
-    `walk` itself comes back where nothing is to be decided or corrected. Models are judged by their forecasts over the first horizon, the
+    `walk` itself comes back where nothing is to be decided or corrected. Models are compared by their forecasts over the first horizon, the
     one that reports score.
 
     Args:
         walk: the scheduled folds, trained.
         first: the first bar whose outcomes count; the model in force then is the calendar's.
-        orders: what persons told the session that is replayed.
-        damaged: hears of models that cannot be read; they are trained again.
+        orders: operator commands of the session that is replayed.
+        damaged: called with each model that cannot be read; it is trained again.
     """
-    if learning.decides_models or orders:
+    if learning.decides_models or commands:
         rules = LifecycleRules(walk.settings, learning, timeframe)
-        return _OnlineRun(walk, rules, damaged).through(first, last, {o.since: o for o in orders})
+        return _OnlineRun(walk, rules, damaged).through(first, last, {o.since: o for o in commands})
     return OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, timeframe) if learning.adaptive else walk
 
 
 class _OnlineRun:
-    """A session's life with models, over bars that are all known already."""
+    """Runs the model lifecycle over bars that are all known already."""
 
     def __init__(self, walk: WalkForward, rules: LifecycleRules, damaged: Damage) -> None:
         self.walk = walk
@@ -112,33 +112,33 @@ class _OnlineRun:
         self.cards = {served.fold[next(iter(served.fold))].boundary: served.card for served in walk.served}
         self.decisions: list[Decision] = []
 
-    def through(self, first: datetime, last: datetime, orders: Mapping[datetime, PromotionCommand]) -> OnlineWalkForward:
+    def through(self, first: datetime, last: datetime, commands: Mapping[datetime, PromotionCommand]) -> OnlineWalkForward:
         lifecycle = self._begin(first)
         ready: list[tuple[TrainingCall, ModelCard]] = []
-        self._apply_command(lifecycle, orders, first)
+        self._apply_command(lifecycle, commands, first)
         for coming in self._bars(first, last):
             called = lifecycle.calls(coming, self._losses_of)
             ready += [(call, self._card(call)) for call in called if self.rules.due(call.boundary) < last]
             for call, card in [pair for pair in ready if lifecycle.is_ready(pair[0], coming)]:
                 self._decided(lifecycle.decide(call, card, coming, self._losses_of))
             ready = [pair for pair in ready if pair[0] in lifecycle.pending]
-            self._apply_command(lifecycle, orders, coming)
+            self._apply_command(lifecycle, commands, coming)
         served = tuple(self._served(d, until) for d, until in self._terms(last))
-        spoken = tuple(s for s in served if s is not None)
+        in_service = tuple(s for s in served if s is not None)
         return OnlineWalkForward(
-            self.walk.panel, self.walk.settings, spoken, self.rules.learning, self.rules.timeframe, tuple(self.decisions)
+            self.walk.panel, self.walk.settings, in_service, self.rules.learning, self.rules.timeframe, tuple(self.decisions)
         )
 
-    def _apply_command(self, lifecycle: ModelLifecycle, orders: Mapping[datetime, PromotionCommand], coming: datetime) -> None:
-        if coming in orders:
-            order = orders[coming]
+    def _apply_command(self, lifecycle: ModelLifecycle, commands: Mapping[datetime, PromotionCommand], coming: datetime) -> None:
+        if coming in commands:
+            order = commands[coming]
             self._decided(lifecycle.apply_command(order.action, self.registry.card(order.model_id), order.reason, coming))
 
     def _begin(self, first: datetime) -> ModelLifecycle:
         """The calendar's model that is in force when the run begins."""
         boundaries = sorted(self.cards)
-        begun = [b for b in boundaries if self._in_force_from(b) <= first] or boundaries[:1]
-        start = begun[-1]
+        started = [b for b in boundaries if self._in_force_from(b) <= first] or boundaries[:1]
+        start = started[-1]
         card, since = self.cards[start], self._in_force_from(start)
         self._decided(Decision(PromotionAction.PROMOTED, Author.CALENDAR, card, "", "scheduled", since, start))
         return ModelLifecycle(self.rules, card, max(since, first), start)

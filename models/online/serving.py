@@ -1,4 +1,4 @@
-"""The forecast of one bar by the model in force at that bar: what a live session and a bar-by-bar backtest ask."""
+"""Model serving: the forecast of one bar by the model in force at that bar, for live sessions and bar-by-bar backtests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from forwardtrader.models.online.adaptation import OnlineCorrector
 from forwardtrader.models.registry.card import ModelCard
 
 Floats = NDArray[np.float64]
-_AT_HAND: Final = 3  # networks: a session that runs for years has as many in memory as one that has just begun
+_AT_HAND: Final = 3  # networks: kept in memory; a session may run for years
 
 
 @dataclass(frozen=True)
 class ServingTerm:
-    """One model's term of office for one symbol: from the bar that opens at `since` (UTC) until the next term begins."""
+    """A period of service of one model for one symbol: from the bar that opens at `since` (UTC) until the next term."""
 
     since: datetime
     card: ModelCard
@@ -42,7 +42,7 @@ class ServingModels:
     Args:
         symbol: whose calibration is used.
         horizon: bars ahead.
-        terms: in any order; more may be appointed later.
+        terms: in any order; `add_term` adds more later.
         network: loads a model's network by its id; each is loaded once.
         facts: the columns of the factors (`models.features.factor_features`) for bar-open times, as they were known at each close; needed
             where a model was trained with factors.
@@ -69,7 +69,7 @@ class ServingModels:
 
     @property
     def terms(self) -> list[ServingTerm]:
-        """All terms of office, in order of time."""
+        """All terms, in order of time."""
         return list(self._terms)
 
     def add_term(self, term: ServingTerm) -> None:
@@ -89,7 +89,7 @@ class ServingModels:
         return card
 
     def preload(self, card: ModelCard) -> None:
-        """Load and compile a model ahead of its first bar, so that no bar that is heard waits for it."""
+        """Load and compile a model ahead of its first bar, so that no bar waits for it."""
         self._step(card)
 
     def _load(self, card: ModelCard) -> Ensemble:
@@ -108,14 +108,14 @@ class ServingModels:
         self._require(bars)
         at = bars.index[-1].to_pydatetime()
         card = self.model_at(at)
-        told = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
-        return told if self._follower is None else self._follower.correct(told, bars)
+        plain = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
+        return plain if self._follower is None else self._follower.correct(plain, bars)
 
     def on_bar(self, bar: NewBar) -> Forecast | None:
         """As `latest`, to the same bits, from the newest bar alone where the one before it was followed too. Raises as `latest`."""
         card = self.model_at(bar.at)
-        told = None if card is None else self._followed(card, bar)
-        return told if self._follower is None else self._follower.follow(told, bar.at, bar.before, bar.open, bar.close)
+        plain = None if card is None else self._followed(card, bar)
+        return plain if self._follower is None else self._follower.follow(plain, bar.at, bar.before, bar.open, bar.close)
 
     def prepare(self) -> None:
         """Do ahead of the next bar what does not depend on it."""

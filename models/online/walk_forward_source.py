@@ -17,7 +17,7 @@ from forwardtrader.models.online.serving import ServingModels, ServingTerm
 class WalkForwardSource:
     """`ForecastSource` of one symbol and horizon.
 
-    `batch` looks up what each model said while it was in force; `latest` computes it anew from the last `warm_up` bars, to the same bits.
+    `batch` looks up the forecasts each model made while in force; `latest` computes it anew from the last `warm_up` bars, to the same bits.
 
     Raises:
         FingerprintMismatch: `batch` is asked about candles other than those of the walk-forward.
@@ -50,5 +50,5 @@ class WalkForwardSource:
         return self._recorded.batch(bars)
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        told = self.serving.latest(bars)
-        return told if self._follower is None else self._follower.correct(told, bars)
+        plain = self.serving.latest(bars)
+        return plain if self._follower is None else self._follower.correct(plain, bars)

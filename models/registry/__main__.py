@@ -1,4 +1,4 @@
-"""`python -m models.registry`: look at saved models, and say which one is to be in force.
+"""`python -m models.registry`: list saved models, promote one, roll one back.
 
 A promotion holds in every running and coming session of the model's symbols and bars (or in the one named), from the next bar on, until
 the next model of the calendar takes over or it is rolled back.
@@ -46,7 +46,7 @@ def promote(registry: ModelRegistry, beginning: str, reason: str, clock: Clock, 
 
     Raises:
         NotTrained: there is no such model.
-        FingerprintMismatch: it was trained by other code, so it would not say what it said.
+        FingerprintMismatch: it was trained by other code, so its forecasts would differ.
         ConfigError: it is in force already.
     """
     card = registry.find(beginning)
@@ -89,7 +89,7 @@ def rollback(registry: ModelRegistry, reason: str, clock: Clock, *, market: str 
 
 
 def standing(entries: Sequence[PromotionRecord], card: ModelCard) -> str:
-    """Where the model is in force, in words; what it was, where it is no longer."""
+    """Status text: where the model is in force, or what became of it."""
     market = market_of(card.symbols, card.timeframe)
     own = [e for e in entries if e.market == market]
     scopes = sorted({e.session for e in own})
@@ -157,9 +157,9 @@ def _list(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
 
 
 def _row(card: ModelCard, stands: str) -> list[str]:
-    told = stands if card.code_version == code_version() else ", ".join(filter(None, (stands, "made by other code")))
+    text = stands if card.code_version == code_version() else ", ".join(filter(None, (stands, "made by other code")))
     learned = f"{card.train_from[:10]} .. {card.train_to[:10]}"
-    return [card.model_id, market_of(card.symbols, card.timeframe), card.boundary[:10], learned, f"{card.train_loss:.4f}", told]
+    return [card.model_id, market_of(card.symbols, card.timeframe), card.boundary[:10], learned, f"{card.train_loss:.4f}", text]
 
 
 def _facts(card: ModelCard) -> dict[str, Any]:
@@ -171,11 +171,11 @@ def _show(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
     entries = registry.promotions.entries()
     story = [e for e in entries if card.model_id in (e.model_id, e.other)]
     if given.json:
-        told = card.model_dump(mode="json") | {
+        text = card.model_dump(mode="json") | {
             "standing": standing(entries, card),
             "history": [e.model_dump(mode="json") for e in story],
         }
-        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        sys.stdout.write(json.dumps(text, indent=1) + "\n")
         return
     facts = Table(box=None, show_header=False, pad_edge=False)
     for name, value in {**_facts(card), "features": f"{len(card.features)}", "standing": standing(entries, card) or "-"}.items():

@@ -1,6 +1,6 @@
-"""Who is in force and why: every promotion, refusal and rollback of a model, kept in one file that only grows.
+"""Promotion log: every promotion, refusal and rollback of a model with its reason, in one append-only file.
 
-A market is a list of symbols and a timeframe. What a person orders holds in every session of the market, or in the one that is named;
+A market is a list of symbols and a timeframe. An operator's command holds in every session of the market, or in the one that is named;
 what a calendar, a drift alarm or a contest decides holds in its own session.
 """
 
@@ -43,7 +43,7 @@ class PromotionRecord(BaseModel):
         session: where it holds; empty for every session of the market.
         model_id: the model in force after it; empty where that is the calendar's own.
         other: the model that gave way (promoted, rolled back), or the challenger that was refused (kept).
-        since: open time of the first bar it holds for; None for an order that a session has yet to hear.
+        since: open time of the first bar it holds for; None for a command that no session has applied yet.
         boundary: of the model that was decided upon.
     """
 
@@ -70,7 +70,7 @@ def market_of(symbols: Iterable[str], timeframe: str) -> str:
 
 
 def promotion_stack(entries: Iterable[PromotionRecord]) -> tuple[str, ...]:
-    """The models that stand one upon the other after these decisions, the one in force last; empty where nothing was appointed.
+    """The stack of promoted models after these decisions, the one in force last; empty where nothing was promoted.
 
     A promotion is put on top, a rollback takes its model out wherever it stands, a refusal changes nothing.
     """
@@ -117,8 +117,8 @@ class PromotionLog:
         """Append one decision."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_S):
-            told = [e.model_dump(mode="json") for e in [*self.entries(), entry]]
-            write_text(self.path, json.dumps(told, indent=1) + "\n")
+            records = [e.model_dump(mode="json") for e in [*self.entries(), entry]]
+            write_text(self.path, json.dumps(records, indent=1) + "\n")
 
     def orders_after(self, moment: datetime, market: str, session: str) -> list[PromotionRecord]:
         """What persons ordered for this session after `moment` (wall clock)."""

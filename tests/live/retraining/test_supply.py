@@ -107,7 +107,7 @@ def session(folder: Path, settings: ModelSettings, **learning: object) -> Sessio
 
 
 def assert_equal(lived: Session, walk: WalkForward, orders: tuple[PromotionCommand, ...] = ()) -> None:
-    told = online_walk_forward(walk, FIRST, LAST, learning=lived.learning, timeframe=HOUR, orders=orders)
+    told = online_walk_forward(walk, FIRST, LAST, learning=lived.learning, timeframe=HOUR, commands=orders)
     frame = told.frame(SYMBOL, 4).loc[FIRST : LAST - HOUR.delta]
     names = ["location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id"]
     rows = [(f.location, f.scale, *f.quantiles, f.p_up, f.model_id) for f in lived.said if f is not None]

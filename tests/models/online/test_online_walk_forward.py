@@ -52,7 +52,7 @@ def scheduled(path: Path, bars: pd.DataFrame, last: datetime = LAST) -> WalkForw
 
 def lived(walk: WalkForward, *, last: datetime = LAST, orders: tuple[PromotionCommand, ...] = (), **learning: object) -> OnlineWalkForward:
     wish = LearningSettings.model_validate(learning)
-    told = online_walk_forward(walk, FIRST, last, learning=wish, timeframe=HOUR, orders=orders)
+    told = online_walk_forward(walk, FIRST, last, learning=wish, timeframe=HOUR, commands=orders)
     assert isinstance(told, OnlineWalkForward)
     return told
 
