@@ -74,6 +74,6 @@ def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe
         return None
     slack = DAILY_SLACK if timeframe.seconds >= 86400 else SLACK
     bars = lead_bars(settings, warm_up(tuple(FEATURES)))
-    # The boundary in force on the first day may lie up to one retraining span before it, and the one that its model goes on from further.
+    # The boundary in force on the first day may lie up to one retraining span before it, and the base of its warm start further.
     before = settings.retrain_every * settings.anew_every
     return first - settings.train_window - before - timedelta(seconds=bars * timeframe.seconds * slack)

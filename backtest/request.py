@@ -12,7 +12,7 @@ from forwardtrader.core.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class BacktestRequest:
-    """Everything the command line said, read and checked.
+    """Everything from the command line, parsed and checked.
 
     Attributes:
         first: open of the first bar traded, UTC.

@@ -42,7 +42,7 @@ from forwardtrader.strategies.backtrader.assembly import load_strategy
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")
-# Settings that say where and how fast, not what: they change no result.
+# Settings of paths and speed: they change no result.
 WITHOUT_EFFECT: Final = ("save_path", "jobs", "cluster", "cache")
 
 
@@ -136,7 +136,7 @@ def open_choice(request: BacktestRequest, markets: Mapping[str, History]) -> str
 
 
 def result_of(equity: pd.DataFrame) -> str:
-    """Fingerprint of an account's life, equal for a run and for a point of a sweep with the same settings."""
+    """Fingerprint of an equity curve, equal for a run and for a point of a sweep with the same settings."""
     return fingerprint.of_arrays(equity["equity"].to_numpy(dtype=np.float64))
 
 
@@ -194,7 +194,7 @@ def _walk_forward_section(request: BacktestRequest, walk: WalkForward) -> WalkFo
 
 
 def _decisions(walk: WalkForward) -> dict[str, Any]:
-    """Every promotion and refusal with its reason, where outcomes had a say in them."""
+    """Every promotion decision with its reason, where models were promoted by their outcomes."""
     if not isinstance(walk, OnlineWalkForward):
         return {}
     told = [

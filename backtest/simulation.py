@@ -52,8 +52,8 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
     tapes = []
     for symbol, history in markets.items():
         bars = history.candles.loc[history.candles.index >= pd.Timestamp(first)]
-        told = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
-        tapes.append(Tape(bars=bars, forecasts=told, market=history.rules, timeframe=history.timeframe, horizon=horizon))
+        predicted = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
+        tapes.append(Tape(bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon))
     return tapes
 
 

@@ -1,4 +1,4 @@
-"""What an account's life is worth once luck is counted: the statistics that `run.json` adds to its plain numbers."""
+"""Statistical tests of an account's equity curve against luck: what `run.json` adds to its plain numbers."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ RANDOM_PATHS: Final = 500
 class RunFacts:
     """What names a run as a trial.
 
-    `data` and `settings` are fingerprints of the candles and of everything that was chosen, `result` one of what came out, `what` says in a
-    few words what was tried. `choice` is that of everything chosen but the end, and empty where an end was named. `periods_per_year` counts
+    `data` and `settings` are fingerprints of the candles and of everything that was chosen, `result` one of what came out, `what` is a
+    short description. `choice` is that of everything chosen but the end, and empty where an end was named. `periods_per_year` counts
     days, 365 or 252; `start_equity` is the cash before the first bar.
     """
 
@@ -65,7 +65,7 @@ class RunFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRecord:
-    """An account's life: `equity`, `fills` as in `reports.artefacts`, whole `candles` per symbol, `sweep` net daily returns per point."""
+    """Account: `equity`, `fills` as in `reports.artefacts`, whole `candles` per symbol, `sweep` net daily returns per point."""
 
     equity: pd.DataFrame
     fills: pd.DataFrame

@@ -34,7 +34,7 @@ class BenchmarkAccount:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark's life in the shape of the strategy's own artefacts: `equity` and `fills` as in `artefacts`."""
+    """A benchmark's result in the shape of the strategy's own artefacts: `equity` and `fills` as in `artefacts`."""
 
     equity: pd.DataFrame
     fills: pd.DataFrame
@@ -134,29 +134,29 @@ def _together(
     band: float = 0.0,
 ) -> Benchmark:
     part = BenchmarkAccount(cash=account.cash / max(len(candles), 1), fee_bps=account.fee_bps, slippage_bps=account.slippage_bps)
-    lives = []
+    benchmarks = []
     for symbol, frame in candles.items():
         traded = frame if trade_from is None else frame.loc[pd.Timestamp(trade_from) :]
         if len(traded):
-            lives.append(follow(traded, decide(frame, traded), part, symbol, band=band))
-    return _sum(lives, idle=account.cash - part.cash * len(lives), part=part.cash)
+            benchmarks.append(follow(traded, decide(frame, traded), part, symbol, band=band))
+    return _sum(benchmarks, idle=account.cash - part.cash * len(benchmarks), part=part.cash)
 
 
-def _sum(lives: list[Benchmark], *, idle: float, part: float) -> Benchmark:
-    if not lives:
+def _sum(benchmarks: list[Benchmark], *, idle: float, part: float) -> Benchmark:
+    if not benchmarks:
         return Benchmark(empty_equity(), empty_fills())
-    index = lives[0].equity.index
-    for life in lives[1:]:
-        index = index.union(life.equity.index)
+    index = benchmarks[0].equity.index
+    for result in benchmarks[1:]:
+        index = index.union(result.equity.index)
     equity, cash, held = np.full(len(index), idle), np.full(len(index), idle), np.zeros(len(index))
-    for life in lives:
+    for result in benchmarks:
         # A symbol without a bar keeps its last worth; before its first bar its part lies in cash.
-        table = life.equity.reindex(index).ffill()
+        table = result.equity.reindex(index).ffill()
         equity += table["equity"].fillna(part).to_numpy()
         cash += table["cash"].fillna(part).to_numpy()
         held += (table["equity"] * table["exposure"]).fillna(0.0).to_numpy()
     share = np.divide(held, equity, out=np.zeros(len(index)), where=equity > 0)
-    fills = pd.concat([life.fills for life in lives], ignore_index=True).sort_values("timestamp", kind="stable", ignore_index=True)
+    fills = pd.concat([result.fills for result in benchmarks], ignore_index=True).sort_values("timestamp", kind="stable", ignore_index=True)
     return Benchmark(pd.DataFrame(dict(zip(EQUITY_COLUMNS, (equity, cash, share), strict=True)), index=index), fills)
 
 

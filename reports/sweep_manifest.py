@@ -25,7 +25,7 @@ RULE: Final = (
 
 
 class SweepPoint(Section):
-    """One point: its settings, the same as words of the command line, and its numbers; `score` is that of its neighbourhood."""
+    """One point: its settings, the same as command-line arguments, and its numbers; `score` is that of its neighbourhood."""
 
     settings: dict[str, Any]
     flags: str

@@ -73,7 +73,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """A verdict with its reasons and alarms in plain words."""
+    """A verdict with its reasons and alarms as text."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -89,7 +89,7 @@ def judge(evidence: Evidence) -> RunVerdict:
 
 
 def alarms(evidence: Evidence) -> Iterator[str]:
-    """Numbers too good to be believed before a leak is ruled out."""
+    """Alarms: numbers too good to be true before a leak is ruled out."""
     if evidence.accuracy > ALARM_ACCURACY:
         yield f"accuracy {evidence.accuracy:.1%} is above {ALARM_ACCURACY:.0%}: {LEAK}"
     if max(_or_zero(evidence.ic), _or_zero(evidence.rank_ic)) > ALARM_IC:
@@ -115,7 +115,7 @@ def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
     if not evidence.total_return > 0:
         return Verdict.NO_EDGE, reasons
     if evidence.bets < MIN_BETS:
-        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.bets:.0f} turns of the position are too few to judge; {MIN_BETS} are needed"]
+        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.bets:.0f} turns of the position are too few; {MIN_BETS} are needed"]
     return _on_luck(evidence, reasons)
 
 
@@ -133,11 +133,11 @@ def _on_luck(evidence: Evidence, reasons: list[str]) -> tuple[Verdict, list[str]
 def _too_short(evidence: Evidence) -> str:
     if evidence.has_forecasts and not evidence.independent_bars >= MIN_BARS:
         return (
-            f"{_or_zero(evidence.independent_bars):.0f} independent bars cannot tell an information coefficient of {ALARM_IC:.2f}"
+            f"{_or_zero(evidence.independent_bars):.0f} independent bars cannot distinguish an information coefficient of {ALARM_IC:.2f}"
             f" from luck; {MIN_BARS} can"
         )
     if not evidence.has_forecasts and not evidence.years >= MIN_YEARS:
-        return f"{evidence.years:.1f} years cannot tell a Sharpe ratio of 2 from luck; {MIN_YEARS} can"
+        return f"{evidence.years:.1f} years cannot distinguish a Sharpe ratio of 2 from luck; {MIN_YEARS} can"
     return ""
 
 

@@ -141,7 +141,7 @@ def target_exposure(
     if at < state.resume_at:
         return Signal(0.0, COOLING) if held else None
     if not held and not location > 0.0 and not params.edge.shorts:
-        return None  # what decide would say, before anything is worked out: most bars of a long-only run end here
+        return None  # the result of `decide`, before anything is computed: most bars of a long-only run end here
     signal = decide(location, scale, held, exposure_cap(scale, params.size), params.edge)
     if signal is not None and gate is Gate.LOCKED and enlarges(held, signal.exposure):
         return None

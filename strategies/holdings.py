@@ -1,6 +1,6 @@
 """What an account holds, and what of it is a position for a strategy: the same for every broker.
 
-A holding that the venue takes no order for (`orders.is_dust`: what a fee in base currency left off the grid, or what a fall of the
+A holding that the venue takes no order for (`order_rules.is_dust`: what a fee in base currency left off the grid, or what a fall of the
 price left below the smallest notional) stays in the account's value to the unit, but a strategy is flat.
 """
 
@@ -34,7 +34,7 @@ class Dust:
 
 
 class Holdings(Mapping[Any, Position]):
-    """By feed, the position that a strategy sees, judged anew at the newest close.
+    """By feed, the position that a strategy sees, evaluated at the newest close.
 
     Nothing is set aside: a buy adds to the dust that is there, and the sum is a position once the venue would take an order for it.
 

@@ -1,4 +1,4 @@
-"""Orders as the venue would accept them: one Decimal function that stands before every broker.
+"""Order rules: normalisation to the venue's grid, dust, free coins and added exposure, the same for every broker.
 
 Sizes are in base units, prices and notionals in quote units.
 """
@@ -28,7 +28,7 @@ class OrderRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawOrder:
-    """An order as wished for. `reference` is the newest price, used for the notional of a market order."""
+    """An order before normalisation. `reference` is the newest price, used for the notional of a market order."""
 
     side: Side
     size: Number
@@ -89,7 +89,7 @@ def enlarges(before: Amount, after: Amount) -> bool:
 
 
 def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | OrderRefusal:
-    """Put size and prices on the venue's grid, or say why there is no such order.
+    """Put size and prices on the venue's grid, or give the reason why the venue would refuse the order.
 
     The size is rounded down; a limit price to the side that is no worse than asked; a stop price to the side that triggers
     no later. A market or stop order above `max_market_size` is cut to it. Where the venue takes its fee in the coin, a sale of what was
@@ -172,7 +172,7 @@ def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal |
 
 
 def _after_fees(wanted: Decimal, sellable: Decimal) -> Decimal:
-    """`buy(size=1)` and then `sell(size=1)` is what strategies written without such fees say; more than that is an order too large."""
+    """`buy(size=1)` and then `sell(size=1)` is usual in strategies that ignore such fees; a larger difference is an order too large."""
     return sellable if sellable < wanted <= sellable * (1 + _TAKEN_BY_FEES) else wanted
 
 

@@ -1,4 +1,4 @@
-"""One symbol's trading, bar by bar: asks the plan, keeps the protective stop right, and tells an order port what to send.
+"""Position management of one symbol, bar by bar: takes the decision, maintains the protective stop, and sends orders to an order port.
 
 It knows neither Backtrader nor the venue, so the strategy and the fast replay run the very same lines.
 """
@@ -34,14 +34,14 @@ class OrderPort(Protocol):
 
 
 class PositionManager:
-    """The trading of one symbol.
+    """Position and orders of one symbol.
 
     Attributes:
         book: what survives a restart.
         busy: a market order is out; nothing is decided until it is settled.
         resting: a stop is out; the port clears it when the stop is done.
         guarded: the position it was made for.
-        too_small: how many wished entries were smaller than the smallest order.
+        too_small: how many entries were smaller than the smallest order.
     """
 
     def __init__(self, market: MarketRules, params: DecisionParams, port: OrderPort) -> None:
@@ -53,7 +53,7 @@ class PositionManager:
         self.use_market(market)
 
     def use_market(self, market: MarketRules) -> None:
-        """Go by what the venue accepts now."""
+        """Use the market rules in force now."""
         self.market = market
         self._enough_units, self._enough_value = beyond_dust(market)
 
@@ -117,7 +117,7 @@ class PositionManager:
         return close <= state.stop if size > 0.0 else close >= state.stop
 
     def _trade(self, signal: Signal, size: float, close: float, equity: float, cash: float, location: float, scale: float) -> bool:
-        """Send what leads to the wished exposure; True where units are given up, which a resting stop would lock."""
+        """Send the order that leads to the target exposure; True where units are given up, which a resting stop would lock."""
         held = size * close / equity
         edge = expected_gain(location, scale, self.params.edge) * 1e4
         reason = f"{signal.reason} (edge {edge:.1f} bp, exposure {held:.3f} to {signal.exposure:.3f})"

@@ -1,8 +1,8 @@
-"""The strategy's run over arrays, without Backtrader: the same desks and the same fills, for sweeps and for runs on shifted forecasts.
+"""Fast replay of the strategy over arrays, without Backtrader: same position managers, same fills; for sweeps and shifted forecasts.
 
-Several symbols share one account. Bars on which nothing can happen are passed over: no order can be filled, no forecast leads to an order
-and no limit of the account is near. All others go through the desk itself, so the decision is written once. Fills and equity are those of
-the Backtrader run, to the last digit.
+Several symbols share one account. Bars on which nothing can happen are skipped: no order can be filled, no forecast leads to an order
+and no limit of the account is near. All others go through the position manager itself, so the decision is written once. Fills and equity
+are those of the Backtrader run, to the last digit.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ class Replay:
 
 @dataclass(frozen=True)
 class _Track:
-    """One symbol's bars on the common timeline [T], and what the desk remembers there whatever the locations say.
+    """One symbol's bars on the common timeline [T], and the state of its position manager that does not depend on the forecast locations.
 
     `times` are UTC epoch seconds, `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of
-    the bar before. `steady` is the remembered scale, `variance` the desk's memory after the bar, and `cap` the largest exposure.
+    the bar before. `steady` is the remembered scale, `variance` the state after the bar, and `cap` the largest exposure.
     """
 
     params: DecisionParams
@@ -111,7 +111,7 @@ class _Track:
         return track
 
     def remember(self, first: int, variance: float) -> None:
-        """Work out from row `first` on what the desk remembers, where its variance before that was this."""
+        """Compute scale, cap and variance from row `first` on, given the variance before it."""
         state, last = PositionState(variance=variance), variance
         for row in range(first, len(self.here)):
             if self.here[row]:
@@ -142,13 +142,13 @@ class _ReplayPosition:
         self._look_ahead()
 
     def _look_ahead(self) -> None:
-        """Find the rows on which a flat desk sends something."""
+        """Find the rows on which an entry order is sent while flat."""
         track = self.track
         self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.params.edge)
         self._entry_rows = np.flatnonzero(self.entries)
 
     def forget_step(self, row: int) -> None:
-        """The desk was busy on this row and did not take in its scale."""
+        """The position manager was busy on this row and did not take in its scale."""
         self.track = self.track.fork(row + 1, self.manager.state.variance)
         self._look_ahead()
 
@@ -158,7 +158,7 @@ class _ReplayPosition:
         return not self.holding.size or is_dust(self.holding.size, self.holding.close, self.holding.market)
 
     def next_entry(self, row: int) -> int:
-        """The first row from `row` on, after the cool-down, on which a flat desk sends something."""
+        """The first row from `row` on, after the cool-down, on which an entry order is sent while flat."""
         track = self.track
         row = max(row, int(np.searchsorted(track.times, self.manager.state.resume_at)))
         place = int(np.searchsorted(self._entry_rows, row))
@@ -166,7 +166,7 @@ class _ReplayPosition:
 
     @property
     def settled(self) -> bool:
-        """Whether the desk has nothing to do that does not wait for a forecast or a price."""
+        """Whether nothing is pending but the next forecast or price."""
         manager, state, holding = self.manager, self.manager.state, self.holding
         if manager.busy or state.fill:
             return False
@@ -176,7 +176,7 @@ class _ReplayPosition:
         return guarded and state.resume_at <= holding.account.now
 
     def acts(self, rows: slice, equity: Floats) -> Flags:
-        """Rows on which the desk may do something, or its stop may be filled."""
+        """Rows on which an order may be sent, or the stop may be filled."""
         holding, track = self.holding, self.track
         size, close = holding.size, track.close[rows]
         if not size or is_dust(size, close.max(), holding.market):
@@ -261,7 +261,7 @@ class _Walk:
         return row
 
     def _horizon(self, row: int, look: int) -> int:
-        """How far to look: to the next entry where every desk is flat, else `look` bars."""
+        """How far to look: to the next entry where all are flat, else `look` bars."""
         if all(position.flat for position in self.positions):
             return min(position.next_entry(row) for position in self.positions) + 1
         return row + look

@@ -43,7 +43,7 @@ class ReplayBar:
 
 
 class Holding:
-    """One symbol's position and its orders; the `OrderPort` of its desk."""
+    """One symbol's position and its orders; the `OrderPort` of its position manager."""
 
     def __init__(self, account: ReplayAccount, market: MarketRules, params: DecisionParams) -> None:
         self.account, self.market = account, market

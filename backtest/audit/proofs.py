@@ -57,32 +57,32 @@ NULL_LEVEL: Final = 0.01
 FEATURE_BARS: Final = 6000
 
 
-def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callable[[str], None]) -> Iterator[Proof]:
-    """Run every proof, one after the other; `tell` is given the name of the one that begins."""
+def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Callable[[str], None]) -> Iterator[Proof]:
+    """Run every proof, one after the other; `announce` is given the name of the one that begins."""
     for symbol, history in markets.items():
-        tell(f"features of {symbol}")
+        announce(f"features of {symbol}")
         recent = history.candles.iloc[-FEATURE_BARS:]
         yield _named(truncation(feature_frame, recent, least=3), f"features of {symbol}")
         yield _named(last_bar_bump(feature_frame, recent, fields=tuple(map(str, recent.columns))), f"features of {symbol}")
     if request.settings.feeds.factors:
         one = next(iter(markets.values()))
-        tell("publication of the factors")
+        announce("publication of the factors")
         yield from factor_proofs(FactorBook(request.settings.feeds.factors, one.timeframe), one.candles, one.timeframe)
     with TemporaryDirectory(prefix="audit-", ignore_cleanup_errors=True) as folder:
         bench = _Bench(request, markets, Path(folder))
-        tell("forecasts, orders and fills without the later bars")
+        announce("forecasts, orders and fills without the later bars")
         whole = bench.run(PIPELINE_SPAN)
         for ago in bench.cuts():
             yield bench.truncated(whole, ago)
-        tell("forecasts, orders and fills when the newest bar changes")
+        announce("forecasts, orders and fills when the newest bar changes")
         yield bench.bumped(whole)
-        tell("orders of the strategy when the bar after them changes")
+        announce("orders of the strategy when the bar after them changes")
         yield from strategy_proofs(bench.traded(whole))
-        tell("labels torn from their features")
+        announce("labels torn from their features")
         yield from bench.label_proofs()
-        tell("a market that nobody can forecast")
+        announce("a market that nobody can forecast")
         yield bench.on_null_market()
-        tell("a market with a planted signal")
+        announce("a market with a planted signal")
         yield bench.on_planted_market()
 
 
@@ -171,7 +171,7 @@ class _Bench:
         return self._compared("last-bar bump", whole, self.run(PIPELINE_SPAN, bump), newest - self.bar, "when the newest bar was changed")
 
     def traded(self, whole: AuditOutcome) -> TradedRun:
-        """The strategy over as long a span as it needs for its fills to say something, or over all days that were asked for."""
+        """The strategy over as long a span as it needs for enough fills, or over all days that were asked for."""
         span = PIPELINE_SPAN
         known = self._traded(whole, span)
         while known.fills < FEWEST_FILLS and self._first(span) > self.request.first:
@@ -221,7 +221,7 @@ class _Bench:
         """The network must find most of a signal that is there.
 
         It learns from as long a window as the candles allow: what is proven is the pipeline, not whether the user's window is long enough
-        for forty features, and a proof of no skill where there is none says little of a network that never finds any.
+        for forty features, and a proof of no skill where there is none proves little about a network that never finds any.
         """
         attainable: dict[str, float] = {}
 
@@ -247,7 +247,7 @@ class _Bench:
             f"{needed / there:.0%} needed after learning from {bars:,} bars)"
         )
         if needed - chance <= found < needed and found > chance:
-            return untested("planted signal", f"{detail}: too few outcomes to tell what is missing from chance; {MORE}")
+            return untested("planted signal", f"{detail}: too few outcomes to distinguish a shortfall from chance; {MORE}")
         return Proof(name="planted signal", passed=found >= needed, detail=detail)
 
     def _longest_window(self) -> timedelta:
@@ -260,7 +260,7 @@ class _Bench:
         return max(settings.train_window, min(LONGEST_WINDOW, timedelta(days=spare.days)))
 
     def _too_few_scored(self, walk: WalkForward) -> str:
-        """What is missing to judge a skill; empty where nothing is."""
+        """What is missing to measure skill; empty where nothing is."""
         bars = scored(walk, self._primary)
         return "" if bars >= FEWEST_SCORED else f"{bars:,} outcomes that share no bar, {FEWEST_SCORED:,} are needed; {MORE}"
 
@@ -284,12 +284,12 @@ class _Bench:
         guilty = [proof for proof in proofs if not proof.passed]
         if guilty:
             return guilty[0]
-        # What the account did is compared, and proven by itself: few fills that stayed say little.
-        spoken = {what: len(first) for what, first, _ in forecasts}
-        if not min(spoken.values(), default=0):
-            silent = ", ".join(what for what, rows in spoken.items() if not rows) or "forecasts"
+        # What the account did is compared, and proven by itself: a few unchanged fills prove little.
+        compared = {what: len(first) for what, first, _ in forecasts}
+        if not min(compared.values(), default=0):
+            silent = ", ".join(what for what, rows in compared.items() if not rows) or "forecasts"
             return untested(name, f"{silent}: none was made up to {until:%Y-%m-%d %H:%M}; {MORE}")
-        detail = f"{', '.join(spoken)}: {min(spoken.values())} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
+        detail = f"{', '.join(compared)}: {min(compared.values())} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
         return Proof(name=name, passed=True, detail=detail)
 
 

@@ -89,7 +89,7 @@ def _too_few(traded: TradedRun) -> str:
     first, last = traded.request.first, traded.request.last
     made = "1 fill" if traded.fills == 1 else f"{traded.fills} fills"
     return (
-        f"strategy: {made} from {first:%Y-%m-%d} to {last:%Y-%m-%d}, {FEWEST_FILLS} are needed to say anything; "
+        f"strategy: {made} from {first:%Y-%m-%d} to {last:%Y-%m-%d}, {FEWEST_FILLS} are needed; "
         "give it a longer span (an earlier --from) or more symbols (--symbol)"
     )
 
@@ -104,20 +104,20 @@ class _Again:
     def __init__(self, traded: TradedRun) -> None:
         self.traded = traded
         walk, horizon = traded.outcome.walk, traded.request.settings.strategies.horizon
-        self._told = {symbol: walk.frame(symbol, horizon) for symbol in traded.markets}
+        self._recorded = {symbol: walk.frame(symbol, horizon) for symbol in traded.markets}
         self._sources = {s: Forecasts(walk, pd.DataFrame(), {}).source(s, horizon, h.timeframe) for s, h in traded.markets.items()}
 
     def trade(self, bar: pd.Timestamp, factor: float) -> AuditOutcome:
-        """Its life up to the bar after `bar`, which closes `factor` times as high; as it was with a factor of one."""
+        """The run up to the bar after `bar`, which closes `factor` times as high; as it was with a factor of one."""
         following = min(h.candles.index[h.candles.index > bar][0] for h in self.traded.markets.values() if h.candles.index[-1] > bar)
         markets, frames = {}, {}
         for symbol, history in self.traded.markets.items():
             candles = history.candles.loc[:following]
-            told = self._told[symbol].loc[:following].assign(close=candles["close"])
+            table = self._recorded[symbol].loc[:following].assign(close=candles["close"])
             if factor != _CUT and candles.index[-1] == following:
-                candles, told = elsewhere(candles, factor), _mirrored(told)
-                told.loc[following, "close"] = candles["close"].iloc[-1]
-            markets[symbol], frames[symbol] = replace(history, candles=candles), told
+                candles, table = elsewhere(candles, factor), _mirrored(table)
+                table.loc[following, "close"] = candles["close"].iloc[-1]
+            markets[symbol], frames[symbol] = replace(history, candles=candles), table
         request = self.traded.request
         forecasts = _Recorded(self.traded.outcome.walk, pd.DataFrame(), {}, frames, {s: f.warm_up for s, f in self._sources.items()})
         return AuditOutcome(self.traded.outcome.walk, *simulate_with_orders(markets, forecasts, request))
@@ -134,10 +134,10 @@ class _Recorded(Forecasts):
         return RecordedForecasts(self.frames[symbol], horizon, warm_up=self.warm_up[symbol], timeframe_s=timeframe.seconds)
 
 
-def _mirrored(told: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts the last of which says of a fall what it said of a rise."""
-    changed, newest = told.copy(), told.index[-1]
+def _mirrored(table: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts of which the last one is mirrored: rise and fall exchanged."""
+    changed, newest = table.copy(), table.index[-1]
     for name, source in zip(NUMBERS, _MIRRORED, strict=True):
-        number = float(told[source].iloc[-1])
+        number = float(table[source].iloc[-1])
         changed.loc[newest, name] = {"scale": number, "p_up": 1.0 - number}.get(name, -number)
     return changed

@@ -29,7 +29,7 @@ KEPT: Final = (
 
 @dataclass(frozen=True)
 class PointResult:
-    """Plain numbers, the fingerprint of the account's life, and net daily returns by UTC day."""
+    """Plain numbers, the fingerprint of the equity curve, and net daily returns by UTC day."""
 
     summary: Mapping[str, Any]
     result: str

@@ -1,4 +1,4 @@
-"""The finished points of a sweep, kept so that an interrupted one goes on where it stopped: one SQLite file in the sweep's folder."""
+"""The finished points of a sweep, kept so that an interrupted one resumes where it stopped: one SQLite file in the sweep's folder."""
 
 from __future__ import annotations
 

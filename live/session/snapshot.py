@@ -42,7 +42,7 @@ def freeze(strategy: Any) -> dict[str, Any]:
         "strategy": strategy.state(),
         "desks": {feed.manager.market.symbol: _manager_state(feed) for feed in strategy._feeds},
         "numbers": [told.fills.count, list(told.fills.numbers.items())],
-        "told": [order.ref for order in _known(broker) if order.ref in told.orders.told],
+        "told": [order.ref for order in _known(broker) if order.ref in told.orders.collected],
     }
 
 
@@ -68,7 +68,7 @@ def thaw(strategy: Any, saved: dict[str, Any]) -> None:
         _restore_manager(feed, saved["desks"][feed.manager.market.symbol], orders)
     told.fills.count, numbers = saved["numbers"]
     told.fills.numbers = {orders[ref].ref: number for ref, number in numbers if ref in orders}
-    told.orders.told = {orders[ref].ref for ref in saved["told"]}
+    told.orders.collected = {orders[ref].ref for ref in saved["told"]}
     broker._get_value()
 
 

@@ -1,7 +1,7 @@
 """Warm starts: which model another one starts from.
 
 Between two anchors (`models.walk_forward`) windows overlap by nearly all they hold, so a network need not be trained from scratch: it takes
-over the weights of the anchor's model and moves them a little on its own window.All models between two anchors
+over the weights of the anchor's model and moves them a little on its own window. All models between two anchors
 start from the same one, never from one another, so each depends on one other model at most and they can be trained side by side. Where
 the candles at hand do not fill the anchor's window, a model is trained from scratch as well.
 """

@@ -98,13 +98,13 @@ def duration(seconds: float | None) -> str:
 
 
 def sentence(text: str) -> str:
-    """Plain words as a sentence: a capital first, a full stop last."""
+    """Text as a sentence: a capital first, a full stop last."""
     text = text.strip()
     return clause(text[0].upper() + text[1:]) if text else ""
 
 
 def clause(text: str) -> str:
-    """Plain words that end a sentence."""
+    """Text at the end of a sentence."""
     text = text.strip()
     return text + ("" if text.endswith((".", "!", "?")) else ".")
 

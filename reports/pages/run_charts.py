@@ -102,7 +102,7 @@ def _price_chart(run: ChartTables, table: pd.DataFrame, symbol: str) -> Chart:
 
 
 def price_days(index: pd.DatetimeIndex) -> int:
-    """How many days of price to show at first: few enough to tell the band from the line, out of those that have a button."""
+    """How many days of price to show at first: few enough to distinguish the band from the line, out of those that have a button."""
     bar = (index[-1] - index[0]) / max(len(index) - 1, 1)
     return next((days for days in PRICE_SPANS if bar * _PRICE_BARS <= pd.Timedelta(days=days)), PRICE_SPANS[-1])
 

@@ -1,4 +1,4 @@
-"""`session.json`: what a running session knows about itself, rewritten as it goes on.
+"""`session.json`: the status of a running session, rewritten at every bar.
 
 As with `run.json`, mappings may carry more keys than are named here and numbers that are not known are null. Times are UTC.
 """
@@ -32,7 +32,7 @@ class SessionState(StrEnum):
 
 
 class Source(Section):
-    """One source of bars: `state` in a word (ok, late, down), how old its newest bar is, and what it said last."""
+    """One source of bars: `state` (ok, late, down), the age of its newest bar, and its last message."""
 
     name: str
     state: str
@@ -60,7 +60,7 @@ class PositionRow(Section):
 
 
 class OpenOrderRow(Section):
-    """An order that is not settled; `state` is in a word (intended, accepted, partial, unknown)."""
+    """An order that is not settled; `state` is one of (intended, accepted, partial, unknown)."""
 
     client_id: str
     symbol: str
@@ -72,7 +72,7 @@ class OpenOrderRow(Section):
 
 
 class Alert(Section):
-    """Something a person was told, `level` being info, warning or error."""
+    """An alert, `level` being info, warning or error."""
 
     at: Moment
     level: str = "info"
@@ -157,7 +157,7 @@ class SessionStatus(Section):
 
     @property
     def title(self) -> str:
-        """The session in one line; says SAMPLE first on a practice market."""
+        """The session in one line, beginning with SAMPLE on a practice market."""
         text = f"{self.name} · {', '.join(self.symbols)} {self.timeframe}"
         return f"SAMPLE · {text}" if self.kind is DataKind.SAMPLE else text
 

@@ -47,7 +47,7 @@ _LOG: Final = log.logger("reports")
 def render_tearsheet(run_dir: Path) -> Path:
     """Write `run_dir/tearsheet.html` from the run's artefacts, in this process; no network, nothing on stderr.
 
-    Returns are daily. Where QuantStats cannot make one (an account that never moved, a run of a few days) the page says why.
+    Returns are daily. Where QuantStats cannot make one (an account that never moved, a run of a few days) the page gives the reason.
 
     Raises:
         RunUnreadable: the folder holds no readable run.

@@ -45,7 +45,7 @@ def cagr(returns: pd.Series, periods_per_year: float) -> float:
     growth = 1.0 + total_return(returns)
     if growth <= 0:
         return -1.0
-    # Days of life may be few: the exponent would overflow long before the number meant anything.
+    # The account may span few days: the exponent would overflow long before the number meant anything.
     exponent = math.log(growth) * periods_per_year / len(returns)
     return math.expm1(exponent) if exponent < 700 else math.inf
 

@@ -16,7 +16,7 @@ _TREND_DAYS: Final = 30
 
 
 def by_fold(frame: pd.DataFrame, volatility: Floats) -> list[dict[str, Any]]:
-    """Scores per `model_id`, in order of time, each with the first and last bar it spoke for."""
+    """Scores per `model_id`, in order of time, each with the first and last bar it served."""
     known = frame["realised"].notna() & frame["location"].notna()
     return [
         {"model_id": name, "from": times[0].isoformat(), "to": times[-1].isoformat(), **scores}

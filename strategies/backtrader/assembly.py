@@ -41,10 +41,10 @@ class Feed:
 
 @dataclass(frozen=True)
 class Record:
-    """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say.
+    """Record of a run; columns as in `FillRecorder.frame` and `EquityRecorder.frame`.
 
     `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why; `dust` what was held at the end and is too
-    small to be sold. `reads_forecasts` says whether the strategy looks at the forecasts at all.
+    small to be sold. `reads_forecasts` tells whether the strategy uses forecasts at all.
     """
 
     fills: pd.DataFrame

@@ -205,7 +205,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             self.notify(child)
             self._bracketize(child, cancel=True)
         elif units < decimal(wanted):
-            child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` says what was decided
+            child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` keeps what was decided
 
     def _refuse(
         self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: OrderRefusal, kwargs: dict[str, Any]
@@ -238,7 +238,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         data = order.data if order.data._compensate is None else order.data._compensate
         before, executions = self.holdings.held[data].size, len(order.executed)
         super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
-        if len(order.executed) > executions:  # what the strategy will be told is a copy that shares them
+        if len(order.executed) > executions:  # the notification that the strategy gets is a copy that shares them
             self.holdings.settle(order, data, before)
         return None
 

@@ -20,7 +20,7 @@ class FillRecorder(Recorder):
     `order_ref` is the client id where the order carries one, else its number in this run, so that equal runs give equal rows.
 
     Attributes:
-        count: how many orders were told of.
+        count: how many orders there were.
         numbers: the number of each order that is alive, by Backtrader's own.
     """
 

@@ -17,7 +17,7 @@ from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds, last_f
 from forwardtrader.strategies.feed_context import FeedContext
 
 _COLUMNS: Final = {"location": "location", "lower": "q05", "upper": "q95", "p_up": "p_up", "scale": "scale"}
-_STEPS_TO_TELL: Final = 4
+_STEPS_TO_BE_SURE: Final = 4
 
 
 class LSTMForecast(bt.Indicator):
@@ -114,7 +114,7 @@ class LSTMForecast(bt.Indicator):
 
     def _check_spacing(self, closest: float, steps: int) -> None:
         """A gap makes some bars lie farther apart, never all of them, and nothing makes them lie closer."""
-        if not self._seconds or closest == self._seconds or (closest > self._seconds and steps < _STEPS_TO_TELL):
+        if not self._seconds or closest == self._seconds or (closest > self._seconds and steps < _STEPS_TO_BE_SURE):
             return
         raise InvalidSetting(
             f"{getattr(self.data, '_name', '') or 'the feed'} has bars of {closest:g} s, its forecasts are made for bars of "
@@ -137,6 +137,6 @@ def _source(given: Any, context: FeedContext | None, data: Any) -> ForecastSourc
 
 
 def _bar_seconds(source: ForecastSource, context: FeedContext | None) -> float:
-    """Seconds of the bars the forecasts are made for; 0 where neither source nor feed says."""
-    said = float(getattr(source, "timeframe_s", 0) or 0)
-    return said or float(context.timeframe.seconds if context is not None else 0)
+    """Seconds of the bars the forecasts are made for; 0 where neither source nor feed knows."""
+    stated = float(getattr(source, "timeframe_s", 0) or 0)
+    return stated or float(context.timeframe.seconds if context is not None else 0)

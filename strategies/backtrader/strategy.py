@@ -1,4 +1,4 @@
-"""The strategy: forecasts in, orders out. It decides nothing itself and cannot tell history, paper and real money apart."""
+"""The LSTM strategy: forecasts in, orders out. It decides nothing itself and does not know whether it runs in history, paper or live."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATE_VERSION = 1
 
 
 class FeedPositionManager:
-    """A desk on a Backtrader feed: its lines, and its orders at the strategy's broker."""
+    """Connects a `PositionManager` to a Backtrader feed: its lines, and its orders at the strategy's broker."""
 
     def __init__(self, strategy: Any, data: Any, forecast: Any, settings: StrategySettings, symbols: int) -> None:
         context = context_of(data)
@@ -81,7 +81,7 @@ class FeedPositionManager:
 
 
 class LSTMStrategy(bt.Strategy):
-    """Trades each feed's forecast by `plan.wish`, with a protective stop; market orders fill at the next bar's open.
+    """Trades each feed's forecast by `decision.target_exposure`, with a protective stop; market orders fill at the next bar's open.
 
     Several feeds share one account. Orders are placed in `next` only, each with `order.info.reason`. The stop of a new position
     is placed on the bar after its fill; until then that one bar is unguarded, in every mode alike.
@@ -108,7 +108,7 @@ class LSTMStrategy(bt.Strategy):
         self.adopt_open_orders()
 
     def adopt_open_orders(self) -> None:
-        """Take over what the broker says is open from before a restart; orders tell their part by `order.info.role`."""
+        """Take over orders that are open from before a restart; `order.info.role` is "trade" or "stop"."""
         for order in getattr(self.broker, "get_orders_open", list)():
             feed = self._by_data.get(id(order.data))
             if feed is not None:
@@ -134,11 +134,11 @@ class LSTMStrategy(bt.Strategy):
             feed.manager.on_bar(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
 
     def unplaced(self) -> dict[str, tuple[int, str]]:
-        """By symbol, how many wished entries were smaller than the smallest order its venue takes."""
-        said = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"
+        """By symbol, how many entries were smaller than the smallest order its venue takes."""
+        advice = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"
         managers = (feed.manager for feed in self._feeds)
         return {
-            d.market.symbol: (d.too_small, said.format(max(d.market.step, d.market.min_size), d.market.base))
+            d.market.symbol: (d.too_small, advice.format(max(d.market.step, d.market.min_size), d.market.base))
             for d in managers
             if d.too_small
         }

@@ -74,7 +74,7 @@ def test_the_publication_of_a_factor_without_any_news_is_not_testable(tmp_path: 
     factor = read_factor(FactorSettings(file=str(written(tmp_path / "few.csv", days, np.arange(5.0))), known_after=timedelta(days=1)))
     proof = knows_the_next_move(factor, BARS, HOUR)
     assert (proof.result, proof.passed) == (LookAheadResult.NOT_TESTABLE, False)
-    assert "4 changes of its value in these bars are too few to tell, 30 are needed" in proof.detail
+    assert "4 changes of its value in these bars are too few, 30 are needed" in proof.detail
 
 
 def test_a_factor_that_always_changes_alike_is_not_testable(tmp_path: Path) -> None:
