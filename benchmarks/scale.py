@@ -36,7 +36,8 @@ from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.parallel.local_workers import Processes, Threads
 from forwardtrader.models.parallel.workers import Workers, cores
-from forwardtrader.strategies.replay import Tape, replay
+from forwardtrader.strategies.replay import replay
+from forwardtrader.strategies.replay_track import Tape
 
 ASKED: Final = 1.8
 MACHINES: Final = (1, 4, 16, 64)

@@ -8,41 +8,21 @@ are those of the Backtrader run, to the last digit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from forwardtrader.core.settings import StrategySettings
-from forwardtrader.core.types import MarketRules, Timeframe
-from forwardtrader.strategies.decision import DecisionParams, PositionState
+from forwardtrader.strategies.decision import DecisionParams
 from forwardtrader.strategies.order_rules import is_dust
-from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount, ReplayBar
+from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount
+from forwardtrader.strategies.replay_track import Flags, Floats, Tape, Track
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
 from forwardtrader.strategies.signals import stays
-from forwardtrader.strategies.sizing import exposure_cap
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 _LOOK: Final = 128  # bars looked at in one go; twice as many each time nothing was found
 _CAUTION: Final = 1e-9  # what lies this near to a limit is worked out bar by bar
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tape:
-    """One symbol to replay.
-
-    `bars` holds open, high, low, close, volume by UTC bar-open time, `forecasts` the columns `location` and `scale` on the same index, over
-    `horizon` bars; NaN where no model is in force.
-    """
-
-    bars: pd.DataFrame
-    forecasts: pd.DataFrame
-    market: MarketRules
-    timeframe: Timeframe
-    horizon: int
 
 
 def replay(tapes: Sequence[Tape], settings: StrategySettings) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -60,7 +40,7 @@ class Replay:
             index = index.union(tape.bars.index)
         self.index = pd.DatetimeIndex(index)
         params = [DecisionParams.of(settings, *market, len(tapes)) for market in self.markets]
-        self.tracks = [_Track.of(tape, self.index, rule) for tape, rule in zip(tapes, params, strict=True)]
+        self.tracks = [Track.of(tape, self.index, rule) for tape, rule in zip(tapes, params, strict=True)]
 
     def run(self, locations: Sequence[Floats]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Fills and equity where the forecasts of each tape, in its own bars, have these locations [bars]."""
@@ -74,70 +54,10 @@ class Replay:
         return fills, pd.DataFrame({"equity": walk.equity, "cash": walk.cash}, index=self.index)
 
 
-@dataclass(frozen=True)
-class _Track:
-    """One symbol's bars on the common timeline [T], and the state of its position manager that does not depend on the forecast locations.
-
-    `times` are UTC epoch seconds, `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of
-    the bar before. `steady` is the remembered scale, `variance` the state after the bar, and `cap` the largest exposure.
-    """
-
-    params: DecisionParams
-    times: Floats
-    place: NDArray[np.int64]
-    here: Flags
-    traded: Flags
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    scale: Floats
-    steady: Floats
-    variance: Floats
-    cap: Floats
-
-    @classmethod
-    def of(cls, tape: Tape, index: pd.DatetimeIndex, params: DecisionParams) -> _Track:
-        place = index.get_indexer(tape.bars.index)
-        here = np.zeros(len(index), dtype=bool)
-        here[place] = True
-        frame = tape.bars.reindex(index).ffill()
-        opened, high, low, close, volume = (frame[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume"))
-        scale = tape.forecasts["scale"].reindex(index).to_numpy(dtype=np.float64)
-        traded = here & ((volume != 0) | (high != low))
-        times = index.as_unit("ms").asi8 / 1000.0
-        track = cls(params, times, place, here, traded, opened, high, low, close, scale, *(np.full(len(index), np.nan) for _ in range(3)))
-        track.remember(0, 0.0)
-        return track
-
-    def remember(self, first: int, variance: float) -> None:
-        """Compute scale, cap and variance from row `first` on, given the variance before it."""
-        state, last = PositionState(variance=variance), variance
-        for row in range(first, len(self.here)):
-            if self.here[row]:
-                self.steady[row] = state.steady_scale(self.scale[row], self.params)
-                self.cap[row] = exposure_cap(self.steady[row], self.params.size)
-                last = state.variance
-            self.variance[row] = last
-
-    def fork(self, first: int, variance: float) -> _Track:
-        """The same bars with another memory from row `first` on."""
-        own = {name: getattr(self, name).copy() for name in ("steady", "variance", "cap")}
-        track = _Track(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, **own})
-        track.remember(first, variance)
-        return track
-
-    def spread(self, values: Floats) -> Floats:
-        """Values of the symbol's own bars laid on the timeline."""
-        laid = np.full(len(self.here), np.nan)
-        laid[self.place] = values
-        return laid
-
-
 class _ReplayPosition:
     """A holding on its track, with the locations of one run."""
 
-    def __init__(self, track: _Track, holding: Holding, location: Floats) -> None:
+    def __init__(self, track: Track, holding: Holding, location: Floats) -> None:
         self.track, self.holding, self.manager, self.location = track, holding, holding.manager, location
         self._look_ahead()
 
@@ -223,7 +143,7 @@ class _Walk:
         present = [position for position in self.positions if position.track.here[row]]
         if account.orders:
             account.check_cash()
-            account.match({position.holding: _bar(position.track, row) for position in present})
+            account.match({position.holding: position.track.bar(row) for position in present})
         for position in present:
             position.holding.close = float(position.track.close[row])
         equity = account.equity()
@@ -293,9 +213,3 @@ class _Walk:
         for position in self.positions:
             position.holding.close = float(position.track.close[last])
             position.manager.state.variance = float(position.track.variance[last])
-
-
-def _bar(track: _Track, row: int) -> ReplayBar:
-    return ReplayBar(
-        float(track.open[row]), float(track.high[row]), float(track.low[row]), float(track.close[row]), bool(track.traded[row])
-    )
