@@ -201,20 +201,6 @@ def test_any_sequence_of_promotions_and_rollbacks_leaves_what_a_stack_would(
         assert len(entries) == done
 
 
-@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=10), st.integers(0, 9))
-def test_taking_a_model_out_from_below_leaves_the_one_in_force(models: list[str], place: int) -> None:
-    def entry(action: PromotionAction, model: str, other: str = "") -> PromotionRecord:
-        return PromotionRecord(at=NOW, market=MARKET, action=action, by=Author.PERSON, model_id=model, other=other, reason="")
-
-    story = [entry(PromotionAction.PROMOTED, m) for m in models]
-    victim = models[place % len(models)]
-    after = promotion_stack([*story, entry(PromotionAction.ROLLED_BACK, "", victim)])
-    assert len(after) == len(models) - 1
-    if models[-1] != victim:
-        assert after[-1] == models[-1]
-    assert promotion_stack([*story, entry(PromotionAction.KEPT, models[-1], "z")]) == tuple(models)
-
-
 def test_writers_side_by_side_lose_nothing(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
