@@ -19,7 +19,7 @@ from forwardtrader.live.control import Verb
 from tests import ROOT
 
 ENTER = "source .venv/bin/activate"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def commands(page: Path) -> list[list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from forwardtrader.models.forecasters.calibration import Calibration, distribution, kept
+from forwardtrader.models.forecasters.calibration import Calibration, distribution, shrunk_share
 from forwardtrader.models.forecasters.linear_start import linear_start
 
 
@@ -41,7 +41,7 @@ def test_too_few_rows_give_no_start() -> None:
 
 
 def test_less_is_believed_of_a_longer_horizon() -> None:
-    shares = [kept(0.65, h) for h in (1, 4, 24, 168)]
+    shares = [shrunk_share(0.65, h) for h in (1, 4, 24, 168)]
     assert shares[0] == 0.65
     assert shares == sorted(shares, reverse=True)
 
