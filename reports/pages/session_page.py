@@ -132,7 +132,7 @@ def _context(session: SessionArtefacts, session_dir: Path, charts: list[dict[str
         "session": status,
         "tone": TONES[status.state],
         "quote": symbols[0].partition("/")[2].partition(":")[0] if symbols else "",
-        "outlooks": latest_forecasts(session),
+        "latest_forecasts": latest_forecasts(session),
         "charts": {chart["id"]: chart for chart in charts},
         "symbols": session.symbols,
         "fills": session.fills.tail(_SHOWN_FILLS).iloc[::-1].to_dict("records"),
