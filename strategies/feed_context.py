@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import MarketRules, Timeframe
@@ -19,12 +18,12 @@ class FeedContext:
     source: ForecastSource | None = None
 
 
-def attach(data: Any, context: FeedContext) -> None:
+def attach(data: object, context: FeedContext) -> None:
     """Put the facts on a feed. The feed's bars are stamped with their UTC open time."""
-    data.context = context
+    data.context = context  # type: ignore[attr-defined]  # any feed takes it, ours and foreign ones
 
 
-def context_of(data: Any) -> FeedContext:
+def context_of(data: object) -> FeedContext:
     """The facts of a feed.
 
     Raises:

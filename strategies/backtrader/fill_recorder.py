@@ -10,6 +10,7 @@ import pandas as pd
 from forwardtrader.core.types import Side
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.backtrader_objects import BtOrder
 
 COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason", "slippage")
 
@@ -29,7 +30,7 @@ class FillRecorder(Recorder):
         self.count = 0
         self.numbers: dict[int, int] = {}
 
-    def notify_order(self, order: Any) -> None:
+    def notify_order(self, order: BtOrder) -> None:
         number = self.numbers.get(order.ref, 0)
         if not number:
             number = self.numbers[order.ref] = self.count = self.count + 1
@@ -64,7 +65,7 @@ def fills_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     return frame
 
 
-def _row(order: Any, bit: Any, reference: str) -> tuple[Any, ...]:
+def _row(order: BtOrder, bit: Any, reference: str) -> tuple[Any, ...]:
     data, info = order.data, order.info
     context = getattr(data, "context", None)
     base, quote = (context.rules.base, context.rules.quote) if context is not None else ("", "")
@@ -77,7 +78,7 @@ def _row(order: Any, bit: Any, reference: str) -> tuple[Any, ...]:
     return (bit.dt, symbol, str(side), size, price, fee, currency, reference, str(info.get("reason", "")), _slippage(order, size, price))
 
 
-def _slippage(order: Any, size: float, price: float) -> float:
+def _slippage(order: BtOrder, size: float, price: float) -> float:
     """Against the bar's open, or against the trigger of a stop that was reached after the open; limit orders have none."""
     opened, trigger, sign = order.data.open[0], order.created.price, 1.0 if order.isbuy() else -1.0
     if order.exectype == bt.Order.Market:

@@ -8,6 +8,7 @@ import backtrader as bt
 import pandas as pd
 
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
+from forwardtrader.strategies.backtrader_objects import BtOrder
 
 COLUMNS: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
 _REMEMBERED: Final = 1024  # orders that are done
@@ -33,7 +34,7 @@ class OrderRecorder(bt.Analyzer):
             if order is not None:
                 self.notify_order(order)
 
-    def notify_order(self, order: Any) -> None:
+    def notify_order(self, order: BtOrder) -> None:
         if order.ref not in self.collected and order.info.get("role") != "flatten":
             self._collect(order)
         if order.ref in self.collected and not order.alive():
@@ -47,7 +48,7 @@ class OrderRecorder(bt.Analyzer):
             del self._done[oldest]
             self.collected.discard(oldest)
 
-    def _collect(self, order: Any) -> None:
+    def _collect(self, order: BtOrder) -> None:
         self.collected.add(order.ref)
         made, limit = order.created, order.created.pricelimit
         self._rows[order.ref] = (

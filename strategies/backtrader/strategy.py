@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import backtrader as bt
 
@@ -12,6 +12,7 @@ from forwardtrader.core.log import logger
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
+from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
 from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.position_manager import PositionManager
@@ -21,20 +22,32 @@ _LOG = logger("strategies")
 _STATE_VERSION = 1
 
 
+class OrderSender(Protocol):
+    """The strategy, as far as a feed's position manager needs it."""
+
+    def buy(self, data: BtData, size: float, **kwargs: Any) -> BtOrder: ...
+
+    def sell(self, data: BtData, size: float, **kwargs: Any) -> BtOrder: ...
+
+    def cancel(self, order: BtOrder) -> object: ...
+
+
 class FeedPositionManager:
     """Connects a `PositionManager` to a Backtrader feed: its lines, and its orders at the strategy's broker."""
 
-    def __init__(self, strategy: Any, data: Any, forecast: Any, settings: StrategySettings, symbols: int) -> None:
+    def __init__(self, strategy: OrderSender, data: BtData, forecast: LSTMForecast, settings: StrategySettings, symbols: int) -> None:
         context = context_of(data)
         self.strategy, self.data = strategy, data
-        self.clock, self.close = data.lines.datetime, data.lines.close
-        self.location, self.scale = forecast.lines.location, forecast.lines.scale
+        self.clock, self.close = data.datetime, data.close
+        lines: Any = forecast.lines
+        self.location: BtLine = lines.location
+        self.scale: BtLine = lines.scale
         params = DecisionParams.of(settings, context.rules, context.timeframe, forecast.source.horizon, symbols)
         self.context = context
         self.manager = PositionManager(context.rules, params, self)
         self.seen = 0
         self.trade_ref = 0
-        self.stop_order: Any = None
+        self.stop_order: BtOrder | None = None
 
     def look_up(self) -> None:
         """Go by the venue's new rules, where they were put on the feed since."""
@@ -57,14 +70,14 @@ class FeedPositionManager:
         if order is not None:
             self.strategy.cancel(order)
 
-    def adopt(self, order: Any) -> None:
+    def adopt(self, order: BtOrder) -> None:
         """Take over an order of this strategy that is still open after a restart."""
         if order.info.get("role") == "stop":
             self.stop_order, self.manager.resting, self.manager.guarded = order, True, -float(order.executed.remsize)
         elif order.info.get("role") == "trade":
             self.trade_ref, self.manager.busy = order.ref, True
 
-    def settle(self, order: Any) -> None:
+    def settle(self, order: BtOrder) -> None:
         """An order is done, filled or not."""
         executed = float(order.executed.size)
         if order.ref == self.trade_ref:
@@ -75,7 +88,7 @@ class FeedPositionManager:
             if executed:
                 self.manager.settle_stop(epoch_seconds(order.executed.dt))
 
-    def _send(self, change: float, **kwargs: Any) -> Any:
+    def _send(self, change: float, **kwargs: Any) -> BtOrder:
         send = self.strategy.buy if change > 0.0 else self.strategy.sell
         return send(data=self.data, size=abs(change), **kwargs)
 
@@ -143,7 +156,7 @@ class LSTMStrategy(bt.Strategy):
             if d.too_small
         }
 
-    def notify_order(self, order: Any) -> None:
+    def notify_order(self, order: BtOrder) -> None:
         feed = self._by_data.get(id(order.data))
         if feed is not None and not order.alive():
             feed.settle(order)
