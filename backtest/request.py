@@ -1,4 +1,4 @@
-"""What one historical run is asked to do."""
+"""The request of one historical run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same strategy on the same forecasts shifted in time: what it earns without knowing anything."""
+"""Runs of the same strategy on forecasts shifted in time: what it earns without their information."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calendar of retraining, and the only place that cuts time.
+"""The walk-forward calendar of retraining; the only place that cuts time.
 
 Boundaries stand at fixed distances from 2000-01-01 00:00 UTC, whatever day a run begins, so that every run and every live session
 retrains at the same moments. A model is trained on the bars that closed by its boundary, minus the purge and the embargo, and takes

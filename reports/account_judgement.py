@@ -40,7 +40,7 @@ RANDOM_PATHS: Final = 500
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What names a run as a trial.
+    """Identity of a run as a trial.
 
     `data` and `settings` are fingerprints of the candles and of everything that was chosen, `result` one of what came out, `what` is a
     short description. `choice` is that of everything chosen but the end, and empty where an end was named. `periods_per_year` counts
@@ -104,7 +104,7 @@ class AccountRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountTests:
-    """What was found out; `tries` is None where the trials cannot be counted, `pbo` NaN without a sweep."""
+    """Test results; `tries` is None where the trials cannot be counted, `pbo` NaN without a sweep."""
 
     returns: Floats
     moments: SharpeMoments

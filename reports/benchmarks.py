@@ -1,4 +1,4 @@
-"""What doing little would have earned: holding, and holding as much as the market's volatility allows.
+"""Benchmarks of the account: buy and hold, and a volatility target.
 
 Both obey the strategy's own rules: the same starting cash, a decision at a bar's close filled at the next bar's open, fees and slippage
 on every fill. Several symbols share the cash in equal parts, once, at the start.
@@ -25,7 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkAccount:
-    """What a benchmark starts with and pays: basis points of traded value per side."""
+    """Starting cash and costs of a benchmark: basis points of traded value per side."""
 
     cash: float
     fee_bps: float = 10.0

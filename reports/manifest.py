@@ -1,4 +1,4 @@
-"""`run.json`: everything one needs to know about a run, and to make it again.
+"""The manifest `run.json`: everything needed to know about a run, and to repeat it.
 
 The classes below are its schema. Any mapping may carry more keys than are named here: they are kept when read and written again, and
 pages ignore what they do not know. A number that was not computed is null, and `not_computed` may give reasons: its keys are dotted paths
@@ -37,13 +37,13 @@ Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
 
 class Section(BaseModel):
-    """The manners of every part: unknown keys are kept, names may be given instead of aliases."""
+    """Base of all sections: unknown keys are kept, names may be given instead of aliases."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
 
 
 class SymbolData(Section):
-    """The candles of one symbol: where they came from, how many, which; times are bar opens."""
+    """Candles of one symbol: source, count and fingerprint; times are bar opens."""
 
     source: str
     rows: int
@@ -100,7 +100,7 @@ class FoldSection(Section):
 
 
 class WalkForwardSection(Section):
-    """How time was cut, in bars, and the models that came of it."""
+    """The walk-forward cuts, in bars, and the models."""
 
     purge_bars: int = 0
     embargo_bars: int = 0

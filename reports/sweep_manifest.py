@@ -1,4 +1,4 @@
-"""`sweep.json`: what was tried, what was chosen and by which rule, and what so many tries cost. The points are in `points.parquet`."""
+"""The manifest `sweep.json`: what was tried, what was chosen by which rule, and overfitting statistics. Points are in `points.parquet`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edge, no edge, or not enough data: the one rule, and the alarms that come before any joy.
+"""The verdict: edge, no edge, or not enough data; and the alarms.
 
 The rule, in the order it is read. Each question that fails ends it.
 
@@ -41,7 +41,7 @@ LEAK: Final = "look for a leak first"
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the verdict rests on; NaN or None where a number does not exist.
+    """The numbers that the verdict rests on; NaN or None where one does not exist.
 
     `years` is the traded span, `bets` counts how often the usual position was turned over, `sharpe` is annual and net. `independent_bars`
     counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `timing_p` compares with random entries.

@@ -1,4 +1,4 @@
-"""One symbol's decision from forecast, account and brakes: signals, sizing and risk put together, the same in every mode."""
+"""The decision of one symbol from forecast, account and risk gate: signals, sizing and risk combined, the same in every mode."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXCHANGE_HOURS_S = 23_400  # a stock exchange is open 6.5 hours a day
 
 @dataclass(frozen=True, slots=True)
 class DecisionParams:
-    """All knobs of one symbol, worked out once. `renewal` is the share of a new bar in the remembered scale."""
+    """Parameters of one symbol's decision, computed once. `renewal` is the share of a new bar in the remembered scale."""
 
     edge: EdgeRule
     size: SizeRule
@@ -68,7 +68,7 @@ class DecisionParams:
 
 @dataclass(slots=True)
 class PositionState:
-    """What is remembered about one symbol between bars; plain numbers, so that it survives a restart.
+    """State of one symbol between bars; plain numbers, so that it survives a restart.
 
     Attributes:
         stop: price of the protective stop; 0 where there is none.

@@ -1,4 +1,4 @@
-"""What a Backtrader feed must carry for the strategy and the broker: venue rules, bar length, forecasts."""
+"""The context of a Backtrader feed: venue rules, bar length and forecasts, for strategy and broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forwardtrader.models.forecaster import ForecastSource
 
 @dataclass(frozen=True, slots=True)
 class FeedContext:
-    """Rides on a feed as its attribute `context`."""
+    """Context of a feed, attached to it as the attribute `context`."""
 
     rules: MarketRules
     timeframe: Timeframe

@@ -1,4 +1,4 @@
-"""What an account holds, and what of it is a position for a strategy: the same for every broker.
+"""Holdings of an account, and which of them are a position for a strategy: the same for every broker.
 
 A holding that the venue takes no order for (`order_rules.is_dust`: what a fee in base currency left off the grid, or what a fall of the
 price left below the smallest notional) stays in the account's value to the unit, but a strategy is flat.

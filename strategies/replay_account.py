@@ -21,7 +21,7 @@ _FLOAT_NOISE: Final = 1e-9
 
 @dataclass(slots=True)
 class ReplayOrder:
-    """An order that is out. `stop` is None for a market order."""
+    """An open order. `stop` is None for a market order."""
 
     holding: Holding
     change: float

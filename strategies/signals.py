@@ -31,7 +31,7 @@ NO_MODEL = "no model in force"
 
 @dataclass(frozen=True, slots=True)
 class EdgeRule:
-    """The knobs of the decision.
+    """Parameters of the entry and exit rule.
 
     Attributes:
         round_trip: cost of entering and leaving, as a share of the traded value.

@@ -1,4 +1,4 @@
-"""`--audit` on a terminal: the proofs as they come, a file for programs, and an exit code."""
+"""The command `--audit`: prints the proofs as they finish, writes a file for programs, gives an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proofs that factors are used from their publication on, and that their files do not claim to be early."""
+"""Factor proofs: values are used from their publication on, and files do not claim to be published early."""
 
 from __future__ import annotations
 

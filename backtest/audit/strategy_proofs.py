@@ -1,4 +1,4 @@
-"""Proofs that a strategy decides by closed bars alone, made at the bars on which it did decide.
+"""Strategy proofs: decisions depend on closed bars alone; tested at bars on which orders were made.
 
 A strategy that trades seldom gives itself away on few bars, so little is gained by changing arbitrary ones. After a bar on which it made an
 order the market is cut off, and the bar after it is made to go elsewhere; whatever was decided before must be the same bits.

@@ -1,4 +1,4 @@
-"""Evaluates points: forecasts once for all points that share them, each point's account by the workers, each result kept and counted."""
+"""Evaluation of sweep points: forecasts once for all points that share them, accounts by workers, every result stored and counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of `--sweep`: which settings to vary, over which values.
+"""The sweep file of `--sweep`: which settings to vary over which values.
 
 A grid lists values for each key; a search gives `trials` and may also give ranges:
 

@@ -1,4 +1,4 @@
-"""One point of a sweep: the account that forecasts and strategy settings make, and what is kept of it."""
+"""One point of a sweep: its account from shared forecasts, and the numbers that are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--sweep`: every point of a grid or a search, the plateau among them, and its run page with what trying so many costs."""
+"""The search of `--sweep`: every point of a grid or of an optimiser, the plateau among them, and the run of the chosen point."""
 
 from __future__ import annotations
 

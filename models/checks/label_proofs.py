@@ -1,4 +1,4 @@
-"""A model taught nonsense must know nothing: proofs that skill comes from the labels and not from the plumbing.
+"""Label proofs: a model trained on permuted or shifted labels must show no skill.
 
 `ScoreFrom` trains on the targets it is given (float32 [T] or [T, H], NaN where unknown) and returns the out-of-sample rank IC against the
 true outcomes. With labels torn from their features there is nothing to learn, so what skill is left leaks around the labels.

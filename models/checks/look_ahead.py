@@ -1,4 +1,4 @@
-"""Proofs that nothing computed at a bar knows of a later one; each runs a function of bars twice and compares the answers bit for bit.
+"""Look-ahead proofs: nothing computed at a bar may depend on a later one; a function of bars is run twice and compared bit for bit.
 
 A function under proof takes a candle frame (UTC index of bar-open times; open, high, low, close, volume, and whatever columns the user
 added) and returns a frame on the same index: features, forecasts, exposures. A proof that passes says "none found", never "none there":
@@ -28,7 +28,7 @@ MORE: Final = "give it a longer span (an earlier --from) or a shorter timeframe"
 
 
 class Leak(StrEnum):
-    """The shape of a violation, as far as the rows that changed give it away."""
+    """The kind of leak, as far as the changed rows show it."""
 
     NONE = "none found"
     AHEAD = "looks ahead"
@@ -40,7 +40,7 @@ class Leak(StrEnum):
 
 
 class LookAheadResult(StrEnum):
-    """How a proof ended; one that had too little to work on is none that passed."""
+    """Result of a proof; one with too little data has not passed."""
 
     PASSED = "passed"
     FAILED = "failed"

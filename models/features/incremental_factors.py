@@ -1,4 +1,4 @@
-"""The newest rows of the features of a model that was trained with factors, kept up bar by bar.
+"""Incremental features of a model that was trained with factors, updated bar by bar.
 
 What is known of a factor at a bar may change after the bar: a value reached its file late, or was revised. So the factors are asked about
 at every bar, for all bars that their features look back over. Where the older ones stand as they stood, the new bar costs one row, as it
@@ -29,7 +29,7 @@ _NO_BARS: Final = Bars(np.zeros(0, np.int64), _NOTHING, _NOTHING, _NOTHING, _NOT
 
 
 class FactorRows:
-    """Has the face of `FeatureRows`, and its bits: those of the whole frame with the columns of the factors as they are known now.
+    """As `FeatureRows`, with factors: bit for bit the rows of the whole frame with the factor columns as they are known now.
 
     Args:
         names: of the catalogue and of factors, in the order of the model's columns.

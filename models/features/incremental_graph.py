@@ -1,4 +1,4 @@
-"""A computation over series, written down once and then followed one row at a time.
+"""A computation graph of series, recorded once and then evaluated one row at a time.
 
 A feature is a function of whole series (`models.features.catalogue`). Called with `GraphSeries` instead of numbers it computes nothing:
 every step it takes is recorded in an `IncrementalGraph`, equal steps once. The graph then gives the newest row from the newest inputs and
@@ -22,7 +22,7 @@ Scalar = Any  # float, int for times, bool for conditions
 
 
 class GraphSeries(NDArrayOperatorsMixin):
-    """A series whose rows are still to come. Arithmetic, comparisons and the numpy functions that features use write steps down."""
+    """A symbolic series: arithmetic, comparisons and the numpy functions that features use are recorded in its graph."""
 
     def __init__(self, graph: IncrementalGraph, place: int) -> None:
         self.graph = graph
@@ -70,7 +70,7 @@ class GraphSeries(NDArrayOperatorsMixin):
 
 
 class IncrementalGraph:
-    """Steps in an order in which each finds what it needs.
+    """Recorded steps in topological order.
 
     First `inputs`, arithmetic and `keep`; then `fill`, after which `row` gives one row after the other, ahead of which `prepare` may come.
     """

@@ -1,4 +1,4 @@
-"""The newest rows of a model's features, updated bar by bar.
+"""Incremental features: the newest rows of a model's input, updated bar by bar.
 
 What a feature does is recorded once in a graph (`models.features.incremental_graph`), which then costs one row a bar however far the
 feature looks back. A feature that does something the graph cannot record is computed over the bars it looks back over instead: the same

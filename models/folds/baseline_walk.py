@@ -1,4 +1,4 @@
-"""What the baselines would have forecast: fitted to the same folds, features and targets as the network."""
+"""Walk-forward of the baselines: fitted to the same folds, features and targets as the network."""
 
 from __future__ import annotations
 

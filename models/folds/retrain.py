@@ -1,4 +1,4 @@
-"""Train the model of one boundary: a process of its own beside a live session.
+"""Retraining: train the model of one boundary in a process beside a live session.
 
 The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room). The
 answer is one JSON line: `model_id`, `seconds`, `trained` (false where the registry held the model), `damaged` (models that could not be

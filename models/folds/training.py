@@ -1,4 +1,4 @@
-"""What one fold does: scale, train every member, calibrate, forecast the bars it is in force for."""
+"""Training of one fold: scale, train every member, calibrate, forecast the bars it is in force for."""
 
 from __future__ import annotations
 

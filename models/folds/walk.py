@@ -1,4 +1,4 @@
-"""Train every model of a calendar, or take it from the registry, and give the forecasts each one made while it was in force."""
+"""The walk-forward: train every model of a calendar or load it from the registry, and collect its forecasts while in force."""
 
 from __future__ import annotations
 

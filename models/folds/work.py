@@ -1,4 +1,4 @@
-"""The training of folds as tasks that may run anywhere."""
+"""Training of folds as tasks for any kind of worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where compiled code is kept, so that of all processes on a machine one compiles and the others read."""
+"""Cache of compiled code, so that one process on a machine compiles and the others read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network: Keras holds its weights and its file, one compiled function of fixed shape makes its forecasts.
+"""The LSTM network: defined and saved by Keras, evaluated by one compiled function of fixed shape.
 
 scaled features -> LSTM -> dropout -> dense, plus a linear skip from the last bar's features -> per horizon a location and five quantiles,
 in units of the usual move over that horizon. Several members (seeds) are averaged, and at the first horizon boosted trees have their share.

@@ -1,4 +1,4 @@
-"""The numbers of a saved network, read without Keras: what is needed to forecast, in milliseconds instead of seconds.
+"""Reads the weights of a saved network without Keras, in milliseconds instead of seconds.
 
 The file stays a Keras file, which Keras opens in safe mode; its arrays lie in an HDF5 store inside a zip archive, beside a JSON text
 that gives the shape. Nothing in it is executed.

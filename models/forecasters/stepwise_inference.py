@@ -1,4 +1,4 @@
-"""The forecast of the newest bar, cut where that bar comes in: the network walks its context but for the last step ahead of time.
+"""Stepwise inference: the network processes all but the last step of its context before the newest bar arrives.
 
 What is left once the bar has closed is one step of the LSTM and the head. Both parts run in blocks of the shape that
 `models.forecasters.lstm.predict` uses. Nothing promises that a compiler gives the parts of a program the bits of the whole, so the first

@@ -1,4 +1,4 @@
-"""One fold, all epochs, in one compiled call: a functional training loop over the weights of a Keras LSTM.
+"""The trainer: all epochs of one fold in one compiled call, equal to training a Keras LSTM.
 
 The recurrent layer has its own reverse rule, which keeps the gates of the forward pass and turns the weight gradient into one matrix
 product. Sequences are gathered inside the compiled call from one feature matrix that is shared by all folds, so nothing is copied

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees as plain arrays: grown by LightGBM, read by nothing but numpy.
+"""Gradient-boosted trees as plain arrays: grown by LightGBM, evaluated by numpy.
 
 All tests of all trees are made at once, and what remains of each tree's leaves is a byte (QuickScorer: Lucchese et al. 2015). That gives
 LightGBM's own sums bit for bit, for one row as for many, without the library in memory and without code in the file.

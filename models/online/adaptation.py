@@ -1,4 +1,4 @@
-"""Forecasts corrected by their own outcomes, bar by bar, between retrainings.
+"""Online adaptation: forecasts corrected by their own outcomes, bar by bar, between retrainings.
 
 Each quantile has a stretch of its own that grows when outcomes miss it too often and shrinks when they miss it too seldom (adaptive
 conformal inference: Gibbs and Candes 2021, in the quantile-tracking form of Angelopoulos, Candes and Tibshirani 2023), so that coverage

@@ -1,4 +1,4 @@
-"""Is a model's loss significantly worse than its reference? Page's test (1954) on means of blocks of bars.
+"""Drift detection: is a model's loss significantly worse than its reference? Page's test (1954) on means of blocks of bars.
 
 Losses of neighbouring bars depend on each other and are skewed; the logarithms of their means over a day are close to normal. Each is
 standardised by the model's reference, and what exceeds a slack is summed, never below zero. The threshold follows from the chosen mean time

@@ -38,7 +38,7 @@ class TrainingCall:
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a model. `card` is in force from the bar that opens at `since` on; `other` gave way, or was refused."""
+    """A promotion decision. `card` is in force from the bar that opens at `since`; `other` was replaced, or refused."""
 
     action: PromotionAction
     by: Author
@@ -51,7 +51,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class LifecycleRules:
-    """The calendar and what may depart from it."""
+    """The retraining calendar, and the rules of early retraining and trials."""
 
     models: ModelSettings
     learning: LearningSettings
@@ -88,7 +88,7 @@ class LifecycleRules:
 
 @dataclass
 class ModelLifecycle:
-    """The model in force of a run or a session, and the boundaries that are under way.
+    """State of the lifecycle: the model in force, and the boundaries that are pending.
 
     Attributes:
         card: in force, or about to be.

@@ -1,4 +1,4 @@
-"""Forecasts scored on what happened: bar by bar, per model, and joined with the trades they caused.
+"""Outcomes: forecasts scored bar by bar and per model, and joined with the trades they caused.
 
 The loss is the mean pinball loss of the five quantiles in units of the usual move: a proper score of the whole distribution (Gneiting and
 Raftery 2007) that two models of one bar can be compared by. `skill` is how much of it the centre takes away: the loss of the same

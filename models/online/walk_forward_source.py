@@ -1,4 +1,4 @@
-"""A finished walk-forward as a source of forecasts: the whole history at once, or bar by bar."""
+"""A finished walk-forward as a `ForecastSource`: the whole history at once, or bar by bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster: where tasks run beyond this machine, and the only file that knows of Dask."""
+"""Workers of a Dask cluster; the only file that imports Dask."""
 
 from __future__ import annotations
 

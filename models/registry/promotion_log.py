@@ -95,7 +95,7 @@ def visible(entries: Sequence[PromotionRecord], market: str, session: str = "") 
 
 
 class PromotionLog:
-    """The file. Several processes may write to it; each entry is there as a whole or not at all.
+    """The log file. Several processes may write to it; each entry is written whole or not at all.
 
     Raises (from every method):
         FingerprintMismatch: the file cannot be read; the message says what to do.

@@ -1,4 +1,4 @@
-"""What the pages' charts show, as plain data: the page's own script draws it with plotly.js, beside the page, without a network.
+"""Chart data of the pages; the page's own script draws it with plotly.js, without a network.
 
 Long lines travel once, at the resolution of the bars (up to `MOST_POINTS`), as base64 of little-endian float32; the script thins them
 out to what fits the screen, keeping every high and low, and shows more as one zooms in. Colours are names (`$accent`) that the page's

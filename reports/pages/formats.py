@@ -1,4 +1,4 @@
-"""Numbers and times as a reader of the pages sees them; what is not there is a dash."""
+"""Formats of numbers and times on the pages; a missing value is a dash."""
 
 from __future__ import annotations
 

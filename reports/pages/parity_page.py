@@ -1,4 +1,4 @@
-"""`parity.json` and `parity.html`: did a session do what the backtest does on the same bars?"""
+"""The parity page: `parity.json` and `parity.html` compare a session with its replay on the same bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reports/output/index.html`: all runs, newest first, each with its verdict and the numbers one looks for."""
+"""The index of runs, `reports/output/index.html`: newest first, each with verdict and key numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of one run, verdict first: made from the files in its folder and from nothing else."""
+"""The page of one run, verdict first; made from the files in its folder alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a run page: rows of numbers, formatted nowhere but in the template."""
+"""Tables of a run page: rows of plain numbers, formatted in the template only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a live or paper session, written again and again while it runs; it reloads itself in the browser."""
+"""The page of a live or paper session, rewritten while it runs; it reloads itself in the browser."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ FILE_NAME: Final = "session.json"
 
 
 class SessionState(StrEnum):
-    """Where a session stands: the first three trade or could, the others do not."""
+    """State of a session: the first three trade or could, the others do not."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -41,7 +41,7 @@ class Source(Section):
 
 
 class Process(Section):
-    """What the session costs the machine."""
+    """Resources that the session uses."""
 
     pid: int | None = None
     memory_mb: Number = None

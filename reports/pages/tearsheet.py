@@ -1,4 +1,4 @@
-"""The QuantStats tearsheet of a run: the one door to quantstats.
+"""The QuantStats tearsheet of a run; the only file that imports quantstats.
 
 Importing quantstats takes over a second, reaches for a download library and changes matplotlib's settings for the whole process. So a
 command keeps it in a process of its own, started early and fed late:

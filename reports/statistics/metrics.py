@@ -1,4 +1,4 @@
-"""What an equity curve earned and what it risked.
+"""Return and risk metrics of an equity curve.
 
 Every function is pure and works on simple returns per period (0.01 is one per cent) or on equity in account currency. Nothing is
 annualised in silence: `periods_per_year` is 365 for a market that never closes and 252 for one with trading days, when periods are days.

@@ -1,4 +1,4 @@
-"""How likely the winner of a sweep is a loser out of sample: combinatorially symmetric cross-validation (Bailey et al. 2017)."""
+"""Probability of backtest overfitting of a sweep: combinatorially symmetric cross-validation (Bailey et al. 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random entries: what the same trades would have earned at random moments, equal in number, length, size and cost.
+"""Random-entries test: the same trades at random times, equal in number, length, size and cost.
 
 A strategy's path of exposures is cut into spells (from entry to exit). Each simulation shuffles the spells, spreads the idle time between
 them at random and turns the whole round by a random number of bars. So a strategy that is always in the market is compared with itself at

@@ -1,4 +1,4 @@
-"""From fills to round trips: what was bought and what became of it."""
+"""Round trips from fills."""
 
 from __future__ import annotations
 

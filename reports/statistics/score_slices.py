@@ -1,4 +1,4 @@
-"""The same scores by model, by year, by regime and by seed: a mean that rests on one summer is no skill."""
+"""Scores by model, year, regime and seed."""
 
 from __future__ import annotations
 

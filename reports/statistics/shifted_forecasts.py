@@ -1,4 +1,4 @@
-"""Whose money it is: what the same strategy earns on the same forecasts moved to other times.
+"""Shifted-forecast test: results of the same strategy on the same forecasts moved to other times.
 
 A strategy that sizes by volatility, rests stops and rides a drift earns something whatever its forecasts are. Forecasts shifted circularly
 in time keep their distribution, their memory and their number of trades, and lose only their connection with the bars they were made for

@@ -1,4 +1,4 @@
-"""Is one loss smaller than another, is a mean above zero, how sure is a proportion: tests that know of dependence between neighbours.
+"""Significance tests of means, loss differences and proportions under serial dependence.
 
 `scipy.special` is imported inside the functions, so that importing this module costs nothing.
 """

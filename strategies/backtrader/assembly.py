@@ -1,4 +1,4 @@
-"""The one place where feeds, broker, strategy, sizer and analyzers are put together, for history, paper and real money alike."""
+"""The assembly: the one place where feeds, broker, strategy, sizer and analyzers are put together, for every mode."""
 
 from __future__ import annotations
 

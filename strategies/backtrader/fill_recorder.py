@@ -1,4 +1,4 @@
-"""Every execution of a run, as rows."""
+"""Records every execution of a run, as rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every order as it was decided, as rows: what parity compares."""
+"""Records every order as it was decided, as rows; parity compares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The size of an order whose strategy named none."""
+"""Default order size, where the strategy gives none."""
 
 from __future__ import annotations
 
