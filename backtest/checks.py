@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a request before anything long begins."""
+"""Early checks of a request, before anything long starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The days a run trades, as typed."""
+"""The traded span, parsed from the command line."""
 
 from __future__ import annotations
 

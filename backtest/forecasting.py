@@ -15,14 +15,14 @@ from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.baseline_walk import baseline_frames
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.models.online.online_walk_forward import learned_walk
+from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """What all forecasters said. `baselines` holds tables like `table`, without model ids."""
+    """Forecasts of all forecasters. `baselines` holds tables like `table`, without model ids."""
 
     walk: WalkForward
     table: pd.DataFrame
@@ -40,7 +40,7 @@ class Forecasts:
 def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage, damaged: Damage = log_damage) -> WalkForward:
     """Every fold of the calendar, trained or taken from the registry, and what is learned from outcomes beside it.
 
-    `damaged` hears of models that the registry has and that cannot be read; they are trained again.
+    `damaged` is called for models of the registry that cannot be read; they are trained again.
     """
     settings, timeframe = request.settings, next(iter(markets.values())).timeframe
     walk = walk_forward(
@@ -52,7 +52,7 @@ def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage
         progress=stage,
         damaged=damaged,
     )
-    return learned_walk(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe, damaged=damaged)
+    return online_walk_forward(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe, damaged=damaged)
 
 
 def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:
@@ -61,15 +61,16 @@ def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecas
     first = pd.Timestamp(request.first)
     table = pd.concat([_rows(walk.frame(s, h), s, h, first) for s in walk.panel.symbols for h in settings.horizons], ignore_index=True)
     registry, scored = ModelRegistry(Path(settings.save_path)), settings.horizons[0]
-    told = baseline_frames(walk, settings.baselines, scored, registry, progress=stage)
+    fitted = baseline_frames(walk, settings.baselines, scored, registry, progress=stage)
     baselines = {
-        name: pd.concat([_rows(frame, s, scored, first) for s, frame in frames.items()], ignore_index=True) for name, frames in told.items()
+        name: pd.concat([_rows(frame, s, scored, first) for s, frame in frames.items()], ignore_index=True)
+        for name, frames in fitted.items()
     }
     return Forecasts(walk, table, baselines)
 
 
 def _rows(frame: pd.DataFrame, symbol: str, horizon: int, first: pd.Timestamp) -> pd.DataFrame:
-    """The rows of the days traded in which a model spoke, as `forecasts.parquet` has them."""
+    """The rows of the days traded in which a model served, as `forecasts.parquet` has them."""
     chosen = frame.loc[(frame.index >= first) & frame["location"].notna()]
     named = chosen.reset_index(names="timestamp")
     named.insert(1, "symbol", pd.Series([symbol] * len(named), dtype="str"))

@@ -56,7 +56,7 @@ class FinishedRun:
 
 
 def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None) -> FinishedRun:
-    """Load, train, trade, judge, and write the pages.
+    """Load, train, trade, evaluate, and write the pages.
 
     Args:
         sweep: net daily returns of every point tried, where this is the chosen one.
@@ -68,15 +68,15 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
     with TearsheetProcess() as tearsheet, RunProgress(console, shown=not request.quiet) as progress:
         with progress.stage("data", "candles"):
             markets = load_markets(request, clock)
-        _tell(console, request, markets)
+        _report(console, request, markets)
         with progress.stage("train", "training folds") as stage:
-            walk = train(markets, request, stage, partial(_tell_damage, console, request))
+            walk = train(markets, request, stage, partial(_report_damage, console, request))
         with progress.stage("baselines", "fitting baselines") as stage:
             forecasts = tables(walk, request, stage)
         with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
             record = simulate(markets, forecasts, request)
-        _tell_refusals(console, request, record)
-        _tell_dust(console, request, record)
+        _report_refusals(console, request, record)
+        _report_dust(console, request, record)
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
@@ -107,19 +107,19 @@ def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock
         TradingError: whatever stands in the way, as one line.
     """
     check(request)
-    walk = train(markets, request, _unheard)
-    forecasts = tables(walk, request, _unheard)
+    walk = train(markets, request, _ignored)
+    forecasts = tables(walk, request, _ignored)
     record = simulate(markets, forecasts, request)
     run = assembled(request, markets, forecasts, record, clock)
     judgement = judged(request, markets, forecasts, run, reads_forecasts=record.reads_forecasts)
-    return run, credited(request, markets, forecasts, run, judgement, _unheard)
+    return run, credited(request, markets, forecasts, run, judgement, _ignored)
 
 
-def _unheard(done: int, total: int) -> None:
+def _ignored(done: int, total: int) -> None:
     """Nobody watches."""
 
 
-def _tell(console: Console, request: BacktestRequest, markets: Mapping[str, History]) -> None:
+def _report(console: Console, request: BacktestRequest, markets: Mapping[str, History]) -> None:
     if request.quiet or request.as_json:
         return
     for symbol, history in markets.items():
@@ -131,29 +131,29 @@ def _tell(console: Console, request: BacktestRequest, markets: Mapping[str, Hist
             console.print(f"  {note}", style="yellow")
 
 
-def _tell_damage(console: Console, request: BacktestRequest, model_id: str, reason: str) -> None:
-    """A model that others may go on from costs time to train again, which must not pass without a word."""
+def _report_damage(console: Console, request: BacktestRequest, model_id: str, reason: str) -> None:
+    """Report damaged models: training them again takes time."""
     log_damage(model_id, reason)
     if not request.as_json:
         console.print(f"model {model_id} is trained again: {reason}", style="yellow", soft_wrap=True)
 
 
-def _tell_refusals(console: Console, request: BacktestRequest, record: Record) -> None:
-    """Orders that were wished and not allowed must not pass for a strategy that wished none."""
+def _report_refusals(console: Console, request: BacktestRequest, record: Record) -> None:
+    """Report refused orders, which would otherwise look like a strategy that sent none."""
     if request.as_json:
         return
     for symbol, (count, why) in record.refused.items():
         console.print(f"{symbol}: {count:,} orders could not be placed: {why}", style="yellow")
 
 
-def _tell_dust(console: Console, request: BacktestRequest, record: Record) -> None:
+def _report_dust(console: Console, request: BacktestRequest, record: Record) -> None:
     """What is in the account's value but no strategy can sell."""
     for dust in () if request.as_json else record.dust:
         console.print(f"{dust.symbol}: {dust}", style="yellow")
 
 
 def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
-    """The tables of a run and its plain numbers, benchmarks beside the account; not judged yet and not written."""
+    """The tables of a run and its plain numbers, benchmarks beside the account; not evaluated yet and not written."""
     plain = manifest_of(request, markets, forecasts, clock.now())
     year = plain.data.periods_per_year
     held = _benchmarks(request, markets, year)
@@ -173,7 +173,7 @@ def _saved(run: RunArtefacts, request: BacktestRequest) -> tuple[RunArtefacts, P
 
 def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
     settings = request.settings.strategies
-    account = benchmarks.Account(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
+    account = benchmarks.BenchmarkAccount(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
     candles = {symbol: history.candles for symbol, history in markets.items()}
     return {
         "buy_and_hold": benchmarks.buy_and_hold(candles, account, trade_from=request.first),
@@ -229,8 +229,8 @@ def judged(
         reads_forecasts=reads_forecasts,
     )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
-    told = scores or scored(request, markets, forecasts)
-    return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed, scored=told)
+    found_scores = scores or scored(request, markets, forecasts)
+    return judge_run(result, facts, settings.reports, ledger, seed=settings.models.seed, scored=found_scores)
 
 
 def credited(

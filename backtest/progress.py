@@ -1,4 +1,4 @@
-"""How far a run has come, on a terminal or nowhere."""
+"""Progress of a run on a terminal, or nowhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one historical run is asked to do."""
+"""The request of one historical run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from forwardtrader.core.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class BacktestRequest:
-    """Everything the command line said, read and checked.
+    """Everything from the command line, parsed and checked.
 
     Attributes:
         first: open of the first bar traded, UTC.

@@ -24,13 +24,13 @@ from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
-from forwardtrader.models.online.online_walk_forward import LearnedWalk
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
 from forwardtrader.models.walk_forward import purge
 from forwardtrader.reports.account_judgement import RunFacts
 from forwardtrader.reports.manifest import (
     DataSection,
     FactorData,
-    Fold,
+    FoldSection,
     RunManifest,
     SymbolData,
     WalkForwardSection,
@@ -42,7 +42,7 @@ from forwardtrader.strategies.backtrader.assembly import load_strategy
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")
-# Settings that say where and how fast, not what: they change no result.
+# Settings of paths and speed: they change no result.
 WITHOUT_EFFECT: Final = ("save_path", "jobs", "cluster", "cache")
 
 
@@ -136,7 +136,7 @@ def open_choice(request: BacktestRequest, markets: Mapping[str, History]) -> str
 
 
 def result_of(equity: pd.DataFrame) -> str:
-    """Fingerprint of an account's life, equal for a run and for a point of a sweep with the same settings."""
+    """Fingerprint of an equity curve, equal for a run and for a point of a sweep with the same settings."""
     return fingerprint.of_arrays(equity["equity"].to_numpy(dtype=np.float64))
 
 
@@ -194,22 +194,22 @@ def _walk_forward_section(request: BacktestRequest, walk: WalkForward) -> WalkFo
 
 
 def _decisions(walk: WalkForward) -> dict[str, Any]:
-    """Every promotion and refusal with its reason, where outcomes had a say in them."""
-    if not isinstance(walk, LearnedWalk):
+    """Every promotion decision with its reason, where models were promoted by their outcomes."""
+    if not isinstance(walk, OnlineWalkForward):
         return {}
     told = [
         {
-            "since": d.since.isoformat(), "boundary": d.boundary.isoformat() if d.boundary else None, "deed": str(d.deed), "by": str(d.by),
-            "model_id": d.card.model_id, "other": d.other, "reason": d.reason,
+            "since": d.since.isoformat(), "boundary": d.boundary.isoformat() if d.boundary else None, "deed": str(d.action),
+            "by": str(d.by), "model_id": d.card.model_id, "other": d.other, "reason": d.reason,
         }
         for d in walk.decisions
     ]  # fmt: skip
     return {"decisions": told}
 
 
-def _fold(walk: WalkForward, served: ServedFold, symbol: str) -> Fold:
+def _fold(walk: WalkForward, served: ServedFold, symbol: str) -> FoldSection:
     cut, index = served.fold[symbol], walk.panel.index[symbol]
-    return Fold(
+    return FoldSection(
         symbol=symbol,
         train_from=index[cut.train_first],
         train_to=index[cut.train_last],

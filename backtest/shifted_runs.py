@@ -1,4 +1,4 @@
-"""The same strategy on the same forecasts shifted in time: what it earns without knowing anything."""
+"""Runs of the same strategy on forecasts shifted in time: what it earns without their information."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def _compared(run: Run, chosen: list[int], cash: float, days: int, stage: Stage,
     return ShiftedForecasts(own=own, sharpes=sharpes, total_returns=totals, equity=equity, fills=fills, planned=len(chosen))
 
 
-def _earned(life: tuple[pd.DataFrame, pd.DataFrame], cash: float, days: int) -> tuple[float, float]:
+def _earned(result: tuple[pd.DataFrame, pd.DataFrame], cash: float, days: int) -> tuple[float, float]:
     """Annual net Sharpe ratio, zero for an account that never moved, and total return."""
-    returns = metrics.returns_of(metrics.daily(life[1]["equity"]), cash)
+    returns = metrics.returns_of(metrics.daily(result[1]["equity"]), cash)
     sharpe = metrics.sharpe(returns, days)
     return (sharpe if np.isfinite(sharpe) else 0.0), metrics.total_return(returns)

@@ -18,7 +18,7 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, load_strategy, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
-from forwardtrader.strategies.replay import Tape
+from forwardtrader.strategies.replay_track import Tape
 
 # Bars before the first traded one that a user's own indicators may warm up on.
 EXTRA_BARS: Final = 256
@@ -52,8 +52,8 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
     tapes = []
     for symbol, history in markets.items():
         bars = history.candles.loc[history.candles.index >= pd.Timestamp(first)]
-        told = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
-        tapes.append(Tape(bars=bars, forecasts=told, market=history.rules, timeframe=history.timeframe, horizon=horizon))
+        predicted = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
+        tapes.append(Tape(bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon))
     return tapes
 
 

@@ -1,4 +1,4 @@
-"""What a finished run says on the terminal: the verdict, the scores beside their baselines, the account beside holding."""
+"""Terminal report of a finished run: the verdict, the scores beside their baselines, the account beside holding."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def show(run: FinishedRun, console: Console) -> None:
     """Print the summary of a run."""
     manifest = run.artefacts.manifest
     if manifest.is_sample:
-        console.print(Panel("SAMPLE: simulated candles, not a market. Nothing here says anything about real prices.", style="bold magenta"))
+        console.print(Panel("SAMPLE: simulated candles, not a market. No number here is about real prices.", style="bold magenta"))
     for symbol, forecast in manifest.forecast.items():
         console.print(_scores(symbol, forecast))
     console.print(_accounts(manifest))

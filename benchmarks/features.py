@@ -32,9 +32,9 @@ from forwardtrader.models.features.catalogue import Bars, all_names, matrix, war
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec
-from forwardtrader.models.forecasters.stepwise_inference import NextStep
+from forwardtrader.models.forecasters.stepwise_inference import StepwiseInference
 from forwardtrader.models.forecasters.trainer import initial_weights
-from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.online.serving import ServingModels, ServingTerm
 from forwardtrader.models.parallel.workers import cores
 from forwardtrader.models.registry.card import ModelCard, code_version
 
@@ -86,15 +86,15 @@ def one_bar(bars: pd.DataFrame, facts: Any, factors: tuple[str, ...]) -> list[tu
         model_id="m", symbols=(SYMBOL,), timeframe="1h", horizons=usual.horizons, features=names, boundary="", train_from="", train_to="",
         train_bars=1, seeds=(0,), train_loss=0.0, seconds=0.0, reason="", calibrations={SYMBOL: fitted}, code_version=code_version(),
     )  # fmt: skip
-    terms, needed = [InForce(bars.index[0].to_pydatetime(), card)], warm_up(names) + usual.context - 1
+    terms, needed = [ServingTerm(bars.index[0].to_pydatetime(), card)], warm_up(names) + usual.context - 1
     plain, quick = (
-        ModelsInForce(SYMBOL, usual.horizons[0], HOUR, terms, lambda _id: model, context=usual.context, facts=facts) for _ in range(2)
+        ServingModels(SYMBOL, usual.horizons[0], HOUR, terms, lambda _id: model, context=usual.context, facts=facts) for _ in range(2)
     )
     took: list[tuple[float, float]] = []
     for row in range(needed, needed + LOOPS):
         bar, frame = heard(bars, row, needed), bars.iloc[row + 1 - needed : row + 1]
         began = time.perf_counter()
-        told = quick.hear(bar)
+        told = quick.on_bar(bar)
         between = time.perf_counter()
         quick.prepare()
         again = time.perf_counter()
@@ -115,7 +115,7 @@ def heard(bars: pd.DataFrame, row: int, needed: int) -> NewBar:
 def network() -> list[tuple[str, float]]:
     """The last step alone."""
     model = ensemble(len(all_names(())))
-    step = NextStep(model)
+    step = StepwiseInference(model)
     window = np.random.default_rng(0).standard_normal((model.spec.context, model.spec.features), dtype=np.float32)
     step.prepare(window[:-1], "walked")
     return [("of it the network's step", milliseconds(lambda: step.forecast(window, "walked"), 10 * LOOPS))]

@@ -40,7 +40,7 @@ from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.live.session.sandbox_process import PracticeVenue
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import NewBar
-from forwardtrader.models.online.serving import ModelsInForce
+from forwardtrader.models.online.serving import ServingModels
 
 TARGETS = {"whole": (4.0, 25.0), "ours": (2.0, 8.0)}
 WORST_MS = 200.0
@@ -74,7 +74,7 @@ class Ways:
 class ByTurns:
     """The forecasts of `maker`, made in full, then moved up and down by turns."""
 
-    def __init__(self, maker: ModelsInForce) -> None:
+    def __init__(self, maker: ServingModels) -> None:
         self.maker, self.horizon, self.warm_up = maker, maker.horizon, maker.warm_up
         self.timeframe_s = maker.timeframe_s
         self._sign = -1.0
@@ -82,8 +82,8 @@ class ByTurns:
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
         return self._moved(self.maker.latest(bars))
 
-    def hear(self, bar: NewBar) -> Forecast | None:
-        return self._moved(self.maker.hear(bar))
+    def on_bar(self, bar: NewBar) -> Forecast | None:
+        return self._moved(self.maker.on_bar(bar))
 
     def prepare(self) -> None:
         self.maker.prepare()
@@ -110,7 +110,7 @@ class Measured(LiveSession):
     def assemble(self, stack: ExitStack) -> SessionParts:
         parts = super().assemble(stack)
         for source in parts.sources.values():
-            assert isinstance(source.source, ModelsInForce)
+            assert isinstance(source.source, ServingModels)
             source.source = ByTurns(source.source)
         self._note_times(parts.bridge)
         stack.callback(self._keep_log, parts.market.practice)

@@ -36,7 +36,8 @@ from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.parallel.local_workers import Processes, Threads
 from forwardtrader.models.parallel.workers import Workers, cores
-from forwardtrader.strategies.replay import Tape, replay
+from forwardtrader.strategies.replay import replay
+from forwardtrader.strategies.replay_track import Tape
 
 ASKED: Final = 1.8
 MACHINES: Final = (1, 4, 16, 64)
@@ -46,7 +47,7 @@ DASK: Final = "Dask on loopback"
 
 
 @dataclass(frozen=True)
-class Pace:
+class ScalePace:
     """Folds a second, and processor seconds a fold, once every worker is at work; and folds a second of the whole run."""
 
     folds: float
@@ -55,7 +56,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Costs:
+class ScaleCosts:
     """What the paper estimate rests on: seconds, and bytes."""
 
     fold: float
@@ -65,7 +66,7 @@ class Costs:
     result: int
 
 
-def pace(workers: Workers, count: int, work: FoldWork, tasks: Sequence[FoldTask], cpu: Callable[[], float]) -> Pace:
+def pace(workers: Workers, count: int, work: FoldWork, tasks: Sequence[FoldTask], cpu: Callable[[], float]) -> ScalePace:
     """Train every task; the clock of the work starts when every worker has given a result: by then each has imported and compiled."""
     places: set[tuple[int, int]] = set()
     started, ended, began, used, spent, left = time.perf_counter(), 0.0, 0.0, 0.0, 0.0, 0
@@ -77,7 +78,7 @@ def pace(workers: Workers, count: int, work: FoldWork, tasks: Sequence[FoldTask]
         ended, spent = time.perf_counter(), cpu()
     if len(places) < count or not left:
         raise SystemExit(f"{len(tasks)} folds are too few for {count} workers; give more with --folds")
-    return Pace(left / (ended - began), (spent - used) / left, len(tasks) / (time.perf_counter() - started))
+    return ScalePace(left / (ended - began), (spent - used) / left, len(tasks) / (time.perf_counter() - started))
 
 
 def placed_fold(work: FoldWork, task: FoldTask) -> tuple[tuple[int, int], Any]:
@@ -93,9 +94,9 @@ def tasks_of(given: Case, count: int) -> list[FoldTask]:
     return [FoldTask(fold, f"benchmark-{number}", fold_training.updates(settings, fold, window)) for number, fold in enumerate(folds)]
 
 
-def measure(said: argparse.Namespace, given: Case, folder: Path) -> tuple[dict[tuple[str, int, int], list[Pace]], float]:
+def measure(said: argparse.Namespace, given: Case, folder: Path) -> tuple[dict[tuple[str, int, int], list[ScalePace]], float]:
     """The paces of every kind of workers, in turn, and the seconds of one empty task on the cluster."""
-    paces: dict[tuple[str, int, int], list[Pace]] = {}
+    paces: dict[tuple[str, int, int], list[ScalePace]] = {}
     kinds = [(name, count) for name in ("threads", "processes", DASK) for count in (1, 2)]
     for number, (folds, (name, count)) in enumerate(itertools.product(said.folds * said.rounds, kinds)):
         here = folder / str(number)
@@ -133,7 +134,7 @@ def _family_cpu() -> float:
     return sum(me.cpu_times()[:4]) + sum(sum(child.cpu_times()[:2]) for child in me.children(recursive=True))
 
 
-def table(paces: dict[tuple[str, int, int], list[Pace]]) -> str:
+def table(paces: dict[tuple[str, int, int], list[ScalePace]]) -> str:
     """Medians as Markdown."""
     lines = [
         "| workers | folds | folds/s at work, one | two | throughput, asked 1.8 | of the whole run | processor s/fold, one | two"
@@ -153,7 +154,7 @@ def table(paces: dict[tuple[str, int, int], list[Pace]]) -> str:
     return "\n".join(lines)
 
 
-def costs(given: Case, fold_s: float, task_s: float) -> Costs:
+def costs(given: Case, fold_s: float, task_s: float) -> ScaleCosts:
     """Measure a point and the sizes of what travels."""
     bars, forecasts = loop.market(32_000)
     took = []
@@ -163,10 +164,10 @@ def costs(given: Case, fold_s: float, task_s: float) -> Costs:
         took.append(time.process_time() - began)
     work = FoldWork(given.panel, given.settings, "1h", None)
     result = train_one(work, tasks_of(given, 1)[0])
-    return Costs(fold_s, min(took), task_s, len(pickle.dumps(work, protocol=5)), len(pickle.dumps(result, protocol=5)))
+    return ScaleCosts(fold_s, min(took), task_s, len(pickle.dumps(work, protocol=5)), len(pickle.dumps(result, protocol=5)))
 
 
-def paper(known: Costs, folds: int) -> str:
+def paper(known: ScaleCosts, folds: int) -> str:
     """The estimate with its arithmetic, as Markdown."""
     hours = 1 / 3600
     forecast, trade = SYMBOLS * folds * known.fold, SYMBOLS * POINTS * known.point

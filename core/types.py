@@ -142,3 +142,8 @@ class Fill:
     fee_currency: str
     order_ref: str
     reason: str = ""
+
+
+def slipped(price: float, share: float, *, buys: bool) -> float:
+    """The price of a fill after slippage: worse than `price` by `share` of it, higher for a buy and lower for a sale."""
+    return price * (1.0 + share) if buys else price * (1.0 - share)

@@ -74,7 +74,7 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
 
 def _show_status(request: LiveRequest, console: Console) -> int:
     from forwardtrader.live import control
-    from forwardtrader.reports.pages.session_status import FILE_NAME, State, read_status
+    from forwardtrader.reports.pages.session_status import FILE_NAME, SessionState, read_status
 
     if not request.folder.is_dir():
         raise ConfigError(
@@ -86,7 +86,7 @@ def _show_status(request: LiveRequest, console: Console) -> int:
     status = read_status(request.folder)
     held = ", ".join(f"{p.size:g} {p.symbol}" for p in status.positions) or "flat"
     equity = "unknown" if status.equity is None else f"{status.equity:,.2f}"
-    stands = status.state if running else "halted, not running" if status.state is State.HALTED else "not running"
+    stands = status.state if running else "halted, not running" if status.state is SessionState.HALTED else "not running"
     console.print(f"{status.title}\n{stands}, {status.bars} bars, last {status.last_bar}")
     if status.reason:
         console.print(status.reason)

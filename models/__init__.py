@@ -1,3 +1,3 @@
-"""From bars to forecasts, and how models live and die."""
+"""Models: features, forecasters, walk-forward training, registry, online learning and serving."""
 
 import forwardtrader as forwardtrader  # ends a command that is run by a Python without the packages in one line

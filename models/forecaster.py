@@ -1,4 +1,4 @@
-"""The port between models and decisions: closed bars in, a distribution of the coming log return out."""
+"""The forecaster port: closed bars in, a distribution of the coming log return out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 class ForecastSource(Protocol):
-    """Where forecasts come from, for history at once and for the newest closed bar alone; both give the same numbers.
+    """A source of forecasts, for the whole history or for the newest closed bar; both give the same numbers.
 
     `bars` is indexed by the UTC open time of each closed bar and holds open, high, low, close, volume.
     All returned numbers are plain log returns over `horizon` bars that begin with the bar after the one named.
@@ -48,7 +48,7 @@ class ForecastSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBar:
-    """The newest closed bar, without those before it unless they are asked for.
+    """The newest closed bar; earlier bars are fetched only on request.
 
     Attributes:
         at, before: UTC open time of the bar, and of the one before it; None where it is the first.
@@ -66,10 +66,10 @@ class NewBar:
 
 
 @runtime_checkable
-class FollowingSource(Protocol):
-    """What a `ForecastSource` may also be: one that keeps up with the bars, so that a new one costs it little."""
+class IncrementalSource(Protocol):
+    """A `ForecastSource` that is updated bar by bar, so that a new bar is cheap."""
 
-    def hear(self, bar: NewBar) -> Forecast | None:
+    def on_bar(self, bar: NewBar) -> Forecast | None:
         """What `latest` gives for `bar.frame()`."""
         ...
 
@@ -79,7 +79,7 @@ class FollowingSource(Protocol):
 
 
 class LastValueForecaster:
-    """Tomorrow's price is today's: location zero, scale from the root mean square of the last `window` one-bar log returns.
+    """Random-walk forecaster: location zero, scale from the root mean square of the last `window` one-bar log returns.
 
     The baseline of every report, the stand-in of fast tests, and what is left when no model is fit to use.
     """

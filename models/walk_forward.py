@@ -1,11 +1,11 @@
-"""The calendar of retraining, and the only place that cuts time.
+"""The walk-forward calendar of retraining; the only place that cuts time.
 
 Boundaries stand at fixed distances from 2000-01-01 00:00 UTC, whatever day a run begins, so that every run and every live session
 retrains at the same moments. A model is trained on the bars that closed by its boundary, minus the purge and the embargo, and takes
 effect `deployment_lag` bars after it.
 
-Every `anew_every`-th boundary is an anchor: its model learns from nothing. A model of a boundary between goes on from the one of the
-anchor before it, in fewer updates, on its own window. Which one that is depends on the moment alone too.
+Every `anew_every`-th boundary is an anchor: its model is trained from scratch. A model of a boundary between is warm-started from the
+one of the anchor before it, in fewer updates, on its own window. Which one that is depends on the moment alone too.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ LEAST_TRAINING_SHARE: Final = 0.9
 
 @dataclass(frozen=True)
 class Fold:
-    """One model's life in row numbers of its candle frame; each range is [first, last).
+    """One model's training and serving rows in its candle frame; each range is [first, last).
 
-    Rows [train_first, train_last) may be supervised: their targets end before the boundary. The model speaks at the close of rows
+    Rows [train_first, train_last) may be supervised: their targets end before the boundary. The model forecasts at the close of rows
     [effective_first, effective_last).
     """
 
@@ -62,7 +62,7 @@ def anchor(boundary: datetime, settings: ModelSettings) -> datetime:
 def folds(
     index: pd.DatetimeIndex, first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe, warm_up: int
 ) -> list[Fold]:
-    """Cut the life of every model that a run from `first` up to (not with) `last` needs.
+    """Cut the training and serving rows of every model that a run from `first` up to (not with) `last` needs.
 
     Args:
         index: bar-open times of all candles at hand, UTC, rising.
@@ -78,12 +78,21 @@ def folds(
         for i, moment in enumerate(moments)
     ]
     run_first = int(index.searchsorted(pd.Timestamp(first)))
-    # The model before the first boundary would speak for a few bars only: the run begins without a forecast rather than train it.
+    # The model before the first boundary would serve for a few bars only: the run starts without a forecast rather than train it.
     brief = len(cut) > 1 and cut[0].effective_last - run_first <= settings.deployment_lag
-    spoken = [fold for fold in cut[brief:] if fold.effective_last > max(fold.effective_first, run_first)]
-    if not spoken or not filled(spoken[0], settings, timeframe):
+    serving = [fold for fold in cut[brief:] if fold.effective_last > max(fold.effective_first, run_first)]
+    if not serving or not filled(serving[0], settings, timeframe):
         raise TooLittleHistory(_shortage(index, first, settings, timeframe, warm_up))
-    return spoken
+    return serving
+
+
+def lead_bars(settings: ModelSettings, warm_up: int) -> int:
+    """Warm-up length: bars of history that a first forecast needs besides the training window of its model.
+
+    Args:
+        warm_up: bars that the slowest feature looks back over.
+    """
+    return warm_up + settings.context + purge(settings) + settings.embargo + settings.deployment_lag
 
 
 def purge(settings: ModelSettings) -> int:

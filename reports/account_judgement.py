@@ -1,4 +1,4 @@
-"""What an account's life is worth once luck is counted: the statistics that `run.json` adds to its plain numbers."""
+"""Statistical tests of an account's equity curve against luck: what `run.json` adds to its plain numbers."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ RANDOM_PATHS: Final = 500
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What names a run as a trial.
+    """Identity of a run as a trial.
 
-    `data` and `settings` are fingerprints of the candles and of everything that was chosen, `result` one of what came out, `what` says in a
-    few words what was tried. `choice` is that of everything chosen but the end, and empty where an end was named. `periods_per_year` counts
+    `data` and `settings` are fingerprints of the candles and of everything that was chosen, `result` one of what came out, `what` is a
+    short description. `choice` is that of everything chosen but the end, and empty where an end was named. `periods_per_year` counts
     days, 365 or 252; `start_equity` is the cash before the first bar.
     """
 
@@ -64,8 +64,8 @@ class RunFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """An account's life: `equity`, `fills` as in `reports.artefacts`, whole `candles` per symbol, `sweep` net daily returns per point."""
+class AccountRecord:
+    """Account: `equity`, `fills` as in `reports.artefacts`, whole `candles` per symbol, `sweep` net daily returns per point."""
 
     equity: pd.DataFrame
     fills: pd.DataFrame
@@ -104,7 +104,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountTests:
-    """What was found out; `tries` is None where the trials cannot be counted, `pbo` NaN without a sweep."""
+    """Test results; `tries` is None where the trials cannot be counted, `pbo` NaN without a sweep."""
 
     returns: Floats
     moments: SharpeMoments
@@ -124,7 +124,7 @@ class AccountTests:
         return math.nan if self.tries is None else deflated_sharpe(self.moments, self.tries.trials, self.tries.variance)
 
 
-def examine(account: Account, settings: ReportSettings, ledger: TrialLedger | None, *, seed: int = 0) -> AccountTests:
+def examine(account: AccountRecord, settings: ReportSettings, ledger: TrialLedger | None, *, seed: int = 0) -> AccountTests:
     """Run every test on an account, and enter it into the ledger as a trial."""
     returns = account.daily
     moments = sharpe_moments(returns)
@@ -144,7 +144,7 @@ def examine(account: Account, settings: ReportSettings, ledger: TrialLedger | No
     )
 
 
-def count_trials(account: Account, moments: SharpeMoments, ledger: TrialLedger | None) -> Tries | None:
+def count_trials(account: AccountRecord, moments: SharpeMoments, ledger: TrialLedger | None) -> Tries | None:
     """Enter the run, then count all trials on these markets, itself among them; None where that cannot be done."""
     if ledger is None:
         return None
@@ -171,7 +171,7 @@ def count_trials(account: Account, moments: SharpeMoments, ledger: TrialLedger |
         return None
 
 
-def _superior(account: Account, returns: Floats, entries: RandomEntries, seed: int) -> dict[str, float]:
+def _superior(account: AccountRecord, returns: Floats, entries: RandomEntries, seed: int) -> dict[str, float]:
     """SPA p-values of the strategy, or of the best of a sweep, over each rival."""
     own = returns[:, None]
     if account.sweep is not None and len(account.sweep) == len(returns):
@@ -208,7 +208,7 @@ def strategy_part(tests: AccountTests, facts: RunFacts, settings: ReportSettings
     return part
 
 
-def random_entries_part(account: Account, tests: AccountTests) -> dict[str, Any]:
+def random_entries_part(account: AccountRecord, tests: AccountTests) -> dict[str, Any]:
     """`benchmark.random_entries`: the random path with the median Sharpe ratio, in the keys of the strategy; empty without trades."""
     facts, entries = account.facts, tests.entries
     if not entries.samples:

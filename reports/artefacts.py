@@ -51,7 +51,7 @@ CLOSE: Final = "close:"
 
 @dataclass(frozen=True)
 class RunArtefacts:
-    """All that a run leaves behind for people and programs."""
+    """All artefacts of a run."""
 
     manifest: RunManifest
     forecasts: pd.DataFrame

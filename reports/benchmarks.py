@@ -1,4 +1,4 @@
-"""What doing little would have earned: holding, and holding as much as the market's volatility allows.
+"""Benchmarks of the account: buy and hold, and a volatility target.
 
 Both obey the strategy's own rules: the same starting cash, a decision at a bar's close filled at the next bar's open, fees and slippage
 on every fill. Several symbols share the cash in equal parts, once, at the start.
@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from forwardtrader.core.types import slipped
 from forwardtrader.reports.artefacts import EQUITY_COLUMNS, FILL_COLUMNS, empty_equity, empty_fills
 
 _HALF_LIFE_DAYS: Final = 10.0
@@ -23,8 +24,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """What a benchmark starts with and pays: basis points of traded value per side."""
+class BenchmarkAccount:
+    """Starting cash and costs of a benchmark: basis points of traded value per side."""
 
     cash: float
     fee_bps: float = 10.0
@@ -33,13 +34,13 @@ class Account:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark's life in the shape of the strategy's own artefacts: `equity` and `fills` as in `artefacts`."""
+    """A benchmark's result in the shape of the strategy's own artefacts: `equity` and `fills` as in `artefacts`."""
 
     equity: pd.DataFrame
     fills: pd.DataFrame
 
 
-def buy_and_hold(candles: Mapping[str, pd.DataFrame], account: Account, *, trade_from: datetime | None = None) -> Benchmark:
+def buy_and_hold(candles: Mapping[str, pd.DataFrame], account: BenchmarkAccount, *, trade_from: datetime | None = None) -> Benchmark:
     """Spend all cash at the open after the first traded bar and never trade again.
 
     Args:
@@ -56,7 +57,7 @@ def buy_and_hold(candles: Mapping[str, pd.DataFrame], account: Account, *, trade
 
 def volatility_targeted(
     candles: Mapping[str, pd.DataFrame],
-    account: Account,
+    account: BenchmarkAccount,
     *,
     target: float,
     periods_per_year: int,
@@ -84,7 +85,7 @@ def volatility_targeted(
     return _together(candles, account, trade_from, daily_share, band=0.05)
 
 
-def follow(traded: pd.DataFrame, targets: Array, account: Account, symbol: str, *, band: float = 0.0) -> Benchmark:
+def follow(traded: pd.DataFrame, targets: Array, account: BenchmarkAccount, symbol: str, *, band: float = 0.0) -> Benchmark:
     """Hold target shares of equity: `targets[t]`, known at bar t's close, is bought or sold at bar t+1's open.
 
     Args:
@@ -110,14 +111,16 @@ def follow(traded: pd.DataFrame, targets: Array, account: Account, symbol: str, 
     return Benchmark(pd.DataFrame(rows, index=traded.index, columns=EQUITY_COLUMNS), _fills(trades, traded.index, symbol))
 
 
-def _trade(target: float, size: float, cash: float, price: float, account: Account, band: float) -> tuple[float, float, float] | None:
+def _trade(
+    target: float, size: float, cash: float, price: float, account: BenchmarkAccount, band: float
+) -> tuple[float, float, float] | None:
     """Signed amount, price after slippage and fee of one adjustment at the open, or None where it is not worth one."""
     fee_rate, slip = account.fee_bps / 1e4, account.slippage_bps / 1e4
     equity = cash + size * price
     if equity <= 0 or abs(target - size * price / equity) < max(band, 1e-9):
         return None
     amount = target * equity / price - size
-    paid = price * (1 + slip if amount > 0 else 1 - slip)
+    paid = slipped(price, slip, buys=amount > 0)
     if amount > 0:
         amount = min(amount, cash / (paid * (1 + fee_rate)))
     return amount, paid, abs(amount) * paid * fee_rate
@@ -125,35 +128,35 @@ def _trade(target: float, size: float, cash: float, price: float, account: Accou
 
 def _together(
     candles: Mapping[str, pd.DataFrame],
-    account: Account,
+    account: BenchmarkAccount,
     trade_from: datetime | None,
     decide: Callable[[pd.DataFrame, pd.DataFrame], Array],
     band: float = 0.0,
 ) -> Benchmark:
-    part = Account(cash=account.cash / max(len(candles), 1), fee_bps=account.fee_bps, slippage_bps=account.slippage_bps)
-    lives = []
+    part = BenchmarkAccount(cash=account.cash / max(len(candles), 1), fee_bps=account.fee_bps, slippage_bps=account.slippage_bps)
+    benchmarks = []
     for symbol, frame in candles.items():
         traded = frame if trade_from is None else frame.loc[pd.Timestamp(trade_from) :]
         if len(traded):
-            lives.append(follow(traded, decide(frame, traded), part, symbol, band=band))
-    return _sum(lives, idle=account.cash - part.cash * len(lives), part=part.cash)
+            benchmarks.append(follow(traded, decide(frame, traded), part, symbol, band=band))
+    return _sum(benchmarks, idle=account.cash - part.cash * len(benchmarks), part=part.cash)
 
 
-def _sum(lives: list[Benchmark], *, idle: float, part: float) -> Benchmark:
-    if not lives:
+def _sum(benchmarks: list[Benchmark], *, idle: float, part: float) -> Benchmark:
+    if not benchmarks:
         return Benchmark(empty_equity(), empty_fills())
-    index = lives[0].equity.index
-    for life in lives[1:]:
-        index = index.union(life.equity.index)
+    index = benchmarks[0].equity.index
+    for result in benchmarks[1:]:
+        index = index.union(result.equity.index)
     equity, cash, held = np.full(len(index), idle), np.full(len(index), idle), np.zeros(len(index))
-    for life in lives:
+    for result in benchmarks:
         # A symbol without a bar keeps its last worth; before its first bar its part lies in cash.
-        table = life.equity.reindex(index).ffill()
+        table = result.equity.reindex(index).ffill()
         equity += table["equity"].fillna(part).to_numpy()
         cash += table["cash"].fillna(part).to_numpy()
         held += (table["equity"] * table["exposure"]).fillna(0.0).to_numpy()
     share = np.divide(held, equity, out=np.zeros(len(index)), where=equity > 0)
-    fills = pd.concat([life.fills for life in lives], ignore_index=True).sort_values("timestamp", kind="stable", ignore_index=True)
+    fills = pd.concat([result.fills for result in benchmarks], ignore_index=True).sort_values("timestamp", kind="stable", ignore_index=True)
     return Benchmark(pd.DataFrame(dict(zip(EQUITY_COLUMNS, (equity, cash, share), strict=True)), index=index), fills)
 
 

@@ -1,4 +1,4 @@
-"""One symbol's forecasts beside its baselines: scores, tests, calibration and slices, as `run.json` names them."""
+"""Evaluation of one symbol's forecasts against its baselines: scores, tests, calibration and slices, as in `run.json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From forecasts and an account's life to the numbers, the verdict and the alarms of `run.json`: the one entry to all statistics."""
+"""Evaluation of a run: numbers, verdict and alarms of `run.json` from forecasts and equity; the one entry to all statistics."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pandas as pd
 from forwardtrader.core.settings import ReportSettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import Timeframe, Verdict
-from forwardtrader.reports.account_judgement import Account, AccountTests, RunFacts, examine, random_entries_part, strategy_part
+from forwardtrader.reports.account_judgement import AccountRecord, AccountTests, RunFacts, examine, random_entries_part, strategy_part
 from forwardtrader.reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts
 from forwardtrader.reports.summary import summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
-from forwardtrader.reports.verdict import ALARM_IC, Evidence, Judgement, judge
+from forwardtrader.reports.verdict import ALARM_IC, Evidence, RunVerdict, judge
 
 __all__ = ["ForecastResult", "RunFacts", "RunJudgement", "RunResult", "ScoredForecasts", "judge_run", "score_forecasts"]
 
@@ -46,9 +46,9 @@ class ForecastResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult(ForecastResult):
-    """What is judged: `equity`, `fills` as in `reports.artefacts`; `sweep` net daily returns per point tried.
+    """What is evaluated: `equity`, `fills` as in `reports.artefacts`; `sweep` net daily returns per point tried.
 
-    `reads_forecasts` is false for a strategy that does not look at them; it is judged by its account alone.
+    `reads_forecasts` is false for a strategy that does not look at them; it is evaluated by its account alone.
     """
 
     equity: pd.DataFrame
@@ -59,7 +59,7 @@ class RunResult(ForecastResult):
 
 @dataclass(frozen=True)
 class ScoredForecasts:
-    """The forecasts by horizon, and what `run.json` says of each symbol's."""
+    """The forecasts by horizon, and the part of `run.json` of each symbol."""
 
     groups: Groups
     part: dict[str, dict[str, Any]]
@@ -73,7 +73,7 @@ class RunJudgement:
     strategy: dict[str, Any]
     benchmark: dict[str, dict[str, Any]]
     evidence: Evidence
-    judgement: Judgement
+    judgement: RunVerdict
     not_computed: dict[str, str]
 
     @property
@@ -82,20 +82,20 @@ class RunJudgement:
         return self.evidence.has_forecasts and judge(replace(self.evidence, shifted_p=0.0, shifts=1)).verdict is Verdict.EDGE
 
     def with_shifted(self, runs: ShiftedForecasts, facts: RunFacts) -> RunJudgement:
-        """The same run, judged anew now that the strategy has been run on shifted forecasts."""
+        """The same run, evaluated again now that the strategy has been run on shifted forecasts."""
         evidence = replace(
             self.evidence, shifted_p=runs.p, shifts=runs.samples, shifted_sharpe=runs.mean_sharpe, shifted_return=runs.mean_return
         )
         added: dict[str, Any] = {"shifted_forecasts_p": None if runs.ended_early else runs.p}
         added |= {"shifted_forecasts_sharpe": runs.mean_sharpe, "shifted_forecasts_return": runs.mean_return}
-        judged = replace(self, evidence=evidence, judgement=judge(evidence), strategy=self.strategy | added)
+        evaluated = replace(self, evidence=evidence, judgement=judge(evidence), strategy=self.strategy | added)
         if runs.ended_early:
             why = "one of the first runs on shifted forecasts did at least as well; the others were left out"
-            return replace(judged, not_computed=self.not_computed | {"strategy.shifted_forecasts_p": why})
+            return replace(evaluated, not_computed=self.not_computed | {"strategy.shifted_forecasts_p": why})
         plain = summarise_strategy(runs.equity, runs.fills, facts.periods_per_year, start_equity=facts.start_equity).model_dump()
         low, high = np.quantile(runs.sharpes, [0.05, 0.95])
         row = plain | {"samples": runs.samples, "sharpe_range_90": (float(low), float(high))}
-        return replace(judged, benchmark=self.benchmark | {"shifted_forecasts": row})
+        return replace(evaluated, benchmark=self.benchmark | {"shifted_forecasts": row})
 
     def parts(self) -> dict[str, Any]:
         """As plain dicts, to be laid over the manifest."""
@@ -121,21 +121,21 @@ def judge_run(
     result: RunResult, facts: RunFacts, settings: ReportSettings, ledger: TrialLedger | None, *,
     seed: int = 0, scored: ScoredForecasts | None = None,
 ) -> RunJudgement:  # fmt: skip
-    """Score, test and judge one run, and enter it into the ledger.
+    """Score, test and evaluate one run, and enter it into the ledger.
 
     Args:
-        ledger: where trials are counted; None, or one that cannot be read, leaves the deflated Sharpe ratio uncomputed and says so.
-        seed: of the bootstraps and random entries; equal runs are judged equally.
-        scored: what `score_forecasts` said of the same forecasts with the same seed, where that was done already.
+        ledger: where trials are counted; None, or one that cannot be read, leaves the deflated Sharpe ratio uncomputed, with the reason.
+        seed: of the bootstraps and random entries; equal runs give equal results.
+        scored: result of `score_forecasts` on the same forecasts with the same seed, where it was computed already.
     """
-    account = Account(equity=result.equity, fills=result.fills, candles=result.candles, facts=facts, sweep=result.sweep)
-    told = scored or score_forecasts(result, facts.timeframe, settings, seed=seed)
+    account = AccountRecord(equity=result.equity, fills=result.fills, candles=result.candles, facts=facts, sweep=result.sweep)
+    scored_forecasts = scored or score_forecasts(result, facts.timeframe, settings, seed=seed)
     with one_thread():
         tests = examine(account, settings, ledger, seed=seed)
         random_entries = random_entries_part(account, tests)
-        evidence = evidence_of(told.groups if result.reads_forecasts else {}, told.part, account, tests)
+        evidence = evidence_of(scored_forecasts.groups if result.reads_forecasts else {}, scored_forecasts.part, account, tests)
     return RunJudgement(
-        forecast=told.part,
+        forecast=scored_forecasts.part,
         strategy=strategy_part(tests, facts, settings),
         benchmark={"random_entries": random_entries} if random_entries else {},
         evidence=evidence,
@@ -190,7 +190,7 @@ def _forecast_part(groups: Groups, settings: ReportSettings, seed: int) -> dict[
     return part
 
 
-def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], account: Account, tests: AccountTests) -> Evidence:
+def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], account: AccountRecord, tests: AccountTests) -> Evidence:
     """Gather what the verdict rests on; skill is tested over all symbols of a horizon together, horizons by Bonferroni."""
     skill = {horizon: skill_test(group) for horizon, group in groups.items()}
     p_values = [test.p_above for test in skill.values() if math.isfinite(test.p_above)]

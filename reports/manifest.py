@@ -1,7 +1,7 @@
-"""`run.json`: everything one needs to know about a run, and to make it again.
+"""The manifest `run.json`: everything needed to know about a run, and to repeat it.
 
 The classes below are its schema. Any mapping may carry more keys than are named here: they are kept when read and written again, and
-pages ignore what they do not know. A number that was not computed is null, and `not_computed` may say why: its keys are dotted paths
+pages ignore what they do not know. A number that was not computed is null, and `not_computed` may give reasons: its keys are dotted paths
 into this file (`strategy.dsr`, `forecast`, `benchmark.random_entries`, `benchmark.shifted_forecasts`), its values plain sentences.
 """
 
@@ -37,13 +37,13 @@ Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
 
 class Section(BaseModel):
-    """The manners of every part: unknown keys are kept, names may be given instead of aliases."""
+    """Base of all sections: unknown keys are kept, names may be given instead of aliases."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
 
 
 class SymbolData(Section):
-    """The candles of one symbol: where they came from, how many, which; times are bar opens."""
+    """Candles of one symbol: source, count and fingerprint; times are bar opens."""
 
     source: str
     rows: int
@@ -84,7 +84,7 @@ class DataSection(Section):
     periods_per_year: int = 365
 
 
-class Fold(Section):
+class FoldSection(Section):
     """One model: trained on bars [train_from, train_to), in force for bars [effective_from, effective_to)."""
 
     symbol: str
@@ -100,12 +100,12 @@ class Fold(Section):
 
 
 class WalkForwardSection(Section):
-    """How time was cut, in bars, and the models that came of it."""
+    """The walk-forward cuts, in bars, and the models."""
 
     purge_bars: int = 0
     embargo_bars: int = 0
     deployment_lag_bars: int = 0
-    folds: list[Fold] = []
+    folds: list[FoldSection] = []
 
 
 class ForecastScores(Section):
@@ -210,7 +210,7 @@ class RunManifest(Section):
 
     @property
     def title(self) -> str:
-        """What was run, in one line; says SAMPLE first where the market was simulated."""
+        """What was run, in one line, beginning with SAMPLE where the market was simulated."""
         what = f"{', '.join(self.data.symbols) or 'no symbol'} {self.data.timeframe}"
         named = f"{self.name}: {what}" if self.name else what
         return f"SAMPLE · {named}" if self.is_sample else named
@@ -250,7 +250,7 @@ def read(run_dir: Path) -> RunManifest:
 
 
 def make_run_id(created: datetime, symbols: Sequence[str], timeframe: str, kind: DataKind, *, name: str = "", digest: str = "") -> str:
-    """A folder name that sorts by time and tells what was run: `20261122-151402-BTC-USDT-1h[-SAMPLE][-name]-3fa9c1`.
+    """A folder name that sorts by time and names what was run: `20261122-151402-BTC-USDT-1h[-SAMPLE][-name]-3fa9c1`.
 
     `digest` is any hash of what makes the run itself (settings and data); without one the last part is random.
     """

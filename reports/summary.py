@@ -1,4 +1,4 @@
-"""An account's life in one row of numbers: the plain half of `strategy` and `benchmark.*` in `run.json`."""
+"""An account's equity curve in one row of numbers: the plain half of `strategy` and `benchmark.*` in `run.json`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _curve_numbers(
         "sharpe": metrics.sharpe(returns, periods_per_year),
         "sortino": metrics.sortino(returns, periods_per_year),
         "volatility": metrics.volatility(returns, periods_per_year),
-        # Depth and length are of the bars themselves: a crash that recovers within the day was still lived through.
+        # Depth and length are of the bars themselves: a crash that recovers within the day is a drawdown too.
         "max_drawdown": metrics.max_drawdown(curve, start),
         "longest_drawdown_days": metrics.longest_drawdown(curve) / pd.Timedelta(days=1),
         "calmar": metrics.calmar(returns, days, periods_per_year),

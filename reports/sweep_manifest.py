@@ -1,4 +1,4 @@
-"""`sweep.json`: what was tried, what was chosen and by which rule, and what so many tries cost. The points are in `points.parquet`."""
+"""The manifest `sweep.json`: what was tried, what was chosen by which rule, and overfitting statistics. Points are in `points.parquet`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RULE: Final = (
 
 
 class SweepPoint(Section):
-    """One point: its settings, the same as words of the command line, and its numbers; `score` is that of its neighbourhood."""
+    """One point: its settings, the same as command-line arguments, and its numbers; `score` is that of its neighbourhood."""
 
     settings: dict[str, Any]
     flags: str

@@ -1,4 +1,4 @@
-"""Which runs are the same trial run again: a command without a named end reaches further whenever more bars have been printed.
+"""Reruns of a trial: a command without a named end covers more bars each time, and is still the same trial.
 
 Such a run is known by what was chosen, the end left out, and by its past: cut where the earlier run ended, its candles and its account must
 be those of the earlier run to the last bit. A changed setting, other code, another start, other or fewer data make another trial, and so
@@ -30,7 +30,7 @@ CREATE TRIGGER IF NOT EXISTS ends_fixed BEFORE UPDATE ON ends BEGIN SELECT RAISE
 
 @dataclass(frozen=True, kw_only=True)
 class OpenEnd:
-    """A run whose end nobody named.
+    """A run without a named end.
 
     `choice` is a fingerprint of everything that was chosen, `candles` all it saw of each symbol, `daily` its net returns by UTC day.
     """

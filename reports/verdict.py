@@ -1,4 +1,4 @@
-"""Edge, no edge, or not enough data: the one rule, and the alarms that come before any joy.
+"""The verdict: edge, no edge, or not enough data; and the alarms.
 
 The rule, in the order it is read. Each question that fails ends it.
 
@@ -41,7 +41,7 @@ LEAK: Final = "look for a leak first"
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the verdict rests on; NaN or None where a number does not exist.
+    """The numbers that the verdict rests on; NaN or None where one does not exist.
 
     `years` is the traded span, `bets` counts how often the usual position was turned over, `sharpe` is annual and net. `independent_bars`
     counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `timing_p` compares with random entries.
@@ -72,24 +72,24 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A verdict with its reasons and alarms in plain words."""
+class RunVerdict:
+    """A verdict with its reasons and alarms as text."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
     alarms: tuple[str, ...]
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge(evidence: Evidence) -> RunVerdict:
     """Apply the rule of this module; the reasons end with what was earned without the forecasts, where that is known."""
     verdict, reasons = _ruled(evidence)
     if evidence.shifts:
         reasons.append(_credit(evidence))
-    return Judgement(verdict, tuple(reasons), tuple(alarms(evidence)))
+    return RunVerdict(verdict, tuple(reasons), tuple(alarms(evidence)))
 
 
 def alarms(evidence: Evidence) -> Iterator[str]:
-    """Numbers too good to be believed before a leak is ruled out."""
+    """Alarms: numbers too good to be true before a leak is ruled out."""
     if evidence.accuracy > ALARM_ACCURACY:
         yield f"accuracy {evidence.accuracy:.1%} is above {ALARM_ACCURACY:.0%}: {LEAK}"
     if max(_or_zero(evidence.ic), _or_zero(evidence.rank_ic)) > ALARM_IC:
@@ -115,7 +115,7 @@ def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
     if not evidence.total_return > 0:
         return Verdict.NO_EDGE, reasons
     if evidence.bets < MIN_BETS:
-        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.bets:.0f} turns of the position are too few to judge; {MIN_BETS} are needed"]
+        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.bets:.0f} turns of the position are too few; {MIN_BETS} are needed"]
     return _on_luck(evidence, reasons)
 
 
@@ -133,11 +133,11 @@ def _on_luck(evidence: Evidence, reasons: list[str]) -> tuple[Verdict, list[str]
 def _too_short(evidence: Evidence) -> str:
     if evidence.has_forecasts and not evidence.independent_bars >= MIN_BARS:
         return (
-            f"{_or_zero(evidence.independent_bars):.0f} independent bars cannot tell an information coefficient of {ALARM_IC:.2f}"
+            f"{_or_zero(evidence.independent_bars):.0f} independent bars cannot distinguish an information coefficient of {ALARM_IC:.2f}"
             f" from luck; {MIN_BARS} can"
         )
     if not evidence.has_forecasts and not evidence.years >= MIN_YEARS:
-        return f"{evidence.years:.1f} years cannot tell a Sharpe ratio of 2 from luck; {MIN_YEARS} can"
+        return f"{evidence.years:.1f} years cannot distinguish a Sharpe ratio of 2 from luck; {MIN_YEARS} can"
     return ""
 
 

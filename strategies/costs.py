@@ -1,4 +1,4 @@
-"""What trading costs: for the decision as shares of the traded value, for Backtrader as a commission scheme."""
+"""Trading costs: for the decision as shares of the traded value, for Backtrader as a commission scheme."""
 
 from __future__ import annotations
 

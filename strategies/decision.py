@@ -1,4 +1,4 @@
-"""One symbol's decision from forecast, account and brakes: signals, sizing and risk put together, the same in every mode."""
+"""The decision of one symbol from forecast, account and risk gate: signals, sizing and risk combined, the same in every mode."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.strategies.costs import Costs
+from forwardtrader.strategies.order_rules import enlarges
 from forwardtrader.strategies.risk import Gate, RiskLimits
 from forwardtrader.strategies.signals import EdgeRule, Signal, decide
 from forwardtrader.strategies.sizing import SizeRule, exposure_cap, stop_distance, stop_price
@@ -21,8 +22,8 @@ _EXCHANGE_HOURS_S = 23_400  # a stock exchange is open 6.5 hours a day
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """All knobs of one symbol, worked out once. `renewal` is the share of a new bar in the remembered scale."""
+class DecisionParams:
+    """Parameters of one symbol's decision, computed once. `renewal` is the share of a new bar in the remembered scale."""
 
     edge: EdgeRule
     size: SizeRule
@@ -31,7 +32,7 @@ class Rules:
     renewal: float
 
     @classmethod
-    def of(cls, settings: StrategySettings, market: MarketRules, timeframe: Timeframe, horizon: int, symbols: int = 1) -> Rules:
+    def of(cls, settings: StrategySettings, market: MarketRules, timeframe: Timeframe, horizon: int, symbols: int = 1) -> DecisionParams:
         """The knobs for one of `symbols` that share the account: exposure, volatility and loss at the stop are divided among them.
 
         `horizon` is that of the forecasts, in bars.
@@ -66,8 +67,8 @@ class Rules:
 
 
 @dataclass(slots=True)
-class Book:
-    """What is remembered about one symbol between bars; plain numbers, so that it survives a restart.
+class PositionState:
+    """State of one symbol between bars; plain numbers, so that it survives a restart.
 
     Attributes:
         stop: price of the protective stop; 0 where there is none.
@@ -85,7 +86,7 @@ class Book:
     variance: float = 0.0
 
     @classmethod
-    def restore(cls, saved: Mapping[str, float]) -> Book:
+    def restore(cls, saved: Mapping[str, float]) -> PositionState:
         """Read what `as_dict` wrote.
 
         Raises:
@@ -100,23 +101,23 @@ class Book:
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
 
-    def steady_scale(self, scale: float, rules: Rules) -> float:
+    def steady_scale(self, scale: float, params: DecisionParams) -> float:
         """Take in the newest forecast scale; the remembered one, by which sizes and stops do not follow every bar."""
         if not scale > 0.0:
             return scale
         new = scale * scale
-        self.variance = new if not self.variance else self.variance + rules.renewal * (new - self.variance)
+        self.variance = new if not self.variance else self.variance + params.renewal * (new - self.variance)
         return math.sqrt(self.variance)
 
-    def intend(self, scale: float, equity: float, rules: Rules) -> None:
+    def intend(self, scale: float, equity: float, params: DecisionParams) -> None:
         """Remember what the order that adds exposure now may lose."""
-        self.distance = stop_distance(scale, rules.size)
-        self.budget = rules.size.risk_tolerance * equity
+        self.distance = stop_distance(scale, params.size)
+        self.budget = params.size.risk_tolerance * equity
 
-    def place_stop(self, size: float, rules: Rules) -> None:
+    def place_stop(self, size: float, params: DecisionParams) -> None:
         """Work out the stop after a fill; an older stop on the same side is never loosened."""
         side = 1.0 if size > 0.0 else -1.0
-        new = stop_price(side, self.fill, abs(size), self.distance, self.budget, rules.size)
+        new = stop_price(side, self.fill, abs(size), self.distance, self.budget, params.size)
         self.stop = new if not self.stop else max(self.stop, new) if side > 0.0 else min(self.stop, new)
         self.fill = 0.0
 
@@ -125,7 +126,9 @@ class Book:
         self.stop = self.distance = self.budget = self.fill = 0.0
 
 
-def wish(location: float, scale: float, held: float, at: float, gate: Gate, book: Book, rules: Rules) -> Signal | None:
+def target_exposure(
+    location: float, scale: float, held: float, at: float, gate: Gate, state: PositionState, params: DecisionParams
+) -> Signal | None:
     """The exposure to go to, or None to stay.
 
     Args:
@@ -135,12 +138,12 @@ def wish(location: float, scale: float, held: float, at: float, gate: Gate, book
     """
     if gate is Gate.HALTED:
         return Signal(0.0, HALTED) if held else None
-    if at < book.resume_at:
+    if at < state.resume_at:
         return Signal(0.0, COOLING) if held else None
-    if not held and not location > 0.0 and not rules.edge.shorts:
-        return None  # what decide would say, before anything is worked out: most bars of a long-only run end here
-    signal = decide(location, scale, held, exposure_cap(scale, rules.size), rules.edge)
-    if signal is not None and gate is Gate.LOCKED and (abs(signal.exposure) > abs(held) or signal.exposure * held < 0.0):
+    if not held and not location > 0.0 and not params.edge.shorts:
+        return None  # the result of `decide`, before anything is computed: most bars of a long-only run end here
+    signal = decide(location, scale, held, exposure_cap(scale, params.size), params.edge)
+    if signal is not None and gate is Gate.LOCKED and enlarges(held, signal.exposure):
         return None
     return signal
 

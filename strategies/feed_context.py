@@ -1,9 +1,8 @@
-"""What a Backtrader feed must carry for the strategy and the broker: venue rules, bar length, forecasts."""
+"""The context of a Backtrader feed: venue rules, bar length and forecasts, for strategy and broker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import MarketRules, Timeframe
@@ -11,27 +10,27 @@ from forwardtrader.models.forecaster import ForecastSource
 
 
 @dataclass(frozen=True, slots=True)
-class FeedFacts:
-    """Rides on a feed as its attribute `facts`."""
+class FeedContext:
+    """Context of a feed, attached to it as the attribute `context`."""
 
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
 
 
-def attach(data: Any, facts: FeedFacts) -> None:
+def attach(data: object, context: FeedContext) -> None:
     """Put the facts on a feed. The feed's bars are stamped with their UTC open time."""
-    data.facts = facts
+    data.context = context  # type: ignore[attr-defined]  # any feed takes it, ours and foreign ones
 
 
-def facts_of(data: Any) -> FeedFacts:
+def context_of(data: object) -> FeedContext:
     """The facts of a feed.
 
     Raises:
         InvalidSetting: the feed carries none, as a resampled or foreign feed does.
     """
-    facts = getattr(data, "facts", None)
-    if not isinstance(facts, FeedFacts):
+    context = getattr(data, "context", None)
+    if not isinstance(context, FeedContext):
         name = getattr(data, "_name", "") or "a feed"
         raise InvalidSetting(f"{name} carries no market rules and forecasts; build it with forwardtrader.build_cerebro or attach() them")
-    return facts
+    return context

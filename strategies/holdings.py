@@ -1,6 +1,6 @@
-"""What an account holds, and what of it is a position for a strategy: the same for every broker.
+"""Holdings of an account, and which of them are a position for a strategy: the same for every broker.
 
-A holding that the venue takes no order for (`orders.is_dust`: what a fee in base currency left off the grid, or what a fall of the
+A holding that the venue takes no order for (`order_rules.is_dust`: what a fee in base currency left off the grid, or what a fall of the
 price left below the smallest notional) stays in the account's value to the unit, but a strategy is flat.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 from backtrader.position import Position
 
 from forwardtrader.core.types import MarketRules
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.backtrader_objects import BtData
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import beyond_dust, is_dust
 
 
@@ -33,8 +34,8 @@ class Dust:
         return f"{self.units:.8f} {self.base} ({self.value:,.2f} {self.quote}) held, too small to sell"
 
 
-class Holdings(Mapping[Any, Position]):
-    """By feed, the position that a strategy sees, judged anew at the newest close.
+class Holdings(Mapping[BtData, Position]):
+    """By feed, the position that a strategy sees, evaluated at the newest close.
 
     Nothing is set aside: a buy adds to the dust that is there, and the sum is a position once the venue would take an order for it.
 
@@ -42,16 +43,16 @@ class Holdings(Mapping[Any, Position]):
         held: what the account owns, dust included; brokers book here.
     """
 
-    def __init__(self, held: defaultdict[Any, Position] | None = None) -> None:
+    def __init__(self, held: defaultdict[BtData, Position] | None = None) -> None:
         self.held = defaultdict(Position) if held is None else held
-        self._in_a_trade: set[Any] = set()
-        self._enough: dict[Any, tuple[MarketRules, float, float]] = {}
+        self._in_a_trade: set[BtData] = set()
+        self._enough: dict[BtData, tuple[MarketRules, float, float]] = {}
 
-    def __getitem__(self, data: Any) -> Position:
+    def __getitem__(self, data: BtData) -> Position:
         position = self.held[data]
         return Position() if position.size and self._is_dust(data, position.size) else position
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[BtData]:
         return iter(self.held)
 
     def __len__(self) -> int:
@@ -61,7 +62,7 @@ class Holdings(Mapping[Any, Position]):
         """What is held and cannot be sold, symbol by symbol."""
         return [_dust(data, p.size) for data, p in self.held.items() if p.size and self._is_dust(data, p.size)]
 
-    def settle(self, order: Any, data: Any, before: float) -> None:
+    def settle(self, order: Any, data: BtData, before: float) -> None:
         """Have the newest execution of `order` close a trade where it leaves a strategy flat.
 
         Backtrader's trades go by what an execution opened and closed. Dust that a sale leaves is closed with it, at its price, and opened
@@ -79,8 +80,8 @@ class Holdings(Mapping[Any, Position]):
         else:
             self._in_a_trade.discard(data)
 
-    def _is_dust(self, data: Any, size: float) -> bool:
-        rules, close, held = facts_of(data).rules, data.close[0] if len(data) else math.nan, abs(size)
+    def _is_dust(self, data: BtData, size: float) -> bool:
+        rules, close, held = context_of(data).rules, data.close[0] if len(data) else math.nan, abs(size)
         known = self._enough.get(data)
         if known is None or known[0] is not rules:  # a venue may change its rules
             known = self._enough[data] = (rules, *beyond_dust(rules))
@@ -103,6 +104,6 @@ def trade_parts(before: float, size: float, *, known: bool, is_flat: bool) -> tu
     return (-before if known else 0.0), 0.0 if is_flat else after
 
 
-def _dust(data: Any, units: float) -> Dust:
-    rules = facts_of(data).rules
+def _dust(data: BtData, units: float) -> Dust:
+    rules = context_of(data).rules
     return Dust(rules.symbol, units, rules.base, units * data.close[0] if len(data) else math.nan, rules.quote)

@@ -1,4 +1,4 @@
-"""Orders as the venue would accept them: one Decimal function that stands before every broker.
+"""Order rules: normalisation to the venue's grid, dust, free coins and added exposure, the same for every broker.
 
 Sizes are in base units, prices and notionals in quote units.
 """
@@ -20,7 +20,7 @@ _TAKEN_BY_FEES = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class OrderRefusal:
     """Why the venue would not take the order."""
 
     reason: str
@@ -28,7 +28,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawOrder:
-    """An order as wished for. `reference` is the newest price, used for the notional of a market order."""
+    """An order before normalisation. `reference` is the newest price, used for the notional of a market order."""
 
     side: Side
     size: Number
@@ -88,8 +88,8 @@ def enlarges(before: Amount, after: Amount) -> bool:
     return abs(after) > abs(before) or (before > 0 > after) or (before < 0 < after)
 
 
-def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | Refusal:
-    """Put size and prices on the venue's grid, or say why there is no such order.
+def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> OrderRequest | OrderRefusal:
+    """Put size and prices on the venue's grid, or give the reason why the venue would refuse the order.
 
     The size is rounded down; a limit price to the side that is no worse than asked; a stop price to the side that triggers
     no later. A market or stop order above `max_market_size` is cut to it. Where the venue takes its fee in the coin, a sale of what was
@@ -100,13 +100,13 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
     """
     wanted = decimal(order.size)
     if not wanted.is_finite() or wanted <= 0:
-        return Refusal(f"size {order.size} is not above zero")
+        return OrderRefusal(f"size {order.size} is not above zero")
     limit = _on_tick(order.limit_price, rules, up=order.side is Side.SELL)
     stop = _on_tick(order.stop_price, rules, up=order.side is Side.SELL)
     asked = [price for price in (limit, stop) if price is not None]
     for price in (*asked, decimal(order.reference)):
         if not price.is_finite() or price <= 0:
-            return Refusal(f"price {price} is not above zero on the venue's grid")
+            return OrderRefusal(f"price {price} is not above zero on the venue's grid")
     reference = asked[0] if asked else decimal(order.reference)
     if order.side is Side.SELL and rules.fee_in_base and not rules.can_short:
         wanted = _after_fees(wanted, decimal(sellable))
@@ -172,7 +172,7 @@ def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal |
 
 
 def _after_fees(wanted: Decimal, sellable: Decimal) -> Decimal:
-    """`buy(size=1)` and then `sell(size=1)` is what strategies written without such fees say; more than that is an order too large."""
+    """`buy(size=1)` and then `sell(size=1)` is usual in strategies that ignore such fees; a larger difference is an order too large."""
     return sellable if sellable < wanted <= sellable * (1 + _TAKEN_BY_FEES) else wanted
 
 
@@ -190,13 +190,13 @@ def _are_worth_too_little(units: Decimal, price: Decimal, rules: MarketRules) ->
     return units * price < rules.min_notional
 
 
-def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> Refusal | None:
+def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> OrderRefusal | None:
     if _are_too_few(size, rules):
-        return Refusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
+        return OrderRefusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
     if _are_worth_too_little(size, price, rules):
-        return Refusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
+        return OrderRefusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
     if order.side is Side.SELL and not rules.can_short and size > sellable:
         if sellable <= 0:
-            return Refusal(f"{rules.symbol} cannot be sold short, and none is held free of other orders")
-        return Refusal(f"{size} {rules.base} is more than the {sellable} held free of other orders")
+            return OrderRefusal(f"{rules.symbol} cannot be sold short, and none is held free of other orders")
+        return OrderRefusal(f"{size} {rules.base} is more than the {sellable} held free of other orders")
     return None

@@ -1,4 +1,4 @@
-"""One symbol's trading, bar by bar: asks the plan, keeps the protective stop right, and tells an order port what to send.
+"""Position management of one symbol, bar by bar: takes the decision, maintains the protective stop, and sends orders to an order port.
 
 It knows neither Backtrader nor the venue, so the strategy and the fast replay run the very same lines.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from forwardtrader.core.types import MarketRules
-from forwardtrader.strategies.decision import Book, Rules, wish
-from forwardtrader.strategies.order_rules import beyond_dust, is_dust
+from forwardtrader.strategies.decision import DecisionParams, PositionState, target_exposure
+from forwardtrader.strategies.order_rules import beyond_dust, enlarges, is_dust
 from forwardtrader.strategies.risk import Gate
 from forwardtrader.strategies.signals import Signal, expected_gain
 from forwardtrader.strategies.sizing import units
@@ -18,7 +18,7 @@ PASSED = "price is beyond the stop already"
 
 
 class OrderPort(Protocol):
-    """Where a desk's orders go. Sizes are base units, positive to buy; what becomes of an order comes back through `Desk.settle_*`."""
+    """Where a position manager's orders go, in base units, positive to buy; results come back through `PositionManager.settle_*`."""
 
     def trade(self, change: float, reason: str) -> bool:
         """Send a market order; False where it was refused at once."""
@@ -33,31 +33,31 @@ class OrderPort(Protocol):
         ...
 
 
-class Desk:
-    """The trading of one symbol.
+class PositionManager:
+    """Position and orders of one symbol.
 
     Attributes:
         book: what survives a restart.
         busy: a market order is out; nothing is decided until it is settled.
         resting: a stop is out; the port clears it when the stop is done.
         guarded: the position it was made for.
-        too_small: how many wished entries were smaller than the smallest order.
+        too_small: how many entries were smaller than the smallest order.
     """
 
-    def __init__(self, market: MarketRules, rules: Rules, port: OrderPort) -> None:
-        self.rules, self.port = rules, port
-        self.book = Book()
+    def __init__(self, market: MarketRules, params: DecisionParams, port: OrderPort) -> None:
+        self.params, self.port = params, port
+        self.state = PositionState()
         self.busy = self.resting = False
         self.guarded = 0.0
         self.too_small = 0
-        self.obey(market)
+        self.use_market(market)
 
-    def obey(self, market: MarketRules) -> None:
-        """Go by what the venue accepts now."""
+    def use_market(self, market: MarketRules) -> None:
+        """Use the market rules in force now."""
         self.market = market
         self._enough_units, self._enough_value = beyond_dust(market)
 
-    def tend(
+    def on_bar(
         self, location: float, scale: float, size: float, paid: float, close: float, equity: float, cash: float, now: float, gate: Gate
     ) -> None:
         """Decide on one closed bar.
@@ -69,7 +69,7 @@ class Desk:
             equity, cash: of the whole account, in quote units.
             now: the bar's open time, UTC epoch seconds.
         """
-        scale = self.book.steady_scale(scale, self.rules)
+        scale = self.state.steady_scale(scale, self.params)
         if size and self._is_dust(size, close):
             size = 0.0
         if not size:
@@ -79,22 +79,22 @@ class Desk:
             return
         if equity <= 0.0:
             return
-        signal = wish(location, scale, size * close / equity, now, gate, self.book, self.rules)
+        signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
         gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
         if size and not gives and (self.guarded != size or not self.resting):
             self._drop_stop()
             self.guarded = size
-            self.resting = self.port.rest_stop(-size, self.book.stop)
+            self.resting = self.port.rest_stop(-size, self.state.stop)
 
     def settle_trade(self, executed: float, price: float, size: float) -> None:
         """The market order is done: `executed` units (negative sold) at `price`, which left a position of `size`."""
         self.busy = False
-        if executed * size > 0.0:
-            self.book.fill = price
+        if enlarges(size - executed, size):
+            self.state.fill = price
 
     def settle_stop(self, at: float) -> None:
         """The stop was filled, wholly or in part, at the bar opened `at`."""
-        self.book.resume_at = at + self.rules.cooldown_s
+        self.state.resume_at = at + self.params.cooldown_s
 
     def _is_dust(self, size: float, close: float) -> bool:
         held = abs(size)
@@ -102,34 +102,34 @@ class Desk:
 
     def _forget(self) -> None:
         self._drop_stop()
-        if self.book.stop or self.book.fill:
-            self.book.close()
+        if self.state.stop or self.state.fill:
+            self.state.close()
 
     def _stop_passed(self, size: float, paid: float, close: float, scale: float, equity: float) -> bool:
         """Work out the stop after a fill; whether the price is beyond it, so that resting it there would come too late."""
-        book = self.book
-        if book.fill or not book.stop:
-            if not book.distance:  # a position that was found, not taken
-                book.intend(scale if scale > 0.0 else 0.0, equity, self.rules)
-            book.fill = book.fill or paid
-            book.place_stop(size, self.rules)
+        state = self.state
+        if state.fill or not state.stop:
+            if not state.distance:  # a position that was found, not taken
+                state.intend(scale if scale > 0.0 else 0.0, equity, self.params)
+            state.fill = state.fill or paid
+            state.place_stop(size, self.params)
             self.guarded = 0.0
-        return close <= book.stop if size > 0.0 else close >= book.stop
+        return close <= state.stop if size > 0.0 else close >= state.stop
 
     def _trade(self, signal: Signal, size: float, close: float, equity: float, cash: float, location: float, scale: float) -> bool:
-        """Send what leads to the wished exposure; True where units are given up, which a resting stop would lock."""
+        """Send the order that leads to the target exposure; True where units are given up, which a resting stop would lock."""
         held = size * close / equity
-        edge = expected_gain(location, scale, self.rules.edge) * 1e4
+        edge = expected_gain(location, scale, self.params.edge) * 1e4
         reason = f"{signal.reason} (edge {edge:.1f} bp, exposure {held:.3f} to {signal.exposure:.3f})"
-        change = units(signal.exposure * equity - size * close, close, cash, self.rules.size)
+        change = units(signal.exposure * equity - size * close, close, cash, self.params.size)
         if size and (signal.exposure * size <= 0.0 or is_dust(size + change, close, self.market)):
             self._leave(size, reason)  # a flip goes through flat: the other side is entered on the next bar
             return True
-        if abs(signal.exposure) > abs(held):
+        if enlarges(held, signal.exposure):
             if is_dust(change, close, self.market):
                 self.too_small += 1
             else:
-                self.book.intend(scale, equity, self.rules)
+                self.state.intend(scale, equity, self.params)
                 self.busy = self.port.trade(change, reason)
             return False
         self._drop_stop()

@@ -1,48 +1,28 @@
-"""The strategy's run over arrays, without Backtrader: the same desks and the same fills, for sweeps and for runs on shifted forecasts.
+"""Fast replay of the strategy over arrays, without Backtrader: same position managers, same fills; for sweeps and shifted forecasts.
 
-Several symbols share one account. Bars on which nothing can happen are passed over: no order can be filled, no forecast leads to an order
-and no limit of the account is near. All others go through the desk itself, so the decision is written once. Fills and equity are those of
-the Backtrader run, to the last digit.
+Several symbols share one account. Bars on which nothing can happen are skipped: no order can be filled, no forecast leads to an order
+and no limit of the account is near. All others go through the position manager itself, so the decision is written once. Fills and equity
+are those of the Backtrader run, to the last digit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from forwardtrader.core.settings import StrategySettings
-from forwardtrader.core.types import MarketRules, Timeframe
-from forwardtrader.strategies.decision import Book, Rules
+from forwardtrader.strategies.decision import DecisionParams
 from forwardtrader.strategies.order_rules import is_dust
-from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount, ReplayBar
+from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount
+from forwardtrader.strategies.replay_track import Flags, Floats, Tape, Track
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
 from forwardtrader.strategies.signals import stays
-from forwardtrader.strategies.sizing import exposure_cap
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 _LOOK: Final = 128  # bars looked at in one go; twice as many each time nothing was found
 _CAUTION: Final = 1e-9  # what lies this near to a limit is worked out bar by bar
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tape:
-    """One symbol to replay.
-
-    `bars` holds open, high, low, close, volume by UTC bar-open time, `forecasts` the columns `location` and `scale` on the same index, over
-    `horizon` bars; NaN where no model is in force.
-    """
-
-    bars: pd.DataFrame
-    forecasts: pd.DataFrame
-    market: MarketRules
-    timeframe: Timeframe
-    horizon: int
 
 
 def replay(tapes: Sequence[Tape], settings: StrategySettings) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -59,95 +39,37 @@ class Replay:
         for tape in tapes[1:]:
             index = index.union(tape.bars.index)
         self.index = pd.DatetimeIndex(index)
-        rules = [Rules.of(settings, *market, len(tapes)) for market in self.markets]
-        self.tracks = [_Track.of(tape, self.index, rule) for tape, rule in zip(tapes, rules, strict=True)]
+        params = [DecisionParams.of(settings, *market, len(tapes)) for market in self.markets]
+        self.tracks = [Track.of(tape, self.index, rule) for tape, rule in zip(tapes, params, strict=True)]
 
     def run(self, locations: Sequence[Floats]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Fills and equity where the forecasts of each tape, in its own bars, have these locations [bars]."""
         account = ReplayAccount.opened(self.settings, self.markets)
-        walk = _Walk(account, [_Seat(t, h, t.spread(x)) for t, h, x in zip(self.tracks, account.holdings, locations, strict=True)])
+        walk = _Walk(
+            account, [_ReplayPosition(t, h, t.spread(x)) for t, h, x in zip(self.tracks, account.holdings, locations, strict=True)]
+        )
         walk.go()
         fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])
         fills.insert(0, "timestamp", self.index[fills.pop("row").to_numpy(dtype=np.int64)])
         return fills, pd.DataFrame({"equity": walk.equity, "cash": walk.cash}, index=self.index)
 
 
-@dataclass(frozen=True)
-class _Track:
-    """One symbol's bars on the common timeline [T], and what the desk remembers there whatever the locations say.
-
-    `times` are UTC epoch seconds, `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of
-    the bar before. `steady` is the remembered scale, `variance` the desk's memory after the bar, and `cap` the largest exposure.
-    """
-
-    rules: Rules
-    times: Floats
-    place: NDArray[np.int64]
-    here: Flags
-    traded: Flags
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    scale: Floats
-    steady: Floats
-    variance: Floats
-    cap: Floats
-
-    @classmethod
-    def of(cls, tape: Tape, index: pd.DatetimeIndex, rules: Rules) -> _Track:
-        place = index.get_indexer(tape.bars.index)
-        here = np.zeros(len(index), dtype=bool)
-        here[place] = True
-        frame = tape.bars.reindex(index).ffill()
-        opened, high, low, close, volume = (frame[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume"))
-        scale = tape.forecasts["scale"].reindex(index).to_numpy(dtype=np.float64)
-        traded = here & ((volume != 0) | (high != low))
-        times = index.as_unit("ms").asi8 / 1000.0
-        track = cls(rules, times, place, here, traded, opened, high, low, close, scale, *(np.full(len(index), np.nan) for _ in range(3)))
-        track.remember(0, 0.0)
-        return track
-
-    def remember(self, first: int, variance: float) -> None:
-        """Work out from row `first` on what the desk remembers, where its variance before that was this."""
-        book, last = Book(variance=variance), variance
-        for row in range(first, len(self.here)):
-            if self.here[row]:
-                self.steady[row] = book.steady_scale(self.scale[row], self.rules)
-                self.cap[row] = exposure_cap(self.steady[row], self.rules.size)
-                last = book.variance
-            self.variance[row] = last
-
-    def fork(self, first: int, variance: float) -> _Track:
-        """The same bars with another memory from row `first` on."""
-        own = {name: getattr(self, name).copy() for name in ("steady", "variance", "cap")}
-        track = _Track(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, **own})
-        track.remember(first, variance)
-        return track
-
-    def spread(self, values: Floats) -> Floats:
-        """Values of the symbol's own bars laid on the timeline."""
-        laid = np.full(len(self.here), np.nan)
-        laid[self.place] = values
-        return laid
-
-
-class _Seat:
+class _ReplayPosition:
     """A holding on its track, with the locations of one run."""
 
-    def __init__(self, track: _Track, holding: Holding, location: Floats) -> None:
-        self.track, self.holding, self.desk, self.location = track, holding, holding.desk, location
+    def __init__(self, track: Track, holding: Holding, location: Floats) -> None:
+        self.track, self.holding, self.manager, self.location = track, holding, holding.manager, location
         self._look_ahead()
 
     def _look_ahead(self) -> None:
-        """Find the rows on which a flat desk sends something."""
+        """Find the rows on which an entry order is sent while flat."""
         track = self.track
-        self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.rules.edge)
+        self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.params.edge)
         self._entry_rows = np.flatnonzero(self.entries)
 
     def forget_step(self, row: int) -> None:
-        """The desk was busy on this row and did not take in its scale."""
-        self.track = self.track.fork(row + 1, self.desk.book.variance)
+        """The position manager was busy on this row and did not take in its scale."""
+        self.track = self.track.fork(row + 1, self.manager.state.variance)
         self._look_ahead()
 
     @property
@@ -156,36 +78,36 @@ class _Seat:
         return not self.holding.size or is_dust(self.holding.size, self.holding.close, self.holding.market)
 
     def next_entry(self, row: int) -> int:
-        """The first row from `row` on, after the cool-down, on which a flat desk sends something."""
+        """The first row from `row` on, after the cool-down, on which an entry order is sent while flat."""
         track = self.track
-        row = max(row, int(np.searchsorted(track.times, self.desk.book.resume_at)))
+        row = max(row, int(np.searchsorted(track.times, self.manager.state.resume_at)))
         place = int(np.searchsorted(self._entry_rows, row))
         return int(self._entry_rows[place]) if place < len(self._entry_rows) else len(track.times)
 
     @property
     def settled(self) -> bool:
-        """Whether the desk has nothing to do that does not wait for a forecast or a price."""
-        desk, book, holding = self.desk, self.desk.book, self.holding
-        if desk.busy or book.fill:
+        """Whether nothing is pending but the next forecast or price."""
+        manager, state, holding = self.manager, self.manager.state, self.holding
+        if manager.busy or state.fill:
             return False
         if self.flat:
-            return not book.stop and not desk.resting
-        guarded = bool(book.stop) and desk.resting and desk.guarded == holding.size
-        return guarded and book.resume_at <= holding.account.now
+            return not state.stop and not manager.resting
+        guarded = bool(state.stop) and manager.resting and manager.guarded == holding.size
+        return guarded and state.resume_at <= holding.account.now
 
     def acts(self, rows: slice, equity: Floats) -> Flags:
-        """Rows on which the desk may do something, or its stop may be filled."""
+        """Rows on which an order may be sent, or the stop may be filled."""
         holding, track = self.holding, self.track
         size, close = holding.size, track.close[rows]
         if not size or is_dust(size, close.max(), holding.market):
-            return np.asarray(self.entries[rows] & (track.times[rows] >= self.desk.book.resume_at))
+            return np.asarray(self.entries[rows] & (track.times[rows] >= self.manager.state.resume_at))
         if is_dust(size, close.min(), holding.market):
             return np.ones(len(close), dtype=bool)
-        stop = self.desk.book.stop
+        stop = self.manager.state.stop
         near = np.minimum(track.low[rows], close) <= stop if size > 0.0 else np.maximum(track.high[rows], close) >= stop
         with np.errstate(divide="ignore", invalid="ignore"):
             held = size * close / equity
-        quiet = stays(self.location[rows], track.steady[rows], held, track.cap[rows], track.rules.edge)
+        quiet = stays(self.location[rows], track.steady[rows], held, track.cap[rows], track.params.edge)
         return np.asarray(track.here[rows] & (near | ~quiet))
 
     def values(self, rows: slice, total: Floats) -> Floats:
@@ -200,13 +122,13 @@ class _Seat:
 class _Walk:
     """One run: bar by bar where something may happen, else from one such bar to the next."""
 
-    def __init__(self, account: ReplayAccount, seats: Sequence[_Seat]) -> None:
-        times = seats[0].track.times
-        self.account, self.times, self.seats = account, times, seats
+    def __init__(self, account: ReplayAccount, positions: Sequence[_ReplayPosition]) -> None:
+        times = positions[0].track.times
+        self.account, self.times, self.positions = account, times, positions
         self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
         self.days = (times // DAY_SECONDS).astype(np.int64)
         self.day_starts = np.searchsorted(self.days, self.days)
-        self.limits = seats[0].track.rules.limits
+        self.limits = positions[0].track.params.limits
         self.risk = RiskState.start(account.equity(), float(times[0]))
 
     def go(self) -> None:
@@ -218,25 +140,25 @@ class _Walk:
     def _step(self, row: int) -> None:
         account = self.account
         account.row, account.now = row, float(self.times[row])
-        present = [seat for seat in self.seats if seat.track.here[row]]
-        if account.tickets:
+        present = [position for position in self.positions if position.track.here[row]]
+        if account.orders:
             account.check_cash()
-            account.match({seat.holding: _bar(seat.track, row) for seat in present})
-        for seat in present:
-            seat.holding.close = float(seat.track.close[row])
+            account.match({position.holding: position.track.bar(row) for position in present})
+        for position in present:
+            position.holding.close = float(position.track.close[row])
         equity = account.equity()
         self.equity[row], self.cash[row] = equity, account.cash
         self.risk = update(self.risk, equity, account.now, self.limits)
-        for seat in present:
-            self._tend(seat, row, equity, self.risk.gate)
+        for position in present:
+            self._on_bar(position, row, equity, self.risk.gate)
 
-    def _tend(self, seat: _Seat, row: int, equity: float, gate: Gate) -> None:
-        desk, held, track = seat.desk, seat.holding, seat.track
-        if desk.busy:
-            seat.forget_step(row)
+    def _on_bar(self, position: _ReplayPosition, row: int, equity: float, gate: Gate) -> None:
+        manager, held, track = position.manager, position.holding, position.track
+        if manager.busy:
+            position.forget_step(row)
             return
-        location, scale = float(seat.location[row]), float(track.scale[row])
-        desk.tend(location, scale, held.size, held.paid, held.close, equity, self.account.cash, self.account.now, gate)
+        location, scale = float(position.location[row]), float(track.scale[row])
+        manager.on_bar(location, scale, held.size, held.paid, held.close, equity, self.account.cash, self.account.now, gate)
 
     def _pass_over(self, row: int) -> int:
         """The first row from `row` on at which something may happen; those before it are written down."""
@@ -244,13 +166,13 @@ class _Walk:
         while row < last and self._settled():
             rows = slice(row, min(self._horizon(row, look), last))
             total = np.zeros(rows.stop - row)
-            for seat in self.seats:
-                total = seat.values(rows, total)
+            for position in self.positions:
+                total = position.values(rows, total)
             equity = self.account.cash + total
             opened = self._day_opens(row, equity)
             acts = self._near_a_limit(equity, opened)
-            for seat in self.seats:
-                acts = acts | seat.acts(rows, equity)
+            for position in self.positions:
+                acts = acts | position.acts(rows, equity)
             quiet = int(acts.argmax()) if acts.any() else len(acts)
             self._write_down(row, equity[:quiet], opened[:quiet])
             row, look = row + quiet, 2 * look
@@ -259,15 +181,15 @@ class _Walk:
         return row
 
     def _horizon(self, row: int, look: int) -> int:
-        """How far to look: to the next entry where every desk is flat, else `look` bars."""
-        if all(seat.flat for seat in self.seats):
-            return min(seat.next_entry(row) for seat in self.seats) + 1
+        """How far to look: to the next entry where all are flat, else `look` bars."""
+        if all(position.flat for position in self.positions):
+            return min(position.next_entry(row) for position in self.positions) + 1
         return row + look
 
     def _settled(self) -> bool:
-        if self.risk.gate is not Gate.OPEN or any(ticket.new for ticket in self.account.tickets):
+        if self.risk.gate is not Gate.OPEN or any(order.new for order in self.account.orders):
             return False
-        return all(seat.settled for seat in self.seats)
+        return all(position.settled for position in self.positions)
 
     def _near_a_limit(self, equity: Floats, opened: Floats) -> Flags:
         """Rows at which equity may have fallen far enough to lock or halt."""
@@ -288,12 +210,6 @@ class _Walk:
         self.equity[first : last + 1], self.cash[first : last + 1] = equity, self.account.cash
         peak = max(self.risk.peak, float(equity.max()))
         self.risk = RiskState(peak, int(self.days[last]), float(opened[-1]), float(equity[-1]))
-        for seat in self.seats:
-            seat.holding.close = float(seat.track.close[last])
-            seat.desk.book.variance = float(seat.track.variance[last])
-
-
-def _bar(track: _Track, row: int) -> ReplayBar:
-    return ReplayBar(
-        float(track.open[row]), float(track.high[row]), float(track.low[row]), float(track.close[row]), bool(track.traded[row])
-    )
+        for position in self.positions:
+            position.holding.close = float(position.track.close[last])
+            position.manager.state.variance = float(position.track.variance[last])

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forwardtrader.core.settings import StrategySettings
-from forwardtrader.core.types import MarketRules, OrderRequest, Side, Timeframe
-from forwardtrader.strategies.decision import STOPPED, Rules
-from forwardtrader.strategies.order_rules import RawOrder, normalise
-from forwardtrader.strategies.position_manager import Desk
+from forwardtrader.core.types import MarketRules, OrderRequest, Side, Timeframe, slipped
+from forwardtrader.strategies.decision import STOPPED, DecisionParams
+from forwardtrader.strategies.order_rules import RawOrder, RestingSell, normalise, sellable
+from forwardtrader.strategies.position_manager import PositionManager
 
 FILL_COLUMNS: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
 _FLOAT_NOISE: Final = 1e-9
 
 
 @dataclass(slots=True)
-class Ticket:
-    """An order that is out. `stop` is None for a market order."""
+class ReplayOrder:
+    """An open order. `stop` is None for a market order."""
 
     holding: Holding
     change: float
@@ -43,13 +43,13 @@ class ReplayBar:
 
 
 class Holding:
-    """One symbol's position and its orders; the `OrderPort` of its desk."""
+    """One symbol's position and its orders; the `OrderPort` of its position manager."""
 
-    def __init__(self, account: ReplayAccount, market: MarketRules, rules: Rules) -> None:
+    def __init__(self, account: ReplayAccount, market: MarketRules, params: DecisionParams) -> None:
         self.account, self.market = account, market
         self.base_fee = account.fee if market.fee_in_base else 0.0
         self.size = self.paid = self.close = 0.0
-        self.desk = Desk(market, rules, self)
+        self.manager = PositionManager(market, params, self)
 
     def trade(self, change: float, reason: str) -> bool:
         return self._take(change, None, reason)
@@ -58,30 +58,30 @@ class Holding:
         return self._take(change, price, STOPPED)
 
     def cancel_stop(self) -> None:
-        tickets = self.account.tickets
-        tickets[:] = [ticket for ticket in tickets if ticket.holding is not self or ticket.stop is None]
+        orders = self.account.orders
+        orders[:] = [order for order in orders if order.holding is not self or order.stop is None]
 
     def commission(self, change: float, price: float) -> float:
         """Fee in quote currency; a buy whose fee is kept in the coin pays none."""
         return 0.0 if self.base_fee and change > 0.0 else abs(change) * self.account.fee * price
 
-    def settle(self, ticket: Ticket, executed: float, price: float) -> None:
+    def settle(self, order: ReplayOrder, executed: float, price: float) -> None:
         """An order is done: `executed` units (negative sold) at `price`."""
-        if ticket.stop is None:
-            self.desk.settle_trade(executed, price, self.size)
+        if order.stop is None:
+            self.manager.settle_trade(executed, price, self.size)
             return
-        self.desk.resting = False
+        self.manager.resting = False
         if executed:
-            self.desk.settle_stop(self.account.now)
+            self.manager.settle_stop(self.account.now)
 
     def _take(self, change: float, stop: float | None, reason: str) -> bool:
         raw = RawOrder(side=Side.BUY if change > 0.0 else Side.SELL, size=abs(change), reference=self.close, stop_price=stop)
-        locked = sum(-t.change for t in self.account.tickets if t.holding is self and t.change < 0.0)
-        answer = normalise(raw, self.market, sellable=self.size - locked)
+        resting = [RestingSell(-order.change, id(order)) for order in self.account.orders if order.holding is self and order.change < 0.0]
+        answer = normalise(raw, self.market, sellable=sellable(self.size, resting))
         if not isinstance(answer, OrderRequest):
             return False
         size, price = float(answer.size), None if answer.stop_price is None else float(answer.stop_price)
-        self.account.tickets.append(Ticket(self, size if change > 0.0 else -size, price, price or self.close, reason))
+        self.account.orders.append(ReplayOrder(self, size if change > 0.0 else -size, price, price or self.close, reason))
         return True
 
 
@@ -93,7 +93,7 @@ class ReplayAccount:
     fee: float
     slippage: float
     holdings: list[Holding] = field(default_factory=list)
-    tickets: list[Ticket] = field(default_factory=list)
+    orders: list[ReplayOrder] = field(default_factory=list)
     fills: list[tuple[Any, ...]] = field(default_factory=list)
     now: float = 0.0
     row: int = 0
@@ -103,7 +103,7 @@ class ReplayAccount:
         """An account with its cash, and for each market (rules, bar length, horizon of its forecasts) an empty holding."""
         account = cls(settings.cash, settings.fee_bps / 1e4, settings.slippage_bps / 1e4)
         for market, timeframe, horizon in markets:
-            account.holdings.append(Holding(account, market, Rules.of(settings, market, timeframe, horizon, len(markets))))
+            account.holdings.append(Holding(account, market, DecisionParams.of(settings, market, timeframe, horizon, len(markets))))
         return account
 
     def equity(self) -> float:
@@ -122,43 +122,43 @@ class ReplayAccount:
 
     def check_cash(self) -> None:
         """New orders must be payable at the price they were made at, one after the other."""
-        if not any(ticket.new for ticket in self.tickets):
+        if not any(order.new for order in self.orders):
             return
         cash = self.cash
-        for ticket in [ticket for ticket in self.tickets if ticket.new]:
-            ticket.new = False
-            cash -= ticket.change * ticket.reference + ticket.holding.commission(ticket.change, ticket.reference)
+        for order in [order for order in self.orders if order.new]:
+            order.new = False
+            cash -= order.change * order.reference + order.holding.commission(order.change, order.reference)
             if cash < 0.0:
-                self.tickets.remove(ticket)
-                ticket.holding.settle(ticket, 0.0, 0.0)
+                self.orders.remove(order)
+                order.holding.settle(order, 0.0, 0.0)
 
     def match(self, bars: dict[Holding, ReplayBar]) -> None:
         """Fill what these bars fill."""
-        for ticket in list(self.tickets):
-            bar = bars.get(ticket.holding)
-            price = None if bar is None or not bar.traded or ticket not in self.tickets else self._fill_price(ticket, bar)
+        for order in list(self.orders):
+            bar = bars.get(order.holding)
+            price = None if bar is None or not bar.traded or order not in self.orders else self._fill_price(order, bar)
             if price is not None:
-                self.tickets.remove(ticket)
-                executed, paid = self._fill(ticket, price)
-                ticket.holding.settle(ticket, executed, paid)
+                self.orders.remove(order)
+                executed, paid = self._fill(order, price)
+                order.holding.settle(order, executed, paid)
 
-    def _fill_price(self, ticket: Ticket, bar: ReplayBar) -> float | None:
-        buys = ticket.change > 0.0
+    def _fill_price(self, order: ReplayOrder, bar: ReplayBar) -> float | None:
+        buys = order.change > 0.0
         price = bar.open
-        if ticket.stop is not None:
-            if buys and price < ticket.stop:
-                if bar.high < ticket.stop:
+        if order.stop is not None:
+            if buys and price < order.stop:
+                if bar.high < order.stop:
                     return None
-                price = ticket.stop
-            elif not buys and price > ticket.stop:
-                if bar.low > ticket.stop:
+                price = order.stop
+            elif not buys and price > order.stop:
+                if bar.low > order.stop:
                     return None
-                price = ticket.stop
-        return price * (1.0 + self.slippage) if buys else price * (1.0 - self.slippage)
+                price = order.stop
+        return slipped(price, self.slippage, buys=buys)
 
-    def _fill(self, ticket: Ticket, price: float) -> tuple[float, float]:
+    def _fill(self, order: ReplayOrder, price: float) -> tuple[float, float]:
         """Book one fill; units executed (0 where the cash did not suffice) and the price of a unit that was delivered."""
-        held, change, gross_price = ticket.holding, ticket.change, price
+        held, change, gross_price = order.holding, order.change, price
         gross = change
         if held.market.fee_in_base and change > 0.0:
             change = gross * (1.0 - held.base_fee)
@@ -169,7 +169,7 @@ class ReplayAccount:
         closed, opened = _split(held.size, change)
         opened = self._pay(held, closed, opened, price)
         if closed + opened:
-            self._book(held, closed, opened, price, ticket.reason, (gross, gross_price, kept))
+            self._book(held, closed, opened, price, order.reason, (gross, gross_price, kept))
         return closed + opened, price
 
     def _pay(self, held: Holding, closed: float, opened: float, price: float) -> float:

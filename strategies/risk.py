@@ -1,4 +1,4 @@
-"""Account-wide brakes: a halt after a drawdown, which re-arms by itself, and a lock after a bad day.
+"""Account-wide risk limits: a halt after a drawdown, which re-arms by itself, and a lock after a bad day.
 
 The state is plain numbers, so that it survives a restart. Times are UTC epoch seconds.
 """
@@ -16,7 +16,7 @@ DAY_SECONDS = 86400
 
 
 class Gate(IntEnum):
-    """What new risk is allowed."""
+    """Whether new risk is allowed."""
 
     OPEN = 0
     LOCKED = 1  # exposure may only shrink
@@ -34,7 +34,7 @@ class RiskLimits:
 
 @dataclass(frozen=True, slots=True)
 class RiskState:
-    """What the brakes remember.
+    """State of the risk limits.
 
     Attributes:
         peak: highest equity since the start or since the last halt ended.

@@ -1,12 +1,12 @@
-"""From a forecast to a wished exposure: trade only where the expected edge pays for the trade.
+"""From a forecast to a target exposure: trade only where the expected edge pays for the trade.
 
 The rule is the one-period form of optimal trading under proportional costs (Davis and Norman 1990; Garleanu and Pedersen 2013):
-the wished exposure is edge over (risk aversion times variance), and around it lies a zone in which not trading is best. Here the
+the target exposure is edge over (risk aversion times variance), and around it lies a zone in which not trading is best. Here the
 zone is asymmetric: a position is built only as far as the edge beats `margin` round trips, and reduced only once the edge has
 fallen by more than `leave` round trips below zero gain. So equal forecasts never cause a second trade, and entry and exit
 thresholds never meet.
 
-The edge is counted over the expected holding time: as far as the forecast reaches, what it says; beyond it, what holding the
+The edge is counted over the expected holding time: the forecast as far as it reaches; beyond it, what holding the
 asset is expected to earn without any forecast (`premium`). So a long position is kept through forecasts that are merely dull. It
 is given up while the fall that is forecast costs more than getting out and in again, by the same margin, and nothing is added
 against a forecast.
@@ -31,7 +31,7 @@ NO_MODEL = "no model in force"
 
 @dataclass(frozen=True, slots=True)
 class EdgeRule:
-    """The knobs of the decision.
+    """Parameters of the entry and exit rule.
 
     Attributes:
         round_trip: cost of entering and leaving, as a share of the traded value.
@@ -58,7 +58,7 @@ class EdgeRule:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A wished exposure (share of equity, negative for short) that differs from the one held, and why."""
+    """A target exposure (share of equity, negative for short) that differs from the one held, and why."""
 
     exposure: float
     reason: str
@@ -94,7 +94,7 @@ def expected_gain(location: float, scale: float, rule: EdgeRule) -> float:
 def _one_side(own: float, gain: float, variance: float, held: float, cap: float, rule: EdgeRule) -> float:
     """The nearest point of the no-trade zone, for a position on the side where `own` and `gain` count as gains.
 
-    `own` is what the forecast itself says, `gain` the whole expectation.
+    `own` is the forecast itself, `gain` the whole expectation.
     """
     enter, leave = rule.margin * rule.round_trip, rule.leave * rule.round_trip
     low = min(cap, max(0.0, gain - enter) / variance) if own > 0.0 else 0.0

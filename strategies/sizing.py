@@ -1,4 +1,4 @@
-"""How much: exposure limits from volatility and the stop, and the units an exposure comes to."""
+"""Position sizing: exposure limits from volatility and the stop, and the units of an exposure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_STOP_DISTANCE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """What limits the exposure to one symbol. Exposures, losses and costs are shares of equity or of the traded value.
+    """Limits of the exposure to one symbol. Exposures, losses and costs are shares of equity or of the traded value.
 
     Attributes:
         max_exposure: largest exposure, after the account was divided among the symbols.

@@ -1,4 +1,4 @@
-"""`--audit` on a terminal: the proofs as they come, a file for programs, and an exit code."""
+"""The command `--audit`: prints the proofs as they finish, writes a file for programs, gives an exit code."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ from forwardtrader.core.atomic import write_text
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import AuditIncomplete, LookAheadFound
 from forwardtrader.core.types import DataKind
-from forwardtrader.models.checks.look_ahead import Proof, Result
+from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof
 from forwardtrader.reports.manifest import make_run_dir, make_run_id
 
 FILE_NAME = "audit.json"
-MARKS: Final = {Result.PASSED: "[green]passed[/]", Result.FAILED: "[red]FAILED[/]", Result.NOT_TESTABLE: "[yellow]NOT TESTABLE[/]"}
+MARKS: Final = {
+    LookAheadResult.PASSED: "[green]passed[/]",
+    LookAheadResult.FAILED: "[red]FAILED[/]",
+    LookAheadResult.NOT_TESTABLE: "[yellow]NOT TESTABLE[/]",
+}
 
 
 def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
@@ -54,7 +58,9 @@ def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
 
 def _conclude(proofs: Sequence[Proof], path: Path) -> None:
     """Raise unless every proof passed: one that could not be tested clears nothing."""
-    failed, open_ = ([proof for proof in proofs if proof.result is result] for result in (Result.FAILED, Result.NOT_TESTABLE))
+    failed, open_ = (
+        [proof for proof in proofs if proof.result is result] for result in (LookAheadResult.FAILED, LookAheadResult.NOT_TESTABLE)
+    )
     if failed:
         raise LookAheadFound(f"{len(failed)} of {len(proofs)} proofs failed, first the {failed[0].name}: {failed[0].detail}; all in {path}")
     if open_:
@@ -68,10 +74,10 @@ def _show(proof: Proof, console: Console) -> None:
     console.print(f"{MARKS[proof.result]} [bold]{proof.name}[/]: {escape(proof.detail)}")
 
 
-def _overall(proofs: Sequence[Proof]) -> Result:
+def _overall(proofs: Sequence[Proof]) -> LookAheadResult:
     """The worst of all: failed before not testable before passed."""
     found = {proof.result for proof in proofs}
-    return next((result for result in (Result.FAILED, Result.NOT_TESTABLE) if result in found), Result.PASSED)
+    return next((result for result in (LookAheadResult.FAILED, LookAheadResult.NOT_TESTABLE) if result in found), LookAheadResult.PASSED)
 
 
 def _written(request: BacktestRequest, clock: Clock, proofs: Sequence[Proof], kind: DataKind) -> Path:

@@ -1,4 +1,4 @@
-"""Proofs that factors are used from their publication on, and that their files do not claim to be early."""
+"""Factor proofs: values are used from their publication on, and files do not claim to be published early."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from forwardtrader.models.checks.look_ahead import MORE, Leak, Proof, publicatio
 from forwardtrader.models.features.catalogue import Bars, matrix
 from forwardtrader.models.features.factor_features import feature_names
 
-# A factor whose news goes along with the market's NEXT move as closely as this knows that move: nothing honest does, and ten times less
-# is what good forecasts reach.
+# A factor whose changes correlate this closely with the market's NEXT move anticipates it: nothing honest does, and good forecasts reach
+# a tenth of that.
 TOO_CLOSE: Final = 0.15
 TOO_CERTAIN: Final = 5.0
-LEAST_NEWS: Final = 30
+LEAST_CHANGES: Final = 30
 
 
 def factor_proofs(book: FactorBook, candles: pd.DataFrame, timeframe: Timeframe) -> Iterator[Proof]:
@@ -61,24 +61,24 @@ def knows_the_next_move(factor: Factor, candles: pd.DataFrame, timeframe: Timefr
             f"factor {factor.name} counts as known {delay} after its time stamp, a value of this kind is known {factor.soonest} after it"
         )
         return _guilty(name, factor, f"{detail} at the earliest; correct known_after")
-    news, moves = _news_and_moves(stated, candles, timeframe, max(factor.spacing, timeframe.delta))
-    if len(news) < LEAST_NEWS:
-        few = f"{len(news)} changes of its value in these bars are too few to tell, {LEAST_NEWS} are needed"
+    changes, moves = _changes_and_moves(stated, candles, timeframe, max(factor.spacing, timeframe.delta))
+    if len(changes) < LEAST_CHANGES:
+        few = f"{len(changes)} changes of its value in these bars are too few, {LEAST_CHANGES} are needed"
         return untested(name, f"factor {factor.name}: {few}; {MORE}")
-    closeness = float(pd.Series(news).rank().corr(pd.Series(moves).rank()))
+    closeness = float(pd.Series(changes).rank().corr(pd.Series(moves).rank()))
     if not math.isfinite(closeness):
-        return untested(name, f"factor {factor.name}: its {len(news)} changes, or the moves after them, are all the same")
-    told = f"rank correlation {closeness:+.3f} of its news with the market's next move, over {len(news):,} values"
-    if abs(closeness) > TOO_CLOSE and abs(closeness) * math.sqrt(len(news)) > TOO_CERTAIN:
-        return _guilty(name, factor, f"factor {factor.name} {Leak.REFERENCE_DATE.value}: {told}; correct known_after")
-    return Proof(name=name, passed=True, detail=f"factor {factor.name}: {told}")
+        return untested(name, f"factor {factor.name}: its {len(changes)} changes, or the moves after them, are all the same")
+    found = f"rank correlation {closeness:+.3f} of its changes with the market's next move, over {len(changes):,} values"
+    if abs(closeness) > TOO_CLOSE and abs(closeness) * math.sqrt(len(changes)) > TOO_CERTAIN:
+        return _guilty(name, factor, f"factor {factor.name} {Leak.REFERENCE_DATE.value}: {found}; correct known_after")
+    return Proof(name=name, passed=True, detail=f"factor {factor.name}: {found}")
 
 
 def _guilty(name: str, factor: Factor, detail: str) -> Proof:
     return Proof(name=name, passed=False, detail=detail, leak=Leak.REFERENCE_DATE, offenders=(factor.name,))
 
 
-def _news_and_moves(
+def _changes_and_moves(
     stated: pd.DataFrame, candles: pd.DataFrame, timeframe: Timeframe, span: timedelta
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
     """The change of each value since the one before, and the log return from its publication to `span` later."""
@@ -86,6 +86,6 @@ def _news_and_moves(
     logs = np.log(candles["close"].to_numpy(dtype=np.float64))
     known = pd.DatetimeIndex(stated["known_at"])
     first, last = (closes.searchsorted(moment, side="right") - 1 for moment in (known, known + pd.Timedelta(span)))
-    news = stated["value"].diff().to_numpy(dtype=np.float64)
-    inside = np.isfinite(news) & (news != 0.0) & (first >= 0) & (last > first) & (known <= closes[-1])
-    return news[inside], (logs[last] - logs[first])[inside]
+    changes = stated["value"].diff().to_numpy(dtype=np.float64)
+    inside = np.isfinite(changes) & (changes != 0.0) & (first >= 0) & (last > first) & (known <= closes[-1])
+    return changes[inside], (logs[last] - logs[first])[inside]

@@ -1,4 +1,4 @@
-"""What one pipeline of an audit said and did, and how two of them are laid side by side."""
+"""Outcome of one pipeline of an audit, and the comparison of two of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from forwardtrader.strategies.backtrader.assembly import Record
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one pipeline said and did: forecasts per symbol, and the account's orders, fills and equity."""
+class AuditOutcome:
+    """Outcome of one pipeline: forecasts per symbol, and the account's orders, fills and equity."""
 
     walk: WalkForward
     record: Record | None = None
@@ -26,29 +26,29 @@ class Outcome:
 def elsewhere(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
     """Bars whose newest one opens on the way to a close `factor` times as high; volume, which is wilder, goes farther."""
     changed, newest = bars.copy(), bars.index[-1]
-    told = {name: float(bars[name].iloc[-1]) for name in ("open", "high", "low", "close", "volume")}
-    opened, closed = told["open"] * math.sqrt(factor), told["close"] * factor
-    moved = {"open": opened, "high": max(told["high"], opened, closed), "low": min(told["low"], opened, closed), "close": closed}
+    prices = {name: float(bars[name].iloc[-1]) for name in ("open", "high", "low", "close", "volume")}
+    opened, closed = prices["open"] * math.sqrt(factor), prices["close"] * factor
+    moved = {"open": opened, "high": max(prices["high"], opened, closed), "low": min(prices["low"], opened, closed), "close": closed}
     changed.loc[newest, list(moved)] = list(moved.values())
-    changed.loc[newest, "volume"] = (told["volume"] or 1.0) * factor**10
+    changed.loc[newest, "volume"] = (prices["volume"] or 1.0) * factor**10
     return changed
 
 
-def forecast_pairs(whole: Outcome, part: Outcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """What each said of every symbol and horizon up to `until`: a name, the part's, the whole's."""
+def forecast_pairs(whole: AuditOutcome, part: AuditOutcome, until: pd.Timestamp) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """Forecasts of every symbol and horizon up to `until`: a name, the part's, the whole's."""
     for symbol in whole.walk.panel.symbols:
         for horizon in whole.walk.settings.horizons:
-            frames = [_spoken(outcome.walk.frame(symbol, horizon).loc[:until]) for outcome in (part, whole)]
+            frames = [_numbers(outcome.walk.frame(symbol, horizon).loc[:until]) for outcome in (part, whole)]
             yield f"forecasts of {symbol} over {horizon}", frames[0], frames[1]
 
 
-def _spoken(frame: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts without their outcomes and without the names of models, which tell what they were trained on."""
+def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts without their outcomes and without model ids, which depend on the training data."""
     return frame.loc[frame["location"].notna()].drop(columns=["realised", "model_id"])
 
 
 def account_pairs(
-    whole: Outcome, part: Outcome, until: pd.Timestamp, *, followed: bool = False
+    whole: AuditOutcome, part: AuditOutcome, until: pd.Timestamp, *, followed: bool = False
 ) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """What each did up to `until`: its fills, orders and equity; `followed` where the part has a bar after it."""
     if whole.record is None or part.record is None:
@@ -58,10 +58,10 @@ def account_pairs(
     fills = [frame.loc[pd.to_datetime(frame["timestamp"], utc=True) <= until] for frame in numbered]
     yield "fills", *(frame.reset_index(drop=True) for frame in fills)  # type: ignore[misc]
     if whole.orders is not None and part.orders is not None:
-        # Of those decided at the very last bar nobody heard any more.
-        heard = until if followed else until - pd.Timedelta(1, "ns")
+        # Orders decided at the very last bar were not notified any more.
+        followed_up = until if followed else until - pd.Timedelta(1, "ns")
         first = whole.record.equity.index.min()
-        orders = [frame.loc[frame["timestamp"].between(first, heard)] for frame in (part.orders, whole.orders)]
+        orders = [frame.loc[frame["timestamp"].between(first, followed_up)] for frame in (part.orders, whole.orders)]
         yield "orders", *(frame.reset_index(drop=True) for frame in orders)  # type: ignore[misc]
     yield "equity", part.record.equity.loc[:until], whole.record.equity.loc[:until]
 

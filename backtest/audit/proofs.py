@@ -19,8 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.backtest.audit.factor_proofs import factor_proofs
-from forwardtrader.backtest.audit.outcome import Outcome, account_pairs, forecast_pairs, products, rank_ic, scored
-from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, Traded, strategy_proofs
+from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, forecast_pairs, products, rank_ic, scored
+from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, TradedRun, strategy_proofs
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.market_data import SLACK
 from forwardtrader.backtest.request import BacktestRequest
@@ -34,7 +34,8 @@ from forwardtrader.models.checks.look_ahead import BUMP, MORE, Leak, Proof, comp
 from forwardtrader.models.checks.null_market import null_market, planted_market
 from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix, warm_up
 from forwardtrader.models.folds.walk import COMPILED, WalkForward, walk_forward
-from forwardtrader.models.online.online_walk_forward import learned_walk
+from forwardtrader.models.online.online_walk_forward import online_walk_forward
+from forwardtrader.models.walk_forward import lead_bars
 from forwardtrader.reports.statistics.significance import mean_test
 
 Relabel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -56,32 +57,32 @@ NULL_LEVEL: Final = 0.01
 FEATURE_BARS: Final = 6000
 
 
-def audit(request: BacktestRequest, markets: Mapping[str, History], tell: Callable[[str], None]) -> Iterator[Proof]:
-    """Run every proof, one after the other; `tell` is given the name of the one that begins."""
+def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Callable[[str], None]) -> Iterator[Proof]:
+    """Run every proof, one after the other; `announce` is given the name of the one that begins."""
     for symbol, history in markets.items():
-        tell(f"features of {symbol}")
+        announce(f"features of {symbol}")
         recent = history.candles.iloc[-FEATURE_BARS:]
         yield _named(truncation(feature_frame, recent, least=3), f"features of {symbol}")
         yield _named(last_bar_bump(feature_frame, recent, fields=tuple(map(str, recent.columns))), f"features of {symbol}")
     if request.settings.feeds.factors:
         one = next(iter(markets.values()))
-        tell("publication of the factors")
+        announce("publication of the factors")
         yield from factor_proofs(FactorBook(request.settings.feeds.factors, one.timeframe), one.candles, one.timeframe)
     with TemporaryDirectory(prefix="audit-", ignore_cleanup_errors=True) as folder:
         bench = _Bench(request, markets, Path(folder))
-        tell("forecasts, orders and fills without the later bars")
+        announce("forecasts, orders and fills without the later bars")
         whole = bench.run(PIPELINE_SPAN)
         for ago in bench.cuts():
             yield bench.truncated(whole, ago)
-        tell("forecasts, orders and fills when the newest bar changes")
+        announce("forecasts, orders and fills when the newest bar changes")
         yield bench.bumped(whole)
-        tell("orders of the strategy when the bar after them changes")
+        announce("orders of the strategy when the bar after them changes")
         yield from strategy_proofs(bench.traded(whole))
-        tell("labels torn from their features")
+        announce("labels torn from their features")
         yield from bench.label_proofs()
-        tell("a market that nobody can forecast")
+        announce("a market that nobody can forecast")
         yield bench.on_null_market()
-        tell("a market with a planted signal")
+        announce("a market with a planted signal")
         yield bench.on_planted_market()
 
 
@@ -118,7 +119,7 @@ class _Bench:
         relabel: Relabel | None = None,
         trade: bool = True,
         train_window: timedelta | None = None,
-    ) -> Outcome:
+    ) -> AuditOutcome:
         """Train, forecast and trade the newest `span` on candles put through `change`."""
         first = self._first(span)
         learning = {"train_window": train_window} if train_window else {}
@@ -132,11 +133,11 @@ class _Bench:
             timeframe=(timeframe := next(iter(markets.values())).timeframe),
             relabel=relabel,
         )
-        walk = learned_walk(walk, first, last or self.end, learning=self.request.settings.learning, timeframe=timeframe)
+        walk = online_walk_forward(walk, first, last or self.end, learning=self.request.settings.learning, timeframe=timeframe)
         if not trade:
-            return Outcome(walk)
+            return AuditOutcome(walk)
         dated = replace(self.request, first=first, last=last or self.end)
-        return Outcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
+        return AuditOutcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), dated))
 
     def _fresh_registry(self) -> Path:
         """An empty registry that shares the compiled code of the usual one: it holds no data, and compiling would be most of the time."""
@@ -148,7 +149,7 @@ class _Bench:
         (registry / COMPILED).symlink_to(compiled, target_is_directory=True)
         return registry
 
-    def truncated(self, whole: Outcome, ago: timedelta) -> Proof:
+    def truncated(self, whole: AuditOutcome, ago: timedelta) -> Proof:
         """Cut every bar, and every fact published, from `ago` before the end; train and trade again, and compare all that came before."""
         last = self.end - ago
         then = FactorBook(self.request.settings.feeds.factors, next(iter(self.markets.values())).timeframe).as_of(last)
@@ -157,7 +158,7 @@ class _Bench:
             "truncation", whole, part, pd.Timestamp(last) - self.bar, f"with the bars from {last:%Y-%m-%d %H:%M} cut away"
         )
 
-    def bumped(self, whole: Outcome) -> Proof:
+    def bumped(self, whole: AuditOutcome) -> Proof:
         """Change the newest bar, its facts included, and look for anything earlier that moved."""
 
         def bump(bars: pd.DataFrame) -> pd.DataFrame:
@@ -169,8 +170,8 @@ class _Bench:
         newest = max(h.candles.index[-1] for h in self.markets.values())
         return self._compared("last-bar bump", whole, self.run(PIPELINE_SPAN, bump), newest - self.bar, "when the newest bar was changed")
 
-    def traded(self, whole: Outcome) -> Traded:
-        """The strategy over as long a span as it needs for its fills to say something, or over all days that were asked for."""
+    def traded(self, whole: AuditOutcome) -> TradedRun:
+        """The strategy over as long a span as it needs for enough fills, or over all days that were asked for."""
         span = PIPELINE_SPAN
         known = self._traded(whole, span)
         while known.fills < FEWEST_FILLS and self._first(span) > self.request.first:
@@ -181,8 +182,8 @@ class _Bench:
                 return known
         return known
 
-    def _traded(self, outcome: Outcome, span: timedelta) -> Traded:
-        return Traded(replace(self.request, first=self._first(span), last=self.end), self.markets, outcome)
+    def _traded(self, outcome: AuditOutcome, span: timedelta) -> TradedRun:
+        return TradedRun(replace(self.request, first=self._first(span), last=self.end), self.markets, outcome)
 
     def cuts(self) -> tuple[timedelta, ...]:
         """How long before the end to cut: 9 and 30 days, or less where fewer days are at hand."""
@@ -220,7 +221,7 @@ class _Bench:
         """The network must find most of a signal that is there.
 
         It learns from as long a window as the candles allow: what is proven is the pipeline, not whether the user's window is long enough
-        for forty features, and a proof of no skill where there is none says little of a network that never finds any.
+        for forty features, and a proof of no skill where there is none proves little about a network that never finds any.
         """
         attainable: dict[str, float] = {}
 
@@ -246,20 +247,20 @@ class _Bench:
             f"{needed / there:.0%} needed after learning from {bars:,} bars)"
         )
         if needed - chance <= found < needed and found > chance:
-            return untested("planted signal", f"{detail}: too few outcomes to tell what is missing from chance; {MORE}")
+            return untested("planted signal", f"{detail}: too few outcomes to distinguish a shortfall from chance; {MORE}")
         return Proof(name="planted signal", passed=found >= needed, detail=detail)
 
     def _longest_window(self) -> timedelta:
         """The training window of the settings, or a longer one where there are bars for it, up to two years."""
         settings = self.request.settings.models
         oldest = max(h.candles.index[0] for h in self.markets.values()).to_pydatetime()
-        bars = warm_up(tuple(FEATURES)) + settings.context + max(settings.horizons) + settings.deployment_lag
+        bars = lead_bars(settings, warm_up(tuple(FEATURES)))
         first = self._first(self._skill_span)
         spare = first - oldest - settings.retrain_every - bars * self.bar * SLACK
         return max(settings.train_window, min(LONGEST_WINDOW, timedelta(days=spare.days)))
 
     def _too_few_scored(self, walk: WalkForward) -> str:
-        """What is missing to judge a skill; empty where nothing is."""
+        """What is missing to measure skill; empty where nothing is."""
         bars = scored(walk, self._primary)
         return "" if bars >= FEWEST_SCORED else f"{bars:,} outcomes that share no bar, {FEWEST_SCORED:,} are needed; {MORE}"
 
@@ -276,19 +277,19 @@ class _Bench:
     def _seed(self) -> int:
         return self.request.settings.models.seed
 
-    def _compared(self, name: str, whole: Outcome, part: Outcome, until: pd.Timestamp, when: str) -> Proof:
+    def _compared(self, name: str, whole: AuditOutcome, part: AuditOutcome, until: pd.Timestamp, when: str) -> Proof:
         forecasts = list(forecast_pairs(whole, part, until))
         pairs = [*forecasts, *account_pairs(whole, part, until)]
         proofs = [_named(compare(name, first, second, when), what) for what, first, second in pairs]
         guilty = [proof for proof in proofs if not proof.passed]
         if guilty:
             return guilty[0]
-        # What the account did is compared, and proven by itself: few fills that stayed say little.
-        spoken = {what: len(first) for what, first, _ in forecasts}
-        if not min(spoken.values(), default=0):
-            silent = ", ".join(what for what, rows in spoken.items() if not rows) or "forecasts"
+        # What the account did is compared, and proven by itself: a few unchanged fills prove little.
+        compared = {what: len(first) for what, first, _ in forecasts}
+        if not min(compared.values(), default=0):
+            silent = ", ".join(what for what, rows in compared.items() if not rows) or "forecasts"
             return untested(name, f"{silent}: none was made up to {until:%Y-%m-%d %H:%M}; {MORE}")
-        detail = f"{', '.join(spoken)}: {min(spoken.values())} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
+        detail = f"{', '.join(compared)}: {min(compared.values())} bars up to {until:%Y-%m-%d %H:%M} are equal {when}"
         return Proof(name=name, passed=True, detail=detail)
 
 

@@ -1,4 +1,4 @@
-"""Proofs that a strategy decides by closed bars alone, made at the bars on which it did decide.
+"""Strategy proofs: decisions depend on closed bars alone; tested at bars on which orders were made.
 
 A strategy that trades seldom gives itself away on few bars, so little is gained by changing arbitrary ones. After a bar on which it made an
 order the market is cut off, and the bar after it is made to go elsewhere; whatever was decided before must be the same bits.
@@ -13,7 +13,7 @@ from typing import Final
 
 import pandas as pd
 
-from forwardtrader.backtest.audit.outcome import Outcome, account_pairs, elsewhere
+from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, elsewhere
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.simulation import simulate_with_orders
@@ -31,12 +31,12 @@ _MIRRORED: Final = ("location", "scale", "q95", "q75", "q50", "q25", "q05", "p_u
 
 
 @dataclass(frozen=True)
-class Traded:
+class TradedRun:
     """What a strategy did on the days of `request`, and the markets it did it on."""
 
     request: BacktestRequest
     markets: Mapping[str, History]
-    outcome: Outcome
+    outcome: AuditOutcome
 
     @property
     def fills(self) -> int:
@@ -44,14 +44,14 @@ class Traded:
         return 0 if self.outcome.record is None else len(self.outcome.record.fills)
 
 
-def strategy_proofs(traded: Traded) -> Iterator[Proof]:
+def strategy_proofs(traded: TradedRun) -> Iterator[Proof]:
     """The market cut off after bars with orders, and the next bar changed."""
     bars, again = order_bars(traded), _Again(traded)
     yield _proof(again, "truncation", bars[::3], (_CUT,), "with the bars after the next one cut away")
     yield _proof(again, "newest close", bars, (BUMP, 1.0 / BUMP), "when the next bar went elsewhere")
 
 
-def order_bars(traded: Traded, *, seed: int = 0) -> list[pd.Timestamp]:
+def order_bars(traded: TradedRun, *, seed: int = 0) -> list[pd.Timestamp]:
     """Bars on which orders were made, of every side and kind of order alike, that another bar came after; oldest first."""
     orders = traded.outcome.orders
     if orders is None or not len(orders):
@@ -85,11 +85,11 @@ def _first_difference(again: _Again, name: str, bar: pd.Timestamp, factor: float
     return None
 
 
-def _too_few(traded: Traded) -> str:
+def _too_few(traded: TradedRun) -> str:
     first, last = traded.request.first, traded.request.last
     made = "1 fill" if traded.fills == 1 else f"{traded.fills} fills"
     return (
-        f"strategy: {made} from {first:%Y-%m-%d} to {last:%Y-%m-%d}, {FEWEST_FILLS} are needed to say anything; "
+        f"strategy: {made} from {first:%Y-%m-%d} to {last:%Y-%m-%d}, {FEWEST_FILLS} are needed; "
         "give it a longer span (an earlier --from) or more symbols (--symbol)"
     )
 
@@ -101,26 +101,26 @@ class _Again:
     forecasts, for a strategy may look ahead in those as well.
     """
 
-    def __init__(self, traded: Traded) -> None:
+    def __init__(self, traded: TradedRun) -> None:
         self.traded = traded
         walk, horizon = traded.outcome.walk, traded.request.settings.strategies.horizon
-        self._told = {symbol: walk.frame(symbol, horizon) for symbol in traded.markets}
+        self._recorded = {symbol: walk.frame(symbol, horizon) for symbol in traded.markets}
         self._sources = {s: Forecasts(walk, pd.DataFrame(), {}).source(s, horizon, h.timeframe) for s, h in traded.markets.items()}
 
-    def trade(self, bar: pd.Timestamp, factor: float) -> Outcome:
-        """Its life up to the bar after `bar`, which closes `factor` times as high; as it was with a factor of one."""
+    def trade(self, bar: pd.Timestamp, factor: float) -> AuditOutcome:
+        """The run up to the bar after `bar`, which closes `factor` times as high; as it was with a factor of one."""
         following = min(h.candles.index[h.candles.index > bar][0] for h in self.traded.markets.values() if h.candles.index[-1] > bar)
         markets, frames = {}, {}
         for symbol, history in self.traded.markets.items():
             candles = history.candles.loc[:following]
-            told = self._told[symbol].loc[:following].assign(close=candles["close"])
+            table = self._recorded[symbol].loc[:following].assign(close=candles["close"])
             if factor != _CUT and candles.index[-1] == following:
-                candles, told = elsewhere(candles, factor), _mirrored(told)
-                told.loc[following, "close"] = candles["close"].iloc[-1]
-            markets[symbol], frames[symbol] = replace(history, candles=candles), told
+                candles, table = elsewhere(candles, factor), _mirrored(table)
+                table.loc[following, "close"] = candles["close"].iloc[-1]
+            markets[symbol], frames[symbol] = replace(history, candles=candles), table
         request = self.traded.request
         forecasts = _Recorded(self.traded.outcome.walk, pd.DataFrame(), {}, frames, {s: f.warm_up for s, f in self._sources.items()})
-        return Outcome(self.traded.outcome.walk, *simulate_with_orders(markets, forecasts, request))
+        return AuditOutcome(self.traded.outcome.walk, *simulate_with_orders(markets, forecasts, request))
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ class _Recorded(Forecasts):
         return RecordedForecasts(self.frames[symbol], horizon, warm_up=self.warm_up[symbol], timeframe_s=timeframe.seconds)
 
 
-def _mirrored(told: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts the last of which says of a fall what it said of a rise."""
-    changed, newest = told.copy(), told.index[-1]
+def _mirrored(table: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts of which the last one is mirrored: rise and fall exchanged."""
+    changed, newest = table.copy(), table.index[-1]
     for name, source in zip(NUMBERS, _MIRRORED, strict=True):
-        number = float(told[source].iloc[-1])
+        number = float(table[source].iloc[-1])
         changed.loc[newest, name] = {"scale": number, "p_up": 1.0 - number}.get(name, -number)
     return changed

@@ -1,4 +1,4 @@
-"""Evaluates points: forecasts once for all points that share them, each point's account by the workers, each result kept and counted."""
+"""Evaluation of sweep points: forecasts once for all points that share them, accounts by workers, every result stored and counted."""
 
 from __future__ import annotations
 
@@ -49,13 +49,26 @@ class SweepBench:
     """Runs points of one request.
 
     Args:
-        told: hears how many points are finished.
+        on_finished: called with the number of finished points.
     """
 
     def __init__(
-        self, request: BacktestRequest, clock: Clock, store: SweepStore, run_id: str, progress: RunProgress, told: Callable[[int], None]
+        self,
+        request: BacktestRequest,
+        clock: Clock,
+        store: SweepStore,
+        run_id: str,
+        progress: RunProgress,
+        on_finished: Callable[[int], None],
     ) -> None:
-        self.request, self.clock, self.store, self.run_id, self.progress, self.told = request, clock, store, run_id, progress, told
+        self.request, self.clock, self.store, self.run_id, self.progress, self.on_finished = (
+            request,
+            clock,
+            store,
+            run_id,
+            progress,
+            on_finished,
+        )
         self.ledger = TrialLedger(Path(request.settings.reports.ledger_path))
         self.fresh = 0
         self.kind: DataSection | None = None
@@ -129,7 +142,7 @@ class SweepBench:
         except StoreDamaged as error:
             log.event(log.logger("backtest"), "trials_unknown", logging.WARNING, reason=str(error))
         self._done[setting.key] = result
-        self.told(len(self._done))
+        self.on_finished(len(self._done))
 
     def _trial(self, setting: Setting, result: PointResult) -> Trial:
         facts = facts_of(setting.request, setting.markets, setting.data, self.run_id, result.result)

@@ -1,4 +1,4 @@
-"""`--sweep` on a terminal: the run of the chosen point, and what so many tries say about it."""
+"""`--sweep` on a terminal: the run of the chosen point, and the overfitting statistics of the sweep."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ def sweep_and_tell(request: BacktestRequest, clock: Clock, console: Console) -> 
 
 
 def _show(done: FinishedSweep, console: Console) -> None:
-    told = done.manifest
+    found = done.manifest
     console.print(
-        f"\nSweep: {told.points} points, chosen for its neighbourhood's Sharpe ratio of {number(told.chosen.score)}", style="bold"
+        f"\nSweep: {found.points} points, chosen for its neighbourhood's Sharpe ratio of {number(found.chosen.score)}", style="bold"
     )
-    console.print(f"  {told.chosen.flags}", soft_wrap=True, markup=False)
+    console.print(f"  {found.chosen.flags}", soft_wrap=True, markup=False)
     peak = (
-        "the same point" if told.peak.flags == told.chosen.flags else f"{number(told.peak.sharpe)}, neighbourhood {number(told.peak.score)}"
+        "the same point"
+        if found.peak.flags == found.chosen.flags
+        else f"{number(found.peak.sharpe)}, neighbourhood {number(found.peak.score)}"
     )
-    console.print(f"  its own Sharpe ratio {number(told.chosen.sharpe)}; the highest peak: {peak}")
+    console.print(f"  its own Sharpe ratio {number(found.chosen.sharpe)}; the highest peak: {peak}")
     console.print(
-        f"  probability of overfitting {probability(told.pbo, 0)}, deflated Sharpe {probability(told.dsr, 0)} with {told.trials} trials"
+        f"  probability of overfitting {probability(found.pbo, 0)}, deflated Sharpe {probability(found.dsr, 0)} with {found.trials} trials"
     )
     console.print(f"{done.page}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The file of `--sweep`: which settings to vary, over which values.
+"""The sweep file of `--sweep`: which settings to vary over which values.
 
 A grid lists values for each key; a search gives `trials` and may also give ranges:
 
@@ -30,8 +30,8 @@ from forwardtrader.core.settings import Settings
 Point: TypeAlias = Mapping[str, Any]
 
 MOST_POINTS: Final = 10_000
-OWN_WORDS: Final = ("trials", "seed")
-RANGE_WORDS: Final = ("low", "high", "log", "step", "choices")
+OWN_KEYS: Final = ("trials", "seed")
+RANGE_KEYS: Final = ("low", "high", "log", "step", "choices")
 # Of the feeds, only what is traded can be swept; where candles come from changes no decision.
 FEED_KEYS: Final = ("symbols", "timeframe", "sample_seed")
 
@@ -75,8 +75,8 @@ def read_plan(path: Path, settings: Settings) -> SweepPlan:
         InvalidSetting: a value out of range, an empty list, a range without an end, or too many points.
     """
     tree = _read(path)
-    trials, seed = (_count(path, tree, word) for word in OWN_WORDS)
-    axes = tuple(_axis(path, str(key), value, searching=trials is not None) for key, value in tree.items() if key not in OWN_WORDS)
+    trials, seed = (_count(path, tree, word) for word in OWN_KEYS)
+    axes = tuple(_axis(path, str(key), value, searching=trials is not None) for key, value in tree.items() if key not in OWN_KEYS)
     if not axes:
         raise InvalidSetting(f"{path} names no setting to sweep over; write for example `strategies.margin: [1, 1.5, 2]`")
     points = math.prod(len(axis.choices) for axis in axes) if trials is None else trials
@@ -108,21 +108,21 @@ def _count(path: Path, tree: Mapping[Any, Any], word: str) -> int | None:
     return value
 
 
-def _axis(path: Path, key: str, said: Any, *, searching: bool) -> Axis:
+def _axis(path: Path, key: str, given: Any, *, searching: bool) -> Axis:
     _check_key(key)
-    if isinstance(said, dict):
-        stray = [word for word in said if word not in RANGE_WORDS]
+    if isinstance(given, dict):
+        stray = [word for word in given if word not in RANGE_KEYS]
         if stray:
-            raise InvalidSetting(f"{path}: {key}: {stray[0]!r} is not known{nearest(str(stray[0]), RANGE_WORDS)}; use low, high, log, step")
-        if "choices" not in said:
-            return _range(path, key, said, searching=searching)
-        said = said["choices"]
-    if not isinstance(said, list) or not said:
+            raise InvalidSetting(f"{path}: {key}: {stray[0]!r} is not known{nearest(str(stray[0]), RANGE_KEYS)}; use low, high, log, step")
+        if "choices" not in given:
+            return _range(path, key, given, searching=searching)
+        given = given["choices"]
+    if not isinstance(given, list) or not given:
         raise InvalidSetting(f"{path}: {key} has no values; write a list such as [1, 2], or {{low: 1, high: 2}}")
-    twice = [value for n, value in enumerate(said) if value in said[:n]]
+    twice = [value for n, value in enumerate(given) if value in given[:n]]
     if twice:
         raise InvalidSetting(f"{path}: {key} lists {twice[0]!r} twice")
-    return Axis(key=key, choices=tuple(said))
+    return Axis(key=key, choices=tuple(given))
 
 
 def _check_key(key: str) -> None:
@@ -139,14 +139,14 @@ def _check_key(key: str) -> None:
         return
     if name in rooms.get(room, []):
         raise InvalidSetting(f"{key} decides nothing about a result, so there is nothing to sweep over")
-    raise UnknownSetting(f"{key}: no such setting{nearest(key, [*known, *OWN_WORDS])}")
+    raise UnknownSetting(f"{key}: no such setting{nearest(key, [*known, *OWN_KEYS])}")
 
 
-def _range(path: Path, key: str, said: Mapping[str, Any], *, searching: bool) -> Axis:
-    low: Any = said.get("low")
-    high: Any = said.get("high")
-    step: Any = said.get("step")
-    log = bool(said.get("log", False))
+def _range(path: Path, key: str, given: Mapping[str, Any], *, searching: bool) -> Axis:
+    low: Any = given.get("low")
+    high: Any = given.get("high")
+    step: Any = given.get("step")
+    log = bool(given.get("log", False))
     if not _number(low) or not _number(high) or not (step is None or _number(step)):
         raise InvalidSetting(f"{path}: {key}: low, high and step must be numbers; list other values one by one")
     if low >= high or (step is not None and step <= 0) or (log and low <= 0):

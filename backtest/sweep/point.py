@@ -1,4 +1,4 @@
-"""One point of a sweep: the account that forecasts and strategy settings make, and what is kept of it."""
+"""One point of a sweep: its account from shared forecasts, and the numbers that are kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEPT: Final = (
 
 @dataclass(frozen=True)
 class PointResult:
-    """Plain numbers, the fingerprint of the account's life, and net daily returns by UTC day."""
+    """Plain numbers, the fingerprint of the equity curve, and net daily returns by UTC day."""
 
     summary: Mapping[str, Any]
     result: str

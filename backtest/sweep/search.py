@@ -1,4 +1,4 @@
-"""`--sweep`: every point of a grid or a search, the plateau among them, and its run page with what trying so many costs."""
+"""The search of `--sweep`: every point of a grid or of an optimiser, the plateau among them, and the run of the chosen point."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ AT_A_TIME: Final = 4
 
 @dataclass(frozen=True)
 class FinishedSweep:
-    """A sweep's folder, what it says of itself, and the run of the chosen point."""
+    """A sweep's folder, its manifest, and the run of the chosen point."""
 
     folder: Path
     manifest: SweepManifest
@@ -54,7 +54,7 @@ class FinishedSweep:
 
 
 def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> FinishedSweep:
-    """Try every point, choose one, and write the pages. An interrupted sweep goes on where it stopped.
+    """Try every point, choose one, and write the pages. An interrupted sweep resumes where it stopped.
 
     Raises:
         ConfigError: the sweep file is wrong, or goes with no other mode.
@@ -63,10 +63,10 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     if request.sweep is None or request.audit:
         raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
     plan = read_plan(request.sweep, request.settings)
-    folder, gone_on_with = _folder(request, plan, clock)
-    if gone_on_with.last != request.last:
+    folder, resumed = _folder(request, plan, clock)
+    if resumed.last != request.last:
         # As it was when the sweep began: what has become known since would make other points of those that are left.
-        request, clock = gone_on_with, FixedClock(gone_on_with.last)
+        request, clock = resumed, FixedClock(resumed.last)
     quiet = replace(request, quiet=True, as_json=False, open_page=False)
     with RunProgress(console, shown=not request.quiet) as progress, progress.stage("sweep", "points of the sweep") as stage:
         total = plan.trials or len(plan.grid())
@@ -95,7 +95,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
 
 
 def flags(point: Point) -> str:
-    """The point as words of the command line."""
+    """The point as command-line arguments."""
     return shlex.join(word for key, value in point.items() for word in ("--set", f"{key}={_scalar(value)}"))
 
 
@@ -153,9 +153,9 @@ def _cell(value: Any) -> Any:
 
 
 def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Path, BacktestRequest]:
-    """The folder of this very sweep where it was begun before, else a new one.
+    """The folder of this very sweep where it was started before, else a new one.
 
-    A sweep without `--to` that was interrupted goes on up to the moment at which it began.
+    A sweep without `--to` that was interrupted resumes up to the moment at which it was started.
     """
     output = Path(request.settings.reports.output)
     wanted = {k: v for k, v in choices(request).items() if k != "last"}
@@ -171,7 +171,7 @@ def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Pa
         except (StoreDamaged, ValueError):
             continue
     feeds = request.settings.feeds
-    # Only the candles themselves know whether they are simulated: nothing is to be had of a venue that is out of reach.
+    # Only the candles themselves know whether they are simulated: an unreachable venue cannot be asked.
     kind = data_section(request, load_markets(request, clock)).kind
     run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} sweep".strip(), digest=identity)
     folder = make_run_dir(output, run_id)
@@ -186,7 +186,7 @@ def _manifest(
     own = run.artefacts.manifest
     peak = choose(table["sharpe"].fillna(0.0).to_numpy(), table["sharpe"].tolist())
 
-    def told(n: int) -> SweepPoint:
+    def row(n: int) -> SweepPoint:
         return SweepPoint(
             settings=json.loads(json.dumps(points[n])),
             flags=flags(points[n]),
@@ -208,8 +208,8 @@ def _manifest(
         keys=list(plan.keys),
         search=plan.trials is not None,
         points=len(table),
-        chosen=told(best),
-        peak=told(peak),
+        chosen=row(best),
+        peak=row(peak),
         number=best,
         run=run.folder.name,
         pbo=own.strategy.pbo if own.strategy else None,

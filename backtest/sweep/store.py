@@ -1,4 +1,4 @@
-"""The finished points of a sweep, kept so that an interrupted one goes on where it stopped: one SQLite file in the sweep's folder."""
+"""Store of finished sweep points, so that an interrupted sweep resumes: one SQLite file in the sweep's folder."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.feed_context import facts_of
-from forwardtrader.strategies.order_rules import Refusal
+from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore
@@ -144,7 +144,7 @@ class CCXTBroker(AccountView):
         )  # fmt: skip
         order.addinfo(**info)
         self.contingent.add(order, oco)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, OrderRefusal):
             return self.refuse(order, answer.reason)
         order.addinfo(request=answer)
         if parent is not None or not transmit or self.contingent.must_wait(order):
@@ -266,7 +266,7 @@ class CCXTBroker(AccountView):
     def _assign_coins(self) -> None:
         """Coins that the journal does not know become a position at the first price of their feed."""
         for data in self.store.datas:
-            base = facts_of(data).rules.base
+            base = context_of(data).rules.base
             if base in self._unassigned and len(data):
                 coins = self._unassigned.pop(base)
                 if not self.holdings.held[data].size:

@@ -14,7 +14,7 @@ import backtrader as bt
 
 from forwardtrader.live.bridge.bt_types import BtOrder, request_of
 from forwardtrader.live.bridge.pre_trade_checks import STOPS
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ContingentOrders(OrderGroups):
 
     def must_wait(self, order: BtOrder) -> bool:
         """Whether a member of an OCO group waits here, since another one locks the same coins at a spot venue."""
-        is_spot_sell = order.issell() and not facts_of(order.data).rules.can_short
+        is_spot_sell = order.issell() and not context_of(order.data).rules.can_short
         return is_spot_sell and order.parent is None and any(self._rests(o) and o.issell() for o in self.siblings(order))
 
     def over(self, order: BtOrder) -> None:
@@ -136,7 +136,7 @@ class ContingentOrders(OrderGroups):
 
     def _activate(self, child: BtOrder, filled: float, *, at_once: bool = False) -> None:
         """Send a child, sized to what its parent filled."""
-        rules = facts_of(child.data).rules
+        rules = context_of(child.data).rules
         child.activate()
         size = floor_to(min(decimal(abs(child.executed.remsize)), decimal(filled)), rules.step)
         if is_dust(size, child.created.price, rules):

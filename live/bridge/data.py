@@ -9,7 +9,7 @@ import backtrader as bt
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
-from forwardtrader.strategies.feed_context import FeedFacts, attach
+from forwardtrader.strategies.feed_context import FeedContext, attach
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore
@@ -53,8 +53,8 @@ class CCXTData(bt.feed.DataBase):
         super().start()
         self.store.start(data=self)
         self._past = deque(self.store.past_of(self))
-        if getattr(self, "facts", None) is None:
-            attach(self, FeedFacts(self.store.rules(self.symbol), self.bar_length))
+        if getattr(self, "context", None) is None:
+            attach(self, FeedContext(self.store.rules(self.symbol), self.bar_length))
         self.store.data_ready(self)
 
     def stop(self) -> None:

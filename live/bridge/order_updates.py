@@ -25,7 +25,7 @@ from forwardtrader.live.execution.events import (
     RulesRead,
     Unresolved,
 )
-from forwardtrader.strategies.feed_context import attach, facts_of
+from forwardtrader.strategies.feed_context import attach, context_of
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
@@ -114,7 +114,7 @@ def execute(order: BtOrder, position: BtPosition, comminfo: BtCommission, fill: 
     before = position.price
     psize, pprice, opened, closed = position.update(size, price)
     share = commission / abs(size)
-    step = facts_of(order.data).timeframe.seconds * 1000
+    step = context_of(order.data).timeframe.seconds * 1000
     order.execute(
         as_number(fill.at - fill.at % step), size, price,
         closed, comminfo.getvaluesize(-closed, before) if closed else 0.0, share * abs(closed),
@@ -127,7 +127,7 @@ def execute(order: BtOrder, position: BtPosition, comminfo: BtCommission, fill: 
 
 def _net_of_fee(order: BtOrder, fill: Execution) -> tuple[float, float, float]:
     """Signed units delivered, the price of each, and the fee in quote units; the gross figures are put on the order."""
-    rules, sign = facts_of(order.data).rules, 1.0 if fill.side == "buy" else -1.0
+    rules, sign = context_of(order.data).rules, 1.0 if fill.side == "buy" else -1.0
     gross, price, fee = float(fill.size), float(fill.price), float(fill.fee)
     if fill.fee_currency != rules.base or not fee:
         for name in ("gross_size", "gross_price", "fee_base"):
@@ -153,7 +153,7 @@ def update_rules(datas: Iterable[CCXTData], read: Iterable[MarketRules]) -> list
     """Put the grid and the smallest order that the venue has now on its feeds; returns what changed. Fees and the like stay."""
     found, changed = {rules.symbol: rules for rules in read}, []
     for data in datas:
-        facts, now = facts_of(data), found.get(facts_of(data).rules.symbol)
+        facts, now = context_of(data), found.get(context_of(data).rules.symbol)
         if now is None:
             continue
         rules = replace(

@@ -10,8 +10,8 @@ import backtrader as bt
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.bt_types import BtOrder
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.strategies.feed_context import facts_of
-from forwardtrader.strategies.order_rules import RawOrder, Refusal, RestingSell, adds_exposure, normalise, sellable
+from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, adds_exposure, normalise, sellable
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
@@ -35,10 +35,10 @@ class OrderTicket:
     reason: str
 
 
-def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | Refusal:
+def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | OrderRefusal:
     """The order as the venue would take it, or why it is not sent."""
     if objection := _objection(broker, order):
-        return Refusal(objection)
+        return OrderRefusal(objection)
     data, exectype = order.data, order.exectype
     raw = RawOrder(
         side=order.side,
@@ -48,10 +48,10 @@ def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | Refusal:
         stop_price=order.price if exectype in STOPS else None,
         reason=order.reason,
     )
-    request = normalise(raw, facts_of(data).rules, sellable=free_units(broker, order))
+    request = normalise(raw, context_of(data).rules, sellable=free_units(broker, order))
     if isinstance(request, OrderRequest) and adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
         block = "the session is paused" if broker.entries_blocked else broker.store.entry_objection(data.symbol)
-        return Refusal(block) if block else request
+        return OrderRefusal(block) if block else request
     return request
 
 

@@ -39,8 +39,8 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.keys import ccxt_credentials
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
-from forwardtrader.models.forecaster import FollowingSource
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.models.forecaster import IncrementalSource
+from forwardtrader.strategies.feed_context import context_of
 
 _LOG: Final = log.logger("live")
 Notification: TypeAlias = tuple[object, tuple[object, ...], dict[str, object]]
@@ -206,8 +206,8 @@ class CCXTStore:
             self._turns_at_rest -= 1
             return
         for each in self._datas:
-            source: object = facts_of(each).source
-            if isinstance(source, FollowingSource):
+            source: object = context_of(each).source
+            if isinstance(source, IncrementalSource):
                 source.prepare()
         if self.on_idle is not None:
             self.on_idle()

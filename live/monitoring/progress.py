@@ -7,7 +7,7 @@ from datetime import datetime
 
 import backtrader as bt
 
-from forwardtrader.reports.pages.session_status import State
+from forwardtrader.reports.pages.session_status import SessionState
 
 
 @dataclass
@@ -24,7 +24,7 @@ class SessionProgress:
     """
 
     started: datetime
-    state: State = State.STARTING
+    state: SessionState = SessionState.STARTING
     reason: str = ""
     bars: int = 0
     last_bar: int | None = None

@@ -19,7 +19,7 @@ from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.watchdog import Watchdog
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.models.registry.card import ModelCard
-from forwardtrader.reports.pages.session_status import OpenOrder, Position, SessionStatus, Source
+from forwardtrader.reports.pages.session_status import OpenOrderRow, PositionRow, SessionStatus, Source
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Holdings
 
@@ -124,21 +124,21 @@ def status_of(session: RunningSession) -> SessionStatus:
     )
 
 
-def positions(strategy: bt.Strategy, broker: AccountView) -> list[Position]:
+def positions(strategy: bt.Strategy, broker: AccountView) -> list[PositionRow]:
     """The open position of each symbol, with its value and profit in quote units."""
     found = []
     for data in strategy.datas:
         held = broker.getposition(data)
         if held.size and len(data):
             value, profit = held.size * data.close[0], held.size * (data.close[0] - held.price)
-            found.append(Position(symbol=data._name, size=held.size, price=held.price, value=value, profit=profit))
+            found.append(PositionRow(symbol=data._name, size=held.size, price=held.price, value=value, profit=profit))
     return found
 
 
-def open_orders(broker: AccountView) -> list[OpenOrder]:
+def open_orders(broker: AccountView) -> list[OpenOrderRow]:
     """Orders that are not settled."""
     return [
-        OpenOrder(
+        OpenOrderRow(
             client_id=str(order.info.get("client_id") or order.ref), symbol=order.data._name, side="buy" if order.isbuy() else "sell",
             size=abs(order.executed.remsize), price=order.created.price, state=order.getstatusname().lower(), at=_made_at(order),
         )

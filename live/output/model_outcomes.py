@@ -10,7 +10,7 @@ import pandas as pd
 
 from forwardtrader.live.output.files import HISTORY, split_table
 from forwardtrader.models.online.outcomes import by_model, outcomes, trades_by_model
-from forwardtrader.models.registry.promotion_log import AppointmentLog
+from forwardtrader.models.registry.promotion_log import PromotionLog
 from forwardtrader.reports.pages.session_status import ModelDecision, ModelOutcome, SessionStatus
 from forwardtrader.reports.statistics.round_trips import RoundTrip, round_trips
 
@@ -34,8 +34,8 @@ def with_learning(
 def decisions(folder: Path) -> list[ModelDecision]:
     """Promotions, refusals and rollbacks, oldest first."""
     return [
-        ModelDecision(since=e.since or e.at, deed=str(e.deed), by=str(e.by), model_id=e.model_id, other=e.other, reason=e.reason)
-        for e in AppointmentLog(folder).entries()
+        ModelDecision(since=e.since or e.at, deed=str(e.action), by=str(e.by), model_id=e.model_id, other=e.other, reason=e.reason)
+        for e in PromotionLog(folder).entries()
     ]
 
 

@@ -17,8 +17,8 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.live.output.files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.models.online.online_walk_forward import Order
-from forwardtrader.models.registry.promotion_log import AppointmentLog, Author
+from forwardtrader.models.online.online_walk_forward import PromotionCommand
+from forwardtrader.models.registry.promotion_log import Author, PromotionLog
 from forwardtrader.reports.artefacts import whole_table
 from forwardtrader.reports.pages.session_status import SessionStatus, read_status
 
@@ -42,7 +42,7 @@ class Recorded:
     tables: dict[str, pd.DataFrame]
     commands: list[tuple[int, str]]
     notes: list[dict[str, Any]]
-    orders: tuple[Order, ...] = ()
+    orders: tuple[PromotionCommand, ...] = ()
     blocked: dict[tuple[int, str], str] = field(default_factory=dict)
 
     @property
@@ -103,7 +103,7 @@ def read_session(folder: Path) -> Recorded:
         store.close()
 
 
-def _orders(folder: Path) -> tuple[Order, ...]:
+def _orders(folder: Path) -> tuple[PromotionCommand, ...]:
     """Promotions and rollbacks ordered by persons, with the bar from which on they hold."""
-    ordered = [e for e in AppointmentLog(folder).entries() if e.by is Author.PERSON and e.since is not None]
-    return tuple(Order(e.since, e.model_id, e.deed, e.reason) for e in ordered if e.since is not None)
+    ordered = [e for e in PromotionLog(folder).entries() if e.by is Author.PERSON and e.since is not None]
+    return tuple(PromotionCommand(e.since, e.model_id, e.action, e.reason) for e in ordered if e.since is not None)

@@ -17,7 +17,7 @@ from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.live.session.strategy_guard import BarHook
 from forwardtrader.models.folds.walk import walk_forward
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.models.online.online_walk_forward import learned_walk
+from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, record_of, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
@@ -79,7 +79,9 @@ def _walked(session: Recorded) -> dict[str, ForecastSource]:
     candles = {symbol: book.beside(frame) for symbol, frame in session.whole.items()}
     settings = session.settings
     walk = walk_forward(candles, session.first_live, last, settings=settings.models, timeframe=session.timeframe)
-    walk = learned_walk(walk, session.first_live, last, learning=settings.learning, timeframe=session.timeframe, orders=session.orders)
+    walk = online_walk_forward(
+        walk, session.first_live, last, learning=settings.learning, timeframe=session.timeframe, commands=session.orders
+    )
     return {s: WalkForwardSource(walk, s, session.settings.strategies.horizon, session.timeframe) for s in session.whole}
 
 

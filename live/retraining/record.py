@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forwardtrader.core.clock import Clock
 from forwardtrader.models.online.lifecycle import Decision
-from forwardtrader.models.registry.promotion_log import Appointment, AppointmentLog, Author, succession
+from forwardtrader.models.registry.promotion_log import Author, PromotionLog, PromotionRecord, promotion_stack
 
 
 class ModelRecord:
@@ -21,13 +21,13 @@ class ModelRecord:
         shared: the record of the registry.
     """
 
-    def __init__(self, folder: Path, shared: AppointmentLog, market: str, clock: Clock) -> None:
-        self._own = AppointmentLog(folder)
+    def __init__(self, folder: Path, shared: PromotionLog, market: str, clock: Clock) -> None:
+        self._own = PromotionLog(folder)
         self._shared = shared
         self._market = market
         self._session = folder.name
         self._clock = clock
-        self.entries: list[Appointment] = self._own.entries()
+        self.entries: list[PromotionRecord] = self._own.entries()
         self._seen: tuple[int, int] | None = None
 
     @property
@@ -37,13 +37,13 @@ class ModelRecord:
 
     def in_force_before(self, model_id: str) -> str | None:
         """The model in force once `model_id` is rolled back."""
-        stack = [model for model in succession(self.entries) if model != model_id]
+        stack = [model for model in promotion_stack(self.entries) if model != model_id]
         return stack[-1] if stack else None
 
-    def add(self, decision: Decision, order: Appointment | None = None) -> Appointment:
+    def add(self, decision: Decision, order: PromotionRecord | None = None) -> PromotionRecord:
         """Record a decision; one that a person ordered is in the registry already."""
-        entry = Appointment(
-            at=order.at if order else self._clock.now(), market=self._market, deed=decision.deed, by=decision.by,
+        entry = PromotionRecord(
+            at=order.at if order else self._clock.now(), market=self._market, action=decision.action, by=decision.by,
             model_id=decision.card.model_id, other=decision.other, reason=decision.reason, session=self._session, since=decision.since,
             boundary=decision.boundary,
         )  # fmt: skip
@@ -53,7 +53,7 @@ class ModelRecord:
             self._shared.add(entry)
         return entry
 
-    def orders(self, since: datetime) -> list[Appointment]:
+    def orders(self, since: datetime) -> list[PromotionRecord]:
         """New orders of persons: those for every session if made after `since`, those for this one if made after its start (wall clock)."""
         if not self._changed():
             return []

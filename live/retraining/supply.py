@@ -20,12 +20,12 @@ from forwardtrader.live.retraining.worker import Training, Trainings
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.incremental_factors import Facts
 from forwardtrader.models.forecasters.xla import prepare_jax
-from forwardtrader.models.online.adaptation import Follower, Past, Rates
-from forwardtrader.models.online.lifecycle import Call, Decision, Rules, Tenure
-from forwardtrader.models.online.model_losses import Judge, panel_from, plain_past
-from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates
+from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
+from forwardtrader.models.online.model_losses import ModelLosses, panel_from, plain_past
+from forwardtrader.models.online.serving import ServingModels, ServingTerm
 from forwardtrader.models.registry.card import ModelCard, code_version
-from forwardtrader.models.registry.promotion_log import Appointment, Author, Deed, market_of
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction, PromotionRecord, market_of
 
 _LOG: Final = log.logger("live")
 
@@ -60,10 +60,10 @@ class ModelSupply:
         self.training: Training | None = None
         self.card: ModelCard | None = None
         self.card_since: datetime | None = None
-        self.sources: dict[str, ModelsInForce] = {}
-        self.rules = Rules(settings, learning or LearningSettings(), timeframe)
+        self.sources: dict[str, ServingModels] = {}
+        self.rules = LifecycleRules(settings, learning or LearningSettings(), timeframe)
         self.stock = ModelStock(settings, timeframe, folder=folder, candles=candles, notify=notify, trainings=trainings)
-        self.record = ModelRecord(folder, self.stock.registry.appointments, market_of(symbols, str(timeframe)), clock or SystemClock())
+        self.record = ModelRecord(folder, self.stock.registry.promotions, market_of(symbols, str(timeframe)), clock or SystemClock())
         self._symbols = symbols
         self._horizon = horizon
         self._candles = candles
@@ -105,9 +105,9 @@ class ModelSupply:
             self.training = None
             self._take_in(training, coming)
             self._train_next()
-        for call in list(self.tenure.pending):
-            if call.boundary in self._trained and self.tenure.is_ready(call, coming):
-                self._apply(self.tenure.decide(call, self._trained.pop(call.boundary), coming, self._court))
+        for call in list(self.lifecycle.pending):
+            if call.boundary in self._trained and self.lifecycle.is_ready(call, coming):
+                self._apply(self.lifecycle.decide(call, self._trained.pop(call.boundary), coming, self._losses_of))
 
     def stop(self) -> None:
         """Stop a training that still runs."""
@@ -117,7 +117,7 @@ class ModelSupply:
     @property
     def next_boundary(self) -> datetime:
         """When the next scheduled training begins."""
-        return self.tenure.next_boundary
+        return self.lifecycle.next_boundary
 
     # The start
 
@@ -125,9 +125,9 @@ class ModelSupply:
         """A session's first start: the calendar's model, and what persons ordered since it came into force."""
         boundary = self.rules.scheduled(at - self._lag)
         card, since = self.stock.of_calendar(boundary), self._spoken_from(boundary)
-        first = Decision(Deed.PROMOTED, Author.CALENDAR, card, "", "scheduled: in force when the session began", at, boundary)
-        self.tenure = Tenure(self.rules, card, at, boundary)
-        self._open_sources([InForce(since, card)])
+        first = Decision(PromotionAction.PROMOTED, Author.CALENDAR, card, "", "scheduled: in force when the session began", at, boundary)
+        self.lifecycle = ModelLifecycle(self.rules, card, at, boundary)
+        self._open_sources([ServingTerm(since, card)])
         self.record.add(first)
         self._in_force(card, since)
         self._hear(at)
@@ -143,51 +143,53 @@ class ModelSupply:
     def _repair(self) -> None:
         """Have whole what an earlier process put in force: the model that speaks, and where outcomes correct forecasts all before it."""
         for entry in self.record.entries:
-            if entry.model_id == self.record.entries[-1].model_id or (self.rules.learning.adaptive and entry.deed is not Deed.KEPT):
+            if entry.model_id == self.record.entries[-1].model_id or (
+                self.rules.learning.adaptive and entry.action is not PromotionAction.KEPT
+            ):
                 self.stock.repair(entry.model_id, entry.boundary)
             else:
                 self.stock.check(entry.model_id, "it is past")
 
     def _go_on(self) -> bool:
         """Take up what an earlier process of this session decided; False where it decided nothing, or its model is gone."""
-        terms = [InForce(self._since(e), self.stock.card(e.model_id)) for e in self.record.entries if self._counts(e)]
+        terms = [ServingTerm(self._since(e), self.stock.card(e.model_id)) for e in self.record.entries if self._counts(e)]
         if not terms or self.record.scheduled is None or not self.stock.registry.holds(self.record.entries[-1].model_id):
             return False
         newest = self.record.entries[-1]
         card = self.stock.card(newest.model_id)
-        self.tenure = Tenure(self.rules, card, newest.since or self._since(newest), self.record.scheduled)
+        self.lifecycle = ModelLifecycle(self.rules, card, newest.since or self._since(newest), self.record.scheduled)
         self._open_sources(terms)
         self._in_force(card, max(term.since for term in terms))
         return True
 
-    def _since(self, entry: Appointment) -> datetime:
+    def _since(self, entry: PromotionRecord) -> datetime:
         """Since when a model speaks: the one a session begins with spoke before."""
         if entry is self.record.entries[0] and entry.boundary is not None:
             return self._spoken_from(entry.boundary)
         return entry.since or entry.at
 
-    def _counts(self, entry: Appointment) -> bool:
-        return entry.deed is not Deed.KEPT and self.stock.registry.holds(entry.model_id)
+    def _counts(self, entry: PromotionRecord) -> bool:
+        return entry.action is not PromotionAction.KEPT and self.stock.registry.holds(entry.model_id)
 
-    def _open_sources(self, terms: list[InForce]) -> None:
+    def _open_sources(self, terms: list[ServingTerm]) -> None:
         for symbol in self._symbols:
-            models = ModelsInForce(
+            models = ServingModels(
                 symbol, self._horizon, self.timeframe, terms, self.stock.network, context=self.settings.context, facts=self._facts
             )
             if self.rules.learning.adaptive:
-                models.follow(Follower(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))
+                models.follow(OnlineCorrector(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))
             self.sources[symbol] = models
 
     # What is decided
 
     def _called(self, coming: datetime) -> None:
-        for call in self.tenure.calls(coming, self._court):
+        for call in self.lifecycle.calls(coming, self._losses_of):
             if call.by is Author.DRIFT:
                 self._notify("drift", boundary=call.boundary.isoformat(), reason=call.reason)
         self._train_next()
 
     def _train_next(self) -> None:
-        waiting = [call for call in self.tenure.pending if call.boundary not in self._trained]
+        waiting = [call for call in self.lifecycle.pending if call.boundary not in self._trained]
         if self.training is None and waiting:
             self.training = self.stock.trainings.begin(waiting[0].boundary)
 
@@ -198,16 +200,16 @@ class ModelSupply:
             self._trained[training.boundary] = card
         except ModelError as failure:
             for call in self._calls_of(training.boundary):
-                self.tenure.give_up(call, coming)
+                self.lifecycle.give_up(call, coming)
             self._notify("training_failed", boundary=training.boundary.isoformat(), reason=str(failure))
 
-    def _calls_of(self, boundary: datetime) -> list[Call]:
-        return [call for call in self.tenure.pending if call.boundary == boundary]
+    def _calls_of(self, boundary: datetime) -> list[TrainingCall]:
+        return [call for call in self.lifecycle.pending if call.boundary == boundary]
 
-    def _apply(self, decision: Decision, order: Appointment | None = None) -> None:
+    def _apply(self, decision: Decision, order: PromotionRecord | None = None) -> None:
         """Write a decision down, tell of it, and let the model speak."""
         self.record.add(decision, order)
-        if decision.deed is Deed.KEPT:
+        if decision.action is PromotionAction.KEPT:
             self._notify("model_kept", "info", model_id=decision.card.model_id, refused=decision.other, reason=decision.reason)
             return
         late = decision.boundary is not None and decision.since > self.rules.due(decision.boundary)
@@ -215,10 +217,11 @@ class ModelSupply:
             due = self.rules.due(decision.boundary)
             self._notify("model_late", model_id=decision.card.model_id, due=due.isoformat(), in_force=decision.since.isoformat())
         for source in self.sources.values():
-            source.appoint(InForce(decision.since, decision.card))
+            source.add_term(ServingTerm(decision.since, decision.card))
         self._in_force(decision.card, decision.since)
         self._notify(
-            "model_rolled_back" if decision.deed is Deed.ROLLED_BACK else "model_promoted", "info", model_id=decision.card.model_id,
+            "model_rolled_back" if decision.action is PromotionAction.ROLLED_BACK else "model_promoted", "info",
+            model_id=decision.card.model_id,
             other=decision.other, by=str(decision.by), since=decision.since.isoformat(), reason=decision.reason,
         )  # fmt: skip
 
@@ -230,10 +233,10 @@ class ModelSupply:
 
     def _hear(self, coming: datetime) -> None:
         """What persons ordered through the registry holds from the next bar on."""
-        for order in self.record.orders(self.rules.due(self.tenure.scheduled)):
+        for order in self.record.orders(self.rules.due(self.lifecycle.scheduled)):
             wanted = order.model_id
-            if order.deed is Deed.ROLLED_BACK:
-                if order.other != self.tenure.card.model_id:
+            if order.action is PromotionAction.ROLLED_BACK:
+                if order.other != self.lifecycle.card.model_id:
                     continue  # it is not in force here
                 wanted = order.model_id or self.record.in_force_before(order.other) or ""
             try:
@@ -241,8 +244,8 @@ class ModelSupply:
             except ModelError as trouble:
                 self._notify("order_refused", model_id=wanted, reason=str(trouble))
                 continue
-            if card.model_id != self.tenure.card.model_id:
-                self._apply(self.tenure.obey(order.deed, card, order.reason, coming), order)
+            if card.model_id != self.lifecycle.card.model_id:
+                self._apply(self.lifecycle.apply_command(order.action, card, order.reason, coming), order)
 
     def _fit(self, model_id: str) -> ModelCard:
         """The card of a model that can speak in this session.
@@ -267,10 +270,10 @@ class ModelSupply:
 
     # Bars
 
-    def _court(self, card: ModelCard, first: datetime) -> Judge:
-        return Judge(panel_from(self._candles(), card, first, self.settings), self.rules.horizon, self.stock.network)
+    def _losses_of(self, card: ModelCard, first: datetime) -> ModelLosses:
+        return ModelLosses(panel_from(self._candles(), card, first, self.settings), self.rules.horizon, self.stock.network)
 
-    def _past_of(self, models: ModelsInForce) -> Callable[[pd.Timestamp], Past]:
+    def _past_of(self, models: ServingModels) -> Callable[[pd.Timestamp], Past]:
         """What the models in force said of a symbol at every bar before a moment, worked out anew."""
 
         def before(at: pd.Timestamp) -> Past:

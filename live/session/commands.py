@@ -14,7 +14,7 @@ from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.shutdown import Shutdown
-from forwardtrader.reports.pages.session_status import State
+from forwardtrader.reports.pages.session_status import SessionState
 
 
 class CommandedBroker(Protocol):
@@ -120,6 +120,6 @@ class CommandHandler:
         progress, broker = self._progress, self._broker
         carry_out(command, broker, progress.strategy)
         if command in (ControlCommand.PAUSE, ControlCommand.FLATTEN):
-            progress.state = State.HALTED if broker.halted else State.PAUSED  # a pause does not lift a halt
+            progress.state = SessionState.HALTED if broker.halted else SessionState.PAUSED  # a pause does not lift a halt
         elif command is ControlCommand.RESUME:
-            progress.state, progress.reason = State.RUNNING, ""
+            progress.state, progress.reason = SessionState.RUNNING, ""

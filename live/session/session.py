@@ -21,7 +21,7 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.assembly import assemble
 from forwardtrader.live.session.parts import SessionParts
-from forwardtrader.reports.pages.session_status import State
+from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Dust
 
@@ -70,7 +70,7 @@ class LiveSession:
             stack.enter_context(self._parts.shutdown.signals())
             stack.enter_context(self.view)
             self._trade()
-        return RiskHalt.exit_code if self.progress.state is State.HALTED else 0
+        return RiskHalt.exit_code if self.progress.state is SessionState.HALTED else 0
 
     def assemble(self, stack: ExitStack) -> SessionParts:
         """Build the parts; `stack` closes them when the session ends."""
@@ -84,8 +84,8 @@ class LiveSession:
             parts.shutdown.halt(str(halt))
         finally:
             parts.bridge.stop()
-            if progress.state is not State.HALTED:
-                progress.state = State.STOPPED
+            if progress.state is not SessionState.HALTED:
+                progress.state = SessionState.STOPPED
             try:
                 parts.account_alerts.finish()
             finally:
@@ -105,7 +105,7 @@ class LiveSession:
         if at < parts.first_ms or parts.resumed.is_warm_up(at) or (progress.last_bar is not None and at < progress.last_bar):
             return
         if parts.resumed.resume(strategy, at) and parts.broker.entries_blocked:
-            progress.state = State.PAUSED
+            progress.state = SessionState.PAUSED
         if progress.start_equity is None:
             progress.start_equity = self._start_equity(float(parts.broker.startingcash))
         progress.last_bar = at
@@ -165,8 +165,8 @@ class LiveSession:
         progress.bars += 1
         parts.limit_alerts.check(strategy)
         parts.supply.bar_closed(_moment(at))
-        if progress.state is State.STARTING:
-            progress.state = State.RUNNING
+        if progress.state is SessionState.STARTING:
+            progress.state = SessionState.RUNNING
         if self.request.bars and progress.bars >= self.request.bars:
             parts.shutdown.request_stop()
             parts.shutdown.advance()

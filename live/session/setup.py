@@ -29,7 +29,7 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice, start_practice
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
-from forwardtrader.models.walk_forward import ANCHOR
+from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 
 _PLAN: Final = "plan.json"
 Plan = dict[str, Any]  # plain JSON values
@@ -175,7 +175,7 @@ def _practice_start(request: LiveRequest, whole: Mapping[str, History]) -> datet
 def _before(request: LiveRequest) -> timedelta:
     """How much history the first model and the indicators need."""
     models = request.settings.models
-    bars = warm_up(tuple(FEATURES)) + models.context + max(models.horizons) + models.embargo + models.deployment_lag + 2
+    bars = lead_bars(models, warm_up(tuple(FEATURES))) + 2
     return models.train_window + models.retrain_every + bars * request.timeframe.delta * _SLACK
 
 

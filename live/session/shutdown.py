@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from forwardtrader.core import log
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
-from forwardtrader.reports.pages.session_status import State
+from forwardtrader.reports.pages.session_status import SessionState
 
 _LOG: Final = log.logger("live")
 _PATIENCE_S: Final = 20.0  # for answers of the venue; what is still open then is looked up by the next start
@@ -68,7 +68,7 @@ class Shutdown:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._progress.state is not State.HALTED:  # the reason of a halt is worth more
+        if self._progress.state is not SessionState.HALTED:  # the reason of a halt is worth more
             self._progress.reason = f"stopped by {signal.Signals(number).name}"
         if self.is_requested:
             self._bridge.request_stop()
@@ -101,5 +101,5 @@ class Shutdown:
         self._halt("account_halted", reason)
 
     def _halt(self, kind: str, reason: str) -> None:
-        self._progress.state, self._progress.reason, self._broker.halted = State.HALTED, reason, reason
+        self._progress.state, self._progress.reason, self._broker.halted = SessionState.HALTED, reason, reason
         self._health.notify(kind, "error", reason=reason)

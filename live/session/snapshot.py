@@ -15,7 +15,7 @@ import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.live.session.paper_broker import PaperBroker
-from forwardtrader.strategies.backtrader.strategy import FeedDesk, LSTMStrategy
+from forwardtrader.strategies.backtrader.strategy import FeedPositionManager, LSTMStrategy
 
 VERSION: Final = 1
 _DESK: Final = ("busy", "resting", "guarded", "too_small")
@@ -43,9 +43,9 @@ def freeze(strategy: bt.Strategy) -> Snapshot:
         "pending": [order.ref for order in broker.pending],
         "news": [[order.ref, order.status] for order in broker.notifs],
         "strategy": strategy.state(),
-        "desks": {feed.desk.market.symbol: _desk(feed) for feed in strategy._feeds},
+        "desks": {feed.manager.market.symbol: _manager_state(feed) for feed in strategy._feeds},
         "numbers": [recorders.fills.count, list(recorders.fills.numbers.items())],
-        "told": [order.ref for order in _known(broker) if order.ref in recorders.orders.told],
+        "told": [order.ref for order in _known(broker) if order.ref in recorders.orders.collected],
     }
 
 
@@ -68,10 +68,10 @@ def thaw(strategy: bt.Strategy, saved: Snapshot) -> None:
         broker._pchildren[order.ref] = deque([order])
     strategy.restore(saved["strategy"])
     for feed in strategy._feeds:
-        _restore_desk(feed, saved["desks"][feed.desk.market.symbol], orders)
+        _restore_manager(feed, saved["desks"][feed.manager.market.symbol], orders)
     recorders.fills.count, numbers = saved["numbers"]
     recorders.fills.numbers = {orders[ref].ref: number for ref, number in numbers if ref in orders}
-    recorders.orders.told = {orders[ref].ref for ref in saved["told"]}
+    recorders.orders.collected = {orders[ref].ref for ref in saved["told"]}
     broker._get_value()
 
 
@@ -107,18 +107,18 @@ def _notification(order: bt.Order, status: int) -> bt.Order:
     return clone
 
 
-def _desk(feed: FeedDesk) -> Snapshot:
+def _manager_state(feed: FeedPositionManager) -> Snapshot:
     return {
-        **{name: getattr(feed.desk, name) for name in _DESK},
+        **{name: getattr(feed.manager, name) for name in _DESK},
         "behind": len(feed.clock) - feed.seen,
         "trade": feed.trade_ref,
         "stop": 0 if feed.stop_order is None else feed.stop_order.ref,
     }
 
 
-def _restore_desk(feed: FeedDesk, saved: Snapshot, orders: Mapping[int, bt.Order]) -> None:
+def _restore_manager(feed: FeedPositionManager, saved: Snapshot, orders: Mapping[int, bt.Order]) -> None:
     for name in _DESK:
-        setattr(feed.desk, name, saved[name])
+        setattr(feed.manager, name, saved[name])
     feed.seen = len(feed.clock) - saved["behind"]
     feed.trade_ref = orders[saved["trade"]].ref if saved["trade"] in orders else 0
     feed.stop_order = orders.get(saved["stop"])

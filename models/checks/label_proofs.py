@@ -1,4 +1,4 @@
-"""A model taught nonsense must know nothing: proofs that skill comes from the labels and not from the plumbing.
+"""Label proofs: a model trained on permuted or shifted labels must show no skill.
 
 `ScoreFrom` trains on the targets it is given (float32 [T] or [T, H], NaN where unknown) and returns the out-of-sample rank IC against the
 true outcomes. With labels torn from their features there is nothing to learn, so what skill is left leaks around the labels.
@@ -29,7 +29,7 @@ def label_shuffle(score_from: ScoreFrom, targets: Targets, scored: int, *, block
     Args:
         scored: number of out-of-sample bars behind each score.
         block: labels that stay together, so that their own memory survives.
-        tries: permutations; the mean of their scores is judged.
+        tries: permutations; the mean of their scores is tested.
     """
     made = (shuffled(targets, block, seed + k) for k in range(tries))
     return _without_skill("label shuffle", f"labels permuted in blocks of {block}", score_from, made, scored)

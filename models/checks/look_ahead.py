@@ -1,4 +1,4 @@
-"""Proofs that nothing computed at a bar knows of a later one; each runs a function of bars twice and compares the answers bit for bit.
+"""Look-ahead proofs: nothing computed at a bar may depend on a later one; a function of bars is run twice and compared bit for bit.
 
 A function under proof takes a candle frame (UTC index of bar-open times; open, high, low, close, volume, and whatever columns the user
 added) and returns a frame on the same index: features, forecasts, exposures. A proof that passes says "none found", never "none there":
@@ -22,13 +22,13 @@ from forwardtrader.core.types import OHLCV
 Compute = Callable[[pd.DataFrame], pd.DataFrame]
 ComputeWithFacts = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 BUMP: Final = 1.5
-_FEW_ROWS: Final = 3  # so few rows do not tell a sample used whole from a look ahead
+_FEW_ROWS: Final = 3  # too few rows to tell a whole-sample statistic from a look ahead
 # What a user can do where there was too little to work on.
 MORE: Final = "give it a longer span (an earlier --from) or a shorter timeframe"
 
 
 class Leak(StrEnum):
-    """The shape of a violation, as far as the rows that changed give it away."""
+    """The kind of leak, as far as the changed rows show it."""
 
     NONE = "none found"
     AHEAD = "looks ahead"
@@ -39,8 +39,8 @@ class Leak(StrEnum):
     BLIND = "does not react to the newest bar"
 
 
-class Result(StrEnum):
-    """How a proof ended; one that had too little to work on is none that passed."""
+class LookAheadResult(StrEnum):
+    """Result of a proof; one with too little data has not passed."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -62,13 +62,13 @@ class Proof:
     testable: bool = True
 
     @property
-    def result(self) -> Result:
+    def result(self) -> LookAheadResult:
         """Passed, failed, or neither."""
-        return Result.PASSED if self.passed else Result.FAILED if self.testable else Result.NOT_TESTABLE
+        return LookAheadResult.PASSED if self.passed else LookAheadResult.FAILED if self.testable else LookAheadResult.NOT_TESTABLE
 
 
 def untested(name: str, detail: str) -> Proof:
-    """A proof that had too little to work on; `detail` says of what, and how to get more."""
+    """A proof that had too little data; `detail` says of what, and how to get more."""
     return Proof(name=name, passed=False, testable=False, detail=detail)
 
 
@@ -160,7 +160,7 @@ def publication(
 
 
 def compare(name: str, part: pd.DataFrame, whole: pd.DataFrame, when: str) -> Proof:
-    """Two answers that must be the same bits, row for row; `when` says what was different about the first."""
+    """Compare two results that must be equal bit for bit, row for row; `when` names what differed in the input of the first."""
     found = _differences(part, whole)
     if found:
         return _guilty(name, found, len(whole) - 1, when, by_bar=isinstance(whole.index, pd.DatetimeIndex))
@@ -221,7 +221,7 @@ def _same(first: pd.Series, second: pd.Series) -> NDArray[np.bool_]:
 
 
 def _guilty(name: str, found: list[_Difference], last: int, when: str, *, by_bar: bool = True) -> Proof:
-    """Put the leak into words; `last` is the newest row that was compared. Rows of tables such as fills are no bars (`by_bar`)."""
+    """Describe the leak; `last` is the newest row that was compared. Rows of tables such as fills are no bars (`by_bar`)."""
     worst = max(found, key=lambda difference: len(difference.rows))
     last = max(last, int(worst.rows.max()))
     reach = last - int(worst.rows.min()) + 1

@@ -1,4 +1,4 @@
-"""Markets whose truth is known: one that nobody can forecast, and one that can be forecast just so well.
+"""Simulated markets of known predictability: none, or a planted signal of known strength.
 
 Both keep the volatility, the volume and the calendar of real bars, so that whatever a pipeline earns on them comes from itself.
 """

@@ -1,4 +1,4 @@
-"""The causal features a forecaster sees: each one a named pure function of bars, with the number of bars it looks back over.
+"""The feature catalogue: each feature is a named causal function of bars with its warm-up.
 
 A feature at bar t depends on bars t - warm_up + 1 .. t and on nothing else, to the last bit (`models.features.rolling`). So a live buffer
 of `warm_up` bars gives the very numbers of a backtest over years. Values are roughly centred and of order one; scaling belongs to the

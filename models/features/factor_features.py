@@ -1,7 +1,7 @@
-"""What a factor tells the network: where it stands, and how it moved, each against its own last weeks.
+"""Factor features: level and change of an outside series, each normalised by its own last weeks.
 
 A factor is a column `factor_<name>` beside the candles, with the value known at each bar's close, NaN where none is known. Its features are
-zero wherever the value is not known: as on a usual day, so that the forecast goes on as if the factor said nothing. All of them depend on
+zero wherever the value is not known: as on a usual day, so that an unknown value does not move the forecast. All of them depend on
 `LONGEST` bars and on nothing else, to the last bit, as every feature does.
 """
 
@@ -70,8 +70,8 @@ def change(value: Series, bars: int) -> Series:
 
 def _bounded(feature: Series, count: Series, measurable: NDArray[np.bool_]) -> Series:
     """Zero where the value is not known, hardly ever was, or never moved; NaN only while the window fills."""
-    said = np.isfinite(feature) & (count >= LEAST_KNOWN) & measurable
-    return np.where(np.isnan(count), np.nan, np.clip(np.where(said, feature, 0.0), -CLIP, CLIP))
+    is_measured = np.isfinite(feature) & (count >= LEAST_KNOWN) & measurable
+    return np.where(np.isnan(count), np.nan, np.clip(np.where(is_measured, feature, 0.0), -CLIP, CLIP))
 
 
 _KINDS: Final[dict[str, Callable[[Series], Series]]] = {

@@ -1,4 +1,4 @@
-"""The newest rows of the features of a model that was trained with factors, kept up bar by bar.
+"""Incremental features of a model that was trained with factors, updated bar by bar.
 
 What is known of a factor at a bar may change after the bar: a value reached its file late, or was revised. So the factors are asked about
 at every bar, for all bars that their features look back over. Where the older ones stand as they stood, the new bar costs one row, as it
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from forwardtrader.models.features import factor_features
 from forwardtrader.models.features.catalogue import Bars, named
 from forwardtrader.models.features.factor_features import factor_of
-from forwardtrader.models.features.incremental_graph import Recipe
+from forwardtrader.models.features.incremental_graph import IncrementalGraph
 from forwardtrader.models.features.incremental_rows import FeatureRows, nanoseconds
 from forwardtrader.models.forecaster import NewBar
 
@@ -29,7 +29,7 @@ _NO_BARS: Final = Bars(np.zeros(0, np.int64), _NOTHING, _NOTHING, _NOTHING, _NOT
 
 
 class FactorRows:
-    """Has the face of `FeatureRows`, and its bits: those of the whole frame with the columns of the factors as they are known now.
+    """As `FeatureRows`, with factors: bit for bit the rows of the whole frame with the factor columns as they are known now.
 
     Args:
         names: of the catalogue and of factors, in the order of the model's columns.
@@ -54,9 +54,9 @@ class FactorRows:
         self._times = np.zeros(look_back, np.int64)
         self._known = np.zeros((look_back, len(self._columns)))
         self._changes = 0
-        self._recipe = Recipe()
-        series: dict[str, Any] = dict(self._recipe.inputs(self._columns))
-        self._recipe.keep([factor_features.compute(name, series[factor_of(name)]) for name in self._made])  # type: ignore[misc]
+        self._graph = IncrementalGraph()
+        series: dict[str, Any] = dict(self._graph.inputs(self._columns))
+        self._graph.keep([factor_features.compute(name, series[factor_of(name)]) for name in self._made])  # type: ignore[misc]
 
     @property
     def at(self) -> datetime | None:
@@ -94,7 +94,7 @@ class FactorRows:
     def prepare(self, coming: datetime) -> None:
         """As `FeatureRows.prepare`."""
         self._plain.prepare(coming)
-        self._recipe.prepare()
+        self._graph.prepare()
 
     def follow(self, bar: NewBar) -> None:
         """Take in the bar after the newest one. Raises as `fill`; then nothing was taken in."""
@@ -103,7 +103,7 @@ class FactorRows:
         self._times, self._known = times, known
         seen = self.window[1:, self._places[1]]
         if known[:-1].tobytes() == older.tobytes():
-            newest = self._recipe.row(dict(zip(self._columns, known[-1].tolist(), strict=True)))
+            newest = self._graph.row(dict(zip(self._columns, known[-1].tolist(), strict=True)))
             made = np.concatenate([seen, np.array([newest], np.float32)])
         else:
             made = self._anew()
@@ -119,13 +119,13 @@ class FactorRows:
 
     def _anew(self) -> NDArray[np.float32]:
         """The features of factors in the rows of `window`, from all that is known of them."""
-        told = self._recipe.fill({name: self._known[:, n] for n, name in enumerate(self._columns)}) if self._columns else self._known
-        return told[-len(self.window) :].astype(np.float32)
+        rows = self._graph.fill({name: self._known[:, n] for n, name in enumerate(self._columns)}) if self._columns else self._known
+        return rows[-len(self.window) :].astype(np.float32)
 
     def _asked(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
         """What is known of the factors at the close of these bars: float64 [look_back, columns]."""
         found = self._facts(pd.DatetimeIndex(times, tz="UTC"))
         for name in self._made:
             if factor_of(name) not in found.columns:
-                named(name).compute(_NO_BARS)  # says which factor is not at hand, and the mend
+                named(name).compute(_NO_BARS)  # raises the error that names the missing factor and how to fix it
         return found[list(self._columns)].to_numpy(dtype=np.float64)

@@ -1,9 +1,9 @@
-"""A computation over series, written down once and then followed one row at a time.
+"""A computation graph of series, recorded once and then evaluated one row at a time.
 
-A feature is a function of whole series (`models.features.catalogue`). Called with `Coming` series instead of numbers it computes nothing:
-every step it takes is written into a `Recipe`, equal steps once. The recipe then gives the newest row from the newest inputs and from
-what it kept of the rows before: the levels of the trees of `models.features.rolling` are such steps, so a window of any length costs a
-few additions. Steps and their order are those of the whole series, so the bits are the same.
+A feature is a function of whole series (`models.features.catalogue`). Called with `GraphSeries` instead of numbers it computes nothing:
+every step it takes is recorded in an `IncrementalGraph`, equal steps once. The graph then gives the newest row from the newest inputs and
+from what it kept of the rows before: the levels of the trees of `models.features.rolling` are such steps, so a window of any length costs
+a few additions. Steps and their order are those of the whole series, so the bits are the same.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _NAN: Final = math.nan
 Scalar = Any  # float, int for times, bool for conditions
 
 
-class Coming(NDArrayOperatorsMixin):
-    """A series whose rows are still to come. Arithmetic, comparisons and the numpy functions that features use write steps down."""
+class GraphSeries(NDArrayOperatorsMixin):
+    """A symbolic series: arithmetic, comparisons and the numpy functions that features use are recorded in its graph."""
 
-    def __init__(self, recipe: Recipe, place: int) -> None:
-        self.recipe = recipe
+    def __init__(self, graph: IncrementalGraph, place: int) -> None:
+        self.graph = graph
         self.place = place
 
-    def lag(self, n: int) -> Coming:
+    def lag(self, n: int) -> GraphSeries:
         """The value `n` rows ago."""
-        return self.recipe.lagged(self, n)
+        return self.graph.lagged(self, n)
 
-    def astype(self, kind: Any) -> Coming:
+    def astype(self, kind: Any) -> GraphSeries:
         if np.dtype(kind) != np.float64:
-            raise TypeError(f"a coming series cannot be told as {kind}")
-        return self.recipe.step(_as_float, self)
+            raise TypeError(f"a recorded series cannot be cast to {kind}")
+        return self.graph.step(_as_float, self)
 
-    def copy(self) -> Coming:
+    def copy(self) -> GraphSeries:
         return self
 
     # What needs the numbers themselves cannot be recorded: without these, Python and numpy would take the series for one object.
@@ -58,19 +58,19 @@ class Coming(NDArrayOperatorsMixin):
         if method != "__call__" or options:
             return NotImplemented
         if function is np.power and given[1] == 2:
-            return self.recipe.step(np.multiply, given[0], given[0])  # what numpy makes of a square
-        return self.recipe.step(function, *given)
+            return self.graph.step(np.multiply, given[0], given[0])  # what numpy makes of a square
+        return self.graph.step(function, *given)
 
     def __array_function__(self, function: Any, types: Any, given: Any, options: Any) -> Any:
         if function in (np.clip, np.where) and len(given) == 3 and not options:
-            return self.recipe.step(function, *given)
+            return self.graph.step(function, *given)
         if function is np.zeros_like:
-            return self.recipe.constant(0.0)
+            return self.graph.constant(0.0)
         return NotImplemented
 
 
-class Recipe:
-    """Steps in an order in which each finds what it needs.
+class IncrementalGraph:
+    """Recorded steps in topological order.
 
     First `inputs`, arithmetic and `keep`; then `fill`, after which `row` gives one row after the other, ahead of which `prepare` may come.
     """
@@ -89,34 +89,34 @@ class Recipe:
 
     # Writing down
 
-    def inputs(self, names: Iterable[str]) -> dict[str, Coming]:
+    def inputs(self, names: Iterable[str]) -> dict[str, GraphSeries]:
         """One coming series a name."""
         for name in names:
             self._inputs[name] = self._place(("input", name), None, ())
-        return {name: Coming(self, place) for name, place in self._inputs.items()}
+        return {name: GraphSeries(self, place) for name, place in self._inputs.items()}
 
-    def constant(self, value: Scalar) -> Coming:
+    def constant(self, value: Scalar) -> GraphSeries:
         place = self._place(("constant", type(value), value), None, ())
         self._values[place] = value
         self._constants.add(place)
-        return Coming(self, place)
+        return GraphSeries(self, place)
 
-    def step(self, function: Any, *given: Any) -> Coming:
+    def step(self, function: Any, *given: Any) -> GraphSeries:
         """Raises TypeError for a function that has no form for single rows."""
         if function not in _ONE_ROW:
             raise TypeError(f"{getattr(function, '__name__', function)} has no form for single rows")
-        places = tuple(each.place if isinstance(each, Coming) else self.constant(_plain(each)).place for each in given)
-        return Coming(self, self._place((function, places), function, places))
+        places = tuple(each.place if isinstance(each, GraphSeries) else self.constant(_plain(each)).place for each in given)
+        return GraphSeries(self, self._place((function, places), function, places))
 
-    def lagged(self, series: Coming, n: int) -> Coming:
+    def lagged(self, series: GraphSeries, n: int) -> GraphSeries:
         if n == 0 or series.place in self._constants:
             return series
         whose, already = self._lags.get(series.place, (series.place, 0))
         place = self._place(("lag", whose, already + n), None, ())
         self._lags[place] = (whose, already + n)
-        return Coming(self, place)
+        return GraphSeries(self, place)
 
-    def keep(self, outputs: Iterable[Coming]) -> None:
+    def keep(self, outputs: Iterable[GraphSeries]) -> None:
         """Say which series `row` gives, and drop what none of them needs."""
         self._outputs = [series.place for series in outputs]
         needed: set[int] = set()

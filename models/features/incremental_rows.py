@@ -1,4 +1,4 @@
-"""The newest rows of a model's features, updated bar by bar.
+"""Incremental features: the newest rows of a model's input, updated bar by bar.
 
 What a feature does is recorded once in a graph (`models.features.incremental_graph`), which then costs one row a bar however far the
 feature looks back. A feature that does something the graph cannot record is computed over the bars it looks back over instead: the same
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from forwardtrader.core import log
 from forwardtrader.core.types import OHLCV
 from forwardtrader.models.features.catalogue import Bars, Feature, named
-from forwardtrader.models.features.incremental_graph import Coming, Recipe
+from forwardtrader.models.features.incremental_graph import GraphSeries, IncrementalGraph
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
 
@@ -49,12 +49,12 @@ class FeatureRows:
         self.window: NDArray[np.float32] = np.full((rows, len(names)), np.nan, np.float32)
         self.unit = float("nan")
         self.before: object = None
-        self._recipe = Recipe()
-        bars = Bars(**self._recipe.inputs(_INPUTS))  # type: ignore[arg-type]  # coming series stand in for those of numbers
+        self._graph = IncrementalGraph()
+        bars = Bars(**self._graph.inputs(_INPUTS))  # type: ignore[arg-type]  # coming series stand in for those of numbers
         made = [_recorded(named(name), bars) for name in names]
         self.windowed = tuple((n, named(name)) for n, name in enumerate(names) if made[n] is None)
         self._places = [n for n, series in enumerate(made) if series is not None]
-        self._recipe.keep([*(series for series in made if series is not None), unit(bars, horizon)])  # type: ignore[list-item]
+        self._graph.keep([*(series for series in made if series is not None), unit(bars, horizon)])  # type: ignore[list-item]
         self._recent: deque[tuple[float, ...]] = deque(maxlen=max((feature.warm_up for _, feature in self.windowed), default=1))
 
     @property
@@ -71,7 +71,7 @@ class FeatureRows:
         """Start from a candle frame of as many bars as the features and the window look back over; its last row is the newest bar."""
         bars = Bars.of(frame)
         columns = {name: getattr(bars, name) for name in _INPUTS}
-        recorded = self._recipe.fill(columns)
+        recorded = self._graph.fill(columns)
         self.window[:, self._places] = recorded[-len(self.window) :, :-1]
         for n, feature in self.windowed:
             self.window[:, n] = feature.compute(bars)[-len(self.window) :]
@@ -81,12 +81,12 @@ class FeatureRows:
 
     def prepare(self, coming: datetime) -> None:
         """Do ahead of time what the next bar does not decide; it is expected to open at `coming`."""
-        self._recipe.prepare(nanoseconds(coming))
+        self._graph.prepare(nanoseconds(coming))
 
     def follow(self, bar: NewBar) -> None:
         """Take in the bar after the newest one."""
         newest = (nanoseconds(bar.at), bar.open, bar.high, bar.low, bar.close, bar.volume)
-        recorded = self._recipe.row(dict(zip(_INPUTS, newest, strict=True)))
+        recorded = self._graph.row(dict(zip(_INPUTS, newest, strict=True)))
         self.window[:-1] = self.window[1:]
         self.window[-1, self._places] = recorded[:-1]
         self.unit = recorded[-1]
@@ -101,11 +101,11 @@ class FeatureRows:
         return Bars(np.array([each[0] for each in recent], np.int64), opened, high, low, close, volume)
 
 
-def _recorded(feature: Feature, bars: Bars) -> Coming | None:
+def _recorded(feature: Feature, bars: Bars) -> GraphSeries | None:
     """The feature's steps in the graph; None where it does what the graph cannot record."""
     try:
         made: object = feature.compute(bars)
-        if isinstance(made, Coming):
+        if isinstance(made, GraphSeries):
             return made
         reason = f"it returns {type(made).__name__}"
     except Exception as error:  # noqa: BLE001 - a feature is anybody's function, and it was written for whole series

@@ -1,4 +1,4 @@
-"""Candles of one or several symbols as one stacked matrix of features and targets."""
+"""A panel: candles of one or several symbols as one stacked matrix of features and targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from forwardtrader.models.features.sequences import targets
 
 @dataclass(frozen=True)
 class Panel:
-    """What folds are cut from. Row r of symbol s stands at `offset[s] + r` in the stacked arrays.
+    """Features and targets that folds are cut from. Row r of symbol s is at `offset[s] + r` in the stacked arrays.
 
     features: float32 [N, F]; targets: float32 [N, H]. Sequences never cross from one symbol into the next,
     since training segments are given per symbol.

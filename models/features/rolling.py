@@ -16,7 +16,7 @@ from typing import TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.models.features.incremental_graph import Coming
+from forwardtrader.models.features.incremental_graph import GraphSeries
 
 Series: TypeAlias = NDArray[np.float64]
 
@@ -41,35 +41,9 @@ def window_mean(x: Series, n: int) -> Series:
     return window_sum(x, n) / n
 
 
-def window_std(x: Series, n: int) -> Series:
-    """Population standard deviation of the last `n` values; meant for series that hover around zero, such as returns."""
-    return np.sqrt(np.maximum(window_mean(x * x, n) - window_mean(x, n) ** 2, 0.0))
-
-
 def window_rms(x: Series, n: int) -> Series:
     """Root mean square of the last `n` values."""
     return np.sqrt(window_mean(x * x, n))
-
-
-def finite_ema(x: Series, span: int, halvings: int = 3) -> Series:
-    """Exponential average with decay 1 - 2 / (span + 1), cut off after the next power of two past `halvings` spans.
-
-    What is cut off weighs less than exp(-2 * halvings) of the whole; the weights are normalised to one.
-    """
-    decay = 1.0 - 2.0 / (span + 1.0)
-    run, length = x, 1
-    while length < halvings * span:
-        run = run + decay**length * lag(run, length)
-        length *= 2
-    return run * ((1.0 - decay) / (1.0 - decay**length))
-
-
-def finite_ema_length(span: int, halvings: int = 3) -> int:
-    """How many bars `finite_ema` looks back over, the present one included."""
-    length = 1
-    while length < halvings * span:
-        length *= 2
-    return length
 
 
 def lag(x: Series, n: int) -> Series:
@@ -77,7 +51,7 @@ def lag(x: Series, n: int) -> Series:
     if n == 0:
         return x
     coming: object = x
-    if isinstance(coming, Coming):
+    if isinstance(coming, GraphSeries):
         return cast(Series, coming.lag(n))
     out = np.full_like(x, np.nan)
     out[n:] = x[:-n] if n < len(x) else x[:0]

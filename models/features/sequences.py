@@ -1,4 +1,4 @@
-"""What a network is trained on: targets at every bar, and where its training sequences begin."""
+"""Training targets at every bar, and where training sequences begin."""
 
 from __future__ import annotations
 

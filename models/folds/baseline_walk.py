@@ -1,4 +1,4 @@
-"""What the baselines would have forecast: fitted to the same folds, features and targets as the network."""
+"""Walk-forward of the baselines: fitted to the same folds, features and targets as the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from forwardtrader.models.forecasters.lstm import FEATURE_CLIP
 from forwardtrader.models.registry.store import ModelRegistry
 
 # Location, five quantiles and the probability of a rise, in units of the usual move.
-_TOLD: Final = 7
+_OUTPUTS: Final = 7
 
 
 def baseline_frames(
@@ -41,15 +41,15 @@ def baseline_frames(
     if not wanted:
         return {}
     done = 0
-    told: list[dict[str, dict[str, NDArray[np.float32]]]] = []
+    forecasts: list[dict[str, dict[str, NDArray[np.float32]]]] = []
     # Held around all threads: each baseline's own hold would otherwise let go while another one is still at work.
     with one_thread(), ThreadPoolExecutor(max_workers=walk.settings.jobs or os.cpu_count() or 1, thread_name_prefix="baseline") as pool:
         for fold in pool.map(lambda served: _fold(walk, served, wanted, horizon, registry), walk.served):
-            told.append(fold)
+            forecasts.append(fold)
             done += 1
             if progress:
                 progress(done, len(walk.served))
-    return {name: {symbol: _frame(walk, symbol, horizon, [t[name] for t in told]) for symbol in walk.panel.symbols} for name in wanted}
+    return {name: {symbol: _frame(walk, symbol, horizon, [t[name] for t in forecasts]) for symbol in walk.panel.symbols} for name in wanted}
 
 
 def _fold(
@@ -65,9 +65,9 @@ def _fold(
         else:
             out[name] = kept
     if missing:
-        for name, told in _fitted(walk, served, missing, horizon, registry).items():
-            registry.save_forecasts(served.card.model_id, _key(name, served, horizon), told)
-            out[name] = told
+        for name, forecasts in _fitted(walk, served, missing, horizon, registry).items():
+            registry.save_forecasts(served.card.model_id, _key(name, served, horizon), forecasts)
+            out[name] = forecasts
     return out
 
 
@@ -90,16 +90,16 @@ def _fitted(
         if isinstance(baseline, LightGbm) and served.card.trees and column == 0:
             baseline.trees_ = registry.trees(served.card.model_id)  # those in the forecaster are the ones this baseline would grow
         fitted = baseline.fit(features, panel.targets[train, column], seed=walk.settings.seed)
-        out[name] = {symbol: _told(walk, served, symbol, fitted, mean, std) for symbol in served.fold}
+        out[name] = {symbol: _forecasts(walk, served, symbol, fitted, mean, std) for symbol in served.fold}
     return out
 
 
-def _told(
+def _forecasts(
     walk: WalkForward, served: ServedFold, symbol: str, fitted: Baseline, mean: NDArray[np.float32], std: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     fold, at = served.fold[symbol], walk.panel.offset[symbol]
     seen = walk.panel.features[at + fold.effective_first : at + fold.effective_last]
-    out = np.full((len(seen), _TOLD), np.nan, dtype=np.float32)
+    out = np.full((len(seen), _OUTPUTS), np.nan, dtype=np.float32)
     ready = np.isfinite(seen).all(axis=1)
     if ready.any():
         forecast = fitted.forecast(_scaled(seen[ready], mean, std))
@@ -111,10 +111,10 @@ def _scaled(features: NDArray[np.float32], mean: NDArray[np.float32], std: NDArr
     return np.clip((features - mean) / std, -FEATURE_CLIP, FEATURE_CLIP)
 
 
-def _frame(walk: WalkForward, symbol: str, horizon: int, told: list[dict[str, NDArray[np.float32]]]) -> pd.DataFrame:
+def _frame(walk: WalkForward, symbol: str, horizon: int, forecasts: list[dict[str, NDArray[np.float32]]]) -> pd.DataFrame:
     bars = walk.panel.bars[symbol]
-    values = np.full((len(bars), _TOLD), np.nan)
-    for served, fold in zip(walk.served, told, strict=True):
+    values = np.full((len(bars), _OUTPUTS), np.nan)
+    for served, fold in zip(walk.served, forecasts, strict=True):
         if symbol in served.fold:
             cut = served.fold[symbol]
             values[cut.effective_first : cut.effective_last] = fold[symbol]

@@ -1,4 +1,4 @@
-"""Train the model of one boundary: a process of its own beside a live session.
+"""Retraining: train the model of one boundary in a process beside a live session.
 
 The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room). The
 answer is one JSON line: `model_id`, `seconds`, `trained` (false where the registry held the model), `damaged` (models that could not be
@@ -29,7 +29,7 @@ from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
-from forwardtrader.models.folds.warm_start import Lineage, lineage
+from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecasters.lstm import Ensemble
 from forwardtrader.models.registry.card import ModelCard
@@ -42,17 +42,17 @@ class Assignment:
     """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model."""
 
     panel: Panel
-    lineage: Lineage
+    planned_model: PlannedModel
     settings: ModelSettings
     timeframe: Timeframe
 
     @property
     def model_id(self) -> str:
-        return self.lineage.identity
+        return self.planned_model.identity
 
     @property
     def fold(self) -> Mapping[str, Fold]:
-        return self.lineage.fold
+        return self.planned_model.fold
 
 
 def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
@@ -95,14 +95,14 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
             f"the window before {boundary:%Y-%m-%d} holds {longest} bars, fewer than the {needed} of one training sequence; "
             "set a longer models.train_window, or take shorter bars"
         )
-    return Assignment(panel, lineage(panel, fold, settings, timeframe), settings, timeframe)
+    return Assignment(panel, planned_model(panel, fold, settings, timeframe), settings, timeframe)
 
 
 def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
-    """Train and save the model, and before it the one it goes on from, each unless the registry has it.
+    """Train and save the model, and before it the base of its warm start, each unless the registry has it.
 
     Args:
-        damaged: hears of a model that the registry has and that cannot be read; it is trained again, from the same bars to the same bits.
+        damaged: called for a model of the registry that cannot be read; it is trained again, from the same bars to the same bits.
     """
     settings, registry = work.settings, ModelRegistry(Path(work.settings.save_path), damaged)
     if settings.cache and registry.sound_network(work.model_id) is not None:
@@ -110,7 +110,7 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
     shared = FoldWork(work.panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED)
     window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
 
-    def made(wanted: Lineage, base: Base | None) -> Ensemble:
+    def made(wanted: PlannedModel, base: Base | None) -> Ensemble:
         if settings.cache and (network := registry.sound_network(wanted.identity)) is not None:
             return cast(Ensemble, network)
         count = fold_training.updates(settings, wanted.fold, window)
@@ -118,8 +118,8 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
         registry.save(result.card, result.model)
         return result.model
 
-    before = work.lineage.base
-    made(work.lineage, Base(before.identity, made(before, None).members) if before else None)
+    before = work.planned_model.base
+    made(work.planned_model, Base(before.identity, made(before, None).members) if before else None)
     return registry.card(work.model_id)
 
 
@@ -144,8 +144,8 @@ def _answer(path: Path) -> int:
 
     held = settings.cache and ModelRegistry(Path(settings.save_path), damaged).sound_network(work.model_id) is not None
     card = train(work, damaged)
-    told = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held, "damaged": found}
-    sys.stdout.write(json.dumps(told) + "\n")
+    answer = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held, "damaged": found}
+    sys.stdout.write(json.dumps(answer) + "\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What one fold does: scale, train every member, calibrate, forecast the bars it is in force for."""
+"""Training of one fold: scale, train every member, calibrate, forecast the bars it is in force for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from forwardtrader.models.features.sequences import draw_starts, updates_per_fol
 from forwardtrader.models.forecasters.calibration import Calibration, calibrate, untrained
 from forwardtrader.models.forecasters.linear_start import linear_start
 from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights, predict
-from forwardtrader.models.forecasters.trainer import USUAL, Fit, Pace, Trainer, TrainingSpec
+from forwardtrader.models.forecasters.trainer import USUAL, Fit, Trainer, TrainingPace, TrainingSpec
 from forwardtrader.models.forecasters.trees import Trees, grow
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.walk_forward import Fold
@@ -31,9 +31,9 @@ DECIDES: Final = (
     *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
     *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "refresh"),
 )
-# A model that goes on from another one moves by half the step, and all its weights count (`docs/research.md`).
-GOES_ON: Final = Pace(rate=0.5, averaged=1.0)
-# It sees other sequences first, and other units left out, than the model it goes on from did.
+# A warm-started model moves by half the step, and all its weights count (`docs/research.md`).
+GOES_ON: Final = TrainingPace(rate=0.5, averaged=1.0)
+# It sees other sequences first, and other units left out, than its base did.
 OTHER_DRAWS: Final = 500
 
 
@@ -48,7 +48,7 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class Base:
-    """The model that another one goes on from."""
+    """The base of a warm start."""
 
     identity: str
     members: tuple[Weights, ...]
@@ -87,7 +87,7 @@ def updates(settings: ModelSettings, fold: Mapping[str, Fold], bars_in_window: i
 
 
 def model_id(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, look_back: int, base: str = "") -> str:
-    """The fingerprint of everything that decides the weights: candles, settings, features, code, and the model `base` it goes on from."""
+    """The fingerprint of everything that decides the weights: candles, settings, features, code, and the `base` of a warm start."""
     data = [panel.fingerprint(symbol, f.train_first - look_back, f.train_last + max(settings.horizons)) for symbol, f in fold.items()]
     chosen = {key: getattr(settings, key) for key in DECIDES}
     return fingerprint.of_value([data, list(fold), chosen, panel.names, code_version(), base])[:16]
@@ -107,8 +107,8 @@ def train_fold(
     """Train, calibrate and forecast one fold.
 
     Args:
-        number_of_updates: of a model that learns from nothing.
-        base: what it goes on from instead.
+        number_of_updates: of a model trained from scratch.
+        base: the model to warm-start from instead.
     """
     began = time.perf_counter()
     segments = training_segments(panel, fold, trainer.training)
@@ -163,7 +163,7 @@ def _fits(
     trainer: Trainer, panel: Panel, segments: list[tuple[int, int]], rows: NDArray[np.int64], mean: NDArray[np.float32],
     std: NDArray[np.float32], settings: ModelSettings, usual: int, base: Base | None,
 ) -> list[Fit]:  # fmt: skip
-    """Every member, from the weights that the same member of the base came to, or from nothing but the best linear rule."""
+    """Every member, warm-started from the same member of the base, or from the best linear rule."""
     spec = trainer.training
     if base is None:
         rule = linear_start(panel.features[rows], panel.targets[rows], mean, std, ridge=settings.linear_ridge, delta=settings.huber_delta)

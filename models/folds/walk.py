@@ -1,4 +1,4 @@
-"""Train every model of a calendar, or take it from the registry, and give the forecasts each one made while it was in force."""
+"""The walk-forward: train every model of a calendar or load it from the registry, and collect its forecasts while in force."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.training import Base, FoldResult
-from forwardtrader.models.folds.warm_start import Lineage, lineage
+from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecaster import FORECAST_COLUMNS
 from forwardtrader.models.forecasters.calibration import distribution
@@ -57,7 +57,7 @@ class WalkForward:
     served: tuple[ServedFold, ...]
 
     def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
-        """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN where no model spoke."""
+        """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN without a model."""
         bars, index = self.panel.bars[symbol], self.panel.index[symbol]
         h = self.settings.horizons.index(horizon)
         values = np.full((len(bars), len(FORECAST_COLUMNS) - 1), np.nan)
@@ -67,9 +67,9 @@ class WalkForward:
             fold = served.fold[symbol]
             rows = slice(fold.effective_first, fold.effective_last)
             raw, calibrations = served.raw[symbol].mean(axis=1), served.card.calibrations[symbol]
-            said = distribution(raw[:, h], usual[rows], calibrations[h])
-            values[rows] = np.column_stack([said.location, said.scale, said.quantiles, said.p_up])
-            ids[rows] = np.where(np.isfinite(said.location), served.card.model_id, "")
+            found = distribution(raw[:, h], usual[rows], calibrations[h])
+            values[rows] = np.column_stack([found.location, found.scale, found.quantiles, found.p_up])
+            ids[rows] = np.where(np.isfinite(found.location), served.card.model_id, "")
         frame = pd.DataFrame(values, index=index, columns=list(FORECAST_COLUMNS[:-1]))
         frame["model_id"] = pd.array(ids, dtype="str")
         frame["realised"] = realised(bars, horizon)
@@ -80,7 +80,7 @@ class WalkForward:
         return ModelRegistry(Path(self.settings.save_path)).network(model_id)
 
     def member_locations(self, symbol: str, horizon: int) -> NDArray[np.float64]:
-        """What each seed said by itself: [T, members], NaN where no model spoke."""
+        """Locations of each seed alone: [T, members], NaN where no model served."""
         h = self.settings.horizons.index(horizon)
         out = np.full((len(self.panel.bars[symbol]), self.settings.seeds), np.nan)
         usual = unit(self.panel.bars[symbol], horizon)
@@ -103,7 +103,7 @@ def walk_forward(
     Folds come from the registry where candles, settings and code are those they were trained with. Others are trained: in threads here, or
     on the cluster that the settings name.
     `relabel` puts other targets [N, H] in place of the true ones, to prove what a model makes of nonsense; use it without the registry.
-    `damaged` hears of models that the registry has and that cannot be read; they are trained again.
+    `damaged` is called for models of the registry that cannot be read; they are trained again.
 
     Raises:
         TooLittleHistory: the candles before `first` do not fill one training window.
@@ -114,18 +114,18 @@ def walk_forward(
     reach = warm_up(panel.names)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
     registry = ModelRegistry(Path(settings.save_path), damaged)
-    lineages = [lineage(panel, fold, settings, timeframe) for fold in calendar]
+    planned = [planned_model(panel, fold, settings, timeframe) for fold in calendar]
     keys = [_forecast_key(panel, fold, reach + settings.context) for fold in calendar]
     served: list[ServedFold | None] = [
-        _from_registry(registry, one.fold, one.identity, key, settings, panel) for one, key in zip(lineages, keys, strict=True)
+        _from_registry(registry, one.fold, one.identity, key, settings, panel) for one, key in zip(planned, keys, strict=True)
     ]
     missing = [n for n, s in enumerate(served) if s is None]
     if progress:
         progress(len(calendar) - len(missing), len(calendar))
     if missing:
         training = _Training(panel, settings, timeframe, registry)
-        by_identity = {lineages[n].identity: n for n in missing}
-        for wanted, result in training.run([lineages[n] for n in missing]):
+        by_identity = {planned[n].identity: n for n in missing}
+        for wanted, result in training.run([planned[n] for n in missing]):
             if wanted.identity in by_identity:
                 n = by_identity[wanted.identity]
                 registry.save_forecasts(wanted.identity, keys[n], result.raw)
@@ -180,19 +180,19 @@ class _Training:
         self._window = int(settings.train_window / timeframe.delta) - fold_training.trimmed(settings)
         self._bases: dict[str, Base] = {}
 
-    def run(self, wanted: Sequence[Lineage]) -> Iterator[tuple[Lineage, FoldResult]]:
-        """Each model as it is done, in any order; those that others go on from come first, whether they are wanted themselves or not."""
+    def run(self, wanted: Sequence[PlannedModel]) -> Iterator[tuple[PlannedModel, FoldResult]]:
+        """Each model as it is done, in any order; bases of warm starts come first, whether they are wanted themselves or not."""
         ours = {one.identity for one in wanted}
         bases = {one.base.identity: one.base for one in wanted if one.base}
         for identity in bases:
             if identity not in ours and self.settings.cache and (network := self.registry.sound_network(identity)) is not None:
                 self._bases[identity] = Base(identity, network.members)
-        # One that is wanted itself is made from its own fold, which also says for how long it is in force.
+        # One that is wanted itself is made from its own fold, which also gives its serving rows.
         alone = {i: b for i, b in bases.items() if i not in self._bases} | {one.identity: one for one in wanted if not one.base}
         yield from self._side_by_side(list(alone.values()), keep=set(bases))
         yield from self._side_by_side([one for one in wanted if one.base], keep=set())
 
-    def _side_by_side(self, wanted: Sequence[Lineage], keep: set[str]) -> Iterator[tuple[Lineage, FoldResult]]:
+    def _side_by_side(self, wanted: Sequence[PlannedModel], keep: set[str]) -> Iterator[tuple[PlannedModel, FoldResult]]:
         tasks = [self._task(one) for one in wanted]
         for k, result in fold_workers(self.settings.jobs, self.settings.cluster).run(train_one, self.work, tasks):
             identity = wanted[k].identity
@@ -201,6 +201,6 @@ class _Training:
                 self._bases[identity] = Base(identity, result.model.members)
             yield wanted[k], result
 
-    def _task(self, one: Lineage) -> FoldTask:
+    def _task(self, one: PlannedModel) -> FoldTask:
         count = fold_training.updates(self.settings, one.fold, self._window)
         return FoldTask(one.fold, one.identity, count, self._bases[one.base.identity] if one.base else None)

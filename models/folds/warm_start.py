@@ -1,9 +1,9 @@
-"""Which model another one goes on from.
+"""Warm starts: which model another one starts from.
 
-Between two anchors (`models.walk_forward`) windows overlap by nearly all they hold, so a network need not learn again from nothing what
-its predecessor knew: it takes over the weights of the anchor's model and moves them a little on its own window. All models between two
-anchors go on from the same one, never from one another, so each depends on one other model at most and they can be trained side by side.
-Where the candles at hand do not fill the anchor's window, a model learns from nothing as well.
+Between two anchors (`models.walk_forward`) windows overlap by nearly all they hold, so a network need not be trained from scratch: it takes
+over the weights of the anchor's model and moves them a little on its own window. All models between two anchors
+start from the same one, never from one another, so each depends on one other model at most and they can be trained side by side. Where
+the candles at hand do not fill the anchor's window, a model is trained from scratch as well.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from forwardtrader.models.walk_forward import Fold, anchor, filled, fold_at
 
 
 @dataclass(frozen=True)
-class Lineage:
-    """A model to be: its fold, its fingerprint, and the model it goes on from, which goes on from none."""
+class PlannedModel:
+    """A model to be trained: its fold, its fingerprint, and the base of its warm start, which has none itself."""
 
     fold: Mapping[str, Fold]
     identity: str
-    base: Lineage | None = None
+    base: PlannedModel | None = None
 
 
-def lineage(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: Timeframe) -> Lineage:
+def planned_model(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: Timeframe) -> PlannedModel:
     """What decides the model of a fold, the same wherever the run or the session that asks for it began."""
     reach = warm_up(panel.names)
     boundary = next(iter(fold.values())).boundary
     base = _base(panel, tuple(fold), boundary, settings, timeframe, reach)
-    return Lineage(fold, model_id(panel, fold, settings, reach, base.identity if base else ""), base)
+    return PlannedModel(fold, model_id(panel, fold, settings, reach, base.identity if base else ""), base)
 
 
 def _base(
     panel: Panel, symbols: tuple[str, ...], boundary: datetime, settings: ModelSettings, timeframe: Timeframe, reach: int
-) -> Lineage | None:
+) -> PlannedModel | None:
     at = anchor(boundary, settings)
     if at == boundary:
         return None
     fold = {symbol: fold_at(panel.index[symbol], at, at, settings, timeframe, reach) for symbol in symbols}
     if not all(filled(each, settings, timeframe) for each in fold.values()):
         return None
-    return Lineage(fold, model_id(panel, fold, settings, reach))
+    return PlannedModel(fold, model_id(panel, fold, settings, reach))

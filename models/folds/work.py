@@ -1,4 +1,4 @@
-"""The training of folds as tasks that may run anywhere."""
+"""Training of folds as tasks for any kind of worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from forwardtrader.models.walk_forward import Fold
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One fold per symbol, the fingerprint its model will have, the updates of one that learns from nothing, and what it goes on from."""
+    """One fold per symbol, the fingerprint of its model, the updates of one trained from scratch, and the base of its warm start."""
 
     fold: Mapping[str, Fold]
     identity: str

@@ -1,4 +1,4 @@
-"""What a forecaster has to beat: seven simple ones on the same features, the same folds and, where they learn, the same loss.
+"""Baselines: seven simple forecasters on the same features, the same folds and, where they learn, the same loss.
 
 Targets and predictions are in units of volatility (the forward log return over the volatility known at the bar, clipped), features are
 float32 [T, F] without NaN. Every baseline remembers the quantiles of its residuals over the training window, so that it forecasts a
@@ -73,7 +73,7 @@ class Baseline(ABC):
         return BaselineForecast(location, (location[:, None] + spread).astype(np.float32), (1.0 - below_zero).astype(np.float32))
 
     def _learn(self, features: Floats32, target: Floats32, seed: int) -> None:
-        """Nothing to learn unless a baseline says so."""
+        """By default there is nothing to fit."""
         return
 
     def _column(self, features: Floats32, name: str) -> Floats32:
@@ -124,13 +124,13 @@ class _Signal(Baseline):
 
 
 class Reversal(_Signal):
-    """The last return is taken back."""
+    """The last return reverts."""
 
     name, source, sign = "reversal", "return_1_ago", -1.0
 
 
 class Momentum(_Signal):
-    """The direction of the last 24 bars goes on."""
+    """The direction of the last 24 bars continues."""
 
     name, source, sign = "momentum", "move_24", 1.0
 

@@ -1,6 +1,6 @@
-"""From a network's raw outputs to a distribution that covers what it says it covers.
+"""Calibration: from a network's raw outputs to quantiles with the stated coverage.
 
-The network's quantiles are stretched, each by its own factor, until they cover the newest training targets as often as their levels say
+The network's quantiles are stretched, each by its own factor, until they cover the newest training targets as often as their levels state
 (split conformal prediction, Romano, Patterson and Candes 2019); the probability of a rise comes from the location's odds, fitted to the
 same bars.
 """
@@ -51,13 +51,13 @@ class Distribution:
 
 def untrained(settings: ModelSettings) -> list[Calibration]:
     """For each horizon the calibration before anything is fitted: the shrinkage that the settings ask for."""
-    return [Calibration(shrink=_believed(settings, horizon)) for horizon in settings.horizons]
+    return [Calibration(shrink=_shrinkage(settings, horizon)) for horizon in settings.horizons]
 
 
-def _believed(settings: ModelSettings, horizon: int) -> float:
+def _shrinkage(settings: ModelSettings, horizon: int) -> float:
     """Of the network's share what holds on new bars, of the trees' share all: they are regularised while they grow."""
     trees = settings.trees if horizon == settings.horizons[0] else 0.0
-    return kept(settings.shrink, horizon) * (1.0 - trees) + trees
+    return shrunk_share(settings.shrink, horizon) * (1.0 - trees) + trees
 
 
 def calibrate(raw: NDArray[np.float32], truth: NDArray[np.float32], before: Calibration = PLAIN) -> Calibration:
@@ -87,8 +87,8 @@ def distribution(raw: NDArray[np.float32], unit: Floats, calibration: Calibratio
     return Distribution(centre * unit, scale * unit, quantiles * unit[:, None], p_up)
 
 
-def kept(share: float, horizon: int) -> float:
-    """The share of the location that is believed at `horizon` bars, where `share` is that at one bar.
+def shrunk_share(share: float, horizon: int) -> float:
+    """The shrinkage of the location at `horizon` bars, where `share` is the one at one bar.
 
     A window holds fewer independent targets of a longer horizon, so more of what was fitted is chance.
     """

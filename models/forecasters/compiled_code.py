@@ -1,4 +1,4 @@
-"""Where compiled code is kept, so that of all processes on a machine one compiles and the others read."""
+"""Cache of compiled code, so that one process on a machine compiles and the others read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOCK_S: Final = 120.0
 
 
 def machine() -> str:
-    """What tells this machine from others that share a task."""
+    """Identifies this machine among others that share a task."""
     return socket.gethostname()
 
 

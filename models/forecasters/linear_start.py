@@ -1,4 +1,4 @@
-"""The linear part of a network, solved before training: a Huber regression that the recurrent part then only has to improve on.
+"""Linear start: a closed-form Huber regression that the network is initialised with.
 
 A fold is worth about a hundred updates, too few for gradient steps to find the best linear rule among dozens of features of small effect;
 the closed form costs less than one epoch.

@@ -1,4 +1,4 @@
-"""The network: Keras holds its weights and its file, one compiled function of fixed shape makes its forecasts.
+"""The LSTM network: defined and saved by Keras, evaluated by one compiled function of fixed shape.
 
 scaled features -> LSTM -> dropout -> dense, plus a linear skip from the last bar's features -> per horizon a location and five quantiles,
 in units of the usual move over that horizon. Several members (seeds) are averaged, and at the first horizon boosted trees have their share.
@@ -124,13 +124,13 @@ def predict(model: Ensemble, features: NDArray[np.float32], rows: NDArray[np.int
     return raw if model.trees is None else combined(raw, model.trees.predict(model.scaled(features[rows])), model.share)
 
 
-def combined(raw: NDArray[np.float32], said: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """The first horizon of every member moved towards what the trees said [n], quantiles along with the location.
+def combined(raw: NDArray[np.float32], of_trees: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """The first horizon of every member moved towards the forecast of the trees [n], quantiles along with the location.
 
     A fixed weighting of two forecasters whose errors differ (Bates and Granger 1969).
     """
     moved = raw.copy()
-    moved[:, :, 0, :] += (np.float32(share) * (said[:, None] - raw[:, :, 0, 0]))[:, :, None]
+    moved[:, :, 0, :] += (np.float32(share) * (of_trees[:, None] - raw[:, :, 0, 0]))[:, :, None]
     return moved
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a saved network, read without Keras: what is needed to forecast, in milliseconds instead of seconds.
+"""Reads the weights of a saved network without Keras, in milliseconds instead of seconds.
 
 The file stays a Keras file, which Keras opens in safe mode; its arrays lie in an HDF5 store inside a zip archive, beside a JSON text
 that gives the shape. Nothing in it is executed.
@@ -50,7 +50,7 @@ def _ensemble(layers: Any, context: int, features: int) -> Ensemble:
     mean, variance = (_array(layers, f"normalization/vars/{n}").reshape(-1) for n in range(2))
     members = tuple(_members(layers))
     if mean.shape != (features,) or not members:
-        raise ValueError("the network has another shape than the archive says")
+        raise ValueError("the network differs in shape from its configuration")
     head = members[0]["head"]
     spec = LstmSpec(features=features, units=members[0]["recurrent"].shape[0], horizons=head.shape[1] // OUTPUTS, context=context)
     return Ensemble(spec, mean.astype(np.float32), np.sqrt(variance).astype(np.float32), members)

@@ -1,4 +1,4 @@
-"""The recurrent layer with its own reverse rule: the gates of the forward pass are kept, the weight gradient is one matrix product."""
+"""The recurrent layer with its own backward pass: the gates of the forward pass are kept, the weight gradient is one matrix product."""
 
 from __future__ import annotations
 

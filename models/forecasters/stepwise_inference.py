@@ -1,4 +1,4 @@
-"""The forecast of the newest bar, cut where that bar comes in: the network walks its context but for the last step ahead of time.
+"""Stepwise inference: the network processes all but the last step of its context before the newest bar arrives.
 
 What is left once the bar has closed is one step of the LSTM and the head. Both parts run in blocks of the shape that
 `models.forecasters.lstm.predict` uses. Nothing promises that a compiler gives the parts of a program the bits of the whole, so the first
@@ -24,7 +24,7 @@ Array: Any = Any
 _exact: dict[tuple[LstmSpec, int], bool] = {}
 
 
-class NextStep:
+class StepwiseInference:
     """Raw forecasts of one model at the newest of its rows.
 
     Attributes:
@@ -65,13 +65,13 @@ class NextStep:
             return predict(self.model, window, np.array([self.model.spec.context - 1]))[0]
         self.prepare(window[:-1], key)
         self._newest[:] = window[-1]
-        said = np.asarray(self._after(self._newest, *self._carry, *self._scaling, *self._weights))
-        raw = said[:, 0].reshape(1, len(self.model.members), self.model.spec.horizons, OUTPUTS)
+        outputs = np.asarray(self._after(self._newest, *self._carry, *self._scaling, *self._weights))
+        raw = outputs[:, 0].reshape(1, len(self.model.members), self.model.spec.horizons, OUTPUTS)
         trees = self.model.trees
         if trees is None:
             return np.asarray(raw[0])
-        said = np.array([trees.predict_one(self.model.scaled(window[-1]))])
-        return combined(raw, said, self.model.share)[0]
+        outputs = np.array([trees.predict_one(self.model.scaled(window[-1]))])
+        return combined(raw, outputs, self.model.share)[0]
 
     def _agrees(self) -> bool:
         spec, draw = self.model.spec, np.random.default_rng(0)

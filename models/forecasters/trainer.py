@@ -1,4 +1,4 @@
-"""One fold, all epochs, in one compiled call: a functional training loop over the weights of a Keras LSTM.
+"""The trainer: all epochs of one fold in one compiled call, equal to training a Keras LSTM.
 
 The recurrent layer has its own reverse rule, which keeps the gates of the forward pass and turns the weight gradient into one matrix
 product. Sequences are gathered inside the compiled call from one feature matrix that is shared by all folds, so nothing is copied
@@ -54,7 +54,7 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
-class Pace:
+class TrainingPace:
     """How the updates of one call move: `rate` times the usual step, and the mean of the last share `averaged` of the weights is kept."""
 
     rate: float = 1.0
@@ -69,7 +69,7 @@ class Fit:
     loss: float
 
 
-USUAL: Final = Pace()
+USUAL: Final = TrainingPace()
 
 
 class Trainer:
@@ -109,7 +109,7 @@ class Trainer:
         *,
         seed: int,
         first: Mapping[str, NDArray[np.float32]] | None = None,
-        pace: Pace = USUAL,
+        pace: TrainingPace = USUAL,
         room: int = 0,
     ) -> Fit:
         """Train one member.

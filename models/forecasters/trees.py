@@ -1,4 +1,4 @@
-"""Gradient-boosted trees as plain arrays: grown by LightGBM, read by nothing but numpy.
+"""Gradient-boosted trees as plain arrays: grown by LightGBM, evaluated by numpy.
 
 All tests of all trees are made at once, and what remains of each tree's leaves is a byte (QuickScorer: Lucchese et al. 2015). That gives
 LightGBM's own sums bit for bit, for one row as for many, without the library in memory and without code in the file.
@@ -50,7 +50,7 @@ class Trees:
         feature: int32 [K, 7], which column each test reads.
         threshold: float64 [K, 7]; the test is passed where the value is at most this, always where there is no test.
         left: uint8 [K, 7], the leaves that are out of reach once a test is failed, a bit each.
-        value: float64 [K, 8], what each leaf says.
+        value: float64 [K, 8], the value of each leaf.
     """
 
     feature: NDArray[np.int32]
@@ -79,9 +79,9 @@ class Trees:
         failed = features[:, self.feature.reshape(-1)] > self.threshold.reshape(-1)
         barred = np.where(failed.reshape(len(features), *self.left.shape), self.left, np.uint8(0))
         leaf = _lowest_free()[np.bitwise_or.reduce(barred, axis=2)]
-        said = self.value[np.arange(len(self.value)), leaf]
+        values = self.value[np.arange(len(self.value)), leaf]
         # One order of addition however many rows there are.
-        return np.asarray(np.cumsum(said, axis=1)[:, -1], dtype=np.float32)
+        return np.asarray(np.cumsum(values, axis=1)[:, -1], dtype=np.float32)
 
 
 def grow(features: NDArray[np.float32], target: NDArray[np.float32], *, seed: int, threads: int = 1) -> Trees:
@@ -115,10 +115,10 @@ def load(path: Path) -> Trees:
         raise FingerprintMismatch(f"{path} is absent or damaged; remove its folder and train again") from error
 
 
-def _as_arrays(told: list[dict[str, Any]]) -> Trees:
-    shape = (len(told), LEAVES - 1)
-    trees = Trees(np.zeros(shape, np.int32), np.full(shape, np.inf), np.zeros(shape, np.uint8), np.zeros((len(told), LEAVES)))
-    for k, tree in enumerate(told):
+def _as_arrays(grown: list[dict[str, Any]]) -> Trees:
+    shape = (len(grown), LEAVES - 1)
+    trees = Trees(np.zeros(shape, np.int32), np.full(shape, np.inf), np.zeros(shape, np.uint8), np.zeros((len(grown), LEAVES)))
+    for k, tree in enumerate(grown):
         _place(trees, k, tree["tree_structure"], test=0, leaf=0)
     return trees
 

@@ -1,4 +1,4 @@
-"""How XLA computes here: each computation in the thread that asks for it, on one core, whatever the machine has.
+"""XLA settings: each computation runs in the calling thread, on one core, whatever the machine has.
 
 Folds are spread over the cores, so spreading a computation over them too gains nothing: its steps take microseconds, and to wake another
 core takes as long. It would not even be the same computation: a sum that is split over two cores has other last digits than one that is

@@ -1,4 +1,4 @@
-"""Forecasts corrected by their own outcomes, bar by bar, between retrainings.
+"""Online adaptation: forecasts corrected by their own outcomes, bar by bar, between retrainings.
 
 Each quantile has a stretch of its own that grows when outcomes miss it too often and shrinks when they miss it too seldom (adaptive
 conformal inference: Gibbs and Candes 2021, in the quantile-tracking form of Angelopoulos, Candes and Tibshirani 2023), so that coverage
@@ -33,7 +33,7 @@ _CLIP: Final = 5.0  # outcomes beyond so many scales count as so many
 _SPREAD: Final = 3.2897  # between the 5 % and 95 % quantiles of a standard normal
 
 
-class Told(NamedTuple):
+class PlainForecast(NamedTuple):
     """One forecast in plain log returns: location, scale, five quantiles, probability of a rise."""
 
     location: float
@@ -43,9 +43,9 @@ class Told(NamedTuple):
 
 
 class Open(NamedTuple):
-    """A forecast whose outcome is not known: what was told plainly, the number of its bar, the log price it starts from (0 before that)."""
+    """A forecast whose outcome is not known yet: the plain forecast, the number of its bar, the log entry price (0 before the fill)."""
 
-    told: Told
+    plain: PlainForecast
     bar: int
     entry: float
 
@@ -83,7 +83,9 @@ class Adaptation(NamedTuple):
         return min(max((prior + self.xy) / weight, _SLOPE[0]), _SLOPE[1]) if weight > 0.0 else 1.0
 
 
-def step(state: Adaptation, told: Told | None, opened: float, close: float, horizon: int, rates: Rates) -> tuple[Adaptation, Told | None]:
+def step(
+    state: Adaptation, plain: PlainForecast | None, opened: float, close: float, horizon: int, rates: Rates
+) -> tuple[Adaptation, PlainForecast | None]:
     """Learn from the bar that closed, then correct the forecast made at its close.
 
     Args:
@@ -92,19 +94,19 @@ def step(state: Adaptation, told: Told | None, opened: float, close: float, hori
     """
     bar, waiting = state.bar + 1, state.waiting
     if waiting and waiting[-1].bar == state.bar:  # made at the close before, so it is filled at this open
-        waiting = (*waiting[:-1], Open(waiting[-1].told, state.bar, math.log(opened)))
+        waiting = (*waiting[:-1], Open(waiting[-1].plain, state.bar, math.log(opened)))
     if waiting and waiting[0].bar + horizon == bar:
-        state = learn(state, waiting[0].told, math.log(close) - waiting[0].entry, rates)
+        state = learn(state, waiting[0].plain, math.log(close) - waiting[0].entry, rates)
         waiting = waiting[1:]
-    if told is not None:
-        waiting = (*waiting, Open(told, bar, 0.0))
+    if plain is not None:
+        waiting = (*waiting, Open(plain, bar, 0.0))
     state = Adaptation(state.stretch, state.factors, state.xy, state.xx, bar, waiting)
-    return state, None if told is None else corrected(state, told, rates)
+    return state, None if plain is None else corrected(state, plain, rates)
 
 
-def learn(state: Adaptation, told: Told, outcome: float, rates: Rates) -> Adaptation:
+def learn(state: Adaptation, plain: PlainForecast, outcome: float, rates: Rates) -> Adaptation:
     """Take in one outcome."""
-    quantiles, rate = _quantiles(state, told, state.slope(rates.prior) * told.location), rates.quantile
+    quantiles, rate = _quantiles(state, plain, state.slope(rates.prior) * plain.location), rates.quantile
     logs = [
         min(max(log + rate * _missed(outcome, quantile, level), -_STRETCH), _STRETCH)
         for log, quantile, level in zip(state.stretch, quantiles, QUANTILES, strict=True)
@@ -112,22 +114,22 @@ def learn(state: Adaptation, told: Told, outcome: float, rates: Rates) -> Adapta
     stretch = (logs[0], logs[1], 0.0, logs[3], logs[4])
     exp = math.exp
     factors = (exp(stretch[0]), exp(stretch[1]), 1.0, exp(stretch[3]), exp(stretch[4]))
-    x, y = told.location / told.scale, min(max(outcome / told.scale, -_CLIP), _CLIP)
+    x, y = plain.location / plain.scale, min(max(outcome / plain.scale, -_CLIP), _CLIP)
     return Adaptation(stretch, factors, rates.memory * state.xy + x * y, rates.memory * state.xx + x * x, state.bar, state.waiting)
 
 
-def corrected(state: Adaptation, told: Told, rates: Rates) -> Told:
+def corrected(state: Adaptation, plain: PlainForecast, rates: Rates) -> PlainForecast:
     """The forecast with what has been learned applied to it."""
-    location = state.slope(rates.prior) * told.location
-    quantiles = _quantiles(state, told, location)
+    location = state.slope(rates.prior) * plain.location
+    quantiles = _quantiles(state, plain, location)
     scale = max((quantiles[4] - quantiles[0]) / _SPREAD, 1e-12)
-    return Told(location, scale, quantiles, _moved_odds(told, location, scale))
+    return PlainForecast(location, scale, quantiles, _moved_odds(plain, location, scale))
 
 
-def _quantiles(state: Adaptation, told: Told, location: float) -> Five:
+def _quantiles(state: Adaptation, plain: PlainForecast, location: float) -> Five:
     """Moved as the location is, each at its own stretch from the median, in rising order."""
-    (q05, q25, q50, q75, q95), (f05, f25, _, f75, f95) = told.quantiles, state.factors
-    at = q50 + (location - told.location)
+    (q05, q25, q50, q75, q95), (f05, f25, _, f75, f95) = plain.quantiles, state.factors
+    at = q50 + (location - plain.location)
     q = (at + (q05 - q50) * f05, at + (q25 - q50) * f25, at, at + (q75 - q50) * f75, at + (q95 - q50) * f95)
     if q[0] <= q[1] <= q[2] <= q[3] <= q[4]:
         return q
@@ -137,7 +139,7 @@ def _quantiles(state: Adaptation, told: Told, location: float) -> Five:
 
 @dataclass(frozen=True)
 class Past:
-    """What was told plainly at the bars of one symbol, NaN where nothing was: times, numbers [n, 8] as in `NUMBERS`, opens and closes."""
+    """Plain forecasts at the bars of one symbol, NaN where there was none: times, numbers [n, 8] as in `NUMBERS`, opens and closes."""
 
     index: pd.DatetimeIndex
     numbers: Floats
@@ -148,21 +150,21 @@ class Past:
 def adapt(past: Past, horizon: int, rates: Rates) -> tuple[Floats, Adaptation]:
     """The numbers corrected bar by bar from the first forecast on, and what has been learned by the end."""
     out, state = past.numbers.copy(), Adaptation()
-    spoken = np.flatnonzero(np.isfinite(past.numbers[:, 0]))
-    first = int(spoken[0]) if len(spoken) else len(out)
+    forecast_rows = np.flatnonzero(np.isfinite(past.numbers[:, 0]))
+    first = int(forecast_rows[0]) if len(forecast_rows) else len(out)
     bars = zip(past.numbers[first:].tolist(), past.opened[first:].tolist(), past.close[first:].tolist(), strict=True)
     for row, (numbers, opened, close) in enumerate(bars, start=first):
-        state, said = step(state, told_of(numbers), opened, close, horizon, rates)
-        if said is not None:
-            out[row] = (said.location, said.scale, *said.quantiles, said.p_up)
+        state, adapted = step(state, plain_forecast(numbers), opened, close, horizon, rates)
+        if adapted is not None:
+            out[row] = (adapted.location, adapted.scale, *adapted.quantiles, adapted.p_up)
     return out, state
 
 
-class Follower:
+class OnlineCorrector:
     """Corrects the newest forecast of one symbol, one bar after the other.
 
     Args:
-        past: what was told plainly at every bar before a moment; asked at the start, and wherever a bar was passed over.
+        past: plain forecasts at every bar before a moment; asked for at the start, and after a skipped bar.
     """
 
     def __init__(self, horizon: int, rates: Rates, past: Callable[[pd.Timestamp], Past]) -> None:
@@ -172,28 +174,28 @@ class Follower:
         self._state = Adaptation()
         self._at: datetime | None = None
 
-    def correct(self, told: Forecast | None, bars: pd.DataFrame) -> Forecast | None:
+    def correct(self, forecast: Forecast | None, bars: pd.DataFrame) -> Forecast | None:
         """The forecast made at the close of the last of `bars` as it is to be traded."""
         before = bars.index[-2].to_pydatetime() if len(bars) > 1 else None
         opened, close = float(bars["open"].iloc[-1]), float(bars["close"].iloc[-1])
-        return self.follow(told, bars.index[-1].to_pydatetime(), before, opened, close)
+        return self.follow(forecast, bars.index[-1].to_pydatetime(), before, opened, close)
 
-    def follow(self, told: Forecast | None, at: datetime, before: datetime | None, opened: float, close: float) -> Forecast | None:
+    def follow(self, forecast: Forecast | None, at: datetime, before: datetime | None, opened: float, close: float) -> Forecast | None:
         """As `correct`, from the bar that opened at `at` alone; `before` is when the one before it did."""
         if self._at is None or before != self._at:
             _, self._state = adapt(self._past(pd.Timestamp(at)), self._horizon, self._rates)
-        plain = None if told is None else Told(told.location, told.scale, told.quantiles, told.p_up)
-        self._state, said = step(self._state, plain, opened, close, self._horizon, self._rates)
+        plain = None if forecast is None else PlainForecast(forecast.location, forecast.scale, forecast.quantiles, forecast.p_up)
+        self._state, adapted = step(self._state, plain, opened, close, self._horizon, self._rates)
         self._at = at
-        if told is None or said is None:
-            return told
-        return replace(told, location=said.location, scale=said.scale, quantiles=said.quantiles, p_up=said.p_up)
+        if forecast is None or adapted is None:
+            return forecast
+        return replace(forecast, location=adapted.location, scale=adapted.scale, quantiles=adapted.quantiles, p_up=adapted.p_up)
 
 
-def told_of(numbers: list[float]) -> Told | None:
+def plain_forecast(numbers: list[float]) -> PlainForecast | None:
     """One row of `NUMBERS`; None where nothing was forecast."""
     location, scale, q05, q25, q50, q75, q95, p_up = numbers
-    return None if math.isnan(location) else Told(location, scale, (q05, q25, q50, q75, q95), p_up)
+    return None if math.isnan(location) else PlainForecast(location, scale, (q05, q25, q50, q75, q95), p_up)
 
 
 def _missed(outcome: float, quantile: float, level: float) -> float:
@@ -202,9 +204,9 @@ def _missed(outcome: float, quantile: float, level: float) -> float:
     return (1.0 if beyond else 0.0) - tail
 
 
-def _moved_odds(told: Told, location: float, scale: float) -> float:
+def _moved_odds(plain: PlainForecast, location: float, scale: float) -> float:
     """The odds of a rise grow with location over scale, as they do in the calibration."""
-    if told.location == 0.0 or not 0.0 < told.p_up < 1.0:
-        return told.p_up
-    log_odds = math.log(told.p_up / (1.0 - told.p_up)) * (location / told.location) * (told.scale / scale)
+    if plain.location == 0.0 or not 0.0 < plain.p_up < 1.0:
+        return plain.p_up
+    log_odds = math.log(plain.p_up / (1.0 - plain.p_up)) * (location / plain.location) * (plain.scale / scale)
     return 1.0 / (1.0 + math.exp(-min(max(log_odds, -30.0), 30.0)))

@@ -1,4 +1,4 @@
-"""A new model against the one in force, on bars that came after both were trained.
+"""Champion against challenger: a new model and the one in force, compared on bars after both were trained.
 
 Their losses are compared bar by bar: the mean difference over a standard error that allows for outcomes that overlap and for calm and wild
 days, taken from the slowest cosine waves of the differences, which keeps the promised error rate in short trials (Lazarus, Lewis, Stock and
@@ -23,7 +23,7 @@ LEAST_BARS: Final = 24
 
 @dataclass(frozen=True)
 class Contest:
-    """How it ended. Losses are means over the bars compared; `p` is the chance of such a difference between equals, None where unknown."""
+    """Result of a trial. Losses are means over the bars compared; `p` is the p-value of the difference, None where unknown."""
 
     promoted: bool
     reason: str

@@ -1,7 +1,7 @@
-"""Is a model's loss significantly worse than its reference? Page's test (1954) on means of blocks of bars.
+"""Drift detection: is a model's loss significantly worse than its reference? Page's test (1954) on means of blocks of bars.
 
 Losses of neighbouring bars depend on each other and are skewed; the logarithms of their means over a day are close to normal. Each is
-standardised by the model's reference, and what exceeds a slack is summed, never below zero. The threshold follows from the wished time
+standardised by the model's reference, and what exceeds a slack is summed, never below zero. The threshold follows from the chosen mean time
 between false alarms (Siegmund 1985, corrected for the excess over the boundary). Uncertainty of the reference itself goes into the slack,
 dependence between blocks into the spread.
 """
@@ -75,16 +75,16 @@ def first_drift(losses: Iterable[float], reference: Reference, rule: DriftRule) 
 
 
 def reference(blocks: Floats) -> Reference | None:
-    """What a model's block losses are usually like; None where there are too few to say."""
-    told = np.log(np.maximum(blocks[np.isfinite(blocks)], 1e-12))
-    if len(told) < LEAST_BLOCKS:
+    """What a model's block losses are usually like; None where there are too few."""
+    logs = np.log(np.maximum(blocks[np.isfinite(blocks)], 1e-12))
+    if len(logs) < LEAST_BLOCKS:
         return None
-    away = told - told.mean()
-    variance = float((away * away).sum() / (len(told) - 1))
+    away = logs - logs.mean()
+    variance = float((away * away).sum() / (len(logs) - 1))
     if variance <= 0.0:
         return None
     dependence = min(max(float((away[1:] * away[:-1]).sum() / (away * away).sum()), 0.0), _MOST_DEPENDENCE)
-    return Reference(float(told.mean()), math.sqrt(variance * (1.0 + dependence) / (1.0 - dependence)), len(told))
+    return Reference(float(logs.mean()), math.sqrt(variance * (1.0 + dependence) / (1.0 - dependence)), len(logs))
 
 
 def block_means(at: Floats, losses: Floats, block: float, complete: int) -> list[tuple[int, float]]:

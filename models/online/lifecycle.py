@@ -1,7 +1,7 @@
-"""Who is in force, bar by bar: scheduled and early boundaries, trials, promotions. One set of rules for history and for life.
+"""Model lifecycle, bar by bar: scheduled and early retraining, trials, promotion and rollback; the same rules for backtest and live.
 
 A boundary is called by the calendar, or early by drift. Its model is due `deployment_lag` bars later, or after its trial, and then takes
-over or is refused. Everything is decided from bars that have closed, so a run over history and a session that lived through the same bars
+over or is refused. Everything is decided from bars that have closed, so a backtest and a live session over the same bars
 come to the same decisions; and everything but the decisions already made is worked out anew from those bars, so a restart changes nothing.
 """
 
@@ -18,17 +18,17 @@ from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.online.champion import contest
 from forwardtrader.models.online.drift import DriftRule, Reference, block_means, first_drift, reference
-from forwardtrader.models.online.model_losses import Judge
+from forwardtrader.models.online.model_losses import ModelLosses
 from forwardtrader.models.registry.card import ModelCard
-from forwardtrader.models.registry.promotion_log import Author, Deed
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 from forwardtrader.models.walk_forward import ANCHOR
 
-# Gives a judge of bars from a moment on, for the models named.
-Court = Callable[[ModelCard, datetime], Judge]
+# Gives the losses of a model from a moment on.
+LossesOf = Callable[[ModelCard, datetime], ModelLosses]
 
 
 @dataclass(frozen=True)
-class Call:
+class TrainingCall:
     """A boundary whose model is to be trained."""
 
     boundary: datetime
@@ -38,9 +38,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a model. `card` is in force from the bar that opens at `since` on; `other` gave way, or was refused."""
+    """A promotion decision. `card` is in force from the bar that opens at `since`; `other` was replaced, or refused."""
 
-    deed: Deed
+    action: PromotionAction
     by: Author
     card: ModelCard
     other: str
@@ -50,8 +50,8 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Rules:
-    """The calendar and what may depart from it."""
+class LifecycleRules:
+    """The retraining calendar, and the rules of early retraining and trials."""
 
     models: ModelSettings
     learning: LearningSettings
@@ -59,11 +59,11 @@ class Rules:
 
     @property
     def horizon(self) -> int:
-        """Bars ahead of the forecasts that models are judged by: the first of the settings, the one that reports score."""
+        """Bars ahead of the forecasts that models are compared by: the first of the settings, the one that reports score."""
         return self.models.horizons[0]
 
     def due(self, boundary: datetime) -> datetime:
-        """Open time of the first bar that a new model of `boundary` may speak at."""
+        """Open time of the first bar that a new model of `boundary` may forecast at."""
         bars = self.models.deployment_lag + self.learning.trial
         return self.aligned(boundary) + bars * self.timeframe.delta
 
@@ -87,8 +87,8 @@ class Rules:
 
 
 @dataclass
-class Tenure:
-    """The model in force of a run or a session, and the boundaries that are under way.
+class ModelLifecycle:
+    """State of the lifecycle: the model in force, and the boundaries that are pending.
 
     Attributes:
         card: in force, or about to be.
@@ -97,11 +97,11 @@ class Tenure:
         pending: called and not yet decided, oldest first.
     """
 
-    rules: Rules
+    rules: LifecycleRules
     card: ModelCard
     watched: datetime
     scheduled: datetime
-    pending: list[Call] = field(default_factory=list)
+    pending: list[TrainingCall] = field(default_factory=list)
     _references: dict[str, Reference | None] = field(default_factory=dict)
     _scanned: bool = False
 
@@ -110,46 +110,46 @@ class Tenure:
         """The next one of the calendar."""
         return self.scheduled + self.rules.models.retrain_every
 
-    def calls(self, coming: datetime, court: Court) -> list[Call]:
+    def calls(self, coming: datetime, losses_of: LossesOf) -> list[TrainingCall]:
         """Boundaries that are called now that all bars before the one opening at `coming` have closed; they become pending."""
         called = []
         if self.rules.learning.early and not self.pending and self._is_time(coming):
-            early = self._drift(coming, court)
+            early = self._drift(coming, losses_of)
             if early is not None and early.boundary < self.next_boundary:
                 called.append(early)
         if self.next_boundary <= coming:
             self.scheduled = self.rules.scheduled(coming)
-            called.append(Call(self.scheduled, Author.CALENDAR, "scheduled"))
+            called.append(TrainingCall(self.scheduled, Author.CALENDAR, "scheduled"))
         self.pending += called
         return called
 
-    def is_ready(self, call: Call, coming: datetime) -> bool:
+    def is_ready(self, call: TrainingCall, coming: datetime) -> bool:
         """Whether a trained model can be decided upon: at once where it has no trial to pass, else when that is over."""
         return self.rules.learning.trial == 0 or self.rules.due(call.boundary) <= coming
 
-    def decide(self, call: Call, card: ModelCard, coming: datetime, court: Court) -> Decision:
+    def decide(self, call: TrainingCall, card: ModelCard, coming: datetime, losses_of: LossesOf) -> Decision:
         """Let the new model take over, or refuse it; the call is pending no more."""
         self.pending = [p for p in self.pending if p is not call]
         due = self.rules.due(call.boundary)
         since = max(due, coming)
-        promoted, reason = self._contest(call, card, due, court) if self.rules.learning.trial else (True, call.reason)
+        promoted, reason = self._contest(call, card, due, losses_of) if self.rules.learning.trial else (True, call.reason)
         if card.model_id == self.card.model_id:
             promoted, reason = False, f"{call.reason}: the same model"
         before, self.watched = self.card, since
         if promoted:
             self.card = card
-            return Decision(Deed.PROMOTED, call.by, card, before.model_id, reason, since, call.boundary)
-        return Decision(Deed.KEPT, call.by, before, card.model_id, reason, since, call.boundary)
+            return Decision(PromotionAction.PROMOTED, call.by, card, before.model_id, reason, since, call.boundary)
+        return Decision(PromotionAction.KEPT, call.by, before, card.model_id, reason, since, call.boundary)
 
-    def give_up(self, call: Call, coming: datetime) -> None:
-        """The model of a call cannot be had; the one in force goes on."""
+    def give_up(self, call: TrainingCall, coming: datetime) -> None:
+        """Drop a call whose model could not be trained; the model in force stays."""
         self.pending = [p for p in self.pending if p is not call]
         self.watched = max(self.watched, coming)
 
-    def obey(self, deed: Deed, card: ModelCard, reason: str, coming: datetime) -> Decision:
-        """A person's word: `card` is in force from the next bar on."""
+    def apply_command(self, action: PromotionAction, card: ModelCard, reason: str, coming: datetime) -> Decision:
+        """An operator's promotion or rollback: `card` is in force from the next bar."""
         before, self.card, self.watched = self.card, card, coming
-        return Decision(deed, Author.PERSON, card, before.model_id, reason, coming)
+        return Decision(action, Author.PERSON, card, before.model_id, reason, coming)
 
     def _is_time(self, coming: datetime) -> bool:
         """Drift is looked for when a block of outcomes is complete, and once after every start."""
@@ -157,11 +157,11 @@ class Tenure:
         bars = (coming - self.watched) // self.rules.timeframe.delta - self.rules.horizon
         return bars >= self.rules.learning.block and (first or bars % self.rules.learning.block == 0)
 
-    def _drift(self, coming: datetime, court: Court) -> Call | None:
-        usual = self._reference(court)
+    def _drift(self, coming: datetime, losses_of: LossesOf) -> TrainingCall | None:
+        usual = self._reference(losses_of)
         if usual is None:
             return None
-        losses = court(self.card, self.watched).losses(self.card, self.watched, coming, coming)
+        losses = losses_of(self.card, self.watched).losses(self.card, self.watched, coming, coming)
         block, over = self.rules.block, self.rules.horizon * self.rules.timeframe.delta
         means = _blocks(losses, self.watched, block, (coming - self.watched - over) // block)
         found = first_drift([loss for _, loss in means], usual, self.rules.drift)
@@ -169,23 +169,23 @@ class Tenure:
             return None
         boundary = self.watched + (means[found][0] + 1) * block + over
         recent = float(np.mean([loss for _, loss in means[: found + 1]]))
-        told = f"drift: loss {recent:.4f} over {found + 1} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
-        return Call(boundary, Author.DRIFT, told)
+        reason = f"drift: loss {recent:.4f} over {found + 1} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
+        return TrainingCall(boundary, Author.DRIFT, reason)
 
-    def _reference(self, court: Court) -> Reference | None:
+    def _reference(self, losses_of: LossesOf) -> Reference | None:
         if self.card.model_id not in self._references:
             end = datetime.fromisoformat(self.card.boundary)
             first = end - self.rules.learning.reference
-            losses = court(self.card, first).losses(self.card, first, end, end)
+            losses = losses_of(self.card, first).losses(self.card, first, end, end)
             means = _blocks(losses, first, self.rules.block, (end - first) // self.rules.block)
             self._references[self.card.model_id] = reference(np.asarray([loss for _, loss in means], dtype=np.float64))
         return self._references[self.card.model_id]
 
-    def _contest(self, call: Call, card: ModelCard, due: datetime, court: Court) -> tuple[bool, str]:
+    def _contest(self, call: TrainingCall, card: ModelCard, due: datetime, losses_of: LossesOf) -> tuple[bool, str]:
         first = self.rules.aligned(call.boundary)
-        old, new = (court(each, first).losses(each, first, due, due) for each in (self.card, card))
+        old, new = (losses_of(each, first).losses(each, first, due, due) for each in (self.card, card))
         both = old.index.intersection(new.index)
-        losses = (np.asarray(told.loc[both], dtype=np.float64) for told in (old, new))
+        losses = (np.asarray(each.loc[both], dtype=np.float64) for each in (old, new))
         learning = self.rules.learning
         result = contest(*losses, horizon=self.rules.horizon, promotion=learning.promotion, level=learning.level)
         return result.promoted, f"{call.reason}; {result.reason}"

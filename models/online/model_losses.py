@@ -1,4 +1,4 @@
-"""What a model says on bars it need not have been in force for, and what that cost: to score a challenger, a champion, a reference."""
+"""Losses of a model's forecasts on any bars, whether or not it served there: for challengers, the champion and its reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPARE_BARS = 8
 
 
 def rows_before(card: ModelCard, settings: ModelSettings) -> int:
-    """Bars that must lie before the first one a model is judged on."""
+    """Bars that must lie before the first one a model is scored on."""
     return warm_up(card.features) + settings.context + SPARE_BARS
 
 
@@ -49,11 +49,11 @@ class _Known:
 
 
 @dataclass
-class Judge:
+class ModelLosses:
     """Losses of models on the bars of a panel, in units of the usual move; each forecast is made once.
 
     Args:
-        horizon: bars ahead of the forecasts that are judged.
+        horizon: bars ahead of the forecasts that are scored.
         network: loads a model's network by its id.
         ahead: rows that are forecast in one go; a panel that grows has no use for more than 1.
     """
@@ -99,12 +99,12 @@ class Judge:
         rows = np.arange(begin, stop)
         raw = forecast_rows(self.network(card.model_id), self.panel, symbol, rows)
         bars = self.panel.bars[symbol]
-        said = distribution_of(card, self.panel, symbol, self.horizon, rows, raw)
-        return pinball(said.quantiles, realised(bars, self.horizon)[rows]) / unit(bars, self.horizon)[rows]
+        found = distribution_of(card, self.panel, symbol, self.horizon, rows, raw)
+        return pinball(found.quantiles, realised(bars, self.horizon)[rows]) / unit(bars, self.horizon)[rows]
 
 
 def panel_from(candles: Mapping[str, pd.DataFrame], card: ModelCard, first: datetime, settings: ModelSettings) -> Panel:
-    """A panel of just the candles needed to judge a model from `first` on; it gives the bits of the whole history."""
+    """A panel of just the candles needed to score a model from `first` on; it gives the bits of the whole history."""
     before = rows_before(card, settings)
     cut = {}
     for symbol, frame in candles.items():
@@ -121,7 +121,7 @@ def plain_past(
     until: pd.Timestamp,
     network: Callable[[str], Ensemble],
 ) -> Past:
-    """What the models in force said at the bars of `panel` before `until`, uncorrected.
+    """Uncorrected forecasts of the models in force at the bars of `panel` before `until`.
 
     Args:
         terms: since when each model was in force, in order of time.
@@ -133,6 +133,6 @@ def plain_past(
     for (_, card), begin, stop in zip(terms, starts, [*starts[1:], end], strict=True):
         rows = np.arange(min(begin, end), min(stop, end))
         if len(rows):
-            said = distribution_of(card, panel, symbol, horizon, rows, forecast_rows(network(card.model_id), panel, symbol, rows))
-            numbers[rows] = np.column_stack([said.location, said.scale, said.quantiles, said.p_up])
+            found = distribution_of(card, panel, symbol, horizon, rows, forecast_rows(network(card.model_id), panel, symbol, rows))
+            numbers[rows] = np.column_stack([found.location, found.scale, found.quantiles, found.p_up])
     return Past(index[:end], numbers, bars.open[:end], bars.close[:end])

@@ -1,4 +1,4 @@
-"""A walk-forward in which outcomes have a say: early boundaries, trials and refusals, as a live session would have decided them."""
+"""Online walk-forward: early retraining, trials and promotions decided bar by bar, as a live session would have decided them."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
 from forwardtrader.models.forecaster import NUMBERS
 from forwardtrader.models.forecasters.lstm import Ensemble
-from forwardtrader.models.online.adaptation import Follower, Past, Rates, adapt
-from forwardtrader.models.online.lifecycle import Call, Decision, Rules, Tenure
-from forwardtrader.models.online.model_losses import Judge
+from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates, adapt
+from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
+from forwardtrader.models.online.model_losses import ModelLosses
 from forwardtrader.models.registry.card import ModelCard
-from forwardtrader.models.registry.promotion_log import Author, Deed
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 from forwardtrader.models.walk_forward import Fold, fold_at
 
-_AHEAD = 700  # rows that a model is judged on in one go: about a month of hours
+_AHEAD = 700  # rows that a model is scored on in one go: about a month of hours
 
 
 @dataclass(frozen=True)
-class Order:
-    """A person's word to a session, to be heard again in its replay: `model_id` was in force from the bar that opened at `since` on."""
+class PromotionCommand:
+    """An operator's promotion or rollback, for the replay of a session: `model_id` was in force from the bar that opened at `since`."""
 
     since: datetime
     model_id: str
-    deed: Deed = Deed.PROMOTED
+    action: PromotionAction = PromotionAction.PROMOTED
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class LearnedWalk(WalkForward):
-    """The folds that came into force, every decision on the way, and forecasts corrected by their outcomes where that was asked for."""
+class OnlineWalkForward(WalkForward):
+    """The folds that served, every promotion decision, and forecasts corrected by their outcomes where `learning.adaptive` is on."""
 
     learning: LearningSettings
     timeframe: Timeframe
@@ -61,7 +61,7 @@ class LearnedWalk(WalkForward):
         numbers = self._corrected[symbol, horizon]
         return frame.assign(**{name: numbers[:, k] for k, name in enumerate(NUMBERS)})
 
-    def follower(self, symbol: str, horizon: int) -> Follower | None:
+    def follower(self, symbol: str, horizon: int) -> OnlineCorrector | None:
         """What corrects forecasts one bar at a time; None where none are to be corrected."""
         if not self.learning.adaptive:
             return None
@@ -71,75 +71,77 @@ class LearnedWalk(WalkForward):
             row = int(whole.index.searchsorted(at))
             return Past(whole.index[:row], whole.numbers[:row], whole.opened[:row], whole.close[:row])
 
-        return Follower(horizon, Rates.of(self.learning, self.timeframe), before)
+        return OnlineCorrector(horizon, Rates.of(self.learning, self.timeframe), before)
 
     def _past(self, frame: pd.DataFrame, symbol: str) -> Past:
         bars = self.panel.bars[symbol]
         return Past(self.panel.index[symbol], frame[list(NUMBERS)].to_numpy(dtype=np.float64), bars.open, bars.close)
 
 
-def learned_walk(
+def online_walk_forward(
     walk: WalkForward, first: datetime, last: datetime, *, learning: LearningSettings, timeframe: Timeframe,
-    orders: tuple[Order, ...] = (), damaged: Damage = log_damage,
+    commands: tuple[PromotionCommand, ...] = (), damaged: Damage = log_damage,
 ) -> WalkForward:  # fmt: skip
     """Decide bar by bar which of the scheduled models, and of those called early, is in force.
 
-    `walk` itself comes back where nothing is to be decided or corrected. Models are judged by their forecasts over the first horizon, the
+    `walk` itself comes back where nothing is to be decided or corrected. Models are compared by their forecasts over the first horizon, the
     one that reports score.
 
     Args:
         walk: the scheduled folds, trained.
         first: the first bar whose outcomes count; the model in force then is the calendar's.
-        orders: what persons told the session that is replayed.
-        damaged: hears of models that cannot be read; they are trained again.
+        orders: operator commands of the session that is replayed.
+        damaged: called with each model that cannot be read; it is trained again.
     """
-    if learning.decides_models or orders:
-        rules = Rules(walk.settings, learning, timeframe)
-        return _Lived(walk, rules, damaged).through(first, last, {o.since: o for o in orders})
-    return LearnedWalk(walk.panel, walk.settings, walk.served, learning, timeframe) if learning.adaptive else walk
+    if learning.decides_models or commands:
+        rules = LifecycleRules(walk.settings, learning, timeframe)
+        return _OnlineRun(walk, rules, damaged).through(first, last, {o.since: o for o in commands})
+    return OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, timeframe) if learning.adaptive else walk
 
 
-class _Lived:
-    """A session's life with models, over bars that are all known already."""
+class _OnlineRun:
+    """Runs the model lifecycle over bars that are all known already."""
 
-    def __init__(self, walk: WalkForward, rules: Rules, damaged: Damage) -> None:
+    def __init__(self, walk: WalkForward, rules: LifecycleRules, damaged: Damage) -> None:
         self.walk = walk
         self.rules = rules
         self.damaged = damaged
         self.registry = ModelRegistry(Path(walk.settings.save_path), damaged)
         self.networks: dict[str, Ensemble] = {}
-        self.judge = Judge(walk.panel, rules.horizon, self.network, _AHEAD)
+        self.model_losses = ModelLosses(walk.panel, rules.horizon, self.network, _AHEAD)
         self.cards = {served.fold[next(iter(served.fold))].boundary: served.card for served in walk.served}
         self.decisions: list[Decision] = []
 
-    def through(self, first: datetime, last: datetime, orders: Mapping[datetime, Order]) -> LearnedWalk:
-        tenure = self._begin(first)
-        ready: list[tuple[Call, ModelCard]] = []
-        self._obey(tenure, orders, first)
+    def through(self, first: datetime, last: datetime, commands: Mapping[datetime, PromotionCommand]) -> OnlineWalkForward:
+        lifecycle = self._begin(first)
+        ready: list[tuple[TrainingCall, ModelCard]] = []
+        self._apply_command(lifecycle, commands, first)
         for coming in self._bars(first, last):
-            called = tenure.calls(coming, self._court)
+            called = lifecycle.calls(coming, self._losses_of)
             ready += [(call, self._card(call)) for call in called if self.rules.due(call.boundary) < last]
-            for call, card in [pair for pair in ready if tenure.is_ready(pair[0], coming)]:
-                self._decided(tenure.decide(call, card, coming, self._court))
-            ready = [pair for pair in ready if pair[0] in tenure.pending]
-            self._obey(tenure, orders, coming)
+            for call, card in [pair for pair in ready if lifecycle.is_ready(pair[0], coming)]:
+                self._decided(lifecycle.decide(call, card, coming, self._losses_of))
+            ready = [pair for pair in ready if pair[0] in lifecycle.pending]
+            self._apply_command(lifecycle, commands, coming)
         served = tuple(self._served(d, until) for d, until in self._terms(last))
-        spoken = tuple(s for s in served if s is not None)
-        return LearnedWalk(self.walk.panel, self.walk.settings, spoken, self.rules.learning, self.rules.timeframe, tuple(self.decisions))
+        in_service = tuple(s for s in served if s is not None)
+        return OnlineWalkForward(
+            self.walk.panel, self.walk.settings, in_service, self.rules.learning, self.rules.timeframe, tuple(self.decisions)
+        )
 
-    def _obey(self, tenure: Tenure, orders: Mapping[datetime, Order], coming: datetime) -> None:
-        if coming in orders:
-            order = orders[coming]
-            self._decided(tenure.obey(order.deed, self.registry.card(order.model_id), order.reason, coming))
+    def _apply_command(self, lifecycle: ModelLifecycle, commands: Mapping[datetime, PromotionCommand], coming: datetime) -> None:
+        if coming in commands:
+            order = commands[coming]
+            self._decided(lifecycle.apply_command(order.action, self.registry.card(order.model_id), order.reason, coming))
 
-    def _begin(self, first: datetime) -> Tenure:
+    def _begin(self, first: datetime) -> ModelLifecycle:
         """The calendar's model that is in force when the run begins."""
         boundaries = sorted(self.cards)
-        begun = [b for b in boundaries if self._in_force_from(b) <= first] or boundaries[:1]
-        start = begun[-1]
+        started = [b for b in boundaries if self._in_force_from(b) <= first] or boundaries[:1]
+        start = started[-1]
         card, since = self.cards[start], self._in_force_from(start)
-        self._decided(Decision(Deed.PROMOTED, Author.CALENDAR, card, "", "scheduled", since, start))
-        return Tenure(self.rules, card, max(since, first), start)
+        self._decided(Decision(PromotionAction.PROMOTED, Author.CALENDAR, card, "", "scheduled", since, start))
+        return ModelLifecycle(self.rules, card, max(since, first), start)
 
     def _in_force_from(self, boundary: datetime) -> datetime:
         """The first model has no rival: it needs no trial."""
@@ -151,8 +153,8 @@ class _Lived:
         moments = sorted({at for index in self.walk.panel.index.values() for at in index[(index >= begin) & (index < end)]})
         return [at.to_pydatetime() + self.rules.timeframe.delta for at in moments]
 
-    def _court(self, card: ModelCard, first: datetime) -> Judge:
-        return self.judge
+    def _losses_of(self, card: ModelCard, first: datetime) -> ModelLosses:
+        return self.model_losses
 
     def network(self, model_id: str) -> Ensemble:
         if model_id not in self.networks:
@@ -171,7 +173,7 @@ class _Lived:
     def _assignment(self, boundary: datetime) -> Assignment:
         return assignment_in(self.walk.panel, boundary, self.walk.settings, self.rules.timeframe)
 
-    def _card(self, call: Call) -> ModelCard:
+    def _card(self, call: TrainingCall) -> ModelCard:
         """The model of a boundary; an early one is trained now, unless the registry has it."""
         if call.boundary not in self.cards:
             self.cards[call.boundary] = train(self._assignment(call.boundary), self.damaged)
@@ -182,7 +184,7 @@ class _Lived:
 
     def _terms(self, last: datetime) -> list[tuple[Decision, datetime]]:
         """Each change of model with the moment of the next one."""
-        changes = sorted((d for d in self.decisions if d.deed is not Deed.KEPT and d.since < last), key=lambda d: d.since)
+        changes = sorted((d for d in self.decisions if d.action is not PromotionAction.KEPT and d.since < last), key=lambda d: d.since)
         ends = [d.since for d in changes[1:]]
         # Bars after the last one that was asked for belong to the model in force at it, as in every walk-forward.
         beyond = max(index[-1].to_pydatetime() for index in self.walk.panel.index.values()) + self.rules.timeframe.delta

@@ -1,4 +1,4 @@
-"""Forecasts scored on what happened: bar by bar, per model, over a rolling window, and joined with the trades they caused.
+"""Outcomes: forecasts scored bar by bar and per model, and joined with the trades they caused.
 
 The loss is the mean pinball loss of the five quantiles in units of the usual move: a proper score of the whole distribution (Gneiting and
 Raftery 2007) that two models of one bar can be compared by. `skill` is how much of it the centre takes away: the loss of the same
@@ -40,19 +40,19 @@ def outcomes(forecasts: pd.DataFrame, candles: pd.DataFrame, horizon: int) -> pd
     `known_at` is the open time of the bar at whose close the outcome is known; `covered` says whether it fell between the 5 % and the 95 %
     quantile, `hit` whether it had the location's sign.
     """
-    told = forecasts.loc[forecasts["location"].notna()]
-    rows = np.asarray(pd.DatetimeIndex(candles.index).get_indexer(pd.DatetimeIndex(told.index)), dtype=np.int64)
-    told, rows = told.loc[rows >= 0], rows[rows >= 0]
+    made = forecasts.loc[forecasts["location"].notna()]
+    rows = np.asarray(pd.DatetimeIndex(candles.index).get_indexer(pd.DatetimeIndex(made.index)), dtype=np.int64)
+    made, rows = made.loc[rows >= 0], rows[rows >= 0]
     bars = Bars.of(candles)
     happened, usual = realised(bars, horizon)[rows], unit(bars, horizon)[rows]
-    quantiles = told[list(BANDS)].to_numpy(dtype=np.float64)
-    location = told["location"].to_numpy(dtype=np.float64)
+    quantiles = made[list(BANDS)].to_numpy(dtype=np.float64)
+    location = made["location"].to_numpy(dtype=np.float64)
     loss = pinball(quantiles, happened) / usual
     known = np.isfinite(happened)
     table = {
-        "model_id": told["model_id"].to_numpy(),
+        "model_id": made["model_id"].to_numpy(),
         "location": location,
-        "p_up": told["p_up"].to_numpy(dtype=np.float64),
+        "p_up": made["p_up"].to_numpy(dtype=np.float64),
         "realised": happened,
         "loss": loss,
         "skill": pinball(quantiles - quantiles[:, 2:3], happened) / usual - loss,
@@ -60,7 +60,7 @@ def outcomes(forecasts: pd.DataFrame, candles: pd.DataFrame, horizon: int) -> pd
         "hit": np.where(known & (location != 0.0), np.sign(location) == np.sign(happened), np.nan),
         "known_at": _known_at(pd.DatetimeIndex(candles.index), rows + horizon),
     }
-    return pd.DataFrame(table, index=told.index, columns=list(COLUMNS))
+    return pd.DataFrame(table, index=made.index, columns=list(COLUMNS))
 
 
 def _known_at(index: pd.DatetimeIndex, rows: NDArray[np.int64]) -> pd.Series:
@@ -71,7 +71,7 @@ def _known_at(index: pd.DatetimeIndex, rows: NDArray[np.int64]) -> pd.Series:
 
 
 def by_model(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each model, in the order they spoke, over outcomes that are known.
+    """One row for each model, in order of their first forecast, over outcomes that are known.
 
     Columns: model_id, first, last, n, loss, skill (share of the loss that the centre takes away), coverage_90, hit_rate, correlation.
     """
@@ -89,23 +89,6 @@ def _scores(part: pd.DataFrame) -> dict[str, object]:
     }  # fmt: skip
 
 
-def rolling(table: pd.DataFrame, bars: int) -> pd.DataFrame:
-    """At each forecast of each model, the means over its last `bars` known outcomes: n, loss, skill, coverage_90, hit_rate.
-
-    A model's window begins with its own first forecast, so that no model answers for another.
-    """
-    known = table.loc[table["loss"].notna()]
-    if known.empty:
-        return pd.DataFrame(columns=["model_id", "n", "loss", "skill", "coverage_90", "hit_rate"], index=known.index)
-    parts = []
-    for model, part in known.groupby("model_id", sort=False):
-        window = part[["loss", "skill", "covered", "hit"]].astype(float).rolling(bars, min_periods=1)
-        means = window.mean().rename(columns={"covered": "coverage_90", "hit": "hit_rate"})
-        means["model_id"], means["n"] = model, np.minimum(np.arange(1, len(part) + 1), bars)
-        parts.append(means)
-    return pd.concat(parts)[["model_id", "n", "loss", "skill", "coverage_90", "hit_rate"]].sort_index(kind="stable")
-
-
 def caused(events: pd.DataFrame, forecasts: pd.DataFrame, *, at: str = "timestamp") -> pd.DataFrame:
     """Each fill or trade with the forecast it came from: the newest one of its symbol made before the bar it happened in.
 
@@ -116,11 +99,11 @@ def caused(events: pd.DataFrame, forecasts: pd.DataFrame, *, at: str = "timestam
     Returns:
         `events` in their order with `forecast_at`, `model_id`, `location` and `p_up`; absent where nothing was forecast before.
     """
-    told = forecasts[["timestamp", "symbol", "model_id", "location", "p_up"]].rename(columns={"timestamp": "forecast_at"})
-    told = told.sort_values("forecast_at", kind="stable").astype({"forecast_at": "datetime64[ns, UTC]", "symbol": str})
+    made = forecasts[["timestamp", "symbol", "model_id", "location", "p_up"]].rename(columns={"timestamp": "forecast_at"})
+    made = made.sort_values("forecast_at", kind="stable").astype({"forecast_at": "datetime64[ns, UTC]", "symbol": str})
     left = events.assign(_row=np.arange(len(events)), **{at: pd.to_datetime(events[at], utc=True).astype("datetime64[ns, UTC]")})
     left = left.astype({"symbol": str}).sort_values(at, kind="stable")
-    joined = pd.merge_asof(left, told, left_on=at, right_on="forecast_at", by="symbol", allow_exact_matches=False)
+    joined = pd.merge_asof(left, made, left_on=at, right_on="forecast_at", by="symbol", allow_exact_matches=False)
     return joined.sort_values("_row").drop(columns="_row").reset_index(drop=True)
 
 

@@ -1,4 +1,4 @@
-"""The forecast of one bar by the model in force at that bar: what a live session and a bar-by-bar backtest ask."""
+"""Model serving: the forecast of one bar by the model in force at that bar, for live sessions and bar-by-bar backtests."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import distribution
 from forwardtrader.models.forecasters.lstm import Ensemble, predict
-from forwardtrader.models.forecasters.stepwise_inference import NextStep
-from forwardtrader.models.online.adaptation import Follower
+from forwardtrader.models.forecasters.stepwise_inference import StepwiseInference
+from forwardtrader.models.online.adaptation import OnlineCorrector
 from forwardtrader.models.registry.card import ModelCard
 
 Floats = NDArray[np.float64]
-_AT_HAND: Final = 3  # networks: a session that runs for years has as many in memory as one that has just begun
+_AT_HAND: Final = 3  # networks: kept in memory; a session may run for years
 
 
 @dataclass(frozen=True)
-class InForce:
-    """One model's term of office for one symbol: from the bar that opens at `since` (UTC) until the next term begins."""
+class ServingTerm:
+    """A period of service of one model for one symbol: from the bar that opens at `since` (UTC) until the next term."""
 
     since: datetime
     card: ModelCard
 
 
-class ModelsInForce:
+class ServingModels:
     """Forecasts of one symbol, one bar at a time, equal bit for bit to those of the whole history.
 
     Args:
         symbol: whose calibration is used.
         horizon: bars ahead.
-        terms: in any order; more may be appointed later.
+        terms: in any order; `add_term` adds more later.
         network: loads a model's network by its id; each is loaded once.
         facts: the columns of the factors (`models.features.factor_features`) for bar-open times, as they were known at each close; needed
             where a model was trained with factors.
     """
 
     def __init__(
-        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[InForce], network: Callable[[str], Ensemble], *, context: int,
-        facts: Facts | None = None,
+        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[ServingTerm], network: Callable[[str], Ensemble], *,
+        context: int, facts: Facts | None = None,
     ) -> None:  # fmt: skip
         self.symbol = symbol
         self.horizon = horizon
@@ -58,9 +58,9 @@ class ModelsInForce:
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
         self._facts = facts
-        self._follower: Follower | None = None
+        self._follower: OnlineCorrector | None = None
         self._loaded: dict[str, Ensemble] = {}
-        self._steps: dict[str, NextStep] = {}
+        self._steps: dict[str, StepwiseInference] = {}
         self._rows: FeatureRows | FactorRows | None = None
         self._delta = timeframe.delta
         card = self._terms[0].card if self._terms else None
@@ -68,15 +68,15 @@ class ModelsInForce:
         self.warm_up = self.look_back + context - 1
 
     @property
-    def terms(self) -> list[InForce]:
-        """All terms of office, in order of time."""
+    def terms(self) -> list[ServingTerm]:
+        """All terms, in order of time."""
         return list(self._terms)
 
-    def appoint(self, term: InForce) -> None:
+    def add_term(self, term: ServingTerm) -> None:
         """Let another model take over from `term.since` on."""
         self._terms = sorted([*self._terms, term], key=lambda t: t.since)
 
-    def follow(self, follower: Follower) -> None:
+    def follow(self, follower: OnlineCorrector) -> None:
         """Correct every forecast by the outcomes of those before it; bars are then to be asked about once and in order."""
         self._follower = follower
 
@@ -89,7 +89,7 @@ class ModelsInForce:
         return card
 
     def preload(self, card: ModelCard) -> None:
-        """Load and compile a model ahead of its first bar, so that no bar that is heard waits for it."""
+        """Load and compile a model ahead of its first bar, so that no bar waits for it."""
         self._step(card)
 
     def _load(self, card: ModelCard) -> Ensemble:
@@ -108,14 +108,14 @@ class ModelsInForce:
         self._require(bars)
         at = bars.index[-1].to_pydatetime()
         card = self.model_at(at)
-        told = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
-        return told if self._follower is None else self._follower.correct(told, bars)
+        plain = None if card is None else self._forecast(card, bars.iloc[-self.warm_up :], at)
+        return plain if self._follower is None else self._follower.correct(plain, bars)
 
-    def hear(self, bar: NewBar) -> Forecast | None:
+    def on_bar(self, bar: NewBar) -> Forecast | None:
         """As `latest`, to the same bits, from the newest bar alone where the one before it was followed too. Raises as `latest`."""
         card = self.model_at(bar.at)
-        told = None if card is None else self._followed(card, bar)
-        return told if self._follower is None else self._follower.follow(told, bar.at, bar.before, bar.open, bar.close)
+        plain = None if card is None else self._followed(card, bar)
+        return plain if self._follower is None else self._follower.follow(plain, bar.at, bar.before, bar.open, bar.close)
 
     def prepare(self) -> None:
         """Do ahead of the next bar what does not depend on it."""
@@ -160,10 +160,10 @@ class ModelsInForce:
             quantiles=(q05, q25, q50, q75, q95), p_up=float(found.p_up[0]), model_id=card.model_id,
         )  # fmt: skip
 
-    def _step(self, card: ModelCard) -> NextStep:
+    def _step(self, card: ModelCard) -> StepwiseInference:
         model = self._load(card)
         if card.model_id not in self._steps:  # the one in force and the one that takes over are at hand
-            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: NextStep(model)}
+            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: StepwiseInference(model)}
         return self._steps[card.model_id]
 
     def _require(self, bars: pd.DataFrame) -> None:

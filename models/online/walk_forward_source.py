@@ -1,4 +1,4 @@
-"""A finished walk-forward as a source of forecasts: the whole history at once, or bar by bar."""
+"""A finished walk-forward as a `ForecastSource`: the whole history at once, or bar by bar."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.models.forecasters.lstm import Ensemble
-from forwardtrader.models.online.online_walk_forward import LearnedWalk
-from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
+from forwardtrader.models.online.serving import ServingModels, ServingTerm
 
 
 class WalkForwardSource:
     """`ForecastSource` of one symbol and horizon.
 
-    `batch` looks up what each model said while it was in force; `latest` computes it anew from the last `warm_up` bars, to the same bits.
+    `batch` looks up the forecasts each model made while in force; `latest` computes it anew from the last `warm_up` bars, to the same bits.
 
     Raises:
         FingerprintMismatch: `batch` is asked about candles other than those of the walk-forward.
@@ -34,21 +34,21 @@ class WalkForwardSource:
         self._recorded = RecordedForecasts(frame, horizon, timeframe_s=timeframe.seconds)
         index = walk.panel.index[symbol]
         terms = [
-            InForce(index[served.fold[symbol].effective_first].to_pydatetime(), served.card)
+            ServingTerm(index[served.fold[symbol].effective_first].to_pydatetime(), served.card)
             for served in walk.served
             if symbol in served.fold and served.fold[symbol].effective_first < len(index)
         ]
         own = pd.DataFrame(dict(walk.panel.bars[symbol].factors), index=index)
-        self.in_force = ModelsInForce(
+        self.serving = ServingModels(
             symbol, horizon, timeframe, terms, network or walk.network, context=walk.settings.context,
             facts=own.reindex if len(own.columns) else None,
         )  # fmt: skip
-        self.warm_up = self.in_force.warm_up
-        self._follower = walk.follower(symbol, horizon) if isinstance(walk, LearnedWalk) else None
+        self.warm_up = self.serving.warm_up
+        self._follower = walk.follower(symbol, horizon) if isinstance(walk, OnlineWalkForward) else None
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         return self._recorded.batch(bars)
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
-        told = self.in_force.latest(bars)
-        return told if self._follower is None else self._follower.correct(told, bars)
+        plain = self.serving.latest(bars)
+        return plain if self._follower is None else self._follower.correct(plain, bars)

@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster: where tasks run beyond this machine, and the only file that knows of Dask."""
+"""Workers of a Dask cluster; the only file that imports Dask."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ class DaskCluster:
         """Wait for a worker, and see that all of them, and the scheduler, have our code; one that ends meanwhile does not count."""
         try:
             client.wait_for_workers(1, timeout=self.patience_s)
-            told = {self.address: client.run_on_scheduler(surroundings), **client.run(surroundings, on_error="return")}
+            answers = {self.address: client.run_on_scheduler(surroundings), **client.run(surroundings, on_error="return")}
         except ModuleNotFoundError as error:
             raise self._without_code(error) from error
         except (OSError, RuntimeError) as error:
             raise ClusterUnusable(f"{self.address} has no worker; start one with `dask worker {self.address}`") from error
         ours = surroundings()
-        for worker, theirs in told.items():
+        for worker, theirs in answers.items():
             if isinstance(theirs, ModuleNotFoundError):
                 raise self._without_code(theirs)
             if isinstance(theirs, Exception):
@@ -116,25 +116,25 @@ class DaskCluster:
         )
 
     def _round(self, client: Any, task: Callable[..., Any], shared: Any, left: dict[int, Any]) -> Iterator[tuple[int, Any]]:
-        """Give out what is left; ends early, without a word, where workers were lost with what they held."""
+        """Give out what is left; returns early, without an error, where workers were lost with what they held."""
         try:
             held = client.scatter([shared], broadcast=True, hash=False)[0]
         except (OSError, RuntimeError):
             return
         waiting = {client.submit(task, held, item, pure=False): n for n, item in left.items()}
-        heard = time.monotonic()
-        # Where the last copy of the shared part is lost, the scheduler forgets the tasks that need it and does not tell of all of them.
+        last_result = time.monotonic()
+        # Where the last copy of the shared part is lost, the scheduler drops the tasks that need it and does not report all of them.
         while waiting and client.status == "running" and held.status == "finished":
             done = [future for future in waiting if future.status != "pending"]
             for future in done:
                 yield from self._fetched(waiting.pop(future), future)
             if done:
-                heard = time.monotonic()
+                last_result = time.monotonic()
                 continue
             time.sleep(POLL_S)
-            if time.monotonic() - heard > LISTEN_S:
+            if time.monotonic() - last_result > LISTEN_S:
                 self._greet(client)
-                heard = time.monotonic()
+                last_result = time.monotonic()
 
     def _fetched(self, n: int, future: Any) -> Iterator[tuple[int, Any]]:
         """A task's result, or nothing where it was lost with its worker.

@@ -19,7 +19,7 @@ from forwardtrader.models.parallel.workers import ROUNDS, Item, Result, Shared
 
 
 class Threads:
-    """`count` threads of this process; an interrupt stops what has not begun."""
+    """`count` threads of this process; an interrupt stops what has not started."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -65,7 +65,7 @@ class Processes:
 def _undisturbed() -> Iterator[None]:
     """Let Ctrl-C wait: what it interrupts here could keep a lock that others need to end, or leave a half-started process behind.
 
-    Python tells the main thread alone of signals, whichever thread they reach. Blocking them besides is for the processes started
+    Python delivers signals to the main thread only, whichever thread they reach. Blocking them besides is for the processes started
     meanwhile, which inherit it: Ctrl-C is for the process that the user started.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Which workers a run's tasks go to: threads or processes here, or those of a Dask cluster."""
+"""Chooses the workers of a run: threads, processes, or a Dask cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs independent tasks side by side.
+"""The worker port: runs independent tasks in parallel.
 
 A task is a function of the module level that is given what all tasks share and one item. What is shared goes to each worker once; items
 and results should be small. Results do not depend on where they were made.

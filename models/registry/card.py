@@ -1,4 +1,4 @@
-"""What is known about a saved model: where it came from, how it was fitted, and how its outputs are read."""
+"""The model card: training data, settings, calibration and code version of a saved model."""
 
 from __future__ import annotations
 

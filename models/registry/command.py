@@ -1,4 +1,4 @@
-"""`python -m models.registry`: look at saved models, and say which one is to be in force.
+"""`python -m models.registry`: list saved models, promote one, roll one back.
 
 A promotion holds in every running and coming session of the model's symbols and bars (or in the one named), from the next bar on, until
 the next model of the calendar takes over or it is rolled back.
@@ -21,36 +21,44 @@ from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import ConfigError, FingerprintMismatch
 from forwardtrader.core.project import typed_path
 from forwardtrader.models.registry.card import ModelCard, code_version
-from forwardtrader.models.registry.promotion_log import Appointment, Author, Deed, in_force, market_of, succession, visible
+from forwardtrader.models.registry.promotion_log import (
+    Author,
+    PromotionAction,
+    PromotionRecord,
+    in_force,
+    market_of,
+    promotion_stack,
+    visible,
+)
 from forwardtrader.models.registry.store import ModelRegistry
 
 _COLUMNS: Final = ("model", "market", "boundary", "learned from", "loss", "standing")
 
 
-def promote(registry: ModelRegistry, beginning: str, reason: str, clock: Clock, session: str = "") -> Appointment:
+def promote(registry: ModelRegistry, beginning: str, reason: str, clock: Clock, session: str = "") -> PromotionRecord:
     """Order that a model be in force.
 
     Raises:
         NotTrained: there is no such model.
-        FingerprintMismatch: it was trained by other code, so it would not say what it said.
+        FingerprintMismatch: it was trained by other code, so its forecasts would differ.
         ConfigError: it is in force already.
     """
     card = registry.find(beginning)
     if card.code_version != code_version():
         raise FingerprintMismatch(f"model {card.model_id} was trained by another version of this software; train it again")
     market = market_of(card.symbols, card.timeframe)
-    before = in_force(visible(registry.appointments.entries(), market, session)) or ""
+    before = in_force(visible(registry.promotions.entries(), market, session)) or ""
     if before == card.model_id:
         raise ConfigError(f"model {card.model_id} is in force already{_where(session)}; see `python -m models.registry list`")
-    entry = Appointment(
-        at=clock.now(), market=market, deed=Deed.PROMOTED, by=Author.PERSON, model_id=card.model_id, other=before, reason=reason,
-        session=session,
+    entry = PromotionRecord(
+        at=clock.now(), market=market, action=PromotionAction.PROMOTED, by=Author.PERSON, model_id=card.model_id, other=before,
+        reason=reason, session=session,
     )  # fmt: skip
-    registry.appointments.add(entry)
+    registry.promotions.add(entry)
     return entry
 
 
-def rollback(registry: ModelRegistry, reason: str, clock: Clock, *, market: str = "", session: str = "") -> Appointment:
+def rollback(registry: ModelRegistry, reason: str, clock: Clock, *, market: str = "", session: str = "") -> PromotionRecord:
     """Order that the model in force give way to the one before it.
 
     Args:
@@ -59,23 +67,23 @@ def rollback(registry: ModelRegistry, reason: str, clock: Clock, *, market: str 
     Raises:
         ConfigError: nothing was promoted there, or the market is not clear.
     """
-    entries = registry.appointments.entries()
+    entries = registry.promotions.entries()
     chosen = market or _only_market(entries, session)
-    stack = succession(visible(entries, chosen, session))
+    stack = promotion_stack(visible(entries, chosen, session))
     if not stack:
         raise ConfigError(f"no model was promoted for {chosen}{_where(session)}; see `python -m models.registry list`")
     if session and len(stack) == 1:
         raise ConfigError(f"model {stack[-1]} is the first{_where(session)}: there is none to go back to; promote another one")
-    entry = Appointment(
-        at=clock.now(), market=chosen, deed=Deed.ROLLED_BACK, by=Author.PERSON, model_id=stack[-2] if len(stack) > 1 else "",
+    entry = PromotionRecord(
+        at=clock.now(), market=chosen, action=PromotionAction.ROLLED_BACK, by=Author.PERSON, model_id=stack[-2] if len(stack) > 1 else "",
         other=stack[-1], reason=reason, session=session,
     )  # fmt: skip
-    registry.appointments.add(entry)
+    registry.promotions.add(entry)
     return entry
 
 
-def standing(entries: Sequence[Appointment], card: ModelCard) -> str:
-    """Where the model is in force, in words; what it was, where it is no longer."""
+def standing(entries: Sequence[PromotionRecord], card: ModelCard) -> str:
+    """Status text: where the model is in force, or what became of it."""
     market = market_of(card.symbols, card.timeframe)
     own = [e for e in entries if e.market == market]
     scopes = sorted({e.session for e in own})
@@ -87,10 +95,10 @@ def standing(entries: Sequence[Appointment], card: ModelCard) -> str:
         return ""
     if last.model_id == card.model_id:
         return "was in force"
-    return {Deed.PROMOTED: "replaced", Deed.KEPT: "refused", Deed.ROLLED_BACK: "rolled back"}[last.deed]
+    return {PromotionAction.PROMOTED: "replaced", PromotionAction.KEPT: "refused", PromotionAction.ROLLED_BACK: "rolled back"}[last.action]
 
 
-def _only_market(entries: Sequence[Appointment], session: str) -> str:
+def _only_market(entries: Sequence[PromotionRecord], session: str) -> str:
     markets = sorted({e.market for e in entries if e.session == session})
     if len(markets) == 1:
         return markets[0]
@@ -125,7 +133,7 @@ def run_registry(given: argparse.Namespace, clock: Clock) -> int:
 def _list(registry: ModelRegistry, given: argparse.Namespace, console: Console) -> None:
     known, troubles = registry.survey()
     cards = [card for card in known if not given.symbol or given.symbol in card.symbols]
-    entries = registry.appointments.entries()
+    entries = registry.promotions.entries()
     for trouble in troubles:
         sys.stderr.write(trouble + "\n")
     if given.json:
@@ -143,9 +151,9 @@ def _list(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
 
 
 def _row(card: ModelCard, stands: str) -> list[str]:
-    told = stands if card.code_version == code_version() else ", ".join(filter(None, (stands, "made by other code")))
+    text = stands if card.code_version == code_version() else ", ".join(filter(None, (stands, "made by other code")))
     learned = f"{card.train_from[:10]} .. {card.train_to[:10]}"
-    return [card.model_id, market_of(card.symbols, card.timeframe), card.boundary[:10], learned, f"{card.train_loss:.4f}", told]
+    return [card.model_id, market_of(card.symbols, card.timeframe), card.boundary[:10], learned, f"{card.train_loss:.4f}", text]
 
 
 def _facts(card: ModelCard) -> dict[str, Any]:
@@ -154,14 +162,14 @@ def _facts(card: ModelCard) -> dict[str, Any]:
 
 def _show(registry: ModelRegistry, given: argparse.Namespace, console: Console) -> None:
     card = registry.find(given.model)
-    entries = registry.appointments.entries()
+    entries = registry.promotions.entries()
     story = [e for e in entries if card.model_id in (e.model_id, e.other)]
     if given.json:
-        told = card.model_dump(mode="json") | {
+        text = card.model_dump(mode="json") | {
             "standing": standing(entries, card),
             "history": [e.model_dump(mode="json") for e in story],
         }
-        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        sys.stdout.write(json.dumps(text, indent=1) + "\n")
         return
     facts = Table(box=None, show_header=False, pad_edge=False)
     for name, value in {**_facts(card), "features": f"{len(card.features)}", "standing": standing(entries, card) or "-"}.items():
@@ -172,7 +180,7 @@ def _show(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
         for name in ("at", "what", "by", "session", "since", "reason"):
             history.add_column(name)
         for e in story:
-            what = f"{e.deed} over {e.other}" if e.other == card.model_id else str(e.deed)
+            what = f"{e.action} over {e.other}" if e.other == card.model_id else str(e.action)
             history.add_row(
                 f"{e.at:%Y-%m-%d %H:%M}", what, str(e.by), e.session or "all", f"{e.since:%Y-%m-%d %H:%M}" if e.since else "", e.reason
             )

@@ -1,6 +1,6 @@
 """Saved models: one folder each, named by fingerprint, holding `model.keras`, `card.json` and the forecasts made so far.
 
-`python -m models.registry list|show|promote|rollback` looks at them and says which one is to be in force.
+`python -m models.registry list|show|promote|rollback` lists, promotes and rolls them back.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from forwardtrader.core.errors import FingerprintMismatch, NotTrained
 from forwardtrader.models.forecasters import trees
 from forwardtrader.models.forecasters.trees import Trees
 from forwardtrader.models.registry.card import ModelCard
-from forwardtrader.models.registry.promotion_log import AppointmentLog
+from forwardtrader.models.registry.promotion_log import PromotionLog
 
 Damage: TypeAlias = Callable[[str, str], None]
 Read = TypeVar("Read")
 _LOG: Final = log.logger("models")
 TEMPLATES: Final = "templates"  # the folder of network templates under the root
-_SEAL: Final = "seal"  # over all else that a card says: a digit that changed on the disk leaves it valid JSON
+_SEAL: Final = "seal"  # over the rest of the card: a digit that changed on the disk leaves it valid JSON
 
 
 def log_damage(model_id: str, reason: str) -> None:
-    """Write down that a model was set aside: who is told nothing else finds it in the log."""
+    """Log that a damaged model was set aside."""
     log.event(_LOG, "model_damaged", logging.WARNING, model_id=model_id, reason=reason)
 
 
@@ -43,7 +43,7 @@ class ModelRegistry:
     """Reads and writes model folders under one root; whole files or none.
 
     Args:
-        damaged: hears of every model that was set aside since it cannot be read: its id, and why.
+        damaged: called for every model that is set aside because it cannot be read: its id, and why.
     """
 
     def __init__(self, root: Path, damaged: Damage = log_damage) -> None:
@@ -51,9 +51,9 @@ class ModelRegistry:
         self._damaged = damaged
 
     @property
-    def appointments(self) -> AppointmentLog:
+    def promotions(self) -> PromotionLog:
         """Which model was promoted, kept or rolled back, when and why."""
-        return AppointmentLog(self.root)
+        return PromotionLog(self.root)
 
     def find(self, beginning: str) -> ModelCard:
         """The card of the one model whose id begins so.
@@ -72,7 +72,7 @@ class ModelRegistry:
         return (self._folder(model_id) / "card.json").is_file()
 
     def set_aside(self, model_id: str) -> None:
-        """Hold a model no more; its files stay where they are for whoever wants to look at them."""
+        """Drop a model from the registry; its files stay on disk for inspection."""
         with contextlib.suppress(FileNotFoundError):  # another process has done so
             (self._folder(model_id) / "card.json").replace(self._folder(model_id) / "card.damaged")
 
@@ -93,9 +93,9 @@ class ModelRegistry:
             raise FingerprintMismatch(f"{path} cannot be read; remove its folder and train again") from error
         if card.model_id != model_id:
             raise FingerprintMismatch(f"{path} is the card of model {card.model_id}; remove its folder and train again")
-        told: dict[str, Any] = json.loads(text)
-        seal = told.pop(_SEAL, None)
-        if seal is not None and seal != fingerprint.of_value(told):
+        content: dict[str, Any] = json.loads(text)
+        seal = content.pop(_SEAL, None)
+        if seal is not None and seal != fingerprint.of_value(content):
             raise FingerprintMismatch(f"{path} was changed after it was saved; remove its folder and train again")
         return card
 
@@ -124,8 +124,8 @@ class ModelRegistry:
         lstm.save(model, folder / "model.keras", self.root / TEMPLATES)
         if model.trees is not None:
             trees.save(model.trees, folder / "trees.npz")
-        told = card.model_dump(mode="json")
-        write_text(folder / "card.json", json.dumps(told | {_SEAL: fingerprint.of_value(told)}, indent=1))
+        content = card.model_dump(mode="json")
+        write_text(folder / "card.json", json.dumps(content | {_SEAL: fingerprint.of_value(content)}, indent=1))
 
     def network(self, model_id: str) -> Any:
         """Read the network (an `Ensemble`), with its trees. Raises FingerprintMismatch where its file is damaged."""

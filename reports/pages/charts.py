@@ -1,4 +1,4 @@
-"""What the pages' charts show, as plain data: the page's own script draws it with plotly.js, beside the page, without a network.
+"""Chart data of the pages; the page's own script draws it with plotly.js, without a network.
 
 Long lines travel once, at the resolution of the bars (up to `MOST_POINTS`), as base64 of little-endian float32; the script thins them
 out to what fits the screen, keeping every high and low, and shows more as one zooms in. Colours are names (`$accent`) that the page's
@@ -61,16 +61,16 @@ def packed_times(index: pd.DatetimeIndex) -> str:
 
 
 def forecast_band(rows: pd.DataFrame, close: pd.Series, horizon: int) -> pd.DataFrame:
-    """The prices between which the close was expected with 90 %: columns low, middle, high, at the bar they speak of.
+    """The prices between which the close was expected with 90 %: columns low, middle, high, at the bar they are about.
 
     Args:
         rows: forecasts of one symbol and one horizon, in plain log returns from the close of `timestamp`.
         close: closes of the symbol, indexed by bar open.
         horizon: bars ahead.
     """
-    told = rows.drop_duplicates("timestamp", keep="last").set_index("timestamp").reindex(close.index)
+    newest = rows.drop_duplicates("timestamp", keep="last").set_index("timestamp").reindex(close.index)
     names = {"low": "q05", "middle": "q50", "high": "q95"}
-    return pd.DataFrame({name: close * np.exp(told[q].astype(float)) for name, q in names.items()}).shift(horizon)
+    return pd.DataFrame({name: close * np.exp(newest[q].astype(float)) for name, q in names.items()}).shift(horizon)
 
 
 def fill_marks(fills: pd.DataFrame, symbol: str) -> dict[str, list[Any]]:
@@ -95,7 +95,7 @@ def time_chart(name: str, label: str, lines: list[dict[str, Any]], *, group: str
 
 
 def figure(name: str, label: str, traces: list[dict[str, Any]], **layout: Any) -> Chart:
-    """Any other chart, in plotly's own words."""
+    """Any other chart, as a plotly figure."""
     return {"id": name, "kind": "figure", "label": label, "traces": traces, "layout": layout}
 
 

@@ -1,4 +1,4 @@
-"""Numbers and times as a reader of the pages sees them; what is not there is a dash."""
+"""Formats of numbers and times on the pages; a missing value is a dash."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def duration(seconds: float | None) -> str:
 
 
 def sentence(text: str) -> str:
-    """Plain words as a sentence: a capital first, a full stop last."""
+    """Text as a sentence: a capital first, a full stop last."""
     text = text.strip()
     return clause(text[0].upper() + text[1:]) if text else ""
 
 
 def clause(text: str) -> str:
-    """Plain words that end a sentence."""
+    """Text at the end of a sentence."""
     text = text.strip()
     return text + ("" if text.endswith((".", "!", "?")) else ".")
 

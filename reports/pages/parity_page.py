@@ -1,4 +1,4 @@
-"""`parity.json` and `parity.html`: did a session do what the backtest does on the same bars?"""
+"""The parity page: `parity.json` and `parity.html` compare a session with its replay on the same bars."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Parity(Section):
     """The whole of `parity.json`; `compared` counts what was laid side by side (forecasts, orders, fills, equity).
 
     Where a venue's own prices filled the orders, they cannot equal a backtest's: `orders_equal`, `fills_equal` and `equity_equal` are
-    null then, and `shortfall` says what the difference cost.
+    null then, and `shortfall` is what the difference cost.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How every page is made: one style sheet, one script, autoescaped templates, written in one piece."""
+"""Rendering of all pages: one style sheet, one script, autoescaped templates, atomic writes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from forwardtrader.reports.pages.charts import (
 )
 
 
-class Tables(Protocol):
+class ChartTables(Protocol):
     """What is drawn over time: a run's tables or a session's, columns as in `artefacts`."""
 
     @property
@@ -44,7 +44,7 @@ ACCOUNT_LINES: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 )
 
 
-def time_payload(run: Tables, horizon: int | None) -> dict[str, Any]:
+def time_payload(run: ChartTables, horizon: int | None) -> dict[str, Any]:
     """Everything drawn over time: the columns, their times and the charts made of them.
 
     Args:
@@ -60,7 +60,7 @@ def time_payload(run: Tables, horizon: int | None) -> dict[str, Any]:
     return {"times": packed_times(pd.DatetimeIndex(table.index)[kept]), "columns": columns, "charts": charts}
 
 
-def _columns(run: Tables, horizon: int | None) -> pd.DataFrame:
+def _columns(run: ChartTables, horizon: int | None) -> pd.DataFrame:
     table = {name: run.equity[name] for name, _, _ in ACCOUNT_LINES if name in run.equity}
     if "exposure" in run.equity:
         table["exposure"] = run.equity["exposure"]
@@ -90,7 +90,7 @@ def _account_charts(table: pd.DataFrame) -> list[Chart]:
     return charts
 
 
-def _price_chart(run: Tables, table: pd.DataFrame, symbol: str) -> Chart:
+def _price_chart(run: ChartTables, table: pd.DataFrame, symbol: str) -> Chart:
     band = [
         line(f"high:{symbol}", "95 % forecast", "$band", width=0),
         line(f"low:{symbol}", "5 % forecast", "$band", width=0, fill="tonexty", fillcolor="$band"),
@@ -102,7 +102,7 @@ def _price_chart(run: Tables, table: pd.DataFrame, symbol: str) -> Chart:
 
 
 def price_days(index: pd.DatetimeIndex) -> int:
-    """How many days of price to show at first: few enough to tell the band from the line, out of those that have a button."""
+    """How many days of price to show at first: few enough to distinguish the band from the line, out of those that have a button."""
     bar = (index[-1] - index[0]) / max(len(index) - 1, 1)
     return next((days for days in PRICE_SPANS if bar * _PRICE_BARS <= pd.Timedelta(days=days)), PRICE_SPANS[-1])
 

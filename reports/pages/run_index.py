@@ -1,4 +1,4 @@
-"""`reports/output/index.html`: all runs, newest first, each with its verdict and the numbers one looks for."""
+"""The index of runs, `reports/output/index.html`: newest first, each with verdict and key numbers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FILE_NAME: Final = "index.html"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the index; `run` is None where the folder's manifest cannot be read, and `trouble` says why.
+    """One line of the index; `run` is None where the folder's manifest cannot be read, and `trouble` is the reason.
 
-    A run that was ended before its page was written, or is still being judged, has none.
+    A run that was ended before its page was written, or is still being evaluated, has none.
     """
 
     folder: str
@@ -38,7 +38,7 @@ class Entry:
     @property
     def scores(self) -> ForecastScores | None:
         """The LSTM's scores on the first symbol that has some."""
-        return next((told.lstm for told in self.run.forecast.values() if told.lstm), None) if self.run else None
+        return next((each.lstm for each in self.run.forecast.values() if each.lstm), None) if self.run else None
 
     @property
     def seconds(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The page of one run, verdict first: made from the files in its folder and from nothing else."""
+"""The page of one run, verdict first; made from the files in its folder alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SymbolView:
 
 
 def render_run_page(run_dir: Path) -> Path:
-    """Write `run_dir/index.html` and return its path. A part that was not computed says so; nothing outside the folder is read.
+    """Write `run_dir/index.html` and return its path. A part that was not computed is marked so; nothing outside the folder is read.
 
     Raises:
         RunUnreadable: the folder holds no readable run.
@@ -98,9 +98,9 @@ def _context(run: RunArtefacts, run_dir: Path, views: list[SymbolView], charts: 
 
 
 def _symbols(run: RunArtefacts) -> tuple[list[SymbolView], list[Chart]]:
-    told = run.forecasts["symbol"].unique().tolist()
+    forecast_symbols = run.forecasts["symbol"].unique().tolist()
     views, charts = [], []
-    for symbol in dict.fromkeys([*run.manifest.forecast, *told]):
+    for symbol in dict.fromkeys([*run.manifest.forecast, *forecast_symbols]):
         view, own = _symbol(run, symbol)
         views.append(view)
         charts += own

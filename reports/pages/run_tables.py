@@ -1,4 +1,4 @@
-"""The tables of a run page: rows of numbers, formatted nowhere but in the template."""
+"""Tables of a run page: rows of plain numbers, formatted in the template only."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FEWEST_BARS: Final = 300
 
 
 def nice(name: str) -> str:
-    """A name from run.json as people say it."""
+    """The label of a name from run.json."""
     return NAMES.get(name, name.replace("_", " ").capitalize())
 
 
@@ -185,7 +185,7 @@ def luck_rows(summary: StrategySummary, years: float) -> list[tuple[str, float, 
     ]
     for name, p in (extra.get("spa_p") or {}).items():
         rows.append((f"No better than {nice(name).lower()}", p, "p_value", "p of Hansen's test of superior predictive ability"))
-    return [(label, value, form, said) for label, value, form, said in rows if isinstance(value, int | float)]
+    return [(label, value, form, text) for label, value, form, text in rows if isinstance(value, int | float)]
 
 
 def trips(run: RunArtefacts) -> dict[str, list[RoundTrip]]:

@@ -1,4 +1,4 @@
-"""The page of a live or paper session, written again and again while it runs; it reloads itself in the browser."""
+"""The page of a live or paper session, rewritten while it runs; it reloads itself in the browser."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import CLOSE, read_table
 from forwardtrader.reports.pages import run_charts
 from forwardtrader.reports.pages.render import environment, write_page
-from forwardtrader.reports.pages.session_status import SessionStatus, State, read_status
+from forwardtrader.reports.pages.session_status import SessionState, SessionStatus, read_status
 
 FILE_NAME: Final = "index.html"
 CANDLES: Final = "candles.parquet"
-TONES: Final = {State.STARTING: "wait", State.RUNNING: "good", State.PAUSED: "wait", State.HALTED: "none", State.STOPPED: "plain"}
+TONES: Final = {
+    SessionState.STARTING: "wait",
+    SessionState.RUNNING: "good",
+    SessionState.PAUSED: "wait",
+    SessionState.HALTED: "none",
+    SessionState.STOPPED: "plain",
+}
 _TEMPLATE: Final = "session_page.html.j2"
 _MOST_BARS: Final = 3000
 _SHOWN_FILLS: Final = 20
@@ -42,7 +48,7 @@ class SessionArtefacts:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class LatestForecast:
     """The newest forecast of one symbol and horizon, as prices: where the close is expected with 90 %, and its middle."""
 
     symbol: str
@@ -103,7 +109,7 @@ def with_closes(equity: pd.DataFrame, candles: pd.DataFrame, symbols: list[str])
     return equity.join(missing) if len(equity) else missing.assign(equity=math.nan, cash=math.nan, exposure=0.0)
 
 
-def outlooks(session: SessionArtefacts) -> list[Outlook]:
+def latest_forecasts(session: SessionArtefacts) -> list[LatestForecast]:
     """The newest forecast of each symbol and horizon that has a close to start from."""
     newest = session.forecasts.sort_values("timestamp", kind="stable").groupby(["symbol", "horizon"], sort=True).tail(1)
     found = []
@@ -112,7 +118,9 @@ def outlooks(session: SessionArtefacts) -> list[Outlook]:
         close = session.equity[name].get(row["timestamp"], math.nan) if name in session.equity else math.nan
         low, middle, high = (close * math.exp(row[q]) for q in ("q05", "q50", "q95"))
         found.append(
-            Outlook(row["symbol"], int(row["horizon"]), row["timestamp"], low, middle, high, float(row["p_up"]), str(row["model_id"]))
+            LatestForecast(
+                row["symbol"], int(row["horizon"]), row["timestamp"], low, middle, high, float(row["p_up"]), str(row["model_id"])
+            )
         )
     return found
 
@@ -124,7 +132,7 @@ def _context(session: SessionArtefacts, session_dir: Path, charts: list[dict[str
         "session": status,
         "tone": TONES[status.state],
         "quote": symbols[0].partition("/")[2].partition(":")[0] if symbols else "",
-        "outlooks": outlooks(session),
+        "latest_forecasts": latest_forecasts(session),
         "charts": {chart["id"]: chart for chart in charts},
         "symbols": session.symbols,
         "fills": session.fills.tail(_SHOWN_FILLS).iloc[::-1].to_dict("records"),
@@ -133,7 +141,7 @@ def _context(session: SessionArtefacts, session_dir: Path, charts: list[dict[str
         "decisions": status.decisions[-_SHOWN_MODELS:][::-1],
         "alerts": status.alerts[-_SHOWN_ALERTS:][::-1],
         "files": [name for name in _FILES if (session_dir / name).is_file()],
-        "reloads": status.state is not State.STOPPED,
+        "reloads": status.state is not SessionState.STOPPED,
         # Written at each refresh; a session that misses several of them is not well.
         "stale_after_s": max(5 * status.refresh_s, 60),
     }

@@ -1,4 +1,4 @@
-"""`session.json`: what a running session knows about itself, rewritten as it goes on.
+"""`session.json`: the status of a running session, rewritten at every bar.
 
 As with `run.json`, mappings may carry more keys than are named here and numbers that are not known are null. Times are UTC.
 """
@@ -21,8 +21,8 @@ SCHEMA: Final = 1
 FILE_NAME: Final = "session.json"
 
 
-class State(StrEnum):
-    """Where a session stands: the first three trade or could, the others do not."""
+class SessionState(StrEnum):
+    """State of a session: the first three trade or could, the others do not."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 class Source(Section):
-    """One source of bars: `state` in a word (ok, late, down), how old its newest bar is, and what it said last."""
+    """One source of bars: `state` (ok, late, down), the age of its newest bar, and its last message."""
 
     name: str
     state: str
@@ -41,7 +41,7 @@ class Source(Section):
 
 
 class Process(Section):
-    """What the session costs the machine."""
+    """Resources that the session uses."""
 
     pid: int | None = None
     memory_mb: Number = None
@@ -49,7 +49,7 @@ class Process(Section):
     uptime_s: Number = None
 
 
-class Position(Section):
+class PositionRow(Section):
     """What is held of one symbol: base units (negative is short), worth and unrealised profit in quote currency."""
 
     symbol: str
@@ -59,8 +59,8 @@ class Position(Section):
     profit: Number = None
 
 
-class OpenOrder(Section):
-    """An order that is not settled; `state` is in a word (intended, accepted, partial, unknown)."""
+class OpenOrderRow(Section):
+    """An order that is not settled; `state` is one of (intended, accepted, partial, unknown)."""
 
     client_id: str
     symbol: str
@@ -72,7 +72,7 @@ class OpenOrder(Section):
 
 
 class Alert(Section):
-    """Something a person was told, `level` being info, warning or error."""
+    """An alert, `level` being info, warning or error."""
 
     at: Moment
     level: str = "info"
@@ -119,7 +119,7 @@ class SessionStatus(Section):
     exchanges: list[str] = Field(default_factory=list)
     symbols: list[str] = Field(default_factory=list)
     timeframe: str = "1h"
-    state: State = State.RUNNING
+    state: SessionState = SessionState.RUNNING
     reason: str = ""
     started: Moment
     updated: Moment
@@ -131,12 +131,12 @@ class SessionStatus(Section):
     start_equity: Number = None
     equity: Number = None
     cash: Number = None
-    positions: list[Position] = Field(default_factory=list)
+    positions: list[PositionRow] = Field(default_factory=list)
     dust: dict[str, float] = Field(default_factory=dict)
     model_id: str = ""
     model_since: Moment | None = None
     next_retrain: Moment | None = None
-    open_orders: list[OpenOrder] = Field(default_factory=list)
+    open_orders: list[OpenOrderRow] = Field(default_factory=list)
     sources: list[Source] = Field(default_factory=list)
     process: Process = Process()
     alerts: list[Alert] = Field(default_factory=list)
@@ -157,7 +157,7 @@ class SessionStatus(Section):
 
     @property
     def title(self) -> str:
-        """The session in one line; says SAMPLE first on a practice market."""
+        """The session in one line, beginning with SAMPLE on a practice market."""
         text = f"{self.name} · {', '.join(self.symbols)} {self.timeframe}"
         return f"SAMPLE · {text}" if self.kind is DataKind.SAMPLE else text
 

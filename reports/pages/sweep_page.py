@@ -1,4 +1,4 @@
-"""The page of a sweep: the chosen point first, then the surface it stands on. Made from the files in its folder and from nothing else."""
+"""The page of a sweep: the chosen point first, then its surroundings; made from the files in its folder alone."""
 
 from __future__ import annotations
 

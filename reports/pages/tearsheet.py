@@ -1,4 +1,4 @@
-"""The QuantStats tearsheet of a run: the one door to quantstats.
+"""The QuantStats tearsheet of a run; the only file that imports quantstats.
 
 Importing quantstats takes over a second, reaches for a download library and changes matplotlib's settings for the whole process. So a
 command keeps it in a process of its own, started early and fed late:
@@ -47,7 +47,7 @@ _LOG: Final = log.logger("reports")
 def render_tearsheet(run_dir: Path) -> Path:
     """Write `run_dir/tearsheet.html` from the run's artefacts, in this process; no network, nothing on stderr.
 
-    Returns are daily. Where QuantStats cannot make one (an account that never moved, a run of a few days) the page says why.
+    Returns are daily. Where QuantStats cannot make one (an account that never moved, a run of a few days) the page gives the reason.
 
     Raises:
         RunUnreadable: the folder holds no readable run.

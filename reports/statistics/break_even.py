@@ -1,4 +1,4 @@
-"""What a forecast must reach before it pays for its own trades."""
+"""Break-even: the hit rate and information coefficient that pay for trading costs."""
 
 from __future__ import annotations
 

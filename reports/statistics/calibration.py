@@ -1,4 +1,4 @@
-"""Do the quantiles hold what they promise, and does "60 % chance of a rise" rise 60 times in a hundred?"""
+"""Calibration: coverage of the quantiles, and reliability of the probability of a rise."""
 
 from __future__ import annotations
 

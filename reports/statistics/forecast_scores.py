@@ -1,4 +1,4 @@
-"""How good forecasts were, with the error of each number.
+"""Scores of forecasts with confidence intervals.
 
 A forecast frame has one row per bar and the columns `location` and `scale` (plain log returns over the horizon), optionally the quantiles
 `q05 q25 q50 q75 q95` and `p_up`, and `realised` (plain log return over the horizon, NaN while unknown). Over rows with both numbers known:

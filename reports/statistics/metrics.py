@@ -1,4 +1,4 @@
-"""What an equity curve earned and what it risked.
+"""Return and risk metrics of an equity curve.
 
 Every function is pure and works on simple returns per period (0.01 is one per cent) or on equity in account currency. Nothing is
 annualised in silence: `periods_per_year` is 365 for a market that never closes and 252 for one with trading days, when periods are days.
@@ -45,7 +45,7 @@ def cagr(returns: pd.Series, periods_per_year: float) -> float:
     growth = 1.0 + total_return(returns)
     if growth <= 0:
         return -1.0
-    # Days of life may be few: the exponent would overflow long before the number meant anything.
+    # The account may span few days: the exponent would overflow long before the number meant anything.
     exponent = math.log(growth) * periods_per_year / len(returns)
     return math.expm1(exponent) if exponent < 700 else math.inf
 

@@ -1,4 +1,4 @@
-"""How likely the winner of a sweep is a loser out of sample: combinatorially symmetric cross-validation (Bailey et al. 2017)."""
+"""Probability of backtest overfitting of a sweep: combinatorially symmetric cross-validation (Bailey et al. 2017)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CELLS: Final = 1_000_000
 class Overfitting:
     """`pbo` is the share of splits in which the in-sample best ranks in the lower half out of sample.
 
-    Points that are equally good in sample win together, each an equal part. `pbo` is never zero: where no split says so, it is one in one
+    Points that are equally good in sample win together, each an equal part. `pbo` is never zero: where no split overfits, it is one in one
     more than there are splits. `logits` [splits] are the mean log odds of the winners' relative rank, `slope` the regression of
     out-of-sample on in-sample Sharpe ratios of the winners (below zero: the better it looked, the worse it did), `loss` the share of
     splits in which the winner lost money.

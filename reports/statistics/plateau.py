@@ -1,4 +1,4 @@
-"""Which point of a sweep to take: one whose neighbours do well too, not the highest peak.
+"""Plateau scores: choose the point of a sweep whose neighbours do well too, not the highest peak.
 
 The score of a point is its own Sharpe ratio, or the lower median of those in its neighbourhood where that is less: a peak is cut down to
 what surrounds it, and a pit stays one. On a grid the neighbourhood is every point that is at most one step away along each ordered key; in

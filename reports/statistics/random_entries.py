@@ -1,4 +1,4 @@
-"""Random entries: what the same trades would have earned at random moments, equal in number, length, size and cost.
+"""Random-entries test: the same trades at random times, equal in number, length, size and cost.
 
 A strategy's path of exposures is cut into spells (from entry to exit). Each simulation shuffles the spells, spreads the idle time between
 them at random and turns the whole round by a random number of bars. So a strategy that is always in the market is compared with itself at
@@ -82,7 +82,6 @@ class RandomEntries:
     p: float
     samples: int
     sharpes: Floats
-    own_sharpe: float
     net: Floats
 
 
@@ -177,7 +176,7 @@ def compare(path: ExposurePath, *, samples: int = 1000, seed: int = 0) -> Random
     rows = np.flatnonzero(path.held | (path.costs > 0))
     own = _sharpe(path.net[rows][None, :], n)[0]
     if not len(rows) or not np.isfinite(own):
-        return RandomEntries(np.nan, 0, np.zeros(0), float(own), np.zeros(n))
+        return RandomEntries(np.nan, 0, np.zeros(0), np.zeros(n))
     spells = _Spells.of(rows)
     gains, sharpes = np.empty(samples), np.empty(samples)
     for k in range(samples):
@@ -187,7 +186,7 @@ def compare(path: ExposurePath, *, samples: int = 1000, seed: int = 0) -> Random
     p = (1.0 + np.count_nonzero(gains >= timing - _EQUAL * abs(timing))) / (samples + 1.0)
     middle = _placed(spells, n, seed, int(np.argsort(sharpes, kind="stable")[samples // 2]))
     net = _summed(middle, _gross(path, rows, middle) - path.costs[rows], n)
-    return RandomEntries(float(p), samples, sharpes, float(own), net)
+    return RandomEntries(float(p), samples, sharpes, net)
 
 
 def _placed(spells: _Spells, n: int, seed: int, path: int) -> Integers:

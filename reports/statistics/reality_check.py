@@ -1,4 +1,4 @@
-"""Is the best of several strategies better than a benchmark, once it is counted that it is the best of several? (Hansen 2005)."""
+"""Reality check: is the best of several strategies better than a benchmark, corrected for choosing it? (Hansen 2005)."""
 
 from __future__ import annotations
 

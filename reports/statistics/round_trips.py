@@ -1,4 +1,4 @@
-"""From fills to round trips: what was bought and what became of it."""
+"""Round trips from fills."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def notional(fills: pd.DataFrame) -> float:
 
 
 def _of_symbol(symbol: str, rows: pd.DataFrame) -> Iterator[RoundTrip]:
-    told = rows.assign(quote_fee=fees_in_quote(rows), kept=fees_in_base(rows))
+    with_fees = rows.assign(quote_fee=fees_in_quote(rows), kept=fees_in_base(rows))
     lot = _lot(rows["size"])
     trip = _OpenTrip(symbol, lot)
-    for row in told.to_dict("records"):
+    for row in with_fees.to_dict("records"):
         size = float(row["size"]) if row["side"] == "buy" else -float(row["size"])
         # One fill that turns a position round closes the old trip and opens the next; dust alone is no position to turn.
         turns = bool(trip.direction) and trip.position * size < 0 and abs(size) > abs(trip.position) + trip.dust

@@ -1,4 +1,4 @@
-"""The same scores by model, by year, by regime and by seed: a mean that rests on one summer is no skill."""
+"""Scores by model, year, regime and seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TREND_DAYS: Final = 30
 
 
 def by_fold(frame: pd.DataFrame, volatility: Floats) -> list[dict[str, Any]]:
-    """Scores per `model_id`, in order of time, each with the first and last bar it spoke for."""
+    """Scores per `model_id`, in order of time, each with the first and last bar it served."""
     known = frame["realised"].notna() & frame["location"].notna()
     return [
         {"model_id": name, "from": times[0].isoformat(), "to": times[-1].isoformat(), **scores}

@@ -1,4 +1,4 @@
-"""What a Sharpe ratio is worth once its length, its tails and the number of tries are counted.
+"""Significance of a Sharpe ratio, given its length, its tails and the number of trials.
 
 Inside the formulas a Sharpe ratio is per period (not annualised), kurtosis is 3 for a normal distribution, and T counts periods.
 """

@@ -1,6 +1,6 @@
-"""Whose money it is: what the same strategy earns on the same forecasts moved to other times.
+"""Shifted-forecast test: results of the same strategy on the same forecasts moved to other times.
 
-A strategy that sizes by volatility, rests stops and rides a drift earns something whatever its forecasts say. Forecasts shifted circularly
+A strategy that sizes by volatility, rests stops and rides a drift earns something whatever its forecasts are. Forecasts shifted circularly
 in time keep their distribution, their memory and their number of trades, and lose only their connection with the bars they were made for
 (a permutation test by cyclic shifts; Politis and Romano 1992 resample in the same circle). What exceeds the shifted runs is the forecast's.
 """
@@ -52,7 +52,7 @@ class ShiftedForecasts:
     def p(self) -> float:
         """Share of shifts that did at least as well, the true one counted among them (Davison and Hinkley 1997, 4.11).
 
-        Where the runs ended early it says no more than that it would not have been below 0.05.
+        Where the runs ended early it only shows that it would not have been below 0.05.
         """
         return float((1.0 + np.count_nonzero(does_as_well(self.sharpes, self.own))) / (self.samples + 1.0))
 
@@ -81,7 +81,7 @@ def distances(bars: int, count: int, seed: int) -> list[int]:
 
 
 def shifted(frame: pd.DataFrame, distance: int) -> pd.DataFrame:
-    """The forecasts of one symbol, each with what the one `distance` bars before said, in units of its own scale.
+    """The forecasts of one symbol, each replaced by the one `distance` bars before, in units of its own scale.
 
     The scale stays where it is: it sizes positions and rests stops, and volatility is no opinion. `location / scale` and, where they are
     there, `p_up` move; quantiles keep their distance from the location. Rows without a forecast stay so.

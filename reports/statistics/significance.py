@@ -1,4 +1,4 @@
-"""Is one loss smaller than another, is a mean above zero, how sure is a proportion: tests that know of dependence between neighbours.
+"""Significance tests of means, loss differences and proportions under serial dependence.
 
 `scipy.special` is imported inside the functions, so that importing this module costs nothing.
 """
@@ -73,15 +73,15 @@ def _tested(mean: float, statistic: float, lags: int, n: int) -> MeanTest:
 
 
 def diebold_mariano(losses: Floats, rival_losses: Floats, *, horizon: int = 1) -> MeanTest:
-    """Diebold & Mariano 1995 on paired losses [n]; a negative statistic says that `losses` are the smaller ones.
+    """Diebold & Mariano 1995 on paired losses [n]; a negative statistic means that `losses` are the smaller ones.
 
-    `p` is two-sided: it is small where the losses differ, and the sign says which are smaller.
+    `p` is two-sided: it is small where the losses differ, and the sign shows which are smaller.
     """
     return mean_test(paired_differences(losses, rival_losses), horizon=horizon)
 
 
 def paired_differences(first: Floats, second: Floats) -> Floats:
-    """`first` - `second`, zero where only rounding tells them apart: a test of that would find a difference between equals."""
+    """`first` - `second`, zero where they differ by rounding only: a test of that would find a difference between equals."""
     difference = np.asarray(first - second, dtype=np.float64)
     size = max(float(np.nanmax(np.abs(side), initial=0.0)) for side in (first, second))
     return np.where(np.abs(difference) <= 1e-12 * size, 0.0, difference)

@@ -1,4 +1,4 @@
-"""A heterogeneous autoregression of absolute moves (after Corsi 2009): the volatility forecast that a forecaster's quantiles must beat."""
+"""HAR volatility forecast (after Corsi 2009): the benchmark of a forecaster's quantiles."""
 
 from __future__ import annotations
 

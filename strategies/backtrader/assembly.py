@@ -1,4 +1,4 @@
-"""The one place where feeds, broker, strategy, sizer and analyzers are put together, for history, paper and real money alike."""
+"""The assembly: the one place where feeds, broker, strategy, sizer and analyzers are put together, for every mode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from forwardtrader.strategies.backtrader.indicator import reads_forecasts
 from forwardtrader.strategies.backtrader.sizer import EquityShare
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import FeedFacts, attach
+from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
 
 
@@ -41,10 +41,10 @@ class Feed:
 
 @dataclass(frozen=True)
 class Record:
-    """What a run left behind; columns as `FillRecorder.frame` and `EquityRecorder.frame` say.
+    """Record of a run; columns as in `FillRecorder.frame` and `EquityRecorder.frame`.
 
     `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why; `dust` what was held at the end and is too
-    small to be sold. `reads_forecasts` says whether the strategy looks at the forecasts at all.
+    small to be sold. `reads_forecasts` tells whether the strategy uses forecasts at all.
     """
 
     fills: pd.DataFrame
@@ -89,7 +89,7 @@ def build_cerebro(
         stdstats=stdstats, runonce=runonce, preload=preload, exactbars=exactbars, quicknotify=True, cheat_on_open=False, maxcpus=1
     )
     for feed in feeds:
-        attach(feed.data, FeedFacts(feed.rules, feed.timeframe, feed.source))
+        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     start = trade_from.timestamp() if trade_from is not None else 0.0
     cerebro.setbroker(broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start))

@@ -9,15 +9,17 @@ from typing import Any, TypeVar, cast
 
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
+from backtrader.position import Position
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.log import logger
-from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import facts_of
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
-from forwardtrader.strategies.order_rules import RawOrder, Refusal, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
@@ -68,7 +70,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     def positions(self, held: Any) -> None:
         self.holdings = Holdings(held)
 
-    def getposition(self, data: Any) -> Any:
+    def getposition(self, data: BtData) -> Position:
         return self.holdings[data]
 
     def get_value(self, datas: Iterable[Any] | None = None, mkt: bool = False, lever: bool = False) -> float:
@@ -122,18 +124,18 @@ class VenueRulesBroker(bt.brokers.BackBroker):
                 elif order.status == bt.Order.Completed:
                     self._bracketize(order)
 
-    def buy(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+    def buy(self, owner: object, data: BtData, size: float, *args: Any, **kwargs: Any) -> Any:
         return self._send(Side.BUY, super().buy, owner, data, size, *args, **kwargs)
 
-    def sell(self, owner: Any, data: Any, size: float, *args: Any, **kwargs: Any) -> Any:
+    def sell(self, owner: object, data: BtData, size: float, *args: Any, **kwargs: Any) -> Any:
         return self._send(Side.SELL, super().sell, owner, data, size, *args, **kwargs)
 
     def _send(
         self,
         side: Side,
         send: Any,
-        owner: Any,
-        data: Any,
+        owner: object,
+        data: BtData,
         size: float,
         price: float | None = None,
         plimit: float | None = None,
@@ -150,7 +152,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             reason=str(kwargs.get("reason", "")),
         )
         answer = self._answer(raw, data, kwargs)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, OrderRefusal):
             return self._refuse(side, owner, data, size, price, exectype, answer, kwargs)
         if exectype in _STOPS:
             price = _float(answer.stop_price, price)
@@ -159,20 +161,20 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             price = _float(answer.limit_price, price)
         return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
 
-    def _answer(self, raw: RawOrder, data: Any, kwargs: dict[str, Any]) -> OrderRequest | Refusal:
+    def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
         if epoch_seconds(data.datetime[0]) < self.p.trade_from:
-            return Refusal("the first traded day has not come yet")
-        rules = facts_of(data).rules
+            return OrderRefusal("the first traded day has not come yet")
+        rules = context_of(data).rules
         return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
 
-    def cancel(self, order: Any, bracket: bool = False) -> bool:
+    def cancel(self, order: BtOrder, bracket: bool = False) -> bool:
         """Take an order back; also one that was sent on this very bar, which `BackBroker` would not let go."""
         if order in self.submitted:
             self.submitted.remove(order)
             self.pending.append(order)
         return bool(super().cancel(order, bracket))
 
-    def sellable(self, data: Any, *, oco: Any = None, parent: Any = None) -> float:
+    def sellable(self, data: BtData, *, oco: BtOrder | None = None, parent: BtOrder | None = None) -> float:
         """Base units that a new sell order may have (`order_rules.sellable`); a child may sell what its parent will buy."""
         incoming = float(parent.executed.remsize) if parent is not None and parent.alive() else 0.0
         group = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
@@ -183,12 +185,12 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         ]
         return sellable(float(self.holdings.held[data].size), resting, group=group, incoming=incoming)
 
-    def _group(self, order: Any) -> tuple[str, int]:
+    def _group(self, order: BtOrder) -> tuple[str, int]:
         if order.parent is not None:
             return ("parent", order.parent.ref)
         return ("oco", self._ocos.get(order.ref, order.ref))
 
-    def _bracketize(self, order: Any, cancel: bool = False) -> None:
+    def _bracketize(self, order: BtOrder, cancel: bool = False) -> None:
         super()._bracketize(order, cancel)
         if not cancel and order.parent is None:
             for child in list(self._pchildren[order.ref]):
@@ -196,7 +198,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
 
     def _fit(self, child: Any, filled: float) -> None:
         """Cut a child to what its parent brought in; a fee in base currency took part of that."""
-        rules, wanted = facts_of(child.data).rules, abs(child.executed.remsize)
+        rules, wanted = context_of(child.data).rules, abs(child.executed.remsize)
         units = floor_to(min(decimal(wanted), decimal(filled)), rules.step)
         if is_dust(units, child.created.price, rules):
             self.pending.remove(child)
@@ -205,10 +207,18 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             self.notify(child)
             self._bracketize(child, cancel=True)
         elif units < decimal(wanted):
-            child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` says what was decided
+            child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` keeps what was decided
 
     def _refuse(
-        self, side: Side, owner: Any, data: Any, size: float, price: Any, exectype: Any, refusal: Refusal, kwargs: dict[str, Any]
+        self,
+        side: Side,
+        owner: object,
+        data: BtData,
+        size: float,
+        price: float | None,
+        exectype: int | None,
+        refusal: OrderRefusal,
+        kwargs: dict[str, Any],
     ) -> Any:
         kind = BuyOrder if side is Side.BUY else SellOrder
         order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype)
@@ -221,16 +231,16 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})
         return order
 
-    def _try_exec(self, order: Any) -> None:
-        lines = order.data.lines
-        if lines.datetime[0] <= order.created.dt:
+    def _try_exec(self, order: BtOrder) -> None:
+        data = order.data
+        if data.datetime[0] <= order.created.dt:
             return  # the symbol has no bar yet since the order was made, though another one has
-        if not lines.volume[0] and lines.high[0] == lines.low[0]:
+        if not data.volume[0] and data.high[0] == data.low[0]:
             return  # nothing was traded in this bar, so nothing can have been filled
         super()._try_exec(order)
 
     def _execute(self, order: Any, ago: Any = None, price: Any = None, cash: Any = None, position: Any = None, dtcoc: Any = None) -> Any:
-        if ago is not None and price is not None and order.isbuy() and facts_of(order.data).rules.fee_in_base:
+        if ago is not None and price is not None and order.isbuy() and context_of(order.data).rules.fee_in_base:
             price = self._deliver_net(order, price)
         if ago is None:
             return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
@@ -238,17 +248,17 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         data = order.data if order.data._compensate is None else order.data._compensate
         before, executions = self.holdings.held[data].size, len(order.executed)
         super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
-        if len(order.executed) > executions:  # what the strategy will be told is a copy that shares them
+        if len(order.executed) > executions:  # the notification that the strategy gets is a copy that shares them
             self.holdings.settle(order, data, before)
         return None
 
-    def _close_exactly(self, order: Any) -> None:
+    def _close_exactly(self, order: BtOrder) -> None:
         """Floats on a decimal grid add up to not quite zero; an order that closes a position leaves nothing of it open."""
         held, rest = self.holdings.held[order.data].size, order.executed.remsize
         if held and held + rest and abs(held + rest) < _FLOAT_NOISE * abs(held):
             order.executed.remsize = -held
 
-    def _deliver_net(self, order: Any, price: float) -> float:
+    def _deliver_net(self, order: BtOrder, price: float) -> float:
         """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
         gross = order.executed.remsize
         net = gross * (1.0 - self.getcommissioninfo(order.data).p.base_fee)
@@ -257,12 +267,12 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         return float(price * gross / net)
 
     def _slip_up(self, pmax: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        slipped = float(price * (1.0 + self.p.slip_perc))
-        return min(slipped, pmax) if lim else slipped
+        worse = slipped(float(price), self.p.slip_perc, buys=True)
+        return min(worse, pmax) if lim else worse
 
     def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        slipped = float(price * (1.0 - self.p.slip_perc))
-        return max(slipped, pmin) if lim else slipped
+        worse = slipped(float(price), self.p.slip_perc, buys=False)
+        return max(worse, pmin) if lim else worse
 
 
 def _limit_price(exectype: int | None, price: float | None, plimit: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The account at the close of every bar, as rows."""
+"""Records the account at the close of every bar, as rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every execution of a run, as rows."""
+"""Records every execution of a run, as rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 from forwardtrader.core.types import Side
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.backtrader_objects import BtOrder
 
 COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason", "slippage")
 
@@ -20,7 +21,7 @@ class FillRecorder(Recorder):
     `order_ref` is the client id where the order carries one, else its number in this run, so that equal runs give equal rows.
 
     Attributes:
-        count: how many orders were told of.
+        count: how many orders there were.
         numbers: the number of each order that is alive, by Backtrader's own.
     """
 
@@ -29,7 +30,7 @@ class FillRecorder(Recorder):
         self.count = 0
         self.numbers: dict[int, int] = {}
 
-    def notify_order(self, order: Any) -> None:
+    def notify_order(self, order: BtOrder) -> None:
         number = self.numbers.get(order.ref, 0)
         if not number:
             number = self.numbers[order.ref] = self.count = self.count + 1
@@ -64,20 +65,20 @@ def fills_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     return frame
 
 
-def _row(order: Any, bit: Any, reference: str) -> tuple[Any, ...]:
+def _row(order: BtOrder, bit: Any, reference: str) -> tuple[Any, ...]:
     data, info = order.data, order.info
-    facts = getattr(data, "facts", None)
-    base, quote = (facts.rules.base, facts.rules.quote) if facts is not None else ("", "")
+    context = getattr(data, "context", None)
+    base, quote = (context.rules.base, context.rules.quote) if context is not None else ("", "")
     size, price, fee, currency = abs(bit.size), bit.price, bit.openedcomm + bit.closedcomm, quote
     if "fee_base" in info:
         share = size / (info["gross_size"] - info["fee_base"])
         size, price, fee, currency = info["gross_size"] * share, info["gross_price"], info["fee_base"] * share, base
     side = Side.BUY if order.isbuy() else Side.SELL
-    symbol = facts.rules.symbol if facts is not None else data._name
+    symbol = context.rules.symbol if context is not None else data._name
     return (bit.dt, symbol, str(side), size, price, fee, currency, reference, str(info.get("reason", "")), _slippage(order, size, price))
 
 
-def _slippage(order: Any, size: float, price: float) -> float:
+def _slippage(order: BtOrder, size: float, price: float) -> float:
     """Against the bar's open, or against the trigger of a stop that was reached after the open; limit orders have none."""
     opened, trigger, sign = order.data.open[0], order.created.price, 1.0 if order.isbuy() else -1.0
     if order.exectype == bt.Order.Market:

@@ -12,12 +12,12 @@ import pandas as pd
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import Forecast
-from forwardtrader.models.forecaster import FollowingSource, ForecastSource, NewBar
+from forwardtrader.models.forecaster import ForecastSource, IncrementalSource, NewBar
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds, last_frame, whole_frame
-from forwardtrader.strategies.feed_context import FeedFacts
+from forwardtrader.strategies.feed_context import FeedContext
 
 _COLUMNS: Final = {"location": "location", "lower": "q05", "upper": "q95", "p_up": "p_up", "scale": "scale"}
-_STEPS_TO_TELL: Final = 4
+_STEPS_TO_BE_SURE: Final = 4
 
 
 class LSTMForecast(bt.Indicator):
@@ -51,10 +51,10 @@ class LSTMForecast(bt.Indicator):
     plotlines = {"p_up": {"_plotskip": True}, "scale": {"_plotskip": True}, "lower": {"ls": ":"}, "upper": {"ls": ":"}}  # noqa: RUF012
 
     def __init__(self) -> None:
-        facts = getattr(self.data, "facts", None)
-        self.source = _source(self.p.source, facts, self.data)
-        self._following = self.source if isinstance(self.source, FollowingSource) else None
-        self._seconds = _bar_seconds(self.source, facts)
+        context = getattr(self.data, "context", None)
+        self.source = _source(self.p.source, context, self.data)
+        self._following = self.source if isinstance(self.source, IncrementalSource) else None
+        self._seconds = _bar_seconds(self.source, context)
         self._before, self._closest, self._steps = -math.inf, math.inf, 0
         self.addminperiod(self.source.warm_up)
 
@@ -89,7 +89,7 @@ class LSTMForecast(bt.Indicator):
         self._closest, self._before, self._steps = min(self._closest, now - self._before), now, self._steps + 1
         self._check_spacing(self._closest, self._steps)
         follower = self._following
-        self._show(self.source.latest(self._frame()) if follower is None else follower.hear(self._new_bar(now)))
+        self._show(self.source.latest(self._frame()) if follower is None else follower.on_bar(self._new_bar(now)))
 
     def _frame(self) -> pd.DataFrame:
         return last_frame(self.data, self.source.warm_up)
@@ -114,7 +114,7 @@ class LSTMForecast(bt.Indicator):
 
     def _check_spacing(self, closest: float, steps: int) -> None:
         """A gap makes some bars lie farther apart, never all of them, and nothing makes them lie closer."""
-        if not self._seconds or closest == self._seconds or (closest > self._seconds and steps < _STEPS_TO_TELL):
+        if not self._seconds or closest == self._seconds or (closest > self._seconds and steps < _STEPS_TO_BE_SURE):
             return
         raise InvalidSetting(
             f"{getattr(self.data, '_name', '') or 'the feed'} has bars of {closest:g} s, its forecasts are made for bars of "
@@ -128,15 +128,15 @@ def reads_forecasts(owner: Any) -> bool:
     return any(isinstance(indicator, LSTMForecast) or reads_forecasts(indicator) for indicator in own)
 
 
-def _source(given: Any, facts: FeedFacts | None, data: Any) -> ForecastSource:
-    source = given if given is not None else getattr(facts, "source", None)
+def _source(given: Any, context: FeedContext | None, data: Any) -> ForecastSource:
+    source = given if given is not None else getattr(context, "source", None)
     if source is None:
         name = getattr(data, "_name", "") or "the feed"
         raise InvalidSetting(f"{name} carries no forecasts; pass source=..., or put the indicator on the feed that assembly built")
     return source
 
 
-def _bar_seconds(source: ForecastSource, facts: FeedFacts | None) -> float:
-    """Seconds of the bars the forecasts are made for; 0 where neither source nor feed says."""
-    said = float(getattr(source, "timeframe_s", 0) or 0)
-    return said or float(facts.timeframe.seconds if facts is not None else 0)
+def _bar_seconds(source: ForecastSource, context: FeedContext | None) -> float:
+    """Seconds of the bars the forecasts are made for; 0 where neither source nor feed knows."""
+    stated = float(getattr(source, "timeframe_s", 0) or 0)
+    return stated or float(context.timeframe.seconds if context is not None else 0)

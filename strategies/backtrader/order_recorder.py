@@ -1,4 +1,4 @@
-"""Every order as it was decided, as rows: what parity compares."""
+"""Records every order as it was decided, as rows; parity compares them."""
 
 from __future__ import annotations
 
@@ -8,49 +8,50 @@ import backtrader as bt
 import pandas as pd
 
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
+from forwardtrader.strategies.backtrader_objects import BtOrder
 
 COLUMNS: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
 _REMEMBERED: Final = 1024  # orders that are done
 
 
 class OrderRecorder(bt.Analyzer):
-    """Collects orders when they are first told of; `rows()` and `frame()` give them in the order of their making, `take()` gives them
-    once.
+    """Collects orders at their first notification; `rows()` and `frame()` give them in the order of their creation, `take()` gives
+    them once.
 
     Attributes:
-        told: Backtrader's numbers of the orders that were collected, as long as something may still be told of them.
+        collected: Backtrader's numbers of the orders that were collected, as long as notifications of them may come.
     """
 
     def start(self) -> None:
         self._rows: dict[int, tuple[Any, ...]] = {}
-        self.told: set[int] = set()
+        self.collected: set[int] = set()
         self._done: dict[int, None] = {}
 
     def stop(self) -> None:
-        """Orders of the last bar have been made, but Backtrader tells of them at the next one only."""
+        """Orders of the last bar exist, but Backtrader would notify of them at the next one only."""
         broker = self.strategy.broker
         for order in [*getattr(broker, "notifs", ()), *getattr(broker, "notices", ())]:
             if order is not None:
                 self.notify_order(order)
 
-    def notify_order(self, order: Any) -> None:
-        if order.ref not in self.told and order.info.get("role") != "flatten":
+    def notify_order(self, order: BtOrder) -> None:
+        if order.ref not in self.collected and order.info.get("role") != "flatten":
             self._collect(order)
         elif order.ref in self._rows and (refusal := order.info.get("refusal")):
             self._rows[order.ref] = (*self._rows[order.ref][:-1], str(refusal))  # a live account may refuse it after it was submitted
-        if order.ref in self.told and not order.alive():
+        if order.ref in self.collected and not order.alive():
             self._forget_later(order.ref)
 
     def _forget_later(self, ref: int) -> None:
-        """A session may run for months; of an order that is done the last word may be told twice, but not for ever."""
+        """The last notification of a finished order may come twice, so it is forgotten late; a session may run for months."""
         self._done[ref] = None
         if len(self._done) > _REMEMBERED:
             oldest = next(iter(self._done))
             del self._done[oldest]
-            self.told.discard(oldest)
+            self.collected.discard(oldest)
 
-    def _collect(self, order: Any) -> None:
-        self.told.add(order.ref)
+    def _collect(self, order: BtOrder) -> None:
+        self.collected.add(order.ref)
         made, limit = order.created, order.created.pricelimit
         self._rows[order.ref] = (
             made.dt, order.data._name, "buy" if order.isbuy() else "sell", abs(order.created.size), order.getordername(),

@@ -1,4 +1,4 @@
-"""An analyzer that costs next to nothing on bars it has no use for."""
+"""Base of the recorders: an analyzer without overhead on bars that it does not need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import backtrader as bt
 
 
 class Recorder(bt.Analyzer):
-    """Hears of orders, and of cash and value once a bar; Backtrader's other calls for every bar end here. It has no children."""
+    """Gets orders, and cash and value once a bar; Backtrader's other calls of every bar end here. It has no children."""
 
     def _nothing(self, *args: Any) -> None:
         """Called for every bar and every analyzer, so it must be this short."""

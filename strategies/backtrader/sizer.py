@@ -1,4 +1,4 @@
-"""The size of an order whose strategy named none."""
+"""Default order size, where the strategy gives none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import backtrader as bt
 
 from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import Side
+from forwardtrader.strategies.order_rules import adds_exposure
 
 
 class EquityShare(bt.Sizer):
@@ -16,7 +18,7 @@ class EquityShare(bt.Sizer):
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:
         held = float(self.broker.getposition(data).size)
-        if (held > 0 and not isbuy) or (held < 0 and isbuy):
+        if held and not adds_exposure(held, Side.BUY if isbuy else Side.SELL, abs(held)):
             return abs(held)
         settings, price = self.p.settings, float(data.close[0])
         wanted = self.broker.get_value() * settings.max_exposure / len(self.strategy.datas) - abs(held) * price

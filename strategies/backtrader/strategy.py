@@ -1,9 +1,9 @@
-"""The strategy: forecasts in, orders out. It decides nothing itself and cannot tell history, paper and real money apart."""
+"""The LSTM strategy: forecasts in, orders out. It decides nothing itself and does not know whether it runs in history, paper or live."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import backtrader as bt
 
@@ -12,36 +12,49 @@ from forwardtrader.core.log import logger
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
-from forwardtrader.strategies.decision import STOPPED, Book, Rules
-from forwardtrader.strategies.feed_context import facts_of
-from forwardtrader.strategies.position_manager import Desk
+from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
+from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
+from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.position_manager import PositionManager
 from forwardtrader.strategies.risk import RiskState, update
 
 _LOG = logger("strategies")
 _STATE_VERSION = 1
 
 
-class FeedDesk:
-    """A desk on a Backtrader feed: its lines, and its orders at the strategy's broker."""
+class OrderSender(Protocol):
+    """The strategy, as far as a feed's position manager needs it."""
 
-    def __init__(self, strategy: Any, data: Any, forecast: Any, settings: StrategySettings, symbols: int) -> None:
-        facts = facts_of(data)
+    def buy(self, data: BtData, size: float, **kwargs: Any) -> BtOrder: ...
+
+    def sell(self, data: BtData, size: float, **kwargs: Any) -> BtOrder: ...
+
+    def cancel(self, order: BtOrder) -> object: ...
+
+
+class FeedPositionManager:
+    """Connects a `PositionManager` to a Backtrader feed: its lines, and its orders at the strategy's broker."""
+
+    def __init__(self, strategy: OrderSender, data: BtData, forecast: LSTMForecast, settings: StrategySettings, symbols: int) -> None:
+        context = context_of(data)
         self.strategy, self.data = strategy, data
-        self.clock, self.close = data.lines.datetime, data.lines.close
-        self.location, self.scale = forecast.lines.location, forecast.lines.scale
-        rules = Rules.of(settings, facts.rules, facts.timeframe, forecast.source.horizon, symbols)
-        self.facts = facts
-        self.desk = Desk(facts.rules, rules, self)
+        self.clock, self.close = data.datetime, data.close
+        lines: Any = forecast.lines
+        self.location: BtLine = lines.location
+        self.scale: BtLine = lines.scale
+        params = DecisionParams.of(settings, context.rules, context.timeframe, forecast.source.horizon, symbols)
+        self.context = context
+        self.manager = PositionManager(context.rules, params, self)
         self.seen = 0
         self.trade_ref = 0
-        self.stop_order: Any = None
+        self.stop_order: BtOrder | None = None
 
     def look_up(self) -> None:
         """Go by the venue's new rules, where they were put on the feed since."""
-        facts = facts_of(self.data)
-        if facts is not self.facts:
-            self.facts = facts
-            self.desk.obey(facts.rules)
+        context = context_of(self.data)
+        if context is not self.context:
+            self.context = context
+            self.manager.use_market(context.rules)
 
     def trade(self, change: float, reason: str) -> bool:
         order = self._send(change, reason=reason, role="trade")
@@ -57,31 +70,31 @@ class FeedDesk:
         if order is not None:
             self.strategy.cancel(order)
 
-    def adopt(self, order: Any) -> None:
+    def adopt(self, order: BtOrder) -> None:
         """Take over an order of this strategy that is still open after a restart."""
         if order.info.get("role") == "stop":
-            self.stop_order, self.desk.resting, self.desk.guarded = order, True, -float(order.executed.remsize)
+            self.stop_order, self.manager.resting, self.manager.guarded = order, True, -float(order.executed.remsize)
         elif order.info.get("role") == "trade":
-            self.trade_ref, self.desk.busy = order.ref, True
+            self.trade_ref, self.manager.busy = order.ref, True
 
-    def settle(self, order: Any) -> None:
+    def settle(self, order: BtOrder) -> None:
         """An order is done, filled or not."""
         executed = float(order.executed.size)
         if order.ref == self.trade_ref:
-            self.desk.settle_trade(executed, float(order.executed.price), float(order.executed.psize))
+            self.manager.settle_trade(executed, float(order.executed.price), float(order.executed.psize))
         elif order.info.get("role") == "stop":  # also one that was filled while its cancel was on the way
             if self.stop_order is not None and order.ref == self.stop_order.ref:
-                self.stop_order, self.desk.resting = None, False
+                self.stop_order, self.manager.resting = None, False
             if executed:
-                self.desk.settle_stop(epoch_seconds(order.executed.dt))
+                self.manager.settle_stop(epoch_seconds(order.executed.dt))
 
-    def _send(self, change: float, **kwargs: Any) -> Any:
+    def _send(self, change: float, **kwargs: Any) -> BtOrder:
         send = self.strategy.buy if change > 0.0 else self.strategy.sell
         return send(data=self.data, size=abs(change), **kwargs)
 
 
 class LSTMStrategy(bt.Strategy):
-    """Trades each feed's forecast by `plan.wish`, with a protective stop; market orders fill at the next bar's open.
+    """Trades each feed's forecast by `decision.target_exposure`, with a protective stop; market orders fill at the next bar's open.
 
     Several feeds share one account. Orders are placed in `next` only, each with `order.info.reason`. The stop of a new position
     is placed on the bar after its fill; until then that one bar is unguarded, in every mode alike.
@@ -97,9 +110,9 @@ class LSTMStrategy(bt.Strategy):
     def __init__(self) -> None:
         settings, count = self.p.settings, len(self.datas)
         forecasts = [LSTMForecast(data) for data in self.datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
-        self._feeds = [FeedDesk(self, d, f, settings, count) for d, f in zip(self.datas, forecasts, strict=True)]
+        self._feeds = [FeedPositionManager(self, d, f, settings, count) for d, f in zip(self.datas, forecasts, strict=True)]
         self._by_data = {id(feed.data): feed for feed in self._feeds}
-        self._limits = self._feeds[0].desk.rules.limits
+        self._limits = self._feeds[0].manager.params.limits
         self._risk: RiskState | None = None
 
     def start(self) -> None:
@@ -108,7 +121,7 @@ class LSTMStrategy(bt.Strategy):
         self.adopt_open_orders()
 
     def adopt_open_orders(self) -> None:
-        """Take over what the broker says is open from before a restart; orders tell their part by `order.info.role`."""
+        """Take over orders that are open from before a restart; `order.info.role` is "trade" or "stop"."""
         for order in getattr(self.broker, "get_orders_open", list)():
             feed = self._by_data.get(id(order.data))
             if feed is not None:
@@ -126,22 +139,24 @@ class LSTMStrategy(bt.Strategy):
         gate = self._watch(equity, now).gate
         for feed in self._feeds:
             bars = len(feed.clock)
-            if bars == feed.seen or feed.desk.busy or not len(feed.location):
+            if bars == feed.seen or feed.manager.busy or not len(feed.location):
                 continue
             feed.seen = bars
             feed.look_up()
             held = broker.getposition(feed.data)
-            feed.desk.tend(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
+            feed.manager.on_bar(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
 
     def unplaced(self) -> dict[str, tuple[int, str]]:
-        """By symbol, how many wished entries were smaller than the smallest order its venue takes."""
-        said = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"
-        desks = (feed.desk for feed in self._feeds)
+        """By symbol, how many entries were smaller than the smallest order its venue takes."""
+        advice = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"
+        managers = (feed.manager for feed in self._feeds)
         return {
-            d.market.symbol: (d.too_small, said.format(max(d.market.step, d.market.min_size), d.market.base)) for d in desks if d.too_small
+            d.market.symbol: (d.too_small, advice.format(max(d.market.step, d.market.min_size), d.market.base))
+            for d in managers
+            if d.too_small
         }
 
-    def notify_order(self, order: Any) -> None:
+    def notify_order(self, order: BtOrder) -> None:
         feed = self._by_data.get(id(order.data))
         if feed is not None and not order.alive():
             feed.settle(order)
@@ -156,7 +171,7 @@ class LSTMStrategy(bt.Strategy):
         return {
             "version": _STATE_VERSION,
             "risk": None if self._risk is None else self._risk.as_dict(),
-            "books": {feed.desk.market.symbol: feed.desk.book.as_dict() for feed in self._feeds},
+            "books": {feed.manager.market.symbol: feed.manager.state.as_dict() for feed in self._feeds},
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -169,8 +184,8 @@ class LSTMStrategy(bt.Strategy):
             raise InvalidSetting(f"strategy state of version {saved.get('version')} cannot be read; this one reads {_STATE_VERSION}")
         self._risk = None if saved["risk"] is None else RiskState.restore(saved["risk"])
         for feed in self._feeds:
-            if feed.desk.market.symbol in saved["books"]:
-                feed.desk.book = Book.restore(saved["books"][feed.desk.market.symbol])
+            if feed.manager.market.symbol in saved["books"]:
+                feed.manager.state = PositionState.restore(saved["books"][feed.manager.market.symbol])
 
     def _watch(self, equity: float, now: float) -> RiskState:
         before = self._risk

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.scale import Costs, paper
+from benchmarks.scale import ScaleCosts, paper
 from benchmarks.scaling.growth import exponent
 from benchmarks.scaling.million import MINUTE, drawn
 from benchmarks.scaling.retrains import growth
@@ -52,7 +52,9 @@ def test_memory_that_climbs_is_seen() -> None:
 
 
 def test_on_paper_more_machines_compute_faster_and_send_more() -> None:
-    rows = [line.split("|") for line in paper(Costs(1.0, 0.2, 0.001, 10_000_000, 300_000), 48).splitlines() if line.startswith("| ")][1:]
+    rows = [line.split("|") for line in paper(ScaleCosts(1.0, 0.2, 0.001, 10_000_000, 300_000), 48).splitlines() if line.startswith("| ")][
+        1:
+    ]
     computing, sending = [float(row[3]) for row in rows], [float(row[4]) for row in rows]
     assert computing[0] == pytest.approx((100 * 48 * 1.0 + 100 * 1000 * 0.2) / 16 / 60, abs=0.1)
     assert computing == sorted(computing, reverse=True)

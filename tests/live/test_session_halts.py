@@ -18,7 +18,7 @@ from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import AccountEvent, Halted, Unresolved
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.reports.pages.session_status import State, read_status
+from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import ROOT
 from tests.live.market import Script, play, practice, store_on
 from tests.live.session_runner import request_for, run, start, wait_for_bars
@@ -53,7 +53,7 @@ def test_a_key_revoked_in_mid_run_halts_the_account_and_the_session_watches_on(
     flags = faulty(tmp_path, F37={"on": "place", "count": 0, "after_bars": 5})
     assert run(request_for(tmp_path, "one", 40, *flags, symbols=ONE)) == 4
     status = read_status(tmp_path / "one")
-    assert (status.state, status.bars) == (State.HALTED, 40)
+    assert (status.state, status.bars) == (SessionState.HALTED, 40)
     assert "does not accept the key" in status.reason
     halts = [text for text in bot.texts if "account halted" in text]
     assert len(halts) == 1 and halts[0].startswith("!! one: ")
@@ -80,7 +80,7 @@ def test_a_person_who_mended_the_key_lets_the_halted_session_trade_again(tmp_pat
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0, process.communicate()[1]
     process.communicate()
-    assert read_status(tmp_path / "one").state is State.STOPPED
+    assert read_status(tmp_path / "one").state is SessionState.STOPPED
     assert len(events_of(tmp_path, "account_halted")) == 1
     assert seen > 0
 
@@ -91,7 +91,7 @@ def test_money_that_lacks_again_and_again_is_told_once_with_a_count_and_halts_no
     told = [text for text in bot.texts if "orders refused" in text]
     assert len(told) == 2, bot.texts
     assert "insufficient balance" in told[0] and "count" in told[1]
-    assert read_status(tmp_path / "one").state is State.STOPPED
+    assert read_status(tmp_path / "one").state is SessionState.STOPPED
 
 
 def test_an_order_of_somebody_else_is_told_and_halts_nothing(tmp_path: Path, bot: Bot) -> None:

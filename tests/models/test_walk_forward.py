@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.walk_forward import ANCHOR, boundaries, folds
+from forwardtrader.models.walk_forward import ANCHOR, boundaries, fold_at, folds, lead_bars
 
 HOUR = Timeframe.parse("1h")
 INDEX = pd.date_range("2019-01-01", "2023-01-01", freq="1h", tz="UTC", inclusive="left")
@@ -113,3 +113,11 @@ def test_too_little_history_says_how_much_there_is_and_when_there_is_enough() ->
 
 def test_an_expanding_window_keeps_its_first_bar() -> None:
     assert {fold.train_first for fold in cut(expanding=True)} == {500}
+
+
+def test_the_lead_bars_are_what_a_first_forecast_needs_besides_its_training_window() -> None:
+    chosen = knobs(horizons=[1, 6], context=24, embargo=3, deployment_lag=2)
+    assert lead_bars(chosen, 500) == 500 + 24 + 6 + 3 + 2
+    boundary = NEW_YEAR
+    fold = fold_at(INDEX, boundary, JUNE, chosen, HOUR, warm_up=0)
+    assert fold.effective_first - fold.train_last == lead_bars(chosen, 500) - 500 - 24

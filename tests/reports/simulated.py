@@ -14,7 +14,7 @@ from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.manifest import (
     DataSection,
     DieboldMariano,
-    Fold,
+    FoldSection,
     ForecastScores,
     RunManifest,
     SymbolForecast,
@@ -140,7 +140,7 @@ def _data(symbol: str, market: pd.DataFrame, kind: DataKind) -> dict[str, Any]:
     return {"source": source, "rows": len(market), "first": market.index[0], "last": market.index[-1], "gaps": 2, "fingerprint": "9f" * 32}
 
 
-def _folds(markets: dict[str, pd.DataFrame]) -> list[Fold]:
+def _folds(markets: dict[str, pd.DataFrame]) -> list[FoldSection]:
     rng = np.random.default_rng(3)
     step, folds = pd.Timedelta(days=28), []
     for symbol, market in markets.items():
@@ -149,7 +149,7 @@ def _folds(markets: dict[str, pd.DataFrame]) -> list[Fold]:
             times = {"train_from": at - pd.Timedelta(days=730), "train_to": at, "effective_from": at, "effective_to": at + step}
             reason = "calendar" if number % 9 else "drift: Page-Hinkley on the loss"
             losses = {"train_loss": loss, "valid_loss": loss + 0.012 + 0.006 * rng.normal(), "seconds": 0.62 + 0.05 * rng.random()}
-            folds.append(Fold(symbol=symbol, model_id=f"lstm-{number:03d}", reason=reason, **times, **losses))
+            folds.append(FoldSection(symbol=symbol, model_id=f"lstm-{number:03d}", reason=reason, **times, **losses))
     return folds
 
 

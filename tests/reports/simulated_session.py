@@ -10,7 +10,7 @@ import pandas as pd
 from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import write_table
 from forwardtrader.reports.pages.session_page import CANDLES
-from forwardtrader.reports.pages.session_status import Alert, OpenOrder, Position, Process, SessionStatus, Source, write_status
+from forwardtrader.reports.pages.session_status import Alert, OpenOrderRow, PositionRow, Process, SessionStatus, Source, write_status
 from tests.reports import simulated
 
 
@@ -30,11 +30,11 @@ def status(last: pd.Timestamp, **changes: Any) -> SessionStatus:
         "start_equity": 10_000.0,
         "equity": 10_412.37,
         "cash": 4_120.0,
-        "positions": [Position(symbol="BTC/USDT", size=0.1342, price=46_102.4, value=6_292.37, profit=107.1)],
+        "positions": [PositionRow(symbol="BTC/USDT", size=0.1342, price=46_102.4, value=6_292.37, profit=107.1)],
         "model_id": "lstm-034",
         "model_since": last - 19 * 24 * hour,
         "open_orders": [
-            OpenOrder(client_id="ft-8f2c11", symbol="BTC/USDT", side="sell", size=0.05, price=47_900.0, state="unknown", at=last)
+            OpenOrderRow(client_id="ft-8f2c11", symbol="BTC/USDT", side="sell", size=0.05, price=47_900.0, state="unknown", at=last)
         ],
         "sources": [
             Source(name="binance", state="ok", age_s=7.0, detail="closed bar 14:00"),

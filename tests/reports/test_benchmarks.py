@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwardtrader.reports.benchmarks import Account, buy_and_hold, follow, volatility_targeted
+from forwardtrader.reports.benchmarks import BenchmarkAccount, buy_and_hold, follow, volatility_targeted
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.summary import summarise_strategy
 from tests.reports import simulated
 
-FREE = Account(cash=1000.0, fee_bps=0, slippage_bps=0)
-COSTLY = Account(cash=1000.0, fee_bps=10, slippage_bps=2)
+FREE = BenchmarkAccount(cash=1000.0, fee_bps=0, slippage_bps=0)
+COSTLY = BenchmarkAccount(cash=1000.0, fee_bps=10, slippage_bps=2)
 
 
 def bars(opens: list[float], closes: list[float]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pytest
 
 from forwardtrader.core.settings import ReportSettings
 from forwardtrader.core.types import Timeframe, Verdict
-from forwardtrader.reports.benchmarks import Account, Benchmark, buy_and_hold, follow
+from forwardtrader.reports.benchmarks import Benchmark, BenchmarkAccount, buy_and_hold, follow
 from forwardtrader.reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, smoothness
 from forwardtrader.reports.manifest import ForecastScores, StrategySummary, SymbolForecast
 from forwardtrader.reports.statistics import metrics
@@ -52,7 +52,7 @@ def table(candles: pd.DataFrame, location: np.ndarray, usual: np.ndarray, symbol
     return pd.DataFrame({**frame, **more, "model_id": [f"m{row // 700}" for row in range(len(candles))]})
 
 
-def traded(candles: pd.DataFrame, signal: np.ndarray, account: Account, symbol: str = SYMBOL) -> Benchmark:
+def traded(candles: pd.DataFrame, signal: np.ndarray, account: BenchmarkAccount, symbol: str = SYMBOL) -> Benchmark:
     """Long or flat with hysteresis."""
     return follow(candles, np.where(signal > 0.5, 1.0, np.where(signal < -0.5, 0.0, np.nan)), account, symbol)
 
@@ -60,7 +60,7 @@ def traded(candles: pd.DataFrame, signal: np.ndarray, account: Account, symbol: 
 def run(bars: int, ic: float, seed: int, *, fee_bps: float = 1.0, symbol: str = SYMBOL) -> RunResult:
     """A forecaster that knows the signal, traded with costs."""
     candles, signal, usual = market(bars, ic, seed)
-    account = Account(cash=10_000.0, fee_bps=fee_bps, slippage_bps=0.0)
+    account = BenchmarkAccount(cash=10_000.0, fee_bps=fee_bps, slippage_bps=0.0)
     life = traded(candles, signal, account, symbol)
     equity = life.equity.assign(buy_and_hold=buy_and_hold({symbol: candles}, account).equity["equity"])
     forecasts = table(candles, 0.05 * signal * usual, usual, symbol)
@@ -89,7 +89,7 @@ def credited(bars: int, ic: float, seed: int, ledger: TrialLedger | None = None)
     if not found.hangs_on_shifted_forecasts:
         return found
     candles, signal, _ = market(bars, ic, seed)
-    account = Account(cash=10_000.0, fee_bps=1.0, slippage_bps=0.0)
+    account = BenchmarkAccount(cash=10_000.0, fee_bps=1.0, slippage_bps=0.0)
     lives = [traded(candles, np.roll(signal, distance), account) for distance in distances(bars, 39, seed)]
     sharpes = np.array([earned(life) for life in lives])
     runs = ShiftedForecasts(
@@ -307,7 +307,7 @@ def test_outcomes_that_are_all_unknown_are_judged_without_complaint(planted: Run
 def test_a_market_that_stands_still_is_judged_without_complaint() -> None:
     candles, _, usual = market(2000, 0.0, seed=9)
     still = candles.assign(open=100.0, high=100.0, low=100.0, close=100.0)
-    life = follow(still, np.tile([1.0, 0.0], 1000), Account(cash=10_000.0, fee_bps=10.0, slippage_bps=2.0), SYMBOL)
+    life = follow(still, np.tile([1.0, 0.0], 1000), BenchmarkAccount(cash=10_000.0, fee_bps=10.0, slippage_bps=2.0), SYMBOL)
     forecasts = table(still, 0.01 * usual, usual)
     found = judged(RunResult(forecasts=forecasts, baselines={}, equity=life.equity, fills=life.fills, candles={SYMBOL: still}))
     assert found.judgement.verdict in (Verdict.NO_EDGE, Verdict.NOT_ENOUGH_DATA)

@@ -8,7 +8,7 @@ import pytest
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import Timeframe
-from forwardtrader.strategies.decision import COOLING, HALTED, Book, Rules, bars_per_year, wish
+from forwardtrader.strategies.decision import COOLING, HALTED, DecisionParams, PositionState, bars_per_year, target_exposure
 from forwardtrader.strategies.risk import Gate
 from forwardtrader.strategies.signals import ENTER, Signal
 from tests.strategies.market import BTC, HOUR, PERP, knobs
@@ -27,48 +27,48 @@ def test_a_year_has_as_many_bars_as_the_market_is_open(market, timeframe, bars) 
 
 def test_the_horizon_changes_neither_the_stop_nor_the_volatility_limit() -> None:
     """A scale that grows with the root of the horizon means the same market."""
-    one, day = (Rules.of(knobs(), BTC, HOUR, horizon) for horizon in (1, 24))
+    one, day = (DecisionParams.of(knobs(), BTC, HOUR, horizon) for horizon in (1, 24))
     assert one.size.stop_scales * 0.005 == pytest.approx(day.size.stop_scales * 0.005 * 24**0.5)
     assert 0.005 * one.size.yearly_root == pytest.approx(0.005 * 24**0.5 * day.size.yearly_root)
 
 
 def test_the_premium_counts_only_beyond_the_forecast() -> None:
-    assert Rules.of(knobs(holding="0d"), BTC, HOUR, 24).edge.premium == 0.0
-    assert Rules.of(knobs(holding="12h"), BTC, HOUR, 24).edge.share == 0.5
-    edge = Rules.of(knobs(holding="14d", premium=0.5), BTC, HOUR, 24).edge
+    assert DecisionParams.of(knobs(holding="0d"), BTC, HOUR, 24).edge.premium == 0.0
+    assert DecisionParams.of(knobs(holding="12h"), BTC, HOUR, 24).edge.share == 0.5
+    edge = DecisionParams.of(knobs(holding="14d", premium=0.5), BTC, HOUR, 24).edge
     assert (edge.share, edge.span) == (1.0, 14.0)
     assert edge.premium == pytest.approx(13 * 0.5 / 365**0.5)
 
 
 def test_limits_are_divided_among_the_symbols() -> None:
-    alone, shared = Rules.of(knobs(), BTC, HOUR, 24).size, Rules.of(knobs(), BTC, HOUR, 24, symbols=4).size
+    alone, shared = DecisionParams.of(knobs(), BTC, HOUR, 24).size, DecisionParams.of(knobs(), BTC, HOUR, 24, symbols=4).size
     for name in ("max_exposure", "target_volatility", "risk_tolerance"):
         assert getattr(shared, name) == getattr(alone, name) / 4
 
 
 def test_shorts_need_both_the_market_and_the_setting() -> None:
-    assert not Rules.of(knobs(), PERP, HOUR, 24).edge.shorts
-    assert not Rules.of(knobs(allow_short=True), BTC, HOUR, 24).edge.shorts
-    assert Rules.of(knobs(allow_short=True), PERP, HOUR, 24).edge.shorts
+    assert not DecisionParams.of(knobs(), PERP, HOUR, 24).edge.shorts
+    assert not DecisionParams.of(knobs(allow_short=True), BTC, HOUR, 24).edge.shorts
+    assert DecisionParams.of(knobs(allow_short=True), PERP, HOUR, 24).edge.shorts
 
 
 def test_the_remembered_scale_goes_half_the_way_in_its_half_life() -> None:
-    rules, book = Rules.of(knobs(scale_memory="7d"), BTC, HOUR, 24), Book()
-    assert book.steady_scale(0.02, rules) == 0.02
+    rules, state = DecisionParams.of(knobs(scale_memory="7d"), BTC, HOUR, 24), PositionState()
+    assert state.steady_scale(0.02, rules) == 0.02
     for _ in range(168):
-        last = book.steady_scale(0.04, rules)
+        last = state.steady_scale(0.04, rules)
     assert last**2 == pytest.approx((0.02**2 + 0.04**2) / 2)
-    assert book.steady_scale(float("nan"), rules) != book.steady_scale(0.04, rules)  # an unknown scale is not remembered
-    assert Book().steady_scale(0.03, Rules.of(knobs(scale_memory="0d"), BTC, HOUR, 24)) == 0.03
+    assert state.steady_scale(float("nan"), rules) != state.steady_scale(0.04, rules)  # an unknown scale is not remembered
+    assert PositionState().steady_scale(0.03, DecisionParams.of(knobs(scale_memory="0d"), BTC, HOUR, 24)) == 0.03
 
 
 def test_a_stop_is_tightened_and_never_loosened() -> None:
-    rules, book = Rules.of(knobs(), BTC, HOUR, 24), Book()
+    rules, state = DecisionParams.of(knobs(), BTC, HOUR, 24), PositionState()
     stops = []
     for fill, distance in [(100.0, 0.06), (110.0, 0.06), (105.0, 0.2)]:
-        book.fill, book.distance, book.budget = fill, distance, 1e9
-        book.place_stop(1.0, rules)
-        stops.append(book.stop)
+        state.fill, state.distance, state.budget = fill, distance, 1e9
+        state.place_stop(1.0, rules)
+        stops.append(state.stop)
     assert stops == pytest.approx([94.0, 103.4, 103.4])
 
 
@@ -85,17 +85,17 @@ def test_a_stop_is_tightened_and_never_loosened() -> None:
     ],
 )
 def test_the_brakes_stand_above_the_forecast(gate: Gate, held: float, resume_at: float, expected: Signal | None) -> None:
-    book = Book(resume_at=resume_at)
-    assert wish(0.02, 0.03, held, 100.0, gate, book, Rules.of(knobs(), BTC, HOUR, 24)) == expected
+    state = PositionState(resume_at=resume_at)
+    assert target_exposure(0.02, 0.03, held, 100.0, gate, state, DecisionParams.of(knobs(), BTC, HOUR, 24)) == expected
 
 
 def test_a_locked_day_still_lets_exposure_shrink() -> None:
-    signal = wish(-0.02, 0.03, 0.3, 100.0, Gate.LOCKED, Book(), Rules.of(knobs(), BTC, HOUR, 24))
+    signal = target_exposure(-0.02, 0.03, 0.3, 100.0, Gate.LOCKED, PositionState(), DecisionParams.of(knobs(), BTC, HOUR, 24))
     assert signal is not None and signal.exposure == 0.0
 
 
 def test_what_is_remembered_survives_a_restart_and_another_shape_is_refused() -> None:
-    book = Book(stop=94.0, distance=0.06, budget=200.0, resume_at=5.0, variance=0.0004)
-    assert Book.restore(book.as_dict()) == book
+    state = PositionState(stop=94.0, distance=0.06, budget=200.0, resume_at=5.0, variance=0.0004)
+    assert PositionState.restore(state.as_dict()) == state
     with pytest.raises(InvalidSetting, match="saved position state"):
-        Book.restore({"stop": 1.0})
+        PositionState.restore({"stop": 1.0})

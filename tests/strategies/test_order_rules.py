@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.types import MarketRules, OrderRequest, Side
 from forwardtrader.strategies.order_rules import (
+    OrderRefusal,
     RawOrder,
-    Refusal,
     RestingSell,
     adds_exposure,
     decimal,
@@ -49,7 +49,7 @@ def test_an_accepted_order_breaks_no_rule_of_the_venue(market, side, size, refer
     answer = normalise(
         RawOrder(side=side, size=size, reference=reference, limit_price=limit, stop_price=stop), market, sellable=max(0.0, held)
     )
-    if isinstance(answer, Refusal):
+    if isinstance(answer, OrderRefusal):
         return
     assert 0 < answer.size <= decimal(size)
     assert answer.size >= market.min_size
@@ -76,7 +76,7 @@ def test_prices_are_rounded_to_the_side_that_is_no_worse_than_asked(side: Side, 
         replace(BTC, min_notional=Decimal(0)),
         sellable=1000,
     )
-    if isinstance(answer, Refusal):  # rounded down to nothing
+    if isinstance(answer, OrderRefusal):  # rounded down to nothing
         assert min(limit, stop) < 0.01
         return
     assert answer.limit_price is not None and answer.stop_price is not None
@@ -102,7 +102,7 @@ def test_prices_are_rounded_to_the_side_that_is_no_worse_than_asked(side: Side, 
 )
 def test_a_refusal_says_why(order: RawOrder, sellable: float, words: str) -> None:
     answer = normalise(order, BTC, sellable=sellable)
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, OrderRefusal)
     assert words in answer.reason
 
 

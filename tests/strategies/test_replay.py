@@ -16,7 +16,8 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
-from forwardtrader.strategies.replay import Replay, Tape, replay
+from forwardtrader.strategies.replay import Replay, replay
+from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.signals import EdgeRule, decide, stays
 from tests.strategies.market import BTC, ETH, HOUR, PERP, candles, feed, forecasts, knobs
 

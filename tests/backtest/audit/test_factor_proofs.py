@@ -15,7 +15,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors import book as factor_book
 from forwardtrader.feeds.factors.book import FactorBook, read_factor
 from forwardtrader.feeds.factors.series import NEVER, FactorSource, Known
-from forwardtrader.models.checks.look_ahead import Leak, Result
+from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult
 from tests.real_data import real_candles
 from tests.reports.simulated import candles
 
@@ -73,14 +73,14 @@ def test_the_publication_of_a_factor_without_any_news_is_not_testable(tmp_path: 
     days = pd.date_range("2022-01-01", periods=5, freq="D", tz=UTC)
     factor = read_factor(FactorSettings(file=str(written(tmp_path / "few.csv", days, np.arange(5.0))), known_after=timedelta(days=1)))
     proof = knows_the_next_move(factor, BARS, HOUR)
-    assert (proof.result, proof.passed) == (Result.NOT_TESTABLE, False)
-    assert "4 changes of its value in these bars are too few to tell, 30 are needed" in proof.detail
+    assert (proof.result, proof.passed) == (LookAheadResult.NOT_TESTABLE, False)
+    assert "4 changes of its value in these bars are too few, 30 are needed" in proof.detail
 
 
 def test_a_factor_that_always_changes_alike_is_not_testable(tmp_path: Path) -> None:
     days = pd.date_range("2022-01-01", periods=100, freq="D", tz=UTC)
     factor = read_factor(FactorSettings(file=str(written(tmp_path / "line.csv", days, np.arange(100.0))), known_after=timedelta(days=1)))
-    assert knows_the_next_move(factor, BARS, HOUR).result is Result.NOT_TESTABLE
+    assert knows_the_next_move(factor, BARS, HOUR).result is LookAheadResult.NOT_TESTABLE
 
 
 def test_real_factors_pass_and_fail_when_another_coins_bar_is_used_early() -> None:

@@ -21,7 +21,7 @@ from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import LookAheadFound
-from forwardtrader.models.checks.look_ahead import Leak, Proof, Result, last_bar_bump, truncation, untested
+from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult, Proof, last_bar_bump, truncation, untested
 from forwardtrader.models.features.catalogue import FEATURES, Bars, Feature
 from tests.reports.simulated import candles
 
@@ -90,7 +90,7 @@ def test_the_whole_pipeline_is_equal_with_and_without_the_later_bars(tmp_path: P
         if proof.name in ("truncation", "last-bar bump", "newest close", "label shuffle", "label shift", "null market")
     ]
     assert len(proofs) == steps(asked) == 11
-    assert [proof.detail for proof in by_bits if proof.result is Result.FAILED] == []
+    assert [proof.detail for proof in by_bits if proof.result is LookAheadResult.FAILED] == []
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_a_strategy_that_looks_one_bar_ahead_is_caught(tmp_path: Path) -> None:
     asked = request(tmp_path, "tests.backtest.audit.test_proofs:Clairvoyant")
     bench = _Bench(asked, load_markets(asked, CLOCK), tmp_path / "first")
     proof = list(strategy_proofs(bench.traded(bench.run(PIPELINE_SPAN))))[-1]
-    assert (proof.name, proof.result, proof.leak, proof.offenders) == ("newest close", Result.FAILED, Leak.AHEAD, ("orders",))
+    assert (proof.name, proof.result, proof.leak, proof.offenders) == ("newest close", LookAheadResult.FAILED, Leak.AHEAD, ("orders",))
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_a_strategy_that_trades_seldom_is_given_a_longer_span(tmp_path: Path) ->
     found = bench.traded(whole)
     assert found.fills >= FEWEST_FILLS
     assert found.request.first == asked.first
-    assert {proof.result for proof in strategy_proofs(found)} == {Result.PASSED}
+    assert {proof.result for proof in strategy_proofs(found)} == {LookAheadResult.PASSED}
 
 
 @pytest.mark.slow

@@ -13,15 +13,15 @@ import pandas as pd
 import pytest
 
 from forwardtrader.backtest import simulation
-from forwardtrader.backtest.audit.outcome import Outcome
+from forwardtrader.backtest.audit.outcome import AuditOutcome
 from forwardtrader.backtest.audit.proofs import _Bench
-from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, Traded, order_bars, strategy_proofs
+from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, TradedRun, order_bars, strategy_proofs
 from forwardtrader.backtest.command_line import read_request
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.simulation import simulate_with_orders
 from forwardtrader.core.clock import FixedClock
-from forwardtrader.models.checks.look_ahead import Leak, Proof, Result
+from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult, Proof
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from tests.reports.simulated import candles
@@ -156,19 +156,19 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Bench, WalkForward
     return made, made.run(SPAN, trade=False).walk
 
 
-def traded(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy] | None, symbols: int = 1) -> Traded:
+def traded(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy] | None, symbols: int = 1) -> TradedRun:
     made, walk = bench
     markets = dict(list(made.markets.items())[:symbols])
     name = "" if strategy is None else f"{__name__}:{strategy.__name__}"
     request = replace(made.request, strategy=name, last=made.end)
-    return Traded(request, markets, Outcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), request)))
+    return TradedRun(request, markets, AuditOutcome(walk, *simulate_with_orders(markets, Forecasts(walk, pd.DataFrame(), {}), request)))
 
 
-def results(proofs: Mapping[str, Proof]) -> set[Result]:
+def results(proofs: Mapping[str, Proof]) -> set[LookAheadResult]:
     return {proof.result for proof in proofs.values()}
 
 
-def proven(found: Traded) -> dict[str, Proof]:
+def proven(found: TradedRun) -> dict[str, Proof]:
     return {proof.name: proof for proof in strategy_proofs(found)}
 
 
@@ -179,7 +179,7 @@ def test_a_strategy_that_looks_ahead_is_caught_however_seldom_it_trades(
     found = traded(bench, strategy)
     assert found.fills < FEWEST_FILLS
     proof = proven(found)["newest close"]
-    assert (proof.result, proof.leak) == (Result.FAILED, Leak.AHEAD), proof.detail
+    assert (proof.result, proof.leak) == (LookAheadResult.FAILED, Leak.AHEAD), proof.detail
     assert "look ahead" in proof.detail
 
 
@@ -188,7 +188,7 @@ def test_an_honest_strategy_with_many_fills_passes(bench: tuple[_Bench, WalkForw
     found = traded(bench, strategy, symbols)
     assert found.fills >= FEWEST_FILLS
     proofs = proven(found)
-    assert results(proofs) == {Result.PASSED}, proofs
+    assert results(proofs) == {LookAheadResult.PASSED}, proofs
     assert all(f"{found.fills} fills" in proof.detail for proof in proofs.values())
 
 
@@ -196,7 +196,7 @@ def test_an_honest_strategy_with_many_fills_passes(bench: tuple[_Bench, WalkForw
 def test_a_strategy_that_hardly_traded_is_not_testable(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy], fills: str) -> None:
     proofs = proven(traded(bench, strategy))
     assert set(proofs) == {"truncation", "newest close"}
-    assert results(proofs) == {Result.NOT_TESTABLE}
+    assert results(proofs) == {LookAheadResult.NOT_TESTABLE}
     for proof in proofs.values():
         assert not proof.passed
         assert f"strategy: {fills} from 2022-04-05 to 2022-04-2" in proof.detail
@@ -204,7 +204,7 @@ def test_a_strategy_that_hardly_traded_is_not_testable(bench: tuple[_Bench, Walk
 
 
 def test_our_own_strategy_is_never_accused(bench: tuple[_Bench, WalkForward]) -> None:
-    assert Result.FAILED not in results(proven(traded(bench, None, 2)))
+    assert LookAheadResult.FAILED not in results(proven(traded(bench, None, 2)))
 
 
 def test_a_feed_that_shows_the_next_bar_is_caught(bench: tuple[_Bench, WalkForward], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ def test_a_feed_that_shows_the_next_bar_is_caught(bench: tuple[_Bench, WalkForwa
     monkeypatch.setattr(simulation, "frame_data", early)
     found = traded(bench, Honest)
     assert found.fills >= FEWEST_FILLS
-    assert proven(found)["newest close"].result is Result.FAILED
+    assert proven(found)["newest close"].result is LookAheadResult.FAILED
 
 
 def test_bars_of_every_side_and_kind_of_order_are_looked_at(bench: tuple[_Bench, WalkForward]) -> None:

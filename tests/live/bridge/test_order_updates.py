@@ -15,7 +15,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.live.bridge.order_updates import execute, update_rules
 from forwardtrader.live.execution.events import Execution
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import FeedFacts, attach, facts_of
+from forwardtrader.strategies.feed_context import FeedContext, attach, context_of
 
 RULES = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))
 MINUTE = 60_000
@@ -27,7 +27,7 @@ def data() -> Any:
         symbol = "BTC/USDT"
 
     feed = Feed()
-    attach(feed, FeedFacts(RULES, Timeframe.parse("1m")))
+    attach(feed, FeedContext(RULES, Timeframe.parse("1m")))
     return feed
 
 
@@ -74,5 +74,5 @@ def test_changed_rules_are_put_on_the_feed_and_the_same_ones_change_nothing(data
     now = replace(RULES, step=Decimal("0.001"), fee_in_base=True)
     assert update_rules([data], [RULES]) == []
     assert update_rules([data], [now]) == [replace(RULES, step=Decimal("0.001"))]
-    assert facts_of(data).rules == replace(RULES, step=Decimal("0.001"))
+    assert context_of(data).rules == replace(RULES, step=Decimal("0.001"))
     assert update_rules([data], [replace(now, symbol="ETH/USDT")]) == []

@@ -10,8 +10,8 @@ import pytest
 
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, check
-from forwardtrader.strategies.feed_context import attach, facts_of
-from forwardtrader.strategies.order_rules import Refusal
+from forwardtrader.strategies.feed_context import attach, context_of
+from forwardtrader.strategies.order_rules import OrderRefusal
 from tests.live.market import Script, play, practice, store_on
 
 
@@ -35,7 +35,7 @@ def run() -> Iterator[Any]:
     ],
 )  # fmt: skip
 def test_only_orders_that_add_exposure_are_blocked(run: Any, can_short: bool, held: float, side: Side, blocked: bool) -> None:
-    facts = facts_of(run.data)
+    facts = context_of(run.data)
     attach(run.data, replace(facts, rules=replace(facts.rules, can_short=can_short)))
     run.broker.holdings.held[run.data].set(held, run.data.close[0])
     assert isinstance(check(run.broker, order(run.data, side, 0.05)), OrderRequest)
@@ -45,11 +45,11 @@ def test_only_orders_that_add_exposure_are_blocked(run: Any, can_short: bool, he
     finally:
         run.broker.entries_blocked = False
         attach(run.data, facts)
-    assert (answer == Refusal("the session is paused")) is blocked
+    assert (answer == OrderRefusal("the session is paused")) is blocked
 
 
 def test_a_doubt_about_the_price_blocks_entries_and_no_exits(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run.broker.store, "entry_objection", lambda _symbol: "the venues disagree")
     run.broker.holdings.held[run.data].set(0.1, run.data.close[0])
-    assert check(run.broker, order(run.data, Side.BUY, 0.05)) == Refusal("the venues disagree")
+    assert check(run.broker, order(run.data, Side.BUY, 0.05)) == OrderRefusal("the venues disagree")
     assert isinstance(check(run.broker, order(run.data, Side.SELL, 0.05)), OrderRequest)

@@ -15,7 +15,7 @@ from forwardtrader.live.retraining.record import ModelRecord
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.models.forecaster import normal_frame
 from forwardtrader.models.online.outcomes import outcomes
-from forwardtrader.models.registry.promotion_log import Appointment, AppointmentLog, Author, Deed
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction, PromotionLog, PromotionRecord
 from tests.models.bars import simulated_bars
 
 BARS = simulated_bars(600)
@@ -58,11 +58,19 @@ def test_a_session_that_has_just_begun_has_nothing_to_tell(tmp_path: Path) -> No
 
 
 def test_decisions_are_told_in_order(tmp_path: Path) -> None:
-    entry = Appointment(
-        at=NOW, market="A/USD 1h", deed=Deed.KEPT, by=Author.DRIFT, model_id="one", other="two", reason="worse", session="s", since=NOW
+    entry = PromotionRecord(
+        at=NOW,
+        market="A/USD 1h",
+        action=PromotionAction.KEPT,
+        by=Author.DRIFT,
+        model_id="one",
+        other="two",
+        reason="worse",
+        session="s",
+        since=NOW,
     )
-    AppointmentLog(tmp_path).add(entry)
-    AppointmentLog(tmp_path).add(entry.model_copy(update={"deed": Deed.PROMOTED, "model_id": "three"}))
+    PromotionLog(tmp_path).add(entry)
+    PromotionLog(tmp_path).add(entry.model_copy(update={"action": PromotionAction.PROMOTED, "model_id": "three"}))
     assert [(d.deed, d.by, d.model_id, d.other) for d in decisions(tmp_path)] == [
         ("kept", "drift", "one", "two"),
         ("promoted", "drift", "three", "two"),
@@ -71,11 +79,11 @@ def test_decisions_are_told_in_order(tmp_path: Path) -> None:
 
 def test_orders_of_an_earlier_life_of_the_same_session_are_not_heard(tmp_path: Path) -> None:
     """The folder was thrown away and the session begun anew; the registry's record is still there."""
-    shared = AppointmentLog(tmp_path / "models")
-    base = {"market": "A/USD 1h", "deed": Deed.PROMOTED, "by": Author.PERSON, "reason": ""}
-    shared.add(Appointment(at=datetime(2023, 6, 1, tzinfo=UTC), session="paper", model_id="old", **base))
-    shared.add(Appointment(at=datetime(2023, 7, 1, tzinfo=UTC), model_id="everywhere", **base))
-    shared.add(Appointment(at=datetime(2022, 7, 1, tzinfo=UTC), model_id="before the model in force", **base))
+    shared = PromotionLog(tmp_path / "models")
+    base = {"market": "A/USD 1h", "action": PromotionAction.PROMOTED, "by": Author.PERSON, "reason": ""}
+    shared.add(PromotionRecord(at=datetime(2023, 6, 1, tzinfo=UTC), session="paper", model_id="old", **base))
+    shared.add(PromotionRecord(at=datetime(2023, 7, 1, tzinfo=UTC), model_id="everywhere", **base))
+    shared.add(PromotionRecord(at=datetime(2022, 7, 1, tzinfo=UTC), model_id="before the model in force", **base))
     record = ModelRecord(tmp_path / "paper", shared, "A/USD 1h", FixedClock(NOW))
     assert [o.model_id for o in record.orders(datetime(2023, 1, 1, tzinfo=UTC))] == ["everywhere"]
     assert record.orders(datetime(2023, 1, 1, tzinfo=UTC)) == []

@@ -19,9 +19,9 @@ from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.retraining.worker import ChildTrainings, TrainingsHere
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
-from forwardtrader.models.online.online_walk_forward import LearnedWalk, Order, learned_walk
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward, PromotionCommand, online_walk_forward
 from forwardtrader.models.registry.command import promote, rollback
-from forwardtrader.models.registry.promotion_log import AppointmentLog, Author, Deed
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction, PromotionLog
 from forwardtrader.models.registry.store import ModelRegistry
 from tests.models.online.test_online_walk_forward import BREAK, BROKEN
 
@@ -106,16 +106,16 @@ def session(folder: Path, settings: ModelSettings, **learning: object) -> Sessio
     return begun
 
 
-def assert_equal(lived: Session, walk: WalkForward, orders: tuple[Order, ...] = ()) -> None:
-    told = learned_walk(walk, FIRST, LAST, learning=lived.learning, timeframe=HOUR, orders=orders)
+def assert_equal(lived: Session, walk: WalkForward, orders: tuple[PromotionCommand, ...] = ()) -> None:
+    told = online_walk_forward(walk, FIRST, LAST, learning=lived.learning, timeframe=HOUR, commands=orders)
     frame = told.frame(SYMBOL, 4).loc[FIRST : LAST - HOUR.delta]
     names = ["location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id"]
     rows = [(f.location, f.scale, *f.quantiles, f.p_up, f.model_id) for f in lived.said if f is not None]
     pd.testing.assert_frame_equal(pd.DataFrame(rows, columns=names, index=frame.index), frame[names], check_dtype=False, rtol=0, atol=0)
-    if isinstance(told, LearnedWalk) and told.decisions:
-        own = AppointmentLog(lived.folder).entries()
-        expected = [(d.deed, d.by, d.card.model_id, d.other, d.since) for d in told.decisions[1:] if d.since <= LAST]
-        assert [(e.deed, e.by, e.model_id, e.other, e.since) for e in own[1:] if e.since and e.since <= LAST] == expected
+    if isinstance(told, OnlineWalkForward) and told.decisions:
+        own = PromotionLog(lived.folder).entries()
+        expected = [(d.action, d.by, d.card.model_id, d.other, d.since) for d in told.decisions[1:] if d.since <= LAST]
+        assert [(e.action, e.by, e.model_id, e.other, e.since) for e in own[1:] if e.since and e.since <= LAST] == expected
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_a_restart_at_any_bar_changes_nothing(tmp_path: Path, settings: ModelSet
 
 def test_decisions_stand_in_the_registry_and_are_told(tmp_path: Path, settings: ModelSettings) -> None:
     lived = session(tmp_path, settings, trial=30).live(LAST)
-    shared = [e for e in ModelRegistry(Path(settings.save_path)).appointments.entries() if e.session == "paper"]
-    own = AppointmentLog(lived.folder).entries()
+    shared = [e for e in ModelRegistry(Path(settings.save_path)).promotions.entries() if e.session == "paper"]
+    own = PromotionLog(lived.folder).entries()
     assert own and shared[-len(own) :] == own
     told = [facts["reason"] for kind, facts in lived.told if kind in ("model_promoted", "model_kept")]
     assert told == [e.reason for e in own[1:]]
@@ -165,11 +165,13 @@ def test_a_person_promotes_and_rolls_back_while_the_session_runs(tmp_path: Path,
     assert lived.supply.card == before
     lived.live(LAST)
     orders = tuple(
-        Order(e.since, e.model_id, e.deed, e.reason) for e in AppointmentLog(lived.folder).entries() if e.by is Author.PERSON and e.since
+        PromotionCommand(e.since, e.model_id, e.action, e.reason)
+        for e in PromotionLog(lived.folder).entries()
+        if e.by is Author.PERSON and e.since
     )
-    assert [(o.since, o.deed) for o in orders] == [
-        (FIRST + timedelta(hours=21), Deed.PROMOTED),
-        (FIRST + timedelta(hours=31), Deed.ROLLED_BACK),
+    assert [(o.since, o.action) for o in orders] == [
+        (FIRST + timedelta(hours=21), PromotionAction.PROMOTED),
+        (FIRST + timedelta(hours=31), PromotionAction.ROLLED_BACK),
     ]
     home = walk_forward({SYMBOL: BROKEN}, FIRST, LAST, settings=settings, timeframe=HOUR)
     assert_equal(lived, home, orders)
@@ -208,7 +210,7 @@ def test_a_model_whose_files_are_gone_is_trained_again_and_goes_on_where_it_stoo
 ) -> None:
     """Also one that was called early: the calendar alone would not bring it back."""
     lived = session(tmp_path, own, **EARLY)
-    while not any(e.by is Author.DRIFT and e.deed is Deed.PROMOTED for e in AppointmentLog(lived.folder).entries()):
+    while not any(e.by is Author.DRIFT and e.action is PromotionAction.PROMOTED for e in PromotionLog(lived.folder).entries()):
         lived.live(lived.bars.index[lived.closed].to_pydatetime() + HOUR.delta)
     assert lived.supply.card is not None
     shutil.rmtree(tmp_path / "models" / lived.supply.card.model_id)
@@ -243,7 +245,7 @@ def test_a_child_says_what_it_trained_again(tmp_path: Path, own: ModelSettings, 
 
 def test_past_models_that_outcomes_are_held_against_are_trained_again_too(tmp_path: Path, own: ModelSettings, walk: WalkForward) -> None:
     lived = session(tmp_path, own, adaptive=True).live(FIRST + timedelta(days=9))
-    past = AppointmentLog(lived.folder).entries()[0].model_id
+    past = PromotionLog(lived.folder).entries()[0].model_id
     assert lived.supply.card is not None and past != lived.supply.card.model_id
     spoil(tmp_path / "models" / past, "model.keras")
     lived.start()

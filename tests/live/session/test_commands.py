@@ -28,7 +28,7 @@ from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.strategy_guard import BarHook
-from forwardtrader.reports.pages.session_status import State, read_status
+from forwardtrader.reports.pages.session_status import SessionState, read_status
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 from tests.strategies.market import candles, feed, knobs
@@ -60,7 +60,7 @@ def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path)
     process.communicate()
     with pytest.raises(RiskHalt, match="--resume"):
         run(request_for(tmp_path, "one", 5))
-    assert read_status(tmp_path / "one").state is State.HALTED
+    assert read_status(tmp_path / "one").state is SessionState.HALTED
     control.send(tmp_path / "one", ControlCommand.RESUME)
     assert run(request_for(tmp_path, "one", 5)) == 0
 

@@ -44,14 +44,14 @@ def bars_up_to(hour: int, count: int = 40) -> pd.DatetimeIndex:
     return pd.date_range(end=START + timedelta(hours=hour), periods=count, freq="h", unit="ns")
 
 
-def facts_of(path: Path) -> tuple[LiveFactors, Heard]:
+def context_of(path: Path) -> tuple[LiveFactors, Heard]:
     heard = Heard()
     return LiveFactors(FactorBook([FactorSettings(file=str(path))], HOUR), heard), heard
 
 
 def test_a_session_sees_what_a_backtest_sees(tmp_path: Path) -> None:
     publish(tmp_path / "f.csv", 0, 8, 16, 24)
-    facts, heard = facts_of(tmp_path / "f.csv")
+    facts, heard = context_of(tmp_path / "f.csv")
     whole = FactorBook([FactorSettings(file=str(tmp_path / "f.csv"))], HOUR).columns(bars_up_to(30, 31))
     for hour in range(10, 31):
         pd.testing.assert_frame_equal(facts(bars_up_to(hour, 8)), whole.iloc[hour - 7 : hour + 1], check_freq=False)
@@ -60,7 +60,7 @@ def test_a_session_sees_what_a_backtest_sees(tmp_path: Path) -> None:
 
 def test_a_factor_that_stops_is_told_once_and_its_return_too(tmp_path: Path) -> None:
     publish(tmp_path / "f.csv", 0, 8)
-    facts, heard = facts_of(tmp_path / "f.csv")
+    facts, heard = context_of(tmp_path / "f.csv")
     for hour in range(20, 35):
         facts(bars_up_to(hour))
     publish(tmp_path / "f.csv", 0, 8, 36)
@@ -71,7 +71,7 @@ def test_a_factor_that_stops_is_told_once_and_its_return_too(tmp_path: Path) -> 
 
 def test_a_value_that_reaches_the_file_late_is_told(tmp_path: Path) -> None:
     publish(tmp_path / "f.csv", 0, 8)
-    facts, heard = facts_of(tmp_path / "f.csv")
+    facts, heard = context_of(tmp_path / "f.csv")
     facts(bars_up_to(18))
     publish(tmp_path / "f.csv", 0, 8, 16)
     assert facts(bars_up_to(19)).iloc[-1, 0] == 0.016

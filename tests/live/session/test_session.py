@@ -18,7 +18,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
-from forwardtrader.reports.pages.session_status import State, read_status
+from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import ROOT
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
@@ -38,7 +38,7 @@ def test_a_session_equals_its_replay_in_every_bar_order_fill_and_cent(tmp_path: 
     }  # fmt: skip
     assert 'href="parity.html"' in (tmp_path / "one" / "index.html").read_text(encoding="utf-8")
     status = read_status(tmp_path / "one")
-    assert (status.state, status.bars, status.kind) == (State.STOPPED, 200, "sample")
+    assert (status.state, status.bars, status.kind) == (SessionState.STOPPED, 200, "sample")
 
 
 def test_a_session_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forwardtrader.models.checks.label_proofs import label_shift, label_shuffle, shuffled
-from forwardtrader.models.checks.look_ahead import Leak, Result
+from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult
 from forwardtrader.models.forecasters.baselines import Ridge
 
 T, CUT = 6000, 3000
@@ -57,10 +57,10 @@ def test_a_learner_that_peeks_is_caught(world, proof) -> None:
 def test_too_few_outcomes_clear_nobody_and_still_convict(world, proof) -> None:
     """With 400 outcomes behind each score a rank IC of 0.1 would hide in chance."""
     honest = proof(learner(world, peeks=False), world[1], 400)
-    assert (honest.result, honest.leak) == (Result.NOT_TESTABLE, Leak.NONE)
+    assert (honest.result, honest.leak) == (LookAheadResult.NOT_TESTABLE, Leak.NONE)
     assert "400 outcomes behind each score, 534 are needed" in honest.detail
-    assert proof(lambda _: 0.3, world[1], 400).result is Result.FAILED
-    assert proof(lambda _: float("nan"), world[1], 3000).result is Result.NOT_TESTABLE
+    assert proof(lambda _: 0.3, world[1], 400).result is LookAheadResult.FAILED
+    assert proof(lambda _: float("nan"), world[1], 3000).result is LookAheadResult.NOT_TESTABLE
 
 
 def test_shuffling_keeps_every_label_and_its_neighbours() -> None:

@@ -9,7 +9,7 @@ import pytest
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.series import join_as_of
-from forwardtrader.models.checks.look_ahead import Leak, Proof, Result, last_bar_bump, publication, truncation
+from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult, Proof, last_bar_bump, publication, truncation
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_a_proof_that_looked_at_nothing_neither_passes_nor_accuses(bars: pd.Data
         publication(joined("known_at"), bars, late, hour),
         publication(lambda frame, _: frame[["close"]] * np.nan, bars, facts, hour),
     )
-    assert [(proof.result, proof.passed) for proof in found] == [(Result.NOT_TESTABLE, False)] * len(found)
+    assert [(proof.result, proof.passed) for proof in found] == [(LookAheadResult.NOT_TESTABLE, False)] * len(found)
 
 
 def test_columns_without_a_value_are_not_said_to_be_swept(bars: pd.DataFrame) -> None:
@@ -189,8 +189,8 @@ def test_few_facts_among_many_bars_are_looked_at_all_the_same(facts: pd.DataFram
     index = pd.date_range("2019-01-01", "2022-01-26", freq="h", tz="UTC")
     bars = pd.DataFrame({"close": np.arange(1.0, len(index) + 1.0)}, index=index)
     few = facts.tail(2)
-    assert publication(joined("known_at"), bars, few, pd.Timedelta(hours=1)).result is Result.PASSED
-    assert publication(joined("describes"), bars, few, pd.Timedelta(hours=1)).result is Result.FAILED
+    assert publication(joined("known_at"), bars, few, pd.Timedelta(hours=1)).result is LookAheadResult.PASSED
+    assert publication(joined("describes"), bars, few, pd.Timedelta(hours=1)).result is LookAheadResult.FAILED
 
 
 def test_a_factor_joined_on_the_moment_it_became_known_passes(bars: pd.DataFrame, facts: pd.DataFrame) -> None:

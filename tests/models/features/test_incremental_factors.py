@@ -22,7 +22,7 @@ from forwardtrader.models.features.factor_features import feature_names
 from forwardtrader.models.features.incremental_factors import FactorRows
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec
-from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.online.serving import ServingModels, ServingTerm
 from forwardtrader.models.registry.card import ModelCard, code_version
 from tests.models.bars import heard, simulated_bars
 
@@ -69,7 +69,7 @@ class News:
         return True
 
 
-def in_force(facts: Any) -> ModelsInForce:
+def in_force(facts: Any) -> ServingModels:
     spec, draw = LstmSpec(features=len(MODEL_NAMES), units=8, horizons=1, context=CONTEXT), np.random.default_rng(3)
     members = tuple({n: (0.2 * draw.standard_normal(s)).astype(np.float32) for n, s in spec.shapes().items()} for _ in range(2))
     network = Ensemble(spec, np.zeros(spec.features, np.float32), np.ones(spec.features, np.float32), members)
@@ -78,8 +78,8 @@ def in_force(facts: Any) -> ModelsInForce:
         train_bars=1, seeds=(0, 1), train_loss=0.0, seconds=0.0, reason="", calibrations={"BTC/USDT": (Calibration(shrink=0.5),)},
         code_version=code_version(),
     )  # fmt: skip
-    terms = [InForce(BARS.index[0].to_pydatetime(), card)]
-    return ModelsInForce("BTC/USDT", 1, HOUR, terms, lambda _id: network, context=CONTEXT, facts=facts)
+    terms = [ServingTerm(BARS.index[0].to_pydatetime(), card)]
+    return ServingModels("BTC/USDT", 1, HOUR, terms, lambda _id: network, context=CONTEXT, facts=facts)
 
 
 class Told:
@@ -114,7 +114,7 @@ def test_revisions_and_late_news_between_bars_give_the_bits_of_the_plain_path(
             continue
         for name, back, delay, value in published:
             news.publish(name, row - back, delay, value)
-        assert quick.hear(heard(BARS, row, NEEDED)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
+        assert quick.on_bar(heard(BARS, row, NEEDED)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
         for _ in range(2 * prepared):
             quick.prepare()
     assert told[0].lines == told[1].lines
@@ -161,20 +161,20 @@ def test_a_bar_at_which_the_factors_cannot_be_read_leaves_the_rows_as_they_were(
         return news.columns(index)
 
     quick, plain = in_force(facts), in_force(news.columns)
-    quick.hear(heard(BARS, NEEDED, NEEDED))
+    quick.on_bar(heard(BARS, NEEDED, NEEDED))
     broken["is"] = True
     with pytest.raises(OSError, match="half"):
-        quick.hear(heard(BARS, NEEDED + 1, NEEDED))
+        quick.on_bar(heard(BARS, NEEDED + 1, NEEDED))
     broken["is"] = False
     for row in (NEEDED + 2, NEEDED + 3):
-        assert quick.hear(heard(BARS, row, NEEDED)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
+        assert quick.on_bar(heard(BARS, row, NEEDED)) == plain.latest(BARS.iloc[row + 1 - NEEDED : row + 1])
 
 
 def test_a_factor_that_is_not_at_hand_is_named() -> None:
     news = News.of(0)
     del news.seen["factor_mood"]
     with pytest.raises(FingerprintMismatch, match="with the factor mood, which is not at hand"):
-        in_force(news.columns).hear(heard(BARS, NEEDED, NEEDED))
+        in_force(news.columns).on_bar(heard(BARS, NEEDED, NEEDED))
 
 
 def test_a_model_without_factors_goes_on_in_a_session_that_has_some() -> None:

@@ -14,13 +14,9 @@ from hypothesis import strategies as st
 
 from forwardtrader.models.features import incremental_rows
 from forwardtrader.models.features.catalogue import FEATURES, Bars, Feature, matrix, warm_up
-from forwardtrader.models.features.incremental_graph import Recipe
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
-from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec, predict
-from forwardtrader.models.forecasters.stepwise_inference import NextStep
-from forwardtrader.models.forecasters.trees import Trees
 from tests.models.bars import simulated_bars
 
 NAMES = tuple(FEATURES)
@@ -109,67 +105,6 @@ def test_a_feature_that_cannot_be_recorded_is_computed_over_its_window_to_the_sa
 
 def test_all_features_of_the_catalogue_but_those_of_another_package_are_recorded() -> None:
     assert [feature.name for _, feature in FeatureRows(NAMES, 1, 1).windowed] == ["stochastic_14"]
-
-
-def test_a_recipe_takes_equal_steps_once() -> None:
-    recipe = Recipe()
-    x: Any = recipe.inputs(("x",))["x"]
-    assert (np.log(x) + 1.0).place == (np.log(x) + 1.0).place
-
-
-def test_a_function_without_a_form_for_single_rows_is_refused() -> None:
-    x: Any = Recipe().inputs(("x",))["x"]
-    with pytest.raises(TypeError, match="cosh"):
-        np.cosh(x)
-    for impossible in (np.cumsum, np.asarray, bool, len, list, pd.Series):
-        with pytest.raises(TypeError):
-            impossible(x)
-
-
-@pytest.mark.parametrize(("a", "b"), [(1.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (1.0, -0.0), (float("nan"), 0.0), (2.0, 3.0)])
-def test_one_row_divides_and_compares_as_numpy_does(a: float, b: float) -> None:
-    recipe = Recipe()
-    coming: dict[str, Any] = dict(recipe.inputs(("a", "b")))
-    x, y = coming["a"], coming["b"]
-    recipe.keep([x / y, np.maximum(x, y), np.minimum(x, y), np.clip(x, -0.5, 0.5), np.sqrt(x - y)])
-    columns = {"a": np.array([a]), "b": np.array([b])}
-    with np.errstate(all="ignore"):
-        whole = recipe.fill(columns)
-    np.testing.assert_array_equal(np.array([recipe.row({"a": a, "b": b})]), whole)
-
-
-def ensemble(spec: LstmSpec, *, trees: bool) -> Ensemble:
-    draw = np.random.default_rng(1)
-    members = tuple({n: (0.3 * draw.standard_normal(s)).astype(np.float32) for n, s in spec.shapes().items()} for _ in range(2))
-    grown = Trees(
-        draw.integers(0, spec.features, (9, 7)).astype(np.int32), draw.standard_normal((9, 7)),
-        draw.integers(0, 128, (9, 7)).astype(np.uint8), draw.standard_normal((9, 8)),
-    )  # fmt: skip
-    mean, std = draw.standard_normal(spec.features).astype(np.float32), (1 + draw.random(spec.features)).astype(np.float32)
-    return Ensemble(spec, mean, std, members, grown if trees else None, 0.5 if trees else 0.0)
-
-
-@pytest.mark.parametrize("trees", [False, True])
-def test_the_network_cut_before_its_last_step_gives_the_bits_of_the_whole(trees: bool) -> None:
-    spec = LstmSpec(features=6, units=12, horizons=2, context=8)
-    model = ensemble(spec, trees=trees)
-    step, features = NextStep(model), np.random.default_rng(2).standard_normal((120, 6)).astype(np.float32)
-    assert step.is_exact
-    whole = predict(model, features, np.arange(7, 120))
-    for row in range(7, 120):
-        window = features[row - 7 : row + 1]
-        if row % 3:
-            step.prepare(window[:-1], row)
-        np.testing.assert_array_equal(step.forecast(window, row), whole[row - 7])
-
-
-def test_a_network_whose_parts_differ_is_forecast_whole() -> None:
-    spec = LstmSpec(features=6, units=12, horizons=2, context=8)
-    model, features = ensemble(spec, trees=True), np.random.default_rng(2).standard_normal((8, 6)).astype(np.float32)
-    step = NextStep(model)
-    step.is_exact = False
-    step.prepare(features[:-1], 1)
-    np.testing.assert_array_equal(step.forecast(features, 1), predict(model, features, np.array([7]))[0])
 
 
 def test_every_feature_looks_back_no_farther_than_a_session_remembers() -> None:

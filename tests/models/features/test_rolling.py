@@ -9,13 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwardtrader.models.features.rolling import (
-    finite_ema,
-    finite_ema_length,
     lag,
     window_max,
     window_mean,
     window_min,
-    window_std,
     window_sum,
 )
 
@@ -33,11 +30,6 @@ def test_a_window_agrees_with_pandas(name: str, n: int, seed: int) -> None:
     np.testing.assert_allclose(WINDOWS[name](x, n), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_standard_deviation_agrees_with_pandas() -> None:
-    x = series(300)
-    np.testing.assert_allclose(window_std(x, 37), pd.Series(x).rolling(37).std(ddof=0), rtol=1e-9)
-
-
 @given(st.sampled_from(sorted(WINDOWS)), st.integers(1, 60), st.integers(0, 100))
 def test_a_window_has_the_same_bits_wherever_the_series_begins(name: str, n: int, first: int) -> None:
     x = series(200) * 1e3
@@ -50,16 +42,6 @@ def test_nothing_is_known_before_the_window_is_full(n: int) -> None:
     out = window_sum(series(400), n)
     assert np.isnan(out[: n - 1]).all()
     assert np.isfinite(out[n - 1 :]).all()
-
-
-@pytest.mark.parametrize("span", [12, 26, 27])
-def test_the_finite_average_is_near_the_endless_one(span: int) -> None:
-    x = series(2000)
-    endless = pd.Series(x).ewm(span=span, adjust=False).mean().to_numpy()
-    length = finite_ema_length(span)
-    assert np.abs(finite_ema(x, span)[500:] - endless[500:]).max() < 4 * np.exp(-2 * length / span)
-    assert np.isnan(finite_ema(x, span)[: length - 1]).all()
-    assert np.isfinite(finite_ema(x, span)[length - 1 :]).all()
 
 
 def test_a_lag_longer_than_the_series_knows_nothing() -> None:

@@ -19,7 +19,7 @@ from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.retrain import assignment, identity, main, train
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
-from forwardtrader.models.folds.warm_start import lineage
+from forwardtrader.models.folds.warm_start import planned_model
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import ModelRegistry
 from forwardtrader.models.walk_forward import ANCHOR, anchor, fold_at
@@ -73,7 +73,7 @@ def test_without_the_anchor_s_whole_window_a_model_learns_from_nothing(tmp_path:
         begin = anchor(boundary, settings) - settings.train_window - spare - reach * HOUR.delta
         panel = Panel.of({"A/USD": BARS.loc[pd.Timestamp(begin) :]}, (1,))
         fold = {"A/USD": fold_at(panel.index["A/USD"], boundary, boundary, settings, HOUR, reach)}
-        assert (lineage(panel, fold, settings, HOUR).base is not None) == base
+        assert (planned_model(panel, fold, settings, HOUR).base is not None) == base
 
 
 @pytest.mark.parametrize("anchor_is_there", [True, False])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from forwardtrader.models.forecasters.calibration import Calibration, distribution, kept
+from forwardtrader.models.forecasters.calibration import Calibration, distribution, shrunk_share
 from forwardtrader.models.forecasters.linear_start import linear_start
 
 
@@ -41,7 +41,7 @@ def test_too_few_rows_give_no_start() -> None:
 
 
 def test_less_is_believed_of_a_longer_horizon() -> None:
-    shares = [kept(0.65, h) for h in (1, 4, 24, 168)]
+    shares = [shrunk_share(0.65, h) for h in (1, 4, 24, 168)]
     assert shares[0] == 0.65
     assert shares == sorted(shares, reverse=True)
 
@@ -49,8 +49,7 @@ def test_less_is_believed_of_a_longer_horizon() -> None:
 def test_the_location_is_shrunk_and_the_quantiles_are_not() -> None:
     raw = np.array([[0.4, -1.0, -0.3, 0.1, 0.6, 1.4]], dtype=np.float32)
     unit = np.array([0.01])
-    centres = np.array([0.4])
-    whole, half = (distribution(raw, unit, Calibration(shrink=s), s * centres) for s in (1.0, 0.5))
+    whole, half = (distribution(raw, unit, Calibration(shrink=s)) for s in (1.0, 0.5))
     np.testing.assert_allclose(half.location, 0.5 * whole.location)
     np.testing.assert_array_equal(half.quantiles, whole.quantiles)
     assert 0.5 < half.p_up[0] < whole.p_up[0]

@@ -12,12 +12,23 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.types import Forecast
 from forwardtrader.models.forecaster import NUMBERS, forecast_at, normal_frame
-from forwardtrader.models.online.adaptation import Adaptation, Follower, Past, Rates, Told, adapt, corrected, learn, step, told_of
+from forwardtrader.models.online.adaptation import (
+    Adaptation,
+    OnlineCorrector,
+    Past,
+    PlainForecast,
+    Rates,
+    adapt,
+    corrected,
+    learn,
+    plain_forecast,
+    step,
+)
 from tests.models.bars import simulated_bars
 
 RATES = Rates(0.005, 0.5 ** (1 / 2000), 50.0)
 HORIZON = 4
-PLAIN = Told(0.001, 0.01, (-0.0154, -0.0057, 0.001, 0.0077, 0.0174), 0.54)
+PLAIN = PlainForecast(0.001, 0.01, (-0.0154, -0.0057, 0.001, 0.0077, 0.0174), 0.54)
 
 
 def past(
@@ -97,7 +108,9 @@ def test_stopped_anywhere_and_continued_it_is_the_same(cut: int, holes: bool) ->
     whole, end = adapt(told, HORIZON, RATES)
     _, state = adapt(Past(told.index[:cut], told.numbers[:cut], told.opened[:cut], told.close[:cut]), HORIZON, RATES)
     for row in range(cut, 1000):
-        state, said = step(state, told_of(told.numbers[row].tolist()), float(told.opened[row]), float(told.close[row]), HORIZON, RATES)
+        state, said = step(
+            state, plain_forecast(told.numbers[row].tolist()), float(told.opened[row]), float(told.close[row]), HORIZON, RATES
+        )
         if said is not None:
             assert (said.location, said.scale, *said.quantiles, said.p_up) == tuple(whole[row])
     assert state.stretch == end.stretch and (state.xy, state.xx) == (end.xy, end.xx)
@@ -114,7 +127,7 @@ def test_bar_by_bar_gives_the_bits_of_all_at_once_even_after_bars_were_passed_ov
         row = int(told.index.searchsorted(at))
         return Past(told.index[:row], told.numbers[:row], told.opened[:row], told.close[:row])
 
-    follower = Follower(HORIZON, RATES, before)
+    follower = OnlineCorrector(HORIZON, RATES, before)
     for row in [*range(100, 300), *range(310, 600)]:
         said = follower.correct(forecast_at(frame, row, HORIZON), candles.iloc[: row + 1])
         if said is not None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.forecasters.calibration import Calibration
-from forwardtrader.models.online.lifecycle import Decision, Rules, Tenure
+from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle
 from forwardtrader.models.registry.card import ModelCard
-from forwardtrader.models.registry.promotion_log import Author, Deed
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 
 HOUR = timedelta(hours=1)
 FIRST = datetime(2022, 1, 10, 5, tzinfo=UTC)
@@ -50,24 +50,24 @@ class Market:
         return datetime.fromisoformat(of.boundary) <= BREAK
 
 
-def rules(**learning: Any) -> Rules:
+def rules(**learning: Any) -> LifecycleRules:
     models = ModelSettings(horizons=(1,), retrain_every=timedelta(days=60))
-    return Rules(models, LearningSettings.model_validate(learning), Timeframe.parse("1h"))
+    return LifecycleRules(models, LearningSettings.model_validate(learning), Timeframe.parse("1h"))
 
 
-def begun(of: Rules) -> Tenure:
+def begun(of: LifecycleRules) -> ModelLifecycle:
     boundary = of.scheduled(FIRST - HOUR)
-    return Tenure(of, card(boundary), FIRST, boundary)
+    return ModelLifecycle(of, card(boundary), FIRST, boundary)
 
 
-def go_on(tenure: Tenure, market: Market, first: datetime, bars: int) -> list[Decision]:
+def go_on(lifecycle: ModelLifecycle, market: Market, first: datetime, bars: int) -> list[Decision]:
     """Live through bars; every model called is trained at once."""
     made: list[Decision] = []
     for n in range(bars):
         coming = first + (n + 1) * HOUR
-        tenure.calls(coming, lambda _card, _first: market)  # type: ignore[arg-type,return-value]
-        ready = [c for c in tenure.pending if tenure.is_ready(c, coming)]
-        made += [tenure.decide(c, card(c.boundary), coming, lambda _card, _first: market) for c in ready]  # type: ignore[arg-type,return-value]
+        lifecycle.calls(coming, lambda _card, _first: market)  # type: ignore[arg-type,return-value]
+        ready = [c for c in lifecycle.pending if lifecycle.is_ready(c, coming)]
+        made += [lifecycle.decide(c, card(c.boundary), coming, lambda _card, _first: market) for c in ready]  # type: ignore[arg-type,return-value]
     return made
 
 
@@ -78,7 +78,7 @@ def test_a_break_is_found_within_days_and_the_new_model_takes_over() -> None:
     made = go_on(begun(rules(**EARLY)), Market(worse=2.5), FIRST, 24 * 40)
     drift = next(d for d in made if d.by is Author.DRIFT)
     assert drift.boundary is not None and BREAK < drift.boundary <= BREAK + timedelta(days=5)
-    assert drift.since == drift.boundary + HOUR and drift.deed is Deed.PROMOTED
+    assert drift.since == drift.boundary + HOUR and drift.action is PromotionAction.PROMOTED
 
 
 def test_nothing_is_called_twice_for_one_break() -> None:
@@ -95,15 +95,15 @@ def test_where_nothing_changes_drift_is_called_about_once_a_year_or_less() -> No
 def test_a_trial_promotes_the_model_that_knows_the_new_market() -> None:
     made = go_on(begun(rules(**EARLY, trial=72, promotion="if better")), Market(worse=2.5), FIRST, 24 * 35)
     [drift] = [d for d in made if d.by is Author.DRIFT]
-    assert drift.boundary is not None and drift.deed is Deed.PROMOTED and drift.since == drift.boundary + 73 * HOUR
+    assert drift.boundary is not None and drift.action is PromotionAction.PROMOTED and drift.since == drift.boundary + 73 * HOUR
     assert "significantly better" in drift.reason
 
 
 def test_a_trial_keeps_the_old_model_where_the_new_one_is_no_better() -> None:
-    tenure = begun(rules(trial=72, promotion="if better"))
-    made = go_on(tenure, Market(), FIRST, 24 * 58)
-    assert [d.deed for d in made] == [Deed.KEPT]
-    assert made[0].other != made[0].card.model_id == tenure.card.model_id
+    lifecycle = begun(rules(trial=72, promotion="if better"))
+    made = go_on(lifecycle, Market(), FIRST, 24 * 58)
+    assert [d.action for d in made] == [PromotionAction.KEPT]
+    assert made[0].other != made[0].card.model_id == lifecycle.card.model_id
 
 
 @settings(max_examples=12, deadline=None)
@@ -114,14 +114,14 @@ def test_taken_up_again_from_its_decisions_it_goes_on_as_if_it_had_never_stopped
     before = begun(of)
     made = go_on(before, market, FIRST, stop)
     scheduled = max([d.boundary for d in made if d.by is Author.CALENDAR and d.boundary], default=begun(of).scheduled)
-    again = Tenure(of, made[-1].card if made else begun(of).card, made[-1].since if made else FIRST, scheduled)
+    again = ModelLifecycle(of, made[-1].card if made else begun(of).card, made[-1].since if made else FIRST, scheduled)
     assert made + go_on(again, market, FIRST + (stop - 1) * HOUR, bars - stop + 1) == whole
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 250_000), st.integers(0, 400), st.sampled_from(["15m", "1h", "4h"]))
 def test_a_model_is_never_due_before_its_boundary_and_always_on_the_grid(hour: int, trial: int, timeframe: str) -> None:
-    of = Rules(ModelSettings(), LearningSettings(trial=trial), Timeframe.parse(timeframe))
+    of = LifecycleRules(ModelSettings(), LearningSettings(trial=trial), Timeframe.parse(timeframe))
     moment = datetime(2001, 1, 1, tzinfo=UTC) + hour * HOUR
     boundary = of.scheduled(moment)
     due = of.due(boundary)
@@ -131,17 +131,17 @@ def test_a_model_is_never_due_before_its_boundary_and_always_on_the_grid(hour: i
 
 
 def test_a_training_that_fails_leaves_the_model_in_force() -> None:
-    tenure = begun(rules())
-    coming = tenure.next_boundary
-    [call] = tenure.calls(coming, lambda _card, _first: Market())  # type: ignore[arg-type,return-value]
-    before = tenure.card
-    tenure.give_up(call, coming)
-    assert tenure.pending == [] and tenure.card == before
-    assert tenure.next_boundary == coming + tenure.rules.models.retrain_every
+    lifecycle = begun(rules())
+    coming = lifecycle.next_boundary
+    [call] = lifecycle.calls(coming, lambda _card, _first: Market())  # type: ignore[arg-type,return-value]
+    before = lifecycle.card
+    lifecycle.give_up(call, coming)
+    assert lifecycle.pending == [] and lifecycle.card == before
+    assert lifecycle.next_boundary == coming + lifecycle.rules.models.retrain_every
 
 
 def test_a_persons_word_holds_from_the_next_bar_on() -> None:
-    tenure = begun(rules())
+    lifecycle = begun(rules())
     wanted = card(FIRST - timedelta(days=90))
-    told = tenure.obey(Deed.PROMOTED, wanted, "I think so", FIRST + HOUR)
-    assert (told.by, told.since, tenure.card) == (Author.PERSON, FIRST + HOUR, wanted)
+    told = lifecycle.apply_command(PromotionAction.PROMOTED, wanted, "I think so", FIRST + HOUR)
+    assert (told.by, told.since, lifecycle.card) == (Author.PERSON, FIRST + HOUR, wanted)

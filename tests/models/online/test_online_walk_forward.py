@@ -14,9 +14,9 @@ import pytest
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
-from forwardtrader.models.online.online_walk_forward import LearnedWalk, Order, learned_walk
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward, PromotionCommand, online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
-from forwardtrader.models.registry.promotion_log import Author, Deed
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 from tests.models.bars import simulated_bars
 
 HOUR = Timeframe.parse("1h")
@@ -50,10 +50,10 @@ def scheduled(path: Path, bars: pd.DataFrame, last: datetime = LAST) -> WalkForw
     return walk_forward({"A/USD": bars}, FIRST, last, settings=knobs(path), timeframe=HOUR, features=NAMES)
 
 
-def lived(walk: WalkForward, *, last: datetime = LAST, orders: tuple[Order, ...] = (), **learning: object) -> LearnedWalk:
+def lived(walk: WalkForward, *, last: datetime = LAST, orders: tuple[PromotionCommand, ...] = (), **learning: object) -> OnlineWalkForward:
     wish = LearningSettings.model_validate(learning)
-    told = learned_walk(walk, FIRST, last, learning=wish, timeframe=HOUR, orders=orders)
-    assert isinstance(told, LearnedWalk)
+    told = online_walk_forward(walk, FIRST, last, learning=wish, timeframe=HOUR, commands=orders)
+    assert isinstance(told, OnlineWalkForward)
     return told
 
 
@@ -73,7 +73,7 @@ def wild(home: Path) -> WalkForward:
 
 
 def test_where_nothing_is_asked_for_nothing_is_done(calm: WalkForward) -> None:
-    assert learned_walk(calm, FIRST, LAST, learning=LearningSettings(), timeframe=HOUR) is calm
+    assert online_walk_forward(calm, FIRST, LAST, learning=LearningSettings(), timeframe=HOUR) is calm
 
 
 def test_the_calendar_alone_gives_the_plain_walk_forward(calm: WalkForward) -> None:
@@ -142,7 +142,7 @@ def test_a_trial_delays_and_compares(calm: WalkForward) -> None:
         assert decision.boundary is not None
         assert decision.since == decision.boundary + timedelta(hours=49)
         assert "over 48 bars (p " in decision.reason
-    kept = {d.other for d in told.decisions if d.deed is Deed.KEPT}
+    kept = {d.other for d in told.decisions if d.action is PromotionAction.KEPT}
     assert kept.isdisjoint(set(told.frame("A/USD", 4)["model_id"]))
 
 
@@ -153,7 +153,7 @@ def test_networks_that_cannot_be_read_beside_their_forecasts_are_trained_again(h
     for served in wild.served[1:]:
         (tmp_path / "models" / served.card.model_id / "model.keras").write_bytes(b"torn")
     said: list[str] = []
-    told = learned_walk(
+    told = online_walk_forward(
         own, FIRST, LAST, learning=LearningSettings(trial=48), timeframe=HOUR, damaged=lambda model_id, _why: said.append(model_id)
     )
     assert said
@@ -162,7 +162,7 @@ def test_networks_that_cannot_be_read_beside_their_forecasts_are_trained_again(h
 
 def test_a_model_refused_leaves_the_old_one_in_force(calm: WalkForward) -> None:
     told = lived(calm, trial=48, promotion="if better", level=1e-9)
-    assert {d.deed for d in told.decisions[1:]} == {Deed.KEPT}
+    assert {d.action for d in told.decisions[1:]} == {PromotionAction.KEPT}
     first = told.decisions[0].card.model_id
     frame = told.frame("A/USD", 4).loc[FIRST:LAST]
     assert set(frame["model_id"]) == {first}
@@ -172,7 +172,7 @@ def test_a_model_refused_leaves_the_old_one_in_force(calm: WalkForward) -> None:
 def test_a_persons_word_is_heard_again(calm: WalkForward) -> None:
     first = calm.served[0].card.model_id
     since = calm.served[1].fold["A/USD"].boundary + timedelta(days=3)
-    told = lived(calm, orders=(Order(since, first, Deed.ROLLED_BACK, "worse"),))
+    told = lived(calm, orders=(PromotionCommand(since, first, PromotionAction.ROLLED_BACK, "worse"),))
     frame = told.frame("A/USD", 4)
     assert frame["model_id"].loc[since] == first != frame["model_id"].loc[since - timedelta(hours=1)]
     assert next(d for d in told.decisions if d.by is Author.PERSON).reason == "worse"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.models.forecaster import normal_frame
-from forwardtrader.models.online.outcomes import by_model, caused, outcomes, pinball, rolling, trades_by_model
+from forwardtrader.models.online.outcomes import by_model, caused, outcomes, pinball, trades_by_model
 from tests.models.bars import simulated_bars
 
 BARS = simulated_bars(600)
@@ -74,16 +74,6 @@ def test_each_model_answers_for_its_own_bars() -> None:
     table = by_model(outcomes(forecasts(), BARS, HORIZON))
     assert table["model_id"].tolist() == ["early", "late"]
     assert table["n"].tolist() == [200, 200 - HORIZON]
-
-
-def test_a_rolling_window_begins_anew_with_each_model() -> None:
-    table = outcomes(forecasts(), BARS, HORIZON)
-    means = rolling(table, 50)
-    assert means["n"].max() == 50
-    first_of_late = means.loc[means["model_id"] == "late"].iloc[0]
-    assert first_of_late["n"] == 1 and first_of_late["loss"] == pytest.approx(table["loss"].loc[first_of_late.name])
-    assert means.iloc[120]["loss"] == pytest.approx(table["loss"].iloc[71:121].mean())
-    assert rolling(table.iloc[:0], 50).empty
 
 
 def told() -> pd.DataFrame:

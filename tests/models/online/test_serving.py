@@ -16,8 +16,8 @@ from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.forecaster import NUMBERS
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec
-from forwardtrader.models.online.adaptation import Follower, Past, Rates
-from forwardtrader.models.online.serving import InForce, ModelsInForce
+from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates
+from forwardtrader.models.online.serving import ServingModels, ServingTerm
 from forwardtrader.models.registry.card import ModelCard, code_version
 from tests.models.bars import heard, simulated_bars
 
@@ -42,12 +42,12 @@ def card(model_id: str) -> ModelCard:
     )  # fmt: skip
 
 
-def source(horizon: int, frame: pd.DataFrame, *, adaptive: bool = False) -> ModelsInForce:
-    terms = [InForce(frame.index[0].to_pydatetime(), card("a")), InForce(frame.index[NEEDED + 20].to_pydatetime(), card("bb"))]
-    made = ModelsInForce("BTC/USDT", horizon, HOUR, terms, network, context=CONTEXT)
+def source(horizon: int, frame: pd.DataFrame, *, adaptive: bool = False) -> ServingModels:
+    terms = [ServingTerm(frame.index[0].to_pydatetime(), card("a")), ServingTerm(frame.index[NEEDED + 20].to_pydatetime(), card("bb"))]
+    made = ServingModels("BTC/USDT", horizon, HOUR, terms, network, context=CONTEXT)
     if adaptive:
         nothing = Past(pd.DatetimeIndex([], tz="UTC"), np.zeros((0, len(NUMBERS))), np.zeros(0), np.zeros(0))
-        made.follow(Follower(horizon, Rates.of(LearningSettings(), HOUR), lambda _at: nothing))
+        made.follow(OnlineCorrector(horizon, Rates.of(LearningSettings(), HOUR), lambda _at: nothing))
     return made
 
 
@@ -60,7 +60,7 @@ def test_what_is_heard_bar_by_bar_is_what_the_plain_path_says(horizon: int, adap
     plain, quick = source(horizon, frame, adaptive=adaptive), source(horizon, frame, adaptive=adaptive)
     ids = set()
     for row in [*range(NEEDED, NEEDED + 30), *range(NEEDED + 33, NEEDED + 45)]:
-        said = quick.hear(heard(frame, row, NEEDED))
+        said = quick.on_bar(heard(frame, row, NEEDED))
         assert said == plain.latest(frame.iloc[row + 1 - NEEDED : row + 1])
         assert said is not None
         ids.add(said.model_id)
@@ -77,14 +77,14 @@ def test_networks_of_the_past_are_let_go() -> None:
         made.append(weakref.ref(fresh))
         return fresh
 
-    terms = [InForce(BARS.index[NEEDED + 2 * n].to_pydatetime(), card("a" * (n + 1))) for n in range(8)]
-    session = ModelsInForce("BTC/USDT", 1, HOUR, terms, loaded, context=CONTEXT)
-    assert len({said.model_id for row in range(NEEDED, NEEDED + 16) if (said := session.hear(heard(BARS, row, NEEDED)))}) == 8
+    terms = [ServingTerm(BARS.index[NEEDED + 2 * n].to_pydatetime(), card("a" * (n + 1))) for n in range(8)]
+    session = ServingModels("BTC/USDT", 1, HOUR, terms, loaded, context=CONTEXT)
+    assert len({said.model_id for row in range(NEEDED, NEEDED + 16) if (said := session.on_bar(heard(BARS, row, NEEDED)))}) == 8
     gc.collect()
     assert len(made) == 8 and sum(one() is not None for one in made) == 3
 
 
 def test_nothing_is_said_where_no_model_is_in_force() -> None:
     early = source(1, BARS)
-    early._terms = [InForce(BARS.index[-1].to_pydatetime() + timedelta(days=1), card("a"))]
-    assert early.hear(heard(BARS, NEEDED, NEEDED)) is None
+    early._terms = [ServingTerm(BARS.index[-1].to_pydatetime() + timedelta(days=1), card("a"))]
+    assert early.on_bar(heard(BARS, NEEDED, NEEDED)) is None

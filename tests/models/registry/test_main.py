@@ -16,7 +16,15 @@ from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.registry.__main__ import main
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.registry.command import promote, rollback
-from forwardtrader.models.registry.promotion_log import Appointment, AppointmentLog, Author, Deed, in_force, market_of, succession
+from forwardtrader.models.registry.promotion_log import (
+    Author,
+    PromotionAction,
+    PromotionLog,
+    PromotionRecord,
+    in_force,
+    market_of,
+    promotion_stack,
+)
 from forwardtrader.models.registry.store import ModelRegistry
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -48,8 +56,14 @@ def registry(tmp_path: Path) -> ModelRegistry:
 
 def test_a_promotion_is_kept_with_reason_and_time(registry: ModelRegistry) -> None:
     promote(registry, "aa", "calmer in April", FixedClock(NOW))
-    [entry] = ModelRegistry(registry.root).appointments.entries()
-    assert (entry.model_id, entry.deed, entry.by, entry.reason, entry.at) == ("aa11", Deed.PROMOTED, Author.PERSON, "calmer in April", NOW)
+    [entry] = ModelRegistry(registry.root).promotions.entries()
+    assert (entry.model_id, entry.action, entry.by, entry.reason, entry.at) == (
+        "aa11",
+        PromotionAction.PROMOTED,
+        Author.PERSON,
+        "calmer in April",
+        NOW,
+    )
     assert entry.market == MARKET
 
 
@@ -94,17 +108,24 @@ def test_a_rollback_in_two_markets_asks_which(registry: ModelRegistry) -> None:
 def test_a_session_is_rolled_back_to_what_it_had_before(registry: ModelRegistry) -> None:
     clock = Ticking(NOW)
     for model in ("aa11", "bb22"):
-        registry.appointments.add(
-            Appointment(
-                at=clock.now(), market=MARKET, deed=Deed.PROMOTED, by=Author.CALENDAR, model_id=model, reason="", session="paper", since=NOW
+        registry.promotions.add(
+            PromotionRecord(
+                at=clock.now(),
+                market=MARKET,
+                action=PromotionAction.PROMOTED,
+                by=Author.CALENDAR,
+                model_id=model,
+                reason="",
+                session="paper",
+                since=NOW,
             )
         )
     with pytest.raises(ConfigError, match="sessions with models of their own: paper"):
         rollback(registry, "", clock)
     order = rollback(registry, "lost money", clock, session="paper")
     assert (order.model_id, order.session) == ("aa11", "paper")
-    assert registry.appointments.orders_after(NOW, MARKET, "paper") == [order]
-    assert registry.appointments.orders_after(NOW, MARKET, "another") == []
+    assert registry.promotions.orders_after(NOW, MARKET, "paper") == [order]
+    assert registry.promotions.orders_after(NOW, MARKET, "another") == []
     with pytest.raises(ConfigError, match="the first"):
         rollback(registry, "", clock, session="paper")
 
@@ -130,7 +151,7 @@ def test_an_error_is_one_line_and_exit_code_2(registry: ModelRegistry, capsys: p
 
 
 def test_a_damaged_record_names_its_file(registry: ModelRegistry, capsys: pytest.CaptureFixture[str]) -> None:
-    registry.appointments.path.write_text("[{")
+    registry.promotions.path.write_text("[{")
     assert main(["--models", str(registry.root), "rollback", "--reason", "x"]) == 2
     assert "appointments.json" in capsys.readouterr().err
 
@@ -159,7 +180,7 @@ def test_any_sequence_of_promotions_and_rollbacks_leaves_what_a_stack_would(
     registry, clock, stack = ModelRegistry(root), Ticking(NOW), []
     done = 0
     for order in orders:
-        before = registry.appointments.entries()
+        before = registry.promotions.entries()
         if order == "back":
             if stack:
                 done += 1
@@ -174,37 +195,23 @@ def test_any_sequence_of_promotions_and_rollbacks_leaves_what_a_stack_would(
             done += 1
             stack.append(order)
             promote(registry, order, "r", clock)
-        entries = registry.appointments.entries()
+        entries = registry.promotions.entries()
         assert entries[: len(before)] == before
-        assert succession(entries) == tuple(stack)
+        assert promotion_stack(entries) == tuple(stack)
         assert in_force(entries) == (stack[-1] if stack else None)
         assert len(entries) == done
-
-
-@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=10), st.integers(0, 9))
-def test_taking_a_model_out_from_below_leaves_the_one_in_force(models: list[str], place: int) -> None:
-    def entry(deed: Deed, model: str, other: str = "") -> Appointment:
-        return Appointment(at=NOW, market=MARKET, deed=deed, by=Author.PERSON, model_id=model, other=other, reason="")
-
-    story = [entry(Deed.PROMOTED, m) for m in models]
-    victim = models[place % len(models)]
-    after = succession([*story, entry(Deed.ROLLED_BACK, "", victim)])
-    assert len(after) == len(models) - 1
-    if models[-1] != victim:
-        assert after[-1] == models[-1]
-    assert succession([*story, entry(Deed.KEPT, models[-1], "z")]) == tuple(models)
 
 
 def test_writers_side_by_side_lose_nothing(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     def write(n: int) -> None:
-        entry = Appointment(at=NOW, market=MARKET, deed=Deed.PROMOTED, by=Author.PERSON, model_id=str(n), reason="")
-        AppointmentLog(tmp_path).add(entry)
+        entry = PromotionRecord(at=NOW, market=MARKET, action=PromotionAction.PROMOTED, by=Author.PERSON, model_id=str(n), reason="")
+        PromotionLog(tmp_path).add(entry)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(24)))
-    assert sorted(int(e.model_id) for e in AppointmentLog(tmp_path).entries()) == list(range(24))
+    assert sorted(int(e.model_id) for e in PromotionLog(tmp_path).entries()) == list(range(24))
 
 
 def test_the_order_of_symbols_makes_no_other_market() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind
-from forwardtrader.reports.pages.session_page import load_session, outlooks, render_session_page, with_closes
-from forwardtrader.reports.pages.session_status import ModelDecision, ModelOutcome, State, read_status, write_status
+from forwardtrader.reports.pages.session_page import latest_forecasts, load_session, render_session_page, with_closes
+from forwardtrader.reports.pages.session_status import ModelDecision, ModelOutcome, SessionState, read_status, write_status
 from tests.reports import simulated, simulated_session
 from tests.reports.browser import look_at
 
@@ -96,7 +96,7 @@ def test_a_practice_market_says_sample(tmp_path: Path) -> None:
 
 def test_a_running_page_reloads_and_a_stopped_one_does_not(tmp_path: Path) -> None:
     assert "location.reload" in page(tmp_path / "a")
-    stopped = page(tmp_path / "b", state=State.STOPPED, reason="asked for 960 bars")
+    stopped = page(tmp_path / "b", state=SessionState.STOPPED, reason="asked for 960 bars")
     assert "location.reload" not in stopped
     assert "Asked for 960 bars." in stopped
 
@@ -104,7 +104,7 @@ def test_a_running_page_reloads_and_a_stopped_one_does_not(tmp_path: Path) -> No
 def test_the_outlook_is_the_newest_forecast_as_prices(tmp_path: Path) -> None:
     simulated_session.write(tmp_path)
     session = load_session(tmp_path)
-    (told,) = outlooks(session)
+    (told,) = latest_forecasts(session)
     row = session.forecasts.iloc[-1]
     close = session.equity["close:BTC/USDT"].iloc[-1]
     assert told.made_at == row["timestamp"]

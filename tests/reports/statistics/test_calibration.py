@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from forwardtrader.reports.statistics.calibration import calibration, crps, crps_skill, pit_histogram, rise_calibration
-from forwardtrader.reports.statistics.volatility_forecast import har_quantiles
 
 Z = np.array([-1.6448536, -0.6744898, 0.0, 0.6744898, 1.6448536])
 
@@ -93,30 +92,3 @@ def test_equal_chances_share_a_bin_whatever_their_order_in_time() -> None:
     chance = np.where(np.arange(1000) % 2 == 0, 0.4, 0.6)
     curve = rise_calibration(chance, realised)["reliability"]
     assert [(point["p"], point["share"], point["n"]) for point in curve] == [(0.4, 0.5, 500), (pytest.approx(0.6), 0.5, 500)]
-
-
-def clustered(n: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    level = np.zeros(n)
-    for t in range(1, n):
-        level[t] = 0.99 * level[t - 1] + 0.12 * rng.normal()
-    return 100 * np.exp(np.cumsum(0.004 * np.exp(level) * rng.normal(size=n)))
-
-
-def test_the_volatility_forecast_is_calibrated_and_beats_a_constant() -> None:
-    close = clustered(8000, 3)
-    quantiles = har_quantiles(close, 1, 24.0)
-    realised = np.append(np.diff(np.log(close)), np.nan)
-    known = np.isfinite(quantiles).all(axis=1) & np.isfinite(realised)
-    inside = (quantiles[known, 0] <= realised[known]) & (realised[known] <= quantiles[known, 4])
-    assert inside.mean() == pytest.approx(0.9, abs=0.02)
-    constant = np.tile(np.quantile(realised[known], [0.05, 0.25, 0.5, 0.75, 0.95]), (known.sum(), 1))
-    assert crps_skill(quantiles[known], constant, realised[known]) > 0.02
-
-
-@pytest.mark.parametrize("horizon", [1, 24])
-def test_the_volatility_forecast_never_sees_the_future(horizon: int) -> None:
-    close = clustered(4000, 4)
-    whole = har_quantiles(close, horizon, 24.0)
-    for cut in (1300, 2500, 3999):
-        assert np.array_equal(har_quantiles(close[: cut + 1], horizon, 24.0), whole[: cut + 1], equal_nan=True)

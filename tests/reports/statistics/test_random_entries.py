@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest
 
-from forwardtrader.reports.benchmarks import Account, follow
+from forwardtrader.reports.benchmarks import BenchmarkAccount, follow
 from forwardtrader.reports.statistics.random_entries import ExposurePath, compare, exposure_path
 from tests.reports.random_trader import FEE, SLIPPAGE, SYMBOL, Habits, random_account
 
@@ -29,7 +29,7 @@ def market(seed: int, n: int = 2000) -> pd.DataFrame:
 
 
 def hold(bars: pd.DataFrame, when: np.ndarray, fee: float = 10.0) -> tuple[ExposurePath, pd.DataFrame]:
-    life = follow(bars, np.where(when, 1.0, 0.0), Account(cash=1000.0, fee_bps=fee, slippage_bps=2.0), "A/B", band=0.5)
+    life = follow(bars, np.where(when, 1.0, 0.0), BenchmarkAccount(cash=1000.0, fee_bps=fee, slippage_bps=2.0), "A/B", band=0.5)
     return exposure_path(life.equity, life.fills, {"A/B": bars}), life.equity
 
 

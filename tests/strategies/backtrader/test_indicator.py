@@ -12,7 +12,7 @@ import pytest
 from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting
 from forwardtrader.models.forecaster import LastValueForecaster, RecordedForecasts
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
-from forwardtrader.strategies.feed_context import FeedFacts, attach
+from forwardtrader.strategies.feed_context import FeedContext, attach
 from tests.strategies.market import BTC, HOUR, candles, forecasts, pandas_feed, source
 
 LINES = ("location", "lower", "upper", "p_up", "scale")
@@ -62,7 +62,7 @@ def test_a_forecaster_with_warm_up_shows_the_same_numbers_in_every_mode(options:
 def test_the_source_is_found_on_the_feed() -> None:
     bars = candles(60)
     data = pandas_feed(bars)
-    attach(data, FeedFacts(BTC, HOUR, source(bars)))
+    attach(data, FeedContext(BTC, HOUR, source(bars)))
     assert len(watch(data, None)) == 60
 
 
@@ -86,7 +86,7 @@ def test_resampled_bars_are_refused(runonce: bool) -> None:
     cerebro = bt.Cerebro(stdstats=False, runonce=runonce)
     forecast = LastValueForecaster(24, window=2)
     data = pandas_feed(bars)
-    attach(data, FeedFacts(BTC, HOUR, forecast))
+    attach(data, FeedContext(BTC, HOUR, forecast))
     cerebro.resampledata(data, timeframe=bt.TimeFrame.Minutes, compression=240)
     cerebro.addstrategy(Watcher)
     with pytest.raises(InvalidSetting, match="bars of 14400 s, its forecasts are made for bars of 3600 s"):
@@ -102,7 +102,7 @@ def test_bars_that_were_never_forecast_are_refused() -> None:
 def test_gaps_between_bars_are_no_other_timeframe() -> None:
     bars = candles(120).drop(index=candles(120).index[[1, 2, 3, 50]])
     data = pandas_feed(bars)
-    attach(data, FeedFacts(BTC, HOUR, source(bars)))
+    attach(data, FeedContext(BTC, HOUR, source(bars)))
     assert len(watch(data, None, runonce=False)) == 116
 
 
@@ -128,5 +128,5 @@ def test_daily_bars_with_weekends_are_forecast() -> None:
     bars.index = pd.bdate_range("2022-01-03", periods=80, tz="UTC", name="timestamp")
     naive = bars.set_axis(bars.index.tz_localize(None))
     data = bt.feeds.PandasData(dataname=naive)
-    attach(data, FeedFacts(BTC, Timeframe.parse("1d"), source(bars)))
+    attach(data, FeedContext(BTC, Timeframe.parse("1d"), source(bars)))
     assert len(watch(data, None, runonce=False)) == 80
