@@ -1,6 +1,6 @@
 """P-values that are never zero: data of finite length can make chance unlikely, not impossible.
 
-A test by resampling can tell no p smaller than one in `samples + 1`, an analytic one none smaller than floating point holds. What is
+A resampling test cannot resolve a p-value below one in `samples + 1`, an analytic one none below floating-point precision. What is
 shown is rounded to three digits, and a p that would round to zero is shown as `<0.001`.
 """
 
@@ -17,7 +17,7 @@ _SHOWN: Final = 0.001
 
 
 def analytic(p: float) -> float:
-    """A p-value from a distribution function, which may underflow: at least the smallest number told in full precision, at most one."""
+    """A p-value from a distribution function, which may underflow: at least the smallest normal float, at most one."""
     return p if math.isnan(p) else min(max(p, SMALLEST), 1.0)
 
 

@@ -164,7 +164,7 @@ def list_status(group: OrderList, at: int) -> form.Payload:
 
 
 def list_actions(handlers: BinanceHandlers) -> tuple[dict[tuple[str, str], BinanceAction], dict[str, BinanceAction]]:
-    """REST and WS API names of what lists can be asked."""
+    """The actions of order lists by REST path, and by WebSocket API method."""
     lists = OrderListHandlers(handlers)
     oco, old, oto, otoco = (
         BinanceAction(place, 1, PLACE, signed=True) for place in (lists.place_oco, lists.place_old_oco, lists.place_oto, lists.place_otoco)

@@ -54,11 +54,11 @@ class BinanceMarketStreams:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve `/ws`, `/ws/<stream>`, `/stream?streams=a/b` and ccxt's numbered sockets."""
-        asked = request.query.get("streams") or request.match_info.get("streams", "")
+        wanted_streams = request.query.get("streams") or request.match_info.get("streams", "")
 
         def on_open(queue: SendQueue) -> MarketSocket:
             socket = MarketSocket(queue, combined=request.path == "/stream")
-            self._subscribe(socket, [s for s in asked.split("/") if "@" in s], strict=False)
+            self._subscribe(socket, [s for s in wanted_streams.split("/") if "@" in s], strict=False)
             return socket
 
         return await self._sockets.serve_socket(request, MARKET, on_open=on_open, on_message=self._on_message, on_close=self._on_close)
@@ -112,25 +112,25 @@ class BinanceMarketStreams:
 
     def _send_print(self, fact: Printed) -> None:
         name = form.ident(fact.symbol).lower()
-        asked = self._kinds.get(name)
-        if not asked:
+        wanted_streams = self._kinds.get(name)
+        if not wanted_streams:
             return
         at = fact.at
         traded = {"s": name.upper(), "p": form.number(fact.price), "q": form.number(fact.size), "T": at, "m": fact.buyer_made}
-        if "trade" in asked:
+        if "trade" in wanted_streams:
             self.send(f"{name}@trade", {"e": "trade", "E": at, "t": fact.trade_id, **traded, "M": True})
-        if "aggTrade" in asked:
+        if "aggTrade" in wanted_streams:
             numbers = {"a": fact.trade_id, "f": fact.trade_id, "l": fact.trade_id}
             self.send(f"{name}@aggTrade", {"e": "aggTrade", "E": at, **numbers, **traded, "M": True})
-        if "bookTicker" in asked:
+        if "bookTicker" in wanted_streams:
             top = self._handlers.book_ticker(fact.symbol)
             keys = {"s": "symbol", "b": "bidPrice", "B": "bidQty", "a": "askPrice", "A": "askQty"}
             self.send(f"{name}@bookTicker", {"u": fact.trade_id} | {short: top[long] for short, long in keys.items()})
-        if "ticker" in asked or "miniTicker" in asked:
+        if "ticker" in wanted_streams or "miniTicker" in wanted_streams:
             whole = market.ticker_event(self._handlers.day_ticker(fact.symbol), at)
             self.send(f"{name}@ticker", whole)
             self.send(f"{name}@miniTicker", {"e": "24hrMiniTicker"} | {key: whole[key] for key in ("E", "s", "c", "o", "h", "l", "v", "q")})
-        self._send_depth(name, fact, [kind for kind in asked if kind.startswith("depth")])
+        self._send_depth(name, fact, [kind for kind in wanted_streams if kind.startswith("depth")])
 
     def _send_depth(self, name: str, fact: Printed, kinds: list[str]) -> None:
         listing = self._handlers.venue.exchange.listings[fact.symbol]

@@ -15,7 +15,7 @@ _CLOSE: Final = re.compile(rb'("(?:c|close)":")(\d+)')
 
 
 class CandleFaults:
-    """Sends closed candles, changed as fault F22 asks while it is armed."""
+    """Sends closed candles, altered while fault F22 is armed."""
 
     def __init__(self, board: Switchboard) -> None:
         self._board = board

@@ -49,7 +49,7 @@ class BarFills:
 
     def arrives(self, listing: Listing, order: ExchangeOrder) -> Match:
         bar = listing.bar
-        # Of two linked legs the one that the bar reaches must win, which only the whole bar can tell.
+        # Which of two linked legs fills is known only from the whole bar.
         if bar is None or order.list_id is not None:
             return Match()
         return self._match(order, matching.at_open(order.request, order.triggered, bar.open), listing)

@@ -90,3 +90,14 @@ def test_skipping_plays_the_prints_before_a_moment(tmp_path: Path) -> None:
 
 def test_a_bar_is_scaled_on_its_grid() -> None:
     assert scaled(candle(10, 12, 9, 11), Decimal("0.333"), Decimal("0.5")) == candle(3.5, 4, 3, 3.5)
+
+
+def test_a_candle_pushed_into_a_gap_is_followed_by_the_one_that_was_next(tmp_path: Path) -> None:
+    path = candle_file(tmp_path / "gap.csv", [FLAT] * 5, skip=(2,))
+    venue = venue_of(tmp_path, BARS, market=[str(path)])
+    venue.driver.push(SYMBOL, candle(50, 60, 40, 55, start=START + 2 * MINUTE))
+    while venue.driver.advance():
+        pass
+    closed = venue.exchange.listings[SYMBOL].candles.closed
+    assert [(bar.start - START) // MINUTE for bar in closed] == [0, 1, 2, 3, 4]
+    assert closed[2].open == 50
