@@ -4,7 +4,7 @@ python run_backtest.py --from 2022-01-01
 """
 
 from forwardtrader.backtest.cli import main
-from forwardtrader.core.cli import leave
+from forwardtrader.core.command.cli import leave
 
 if __name__ == "__main__":
     leave(main())

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from forwardtrader.backtest.flags import parser
-from forwardtrader.core.cli import collect_rarely, run
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command.cli import collect_rarely, run
 
 LOG: Final = Path("var/log.jsonl")
 

@@ -12,9 +12,9 @@ from forwardtrader.backtest.dates import traded_span
 from forwardtrader.backtest.flags import parser
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command.project import typed_path, typed_strategy
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.core.project import typed_path, typed_strategy
 from forwardtrader.core.settings import Settings
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.feeds.files.symbol import symbol_of_file

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from forwardtrader.core import environment as variables
 from forwardtrader.core import log
+from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
-from forwardtrader.core.flags import nearest
 from forwardtrader.core.settings import Settings
 
 # The environment variables that are settings; secrets are read where they are used and never stored in Settings.

@@ -18,7 +18,7 @@ if (_ROOT / "run_live.py").is_file():
     # A checkout: the packages stand beside this one. The links to them in this folder are for type checkers and editors.
     __path__.insert(0, str(_ROOT))
 
-from forwardtrader.core.installed import require  # noqa: E402 - it is found by what was set above
+from forwardtrader.core.command.installed import require  # noqa: E402 - it is found by what was set above
 
 require()
 

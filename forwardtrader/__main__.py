@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from forwardtrader.core.flags import nearest, with_project
+from forwardtrader.core.command.flags import nearest, with_project
 
 
 class Command(NamedTuple):

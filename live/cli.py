@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command.cli import run
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live.flags import parser
 
@@ -56,7 +56,7 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
 
         return preflight(request, clock, console)
     if request.mode == "live" and not request.sandbox:
-        from forwardtrader.live.execution.keys import api_keys
+        from forwardtrader.live.venue.keys import api_keys
 
         api_keys(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
     from forwardtrader.live.monitoring.terminal import SessionView

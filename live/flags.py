@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from forwardtrader.core.flags import FlagParser
+from forwardtrader.core.command.flags import FlagParser
 
 
 def parser() -> FlagParser:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from forwardtrader.core.command.project import typed_path, typed_strategy
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting
-from forwardtrader.core.project import typed_path, typed_strategy
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.files import parse_factor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from forwardtrader.core.cli import run
+from forwardtrader.core.command.cli import run
 from forwardtrader.reports.flags import reports_parser
 
 

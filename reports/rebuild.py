@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from forwardtrader.core.project import typed_path
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.reports import manifest, sweep_manifest
 from forwardtrader.reports.pages import session_status
 from forwardtrader.reports.pages.run_index import render_run_index

@@ -29,10 +29,10 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command.cli import run
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.errors import StorageFull, StoreDamaged
-from forwardtrader.core.project import typed_path
 from forwardtrader.reports import trial_reruns
 from forwardtrader.reports.flags import trials_parser
 from forwardtrader.reports.statistics.sharpe_tests import SharpeMoments

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.core.flags import nearest
 from forwardtrader.core.types import OHLCV
 from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forwardtrader.core.flags import FlagParser
+from forwardtrader.core.command.flags import FlagParser
 
 
 def sandbox_parser() -> FlagParser:

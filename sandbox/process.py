@@ -12,8 +12,8 @@ from typing import IO, Any, Final
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+from forwardtrader.core.command.installed import ROOT
 from forwardtrader.core.errors import ConfigError, TradingError, VenueUnreachable
-from forwardtrader.core.installed import ROOT
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 
 PATIENCE_S: Final = 30.0

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.core.project import typed_path
 from forwardtrader.sandbox.faults.catalogue import read_faults
 from forwardtrader.sandbox.orders.settings import FASTEST, SandboxSettings
 from forwardtrader.sandbox.transport.request_log import LogEntries, RequestLog

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
-from forwardtrader.core.flags import nearest
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.sandbox.engine.exchange import Exchange
 from forwardtrader.sandbox.engine.funding import FundingClock

@@ -25,11 +25,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 # know each other.
 LAYERS: dict[str, str] = {
     "core": """
-        cli
-        config log settings_file
+        config
+        command
+        log settings_file
         redaction settings
-        atomic environment flags project types
-        clock errors fingerprint installed interrupt p_values retry threads
+        atomic environment retry types
+        clock errors fingerprint p_values threads
     """,
     "feeds": """
         history live
@@ -47,10 +48,11 @@ LAYERS: dict[str, str] = {
     """,
     "strategies": """
         replay
+        replay_track
         backtrader replay_account
         position_manager
         decision holdings
-        costs feed_context order_rules risk signals sizing
+        backtrader_objects costs feed_context order_rules risk signals sizing
     """,
     "backtest": """
         cli
@@ -64,9 +66,10 @@ LAYERS: dict[str, str] = {
     "live": """
         cli parity
         session
-        preflight
-        bridge monitoring
+        monitoring preflight
+        bridge
         execution output request retraining
+        venue
         control flags priority sqlite_file
     """,
     "reports": """
@@ -92,7 +95,7 @@ LAYERS: dict[str, str] = {
 }
 DOORS: dict[str, set[str]] = {
     "ccxt": {
-        "feeds/live/client.py", "feeds/live/source.py", "feeds/venues/exchange.py", "feeds/venues/retry.py", "live/execution/account.py",
+        "feeds/live/client.py", "feeds/live/source.py", "feeds/venues/exchange.py", "feeds/venues/retry.py", "live/venue/ccxt_errors.py",
     },
     "keras": {"models/forecasters/lstm.py", "models/forecasters/trainer.py"},
     "jax": {f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")},

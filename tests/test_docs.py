@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from forwardtrader.core import installed
+from forwardtrader.core.command import installed
 from forwardtrader.core.settings import Settings
 from forwardtrader.live.control import ControlCommand
 from tests import ROOT
@@ -92,7 +92,7 @@ def test_the_packages_that_are_looked_for_are_those_of_the_set_up() -> None:
     assert set(installed._TELLING) <= set(installed.PACKAGES)
 
 
-@pytest.mark.parametrize("path", ["run_backtest.py", "run_live.py", "core/__init__.py", "core/installed.py", "live/__init__.py"])
+@pytest.mark.parametrize("path", ["run_backtest.py", "run_live.py", "core/__init__.py", "core/command/installed.py", "live/__init__.py"])
 def test_what_is_read_before_the_version_is_looked_at_can_be_read_by_an_old_python(path: str) -> None:
     ast.parse((ROOT / path).read_text(encoding="utf-8"), feature_version=(3, 8))
 

@@ -22,9 +22,9 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from forwardtrader.backtest.run_record import WITHOUT_EFFECT
+from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.config import all_keys, changed
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
-from forwardtrader.core.flags import nearest
 from forwardtrader.core.settings import Settings
 
 Point: TypeAlias = Mapping[str, Any]

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core import log
-from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command.cli import run
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import CandleFileInvalid, StoreDamaged
-from forwardtrader.core.project import typed_path
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.file import FileDamaged, Stored, StoredInfo, read_file, write_file

@@ -22,9 +22,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from forwardtrader.core.command.flags import nearest
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
-from forwardtrader.core.flags import nearest
-from forwardtrader.core.project import typed_path
 from forwardtrader.core.settings import FactorSettings
 from forwardtrader.core.types import parse_span
 from forwardtrader.feeds.factors.series import ordered

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command.cli import run
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.config import load_settings
-from forwardtrader.core.project import typed_path
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.file import StoredInfo

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from forwardtrader.core import interrupt
-from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command import interrupt
+from forwardtrader.core.command.cli import run
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import InvalidDates, UnknownSymbol, UnknownTimeframe, VenueRefused, VenueUnreachable
-from forwardtrader.core.project import typed_path
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles

@@ -15,8 +15,9 @@ from typing import Final, TypeVar
 
 import pandas as pd
 
-from forwardtrader.core import interrupt, log
+from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command import interrupt
 from forwardtrader.core.errors import DownloadCutShort, UnknownSymbol, VenueBusy
 from forwardtrader.core.retry import Backoff, Retry, is_unreachable
 from forwardtrader.feeds.candles import schema as candles

@@ -15,7 +15,7 @@ from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.live.execution.ccxt_client import CcxtClient
+from forwardtrader.live.venue.ccxt_client import CcxtClient
 
 _NEWEST: Final = 1  # history: at least the bar before the next one
 

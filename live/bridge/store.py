@@ -33,12 +33,12 @@ from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.market import Market
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.ccxt_client import CcxtClient
 from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import ccxt_credentials
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
+from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.keys import ccxt_credentials
 from forwardtrader.models.forecaster import IncrementalSource
 from forwardtrader.strategies.feed_context import context_of
 

@@ -13,18 +13,18 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.ccxt_client import CcxtClient
 from forwardtrader.live.execution.events import AccountEvent, Intent, VenueView
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts
 from forwardtrader.live.execution.reports import AccountReports
-from forwardtrader.live.execution.retry import VenueQueries
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.execution.submit import OrderSubmitter
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
-from forwardtrader.live.execution.withdrawals import WithdrawalRight, fetch_withdrawal_right
+from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.retry import VenueQueries
+from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right
 
 _LOG: Final = log.logger("live")
 

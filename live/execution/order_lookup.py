@@ -11,12 +11,12 @@ from typing import Final
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.retry import Backoff
-from forwardtrader.live.execution.ccxt_client import CcxtClient, CcxtOrder
-from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
 from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.execution.retry import VenueQueries
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
+from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder
+from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.venue.retry import VenueQueries
 
 _LOG: Final = log.logger("live")
 _CANCELS: Final = 4

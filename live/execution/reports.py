@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 
 from forwardtrader.core import log
 from forwardtrader.core.retry import Backoff
-from forwardtrader.live.execution.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
+from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")

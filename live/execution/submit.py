@@ -10,13 +10,13 @@ from typing import Final
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.types import Side
-from forwardtrader.live.execution.ccxt_client import CcxtClient
-from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
 from forwardtrader.live.execution.events import Intent, Refused, RulesRead, arrival_name
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup
-from forwardtrader.live.execution.retry import VenueQueries
 from forwardtrader.live.execution.trading_halt import TradingHalt
+from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.venue.retry import VenueQueries
 
 _LOG: Final = log.logger("live")
 _QUOTE_AFTER_S: Final = 0.01

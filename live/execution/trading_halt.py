@@ -9,8 +9,8 @@ from typing import Final
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged, TradingError
-from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
 from forwardtrader.live.execution.events import AccountEvent, Halted
+from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
 
 _LOG: Final = log.logger("live")
 

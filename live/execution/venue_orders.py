@@ -7,12 +7,12 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from forwardtrader.live.execution.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
 from forwardtrader.live.execution.ccxt_orders import execution, number, open_order, order_report, synthetic
 from forwardtrader.live.execution.events import Execution, ForeignOrder, Intent, RestingOrder, VenueView
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.reconciliation import reconcile
-from forwardtrader.live.execution.retry import VenueQueries
+from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
+from forwardtrader.live.venue.retry import VenueQueries
 
 
 class VenueOrders:

@@ -13,7 +13,7 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError, TradingError
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.live.bridge.store import CCXTStore
-from forwardtrader.live.execution.retry import clock_offset
+from forwardtrader.live.venue.retry import clock_offset
 
 _LOG: Final = log.logger("live")
 _LOOK_EVERY_S: Final = 1.0

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from typing import IO, Any, Final
 
-from forwardtrader.core.installed import ROOT
+from forwardtrader.core.command.installed import ROOT
 from forwardtrader.live.output.job import WriteJob
 from forwardtrader.live.priority import give_way
 

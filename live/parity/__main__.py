@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from forwardtrader.core.cli import run
 from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.command.cli import run
 from forwardtrader.live.flags import parity_parser
 
 

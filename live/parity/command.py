@@ -11,9 +11,9 @@ import pandas as pd
 from rich.console import Console
 
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.core.project import typed_path
 from forwardtrader.live import control
 from forwardtrader.live.output.files import render_page
 from forwardtrader.live.parity.differences import CAUSES, described, differing, with_cause

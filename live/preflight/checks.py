@@ -20,13 +20,13 @@ from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.ccxt_client import CcxtClient
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import api_keys, ccxt_credentials
-from forwardtrader.live.execution.withdrawals import require_no_withdrawals
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
+from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
+from forwardtrader.live.venue.withdrawals import require_no_withdrawals
 from forwardtrader.models.registry.card import code_version
 from forwardtrader.models.registry.store import ModelRegistry
 

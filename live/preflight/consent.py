@@ -10,8 +10,8 @@ from rich.console import Console
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import VenueView
-from forwardtrader.live.execution.withdrawals import WithdrawalRight, require_no_withdrawals
 from forwardtrader.live.preflight.funds import require_enough
+from forwardtrader.live.venue.withdrawals import WithdrawalRight, require_no_withdrawals
 
 
 def account_name(exchange: str, api_key: str) -> str:

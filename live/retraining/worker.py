@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from forwardtrader.core import atomic, log
+from forwardtrader.core.command.installed import ROOT
 from forwardtrader.core.errors import NotTrained
-from forwardtrader.core.installed import ROOT
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.live.priority import give_way

@@ -21,7 +21,6 @@ from forwardtrader.live import control
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import reporting_refused_keys
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth
@@ -52,6 +51,7 @@ from forwardtrader.live.session.setup import JOURNAL, open_market
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.snapshot import can_be_frozen
 from forwardtrader.live.session.strategy_guard import BarHook, guarded
+from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy

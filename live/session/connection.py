@@ -12,11 +12,11 @@ from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live import control
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.keys import api_keys
 from forwardtrader.live.preflight.consent import account_name
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.sandbox_process import PracticeAddress
 from forwardtrader.live.session.setup import SessionMarket
+from forwardtrader.live.venue.keys import api_keys
 
 _PRACTICE_POLL = PollRule(base=2.0, least=0.5, most=2.0)
 

@@ -20,8 +20,8 @@ from typing import Any, Final, Protocol
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+from forwardtrader.core.command.installed import ROOT
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
-from forwardtrader.core.installed import ROOT
 
 Json = dict[str, Any]
 _PATIENCE_S: Final = 30.0

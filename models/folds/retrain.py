@@ -20,7 +20,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.command.cli import end_well
 from forwardtrader.core.errors import ConfigError, TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe

@@ -15,8 +15,8 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import NotTrained, UnknownSetting
-from forwardtrader.core.flags import nearest
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.forecasters.trees import HUBER_DELTA, Trees, grow

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from queue import SimpleQueue
 from typing import Any
 
-from forwardtrader.core.cli import collect_rarely
+from forwardtrader.core.command.cli import collect_rarely
 from forwardtrader.models.parallel.workers import ROUNDS, Item, Result, Shared
 
 

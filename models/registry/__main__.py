@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from forwardtrader.core.cli import run
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command.cli import run
 from forwardtrader.models.flags import registry_parser
 
 

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import ConfigError, FingerprintMismatch
-from forwardtrader.core.project import typed_path
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.registry.promotion_log import (
     Author,

@@ -32,7 +32,7 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from forwardtrader.core import atomic, log
-from forwardtrader.core.installed import ROOT
+from forwardtrader.core.command.installed import ROOT
 from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.statistics import metrics

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import yaml
 
+from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
-from forwardtrader.core.flags import nearest
 
 Value = float | int | str
 COMMON: Final[Mapping[str, Value]] = {"count": 1, "probability": 1.0, "after_bars": 0, "symbol": ""}

@@ -13,8 +13,8 @@ from typing import Any
 import backtrader as bt
 import pandas as pd
 
+from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError, InvalidSetting
-from forwardtrader.core.flags import nearest
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.models.forecaster import ForecastSource

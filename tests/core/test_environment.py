@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.core import log
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.command.cli import end_well
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.environment import environment
-from forwardtrader.live.execution.keys import api_keys
 from forwardtrader.live.monitoring.alerts import alerts_from
+from forwardtrader.live.venue.keys import api_keys
 from tests import ROOT
 
 

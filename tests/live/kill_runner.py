@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.command.cli import end_well
 from forwardtrader.live.execution.events import Execution, Intent
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import OrderLookup

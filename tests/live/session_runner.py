@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from forwardtrader.core.cli import end_well
 from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.command.cli import end_well
 from forwardtrader.core.types import Forecast
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.request import LiveRequest, read_request

@@ -14,7 +14,6 @@ from rich.console import Console
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.types import Forecast
-from forwardtrader.live.execution.keys import api_keys
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
@@ -22,6 +21,7 @@ from forwardtrader.live.preflight.consent import account_name
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
+from forwardtrader.live.venue.keys import api_keys
 from forwardtrader.models.forecaster import forecast_at, normal_frame
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 

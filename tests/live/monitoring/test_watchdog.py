@@ -11,8 +11,8 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.settings import RiskSettings
-from forwardtrader.live.execution.retry import clock_offset
 from forwardtrader.live.monitoring.watchdog import Signs, Watchdog, require_right_clock, troubles
+from forwardtrader.live.venue.retry import clock_offset
 from tests.live.market import Script, play, practice, store_on
 
 LIMITS = RiskSettings(max_stall_s=60, max_clock_offset_s=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from forwardtrader.core import interrupt
+from forwardtrader.core.command import interrupt
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import ccxt
 import pytest
 
 from forwardtrader.core.errors import UnknownSymbol, VenueBusy, VenueUnreachable
-from forwardtrader.live.execution.retry import VenueQueries
+from forwardtrader.live.venue.retry import VenueQueries
 
 
 class Client:

@@ -9,8 +9,8 @@ from typing import Final
 from forwardtrader.core import log
 from forwardtrader.core.environment import environment
 from forwardtrader.core.errors import ConfigError, VenueRefused, VenueUnreachable
-from forwardtrader.live.execution.ccxt_client import CcxtClient
-from forwardtrader.live.execution.retry import VenueQueries
+from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.retry import VenueQueries
 
 ALLOWED: Final = "LIVE_ALLOW_WITHDRAWAL_KEY"
 _LOG: Final = log.logger("live")

@@ -13,8 +13,8 @@ from forwardtrader.core.retry import Backoff, Cooldown, Retry
 from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.venues.exchange import UNREADABLE, rules_of, translated
 from forwardtrader.feeds.venues.retry import VenueRequests
-from forwardtrader.live.execution.ccxt_client import CcxtClient
-from forwardtrader.live.execution.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forwardtrader.live.execution.ccxt_errors import KNOWN, OrderOutcome, classify
+from forwardtrader.live.venue.ccxt_errors import KNOWN, OrderOutcome, classify
 
 TABLE = [
     ("InvalidOrder", "-1013 Filter failure: LOT_SIZE", OrderOutcome.REJECTED),

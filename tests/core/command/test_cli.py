@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.core import log
-from forwardtrader.core.cli import end_well
+from forwardtrader.core.command.cli import end_well
+from forwardtrader.core.command.installed import MEND
 from forwardtrader.core.errors import RiskHalt, TradingError, UnknownSymbol, VenueUnreachable
-from forwardtrader.core.installed import MEND
 
 
 def raising(error: BaseException) -> Callable[[], int]:
@@ -70,7 +70,7 @@ def test_a_package_that_was_never_installed_to_the_end_is_named(capsys: pytest.C
 
 def test_leaving_writes_what_was_said_and_waits_for_no_thread() -> None:
     program = (
-        "import threading, time; from forwardtrader.core.cli import leave; print('said', end='')\n"
+        "import threading, time; from forwardtrader.core.command.cli import leave; print('said', end='')\n"
         "threading.Thread(target=time.sleep, args=(60,)).start(); leave(7)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)

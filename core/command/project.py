@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from forwardtrader.core.command.installed import ROOT
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.core.installed import ROOT
 
 VARIABLE: Final = "FORWARDTRADER_PROJECT"
 _MARKS: Final = ("config.yaml", "reports/output")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from forwardtrader.core import project
+from forwardtrader.core.command import project
 from forwardtrader.core.errors import ConfigError
 from tests import ROOT
 

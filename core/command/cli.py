@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from forwardtrader.core import installed, log, project
+from forwardtrader.core import log
+from forwardtrader.core.command import installed, project
+from forwardtrader.core.command.flags import FlagParser, with_project
 from forwardtrader.core.environment import exported
 from forwardtrader.core.errors import ConfigError, TradingError
-from forwardtrader.core.flags import FlagParser, with_project
 
 INTERRUPTED: Final = 130
 BUG: Final = 1

@@ -18,10 +18,10 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.live.cli import command
-from forwardtrader.live.execution.keys import api_keys, ccxt_credentials
-from forwardtrader.live.execution.retry import VenueQueries
-from forwardtrader.live.execution.withdrawals import WithdrawalRight, fetch_withdrawal_right, require_no_withdrawals
 from forwardtrader.live.preflight.consent import require_consent
+from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
+from forwardtrader.live.venue.retry import VenueQueries
+from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right, require_no_withdrawals
 from tests.live.forked_sandbox import fork_sandbox
 from tests.live.market import practice, store_on
 from tests.live.test_bad_input import words

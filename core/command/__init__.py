@@ -1,0 +1,1 @@
+"""How every command starts, finds its project, and ends."""
