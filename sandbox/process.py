@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import select
 import subprocess
-import sys
 import tempfile
 from types import TracebackType
 from typing import IO, Any, Final
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from forwardtrader.core.command.installed import ROOT
+from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.core.errors import ConfigError, TradingError, VenueUnreachable
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 
@@ -134,10 +133,10 @@ def start_sandbox(settings: SandboxSettings | None = None, **changes: Any) -> Sa
     """
     tree = (settings or SandboxSettings()).model_dump(mode="json") | changes
     chosen = SandboxSettings.model_validate(tree).model_dump_json()
-    command = [sys.executable, "-m", "forwardtrader.sandbox", "--settings", chosen]
+    command = child_command("sandbox", "--settings", chosen)
     # A full pipe that nobody reads would block it, so stderr goes into a file.
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=child_environment())
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
         line = process.stdout.readline() if ready else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import forwardtrader
 
-ROOT = Path(forwardtrader.__file__).resolve().parent.parent  # what `python -m forwardtrader...` is started from
+ROOT = Path(forwardtrader.__file__).resolve().parent.parent  # the folder that holds the package: a checkout, or site-packages
 OLDEST = (3, 11)
 # A Python that has these was set up for the project; to look for all of them would take each process ten times as long.
 _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")

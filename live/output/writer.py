@@ -14,7 +14,7 @@ import tempfile
 import threading
 from typing import IO, Any, Final
 
-from forwardtrader.core.command.installed import ROOT
+from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.live.output.job import WriteJob
 from forwardtrader.live.priority import give_way
 
@@ -84,13 +84,13 @@ class Writer:
         return process.stdout.readline()
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "forwardtrader.live.output.writer_process", *([] if self._forks else ["--here"])]
+        command = child_command("live.output.writer_process", *([] if self._forks else ["--here"]))
         # Threads of linear algebra, of which nothing here has need, would not live on in a fork.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        environment = {**child_environment(), "OPENBLAS_NUM_THREADS": "1"}
         # A pipe that nobody reads would block it once it is full, so its stderr goes into a file.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, cwd=ROOT, env=environment, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=environment, start_new_session=True
         )
         give_way(process.pid)
         return process

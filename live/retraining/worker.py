@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from forwardtrader.core import atomic, log
-from forwardtrader.core.command.installed import ROOT
+from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.core.errors import NotTrained
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
@@ -75,8 +74,10 @@ class ChildTrainings:
         self._damaged = damaged
 
     def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
-        command = [sys.executable, "-m", "forwardtrader.models.folds.retrain", "--request", str(self._request(boundary))]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
+        command = child_command("models.folds.retrain", "--request", str(self._request(boundary)))
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment(), start_new_session=True
+        )
         if not awaited:
             give_way(process.pid)
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)

@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from typing import Any, Final, Protocol
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from forwardtrader.core.command.installed import ROOT
+from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 
 Json = dict[str, Any]
@@ -120,8 +119,8 @@ def start_practice(settings: Json) -> PracticeVenue:
         ConfigError: it refused the settings; the message is its own.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "forwardtrader.sandbox", "--settings", json.dumps(settings, default=str)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        child_command("sandbox", "--settings", json.dumps(settings, default=str)),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment(),
         start_new_session=True,  # Ctrl-C is for the session, which ends it in its own time
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None

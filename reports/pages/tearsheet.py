@@ -32,7 +32,7 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from forwardtrader.core import atomic, log
-from forwardtrader.core.command.installed import ROOT
+from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.statistics import metrics
@@ -84,10 +84,10 @@ class TearsheetProcess:
 
     def start(self) -> Self:
         """Begin importing; costs the caller a few milliseconds."""
-        command = [sys.executable, "-m", "forwardtrader.reports.pages.tearsheet"]
+        command = child_command("reports.pages.tearsheet")
         # A session of its own: Ctrl-C is the caller's to handle, who ends this process too.
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
         return self
 
