@@ -45,34 +45,34 @@ def read_request(argv: list[str], clock: Clock) -> BacktestRequest:
     return request_of(parser().parse_args(argv), argv, clock)
 
 
-def request_of(said: argparse.Namespace, argv: Sequence[str], clock: Clock) -> BacktestRequest:
+def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> BacktestRequest:
     """The request that flags stand for; `argv` is recorded as the command.
 
     Raises:
         ConfigError: a flag, a date or a setting is wrong; the message says how to fix it.
     """
-    overrides: dict[str, Any] = {key: getattr(said, flag) for flag, key in PLAIN.items() if getattr(said, flag) is not None}
-    if said.out is not None:
-        overrides["reports.output"] = str(typed_path(said.out))
-    files, named = _files(said.data, said.symbol)
+    overrides: dict[str, Any] = {key: getattr(given, flag) for flag, key in PLAIN.items() if getattr(given, flag) is not None}
+    if given.out is not None:
+        overrides["reports.output"] = str(typed_path(given.out))
+    files, named = _files(given.data, given.symbol)
     if named:
         overrides["feeds.symbols"] = named
-    if said.factor:
-        overrides["feeds.factors"] = [parse_factor(text) for text in said.factor]
-    if said.expanding:
+    if given.factor:
+        overrides["feeds.factors"] = [parse_factor(text) for text in given.factor]
+    if given.expanding:
         overrides["models.expanding"] = True
-    if said.no_cache:
+    if given.no_cache:
         overrides["models.cache"] = False
-    if said.baselines is not None:
-        overrides["models.baselines"] = [name.strip() for name in said.baselines.split(",") if name.strip()]
-    overrides |= dict(parse_assignment(text) for text in said.assignments)
-    settings = load_settings(said.config and typed_path(said.config), overrides=overrides)
+    if given.baselines is not None:
+        overrides["models.baselines"] = [name.strip() for name in given.baselines.split(",") if name.strip()]
+    overrides |= dict(parse_assignment(text) for text in given.assignments)
+    settings = load_settings(given.config and typed_path(given.config), overrides=overrides)
     _check_symbols(settings)
-    first, last = traded_span(said.first, said.last, clock)
+    first, last = traded_span(given.first, given.last, clock)
     return BacktestRequest(
-        settings=settings, first=first, last=last, files=files, strategy=typed_strategy(said.strategy), name=said.name,
-        command=shlex.join(["python", "run_backtest.py", *argv]), sweep=said.sweep and typed_path(said.sweep), audit=said.audit,
-        open_page=said.open, as_json=said.json, quiet=said.quiet, open_ended=said.last is None,
+        settings=settings, first=first, last=last, files=files, strategy=typed_strategy(given.strategy), name=given.name,
+        command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
+        open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
     )  # fmt: skip
 
 

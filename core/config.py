@@ -45,9 +45,9 @@ def load_settings(
     env = variables.environment() if environment is None else environment
     for name, key in ENVIRONMENT.items():
         if env.get(name):
-            _place(tree, key, env[name], said=name)
+            _place(tree, key, env[name], origin=name)
     for key, value in (overrides or {}).items():
-        _place(tree, key, value, said=key)
+        _place(tree, key, value, origin=key)
     _drop_retired(tree)
     _reject_unknown(tree)
     try:
@@ -64,7 +64,7 @@ def changed(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
     """
     tree: dict[str, Any] = settings.model_dump(mode="json")
     for key, value in overrides.items():
-        _place(tree, key, value, said=key)
+        _place(tree, key, value, origin=key)
     _drop_retired(tree)
     _reject_unknown(tree)
     try:
@@ -114,10 +114,10 @@ def _read_yaml(path: Path | None) -> dict[str, Any]:
     return tree
 
 
-def _place(tree: dict[str, Any], key: str, value: Any, *, said: str) -> None:
+def _place(tree: dict[str, Any], key: str, value: Any, *, origin: str) -> None:
     room, dot, name = key.partition(".")
     if not dot:
-        raise UnknownSetting(f"{said}: a setting is named room.key")
+        raise UnknownSetting(f"{origin}: a setting is named room.key")
     branch = tree.setdefault(room, {})
     if not isinstance(branch, dict):
         raise InvalidSetting(f"{room}: must be a mapping of settings")

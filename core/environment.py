@@ -57,8 +57,8 @@ def _path() -> Path:
 def _of_project() -> Mapping[str, str]:
     path = _path()
     try:
-        told = path.stat()
-        return _read(path, told.st_mtime_ns, told.st_size)
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size)
     except FileNotFoundError:
         return MappingProxyType({})
     except (OSError, UnicodeDecodeError) as error:

@@ -91,7 +91,7 @@ def _show_status(request: LiveRequest, console: Console) -> int:
     if status.reason:
         console.print(status.reason)
     for alert in status.alerts[-1:]:
-        console.print(f"told last, {alert.at:%Y-%m-%d %H:%M}: {alert.text}")
+        console.print(f"last alert, {alert.at:%Y-%m-%d %H:%M}: {alert.text}")
     console.print(f"equity {equity}, {held}, {len(status.open_orders)} open orders, model {status.model_id}")
     for one in status.outcomes[-1:]:
         covered = "" if one.coverage_90 is None else f", {one.coverage_90:.1%} inside the 90 % band"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import backtrader as bt
 
 from forwardtrader.live.bridge.broker_orders import BrokerOrders
-from forwardtrader.live.bridge.bt_types import BtOrder, BtPosition
+from forwardtrader.live.bridge.bt_types import BtPosition, LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.holdings import Holdings
@@ -28,7 +28,7 @@ class AccountView(bt.BrokerBase):
         self.cash = self.startingcash = 0.0
         self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
         self._orders = BrokerOrders()
-        self._notifications: deque[BtOrder] = deque()
+        self._notifications: deque[LiveOrder] = deque()
 
     def getcash(self) -> float:
         return self.cash
@@ -48,10 +48,10 @@ class AccountView(bt.BrokerBase):
         """Base units in the account, dust included."""
         return float(self.holdings.held[data].size)
 
-    def get_orders_open(self, safe: bool = False) -> list[BtOrder]:
+    def get_orders_open(self, safe: bool = False) -> list[LiveOrder]:
         return [order.clone() if safe else order for order in self._orders.alive]
 
-    def orderstatus(self, order: BtOrder) -> int:
+    def orderstatus(self, order: LiveOrder) -> int:
         return int(order.status)
 
     def add_order_history(self, orders: object, notify: bool = False) -> None:
@@ -60,13 +60,13 @@ class AccountView(bt.BrokerBase):
     def set_fund_history(self, fund: object) -> None:
         """A live account has its own history."""
 
-    def submit(self, order: BtOrder) -> BtOrder:
+    def submit(self, order: LiveOrder) -> LiveOrder:
         return order
 
-    def get_notification(self) -> BtOrder | None:
+    def get_notification(self) -> LiveOrder | None:
         return self._notifications.popleft() if self._notifications else None
 
-    def notify(self, order: BtOrder) -> None:
+    def notify(self, order: LiveOrder) -> None:
         clone = order.clone()
         clone.info = copy.copy(order.info)
         self._notifications.append(clone)

@@ -14,7 +14,7 @@ from backtrader.order import BuyOrder, SellOrder
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.account_view import AccountView
-from forwardtrader.live.bridge.bt_types import BtOrder, request_of
+from forwardtrader.live.bridge.bt_types import LiveOrder, request_of
 from forwardtrader.live.bridge.contingent_orders import ContingentOrders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.order_updates import handle_event
@@ -116,18 +116,18 @@ class CCXTBroker(AccountView):
 
     # Orders
 
-    def buy(self, *args: Any, **kwargs: Any) -> BtOrder:
+    def buy(self, *args: Any, **kwargs: Any) -> LiveOrder:
         return self._order(Side.BUY, *args, **kwargs)
 
-    def sell(self, *args: Any, **kwargs: Any) -> BtOrder:
+    def sell(self, *args: Any, **kwargs: Any) -> LiveOrder:
         return self._order(Side.SELL, *args, **kwargs)
 
     def _order(
         self, side: Side, owner: object, data: CCXTData, size: float, price: float | None = None, plimit: float | None = None,
-        exectype: int | None = None, valid: object = None, tradeid: int = 0, oco: BtOrder | None = None, trailamount: float | None = None,
-        trailpercent: float | None = None, parent: BtOrder | None = None, transmit: bool = True, histnotify: bool = False,
+        exectype: int | None = None, valid: object = None, tradeid: int = 0, oco: LiveOrder | None = None, trailamount: float | None = None,
+        trailpercent: float | None = None, parent: LiveOrder | None = None, transmit: bool = True, histnotify: bool = False,
         _checksubmit: bool = True, **info: object,
-    ) -> BtOrder:  # fmt: skip
+    ) -> LiveOrder:  # fmt: skip
         """Check an order and send it, or keep it here while it waits for others; arguments as Backtrader gives them."""
         new = OrderTicket(
             side=side, data=data, size=size, price=price, plimit=plimit, exectype=exectype, oco=oco, parent=parent,
@@ -138,7 +138,7 @@ class CCXTBroker(AccountView):
             size = float(answer.size)
             limit, stop = (None if p is None else float(p) for p in (answer.limit_price, answer.stop_price))
             price, plimit = (stop, limit) if exectype in STOPS else (limit, None)
-        order: BtOrder = (BuyOrder if side is Side.BUY else SellOrder)(
+        order: LiveOrder = (BuyOrder if side is Side.BUY else SellOrder)(
             owner=owner, data=data, size=abs(size), price=price, pricelimit=plimit, exectype=exectype, valid=valid, tradeid=tradeid,
             parent=parent, transmit=transmit, histnotify=histnotify,
         )  # fmt: skip
@@ -151,7 +151,7 @@ class CCXTBroker(AccountView):
             return self._hold(order)
         return self.send(order)
 
-    def send(self, order: BtOrder) -> BtOrder:
+    def send(self, order: LiveOrder) -> LiveOrder:
         """Journal the intent of an order, then post it; the answer is handled in `next`."""
         bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
         client_id = self._orders.next_client_id(self.store.run, bar)
@@ -169,7 +169,7 @@ class CCXTBroker(AccountView):
             self.notify(order)
         return order
 
-    def _hold(self, order: BtOrder) -> BtOrder:
+    def _hold(self, order: LiveOrder) -> LiveOrder:
         """Keep an order here; one that transmits its parent has that sent."""
         self.contingent.hold(order)
         if order.parent is not None or order.transmit:
@@ -182,11 +182,11 @@ class CCXTBroker(AccountView):
             self.send(order.parent)
         return order
 
-    def cancel(self, order: BtOrder, bracket: bool = False) -> bool:
+    def cancel(self, order: LiveOrder, bracket: bool = False) -> bool:
         """Cancel an order, unless the present bar is one of the history: after a restart that was decided on long ago."""
         return not (order.data.is_past and self.is_sent(order)) and self.cancel_now(order)
 
-    def cancel_now(self, order: BtOrder) -> bool:
+    def cancel_now(self, order: LiveOrder) -> bool:
         """Cancel an order, whatever the bar; one at the venue stays alive until the venue confirms."""
         own = self._orders.own(order) or (order if self.contingent.is_held(order) else None)
         if own is None or not own.alive():
@@ -201,7 +201,7 @@ class CCXTBroker(AccountView):
             self._request(self._account.cancel(intent))
         return True
 
-    def refuse(self, order: BtOrder, reason: str) -> BtOrder:
+    def refuse(self, order: LiveOrder, reason: str) -> LiveOrder:
         """Reject an order here."""
         order.addinfo(refusal=reason)
         order.reject(self)
@@ -225,28 +225,28 @@ class CCXTBroker(AccountView):
 
     # What account events do
 
-    def order_of(self, client_id: str) -> BtOrder | None:
+    def order_of(self, client_id: str) -> LiveOrder | None:
         """The order that the venue knows as `client_id`; None where it is not one of this run."""
         return self._orders.of_client_id(client_id)
 
-    def answered(self, client_id: str) -> BtOrder | None:
+    def answered(self, client_id: str) -> LiveOrder | None:
         """As `order_of`; the venue has answered for the order."""
         self._unanswered.discard(client_id)
         return self.order_of(client_id)
 
-    def is_sent(self, order: BtOrder) -> bool:
+    def is_sent(self, order: LiveOrder) -> bool:
         """Whether the order is, or was, at the venue."""
         return self._orders.intent_of(order) is not None
 
-    def is_cancelling(self, order: BtOrder) -> bool:
+    def is_cancelling(self, order: LiveOrder) -> bool:
         """Whether its cancel was sent and not confirmed yet."""
         return order.ref in self._cancelling
 
-    def is_expiring(self, order: BtOrder) -> bool:
+    def is_expiring(self, order: LiveOrder) -> bool:
         """Whether it was cancelled for its time limit."""
         return order.ref in self._expiring
 
-    def over(self, order: BtOrder) -> None:
+    def over(self, order: LiveOrder) -> None:
         """An order is alive no more."""
         self._cancelling.discard(order.ref)
         self._expiring.discard(order.ref)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from forwardtrader.live.bridge.bt_types import BtOrder
+from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.execution.events import Intent
 
 _REMEMBERED: Final = 64  # orders that are done: reports of them may still be on their way
@@ -16,13 +16,13 @@ class BrokerOrders:
     """Orders that are alive, and the newest of those that are not, by Backtrader's reference and, once sent, by client id."""
 
     def __init__(self) -> None:
-        self._alive: dict[int, BtOrder] = {}
-        self._by_client_id: dict[str, BtOrder] = {}
+        self._alive: dict[int, LiveOrder] = {}
+        self._by_client_id: dict[str, LiveOrder] = {}
         self._intents: dict[int, Intent] = {}
         self._done: deque[int] = deque()
         self._numbers: dict[int, int] = {}
 
-    def keep(self, order: BtOrder, intent: Intent | None = None) -> None:
+    def keep(self, order: LiveOrder, intent: Intent | None = None) -> None:
         """An order that waits here, or with its intent one that goes to the venue."""
         self._alive.pop(order.ref, None)
         self._alive[order.ref] = order
@@ -30,7 +30,7 @@ class BrokerOrders:
             self._by_client_id[intent.client_id] = order
             self._intents[order.ref] = intent
 
-    def over(self, order: BtOrder) -> None:
+    def over(self, order: LiveOrder) -> None:
         """An order is alive no more; idempotent."""
         if self._alive.pop(order.ref, None) is None:
             return
@@ -41,19 +41,19 @@ class BrokerOrders:
                 del self._by_client_id[intent.client_id]
 
     @property
-    def alive(self) -> list[BtOrder]:
+    def alive(self) -> list[LiveOrder]:
         """Oldest first."""
         return [order for order in self._alive.values() if order.alive()]
 
-    def own(self, order: BtOrder) -> BtOrder | None:
+    def own(self, order: LiveOrder) -> LiveOrder | None:
         """The order itself, of which `order` may be a copy; None where it is not alive."""
         return self._alive.get(order.ref)
 
-    def of_client_id(self, client_id: str) -> BtOrder | None:
+    def of_client_id(self, client_id: str) -> LiveOrder | None:
         """The order that the venue knows by that name; None where there is none, or it has been done for long."""
         return self._by_client_id.get(client_id)
 
-    def intent_of(self, order: BtOrder) -> Intent | None:
+    def intent_of(self, order: LiveOrder) -> Intent | None:
         """What went to the venue; None for an order that did not."""
         return self._intents.get(order.ref)
 

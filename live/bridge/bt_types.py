@@ -8,7 +8,7 @@ from forwardtrader.core.types import OrderRequest
 from forwardtrader.live.bridge.data import CCXTData
 
 
-class BtOrderData(Protocol):
+class LiveOrderData(Protocol):
     """`order.created` and `order.executed`: sizes in base units, negative for a sale, prices in quote units."""
 
     size: float
@@ -18,7 +18,7 @@ class BtOrderData(Protocol):
     psize: float
 
 
-class BtOrder(Protocol):
+class LiveOrder(Protocol):
     """`backtrader.Order`. `info` carries the `request` as the venue takes it, `client_id`, `role` and `reason`."""
 
     ref: int
@@ -28,10 +28,10 @@ class BtOrder(Protocol):
     valid: float | None
     transmit: bool
     data: CCXTData
-    parent: BtOrder | None
+    parent: LiveOrder | None
     info: dict[str, Any]
-    created: BtOrderData
-    executed: BtOrderData
+    created: LiveOrderData
+    executed: LiveOrderData
 
     def alive(self) -> bool: ...
 
@@ -53,7 +53,7 @@ class BtOrder(Protocol):
 
     def margin(self) -> None: ...
 
-    def clone(self) -> BtOrder: ...
+    def clone(self) -> LiveOrder: ...
 
     def addinfo(self, **info: object) -> None: ...
 
@@ -81,7 +81,7 @@ class BtCommission(Protocol):
     def profitandloss(self, size: float, price: float, newprice: float) -> float: ...
 
 
-def request_of(order: BtOrder) -> OrderRequest:
+def request_of(order: LiveOrder) -> OrderRequest:
     """The order as the venue takes it."""
     request = order.info["request"]
     assert isinstance(request, OrderRequest)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import backtrader as bt
 
-from forwardtrader.live.bridge.bt_types import BtOrder, request_of
+from forwardtrader.live.bridge.bt_types import LiveOrder, request_of
 from forwardtrader.live.bridge.pre_trade_checks import STOPS
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
@@ -30,11 +30,11 @@ class OrderGroups:
     """Which orders belong together, by order reference. It sends and cancels nothing."""
 
     def __init__(self) -> None:
-        self._children: dict[int, list[BtOrder]] = {}
-        self._oco: dict[int, list[BtOrder]] = {}
-        self._waiting: dict[int, BtOrder] = {}  # not at the venue: untransmitted parents, children, and those behind a resting sibling
+        self._children: dict[int, list[LiveOrder]] = {}
+        self._oco: dict[int, list[LiveOrder]] = {}
+        self._waiting: dict[int, LiveOrder] = {}  # not at the venue: untransmitted parents, children, and those behind a resting sibling
 
-    def add(self, order: BtOrder, oco: BtOrder | None) -> None:
+    def add(self, order: LiveOrder, oco: LiveOrder | None) -> None:
         """Note the order's parent and its group; families and groups of which nobody is alive are forgotten."""
         for known in (self._children, self._oco):
             if len(known) > _KNOWN:
@@ -46,37 +46,37 @@ class OrderGroups:
             group.append(order)
             self._oco[order.ref] = group
 
-    def hold(self, order: BtOrder) -> None:
+    def hold(self, order: LiveOrder) -> None:
         """Keep an order here instead of sending it."""
         self._waiting[order.ref] = order
 
-    def release(self, order: BtOrder) -> bool:
+    def release(self, order: LiveOrder) -> bool:
         """Let go of an order that was held; False if it was not."""
         return self._waiting.pop(order.ref, None) is not None
 
-    def is_held(self, order: BtOrder) -> bool:
+    def is_held(self, order: LiveOrder) -> bool:
         return order.ref in self._waiting
 
-    def children(self, order: BtOrder) -> list[BtOrder]:
+    def children(self, order: LiveOrder) -> list[LiveOrder]:
         return self._children.get(order.ref, [])
 
-    def siblings(self, order: BtOrder) -> list[BtOrder]:
+    def siblings(self, order: LiveOrder) -> list[LiveOrder]:
         """Those that must not be executed beside `order`."""
         family = self.children(order.parent) if order.parent is not None else []
         return [o for o in [*family, *self._oco.get(order.ref, [])] if o.ref != order.ref]
 
-    def group_of(self, order: BtOrder) -> GroupKey:
+    def group_of(self, order: LiveOrder) -> GroupKey:
         """A key that is equal for orders of which only one can be executed."""
         if order.parent is not None:
             return self.family_of(order.parent)
         return "oco", self._oco.get(order.ref, [order])[0].ref
 
     @staticmethod
-    def family_of(parent: BtOrder) -> GroupKey:
+    def family_of(parent: LiveOrder) -> GroupKey:
         """The key of the children of `parent`."""
         return "parent", parent.ref
 
-    def watched(self) -> list[BtOrder]:
+    def watched(self) -> list[LiveOrder]:
         """Held orders that are sent when the market reaches them: limits whose parent has filled, and members of an OCO group."""
         return [o for o in self._waiting.values() if o.active() and (o.exectype in _LIMITS if o.parent is not None else o.transmit)]
 
@@ -87,14 +87,14 @@ class ContingentOrders(OrderGroups):
     def __init__(self, broker: CCXTBroker) -> None:
         super().__init__()
         self._broker = broker
-        self._replacing: dict[int, BtOrder] = {}  # by resting order: the one that is sent once it is cancelled
+        self._replacing: dict[int, LiveOrder] = {}  # by resting order: the one that is sent once it is cancelled
 
-    def must_wait(self, order: BtOrder) -> bool:
+    def must_wait(self, order: LiveOrder) -> bool:
         """Whether a member of an OCO group waits here, since another one locks the same coins at a spot venue."""
         is_spot_sell = order.issell() and not context_of(order.data).rules.can_short
         return is_spot_sell and order.parent is None and any(self._rests(o) and o.issell() for o in self.siblings(order))
 
-    def over(self, order: BtOrder) -> None:
+    def over(self, order: LiveOrder) -> None:
         """An order is alive no more: its children and siblings follow."""
         self.release(order)
         filled = abs(order.executed.size)
@@ -109,7 +109,7 @@ class ContingentOrders(OrderGroups):
                 self._broker.cancel(sibling)
 
     @property
-    def reached(self) -> list[BtOrder]:
+    def reached(self) -> list[LiveOrder]:
         """Orders waiting here whose price the market has reached."""
         prices = self._broker.store.prices
         return [order for order in self.watched() if is_reached(order, prices.get(order.data.symbol))]
@@ -126,15 +126,15 @@ class ContingentOrders(OrderGroups):
             if not resting:
                 self._send_reached(order)
 
-    def _rests(self, order: BtOrder) -> bool:
+    def _rests(self, order: LiveOrder) -> bool:
         return order.alive() and self._broker.is_sent(order)
 
-    def _send_reached(self, order: BtOrder) -> None:
+    def _send_reached(self, order: LiveOrder) -> None:
         if order.exectype in STOPS and order.parent is None:
             order.addinfo(request=replace(request_of(order), stop_price=None))  # triggered here; a venue refuses a stop beyond the price
         self._activate(order, abs(self._broker.units_held(order.data)), at_once=True)
 
-    def _activate(self, child: BtOrder, filled: float, *, at_once: bool = False) -> None:
+    def _activate(self, child: LiveOrder, filled: float, *, at_once: bool = False) -> None:
         """Send a child, sized to what its parent filled."""
         rules = context_of(child.data).rules
         child.activate()
@@ -150,18 +150,18 @@ class ContingentOrders(OrderGroups):
             self._broker.send(child)
 
 
-def _forget_dead(known: dict[int, list[BtOrder]]) -> None:
+def _forget_dead(known: dict[int, list[LiveOrder]]) -> None:
     for ref in [ref for ref, orders in known.items() if not any(order.alive() for order in orders)]:
         del known[ref]
 
 
-def share_coins(child: BtOrder, children: Sequence[BtOrder], can_short: bool) -> bool:
+def share_coins(child: LiveOrder, children: Sequence[LiveOrder], can_short: bool) -> bool:
     """Whether a sell limit must wait here, since a sibling's stop locks the same coins at a spot venue."""
     stops = any(o.ref != child.ref and o.exectype != bt.Order.Limit and o.issell() and o.alive() for o in children)
     return not can_short and child.issell() and child.exectype == bt.Order.Limit and stops
 
 
-def is_reached(order: BtOrder, price: float | None) -> bool:
+def is_reached(order: LiveOrder, price: float | None) -> bool:
     """Whether the market has reached the price of a limit or stop order."""
     if price is None:
         return False

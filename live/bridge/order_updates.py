@@ -11,7 +11,7 @@ import backtrader as bt
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull
 from forwardtrader.core.types import MarketRules
-from forwardtrader.live.bridge.bt_types import BtCommission, BtOrder, BtPosition
+from forwardtrader.live.bridge.bt_types import BtCommission, BtPosition, LiveOrder
 from forwardtrader.live.bridge.data import CCXTData, as_number
 from forwardtrader.live.execution.events import (
     AccountEvent,
@@ -78,7 +78,7 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
     broker.over(order)
 
 
-def _accept(broker: CCXTBroker, order: BtOrder) -> None:
+def _accept(broker: CCXTBroker, order: LiveOrder) -> None:
     if order.status == bt.Order.Submitted:
         order.accept(broker)
         broker.notify(order)
@@ -101,7 +101,7 @@ def _book(broker: CCXTBroker, fill: Execution) -> bool:
     return True
 
 
-def execute(order: BtOrder, position: BtPosition, comminfo: BtCommission, fill: Execution) -> float:
+def execute(order: LiveOrder, position: BtPosition, comminfo: BtCommission, fill: Execution) -> float:
     """Book `fill` on the order and its position; returns the change of cash in quote units. No I/O.
 
     A fee in base currency shrinks what is delivered and raises the price per unit accordingly, so that the money adds up; the gross
@@ -125,7 +125,7 @@ def execute(order: BtOrder, position: BtPosition, comminfo: BtCommission, fill: 
     return -price * size - commission
 
 
-def _net_of_fee(order: BtOrder, fill: Execution) -> tuple[float, float, float]:
+def _net_of_fee(order: LiveOrder, fill: Execution) -> tuple[float, float, float]:
     """Signed units delivered, the price of each, and the fee in quote units; the gross figures are put on the order."""
     rules, sign = context_of(order.data).rules, 1.0 if fill.side == "buy" else -1.0
     gross, price, fee = float(fill.size), float(fill.price), float(fill.fee)
@@ -139,7 +139,7 @@ def _net_of_fee(order: BtOrder, fill: Execution) -> tuple[float, float, float]:
     return size, price * gross / abs(size), 0.0
 
 
-def _without_noise(order: BtOrder, position: BtPosition, size: float) -> float:
+def _without_noise(order: LiveOrder, position: BtPosition, size: float) -> float:
     """The size of an execution; floats on a decimal grid add up to not quite zero, which must complete an order and close a position."""
     if abs(order.executed.remsize - size) < _FLOAT_NOISE * abs(size):
         order.executed.remsize = size

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import backtrader as bt
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.bridge.bt_types import BtOrder
+from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, adds_exposure, normalise, sellable
@@ -30,8 +30,8 @@ class OrderTicket:
     price: float | None
     plimit: float | None
     exectype: int | None
-    oco: BtOrder | None
-    parent: BtOrder | None
+    oco: LiveOrder | None
+    parent: LiveOrder | None
     reason: str
 
 

@@ -17,7 +17,7 @@ from backtrader.order import BuyOrder, SellOrder
 from forwardtrader.core import log
 from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.core.types import MarketRules, Side
-from forwardtrader.live.bridge.bt_types import BtOrder
+from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
@@ -153,7 +153,7 @@ def _filled_of(executions: list[Execution]) -> tuple[Decimal, float]:
     return size, float(sum((e.size * e.price for e in executions), Decimal(0)) / size) if size else 0.0
 
 
-def restored_order(intent: Intent, data: CCXTData, filled: Decimal, average: float, held: float) -> BtOrder:
+def restored_order(intent: Intent, data: CCXTData, filled: Decimal, average: float, held: float) -> LiveOrder:
     """The accepted order of an intent that an earlier process left at the venue, as a Backtrader order.
 
     Args:
@@ -168,7 +168,7 @@ def restored_order(intent: Intent, data: CCXTData, filled: Decimal, average: flo
         exectype=_KINDS.get((stop is not None, limit is not None), bt.Order.Market), simulated=True,
     )  # fmt: skip
     order.p.simulated = False  # only its making needed that: there is no bar yet
-    restored: BtOrder = order
+    restored: LiveOrder = order
     restored.addinfo(client_id=intent.client_id, request=request, reason=request.reason, role=intent.role)
     restored.status = bt.Order.Accepted
     signed = float(filled) * (1 if restored.isbuy() else -1)

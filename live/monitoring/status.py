@@ -26,7 +26,7 @@ from forwardtrader.strategies.holdings import Holdings
 _PACKAGES = ("backtrader", "ccxt", "jax", "keras", "numpy", "pandas")
 
 
-class AccountView(Protocol):
+class BrokerReadings(Protocol):
     """What is read of a broker, paper or live."""
 
     holdings: Holdings
@@ -79,7 +79,7 @@ class RunningSession:
     is_practice: bool
     clock: Clock
     progress: SessionProgress
-    broker: AccountView
+    broker: BrokerReadings
     supply: ModelView
     forecasts: Mapping[str, NewestForecast]
     bridge: CCXTStore
@@ -124,7 +124,7 @@ def status_of(session: RunningSession) -> SessionStatus:
     )
 
 
-def positions(strategy: bt.Strategy, broker: AccountView) -> list[PositionRow]:
+def positions(strategy: bt.Strategy, broker: BrokerReadings) -> list[PositionRow]:
     """The open position of each symbol, with its value and profit in quote units."""
     found = []
     for data in strategy.datas:
@@ -135,7 +135,7 @@ def positions(strategy: bt.Strategy, broker: AccountView) -> list[PositionRow]:
     return found
 
 
-def open_orders(broker: AccountView) -> list[OpenOrderRow]:
+def open_orders(broker: BrokerReadings) -> list[OpenOrderRow]:
     """Orders that are not settled."""
     return [
         OpenOrderRow(

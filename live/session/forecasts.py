@@ -11,7 +11,7 @@ import pandas as pd
 
 from forwardtrader.core.types import Forecast
 from forwardtrader.live.output.store import SessionStore
-from forwardtrader.models.forecaster import FORECAST_COLUMNS, NewBar
+from forwardtrader.models.forecaster import FORECAST_COLUMNS, IncrementalSource, NewBar
 
 
 class Forecasting(Protocol):
@@ -40,6 +40,7 @@ class SessionForecasts:
         self.horizon = source.horizon
         self.warm_up = source.warm_up
         self.newest: Forecast | None = None
+        self._incremental = source if isinstance(source, IncrementalSource) else None
         self._known = known
         self._since = since
         self._made: list[Forecast] = []
@@ -51,14 +52,13 @@ class SessionForecasts:
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
         return self._forecast(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
 
-    def hear(self, bar: NewBar) -> Forecast | None:
-        hear = getattr(self.source, "hear", None)  # asked for at every bar, where an isinstance() of a protocol takes long
-        return self._forecast(bar.at, (lambda: self.source.latest(bar.frame())) if hear is None else (lambda: hear(bar)))
+    def on_bar(self, bar: NewBar) -> Forecast | None:
+        incremental = self._incremental
+        return self._forecast(bar.at, lambda: self.source.latest(bar.frame()) if incremental is None else incremental.on_bar(bar))
 
     def prepare(self) -> None:
-        prepare = getattr(self.source, "prepare", None)
-        if prepare is not None:
-            prepare()
+        if self._incremental is not None:
+            self._incremental.prepare()
 
     def _forecast(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:
