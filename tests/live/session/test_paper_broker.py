@@ -11,7 +11,7 @@ from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
 from forwardtrader.live.session.strategy_guard import KEPT, BarHook
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
-from tests.strategies.market import candles, feed, knobs
+from tests.strategies.market import PERP, candles, feed, knobs
 
 
 def test_a_long_session_lets_go_of_orders_that_are_done() -> None:
@@ -21,7 +21,7 @@ def test_a_long_session_lets_go_of_orders_that_are_done() -> None:
         def next(self) -> None:
             self.close() if self.position else self.buy(size=0.1)
             self.most = max(self.most, len(self._orders), len(self.broker.orders), len(self.broker._pchildren))
-            self.told = max(self.told, len(self.analyzers.orders.told))
+            self.told = max(self.told, len(self.analyzers.orders.collected))
 
     broker = PaperBroker(cash=100_000.0)
     cerebro = build_cerebro(
@@ -58,6 +58,29 @@ def test_a_blocked_entry_is_cancelled_with_its_reason_and_a_sale_never_is() -> N
     refused = orders[orders["refusal"] != ""]
     assert (list(refused["side"]), list(refused["refusal"])) == (["buy"], ["the venues disagree"])
     assert refused["timestamp"].iloc[0].timestamp() * 1000 == asked[1][1]
+    assert {"buy", "sell"} == set(run.analyzers.fills.frame()["side"])
+
+
+def test_a_blocked_short_is_cancelled_too_and_covering_one_never_is() -> None:
+    class ShortAndCover(bt.Strategy):
+        def next(self) -> None:
+            self.close() if self.position else self.sell(size=0.1)
+
+    broker = PaperBroker(cash=100_000.0)
+    cerebro = build_cerebro(
+        [feed(candles(8), rules=PERP)], knobs(allow_short=True), strategy=ShortAndCover, broker=broker,
+        analyzers=[(OrderRecorder, {"_name": "orders"})],
+    )  # fmt: skip
+    asked: list[int] = []
+
+    def objection(_symbol: str, at: int) -> str:
+        asked.append(at)
+        return "the venues disagree" if len(asked) == 2 else ""
+
+    broker.entry_objection = objection
+    run = cerebro.run()[0]
+    refused = run.analyzers.orders.frame().query("refusal != ''")
+    assert (list(refused["side"]), list(refused["refusal"])) == (["sell"], ["the venues disagree"])
     assert {"buy", "sell"} == set(run.analyzers.fills.frame()["side"])
 
 
