@@ -29,7 +29,7 @@ soak: $(READY)
 # The mirror against a Firestore emulator: Google's own where the Cloud SDK has it (needs java), else this one (needs node).
 emulator: $(READY)
 	npm install --silent --no-audit --no-fund --prefix var/emulator @firestore-emulator/server
-	$(RUN) -m pytest -q -m slow tests/live/test_firestore.py
+	$(RUN) -m pytest -q -m slow tests/live/output/test_firestore.py
 
 paper: $(READY)
 	$(RUN) run_live.py --paper --sandbox
