@@ -27,7 +27,7 @@ class CommandedBroker(Protocol):
 
     def get_orders_open(self) -> list[bt.Order]: ...
 
-    def take_back(self, order: bt.Order) -> object: ...
+    def cancel_now(self, order: bt.Order) -> object: ...
 
     def getposition(self, data: bt.feed.DataBase) -> bt.Position: ...
 
@@ -43,7 +43,7 @@ def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Str
         broker.rearm()
     if command in (ControlCommand.FLATTEN, ControlCommand.CANCEL, ControlCommand.KILL):
         for order in _open_orders(broker):
-            broker.take_back(order)
+            broker.cancel_now(order)
     for data in strategy.datas if strategy is not None and command is ControlCommand.FLATTEN else ():
         size = broker.getposition(data).size
         if size > 0:

@@ -40,7 +40,7 @@ class PaperBroker(VenueRulesBroker):
         """Take orders again after a halt."""
         self.halted = ""
 
-    def take_back(self, order: bt.Order) -> object:
+    def cancel_now(self, order: bt.Order) -> object:
         """Cancel an order; the live broker's name for it."""
         return self.cancel(order)
 

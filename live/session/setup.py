@@ -17,7 +17,7 @@ import pandas as pd
 from forwardtrader.core import atomic
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError, InvalidDates, StartRefused, VenueUnreachable
-from forwardtrader.core.settings import LearningSettings
+from forwardtrader.core.settings import LearningSettings, Settings
 from forwardtrader.core.types import DataKind, MarketRules
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
@@ -249,19 +249,27 @@ def _read_plan(request: LiveRequest) -> Plan | None:
         return None
     plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
     for name, value in _facts(request).items():
-        planned = plan.get(name, [] if name == "factors" else None)
+        planned = _upgraded(name, plan.get(name, [] if name == "factors" else None), value)
         if planned != value:
             what, was, now = _difference(name, planned, value)
             raise StartRefused(f"session {request.name!r} was started with {what} {was}, not {now}; keep that, or choose another --session")
     return plan
 
 
+def _upgraded(name: str, planned: object, now: object) -> object:
+    """A group of settings as this version knows it: without those that are gone, and with the defaults of those that are new."""
+    if not isinstance(planned, dict) or not isinstance(now, dict):
+        return planned
+    usual = getattr(Settings(), name).model_dump(mode="json")
+    return {key: planned.get(key, usual[key]) for key in now}
+
+
 def _difference(name: str, planned: object, now: object) -> tuple[str, object, object]:
     """Name, old and new value of what differs; of a group of settings the first that does."""
     if not isinstance(planned, dict) or not isinstance(now, dict):
         return name, planned, now
-    key = next(key for key in (*now, *planned) if planned.get(key) != now.get(key))
-    return f"{name}.{key}", planned.get(key), now.get(key)
+    key = next(key for key in now if planned[key] != now[key])
+    return f"{name}.{key}", planned[key], now[key]
 
 
 def _write_plan(request: LiveRequest, first: datetime) -> None:

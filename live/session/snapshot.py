@@ -34,7 +34,7 @@ def freeze(strategy: bt.Strategy) -> Snapshot:
         "version": VERSION,
         "cash": broker.cash,
         "starting_cash": broker.startingcash,
-        "entries_blocked": broker.entries_blocked,
+        "muted": broker.entries_blocked,
         "refused": broker.refused,
         # In the broker's own order: it adds their values up in it, and a sum of floats depends on that in its last bit.
         "positions": [[data._name, p.size, p.price] for data, p in broker.holdings.held.items()],
@@ -53,7 +53,7 @@ def thaw(strategy: bt.Strategy, saved: Snapshot) -> None:
     """Restore a strategy and its broker, at the end of the same bar in another process."""
     broker, recorders = strategy.broker, strategy.analyzers
     datas = {data._name: data for data in strategy.datas}
-    broker.cash, broker.startingcash, broker.entries_blocked = saved["cash"], saved["starting_cash"], saved["entries_blocked"]
+    broker.cash, broker.startingcash, broker.entries_blocked = saved["cash"], saved["starting_cash"], saved["muted"]
     broker.refused = {symbol: (count, why) for symbol, (count, why) in saved["refused"].items()}
     broker.holdings.held.clear()
     for symbol, size, price in saved["positions"]:

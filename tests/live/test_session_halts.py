@@ -63,7 +63,7 @@ def test_a_key_revoked_in_mid_run_halts_the_account_and_the_session_watches_on(
     page = (tmp_path / "one" / "index.html").read_text()
     assert "Halted" in page and "does not accept the key" in page
     words = ["--status", "--session", "one", "--set", f"live.sessions_path={tmp_path}"]
-    assert entry._run(words, SystemClock()) == 0
+    assert entry.command(words, SystemClock()) == 0
     said = capsys.readouterr().out
     assert "halted, not running" in said and "does not accept the key" in " ".join(said.split())
 

@@ -109,7 +109,7 @@ class Broker:
     """A broker without orders."""
 
     def __init__(self) -> None:
-        self.muted, self.halted, self.is_settled, self.rearmed = False, "", True, 0
+        self.entries_blocked, self.halted, self.is_settled, self.rearmed = False, "", True, 0
 
     def rearm(self) -> None:
         self.halted, self.rearmed = "", self.rearmed + 1
@@ -137,9 +137,9 @@ def test_a_pause_does_not_lift_a_halt_and_a_resume_does(store: SessionStore, tmp
     commands, progress, broker, shutdown = handler(store, tmp_path)
     shutdown.halt_account("no key")
     commands.execute(ControlCommand.PAUSE)
-    assert (progress.state, progress.reason, broker.halted, broker.muted) == ("halted", "no key", "no key", True)
+    assert (progress.state, progress.reason, broker.halted, broker.entries_blocked) == ("halted", "no key", "no key", True)
     commands.execute(ControlCommand.RESUME)
-    assert (progress.state, progress.reason, broker.halted, broker.muted) == ("running", "", "", False)
+    assert (progress.state, progress.reason, broker.halted, broker.entries_blocked) == ("running", "", "", False)
     assert store.commands() == [(1000, "pause"), (1000, "resume")], "before the first bar"
     assert [note["kind"] for note in store.notes()] == ["account_halted", "command_pause", "command_resume"]
 
@@ -149,7 +149,7 @@ def test_a_restart_repeats_a_pause_but_neither_a_kill_nor_a_stop(store: SessionS
         store.command(5, name, "2024-01-01T00:00:00+00:00")
     commands, progress, broker, shutdown = handler(store, tmp_path)
     commands.replay(5)
-    assert (broker.muted, progress.state, shutdown.is_requested) == (True, "paused", False)
+    assert (broker.entries_blocked, progress.state, shutdown.is_requested) == (True, "paused", False)
     assert len(store.commands()) == 3, "nothing is recorded twice"
 
 

@@ -158,3 +158,25 @@ def test_only_a_strategy_whose_memory_is_known_is_frozen() -> None:
 
     assert can_be_frozen(LSTMStrategy)
     assert not can_be_frozen(Theirs)
+
+
+def test_the_names_in_a_snapshot_are_those_that_earlier_versions_wrote(whole: Whole) -> None:
+    """A running `var/` is resumed after an upgrade: what is renamed in the code keeps its name in the file."""
+    saved = json.loads(next(iter(whole.frozen.values())))
+    kept = (
+        "version",
+        "cash",
+        "starting_cash",
+        "muted",
+        "refused",
+        "positions",
+        "orders",
+        "submitted",
+        "pending",
+        "news",
+        "strategy",
+        "desks",
+    )
+    assert tuple(saved) == (*kept, "numbers", "told")
+    assert set(next(iter(saved["desks"].values()))) == {"busy", "resting", "guarded", "too_small", "behind", "trade", "stop"}
+    assert set(saved["strategy"]) == {"version", "risk", "books"}
