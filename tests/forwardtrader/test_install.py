@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +71,28 @@ def test_the_packages_that_are_installed_are_those_that_are_there() -> None:
     named = setup["options"]["packages"].split()
     assert named == ["forwardtrader", *(name for name in named[1:] if name.startswith("forwardtrader."))]
     assert sorted(named[1:]) == sorted("forwardtrader." + ".".join(folder.parts) for folder in folders)
+
+
+def test_every_package_that_is_imported_is_required_and_the_other_way_round() -> None:
+    """Required by the base, or by the extra of what imports it; a requirement of a requirement does not count."""
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    texts = [setup["options"]["install_requires"], *(extras[name] for name in ("live", "firestore", "cluster"))]
+    required = {re.split(r"[>=<;]", line)[0].strip() for text in texts for line in text.splitlines() if line.strip()}
+    found = {name for package in PACKAGES for path in (ROOT / package).rglob("*.py") for name in imported(path)}
+    parts_of = {"google": "firebase-admin", "markupsafe": "jinja2"}
+    others = {"firebase_admin": "firebase-admin", "dotenv": "python-dotenv", "yaml": "pyyaml"}
+    # Not imported: plotly's script is copied into pages, and dask is what distributed runs on.
+    assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"plotly", "dask"}
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages of others that a module imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and node.level == 0}
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"forwardtrader"}
 
 
 def test_a_project_with_packages_of_the_same_names_has_both(site: Path, tmp_path: Path) -> None:
