@@ -58,7 +58,7 @@ def _list(lines: Iterable[str], console: Console, style: str) -> None:
 
 
 def _scores(symbol: str, forecast: SymbolForecast) -> Table:
-    headers = ("", "n", "rank IC", "accuracy", "top 10%", "skill", "90% band", "DM p")
+    headers = ("", "n", "rank IC", "hit rate", "top 10%", "skill", "90% band", "DM p")
     table = _table(f"Forecasts of {symbol}, out of sample", headers)
     if forecast.lstm is not None:
         table.add_row("lstm", *_score_cells(forecast.lstm), "", style="bold")

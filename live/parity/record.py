@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from forwardtrader.core.config import load_settings
+from forwardtrader.core.config import RETIRED, load_settings
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import MarketRules, Timeframe
@@ -93,10 +93,11 @@ def read_session(folder: Path) -> Recorded:
     if not candles:
         raise RunUnreadable(f"{folder} holds no bars yet; let the session run first")
     store = SessionStore(folder / "session.db")
-    flat = {f"{room}.{key}": value for room, branch in status.config.items() for key, value in branch.items()}
+    recorded = {f"{room}.{key}": value for room, branch in status.config.items() for key, value in branch.items()}
+    settings = load_settings(overrides={key: value for key, value in recorded.items() if key not in RETIRED}, environment={})
     try:
         return Recorded(
-            status, load_settings(overrides=flat, environment={}), datetime.fromisoformat(plan["first_live"]), plan["strategy"],
+            status, settings, datetime.fromisoformat(plan["first_live"]), plan["strategy"],
             histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.blocked_entries(),
         )  # fmt: skip
     finally:

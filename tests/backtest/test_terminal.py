@@ -52,6 +52,6 @@ def test_a_p_value_is_never_shown_as_zero() -> None:
     assert ends == {"zero": "<0.001", "ridge": "0.123"}
 
 
-@pytest.mark.parametrize("header", ["rank IC", "accuracy", "top 10%", "skill", "90% band", "DM p", "drawdown", "trades", "turns", "held"])
+@pytest.mark.parametrize("header", ["rank IC", "hit rate", "top 10%", "skill", "90% band", "DM p", "drawdown", "trades", "turns", "held"])
 def test_no_header_is_broken(header: str) -> None:
     assert any(header in line for line in shown())
