@@ -40,7 +40,6 @@ class SessionForecasts:
         self.horizon = source.horizon
         self.warm_up = source.warm_up
         self.newest: Forecast | None = None
-        self._incremental = source if isinstance(source, IncrementalSource) else None
         self._known = known
         self._since = since
         self._made: list[Forecast] = []
@@ -53,12 +52,12 @@ class SessionForecasts:
         return self._forecast(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
 
     def on_bar(self, bar: NewBar) -> Forecast | None:
-        incremental = self._incremental
-        return self._forecast(bar.at, lambda: self.source.latest(bar.frame()) if incremental is None else incremental.on_bar(bar))
+        source = self.source
+        return self._forecast(bar.at, lambda: source.on_bar(bar) if isinstance(source, IncrementalSource) else source.latest(bar.frame()))
 
     def prepare(self) -> None:
-        if self._incremental is not None:
-            self._incremental.prepare()
+        if isinstance(self.source, IncrementalSource):
+            self.source.prepare()
 
     def _forecast(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:
