@@ -52,10 +52,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _DEFINED_IN:
-        raise AttributeError(f"module 'forwardtrader' has no attribute {name!r}")
-    return getattr(import_module(f"forwardtrader.{_DEFINED_IN[name]}"), name)
+if not TYPE_CHECKING:  # to a type checker a name that is not listed is an error
+
+    def __getattr__(name: str) -> object:
+        if name not in _DEFINED_IN:
+            raise AttributeError(f"module 'forwardtrader' has no attribute {name!r}")
+        return getattr(import_module(f"forwardtrader.{_DEFINED_IN[name]}"), name)
 
 
 def __dir__() -> list[str]:
