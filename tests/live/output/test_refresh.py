@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,16 +71,16 @@ def test_a_child_that_dies_is_told_of_and_the_next_writing_is_done(session: Reco
 
 
 def test_a_writing_that_hangs_is_ended(session: RecordedSession, tmp_path: Path) -> None:
-    writer = Writer()
-    output = SessionOutput(session.job, session.store, _Deaf(), writer=writer, first_s=0.0, least_s=0.0, longest_s=4.0)
-    with log_to(tmp_path / "log.jsonl"), FileLock(session.folder / "output.lock"):
-        output.refresh()
-        first = wait_for(lambda: writer.pid)
-        wait_for(lambda: output.refresh() or "output_not_written" in (tmp_path / "log.jsonl").read_text())
-    wait_until_gone(first)
-    assert [entry["seconds"] >= 4.0 for entry in log_of(tmp_path)] == [True]
-    writer.write(session.writing())
-    writer.close()
+    with contextlib.closing(Writer()) as writer:
+        output = SessionOutput(session.job, session.store, _Deaf(), writer=writer, first_s=0.0, least_s=0.0, longest_s=4.0)
+        with log_to(tmp_path / "log.jsonl"), FileLock(session.folder / "output.lock"):
+            output.refresh()
+            first = wait_for(lambda: writer.pid)
+            wait_for(lambda: output.refresh() or "output_not_written" in (tmp_path / "log.jsonl").read_text())
+        wait_until_gone(first)
+        troubles = [entry for entry in log_of(tmp_path) if entry["event"] == "output_not_written"]
+        assert [entry["seconds"] >= 4.0 for entry in troubles] == [True]
+        writer.write(session.writing())
     assert (session.folder / PAGE).is_file()
 
 
