@@ -51,7 +51,11 @@ def exported() -> Iterator[None]:
 
 
 def _path() -> Path:
-    return Path(os.environ.get(FILE_VARIABLE) or ".env").absolute()
+    path = Path(os.environ.get(FILE_VARIABLE) or ".env")
+    try:
+        return path.absolute()
+    except FileNotFoundError:  # the working directory was removed, and with it the file
+        return path
 
 
 def _of_project() -> Mapping[str, str]:

@@ -13,7 +13,8 @@ from forwardtrader.core.command.installed import ROOT
 from forwardtrader.core.errors import ConfigError
 
 VARIABLE: Final = "FORWARDTRADER_PROJECT"
-_MARKS: Final = ("config.yaml", "reports/output")
+CONFIG: Final = "config.yaml"
+ROOMS: Final = ("feeds", "models", "learning", "strategies", "reports", "live", "risk")  # the headings of our settings
 _typed_in: Path | None = None  # where the command of this process was typed, if its project is elsewhere
 
 
@@ -21,7 +22,7 @@ def project_of(given: Path | None, typed_in: Path) -> Path:
     """The project of a command.
 
     It is, in this order: what `--project` names, what the variable FORWARDTRADER_PROJECT names, the nearest folder at or above `typed_in`
-    that has a `config.yaml` or a `reports/output`, the checkout that the code lies in, `typed_in` itself.
+    that has our `config.yaml` or a `reports/output`, the checkout that the code lies in, `typed_in` itself.
 
     Raises:
         ConfigError: the named folder does not exist.
@@ -32,18 +33,32 @@ def project_of(given: Path | None, typed_in: Path) -> Path:
         if not folder.is_dir():
             raise ConfigError(f"project {named} is not a folder; name one that exists with --project, or make it first")
         return folder
-    marked = (folder for folder in (typed_in, *typed_in.parents) if any((folder / mark).exists() for mark in _MARKS))
+    if (typed_in / CONFIG).is_file():
+        return typed_in
+    marked = (folder for folder in (typed_in, *typed_in.parents) if _is_ours(folder / CONFIG) or (folder / "reports/output").is_dir())
     return next(marked, ROOT if (ROOT / "run_live.py").is_file() else typed_in)
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a settings file has one of our headings: many tools call theirs `config.yaml` too."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(line.partition(":")[0] in ROOMS for line in lines)
 
 
 def enter(given: Path | None = None) -> bool:
     """Make the project the working directory, for this process and its children; returns whether it is another one.
 
     Raises:
-        ConfigError: as `project_of`.
+        ConfigError: as `project_of`, or the working directory was removed.
     """
     global _typed_in
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError("the folder that this was typed in is gone; change to one that exists") from error
     project = project_of(given, here)
     _typed_in = here if project != here else None
     if _typed_in is not None:

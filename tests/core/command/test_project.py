@@ -10,6 +10,7 @@ import pytest
 
 from forwardtrader.core.command import project
 from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.settings import Settings
 from tests import ROOT
 
 
@@ -22,10 +23,31 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_nearest_folder_above_with_a_config_file_is_the_project(tmp_path: Path) -> None:
     inner = tmp_path / "notebooks" / "old"
     inner.mkdir(parents=True)
-    (tmp_path / "config.yaml").touch()
+    (tmp_path / "config.yaml").write_text("models:\n  units: 8\n")
     assert project.project_of(None, inner) == tmp_path
-    (inner.parent / "config.yaml").touch()
+    (inner.parent / "config.yaml").write_text("# mine\nrisk: {}\n")
     assert project.project_of(None, inner) == inner.parent
+
+
+@pytest.mark.parametrize("content", [b"logging:\n  level: info\n", b"", b"\xff\xfe", b"  models: indented\n"])
+def test_a_settings_file_of_another_tool_above_makes_no_project(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+    (tmp_path / "work").mkdir()
+    assert project.project_of(None, tmp_path / "work") == ROOT
+
+
+def test_our_settings_files_are_known_by_their_headings() -> None:
+    assert set(project.ROOMS) == set(Settings.model_fields)
+
+
+def test_a_command_typed_in_a_folder_that_is_gone_says_so_in_one_line(tmp_path: Path) -> None:
+    script = "import os, sys; os.rmdir(os.getcwd()); from forwardtrader.__main__ import main; sys.exit(main(['trials']))"
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=gone, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "the folder that this was typed in is gone; change to one that exists\n")
 
 
 def test_a_folder_with_earlier_reports_is_a_project(tmp_path: Path) -> None:
@@ -58,7 +80,7 @@ def test_a_project_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_paths_and_strategies_that_were_typed_are_found_from_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "config.yaml").touch()
+    (tmp_path / "config.yaml").write_text("feeds: {}\n")
     typed_in = tmp_path / "data"
     typed_in.mkdir()
     (typed_in / "mine.py").touch()
