@@ -206,15 +206,20 @@ def _beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
 
 
 def scored(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts) -> ScoredForecasts:
-    """Scores of all forecasters, which no trade changes."""
+    """Scores of all forecasters, which no trade changes; safe beside a simulation that reads the same tables."""
     models, timeframe = request.settings.models, next(iter(markets.values())).timeframe
     result = ForecastResult(
         forecasts=forecasts.table,
         baselines=forecasts.baselines,
-        candles={symbol: history.candles for symbol, history in markets.items()},
-        seeds=forecasts.seeds(models.horizons[0]),
+        candles={symbol: _with_own_index(history.candles) for symbol, history in markets.items()},
+        seeds={symbol: _with_own_index(seeds) for symbol, seeds in forecasts.seeds(models.horizons[0]).items()},
     )
     return score_forecasts(result, timeframe, request.settings.reports, seed=models.seed)
+
+
+def _with_own_index(table: pd.DataFrame) -> pd.DataFrame:
+    """The same values under an index of their own: pandas fills its lookup table at first use, which two threads must not do at once."""
+    return table.set_axis(table.index.copy(deep=True))
 
 
 def judged(

@@ -65,9 +65,9 @@ def knows_the_next_move(factor: Factor, candles: pd.DataFrame, timeframe: Timefr
     if len(changes) < LEAST_CHANGES:
         few = f"{len(changes)} changes of its value in these bars are too few, {LEAST_CHANGES} are needed"
         return untested(name, f"factor {factor.name}: {few}; {MORE}")
-    closeness = float(pd.Series(changes).rank().corr(pd.Series(moves).rank()))
-    if not math.isfinite(closeness):
+    if len(set(changes)) < 2 or len(set(moves)) < 2:
         return untested(name, f"factor {factor.name}: its {len(changes)} changes, or the moves after them, are all the same")
+    closeness = float(pd.Series(changes).rank().corr(pd.Series(moves).rank()))
     found = f"rank correlation {closeness:+.3f} of its changes with the market's next move, over {len(changes):,} values"
     if abs(closeness) > TOO_CLOSE and abs(closeness) * math.sqrt(len(changes)) > TOO_CERTAIN:
         return _guilty(name, factor, f"factor {factor.name} {Leak.REFERENCE_DATE.value}: {found}; correct known_after")

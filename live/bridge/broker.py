@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = log.logger("live")
 _SENDING_S: Final = 0.02
+_AT_ONCE: Final = (None, bt.Order.Market, bt.Order.Close)
 
 
 class CCXTBroker(AccountView):
@@ -100,9 +101,12 @@ class CCXTBroker(AccountView):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is in flight: every order sent was answered, every cancel confirmed."""
+        """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        return not (self._pending or self.store.events or self._unanswered or self._cancelling or self.contingent.reached)
+        if self._pending or self.store.events or self._unanswered or self._cancelling or self.contingent.reached:
+            return False
+        # Some venues acknowledge a market order first and report its executions later.
+        return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
 
     @property
     def _account(self) -> CcxtAccount:

@@ -11,7 +11,7 @@ from forwardtrader.backtest.sweep.point import PointResult
 from forwardtrader.backtest.sweep.store import SweepStore
 from forwardtrader.core.errors import StoreDamaged
 
-RETURNS = pd.Series([0.01, -0.02], index=pd.DatetimeIndex(["2024-01-01", "2024-01-02"], tz="UTC"))
+RETURNS = pd.Series([0.01, -0.02], index=pd.DatetimeIndex(["2024-01-01", "2024-01-02"], tz="UTC").as_unit("s"))
 
 
 def test_a_point_is_read_back_bit_for_bit(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_point_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     found = SweepStore(tmp_path).get("key")
     assert found is not None
     assert (found.summary, found.result) == ({"sharpe": 1.5, "trades": None}, "print")
-    pd.testing.assert_series_equal(found.returns, RETURNS, check_exact=True, check_index_type=False)
+    pd.testing.assert_series_equal(found.returns, RETURNS, check_exact=True)
     assert SweepStore(tmp_path).get("other") is None
 
 
