@@ -27,11 +27,13 @@ class RunProgress:
         self.seconds: dict[str, float] = {}
 
     def __enter__(self) -> RunProgress:
-        self._bars.start()
+        if not self._bars.disable:
+            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if not self._bars.disable:  # ending a disabled one prints an empty line in older versions of rich
+            self._bars.stop()
 
     def describe(self, what: str) -> None:
         """Say on the newest bar what is being done now."""

@@ -104,8 +104,11 @@ def _shown(title: str, wanted: TimeRange) -> Iterator[Progress]:
     from rich.console import Console
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _at: None  # a disabled bar ends with an empty line in older versions of rich
+        return
     columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.TextColumn("{task.fields[at]}"), rich.TimeRemainingColumn())
-    with rich.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with rich.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=(wanted.end - wanted.start).total_seconds(), at="")
         yield lambda at: bar.update(task, completed=(at - wanted.start).total_seconds(), at=f"{at:%Y-%m-%d}")
 
