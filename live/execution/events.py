@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from forwardtrader.core.types import MarketRules, OrderRequest
+
+COMMANDED: Final = "commanded"  # the role of an order that a control command made while the strategy could not
 
 
 @dataclass(frozen=True, kw_only=True)
