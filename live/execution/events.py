@@ -33,6 +33,7 @@ class Intent:
         group: client id of the first order of its OCO group, of which only one is executed; "" for none.
         expires: bar time (ms UTC) after which it is taken back; 0 for never.
         triggered: the market has reached its stop price while it waited here, so that it is sent without.
+        replaces: client id of an intent of the same order that was taken back, or never arrived; "" for none.
     """
 
     client_id: str
@@ -43,6 +44,7 @@ class Intent:
     group: str = ""
     expires: int = 0
     triggered: bool = False
+    replaces: str = ""
 
     @property
     def symbol(self) -> str:

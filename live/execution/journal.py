@@ -31,6 +31,7 @@ alter table intents add column parent text not null default '';
 alter table intents add column oco text not null default '';
 alter table intents add column expires integer not null default 0;
 alter table intents add column triggered integer not null default 0;
+alter table intents add column replaces text not null default '';
 """
 }
 _SCHEMA: Final = """
@@ -38,7 +39,7 @@ create table if not exists intents (
     client_id text primary key, symbol text not null, side text not null, size text not null, limit_price text, stop_price text,
     reason text not null, role text not null, bar integer not null, state text not null, venue_id text not null default '',
     note text not null default '', parent text not null default '', oco text not null default '', expires integer not null default 0,
-    triggered integer not null default 0);
+    triggered integer not null default 0, replaces text not null default '');
 create index if not exists held_intents on intents (state) where state = 'held';
 create index if not exists open_intents on intents (state) where state in ('written', 'sent', 'unknown', 'acknowledged');
 create table if not exists executions (
@@ -50,7 +51,7 @@ create table if not exists marks (name text primary key, value text not null) wi
 """
 
 
-_COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered"
+_COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces"
 _REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
 
 
@@ -236,8 +237,9 @@ def _intent(row: Row) -> Intent:
         symbol=row[1], side=Side(row[2]), size=Decimal(row[3]), limit_price=_number(row[4]), stop_price=_number(row[5]), reason=row[6]
     )
     return Intent(
-        client_id=row[0], request=request, role=row[7], bar=row[8], parent=row[9], group=row[10], expires=row[11], triggered=bool(row[12])
-    )
+        client_id=row[0], request=request, role=row[7], bar=row[8], parent=row[9], group=row[10], expires=row[11], triggered=bool(row[12]),
+        replaces=row[13],
+    )  # fmt: skip
 
 
 def _row(intent: Intent) -> Row:
@@ -245,6 +247,7 @@ def _row(intent: Intent) -> Row:
     return (
         intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
         request.reason, intent.role, intent.bar, intent.parent, intent.group, intent.expires, intent.triggered,
+        intent.replaces,
     )  # fmt: skip
 
 
@@ -256,8 +259,10 @@ def _number(value: str | None) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
-_NAMES: Final = ("client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar", "parent", "group", "expires", "triggered")
-_LATER: Final = {"parent": "", "group": "", "expires": 0, "triggered": False}  # records of earlier versions lack these
+_NAMES: Final = (
+    "client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar", "parent", "group", "expires", "triggered", "replaces",
+)  # fmt: skip
+_LATER: Final = {"parent": "", "group": "", "expires": 0, "triggered": False, "replaces": ""}  # records of earlier versions lack these
 
 
 def _record(intent: Intent, state: IntentState) -> dict[str, object]:

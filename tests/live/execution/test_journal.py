@@ -165,7 +165,7 @@ def test_a_journal_of_the_first_version_goes_on_with_all_that_it_holds(tmp_path:
         assert journal.open_intents() == [(intent("a"), IntentState.ACKNOWLEDGED), (intent("b"), IntentState.WRITTEN)]
         assert (journal.filled("a"), journal.client_id_of("7"), journal.recall("start_equity")) == (Decimal("0.05"), "a", 100.0)
         journal.close()
-    child = replace(intent("c"), parent="a", group="a", expires=5)
+    child = replace(intent("c"), parent="a", group="b", expires=5, replaces="d")
     journal = Journal(tmp_path / "j.db")
     assert journal.hold(child)
     assert journal.held_intents() == [child]
@@ -197,7 +197,7 @@ def test_an_upgrade_that_is_cut_short_is_begun_again(tmp_path: Path, monkeypatch
 
 def family() -> tuple[Intent, Intent, Intent]:
     parent = replace(intent("p"), role="entry", expires=1_700_000_060_000)
-    return parent, replace(intent("s"), parent="p"), replace(intent("t"), parent="p", group="g")
+    return parent, replace(intent("s"), parent="p"), replace(intent("t"), parent="p", group="g", replaces="r")
 
 
 def test_orders_that_wait_are_on_the_disk_with_the_one_that_they_wait_for_in_one_write(tmp_path: Path) -> None:
