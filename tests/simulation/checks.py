@@ -32,14 +32,14 @@ def require(holds: bool, text: str) -> None:
 
 def trades_of(venue: SimulatedVenue) -> dict[tuple[str, str], Any]:
     """The venue's executions of our own orders."""
-    orders = venue.exchange.order_index.orders
+    orders = venue.venue.exchange.order_index.orders
     ours = {number for number, order in orders.items() if order.request.client_id.startswith(OURS)}
-    return {(t.symbol, str(t.id)): t for t in venue.exchange.order_index.trades if t.order_id in ours}
+    return {(t.symbol, str(t.id)): t for t in venue.venue.exchange.order_index.trades if t.order_id in ours}
 
 
 def each_intent_once(venue: SimulatedVenue) -> None:
     """No client id of ours belongs to two orders."""
-    names = Counter(o.request.client_id for o in venue.exchange.order_index.orders.values() if o.request.client_id.startswith(OURS))
+    names = Counter(o.request.client_id for o in venue.venue.exchange.order_index.orders.values() if o.request.client_id.startswith(OURS))
     twice = [name for name, count in names.items() if count > 1]
     require(not twice, f"sent twice: {twice}")
 
@@ -48,7 +48,7 @@ def every_order_known(venue: SimulatedVenue, journal: Journal) -> None:
     """Every order of ours at the venue is in the journal."""
     known = {intent.client_id for intent, _ in journal.intents()}
     unknown = [
-        o.request.client_id for o in venue.exchange.order_index.orders.values()
+        o.request.client_id for o in venue.venue.exchange.order_index.orders.values()
         if o.request.client_id.startswith(OURS) and o.request.client_id not in known
     ]  # fmt: skip
     require(not unknown, f"at the venue and not in the journal: {unknown}")
@@ -101,7 +101,7 @@ def at_rest(life: Life, kept: Mapping[tuple[str, str], Execution]) -> None:
     )
     left = [(intent.client_id, state.value) for intent, state in journal.open_intents()]
     require(not left, f"intents are still open: {left}")
-    account = venue.exchange.accounts[ACCOUNT]
+    account = venue.venue.exchange.accounts[ACCOUNT]
     for data in life.store.datas:
         base = data.symbol.partition("/")[0]
         require(holdings_of(booked.values(), base, data.symbol) == account.total(base), f"the account has {account.total(base)} {base}")

@@ -6,13 +6,16 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 from aiohttp import WSMessage, WSMsgType
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
+from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
 from tests.simulation.process_io import ProcessIo
 from tests.simulation.virtual_loop import VirtualLoop
 
@@ -31,45 +34,16 @@ class Weather:
     reset: float = 0.0  # the answer is lost and the connection breaks
 
 
-@dataclass
-class ServedRequest:
-    """What the practice exchange's handlers use of aiohttp's request."""
-
-    method: str
-    path: str
-    raw_query: str
-    body: bytes
-    headers: Mapping[str, str]
-    match_info: dict[str, str]
-    aborted: bool = False
-    connection: SimulatedSocket | None = None
-    transport: ServedRequest = field(init=False)
-    rel_url: ServedRequest = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.transport = self.rel_url = self
-
-    @property
-    def raw_query_string(self) -> str:
-        return self.raw_query
-
-    @property
-    def query(self) -> dict[str, str]:
-        return dict(parse_qsl(self.raw_query, keep_blank_values=True))
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    async def read(self) -> bytes:
-        return self.body
-
-
 class Venue(Protocol):
     """Answers what arrives."""
 
     is_down: bool
 
-    def route(self, request: ServedRequest) -> Callable[[ServedRequest], Any] | None: ...
+    def answer(self, request: HttpRequest) -> HttpAnswer: ...
+
+    def delay_s(self, request: HttpRequest) -> float: ...
+
+    def connect(self, socket: SimulatedSocket, path: str, query: Mapping[str, str]) -> int: ...
 
 
 class Network:
@@ -148,21 +122,22 @@ class SimulatedRequest:
         """Nothing is held."""
 
     def _arrive(self) -> None:
-        venue = self._network.venue
-        request = ServedRequest(self._method, self._url.path, self._url.query, self._body, self._headers, {})
-        handler = None if venue.is_down else venue.route(request)
-        if handler is None:
-            self._network.loop.in_world(self._network.delay(), self._fail, aiohttp.ClientConnectionError("refused"))
+        if self._network.venue.is_down:
+            self._fail_later(0.0, "refused")
             return
-        self._network.loop.world_task(self._serve(handler, request))
+        request = HttpRequest(self._method, self._url.path, self._url.query, self._headers, self._body)
+        self._network.loop.in_world(self._network.venue.delay_s(request), self._serve, request)
 
-    async def _serve(self, handler: Callable[[ServedRequest], Any], request: ServedRequest) -> None:
-        answer = await handler(request)
+    def _serve(self, request: HttpRequest) -> None:
         network, weather = self._network, self._network.weather
-        if request.aborted or network.venue.is_down or network.is_hit(weather.reset):
-            network.loop.in_world(network.delay(), self._fail, aiohttp.ClientConnectionError("reset"))
+        answer = network.venue.answer(request)
+        if answer.is_lost or network.venue.is_down or network.is_hit(weather.reset):
+            self._fail_later(answer.delay_s, "reset")
         elif not network.is_hit(weather.unanswered):
-            network.loop.in_world(network.delay(), self._deliver, Answer(answer.status, dict(answer.headers), answer.body))
+            network.loop.in_world(answer.delay_s + network.delay(), self._deliver, Answer(answer))
+
+    def _fail_later(self, seconds: float, why: str) -> None:
+        self._network.loop.in_world(seconds + self._network.delay(), self._fail, aiohttp.ClientConnectionError(why))
 
     def _deliver(self, answer: Answer) -> None:
         if not self._io.is_dead and not self._answer.done():
@@ -179,8 +154,9 @@ class Answer:
 
     reason = ""
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status, self.headers, self.content = status, headers, body
+    def __init__(self, answer: HttpAnswer) -> None:
+        self.status, self.content = answer.status, answer.body
+        self.headers = {"Content-Type": answer.content_type, **answer.headers}
 
     async def text(self, errors: str = "strict") -> str:
         return self.content.decode(errors=errors)
@@ -202,31 +178,21 @@ class Handshake:
         return socket
 
     def _arrive(self, socket: SimulatedSocket, opened: asyncio.Future[None]) -> None:
-        request = ServedRequest("GET", self._url.path, self._url.query, b"", {}, {}, connection=socket)
-        handler = None if self._network.venue.is_down or self._io.is_dead else self._network.venue.route(request)
-        if handler is None:
-            self._later(opened, aiohttp.ClientConnectionError("refused"))
-        else:
-            self._network.loop.world_task(self._serve(handler, request, opened))
+        error: Exception | None = None
+        if self._network.venue.is_down or self._io.is_dead:
+            error = aiohttp.ClientConnectionError("refused")
+        elif status := self._network.venue.connect(socket, self._url.path, dict(parse_qsl(self._url.query))):
+            error = _refused(status)
+        self._network.loop.in_world(self._network.delay(), self._settle, opened, error)
 
-    async def _serve(self, handler: Callable[[ServedRequest], Any], request: ServedRequest, opened: asyncio.Future[None]) -> None:
-        refusal = await handler(request)
-        self._later(opened, None if refusal is None else _refused(refusal))
-
-    def _later(self, opened: asyncio.Future[None], error: Exception | None) -> None:
-        def settle() -> None:
-            if not self._io.is_dead and not opened.done():
-                opened.set_result(None) if error is None else opened.set_exception(error)
-
-        self._network.loop.in_world(self._network.delay(), settle)
+    def _settle(self, opened: asyncio.Future[None], error: Exception | None) -> None:
+        if not self._io.is_dead and not opened.done():
+            opened.set_result(None) if error is None else opened.set_exception(error)
 
 
-def _refused(answer: Any) -> aiohttp.WSServerHandshakeError:
-    from multidict import CIMultiDict
-    from yarl import URL
-
-    info = aiohttp.RequestInfo(URL("ws://simulated"), "GET", CIMultiDict())  # type: ignore[arg-type, call-arg]
-    return aiohttp.WSServerHandshakeError(info, (), status=answer.status, headers=answer.headers)
+def _refused(status: int) -> aiohttp.WSServerHandshakeError:
+    info = aiohttp.RequestInfo(URL("ws://simulated"), "GET", CIMultiDictProxy(CIMultiDict()), URL("ws://simulated"))
+    return aiohttp.WSServerHandshakeError(info, (), status=status, headers=CIMultiDict({"Retry-After": "1"}))
 
 
 class SimulatedSocket:
@@ -239,7 +205,7 @@ class SimulatedSocket:
         self.number = network.next_socket()
         self.closed = False
         self.silent = False  # half-open: nothing gets through, nothing fails
-        self.on_message: Callable[[str], None] = lambda _text: None
+        self.on_message: Callable[[str | bytes], None] = lambda _text: None
         self.on_close: Callable[[], None] = lambda: None
         self._arrived: deque[WSMessage] = deque()
         self._reader: asyncio.Future[WSMessage] | None = None

@@ -1,32 +1,26 @@
-"""The practice exchange without a server: its protocol handlers on plain calls, its market on virtual time."""
+"""The practice exchange without a server, on virtual time; it lives on whatever becomes of the trading process."""
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSMessage, WSMsgType
 
-from forwardtrader.sandbox.binance import handlers as binance_handlers
-from forwardtrader.sandbox.faults.catalogue import Switchboard
-from forwardtrader.sandbox.faults.instant_faults import InstantFaults
-from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, HandshakeFaults, ReportFaults, RequestFaults
 from forwardtrader.sandbox.orders.settings import SandboxSettings
-from forwardtrader.sandbox.server import ProtocolContext, mount_binance, mount_bybit
-from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.sockets import MARKET, USER, Sockets
-from forwardtrader.sandbox.venue import open_venue
-from tests.simulation.network import ServedRequest, SimulatedSocket
+from forwardtrader.sandbox.practice import PracticeExchange
+from forwardtrader.sandbox.transport.host import Act, Host
+from forwardtrader.sandbox.transport.sockets import GOING_AWAY
+from tests.simulation.network import SimulatedSocket
 from tests.simulation.virtual_loop import VirtualClock, VirtualLoop
 
 _KEYS: Final = {"api_key": "simulated-key", "api_secret": "simulated-secret", "admin_token": "simulated-token"}
 
 
-class SimulatedQueue:
-    """In the place of `SendQueue`: the server's end of one socket."""
+class SimulatedSink:
+    """The venue's end of one socket."""
 
     def __init__(self, socket: SimulatedSocket) -> None:
         self._socket = socket
@@ -48,105 +42,53 @@ class SimulatedQueue:
     def reset(self) -> None:
         self._socket.end()
 
-    def close(self, code: int = WSCloseCode.GOING_AWAY) -> None:
+    def close(self, code: int = GOING_AWAY) -> None:
         self._socket.enqueue(WSMessage(WSMsgType.CLOSE, code, None))
         self._socket.on_close()
 
 
-class SimulatedSockets(Sockets):
-    """Connections as objects; nothing is served by a task of its own."""
+class SimulatedVenue(PracticeExchange):
+    """The whole exchange of one run, and whether its network is there."""
 
-    def __init__(self, gate: HandshakeFaults, loop: VirtualLoop) -> None:
-        super().__init__(gate, 86_400.0)
-        self._loop = loop
+    def __init__(self, loop: VirtualLoop, clock: VirtualClock, **settings: Any) -> None:
+        chosen = SandboxSettings.model_validate({"speed": 1.0, "limits": "off", **_KEYS, **settings})
 
-    async def serve_socket(self, request: Any, which: str, *, on_open: Any, on_message: Any, on_close: Any) -> Any:  # type: ignore[override]
-        refusal = self._refusal(which)
-        if refusal is not None:
-            return refusal
-        socket: SimulatedSocket = request.connection
-        queue: Any = SimulatedQueue(socket)
-        self._open[which].add(queue)
-        state = on_open(queue)
+        def later(seconds: float, act: Act) -> None:
+            loop.in_world(seconds, act)
 
-        def closed() -> None:
-            if queue in self._open[which]:
-                self._open[which].discard(queue)
-                on_close(state)
-
-        socket.on_close = closed
-        socket.on_message = lambda text: on_message(state, text)
-        return None
-
-    def connections(self, which: str) -> list[Any]:
-        return sorted(super().connections(which), key=lambda queue: queue._socket.number)
-
-    def disconnect(self, which: str, *, reset: bool, shut_s: float = 0.0) -> int:
-        ended = self.connections(which)
-        for kind in (MARKET, USER) if which == "all" else (which,):
-            self._shut_until[kind] = self._loop.now + shut_s
-        for queue in ended:
-            queue.reset() if reset else queue.close()
-        return len(ended)
-
-    def _refusal(self, which: str) -> web.Response | None:
-        if self._loop.now < self._shut_until[which]:
-            return web.Response(status=503, text="Service Unavailable")
-        refused = self._gate.refusal(which)
-        return None if refused is None else web.Response(status=refused.status, headers={"Retry-After": refused.retry_after})
-
-
-class Routes:
-    """In the place of aiohttp's router."""
-
-    def __init__(self) -> None:
-        self.router = self
-        self._routes: list[tuple[re.Pattern[str], Any]] = []
-
-    def add_route(self, _method: str, path: str, handler: Any) -> None:
-        pattern = re.sub(r"\{(\w+):((?:[^{}]|\{[^}]*\})*)\}", r"(?P<\1>\2)", path)
-        self._routes.append((re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)), handler))
-
-    def add_get(self, path: str, handler: Any) -> None:
-        self.add_route("GET", path, handler)
-
-    def find(self, request: ServedRequest) -> Any:
-        for pattern, handler in self._routes:
-            if found := pattern.fullmatch(request.path):
-                request.match_info = found.groupdict()
-                return handler
-        return None
-
-
-class SimulatedVenue:
-    """The whole practice exchange of one run. It lives on whatever happens to the trading process."""
-
-    def __init__(self, loop: VirtualLoop, clock: VirtualClock, note: Callable[..., None], **settings: Any) -> None:
-        self.settings = SandboxSettings.model_validate({"speed": 1.0, "limits": "off", **_KEYS, **settings})
+        host = Host(clock, loop.time, lambda: int(loop.time() * 1e9), later, random.Random(f"venue {chosen.seed}"))
+        super().__init__(chosen, host, self._outage)
         self.loop = loop
         self.is_down = False
-        self.venue = open_venue(self.settings, clock)
-        ids = random.Random(self.settings.seed)
-        binance_handlers.generated_id = lambda: f"w{ids.getrandbits(60):x}"
-        self.board = Switchboard(self.settings.seed, lambda: self.venue.driver.played, lambda name, facts: note("fault", name=name))
-        self.sockets = SimulatedSockets(HandshakeFaults(self.board), loop)
-        self._routes = Routes()
-        requests, reports = RequestFaults(self.board, loop.time), ReportFaults(self.board, self.sockets)
-        context = ProtocolContext(self.venue, RequestLog(), self.sockets, self.board, requests, reports)
-        private = (mount_bybit if self.settings.protocol == "bybit" else mount_binance)(self._routes, context)  # type: ignore[arg-type]
-        self.faults = InstantFaults(self.venue, self.board, self.sockets, private.terminate, self._outage)
-        self.exchange = self.venue.exchange
-        self.exchange.divide = ExecutionFaults(self.board).parts
-        self.exchange.before_cancel = lambda order: self.board.fire("F28", order.request.symbol) is not None
-        self.venue.driver.hides = lambda symbol: self.board.fire("F21", symbol) is not None
-        self.venue.driver.after_bar += [private.bar_ended, self.faults.bar_ended]
+        self.on_fault: Callable[[str], None] = lambda _name: None
 
     def start(self) -> None:
         """Let the market run."""
         self.loop.world_task(self.venue.driver.run(1.0, self.loop.time))
 
-    def route(self, request: ServedRequest) -> Any:
-        return self._routes.find(request)
+    def connect(self, socket: SimulatedSocket, path: str, query: Mapping[str, str]) -> int:
+        """Open a socket; returns the status that refuses it, or 0."""
+        endpoint = self.endpoint(path)
+        if endpoint is None:
+            return 404
+        refused = self.sockets.refusal(endpoint.which)
+        if refused is not None:
+            return refused.status
+        sink = SimulatedSink(socket)
+        self.sockets.add(endpoint.which, sink)
+        conversation = endpoint.connect(sink, path, query)
+
+        def closed() -> None:
+            if sink in self.sockets.connections(endpoint.which):
+                self.sockets.discard(endpoint.which, sink)
+                conversation.end()
+
+        socket.on_close, socket.on_message = closed, conversation.receive
+        return 0
+
+    def _struck(self, name: str, facts: Mapping[str, Any]) -> None:
+        super()._struck(name, facts)
+        self.on_fault(name)
 
     def _outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         self.loop.in_world(0.05, self._go_down, seconds, meanwhile)

@@ -58,7 +58,7 @@ class World:
         self.disk.path.parent.mkdir(parents=True)
         length = scenario.bar_minutes
         self.venue = SimulatedVenue(
-            self.loop, self.clock, self.note, protocol=scenario.protocol, symbols=scenario.symbols,
+            self.loop, self.clock, protocol=scenario.protocol, symbols=scenario.symbols,
             timeframe=f"{length}m", history=30, ticks_per_bar=4, fills=scenario.fills, fee_asset=scenario.fee_asset, seed=scenario.seed,
         )  # fmt: skip
         self.network = Network(self.loop, random.Random(f"network {scenario.seed}"), self.venue, self.note)
@@ -68,7 +68,9 @@ class World:
         self.kept: dict[tuple[str, str], Execution] = {}  # the fills that the owner has for good
         self.quiet_since: float | None = None
         self.broken = ""  # a violation seen by the venue's side
-        self.venue.exchange.subscribe(self._on_venue_event)
+        self.venue.on_fault = lambda name: self.note("fault", name=name)
+        self.exchange = self.venue.venue.exchange
+        self.exchange.subscribe(self._on_venue_event)
         self.lives = 0
 
     def run(self) -> None:
@@ -139,7 +141,7 @@ class World:
         order = fact.order
         self.note("venue", what=fact.execution.value, id=order.id, client_id=order.request.client_id, filled=order.filled)
         if fact.execution is ExecutionType.NEW:
-            same = [o for o in self.venue.exchange.order_index.orders.values() if o.request.client_id == order.request.client_id]
+            same = [o for o in self.exchange.order_index.orders.values() if o.request.client_id == order.request.client_id]
             if len(same) > 1 and not self.broken:
                 self.broken = f"sent twice: {order.request.client_id}"
 
@@ -158,7 +160,7 @@ def simulate(scenario: Scenario) -> Outcome:
             finally:
                 world.loop.finish()
         text = "\n".join(world.log)
-        index = world.venue.exchange.order_index
+        index = world.venue.venue.exchange.order_index
         return Outcome(
             scenario, violation, hashlib.sha256(text.encode()).hexdigest(), world.loop.now / 86400, world.lives, len(index.orders),
             len(index.trades), tuple(world.log),
