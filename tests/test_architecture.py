@@ -85,6 +85,7 @@ LAYERS: dict[str, str] = {
         serve
         server
         control
+        practice
         binance bybit
         faults
         venue
