@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -58,8 +57,9 @@ class OrderLookup:
             not_found_s: how long the venue must not know the order until it is taken as never arrived; the account's own time where None.
         """
         needed = self._timeouts.not_found_s if not_found_s is None else not_found_s
-        began, missing_since, failures = time.monotonic(), None, 0
-        while time.monotonic() - began < self._timeouts.give_up_s:
+        now, failures = asyncio.get_running_loop().time, 0
+        began, missing_since = now(), None
+        while now() - began < self._timeouts.give_up_s:
             await self._queries.wait_turn()
             try:
                 await self._orders.on_order(await self._client.fetch_order(None, intent.symbol, self._named(intent)))
@@ -68,8 +68,8 @@ class OrderLookup:
                 raise
             except Exception as error:  # noqa: BLE001 - only "not found", for long enough, ends the search
                 if "OrderNotFound" in names_of(error):
-                    missing_since = missing_since or time.monotonic()
-                    if time.monotonic() - missing_since >= needed:
+                    missing_since = missing_since or now()
+                    if now() - missing_since >= needed:
                         self._orders.ledger.refuse(intent.client_id, "it never arrived at the venue")
                         return
                 elif self._is_final(error):
