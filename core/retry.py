@@ -112,14 +112,21 @@ class _Failures:
         return pause
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Cooldown:
     """The pause that a venue asks for when it is over its rate limit, shared by all requests of one client.
 
     A request sent into a ban makes it longer, so every request waits here first.
+
+    Args:
+        clock: seconds that never run backwards; those of the running event loop where None.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or _loop_time
         self._until = 0.0
 
     def extend(self, seconds: float) -> None:

@@ -166,7 +166,7 @@ class CCXTBroker(AccountView):
         left = threading.Event()
         self._unanswered.add(client_id)
         self._request(self._account.send(intent, left.set))
-        left.wait(_SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
+        self.store.loop.wait(left, _SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
         self._orders.keep(order, intent)
         if order.status == bt.Order.Created:
             order.submit(self)

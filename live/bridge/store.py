@@ -10,7 +10,6 @@ It connects when Backtrader starts, not before; two stores are two accounts.
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
@@ -24,7 +23,6 @@ from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
-from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
@@ -60,6 +58,7 @@ class CCXTStore:
         witnesses: other venues that confirm this one's prices and fill in candles that it lacks; `merge_rule` says when they agree.
         risk: limits checked before every order; None for none.
         minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
+        loop: the thread that serves the venue, and the machine's time; a simulation's in place of the real ones.
 
     Raises (when Backtrader starts):
         VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
@@ -69,14 +68,14 @@ class CCXTStore:
         self, exchange: str = "binance", *, api_key: str = "", api_secret: str = "", passphrase: str = "", base_url: str = "",
         ws_url: str = "", journal: Journal | None = None, run: str = "bt", clock: Clock | None = None, poll: PollRule | None = None,
         query_timeouts: QueryTimeouts | None = None, bar_timeout_s: float = 5.0, risk: RiskSettings | None = None, minute_s: float = 60.0,
-        witnesses: Sequence[ConfirmingVenue] = (), merge_rule: MergeRule | None = None,
+        witnesses: Sequence[ConfirmingVenue] = (), merge_rule: MergeRule | None = None, loop: VenueThread | None = None,
     ) -> None:  # fmt: skip
         self.exchange, self.run = exchange, run
         self.clock = clock or SystemClock()
         self._poll = poll
         self._bar_timeout_s = bar_timeout_s
-        self.wake = threading.Condition()
-        self.loop = VenueThread()
+        self.loop = loop or VenueThread()
+        self.wake = self.loop.condition()
         self.prices: dict[str, float] = {}
         self.events: deque[AccountEvent] = deque()
         self.is_connected = True
@@ -96,7 +95,9 @@ class CCXTStore:
         self._query_timeouts = query_timeouts
         self.risk_limits: AccountRiskLimits | None = None
         if risk is not None:
-            self.risk_limits = AccountRiskLimits(risk, self.last_price, minute_s=minute_s, can_short=self._can_short)
+            self.risk_limits = AccountRiskLimits(
+                risk, self.last_price, minute_s=minute_s, can_short=self._can_short, monotonic=self.loop.monotonic
+            )
         self._closes: dict[str, float] = {}
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
@@ -134,7 +135,7 @@ class CCXTStore:
             return
         self.loop.start()
         try:
-            self.client = open_client(self.exchange, base_url=self._base_url, ws_url=self._ws_url)
+            self.client = self.loop.open_client(self.exchange, base_url=self._base_url, ws_url=self._ws_url)
             groups: dict[str, list[str]] = {}
             for each in self._datas:
                 groups.setdefault(str(each.bar_length), []).append(each.symbol)
@@ -293,13 +294,13 @@ class CCXTStore:
 
     def _market(self, timeframe: Timeframe, symbols: list[str]) -> Market:
         assert self.client is not None
-        barrier = BarBarrier(symbols, self.wake, bar_timeout_s=self._bar_timeout_s)
+        barrier = BarBarrier(symbols, self.wake, bar_timeout_s=self._bar_timeout_s, monotonic=self.loop.monotonic)
         return Market(self.client, timeframe, barrier, self, self.clock, self._poll)
 
     def _open_account(self) -> None:
         symbols = list(dict.fromkeys(data.symbol for data in self._datas))
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
         journal = self._journal or Journal(path)
-        client = open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
+        client = self.loop.open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
         self.account = CcxtAccount(client, journal, symbols, self.notify, self._query_timeouts, self.risk_limits, self.prices.get)
         self.loop.call(self.account.connect())

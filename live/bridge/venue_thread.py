@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from socket import socket
 from typing import Any, Final, TypeAlias, TypeVar
 
 from forwardtrader.core import log
+from forwardtrader.feeds.live.client import open_client
 
 _Close: TypeAlias = Callable[[], Coroutine[object, object, object]]
 T = TypeVar("T")
@@ -24,7 +26,10 @@ _LOG = log.logger("live")
 
 
 class VenueThread:
-    """Start it, hand it coroutines, stop it; `stop` cancels what is still running."""
+    """Start it, hand it coroutines, stop it; `stop` cancels what is still running.
+
+    It is also the port through which a store meets its machine: time, waiting and connections. A simulation puts its own in its place.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -46,6 +51,22 @@ class VenueThread:
         self._thread = threading.Thread(target=self._serve, args=(ready,), name="venue", daemon=True)
         self._thread.start()
         ready.wait()
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards, for both threads."""
+        return time.monotonic()
+
+    def condition(self) -> threading.Condition:
+        """A condition on which another thread waits for this one."""
+        return threading.Condition()
+
+    def wait(self, event: threading.Event, timeout_s: float) -> None:
+        """Block another thread until this one sets `event`, or `timeout_s` seconds have passed."""
+        event.wait(timeout_s)
+
+    def open_client(self, exchange: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "") -> Any:
+        """A client whose connections this thread serves; arguments and errors as of `feeds.live.client.open_client`."""
+        return open_client(exchange, keys=keys, base_url=base_url, ws_url=ws_url)
 
     def call(self, work: Coroutine[object, object, T], timeout_s: float | None = None) -> T:
         """Run `work` and wait for its result, from another thread. Raises what it raises, or TimeoutError."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,8 +58,9 @@ class OrderLookup:
             not_found_s: how long the venue must not know the order until it is taken as never arrived; the account's own time where None.
         """
         needed = self._timeouts.not_found_s if not_found_s is None else not_found_s
-        began, missing_since, failures = time.monotonic(), None, 0
-        while time.monotonic() - began < self._timeouts.give_up_s:
+        now, failures = asyncio.get_running_loop().time, 0
+        began, missing_since = now(), None
+        while now() - began < self._timeouts.give_up_s:
             await self._queries.wait_turn()
             sent = self._client.requests_sent
             try:
@@ -68,8 +68,8 @@ class OrderLookup:
                 if found is not None:
                     await self._orders.on_order(found)
                     return
-                missing_since = missing_since or time.monotonic()
-                if time.monotonic() - missing_since >= needed:
+                missing_since = missing_since or now()
+                if now() - missing_since >= needed:
                     self._orders.ledger.refuse(intent.client_id, "it never arrived at the venue")
                     return
             except (StorageFull, StoreDamaged):
