@@ -55,12 +55,17 @@ class Mailbox:
     """The commands that one run of a session receives. Made by the process that holds the session's lock.
 
     What an earlier run left is answered at once, and not carried out.
+
+    Args:
+        run: of a process that has ended, or is about to be, in whose place the caller acts; "" for a run of the caller's own.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, run: str = "") -> None:
         self._folder = folder / _INBOX
         self._clock = clock
-        self.run = f"{os.getpid()}-{_base36(_micros(clock))}"
+        self.run = run or f"{os.getpid()}-{_base36(_micros(clock))}"
+        if run:
+            return
         (self._folder / "answers").mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(folder / _RUN, {"run": self.run, "pid": os.getpid(), "started": clock.now().isoformat()})
         for path in self._folder.glob("*.taken"):
@@ -74,10 +79,10 @@ class Mailbox:
         with os.scandir(self._folder) as entries:
             return any(entry.name.endswith(".json") for entry in entries)
 
-    def oldest_age_s(self) -> float:
-        """How long the oldest command that nobody has taken has been waiting, by the machine's clock; 0 where there is none."""
-        now = time.time()  # the clock of the files
-        ages = [now - made for path in self._folder.glob("*.json") if (made := _made_at(path)) is not None]
+    def oldest_age_s(self, verb: ControlCommand) -> float:
+        """How long a command of this kind that nobody has taken has been waiting, by the machine's clock; 0 where there is none."""
+        now, found = time.time(), [(_command_of(path), _made_at(path)) for path in self._folder.glob("*.json")]  # the clock of the files
+        ages = [now - made for command, made in found if command is not None and made is not None and command.verb is verb]
         return max(ages, default=0.0)
 
     def take(self) -> list[Command]:
@@ -180,6 +185,12 @@ def wait_for_answer(
 def is_withdrawn(folder: Path, command: Command) -> bool:
     """Whether nobody had taken a command that was not answered, so that it will not be carried out."""
     return not (folder / _INBOX / f"{command.id}.taken").exists()
+
+
+def run_started(folder: Path) -> str:
+    """When the newest run of a session started (ISO time); "" where that is not known."""
+    found = _read(folder / _RUN)
+    return str(found.get("started", "")) if isinstance(found, dict) else ""
 
 
 def _run_of(folder: Path) -> str:

@@ -84,6 +84,14 @@ def account_access(request: LiveRequest) -> AccountAccess | None:
     )
 
 
+def access_of(request: LiveRequest, bridge: CCXTStore) -> AccountAccess:
+    """The account of a running session, for its guardian."""
+    return AccountAccess(
+        exchange=bridge.exchange, keys=bridge._keys, base_url=bridge._base_url, ws_url=bridge._ws_url, symbols=request.symbols,
+        journal=str((request.folder / JOURNAL).resolve()), run=bridge.run,
+    )  # fmt: skip
+
+
 class _Place(NamedTuple):
     exchange: str
     keys: dict[str, str]

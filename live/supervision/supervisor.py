@@ -17,15 +17,18 @@ from typing import Final, Protocol
 
 from forwardtrader.core import log
 from forwardtrader.live.control import KILLED, ControlCommand, is_killed
+from forwardtrader.live.heartbeat import Heartbeat
 from forwardtrader.live.mailbox import Command, Mailbox
 from forwardtrader.live.monitoring.watchdog import BLOCKED
-from forwardtrader.live.supervision.heartbeat import Heartbeat
+from forwardtrader.live.supervision.account_access import AccountAccess
+from forwardtrader.live.supervision.guardian_process import GuardianProcess
 from forwardtrader.live.supervision.interruption import Interruption
 
 _LOG: Final = log.logger("live")
 _LOOK_EVERY_S: Final = 0.1
 _LOOP_MAY_TAKE_S: Final = 0.7  # so that a command is carried out within two seconds, whoever does it
 _END_BY_ITSELF_S: Final = 3.0  # that a killed session whose loop turns again has for its own end
+_END_AT_LAST_S: Final = 60.0  # the venue may take twenty seconds to answer, and the last page as long
 _SIGNAL_PATIENCE_S: Final = 10.0  # without a turn of the loop
 _SECOND_SIGNAL_S: Final = 2.0
 
@@ -48,10 +51,12 @@ class Supervisor:
 
     Args:
         interruption: ends a start that is killed.
+        guardian: starts the process that acts where this thread cannot; None for none.
     """
 
     def __init__(
         self, folder: Path, mailbox: Mailbox, heartbeat: Heartbeat, *, interruption: Interruption,
+        guardian: Callable[[str], GuardianProcess] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._folder = folder
@@ -59,6 +64,8 @@ class Supervisor:
         self._heartbeat = heartbeat
         self._interruption = interruption
         self._monotonic = monotonic
+        self._new_guardian = guardian
+        self._guardian: GuardianProcess | None = None
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Command, float]] = deque()
         self._session: Unattended | None = None
@@ -67,6 +74,7 @@ class Supervisor:
         self._is_killed = False
         self._is_loop_over = False
         self._killed_at: float | None = None
+        self._killed_since: float | None = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -111,6 +119,9 @@ class Supervisor:
     # Life
 
     def start(self) -> None:
+        if self._new_guardian is not None:
+            self._guardian = self._new_guardian(self._mailbox.run)
+            self._guardian.hear_signals()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
@@ -118,6 +129,18 @@ class Supervisor:
         self._over.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(5)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """The process ends now, as it should; a second call does nothing."""
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None:
+            guardian.let_go()
+
+    def hand_over(self, access: AccountAccess) -> None:
+        """Tell the guardian how the account is reached."""
+        if self._guardian is not None:
+            self._guardian.hand_over(access)
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_EVERY_S):
@@ -146,6 +169,7 @@ class Supervisor:
         if is_killed(self._folder) and not self._is_killed and not any(c.verb is ControlCommand.KILL for c in commands):
             commands.append(self._mailbox.own(ControlCommand.KILL))  # the switch was turned by hand
         self._is_killed = is_killed(self._folder)
+        self._killed_since = (self._killed_since or now) if self._is_killed else None
         with self._lock:
             self._waiting.extend((command, now) for command in commands)
 
@@ -186,6 +210,8 @@ class Supervisor:
         idle = now - (self._turned_at or now)
         if self._killed_at is not None and now - self._killed_at >= _END_BY_ITSELF_S and idle >= _END_BY_ITSELF_S:
             session.end("killed while its loop hung", 4)
+        elif self._killed_since is not None and now - self._killed_since >= _END_AT_LAST_S:
+            session.end("killed, and did not end by itself", 4)
         elif self._signals:
             number, first = self._signals[0]
             hangs = not self._is_loop_over and min(idle, now - first) >= _SIGNAL_PATIENCE_S

@@ -40,10 +40,18 @@ class Holding(bt.Strategy):
         if (here / "sleep").exists():
             (here / "hangs").touch()
             time.sleep(3600)
+        if (here / "sleep_for_a_while").exists():
+            (here / "hangs").touch()
+            while (here / "sleep_for_a_while").exists():
+                time.sleep(0.01)
+            if (here / "buys_after").exists():
+                self.buy(size=0.01)
         if (here / "hold").exists():
             (here / "hangs").touch()
             import ctypes
-            ctypes.PyDLL(None).sleep(3600)  # the interpreter's lock is not given back
+            libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+            libc.pthread_mutex_lock(mutex)
+            libc.pthread_mutex_lock(mutex)  # for ever, the interpreter's lock is not given back, and no signal ends it
 """
 
 
