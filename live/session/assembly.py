@@ -110,6 +110,7 @@ class _Assembly:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
         self.view.line("loading the model")
         models = self._opened(supply or self._model_supply())
+        self.supervisor.account_opens()
         journal = Journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
         saved = SavedState(self.store, journal, self.callbacks.strategy_failed) if journal is not None else None
         bridge = self._bridge(journal)
@@ -258,7 +259,7 @@ class _Assembly:
             bridge, broker, self.progress, self.store, self.health, clock=self.clock, halt=shutdown.halt,
             before_first=self.first_ms - self.request.timeframe.seconds * 1000,
             cancels_at_stop=self.request.settings.live.orders_at_stop == "cancel", folder=self.request.folder,
-            close=(self.close_channel, self.supervisor.let_go),
+            close=(self.supervisor.let_go, self.close_channel),
         )  # fmt: skip
 
     @property

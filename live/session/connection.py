@@ -31,6 +31,11 @@ def market_pace(request: LiveRequest, market: SessionMarket) -> float:
     return 0.0 if request.speed == "lockstep" else float(request.speed)
 
 
+def run_name(request: LiveRequest) -> str:
+    """The prefix of a session's client ids."""
+    return f"ft-{request.name[:12]}"
+
+
 def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | None) -> CCXTStore:
     """The bridge to the venue, not connected yet.
 
@@ -41,7 +46,7 @@ def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | 
     place = _real_venue(request) if market.practice is None else _practice_venue(market.practice.address)
     return CCXTStore(
         feeds.exchange if market.practice is None else market.practice.address.protocol, clock=market.clock, journal=journal,
-        run=f"ft-{request.name[:12]}", risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
+        run=run_name(request), risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
     )  # fmt: skip
 
 
@@ -80,7 +85,13 @@ def account_access(request: LiveRequest) -> AccountAccess | None:
         at = venue.address
         place = _Place(at.protocol, ccxt_credentials(at.api_key, at.api_secret), at.url, at.ws_url)
     return AccountAccess(
-        exchange=place.exchange, keys=place.keys, base_url=place.url, ws_url=place.ws_url, journal=str(journal), symbols=symbols
+        exchange=place.exchange,
+        keys=place.keys,
+        base_url=place.url,
+        ws_url=place.ws_url,
+        journal=str(journal),
+        symbols=symbols,
+        run=run_name(request),
     )
 
 

@@ -35,7 +35,7 @@ from forwardtrader.live.session.strategy_guard import FATAL
 from forwardtrader.live.supervision.guardian_process import guardian_of
 from forwardtrader.live.supervision.interruption import Interruption
 from forwardtrader.live.supervision.supervisor import Supervisor
-from forwardtrader.live.supervision.taking_back import take_back
+from forwardtrader.live.supervision.taking_back import flatten, take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Dust
@@ -86,24 +86,28 @@ class LiveSession:
                     self._start(stack)
                     self._trade()
             except BaseException as error:
-                if self._parts is None:
-                    log.event(log.logger("live"), "start_failed", logging.ERROR, reason=str(error) or type(error).__name__)
-                    if is_new:
-                        remove_half_made(folder)
-                elif control.is_killed(folder) and isinstance(error, StartRefused):  # its account was stopped while it was read
-                    raise RiskHalt(f"session {self.request.name!r} was killed; use --resume to let it start again") from error
+                self._note_failed_start(error, is_new=is_new)
+                if control.is_killed(folder) and isinstance(error, RiskHalt | StartRefused):  # what the kill has stopped may say so too
+                    done = take_back(partial(account_access, self.request))
+                    raise RiskHalt(f"session {self.request.name!r} was killed; {done}; use --resume to let it start again") from error
                 raise
         if self.progress.state is SessionState.HALTED:
             return RiskHalt.exit_code
         return INTERRUPTED if self.interruption.first == signal.SIGINT else 0
+
+    def _note_failed_start(self, error: BaseException, *, is_new: bool) -> None:
+        """A start that failed says why in the log; nothing else is left of a session that never was."""
+        if self._parts is None:
+            log.event(log.logger("live"), "start_failed", logging.ERROR, reason=str(error) or type(error).__name__)
+            if is_new:
+                remove_half_made(self.request.folder)
 
     def _start(self, stack: ExitStack) -> None:
         """From the lock to the parts, supervised from the first moment."""
         self.supervisor = self._supervisor(stack)
         stack.enter_context(self.interruption.handled())
         if control.is_killed(self.request.folder):
-            done = take_back(partial(account_access, self.request))
-            raise RiskHalt(f"session {self.request.name!r} was killed; {done}; use --resume to let it start again")
+            raise RiskHalt("it was killed before")
         self.supervisor.start()
         stack.callback(self.supervisor.stop)
         with self.interruption.of_a_start():
@@ -123,7 +127,8 @@ class LiveSession:
             guardian_of, folder, name=self.request.name, cancels=settings.live.orders_at_stop == "cancel",
             alerts=known if settings.live.telegram else {},
         )  # fmt: skip
-        supervisor = Supervisor(folder, mailbox, heartbeat, interruption=self.interruption, guardian=guardian)
+        sell = partial(flatten, partial(account_access, self.request), folder / "session.db")
+        supervisor = Supervisor(folder, mailbox, heartbeat, interruption=self.interruption, flatten=sell, guardian=guardian)
         self.interruption.heard = supervisor.signalled
         return supervisor
 

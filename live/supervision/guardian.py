@@ -110,7 +110,7 @@ class Guardian:
 
     def mourn(self) -> None:
         """The session has died without a good-bye: say so, and take back what rests if it was killed."""
-        self._act("died without a word: killed by the system, or by hand")
+        self._act("was ended by a second signal" if self._signals else "died without a word: killed by the system, or by hand")
 
     # When
 

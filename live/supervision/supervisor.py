@@ -51,11 +51,13 @@ class Supervisor:
 
     Args:
         interruption: ends a start that is killed.
+        flatten: flattens an account that the session has not opened yet, for a command of that name; None where it cannot.
         guardian: starts the process that acts where this thread cannot; None for none.
     """
 
     def __init__(
         self, folder: Path, mailbox: Mailbox, heartbeat: Heartbeat, *, interruption: Interruption,
+        flatten: Callable[[str], tuple[bool, str] | None] = lambda _name: None,
         guardian: Callable[[str], GuardianProcess] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
@@ -64,12 +66,16 @@ class Supervisor:
         self._heartbeat = heartbeat
         self._interruption = interruption
         self._monotonic = monotonic
+        self._flatten = flatten
+        self._alone = threading.Lock()
+        self._is_account_open = False
         self._new_guardian = guardian
         self._guardian: GuardianProcess | None = None
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Command, float]] = deque()
         self._session: Unattended | None = None
         self._turned_at: float | None = None
+        self._told: set[str] = set()
         self._signals: list[tuple[int, float]] = []
         self._is_killed = False
         self._is_loop_over = False
@@ -97,6 +103,11 @@ class Supervisor:
     def watch_over(self, session: Unattended) -> None:
         """From now on the session has a loop."""
         self._session, self._turned_at = session, self._monotonic()
+
+    def account_opens(self) -> None:
+        """From now on the session has its account; what is done in its place is waited for."""
+        with self._alone:
+            self._is_account_open = True
 
     def loop_is_over(self) -> None:
         """The session ends in good order: nothing is carried out any more, and only a second signal cuts that short."""
@@ -197,12 +208,26 @@ class Supervisor:
                 self._waiting.clear()
         for command in waiting:
             if command in kills:
-                self._mailbox.answer(command, "killed while it was starting: no order was sent, and its start takes back what rests")
-            elif not kills:
-                later = command.verb is ControlCommand.FLATTEN
-                self._mailbox.answer(command, f"the session is starting; {command.verb} before its first decision", obeyed=not later)
+                self._mailbox.answer(command, "killed while it was starting: no order was sent, and what rests is taken back")
+            elif not kills and command.id not in self._told:
+                self._told.add(command.id)
+                self._begin(command)
         if kills:
             self._interruption.kill()
+
+    def _begin(self, command: Command) -> None:
+        """Flatten at once where the account can be reached; all else comes before the session's first decision."""
+        done = None
+        if command.verb is ControlCommand.FLATTEN:
+            with self._alone:
+                done = None if self._is_account_open else self._flatten(command.id)
+        if done is None:
+            obeyed = command.verb is not ControlCommand.FLATTEN
+            self._mailbox.answer(command, f"the session is starting; {command.verb} before its first decision", obeyed=obeyed)
+            return
+        with self._lock:
+            self._waiting = deque(waiting for waiting in self._waiting if waiting[0] is not command)
+        self._mailbox.answer(command, done[1], obeyed=done[0])
 
     # The end
 
