@@ -21,6 +21,8 @@ from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests.live.session_runner import bars_of, request_for, run, start, wait_for_bars
 from tests.live.test_session_stops import ONE, begun, held, holding, open_orders, over, wait_until
 
+pytestmark = pytest.mark.usefixtures("practice_ends")
+
 SOON_S = 20.0  # generous: two seconds are meant, and this machine may be busy
 
 

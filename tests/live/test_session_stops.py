@@ -212,6 +212,8 @@ from forwardtrader.core.command.cli import end_well
 from forwardtrader.live.retraining.stock import FixedSupply
 import sys
 
+pytestmark = pytest.mark.usefixtures("practice_ends")
+
 here = Path(sys.argv[1])
 
 def open_slowly(self, at):

@@ -17,6 +17,8 @@ from forwardtrader.reports.pages.session_status import FILE_NAME
 from tests.live.session_runner import request_for, run
 from tests.live.test_session_stops import ONE, begun, over, wait_until
 
+pytestmark = pytest.mark.usefixtures("practice_ends")
+
 
 def status_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     words = ["--status", "--json", "--set", f"live.sessions_path={tmp_path}"]
