@@ -40,7 +40,7 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.candles import SessionCandles
 from forwardtrader.live.session.commands import CommandHandler
-from forwardtrader.live.session.connection import access_of, account_lock, market_pace, open_bridge
+from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, supervise_account
 from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
@@ -121,7 +121,7 @@ class _Assembly:
         commands = self._commands(broker, shutdown)
         cerebro = self._cerebro(bridge, broker, sources, saved)
         self._connect(bridge)
-        self._switch(bridge)
+        supervise_account(self.request, bridge, self.supervisor)
         watchdog = self._watchdog(bridge)
         running = RunningSession(
             request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
@@ -246,13 +246,6 @@ class _Assembly:
         if request.mode == "live" and request.settings.live.orders_at_stop == "cancel":
             shutdown.before_stop = partial(commands.execute, ControlCommand.CANCEL)
         return commands
-
-    def _switch(self, bridge: CCXTStore) -> None:
-        """From now on no order leaves while the session is killed, and none adds exposure while a command waits, whatever hangs."""
-        if bridge.account is not None and bridge.risk_limits is not None:
-            bridge.account.switch = self.supervisor.switch
-            bridge.risk_limits.interlock = self.supervisor.interlock
-            self.supervisor.hand_over(access_of(self.request, bridge))
 
     def _unattended(self, bridge: CCXTStore, broker: SessionBroker, shutdown: Shutdown) -> UnattendedSession:
         return UnattendedSession(

@@ -19,6 +19,7 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.sandbox_process import PracticeAddress, find_practice
 from forwardtrader.live.session.setup import JOURNAL, PLAN, PRACTICE, SessionMarket
 from forwardtrader.live.supervision.account_access import AccountAccess
+from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 
 _PRACTICE_POLL = PollRule(base=2.0, least=0.5, most=2.0)
@@ -95,12 +96,17 @@ def account_access(request: LiveRequest) -> AccountAccess | None:
     )
 
 
-def access_of(request: LiveRequest, bridge: CCXTStore) -> AccountAccess:
-    """The account of a running session, for its guardian."""
-    return AccountAccess(
+def supervise_account(request: LiveRequest, bridge: CCXTStore, supervisor: Supervisor) -> None:
+    """From now on no order leaves while the session is killed, and none adds exposure while a command waits, whatever hangs."""
+    if bridge.account is None or bridge.risk_limits is None:
+        return
+    bridge.account.switch = supervisor.switch
+    bridge.risk_limits.interlock = supervisor.interlock
+    access = AccountAccess(
         exchange=bridge.exchange, keys=bridge._keys, base_url=bridge._base_url, ws_url=bridge._ws_url, symbols=request.symbols,
         journal=str((request.folder / JOURNAL).resolve()), run=bridge.run,
     )  # fmt: skip
+    supervisor.hand_over(access)
 
 
 class _Place(NamedTuple):

@@ -14,13 +14,10 @@ import backtrader as bt
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.cli import INTERRUPTED
-from forwardtrader.core.environment import environment
 from forwardtrader.core.errors import RiskHalt, StartRefused
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
 from forwardtrader.live.execution.events import AccountEvent, Filled, Refused
-from forwardtrader.live.heartbeat import Heartbeat
-from forwardtrader.live.mailbox import Mailbox
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
@@ -32,10 +29,9 @@ from forwardtrader.live.session.connection import account_access
 from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.live.session.setup import PLAN
 from forwardtrader.live.session.strategy_guard import FATAL
-from forwardtrader.live.supervision.guardian_process import guardian_of
 from forwardtrader.live.supervision.interruption import Interruption
-from forwardtrader.live.supervision.supervisor import Supervisor
-from forwardtrader.live.supervision.taking_back import flatten, take_back
+from forwardtrader.live.supervision.supervised import supervised
+from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Dust
@@ -104,7 +100,7 @@ class LiveSession:
 
     def _start(self, stack: ExitStack) -> None:
         """From the lock to the parts, supervised from the first moment."""
-        self.supervisor = self._supervisor(stack)
+        self.supervisor = supervised(self.request, self.clock, self.interruption, partial(account_access, self.request), stack)
         stack.enter_context(self.interruption.handled())
         if control.is_killed(self.request.folder):
             raise RiskHalt("it was killed before")
@@ -114,23 +110,6 @@ class LiveSession:
             self._parts = self.assemble(stack)
             self.interruption.hand_over(self._parts.shutdown.on_signal)
         stack.enter_context(self.view)
-
-    def _supervisor(self, stack: ExitStack) -> Supervisor:
-        """Commands are received from here on, and answered to the very end."""
-        folder, settings = self.request.folder, self.request.settings
-        mailbox = Mailbox(folder, self.clock)
-        stack.callback(mailbox.close)
-        known = environment()
-        url = settings.live.heartbeat_url or known.get("HEARTBEAT_URL", "")
-        heartbeat = Heartbeat(folder, self.clock, url=url, longest_turn_s=settings.risk.max_stall_s)
-        guardian = partial(
-            guardian_of, folder, name=self.request.name, cancels=settings.live.orders_at_stop == "cancel",
-            alerts=known if settings.live.telegram else {},
-        )  # fmt: skip
-        sell = partial(flatten, partial(account_access, self.request), folder / "session.db")
-        supervisor = Supervisor(folder, mailbox, heartbeat, interruption=self.interruption, flatten=sell, guardian=guardian)
-        self.interruption.heard = supervisor.signalled
-        return supervisor
 
     def assemble(self, stack: ExitStack) -> SessionParts:
         """Build the parts; `stack` closes them when the session ends."""
