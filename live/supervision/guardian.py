@@ -143,6 +143,7 @@ class Guardian:
         with suppress(TradingError), held(lock_of(self._folder), "the session"):
             commands = self._mailbox.take()
             done = self._carry_out(commands)
+            self._mailbox.close()  # what the session had taken and not answered
             log.event(_LOG, "ended_by_guardian", why=why, done=done)
             self._tell(f"session {why}; {done}")
 

@@ -82,7 +82,7 @@ class Supervisor:
         self._killed_at: float | None = None
         self._killed_since: float | None = None
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     # What the session's loop calls
 
@@ -133,13 +133,18 @@ class Supervisor:
         if self._new_guardian is not None:
             self._guardian = self._new_guardian(self._mailbox.run)
             self._guardian.hear_signals()
-        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True)
+            for name, work in (("supervisor", self.look), ("heartbeat", self.beat))  # it beats also while a command is carried out
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._over.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(5)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(5)
         self.let_go()
 
     def let_go(self) -> None:
@@ -153,17 +158,21 @@ class Supervisor:
         if self._guardian is not None:
             self._guardian.hand_over(access)
 
-    def _watch(self) -> None:
+    def _repeat(self, work: Callable[[], None]) -> None:
         while not self._over.wait(_LOOK_EVERY_S):
             try:
-                self.look()
+                work()
             except Exception:  # noqa: BLE001 - a failed look must not end the supervisor
                 _LOG.error("supervisor failed", exc_info=True)
+
+    def beat(self) -> None:
+        """Tell the world outside that this process lives, and how long ago its loop turned."""
+        turned = self._turned_at
+        self._heartbeat.beat(None if turned is None else self._monotonic() - turned)
 
     def look(self) -> None:
         """Take what has come, carry out what the loop leaves lying, and end what does not end."""
         now = self._monotonic()
-        self._heartbeat.beat(None if self._turned_at is None else now - self._turned_at)
         self._receive(now)
         self._interruption.repeat()
         if self._session is None:

@@ -163,10 +163,11 @@ def test_a_kill_ends_a_start_and_a_pause_waits_for_the_first_decision(watched: W
 
 
 def test_the_heartbeat_has_the_age_of_the_last_turn(watched: Watched) -> None:
-    watched.after(1.0)
+    watched.supervisor.beat()
     found = newest_beat(watched.folder)
     assert found is not None and found[0].turn_age_s is None
     watched.supervisor.watch_over(watched.session)
     watched.after(3.0)
+    watched.supervisor.beat()
     found = newest_beat(watched.folder)
     assert found is not None and found[0].turn_age_s == 3.0
