@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 
@@ -17,6 +18,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--log", action="store_true")
     wanted = parser.parse_args()
+    logging.disable()
     seeds = [wanted.seed] if wanted.seed is not None else range(wanted.first, wanted.first + wanted.seeds)
     began, days, failed, lives, orders, trades = time.perf_counter(), 0.0, 0, 0, 0, 0
     for seed in seeds:
