@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from unittest.mock import patch
 
 from forwardtrader.live.bridge import recovery
-from forwardtrader.live.execution import ccxt_orders, reports, venue_orders
+from forwardtrader.live.execution import ccxt_orders, venue_orders
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Ended
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
@@ -23,6 +23,7 @@ from forwardtrader.live.execution.submit import OrderSubmitter
 from tests.simulation.scenario import Scenario
 from tests.simulation.world import Outcome, simulate
 
+SEEDS: Final = range(400)
 Change: TypeAlias = tuple[Any, str, Any]
 
 
@@ -180,7 +181,9 @@ DEFECTS: Final = {
     "no lock": Defect("orders of one symbol go one at a time", _no_lock),
     "cancel unconfirmed": Defect("a cancel counts once the venue has confirmed it", _cancel_unconfirmed),
     "ends early": Defect("an order ends after its last execution", _ends_early),
-    "halted and sending": Defect("nothing is sent while the account is halted", lambda: [(CcxtAccount, "_refusal", lambda _self, _intent: "")]),
+    "halted and sending": Defect(
+        "nothing is sent while the account is halted", lambda: [(CcxtAccount, "_refusal", lambda _self, _intent: "")]
+    ),
     "fills forgotten": Defect(
         "executions that no bar has kept are reported again after a restart", lambda: [(recovery, "_again", lambda *_args: [])]
     ),
@@ -192,4 +195,3 @@ DEFECTS: Final = {
     "no check": Defect("the venue is asked regularly, whatever its socket says", lambda: [(AccountReports, "check", _nothing)]),
     "no settling": Defect("a start finds out what became of every open intent", lambda: [(CcxtAccount, "settle", _nothing)]),
 }
-__all__ = ["DEFECTS", "Defect", "reports"]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import backtrader as bt
 
 from forwardtrader.core.errors import TradingError
-from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.bridge.venue_thread import VenueThread, _wind_up
@@ -21,6 +20,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from tests.simulation.adversary import Adversary
 from tests.simulation.checks import Violation
+from tests.simulation.clients import fresh_client
 from tests.simulation.network import Network, SimulatedSession
 from tests.simulation.process_io import Crash, Gone, ProcessIo
 from tests.simulation.scenario import Death
@@ -82,7 +82,7 @@ class SimulatedThread(VenueThread):
         self._network.loop.pump(event.is_set, timeout_s)
 
     def open_client(self, exchange: str, **options: Any) -> Any:
-        client = open_client(exchange, **options)
+        client = fresh_client(exchange, **options)
         client.ssl_context, client.own_session = False, False
         client.asyncio_loop = self._network.loop
         client.session = SimulatedSession(self._network, self._io, self.sent)
@@ -180,7 +180,7 @@ class Life:
         self.store = store = CCXTStore(
             scenario.protocol, api_key=venue.settings.api_key, api_secret=venue.settings.api_secret, base_url="http://127.0.0.1:1",
             ws_url="ws://127.0.0.1:1", journal=self.journal, run="simulated", clock=self.world.clock,
-            poll=PollRule(base=minute / 2, least=2.0, most=minute), query_timeouts=QueryTimeouts(),
+            poll=PollRule(base=minute / 2, least=2.0, most=minute), query_timeouts=QueryTimeouts(check_every_s=minute / 2),
             loop=self.thread,
         )  # fmt: skip
         self.thread.sent = self._on_sent  # type: ignore[method-assign]
