@@ -24,6 +24,7 @@ from forwardtrader.live.output.store import SessionStore
 from tests import ROOT
 from tests.live.session_runner import bars_of, request_for, run, start, wait_for_bars
 
+pytestmark = pytest.mark.usefixtures("practice_ends")
 ONE = ("BTC/USDT",)
 HOLDING = """
 import time
@@ -135,7 +136,7 @@ def test_a_flatten_sent_to_a_start_is_carried_out_once_it_can_be_and_again_after
         process = start(tmp_path, "one", 0, *holding(tmp_path))
         command = sent_while_starting(tmp_path, process)
         answer = wait_for_answer(tmp_path / "one", command, 60.0)
-        assert answer is not None and "starting" in answer.text, answer
+        assert answer is not None and "start" in answer.text, answer
         store = SessionStore(tmp_path / "one" / "session.db", reads=True)
         wait_until(lambda: [name for _, name in store.commands()] == ["flatten"] * number)  # noqa: B023
         store.close()
@@ -211,8 +212,6 @@ from tests.live import session_runner
 from forwardtrader.core.command.cli import end_well
 from forwardtrader.live.retraining.stock import FixedSupply
 import sys
-
-pytestmark = pytest.mark.usefixtures("practice_ends")
 
 here = Path(sys.argv[1])
 
