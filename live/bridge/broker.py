@@ -22,6 +22,7 @@ from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
+from forwardtrader.live.execution.journal import OPEN
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal
@@ -78,7 +79,6 @@ class CCXTBroker(AccountView):
                 self.holdings.held[data].set(*held)
         for intent, filled, average in found.open:
             self._restore(intent, filled, average)
-        self.store.loop.spawn(self._account.run())
 
     def next(self) -> None:
         if self._unassigned:
@@ -236,6 +236,18 @@ class CCXTBroker(AccountView):
     def answered(self, client_id: str) -> LiveOrder | None:
         """As `order_of`; the venue has answered for the order."""
         self._unanswered.discard(client_id)
+        return self.order_of(client_id)
+
+    def is_open(self, client_id: str) -> bool:
+        """Whether the journal says that the order may still be executed."""
+        return self._account.journal.state_of(client_id) in OPEN
+
+    def revive(self, client_id: str) -> LiveOrder | None:
+        """A new order for an intent whose own one is over or forgotten; None where there is no such intent, or no feed of its symbol."""
+        intent = self._account.journal.intent(client_id)
+        if intent is None:
+            return None
+        self._restore(intent, Decimal(0), 0.0)
         return self.order_of(client_id)
 
     def is_sent(self, order: LiveOrder) -> bool:

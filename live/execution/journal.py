@@ -8,7 +8,7 @@ and trade id.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
 from forwardtrader.live.sqlite_file import Row, SqliteFile
 
@@ -33,6 +33,8 @@ create table if not exists executions (
     size text not null, price text not null, fee text not null, fee_currency text not null, at integer not null,
     primary key (symbol, trade_id)) without rowid;
 create index if not exists executions_of on executions (client_id);
+create table if not exists replacements (
+    symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
 
@@ -110,6 +112,11 @@ class Journal:
         """Everything that may still be executed, oldest first."""
         return self._intents(f"where state in ({', '.join('?' * len(OPEN))}) order by rowid", *OPEN)
 
+    def closed_short(self, newest: int = 20) -> list[Intent]:
+        """The newest of those that closed with less than their size booked, newest first."""
+        found = self._intents(f"where state in (?, ?) order by rowid desc limit {newest}", IntentState.REFUSED, IntentState.DONE)
+        return [intent for intent, _ in found if self.filled(intent.client_id) < intent.request.size]
+
     def intents(self) -> list[tuple[Intent, IntentState]]:
         """All of them, oldest first."""
         return self._intents("order by rowid")
@@ -118,21 +125,35 @@ class Journal:
 
     def book(self, execution: Execution) -> bool:
         """Keep one execution; False if it is known already."""
-        e = execution
-        row = (e.symbol, e.trade_id, e.client_id, e.venue_id, e.side, str(e.size), str(e.price), str(e.fee), e.fee_currency, e.at)
-        return self._file.run("insert or ignore into executions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row).rowcount == 1
+        sql = f"insert or ignore into executions values ({', '.join('?' * 10)})"
+        return self._file.run(sql, *_execution_row(execution)).rowcount == 1
 
     def executions(self, client_id: str | None = None) -> list[Execution]:
         """All executions in order of time, or those of one order."""
         chosen, values = ("where client_id = ?", (client_id,)) if client_id is not None else ("", ())
         rows = self._file.all(f"select * from executions {chosen} order by at, length(trade_id), trade_id", *values)
-        return [
-            Execution(
-                symbol=r[0], trade_id=r[1], client_id=r[2], venue_id=r[3], side=r[4], size=Decimal(r[5]), price=Decimal(r[6]),
-                fee=Decimal(r[7]), fee_currency=r[8], at=r[9],
-            )
-            for r in rows
-        ]  # fmt: skip
+        return [_execution(row) for row in rows]
+
+    def replace(self, stand_in: Execution, executions: Sequence[Execution]) -> None:
+        """Keep the executions in place of the one that stood for them."""
+        kept = json.dumps([str(value) for value in _execution_row(stand_in)])
+        with self._file.transaction():
+            self._file.run("delete from executions where symbol = ? and trade_id = ?", stand_in.symbol, stand_in.trade_id)
+            for e in executions:
+                self.book(e)
+                self._file.run("insert or replace into replacements values (?, ?, ?)", e.symbol, e.trade_id, kept)
+
+    def replacements(self) -> list[tuple[Execution, list[Execution]]]:
+        """Every execution that was replaced, with those in its place."""
+        found: dict[str, list[Execution]] = {}
+        for symbol, trade_id, kept in self._file.all("select symbol, trade_id, stand_in from replacements order by stand_in"):
+            [row] = self._file.all("select * from executions where symbol = ? and trade_id = ?", symbol, trade_id)
+            found.setdefault(str(kept), []).append(_execution(row))
+        return [(_execution(tuple(json.loads(kept))), executions) for kept, executions in found.items()]
+
+    def stand_ins(self) -> list[Execution]:
+        """Executions that stand for others which the venue did not list."""
+        return [_execution(row) for row in self._file.all("select * from executions where trade_id glob ?", f"{SYNTHETIC}*")]
 
     def filled(self, client_id: str) -> Decimal:
         """How much of an order is booked."""
@@ -188,6 +209,18 @@ def _intent(row: Row) -> Intent:
         symbol=row[1], side=Side(row[2]), size=Decimal(row[3]), limit_price=_number(row[4]), stop_price=_number(row[5]), reason=row[6]
     )
     return Intent(client_id=row[0], request=request, bar=row[8], role=row[7])
+
+
+def _execution_row(e: Execution) -> Row:
+    return (e.symbol, e.trade_id, e.client_id, e.venue_id, e.side, str(e.size), str(e.price), str(e.fee), e.fee_currency, e.at)
+
+
+def _execution(row: Row) -> Execution:
+    symbol, trade_id, client_id, venue_id, side, size, price, fee, fee_currency, at = row
+    return Execution(
+        symbol=symbol, trade_id=trade_id, client_id=client_id, venue_id=venue_id, side=side, size=Decimal(size), price=Decimal(price),
+        fee=Decimal(fee), fee_currency=fee_currency, at=int(at),
+    )  # fmt: skip
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -30,6 +30,8 @@ class QueryTimeouts:
     longest_wait_s: float = 10.0
     give_up_s: float = 600.0
     check_every_s: float = 30.0
+    lag_s: float = 5.0  # that a venue's list of executions may lag behind its orders
+    confirm_s: float = 2.0  # between two readings of a balance that executions do not explain
 
     @property
     def backoff(self) -> Backoff:
@@ -77,6 +79,16 @@ class OrderLookup:
             failures += 1
             await asyncio.sleep(self._timeouts.backoff.pause(failures))
         self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
+
+    async def look_again(self, intent: Intent) -> None:
+        """Book what the venue has of an order that the journal takes for closed; asked once."""
+        await self._queries.wait_turn()
+        try:
+            order = await self._client.fetch_order(None, intent.symbol, self._named(intent))
+        except Exception as error:  # noqa: BLE001 - most have never been there; a venue that does not answer is asked at the next comparison
+            self._is_final(error)
+            return
+        await self._orders.on_order(order)
 
     async def cancel(self, intent: Intent) -> None:
         """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more."""

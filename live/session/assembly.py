@@ -20,6 +20,7 @@ from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live import control
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.events import Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.alerts import alerts_from
@@ -107,6 +108,10 @@ class _Assembly:
         self.view.line("loading the model")
         models = self._opened(supply or self._model_supply())
         journal = Journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
+        if journal is not None:
+            for stand_in, executions in journal.replacements():  # by a process that died before it recorded them
+                self.resumed.replaced(Replaced(stand_in, tuple(executions)))
+            self.resumed.correct_fills()
         saved = SavedState(self.store, journal, self.callbacks.strategy_failed) if journal is not None else None
         bridge = self._bridge(journal)
         sources = self._sources(models)
