@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +29,8 @@ class SqliteFile:
 
     Args:
         schema: statements that create what is missing.
-        version: of the schema; a file of another one is refused.
+        version: of the schema; a file of a newer one is refused, and so is one of an older one that `upgrades` does not lead on.
+        upgrades: by version, the statements that make the next one of it.
         reads: only read what another process writes; nothing is created, and the writer never waits.
 
     Raises:
@@ -36,19 +38,50 @@ class SqliteFile:
         StorageFull: the disk takes no more, or the folder cannot be written. So do all methods.
     """
 
-    def __init__(self, path: Path, schema: str, *, version: int = 1, reads: bool = False) -> None:
+    def __init__(
+        self, path: Path, schema: str, *, version: int = 1, upgrades: Mapping[int, str] = MappingProxyType({}), reads: bool = False
+    ) -> None:
         self.path = path
         self._lock = threading.RLock()
         if not reads:
             path.parent.mkdir(parents=True, exist_ok=True)
         with _translated(path):
             self._db = self._reader() if reads else self._writer()
-            found = self._db.execute("pragma user_version").fetchone()[0]
-            if found not in (0, version):
-                raise StoreDamaged(f"{path} was written by another version ({found}); move it away, or choose another name")
-            if not reads:
-                self._db.executescript(schema)
-                self._db.execute(f"pragma user_version = {version}")
+            try:
+                self._require(version, {} if reads else upgrades)
+                if not reads:
+                    self._make(schema, version, upgrades)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _version(self) -> int:
+        """The version of the file; 0 for one that is new."""
+        found = int(self._db.execute("pragma user_version").fetchone()[0])
+        is_new = self._db.execute("select count(*) from sqlite_master").fetchone()[0] == 0
+        return found or (0 if is_new else 1)  # the first version wrote its number last, and may have died before
+
+    def _require(self, version: int, upgrades: Mapping[int, str]) -> None:
+        found = self._version()
+        if found > version:
+            raise StoreDamaged(
+                f"{self.path} was written by a newer version of this program ({found}, this one reads {version}); "
+                f"start it with that version, or choose another name"
+            )
+        if found and any(number not in upgrades for number in range(found, version)):
+            raise StoreDamaged(f"{self.path} was written by another version ({found}); move it away, or choose another name")
+
+    def _make(self, schema: str, version: int, upgrades: Mapping[int, str]) -> None:
+        """Bring an older file up to `version`, or create what is missing; all of it or nothing."""
+        if self._version() == version:
+            self._db.executescript(schema)
+            return
+        with self.transaction():
+            found = self._version()  # another process may have done it meanwhile
+            steps = [upgrades[number] for number in range(found, version)] if found else []
+            for statement in _statements("\n".join([*steps, schema])):
+                self._db.execute(statement)
+            self._db.execute(f"pragma user_version = {version}")
 
     def _writer(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
@@ -97,7 +130,7 @@ class SqliteFile:
     def transaction(self) -> Iterator[None]:
         """Everything in the block, or nothing of it."""
         with self._lock:
-            self.run("begin")
+            self.run("begin immediate")
             try:
                 yield
             except BaseException:
@@ -114,6 +147,15 @@ class SqliteFile:
                 yield
             finally:
                 self.run("pragma synchronous = normal")
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _arrays(rows: list[Row], kinds: str) -> list[NDArray[Any]]:

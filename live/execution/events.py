@@ -4,23 +4,56 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 from forwardtrader.core.types import MarketRules, OrderRequest
 
 
+class OrderKind(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop limit"
+
+
+_KINDS: Final = {
+    (False, False): OrderKind.MARKET, (False, True): OrderKind.LIMIT, (True, False): OrderKind.STOP, (True, True): OrderKind.STOP_LIMIT,
+}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """An order to be sent once. `bar` is the open time of the bar it was decided on (ms), `role` is for whoever sent it."""
+    """An order to be sent once, and what joins it to others.
+
+    Attributes:
+        bar: open time of the bar it was decided on (ms UTC).
+        role: for whoever sent it.
+        parent: client id of the order that must be executed first; "" for none.
+        group: client id of the first order of its OCO group, of which only one is executed; "" for none.
+        expires: bar time (ms UTC) after which it is taken back; 0 for never.
+        triggered: the market has reached its stop price while it waited here, so that it is sent without.
+        replaces: client id of an intent of the same order that was taken back, or never arrived; "" for none.
+    """
 
     client_id: str
     request: OrderRequest
     bar: int
     role: str = ""
+    parent: str = ""
+    group: str = ""
+    expires: int = 0
+    triggered: bool = False
+    replaces: str = ""
 
     @property
     def symbol(self) -> str:
         return self.request.symbol
+
+    @property
+    def kind(self) -> OrderKind:
+        """What it was decided as."""
+        return _KINDS[self.request.stop_price is not None, self.request.limit_price is not None]
 
 
 SYNTHETIC: Final = "synthetic-"  # begins the trade id of an execution that stands for those that the venue does not list

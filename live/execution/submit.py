@@ -122,7 +122,7 @@ def order_arguments(intent: Intent) -> tuple[str, str, str, float, float | None,
     """The arguments of ccxt's `create_order`. A market order never carries a price: binance would buy for an amount of quote currency."""
     request = intent.request
     params: dict[str, object] = {"clientOrderId": intent.client_id}
-    if request.stop_price is not None:
+    if request.stop_price is not None and not intent.triggered:
         params["stopLossPrice"] = float(request.stop_price)
     kind = "market" if request.limit_price is None else "limit"
     price = None if request.limit_price is None else float(request.limit_price)

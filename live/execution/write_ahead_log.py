@@ -55,6 +55,10 @@ class WriteAheadLog:
         self.next = number + 1
         return number
 
+    def fits(self, record: Mapping[str, object]) -> bool:
+        """Whether a record fits into a slot."""
+        return len(_text(record)) <= _SLOT - _HEAD
+
     def close(self) -> None:
         """A second call does nothing."""
         if self._file >= 0:
@@ -117,8 +121,12 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _text(record: Mapping[str, object]) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
 def _slot(number: int, record: Mapping[str, object]) -> bytes:
-    text = json.dumps(record, separators=(",", ":")).encode()
+    text = _text(record)
     if len(text) > _SLOT - _HEAD:
         raise ValueError(f"a record of {len(text)} bytes does not fit into a slot")
     body = number.to_bytes(8, "little") + len(text).to_bytes(4, "little") + text

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +53,18 @@ class DyingJournal(Journal):
 
     is_open = False
 
-    def write(self, intent: Intent) -> bool:
+    def write(self, intent: Intent, held: Sequence[Intent] = ()) -> bool:
         self.is_open = True
-        return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent))
+        return self._around("the intent is written", lambda: super(DyingJournal, self).write(intent, held))
 
-    def _insert(self, intent: Intent) -> bool:
+    def _insert(self, intent: Intent, state: IntentState) -> bool:
         if self.is_open:  # not one that is restored from the log
             self.fuse.at("before SQLite has the intent", after_s=_TEMPTED_S)
-        return super()._insert(intent)
+        return super()._insert(intent, state)
 
-    def _put(self, intent: Intent) -> None:
+    def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:
         self.fuse.at("before the disk has the intent", after_s=_TEMPTED_S)
-        super()._put(intent)
+        super()._put(intent, state, held)
 
     def claim(self, client_id: str) -> bool:
         return self._around("it is claimed for sending", lambda: super(DyingJournal, self).claim(client_id))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -126,3 +129,142 @@ def test_an_intent_that_does_not_get_to_the_disk_is_reported(tmp_path: Path, mon
     with pytest.raises(StorageFull, match="no order was sent"):
         journal.write(intent("a"))
     journal.close()
+
+
+FIRST_VERSION = """
+create table intents (
+    client_id text primary key, symbol text not null, side text not null, size text not null, limit_price text, stop_price text,
+    reason text not null, role text not null, bar integer not null, state text not null, venue_id text not null default '',
+    note text not null default '');
+create index open_intents on intents (state) where state in ('written', 'sent', 'unknown', 'acknowledged');
+create table executions (
+    symbol text not null, trade_id text not null, client_id text not null, venue_id text not null, side text not null,
+    size text not null, price text not null, fee text not null, fee_currency text not null, at integer not null,
+    primary key (symbol, trade_id)) without rowid;
+create index executions_of on executions (client_id);
+create table marks (name text primary key, value text not null) without rowid;
+insert into intents (client_id, symbol, side, size, stop_price, reason, role, bar, state, venue_id)
+    values ('a', 'BTC/USDT', 'sell', '0.10', '9.90', 'a stop', 'stop', 1700000000000, 'acknowledged', '7');
+insert into executions values ('BTC/USDT', '1', 'a', '7', 'sell', '0.05', '9.9', '0', 'USDT', 1700000060000);
+insert into marks values ('start_equity', '100.0');
+"""
+
+
+@pytest.mark.parametrize("number", [1, 0])  # 0: its process died before it wrote the number
+def test_a_journal_of_the_first_version_goes_on_with_all_that_it_holds(tmp_path: Path, number: int) -> None:
+    with closing(sqlite3.connect(tmp_path / "j.db")) as old:
+        old.executescript(FIRST_VERSION + f"pragma user_version = {number};")
+    slots = WriteAheadLog(tmp_path / "j.intents")
+    slots.put({
+        "client_id": "b", "symbol": "BTC/USDT", "side": "sell", "size": "0.10", "limit": None, "stop": "9.90", "reason": "a stop",
+        "role": "stop", "bar": 1_700_000_000_000,
+    })  # fmt: skip
+    slots.close()
+    for _ in range(2):  # the second start finds it upgraded
+        journal = Journal(tmp_path / "j.db")
+        assert journal.open_intents() == [(intent("a"), IntentState.ACKNOWLEDGED), (intent("b"), IntentState.WRITTEN)]
+        assert (journal.filled("a"), journal.client_id_of("7"), journal.recall("start_equity")) == (Decimal("0.05"), "a", 100.0)
+        journal.close()
+    child = replace(intent("c"), parent="a", group="b", expires=5, replaces="d")
+    journal = Journal(tmp_path / "j.db")
+    assert journal.hold(child)
+    assert journal.held_intents() == [child]
+    journal.close()
+
+
+def test_a_journal_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(tmp_path: Path) -> None:
+    Journal(tmp_path / "j.db").close()
+    with closing(sqlite3.connect(tmp_path / "j.db")) as newer:
+        newer.execute("pragma user_version = 9")
+    before = (tmp_path / "j.db").read_bytes()
+    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 2\); start it with that version") as refusal:
+        Journal(tmp_path / "j.db")
+    assert "\n" not in str(refusal.value)
+    assert (tmp_path / "j.db").read_bytes() == before
+
+
+def test_an_upgrade_that_is_cut_short_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(sqlite3.connect(tmp_path / "j.db")) as old:
+        old.executescript(FIRST_VERSION + "pragma user_version = 1;")
+    with monkeypatch.context() as patch:
+        patch.setattr("forwardtrader.live.execution.journal._UPGRADES", {1: "alter table intents add column parent;\nselect no_such;\n"})
+        with pytest.raises(StorageFull):
+            Journal(tmp_path / "j.db")
+    journal = Journal(tmp_path / "j.db")
+    assert journal.intent("a") == intent("a")
+    journal.close()
+
+
+def family() -> tuple[Intent, Intent, Intent]:
+    parent = replace(intent("p"), role="entry", expires=1_700_000_060_000)
+    return parent, replace(intent("s"), parent="p"), replace(intent("t"), parent="p", group="g", replaces="r")
+
+
+def test_orders_that_wait_are_on_the_disk_with_the_one_that_they_wait_for_in_one_write(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    parent, stop, target = family()
+    assert journal.write(parent, [stop, target])
+    assert (journal.held_intents(), [i for i, _ in journal.open_intents()]) == ([stop, target], [parent])
+    [record] = WriteAheadLog(tmp_path / "j.intents").records
+    assert record["client_id"] == "p"
+    assert [journal.hold(each) for each in (stop, target)] == [False, False]
+    assert not journal.claim("s"), "an order that waits must not be sent"
+    journal.close()
+
+
+def test_a_family_whose_reasons_are_long_is_durable_too(tmp_path: Path) -> None:
+    parent, stop, target = (replace(each, request=replace(each.request, reason="\U0001f40c" * 3000)) for each in family())
+    journal = Journal(tmp_path / "j.db")
+    assert journal.write(parent, [stop, target])
+    assert journal.intent("s") == stop
+    journal.close()
+    for name in ("j.db", "j.db-wal", "j.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    again = Journal(tmp_path / "j.db")
+    assert [i.client_id for i in again.held_intents()] == ["s", "t"]
+    assert [i.client_id for i, _ in again.open_intents()] == ["p"]
+    again.close()
+
+
+def test_a_held_order_is_released_once_with_the_size_it_has_then(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    parent, stop, target = family()
+    journal.write(parent, [stop, target])
+    smaller = replace(stop, request=replace(stop.request, size=Decimal("0.04")), triggered=True)
+    assert [journal.release(smaller), journal.release(stop)] == [True, False]
+    assert (journal.intent("s"), journal.held_intents()) == (smaller, [target])
+    assert [journal.claim("s"), journal.claim("s")] == [True, False]
+    journal.mark("t", IntentState.DONE, note="canceled")
+    assert not journal.release(target), "one that was taken back must not be sent"
+    journal.close()
+
+
+def test_a_power_cut_that_takes_a_release_leaves_the_order_to_be_asked_for(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    parent, stop, target = family()
+    journal.write(parent, [stop, target])
+    names = ("j.db", "j.db-wal", "j.db-shm")
+    for name in names:  # as SQLite was before its newest transactions
+        shutil.copy(tmp_path / name, tmp_path / f"before-{name}")
+    smaller = replace(stop, request=replace(stop.request, size=Decimal("0.04")))
+    assert journal.release(smaller)
+    journal.close()
+    for name in names:
+        shutil.copy(tmp_path / f"before-{name}", tmp_path / name)
+    again = Journal(tmp_path / "j.db")
+    assert (again.held_intents(), [i for i, _ in again.open_intents()]) == ([target], [parent, smaller])
+    assert not again.release(stop)
+    again.close()
+
+
+def test_what_a_power_cut_took_altogether_is_taken_back_in_the_state_it_had(tmp_path: Path) -> None:
+    parent, stop, target = family()
+    journal = Journal(tmp_path / "j.db")
+    journal.write(parent, [stop, target])
+    journal.release(stop)
+    journal.close()
+    assert [json.dumps(record)[:16] for record in WriteAheadLog(tmp_path / "j.intents").records] == ['{"client_id": "p', '{"client_id": "s']
+    (tmp_path / "j.db").unlink()
+    again = Journal(tmp_path / "j.db")
+    assert (again.held_intents(), [i for i, _ in again.open_intents()]) == ([target], [parent, stop])
+    again.close()
