@@ -115,7 +115,8 @@ class CCXTBroker(AccountView):
 
     def _is_present(self, is_idle: bool) -> bool:
         """Whether the bars of the history are over: what was executed since an earlier process ended comes after them."""
-        self._is_live = self._is_live or is_idle or any(data.is_current for data in self.store.datas)
+        has_bars = all(len(data) for data in self.store.datas)  # a trade is opened at a bar
+        self._is_live = self._is_live or (has_bars and (is_idle or any(data.is_current for data in self.store.datas)))
         return self._is_live
 
     # Orders
