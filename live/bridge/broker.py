@@ -70,7 +70,9 @@ class CCXTBroker(AccountView):
         super().start()
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
-        found = recover(self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify)
+        found = recover(
+            self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify, sells_any_coins=self.p.use_positions
+        )
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
         for data in self.store.datas:

@@ -22,7 +22,7 @@ from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent
 from forwardtrader.live.execution.journal import OPEN, Journal
-from forwardtrader.live.execution.reconciliation import effects_of, position_of
+from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
 
 _LOG: Final = log.logger("live")
@@ -49,16 +49,17 @@ class Recovered:
 
 def recover(
     account: CcxtAccount, rules: Sequence[MarketRules], loop: VenueThread, was_recorded: Callable[[Execution], bool],
-    notify: Callable[[AccountEvent], None],
+    notify: Callable[[AccountEvent], None], *, sells_any_coins: bool,
 ) -> Recovered:  # fmt: skip
     """Reconcile journal and venue, and return the state of the account.
 
     Args:
         was_recorded: whether the owner has an execution of the journal; the others are sent to `notify` again.
         notify: receives the events of what happened meanwhile.
+        sells_any_coins: whether coins are sold that our orders did not buy.
 
     Raises:
-        ReconciliationFailed: coins that our orders bought are gone, or an order stays unresolved.
+        ReconciliationFailed: coins that our orders bought are gone, more were sold than bought, or an order stays unresolved.
         VenueUnreachable, VenueRefused: the venue does not answer, or refuses.
     """
     journal = account.journal
@@ -70,6 +71,8 @@ def recover(
         notify(event)
     loop.spawn(account.run())  # before the first question: whatever happens from here on is reported or noticed
     opened, booked = loop.call(_opened(account, rules), _WAIT_S)
+    if not sells_any_coins:
+        require_bought(booked, rules)
     recorded = {(e.symbol, e.trade_id) for e in known}
     late = [e for e in booked if (e.symbol, e.trade_id) not in recorded]
     log.event(_LOG, "recovered", open=len(journal.open_intents()), executions=len(booked), told_now=len(late))

@@ -151,3 +151,18 @@ def require_covered(executions: Sequence[Execution], rules: Sequence[MarketRules
     """
     if missing := missing_coins(executions, rules, balances):
         raise ReconciliationFailed(f"{missing}: they were moved or sold by hand; put them back, or start a session of another name")
+
+
+def require_bought(executions: Sequence[Execution], rules: Sequence[MarketRules]) -> None:
+    """Check that no more coins were sold than our executions bought, where the market allows no short position.
+
+    Raises:
+        ReconciliationFailed: purchases are missing, as from a journal that was moved away.
+    """
+    for rule in rules:
+        held = position_of(executions, rule)
+        if held < -rule.step and not rule.can_short:
+            raise ReconciliationFailed(
+                f"the journal knows more sales than purchases of {rule.base} ({held}): a part of it is missing; put the journal back that "
+                f"it had before, or start a session of another name (--session NAME)"
+            )

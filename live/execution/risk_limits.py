@@ -48,6 +48,12 @@ class AccountRiskLimits:
         self._filled: dict[str, Decimal] = {}
         self._sent: deque[float] = deque()
 
+    def clear(self) -> None:
+        """Forget positions and open orders, before they are restored anew."""
+        self._positions.clear()
+        self._open.clear()
+        self._filled.clear()
+
     def restore(self, executions: Iterable[Execution], open_intents: Iterable[Intent]) -> None:
         """Start from what an earlier process left."""
         self._open |= {intent.client_id: intent for intent in open_intents}

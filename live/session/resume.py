@@ -83,6 +83,11 @@ class ResumedSession:
         """Whether the fill of an execution was recorded; one that an earlier process died before recording is booked again."""
         return self._kept is None or (execution.symbol, execution.trade_id) in self._kept
 
+    @property
+    def kept(self) -> frozenset[tuple[str, str]]:
+        """The executions that were recorded, by symbol and trade id, as far as that is known."""
+        return frozenset(self._kept or ())
+
     def booked(self, execution: Execution) -> None:
         """Strategy and recorders have an execution; it is recorded with their next rows."""
         self._booked.append((execution.symbol, execution.trade_id))

@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core import log
+from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.ccxt_orders import execution, open_order, order_report
-from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.execution.recovery.pages import HistoryPages
 from forwardtrader.live.venue.ccxt_client import CcxtOrder
@@ -21,24 +22,41 @@ from forwardtrader.live.venue.ccxt_client import CcxtOrder
 _LOG: Final = log.logger("live")
 _IN_DOUBT: Final = 8  # the newest intents may have been on their way when the list was read: they are looked up one by one
 
+_BAR_AT: Final = slice(8, 14)  # in ids without a hyphen: two letters, six of the run, six of the bar, and a number
 
-async def rebuild(journal: Journal, pages: HistoryPages, symbols: Sequence[str], prefix: str, since: int | None) -> None:
+
+def lacking(journal: Journal, recorded: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Executions that the owner recorded and the journal does not have, by symbol and trade id."""
+    real = {(symbol, trade_id) for symbol, trade_id in recorded if not trade_id.startswith(SYNTHETIC)}
+    return real - {(e.symbol, e.trade_id) for e in journal.executions()} if real else real
+
+
+async def rebuild(
+    journal: Journal,
+    pages: HistoryPages,
+    symbols: Sequence[str],
+    prefixes: tuple[str, ...],
+    since: int | None,
+    recorded: Iterable[tuple[str, str]],
+) -> None:
     """Put back intents and executions that the journal lacks.
 
     Args:
-        prefix: of our client ids.
+        prefixes: of our client ids.
         since: the earliest time (ms) that an order may be of, for venues that list by time.
+        recorded: executions that the owner has, by symbol and trade id.
 
     Raises:
+        ReconciliationFailed: the venue does not list all that was recorded.
         VenueUnreachable, VenueRefused: no answer, or a refusal.
     """
     listed: set[str] = set()
     for symbol in symbols:
-        orders = [order for order in await pages.orders(symbol, since) if order_report(order).client_id.startswith(prefix)]
+        orders = [order for order in await pages.orders(symbol, since) if order_report(order).client_id.startswith(prefixes)]
         executions = [execution(trade) for trade in await pages.trades(symbol, since)]
         names = {order_report(order).venue_id: order_report(order).client_id for order in orders}
         ours = [replace(e, client_id=names.get(e.venue_id, e.client_id)) for e in executions]
-        ours = [e for e in ours if e.client_id.startswith(prefix)]
+        ours = [e for e in ours if e.client_id.startswith(prefixes)]
         for order in orders:
             _restore(journal, order, [e for e in ours if e.client_id == order_report(order).client_id])
         for client_id in {e.client_id for e in ours} - set(names.values()):
@@ -46,7 +64,12 @@ async def rebuild(journal: Journal, pages: HistoryPages, symbols: Sequence[str],
         listed |= {*names.values(), *(e.client_id for e in ours)}
     if pages.lists_all_orders:
         _refuse_unsent(journal, listed)
-    journal.accept_losses()
+    if gone := lacking(journal, recorded):
+        raise ReconciliationFailed(
+            f"the journal was lost, and the venue does not list {len(gone)} of the executions that it had; put journal.db back, or start "
+            f"a session of another name (--session NAME)"
+        )
+    journal.accept_loss()
     log.event(_LOG, "journal_rebuilt", orders=len(listed), executions=len(journal.executions()))
 
 
@@ -85,9 +108,10 @@ def _refuse_unsent(journal: Journal, listed: set[str]) -> None:
 def bar_of(client_id: str) -> int:
     """Open time (ms UTC) of the bar that an order was decided on, which its client id names; 0 where it does not."""
     parts = client_id.split("-")
+    named = parts[-2] if len(parts) > 1 else client_id[_BAR_AT]
     try:
-        return int(parts[-2], 36) * 1000
-    except (IndexError, ValueError):
+        return int(named, 36) * 1000
+    except ValueError:
         return 0
 
 
