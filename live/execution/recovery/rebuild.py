@@ -32,13 +32,9 @@ def lacking(journal: Journal, recorded: Iterable[tuple[str, str]]) -> set[tuple[
 
 
 async def rebuild(
-    journal: Journal,
-    pages: HistoryPages,
-    symbols: Sequence[str],
-    prefixes: tuple[str, ...],
-    since: int | None,
+    journal: Journal, pages: HistoryPages, symbols: Sequence[str], prefixes: tuple[str, ...], since: int | None,
     recorded: Iterable[tuple[str, str]],
-) -> None:
+) -> None:  # fmt: skip
     """Put back intents and executions that the journal lacks.
 
     Args:
