@@ -212,6 +212,10 @@ class Journal:
         """Executions that stand for others which the venue did not list."""
         return [execution_of(row) for row in self._file.all("select * from executions where trade_id glob ?", f"{SYNTHETIC}*")]
 
+    def symbols_without_fees(self) -> list[str]:
+        """Symbols with executions of which no fee is known, such as stand-ins: what they cost is not known exactly."""
+        return [str(row[0]) for row in self._file.all("select distinct symbol from executions where fee_currency = ''")]
+
     def filled(self, client_id: str) -> Decimal:
         """How much of an order is booked."""
         return sum((e.size for e in self.executions(client_id)), Decimal(0))

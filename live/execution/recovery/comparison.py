@@ -152,8 +152,8 @@ class VenueComparison:
         )
 
     def _compared_assets(self) -> dict[str, Decimal]:
-        """Tolerances of all assets but those whose exact changes are not known yet: a stand-in has no fee."""
-        unclear = {asset for e in self._journal.stand_ins() for asset in e.symbol.split("/")}
+        """Tolerances of all assets but those whose exact changes are not known."""
+        unclear = {asset for symbol in self._journal.symbols_without_fees() for asset in symbol.split("/")}
         found = tolerances_of(self._orders.rules(self._symbols))
         return {asset: tolerance for asset, tolerance in found.items() if asset not in unclear}
 
