@@ -11,10 +11,10 @@ from typing import Final
 
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.execution.ccxt_orders import execution, number, open_order, order_report, synthetic
-from forwardtrader.live.execution.events import RestingOrder, VenueView
+from forwardtrader.live.execution.events import Execution, RestingOrder, VenueView
 from forwardtrader.live.execution.ledger import OrderLedger
-from forwardtrader.live.execution.recovery.pages import HistoryPages
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
+from forwardtrader.live.venue.order_access import access_of
 from forwardtrader.live.venue.retry import VenueQueries
 
 _LAG_SHARES: Final = (20, 10, 5, 2.5, 4)  # of the time that a list may lag: asked again after 0.25, 0.5, 1, 2 and 1.25 of 5 seconds
@@ -25,12 +25,15 @@ class VenueOrders:
 
     Args:
         lag_s: how long the executions that a report left out are asked for before one stands for them.
+
+    Raises:
+        ConfigError: orders cannot be found again at this venue.
     """
 
     def __init__(self, client: CcxtClient, queries: VenueQueries, ledger: OrderLedger, lag_s: float) -> None:
         self.ledger = ledger
-        self.pages = HistoryPages(client, queries)
         self._pauses = [lag_s / share for share in _LAG_SHARES] if client.has.get("fetchMyTrades") else []
+        self.access = access_of(client)
         self._client = client
         self._queries = queries
 
@@ -44,7 +47,7 @@ class VenueOrders:
         """The orders that rest at the venue, whoever sent them."""
         found: list[RestingOrder] = []
         for symbol in symbols:
-            found += [open_order(order) for order in await self._queries.ask(partial(self._client.fetch_open_orders, symbol))]
+            found += [open_order(order) for order in await self._queries.ask(partial(self.access.resting, symbol))]
         return found
 
     def rules(self, symbols: Iterable[str]) -> tuple[MarketRules, ...]:
@@ -67,8 +70,7 @@ class VenueOrders:
     async def replace_stand_ins(self) -> None:
         """Ask once more for the executions of orders for which others stand."""
         for stand_in in {e.client_id: e for e in self.ledger.journal.stand_ins()}.values():
-            filled = self.ledger.journal.filled(stand_in.client_id)
-            self.ledger.listing(stand_in.client_id, await self.pages.of_order(stand_in.symbol, stand_in.venue_id, filled))
+            self.ledger.listing(stand_in.client_id, await self._executions(stand_in.symbol, stand_in.venue_id))
 
     async def _complete(self, order: CcxtOrder) -> None:
         """Fetch the executions that a report left out; where the venue does not list them in time, one synthetic execution stands for them.
@@ -78,7 +80,7 @@ class VenueOrders:
         ledger, report = self.ledger, order_report(order)
         client_id = ledger.ours(report.client_id, report.venue_id)
         for pause in (*self._pauses, None):
-            ledger.listing(client_id, await self.pages.of_order(report.symbol, report.venue_id, report.filled))
+            ledger.listing(client_id, await self._executions(report.symbol, report.venue_id))
             if ledger.order(report) == 0:
                 return
             if pause is not None:
@@ -86,3 +88,10 @@ class VenueOrders:
         report = replace(report, client_id=client_id)
         ledger.execution(synthetic(report, ledger.journal.filled(client_id)))
         ledger.order(report)
+
+    async def _executions(self, symbol: str, venue_id: str) -> list[Execution]:
+        """What the venue lists of one order, oldest first."""
+        if not self._client.has.get("fetchMyTrades"):
+            return []
+        listed = [execution(trade) for trade in await self._queries.ask(partial(self.access.trades_of, symbol, venue_id))]
+        return sorted(listed, key=lambda e: (e.at, len(e.trade_id), e.trade_id))

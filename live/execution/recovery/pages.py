@@ -1,16 +1,15 @@
-"""Lists of executions and orders, paged to their end: venues list some hundred at a time, and say nothing of those that they leave out."""
+"""All executions and orders of a symbol, page by page: venues list some hundred at a time, and do not say that they left out others."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
-from forwardtrader.live.execution.ccxt_orders import execution
-from forwardtrader.live.execution.events import Execution
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
+from forwardtrader.live.venue.order_access import access_of
 from forwardtrader.live.venue.retry import VenueQueries
+from forwardtrader.live.venue.trade_pages import cursor_in
 
 _TRADES: Final = {"binance": 1000, "bybit": 100}  # the longest page that a venue gives; others choose
 _ORDERS: Final = {"binance": 1000, "bybit": 50}
@@ -34,18 +33,7 @@ class HistoryPages:
         """Whether an order that `orders` does not have was never at the venue, however old it is."""
         return self._family == "binance"
 
-    async def of_order(self, symbol: str, venue_id: str, filled: Decimal) -> list[Execution]:
-        """The executions of an order of which `filled` units are known to be executed, oldest first; fewer where the list lags behind."""
-        if not self._client.has.get("fetchMyTrades"):
-            return []
-        params = {"orderId": venue_id}
-        first = await self._queries.ask(partial(self._client.fetch_my_trades, symbol, None, _TRADES.get(self._family), params))
-        found = _of_order(first, venue_id)
-        if found and sum((e.size for e in found), Decimal(0)) < filled:
-            found = _of_order(await self.trades(symbol, params=params), venue_id)
-        return found
-
-    async def trades(self, symbol: str, since: int | None = None, params: Mapping[str, object] | None = None) -> list[CcxtTrade]:
+    async def trades(self, symbol: str, since: int | None = None) -> list[CcxtTrade]:
         """Every trade of a symbol.
 
         Args:
@@ -53,12 +41,12 @@ class HistoryPages:
         """
         if not self._client.has.get("fetchMyTrades"):
             return []
-        return await self._all(self._client.fetch_my_trades, symbol, since, _TRADES.get(self._family), params or {}, "fromId")
+        return await self._all(self._client.fetch_my_trades, symbol, since, _TRADES.get(self._family), "fromId")
 
     async def orders(self, symbol: str, since: int | None = None) -> list[CcxtOrder]:
         """Every order of a symbol that the venue still lists; arguments as of `trades`."""
         client, has = self._client, self._client.has
-        resting = await self._queries.ask(partial(client.fetch_open_orders, symbol))
+        resting = await self._queries.ask(partial(access_of(client).resting, symbol))
         if self._family != "bybit" and has.get("fetchOrders"):
             fetch = client.fetch_orders
         elif has.get("fetchCanceledAndClosedOrders"):
@@ -67,12 +55,10 @@ class HistoryPages:
             fetch = client.fetch_closed_orders
         else:
             return list(resting)
-        closed = await self._all(fetch, symbol, since, _ORDERS.get(self._family), {}, "orderId")
+        closed = await self._all(fetch, symbol, since, _ORDERS.get(self._family), "orderId")
         return list({str(order.get("id")): order for order in (*closed, *resting)}.values())
 
-    async def _all(
-        self, fetch: Fetch[T], symbol: str, since: int | None, limit: int | None, params: Mapping[str, object], from_id: str
-    ) -> list[T]:
+    async def _all(self, fetch: Fetch[T], symbol: str, since: int | None, limit: int | None, from_id: str) -> list[T]:
         """Page by page until one brings nothing new."""
         found: dict[str, T] = {}
         for start in await self._starts(since, from_id):
@@ -81,7 +67,7 @@ class HistoryPages:
                 if place is None:
                     break
                 at, where = place
-                page = await self._queries.ask(partial(fetch, symbol, at, limit, {**params, **where}))
+                page = await self._queries.ask(partial(fetch, symbol, at, limit, where))
                 before = len(found)
                 found |= {str(each.get("id")): each for each in page}
                 place = self._next(place, page, from_id) if len(found) > before else None
@@ -101,17 +87,6 @@ class HistoryPages:
         if self._family == "binance":
             return None, {from_id: max(int(str(each.get("id"))) for each in page) + 1}
         if self._family == "bybit":
-            cursor = _cursor(page)
+            cursor = cursor_in(page, "nextPageCursor")
             return (place[0], {**place[1], "cursor": cursor}) if cursor else None
         return max(int(each.get("timestamp") or 0) for each in page), {}
-
-
-def _of_order(trades: Sequence[CcxtTrade], venue_id: str) -> list[Execution]:
-    found = [execution(trade) for trade in trades]
-    return sorted((e for e in found if e.venue_id == venue_id), key=lambda e: (e.at, len(e.trade_id), e.trade_id))
-
-
-def _cursor(page: Sequence[CcxtTrade] | Sequence[CcxtOrder]) -> str:
-    """Bybit's name for the next page, which ccxt puts into the raw form of one entry."""
-    raw = [each.get("info") for each in page]
-    return next((str(info["nextPageCursor"]) for info in raw if isinstance(info, Mapping) and info.get("nextPageCursor")), "")

@@ -16,7 +16,6 @@ from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import BalanceChanged
 from forwardtrader.live.execution.journal import IntentState, Journal
-from forwardtrader.live.execution.recovery import pages
 from tests.live.books import require_agreement
 from tests.live.market import HASTY, Script, play, practice, store_on
 
@@ -236,7 +235,8 @@ def test_a_list_that_lags_refuses_no_start_and_the_next_one_has_the_fees(tmp_pat
 
 
 def test_more_executions_than_a_page_holds_are_all_booked_with_their_fees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "_TRADES", {"binance": 7})
+    short = replace(VENUES["binance"], trades=replace(trade_pages.BINANCE, limit=7))
+    monkeypatch.setitem(VENUES, "binance", short)
     with practice(faults={"F10": {"count": 0, "parts": 40}, "F8": {"count": 0}}) as venue:
         journal = Journal(tmp_path / "j.db")
         run = play(venue, store_on(venue, journal, run="one"), Script, 3, acts={0: buy})
