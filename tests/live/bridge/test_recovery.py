@@ -16,6 +16,8 @@ from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import BalanceChanged
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.venue import trade_pages
+from forwardtrader.live.venue.order_access import VENUES
 from tests.live.books import require_agreement
 from tests.live.market import HASTY, Script, play, practice, store_on
 
