@@ -62,7 +62,7 @@ class CCXTBroker(AccountView):
         self._expiring: set[int] = set()
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self._seen = -1
-        self._is_live = False
+        self.is_present = False  # whether events are handled: the bars of the history are over
 
     # Life
 
@@ -87,7 +87,8 @@ class CCXTBroker(AccountView):
             self._assign_coins()
         seen = sum(len(data) for data in self.store.datas)
         is_idle, self._seen = seen == self._seen, seen
-        if self._is_present(is_idle):
+        self._look_for_the_present(is_idle)
+        if self.is_present:
             while self.store.events:
                 handle_event(self, self.store.events.popleft())
         self.contingent.send_reached()
@@ -115,11 +116,10 @@ class CCXTBroker(AccountView):
         assert self.store.account is not None, "the store was not started"
         return self.store.account
 
-    def _is_present(self, is_idle: bool) -> bool:
+    def _look_for_the_present(self, is_idle: bool) -> None:
         """Whether the bars of the history are over: what was executed since an earlier process ended comes after them."""
         has_bars = all(len(data) for data in self.store.datas)  # a trade is opened at a bar
-        self._is_live = self._is_live or (has_bars and (is_idle or any(data.is_current for data in self.store.datas)))
-        return self._is_live
+        self.is_present = self.is_present or (has_bars and (is_idle or any(data.is_current for data in self.store.datas)))
 
     # Orders
 
