@@ -130,6 +130,8 @@ class VenueComparison:
             before = self._ledger.changes
             await self._orders.replace_stand_ins()
             view = await self._orders.view(self._symbols)
+            if self._ledger.changes != before:
+                continue  # what rested when it was read may be over by now
             found = reconcile(self._facts(view, is_start=is_start), view)
             await self._carry_out(found)
             if is_start and self._halt.reason:
