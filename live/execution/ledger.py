@@ -129,7 +129,9 @@ class OrderLedger:
             self.execution(e)
 
     def reopen(self, client_id: str, venue_id: str) -> None:
-        """The venue has an order that was taken for refused or done."""
+        """The venue has an order that was taken for refused or done; one that is filled is not: its list of orders lags behind."""
+        if self._is_full(client_id, self.journal.filled(client_id)):
+            return
         log.event(_LOG, "order_reopened", logging.ERROR, client_id=client_id, venue_id=venue_id)
         self.journal.mark(client_id, IntentState.ACKNOWLEDGED, venue_id=venue_id)
         self.tell(Acknowledged(client_id, venue_id))
