@@ -106,7 +106,7 @@ def bar_of(client_id: str) -> int:
     parts = client_id.split("-")
     named = parts[-2] if len(parts) > 1 else client_id[_BAR_AT]
     try:
-        return int(named, 36) * 1000
+        return 0 if named.startswith("c") else int(named, 36) * 1000  # a control command's
     except ValueError:
         return 0
 
