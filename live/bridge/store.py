@@ -220,13 +220,8 @@ class CCXTStore:
             self.on_idle()
         barrier = self.market_of(data).barrier
         with self.wake:
-            if not self._has_events and not barrier.ready(data.symbol) and not self.is_stopping:
+            if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
                 self.wake.wait(timeout_s)
-
-    @property
-    def _has_events(self) -> bool:
-        """Whether there are events that the broker handles in its next turn."""
-        return bool(self.events) and (self.broker is None or self.broker.is_present)
 
     def bar_taken(self) -> None:
         """A feed took a bar."""
