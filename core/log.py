@@ -44,7 +44,7 @@ class JsonLines(logging.Formatter):
             "room": record.name.removeprefix(f"{ROOT}."),
             **facts,
         }
-        return json.dumps(entry, default=lambda value: redact(str(value)))
+        return json.dumps(entry)
 
 
 class _RedactedText(logging.Formatter):
