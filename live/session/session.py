@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import backtrader as bt
 
 from forwardtrader.core import log
+from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import RiskHalt
 from forwardtrader.feeds.live.bar_sequence import Bar
@@ -61,6 +62,7 @@ class LiveSession:
             TradingError: whatever stands in the way of a start.
         """
         folder = self.request.folder
+        private_folder(folder)
         with ExitStack() as stack:
             stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
             stack.enter_context(log.log_to(folder / "log.jsonl"))
