@@ -74,11 +74,8 @@ def require_sound_network(model: Ensemble) -> Ensemble:
     spec = model.spec
     if not 1 <= spec.context <= _LONGEST_CONTEXT or model.mean.shape != (spec.features,) or model.std.shape != (spec.features,):
         raise ValueError("the network differs in shape from its configuration")
-    if (
-        not np.isfinite(model.std).all()
-        or not model.members
-        or any({n: a.shape for n, a in weights.items()} != spec.shapes() for weights in model.members)
-    ):
+    shapes = [{name: found.shape for name, found in weights.items()} for weights in model.members]
+    if not shapes or any(found != spec.shapes() for found in shapes) or not np.isfinite(model.std).all():
         raise ValueError("the members of the network differ in shape")
     return model
 
@@ -86,9 +83,8 @@ def require_sound_network(model: Ensemble) -> Ensemble:
 def require_sound_trees(trees: Trees, features: int) -> Trees:
     """The trees. Raises ValueError where their arrays do not fit together, or a test reads a column that there is not."""
     count = len(trees.value) if trees.value.ndim else 0
-    shapes = {
-        "feature": (np.int32, LEAVES - 1), "threshold": (np.float64, LEAVES - 1), "left": (np.uint8, LEAVES - 1), "value": (np.float64, LEAVES),
-    }  # fmt: skip
+    tests, leaves = LEAVES - 1, LEAVES
+    shapes = {"feature": (np.int32, tests), "threshold": (np.float64, tests), "left": (np.uint8, tests), "value": (np.float64, leaves)}
     for name, (kind, width) in shapes.items():
         found = getattr(trees, name)
         if found.dtype != kind or found.shape != (count, width) or not count:

@@ -122,7 +122,8 @@ def test_a_damaged_description_is_refused(model: Path, config: bytes) -> None:
 
 
 SOUND: dict[str, Any] = {
-    "feature": np.zeros((2, 7), np.int32), "threshold": np.full((2, 7), np.inf), "left": np.zeros((2, 7), np.uint8), "value": np.ones((2, 8)),
+    "feature": np.zeros((2, 7), np.int32), "threshold": np.full((2, 7), np.inf), "left": np.zeros((2, 7), np.uint8),
+    "value": np.ones((2, 8)),
 }  # fmt: skip
 
 
