@@ -8,11 +8,12 @@ TradingError                    1
 │   ├── StoreDamaged            3
 │   ├── StorageFull             3
 │   ├── DownloadCutShort        3
-│   ├── VenueRefused            3
+│   ├── VenueRefused            3   VenueRedirected
 │   └── VenueUnreachable        3   VenueBusy
 ├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
 ├── ClusterUnusable             3
 ├── RiskHalt                    4
+├── NotObeyed                   5
 └── StartRefused                5   AccountLocked, ReconciliationFailed
 
 A message is one line: what is wrong, and how to fix it. Errors of other libraries are translated where those are called.
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidSetting",
     "LookAheadFound",
     "ModelError",
+    "NotObeyed",
     "NotTrained",
     "ReconciliationFailed",
     "RiskHalt",
@@ -49,6 +51,7 @@ __all__ = [
     "UnknownTimeframe",
     "UnknownVenue",
     "VenueBusy",
+    "VenueRedirected",
     "VenueRefused",
     "VenueUnreachable",
 ]
@@ -154,6 +157,10 @@ class VenueRefused(DataError):
     exit_code = 3
 
 
+class VenueRedirected(VenueRefused):
+    """The venue's address sent a request on to another one, where neither orders nor keys belong."""
+
+
 class DownloadCutShort(DataError):
     """The venue's candles end before the requested end; those received are kept."""
 
@@ -188,6 +195,12 @@ class RiskHalt(TradingError):
     """A risk limit or the kill switch stopped trading."""
 
     exit_code = 4
+
+
+class NotObeyed(TradingError):
+    """A running session did not carry out a control command; the message says why, and what is left to do."""
+
+    exit_code = 5
 
 
 class StartRefused(TradingError):
