@@ -16,7 +16,8 @@ ELSEWHERE: Final = {
     "F35": "tests/live/output/test_firestore.py", "F36": "tests/live/test_fault_sessions.py",
 }  # fmt: skip
 _OPTIONS: Final[dict[str, FaultOptions]] = {
-    "F3": {"seconds": 30.0}, "F17": {"seconds": 300.0}, "F24": {"bars": 5, "seconds": 300.0}, "F6": {"seconds": 2.0}, "F28": {"after_bars": 0},
+    "F3": {"seconds": 30.0}, "F17": {"seconds": 300.0}, "F24": {"bars": 5, "seconds": 300.0}, "F6": {"seconds": 2.0},
+    "F28": {"after_bars": 0},
     "F37": {"on": "place"}, "F15": {"seconds": 120.0}, "F20": {"milliseconds": -15_000},
 }  # fmt: skip
 # Faults that only strike beside another one: a query needs an order in doubt, a handshake a broken socket.

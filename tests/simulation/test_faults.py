@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.faults import ELSEWHERE, scenario_of
 from tests.simulation.world import simulate
 
-_LONGEST_S = 900.0
+_LONGEST_S = 1200.0  # up to 600 s that a dead process stays down, and 300 s until somebody acts on a halt, included
 
 
 @pytest.fixture(autouse=True)

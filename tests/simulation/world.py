@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from forwardtrader.live.execution.journal import Journal
 
 _KEY_REFUSED: Final = "does not accept the key"  # of fault F37: somebody acts, then it starts
+_SOMEBODY_ACTS_S: Final = 300.0  # after a halt
 _MOST_STARTS: Final = 40
 _PATIENCE_S: Final = 2400.0  # virtual seconds from the last bar of the scenario until everything is at rest
 
@@ -168,6 +169,8 @@ class World:
 
     def look(self, life: Life) -> None:
         """Note how long it took until everything agreed again."""
+        if life.broker.halted and self.loop.now - (self._hurt_at or 0.0) > _SOMEBODY_ACTS_S:
+            life.store.request_stop()
         if self._hurt_at is None or not life.store.is_connected or life.broker.halted or not life.broker.is_settled:
             return
         if checks.agrees(self.venue, life.store.account.journal):  # type: ignore[union-attr]
