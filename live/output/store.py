@@ -17,6 +17,7 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.output.tables import (
     SCHEMA,
+    FillFacts,
     Marks,
     Rows,
     SessionTables,
@@ -25,6 +26,7 @@ from forwardtrader.live.output.tables import (
     kept_tables,
     marks_of,
     newest_row,
+    replace_fill,
     write_rows,
 )
 from forwardtrader.live.sqlite_file import Row, SqliteFile
@@ -106,6 +108,11 @@ class SessionStore:
     def kept_executions(self) -> set[tuple[str, str]] | None:
         """Executions whose fills are recorded, by symbol and trade id; None in a file of an earlier version, which does not list them."""
         return kept_executions(self._db)
+
+    def replace_fill(self, symbol: str, order_ref: str, before: FillFacts, after: Sequence[FillFacts]) -> None:
+        """Record executions in place of one that stood for them, where that one is recorded."""
+        with self._db.transaction():
+            replace_fill(self._db, symbol, order_ref, before, after)
 
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and equity were recorded."""
