@@ -18,7 +18,7 @@ import backtrader as bt
 from forwardtrader.core import log
 from forwardtrader.live.execution.events import Execution, Replaced
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.output.store import SessionStore, damaged_snapshot
 from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
@@ -49,7 +49,7 @@ class ResumedSession:
         self._replaced: list[Replaced] = []
         self._store = store
         at, body = store.snapshot() or (None, {})
-        usable = self.freezes and at is not None and at == self.last and body.get("version") == VERSION
+        usable = self.freezes and at is not None and at == self.last and isinstance(body, dict) and body.get("version") == VERSION
         self._frozen: Snapshot | None = body if usable else None
 
     @property
@@ -71,11 +71,18 @@ class ResumedSession:
         return self._frozen is not None and self.last is not None and at < self.last
 
     def resume(self, strategy: bt.Strategy, at: int) -> bool:
-        """Restore the strategy from the snapshot of this bar; False where there is nothing to do."""
+        """Restore the strategy from the snapshot of this bar; False where there is nothing to do.
+
+        Raises:
+            StoreDamaged: the snapshot is not one of a session.
+        """
         if self._frozen is None or at != self.last:
             return False
         saved, self._frozen = self._frozen, None
-        thaw(strategy, saved)
+        try:
+            thaw(strategy, saved)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise damaged_snapshot(self._store.path) from error
         log.event(_LOG, "resumed_from_snapshot", at=at, orders=len(saved["orders"]))
         return True
 
@@ -149,7 +156,7 @@ class SavedState:
         self._failed = failed
         kept = store.snapshot()
         self.saved: Mapping[str, object] | None = (
-            journal.recall(_NAME) if kept is None else kept[1].get(_NAME)
+            journal.recall(_NAME) if kept is None or not isinstance(kept[1], dict) else kept[1].get(_NAME)
         )  # the journal had it in earlier versions
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:

@@ -11,6 +11,7 @@ from functools import partial
 import backtrader as bt
 
 from forwardtrader.core import log
+from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.cli import INTERRUPTED
 from forwardtrader.core.errors import RiskHalt
@@ -71,6 +72,7 @@ class LiveSession:
             TradingError: whatever stands in the way of a start.
         """
         folder = self.request.folder
+        private_folder(folder)
         with ExitStack() as stack:
             stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
             stack.enter_context(log.log_to(folder / "log.jsonl"))

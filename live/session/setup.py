@@ -247,12 +247,21 @@ def _read_plan(request: LiveRequest) -> Plan | None:
     path = request.folder / PLAN
     if not path.is_file():
         return None
-    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
+    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | _plan_in(path)
     for name, value in _facts(request).items():
         planned = _upgraded(name, plan.get(name, [] if name == "factors" else None), value)
         if planned != value:
             what, was, now = _difference(name, planned, value)
             raise StartRefused(f"session {request.name!r} was started with {what} {was}, not {now}; keep that, or choose another --session")
+    return plan
+
+
+def _plan_in(path: Path) -> Plan:
+    try:
+        plan: Plan = json.loads(path.read_text(encoding="utf-8"))
+        datetime.fromisoformat(plan["first_live"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ConfigError(f"{path} is damaged; put a copy of it back, or start a session of another name with --session") from error
     return plan
 
 
