@@ -15,7 +15,7 @@ from forwardtrader.core.errors import TradingError
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.bridge.venue_thread import VenueThread, _wind_up
-from forwardtrader.live.execution.events import AccountEvent, Execution, Filled, Halted
+from forwardtrader.live.execution.events import AccountEvent, Execution, Filled, Halted, Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from tests.simulation.adversary import Adversary
@@ -133,6 +133,7 @@ class Life:
         self.io = ProcessIo(death.step if death else 0, death.at if death else "", world.note)
         self.fills: list[Execution] = []  # executions since the last bar: kept with the next one
         self.is_recovered = False
+        self.trades_before = len(world.exchange.order_index.trades)
         self.quiet_turns = 0
         self.thread = SimulatedThread(world.network, self.io, world.chance(f"scheduler {number}"), self.scenario.interleaving)
         self.is_at_rest = False
@@ -177,6 +178,8 @@ class Life:
         scenario, venue = self.scenario, self.world.venue
         minute = 60.0 * scenario.bar_minutes
         self.journal = Journal(self.world.disk.path)
+        for stand_in, executions in self.journal.replacements():
+            self.world.replace(stand_in, executions)
         self.store = store = CCXTStore(
             scenario.protocol, api_key=venue.settings.api_key, api_secret=venue.settings.api_secret, base_url="http://127.0.0.1:1",
             ws_url="ws://127.0.0.1:1", journal=self.journal, run="simulated", clock=self.world.clock,
@@ -205,12 +208,16 @@ class Life:
     def on_event(self, event: AccountEvent) -> None:
         if isinstance(event, Filled):
             self.fills.append(event.execution)
+        elif isinstance(event, Replaced):
+            if event.stand_in in self.fills:
+                self.fills.remove(event.stand_in)
+                self.fills += event.executions
+            self.world.replace(event.stand_in, event.executions)
         elif isinstance(event, Halted):
             self.world.note("halted", reason=event.reason)
 
     def on_bar(self, strategy: Any) -> None:
         """Keep what was executed since the last bar, in one commit; then look at everything."""
-        self.is_recovered = True
         self.io.step("before the bar is kept")
         for fill in self.fills:
             self.world.keep(fill)
@@ -219,9 +226,11 @@ class Life:
         data = strategy.datas[0]
         self.world.note("bar", at=data.datetime[0], close=data.close[0], value=strategy.broker.getvalue())
         self.world.on_bar(self)
+        self.is_recovered = True
         if self.is_quiet:
             return
         if self._chance.random() < self.scenario.slow_strategy:
+            self.world.hurt()
             self.world.loop.pump(lambda: False, 5.0)
         if self._chance.random() < self.scenario.errors:
             raise StrategyError
@@ -237,5 +246,6 @@ class Life:
         self.world.note("order", status=order.getstatusname(), size=order.executed.size, price=order.executed.price)
 
     def on_turn(self) -> None:
+        self.world.look(self)
         if self.is_quiet:
             self.world.on_quiet_turn(self)
