@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -14,14 +14,17 @@ from backtrader.order import BuyOrder, SellOrder
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.account_view import AccountView
-from forwardtrader.live.bridge.bt_types import LiveOrder, request_of
-from forwardtrader.live.bridge.contingent_orders import ContingentOrders
+from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
+from forwardtrader.live.bridge.contingent.orders import ContingentOrders
+from forwardtrader.live.bridge.contingent.restoring import restore_orders
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.live.bridge.order_updates import handle_event
+from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_event
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
-from forwardtrader.live.bridge.recovery import recover, restored_order
+from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
+from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.venue.client_ids import prefix_in, run_prefix
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal
@@ -38,8 +41,8 @@ class CCXTBroker(AccountView):
     """Made by `CCXTStore.getbroker`. Nothing here waits for the venue: orders are journalled, sent, and updated in `next`.
 
     Orders are refused, and cancels ignored, while a feed delivers old bars. The limit of a bracket on a spot market waits here, since the
-    stop locks the coins, and so does the second sell order of an OCO group; it is sent when the market reaches it. Trailing orders are
-    refused.
+    stop locks the coins, and so does the second sell order of an OCO group; it is sent when the market reaches it. What waits here is in
+    the journal, and waits again after a restart. Trailing orders are refused.
 
     Params:
         use_positions: coins in the account that the journal does not know count as a position, at the first price seen.
@@ -60,6 +63,8 @@ class CCXTBroker(AccountView):
         self._cancelling: set[int] = set()
         self._expiring: set[int] = set()
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
+        self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
+        self._prefix = ""  # of client ids
         self._seen = -1
         self._is_live = False
 
@@ -70,14 +75,15 @@ class CCXTBroker(AccountView):
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
         found = recover(self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify)
+        self._prefix = prefix_in(self.journal.oldest()) or run_prefix(self.store.run)
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
         for data in self.store.datas:
             held = found.positions.get(data.symbol)
             if held:
                 self.holdings.held[data].set(*held)
-        for intent, filled, average in found.open:
-            self._restore(intent, filled, average)
+        self.unprotected = self.journal.recall(UNPROTECTED, {})
+        restore_orders(self, found.open)
         self.store.loop.spawn(self._account.run())
 
     def next(self) -> None:
@@ -96,6 +102,8 @@ class CCXTBroker(AccountView):
     def rearm(self) -> None:
         """Send orders again after a halt; cancels that it kept from the venue may be sent again."""
         self.halted = ""
+        self.unprotected.clear()
+        self.journal.remember(UNPROTECTED, {})
         self._cancelling.clear()
         self.store.loop.spawn(self._account.rearm())
 
@@ -107,6 +115,10 @@ class CCXTBroker(AccountView):
             return False
         # Some venues acknowledge a market order first and report its executions later.
         return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
+
+    @property
+    def journal(self) -> Journal:
+        return self._account.journal
 
     @property
     def _account(self) -> CcxtAccount:
@@ -150,21 +162,25 @@ class CCXTBroker(AccountView):
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
             return self.refuse(order, answer.reason)
-        order.addinfo(request=answer)
+        set_intent(order, self._intent(order, answer))
         if parent is not None or not transmit or self.contingent.must_wait(order):
             return self._hold(order)
         return self.send(order)
 
-    def send(self, order: LiveOrder) -> LiveOrder:
-        """Journal the intent of an order, then post it; the answer is handled in `next`."""
+    def _intent(self, order: LiveOrder, request: OrderRequest) -> Intent:
         bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
-        client_id = self._orders.next_client_id(self.store.run, bar)
-        intent = Intent(client_id=client_id, request=request_of(order), bar=bar, role=str(order.info.get("role", "")))
-        order.addinfo(client_id=client_id)
-        if not self._account.journal.write(intent):
+        return Intent(
+            client_id=self._orders.next_client_id(self._prefix, bar), request=request, bar=bar, role=str(order.info.get("role", "")),
+            parent=self.contingent.parent_name(order), group=self.contingent.group_name(order), expires=expiry_of(order),
+        )  # fmt: skip
+
+    def send(self, order: LiveOrder) -> LiveOrder:
+        """Journal the intent of an order, and with it those that wait for it, then post it; the answer is handled in `next`."""
+        intent = known_intent(order)
+        if not self.contingent.write(order, intent):
             return self.refuse(order, "this decision was sent before the restart already")
         left = threading.Event()
-        self._unanswered.add(client_id)
+        self._unanswered.add(intent.client_id)
         self._request(self._account.send(intent, left.set))
         self.store.loop.wait(left, _SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
         self._orders.keep(order, intent)
@@ -173,15 +189,41 @@ class CCXTBroker(AccountView):
             self.notify(order)
         return order
 
+    def send_as(self, order: LiveOrder, intent: Intent) -> None:
+        """Send an order that is off the venue, or never arrived, under a new client id."""
+        self.take_back(order, intent)
+        self.send(order)
+
+    def take_back(self, order: LiveOrder, intent: Intent) -> None:
+        """An order is off the venue, and waits here as `intent` from now on."""
+        set_intent(order, intent)
+        self._cancelling.discard(order.ref)
+        self._orders.take_back(order)
+        self._orders.name(order, intent.client_id)
+
+    def adopt(self, order: LiveOrder, names: Iterable[str]) -> None:
+        """Take over an order of an earlier process: one that rests at the venue, or waits here."""
+        self._orders.keep(order, None if self.contingent.is_held(order) else known_intent(order))
+        for name in names:
+            self._orders.name(order, name)
+
+    def unused_id(self, bar: int) -> str:
+        """A client id for an order that was decided on an earlier bar, and goes on under a new one."""
+        while self.journal.state_of(name := self._orders.next_client_id(self._prefix, bar)) is not None:
+            pass
+        return name
+
     def _hold(self, order: LiveOrder) -> LiveOrder:
         """Keep an order here; one that transmits its parent has that sent."""
-        self.contingent.hold(order)
+        if not self.contingent.keep_back(order):
+            return self.refuse(order, "this decision was made before the restart already")
         if order.parent is not None or order.transmit:
             order.submit(self)
             self.notify(order)
             order.accept(self)
             self.notify(order)
             self._orders.keep(order)
+            self._orders.name(order, known_intent(order).client_id)
         if order.transmit and order.parent is not None and self.contingent.release(order.parent):
             self.send(order.parent)
         return order
@@ -195,9 +237,14 @@ class CCXTBroker(AccountView):
         own = self._orders.own(order) or (order if self.contingent.is_held(order) else None)
         if own is None or not own.alive():
             return False
-        intent = self._orders.intent_of(own)
+        self.contingent.stay(own)
+        intent = self._orders.sent_as(own)
         if self.contingent.release(own) or intent is None:
-            own.cancel()
+            self.contingent.mark(own, IntentState.DONE, "canceled")
+            if self.is_expiring(own):
+                own.status = bt.Order.Expired
+            else:
+                own.cancel()
             self.notify(own)
             self.over(own)
         elif own.ref not in self._cancelling:
@@ -208,6 +255,7 @@ class CCXTBroker(AccountView):
     def refuse(self, order: LiveOrder, reason: str) -> LiveOrder:
         """Reject an order here."""
         order.addinfo(refusal=reason)
+        self.contingent.mark(order, IntentState.REFUSED, reason)
         order.reject(self)
         self.notify(order)
         log.event(_LOG, "order_refused", symbol=order.data.symbol, size=order.size, refusal=reason)
@@ -240,7 +288,7 @@ class CCXTBroker(AccountView):
 
     def is_sent(self, order: LiveOrder) -> bool:
         """Whether the order is, or was, at the venue."""
-        return self._orders.intent_of(order) is not None
+        return self._orders.sent_as(order) is not None
 
     def is_cancelling(self, order: LiveOrder) -> bool:
         """Whether its cancel was sent and not confirmed yet."""
@@ -260,7 +308,7 @@ class CCXTBroker(AccountView):
     def _expire(self) -> None:
         """Time limits count in bar time, as in a backtest."""
         for order in self._orders.alive:
-            timed = isinstance(order.valid, float) and order.valid and len(order.data)
+            timed = isinstance(order.valid, float) and order.valid and len(order.data) and not order.data.is_past
             if timed and order.data.datetime[0] > order.valid and order.ref not in self._expiring:
                 self._expiring.add(order.ref)
                 self.cancel(order)
@@ -276,8 +324,8 @@ class CCXTBroker(AccountView):
                 if not self.holdings.held[data].size:
                     self.holdings.held[data].set(float(coins), data.close[0])
 
-    def _restore(self, intent: Intent, filled: Decimal, average: float) -> None:
-        data = next((d for d in self.store.datas if d.symbol == intent.symbol), None)
-        if data is not None:
-            order = restored_order(intent, data, filled, average, self.units_held(data))
-            self._orders.keep(order, intent)
+
+def expiry_of(order: LiveOrder) -> int:
+    """The bar time (ms UTC) after which an order is taken back; 0 for never."""
+    valid = order.valid
+    return max(1, round(epoch_seconds(valid) * 1000)) if isinstance(valid, float) and valid else 0

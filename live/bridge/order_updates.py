@@ -23,6 +23,7 @@ from forwardtrader.live.execution.events import (
     Halted,
     Refused,
     RulesRead,
+    Unprotected,
     Unresolved,
 )
 from forwardtrader.strategies.feed_context import attach, context_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = log.logger("live")
 _FLOAT_NOISE: Final = 1e-9
+UNPROTECTED: Final = "unprotected"  # under which the journal keeps symbols whose position lacks an order, and why
 
 
 def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
@@ -50,6 +52,10 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
         broker.store.put_notification("halted", event.reason)
     elif isinstance(event, Unresolved):
         broker.store.put_notification("unresolved", event.client_id)
+    elif isinstance(event, Unprotected):
+        broker.unprotected[event.symbol] = event.reason
+        broker.journal.remember(UNPROTECTED, broker.unprotected)
+        broker.store.put_notification("unprotected", event.symbol, event.reason)
     elif isinstance(event, ForeignOrder):
         broker.store.put_notification("foreign order", event)
     elif isinstance(event, RulesRead):
@@ -62,14 +68,18 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
 
 def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) -> None:
     order = broker.answered(event.client_id)
-    if order is None or not order.alive():
+    if order is None or not order.alive() or order.info.get("client_id") != event.client_id:  # it goes on under another one
         return
     if isinstance(event, Acknowledged):
         _accept(broker, order)
         return
     if isinstance(event, Refused):
+        if broker.contingent.send_again(order, event.reason):
+            return
         order.addinfo(refusal=event.reason)
         order.margin() if event.margin else order.reject(broker)
+    elif broker.contingent.exchange(order):
+        return
     elif event.how == "expired" or broker.is_expiring(order):
         order.status = bt.Order.Expired
     else:

@@ -17,6 +17,7 @@ class OrderKind(StrEnum):
     STOP_LIMIT = "stop limit"
 
 
+NEVER_ARRIVED: Final = "it never arrived at the venue"  # the reason of a refusal
 _KINDS: Final = {
     (False, False): OrderKind.MARKET, (False, True): OrderKind.LIMIT, (True, False): OrderKind.STOP, (True, True): OrderKind.STOP_LIMIT,
 }  # fmt: skip
@@ -116,6 +117,14 @@ class Halted:
 
 
 @dataclass(frozen=True)
+class Unprotected:
+    """An order that protects a position is not at the venue and could not be sent again; its symbol takes no new exposure."""
+
+    symbol: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ForeignOrder:
     """An order that this program did not send; it is never touched."""
 
@@ -132,7 +141,7 @@ class RulesRead:
     rules: tuple[MarketRules, ...]
 
 
-AccountEvent = Acknowledged | Refused | Filled | Ended | Unresolved | Halted | ForeignOrder | RulesRead
+AccountEvent = Acknowledged | Refused | Filled | Ended | Unresolved | Halted | Unprotected | ForeignOrder | RulesRead
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,6 +148,26 @@ class Journal:
         row = self._file.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
         return str(row[0]) if row else ""
 
+    def oldest(self) -> str:
+        """Client id of the first intent; "" where there is none."""
+        row = self._file.one("select client_id from intents order by rowid limit 1")
+        return str(row[0]) if row else ""
+
+    def note_of(self, client_id: str) -> str:
+        """What was noted with the state of an intent, such as the reason of a refusal."""
+        row = self._file.one("select note from intents where client_id = ?", client_id)
+        return str(row[0]) if row else ""
+
+    def joined_intents(self) -> list[tuple[Intent, IntentState]]:
+        """Those that belong to others, oldest first, without the ones that they name."""
+        return self._intents("where parent <> '' or oco <> '' or replaces <> '' order by rowid")
+
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """Client ids, oldest first; those that are not known are left out."""
+        chosen = [*names]
+        rows = self._file.all(f"select client_id from intents where client_id in ({', '.join('?' * len(chosen))}) order by rowid", *chosen)
+        return [str(row[0]) for row in rows]
+
     def held_intents(self) -> list[Intent]:
         """Those that wait on our side, oldest first."""
         return [intent for intent, _ in self._intents("where state = ? order by rowid", IntentState.HELD)]

@@ -10,7 +10,7 @@ from typing import Final
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.retry import Backoff
-from forwardtrader.live.execution.events import Intent
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder
@@ -70,7 +70,7 @@ class OrderLookup:
                 if "OrderNotFound" in names_of(error):
                     missing_since = missing_since or now()
                     if now() - missing_since >= needed:
-                        self._orders.ledger.refuse(intent.client_id, "it never arrived at the venue")
+                        self._orders.ledger.refuse(intent.client_id, NEVER_ARRIVED)
                         return
                 elif self._is_final(error):
                     return
