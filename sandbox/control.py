@@ -14,16 +14,13 @@ from aiohttp import web
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.types import OHLCV
-from forwardtrader.sandbox.faults.catalogue import Switchboard
-from forwardtrader.sandbox.faults.instant_faults import InstantFaults
 from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
 from forwardtrader.sandbox.orders.refusal import OrderRefused
 from forwardtrader.sandbox.parent_process import ParentProcess
-from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.sockets import Sockets
-from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
+from forwardtrader.sandbox.practice import PracticeExchange
+from forwardtrader.sandbox.venue import ACCOUNT
 
 MOST_BARS = 10_000
 Command = Callable[[Mapping[str, Any]], Any]
@@ -32,15 +29,12 @@ Command = Callable[[Mapping[str, Any]], Any]
 class Control:
     """The control commands. Each takes and returns plain JSON; an invalid one is answered 400 with the reason."""
 
-    def __init__(
-        self, venue: SandboxVenue, log: RequestLog, sockets: Sockets, board: Switchboard, faults: InstantFaults, parent: ParentProcess,
-        begin: Callable[[], None],
-    ) -> None:  # fmt: skip
-        self._venue = venue
-        self._log = log
-        self._sockets = sockets
-        self._board = board
-        self._faults = faults
+    def __init__(self, practice: PracticeExchange, parent: ParentProcess, begin: Callable[[], None]) -> None:
+        self._venue = practice.venue
+        self._log = practice.log
+        self._sockets = practice.sockets
+        self._board = practice.board
+        self._faults = practice.faults
         self._parent = parent
         self._begin = begin
         self.commands: dict[str, Command] = {

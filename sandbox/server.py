@@ -5,54 +5,35 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
 from aiohttp import web
 
-from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.log import logger
-from forwardtrader.sandbox.binance.handlers import BinanceHandlers, rest_actions, socket_actions
-from forwardtrader.sandbox.binance.limits import Limits, Window
-from forwardtrader.sandbox.binance.lists import list_actions
-from forwardtrader.sandbox.binance.rest import BinanceRestApi
-from forwardtrader.sandbox.binance.socket import BinanceMarketStreams
-from forwardtrader.sandbox.binance.wallet import wallet_actions
-from forwardtrader.sandbox.binance.ws_api import BinanceWebSocketApi
-from forwardtrader.sandbox.bybit.handlers import BybitHandlers, bybit_actions
-from forwardtrader.sandbox.bybit.market_socket import BybitPublicStreams
-from forwardtrader.sandbox.bybit.rest import BybitRestApi
-from forwardtrader.sandbox.bybit.socket import BybitPrivateStream, BybitTradeSocket
 from forwardtrader.sandbox.control import Control
-from forwardtrader.sandbox.faults.candle_faults import CandleFaults
-from forwardtrader.sandbox.faults.catalogue import Switchboard, read_options
-from forwardtrader.sandbox.faults.instant_faults import InstantFaults
-from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, HandshakeFaults, ReportFaults, RequestFaults
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.parent_process import ParentProcess
-from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.sockets import Sockets
-from forwardtrader.sandbox.venue import SandboxVenue, open_venue
+from forwardtrader.sandbox.practice import PracticeExchange
+from forwardtrader.sandbox.transport.host import Host
+from forwardtrader.sandbox.transport.http import HttpRequest
+from forwardtrader.sandbox.transport.socket_server import SocketServer
 
 LOG = logger("sandbox")
 HOST: Final = "127.0.0.1"
-MESSAGES_PER_SECOND: Final = 5  # limit for a client on one market socket
 LARGEST_BODY: Final = 2 * 1024 * 1024
 
 
 class SandboxServer:
-    """Builds the venue, serves it, and runs its market until stopped."""
+    """Serves a practice exchange, and runs its market until stopped."""
 
-    def __init__(self, settings: SandboxSettings, wall: Clock | None = None) -> None:
+    def __init__(self, settings: SandboxSettings, host: Host | None = None) -> None:
         self.settings = settings
-        self.venue: SandboxVenue = open_venue(settings, wall or SystemClock())
-        self.log = RequestLog()
-        self.board = Switchboard(settings.seed, lambda: self.venue.driver.played, lambda name, facts: self._struck(name, facts))
-        self.sockets = Sockets(HandshakeFaults(self.board), settings.connection_life_s, settings.latency_s)
-        for name, options in settings.faults.items():
-            read_options(name.upper(), options)
+        self.exchange = PracticeExchange(settings, host or Host(), self._outage)
+        self.venue, self.log, self.board = self.exchange.venue, self.exchange.log, self.exchange.board
+        self.sockets = self.exchange.sockets
+        self._socket_server = SocketServer(self.sockets, settings.connection_life_s, settings.latency_s)
         self.port = settings.port
         self._runner: web.AppRunner | None = None
         self._admin: web.AppRunner | None = None
@@ -71,19 +52,38 @@ class SandboxServer:
         """
         app = web.Application(client_max_size=LARGEST_BODY)
         admin = web.Application(client_max_size=LARGEST_BODY)
-        self._mount(app, admin)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        control = Control(self.exchange, self.parent, self._started.set)
+        admin.router.add_route("*", "/admin/{name}", control.handle)
         self._runner = await _served(app, self.settings.port)
         self._admin = await _served(admin, 0)
         self.port = self._runner.addresses[0][1]
-        for name, options in self.settings.faults.items():
-            self._instant.arm(name, options)
+        self.exchange.arm_faults()
         speed = self.settings.speed
         if not isinstance(speed, str):
             self._catch_up(speed)
             self._market = asyncio.create_task(self._move_market(speed))
 
-    def _struck(self, name: str, facts: Mapping[str, Any]) -> None:
-        self.log.add("fault", name, facts)
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        """A socket's handshake, or a request that is answered once."""
+        endpoint = self.exchange.endpoint(request.path)
+        if endpoint is not None and request.method == "GET":
+            return await self._socket_server.serve(request, endpoint)
+        return await self._answer(request)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            body = b"\xff"  # no protocol's text
+        plain = HttpRequest(request.method, request.path, request.rel_url.raw_query_string, request.headers, body)
+        await asyncio.sleep(self.exchange.delay_s(plain))
+        answer = self.exchange.answer(plain)
+        if answer.delay_s:
+            await asyncio.sleep(answer.delay_s)
+        if answer.is_lost and request.transport is not None:
+            request.transport.abort()
+        return web.Response(body=answer.body, status=answer.status, headers=answer.headers, content_type=answer.content_type)
 
     async def _move_market(self, speed: float) -> None:
         """Run the market; on an error it is halted and logged, and the venue keeps answering."""
@@ -130,20 +130,6 @@ class SandboxServer:
             "seed": self.settings.seed,
         }
 
-    def _mount(self, app: web.Application, admin: web.Application) -> None:
-        venue, board = self.venue, self.board
-        requests, reports = RequestFaults(board, time.monotonic), ReportFaults(board, self.sockets)
-        mount = mount_bybit if self.settings.protocol == "bybit" else mount_binance
-        private = mount(app, ProtocolContext(venue, self.log, self.sockets, board, requests, reports))
-        instant = InstantFaults(venue, board, self.sockets, private.terminate, self._outage)
-        venue.exchange.divide = ExecutionFaults(board).parts
-        venue.exchange.before_cancel = lambda order: board.fire("F28", order.request.symbol) is not None
-        venue.driver.hides = lambda symbol: board.fire("F21", symbol) is not None
-        venue.driver.after_bar += [private.bar_ended, instant.bar_ended]
-        control = Control(venue, self.log, self.sockets, board, instant, self.parent, self._started.set)
-        admin.router.add_route("*", "/admin/{name}", control.handle)
-        self._instant = instant
-
     def _outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         """Simulate an outage of `seconds`: close port and connections, keep the state. `meanwhile` runs once all are disconnected."""
         # The request that triggers it is still answered.
@@ -163,70 +149,6 @@ class SandboxServer:
         meanwhile()
         await asyncio.sleep(seconds)
         await web.TCPSite(self._runner, HOST, self.port).start()
-
-
-class PrivateStream(Protocol):
-    """What faults need of the account's private streams."""
-
-    def terminate(self, how: str) -> None: ...
-
-    def bar_ended(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class ProtocolContext:
-    """What a protocol is built from: venue, connections, request log and faults."""
-
-    venue: SandboxVenue
-    log: RequestLog
-    sockets: Sockets
-    board: Switchboard
-    requests: RequestFaults
-    reports: ReportFaults
-
-
-def mount_bybit(app: web.Application, context: ProtocolContext) -> PrivateStream:
-    """Serve Bybit's protocol; returns its private stream."""
-    log, sockets, requests = context.log, context.sockets, context.requests
-    handlers = BybitHandlers(context.venue, context.board)
-    actions = bybit_actions(handlers)
-    private = BybitPrivateStream(handlers, log, sockets, context.reports)
-    app.router.add_route("*", "/v5/{name:(?!public/|private$|trade$).*}", BybitRestApi(handlers, actions, log, requests).handle)
-    for category in ("spot", "linear"):
-        faults = CandleFaults(context.board)
-        app.router.add_get(f"/v5/public/{category}", BybitPublicStreams(category, handlers, log, sockets, faults).handle)
-    app.router.add_get("/v5/private", private.handle)
-    app.router.add_get("/v5/trade", BybitTradeSocket(handlers, actions, log, sockets, requests).handle)
-    return private
-
-
-def mount_binance(app: web.Application, context: ProtocolContext) -> PrivateStream:
-    """Serve Binance's protocol; returns its private streams."""
-    venue, log, sockets, requests = context.venue, context.log, context.sockets, context.requests
-    limits = make_limits(venue.settings)
-    handlers = BinanceHandlers(venue, context.board, lambda: limits.described(orders=True, counts=False))
-    rest_lists, socket_lists = list_actions(handlers)
-    rest = BinanceRestApi(venue, rest_actions(handlers) | rest_lists, limits, log, requests)
-    wallet = BinanceRestApi(venue, wallet_actions(venue), limits, log, requests)
-    api = BinanceWebSocketApi(venue, socket_actions(handlers) | socket_lists, limits, log, sockets, requests, context.reports)
-    per_second = MESSAGES_PER_SECOND if limits.enforced else None
-    market = BinanceMarketStreams(handlers, log, sockets, CandleFaults(context.board), messages_per_second=per_second)
-    app.router.add_route("*", "/api/v3/{name:.*}", rest.handle)
-    app.router.add_route("*", "/sapi/v1/{name:.*}", wallet.handle)
-    app.router.add_get("/ws-api/v3", api.handle)
-    for path in ("/ws", "/ws/{streams:.*}", "/stream", "/stream/ws/{streams:.*}"):
-        app.router.add_get(path, market.handle)
-    return api
-
-
-def make_limits(settings: SandboxSettings) -> Limits:
-    enforced = settings.limits == "on" or (settings.limits == "auto" and settings.speed == 1)
-    return Limits(
-        Window(60_000, settings.weight_per_minute),
-        Window(10_000, settings.orders_per_10s),
-        Window(86_400_000, settings.orders_per_day),
-        enforced,
-    )
 
 
 async def _served(app: web.Application, port: int) -> web.AppRunner:

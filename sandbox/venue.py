@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
 
-from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.types import MarketRules, Timeframe
@@ -27,6 +25,7 @@ from forwardtrader.sandbox.orders.fill_model import BarFills, BookFills, FillMod
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.settings import FASTEST, SandboxSettings, SymbolRules
 from forwardtrader.sandbox.orders.settlement import Fees, Settlement, Spot
+from forwardtrader.sandbox.transport.host import Host
 
 EPOCH_MS = 1_704_067_200_000  # 2024-01-01: where a market begins that does not run with the wall clock
 ACCOUNT = "main"
@@ -53,15 +52,15 @@ class SandboxVenue:
     exchange: Exchange
     driver: Driver
     market_clock: MarketClock
-    wall: Clock
+    host: Host
     keys: Keys
     skew_ms: int = 0
 
     def wall_ms(self) -> int:
-        return int(self.wall.now().timestamp() * 1000) + self.skew_ms
+        return int(self.host.wall.now().timestamp() * 1000) + self.skew_ms
 
 
-def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
+def open_venue(settings: SandboxSettings, host: Host) -> SandboxVenue:
     """Build the exchange that `settings` describe.
 
     Raises:
@@ -72,7 +71,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
     check_speed(settings.speed)
     clock = MarketClock()
     plan = CapturedPath()
-    history, feeds = _markets(settings, length, int(wall.now().timestamp() * 1000), plan)
+    history, feeds = _markets(settings, length, int(host.wall.now().timestamp() * 1000), plan)
     listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s]), history[s][-1].close) for s in settings.symbols}
     exchange = Exchange(
         listings, _fills(settings), _settlement(settings, listings), clock, strict_triggers=settings.fills == "book",
@@ -86,7 +85,7 @@ def open_venue(settings: SandboxSettings, wall: Clock) -> SandboxVenue:
     )  # fmt: skip
     driver.begin()
     driver.after_bar.append(FundingClock(exchange, settings.funding_bps / 10_000).bar_ended)
-    return SandboxVenue(settings, exchange, driver, clock, wall, _keys(settings))
+    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host))
 
 
 def check_speed(speed: float | str) -> None:
@@ -178,9 +177,9 @@ def _settlement(settings: SandboxSettings, listings: dict[str, Listing]) -> Sett
     return BySymbol(Spot(fees), Perpetual(fees, settings.leverage))
 
 
-def _keys(settings: SandboxSettings) -> Keys:
+def _keys(settings: SandboxSettings, host: Host) -> Keys:
     return Keys(
-        settings.api_key or secrets.token_hex(32),
-        settings.api_secret or secrets.token_hex(32),
-        settings.admin_token or secrets.token_urlsafe(24),
+        settings.api_key or host.token(32),
+        settings.api_secret or host.token(32),
+        settings.admin_token or host.token(24),
     )

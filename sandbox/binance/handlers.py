@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -106,18 +105,18 @@ class BinanceHandlers:
         kind = params.text("newOrderRespType")
         if kind not in (None, "ACK", "RESULT", "FULL"):
             raise errors.invalid_data("newOrderRespType")
-        order = self.translated(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, generated_id())))
+        order = self.translated(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, self.generated_id())))
         shape = kind or ("FULL" if order.request.type in (OrderType.MARKET, OrderType.LIMIT) else "ACK")
         return {"ACK": form.order_acknowledged, "RESULT": form.order_result, "FULL": form.order_full}[shape](order)
 
     def place_test(self, params: Params) -> Any:
         params.ignore("computeCommissionRates")
-        read_order(params, self.symbol(params.needed("symbol")), generated_id())
+        read_order(params, self.symbol(params.needed("symbol")), self.generated_id())
         return {}
 
     def cancel(self, params: Params) -> Any:
         order = self._order(params, errors.CANCEL)
-        cancel_id = params.client_id("newClientOrderId") or generated_id()
+        cancel_id = params.client_id("newClientOrderId") or self.generated_id()
         params.ignore("cancelRestrictions")
         params.finish()
         return form.order_canceled(self.translated(lambda: self.venue.exchange.cancel(order, cancel_id), errors.CANCEL))
@@ -129,7 +128,7 @@ class BinanceHandlers:
             raise ApiError(-2011, "Unknown order sent.")
         for order in orders:
             if order.is_open:
-                self.venue.exchange.cancel(order, generated_id())
+                self.venue.exchange.cancel(order, self.generated_id())
         return [form.order_canceled(order) for order in orders]
 
     def query(self, params: Params) -> Any:
@@ -173,6 +172,10 @@ class BinanceHandlers:
 
     def book_ticker(self, symbol: str) -> form.Payload:
         return market.book_ticker(symbol, *self._best(self.venue.exchange.listings[symbol]))
+
+    def generated_id(self) -> str:
+        """A client order id for a request without one."""
+        return self.venue.host.token(11)
 
     def interval_ms(self, interval: str) -> int:
         """Length of an interval in milliseconds. Raises -1120 if Binance or this market does not have it."""
@@ -228,11 +231,6 @@ class BinanceAction:
     @property
     def is_order(self) -> bool:
         return self.kind == PLACE
-
-
-def generated_id() -> str:
-    """A client order id for a request without one."""
-    return secrets.token_urlsafe(16).replace("-", "x").replace("_", "y")[:22]
 
 
 def within(at: int, start: int | None, end: int | None) -> bool:

@@ -8,7 +8,7 @@ from forwardtrader.core.types import Side
 from forwardtrader.sandbox.binance import errors
 from forwardtrader.sandbox.binance import format as form
 from forwardtrader.sandbox.binance.errors import ApiError
-from forwardtrader.sandbox.binance.handlers import PLACE, BinanceAction, BinanceHandlers, generated_id, within
+from forwardtrader.sandbox.binance.handlers import PLACE, BinanceAction, BinanceHandlers, within
 from forwardtrader.sandbox.binance.params import TYPES, Params, read_tif
 from forwardtrader.sandbox.orders.order import WITH_LIMIT, WITH_TRIGGER, NewOrder, OrderType
 from forwardtrader.sandbox.orders.order_list import OrderList
@@ -34,8 +34,8 @@ class OrderListHandlers:
     def place_oco(self, params: Params) -> Any:
         symbol = self._handlers.symbol(params.needed("symbol"))
         side, size = read_side(params, "side"), params.needed_decimal("quantity")
-        above = leg(params, symbol, side, "above", size, ABOVE[side])
-        below = leg(params, symbol, side, "below", size, BELOW[side])
+        above = self._leg(params, symbol, side, "above", size, ABOVE[side])
+        below = self._leg(params, symbol, side, "below", size, BELOW[side])
         return self._place(params, [above, below], None)
 
     def place_old_oco(self, params: Params) -> Any:
@@ -45,12 +45,12 @@ class OrderListHandlers:
         stop_limit = params.decimal("stopLimitPrice")
         limit = NewOrder(
             symbol=symbol, side=side, type=OrderType.LIMIT_MAKER, size=size, limit_price=params.needed_decimal("price"),
-            client_id=params.client_id("limitClientOrderId") or generated_id(),
+            client_id=params.client_id("limitClientOrderId") or self._handlers.generated_id(),
         )  # fmt: skip
         stop = NewOrder(
             symbol=symbol, side=side, type=OrderType.STOP if stop_limit is None else OrderType.STOP_LIMIT, size=size,
             limit_price=stop_limit, stop_price=params.needed_decimal("stopPrice"), tif=read_tif(params.text("stopLimitTimeInForce")),
-            client_id=params.client_id("stopClientOrderId") or generated_id(),
+            client_id=params.client_id("stopClientOrderId") or self._handlers.generated_id(),
         )  # fmt: skip
         return self._place(params, [limit, stop] if side is Side.SELL else [stop, limit], None)
 
@@ -58,14 +58,14 @@ class OrderListHandlers:
         symbol = self._handlers.symbol(params.needed("symbol"))
         working = self._working(params, symbol)
         side, size = read_side(params, "pendingSide"), params.needed_decimal("pendingQuantity")
-        return self._place(params, [leg(params, symbol, side, "pending", size, ALL_TYPES)], working)
+        return self._place(params, [self._leg(params, symbol, side, "pending", size, ALL_TYPES)], working)
 
     def place_otoco(self, params: Params) -> Any:
         symbol = self._handlers.symbol(params.needed("symbol"))
         working = self._working(params, symbol)
         side, size = read_side(params, "pendingSide"), params.needed_decimal("pendingQuantity")
-        above = leg(params, symbol, side, "pendingAbove", size, ABOVE[side])
-        below = leg(params, symbol, side, "pendingBelow", size, BELOW[side])
+        above = self._leg(params, symbol, side, "pendingAbove", size, ABOVE[side])
+        below = self._leg(params, symbol, side, "pendingBelow", size, BELOW[side])
         return self._place(params, [above, below], working)
 
     def query(self, params: Params) -> Any:
@@ -74,7 +74,7 @@ class OrderListHandlers:
     def cancel(self, params: Params) -> Any:
         params.ignore("symbol")
         group = self._found(params, errors.CANCEL)
-        cancel_id = params.client_id("newClientOrderId") or generated_id()
+        cancel_id = params.client_id("newClientOrderId") or self._handlers.generated_id()
         if group.done:
             raise ApiError(-2011, "Unknown order list sent.")
         for order in group.orders:
@@ -91,12 +91,15 @@ class OrderListHandlers:
         groups = [g for g in self._exchange.lists.values() if within(g.placed_at, start, end) and g.id >= (first or 0)]
         return [described(group) for group in groups[:limit]]
 
+    def _leg(self, params: Params, symbol: str, side: Side, prefix: str, size: Any, allowed: tuple[OrderType, ...]) -> NewOrder:
+        return leg(params, self._handlers.generated_id(), symbol, side, prefix, size, allowed)
+
     def _working(self, params: Params, symbol: str) -> NewOrder:
         side, size = read_side(params, "workingSide"), params.needed_decimal("workingQuantity")
-        return leg(params, symbol, side, "working", size, WORKING)
+        return self._leg(params, symbol, side, "working", size, WORKING)
 
     def _place(self, params: Params, legs: list[NewOrder], working: NewOrder | None) -> Any:
-        client_id = params.client_id("listClientOrderId") or generated_id()
+        client_id = params.client_id("listClientOrderId") or self._handlers.generated_id()
         params.ignore("newOrderRespType", "selfTradePreventionMode")
         params.finish()
         group = self._handlers.translated(lambda: self._exchange.place_list(ACCOUNT, legs, working=working, client_id=client_id))
@@ -112,7 +115,7 @@ class OrderListHandlers:
         raise ApiError(-2018, "Order list does not exist.")
 
 
-def leg(params: Params, symbol: str, side: Side, prefix: str, size: Any, allowed: tuple[OrderType, ...]) -> NewOrder:
+def leg(params: Params, default_id: str, symbol: str, side: Side, prefix: str, size: Any, allowed: tuple[OrderType, ...]) -> NewOrder:
     """One order of a list; its parameters carry `prefix`."""
     kind = TYPES.get(params.needed(f"{prefix}Type"))
     if kind is None or kind not in allowed:
@@ -125,7 +128,7 @@ def leg(params: Params, symbol: str, side: Side, prefix: str, size: Any, allowed
             raise errors.unneeded(name)
     tif = read_tif(params.text(f"{prefix}TimeInForce"))
     params.ignore(*(f"{prefix}{extra}" for extra in EXTRAS))
-    client_id = params.client_id(f"{prefix}ClientOrderId") or generated_id()
+    client_id = params.client_id(f"{prefix}ClientOrderId") or default_id
     return NewOrder(
         symbol=symbol, side=side, type=kind, size=size, limit_price=price, stop_price=stop, tif=tif, client_id=client_id
     )  # fmt: skip

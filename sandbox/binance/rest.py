@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from aiohttp import web
 
 from forwardtrader.core.log import event, logger
 from forwardtrader.sandbox.binance import auth, errors
@@ -17,7 +15,8 @@ from forwardtrader.sandbox.binance.format import ident
 from forwardtrader.sandbox.binance.handlers import BinanceAction
 from forwardtrader.sandbox.binance.limits import Limits
 from forwardtrader.sandbox.binance.params import Params
-from forwardtrader.sandbox.faults.request_faults import InjectedFault, RequestFaults
+from forwardtrader.sandbox.faults.request_faults import RequestFaults
+from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.venue import SandboxVenue
 
@@ -38,56 +37,53 @@ class BinanceRestApi:
         self._log = log
         self._symbols = {ident(symbol): symbol for symbol in venue.exchange.listings}
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["name"]
-        entry = self._log.add("rest", f"{request.method} {name}", dict(request.query))
+    def delay_s(self, name: str, request: HttpRequest) -> float:
+        """Seconds that the request is under way."""
+        return self._venue.settings.latency_s
+
+    def answer(self, name: str, request: HttpRequest) -> HttpAnswer:
+        """Handle a request to `name`, the path below this API's own."""
+        entry = self._log.add("rest", f"{request.method} {name}")
+        delay_s, is_lost = 0.0, False
         try:
-            action, sent, payload = await self._read(request, name)
-            await asyncio.sleep(self._venue.settings.latency_s)
+            action, sent, payload = self._read(request, name)
             entry["params"] = {k: v for k, v in sent.items() if k != "signature"}
             answer = self._answer(request, action, sent, payload)
             injected = self._faults.after(action.kind, self._symbol(sent))
             if injected is not None:
                 entry["status"] = injected.kind
-                await self._inject(request, injected)
+                if injected.kind == "error":
+                    raise errors.injected(injected.what, injected.seconds, self._venue.wall_ms())
+                delay_s, is_lost = injected.seconds, injected.kind != "delay"
             status, headers = 200, self._limits.headers(orders=action.is_order)
         except ApiError as error:
             if error.status == 502:
                 entry["status"] = 502
-                return web.Response(text=errors.HTML_502, status=502, content_type="text/html")
+                return HttpAnswer(502, errors.HTML_502.encode(), content_type="text/html")
             answer, status = error.body, error.status
             headers = self._limits.headers(orders=False) | _retry_after(error)
         entry["status"] = status
-        return web.Response(body=orjson.dumps(answer), status=status, headers=headers, content_type="application/json")
+        return HttpAnswer(status, orjson.dumps(answer), headers, delay_s=delay_s, is_lost=is_lost)
 
-    async def _read(self, request: web.Request, name: str) -> tuple[BinanceAction, dict[str, str], str]:
+    def _read(self, request: HttpRequest, name: str) -> tuple[BinanceAction, dict[str, str], str]:
         action = self._actions.get((request.method, name))
         if action is None:
             known = any(path == name for _, path in self._actions)
             raise ApiError(-1099, f"Request method '{request.method}' is not supported.", 405) if known else not_found()
-        query = request.rel_url.raw_query_string
         try:
-            body = (await request.read()).decode()
-        except (web.HTTPRequestEntityTooLarge, UnicodeDecodeError) as error:
+            body = request.body.decode()
+        except UnicodeDecodeError as error:
             raise illegal_request() from error
-        return action, _parsed(query, body), auth.rest_payload(query, body)
-
-    async def _inject(self, request: web.Request, injected: InjectedFault) -> None:
-        """Apply a fault after the request was executed. Raises the error to answer instead."""
-        if injected.kind == "error":
-            raise errors.injected(injected.what, injected.seconds, self._venue.wall_ms())
-        await asyncio.sleep(injected.seconds)
-        if injected.kind != "delay" and request.transport is not None:
-            request.transport.abort()
+        return action, _parsed(request.query, body), auth.rest_payload(request.query, body)
 
     def _symbol(self, sent: Mapping[str, str]) -> str:
         return self._symbols.get(sent.get("symbol", ""), "")
 
-    def _answer(self, request: web.Request, action: BinanceAction, sent: dict[str, str], payload: str) -> Any:
+    def _answer(self, request: HttpRequest, action: BinanceAction, sent: dict[str, str], payload: str) -> Any:
         now = self._venue.wall_ms()
         self._limits.spend(action.weight, now)
         if action.signed:
-            auth.check_key(request.headers.get("X-MBX-APIKEY"), self._venue.keys)
+            auth.check_key(request.header("X-MBX-APIKEY"), self._venue.keys)
             auth.check_signature(payload, sent.get("signature"), self._venue.keys)
             auth.check_time(sent, now)
         injected = self._faults.before(action.kind, self._symbol(sent))

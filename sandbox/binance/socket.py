@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import orjson
-from aiohttp import WSCloseCode, web
 
 from forwardtrader.sandbox.binance import format as form
 from forwardtrader.sandbox.binance import market_format as market
@@ -18,8 +17,7 @@ from forwardtrader.sandbox.engine.events import CandleChanged, EngineEvent, Prin
 from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import SendQueue
-from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
+from forwardtrader.sandbox.transport.sockets import MARKET, POLICY_VIOLATION, Conversation, MessageSink
 
 MOST_STREAMS = 1024
 
@@ -27,7 +25,7 @@ MOST_STREAMS = 1024
 class MarketSocket:
     """One connection; `combined` ones get each message wrapped with its stream's name."""
 
-    def __init__(self, queue: SendQueue, combined: bool) -> None:
+    def __init__(self, queue: MessageSink, combined: bool) -> None:
         self.queue = queue
         self.combined = combined
         self.streams: list[str] = []
@@ -37,10 +35,12 @@ class MarketSocket:
 class BinanceMarketStreams:
     """All market connections, by stream."""
 
+    which = MARKET
+
     def __init__(
-        self, handlers: BinanceHandlers, log: RequestLog, sockets: Sockets, faults: CandleFaults, *, messages_per_second: int | None
+        self, handlers: BinanceHandlers, log: RequestLog, faults: CandleFaults, *, messages_per_second: int | None
     ) -> None:  # fmt: skip
-        self._sockets = sockets
+        self._monotonic: Callable[[], float] = handlers.venue.host.monotonic
         self._per_second = messages_per_second
         self._faults = faults
         self._depth = DepthStreams(handlers.venue.settings.book)
@@ -52,23 +52,19 @@ class BinanceMarketStreams:
         self._symbols = {form.ident(s).lower(): s for s in handlers.venue.exchange.listings}
         handlers.venue.exchange.subscribe(self.on_event)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
         """Serve `/ws`, `/ws/<stream>`, `/stream?streams=a/b` and ccxt's numbered sockets."""
-        wanted_streams = request.query.get("streams") or request.match_info.get("streams", "")
-
-        def on_open(queue: SendQueue) -> MarketSocket:
-            socket = MarketSocket(queue, combined=request.path == "/stream")
-            self._subscribe(socket, [s for s in wanted_streams.split("/") if "@" in s], strict=False)
-            return socket
-
-        return await self._sockets.serve_socket(request, MARKET, on_open=on_open, on_message=self._on_message, on_close=self._on_close)
+        wanted_streams = query.get("streams") or path
+        socket = MarketSocket(sink, combined=path == "/stream")
+        self._subscribe(socket, [s for s in wanted_streams.split("/") if "@" in s], strict=False)
+        return Conversation(partial(self._on_message, socket), partial(self._on_close, socket))
 
     def _on_message(self, socket: MarketSocket, raw: str | bytes) -> None:
         if self._per_second is not None:
-            now = time.monotonic()
+            now = self._monotonic()
             socket.message_times = [*(at for at in socket.message_times if at > now - 1), now]
             if len(socket.message_times) > self._per_second:
-                socket.queue.close(WSCloseCode.POLICY_VIOLATION)
+                socket.queue.close(POLICY_VIOLATION)
                 return
         socket.queue.put(self._reply(socket, raw))
 

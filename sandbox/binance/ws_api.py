@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from forwardtrader.sandbox.binance import auth, errors
 from forwardtrader.sandbox.binance import format as form
@@ -19,8 +18,7 @@ from forwardtrader.sandbox.binance.rest import answered
 from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, EngineEvent, ListChanged, OrderChanged
 from forwardtrader.sandbox.faults.request_faults import InjectedFault, ReportFaults, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import SendQueue
-from forwardtrader.sandbox.transport.sockets import USER, Sockets
+from forwardtrader.sandbox.transport.sockets import USER, Conversation, MessageSink
 from forwardtrader.sandbox.venue import SandboxVenue
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
@@ -30,14 +28,14 @@ UNSUBSCRIBE = "userDataStream.unsubscribe"
 class ApiSocket:
     """One connection with its user data subscriptions."""
 
-    def __init__(self, queue: SendQueue) -> None:
+    def __init__(self, queue: MessageSink) -> None:
         self.queue = queue
-        self.subscriptions: set[int] = set()
+        self.subscriptions: dict[int, None] = {}
         self._next = 0
 
     def subscribe(self) -> int:
         number, self._next = self._next, self._next + 1
-        self.subscriptions.add(number)
+        self.subscriptions[number] = None
         return number
 
     def deliver(self, payload: form.Payload) -> None:
@@ -48,31 +46,31 @@ class ApiSocket:
 class BinanceWebSocketApi:
     """All connections to the WebSocket API."""
 
+    which = USER
+
     def __init__(
         self,
         venue: SandboxVenue,
         actions: Mapping[str, BinanceAction],
         limits: Limits,
         log: RequestLog,
-        sockets: Sockets,
         faults: RequestFaults,
         reports: ReportFaults,
     ) -> None:
-        self._users: set[ApiSocket] = set()
+        self._users: dict[int, ApiSocket] = {}
         self._venue = venue
         self._actions = actions
         self._limits = limits
         self._log = log
-        self._sockets = sockets
         self._faults = faults
         self._reports = reports
         self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
         venue.exchange.subscribe(self.on_event)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.serve_socket(
-            request, USER, on_open=self._on_open, on_message=self._on_message, on_close=self._users.discard
-        )
+    def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
+        socket = ApiSocket(sink)
+        self._users[id(socket)] = socket
+        return Conversation(partial(self._on_message, socket), partial(self._users.pop, id(socket), None))
 
     def on_event(self, fact: EngineEvent) -> None:
         payload = user_event(self._venue, fact)
@@ -90,7 +88,7 @@ class BinanceWebSocketApi:
     def terminate(self, how: str) -> None:
         """End all user data streams with the message that Binance sends."""
         at = self._venue.market_clock()
-        for socket in list(self._users):
+        for socket in list(self._users.values()):
             if how == "shutdown":
                 socket.queue.put({"event": {"e": "serverShutdown", "E": at}})
                 socket.queue.close()
@@ -99,13 +97,8 @@ class BinanceWebSocketApi:
                 socket.subscriptions.clear()
 
     def _deliver(self, report: form.Payload) -> None:
-        for socket in list(self._users):
+        for socket in list(self._users.values()):
             socket.deliver(report)
-
-    def _on_open(self, queue: SendQueue) -> ApiSocket:
-        socket = ApiSocket(queue)
-        self._users.add(socket)
-        return socket
 
     def _on_message(self, socket: ApiSocket, raw: str | bytes) -> None:
         try:
@@ -121,7 +114,7 @@ class BinanceWebSocketApi:
         elif injected.kind == "reset":
             socket.queue.reset()
         else:
-            asyncio.get_running_loop().call_later(injected.seconds, socket.queue.put, reply)
+            self._venue.host.later(injected.seconds, partial(socket.queue.put, reply))
 
     def _reply(self, socket: ApiSocket, number: Any, method: str, sent: dict[str, str]) -> tuple[form.Payload, InjectedFault | None]:
         action = self._actions.get(method)
@@ -170,7 +163,7 @@ class BinanceWebSocketApi:
         if wanted is None:
             socket.subscriptions.clear()
         elif wanted.isdecimal() and int(wanted) in socket.subscriptions:
-            socket.subscriptions.discard(int(wanted))
+            socket.subscriptions.pop(int(wanted), None)
         else:
             raise errors.invalid_data("subscriptionId")
         return {}

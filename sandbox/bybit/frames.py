@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import orjson
 
-from forwardtrader.sandbox.transport.send_queue import SendQueue
+from forwardtrader.sandbox.transport.sockets import MessageSink
 
 FRAME = dict[str, Any]
 
@@ -15,9 +14,9 @@ FRAME = dict[str, Any]
 class Connection:
     """One socket connection: its subscribed topics, and whether it is authenticated."""
 
-    def __init__(self, queue: SendQueue) -> None:
+    def __init__(self, queue: MessageSink, number: str) -> None:
         self.queue = queue
-        self.id = secrets.token_hex(8)
+        self.id = number
         self.topics: set[str] = set()
         self.authenticated = False
 

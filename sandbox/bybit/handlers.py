@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +94,7 @@ class BybitHandlers:
     def create(self, params: BybitParams) -> Any:
         """Returns the ids only; the state of the order follows on the `order` topic and in queries."""
         symbol = self.symbol(params)
-        request = read_order(params, symbol, self._exchange.listings[symbol].last, secrets.token_hex(16))
+        request = read_order(params, symbol, self._exchange.listings[symbol].last, self.venue.host.token(16))
         made = self._engine(symbol, lambda: self._exchange.place(ACCOUNT, request))
         return {"orderId": str(made.id), "orderLinkId": str(params.get("orderLinkId") or "")}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import orjson
-from aiohttp import web
 
 from forwardtrader.sandbox.bybit import format as form
 from forwardtrader.sandbox.bybit.frames import FRAME, Connection, acknowledged, read_frame, topics_of
@@ -13,26 +13,26 @@ from forwardtrader.sandbox.bybit.handlers import BybitHandlers
 from forwardtrader.sandbox.engine.events import CandleChanged, EngineEvent, Printed
 from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import SendQueue
-from forwardtrader.sandbox.transport.sockets import MARKET, Sockets
+from forwardtrader.sandbox.transport.sockets import MARKET, Conversation, MessageSink
 
 
 class BybitPublicStreams:
     """The public connections of one category."""
 
-    def __init__(self, category: str, handlers: BybitHandlers, log: RequestLog, sockets: Sockets, faults: CandleFaults) -> None:
+    which = MARKET
+
+    def __init__(self, category: str, handlers: BybitHandlers, log: RequestLog, faults: CandleFaults) -> None:
         self._category = category
         self._handlers = handlers
         self._log = log
-        self._sockets = sockets
         self._faults = faults
-        self._open: set[Connection] = set()
+        self._open: dict[str, Connection] = {}
         handlers.venue.exchange.subscribe(self.on_event)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.serve_socket(
-            request, MARKET, on_open=self._on_open, on_message=self._on_message, on_close=self._open.discard
-        )
+    def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
+        connection = Connection(sink, self._handlers.venue.host.token(8))
+        self._open[connection.id] = connection
+        return Conversation(partial(self._on_message, connection), partial(self._open.pop, connection.id, None))
 
     def on_event(self, fact: EngineEvent) -> None:
         if not self._open or not isinstance(fact, CandleChanged | Printed) or form.category(fact.symbol) != self._category:
@@ -41,11 +41,6 @@ class BybitPublicStreams:
             self._send_candle(fact)
         else:
             self._send_print(fact)
-
-    def _on_open(self, queue: SendQueue) -> Connection:
-        connection = Connection(queue)
-        self._open.add(connection)
-        return connection
 
     def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw)
@@ -88,7 +83,7 @@ class BybitPublicStreams:
                 connection.queue.put(self._ticker(symbol, topic))
 
     def _subscribers(self, topic: str) -> list[Connection]:
-        return [c for c in self._open if topic in c.topics]
+        return [c for c in self._open.values() if topic in c.topics]
 
     def _send(self, topic: str, message: bytes) -> None:
         for connection in self._subscribers(topic):
@@ -97,7 +92,7 @@ class BybitPublicStreams:
     def _send_candle(self, fact: CandleChanged) -> None:
         name = form.ident(fact.symbol)
         candles = self._handlers.venue.exchange.listings[fact.symbol].candles
-        for topic in {t for c in self._open for t in c.topics if t.startswith("kline.") and t.endswith(f".{name}")}:
+        for topic in sorted({t for c in self._open.values() for t in c.topics if t.startswith("kline.") and t.endswith(f".{name}")}):
             interval = topic.split(".")[1]
             length = form.INTERVALS[interval]
             if length % candles.base_ms:
@@ -115,7 +110,7 @@ class BybitPublicStreams:
 
     def _send_print(self, fact: Printed) -> None:
         name = form.ident(fact.symbol)
-        for topic in {t for c in self._open for t in c.topics if t.endswith(f".{name}")}:
+        for topic in sorted({t for c in self._open.values() for t in c.topics if t.endswith(f".{name}")}):
             kind = topic.split(".")[0]
             if kind == "orderbook":
                 self._send(topic, orjson.dumps(self._book(fact.symbol, topic)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -10,13 +9,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from aiohttp import web
 
 from forwardtrader.core.log import event, logger
 from forwardtrader.sandbox.bybit import errors
 from forwardtrader.sandbox.bybit.errors import BybitError
 from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
-from forwardtrader.sandbox.faults.request_faults import InjectedFault, RequestFaults
+from forwardtrader.sandbox.faults.request_faults import RequestFaults
+from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.venue import Keys, SandboxVenue
 
@@ -37,65 +36,46 @@ class BybitRestApi:
         self._log = log
         self._faults = faults
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["name"]
+    def delay_s(self, name: str, request: HttpRequest) -> float:
+        """Seconds that the request is under way."""
+        return self._venue.settings.latency_s
+
+    def answer(self, name: str, request: HttpRequest) -> HttpAnswer:
+        """Handle a request to `name`, the path below `/v5/`."""
         entry = self._log.add("rest", f"{request.method} {name}")
+        delay_s, is_lost = 0.0, False
         try:
             action = self._actions.get((request.method, name))
             if action is None:
                 raise BybitError(10404, "Request path not found.", 404)
-            params, payload = await self._read(request)
-            await asyncio.sleep(self._venue.settings.latency_s)
+            params, payload = _read(request)
             entry["params"] = dict(params)
             self._admit(request, action, params, payload)
             result = answered(action, params)
             injected = self._faults.after(action.kind, self._handlers.find_symbol(params))
             if injected is not None:
-                await self._inject(request, injected)
+                if injected.kind == "error":
+                    raise errors.injected(injected.what, injected.seconds)
+                delay_s, is_lost = injected.seconds, injected.kind != "delay"
             code, text, status, headers = 0, "OK", 200, {}
         except BybitError as error:
             result, code, text, status = {}, error.code, error.text, error.status
             headers = self._reset_header(error)
         entry["status"] = code
         body = {"retCode": code, "retMsg": text, "result": result, "retExtInfo": {}, "time": self._venue.wall_ms()}
-        return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+        return HttpAnswer(status, orjson.dumps(body), headers, delay_s=delay_s, is_lost=is_lost)
 
     def _reset_header(self, error: BybitError) -> dict[str, str]:
         if error.retry_after is None:
             return {}
         return {"X-Bapi-Limit-Reset-Timestamp": str(self._venue.wall_ms() + error.retry_after * 1000)}
 
-    async def _read(self, request: web.Request) -> tuple[dict[str, Any], str]:
-        """The parameters, and the signed text."""
-        if request.method == "GET":
-            query = request.rel_url.raw_query_string
-            try:
-                return dict(parse_qsl(query, keep_blank_values=True, max_num_fields=200)), query
-            except ValueError as error:
-                raise errors.bad("too many parameters") from error
-        try:
-            body = await request.read()
-            params = orjson.loads(body) if body else {}
-        except (web.HTTPRequestEntityTooLarge, orjson.JSONDecodeError) as error:
-            raise errors.bad("the body is not JSON") from error
-        if not isinstance(params, dict):
-            raise errors.bad("the body must be a JSON object")
-        return params, body.decode()
-
-    def _admit(self, request: web.Request, action: BybitAction, params: Mapping[str, Any], payload: str) -> None:
+    def _admit(self, request: HttpRequest, action: BybitAction, params: Mapping[str, Any], payload: str) -> None:
         if action.signed:
-            check_headers(request.headers, payload, self._venue.keys, self._venue.wall_ms())
+            check_headers(request, payload, self._venue.keys, self._venue.wall_ms())
         injected = self._faults.before(action.kind, self._handlers.find_symbol(params))
         if injected is not None:
             raise errors.injected(injected.what, injected.seconds)
-
-    @staticmethod
-    async def _inject(request: web.Request, injected: InjectedFault) -> None:
-        if injected.kind == "error":
-            raise errors.injected(injected.what, injected.seconds)
-        await asyncio.sleep(injected.seconds)
-        if injected.kind != "delay" and request.transport is not None:
-            request.transport.abort()
 
 
 def answered(action: BybitAction, params: Mapping[str, Any]) -> Any:
@@ -110,10 +90,26 @@ def answered(action: BybitAction, params: Mapping[str, Any]) -> Any:
         raise errors.INTERNAL from error
 
 
-def check_headers(headers: Mapping[str, str], payload: str, keys: Keys, now: int) -> None:
+def _read(request: HttpRequest) -> tuple[dict[str, Any], str]:
+    """The parameters, and the signed text."""
+    if request.method == "GET":
+        try:
+            return dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=200)), request.query
+        except ValueError as error:
+            raise errors.bad("too many parameters") from error
+    try:
+        params = orjson.loads(request.body) if request.body else {}
+    except orjson.JSONDecodeError as error:
+        raise errors.bad("the body is not JSON") from error
+    if not isinstance(params, dict):
+        raise errors.bad("the body must be a JSON object")
+    return params, request.body.decode()
+
+
+def check_headers(request: HttpRequest, payload: str, keys: Keys, now: int) -> None:
     """Raises 10003 for a wrong key, 10002 outside the time window, 10004 for a wrong signature."""
-    key, stamp = headers.get("X-BAPI-API-KEY", ""), headers.get("X-BAPI-TIMESTAMP", "")
-    window = headers.get("X-BAPI-RECV-WINDOW") or str(DEFAULT_WINDOW_MS)
+    key, stamp = request.header("X-BAPI-API-KEY") or "", request.header("X-BAPI-TIMESTAMP") or ""
+    window = request.header("X-BAPI-RECV-WINDOW") or str(DEFAULT_WINDOW_MS)
     if not hmac.compare_digest(_bytes(key), keys.api_key.encode()):
         raise errors.NO_KEY
     if not (_is_number(stamp) and _is_number(window)):
@@ -121,7 +117,7 @@ def check_headers(headers: Mapping[str, str], payload: str, keys: Keys, now: int
     if not now - int(window) <= int(stamp) < now + AHEAD_MS:
         raise errors.bad_time(int(stamp), now, int(window))
     signature = hmac.new(keys.api_secret.encode(), f"{stamp}{key}{window}{payload}".encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(_bytes(headers.get("X-BAPI-SIGN", "").lower()), signature.encode()):
+    if not hmac.compare_digest(_bytes((request.header("X-BAPI-SIGN") or "").lower()), signature.encode()):
         raise errors.BAD_SIGN
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
-
-from aiohttp import web
 
 from forwardtrader.sandbox.bybit import errors
 from forwardtrader.sandbox.bybit import format as form
@@ -19,8 +17,7 @@ from forwardtrader.sandbox.bybit.rest import answered
 from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, EngineEvent, Funded, OrderChanged
 from forwardtrader.sandbox.faults.request_faults import ReportFaults, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.transport.send_queue import SendQueue
-from forwardtrader.sandbox.transport.sockets import USER, Sockets
+from forwardtrader.sandbox.transport.sockets import USER, Conversation, MessageSink
 
 PRIVATE_TOPICS = ("order", "execution", "wallet", "position", "stopOrder", "execution.fast")
 
@@ -28,18 +25,19 @@ PRIVATE_TOPICS = ("order", "execution", "wallet", "position", "stopOrder", "exec
 class BybitPrivateStream:
     """The private stream: orders, executions, positions and the wallet."""
 
-    def __init__(self, handlers: BybitHandlers, log: RequestLog, sockets: Sockets, reports: ReportFaults) -> None:
+    which = USER
+
+    def __init__(self, handlers: BybitHandlers, log: RequestLog, reports: ReportFaults) -> None:
         self._handlers = handlers
         self._log = log
-        self._sockets = sockets
         self._reports = reports
-        self._open: set[Connection] = set()
+        self._open: dict[str, Connection] = {}
         handlers.venue.exchange.subscribe(self.on_event)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.serve_socket(
-            request, USER, on_open=self._on_open, on_message=self._on_message, on_close=self._open.discard
-        )
+    def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
+        connection = Connection(sink, self._handlers.venue.host.token(8))
+        self._open[connection.id] = connection
+        return Conversation(partial(self._on_message, connection), partial(self._open.pop, connection.id, None))
 
     def on_event(self, fact: EngineEvent) -> None:
         if isinstance(fact, OrderChanged):
@@ -59,7 +57,7 @@ class BybitPrivateStream:
 
     def terminate(self, how: str) -> None:
         """Close all private connections; Bybit sends no final message."""
-        for connection in list(self._open):
+        for connection in list(self._open.values()):
             connection.queue.close()
 
     def _frames(self, fact: OrderChanged) -> list[FRAME]:
@@ -70,19 +68,13 @@ class BybitPrivateStream:
                 frames.append(self._frame("position", self._handlers.position_payload(fact.trade.symbol), fact.at))
         return frames
 
-    @staticmethod
-    def _frame(topic: str, row: form.Payload, at: int) -> FRAME:
-        return {"id": secrets.token_hex(8), "topic": topic, "creationTime": at, "data": [row]}
+    def _frame(self, topic: str, row: form.Payload, at: int) -> FRAME:
+        return {"id": self._handlers.venue.host.token(8), "topic": topic, "creationTime": at, "data": [row]}
 
     def _deliver(self, frame: FRAME) -> None:
-        for connection in list(self._open):
+        for connection in list(self._open.values()):
             if connection.authenticated and any(t == frame["topic"] or t.startswith(f"{frame['topic']}.") for t in connection.topics):
                 connection.queue.put(frame)
-
-    def _on_open(self, queue: SendQueue) -> Connection:
-        connection = Connection(queue)
-        self._open.add(connection)
-        return connection
 
     def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw)
@@ -115,24 +107,23 @@ class BybitPrivateStream:
 class BybitTradeSocket:
     """Order entry over a socket: the actions of the REST API, answered with the request's id."""
 
+    which = USER
+
     def __init__(
         self,
         handlers: BybitHandlers,
         actions: Mapping[tuple[str, str], BybitAction],
         log: RequestLog,
-        sockets: Sockets,
         faults: RequestFaults,
     ) -> None:
         self._handlers = handlers
         self._log = log
-        self._sockets = sockets
         self._faults = faults
         self._actions = {"order.create": actions["POST", "order/create"], "order.cancel": actions["POST", "order/cancel"]}
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.serve_socket(
-            request, USER, on_open=Connection, on_message=self._on_message, on_close=lambda connection: None
-        )
+    def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
+        connection = Connection(sink, self._handlers.venue.host.token(8))
+        return Conversation(partial(self._on_message, connection), lambda: None)
 
     def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw) or {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from forwardtrader.sandbox.faults.catalogue import Switchboard
+from forwardtrader.sandbox.transport.host import Later
 
 Send = Callable[[bytes], None]
 WAYS: Final = ("late", "revised", "duplicate", "out of order", "malformed")
@@ -17,8 +18,9 @@ _CLOSE: Final = re.compile(rb'("(?:c|close)":")(\d+)')
 class CandleFaults:
     """Sends closed candles, altered while fault F22 is armed."""
 
-    def __init__(self, board: Switchboard) -> None:
+    def __init__(self, board: Switchboard, later: Later) -> None:
         self._board = board
+        self._later = later
         self._held: list[tuple[bytes, Send]] = []
 
     def send_closed(self, message: bytes, symbol: str, send: Send) -> None:
@@ -34,7 +36,7 @@ class CandleFaults:
 
     def _spoil(self, way: str, message: bytes, send: Send, seconds: float) -> None:
         if way == "late":
-            asyncio.get_running_loop().call_later(seconds, send, message)
+            self._later(seconds, partial(send, message))
         elif way == "out of order":
             self._held.append((message, send))
         elif way == "duplicate":
@@ -45,7 +47,7 @@ class CandleFaults:
             send(message)
         else:
             send(message)
-            asyncio.get_running_loop().call_later(seconds, send, revised(message))
+            self._later(seconds, partial(send, revised(message)))
 
 
 def revised(message: bytes) -> bytes:

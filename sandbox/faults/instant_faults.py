@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from forwardtrader.core.errors import InvalidSetting
@@ -101,7 +101,7 @@ class InstantFaults:
         for queue in deaf:
             queue.silent = True
         for queue in deaf:
-            asyncio.get_running_loop().call_later(switch.number("seconds"), queue.reset)
+            self._venue.host.later(switch.number("seconds"), queue.reset)
 
     def _jump(self, switch: Switch) -> None:
         self._venue.skew_ms += int(switch.number("milliseconds"))
@@ -139,7 +139,7 @@ class InstantFaults:
 
     def _freeze(self, switch: Switch) -> None:
         send_signal(switch, signal.SIGSTOP)
-        asyncio.get_running_loop().call_later(switch.number("seconds"), send_signal, switch, signal.SIGCONT)
+        self._venue.host.later(switch.number("seconds"), partial(send_signal, switch, signal.SIGCONT))
 
     def _gap(self, switch: Switch) -> None:
         for symbol in self._symbols(switch):

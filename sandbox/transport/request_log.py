@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 KEPT: Final = 50_000
@@ -15,7 +15,8 @@ _SECRETS: Final = frozenset({"signature", "apiKey", "sign", "api_key"})
 class RequestLog:
     """Keeps the newest entries. `at_ns` is the machine's clock in nanoseconds, comparable within one machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
         self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._count = 0
 
@@ -23,7 +24,7 @@ class RequestLog:
         """Add one entry without its secrets; it is returned so that the outcome can be added."""
         self._count += 1
         shown = {key: value for key, value in (facts or {}).items() if key not in _SECRETS}
-        entry = {"n": self._count, "at_ns": time.time_ns(), "kind": kind, "name": name, "params": shown, **more}
+        entry = {"n": self._count, "at_ns": self._now_ns(), "kind": kind, "name": name, "params": shown, **more}
         self._entries.append(entry)
         return entry
 

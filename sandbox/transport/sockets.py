@@ -1,23 +1,51 @@
-"""Socket connections: handshake, ping and idle timeout, maximum lifetime, disconnects."""
+"""Socket connections by kind, whatever carries them: who is connected, who may connect, and disconnects."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
-from aiohttp import WSMessage, WSMsgType, web
-
-from forwardtrader.sandbox.transport.send_queue import SendQueue
-
-T = TypeVar("T")
-PING_EVERY_S: Final = 20.0
-IDLE_TIMEOUT_S: Final = 60.0
 MARKET: Final = "market"
 USER: Final = "user"
+GOING_AWAY: Final = 1001
+POLICY_VIOLATION: Final = 1008
+
+
+class MessageSink(Protocol):
+    """The way to one client: messages arrive in order, and putting one never waits."""
+
+    silent: bool  # a half-open connection: nothing gets through, nothing fails
+
+    def put(self, message: Any) -> None:
+        """Send a JSON value."""
+
+    def put_bytes(self, message: bytes) -> None:
+        """Send a formatted message."""
+
+    def reset(self) -> None:
+        """Abort the connection."""
+
+    def close(self, code: int = GOING_AWAY) -> None:
+        """Send a close frame, after what was put before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One open connection as its endpoint sees it: `receive` handles a message, `end` is called once it is gone."""
+
+    receive: Callable[[str | bytes], None]
+    end: Callable[[], object]
+
+
+class SocketEndpoint(Protocol):
+    """What is served at one socket address. `which` is its kind of connection."""
+
+    which: str
+
+    def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
+        """A client has connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,91 +65,44 @@ class HandshakeGate(Protocol):
 
 
 class Sockets:
-    """All open connections by kind: `market` for public streams, `user` for the account's private ones."""
+    """All open connections by kind: `market` for public streams, `user` for the account's private ones.
 
-    def __init__(self, gate: HandshakeGate, life_s: float, latency_s: float = 0.0) -> None:
+    Args:
+        monotonic: seconds, for a kind of connection that is shut for a while.
+    """
+
+    def __init__(self, gate: HandshakeGate, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._gate = gate
-        self.latency_s = latency_s  # delay before a message on a user socket is handled
-        self._life_s = life_s
-        self._open: dict[str, set[SendQueue]] = {MARKET: set(), USER: set()}
+        self._monotonic = monotonic
+        self._open: dict[str, dict[int, MessageSink]] = {MARKET: {}, USER: {}}
         self._shut_until = {MARKET: 0.0, USER: 0.0}
 
-    def connections(self, which: str) -> list[SendQueue]:
-        """The send queues of the `market`, `user` or `all` connections."""
+    def add(self, which: str, sink: MessageSink) -> None:
+        self._open[which][id(sink)] = sink
+
+    def discard(self, which: str, sink: MessageSink) -> None:
+        self._open[which].pop(id(sink), None)
+
+    def connections(self, which: str) -> list[MessageSink]:
+        """The `market`, `user` or `all` connections, in the order in which they came."""
         kinds = (MARKET, USER) if which == "all" else (which,)
-        return [queue for kind in kinds for queue in self._open[kind]]
+        return [sink for kind in kinds for sink in self._open[kind].values()]
 
     def disconnect(self, which: str, *, reset: bool, shut_s: float = 0.0) -> int:
         """Close connections and refuse new ones of that kind for `shut_s` seconds; returns how many were closed."""
         ended = self.connections(which)
         for kind in (MARKET, USER) if which == "all" else (which,):
-            self._shut_until[kind] = time.monotonic() + shut_s
-        for queue in ended:
-            queue.reset() if reset else queue.close()
+            self._shut_until[kind] = self._monotonic() + shut_s
+        for sink in ended:
+            sink.reset() if reset else sink.close()
         return len(ended)
 
     def counts(self) -> dict[str, int]:
         """How many connections of each kind are open."""
         return {kind: len(self._open[kind]) for kind in (MARKET, USER)}
 
-    async def serve_socket(
-        self,
-        request: web.Request,
-        which: str,
-        *,
-        on_open: Callable[[SendQueue], T],
-        on_message: Callable[[T, str | bytes], None],
-        on_close: Callable[[T], None],
-    ) -> web.StreamResponse:
-        """Serve one connection: `on_open` returns its state, `on_message` handles each message, `on_close` cleans up."""
-        refusal = self._refusal(which)
-        if refusal is not None:
-            return refusal
-        response = web.WebSocketResponse(max_msg_size=4 * 1024 * 1024, autoping=False, compress=False)
-        await response.prepare(request)
-        queue = SendQueue(response, request.transport)
-        self._open[which].add(queue)
-        tasks = [asyncio.create_task(queue.write()), asyncio.create_task(self._keep(queue))]
-        state = on_open(queue)
-        wait = self.latency_s if which == USER else 0.0
-        try:
-            async for message in response:
-                await self._receive(message, queue, partial(on_message, state), wait)
-        finally:
-            self._open[which].discard(queue)
-            on_close(state)
-            for task in tasks:
-                task.cancel()
-        return response
-
-    @staticmethod
-    async def _receive(message: WSMessage, queue: SendQueue, on_message: Callable[[str | bytes], None], wait: float) -> None:
-        if queue.silent:
-            return
-        queue.received_at = time.monotonic()
-        if message.type is WSMsgType.PING:
-            await queue.socket.pong(message.data)
-        elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            if wait:
-                asyncio.get_running_loop().call_later(wait, on_message, message.data)
-            else:
-                on_message(message.data)
-
-    def _refusal(self, which: str) -> web.Response | None:
-        if time.monotonic() < self._shut_until[which]:
-            return web.Response(status=503, text="Service Unavailable")
-        refused = self._gate.refusal(which)
-        return None if refused is None else web.Response(status=refused.status, headers={"Retry-After": refused.retry_after})
-
-    async def _keep(self, queue: SendQueue) -> None:
-        """Ping at intervals; close an idle connection, and any at the end of its lifetime."""
-        started = time.monotonic()
-        while not queue.socket.closed:
-            await asyncio.sleep(min(PING_EVERY_S, self._life_s))
-            now = time.monotonic()
-            if queue.silent:
-                continue
-            if now - queue.received_at > IDLE_TIMEOUT_S or now - started >= self._life_s:
-                queue.close()
-                return
-            await queue.socket.ping()
+    def refusal(self, which: str) -> RefusedHandshake | None:
+        """The answer to a handshake that is not accepted now."""
+        if self._monotonic() < self._shut_until[which]:
+            return RefusedHandshake(503, "1")
+        return self._gate.refusal(which)

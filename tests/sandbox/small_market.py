@@ -7,11 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.engine.events import EngineEvent
 from forwardtrader.sandbox.orders.order import NewOrder, OrderType, TimeInForce
 from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.transport.host import Host
 from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue, open_venue
 
 START = 1_700_000_040_000 // 60_000 * 60_000
@@ -31,7 +31,7 @@ def venue_of(folder: Path, bars: Bars, **settings: Any) -> SandboxVenue:
     path = candle_file(folder / "market.csv", [FLAT, *bars])
     free = {"maker_fee_bps": 0, "taker_fee_bps": 0, "balances": {"USDT": "10000", "BTC": "10"}}
     given = free | {"history": 1, "speed": "lockstep", "market": [str(path)]} | settings
-    return open_venue(SandboxSettings.model_validate(given), SystemClock())
+    return open_venue(SandboxSettings.model_validate(given), Host())
 
 
 def recorded_events(venue: SandboxVenue) -> list[EngineEvent]:

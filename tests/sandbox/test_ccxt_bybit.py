@@ -150,7 +150,7 @@ def test_a_stop_closes_a_long_position() -> None:
         stop = {"triggerPrice": round(last * 0.98, 2), "triggerDirection": "descending", "reduceOnly": True}
         await client.create_order(PERP, "market", "sell", 0.1, None, stop)
         assert len(server.venue.exchange.order_index.open_orders(PERP)) == 1
-        server._instant.arm("F38", {"bps": -500.0, "symbol": PERP})
+        server.exchange.faults.arm("F38", {"bps": -500.0, "symbol": PERP})
         server.venue.driver.advance()
         server.venue.driver.advance()
         assert not [p for p in await client.fetch_positions([PERP]) if p["contracts"]]
@@ -177,7 +177,7 @@ def test_longs_pay_shorts_every_eight_hours() -> None:
 def test_a_position_that_cannot_be_carried_is_liquidated_and_the_balance_stays_at_nil() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         await client.create_order(PERP, "market", "buy", 1.2)
-        server._instant.arm("F38", {"bps": -4000.0, "symbol": PERP})
+        server.exchange.faults.arm("F38", {"bps": -4000.0, "symbol": PERP})
         for _ in range(3):
             server.venue.driver.advance()
         account = server.venue.exchange.accounts["main"]
@@ -199,7 +199,7 @@ FAULTS = [
 @pytest.mark.parametrize(("name", "options", "executed"), FAULTS, ids=str)
 def test_the_fault_switches_work_here_too(name: str, options: Any, executed: bool) -> None:
     async def script(server: SandboxServer, client: Any) -> None:
-        server._instant.arm(name, options)
+        server.exchange.faults.arm(name, options)
         with pytest.raises(ccxt.BaseError):
             await client.create_order(SPOT, "market", "buy", 0.01)
         assert (len(server.venue.exchange.order_index.orders) == 1) is executed

@@ -74,7 +74,7 @@ def test_the_market_goes_on_while_sockets_break(tmp_path: Any) -> None:
 
     async def script() -> None:
         async with running(seed=3) as server, binance_on(server, timeout=2000) as client:
-            server._instant.arm("F40", {"probability": 0.1})
+            server.exchange.faults.arm("F40", {"probability": 0.1})
             server.board.disarm("F21")
             for _ in range(200):
                 server.venue.driver.advance()

@@ -89,6 +89,6 @@ def test_the_guide_names_every_flag_command_and_switch() -> None:
         assert f"| {name} |" in guide
         assert fault.title in guide
     server = SandboxServer(SandboxSettings(speed="lockstep"))
-    control = Control(server.venue, server.log, server.sockets, server.board, None, server.parent, lambda: None)  # type: ignore[arg-type]
+    control = Control(server.exchange, server.parent, lambda: None)
     for command in control.commands:
         assert f"`{command}" in guide, command

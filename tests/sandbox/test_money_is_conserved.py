@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.engine.events import OrderChanged
 from forwardtrader.sandbox.faults.catalogue import Switchboard
@@ -19,6 +18,7 @@ from forwardtrader.sandbox.faults.request_faults import ExecutionFaults
 from forwardtrader.sandbox.orders.order import WITH_LIMIT, WITH_TRIGGER, NewOrder, OrderType, TimeInForce
 from forwardtrader.sandbox.orders.refusal import OrderRefused
 from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.transport.host import Host
 from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue, open_venue
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -41,7 +41,7 @@ class Player:
             "balances": START, "maker_fee_bps": 7, "taker_fee_bps": 11, "book": {"level_value": 9000},
             "max_orders": 60, "max_trigger_orders": 20,
         }  # fmt: skip
-        self.venue: SandboxVenue = open_venue(SandboxSettings.model_validate(tree), SystemClock())
+        self.venue: SandboxVenue = open_venue(SandboxSettings.model_validate(tree), Host())
         self.moved: dict[str, Decimal] = defaultdict(Decimal)
         self.log: list[tuple[Any, ...]] = []
         board = Switchboard(seed, lambda: 0, lambda name, facts: None)
@@ -197,7 +197,7 @@ def test_a_perpetuals_money_is_conserved_but_for_fees_and_funding(fills: str, st
         "protocol": "bybit", "symbols": [PERP], "speed": "lockstep", "fills": fills, "history": 3, "timeframe": "1h", "funding_bps": 20,
         "max_trigger_orders": 50,
     }  # fmt: skip
-    venue = open_venue(SandboxSettings.model_validate(tree), SystemClock())
+    venue = open_venue(SandboxSettings.model_validate(tree), Host())
     exchange, account = venue.exchange, venue.exchange.accounts[ACCOUNT]
     for number, (what, side, kind, bps, size, reduce_only) in enumerate(steps):
         try:

@@ -18,11 +18,11 @@ STOP_LEG = {"belowType": "STOP_LOSS", "belowStopPrice": "90", "belowClientOrderI
 
 
 def read(sent: dict[str, str], side: Side = Side.SELL) -> None:
-    leg(Params(sent), "BTC/USDT", side, "below", Decimal(1), BELOW[side])
+    leg(Params(sent), "generated", "BTC/USDT", side, "below", Decimal(1), BELOW[side])
 
 
 def test_a_leg_is_read_by_its_prefix() -> None:
-    made = leg(Params(STOP_LEG), "BTC/USDT", Side.SELL, "below", Decimal(1), BELOW[Side.SELL])
+    made = leg(Params(STOP_LEG), "generated", "BTC/USDT", Side.SELL, "below", Decimal(1), BELOW[Side.SELL])
     assert (made.type, made.stop_price, made.limit_price, made.client_id) == (OrderType.STOP, 90, None, "below")
 
 

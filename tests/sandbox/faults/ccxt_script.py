@@ -25,7 +25,7 @@ def play(script: Script, **settings: Any) -> None:
 
 
 def arm(server: SandboxServer, name: str, **options: Any) -> None:
-    server._instant.arm(name, options)
+    server.exchange.faults.arm(name, options)
 
 
 async def buy(client: Any, cid: str = "mine") -> Any:

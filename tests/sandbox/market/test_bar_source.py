@@ -17,6 +17,7 @@ from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.sandbox.market.bar_source import file_bars, generated_bars, path_within
 from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.transport.host import Host
 from forwardtrader.sandbox.venue import open_venue
 from tests.sandbox.orders.made_orders import MINUTE, RULES, candle
 
@@ -26,7 +27,7 @@ def test_the_sample_market_repeats_with_its_seed_and_differs_with_another() -> N
         from datetime import UTC, datetime
 
         tree = {"speed": "lockstep", "history": 50, "seed": seed}
-        venue = open_venue(SandboxSettings.model_validate(tree), FixedClock(datetime(2026, 1, 1, tzinfo=UTC)))
+        venue = open_venue(SandboxSettings.model_validate(tree), Host(FixedClock(datetime(2026, 1, 1, tzinfo=UTC))))
         return venue.exchange.listings["BTC/USDT"].candles.closed
 
     assert closes(1) == closes(1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from forwardtrader.sandbox.server import SandboxServer
-from forwardtrader.sandbox.transport.sockets import MARKET, USER, RefusedHandshake, Sockets
+from forwardtrader.sandbox.transport.socket_server import SocketServer
+from forwardtrader.sandbox.transport.sockets import MARKET, USER, Conversation, MessageSink, RefusedHandshake, Sockets
 from tests.sandbox.binance.raw_client import Ask, play
 
 
@@ -31,15 +33,23 @@ class Gate:
         return RefusedHandshake(429, "7") if which == USER else None
 
 
+class Echo:
+    """Answers every message with the kind of its connection."""
+
+    def __init__(self, which: str) -> None:
+        self.which = which
+
+    def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
+        return Conversation(lambda raw: sink.put(self.which), lambda: None)
+
+
 def test_the_gate_refuses_handshakes_of_its_kind_and_closed_kinds_are_shut_for_a_while() -> None:
     async def whole() -> None:
-        sockets = Sockets(Gate(), life_s=60.0)
+        sockets = Sockets(Gate())
+        server = SocketServer(sockets, life_s=60.0)
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            kind = request.match_info["kind"]
-            return await sockets.serve_socket(
-                request, kind, on_open=lambda queue: queue, on_message=lambda queue, _: queue.put(kind), on_close=lambda queue: None
-            )
+            return await server.serve(request, Echo(request.match_info["kind"]))
 
         app = web.Application()
         app.router.add_get("/{kind}", handle)
