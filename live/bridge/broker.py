@@ -18,15 +18,13 @@ from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_inte
 from forwardtrader.live.bridge.contingent.orders import ContingentOrders
 from forwardtrader.live.bridge.contingent.restoring import restore_orders
 from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_event
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
 from forwardtrader.live.execution.journal import IntentState, Journal
-from forwardtrader.live.venue.client_ids import prefix_in, run_prefix
-from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
@@ -50,6 +48,7 @@ class CCXTBroker(AccountView):
 
     params = (("use_positions", True),)
     store: CCXTStore  # set by the store
+    intents: Intents  # once started
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +63,6 @@ class CCXTBroker(AccountView):
         self._expiring: set[int] = set()
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
-        self._prefix = ""  # of client ids
         self._seen = -1
         self._is_live = False
 
@@ -75,7 +73,7 @@ class CCXTBroker(AccountView):
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
         found = recover(self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify)
-        self._prefix = prefix_in(self.journal.oldest()) or run_prefix(self.store.run)
+        self.intents = Intents(self.store.run, self.journal)
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
         for data in self.store.datas:
@@ -88,7 +86,7 @@ class CCXTBroker(AccountView):
 
     def next(self) -> None:
         if self._unassigned:
-            self._assign_coins()
+            self.assign_coins(self._unassigned, self.store.datas)
         seen = sum(len(data) for data in self.store.datas)
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
@@ -162,23 +160,16 @@ class CCXTBroker(AccountView):
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
             return self.refuse(order, answer.reason)
-        set_intent(order, self._intent(order, answer))
+        set_intent(order, self.intents.made(self, order, answer))
         if parent is not None or not transmit or self.contingent.must_wait(order):
             return self._hold(order)
         return self.send(order)
 
-    def _intent(self, order: LiveOrder, request: OrderRequest) -> Intent:
-        bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
-        return Intent(
-            client_id=self._orders.next_client_id(self._prefix, bar), request=request, bar=bar, role=str(order.info.get("role", "")),
-            parent=self.contingent.parent_name(order), group=self.contingent.group_name(order), expires=expiry_of(order),
-        )  # fmt: skip
-
     def send(self, order: LiveOrder) -> LiveOrder:
         """Journal the intent of an order, and with it those that wait for it, then post it; the answer is handled in `next`."""
-        intent = known_intent(order)
-        if not self.contingent.write(order, intent):
+        if not self.contingent.write(order):
             return self.refuse(order, "this decision was sent before the restart already")
+        intent = known_intent(order)
         left = threading.Event()
         self._unanswered.add(intent.client_id)
         self._request(self._account.send(intent, left.set))
@@ -206,12 +197,6 @@ class CCXTBroker(AccountView):
         self._orders.keep(order, None if self.contingent.is_held(order) else known_intent(order))
         for name in names:
             self._orders.name(order, name)
-
-    def unused_id(self, bar: int) -> str:
-        """A client id for an order that was decided on an earlier bar, and goes on under a new one."""
-        while self.journal.state_of(name := self._orders.next_client_id(self._prefix, bar)) is not None:
-            pass
-        return name
 
     def _hold(self, order: LiveOrder) -> LiveOrder:
         """Keep an order here; one that transmits its parent has that sent."""
@@ -312,20 +297,3 @@ class CCXTBroker(AccountView):
             if timed and order.data.datetime[0] > order.valid and order.ref not in self._expiring:
                 self._expiring.add(order.ref)
                 self.cancel(order)
-
-    # What was there before
-
-    def _assign_coins(self) -> None:
-        """Coins that the journal does not know become a position at the first price of their feed."""
-        for data in self.store.datas:
-            base = context_of(data).rules.base
-            if base in self._unassigned and len(data):
-                coins = self._unassigned.pop(base)
-                if not self.holdings.held[data].size:
-                    self.holdings.held[data].set(float(coins), data.close[0])
-
-
-def expiry_of(order: LiveOrder) -> int:
-    """The bar time (ms UTC) after which an order is taken back; 0 for never."""
-    valid = order.valid
-    return max(1, round(epoch_seconds(valid) * 1000)) if isinstance(valid, float) and valid else 0

@@ -7,7 +7,6 @@ from typing import Final
 
 from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.venue.client_ids import client_id
 
 _REMEMBERED: Final = 64  # orders that are done: reports of them may still be on their way
 
@@ -21,7 +20,6 @@ class BrokerOrders:
         self._names: dict[int, list[str]] = {}
         self._sent: dict[int, Intent] = {}
         self._done: deque[int] = deque()
-        self._numbers: dict[int, int] = {}
 
     def keep(self, order: LiveOrder, intent: Intent | None = None) -> None:
         """An order that waits here, or with its intent one that goes to the venue."""
@@ -69,18 +67,3 @@ class BrokerOrders:
     def sent_as(self, order: LiveOrder) -> Intent | None:
         """What went to the venue; None for an order that is not, and was not, there."""
         return self._sent.get(order.ref)
-
-    def next_client_id(self, run: str, bar: int) -> str:
-        """The client id of the next order decided on a bar, equal for a run that is repeated.
-
-        Args:
-            bar: its open time, milliseconds UTC.
-        """
-        return client_id(run, bar, self.next_number(bar))
-
-    def next_number(self, bar: int) -> int:
-        """Counts the orders decided on one bar from 1."""
-        number = self._numbers[bar] = self._numbers.get(bar, 0) + 1
-        if len(self._numbers) > 2 * _REMEMBERED:
-            self._numbers = {at: self._numbers[at] for at in sorted(self._numbers)[-_REMEMBERED:]}
-        return number

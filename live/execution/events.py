@@ -28,7 +28,7 @@ class Intent:
     """An order to be sent once, and what joins it to others.
 
     Attributes:
-        bar: open time of the bar it was decided on (ms UTC).
+        bar: open time of the bar it was decided on, or sent on where it waited here (ms UTC).
         role: for whoever sent it.
         parent: client id of the order that must be executed first; "" for none.
         group: client id of the first order of its OCO group, of which only one is executed; "" for none.

@@ -9,7 +9,7 @@ Executions are kept once each, by symbol and trade id.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
@@ -118,7 +118,7 @@ class Journal:
         return True
 
     def release(self, intent: Intent) -> bool:
-        """Let a held order be sent, with the size that it has now: true once."""
+        """Let a held order be sent, with the size and the bar that it has now: true once."""
         if not self._release(intent):
             return False
         self._put(intent, IntentState.WRITTEN)
@@ -153,20 +153,15 @@ class Journal:
         row = self._file.one("select client_id from intents order by rowid limit 1")
         return str(row[0]) if row else ""
 
-    def note_of(self, client_id: str) -> str:
-        """What was noted with the state of an intent, such as the reason of a refusal."""
-        row = self._file.one("select note from intents where client_id = ?", client_id)
-        return str(row[0]) if row else ""
+    def named(self, names: Collection[str]) -> list[tuple[Intent, IntentState, str]]:
+        """Those of these client ids, oldest first, with what was noted with their state, such as the reason of a refusal."""
+        chosen = f"where client_id in ({', '.join('?' * len(names))}) order by rowid"
+        rows = self._file.all(f"select {_COLUMNS}, state, note from intents {chosen}", *names)
+        return [(_intent(row), IntentState(row[-2]), str(row[-1])) for row in rows]
 
     def joined_intents(self) -> list[tuple[Intent, IntentState]]:
         """Those that belong to others, oldest first, without the ones that they name."""
         return self._intents("where parent <> '' or oco <> '' or replaces <> '' order by rowid")
-
-    def in_order(self, names: Iterable[str]) -> list[str]:
-        """Client ids, oldest first; those that are not known are left out."""
-        chosen = [*names]
-        rows = self._file.all(f"select client_id from intents where client_id in ({', '.join('?' * len(chosen))}) order by rowid", *chosen)
-        return [str(row[0]) for row in rows]
 
     def held_intents(self) -> list[Intent]:
         """Those that wait on our side, oldest first."""
@@ -224,8 +219,8 @@ class Journal:
         return self._file.run(sql, *_row(intent), state).rowcount == 1
 
     def _release(self, intent: Intent) -> bool:
-        sql = "update intents set state = ?, size = ?, triggered = ? where client_id = ? and state = ?"
-        values = (str(intent.request.size), intent.triggered, intent.client_id)
+        sql = "update intents set state = ?, size = ?, bar = ?, triggered = ? where client_id = ? and state = ?"
+        values = (str(intent.request.size), intent.bar, intent.triggered, intent.client_id)
         return self._file.run(sql, IntentState.WRITTEN, *values, IntentState.HELD).rowcount == 1
 
     def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:

@@ -71,12 +71,13 @@ class ContingentOrders(OrderGroups):
         if is_journalled:
             self._journalled.add(order.ref)
 
-    def write(self, order: LiveOrder, intent: Intent) -> bool:
+    def write(self, order: LiveOrder) -> bool:
         """Make an order and those that wait for it durable, so that it may be sent; False if it was sent before."""
-        journal = self._broker.journal
+        journal, intent = self._broker.journal, known_intent(order)
         if order.ref in self._journalled:
             self._journalled.discard(order.ref)
-            return journal.release(intent)
+            set_intent(order, self._broker.intents.released(self._broker, order, intent))
+            return journal.release(known_intent(order))
         waiting = [child for child in self.children(order) if self.is_held(child) and child.ref not in self._journalled]
         self._journalled |= {child.ref for child in waiting}
         return journal.write(intent, [known_intent(child) for child in waiting])
@@ -139,7 +140,7 @@ class ContingentOrders(OrderGroups):
         """What is left of an order, under a client id of its own."""
         intent = known_intent(order)
         request = replace(intent.request, size=floor_to(decimal(abs(order.executed.remsize)), context_of(order.data).rules.step))
-        name = self._broker.unused_id(intent.bar)
+        name = self._broker.intents.unused_id(intent.bar)
         return replace(
             intent, client_id=name, request=request, parent=self.parent_name(order), group=intent.group or self._own_group(order),
             triggered=triggered, replaces=intent.client_id,

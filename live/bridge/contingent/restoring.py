@@ -142,7 +142,7 @@ class _Restoring:
     def _renew(self, order: LiveOrder) -> None:
         """An order that never arrived goes on under a client id that was not sent yet."""
         intent = known_intent(order)
-        renewed = replace(intent, client_id=self._broker.unused_id(intent.bar), replaces=intent.client_id, triggered=False)
+        renewed = replace(intent, client_id=self._broker.intents.unused_id(intent.bar), replaces=intent.client_id, triggered=False)
         self._broker.journal.hold(renewed)
         self._broker.take_back(order, renewed)
 
@@ -183,9 +183,7 @@ def known_intents(journal: Journal, rules: MarketRules, recorded: Recorded) -> l
     names = {intent.client_id for intent, state in joined if state in unsettled} | set(recorded)
     while found := {name for intent, _ in joined for name in _joined_to(intent, names)} - names:
         names |= found
-    known = [intent for name in names if (intent := journal.intent(name)) is not None and intent.symbol == rules.symbol]
-    order = {name: place for place, name in enumerate(journal.in_order(names))}
-    return [_with_fills(journal, intent, rules) for intent in sorted(known, key=lambda intent: order[intent.client_id])]
+    return [_with_fills(journal, *found, rules) for found in journal.named(names) if found[0].symbol == rules.symbol]
 
 
 def _joined_to(intent: Intent, names: set[str]) -> set[str]:
@@ -194,15 +192,11 @@ def _joined_to(intent: Intent, names: set[str]) -> set[str]:
     return family if family & names else set()
 
 
-def _with_fills(journal: Journal, intent: Intent, rules: MarketRules) -> KnownIntent:
-    state = journal.state_of(intent.client_id)
-    assert state is not None
+def _with_fills(journal: Journal, intent: Intent, state: IntentState, note: str, rules: MarketRules) -> KnownIntent:
     fills = journal.executions(intent.client_id)
     executed = sum((fill.size for fill in fills), Decimal(0))
     fees = sum((fill.fee for fill in fills if fill.fee_currency == rules.base), Decimal(0))
-    return KnownIntent(
-        intent=intent, state=state, note=journal.note_of(intent.client_id), executed=executed, delivered=executed - fees,
-    )  # fmt: skip
+    return KnownIntent(intent=intent, state=state, note=note, executed=executed, delivered=executed - fees)
 
 
 def _ended_as(chain: OrderChain) -> int:

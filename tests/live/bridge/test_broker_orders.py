@@ -7,7 +7,6 @@ from decimal import Decimal
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.broker_orders import BrokerOrders
 from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.venue.client_ids import run_prefix
 
 
 def intent(name: str = "a", size: str = "1.0") -> Intent:
@@ -34,21 +33,6 @@ def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_al
     assert [book.of_client_id(f"id-{n}") for n in (0, 2, 299)] == [orders[0], None, orders[299]]
     assert book.own(Order(1)) is orders[1]
     assert (book.own(orders[299]), book.sent_as(orders[2])) == (None, None)
-
-
-def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
-    book = BrokerOrders()
-    assert [book.next_number(bar) for bar in (60, 0, 60, 0, 60)] == [1, 1, 2, 2, 3]
-    assert [book.next_number(bar) for bar in range(1000, 2000)] == [1] * 1000
-    assert book.next_number(1999) == 2
-    assert len(book._numbers) <= 200
-
-
-def test_client_ids_are_equal_for_a_repeated_run_also_for_one_of_an_earlier_version() -> None:
-    at = 1_700_000_000_000
-    for prefix, first in ((run_prefix("a run"), "ftffszegs44we81"), ("ft-a-run-", "ft-a-run-s44we8-1")):
-        ids = [[orders.next_client_id(prefix, at) for _ in range(2)] for orders in (BrokerOrders(), BrokerOrders())]
-        assert ids[0] == ids[1] == [first, first[:-1] + "2"]
 
 
 def test_an_order_that_goes_on_under_another_name_is_found_by_both() -> None:
