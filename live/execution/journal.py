@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
@@ -100,7 +101,7 @@ class Journal:
         if intent.client_id in self._known:
             return False
         waiting = [each for each in held if each.client_id not in self._known]
-        with self._file.transaction():
+        with self._file.transaction() if waiting else nullcontext():
             self._insert(intent, IntentState.WRITTEN)
             for each in waiting:
                 self._insert(each, IntentState.HELD)
