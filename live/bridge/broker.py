@@ -24,7 +24,7 @@ from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
-from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.journal import Journal
 from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class CCXTBroker(AccountView):
         self.contingent.stay(own)
         intent = self._orders.sent_as(own)
         if self.contingent.release(own) or intent is None:
-            self.contingent.mark(own, IntentState.DONE, "canceled")
+            self.contingent.drop(own, "canceled")
             if self.is_expiring(own):
                 own.status = bt.Order.Expired
             else:
@@ -240,7 +240,7 @@ class CCXTBroker(AccountView):
     def refuse(self, order: LiveOrder, reason: str) -> LiveOrder:
         """Reject an order here."""
         order.addinfo(refusal=reason)
-        self.contingent.mark(order, IntentState.REFUSED, reason)
+        self.contingent.drop(order, reason)
         order.reject(self)
         self.notify(order)
         log.event(_LOG, "order_refused", symbol=order.data.symbol, size=order.size, refusal=reason)

@@ -57,9 +57,10 @@ _REASON: Final = 200  # characters of it in the write-ahead log, whose slots are
 
 
 class IntentState(StrEnum):
-    """The state of an intent. One that is held waits on our side; the four after it are open."""
+    """The state of an intent. One that is held waits on our side, one that is dropped did, and was not sent; the next four are open."""
 
     HELD = "held"
+    DROPPED = "dropped"
     WRITTEN = "written"
     SENT = "sent"
     UNKNOWN = "unknown"
@@ -156,8 +157,8 @@ class Journal:
 
     def named(self, names: Collection[str]) -> list[tuple[Intent, IntentState, str]]:
         """Those of these client ids, oldest first, with what was noted with their state, such as the reason of a refusal."""
-        chosen = f"where client_id in ({', '.join('?' * len(names))}) order by rowid"
-        rows = self._file.all(f"select {_COLUMNS}, state, note from intents {chosen}", *names)
+        sql = f"select {_COLUMNS}, state, note from intents where client_id in ({', '.join('?' * len(names))}) order by rowid"
+        rows = self._file.all(sql, *names)
         return [(_intent(row), IntentState(row[-2]), str(row[-1])) for row in rows]
 
     def joined_intents(self) -> list[tuple[Intent, IntentState]]:

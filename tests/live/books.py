@@ -40,8 +40,8 @@ def require_agreement(venue: Any, journal: Journal, run: Any = None, *, prefix: 
     assert at_venue.keys() <= intents.keys(), "an order that no intent stands for"
     for name, (_, state) in intents.items():
         there = at_venue.get(name)
-        if state is IntentState.HELD or (state is IntentState.DONE and there is None and not journal.filled(name)):
-            assert there is None, f"{name} waits here, and is at the venue"  # or waited until it was taken back
+        if state in (IntentState.HELD, IntentState.DROPPED):
+            assert there is None, f"{name} is {state}, and at the venue"
             continue
         assert state in (IntentState.REFUSED, IntentState.DONE, IntentState.ACKNOWLEDGED), f"{name} is left {state}"
         assert (there is None) == (state is IntentState.REFUSED), f"{name} is {state}, the venue says {there}"

@@ -167,7 +167,7 @@ def _siblings(chain: OrderChain, chains: Sequence[OrderChain]) -> list[OrderChai
 
 def _ended(chain: OrderChain) -> bool:
     """Whether it was executed or taken back, and the others of its family with it; not where the venue refused it."""
-    return not chain.is_alive and (chain.executed > 0 or chain.current.state is IntentState.DONE)
+    return not chain.is_alive and (chain.executed > 0 or chain.current.state in (IntentState.DONE, IntentState.DROPPED))
 
 
 def _waits_for_room(chain: OrderChain, siblings: Sequence[OrderChain], can_short: bool) -> bool:

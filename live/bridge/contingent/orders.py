@@ -82,11 +82,11 @@ class ContingentOrders(OrderGroups):
         self._journalled |= {child.ref for child in waiting}
         return journal.write(intent, [known_intent(child) for child in waiting])
 
-    def mark(self, order: LiveOrder, state: IntentState, note: str) -> None:
-        """Journal what became of an order that waited here."""
+    def drop(self, order: LiveOrder, note: str) -> None:
+        """Journal that an order that waited here is not sent; nothing for any other order."""
         if order.ref in self._journalled:
             self._journalled.discard(order.ref)
-            self._broker.journal.mark(known_intent(order).client_id, state, note=note)
+            self._broker.journal.mark(known_intent(order).client_id, IntentState.DROPPED, note=note)
 
     # What follows when an order is done
 
@@ -180,7 +180,7 @@ class ContingentOrders(OrderGroups):
         """An order does not wait here after its cancel: it is wanted no more."""
         exchange = self._exchanges.pop(order.ref, None)
         if exchange is not None:
-            self._broker.journal.mark(exchange.intent.client_id, IntentState.DONE, note="canceled")
+            self._broker.journal.mark(exchange.intent.client_id, IntentState.DROPPED, note="canceled")
 
     def exchange(self, order: LiveOrder) -> bool:
         """An order that made room is off the venue: it waits here, and the other one is sent. False for any other order."""

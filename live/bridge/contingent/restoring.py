@@ -89,7 +89,7 @@ class _Restoring:
     def restore(self) -> None:
         journal = self._broker.journal
         for name in [name for chain in self._chains for name in chain.superfluous]:
-            journal.mark(name, IntentState.DONE, note="canceled")
+            journal.mark(name, IntentState.DROPPED, note="canceled")
         decided = {each.chain: each for each in decide(self._chains, self._rules.can_short)}
         for chain in self._chains:
             if chain in decided or chain.names & self._recorded.keys():
@@ -151,7 +151,7 @@ class _Restoring:
         if step is Step.CANCEL:
             self._broker.cancel_now(order)
         elif step is Step.DROP and chain.is_held:
-            self._end(order, IntentState.DONE)
+            self._end(order, "")
         elif not chain.rests and decided.is_active and step in (Step.STAY, Step.SEND):
             self._go_on(decided, order)
 
@@ -161,19 +161,18 @@ class _Restoring:
         left = chain.first.request.size - chain.executed
         size = floor_to(left if decided.size is None else min(left, decided.size), rules.step)
         if is_dust(size, order.created.price, rules):
-            self._end(order, IntentState.REFUSED)
+            self._end(order, "its parent filled too little")
             return
         self._broker.contingent.resize(order, size, chain.executed - self._recorded_of(chain)[0])
         if decided.step is Step.SEND:
             self._broker.contingent.release(order)
             self._broker.send(order)
 
-    def _end(self, order: LiveOrder, state: IntentState) -> None:
+    def _end(self, order: LiveOrder, refusal: str) -> None:
         """An order that waited here is over; Backtrader is notified when the bars of the history are over."""
-        name, reason = known_intent(order).client_id, "its parent filled too little"
-        done = state is IntentState.DONE
-        self._broker.contingent.mark(order, state, "canceled" if done else reason)
-        self._broker.store.notify(Ended(name, "canceled") if done else Refused(name, reason))
+        name = known_intent(order).client_id
+        self._broker.contingent.drop(order, refusal or "canceled")
+        self._broker.store.notify(Refused(name, refusal) if refusal else Ended(name, "canceled"))
 
 
 def known_intents(journal: Journal, rules: MarketRules, recorded: Recorded) -> list[KnownIntent]:

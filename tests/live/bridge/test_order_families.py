@@ -89,7 +89,7 @@ def test_an_entry_that_never_arrived_is_not_made_up_for() -> None:
     assert steps(known(ENTRY, RESTS)) == {"entry": ("stay", "")}
 
 
-STATES = st.sampled_from([*OPEN, HELD, GONE, REFUSED])
+STATES = st.sampled_from([*OPEN, HELD, GONE, REFUSED, IntentState.DROPPED])
 
 
 @st.composite
@@ -120,7 +120,11 @@ def test_at_most_one_order_of_a_family_locks_the_coins_and_a_position_is_not_lef
     sells = [chain for chain in at_venue(decided) if chain.first.request.side is Side.SELL]
     rested = sum(chain.rests for chain in chains if chain.first.request.side is Side.SELL)
     assert len(sells) <= max(1, rested), "a second one is sent beside one that rests"
-    ended = any(not c.is_alive and (c.executed or c.current.state is GONE) for c in chains if c.first.request.side is Side.SELL)
+    ended = any(
+        not c.is_alive and (c.executed or c.current.state in (GONE, IntentState.DROPPED))
+        for c in chains
+        if c.first.request.side is Side.SELL
+    )
     wanted = [d for d in decided if d.step in (Step.STAY, Step.SEND) and d.is_active and d.chain.first.request.side is Side.SELL]
     if wanted and not ended:
         assert sells, "orders wait, and nothing is at the venue"
