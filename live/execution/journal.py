@@ -11,20 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import log
-from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.live.execution.intent_rows import COLUMNS, OPEN, IntentState, beside, intent_in, intent_of, record_of, row_of, state_in
 from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
-from forwardtrader.live.sqlite_file import Row, SqliteFile
+from forwardtrader.live.sqlite_file import SqliteFile
 
+__all__ = ["OPEN", "IntentState", "Journal"]
 _LOG: Final = log.logger("live")
-
 _VERSION: Final = 2
 _UPGRADES: Final = {
     1: """
@@ -50,26 +48,6 @@ create table if not exists executions (
 create index if not exists executions_of on executions (client_id);
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
-
-
-_COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces"
-_REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
-
-
-class IntentState(StrEnum):
-    """The state of an intent. One that is held waits on our side, one that is dropped did, and was not sent; the next four are open."""
-
-    HELD = "held"
-    DROPPED = "dropped"
-    WRITTEN = "written"
-    SENT = "sent"
-    UNKNOWN = "unknown"
-    ACKNOWLEDGED = "acknowledged"
-    REFUSED = "refused"
-    DONE = "done"
-
-
-OPEN: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN, IntentState.ACKNOWLEDGED)
 
 
 class Journal:
@@ -157,9 +135,9 @@ class Journal:
 
     def named(self, names: Collection[str]) -> list[tuple[Intent, IntentState, str]]:
         """Those of these client ids, oldest first, with what was noted with their state, such as the reason of a refusal."""
-        sql = f"select {_COLUMNS}, state, note from intents where client_id in ({', '.join('?' * len(names))}) order by rowid"
+        sql = f"select {COLUMNS}, state, note from intents where client_id in ({', '.join('?' * len(names))}) order by rowid"
         rows = self._file.all(sql, *names)
-        return [(_intent(row), IntentState(row[-2]), str(row[-1])) for row in rows]
+        return [(intent_of(row), IntentState(row[-2]), str(row[-1])) for row in rows]
 
     def joined_intents(self) -> list[tuple[Intent, IntentState]]:
         """Those that belong to others, oldest first, without the ones that they name."""
@@ -212,13 +190,13 @@ class Journal:
         return json.loads(row[0]) if row else otherwise
 
     def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, IntentState]]:
-        rows = self._file.all(f"select {_COLUMNS}, state from intents {chosen}", *values)
-        return [(_intent(row), IntentState(row[-1])) for row in rows]
+        rows = self._file.all(f"select {COLUMNS}, state from intents {chosen}", *values)
+        return [(intent_of(row), IntentState(row[-1])) for row in rows]
 
     def _insert(self, intent: Intent, state: IntentState) -> bool:
-        places = ", ".join("?" * (_COLUMNS.count(",") + 2))
-        sql = f"insert or ignore into intents ({_COLUMNS}, state) values ({places})"
-        return self._file.run(sql, *_row(intent), state).rowcount == 1
+        places = ", ".join("?" * (COLUMNS.count(",") + 2))
+        sql = f"insert or ignore into intents ({COLUMNS}, state) values ({places})"
+        return self._file.run(sql, *row_of(intent), state).rowcount == 1
 
     def _release(self, intent: Intent) -> bool:
         sql = "update intents set state = ?, size = ?, bar = ?, triggered = ? where client_id = ? and state = ?"
@@ -228,9 +206,9 @@ class Journal:
     def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:
         if self._wal is None:
             return
-        record, beside = _record(intent, state), [_record(each, IntentState.HELD) for each in held]
-        together = {**record, "held": beside} if beside else record
-        for each in [together] if self._wal.fits(together) else [*beside, record]:
+        record, waiting = record_of(intent, state), [record_of(each, IntentState.HELD) for each in held]
+        together = {**record, "held": waiting} if waiting else record
+        for each in [together] if self._wal.fits(together) else [*waiting, record]:
             if self._wal.put(each) % (SLOTS // 2) == 0:
                 self._force()  # a slot is used again only when SQLite has what stood in it for good
 
@@ -240,62 +218,10 @@ class Journal:
 
     def _restore_lost(self, records: Iterable[Mapping[str, object]]) -> None:
         """Insert again what a power cut took from SQLite; whether those intents were sent, only the venue knows."""
-        every = [each for record in records for each in (record, *_beside(record))]
-        lost = [intent.client_id for record in every if self._restore(intent := _from_record(record), _state_in(record))]
+        every = [each for record in records for each in (record, *beside(record))]
+        lost = [intent.client_id for record in every if self._restore(intent := intent_in(record), state_in(record))]
         if lost:
             log.event(_LOG, "intents_taken_back", client_ids=lost)
 
     def _restore(self, intent: Intent, state: IntentState) -> bool:
         return self._insert(intent, state) or (state is IntentState.WRITTEN and self._release(intent))
-
-
-def _intent(row: Row) -> Intent:
-    request = OrderRequest(
-        symbol=row[1], side=Side(row[2]), size=Decimal(row[3]), limit_price=_number(row[4]), stop_price=_number(row[5]), reason=row[6]
-    )
-    return Intent(
-        client_id=row[0], request=request, role=row[7], bar=row[8], parent=row[9], group=row[10], expires=row[11], triggered=bool(row[12]),
-        replaces=row[13],
-    )  # fmt: skip
-
-
-def _row(intent: Intent) -> Row:
-    request = intent.request
-    return (
-        intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
-        request.reason, intent.role, intent.bar, intent.parent, intent.group, intent.expires, intent.triggered,
-        intent.replaces,
-    )  # fmt: skip
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _number(value: str | None) -> Decimal | None:
-    return None if value is None else Decimal(value)
-
-
-_NAMES: Final = (
-    "client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar", "parent", "group", "expires", "triggered", "replaces",
-)  # fmt: skip
-_LATER: Final = {"parent": "", "group": "", "expires": 0, "triggered": False, "replaces": ""}  # records of earlier versions lack these
-
-
-def _record(intent: Intent, state: IntentState) -> dict[str, object]:
-    short = replace(intent, request=replace(intent.request, reason=intent.request.reason[:_REASON]))
-    return {**dict(zip(_NAMES, _row(short), strict=True)), "state": str(state)}
-
-
-def _from_record(record: Mapping[str, object]) -> Intent:
-    found = {**_LATER, **record}
-    return _intent(tuple(found[name] for name in _NAMES))
-
-
-def _state_in(record: Mapping[str, object]) -> IntentState:
-    return IntentState(str(record.get("state", IntentState.WRITTEN)))
-
-
-def _beside(record: Mapping[str, object]) -> list[Mapping[str, object]]:
-    held = record.get("held", [])
-    return held if isinstance(held, list) else []
