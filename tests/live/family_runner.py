@@ -1,6 +1,7 @@
 """`python -m tests.live.family_runner SPEC`: a run with orders that belong together, which dies at a named point of their life.
 
-SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`, and `family`: bracket, resting bracket or pair.
+SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`; `family`: bracket, resting bracket or pair;
+`rises`: the live bar at which the market reaches its target, or null.
 """
 
 from __future__ import annotations
@@ -8,22 +9,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import backtrader as bt
 
 from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.execution.order_lookup import OrderLookup
 from tests.live.crash_runner import DyingJournal, Fuse, Place, lay
 from tests.live.market import Script, play, store_on
 
-POINTS = (
-    "before a held order is released", "after a held order is released", "after the answer", "after it is acknowledged",
-    "before an execution is booked", "after an execution is booked", "after it is done", "before it is claimed for sending",
-    "after it is claimed for sending", "after room is made", "before a cancel", "after a cancel",
-)  # fmt: skip
 STOP, TARGET = 0.9, 1.1  # shares of the close
 SIZE = 0.02
 
@@ -39,9 +33,6 @@ class FamilyJournal(DyingJournal):
         if intent.replaces:
             self.fuse.at("after room is made")
         return held
-
-    def write(self, intent: Intent, held: Sequence[Intent] = ()) -> bool:
-        return super().write(intent, held)
 
 
 def reach(venue: Any, s: Any, price: float) -> None:
@@ -89,7 +80,6 @@ def main() -> None:
     venue: Any = Place(spec["venue"])
     fuse = FamilyJournal.fuse = Fuse(spec["point"], spec["count"])
     lay(fuse)
-    assert OrderLookup.cancel
     store = store_on(venue, FamilyJournal(Path(spec["journal"])), run="one")
     play(venue, store, Family, spec["bars"], family=spec["family"], venue=venue, rises=spec["rises"])
     sys.exit(7)  # it should have died

@@ -46,6 +46,7 @@ def test_an_entry_that_is_filled_in_part_while_the_process_is_down_gets_a_stop_o
         die(venue, path, "resting bracket", "after it is acknowledged", 1)
         venue.control("fill_cap", size=0.008)
         venue.control("price", price=last_price(venue) * 0.95)
+        venue.advance()
 
         def give_up(s: Any) -> None:
             venue.control("fill_cap", size=None)
