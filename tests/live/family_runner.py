@@ -51,7 +51,7 @@ class Family(Script):
         rises: at which live bar the market reaches the target; None for never.
     """
 
-    params = (("family", "bracket"), ("venue", None), ("rises", None))
+    params = (("family", "bracket"), ("exchange", None), ("rises", None))
 
     def next(self) -> None:
         super().next()
@@ -64,7 +64,7 @@ class Family(Script):
             loss = self.sell(size=SIZE, exectype=bt.Order.Stop, price=price * STOP)
             self.sell(size=SIZE, exectype=bt.Order.Limit, price=price * TARGET, oco=loss)
         if self.live_bars == self.p.rises:
-            reach(self.p.venue, self, price * 1.2)
+            reach(self.p.exchange, self, price * 1.2)
 
     def begin(self, price: float) -> None:
         if self.p.family == "pair":
@@ -81,7 +81,7 @@ def main() -> None:
     fuse = FamilyJournal.fuse = Fuse(spec["point"], spec["count"])
     lay(fuse)
     store = store_on(venue, FamilyJournal(Path(spec["journal"])), run="one")
-    play(venue, store, Family, spec["bars"], family=spec["family"], venue=venue, rises=spec["rises"])
+    play(venue, store, Family, spec["bars"], family=spec["family"], exchange=venue, rises=spec["rises"])
     sys.exit(7)  # it should have died
 
 

@@ -34,7 +34,7 @@ def die(venue: Any, journal: Path, family: str, point: str, count: int, rises: i
 class Heir(Script):
     """Sees at its first live bar what it inherited, and has the market reach a price at its second one."""
 
-    params = (("venue", None), ("share", 1.2), ("first", None))
+    params = (("exchange", None), ("share", 1.2), ("first", None))
 
     def next(self) -> None:
         super().next()
@@ -44,14 +44,14 @@ class Heir(Script):
             self.p.first(self)
         if self.live_bars == 1:
             self.inherited = [(order.getordername(), order.issell(), order.size) for order in self.broker.get_orders_open()]
-            self.resting = [(order["type"], float(order["size"])) for order in self.p.venue.state()["open_orders"]]
+            self.resting = [(order["type"], float(order["size"])) for order in self.p.exchange.state()["open_orders"]]
             self.held = self.position.size
-            reach(self.p.venue, self, self.data.close[0] * self.p.share)
+            reach(self.p.exchange, self, self.data.close[0] * self.p.share)
 
 
 def carry_on(venue: Any, path: Path, share: float, **params: Any) -> tuple[Heir, Journal]:
     journal = Journal(path)
-    heir = play(venue, store_on(venue, journal, run="one"), Heir, 9, venue=venue, share=share, **params)
+    heir = play(venue, store_on(venue, journal, run="one"), Heir, 9, exchange=venue, share=share, **params)
     require_agreement(venue, journal, heir, prefix="one")
     assert journal.held_intents() == []
     return heir, journal
