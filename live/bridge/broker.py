@@ -16,14 +16,14 @@ from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.account_view import AccountView
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.orders import ContingentOrders
-from forwardtrader.live.bridge.contingent.restoring import restore_orders
+from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_event
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
+from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.strategies.order_rules import OrderRefusal
 
@@ -180,11 +180,6 @@ class CCXTBroker(AccountView):
             self.notify(order)
         return order
 
-    def send_as(self, order: LiveOrder, intent: Intent) -> None:
-        """Send an order that is off the venue, or never arrived, under a new client id."""
-        self.take_back(order, intent)
-        self.send(order)
-
     def take_back(self, order: LiveOrder, intent: Intent) -> None:
         """An order is off the venue, and waits here as `intent` from now on."""
         set_intent(order, intent)
@@ -264,7 +259,12 @@ class CCXTBroker(AccountView):
 
     def order_of(self, client_id: str) -> LiveOrder | None:
         """The order that the venue knows as `client_id`; None where it is not one of this run."""
-        return self._orders.of_client_id(client_id)
+        return self._orders.of_client_id(client_id) or self._commanded(client_id)
+
+    def _commanded(self, client_id: str) -> LiveOrder | None:
+        """The order of a control command that was carried out while the strategy hung: known here from its first event on."""
+        intent = self._account.journal.intent(client_id)
+        return restore_one(self, intent) if intent is not None and intent.role == COMMANDED else None
 
     def answered(self, client_id: str) -> LiveOrder | None:
         """As `order_of`; the venue has answered for the order."""

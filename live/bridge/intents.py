@@ -9,7 +9,7 @@ from forwardtrader.core.types import OrderRequest
 from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.venue.client_ids import client_id, prefix_in, run_prefix
+from forwardtrader.live.venue.client_ids import begun_prefix, client_id, command_id
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 
 if TYPE_CHECKING:
@@ -23,14 +23,17 @@ class Intents:
 
     def __init__(self, run: str, journal: Journal) -> None:
         self._journal = journal
-        self._prefix = prefix_in(journal.oldest()) or run_prefix(run)  # a run that was begun goes on with its own
+        self._prefix = begun_prefix(journal.oldest(), run)
         self._numbers: dict[int, int] = {}
+        self._commanded = 0
 
     def made(self, broker: CCXTBroker, order: LiveOrder, request: OrderRequest) -> Intent:
         """The intent of a new order."""
         bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
+        command = str(order.info.get("command", ""))
+        name = self._commanded_id(command) if command else self.next_id(bar)
         return Intent(
-            client_id=self.next_id(bar), request=request, bar=bar, role=str(order.info.get("role", "")),
+            client_id=name, request=request, bar=bar, role=str(order.info.get("role", "")),
             parent=broker.contingent.parent_name(order), group=broker.contingent.group_name(order), expires=_expiry_of(order),
         )  # fmt: skip
 
@@ -44,6 +47,10 @@ class Intents:
     def next_id(self, bar: int) -> str:
         """The client id of the next order decided on a bar (ms UTC), equal for a run that is repeated."""
         return client_id(self._prefix, bar, self.next_number(bar))
+
+    def _commanded_id(self, command: str) -> str:
+        self._commanded += 1
+        return command_id(self._prefix, command, self._commanded)
 
     def unused_id(self, bar: int) -> str:
         """A client id for an order that was decided on an earlier bar, and goes on under a new one."""

@@ -7,7 +7,8 @@
 | OKX (`clOrdId`) | up to 32 letters and digits |
 | Kraken (`cl_ord_id`) | up to 18 characters of text, or a UUID |
 
-So an id is two letters, six of the run, six of the bar and up to four that count: eighteen small letters and digits at most. The six of the
+So an id is two letters, six of the run, six of the bar (or of a control command) and up to four that count: eighteen small letters and
+digits at most. The six of the
 run are a hash of its whole name, and names that begin alike do not share them.
 """
 
@@ -22,13 +23,13 @@ _PREFIX: Final = "ft"
 _RUN: Final = 6
 _BAR: Final = 6  # seconds since 1970, until 2038
 _HASHED: Final = re.compile(rf"{_PREFIX}[0-9a-z]{{{_RUN + _BAR + 1},{_RUN + _BAR + 4}}}")
-_EARLIER: Final = re.compile(r"(.{1,16})-[0-9a-z]{1,6}-[0-9]+")
+_EARLIER: Final = re.compile(r"(.{1,16})-(?:[0-9a-z]{1,6}|c[^-]{1,12})-[0-9]+")
+_COMMANDS: Final = 10**9  # a command stands where a bar does, at a second before 2001
 
 
 def run_prefix(name: str) -> str:
     """How the client ids of a run begin, by its whole name."""
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-    return _PREFIX + _padded(number % 36**_RUN, _RUN)
+    return _PREFIX + _padded(_hash(name) % 36**_RUN, _RUN)
 
 
 def client_id(prefix: str, bar: int, number: int) -> str:
@@ -44,6 +45,28 @@ def client_id(prefix: str, bar: int, number: int) -> str:
     return f"{prefix}{_padded(bar // 1000, _BAR)}{_base36(number)}"
 
 
+def command_id(prefix: str, command: str, number: int) -> str:
+    """The id of an order that a control command makes, wherever it is carried out.
+
+    Args:
+        command: what names it.
+        number: counts its orders.
+    """
+    if prefix.endswith("-"):
+        return f"{prefix}c{command[:12]}-{number}"
+    return client_id(prefix, _hash(command) % _COMMANDS * 1000, number)
+
+
+def begun_prefix(oldest: str, run: str) -> str:
+    """How the ids of a run begin: as those that it was begun with.
+
+    Args:
+        oldest: the first id of its journal; "" for a run that begins now.
+        run: its whole name.
+    """
+    return prefix_in(oldest) or run_prefix(run)
+
+
 def prefix_in(client_id: str) -> str:
     """How the other ids of its run begin, also where it was made by an earlier version; "" for an id of another form.
 
@@ -57,6 +80,10 @@ def prefix_in(client_id: str) -> str:
 def looks_like_ours(client_id: str) -> bool:
     """Whether a client id may have been made by a session, in this form or the earlier one."""
     return prefix_in(client_id).startswith(_PREFIX)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
 def _padded(value: int, width: int) -> str:

@@ -126,7 +126,8 @@ class ContingentOrders(OrderGroups):
                 self._broker.store.notify(Unprotected(order.data.symbol, reason))
             return False
         log.event(_LOG, "order_sent_again", client_id=known_intent(order).client_id, triggered=is_passed, reason=reason)
-        self._broker.send_as(order, self._renewed(order, triggered=is_passed))
+        self._broker.take_back(order, self._renewed(order, triggered=is_passed))
+        self._broker.send(order)
         return True
 
     def _protects(self, order: LiveOrder) -> bool:

@@ -46,6 +46,16 @@ def restore_orders(broker: CCXTBroker, opened: Iterable[tuple[Intent, Decimal, f
         _Restoring(broker, data, recorded).restore()
 
 
+def restore_one(broker: CCXTBroker, intent: Intent) -> LiveOrder | None:
+    """A new order for an intent whose own one is over, or was made elsewhere; None where its symbol has no feed."""
+    data = next((each for each in broker.store.datas if each.symbol == intent.symbol), None)
+    if data is None:
+        return None
+    order = restored_order(intent, data, Decimal(0), 0.0, broker.units_held(data))
+    broker.adopt(order, [intent.client_id])
+    return order
+
+
 def restored_order(
     intent: Intent, data: CCXTData, filled: Decimal, average: float, held: float, parent: LiveOrder | None = None
 ) -> LiveOrder:
