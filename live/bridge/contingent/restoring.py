@@ -20,6 +20,7 @@ from forwardtrader.live.bridge.contingent.families import Decided, KnownIntent, 
 from forwardtrader.live.bridge.data import CCXTData, as_number
 from forwardtrader.live.execution.events import Ended, Intent, OrderKind, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
+from forwardtrader.live.execution.reconciliation import position_of
 from forwardtrader.strategies.order_rules import floor_to, is_dust
 
 if TYPE_CHECKING:
@@ -169,7 +170,9 @@ class _Restoring:
         """Size an order that waits here to what its parent brought, and send it where it is to be sent."""
         chain, rules = decided.chain, self._rules
         left = chain.first.request.size - chain.executed
-        size = floor_to(left if decided.size is None else min(left, decided.size), rules.step)
+        if decided.size is not None:  # what its parent brought, less what was sold of that by other orders
+            left = min(left, decided.size) if rules.can_short else min(left, decided.size, self._position())
+        size = floor_to(left, rules.step)
         if is_dust(size, order.created.price, rules):
             self._end(order, "its parent filled too little")
             return
@@ -177,6 +180,9 @@ class _Restoring:
         if decided.step is Step.SEND:
             self._broker.contingent.release(order)
             self._broker.send(order)
+
+    def _position(self) -> Decimal:
+        return position_of(self._broker.journal.executions(), self._rules)
 
     def _end(self, order: LiveOrder, refusal: str) -> None:
         """An order that waited here is over; Backtrader is notified when the bars of the history are over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
+from forwardtrader.core.types import Side
 from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.books import require_agreement
 from tests.live.family_runner import SIZE
@@ -115,3 +117,18 @@ def test_a_bracket_is_whole_in_a_session_whose_first_process_left_it_in_order(tm
         heir, _ = carry_on(venue, path, 1.3)
         assert isinstance(heir, Heir)
         assert abs(heir.position.size) < 1e-9
+
+
+def test_a_stop_does_not_sell_what_was_sold_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with practice(history=60, fee_asset="quote") as venue:
+        die(venue, path, "bracket", *LAST_RELEASE)
+        journal = Journal(path)
+        [entry] = [intent for intent, _ in journal.intents() if not intent.parent]
+        sold = journal.executions(entry.client_id)[0]
+        journal.write(replace(entry, client_id="by-command", request=replace(entry.request, side=Side.SELL)))
+        journal.book(replace(sold, client_id="by-command", trade_id="999", side="sell"))
+        journal.mark("by-command", IntentState.DONE)
+        play(venue, store_on(venue, journal, run="one"), Script, 2)
+        assert venue.state()["open_orders"] == []
+        assert journal.held_intents() == []
