@@ -19,7 +19,7 @@ from forwardtrader.live.bridge.contingent.orders import ContingentOrders
 from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
-from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_event
+from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_events
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
@@ -90,8 +90,7 @@ class CCXTBroker(AccountView):
         seen = sum(len(data) for data in self.store.datas)
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
-            while self.store.events:
-                handle_event(self, self.store.events.popleft())
+            handle_events(self)
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
@@ -109,7 +108,7 @@ class CCXTBroker(AccountView):
     def is_settled(self) -> bool:
         """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        if self._pending or self.store.events or self._unanswered or self._cancelling or self.contingent.reached:
+        if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling or self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
         return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,22 @@ if TYPE_CHECKING:
 _LOG: Final = log.logger("live")
 _FLOAT_NOISE: Final = 1e-9
 UNPROTECTED: Final = "unprotected"  # under which the journal keeps symbols whose position lacks an order, and why
+
+
+def handle_events(broker: CCXTBroker) -> None:
+    """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it.
+
+    Raises:
+        StorageFull: the account cannot write its journal any more.
+    """
+    waiting, broker.undated = broker.undated, deque()
+    while waiting or broker.store.events:
+        event = waiting.popleft() if waiting else broker.store.events.popleft()
+        order = broker.order_of(event.execution.client_id if isinstance(event, Filled) else getattr(event, "client_id", ""))
+        if order is not None and not len(order.data):
+            broker.undated.append(event)
+        else:
+            handle_event(broker, event)
 
 
 def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
