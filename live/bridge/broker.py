@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from decimal import Decimal
@@ -63,6 +64,7 @@ class CCXTBroker(AccountView):
         self._expiring: set[int] = set()
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
+        self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
         self._seen = -1
         self._is_live = False
 
