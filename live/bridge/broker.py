@@ -25,7 +25,7 @@ from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ class CCXTBroker(AccountView):
         super().start()
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
-        found = recover(self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify)
+        found = recover(
+            self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify, sells_any_coins=self.p.use_positions
+        )
         self.intents = Intents(self.store.run, self.journal)
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
@@ -84,7 +86,6 @@ class CCXTBroker(AccountView):
                 self.holdings.held[data].set(*held)
         self.unprotected = self.journal.recall(UNPROTECTED, {})
         restore_orders(self, found.open)
-        self.store.loop.spawn(self._account.run())
 
     def next(self) -> None:
         if self._unassigned:
@@ -271,6 +272,15 @@ class CCXTBroker(AccountView):
         """As `order_of`; the venue has answered for the order."""
         self._unanswered.discard(client_id)
         return self.order_of(client_id)
+
+    def is_open(self, client_id: str) -> bool:
+        """Whether the journal says that the order may still be executed."""
+        return self.journal.state_of(client_id) in OPEN
+
+    def revive(self, client_id: str) -> LiveOrder | None:
+        """A new order for an intent whose own one is over or forgotten; None where there is no such intent, or no feed of its symbol."""
+        intent = self.journal.intent(client_id)
+        return None if intent is None else restore_one(self, intent)
 
     def is_sent(self, order: LiveOrder) -> bool:
         """Whether the order is, or was, at the venue."""

@@ -8,21 +8,34 @@ Executions are kept once each, by symbol and trade id.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.intent_rows import COLUMNS, OPEN, IntentState, beside, intent_in, intent_of, record_of, row_of, state_in
+from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
+from forwardtrader.live.execution.journal_rows import (
+    COLUMNS,
+    execution_of,
+    execution_row,
+    held_in,
+    intent_in,
+    intent_of,
+    record_of,
+    row_of,
+)
 from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
 from forwardtrader.live.sqlite_file import SqliteFile
 
-__all__ = ["OPEN", "IntentState", "Journal"]
 _LOG: Final = log.logger("live")
+
 _VERSION: Final = 2
 _UPGRADES: Final = {
     1: """
@@ -46,8 +59,29 @@ create table if not exists executions (
     size text not null, price text not null, fee text not null, fee_currency text not null, at integer not null,
     primary key (symbol, trade_id)) without rowid;
 create index if not exists executions_of on executions (client_id);
+create table if not exists replacements (
+    symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
+
+
+_FEW: Final = 8  # intents that a power cut may take from a file that was new
+
+
+class IntentState(StrEnum):
+    """The state of an intent. One that is held waits on our side, one that is dropped did, and was not sent; the next four are open."""
+
+    HELD = "held"
+    DROPPED = "dropped"
+    WRITTEN = "written"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    DONE = "done"
+
+
+OPEN: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN, IntentState.ACKNOWLEDGED)
 
 
 class Journal:
@@ -62,7 +96,7 @@ class Journal:
         self._file = SqliteFile(Path(path), _SCHEMA, version=_VERSION, upgrades=_UPGRADES)
         self._wal = None if str(path) == ":memory:" else WriteAheadLog(Path(path).with_suffix(".intents"))
         if self._wal is not None:
-            self._restore_lost(self._wal.records)
+            self._restore_lost(self._wal)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
 
     def close(self) -> None:
@@ -80,7 +114,7 @@ class Journal:
         if intent.client_id in self._known:
             return False
         waiting = [each for each in held if each.client_id not in self._known]
-        with self._file.transaction() if waiting else nullcontext():
+        with self._file.transaction() if waiting else contextlib.nullcontext():
             self._insert(intent, IntentState.WRITTEN)
             for each in waiting:
                 self._insert(each, IntentState.HELD)
@@ -136,8 +170,7 @@ class Journal:
     def named(self, names: Collection[str]) -> list[tuple[Intent, IntentState, str]]:
         """Those of these client ids, oldest first, with what was noted with their state, such as the reason of a refusal."""
         sql = f"select {COLUMNS}, state, note from intents where client_id in ({', '.join('?' * len(names))}) order by rowid"
-        rows = self._file.all(sql, *names)
-        return [(intent_of(row), IntentState(row[-2]), str(row[-1])) for row in rows]
+        return [(intent_of(row), IntentState(row[-2]), str(row[-1])) for row in self._file.all(sql, *names)]
 
     def joined_intents(self) -> list[tuple[Intent, IntentState]]:
         """Those that belong to others, oldest first, without the ones that they name."""
@@ -151,6 +184,11 @@ class Journal:
         """Everything that may still be executed, oldest first."""
         return self._intents(f"where state in ({', '.join('?' * len(OPEN))}) order by rowid", *OPEN)
 
+    def closed_short(self, newest: int = 20) -> list[Intent]:
+        """The newest of those that closed with less than their size booked, newest first."""
+        found = self._intents(f"where state in (?, ?) order by rowid desc limit {newest}", IntentState.REFUSED, IntentState.DONE)
+        return [intent for intent, _ in found if self.filled(intent.client_id) < intent.request.size]
+
     def intents(self) -> list[tuple[Intent, IntentState]]:
         """All of them, oldest first."""
         return self._intents("order by rowid")
@@ -159,25 +197,68 @@ class Journal:
 
     def book(self, execution: Execution) -> bool:
         """Keep one execution; False if it is known already."""
-        e = execution
-        row = (e.symbol, e.trade_id, e.client_id, e.venue_id, e.side, str(e.size), str(e.price), str(e.fee), e.fee_currency, e.at)
-        return self._file.run("insert or ignore into executions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row).rowcount == 1
+        sql = f"insert or ignore into executions values ({', '.join('?' * 10)})"
+        return self._file.run(sql, *execution_row(execution)).rowcount == 1
 
     def executions(self, client_id: str | None = None) -> list[Execution]:
         """All executions in order of time, or those of one order."""
         chosen, values = ("where client_id = ?", (client_id,)) if client_id is not None else ("", ())
         rows = self._file.all(f"select * from executions {chosen} order by at, length(trade_id), trade_id", *values)
-        return [
-            Execution(
-                symbol=r[0], trade_id=r[1], client_id=r[2], venue_id=r[3], side=r[4], size=Decimal(r[5]), price=Decimal(r[6]),
-                fee=Decimal(r[7]), fee_currency=r[8], at=r[9],
-            )
-            for r in rows
-        ]  # fmt: skip
+        return [execution_of(row) for row in rows]
+
+    def replace(self, stand_in: Execution, executions: Sequence[Execution]) -> None:
+        """Keep the executions in place of the one that stood for them."""
+        kept = json.dumps([str(value) for value in execution_row(stand_in)])
+        with self._file.transaction():
+            self._file.run("delete from executions where symbol = ? and trade_id = ?", stand_in.symbol, stand_in.trade_id)
+            for e in executions:
+                self.book(e)
+                self._file.run("insert or replace into replacements values (?, ?, ?)", e.symbol, e.trade_id, kept)
+
+    def replacements(self) -> list[tuple[Execution, list[Execution]]]:
+        """Every execution that was replaced, with those in its place."""
+        found: dict[str, list[Execution]] = {}
+        for symbol, trade_id, kept in self._file.all("select symbol, trade_id, stand_in from replacements order by stand_in"):
+            [row] = self._file.all("select * from executions where symbol = ? and trade_id = ?", symbol, trade_id)
+            found.setdefault(str(kept), []).append(execution_of(row))
+        return [(execution_of(tuple(json.loads(kept))), executions) for kept, executions in found.items()]
+
+    def stand_ins(self) -> list[Execution]:
+        """Executions that stand for others which the venue did not list."""
+        return [execution_of(row) for row in self._file.all("select * from executions where trade_id glob ?", f"{SYNTHETIC}*")]
+
+    def symbols_without_fees(self) -> list[str]:
+        """Symbols with executions of which no fee is known, such as stand-ins: what they cost is not known exactly."""
+        return [str(row[0]) for row in self._file.all("select distinct symbol from executions where fee_currency = ''")]
 
     def filled(self, client_id: str) -> Decimal:
         """How much of an order is booked."""
         return sum((e.size for e in self.executions(client_id)), Decimal(0))
+
+    # Loss
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether intents are missing, or executions of orders that are done: a start rebuilds them from what the venue lists."""
+        return bool(self.recall("lost", False))
+
+    def mark_lost(self) -> None:
+        """The journal began anew in place of one that was lost or damaged."""
+        self.remember("lost", True)
+
+    def accept_loss(self) -> None:
+        """What could be rebuilt is here."""
+        self._force()
+        self.remember("lost", False)
+
+    def is_sound(self) -> bool:
+        """Whether the file can be read from end to end."""
+        return self._file.all("pragma quick_check") == [("ok",)]
+
+    def restore(self, intent: Intent) -> None:
+        """Insert an intent that the venue has and the journal lacks."""
+        self._insert(intent, IntentState.WRITTEN)
+        self._known.add(intent.client_id)
 
     # Anything else that must survive
 
@@ -206,9 +287,9 @@ class Journal:
     def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:
         if self._wal is None:
             return
-        record, waiting = record_of(intent, state), [record_of(each, IntentState.HELD) for each in held]
-        together = {**record, "held": waiting} if waiting else record
-        for each in [together] if self._wal.fits(together) else [*waiting, record]:
+        record, beside = record_of(intent, state), [record_of(each, IntentState.HELD) for each in held]
+        together = {**record, "held": beside} if beside else record
+        for each in [together] if self._wal.fits(together) else [*beside, record]:
             if self._wal.put(each) % (SLOTS // 2) == 0:
                 self._force()  # a slot is used again only when SQLite has what stood in it for good
 
@@ -216,12 +297,50 @@ class Journal:
         with self._file.forced():
             self.remember("forced", self._wal.next if self._wal else 0)
 
-    def _restore_lost(self, records: Iterable[Mapping[str, object]]) -> None:
-        """Insert again what a power cut took from SQLite; whether those intents were sent, only the venue knows."""
-        every = [each for record in records for each in (record, *beside(record))]
-        lost = [intent.client_id for record in every if self._restore(intent := intent_in(record), state_in(record))]
+    def _restore_lost(self, wal: WriteAheadLog) -> None:
+        """Insert again what a power cut took from SQLite; whether those intents were sent, only the venue knows.
+
+        A power cut takes no more than the log holds, and not the whole file: else the file was lost.
+        """
+        was_empty = self._file.one("select 1 from intents") is None
+        every = [each for record in wal.records for each in (record, *held_in(record))]
+        lost = [str(record["client_id"]) for record in every if self._restore(record)]
         if lost:
             log.event(_LOG, "intents_taken_back", client_ids=lost)
+        if wal.next - SLOTS > max(1, self.recall("forced", 1)) or (was_empty and len(lost) > _FEW):
+            self.mark_lost()
 
-    def _restore(self, intent: Intent, state: IntentState) -> bool:
+    def _restore(self, record: Mapping[str, object]) -> bool:
+        intent, state = intent_in(record), IntentState(str(record.get("state", IntentState.WRITTEN)))
         return self._insert(intent, state) or (state is IntentState.WRITTEN and self._release(intent))
+
+
+def open_journal(path: Path) -> Journal:
+    """The journal of a session. One that is damaged is set aside; the new one in its place is marked as lost, and has what the write-ahead
+    log holds.
+
+    Raises:
+        StoreDamaged: the file was written by a newer version.
+    """
+    try:
+        journal = Journal(path)
+        if journal.is_sound():
+            return journal
+        journal.close()
+    except StoreDamaged as error:
+        if error.__cause__ is None:  # a whole file, of another version
+            raise
+    aside = _set_aside(path)
+    log.event(_LOG, "journal_damaged", logging.WARNING, kept=str(aside))
+    journal = Journal(path)
+    journal.mark_lost()
+    return journal
+
+
+def _set_aside(path: Path) -> Path:
+    aside = next(p for n in itertools.count(1) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
+    path.rename(aside)
+    for end in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    return aside

@@ -10,7 +10,7 @@ from typing import Final
 
 import backtrader as bt
 
-from forwardtrader.live.execution.events import AccountEvent, ForeignOrder, Halted, Refused, Unprotected, Unresolved
+from forwardtrader.live.execution.events import AccountEvent, BalanceChanged, ForeignOrder, Halted, Refused, Unprotected, Unresolved
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.risk import Gate
 
@@ -56,6 +56,8 @@ class AccountAlerts:
             self._notify("position_unprotected", "error", symbol=event.symbol, reason=event.reason)
         elif isinstance(event, Unresolved):
             self._count("order_unresolved", "", order=event.client_id)
+        elif isinstance(event, BalanceChanged):  # each one: money that moves is never just one more of a kind
+            self._notify("balance_changed", "warning", asset=event.asset, change=event.change, held=event.held)
 
     def send_due(self) -> None:
         """Send the counts that are an hour old."""

@@ -67,6 +67,16 @@ def begun_prefix(oldest: str, run: str) -> str:
     return prefix_in(oldest) or run_prefix(run)
 
 
+def own_prefixes(run: str, oldest: str = "") -> tuple[str, ...]:
+    """How every id of a run may begin, in all forms that it may have begun with: for a journal that was lost.
+
+    Args:
+        run, oldest: as in `begun_prefix`.
+    """
+    known = prefix_in(oldest)
+    return (known,) if known else (run_prefix(run), f"{run[:16]}-", f"ft-{run[:12]}-")
+
+
 def prefix_in(client_id: str) -> str:
     """How the other ids of its run begin, also where it was made by an earlier version; "" for an id of another form.
 

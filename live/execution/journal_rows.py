@@ -1,35 +1,18 @@
-"""Intents as rows of SQLite and as records of the write-ahead log, and the states that they pass through."""
+"""Rows of the journal and records of the write-ahead log: intents and executions as plain values, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Intent
+from forwardtrader.live.execution.events import Execution, Intent
 from forwardtrader.live.sqlite_file import Row
 
 COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces"
 _REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
-
-
-class IntentState(StrEnum):
-    """The state of an intent. One that is held waits on our side, one that is dropped did, and was not sent; the next four are open."""
-
-    HELD = "held"
-    DROPPED = "dropped"
-    WRITTEN = "written"
-    SENT = "sent"
-    UNKNOWN = "unknown"
-    ACKNOWLEDGED = "acknowledged"
-    REFUSED = "refused"
-    DONE = "done"
-
-
-OPEN: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN, IntentState.ACKNOWLEDGED)
 
 
 def intent_of(row: Row) -> Intent:
@@ -51,6 +34,18 @@ def row_of(intent: Intent) -> Row:
     )  # fmt: skip
 
 
+def execution_row(e: Execution) -> Row:
+    return (e.symbol, e.trade_id, e.client_id, e.venue_id, e.side, str(e.size), str(e.price), str(e.fee), e.fee_currency, e.at)
+
+
+def execution_of(row: Row) -> Execution:
+    symbol, trade_id, client_id, venue_id, side, size, price, fee, fee_currency, at = row
+    return Execution(
+        symbol=symbol, trade_id=trade_id, client_id=client_id, venue_id=venue_id, side=side, size=Decimal(size), price=Decimal(price),
+        fee=Decimal(fee), fee_currency=fee_currency, at=int(at),
+    )  # fmt: skip
+
+
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
@@ -65,7 +60,7 @@ _NAMES: Final = (
 _LATER: Final = {"parent": "", "group": "", "expires": 0, "triggered": False, "replaces": ""}  # records of earlier versions lack these
 
 
-def record_of(intent: Intent, state: IntentState) -> dict[str, object]:
+def record_of(intent: Intent, state: str) -> dict[str, object]:
     short = replace(intent, request=replace(intent.request, reason=intent.request.reason[:_REASON]))
     return {**dict(zip(_NAMES, row_of(short), strict=True)), "state": str(state)}
 
@@ -75,10 +70,6 @@ def intent_in(record: Mapping[str, object]) -> Intent:
     return intent_of(tuple(found[name] for name in _NAMES))
 
 
-def state_in(record: Mapping[str, object]) -> IntentState:
-    return IntentState(str(record.get("state", IntentState.WRITTEN)))
-
-
-def beside(record: Mapping[str, object]) -> list[Mapping[str, object]]:
+def held_in(record: Mapping[str, object]) -> list[Mapping[str, object]]:
     held = record.get("held", [])
     return held if isinstance(held, list) else []
