@@ -34,7 +34,7 @@ def market_pace(request: LiveRequest, market: SessionMarket) -> float:
 
 def run_name(request: LiveRequest) -> str:
     """The prefix of a session's client ids."""
-    return f"ft-{request.name[:12]}"
+    return request.name
 
 
 def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | None) -> CCXTStore:
