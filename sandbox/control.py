@@ -23,6 +23,7 @@ from forwardtrader.sandbox.practice import PracticeExchange
 from forwardtrader.sandbox.venue import ACCOUNT
 
 MOST_BARS = 10_000
+READS = frozenset({"state", "time", "log", "orders", "trades"})
 Command = Callable[[Mapping[str, Any]], Any]
 
 
@@ -30,6 +31,7 @@ class Control:
     """The control commands. Each takes and returns plain JSON; an invalid one is answered 400 with the reason."""
 
     def __init__(self, practice: PracticeExchange, parent: ParentProcess, begin: Callable[[], None]) -> None:
+        self._practice = practice
         self._venue = practice.venue
         self._log = practice.log
         self._sockets = practice.sockets
@@ -59,14 +61,21 @@ class Control:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if not is_local(request) or not self._is_authorized(request):
             return web.json_response({"error": "the control endpoint needs the token printed at the start"}, status=403)
-        command = self.commands.get(request.match_info["name"])
-        if command is None:
+        name = request.match_info["name"]
+        if name not in self.commands:
             return web.json_response({"error": f"no such command; there are {', '.join(sorted(self.commands))}"}, status=404)
         try:
             params = await self._read_params(request)
-            return _json(command(params))
+            return _json(self.run(name, params))
         except (ConfigError, OrderRefused, ValueError, KeyError, TypeError, InvalidOperation) as error:
             return web.json_response({"error": _reason(error)}, status=400)
+
+    def run(self, name: str, params: Mapping[str, Any]) -> Any:
+        """Carry out command `name`; what it changed is kept before it is answered."""
+        try:
+            return self.commands[name](params)
+        finally:
+            self._practice.commit(moved=name not in READS)
 
     def state(self, params: Mapping[str, Any]) -> Any:
         """State of the market and the account. Times are milliseconds UTC of the market's clock."""

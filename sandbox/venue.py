@@ -46,7 +46,10 @@ class Keys:
 
 @dataclass
 class SandboxVenue:
-    """The venue behind the protocols: engine, market and clocks. `skew_ms` is the error of the venue's clock."""
+    """The venue behind the protocols: engine, market and clocks.
+
+    `opened_at` is the moment of the first start, ms UTC; `skew_ms` the error of the venue's clock.
+    """
 
     settings: SandboxSettings
     exchange: Exchange
@@ -54,14 +57,16 @@ class SandboxVenue:
     market_clock: MarketClock
     host: Host
     keys: Keys
+    funding: FundingClock
+    opened_at: int
     skew_ms: int = 0
 
     def wall_ms(self) -> int:
         return int(self.host.wall.now().timestamp() * 1000) + self.skew_ms
 
 
-def open_venue(settings: SandboxSettings, host: Host) -> SandboxVenue:
-    """Build the exchange that `settings` describe.
+def open_venue(settings: SandboxSettings, host: Host, opened_at: int | None = None) -> SandboxVenue:
+    """Build the exchange that `settings` describe, as it was at its first start: now, or `opened_at` (ms UTC).
 
     Raises:
         CandleFileInvalid: a market file cannot be used.
@@ -70,8 +75,9 @@ def open_venue(settings: SandboxSettings, host: Host) -> SandboxVenue:
     length = Timeframe.parse(settings.timeframe).seconds * 1000
     check_speed(settings.speed)
     clock = MarketClock()
+    opened_at = int(host.wall.now().timestamp() * 1000) if opened_at is None else opened_at
     plan = CapturedPath()
-    history, feeds = _markets(settings, length, int(host.wall.now().timestamp() * 1000), plan)
+    history, feeds = _markets(settings, length, opened_at, plan)
     listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s]), history[s][-1].close) for s in settings.symbols}
     exchange = Exchange(
         listings, _fills(settings), _settlement(settings, listings), clock, strict_triggers=settings.fills == "book",
@@ -84,8 +90,9 @@ def open_venue(settings: SandboxSettings, host: Host) -> SandboxVenue:
         limit=settings.bars,
     )  # fmt: skip
     driver.begin()
-    driver.after_bar.append(FundingClock(exchange, settings.funding_bps / 10_000).bar_ended)
-    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host))
+    funding = FundingClock(exchange, settings.funding_bps / 10_000)
+    driver.after_bar.append(funding.bar_ended)
+    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), funding, opened_at)
 
 
 def check_speed(speed: float | str) -> None:

@@ -112,7 +112,8 @@ class Switchboard:
         self.rng = random.Random(seed)
         self._now_bar = now_bar
         self._on_fired = on_fired
-        self._armed: dict[str, Switch] = {}
+        self.switches: dict[str, Switch] = {}  # the armed faults by name
+        self.changes = 0  # grows with every change, chance included
 
     def arm(self, name: str, options: Mapping[str, Value] | None = None) -> Switch:
         """Arm a fault, replacing an armed one of the same name.
@@ -125,27 +126,30 @@ class Switchboard:
         values = read_options(name, options or {})
         if values["after_bars"]:
             values["after_bars"] = int(values["after_bars"]) + self._now_bar()
+        self.changes += 1
         switch = Switch(name, values, int(values["count"]) or None)
-        self._armed[name] = switch
+        self.switches[name] = switch
         if name == "F40":
             self._mix(values)
         return switch
 
     def disarm(self, name: str = "") -> None:
         """Disarm one fault, or all."""
+        self.changes += 1
         if name:
-            self._armed.pop(name.upper(), None)
+            self.switches.pop(name.upper(), None)
         else:
-            self._armed.clear()
+            self.switches.clear()
 
     def armed(self, name: str) -> Switch | None:
-        return self._armed.get(name)
+        return self.switches.get(name)
 
     def fire(self, name: str, symbol: str = "", *, on: str = "") -> Switch | None:
         """The armed fault if it fires for this symbol and kind of request, which is then counted; else None."""
-        switch = self._armed.get(name)
+        switch = self.switches.get(name)
         if switch is None or not self._fits(switch, symbol, on):
             return None
+        self.changes += 1
         chance = switch.number("probability")
         if chance < 1 and self.rng.random() >= chance:
             return None
@@ -154,11 +158,11 @@ class Switchboard:
         if switch.left is not None:
             switch.left -= 1
             if switch.left <= 0:
-                del self._armed[name]
+                del self.switches[name]
         return switch
 
     def described(self) -> dict[str, Any]:
-        return {s.name: {"title": CATALOGUE[s.name].title, "left": s.left, "fired": s.fired} | s.values for s in self._armed.values()}
+        return {s.name: {"title": CATALOGUE[s.name].title, "left": s.left, "fired": s.fired} | s.values for s in self.switches.values()}
 
     def _fits(self, switch: Switch, symbol: str, on: str) -> bool:
         wanted = switch.values["symbol"]

@@ -64,6 +64,7 @@ class SandboxSettings(Room):
     max_orders: int = Field(default=200, ge=1)  # open at once, of one symbol
     max_trigger_orders: int = Field(default=5, ge=1)  # of these, stops and take-profits
     faults: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
+    state: str = ""  # the folder that keeps accounts, orders and market over a restart; "" for none
     waits: bool = False  # the market does not run until the control command `begin`
     owner: int = Field(default=0, ge=0)  # pid of the parent process that it ends with; 0: none
     orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for a new parent process once that one is gone
