@@ -3,7 +3,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: backtest test lint types bench soak emulator paper clean
+.PHONY: backtest test lint types bench soak simulate emulator paper clean
 
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
@@ -25,6 +25,11 @@ bench: $(READY)
 soak: $(READY)
 	$(RUN) -m pip install -q -e ".[soak,cluster]"
 	$(RUN) -m pytest -q -m slow
+
+# Random worlds that try to break the trading process; SEED=n replays one, SEEDS=n says how many.
+SEEDS ?= 10000
+simulate: $(READY)
+	$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 # The mirror against a Firestore emulator: Google's own where the Cloud SDK has it (needs java), else this one (needs node).
 emulator: $(READY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,8 +17,13 @@ from dotenv.parser import parse_stream
 
 from forwardtrader.core.errors import ConfigError
 
-# Tells child processes, whose working directory is another one, which file is the project's.
+# Which file is the project's, wherever the process works; in a child process, none.
 FILE_VARIABLE: Final = "FORWARDTRADER_ENV"
+# Variables, and fields of a key file, that hold a secret; those that say where something lies do not.
+_SECRET: Final = re.compile(
+    r"(?i)SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|MNEMONIC|(?:TOKEN|KEY|PASS|PASSWD|PRIVATE|AUTH|SIGNATURE|JWT|COOKIE|CHAT_?ID)S?(?=[_\d]|$)"
+)
+_PLACE: Final = re.compile(r"(?i)_(?:PATH|FILE|DIR|HOST|URL|URI|SOCK)$|^GOOGLE_APPLICATION_CREDENTIALS$")
 
 
 def environment() -> dict[str, str]:
@@ -26,17 +32,17 @@ def environment() -> dict[str, str]:
     Raises:
         ConfigError: the file is there and cannot be read.
     """
-    return {**_of_project(), **os.environ}
+    return {**of_project(), **os.environ}
 
 
 @contextmanager
 def exported() -> Iterator[None]:
-    """While the block runs, what only `.env` names is in the process environment too: for child processes, and libraries that look there.
+    """While the block runs, what only `.env` names is in the process environment too, for libraries that look there; keys are not.
 
     Raises:
         ConfigError: as `environment`.
     """
-    added = {name: value for name, value in _of_project().items() if name not in os.environ}
+    added = {name: value for name, value in of_project().items() if name not in os.environ and not is_secret(name)}
     added.setdefault(FILE_VARIABLE, str(_path()))
     before = {name: os.environ.get(name) for name in added}
     os.environ.update(added)
@@ -58,7 +64,28 @@ def _path() -> Path:
         return path
 
 
-def _of_project() -> Mapping[str, str]:
+def names_secret(name: str) -> bool:
+    """Whether the name of a variable, or of a field of a key file, speaks of a secret."""
+    return _SECRET.search(name) is not None
+
+
+def is_place(name: str) -> bool:
+    """Whether a variable says where something lies."""
+    return _PLACE.search(name) is not None
+
+
+@lru_cache(maxsize=1024)
+def is_secret(name: str) -> bool:
+    """Whether the value of a variable, or of a field of a key file, is a secret by its name."""
+    return names_secret(name) and not is_place(name)
+
+
+def of_project() -> Mapping[str, str]:
+    """The variables of `.env` alone; none where there is no file.
+
+    Raises:
+        ConfigError: as `environment`.
+    """
     path = _path()
     try:
         status = path.stat()

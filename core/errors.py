@@ -8,7 +8,7 @@ TradingError                    1
 │   ├── StoreDamaged            3
 │   ├── StorageFull             3
 │   ├── DownloadCutShort        3
-│   ├── VenueRefused            3
+│   ├── VenueRefused            3   VenueRedirected
 │   └── VenueUnreachable        3   VenueBusy
 ├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
 ├── ClusterUnusable             3
@@ -49,6 +49,7 @@ __all__ = [
     "UnknownTimeframe",
     "UnknownVenue",
     "VenueBusy",
+    "VenueRedirected",
     "VenueRefused",
     "VenueUnreachable",
 ]
@@ -152,6 +153,10 @@ class VenueRefused(DataError):
     """The venue refused: a location, a key or a request that it does not serve."""
 
     exit_code = 3
+
+
+class VenueRedirected(VenueRefused):
+    """The venue's address sent a request on to another one, where neither orders nor keys belong."""
 
 
 class DownloadCutShort(DataError):

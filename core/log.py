@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +15,7 @@ from typing import Any, Final
 
 from forwardtrader.core.redaction import redact, redacted
 
-__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redacted"]
+__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted"]
 
 ROOT: Final = "forwardtrader"
 
@@ -31,16 +34,42 @@ class JsonLines(logging.Formatter):
     """One record as one JSON object: at, level, room, event, facts, and a traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry: dict[str, Any] = {
+        # Struck out of plain values: once they are JSON, an escape inside of a secret would hide it.
+        facts = redacted({"event": record.getMessage(), **getattr(record, "facts", {})})
+        if record.exc_info:
+            facts["traceback"] = redact(self.formatException(record.exc_info))
+        entry = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "room": record.name.removeprefix(f"{ROOT}."),
-            "event": record.getMessage(),
-            **getattr(record, "facts", {}),
+            **facts,
         }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(redacted(entry), default=lambda value: redact(str(value)))
+        return json.dumps(entry, default=lambda value: redact(str(value)))
+
+
+class _RedactedText(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def redact_stderr() -> None:
+    """Strike secrets out of what Python itself writes to stderr: exceptions that nobody caught, and records that no log takes.
+
+    A hook that somebody else installed is left.
+    """
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_RedactedText())
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = lambda kind, error, trace: _print_exception(error)
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = lambda given: _print_exception(given.exc_value)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = lambda given: _print_exception(given.exc_value)
+
+
+def _print_exception(error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, SystemExit):
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
 
 
 @contextmanager

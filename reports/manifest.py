@@ -225,7 +225,7 @@ def write(run_dir: Path, manifest: RunManifest) -> Path:
 
 def to_json(manifest: RunManifest) -> str:
     """The text of `run.json`: strict JSON, keys in the order of the schema, secrets struck out."""
-    tree = log.redacted(_without_nan(manifest.model_dump(mode="json", by_alias=True)))
+    tree = log.redacted(_without_nan(manifest.model_dump(mode="json", by_alias=True)), numbers=False)
     return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -63,7 +63,12 @@ class SweepManifest(Section):
 
 def to_json(manifest: SweepManifest) -> str:
     """The text of `sweep.json`: strict JSON, secrets struck out."""
-    return json.dumps(log.redacted(manifest.model_dump(mode="json", by_alias=True)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return (
+        json.dumps(
+            log.redacted(manifest.model_dump(mode="json", by_alias=True), numbers=False), indent=1, ensure_ascii=False, allow_nan=False
+        )
+        + "\n"
+    )
 
 
 def write(folder: Path, manifest: SweepManifest) -> Path:

@@ -29,6 +29,7 @@ LAYERS: dict[str, str] = {
         command
         log settings_file
         redaction settings
+        credentials
         atomic environment retry types
         clock errors fingerprint p_values threads
     """,

@@ -61,6 +61,7 @@ def end_well(command: Callable[[], int]) -> int:
 
 
 def _ended(command: Callable[[], int]) -> int:
+    log.redact_stderr()
     try:
         return command()
     except TradingError as error:

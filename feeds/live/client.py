@@ -1,12 +1,14 @@
-"""A `ccxt.pro` client that reports the closed flag of candles and can be redirected to another host."""
+"""A `ccxt.pro` client that reports the closed flag of candles, can be pointed at another host, and follows no redirect."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from forwardtrader.core.errors import VenueRedirected
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.venues.exchange import require_known
+from forwardtrader.feeds.venues.reach import require_encrypted
 
 _PING_MS: Final = 2000  # two missed pings end a half-open connection after about five seconds
 
@@ -20,14 +22,18 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
 
     Raises:
         UnknownVenue: ccxt has no exchange of that name.
+        InvalidSetting: keys would be sent unencrypted to another machine.
     """
     import ccxt.async_support
     import ccxt.pro
 
     require_known(name)
+    if keys:
+        require_encrypted(base_url)
+        require_encrypted(ws_url)
     base = getattr(ccxt.pro, name, None) or getattr(ccxt.async_support, name)
     config: dict[str, Any] = {"enableRateLimit": True, "timeout": int(timeout_s * 1000), **(keys or {})}
-    client = _with_closed_flag(base)(config)
+    client = _without_redirects(_with_closed_flag(base))(config)
     if name.startswith("binance") or name == "bybit":
         spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
         client.options = client.deep_extend(client.options, spot)
@@ -60,6 +66,44 @@ def _with_closed_flag(base: Any) -> Any:
 
     ClosedFlag.__name__ = base.__name__
     return ClosedFlag
+
+
+def _without_redirects(base: Any) -> Any:
+    """A subclass that counts its requests and ends one that is redirected: its signature and key belong to one host only.
+
+    `requests_sent` distinguishes an error that ccxt raises by itself from an answer of the venue.
+    """
+    import aiohttp
+
+    async def refuse(_session: Any, _context: Any, redirect: aiohttp.TraceRequestRedirectParams) -> None:
+        redirect.response.close()
+        raise VenueRedirected(
+            f"{redirect.url.host} redirected a request to {redirect.response.headers.get('Location', 'another address')[:80]}, "
+            f"which was not followed; look at feeds.exchange_url and at the network"
+        )
+
+    class Direct(base):  # type: ignore[misc]
+        requests_sent = 0
+        session: Any
+        _direct: Any = None
+
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            self.requests_sent += 1
+            return await super().fetch(url, method, headers, body)
+
+        def open(self, lazy: bool = False) -> None:
+            super().open(lazy)
+            if not self.own_session or self.session is None or self.session is self._direct:
+                return
+            self.session.detach()  # its connector is kept
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_redirect.append(refuse)
+            self.session = self._direct = aiohttp.ClientSession(
+                loop=self.asyncio_loop, connector=self.tcp_connector, trust_env=self.aiohttp_trust_env, trace_configs=[tracing]
+            )
+
+    Direct.__name__ = base.__name__
+    return Direct
 
 
 def _binance_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:

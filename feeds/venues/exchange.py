@@ -80,6 +80,7 @@ class CcxtVenue:
         self._client: Any = getattr(ccxt, name)(
             {"enableRateLimit": True, "timeout": int(timeout_s * 1000), "requests_trust_env": not base_url}
         )
+        self._client.session.max_redirects = 0
         if name.startswith("binance") or name == "bybit":
             self._client.options = self._client.deep_extend(self._client.options, options)
         if base_url:

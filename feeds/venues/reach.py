@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import threading
@@ -37,8 +38,33 @@ class Endpoint:
 
 
 def is_loopback(endpoint: Endpoint) -> bool:
-    """Whether the address is this machine."""
-    return endpoint.host in ("localhost", "::1") or endpoint.host.startswith("127.")
+    """Whether the address is this machine: an IP address of its loopback network, or `localhost` where it resolves to such ones only.
+
+    Any other name is somebody's who may let it point anywhere, e.g. 127.0.0.1.example.org.
+    """
+    if endpoint.host != "localhost":
+        return _is_loopback_ip(endpoint.host)
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(_is_loopback_ip(str(address[0])) for *_, address in found)
+
+
+def require_encrypted(url: str) -> None:
+    """Raise `InvalidSetting` for an address to which keys would be sent unencrypted: plain http or ws to another machine; "" is fine."""
+    scheme, _, rest = url.partition("://")
+    if url and scheme not in ("https", "wss") and not is_loopback(Endpoint.of_url(f"http://{rest}")):
+        raise InvalidSetting(f"{url} is not encrypted: orders and keys are sent to other machines by https only; write https://")
+
+
+def _is_loopback_ip(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
 
 
 def reachable(endpoints: Sequence[Endpoint], *, deadline_s: float = DEADLINE_S) -> list[bool]:

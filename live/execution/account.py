@@ -16,7 +16,7 @@ from forwardtrader.core import log
 from forwardtrader.live.execution.events import AccountEvent, Intent, VenueView
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
-from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts
+from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts, key_of
 from forwardtrader.live.execution.reports import AccountReports
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.execution.submit import OrderSubmitter
@@ -133,9 +133,10 @@ class CcxtAccount:
         await self._reports.check()
 
     def _refusal(self, intent: Intent) -> str:
-        """Why the order is not sent: a halt or a risk limit; "" for an order that is, which counts against the limits from now on."""
-        if self.halted or self._limits is None:
-            return self.halted
+        """Why the order is not sent: a halt, its venue, or a limit; "" for one that is, which counts against the limits from now on."""
+        refusal = self.halted or self.orders.access.objection(key_of(intent))
+        if refusal or self._limits is None:
+            return refusal
         reason = self._limits.admit(intent)
         if reason:
             log.event(_LOG, "order_stopped_by_risk_gate", logging.WARNING, client_id=intent.client_id, reason=reason)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.retry import Backoff
+from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder
-from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, is_query_error, names_of
+from forwardtrader.live.venue.order_access import OrderKey
 from forwardtrader.live.venue.retry import VenueQueries
 
 _LOG: Final = log.logger("live")
@@ -61,18 +62,21 @@ class OrderLookup:
         began, missing_since = now(), None
         while now() - began < self._timeouts.give_up_s:
             await self._queries.wait_turn()
+            sent = self._client.requests_sent
             try:
-                await self._orders.on_order(await self._client.fetch_order(None, intent.symbol, self._named(intent)))
-                return
+                found = await self._orders.access.find(key_of(intent))
+                if found is not None:
+                    await self._orders.on_order(found)
+                    return
+                missing_since = missing_since or now()
+                if now() - missing_since >= needed:
+                    self._orders.ledger.refuse(intent.client_id, "it never arrived at the venue")
+                    return
             except (StorageFull, StoreDamaged):
                 raise
             except Exception as error:  # noqa: BLE001 - only "not found", for long enough, ends the search
-                if "OrderNotFound" in names_of(error):
-                    missing_since = missing_since or now()
-                    if now() - missing_since >= needed:
-                        self._orders.ledger.refuse(intent.client_id, "it never arrived at the venue")
-                        return
-                elif self._is_final(error):
+                log.event(_LOG, "order_query_failed", client_id=intent.client_id, error=names_of(error)[0])
+                if self._is_unaskable(error, sent) or self._is_final(error):
                     return
             failures += 1
             await asyncio.sleep(self._timeouts.backoff.pause(failures))
@@ -82,15 +86,16 @@ class OrderLookup:
         """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more."""
         for attempt in range(1, _CANCELS + 1):
             await self._queries.wait_turn()
+            sent = self._client.requests_sent
             try:
-                await self.on_answer(intent, await self._client.cancel_order(None, intent.symbol, self._named(intent)))
+                await self.on_answer(intent, await self._orders.access.cancel(key_of(intent)))
                 return
             except (StorageFull, StoreDamaged):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, only the venue knows what became of the order
                 names, reason = names_of(error), log.redact(str(error))[:200]
                 log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=names[0], reason=reason)
-                if "OrderNotFound" in names or self._is_final(error):
+                if "OrderNotFound" in names or self._is_unaskable(error, sent) or self._is_final(error):
                     return
             await asyncio.sleep(self._timeouts.backoff.pause(attempt))
 
@@ -100,6 +105,24 @@ class OrderLookup:
             self._queries.pause()
         return self._halt.on_error(error)
 
-    def _named(self, intent: Intent) -> Mapping[str, object]:
-        """The parameter by which a venue finds an order by client id."""
-        return {"orderLinkId" if self._client.id == "bybit" else "origClientOrderId": intent.client_id}
+    def _is_unaskable(self, error: Exception, sent: int) -> bool:
+        """Whether the query itself is wrong, which no repetition mends: then the account is halted with its reason at once.
+
+        Args:
+            sent: the client's count of requests before the query.
+        """
+        names = names_of(error) + (names_of(error.__cause__) if error.__cause__ is not None else [])
+        if not is_query_error(names, unsent=self._client.requests_sent == sent):
+            return False
+        reason = " ".join(log.redact(str(error)).split())[:200]
+        self._halt.halt(f"{self._client.id} cannot be asked about an order ({names[0]}: {reason})")
+        return True
+
+
+def key_of(intent: Intent) -> OrderKey:
+    """What the order of an intent is found by."""
+    request = intent.request
+    return OrderKey(
+        client_id=intent.client_id, symbol=intent.symbol, side="buy" if request.side is Side.BUY else "sell", size=float(request.size),
+        is_stop=request.stop_price is not None, since=intent.bar,
+    )  # fmt: skip

@@ -12,14 +12,20 @@ from forwardtrader.live.execution.events import Execution, ForeignOrder, Intent,
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.reconciliation import reconcile
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
+from forwardtrader.live.venue.order_access import access_of
 from forwardtrader.live.venue.retry import VenueQueries
 
 
 class VenueOrders:
-    """Reads orders through one client. Raises (methods that query): VenueUnreachable or VenueRefused."""
+    """Reads orders through one client. Raises (methods that query): VenueUnreachable or VenueRefused.
+
+    Raises:
+        ConfigError: orders cannot be found again at this venue.
+    """
 
     def __init__(self, client: CcxtClient, queries: VenueQueries, ledger: OrderLedger) -> None:
         self.ledger = ledger
+        self.access = access_of(client)
         self._client = client
         self._queries = queries
 
@@ -33,7 +39,7 @@ class VenueOrders:
         """The orders that rest at the venue, whoever sent them."""
         found: list[RestingOrder] = []
         for symbol in symbols:
-            found += [open_order(order) for order in await self._queries.ask(partial(self._client.fetch_open_orders, symbol))]
+            found += [open_order(order) for order in await self._queries.ask(partial(self.access.resting, symbol))]
         return found
 
     def differing(self, intents: Iterable[Intent], resting: Sequence[RestingOrder]) -> tuple[Intent, ...]:
@@ -73,5 +79,4 @@ class VenueOrders:
     async def _executions(self, symbol: str, venue_id: str) -> list[Execution]:
         if not self._client.has.get("fetchMyTrades"):
             return []
-        request = partial(self._client.fetch_my_trades, symbol, None, None, {"orderId": venue_id})
-        return [execution(trade) for trade in await self._queries.ask(request)]
+        return [execution(trade) for trade in await self._queries.ask(partial(self.access.trades_of, symbol, venue_id))]

@@ -16,7 +16,7 @@ from typing import Final
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from forwardtrader.core import atomic
+from forwardtrader.core import atomic, log
 from forwardtrader.core.errors import AccountLocked
 from forwardtrader.live import control
 from forwardtrader.live.output.files import WRITTEN, render_page, write_tables
@@ -84,7 +84,9 @@ class WriteJob:
         """JSON without a line break; `from_line` is its opposite."""
         fields = {
             "folder": str(self.folder), "owner": self.owner, "symbols": self.symbols, "since": self.since.isoformat(),
-            "marks": asdict(self.marks), "fresh": asdict(self.fresh), "status": self.status.model_dump(mode="json", by_alias=True),
+            "marks": asdict(self.marks), "fresh": asdict(self.fresh),
+            # Here, where the secrets are known: the process that writes gets none.
+            "status": log.redacted(self.status.model_dump(mode="json", by_alias=True), numbers=False),
         }  # fmt: skip
         return json.dumps(fields, default=float)  # numbers of numpy, which a user's strategy may have handed to an order
 

@@ -67,13 +67,18 @@ class CcxtBook(TypedDict, total=False):
 
 
 class CcxtClient(Protocol):
-    """A client of one account. Every method sends requests, except for `watch_*`, which wait for the next message of a socket."""
+    """A client of one account. Every method sends requests, except for `watch_*`, which wait for the next message of a socket.
+
+    Attributes:
+        requests_sent: how many so far.
+    """
 
     id: str
     has: Mapping[str, object]
     markets: Mapping[str, dict[str, Any]]
     precisionMode: int  # noqa: N815 - the name that ccxt gives it
     last_response_headers: Mapping[str, str] | None
+    requests_sent: int
 
     async def load_markets(self, reload: bool = False) -> object: ...
 
@@ -87,7 +92,9 @@ class CcxtClient(Protocol):
 
     async def fetch_order(self, venue_id: str | None, symbol: str, params: Mapping[str, object], /) -> CcxtOrder: ...
 
-    async def fetch_open_orders(self, symbol: str, /) -> Sequence[CcxtOrder]: ...
+    async def fetch_open_orders(
+        self, symbol: str, since: int | None, limit: int | None, params: Mapping[str, object], /
+    ) -> Sequence[CcxtOrder]: ...
 
     async def fetch_my_trades(
         self, symbol: str, since: int | None, limit: int | None, params: Mapping[str, object], /

@@ -74,3 +74,16 @@ def classify(names: Iterable[str], text: str) -> OrderOutcome:
 
 def names_of(error: BaseException) -> list[str]:
     return [kind.__name__ for kind in type(error).__mro__]
+
+
+def is_query_error(names: Iterable[str], *, unsent: bool) -> bool:
+    """Whether a query failed for its own form, and would fail again: it is no answer of the venue.
+
+    Args:
+        names: as for `classify`.
+        unsent: whether ccxt raised the error without sending anything.
+    """
+    known = set(names)
+    if known & {"ArgumentsRequired", "NotSupported", "AmbiguousOrder", "VenueRedirected"}:
+        return True
+    return unsent and not known & {"NetworkError", "OperationFailed", "OSError", "TimeoutError"}

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from queue import SimpleQueue
 from typing import Any
 
+from forwardtrader.core.command.child import without_keys
 from forwardtrader.core.command.cli import collect_rarely
 from forwardtrader.models.parallel.workers import ROUNDS, Item, Result, Shared
 
@@ -105,7 +106,7 @@ def _finished(pool: Executor, submit: Callable[[Any], Future[Any]], items: Mappi
     done: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
     given = dict(items)
     try:
-        with _undisturbed():
+        with _undisturbed(), without_keys():
             for n, item in given.items():
                 submit(item).add_done_callback(functools.partial(_hand_over, done, n))
         for _ in given:

@@ -165,7 +165,7 @@ class SessionStatus(Section):
 def write_status(session_dir: Path, status: SessionStatus) -> Path:
     """Write `session_dir/session.json` atomically and return its path."""
     path = session_dir / FILE_NAME
-    tree = log.redacted(status.model_dump(mode="json", by_alias=True))
+    tree = log.redacted(status.model_dump(mode="json", by_alias=True), numbers=False)
     atomic.write_text(path, json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return path
 

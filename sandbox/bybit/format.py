@@ -45,6 +45,11 @@ def order_status(order: ExchangeOrder) -> str:
     return {Status.HELD: "Untriggered", Status.NEW: "New", Status.PARTIAL: "PartiallyFilled", Status.FILLED: "Filled"}[order.status]
 
 
+def order_filter(made: ExchangeOrder) -> str:
+    """The kind of a spot order, by which Bybit keeps them apart."""
+    return "Order" if made.request.stop_price is None or made.triggered else "tpslOrder"
+
+
 def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
     """One order, as in responses and on the `order` topic."""
     request = made.request

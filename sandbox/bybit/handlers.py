@@ -99,7 +99,10 @@ class BybitHandlers:
         return {"orderId": str(made.id), "orderLinkId": str(params.get("orderLinkId") or "")}
 
     def cancel(self, params: BybitParams) -> Any:
+        """At spot only orders of the kind that `orderFilter` names: a stop that was not triggered is no `Order`."""
         made = self._order(params)
+        if form.category(made.request.symbol) == "spot" and form.order_filter(made) != (params.get("orderFilter") or "Order"):
+            raise refused(RefusalReason.UNKNOWN_ORDER, linear=False)
         self._engine(made.request.symbol, lambda: self._exchange.cancel(made))
         return {"orderId": str(made.id), "orderLinkId": made.request.client_id}
 
@@ -136,7 +139,7 @@ class BybitHandlers:
             and (end is None or t.at <= end)
             and order_id in (None, "", str(t.order_id))
         ]
-        return {"category": category, "list": rows[:limit], "nextPageCursor": ""}
+        return {"category": category, **_page(rows, params, limit)}
 
     def wallet(self, params: BybitParams) -> Any:
         wallet = self.wallet_payload()
@@ -225,7 +228,7 @@ class BybitHandlers:
             and link in (None, "", o.request.client_id)
             and fits(o)
         ]
-        return {"category": category, "list": rows[:limit], "nextPageCursor": ""}
+        return {"category": category, **_page(rows, params, limit)}
 
     @staticmethod
     def _engine(symbol: str, act: Callable[[], Any]) -> Any:
@@ -233,6 +236,16 @@ class BybitHandlers:
             return act()
         except OrderRefused as refusal:
             raise refused(refusal.reason, linear=":" in symbol) from refusal
+
+
+def _page(rows: list[form.Payload], params: BybitParams, limit: int) -> form.Payload:
+    """One page of a list, with the cursor of the next one where there is more."""
+    cursor = str(params.get("cursor") or "0")
+    if not cursor.isdecimal():
+        raise bad("cursor invalid")
+    start = int(cursor)
+    following = str(start + limit) if start + limit < len(rows) else ""
+    return {"list": rows[start : start + limit], "nextPageCursor": following}
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def read_order(params: Mapping[str, Any], symbol: str, last: Decimal, default_id
         symbol=symbol, side=side, type=_type(params, side, limit, trigger, last, tif), size=Decimal(0) if in_quote else size,
         quote_size=size if in_quote else None, limit_price=price if limit else None, stop_price=trigger,
         tif=TimeInForce[tif] if limit and tif != "PostOnly" else TimeInForce.GTC, client_id=_link_id(params) or default_id,
-        reduce_only=params.get("reduceOnly") in (True, "true"),
+        reduce_only=":" in symbol and params.get("reduceOnly") in (True, "true"),  # spot has no positions, and ignores it
     )  # fmt: skip
 
 

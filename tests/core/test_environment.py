@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.core import log
+from forwardtrader.core.command.child import child_environment, without_keys
 from forwardtrader.core.command.cli import end_well
 from forwardtrader.core.config import load_settings
-from forwardtrader.core.environment import environment
+from forwardtrader.core.environment import environment, is_secret
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.venue.keys import api_keys
+from forwardtrader.models.parallel.local_workers import Processes
 from tests import ROOT
 
 
@@ -83,23 +86,75 @@ def test_a_file_that_cannot_be_read_ends_the_command_in_one_line(
     assert log.redact("signature=abc") == "signature=***"  # a log can be written all the same
 
 
-def test_a_command_hands_the_file_to_its_child_processes_wherever_they_run(project: Path, tmp_path: Path) -> None:
-    write(project, "FIRESTORE_EMULATOR_HOST=127.0.0.1:8", "BINANCE_API_SECRET=verysecret")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    write(elsewhere, "BINANCE_API_SECRET=another", "STRANGER=1")
+def told(env: dict[str, str], cwd: Path) -> list[dict[str, str]]:
+    """What a child process finds: its own variables, and what our loader makes of them."""
     program = (
         "import json, os; from forwardtrader.core.environment import environment; print(json.dumps([dict(os.environ), environment()]))"
     )
+    found: list[dict[str, str]] = json.loads(subprocess.check_output([sys.executable, "-P", "-c", program], cwd=cwd, env=env))
+    return found
+
+
+def test_a_command_gives_libraries_the_places_in_the_file_and_nobody_its_keys(project: Path) -> None:
+    write(project, "FIRESTORE_EMULATOR_HOST=127.0.0.1:8", "BINANCE_API_SECRET=verysecret")
+
+    def command() -> int:
+        assert os.environ["FIRESTORE_EMULATOR_HOST"] == "127.0.0.1:8"
+        assert "BINANCE_API_SECRET" not in os.environ
+        assert environment()["BINANCE_API_SECRET"] == "verysecret"
+        return 0
+
+    assert end_well(command) == 0
+    assert "FIRESTORE_EMULATOR_HOST" not in os.environ  # whoever runs a command within a longer process gets no variables from it
+
+
+def test_a_child_process_is_given_what_it_needs_and_no_key(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project, "BINANCE_API_SECRET=of the file", "RISK_TOLERANCE=0.05")
+    keys = {"BYBIT_API_KEY": "k", "OKX_PASSPHRASE": "p", "VENDOR_CODE": "c", "FIREBASE_CREDENTIALS_PATH": "/f", "PYTHON_TOKEN": "t"}
+    for name, value in {**keys, "TZ": "UTC", "OMP_NUM_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)
     found: list[dict[str, str]] = []
 
     def command() -> int:
-        there = {**os.environ, "PYTHONPATH": str(ROOT)}
-        found.extend(json.loads(subprocess.check_output([sys.executable, "-c", program], cwd=elsewhere, env=there)))
+        found.extend(told(child_environment(), project))
         return 0
 
     assert end_well(command) == 0
     for known in found:
-        assert (known["FIRESTORE_EMULATOR_HOST"], known["BINANCE_API_SECRET"]) == ("127.0.0.1:8", "verysecret")
-        assert "STRANGER" not in known
-    assert "BINANCE_API_SECRET" not in os.environ  # whoever runs a command within a longer process gets no variables from it
+        assert not {*keys, "BINANCE_API_SECRET"} & known.keys()
+        assert (known["TZ"], known["OMP_NUM_THREADS"], known["RISK_TOLERANCE"]) == ("UTC", "1", "0.05")
+
+
+def test_processes_that_a_library_starts_have_no_key_either(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project, "BINANCE_API_SECRET=of the file")
+    monkeypatch.setenv("BYBIT_API_KEY", "k")
+    before = dict(os.environ)
+    with without_keys():
+        found = told({**os.environ, "PYTHONPATH": str(ROOT)}, project)
+    assert not any({"BYBIT_API_KEY", "BINANCE_API_SECRET"} & known.keys() for known in found)
+    assert dict(os.environ) == before
+
+
+def keys_of_this_process(shared: None, item: int) -> list[str]:
+    return [name for name in environment() if is_secret(name)]
+
+
+def test_training_workers_have_no_key(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project, "BINANCE_API_SECRET=of the file")
+    monkeypatch.setenv("BYBIT_API_KEY", "k")
+    assert dict(Processes(2).run(keys_of_this_process, None, [1, 2])) == {0: [], 1: []}
+
+
+def test_no_other_module_reads_variables_of_its_own() -> None:
+    """A key that is read past the loader is ignored in `.env`, and struck out of nothing."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for package in ("core", "feeds", "models", "strategies", "backtest", "live", "reports", "sandbox")
+        for path in (ROOT / package).rglob("*.py")
+        if any(getattr(node, "attr", "") in ("environ", "getenv") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert readers == {
+        "core/environment.py", "core/credentials.py", "core/command/child.py", "core/command/project.py",
+        "feeds/venues/reach.py",  # the proxy, as every other program of the machine has it
+        "live/__init__.py", "models/forecasters/compiled_code.py", "models/forecasters/xla.py",  # of libraries, before they are imported
+    }  # fmt: skip

@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 import json
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -14,6 +17,8 @@ from hypothesis import strategies as st
 
 from forwardtrader.core import log
 from forwardtrader.core.log import redact, redacted
+from forwardtrader.live.output.state_store import StateStore
+from tests import ROOT
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\nabc+/Def0123456789==\n-----END PRIVATE KEY-----\n"
 SECRETS = {
@@ -65,6 +70,11 @@ def test_a_key_that_stands_escaped_in_the_environment_is_struck_out_as_it_is_use
         ("{\\\"sign\\\": \\\"deadbeef\\\"}", "{\\\"sign\\\": \\\"***\\\"}"),
         ("headers: Authorization: Bearer aa.bb.cc", "headers: Authorization: ***"),
         ("secret=b'xyz'", "secret='***'"),
+        ("{'X-MBX-APIKEY': 'kk'} X-MBX-APIKEY: kk", "{'X-MBX-APIKEY': '***'} X-MBX-APIKEY: ***"),
+        ("[('X-BAPI-SIGN', 'deadbeef'), ('n', '1')]", "[('X-BAPI-SIGN', '***'), ('n', '1')]"),
+        ("[(b'API-Sign', b'a+b/c==')]", "[(b'API-Sign', '***')]"),
+        ("https://s3/x?X-Amz-Credential=AK%2F1&X-Amz-Signature=ab&n=1", "https://s3/x?X-Amz-Credential=***&X-Amz-Signature=***&n=1"),
+        ("https://blob/x?sv=2024&sig=a%2Fb%3D&se=1", "https://blob/x?sv=2024&sig=***&se=1"),
         ("apiSecret=abc&x=1", "apiSecret=***&x=1"),
         ("POST /bot12345:AbCd-e_f/sendMessage", "POST /bot***/sendMessage"),
         ("http://me:pw@127.0.0.1:80/x and wss://me@h", "http://***@127.0.0.1:80/x and wss://***@h"),
@@ -99,6 +109,65 @@ def test_the_key_inside_a_credentials_file_is_struck_out(tmp_path: Path, monkeyp
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text", "left"),
+    [
+        ("HEARTBEAT_URL", "https://hc-ping.com/eb095278-f28d-448d-87fb", "GET /eb095278-f28d-448d-87fb", "GET ***"),
+        ("HEARTBEAT_URL", "https://x.io/h?k=abc", "GET https://x.io/h?k=abc failed", "GET https://x.io*** failed"),
+        ("REPORT_URL", "https://x.io/a/T0Ken9876543?v=1", "https://x.io/a/T0Ken9876543?v=1", "https://x.io/a/***?v=1"),
+        ("REPORT_URL", "https://x.io/a?at=T0Ken9876543", "at T0Ken9876543", "at ***"),
+        ("BYBIT_API_KEYS", "firstKey12345, secondKey6789", "firstKey12345 and secondKey6789", "*** and ***"),
+        ("FIREBASE_CREDENTIALS", '{"a": {"private_key": "abc-def-ghi"}, "type": "account"}', "abc-def-ghi of account", "*** of account"),
+    ],
+)  # fmt: skip
+def test_a_secret_within_a_value_is_struck_out_alone(monkeypatch: pytest.MonkeyPatch, name: str, value: str, text: str, left: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert redact(text) == left
+
+
+def test_in_the_projects_file_a_token_is_struck_out_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["VENDOR=abc123def456ghi", "START=2024-01-01", "SYMBOL=BTC/USDT", "HOME_FOLDER=/data/candles2024/btc", "LEVEL=warning"]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    assert redact("abc123def456ghi 2024-01-01 BTC/USDT /data/candles2024/btc warning") == (
+        "*** 2024-01-01 BTC/USDT /data/candles2024/btc warning"
+    )
+
+
+@pytest.mark.parametrize("name", ["BINANCE_PRIVATE_KEY_PATH", "BINANCE_API_SECRET_FILE"])
+def test_the_text_of_a_key_file_is_struck_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "key.pem").write_text(PEM)
+    monkeypatch.setenv(name, str(tmp_path / "key.pem"))
+    assert redact(f"cannot load {PEM}") == "cannot load ***\n"
+
+
+@pytest.mark.parametrize("value", ["1", "true", "info", "Live", "binance", "2024", "critical"])
+def test_a_value_that_is_a_word_of_every_log_blanks_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str) -> None:
+    monkeypatch.setenv("SOME_API_KEY", value)
+    with log.log_to(tmp_path / "log.jsonl"):
+        log.event(log.logger("live"), f"{value} began", value=value)
+    [line] = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    assert (line["level"], line["room"], line["event"], line["value"]) == ("info", "live", f"{value} began", value)
+
+
+def test_what_python_itself_prints_is_redacted(tmp_path: Path) -> None:
+    program = (
+        "import logging, sys, threading; from forwardtrader.core import log; log.redact_stderr(); "
+        "logging.getLogger('asyncio').error('never retrieved: %s', 'Kk01Kk02Kk03');"
+        "t = threading.Thread(target=lambda: 1 / 0 if 0 else (_ for _ in ()).throw(ValueError('Kk01Kk02Kk03'))); t.start(); t.join();"
+        "raise SystemError('Kk01Kk02Kk03')"
+    )
+    environment = {**os.environ, "SOME_API_KEY": "Kk01Kk02Kk03", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-P", "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.count("Error: ***") == 2 and "never retrieved: ***" in done.stderr
+    assert "Kk01" not in done.stderr.replace("throw(ValueError('***", "")
+
+
+def test_names_and_bytes_are_struck_out_too(known: None) -> None:
+    tree = {SECRETS["DB_PASSWORD"]: SECRETS["DB_PASSWORD"].encode(), "n": {SECRETS["BINANCE_API_KEY"]}}
+    assert redacted(tree) == {"***": "***", "n": ["***"]}
+
+
 def test_a_line_of_the_log_stays_json_whatever_was_struck_out(known: None, tmp_path: Path) -> None:
     with log.log_to(tmp_path / "log.jsonl"):
         log.event(
@@ -130,6 +199,35 @@ def test_no_value_survives_in_any_form(monkeypatch: pytest.MonkeyPatch, value: s
     for form, text in forms(value).items():
         assert value not in redact(f"{before} {text}"), form
         assert text.strip("\"'") not in redact(f"{before} {text}"), form
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    value=st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=8, max_size=60),
+    where=st.lists(st.sampled_from(("text", "name", "list", "bytes", "error")), min_size=1, max_size=4),
+)
+def test_no_value_survives_in_any_shape_of_fact_on_its_way_to_a_log_a_state_or_a_mirror(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, where: list[str]
+) -> None:
+    if len("".join(value.split())) < 8:
+        return
+    monkeypatch.setenv("SOME_API_SECRET", value)
+    fact: object = value
+    for shape in where:
+        fact = {
+            "text": f"said {fact} twice", "name": {fact if isinstance(fact, str) else "n": fact}, "list": [1, fact],
+            "bytes": fact.encode() if isinstance(fact, str) else fact, "error": fact if isinstance(fact, dict) else ValueError(fact),
+        }[shape]  # fmt: skip
+    path = tmp_path / "log.jsonl"
+    path.unlink(missing_ok=True)
+    with log.log_to(path):
+        log.event(log.logger("live"), "said", fact=fact)
+    store = StateStore(tmp_path / "state.db")
+    store.set("sessions/one", redacted({"fact": fact if not isinstance(fact, ValueError) else str(fact)}))
+    written = path.read_text(encoding="utf-8") + json.dumps(store.get("sessions/one"), ensure_ascii=False)
+    store.close()
+    for form in (value.strip(), json.dumps(value)[1:-1].strip()):
+        assert form not in written and json.dumps(form)[1:-1] not in written
 
 
 def test_a_long_text_costs_little_time() -> None:

@@ -1,0 +1,110 @@
+"""What must hold after every step, and at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from forwardtrader.live.execution.ccxt_orders import SYNTHETIC
+from forwardtrader.live.execution.events import Execution
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.sandbox.venue import ACCOUNT
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+    from tests.simulation.venue import SimulatedVenue
+
+OURS: Final = "simulated-"
+_NOISE: Final = 1e-9
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+def require(holds: bool, text: str) -> None:
+    """Raises Violation."""
+    if not holds:
+        raise Violation(text)
+
+
+def trades_of(venue: SimulatedVenue) -> dict[tuple[str, str], Any]:
+    """The venue's executions of our own orders."""
+    orders = venue.venue.exchange.order_index.orders
+    ours = {number for number, order in orders.items() if order.request.client_id.startswith(OURS)}
+    return {(t.symbol, str(t.id)): t for t in venue.venue.exchange.order_index.trades if t.order_id in ours}
+
+
+def each_intent_once(venue: SimulatedVenue) -> None:
+    """No client id of ours belongs to two orders."""
+    names = Counter(o.request.client_id for o in venue.venue.exchange.order_index.orders.values() if o.request.client_id.startswith(OURS))
+    twice = [name for name, count in names.items() if count > 1]
+    require(not twice, f"sent twice: {twice}")
+
+
+def every_order_known(venue: SimulatedVenue, journal: Journal) -> None:
+    """Every order of ours at the venue is in the journal."""
+    known = {intent.client_id for intent, _ in journal.intents()}
+    unknown = [
+        o.request.client_id for o in venue.venue.exchange.order_index.orders.values()
+        if o.request.client_id.startswith(OURS) and o.request.client_id not in known
+    ]  # fmt: skip
+    require(not unknown, f"at the venue and not in the journal: {unknown}")
+
+
+def booked_is_true(venue: SimulatedVenue, booked: Iterable[Execution]) -> None:
+    """Every execution of the journal is one of the venue, with its size, price and fee."""
+    real = trades_of(venue)
+    for e in booked:
+        if e.trade_id.startswith(SYNTHETIC):
+            continue
+        t = real.get((e.symbol, e.trade_id))
+        require(t is not None, f"booked, and unknown to the venue: {e}")
+        theirs = (t.size, t.price, t.fee, t.side.value)
+        require((e.size, e.price, e.fee, e.side) == theirs, f"booked {e}, the venue has {theirs}")
+
+
+def holdings_of(executions: Iterable[Execution], base: str, symbol: str) -> Decimal:
+    """Coins that the executions left."""
+    held = Decimal(0)
+    for e in executions:
+        if e.symbol == symbol:
+            held += e.size if e.side == "buy" else -e.size
+            held -= e.fee if e.fee_currency == base else 0
+    return held
+
+
+def position_is(life: Life, executions: Iterable[Execution]) -> None:
+    """The broker's position is what the executions made of it."""
+    known = list(executions)
+    for data in life.store.datas:
+        expected = float(holdings_of(known, data.symbol.partition("/")[0], data.symbol))
+        held = life.broker.units_held(data)
+        require(abs(held - expected) < _NOISE, f"position of {data.symbol} is {held}, the executions make {expected}")
+
+
+def at_rest(life: Life, kept: Mapping[tuple[str, str], Execution]) -> None:
+    """Everything agrees once nothing is in flight: venue, journal, fills kept, position and cash."""
+    venue, journal = life.world.venue, life.store.account.journal  # type: ignore[union-attr]
+    booked = {(e.symbol, e.trade_id): e for e in journal.executions()}
+    real = trades_of(venue)
+    require(
+        booked.keys() == real.keys(), f"journal lacks {real.keys() - booked.keys()}, and has beyond the venue {booked.keys() - real.keys()}"
+    )
+    booked_is_true(venue, booked.values())
+    late = {(e.symbol, e.trade_id) for e in life.fills}
+    require(
+        kept.keys() | late == booked.keys(),
+        f"fills kept lack {booked.keys() - kept.keys() - late}, have beyond {kept.keys() - booked.keys()}",
+    )
+    left = [(intent.client_id, state.value) for intent, state in journal.open_intents()]
+    require(not left, f"intents are still open: {left}")
+    account = venue.venue.exchange.accounts[ACCOUNT]
+    for data in life.store.datas:
+        base = data.symbol.partition("/")[0]
+        require(holdings_of(booked.values(), base, data.symbol) == account.total(base), f"the account has {account.total(base)} {base}")
+    position_is(life, booked.values())
+    cash = float(account.total("USDT"))
+    require(abs(life.broker.getcash() - cash) < 1e-6, f"cash is {life.broker.getcash()}, at the venue {cash}")

@@ -1,0 +1,79 @@
+"""What one seed means: market, weather, faults, deaths and the mischief of the strategy. Plain values, so that it can be shrunk."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+FaultOptions: TypeAlias = dict[str, float | int | str]
+ACTIONS: Final = ("market", "limit", "stop", "bracket", "oco", "cancel", "close", "valid")
+# Faults that a client recovers from by itself, with the most that they are armed with at a time.
+_RECOVERABLE: Final = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18",
+                       "F19", "F21", "F22", "F23", "F26", "F28", "F38", "F39")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Death:
+    """The process dies at a step of its input and output, counted from its start; a power cut takes what was not forced."""
+
+    step: int
+    power_cut: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One simulated run."""
+
+    seed: int
+    protocol: str = "binance"
+    symbols: tuple[str, ...] = ("BTC/USDT",)
+    bar_minutes: int = 1
+    bars: int = 20
+    fills: str = "bar"
+    fee_asset: str = "received"
+    actions: tuple[str, ...] = ACTIONS
+    activity: float = 0.6  # the chance of an action in a bar of a symbol
+    deaths: tuple[Death, ...] = ()
+    faults: dict[str, FaultOptions] = field(default_factory=dict)
+    slowest_s: float = 0.05
+    lost: float = 0.0
+    unanswered: float = 0.0
+    reset: float = 0.0
+    slow_strategy: float = 0.0  # the chance of five seconds in `next`
+
+    @classmethod
+    def of(cls, seed: int) -> Scenario:
+        """The scenario of a seed."""
+        rng = random.Random(f"scenario {seed}")
+        rough = rng.random() < 0.7
+        names = rng.sample(_RECOVERABLE, rng.randint(1, 6)) if rough else []
+        return cls(
+            seed=seed,
+            symbols=("BTC/USDT", "ETH/USDT")[: 2 if rng.random() < 0.3 else 1],
+            bar_minutes=rng.choice((1, 1, 1, 5)),
+            bars=rng.randint(6, 24),
+            fills=rng.choice(("bar", "bar", "book")),
+            fee_asset=rng.choice(("received", "received", "quote")),
+            actions=tuple(sorted(rng.sample(ACTIONS, rng.randint(2, len(ACTIONS))))),
+            activity=rng.choice((0.3, 0.6, 1.0)),
+            deaths=tuple(_death(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
+            faults={name: _options(name, rng) for name in names},
+            slowest_s=rng.choice((0.005, 0.05, 0.5, 2.0)),
+            lost=rng.choice((0.0, 0.02)) if rough else 0.0,
+            unanswered=rng.choice((0.0, 0.02)) if rough else 0.0,
+            reset=rng.choice((0.0, 0.02)) if rough else 0.0,
+            slow_strategy=rng.choice((0.0, 0.1)),
+        )
+
+
+def _death(rng: random.Random) -> Death:
+    return Death(rng.randint(1, rng.choice((20, 100, 300))), power_cut=rng.random() < 0.3)
+
+
+def _options(name: str, rng: random.Random) -> FaultOptions:
+    """At most a few firings, anywhere in the run."""
+    options: FaultOptions = {"count": rng.randint(1, 3), "probability": rng.choice((0.1, 0.5, 1.0)), "after_bars": rng.randint(0, 10)}
+    if name in ("F1", "F2", "F3", "F18", "F19") and rng.random() < 0.3:
+        options["on"] = "any"
+    return options

@@ -1,0 +1,103 @@
+"""The practice exchange without a server, on virtual time; it lives on whatever becomes of the trading process."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+from aiohttp import WSMessage, WSMsgType
+
+from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.practice import PracticeExchange
+from forwardtrader.sandbox.transport.host import Act, Host
+from forwardtrader.sandbox.transport.sockets import GOING_AWAY
+from tests.simulation.network import SimulatedSocket
+from tests.simulation.virtual_loop import VirtualClock, VirtualLoop
+
+_KEYS: Final = {"api_key": "simulated-key", "api_secret": "simulated-secret", "admin_token": "simulated-token"}
+
+
+class SimulatedSink:
+    """The venue's end of one socket."""
+
+    def __init__(self, socket: SimulatedSocket) -> None:
+        self._socket = socket
+
+    @property
+    def silent(self) -> bool:
+        return self._socket.silent
+
+    @silent.setter
+    def silent(self, value: bool) -> None:
+        self._socket.silent = value
+
+    def put(self, message: Any) -> None:
+        self.put_bytes(orjson.dumps(message))
+
+    def put_bytes(self, message: bytes) -> None:
+        self._socket.enqueue(WSMessage(WSMsgType.TEXT, message.decode(errors="replace"), None))
+
+    def reset(self) -> None:
+        self._socket.end()
+
+    def close(self, code: int = GOING_AWAY) -> None:
+        self._socket.enqueue(WSMessage(WSMsgType.CLOSE, code, None))
+        self._socket.on_close()
+
+
+class SimulatedVenue(PracticeExchange):
+    """The whole exchange of one run, and whether its network is there."""
+
+    def __init__(self, loop: VirtualLoop, clock: VirtualClock, **settings: Any) -> None:
+        chosen = SandboxSettings.model_validate({"speed": 1.0, "limits": "off", **_KEYS, **settings})
+
+        def later(seconds: float, act: Act) -> None:
+            loop.in_world(seconds, act)
+
+        host = Host(clock, loop.time, lambda: int(loop.time() * 1e9), later, random.Random(f"venue {chosen.seed}"))
+        super().__init__(chosen, host, self._outage)
+        self.loop = loop
+        self.is_down = False
+        self.on_fault: Callable[[str], None] = lambda _name: None
+
+    def start(self) -> None:
+        """Let the market run."""
+        self.loop.world_task(self.venue.driver.run(1.0, self.loop.time))
+
+    def connect(self, socket: SimulatedSocket, path: str, query: Mapping[str, str]) -> int:
+        """Open a socket; returns the status that refuses it, or 0."""
+        endpoint = self.endpoint(path)
+        if endpoint is None:
+            return 404
+        refused = self.sockets.refusal(endpoint.which)
+        if refused is not None:
+            return refused.status
+        sink = SimulatedSink(socket)
+        self.sockets.add(endpoint.which, sink)
+        conversation = endpoint.connect(sink, path, query)
+
+        def closed() -> None:
+            if sink in self.sockets.connections(endpoint.which):
+                self.sockets.discard(endpoint.which, sink)
+                conversation.end()
+
+        socket.on_close, socket.on_message = closed, conversation.receive
+        return 0
+
+    def _struck(self, name: str, facts: Mapping[str, Any]) -> None:
+        super()._struck(name, facts)
+        self.on_fault(name)
+
+    def _outage(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+        self.loop.in_world(0.05, self._go_down, seconds, meanwhile)
+
+    def _go_down(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+        self.is_down = True
+        self.sockets.disconnect("all", reset=True)
+        meanwhile()
+        self.loop.in_world(seconds, self._come_back)
+
+    def _come_back(self) -> None:
+        self.is_down = False

@@ -1,0 +1,184 @@
+"""One seed, one world: venue, network, disk and the lives of the trading process, all on one clock in one thread."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+from forwardtrader.live.execution.events import Execution
+from forwardtrader.sandbox.engine.events import ExecutionType, OrderChanged
+from tests.simulation import checks
+from tests.simulation.checks import Violation, require
+from tests.simulation.disk import SimulatedDisk
+from tests.simulation.life import Life
+from tests.simulation.network import Network, Weather
+from tests.simulation.scenario import Scenario
+from tests.simulation.venue import SimulatedVenue
+from tests.simulation.virtual_loop import Stuck, VirtualClock, VirtualLoop
+
+if TYPE_CHECKING:
+    from forwardtrader.live.execution.journal import Journal
+
+_MOST_STARTS: Final = 40
+_PATIENCE_S: Final = 2400.0  # virtual seconds from the last bar of the scenario until everything is at rest
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `digest` is equal for runs that did the same."""
+
+    scenario: Scenario
+    violation: str
+    digest: str
+    days: float
+    lives: int
+    orders: int
+    trades: int
+    log: tuple[str, ...]
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        self.scenario = scenario
+        self.rng = random.Random(scenario.seed)
+        self.loop = VirtualLoop()
+        self.clock = VirtualClock(self.loop)
+        self.log: list[str] = []
+        self.disk = SimulatedDisk(folder, random.Random(f"disk {scenario.seed}"))
+        self.disk.path.parent.mkdir(parents=True)
+        length = scenario.bar_minutes
+        self.venue = SimulatedVenue(
+            self.loop, self.clock, protocol=scenario.protocol, symbols=scenario.symbols,
+            timeframe=f"{length}m", history=30, ticks_per_bar=4, fills=scenario.fills, fee_asset=scenario.fee_asset, seed=scenario.seed,
+        )  # fmt: skip
+        self.network = Network(self.loop, random.Random(f"network {scenario.seed}"), self.venue, self.note)
+        self.network.weather = Weather(
+            slowest_s=scenario.slowest_s, lost=scenario.lost, unanswered=scenario.unanswered, reset=scenario.reset
+        )
+        self.kept: dict[tuple[str, str], Execution] = {}  # the fills that the owner has for good
+        self.quiet_since: float | None = None
+        self.broken = ""  # a violation seen by the venue's side
+        self.venue.on_fault = lambda name: self.note("fault", name=name)
+        self.exchange = self.venue.venue.exchange
+        self.exchange.subscribe(self._on_venue_event)
+        self.lives = 0
+
+    def run(self) -> None:
+        """Play the scenario to its end. Raises Violation."""
+        self.venue.start()
+        for name, options in self.scenario.faults.items():
+            self.venue.faults.arm(name, dict(options))
+        deaths = iter(self.scenario.deaths)
+        for number in range(1, _MOST_STARTS):
+            death = next(deaths, None)
+            self.lives = number
+            life = Life(self, number, death.step if death else 0)
+            ended = life.run()
+            if ended == "stopped" and self.is_quiet:
+                break
+            require(not ended.startswith("ReconciliationFailed"), f"a start was refused: {ended}")
+            self.disk.next_life(power_cut=death is not None and death.power_cut and ended == "crash")
+            self.loop.pump(lambda: False, self.rng.choice((0.1, 5.0, 100.0)))
+        else:
+            raise Violation("the process does not come to its end")
+
+    # What the lives report
+
+    def note(self, kind: str, **facts: object) -> None:
+        """Write a line of the log by which two runs are compared."""
+        self.log.append(f"{self.loop.now:.6f} {kind} {facts}")
+
+    def keep(self, fill: Execution) -> None:
+        """The owner has this execution for good."""
+        key = (fill.symbol, fill.trade_id)
+        require(key not in self.kept, f"kept twice: {fill}")
+        self.kept[key] = fill
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.quiet_since is not None
+
+    def on_bar(self, life: Life) -> None:
+        """Look at everything that must hold at any moment."""
+        journal: Journal = life.store.account.journal  # type: ignore[union-attr]
+        require(not self.broken, self.broken)
+        checks.every_order_known(self.venue, journal)
+        checks.booked_is_true(self.venue, journal.executions())
+        checks.position_is(life, self.kept.values())
+        if self.quiet_since is None and self.venue.venue.driver.played >= self.scenario.bars:
+            self._calm()
+
+    def on_quiet_turn(self, life: Life) -> None:
+        """End once nothing is in flight."""
+        broker = life.broker
+        require(self.loop.now - (self.quiet_since or 0.0) < _PATIENCE_S, f"not at rest after {_PATIENCE_S} s: {broker.get_orders_open()}")
+        if not broker.is_settled or broker.get_orders_open() or life.store.account.journal.open_intents():  # type: ignore[union-attr]
+            return
+        life.quiet_turns += 1
+        if life.quiet_turns > 2:
+            checks.at_rest(life, self.kept)
+            checks.each_intent_once(self.venue)
+            life.store.request_stop()
+
+    def _calm(self) -> None:
+        self.quiet_since = self.loop.now
+        self.venue.board.disarm()
+        self.network.weather = Weather()
+
+    def _on_venue_event(self, fact: Any) -> None:
+        if not isinstance(fact, OrderChanged):
+            return
+        order = fact.order
+        self.note("venue", what=fact.execution.value, id=order.id, client_id=order.request.client_id, filled=order.filled)
+        if fact.execution is ExecutionType.NEW:
+            same = [o for o in self.exchange.order_index.orders.values() if o.request.client_id == order.request.client_id]
+            if len(same) > 1 and not self.broken:
+                self.broken = f"sent twice: {order.request.client_id}"
+
+
+def simulate(scenario: Scenario) -> Outcome:
+    """Run one scenario in files of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=_fast_folder()))
+    violation = ""
+    try:
+        world = World(scenario, folder)
+        with _virtual_time_in_ccxt(world.clock):
+            try:
+                world.run()
+            except (Violation, Stuck) as found:
+                violation = f"{type(found).__name__}: {found}"
+            finally:
+                world.loop.finish()
+        text = "\n".join(world.log)
+        index = world.venue.venue.exchange.order_index
+        return Outcome(
+            scenario, violation, hashlib.sha256(text.encode()).hexdigest(), world.loop.now / 86400, world.lives, len(index.orders),
+            len(index.trades), tuple(world.log),
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fast_folder() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+@contextmanager
+def _virtual_time_in_ccxt(clock: VirtualClock) -> Iterator[None]:
+    from ccxt.base.exchange import BaseExchange
+
+    def milliseconds() -> int:
+        return int(clock.seconds() * 1000)
+
+    with patch.object(BaseExchange, "milliseconds", staticmethod(milliseconds)):
+        yield
