@@ -6,7 +6,7 @@ The server puts it behind a port. A simulation calls it directly, with clocks, t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -25,16 +25,17 @@ from forwardtrader.sandbox.bybit.socket import BybitPrivateStream, BybitTradeSoc
 from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.faults.catalogue import Switchboard, read_options
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults, Outage
+from forwardtrader.sandbox.faults.read_lags import AccountReads, Lag
 from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, HandshakeFaults, ReportFaults, RequestFaults
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.state.recorder import ExchangeParts, StateRecorder
 from forwardtrader.sandbox.state.restart import restore, resumed
 from forwardtrader.sandbox.state.state_file import StateFile
-from forwardtrader.sandbox.transport.host import Host
+from forwardtrader.sandbox.transport.host import Act, Host, Later
 from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.transport.sockets import Conversation, MessageSink, SocketEndpoint, Sockets
-from forwardtrader.sandbox.venue import SandboxVenue, open_venue
+from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue, open_venue
 
 MESSAGES_PER_SECOND: Final = 5  # limit for a client on one market socket
 
@@ -58,15 +59,20 @@ class PracticeExchange:
         rows = state.read() if state is not None else {}
         self.first_start = resumed(settings, rows)
         self.settings = settings = settings if self.first_start is None else self.first_start.settings
-        self.host = host
         self.failure: StorageFull | None = None
+        # What a timer does is kept as well before anybody learns of it.
+        self.host = host = replace(host, later=partial(self._later, host.later))
         self.venue: SandboxVenue = open_venue(settings, host, None if self.first_start is None else self.first_start.opened_at)
         self.log = RequestLog(host.log_ns)
         self.board = Switchboard(settings.seed, lambda: self.venue.driver.played, lambda name, facts: self._struck(name, facts))
         self.sockets = Sockets(HandshakeFaults(self.board), monotonic=host.monotonic)
         requests, reports = RequestFaults(self.board, host.monotonic), ReportFaults(self.board, self.sockets)
+        reads = AccountReads(self.venue.exchange, ACCOUNT, host.monotonic, lambda: self.venue.driver.played)
+        for kind, lag in settings.lags.items():
+            reads.lag(kind, Lag(*lag))
         mount = bybit_protocol if settings.protocol == "bybit" else binance_protocol
-        self._protocol = mount(ProtocolContext(self.venue, self.log, self.board, requests, reports))
+        self._protocol = mount(ProtocolContext(self.venue, self.log, self.board, requests, reports, reads))
+        self.reads = reads
         self.faults = InstantFaults(self.venue, self.board, self.sockets, self._protocol.private.terminate, outage)
         self._recorder = None if state is None else StateRecorder(ExchangeParts(self.venue, self.board, self.faults), state)
         self._wire()
@@ -124,6 +130,13 @@ class PracticeExchange:
             for name, options in self.settings.faults.items():
                 self.faults.arm(name, options)
             self.commit(moved=True)
+
+    def _later(self, later: Later, seconds: float, act: Act) -> None:
+        def committed() -> None:
+            act()
+            self.commit()
+
+        later(seconds, committed)
 
     def _route(self, path: str) -> tuple[RestApi | None, str]:
         for start, api in self._protocol.rest.items():
@@ -189,6 +202,7 @@ class ProtocolContext:
     board: Switchboard
     requests: RequestFaults
     reports: ReportFaults
+    reads: AccountReads
 
 
 @dataclass(frozen=True)
@@ -203,7 +217,7 @@ class VenueProtocol:
 def bybit_protocol(context: ProtocolContext) -> VenueProtocol:
     """Bybit's v5 API."""
     log, requests, later = context.log, context.requests, context.venue.host.later
-    handlers = BybitHandlers(context.venue, context.board)
+    handlers = BybitHandlers(context.venue, context.board, requests, context.reads)
     actions = bybit_actions(handlers)
     private = BybitPrivateStream(handlers, log, context.reports)
     public: dict[str, SocketEndpoint] = {
@@ -218,11 +232,11 @@ def binance_protocol(context: ProtocolContext) -> VenueProtocol:
     """Binance's spot API."""
     venue, log, requests = context.venue, context.log, context.requests
     limits = make_limits(venue.settings)
-    handlers = BinanceHandlers(venue, context.board, lambda: limits.described(orders=True, counts=False))
+    handlers = BinanceHandlers(venue, context.board, context.reads, lambda: limits.described(orders=True, counts=False))
     rest_lists, socket_lists = list_actions(handlers)
     rest: dict[str, RestApi] = {
         "/api/v3/": BinanceRestApi(venue, rest_actions(handlers) | rest_lists, limits, log, requests),
-        "/sapi/v1/": BinanceRestApi(venue, wallet_actions(venue), limits, log, requests),
+        "/sapi/v1/": BinanceRestApi(venue, wallet_actions(venue, requests), limits, log, requests),
     }
     api = BinanceWebSocketApi(venue, socket_actions(handlers) | socket_lists, limits, log, requests, context.reports)
     per_second = MESSAGES_PER_SECOND if limits.enforced else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
@@ -37,11 +38,26 @@ BarIterators: TypeAlias = dict[str, Iterator[Candle]]
 
 @dataclass(frozen=True)
 class Keys:
-    """Client credentials, and the token of the control endpoint."""
+    """Client credentials, and the token of the control endpoint; `others` are further keys of the same account."""
 
     api_key: str
     api_secret: str
     admin_token: str
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def secret_of(self, key: str) -> str | None:
+        """The secret that belongs to a key; None for one that does not exist."""
+        known = {self.api_key: self.api_secret, **self.others}
+        return next((secret for name, secret in known.items() if hmac.compare_digest(name.encode(), _bytes(key))), None)
+
+
+@dataclass
+class KeyRights:
+    """What the keys may do, as the venue says when asked; `revoked` keys exist no more."""
+
+    withdrawals: str
+    trading: bool
+    revoked: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -59,7 +75,12 @@ class SandboxVenue:
     keys: Keys
     funding: FundingClock
     opened_at: int
+    rights: KeyRights
     skew_ms: int = 0
+
+    def secret_of(self, key: str) -> str | None:
+        """The secret of a key that is not revoked."""
+        return None if key in self.rights.revoked else self.keys.secret_of(key)
 
     def wall_ms(self) -> int:
         return int(self.host.wall.now().timestamp() * 1000) + self.skew_ms
@@ -90,9 +111,10 @@ def open_venue(settings: SandboxSettings, host: Host, opened_at: int | None = No
         limit=settings.bars,
     )  # fmt: skip
     driver.begin()
+    rights = KeyRights(settings.withdrawals, settings.trading)
     funding = FundingClock(exchange, settings.funding_bps / 10_000)
     driver.after_bar.append(funding.bar_ended)
-    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), funding, opened_at)
+    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), funding, opened_at, rights)
 
 
 def check_speed(speed: float | str) -> None:
@@ -189,4 +211,9 @@ def _keys(settings: SandboxSettings, host: Host) -> Keys:
         settings.api_key or host.token(32),
         settings.api_secret or host.token(32),
         settings.admin_token or host.token(24),
+        settings.more_keys,
     )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")

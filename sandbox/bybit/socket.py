@@ -147,7 +147,7 @@ class BybitTradeSocket:
         if action is None:
             raise BybitError(10404, "op is not supported")
         if not connection.authenticated:
-            raise BybitError(10005, "Permission denied, please check your API key permissions.")
+            raise errors.DENIED
         if not isinstance(params, list) or len(params) != 1 or not isinstance(params[0], dict):
             raise errors.bad("args must be a list with one object")
         entry = self._log.add("trade socket", str(frame["op"]), params[0])
@@ -174,9 +174,11 @@ def authenticated(handlers: BybitHandlers, frame: FRAME) -> bool:
     key, expires, signature = (str(a) for a in params)
     if not expires.isdecimal() or len(expires) > 18 or int(expires) <= handlers.venue.wall_ms():
         return False
-    keys = handlers.venue.keys
-    expected = hmac.new(keys.api_secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(key.encode(), keys.api_key.encode()) and hmac.compare_digest(signature.encode(), expected.encode())
+    secret = handlers.venue.secret_of(key)
+    if secret is None:
+        return False
+    expected = hmac.new(secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(signature.encode(), expected.encode())
 
 
 def check_stamp(handlers: BybitHandlers, frame: FRAME) -> None:

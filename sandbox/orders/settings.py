@@ -70,6 +70,14 @@ class SandboxSettings(Room):
     orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for a new parent process once that one is gone
     connection_life_s: float = Field(default=86_400.0, gt=0)
     withdrawals: Literal["no", "yes", "unanswered"] = "no"  # the answer to whether the key may withdraw
+    trading: bool = True  # whether the key may place orders
+    order_answers: Literal["full", "ids"] = "full"  # Binance: ids leaves the state of an order out of the answer, as Bybit always does
+    read_lag_s: dict[Literal["order", "orders", "trades", "balance"], Annotated[float, Field(ge=0, le=3600)]] = Field(default_factory=dict)
+    read_lag_bars: dict[Literal["order", "orders", "trades", "balance"], Annotated[int, Field(ge=0, le=10_000)]] = Field(
+        default_factory=dict  # by how much queries of one order, of lists of orders, of executions and of balances are behind
+    )
+    page_limit: int = Field(default=0, ge=0)  # the most rows of a page of orders or executions; 0: the venue's own
+    more_keys: dict[str, str] = Field(default_factory=dict)  # further keys of the account, with their secrets
     api_key: str = ""  # generated at the start where empty
     api_secret: str = ""
     admin_token: str = ""
@@ -79,6 +87,12 @@ class SandboxSettings(Room):
     def latency_s(self) -> float:
         """Latency of a request in seconds; 0 in bar mode."""
         return self.book.latency_ms / 1000 if self.fills == "book" else 0.0
+
+    @property
+    def lags(self) -> dict[str, tuple[float, int]]:
+        """By kind of query: by how many seconds and how many bars it is behind."""
+        kinds = sorted({*self.read_lag_s, *self.read_lag_bars})
+        return {kind: (self.read_lag_s.get(kind, 0.0), self.read_lag_bars.get(kind, 0)) for kind in kinds}
 
     @property
     def most_open(self) -> OpenOrders:

@@ -104,7 +104,7 @@ class StateRecorder:
 
     def _note_taken(self, symbol: str) -> None:
         """An order may have taken size from the simulated book."""
-        if self._parts.venue.settings.fills == "book":
+        if self._parts.venue.exchange.listings[symbol].taken:
             self._add(shapes.LISTING.row(symbol, listing_row(self._parts.venue, symbol)))
 
     def _collect_market(self) -> None:
@@ -148,7 +148,8 @@ def market_row(venue: SandboxVenue) -> shapes.MarketRow:
     driver = venue.driver
     return shapes.MarketRow(
         at=driver.clock.at, played=driver.played, printed=driver.printed, ended=driver.ended, fill_cap=venue.exchange.fill_cap,
-        paid_until=venue.funding.paid_until, skew_ms=venue.skew_ms,
+        paid_until=venue.funding.paid_until, skew_ms=venue.skew_ms, withdrawals=venue.rights.withdrawals,
+        trading=venue.rights.trading, revoked=sorted(venue.rights.revoked),
     )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from forwardtrader.sandbox.state.state_file import Rows
 # Settings of one run of the process; the others are those of the first start where they are not given.
 OF_THE_PROCESS: Final = frozenset({"port", "state", "owner", "orphan_s", "waits"})
 CHANGEABLE: Final = OF_THE_PROCESS | frozenset({
-    "limits", "weight_per_minute", "orders_per_10s", "orders_per_day", "connection_life_s", "withdrawals", "faults", "api_key",
-    "api_secret", "admin_token", "bars",
+    "limits", "weight_per_minute", "orders_per_10s", "orders_per_day", "connection_life_s", "withdrawals", "trading", "order_answers",
+    "page_limit", "read_lag_s", "read_lag_bars", "more_keys", "faults", "api_key", "api_secret", "admin_token", "bars",
 })  # fmt: skip
 
 
@@ -108,6 +108,12 @@ def _restore_market(parts: ExchangeParts, rows: Rows) -> None:
     driver.clock.at, driver.played, driver.printed, driver.ended = row.at, row.played, row.printed, row.ended
     parts.venue.exchange.fill_cap = row.fill_cap
     parts.venue.funding.paid_until, parts.venue.skew_ms = row.paid_until, row.skew_ms
+    parts.venue.rights.revoked = set(row.revoked)
+    rights, first = parts.venue.rights, shapes.HEADER.found(rows)[shapes.ONLY].settings
+    if rights.withdrawals == first.withdrawals:  # not given anew
+        rights.withdrawals = row.withdrawals
+    if rights.trading == first.trading:
+        rights.trading = row.trading
 
 
 def _restore_faults(parts: ExchangeParts, rows: Rows) -> None:

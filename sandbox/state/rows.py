@@ -79,6 +79,9 @@ class MarketRow:
     fill_cap: Decimal | None
     paid_until: int
     skew_ms: int
+    withdrawals: str
+    trading: bool
+    revoked: list[str]
 
 
 @dataclass(frozen=True)
