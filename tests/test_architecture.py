@@ -38,6 +38,7 @@ LAYERS: dict[str, str] = {
         backtrader_data files venues
         candles
         factors flags
+        bounds
     """,
     "models": """
         online
@@ -66,11 +67,14 @@ LAYERS: dict[str, str] = {
     """,
     "live": """
         cli parity
+        instruction
         session
+        supervision
         monitoring preflight
         bridge
         execution output request retraining
         venue
+        mailbox
         control flags priority sqlite_file
     """,
     "reports": """

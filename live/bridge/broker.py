@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from decimal import Decimal
@@ -21,7 +22,8 @@ from forwardtrader.live.bridge.order_updates import handle_event
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
+from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Filled, Intent, Refused
+from forwardtrader.live.execution.journal import OPEN
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal
@@ -60,6 +62,7 @@ class CCXTBroker(AccountView):
         self._cancelling: set[int] = set()
         self._expiring: set[int] = set()
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
+        self._undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
         self._seen = -1
         self._is_live = False
 
@@ -69,7 +72,9 @@ class CCXTBroker(AccountView):
         super().start()
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
-        found = recover(self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify)
+        found = recover(
+            self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify, sells_any_coins=self.p.use_positions
+        )
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
         for data in self.store.datas:
@@ -78,7 +83,6 @@ class CCXTBroker(AccountView):
                 self.holdings.held[data].set(*held)
         for intent, filled, average in found.open:
             self._restore(intent, filled, average)
-        self.store.loop.spawn(self._account.run())
 
     def next(self) -> None:
         if self._unassigned:
@@ -86,12 +90,23 @@ class CCXTBroker(AccountView):
         seen = sum(len(data) for data in self.store.datas)
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
-            while self.store.events:
-                handle_event(self, self.store.events.popleft())
+            self._take_events()
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
             self.on_turn()
+
+    def _take_events(self) -> None:
+        """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it."""
+        waiting, self._undated = self._undated, deque()
+        while waiting or self.store.events:
+            event = waiting.popleft() if waiting else self.store.events.popleft()
+            order = self.order_of(getattr(event, "client_id", ""))
+            undated = [data.symbol for data in self.store.datas if not len(data)]
+            if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
+                self._undated.append(event)
+            else:
+                handle_event(self, event)
 
     def rearm(self) -> None:
         """Send orders again after a halt; cancels that it kept from the venue may be sent again."""
@@ -103,7 +118,7 @@ class CCXTBroker(AccountView):
     def is_settled(self) -> bool:
         """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        if self._pending or self.store.events or self._unanswered or self._cancelling or self.contingent.reached:
+        if self._pending or self.store.events or self._undated or self._unanswered or self._cancelling or self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
         return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
@@ -158,7 +173,7 @@ class CCXTBroker(AccountView):
     def send(self, order: LiveOrder) -> LiveOrder:
         """Journal the intent of an order, then post it; the answer is handled in `next`."""
         bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
-        client_id = self._orders.next_client_id(self.store.run, bar)
+        client_id = self._orders.next_client_id(self.store.run, bar, str(order.info.get("command", "")))
         intent = Intent(client_id=client_id, request=request_of(order), bar=bar, role=str(order.info.get("role", "")))
         order.addinfo(client_id=client_id)
         if not self._account.journal.write(intent):
@@ -231,11 +246,31 @@ class CCXTBroker(AccountView):
 
     def order_of(self, client_id: str) -> LiveOrder | None:
         """The order that the venue knows as `client_id`; None where it is not one of this run."""
+        return self._orders.of_client_id(client_id) or self._commanded(client_id)
+
+    def _commanded(self, client_id: str) -> LiveOrder | None:
+        """The order of a control command that was carried out while the strategy hung: known here from its first event on."""
+        intent = self._account.journal.intent(client_id)
+        if intent is None or intent.role != COMMANDED:
+            return None
+        self._restore(intent, Decimal(0), 0.0)
         return self._orders.of_client_id(client_id)
 
     def answered(self, client_id: str) -> LiveOrder | None:
         """As `order_of`; the venue has answered for the order."""
         self._unanswered.discard(client_id)
+        return self.order_of(client_id)
+
+    def is_open(self, client_id: str) -> bool:
+        """Whether the journal says that the order may still be executed."""
+        return self._account.journal.state_of(client_id) in OPEN
+
+    def revive(self, client_id: str) -> LiveOrder | None:
+        """A new order for an intent whose own one is over or forgotten; None where there is no such intent, or no feed of its symbol."""
+        intent = self._account.journal.intent(client_id)
+        if intent is None:
+            return None
+        self._restore(intent, Decimal(0), 0.0)
         return self.order_of(client_id)
 
     def is_sent(self, order: LiveOrder) -> bool:

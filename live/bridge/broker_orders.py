@@ -21,6 +21,7 @@ class BrokerOrders:
         self._intents: dict[int, Intent] = {}
         self._done: deque[int] = deque()
         self._numbers: dict[int, int] = {}
+        self._commanded = 0
 
     def keep(self, order: LiveOrder, intent: Intent | None = None) -> None:
         """An order that waits here, or with its intent one that goes to the venue."""
@@ -57,13 +58,17 @@ class BrokerOrders:
         """What went to the venue; None for an order that did not."""
         return self._intents.get(order.ref)
 
-    def next_client_id(self, run: str, bar: int) -> str:
+    def next_client_id(self, run: str, bar: int, command: str = "") -> str:
         """The client id of the next order decided on a bar, equal for a run that is repeated; at most 36 characters.
 
         Args:
             bar: its open time, milliseconds UTC.
+            command: the control command that the order belongs to, of at most 12 characters; "" for a decision of the strategy.
         """
-        return f"{run[:16]}-{_base36(bar // 1000)}-{self.next_number(bar)}"
+        if command:
+            self._commanded += 1
+            return f"{client_id_prefix(run)}c{command[:12]}-{self._commanded}"
+        return f"{client_id_prefix(run)}{_base36(bar // 1000)}-{self.next_number(bar)}"
 
     def next_number(self, bar: int) -> int:
         """Counts the orders decided on one bar from 1."""
@@ -71,6 +76,11 @@ class BrokerOrders:
         if len(self._numbers) > 2 * _REMEMBERED:
             self._numbers = {at: self._numbers[at] for at in sorted(self._numbers)[-_REMEMBERED:]}
         return number
+
+
+def client_id_prefix(run: str) -> str:
+    """How the client ids of a run begin."""
+    return f"{run[:16]}-"
 
 
 def _base36(value: int) -> str:

@@ -17,6 +17,7 @@ from forwardtrader.live.execution.events import AccountEvent, Intent, VenueView
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts, key_of
+from forwardtrader.live.execution.recovery.comparison import VenueComparison
 from forwardtrader.live.execution.reports import AccountReports
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.execution.submit import OrderSubmitter
@@ -50,14 +51,16 @@ class CcxtAccount:
         self.journal = journal
         self.symbols = tuple(symbols)
         self.queries = VenueQueries(client, timeouts.first_wait_s)
+        self.switch: Callable[[], str] = lambda: ""  # why no order may leave, asked before each one; "" where they may
         self._notify_owner = notify
         self._limits = limits
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._halt = TradingHalt(notify)
-        self.orders = VenueOrders(client, self.queries, OrderLedger(journal, self._notify))
+        self.orders = VenueOrders(client, self.queries, OrderLedger(journal, self._notify), timeouts.lag_s)
         self._lookup = OrderLookup(client, self.queries, self.orders, self._halt, timeouts)
         self._submitter = OrderSubmitter(client, self.queries, self.orders.ledger, self._lookup, self._halt, symbols, last_price)
-        self._reports = AccountReports(client, self.orders, self._halt, self.settle, self.symbols, timeouts.check_every_s)
+        self.comparison = VenueComparison(self.orders, self._lookup, self._halt, self.symbols, timeouts.confirm_s)
+        self._reports = AccountReports(client, self.orders, self._halt, self.comparison.check, timeouts.check_every_s)
         if limits is not None:
             limits.restore(journal.executions(), [intent for intent, _ in journal.open_intents()])
 
@@ -108,6 +111,19 @@ class CcxtAccount:
                 if self.journal.state_of(intent.client_id) in OPEN:
                     await self._lookup.resolve(intent)
 
+    async def cancel_all(self) -> None:
+        """Take every open order back at once, also one whose symbol has a request under way; what was in flight is settled first."""
+        await asyncio.gather(*(self._cancel_at_once(intent) for intent, _ in self.journal.open_intents()))
+
+    async def _cancel_at_once(self, intent: Intent) -> None:
+        with self._halt.on_storage_error():
+            await self._lookup.cancel(intent)
+        await self.cancel(intent)
+
+    def stop_trading(self, reason: str) -> None:
+        """Send no order any more until `rearm`; in the event loop."""
+        self._halt.halt(reason)
+
     async def settle(self, intent: Intent) -> None:
         """Find out what became of an open intent."""
         async with self._locks[intent.symbol]:
@@ -125,16 +141,12 @@ class CcxtAccount:
     # Reports
 
     async def run(self) -> None:
-        """Receive reports and compare with the venue until cancelled."""
+        """Receive reports and compare with the venue until cancelled. Before a start asks its first question, so that it misses nothing."""
         await self._reports.run()
-
-    async def check(self) -> None:
-        """Compare with the venue once."""
-        await self._reports.check()
 
     def _refusal(self, intent: Intent) -> str:
         """Why the order is not sent: a halt, its venue, or a limit; "" for one that is, which counts against the limits from now on."""
-        refusal = self.halted or self.orders.access.objection(key_of(intent))
+        refusal = self.halted or self.switch() or self.orders.access.objection(key_of(intent))
         if refusal or self._limits is None:
             return refusal
         reason = self._limits.admit(intent)

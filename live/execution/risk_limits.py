@@ -13,7 +13,7 @@ from typing import Final
 
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, Refused
+from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, Refused, Replaced
 from forwardtrader.strategies.order_rules import adds_exposure
 
 _MINUTE_S: Final = 60.0
@@ -31,6 +31,7 @@ class AccountRiskLimits:
 
     Attributes:
         hold: why no order may add exposure now; set by the watchdog, "" for none.
+        interlock: asked before each order that would add exposure, as `hold`; must be cheap.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class AccountRiskLimits:
         can_short: Callable[[str], bool] = lambda _symbol: False, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.hold = ""
+        self.interlock: Callable[[], str] = lambda: ""
         self._limits = limits
         self._last_price = last_price
         self._minute_s = minute_s
@@ -47,6 +49,12 @@ class AccountRiskLimits:
         self._open: dict[str, Intent] = {}
         self._filled: dict[str, Decimal] = {}
         self._sent: deque[float] = deque()
+
+    def clear(self) -> None:
+        """Forget positions and open orders, before they are restored anew."""
+        self._positions.clear()
+        self._open.clear()
+        self._filled.clear()
 
     def restore(self, executions: Iterable[Execution], open_intents: Iterable[Intent]) -> None:
         """Start from what an earlier process left."""
@@ -58,6 +66,10 @@ class AccountRiskLimits:
         """Update positions and open orders."""
         if isinstance(event, Filled):
             self._book(event.execution)
+        elif isinstance(event, Replaced):
+            base = event.stand_in.symbol.partition("/")[0]
+            fees = sum((e.fee for e in event.executions if e.fee_currency == base), Decimal(0))
+            self._positions[event.stand_in.symbol] = self._positions.get(event.stand_in.symbol, Decimal(0)) - fees
         elif isinstance(event, Refused | Ended):
             self._close(event.client_id)
 
@@ -72,14 +84,15 @@ class AccountRiskLimits:
     def check(self, request: OrderRequest) -> str:
         """Why an order must not be sent; "" for one that may."""
         limits, adds = self._limits, self._adds_exposure(request)
+        hold = (self.hold or self.interlock()) if adds else ""
         if not limits.gate:
-            return self.hold if adds else ""
+            return hold
         if self._is_too_frequent(adds):
             return f"more than {limits.max_orders_per_minute} orders in a minute (risk.max_orders_per_minute)"
         last = self._last_price(request.symbol)
         if beyond := _beyond_collar(request, last, limits.price_collar):
             return beyond
-        return (self.hold or self._too_large(request, last)) if adds else ""
+        return hold or (self._too_large(request, last) if adds else "")
 
     def _adds_exposure(self, request: OrderRequest) -> bool:
         if not self._can_short(request.symbol):

@@ -23,7 +23,7 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.market_rules import market_rules
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.journal import open_journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.candles import write_history
@@ -31,7 +31,7 @@ from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practi
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 
-_PLAN: Final = "plan.json"
+PLAN: Final = "plan.json"
 Plan = dict[str, Any]  # plain JSON values
 JOURNAL: Final = "journal.db"
 _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
@@ -124,9 +124,9 @@ def _before_first(history: History, first: datetime) -> pd.DataFrame:
 def _has_sent(request: LiveRequest) -> bool:
     """Whether an earlier process of the session sent an order; it may have died before its first bar was recorded."""
     path = request.folder / JOURNAL
-    if not path.is_file():
+    if not path.is_file() and not path.with_suffix(".intents").is_file():
         return False
-    with closing(Journal(path)) as journal:
+    with closing(open_journal(path)) as journal:
         return bool(journal.intents())
 
 
@@ -236,15 +236,24 @@ def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: 
 
 
 def _read_plan(request: LiveRequest) -> Plan | None:
-    path = request.folder / _PLAN
+    path = request.folder / PLAN
     if not path.is_file():
         return None
-    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
+    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | _plan_in(path)
     for name, value in _facts(request).items():
         planned = _upgraded(name, plan.get(name, [] if name == "factors" else None), value)
         if planned != value:
             what, was, now = _difference(name, planned, value)
             raise StartRefused(f"session {request.name!r} was started with {what} {was}, not {now}; keep that, or choose another --session")
+    return plan
+
+
+def _plan_in(path: Path) -> Plan:
+    try:
+        plan: Plan = json.loads(path.read_text(encoding="utf-8"))
+        datetime.fromisoformat(plan["first_live"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ConfigError(f"{path} is damaged; put a copy of it back, or start a session of another name with --session") from error
     return plan
 
 
@@ -265,7 +274,7 @@ def _difference(name: str, planned: object, now: object) -> tuple[str, object, o
 
 
 def _write_plan(request: LiveRequest, first: datetime) -> None:
-    atomic.write_text(request.folder / _PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
+    atomic.write_text(request.folder / PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
 
 
 def _facts(request: LiveRequest) -> Plan:
