@@ -77,6 +77,7 @@ class SandboxVenue:
     opened_at: int
     rights: KeyRights
     skew_ms: int = 0
+    protected_s: int = 0  # the client's dead man's switch, where the protocol has one; 0 for none
 
     def secret_of(self, key: str) -> str | None:
         """The secret of a key that is not revoked."""

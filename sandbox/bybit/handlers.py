@@ -8,6 +8,7 @@ from typing import Any
 
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.bybit import format as form
+from forwardtrader.sandbox.bybit.disconnection import LONGEST_S, SHORTEST_S, DisconnectionProtection
 from forwardtrader.sandbox.bybit.errors import DENIED, BybitError, bad, refused
 from forwardtrader.sandbox.bybit.params import decimal, integer, read_order, text
 from forwardtrader.sandbox.engine.funding import EVERY_MS
@@ -32,6 +33,7 @@ class BybitHandlers:
         self.venue = venue
         self._faults = faults
         self._reads = reads
+        self.protection = DisconnectionProtection(venue)
         self._exchange = venue.exchange
         self._board = board
         self._symbols = {(form.category(s), form.ident(s)): s for s in venue.exchange.listings}
@@ -102,7 +104,13 @@ class BybitHandlers:
         return {"list": [ongoing] if self._faults.is_in_maintenance() else []}
 
     def account_info(self, params: BybitParams) -> Any:
-        return {"unifiedMarginStatus": 6, "marginMode": "REGULAR_MARGIN", "dcpStatus": "OFF", "timeWindow": 0, "isMasterTrader": False}
+        return {
+            "unifiedMarginStatus": 6,
+            "marginMode": "REGULAR_MARGIN",
+            "dcpStatus": "ON" if self.protection.window_s else "OFF",
+            "timeWindow": self.protection.window_s,
+            "isMasterTrader": False,
+        }
 
     def create(self, params: BybitParams) -> Any:
         """Returns the ids only; the state of the order follows on the `order` topic and in queries."""
@@ -130,6 +138,14 @@ class BybitHandlers:
             if made.is_open:
                 self._exchange.cancel(made)
         return {"list": [{"orderId": str(o.id), "orderLinkId": o.request.client_id} for o in gone], "success": "1"}
+
+    def protect(self, params: BybitParams) -> Any:
+        """Set the time of the disconnection protection; the client follows the topic `dcp` of the private stream."""
+        seconds = integer(params, "timeWindow")
+        if seconds is None or not SHORTEST_S <= seconds <= LONGEST_S:
+            raise bad(f"timeWindow must be from {SHORTEST_S} to {LONGEST_S}")
+        self.protection.protect(seconds)
+        return {}
 
     def realtime(self, params: BybitParams) -> Any:
         """Open orders; also the 500 most recent closed ones if an id is given or `openOnly` is 1."""
@@ -295,6 +311,7 @@ def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]
         ("POST", "order/create"): BybitAction(handlers.create, "place"),
         ("POST", "order/cancel"): BybitAction(handlers.cancel, "cancel"),
         ("POST", "order/cancel-all"): BybitAction(handlers.cancel_all, "cancel"),
+        ("POST", "order/disconnected-cancel-all"): BybitAction(handlers.protect, "account"),
         ("GET", "order/realtime"): BybitAction(handlers.realtime, "query"),
         ("GET", "order/history"): BybitAction(handlers.history, "query"),
         ("GET", "execution/list"): BybitAction(handlers.executions, "trades"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from forwardtrader.sandbox.bybit import errors
 from forwardtrader.sandbox.bybit import format as form
+from forwardtrader.sandbox.bybit.disconnection import TOPIC
 from forwardtrader.sandbox.bybit.errors import BybitError
 from forwardtrader.sandbox.bybit.frames import FRAME, Connection, acknowledged, read_frame, topics_of
 from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
@@ -19,7 +20,7 @@ from forwardtrader.sandbox.faults.request_faults import ReportFaults, RequestFau
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.transport.sockets import USER, Conversation, MessageSink
 
-PRIVATE_TOPICS = ("order", "execution", "wallet", "position", "stopOrder", "execution.fast")
+PRIVATE_TOPICS = ("order", "execution", "wallet", "position", "stopOrder", "execution.fast", TOPIC)
 
 
 class BybitPrivateStream:
@@ -37,7 +38,11 @@ class BybitPrivateStream:
     def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
         connection = Connection(sink, self._handlers.venue.host.token(8))
         self._open[connection.id] = connection
-        return Conversation(partial(self._on_message, connection), partial(self._open.pop, connection.id, None))
+        return Conversation(partial(self._on_message, connection), partial(self._end, connection))
+
+    def _end(self, connection: Connection) -> None:
+        self._open.pop(connection.id, None)
+        self._handlers.protection.leave(connection.id)
 
     def on_event(self, fact: EngineEvent) -> None:
         if isinstance(fact, OrderChanged):
@@ -99,6 +104,7 @@ class BybitPrivateStream:
         self._log.add("private socket", str(frame["op"]), {"topics": topics[:50]})
         if frame["op"] == "subscribe":
             connection.topics.update(topics)
+            self._handlers.protection.follow(connection.id, topics)
         else:
             connection.topics.difference_update(topics)
         return acknowledged(frame, connection)

@@ -34,6 +34,7 @@ class StateRecorder:
         self._lists: set[int] = set()
         self._paths: dict[str, int] = {}  # symbol: open time of the bar whose path was written
         self._faults_stamp: tuple[object, ...] = ()
+        self._protected_s = 0
         self._market_moved = False
         self._index = parts.venue.exchange.order_index
         parts.venue.exchange.subscribe(self.on_event)
@@ -94,7 +95,8 @@ class StateRecorder:
             self._note_taken(order.request.symbol)
         for name in self._accounts:
             self._add(shapes.ACCOUNT_ROW.row(name, account_row(exchange.accounts[name])))
-        if self._market_moved:
+        if self._market_moved or self._parts.venue.protected_s != self._protected_s:
+            self._protected_s = self._parts.venue.protected_s
             self._collect_market()
         self._collect_faults()
         self._index.touched.clear()
@@ -149,7 +151,7 @@ def market_row(venue: SandboxVenue) -> shapes.MarketRow:
     return shapes.MarketRow(
         at=driver.clock.at, played=driver.played, printed=driver.printed, ended=driver.ended, fill_cap=venue.exchange.fill_cap,
         paid_until=venue.funding.paid_until, skew_ms=venue.skew_ms, withdrawals=venue.rights.withdrawals,
-        trading=venue.rights.trading, revoked=sorted(venue.rights.revoked),
+        trading=venue.rights.trading, revoked=sorted(venue.rights.revoked), protected_s=venue.protected_s,
     )  # fmt: skip
 
 

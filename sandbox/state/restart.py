@@ -108,7 +108,7 @@ def _restore_market(parts: ExchangeParts, rows: Rows) -> None:
     driver.clock.at, driver.played, driver.printed, driver.ended = row.at, row.played, row.printed, row.ended
     parts.venue.exchange.fill_cap = row.fill_cap
     parts.venue.funding.paid_until, parts.venue.skew_ms = row.paid_until, row.skew_ms
-    parts.venue.rights.revoked = set(row.revoked)
+    parts.venue.rights.revoked, parts.venue.protected_s = set(row.revoked), row.protected_s
     rights, first = parts.venue.rights, shapes.HEADER.found(rows)[shapes.ONLY].settings
     if rights.withdrawals == first.withdrawals:  # not given anew
         rights.withdrawals = row.withdrawals

@@ -82,6 +82,7 @@ class MarketRow:
     withdrawals: str
     trading: bool
     revoked: list[str]
+    protected_s: int
 
 
 @dataclass(frozen=True)

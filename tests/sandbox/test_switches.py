@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import ccxt
+import orjson
 import pytest
 
 from forwardtrader.sandbox.control import Control
@@ -201,6 +202,38 @@ def test_binance_spans_a_day_at_most() -> None:
 def test_an_answer_to_an_order_may_hold_its_ids_only() -> None:
     answer = Venue("binance", order_answers="ids").buy("mine")
     assert sorted(answer) == ["clientOrderId", "orderId", "orderListId", "symbol", "transactTime"]
+
+
+def test_bybit_cancels_what_rests_once_the_client_is_gone_for_the_time_it_set() -> None:
+    venue = Venue("bybit")
+    client = venue.client
+    refused = client.ask("POST", "/v5/order/disconnected-cancel-all", timeWindow=1)
+    assert refused["retCode"] == 10001
+    assert client.ask("POST", "/v5/order/disconnected-cancel-all", timeWindow=10)["retCode"] == 0
+    venue.buy("mine", limit="20000")
+    talks = [following(client) for _ in range(2)]
+    talks.pop().end()
+    client.clock.pass_time(60)
+    assert venue.resting() == 1  # the other connection is still there
+    talks.pop().end()
+    client.clock.pass_time(9)
+    again = following(client)
+    client.clock.pass_time(60)
+    assert venue.resting() == 1  # back in time
+    again.end()
+    client.clock.pass_time(9.9)
+    assert venue.resting() == 1
+    client.clock.pass_time(0.2)
+    assert (venue.resting(), venue.knows("mine")) == (0, "Cancelled")
+
+
+def following(client: PlainClient) -> Any:
+    """A private connection that follows `dcp`."""
+    _, talk = client.connect("/v5/private")
+    expires = str(client.venue.wall_ms() + 10_000)
+    talk.receive(orjson.dumps({"op": "auth", "args": ["k", expires, client._signed(f"GET/realtime{expires}")]}))
+    talk.receive(orjson.dumps({"op": "subscribe", "args": ["dcp.spot"]}))
+    return talk
 
 
 async def _overtaken(server: SandboxServer, client: Any) -> list[str]:
