@@ -41,7 +41,7 @@ class BinanceRestApi:
         """Seconds that the request is under way."""
         latency_s = self._venue.settings.latency_s
         action = self._actions.get((request.method, name))
-        if action is None:
+        if action is None or not self._faults.delays_arrival:
             return latency_s
         return latency_s + self._faults.under_way_s(action.kind, self._symbol(_lenient(request)))
 

@@ -38,12 +38,15 @@ class BybitRestApi:
 
     def delay_s(self, name: str, request: HttpRequest) -> float:
         """Seconds that the request is under way."""
+        latency_s = self._venue.settings.latency_s
         action = self._actions.get((request.method, name))
+        if action is None or not self._faults.delays_arrival:
+            return latency_s
         try:
             symbol = self._handlers.find_symbol(_read(request)[0])
         except BybitError:
             symbol = ""
-        return self._venue.settings.latency_s + (self._faults.under_way_s(action.kind, symbol) if action else 0.0)
+        return latency_s + self._faults.under_way_s(action.kind, symbol)
 
     def answer(self, name: str, request: HttpRequest) -> HttpAnswer:
         """Handle a request to `name`, the path below `/v5/`."""

@@ -16,7 +16,7 @@ from forwardtrader.sandbox.bybit.frames import FRAME, Connection, acknowledged, 
 from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
 from forwardtrader.sandbox.bybit.rest import answered
 from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, EngineEvent, Funded, OrderChanged
-from forwardtrader.sandbox.faults.request_faults import ReportFaults, RequestFaults
+from forwardtrader.sandbox.faults.request_faults import InjectedFault, ReportFaults, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.transport.sockets import USER, Conversation, MessageSink
 
@@ -133,8 +133,18 @@ class BybitTradeSocket:
 
     def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw) or {}
+        action, params = self._actions.get(str(frame.get("op"))), frame.get("args")
+        symbol = self._handlers.find_symbol(params[0]) if isinstance(params, list) and params and isinstance(params[0], dict) else ""
+        wait = self._faults.under_way_s(action.kind, symbol) if action else 0.0
+        if wait:
+            self._handlers.venue.host.later(wait, partial(self._handle, connection, frame))
+        else:
+            self._handle(connection, frame)
+
+    def _handle(self, connection: Connection, frame: FRAME) -> None:
         op = frame.get("op")
         reply: FRAME = {"reqId": frame.get("reqId", ""), "op": op, "connId": connection.id, "retCode": 0, "retMsg": "OK"}
+        injected: InjectedFault | None = None
         try:
             if op == "auth":
                 connection.authenticated = authenticated(self._handlers, frame)
@@ -143,12 +153,21 @@ class BybitTradeSocket:
             elif op == "ping":
                 reply |= {"op": "pong", "data": [str(self._handlers.venue.wall_ms())]}
             else:
-                reply["data"] = self._answer(connection, frame)
+                reply["data"], injected = self._answer(connection, frame)
         except BybitError as error:
             reply |= {"retCode": error.code, "retMsg": error.text, "data": {}}
-        connection.queue.put(reply)
+        self._reply(connection, reply, injected)
 
-    def _answer(self, connection: Connection, frame: FRAME) -> Any:
+    def _reply(self, connection: Connection, reply: FRAME, injected: InjectedFault | None) -> None:
+        later = self._handlers.venue.host.later
+        if injected is None:
+            connection.queue.put(reply)
+        elif injected.kind == "reset":
+            connection.queue.reset()
+        else:
+            later(injected.seconds, partial(connection.queue.put, reply))
+
+    def _answer(self, connection: Connection, frame: FRAME) -> tuple[Any, InjectedFault | None]:
         action, params = self._actions.get(str(frame.get("op"))), frame.get("args")
         if action is None:
             raise BybitError(10404, "op is not supported")
@@ -159,17 +178,15 @@ class BybitTradeSocket:
         entry = self._log.add("trade socket", str(frame["op"]), params[0])
         check_stamp(self._handlers, frame)
         symbol = self._handlers.find_symbol(params[0])
-        for injected in (self._faults.before(action.kind, symbol),):
-            if injected is not None:
-                raise errors.injected(injected.what, injected.seconds)
+        before = self._faults.before(action.kind, symbol)
+        if before is not None:
+            raise errors.injected(before.what, before.seconds)
         result = answered(action, params[0])
         after = self._faults.after(action.kind, symbol)
         entry["status"] = 0 if after is None else after.kind
-        if after is not None:
-            if after.kind == "error":
-                raise errors.injected(after.what, after.seconds)
-            connection.queue.reset()
-        return result
+        if after is not None and after.kind == "error":
+            raise errors.injected(after.what, after.seconds)
+        return result, after
 
 
 def authenticated(handlers: BybitHandlers, frame: FRAME) -> bool:

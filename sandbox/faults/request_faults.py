@@ -43,6 +43,11 @@ class RequestFaults:
         self._clock = clock
         self._ban = (0.0, "")  # end of the ban, and the kind of request it covers
 
+    @property
+    def delays_arrival(self) -> bool:
+        """Whether a request may be under way for some time."""
+        return self._board.armed("F41") is not None
+
     def under_way_s(self, on: str, symbol: str) -> float:
         """How long a request travels before it is handled; others may overtake it."""
         switch = self._board.fire("F41", symbol, on=on)

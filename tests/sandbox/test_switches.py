@@ -298,6 +298,24 @@ def test_an_answer_comes_after_that_of_a_later_request(protocol: str) -> None:
     assert asyncio.run(asyncio.wait_for(script(), 20)) == ["second", "first", "first", "second"]
 
 
+def test_over_bybits_trade_socket_a_request_is_under_way_and_an_answer_late_as_well() -> None:
+    async def script() -> list[str]:
+        async with running(protocol="bybit") as server, bybit_on(server) as client:
+            await client.load_markets()
+            await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 20_000.0)
+            server.exchange.faults.arm("F41", {"seconds": 0.2})
+            server.exchange.faults.arm("F42", {"seconds": 0.2})
+            placing = asyncio.create_task(client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 20_000.0))
+            seen = []
+            for _ in range(3):
+                await asyncio.sleep(0.1)
+                seen.append(len(server.venue.exchange.order_index.orders))
+            return [*map(str, seen), (await placing)["id"]]
+
+    first, *_, last, number = asyncio.run(asyncio.wait_for(script(), 20))
+    assert (first, last, number) == ("1", "2", "2")
+
+
 NUMBERS: list[tuple[str, dict[str, Any]]] = [
     ("deposit", {"asset": "BTC", "amount": "NaN"}), ("deposit", {"asset": "BTC", "amount": "Infinity"}),
     ("deposit", {"asset": "", "amount": 1}),
