@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -11,16 +11,20 @@ from forwardtrader.core.settings import Room
 from forwardtrader.sandbox.orders.order import OpenOrders
 
 FASTEST: Final = 100_000  # times real time
+FINEST: Final = Decimal("1e-12")  # of prices and sizes
+LARGEST: Final = Decimal(10**12)
+Coin: TypeAlias = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,12}$")]
+Key: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class SymbolRules(Room):
     """The grid and limits of one symbol, in quote and base units."""
 
-    tick: Decimal = Field(default=Decimal("0.01"), gt=0)
-    step: Decimal = Field(default=Decimal("0.00001"), gt=0)
-    min_size: Decimal = Field(default=Decimal("0.00001"), gt=0)
-    min_notional: Decimal = Field(default=Decimal(5), ge=0)
-    max_market_size: Decimal = Field(default=Decimal(1000), gt=0)
+    tick: Decimal = Field(default=Decimal("0.01"), ge=FINEST, le=LARGEST)
+    step: Decimal = Field(default=Decimal("0.00001"), ge=FINEST, le=LARGEST)
+    min_size: Decimal = Field(default=Decimal("0.00001"), ge=FINEST, le=LARGEST)
+    min_notional: Decimal = Field(default=Decimal(5), ge=0, le=LARGEST)
+    max_market_size: Decimal = Field(default=Decimal(1000), ge=FINEST, le=LARGEST)
 
 
 class BookSettings(Room):
@@ -29,7 +33,7 @@ class BookSettings(Room):
     spread_bps: float = Field(default=1.0, ge=0, le=1000)
     levels: int = Field(default=20, ge=1, le=1000)
     level_gap_bps: float = Field(default=0.5, gt=0, le=1000)
-    level_value: float = Field(default=20_000.0, gt=0)  # quote units at each level
+    level_value: float = Field(default=20_000.0, gt=0, le=1e12)  # quote units at each level
     participation: float = Field(default=0.5, gt=0, le=1)  # part of the traded volume that may fill resting orders
     latency_ms: float = Field(default=0.0, ge=0, le=60_000)
 
@@ -43,8 +47,8 @@ class SandboxSettings(Room):
     market: tuple[str, ...] = ("sample",)  # "sample", FILE for the first symbol, or SYMBOL=FILE
     timeframe: str = "1m"
     speed: float | Literal["lockstep"] = 1.0
-    history: int = Field(default=500, ge=1)  # bars that lie in the past at the start
-    bars: int = Field(default=0, ge=0)  # the market ends after so many more; 0: when the file ends, or never
+    history: int = Field(default=500, ge=1, le=1_000_000)  # bars that lie in the past at the start
+    bars: int = Field(default=0, ge=0, le=10**9)  # the market ends after so many more; 0: when the file ends, or never
     rebase: bool = False  # move a file's times so that its history ends now
     ticks_per_bar: int = Field(default=0, ge=0, le=10_000)  # prints of a bar; 0: one a second of real time, in lockstep a few
     fills: Literal["bar", "book"] = "bar"
@@ -56,7 +60,7 @@ class SandboxSettings(Room):
     fee_asset: str = "received"  # "received", "quote", or a coin such as "BNB"
     leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals
     funding_bps: Decimal = Field(default=Decimal(1), ge=-300, le=300)  # paid by longs every eight hours
-    balances: dict[str, Annotated[Decimal, Field(ge=0, le=10**15)]] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
+    balances: dict[Coin, Annotated[Decimal, Field(ge=0, le=10**15)]] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
     limits: Literal["auto", "on", "off"] = "auto"  # auto: enforced at real time only
     weight_per_minute: int = Field(default=6000, ge=1)
     orders_per_10s: int = Field(default=100, ge=1)
@@ -77,7 +81,7 @@ class SandboxSettings(Room):
         default_factory=dict  # by how much queries of one order, of lists of orders, of executions and of balances are behind
     )
     page_limit: int = Field(default=0, ge=0)  # the most rows of a page of orders or executions; 0: the venue's own
-    more_keys: dict[str, str] = Field(default_factory=dict)  # further keys of the account, with their secrets
+    more_keys: dict[Key, Key] = Field(default_factory=dict)  # further keys of the account, with their secrets
     api_key: str = ""  # generated at the start where empty
     api_secret: str = ""
     admin_token: str = ""
