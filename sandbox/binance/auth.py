@@ -5,20 +5,27 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from typing import Protocol
 
 from forwardtrader.sandbox.binance import errors
-from forwardtrader.sandbox.venue import SandboxVenue
 
 DEFAULT_WINDOW_MS = 5000
 LONGEST_WINDOW_MS = 60_000
 TOLERATED_AHEAD_MS = 1000
 
 
-def check_key(sent: str | None, venue: SandboxVenue) -> str:
+class KeyRing(Protocol):
+    """The keys that exist."""
+
+    def secret_of(self, key: str) -> str | None:
+        """A key's secret; None for one that does not exist."""
+
+
+def check_key(sent: str | None, keys: KeyRing) -> str:
     """The key's secret. Raises -2014 without a key, -2015 with a wrong one."""
     if not sent:
         raise errors.KEY_FORMAT
-    secret = venue.secret_of(sent)
+    secret = keys.secret_of(sent)
     if secret is None:
         raise errors.BAD_KEY
     return secret
