@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -77,7 +78,8 @@ def _of_key_file(path: str) -> tuple[str, ...]:
         return ()
     try:
         status = Path(path).stat()
-        return _read_key_file(path, status.st_mtime_ns, status.st_size) if status.st_size <= _LARGEST_KEY_FILE else ()
+        is_readable = stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_KEY_FILE  # a pipe would be waited for
+        return _read_key_file(path, status.st_mtime_ns, status.st_size) if is_readable else ()
     except (OSError, ValueError):  # reported by the code that needs the file
         return ()
 
