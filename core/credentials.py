@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from forwardtrader.core.environment import environment, is_place, is_secret, names_secret, of_project
+from forwardtrader.core.environment import is_place, is_secret, names_secret, of_project
 from forwardtrader.core.errors import ConfigError
 
 _FILE: Final = re.compile(r"(?i)_(?:PATH|FILE)$|^GOOGLE_APPLICATION_CREDENTIALS$")
@@ -30,18 +30,24 @@ def secret_values() -> Iterator[str]:
     In `.env` a value that looks like a token is a secret whatever it is called.
     """
     try:
-        known, in_file = environment(), of_project()
+        in_file = of_project()
     except ConfigError:  # reported where the command starts; the variables of the process are secrets anyway
-        known, in_file = dict(os.environ), {}
+        in_file = {}
+    known = {**in_file, **os.environ}
     for name, value in known.items():
         if is_secret(name):
             yield from _with_parts(value)
-        elif names_secret(name) and _FILE.search(name) is not None:
+        elif _names_key_file(name):
             yield from _of_key_file(value)
         if _ADDRESS.match(value):
             yield from _of_address(value, is_hook=_HOOK.search(name) is not None)
         elif name in in_file and not is_place(name) and _looks_like_token(value):
             yield value
+
+
+@lru_cache(maxsize=1024)
+def _names_key_file(name: str) -> bool:
+    return names_secret(name) and _FILE.search(name) is not None
 
 
 def _looks_like_token(text: str) -> bool:
