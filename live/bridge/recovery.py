@@ -6,7 +6,7 @@ was executed while they were read: then they contain what is booked, no more and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -24,9 +24,12 @@ from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, 
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
+from forwardtrader.live.execution.recovery.pages import HistoryPages
+from forwardtrader.live.execution.recovery.rebuild import lacking, rebuild
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
+_REBUILD_S: Final = 3600.0
 _KINDS: Final = {(True, True): bt.Order.StopLimit, (True, False): bt.Order.Stop, (False, True): bt.Order.Limit}
 
 
@@ -45,6 +48,27 @@ class Recovered:
     positions: dict[str, tuple[float, float]]
     coins: dict[str, Decimal]
     open: tuple[tuple[Intent, Decimal, float], ...]
+
+
+def rebuilt(
+    account: CcxtAccount, loop: VenueThread, prefixes: tuple[str, ...], began: int | None, recorded: Collection[tuple[str, str]]
+) -> bool:
+    """Rebuild a journal that was lost from what the venue lists; whether that was needed.
+
+    Args:
+        prefixes: of our client ids.
+        began: the earliest time (ms) that an order may be of.
+        recorded: executions that the owner has, by symbol and trade id.
+
+    Raises:
+        ReconciliationFailed: the venue does not list all that was recorded.
+    """
+    journal = account.journal
+    if not journal.is_lost and not lacking(journal, recorded):
+        return False
+    pages = HistoryPages(account.client, account.queries)
+    loop.call(rebuild(journal, pages, account.symbols, prefixes, began, recorded), _REBUILD_S)
+    return True
 
 
 def recover(

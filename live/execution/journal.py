@@ -23,6 +23,9 @@ from forwardtrader.core.errors import StoreDamaged
 from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal_rows import (
     COLUMNS,
+    SCHEMA,
+    UPGRADES,
+    VERSION,
     execution_of,
     execution_row,
     held_in,
@@ -35,35 +38,6 @@ from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
 from forwardtrader.live.sqlite_file import SqliteFile
 
 _LOG: Final = log.logger("live")
-
-_VERSION: Final = 2
-_UPGRADES: Final = {
-    1: """
-alter table intents add column parent text not null default '';
-alter table intents add column oco text not null default '';
-alter table intents add column expires integer not null default 0;
-alter table intents add column triggered integer not null default 0;
-alter table intents add column replaces text not null default '';
-"""
-}
-_SCHEMA: Final = """
-create table if not exists intents (
-    client_id text primary key, symbol text not null, side text not null, size text not null, limit_price text, stop_price text,
-    reason text not null, role text not null, bar integer not null, state text not null, venue_id text not null default '',
-    note text not null default '', parent text not null default '', oco text not null default '', expires integer not null default 0,
-    triggered integer not null default 0, replaces text not null default '');
-create index if not exists held_intents on intents (state) where state = 'held';
-create index if not exists open_intents on intents (state) where state in ('written', 'sent', 'unknown', 'acknowledged');
-create table if not exists executions (
-    symbol text not null, trade_id text not null, client_id text not null, venue_id text not null, side text not null,
-    size text not null, price text not null, fee text not null, fee_currency text not null, at integer not null,
-    primary key (symbol, trade_id)) without rowid;
-create index if not exists executions_of on executions (client_id);
-create table if not exists replacements (
-    symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
-create table if not exists marks (name text primary key, value text not null) without rowid;
-"""
-
 
 _FEW: Final = 8  # intents that a power cut may take from a file that was new
 
@@ -92,7 +66,7 @@ class Journal:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._file = SqliteFile(Path(path), _SCHEMA, version=_VERSION, upgrades=_UPGRADES)
+        self._file = SqliteFile(Path(path), SCHEMA, version=VERSION, upgrades=UPGRADES)
         self._wal = None if str(path) == ":memory:" else WriteAheadLog(Path(path).with_suffix(".intents"))
         if self._wal is not None:
             self._restore_lost(self._wal)
