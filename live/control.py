@@ -90,7 +90,7 @@ def existing(sessions: Path) -> list[str]:
 
 def kill(folder: Path) -> None:
     """Turn the kill switch: no order leaves the session in `folder` any more, now or after a start. A file, so any hand may make it."""
-    (folder / KILLED).touch()
+    (folder / KILLED).touch(0o600)
 
 
 def lift_kill(folder: Path) -> bool:
