@@ -11,13 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-import backtrader as bt
-from backtrader.order import BuyOrder, SellOrder
-
 from forwardtrader.core import log
-from forwardtrader.core.types import MarketRules, Side
-from forwardtrader.live.bridge.bt_types import LiveOrder
-from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent
@@ -30,7 +25,6 @@ from forwardtrader.live.execution.recovery.rebuild import lacking, rebuild
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
 _REBUILD_S: Final = 3600.0
-_KINDS: Final = {(True, True): bt.Order.StopLimit, (True, False): bt.Order.Stop, (False, True): bt.Order.Limit}
 
 
 @dataclass(frozen=True)
@@ -166,27 +160,3 @@ def _open_orders(intents: Iterable[Intent], known: list[Execution]) -> tuple[tup
 def _filled_of(executions: list[Execution]) -> tuple[Decimal, float]:
     size = sum((e.size for e in executions), Decimal(0))
     return size, float(sum((e.size * e.price for e in executions), Decimal(0)) / size) if size else 0.0
-
-
-def restored_order(intent: Intent, data: CCXTData, filled: Decimal, average: float, held: float) -> LiveOrder:
-    """The accepted order of an intent that an earlier process left at the venue, as a Backtrader order.
-
-    Args:
-        filled, average: base units executed, and their average price.
-        held: base units in the account.
-    """
-    request = intent.request
-    kind = BuyOrder if request.side is Side.BUY else SellOrder
-    stop, limit = (None if p is None else float(p) for p in (request.stop_price, request.limit_price))
-    order = kind(
-        owner=None, data=data, size=float(request.size), price=stop or limit or 0.0, pricelimit=limit if stop else None,
-        exectype=_KINDS.get((stop is not None, limit is not None), bt.Order.Market), simulated=True,
-    )  # fmt: skip
-    order.p.simulated = False  # only its making needed that: there is no bar yet
-    restored: LiveOrder = order
-    restored.addinfo(client_id=intent.client_id, request=request, reason=request.reason, role=intent.role)
-    restored.status = bt.Order.Accepted
-    signed = float(filled) * (1 if restored.isbuy() else -1)
-    restored.executed.remsize -= signed
-    restored.executed.size, restored.executed.price, restored.executed.psize = signed, average, held
-    return restored

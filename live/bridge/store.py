@@ -27,7 +27,6 @@ from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
-from forwardtrader.live.bridge.broker_orders import client_id_prefix
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.market import Market
 from forwardtrader.live.bridge.recovery import rebuilt
@@ -38,6 +37,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.client_ids import own_prefixes
 from forwardtrader.live.venue.keys import ccxt_credentials
 from forwardtrader.models.forecaster import IncrementalSource
 from forwardtrader.strategies.feed_context import context_of
@@ -308,7 +308,7 @@ class CCXTStore:
         client = self.loop.open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
         self.account = self._account_on(client, journal, symbols)
         self.loop.call(self.account.connect())
-        if rebuilt(self.account, self.loop, (client_id_prefix(self.run),), self.began, self.recorded):
+        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded):
             self.account = self._account_on(client, journal, symbols)  # it knows the journal as it was
 
     def _account_on(self, client: CcxtClient, journal: Journal, symbols: Sequence[str]) -> CcxtAccount:

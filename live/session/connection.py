@@ -41,7 +41,7 @@ def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | 
     place = _real_venue(request) if market.practice is None else _practice_venue(market.practice.address)
     return CCXTStore(
         feeds.exchange if market.practice is None else market.practice.address.protocol, clock=market.clock, journal=journal,
-        run=f"ft-{request.name[:12]}", risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
+        run=request.name, risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
     )  # fmt: skip
 
 

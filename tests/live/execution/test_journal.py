@@ -234,7 +234,7 @@ def test_a_held_order_is_released_once_with_the_size_it_has_then(tmp_path: Path)
     assert [journal.release(smaller), journal.release(stop)] == [True, False]
     assert (journal.intent("s"), journal.held_intents()) == (smaller, [target])
     assert [journal.claim("s"), journal.claim("s")] == [True, False]
-    journal.mark("t", IntentState.DONE, note="canceled")
+    journal.mark("t", IntentState.DROPPED, note="canceled")
     assert not journal.release(target), "one that was taken back must not be sent"
     journal.close()
 
