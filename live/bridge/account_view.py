@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable
+from decimal import Decimal
 
 import backtrader as bt
 
@@ -12,6 +13,7 @@ from forwardtrader.live.bridge.broker_orders import BrokerOrders
 from forwardtrader.live.bridge.bt_types import BtPosition, LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.costs import VenueCommission
+from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
 
 
@@ -47,6 +49,15 @@ class AccountView(bt.BrokerBase):
     def units_held(self, data: CCXTData) -> float:
         """Base units in the account, dust included."""
         return float(self.holdings.held[data].size)
+
+    def assign_coins(self, coins: dict[str, Decimal], datas: Iterable[CCXTData]) -> None:
+        """Take coins (by base currency) that the journal does not know as a position, at the first price of their feed."""
+        for data in datas:
+            base = context_of(data).rules.base
+            if base in coins and len(data):
+                units = coins.pop(base)
+                if not self.holdings.held[data].size:
+                    self.holdings.held[data].set(float(units), data.close[0])
 
     def get_orders_open(self, safe: bool = False) -> list[LiveOrder]:
         return [order.clone() if safe else order for order in self._orders.alive]

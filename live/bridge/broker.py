@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -15,17 +15,17 @@ from backtrader.order import BuyOrder, SellOrder
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.account_view import AccountView
-from forwardtrader.live.bridge.bt_types import LiveOrder, request_of
-from forwardtrader.live.bridge.contingent_orders import ContingentOrders
+from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
+from forwardtrader.live.bridge.contingent.orders import ContingentOrders
+from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.live.bridge.order_updates import handle_event
+from forwardtrader.live.bridge.intents import Intents
+from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_events
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
-from forwardtrader.live.bridge.recovery import recover, restored_order
+from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Filled, Intent, Refused
-from forwardtrader.live.execution.journal import OPEN
-from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
+from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class CCXTBroker(AccountView):
     """Made by `CCXTStore.getbroker`. Nothing here waits for the venue: orders are journalled, sent, and updated in `next`.
 
     Orders are refused, and cancels ignored, while a feed delivers old bars. The limit of a bracket on a spot market waits here, since the
-    stop locks the coins, and so does the second sell order of an OCO group; it is sent when the market reaches it. Trailing orders are
-    refused.
+    stop locks the coins, and so does the second sell order of an OCO group; it is sent when the market reaches it. What waits here is in
+    the journal, and waits again after a restart. Trailing orders are refused.
 
     Params:
         use_positions: coins in the account that the journal does not know count as a position, at the first price seen.
@@ -49,6 +49,7 @@ class CCXTBroker(AccountView):
 
     params = (("use_positions", True),)
     store: CCXTStore  # set by the store
+    intents: Intents  # once started
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +63,8 @@ class CCXTBroker(AccountView):
         self._cancelling: set[int] = set()
         self._expiring: set[int] = set()
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
-        self._undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
+        self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
+        self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
         self._seen = -1
         self._is_live = False
 
@@ -75,42 +77,33 @@ class CCXTBroker(AccountView):
         found = recover(
             self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify, sells_any_coins=self.p.use_positions
         )
+        self.intents = Intents(self.store.run, self.journal)
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
         for data in self.store.datas:
             held = found.positions.get(data.symbol)
             if held:
                 self.holdings.held[data].set(*held)
-        for intent, filled, average in found.open:
-            self._restore(intent, filled, average)
+        self.unprotected = self.journal.recall(UNPROTECTED, {})
+        restore_orders(self, found.open)
 
     def next(self) -> None:
         if self._unassigned:
-            self._assign_coins()
+            self.assign_coins(self._unassigned, self.store.datas)
         seen = sum(len(data) for data in self.store.datas)
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
-            self._take_events()
+            handle_events(self)
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
             self.on_turn()
 
-    def _take_events(self) -> None:
-        """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it."""
-        waiting, self._undated = self._undated, deque()
-        while waiting or self.store.events:
-            event = waiting.popleft() if waiting else self.store.events.popleft()
-            order = self.order_of(getattr(event, "client_id", ""))
-            undated = [data.symbol for data in self.store.datas if not len(data)]
-            if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
-                self._undated.append(event)
-            else:
-                handle_event(self, event)
-
     def rearm(self) -> None:
         """Send orders again after a halt; cancels that it kept from the venue may be sent again."""
         self.halted = ""
+        self.unprotected.clear()
+        self.journal.remember(UNPROTECTED, {})
         self._cancelling.clear()
         self.store.loop.spawn(self._account.rearm())
 
@@ -118,10 +111,14 @@ class CCXTBroker(AccountView):
     def is_settled(self) -> bool:
         """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        if self._pending or self.store.events or self._undated or self._unanswered or self._cancelling or self.contingent.reached:
+        if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling or self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
         return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
+
+    @property
+    def journal(self) -> Journal:
+        return self._account.journal
 
     @property
     def _account(self) -> CcxtAccount:
@@ -165,21 +162,18 @@ class CCXTBroker(AccountView):
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
             return self.refuse(order, answer.reason)
-        order.addinfo(request=answer)
+        set_intent(order, self.intents.made(self, order, answer))
         if parent is not None or not transmit or self.contingent.must_wait(order):
             return self._hold(order)
         return self.send(order)
 
     def send(self, order: LiveOrder) -> LiveOrder:
-        """Journal the intent of an order, then post it; the answer is handled in `next`."""
-        bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
-        client_id = self._orders.next_client_id(self.store.run, bar, str(order.info.get("command", "")))
-        intent = Intent(client_id=client_id, request=request_of(order), bar=bar, role=str(order.info.get("role", "")))
-        order.addinfo(client_id=client_id)
-        if not self._account.journal.write(intent):
+        """Journal the intent of an order, and with it those that wait for it, then post it; the answer is handled in `next`."""
+        if not self.contingent.write(order):
             return self.refuse(order, "this decision was sent before the restart already")
+        intent = known_intent(order)
         left = threading.Event()
-        self._unanswered.add(client_id)
+        self._unanswered.add(intent.client_id)
         self._request(self._account.send(intent, left.set))
         self.store.loop.wait(left, _SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
         self._orders.keep(order, intent)
@@ -188,15 +182,30 @@ class CCXTBroker(AccountView):
             self.notify(order)
         return order
 
+    def take_back(self, order: LiveOrder, intent: Intent) -> None:
+        """An order is off the venue, and waits here as `intent` from now on."""
+        set_intent(order, intent)
+        self._cancelling.discard(order.ref)
+        self._orders.take_back(order)
+        self._orders.name(order, intent.client_id)
+
+    def adopt(self, order: LiveOrder, names: Iterable[str]) -> None:
+        """Take over an order of an earlier process: one that rests at the venue, or waits here."""
+        self._orders.keep(order, None if self.contingent.is_held(order) else known_intent(order))
+        for name in names:
+            self._orders.name(order, name)
+
     def _hold(self, order: LiveOrder) -> LiveOrder:
         """Keep an order here; one that transmits its parent has that sent."""
-        self.contingent.hold(order)
+        if not self.contingent.keep_back(order):
+            return self.refuse(order, "this decision was made before the restart already")
         if order.parent is not None or order.transmit:
             order.submit(self)
             self.notify(order)
             order.accept(self)
             self.notify(order)
             self._orders.keep(order)
+            self._orders.name(order, known_intent(order).client_id)
         if order.transmit and order.parent is not None and self.contingent.release(order.parent):
             self.send(order.parent)
         return order
@@ -210,9 +219,14 @@ class CCXTBroker(AccountView):
         own = self._orders.own(order) or (order if self.contingent.is_held(order) else None)
         if own is None or not own.alive():
             return False
-        intent = self._orders.intent_of(own)
+        self.contingent.stay(own)
+        intent = self._orders.sent_as(own)
         if self.contingent.release(own) or intent is None:
-            own.cancel()
+            self.contingent.drop(own, "canceled")
+            if self.is_expiring(own):
+                own.status = bt.Order.Expired
+            else:
+                own.cancel()
             self.notify(own)
             self.over(own)
         elif own.ref not in self._cancelling:
@@ -223,6 +237,7 @@ class CCXTBroker(AccountView):
     def refuse(self, order: LiveOrder, reason: str) -> LiveOrder:
         """Reject an order here."""
         order.addinfo(refusal=reason)
+        self.contingent.drop(order, reason)
         order.reject(self)
         self.notify(order)
         log.event(_LOG, "order_refused", symbol=order.data.symbol, size=order.size, refusal=reason)
@@ -251,10 +266,7 @@ class CCXTBroker(AccountView):
     def _commanded(self, client_id: str) -> LiveOrder | None:
         """The order of a control command that was carried out while the strategy hung: known here from its first event on."""
         intent = self._account.journal.intent(client_id)
-        if intent is None or intent.role != COMMANDED:
-            return None
-        self._restore(intent, Decimal(0), 0.0)
-        return self._orders.of_client_id(client_id)
+        return restore_one(self, intent) if intent is not None and intent.role == COMMANDED else None
 
     def answered(self, client_id: str) -> LiveOrder | None:
         """As `order_of`; the venue has answered for the order."""
@@ -263,19 +275,16 @@ class CCXTBroker(AccountView):
 
     def is_open(self, client_id: str) -> bool:
         """Whether the journal says that the order may still be executed."""
-        return self._account.journal.state_of(client_id) in OPEN
+        return self.journal.state_of(client_id) in OPEN
 
     def revive(self, client_id: str) -> LiveOrder | None:
         """A new order for an intent whose own one is over or forgotten; None where there is no such intent, or no feed of its symbol."""
-        intent = self._account.journal.intent(client_id)
-        if intent is None:
-            return None
-        self._restore(intent, Decimal(0), 0.0)
-        return self.order_of(client_id)
+        intent = self.journal.intent(client_id)
+        return None if intent is None else restore_one(self, intent)
 
     def is_sent(self, order: LiveOrder) -> bool:
         """Whether the order is, or was, at the venue."""
-        return self._orders.intent_of(order) is not None
+        return self._orders.sent_as(order) is not None
 
     def is_cancelling(self, order: LiveOrder) -> bool:
         """Whether its cancel was sent and not confirmed yet."""
@@ -295,24 +304,7 @@ class CCXTBroker(AccountView):
     def _expire(self) -> None:
         """Time limits count in bar time, as in a backtest."""
         for order in self._orders.alive:
-            timed = isinstance(order.valid, float) and order.valid and len(order.data)
+            timed = isinstance(order.valid, float) and order.valid and len(order.data) and not order.data.is_past
             if timed and order.data.datetime[0] > order.valid and order.ref not in self._expiring:
                 self._expiring.add(order.ref)
                 self.cancel(order)
-
-    # What was there before
-
-    def _assign_coins(self) -> None:
-        """Coins that the journal does not know become a position at the first price of their feed."""
-        for data in self.store.datas:
-            base = context_of(data).rules.base
-            if base in self._unassigned and len(data):
-                coins = self._unassigned.pop(base)
-                if not self.holdings.held[data].size:
-                    self.holdings.held[data].set(float(coins), data.close[0])
-
-    def _restore(self, intent: Intent, filled: Decimal, average: float) -> None:
-        data = next((d for d in self.store.datas if d.symbol == intent.symbol), None)
-        if data is not None:
-            order = restored_order(intent, data, filled, average, self.units_held(data))
-            self._orders.keep(order, intent)

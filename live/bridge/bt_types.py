@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from forwardtrader.core.types import OrderRequest
 from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.live.execution.events import Intent
 
 
 class LiveOrderData(Protocol):
@@ -19,7 +19,7 @@ class LiveOrderData(Protocol):
 
 
 class LiveOrder(Protocol):
-    """`backtrader.Order`. `info` carries the `request` as the venue takes it, `client_id`, `role` and `reason`."""
+    """`backtrader.Order`. `info` carries the `intent` and its `request` as the venue takes it, `client_id`, `role` and `reason`."""
 
     ref: int
     status: int
@@ -81,8 +81,19 @@ class BtCommission(Protocol):
     def profitandloss(self, size: float, price: float, newprice: float) -> float: ...
 
 
-def request_of(order: LiveOrder) -> OrderRequest:
-    """The order as the venue takes it."""
-    request = order.info["request"]
-    assert isinstance(request, OrderRequest)
-    return request
+def intent_of(order: LiveOrder) -> Intent | None:
+    """What the journal has of the order, or will have once it is sent; None for one that was refused here."""
+    intent = order.info.get("intent")
+    return intent if isinstance(intent, Intent) else None
+
+
+def known_intent(order: LiveOrder) -> Intent:
+    """As `intent_of`, for an order that was not refused here."""
+    intent = intent_of(order)
+    assert intent is not None
+    return intent
+
+
+def set_intent(order: LiveOrder, intent: Intent) -> None:
+    """Have the order go on as `intent`."""
+    order.addinfo(intent=intent, request=intent.request, client_id=intent.client_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -26,6 +27,7 @@ from forwardtrader.live.execution.events import (
     Refused,
     Replaced,
     RulesRead,
+    Unprotected,
     Unresolved,
 )
 from forwardtrader.live.execution.reconciliation import effects_of
@@ -36,6 +38,24 @@ if TYPE_CHECKING:
 
 _LOG: Final = log.logger("live")
 _FLOAT_NOISE: Final = 1e-9
+UNPROTECTED: Final = "unprotected"  # under which the journal keeps symbols whose position lacks an order, and why
+
+
+def handle_events(broker: CCXTBroker) -> None:
+    """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it.
+
+    Raises:
+        StorageFull: the account cannot write its journal any more.
+    """
+    waiting, broker.undated = broker.undated, deque()
+    while waiting or broker.store.events:
+        event = waiting.popleft() if waiting else broker.store.events.popleft()
+        order = broker.order_of(getattr(event, "client_id", ""))
+        undated = [data.symbol for data in broker.store.datas if not len(data)]
+        if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
+            broker.undated.append(event)
+        else:
+            handle_event(broker, event)
 
 
 def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
@@ -56,6 +76,10 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
         broker.store.put_notification("halted", event.reason)
     elif isinstance(event, Unresolved):
         broker.store.put_notification("unresolved", event.client_id)
+    elif isinstance(event, Unprotected):
+        broker.unprotected[event.symbol] = event.reason
+        broker.journal.remember(UNPROTECTED, broker.unprotected)
+        broker.store.put_notification("unprotected", event.symbol, event.reason)
     elif isinstance(event, ForeignOrder):
         broker.store.put_notification("foreign order", event)
     elif isinstance(event, BalanceChanged):
@@ -74,14 +98,18 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
     order = broker.answered(event.client_id)
     if isinstance(event, Acknowledged) and (order is None or not order.alive()) and broker.is_open(event.client_id):
         order = broker.revive(event.client_id)
-    if order is None or not order.alive():
+    if order is None or not order.alive() or order.info.get("client_id") != event.client_id:  # it goes on under another one
         return
     if isinstance(event, Acknowledged):
         _accept(broker, order)
         return
     if isinstance(event, Refused):
+        if broker.contingent.send_again(order, event.reason):
+            return
         order.addinfo(refusal=event.reason)
         order.margin() if event.margin else order.reject(broker)
+    elif broker.contingent.exchange(order):
+        return
     elif event.how == "expired" or broker.is_expiring(order):
         order.status = bt.Order.Expired
     else:

@@ -50,9 +50,14 @@ def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | OrderRefusal
     )
     request = normalise(raw, context_of(data).rules, sellable=free_units(broker, order))
     if isinstance(request, OrderRequest) and adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
-        block = "the session is paused" if broker.entries_blocked else broker.store.entry_objection(data.symbol)
+        block = "the session is paused" if broker.entries_blocked else _missing(broker, data) or broker.store.entry_objection(data.symbol)
         return OrderRefusal(block) if block else request
     return request
+
+
+def _missing(broker: CCXTBroker, data: CCXTData) -> str:
+    reason = broker.unprotected.get(data.symbol)
+    return f"an order that protects the position is missing ({reason}); see to it, then resume" if reason else ""
 
 
 def free_units(broker: CCXTBroker, order: OrderTicket) -> float:

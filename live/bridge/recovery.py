@@ -6,28 +6,25 @@ was executed while they were read: then they contain what is booked, no more and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-import backtrader as bt
-from backtrader.order import BuyOrder, SellOrder
-
 from forwardtrader.core import log
-from forwardtrader.core.types import MarketRules, Side
-from forwardtrader.live.bridge.bt_types import LiveOrder
-from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
+from forwardtrader.live.execution.recovery.pages import HistoryPages
+from forwardtrader.live.execution.recovery.rebuild import lacking, rebuild
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
-_KINDS: Final = {(True, True): bt.Order.StopLimit, (True, False): bt.Order.Stop, (False, True): bt.Order.Limit}
+_REBUILD_S: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,27 @@ class Recovered:
     positions: dict[str, tuple[float, float]]
     coins: dict[str, Decimal]
     open: tuple[tuple[Intent, Decimal, float], ...]
+
+
+def rebuilt(
+    account: CcxtAccount, loop: VenueThread, prefixes: tuple[str, ...], began: int | None, recorded: Collection[tuple[str, str]]
+) -> bool:
+    """Rebuild a journal that was lost from what the venue lists; whether that was needed.
+
+    Args:
+        prefixes: of our client ids.
+        began: the earliest time (ms) that an order may be of.
+        recorded: executions that the owner has, by symbol and trade id.
+
+    Raises:
+        ReconciliationFailed: the venue does not list all that was recorded.
+    """
+    journal = account.journal
+    if not journal.is_lost and not lacking(journal, recorded):
+        return False
+    pages = HistoryPages(account.client, account.queries)
+    loop.call(rebuild(journal, pages, account.symbols, prefixes, began, recorded), _REBUILD_S)
+    return True
 
 
 def recover(
@@ -142,27 +160,3 @@ def _open_orders(intents: Iterable[Intent], known: list[Execution]) -> tuple[tup
 def _filled_of(executions: list[Execution]) -> tuple[Decimal, float]:
     size = sum((e.size for e in executions), Decimal(0))
     return size, float(sum((e.size * e.price for e in executions), Decimal(0)) / size) if size else 0.0
-
-
-def restored_order(intent: Intent, data: CCXTData, filled: Decimal, average: float, held: float) -> LiveOrder:
-    """The accepted order of an intent that an earlier process left at the venue, as a Backtrader order.
-
-    Args:
-        filled, average: base units executed, and their average price.
-        held: base units in the account.
-    """
-    request = intent.request
-    kind = BuyOrder if request.side is Side.BUY else SellOrder
-    stop, limit = (None if p is None else float(p) for p in (request.stop_price, request.limit_price))
-    order = kind(
-        owner=None, data=data, size=float(request.size), price=stop or limit or 0.0, pricelimit=limit if stop else None,
-        exectype=_KINDS.get((stop is not None, limit is not None), bt.Order.Market), simulated=True,
-    )  # fmt: skip
-    order.p.simulated = False  # only its making needed that: there is no bar yet
-    restored: LiveOrder = order
-    restored.addinfo(client_id=intent.client_id, request=request, reason=request.reason, role=intent.role)
-    restored.status = bt.Order.Accepted
-    signed = float(filled) * (1 if restored.isbuy() else -1)
-    restored.executed.remsize -= signed
-    restored.executed.size, restored.executed.price, restored.executed.psize = signed, average, held
-    return restored

@@ -27,24 +27,22 @@ from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
-from forwardtrader.live.bridge.broker_orders import client_id_prefix
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.market import Market
+from forwardtrader.live.bridge.recovery import rebuilt
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
-from forwardtrader.live.execution.recovery.pages import HistoryPages
-from forwardtrader.live.execution.recovery.rebuild import lacking, rebuild
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.client_ids import own_prefixes
 from forwardtrader.live.venue.keys import ccxt_credentials
 from forwardtrader.models.forecaster import IncrementalSource
 from forwardtrader.strategies.feed_context import context_of
 
 _LOG: Final = log.logger("live")
-_REBUILD_S: Final = 3600.0
 Notification: TypeAlias = tuple[object, tuple[object, ...], dict[str, object]]
 
 
@@ -310,10 +308,8 @@ class CCXTStore:
         client = self.loop.open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
         self.account = self._account_on(client, journal, symbols)
         self.loop.call(self.account.connect())
-        if journal.is_lost or lacking(journal, self.recorded):
-            pages = HistoryPages(client, self.account.queries)
-            self.loop.call(rebuild(journal, pages, symbols, (client_id_prefix(self.run),), self.began, self.recorded), _REBUILD_S)
-            self.account = self._account_on(client, journal, symbols)
+        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded):
+            self.account = self._account_on(client, journal, symbols)  # it knows the journal as it was
 
     def _account_on(self, client: CcxtClient, journal: Journal, symbols: Sequence[str]) -> CcxtAccount:
         if self.risk_limits is not None:

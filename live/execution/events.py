@@ -19,6 +19,7 @@ class OrderKind(StrEnum):
     STOP_LIMIT = "stop limit"
 
 
+NEVER_ARRIVED: Final = "it never arrived at the venue"  # the reason of a refusal
 _KINDS: Final = {
     (False, False): OrderKind.MARKET, (False, True): OrderKind.LIMIT, (True, False): OrderKind.STOP, (True, True): OrderKind.STOP_LIMIT,
 }  # fmt: skip
@@ -29,7 +30,7 @@ class Intent:
     """An order to be sent once, and what joins it to others.
 
     Attributes:
-        bar: open time of the bar it was decided on (ms UTC).
+        bar: open time of the bar it was decided on, or sent on where it waited here (ms UTC).
         role: for whoever sent it.
         parent: client id of the order that must be executed first; "" for none.
         group: client id of the first order of its OCO group, of which only one is executed; "" for none.
@@ -133,6 +134,14 @@ class Halted:
 
 
 @dataclass(frozen=True)
+class Unprotected:
+    """An order that protects a position is not at the venue and could not be sent again; its symbol takes no new exposure."""
+
+    symbol: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ForeignOrder:
     """An order that this program did not send; it is never touched."""
 
@@ -159,7 +168,9 @@ class RulesRead:
     rules: tuple[MarketRules, ...]
 
 
-AccountEvent = Acknowledged | Refused | Filled | Replaced | Ended | Unresolved | Halted | ForeignOrder | BalanceChanged | RulesRead
+AccountEvent = (
+    Acknowledged | Refused | Filled | Replaced | Ended | Unresolved | Halted | Unprotected | ForeignOrder | BalanceChanged | RulesRead
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,9 @@ from forwardtrader.core.errors import StoreDamaged
 from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal_rows import (
     COLUMNS,
+    SCHEMA,
+    UPGRADES,
+    VERSION,
     execution_of,
     execution_row,
     held_in,
@@ -36,42 +39,14 @@ from forwardtrader.live.sqlite_file import SqliteFile
 
 _LOG: Final = log.logger("live")
 
-_VERSION: Final = 2
-_UPGRADES: Final = {
-    1: """
-alter table intents add column parent text not null default '';
-alter table intents add column oco text not null default '';
-alter table intents add column expires integer not null default 0;
-alter table intents add column triggered integer not null default 0;
-alter table intents add column replaces text not null default '';
-"""
-}
-_SCHEMA: Final = """
-create table if not exists intents (
-    client_id text primary key, symbol text not null, side text not null, size text not null, limit_price text, stop_price text,
-    reason text not null, role text not null, bar integer not null, state text not null, venue_id text not null default '',
-    note text not null default '', parent text not null default '', oco text not null default '', expires integer not null default 0,
-    triggered integer not null default 0, replaces text not null default '');
-create index if not exists held_intents on intents (state) where state = 'held';
-create index if not exists open_intents on intents (state) where state in ('written', 'sent', 'unknown', 'acknowledged');
-create table if not exists executions (
-    symbol text not null, trade_id text not null, client_id text not null, venue_id text not null, side text not null,
-    size text not null, price text not null, fee text not null, fee_currency text not null, at integer not null,
-    primary key (symbol, trade_id)) without rowid;
-create index if not exists executions_of on executions (client_id);
-create table if not exists replacements (
-    symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
-create table if not exists marks (name text primary key, value text not null) without rowid;
-"""
-
-
 _FEW: Final = 8  # intents that a power cut may take from a file that was new
 
 
 class IntentState(StrEnum):
-    """The state of an intent. One that is held waits on our side; the four after it are open."""
+    """The state of an intent. One that is held waits on our side, one that is dropped did, and was not sent; the next four are open."""
 
     HELD = "held"
+    DROPPED = "dropped"
     WRITTEN = "written"
     SENT = "sent"
     UNKNOWN = "unknown"
@@ -92,7 +67,7 @@ class Journal:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._file = SqliteFile(Path(path), _SCHEMA, version=_VERSION, upgrades=_UPGRADES)
+        self._file = SqliteFile(Path(path), SCHEMA, version=VERSION, upgrades=UPGRADES)
         self._wal = None if str(path) == ":memory:" else WriteAheadLog(Path(path).with_suffix(".intents"))
         if self._wal is not None:
             self._restore_lost(self._wal)
@@ -113,7 +88,7 @@ class Journal:
         if intent.client_id in self._known:
             return False
         waiting = [each for each in held if each.client_id not in self._known]
-        with self._file.transaction():
+        with self._file.transaction() if waiting else contextlib.nullcontext():
             self._insert(intent, IntentState.WRITTEN)
             for each in waiting:
                 self._insert(each, IntentState.HELD)
@@ -131,7 +106,7 @@ class Journal:
         return True
 
     def release(self, intent: Intent) -> bool:
-        """Let a held order be sent, with the size that it has now: true once."""
+        """Let a held order be sent, with the size and the bar that it has now: true once."""
         if not self._release(intent):
             return False
         self._put(intent, IntentState.WRITTEN)
@@ -160,6 +135,20 @@ class Journal:
         """The intent that the venue knows as `venue_id`; "" where it is not one of ours."""
         row = self._file.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None
         return str(row[0]) if row else ""
+
+    def oldest(self) -> str:
+        """Client id of the first intent; "" where there is none."""
+        row = self._file.one("select client_id from intents order by rowid limit 1")
+        return str(row[0]) if row else ""
+
+    def named(self, names: Collection[str]) -> list[tuple[Intent, IntentState, str]]:
+        """Those of these client ids, oldest first, with what was noted with their state, such as the reason of a refusal."""
+        sql = f"select {COLUMNS}, state, note from intents where client_id in ({', '.join('?' * len(names))}) order by rowid"
+        return [(intent_of(row), IntentState(row[-2]), str(row[-1])) for row in self._file.all(sql, *names)]
+
+    def joined_intents(self) -> list[tuple[Intent, IntentState]]:
+        """Those that belong to others, oldest first, without the ones that they name."""
+        return self._intents("where parent <> '' or oco <> '' or replaces <> '' order by rowid")
 
     def held_intents(self) -> list[Intent]:
         """Those that wait on our side, oldest first."""
@@ -265,8 +254,8 @@ class Journal:
         return self._file.run(sql, *row_of(intent), state).rowcount == 1
 
     def _release(self, intent: Intent) -> bool:
-        sql = "update intents set state = ?, size = ?, triggered = ? where client_id = ? and state = ?"
-        values = (str(intent.request.size), intent.triggered, intent.client_id)
+        sql = "update intents set state = ?, size = ?, bar = ?, triggered = ? where client_id = ? and state = ?"
+        values = (str(intent.request.size), intent.bar, intent.triggered, intent.client_id)
         return self._file.run(sql, IntentState.WRITTEN, *values, IntentState.HELD).rowcount == 1
 
     def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:

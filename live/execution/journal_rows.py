@@ -1,4 +1,4 @@
-"""Rows of the journal and records of the write-ahead log: intents and executions as plain values, and back."""
+"""Tables of the journal, its rows, and records of the write-ahead log: intents and executions as plain values, and back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,33 @@ from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import Execution, Intent
 from forwardtrader.live.sqlite_file import Row
 
+VERSION: Final = 2
+UPGRADES: Final = {
+    1: """
+alter table intents add column parent text not null default '';
+alter table intents add column oco text not null default '';
+alter table intents add column expires integer not null default 0;
+alter table intents add column triggered integer not null default 0;
+alter table intents add column replaces text not null default '';
+"""
+}
+SCHEMA: Final = """
+create table if not exists intents (
+    client_id text primary key, symbol text not null, side text not null, size text not null, limit_price text, stop_price text,
+    reason text not null, role text not null, bar integer not null, state text not null, venue_id text not null default '',
+    note text not null default '', parent text not null default '', oco text not null default '', expires integer not null default 0,
+    triggered integer not null default 0, replaces text not null default '');
+create index if not exists held_intents on intents (state) where state = 'held';
+create index if not exists open_intents on intents (state) where state in ('written', 'sent', 'unknown', 'acknowledged');
+create table if not exists executions (
+    symbol text not null, trade_id text not null, client_id text not null, venue_id text not null, side text not null,
+    size text not null, price text not null, fee text not null, fee_currency text not null, at integer not null,
+    primary key (symbol, trade_id)) without rowid;
+create index if not exists executions_of on executions (client_id);
+create table if not exists replacements (
+    symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
+create table if not exists marks (name text primary key, value text not null) without rowid;
+"""
 COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces"
 _REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
 

@@ -10,7 +10,7 @@ from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import Side
-from forwardtrader.live.execution.events import Intent
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder
@@ -72,7 +72,7 @@ class OrderLookup:
                     return
                 missing_since = missing_since or now()
                 if now() - missing_since >= needed:
-                    self._orders.ledger.refuse(intent.client_id, "it never arrived at the venue")
+                    self._orders.ledger.refuse(intent.client_id, NEVER_ARRIVED)
                     return
             except (StorageFull, StoreDamaged):
                 raise
@@ -137,5 +137,5 @@ def key_of(intent: Intent) -> OrderKey:
     request = intent.request
     return OrderKey(
         client_id=intent.client_id, symbol=intent.symbol, side="buy" if request.side is Side.BUY else "sell", size=float(request.size),
-        is_stop=request.stop_price is not None, since=intent.bar,
+        is_stop=request.stop_price is not None and not intent.triggered, since=intent.bar,
     )  # fmt: skip

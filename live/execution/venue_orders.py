@@ -18,6 +18,7 @@ from forwardtrader.live.venue.order_access import access_of
 from forwardtrader.live.venue.retry import VenueQueries
 
 _LAG_SHARES: Final = (20, 10, 5, 2.5, 4)  # of the time that a list may lag: asked again after 0.25, 0.5, 1, 2 and 1.25 of 5 seconds
+_STAND_INS: Final = 10  # that are asked for at each comparison
 
 
 class VenueOrders:
@@ -68,8 +69,9 @@ class VenueOrders:
         self.ledger.execution(execution(trade))
 
     async def replace_stand_ins(self) -> None:
-        """Ask once more for the executions of orders for which others stand."""
-        for stand_in in {e.client_id: e for e in self.ledger.journal.stand_ins()}.values():
+        """Ask once more for the executions of the newest orders for which others stand; some venues never list old ones."""
+        newest = sorted(self.ledger.journal.stand_ins(), key=lambda e: e.at)[-_STAND_INS:]
+        for stand_in in {e.client_id: e for e in newest}.values():
             self.ledger.listing(stand_in.client_id, await self._executions(stand_in.symbol, stand_in.venue_id))
 
     async def _complete(self, order: CcxtOrder) -> None:

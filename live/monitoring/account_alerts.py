@@ -10,7 +10,7 @@ from typing import Final
 
 import backtrader as bt
 
-from forwardtrader.live.execution.events import AccountEvent, BalanceChanged, ForeignOrder, Halted, Refused, Unresolved
+from forwardtrader.live.execution.events import AccountEvent, BalanceChanged, ForeignOrder, Halted, Refused, Unprotected, Unresolved
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.risk import Gate
 
@@ -52,6 +52,8 @@ class AccountAlerts:
             self._count("orders_refused", event.reason, reason=event.reason)
         elif isinstance(event, ForeignOrder):
             self._count("foreign_order", event.symbol, symbol=event.symbol, side=event.side, size=event.size, number=event.venue_id)
+        elif isinstance(event, Unprotected):
+            self._notify("position_unprotected", "error", symbol=event.symbol, reason=event.reason)
         elif isinstance(event, Unresolved):
             self._count("order_unresolved", "", order=event.client_id)
         elif isinstance(event, BalanceChanged):  # each one: money that moves is never just one more of a kind

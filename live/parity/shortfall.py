@@ -28,7 +28,7 @@ import pandas as pd
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import Execution, Intent, arrival_name
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.reports.pages.parity_page import SHARES, Shortfall
 
 _LISTED: Final = 10
@@ -152,7 +152,7 @@ def sent_orders(folder: Path, candles: Mapping[str, pd.DataFrame]) -> list[Sent]
 
 def _read(journal: Journal, candles: Mapping[str, pd.DataFrame]) -> Iterator[Sent]:
     closes = {s: dict(zip(_times(frame), frame["close"].tolist(), strict=True)) for s, frame in candles.items()}
-    intents = [intent for intent, _ in journal.intents()]
+    intents = [intent for intent, state in journal.intents() if state not in (IntentState.HELD, IntentState.DROPPED)]
     seen = {i.client_id: journal.recall(arrival_name(i.client_id)) or {} for i in intents}
     usual = _usual_spread(intents, seen)
     for intent in intents:

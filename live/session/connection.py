@@ -16,8 +16,8 @@ from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.consent import account_name
 from forwardtrader.live.request import LiveRequest
-from forwardtrader.live.session.sandbox_process import PracticeAddress, find_practice
-from forwardtrader.live.session.setup import JOURNAL, PLAN, PRACTICE, SessionMarket
+from forwardtrader.live.session.sandbox_process import PRACTICE, PracticeAddress, find_practice
+from forwardtrader.live.session.setup import JOURNAL, PLAN, SessionMarket
 from forwardtrader.live.supervision.account_access import AccountAccess
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 
@@ -41,7 +41,7 @@ def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | 
     place = _real_venue(request) if market.practice is None else _practice_venue(market.practice.address)
     return CCXTStore(
         feeds.exchange if market.practice is None else market.practice.address.protocol, clock=market.clock, journal=journal,
-        run=f"ft-{request.name[:12]}", risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
+        run=request.name, risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
     )  # fmt: skip
 
 

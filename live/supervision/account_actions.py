@@ -13,6 +13,7 @@ from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, Intent
 from forwardtrader.live.execution.journal import OPEN
 from forwardtrader.live.execution.reconciliation import position_of
+from forwardtrader.live.venue.client_ids import begun_prefix, command_id
 from forwardtrader.strategies.order_rules import RawOrder, normalise
 
 _LOOK_EVERY_S: Final = 0.02
@@ -50,7 +51,8 @@ async def sell_out(account: CcxtAccount, symbols: Sequence[str], run: str, name:
         patience_s: seconds for either half.
     """
     taken = await stand_down(account, patience_s)
-    intents = [intent for number, symbol in enumerate(symbols, 1) if (intent := _sale(account, symbol, f"{run[:16]}-c{name}-{number}"))]
+    prefix = begun_prefix(account.journal.oldest(), run)
+    intents = [intent for n, symbol in enumerate(symbols, 1) if (intent := _sale(account, symbol, command_id(prefix, name, n)))]
     await _within(asyncio.gather(*(_sold(account, intent) for intent in intents if account.journal.write(intent))), patience_s)
     sold = {intent.client_id: account.journal.filled(intent.client_id) for intent in intents}
     return AccountDeeds(

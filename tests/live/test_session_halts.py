@@ -18,6 +18,7 @@ from forwardtrader.live.execution.events import AccountEvent, Halted, Unresolved
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.mailbox import send
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.session.sandbox_process import find_practice
 from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import ROOT
 from tests.live.market import Script, play, practice, store_on
@@ -157,3 +158,21 @@ def test_an_order_that_stays_unresolved_halts_the_account_and_its_owner_hears_bo
         assert "stays unresolved" in run.broker.halted
         assert run.statuses_of(run.order)[-1] == "Completed"
     assert [type(event) for event in heard if isinstance(event, Halted | Unresolved)] == [Unresolved, Halted]
+
+
+@pytest.mark.slow
+def test_money_that_is_moved_while_nothing_rests_is_an_alert_within_a_minute(tmp_path: Path, bot: Bot) -> None:
+    process = start(tmp_path, "one", 0, "--live", "--symbol", "BTC/USDT", "--strategy", "backtrader:Strategy")
+    wait_for_bars(tmp_path, "one", 10, process)
+    venue = find_practice(tmp_path / "one" / "practice.json")
+    assert venue is not None
+    time.sleep(12)  # the comparisons that follow a connection are over
+    venue.control("deposit", asset="USDT", amount=-321)
+    until = time.monotonic() + 60
+    while not (seen := [text for text in bot.texts if "balance changed" in text]) and time.monotonic() < until:
+        time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0, process.communicate()[1]
+    process.communicate()
+    assert len(seen) == 1 and "-321" in seen[0]
+    assert len(events_of(tmp_path, "balance_changed")) >= 1

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from forwardtrader.live.execution.ccxt_orders import SYNTHETIC
 from forwardtrader.live.execution.events import Execution
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.venue.client_ids import run_prefix
 from forwardtrader.sandbox.venue import ACCOUNT
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
     from tests.simulation.venue import SimulatedVenue
 
-OURS: Final = "simulated-"
+OURS: Final = run_prefix("simulated")
 _NOISE: Final = 1e-9
 
 

@@ -32,19 +32,19 @@ def test_the_book_of_a_broker_lets_go_of_orders_that_are_done_and_keeps_those_al
     assert book.alive == orders[:2]
     assert [book.of_client_id(f"id-{n}") for n in (0, 2, 299)] == [orders[0], None, orders[299]]
     assert book.own(Order(1)) is orders[1]
-    assert (book.own(orders[299]), book.intent_of(orders[2])) == (None, None)
+    assert (book.own(orders[299]), book.sent_as(orders[2])) == (None, None)
 
 
-def test_orders_of_one_bar_are_counted_also_where_bars_of_two_lengths_take_turns() -> None:
-    book = BrokerOrders()
-    assert [book.next_number(bar) for bar in (60, 0, 60, 0, 60)] == [1, 1, 2, 2, 3]
-    assert [book.next_number(bar) for bar in range(1000, 2000)] == [1] * 1000
-    assert book.next_number(1999) == 2
-    assert len(book._numbers) <= 200
+def test_an_order_that_goes_on_under_another_name_is_found_by_both() -> None:
+    class Order:
+        ref = 1
 
+        def alive(self) -> bool:
+            return True
 
-def test_client_ids_are_equal_for_a_repeated_run_and_fit_every_venue() -> None:
-    at = 1_700_000_000_000
-    ids = [[orders.next_client_id("a-run-of-a-rather-long-name", at) for _ in range(2)] for orders in (BrokerOrders(), BrokerOrders())]
-    assert ids[0] == ids[1] == ["a-run-of-a-rathe-s44we8-1", "a-run-of-a-rathe-s44we8-2"]
-    assert BrokerOrders().next_client_id("run", 0) == "run-0-1"
+    book, order = BrokerOrders(), Order()
+    book.keep(order, intent("first"))
+    book.take_back(order)
+    assert book.sent_as(order) is None
+    book.name(order, "second")
+    assert book.of_client_id("first") is book.of_client_id("second") is order

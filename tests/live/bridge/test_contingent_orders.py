@@ -8,7 +8,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from forwardtrader.live.bridge.contingent_orders import OrderGroups, is_reached
+from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached
 from tests.live.market import Script, play, practice, store_on
 
 

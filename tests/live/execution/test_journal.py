@@ -187,7 +187,7 @@ def test_an_upgrade_that_is_cut_short_is_begun_again(tmp_path: Path, monkeypatch
     with closing(sqlite3.connect(tmp_path / "j.db")) as old:
         old.executescript(FIRST_VERSION + "pragma user_version = 1;")
     with monkeypatch.context() as patch:
-        patch.setattr("forwardtrader.live.execution.journal._UPGRADES", {1: "alter table intents add column parent;\nselect no_such;\n"})
+        patch.setattr("forwardtrader.live.execution.journal.UPGRADES", {1: "alter table intents add column parent;\nselect no_such;\n"})
         with pytest.raises(StorageFull):
             Journal(tmp_path / "j.db")
     journal = Journal(tmp_path / "j.db")
@@ -234,7 +234,7 @@ def test_a_held_order_is_released_once_with_the_size_it_has_then(tmp_path: Path)
     assert [journal.release(smaller), journal.release(stop)] == [True, False]
     assert (journal.intent("s"), journal.held_intents()) == (smaller, [target])
     assert [journal.claim("s"), journal.claim("s")] == [True, False]
-    journal.mark("t", IntentState.DONE, note="canceled")
+    journal.mark("t", IntentState.DROPPED, note="canceled")
     assert not journal.release(target), "one that was taken back must not be sent"
     journal.close()
 

@@ -1,0 +1,181 @@
+"""Orders that belong together, and what a restart does with each of them. Pure.
+
+A family are a parent and its children, the orders of an OCO group, and the intents that took each other's place: an order that is sent
+again, or that made room for a sibling, goes on under a new client id.
+
+| the order | its family | then |
+|---|---|---|
+| waits here | its parent may still be executed | stays |
+| waits here | its parent was executed, and no sibling protects the position at the venue | send, sized to what was delivered |
+| waits here | its parent was executed, a sibling locks the coins | stays, until the market reaches it |
+| never arrived | as one that waits here | renew: the same order under a new client id |
+| waits here, never arrived | its parent brought nothing; a sibling was executed or taken back | drop |
+| rests | a sibling was executed or taken back | cancel |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from forwardtrader.core.types import Side
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent, OrderKind
+from forwardtrader.live.execution.journal import OPEN, IntentState
+
+_STOPS: Final = (OrderKind.STOP, OrderKind.STOP_LIMIT)
+
+
+class Step(StrEnum):
+    """What is done with an order at a start."""
+
+    STAY = "stay"
+    SEND = "send"
+    DROP = "drop"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownIntent:
+    """An intent as the journal knows it.
+
+    Attributes:
+        executed: base units.
+        delivered: the same, less a fee in base currency.
+    """
+
+    intent: Intent
+    state: IntentState
+    note: str = ""
+    executed: Decimal = Decimal(0)
+    delivered: Decimal = Decimal(0)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the venue has certainly never had it."""
+        return self.state is IntentState.REFUSED and self.note == NEVER_ARRIVED
+
+
+class OrderChain:
+    """One order: its intents, each in the place of the one before."""
+
+    def __init__(self, known: Sequence[KnownIntent]) -> None:
+        self.known = tuple(known)
+        self.names = frozenset(each.intent.client_id for each in known)
+        self.executed = sum((each.executed for each in known), Decimal(0))
+        self.delivered = sum((each.delivered for each in known), Decimal(0))
+        resting = [each for each in known if each.state in OPEN]
+        self.rests = bool(resting)
+        self.current = (resting or list(known))[-1]
+
+    @property
+    def first(self) -> Intent:
+        return self.known[0].intent
+
+    @property
+    def is_full(self) -> bool:
+        return self.executed >= self.first.request.size
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits here."""
+        return not self.rests and not self.is_full and self.current.state is IntentState.HELD
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was sent and has never arrived."""
+        return not self.rests and not self.is_full and self.current.is_lost
+
+    @property
+    def is_alive(self) -> bool:
+        return self.rests or self.is_held or self.is_lost
+
+    @property
+    def superfluous(self) -> list[str]:
+        """Held intents that are not needed, since an earlier one of the order is not off the venue, or was executed."""
+        waiting = [each.intent.client_id for each in self.known if each.state is IntentState.HELD]
+        return waiting if not self.is_held else waiting[:-1]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What becomes of one order.
+
+    Attributes:
+        is_active: its parent was executed, or it has none.
+        size: base units that it may have; None for as many as are left of it.
+    """
+
+    chain: OrderChain
+    step: Step
+    is_active: bool = True
+    size: Decimal | None = None
+
+
+def chains_of(known: Iterable[KnownIntent]) -> list[OrderChain]:
+    """The orders of some intents, oldest first."""
+    chains: dict[str, list[KnownIntent]] = {}
+    for each in known:
+        chain = chains.get(each.intent.replaces) if each.intent.replaces else None
+        chain = [] if chain is None else chain
+        chain.append(each)
+        chains[each.intent.client_id] = chain
+    return [OrderChain(chain) for chain in {id(chain): chain for chain in chains.values()}.values()]
+
+
+def decide(chains: Sequence[OrderChain], can_short: bool) -> list[Decided]:
+    """What a restart does with every order that is alive; all of one symbol, whose market may take short positions or not."""
+    return [_decide(chain, chains, can_short) for chain in chains if chain.is_alive]
+
+
+def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) -> Decided:
+    parent = _parent_of(chain, chains)
+    siblings = _siblings(chain, chains)
+    if chain.first.parent and (parent is None or parent.rests or parent.is_held):
+        gone = parent is None and not chain.rests  # its family never left
+        return Decided(chain, Step.DROP if gone else Step.STAY, is_active=chain.rests)
+    if chain.is_lost and parent is None and (can_short or chain.first.request.side is Side.BUY):
+        return Decided(chain, Step.DROP)  # an entry is not made up for: the market has moved on
+    left = None if parent is None else parent.delivered - sum((each.executed for each in [chain, *siblings]), Decimal(0))
+    if (left is not None and left <= 0) or any(_ended(each) for each in siblings):
+        return Decided(chain, Step.CANCEL if chain.rests else Step.DROP)
+    if chain.rests or _waits_for_room(chain, siblings, can_short):
+        return Decided(chain, Step.STAY, size=left)
+    return Decided(chain, Step.SEND if parent is not None or siblings else Step.DROP, size=left)
+
+
+def _parent_of(chain: OrderChain, chains: Sequence[OrderChain]) -> OrderChain | None:
+    return next((each for each in chains if chain.first.parent in each.names), None) if chain.first.parent else None
+
+
+def _siblings(chain: OrderChain, chains: Sequence[OrderChain]) -> list[OrderChain]:
+    """The other children of its parent, and the other orders of its group."""
+    family, group = chain.first.parent, chain.first.group
+    return [
+        each
+        for each in chains
+        if each is not chain
+        and (
+            (family and each.first.parent == family)
+            or (group and (each.first.group == group or group in each.names))
+            or (each.first.group and each.first.group in chain.names)
+        )
+    ]
+
+
+def _ended(chain: OrderChain) -> bool:
+    """Whether it was executed or taken back, and the others of its family with it; not where the venue refused it."""
+    return not chain.is_alive and (chain.executed > 0 or chain.current.state in (IntentState.DONE, IntentState.DROPPED))
+
+
+def _waits_for_room(chain: OrderChain, siblings: Sequence[OrderChain], can_short: bool) -> bool:
+    """Whether a sell order waits here since another one locks, or is about to lock, the same coins at a spot venue."""
+    if can_short or chain.first.request.side is not Side.SELL:
+        return False
+    others = [each for each in siblings if each.is_alive and each.first.request.side is Side.SELL]
+    if any(each.rests for each in others):
+        return True
+    rivals = [each for each in others if each.first.kind in _STOPS]
+    return bool(rivals) and chain.first.kind not in _STOPS

@@ -1,0 +1,227 @@
+"""Contingent orders: brackets, whose children wait for their parent, and OCO groups, of which only one order is executed.
+
+On a spot market two sell orders at the venue lock the same coins twice. So only one of them rests there, and the other waits here until the
+market reaches its price; then the two change places. What waits here is in the journal before any order of its family is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import backtrader as bt
+
+from forwardtrader.core import log
+from forwardtrader.core.types import Side
+from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
+from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached, share_coins
+from forwardtrader.live.bridge.pre_trade_checks import STOPS
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent, Unprotected
+from forwardtrader.live.execution.journal import IntentState
+from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
+
+if TYPE_CHECKING:
+    from forwardtrader.live.bridge.broker import CCXTBroker
+
+_LOG: Final = log.logger("live")
+_CANCELLED: Final = (bt.Order.Canceled, bt.Order.Expired)
+_REFUSED: Final = (bt.Order.Rejected, bt.Order.Margin)
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """An order at the venue makes room for `other`, and goes on here as `intent`."""
+
+    other: LiveOrder
+    intent: Intent
+
+
+class ContingentOrders(OrderGroups):
+    """Journals, sends, sizes and cancels children, siblings, and those that wait for the market."""
+
+    def __init__(self, broker: CCXTBroker) -> None:
+        super().__init__()
+        self._broker = broker
+        self._journalled: set[int] = set()  # orders that the journal holds as waiting here
+        self._exchanges: dict[int, _Exchange] = {}  # by resting order
+        self._attempts: dict[int, int] = {}  # by order: how often it was sent again
+
+    def must_wait(self, order: LiveOrder) -> bool:
+        """Whether a member of an OCO group waits here, since another one locks the same coins at a spot venue."""
+        is_spot_sell = order.issell() and not context_of(order.data).rules.can_short
+        return is_spot_sell and order.parent is None and any(self._rests(o) and o.issell() for o in self.siblings(order))
+
+    # The journal
+
+    def keep_back(self, order: LiveOrder) -> bool:
+        """Keep an order here. It is durable at once, unless no order of its family was sent yet; False if it was made before."""
+        parent = order.parent
+        family_waits = not order.transmit if parent is None else self.is_held(parent)
+        if not family_waits and not self._broker.journal.hold(known_intent(order)):
+            return False
+        self.hold(order, is_journalled=not family_waits)
+        return True
+
+    def hold(self, order: LiveOrder, *, is_journalled: bool = True) -> None:
+        """Keep an order here that the journal holds, or will hold with its family."""
+        super().hold(order)
+        if is_journalled:
+            self._journalled.add(order.ref)
+
+    def write(self, order: LiveOrder) -> bool:
+        """Make an order and those that wait for it durable, so that it may be sent; False if it was sent before."""
+        journal, intent = self._broker.journal, known_intent(order)
+        if order.ref in self._journalled:
+            self._journalled.discard(order.ref)
+            set_intent(order, self._broker.intents.released(self._broker, order, intent))
+            return journal.release(known_intent(order))
+        waiting = [child for child in self.children(order) if self.is_held(child) and child.ref not in self._journalled]
+        self._journalled |= {child.ref for child in waiting}
+        return journal.write(intent, [known_intent(child) for child in waiting])
+
+    def drop(self, order: LiveOrder, note: str) -> None:
+        """Journal that an order that waited here is not sent; nothing for any other order."""
+        if order.ref in self._journalled:
+            self._journalled.discard(order.ref)
+            self._broker.journal.mark(known_intent(order).client_id, IntentState.DROPPED, note=note)
+
+    # What follows when an order is done
+
+    def over(self, order: LiveOrder) -> None:
+        """An order is alive no more: its children and siblings follow."""
+        self.release(order)
+        self.stay(order)
+        self._attempts.pop(order.ref, None)
+        filled = abs(order.executed.size)
+        for child in self.children(order):
+            if child.alive() and not self._broker.is_sent(child):
+                self._activate(child, filled) if filled else self._broker.cancel_now(child)
+        if order.status in _REFUSED and order.parent is not None and order.active() and not filled:
+            self._protect_without(order)
+        elif filled or order.parent is not None or order.status in _CANCELLED:
+            for sibling in self.siblings(order):
+                self._broker.cancel_now(sibling)
+
+    def _protect_without(self, refused: LiveOrder) -> None:
+        """A child of an executed parent was refused: the others stay, and one that waited behind it is sent."""
+        for sibling in self.siblings(refused):
+            if sibling.alive() and self.is_held(sibling) and not any(self._rests(o) for o in self.siblings(sibling)):
+                self._activate(sibling, abs(self._broker.units_held(sibling.data)))
+
+    def send_again(self, order: LiveOrder, reason: str) -> bool:
+        """Whether an order that joins others, and that the venue does not have, is sent again: it must not be missing.
+
+        One that never arrived is sent as it was, a stop that the market has passed as a market order.
+        """
+        if not self._protects(order):
+            return False
+        last = self._broker.store.last_price(order.data.symbol)
+        is_passed = order.exectype in STOPS and is_reached(order, last) and not known_intent(order).triggered
+        attempt = self._attempts[order.ref] = self._attempts.get(order.ref, 0) + 1
+        if attempt > _ATTEMPTS or not (reason == NEVER_ARRIVED or is_passed):
+            if order.exectype in STOPS:
+                self._broker.store.notify(Unprotected(order.data.symbol, reason))
+            return False
+        log.event(_LOG, "order_sent_again", client_id=known_intent(order).client_id, triggered=is_passed, reason=reason)
+        self._broker.take_back(order, self._renewed(order, triggered=is_passed))
+        self._broker.send(order)
+        return True
+
+    def _protects(self, order: LiveOrder) -> bool:
+        """Whether the order takes a position back that is there, beside or instead of others."""
+        if order.parent is not None:
+            return order.active() and not order.parent.alive()
+        intent, is_spot = known_intent(order), not context_of(order.data).rules.can_short
+        return is_spot and intent.request.side is Side.SELL and bool(intent.group or self.siblings(order))
+
+    def _renewed(self, order: LiveOrder, *, triggered: bool = False) -> Intent:
+        """What is left of an order, under a client id of its own."""
+        intent = known_intent(order)
+        request = replace(intent.request, size=floor_to(decimal(abs(order.executed.remsize)), context_of(order.data).rules.step))
+        name = self._broker.intents.unused_id(intent.bar)
+        return replace(
+            intent, client_id=name, request=request, parent=self.parent_name(order), group=intent.group or self._own_group(order),
+            triggered=triggered, replaces=intent.client_id,
+        )  # fmt: skip
+
+    def _own_group(self, order: LiveOrder) -> str:
+        """The name of the group that an order is the first one of."""
+        return known_intent(order).client_id if order.parent is None and self.siblings(order) else ""
+
+    # What the market reaches
+
+    @property
+    def reached(self) -> list[LiveOrder]:
+        """Orders waiting here whose price the market has reached."""
+        prices = self._broker.store.prices
+        return [order for order in self.watched() if is_reached(order, prices.get(order.data.symbol))]
+
+    def send_reached(self) -> None:
+        """Send them, in place of the siblings that lock their coins."""
+        for order in self.reached:
+            resting = [o for o in self.siblings(order) if self._rests(o)]
+            if any(o.ref in self._exchanges for o in resting):
+                continue
+            for sibling in resting:
+                self._make_room(sibling, order)
+            if not resting:
+                self._send_reached(order)
+
+    def _make_room(self, resting: LiveOrder, other: LiveOrder) -> None:
+        """Cancel an order at the venue, which waits here from then on; before that its place here is durable."""
+        intent = self._renewed(resting)
+        self._broker.journal.hold(intent)
+        self._broker.cancel_now(resting)
+        self._exchanges[resting.ref] = _Exchange(other, intent)
+
+    def stay(self, order: LiveOrder) -> None:
+        """An order does not wait here after its cancel: it is wanted no more."""
+        exchange = self._exchanges.pop(order.ref, None)
+        if exchange is not None:
+            self._broker.journal.mark(exchange.intent.client_id, IntentState.DROPPED, note="canceled")
+
+    def exchange(self, order: LiveOrder) -> bool:
+        """An order that made room is off the venue: it waits here, and the other one is sent. False for any other order."""
+        exchange = self._exchanges.get(order.ref)
+        if exchange is None or not exchange.other.alive():
+            return False
+        del self._exchanges[order.ref]
+        self._broker.take_back(order, exchange.intent)
+        self.hold(order)
+        self._send_reached(exchange.other)
+        return True
+
+    def _rests(self, order: LiveOrder) -> bool:
+        return order.alive() and self._broker.is_sent(order)
+
+    def _send_reached(self, order: LiveOrder) -> None:
+        if order.exectype in STOPS:  # triggered here; a venue refuses a stop beyond the price
+            set_intent(order, replace(known_intent(order), triggered=True))
+        self._activate(order, abs(self._broker.units_held(order.data)), at_once=True)
+
+    # Sizes
+
+    def _activate(self, child: LiveOrder, filled: float, *, at_once: bool = False) -> None:
+        """Send a child, sized to what its parent filled."""
+        rules = context_of(child.data).rules
+        child.activate()
+        size = floor_to(min(decimal(abs(child.executed.remsize)), decimal(filled)), rules.step)
+        if is_dust(size, child.created.price, rules):
+            self._broker.refuse(child, "its parent filled too little")
+            return
+        self.resize(child, size)
+        siblings = self.children(child.parent) if child.parent is not None else []
+        if at_once or not share_coins(child, siblings, rules.can_short):
+            self.release(child)
+            self._broker.send(child)
+
+    @staticmethod
+    def resize(order: LiveOrder, size: Decimal, late: Decimal = Decimal(0)) -> None:
+        """Have an order ask for `size` base units, beside what was executed of it and `late`, which was and is still to be reported."""
+        intent, sign = known_intent(order), 1 if order.isbuy() else -1
+        set_intent(order, replace(intent, request=replace(intent.request, size=size)))
+        order.executed.remsize = sign * float(size + late)
+        order.size = order.executed.size + order.executed.remsize
