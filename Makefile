@@ -3,7 +3,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: backtest test lint types bench soak simulate simulate-defects emulator paper clean
+.PHONY: backtest test lint types bench soak simulate simulate-defects simulate-faults emulator paper lock audit clean
 
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
@@ -35,6 +35,10 @@ simulate: $(READY)
 simulate-defects: $(READY)
 	$(RUN) -m tests.simulation --defects
 
+# Strikes with each fault of the list alone, and prints how long it takes to recover.
+simulate-faults: $(READY)
+	$(RUN) -m tests.simulation --faults --seeds 3
+
 # The mirror against a Firestore emulator: Google's own where the Cloud SDK has it (needs java), else this one (needs node).
 emulator: $(READY)
 	npm install --silent --no-audit --no-fund --prefix var/emulator @firestore-emulator/server
@@ -43,12 +47,31 @@ emulator: $(READY)
 paper: $(READY)
 	$(RUN) run_live.py --paper --sandbox
 
-# The environment is made anew when the dependencies change.
-$(READY): setup.cfg pyproject.toml
+# The environment is made anew when the dependencies change: what the lock names, each file compared with its hash before it is used.
+# Where the lock has nothing for a platform, `make LOCK= ...` installs what setup.cfg allows, unchecked.
+LOCK ?= requirements.lock
+$(READY): setup.cfg pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install -q --upgrade pip
+ifeq ($(LOCK),)
 	$(RUN) -m pip install -q -e ".[test,live,firestore]"
+else
+	awk '/^[^ #]/ { builds = /^setuptools==/ } builds' $(LOCK) > $(VENV)/build.txt
+	$(RUN) -m pip install -q --require-hashes -r $(VENV)/build.txt
+	$(RUN) -m pip install -q --require-hashes --no-build-isolation -r $(LOCK) \
+		|| { echo "the lock does not fit this platform, or a file is not the one it names; make LOCK= installs without it"; exit 1; }
+	$(RUN) -m pip install -q --no-deps --no-build-isolation -e .
+endif
 	touch $(READY)
+
+# Writes the lock anew from setup.cfg: for every platform, what is pinned already kept; UPGRADE=--upgrade takes the newest of all.
+lock:
+	test -x var/lock/bin/uv || { $(PYTHON) -m venv var/lock && var/lock/bin/python -m pip install -q uv; }
+	var/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" \
+		--default-index https://pypi.org/simple $(UPGRADE) --extra test --extra live --extra firestore setup.cfg -o requirements.lock
+
+# Known vulnerabilities of what is locked; says so where their data cannot be had.
+audit:
+	.ci/audit
 
 clean:
 	rm -rf $(VENV) var reports/output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

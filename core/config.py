@@ -20,6 +20,7 @@ ENVIRONMENT: Final = {
     "MODEL_SAVE_PATH": "models.save_path",
     "DATA_CACHE_MINUTES": "feeds.cache_minutes",
     "RISK_TOLERANCE": "strategies.risk_tolerance",
+    "HEARTBEAT_URL": "live.heartbeat_url",
 }
 # Settings of earlier versions that no longer have an effect: a file that still has them is read, with a warning.
 RETIRED: Final = ("models.carry", "models.trend")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from forwardtrader.core.environment import environment, is_place, is_secret, names_secret, of_project
+from forwardtrader.core.environment import is_place, is_secret, names_secret, of_project
 from forwardtrader.core.errors import ConfigError
 
 _FILE: Final = re.compile(r"(?i)_(?:PATH|FILE)$|^GOOGLE_APPLICATION_CREDENTIALS$")
@@ -29,18 +30,24 @@ def secret_values() -> Iterator[str]:
     In `.env` a value that looks like a token is a secret whatever it is called.
     """
     try:
-        known, in_file = environment(), of_project()
+        in_file = of_project()
     except ConfigError:  # reported where the command starts; the variables of the process are secrets anyway
-        known, in_file = dict(os.environ), {}
+        in_file = {}
+    known = {**in_file, **os.environ}
     for name, value in known.items():
         if is_secret(name):
             yield from _with_parts(value)
-        elif names_secret(name) and _FILE.search(name) is not None:
+        elif _names_key_file(name):
             yield from _of_key_file(value)
         if _ADDRESS.match(value):
             yield from _of_address(value, is_hook=_HOOK.search(name) is not None)
         elif name in in_file and not is_place(name) and _looks_like_token(value):
             yield value
+
+
+@lru_cache(maxsize=1024)
+def _names_key_file(name: str) -> bool:
+    return names_secret(name) and _FILE.search(name) is not None
 
 
 def _looks_like_token(text: str) -> bool:
@@ -77,7 +84,8 @@ def _of_key_file(path: str) -> tuple[str, ...]:
         return ()
     try:
         status = Path(path).stat()
-        return _read_key_file(path, status.st_mtime_ns, status.st_size) if status.st_size <= _LARGEST_KEY_FILE else ()
+        is_readable = stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_KEY_FILE  # a pipe would be waited for
+        return _read_key_file(path, status.st_mtime_ns, status.st_size) if is_readable else ()
     except (OSError, ValueError):  # reported by the code that needs the file
         return ()
 

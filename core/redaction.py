@@ -23,7 +23,7 @@ _WORDS: Final = frozenset({
 })  # fmt: skip
 _NAME: Final = (
     r"(?:signature|(?<![A-Za-z])sign?|(?:api|access|private)[-_]?key(?:[-_]?id)?|secret(?:[-_]?key)?|passphrase|password|passwd|token"
-    r"|listenkey|chat_?id|(?<![A-Za-z])jwt|authorization|(?<![A-Za-z])credential)"
+    r"|listenkey|chat_?id|(?:heartbeat|webhook)_?url|(?<![A-Za-z])jwt|authorization|(?<![A-Za-z])credential)"
 )
 # To the quote that ends it where there are quotes, escaped ones too; otherwise to where a parameter, a header or a field ends.
 _VALUE: Final = r"(?:b?(?P<quote>\\*[\"'])(?:(?!(?P=quote)).)+|(?:(?:bearer|basic)\s+)?[^&\s\"'\\,}]+)"

@@ -11,6 +11,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from forwardtrader.core.atomic import private_file
 from forwardtrader.core.errors import AccountLocked, ConfigError
 
 _LOCK: Final = "session.lock"
@@ -37,7 +38,7 @@ def held(path: Path, what: str) -> Iterator[None]:
         AccountLocked: another process holds it; the message names that process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(path, mode=0o600)
     try:
         lock.acquire(timeout=_STARTING_S, poll_interval=0.02)
     except Timeout as error:
@@ -45,6 +46,7 @@ def held(path: Path, what: str) -> Iterator[None]:
         who = "another process" if number is None else f"another process (number {number})"
         raise AccountLocked(f"{what} is in use by {who}; stop it first, or choose another --session") from error
     try:
+        private_file(path.with_suffix(".pid"))
         path.with_suffix(".pid").write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
@@ -88,7 +90,7 @@ def existing(sessions: Path) -> list[str]:
 
 def kill(folder: Path) -> None:
     """Turn the kill switch: no order leaves the session in `folder` any more, now or after a start. A file, so any hand may make it."""
-    (folder / KILLED).touch()
+    (folder / KILLED).touch(0o600)
 
 
 def lift_kill(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from forwardtrader.core.atomic import private_file
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live.control import ControlCommand, is_running, kill, lift_kill
@@ -144,6 +145,7 @@ def _sent(folder: Path, verb: ControlCommand, clock: Clock) -> Command:
     while True:  # an id is a moment; two senders may have the same one
         command = Command(id=_base36(stamp), verb=verb, run=_run_of(folder), sent=clock.now().isoformat(), sender=os.getpid())
         temporary = inbox / f".{command.id}.{os.getpid()}"
+        private_file(temporary)
         temporary.write_text(json.dumps(asdict(command)), encoding="utf-8")
         try:
             if not _is_used(inbox, command.id):
@@ -218,6 +220,7 @@ def _read(path: Path) -> Any:
 def _write(path: Path, content: dict[str, Any]) -> None:
     """Whole or not at all; not forced to disk, since a machine that lost its power has no sender that still waits."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    private_file(temporary)
     temporary.write_text(json.dumps(content), encoding="utf-8")
     temporary.replace(path)
 

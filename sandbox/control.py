@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,6 +15,7 @@ from aiohttp import web
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.types import OHLCV
+from forwardtrader.sandbox.faults.read_lags import KINDS, Lag
 from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
@@ -23,6 +25,7 @@ from forwardtrader.sandbox.practice import PracticeExchange
 from forwardtrader.sandbox.venue import ACCOUNT
 
 MOST_BARS = 10_000
+READS = frozenset({"state", "time", "log", "orders", "trades"})
 Command = Callable[[Mapping[str, Any]], Any]
 
 
@@ -30,6 +33,7 @@ class Control:
     """The control commands. Each takes and returns plain JSON; an invalid one is answered 400 with the reason."""
 
     def __init__(self, practice: PracticeExchange, parent: ParentProcess, begin: Callable[[], None]) -> None:
+        self._practice = practice
         self._venue = practice.venue
         self._log = practice.log
         self._sockets = practice.sockets
@@ -54,19 +58,29 @@ class Control:
             "fault": self.fault,
             "clear": self.clear,
             "drop": self.drop,
+            "lag": self.lag,
+            "rights": self.rights,
+            "revoke": self.revoke,
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if not is_local(request) or not self._is_authorized(request):
             return web.json_response({"error": "the control endpoint needs the token printed at the start"}, status=403)
-        command = self.commands.get(request.match_info["name"])
-        if command is None:
+        name = request.match_info["name"]
+        if name not in self.commands:
             return web.json_response({"error": f"no such command; there are {', '.join(sorted(self.commands))}"}, status=404)
         try:
             params = await self._read_params(request)
-            return _json(command(params))
+            return _json(self.run(name, params))
         except (ConfigError, OrderRefused, ValueError, KeyError, TypeError, InvalidOperation) as error:
             return web.json_response({"error": _reason(error)}, status=400)
+
+    def run(self, name: str, params: Mapping[str, Any]) -> Any:
+        """Carry out command `name`; what it changed is kept before it is answered."""
+        try:
+            return self.commands[name](params)
+        finally:
+            self._practice.commit(moved=name not in READS)
 
     def state(self, params: Mapping[str, Any]) -> Any:
         """State of the market and the account. Times are milliseconds UTC of the market's clock."""
@@ -110,7 +124,7 @@ class Control:
             raise ValueError("the market runs by the clock; start it with --speed lockstep to advance it by hand")
         before = self._venue.driver.played
         bars = params.get("bars", 1)
-        if not isinstance(bars, int) or not 1 <= bars <= MOST_BARS:
+        if isinstance(bars, bool) or not isinstance(bars, int) or not 1 <= bars <= MOST_BARS:
             raise ValueError(f"bars must be a whole number from 1 to {MOST_BARS}")
         for _ in range(bars):
             if not self._venue.driver.advance():
@@ -130,8 +144,10 @@ class Control:
 
     def push(self, params: Mapping[str, Any]) -> Any:
         """Make the given candle the next bar of `symbol`: `start` in milliseconds, `open high low close volume`."""
-        first, high, low, close, volume = (Decimal(str(params[name])) for name in OHLCV)
-        start = int(params["start"])
+        first, high, low, close, volume = (_decimal(params, name) for name in OHLCV)
+        start = params["start"]
+        if not isinstance(start, int) or volume < 0:
+            raise ValueError("start must be a whole number of milliseconds, volume at 0 or above")
         if not 0 < low <= min(first, close) <= max(first, close) <= high or start % self._venue.driver.length:
             raise ValueError("no market could have printed this candle, or its start is off the grid of the timeframe")
         self._venue.driver.push(self._symbol(params), Candle(start, first, high, low, close, volume))
@@ -139,16 +155,18 @@ class Control:
 
     def price(self, params: Mapping[str, Any]) -> Any:
         """Print a trade of `symbol` at `price`; the running bar is widened to contain it."""
-        price = Decimal(str(params["price"]))
-        if not price.is_finite() or price <= 0:
-            raise ValueError("price must be above 0")
-        self._venue.driver.set_price(self._symbol(params), price, Decimal(str(params.get("volume", 1))))
+        price, volume = _decimal(params, "price"), _decimal({"volume": 1} | dict(params), "volume")
+        if price <= 0 or volume < 0:
+            raise ValueError("price must be above 0, volume at 0 or above")
+        self._venue.driver.set_price(self._symbol(params), price, volume)
         return {}
 
     def fill_cap(self, params: Mapping[str, Any]) -> Any:
         """Cap the size filled per order and print at `size`; null removes the cap."""
-        size = params.get("size")
-        self._venue.exchange.fill_cap = None if size is None else Decimal(str(size))
+        size = None if params.get("size") is None else _decimal(params, "size")
+        if size is not None and size <= 0:
+            raise ValueError("size must be above 0, or null")
+        self._venue.exchange.fill_cap = size
         return {}
 
     def fill(self, params: Mapping[str, Any]) -> Any:
@@ -177,6 +195,33 @@ class Control:
             raise ValueError("which is market, user or all; how is close or reset")
         return {"ended": self._sockets.disconnect(which, reset=how == "reset")}
 
+    def lag(self, params: Mapping[str, Any]) -> Any:
+        """Let queries of the kind `what` (order, orders, trades or balance) lag by `seconds` and `bars`; 0 ends it."""
+        what, seconds, bars = str(params["what"]), params.get("seconds", 0), params.get("bars", 0)
+        if what not in KINDS or isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 3600:
+            raise ValueError("what is order, orders, trades or balance; seconds is a number from 0 to 3600")
+        if isinstance(bars, bool) or not isinstance(bars, int) or not 0 <= bars <= MOST_BARS:
+            raise ValueError(f"bars must be a whole number from 0 to {MOST_BARS}")
+        self._practice.reads.lag(what, Lag(float(seconds), bars))
+        return {}
+
+    def rights(self, params: Mapping[str, Any]) -> Any:
+        """Set what the keys may do: `withdrawals` is no, yes or unanswered, `trading` true or false."""
+        rights = self._venue.rights
+        withdrawals, trading = params.get("withdrawals", rights.withdrawals), params.get("trading", rights.trading)
+        if withdrawals not in ("no", "yes", "unanswered") or not isinstance(trading, bool):
+            raise ValueError("withdrawals is no, yes or unanswered; trading is true or false")
+        rights.withdrawals, rights.trading = withdrawals, trading
+        return {"withdrawals": withdrawals, "trading": trading}
+
+    def revoke(self, params: Mapping[str, Any]) -> Any:
+        """Revoke `key`, by default the one printed at the start; with `undo` it exists again."""
+        key = str(params.get("key", self._venue.keys.api_key))
+        if self._venue.keys.secret_of(key) is None:
+            raise ValueError("there is no such key")
+        (self._venue.rights.revoked.discard if params.get("undo") else self._venue.rights.revoked.add)(key)
+        return {"revoked": len(self._venue.rights.revoked)}
+
     def _symbol(self, params: Mapping[str, Any]) -> str:
         listings = self._venue.exchange.listings
         symbol = str(params.get("symbol", next(iter(listings))))
@@ -186,7 +231,10 @@ class Control:
 
     def deposit(self, params: Mapping[str, Any]) -> Any:
         """Move `amount` of `asset` into the account; a negative amount withdraws."""
-        self._venue.exchange.move_balance(ACCOUNT, str(params["asset"]), Decimal(str(params["amount"])))
+        asset = str(params["asset"])
+        if not re.fullmatch(r"[A-Z0-9]{1,12}", asset):
+            raise ValueError("asset must be the name of a coin, such as BTC")
+        self._venue.exchange.move_balance(ACCOUNT, asset, _decimal(params, "amount"))
         return _balances(self._venue.exchange.accounts[ACCOUNT])
 
     def _is_authorized(self, request: web.Request) -> bool:
@@ -211,7 +259,17 @@ def is_local(request: web.Request) -> bool:
         return False
 
 
+def _decimal(params: Mapping[str, Any], name: str) -> Decimal:
+    """A number that an account can hold: finite, below 10^15, with at most 18 decimals."""
+    value = Decimal(str(params[name]))
+    if not value.is_finite() or abs(value) > 10**15 or int(value.as_tuple().exponent) < -18:
+        raise ValueError(f"{name} must be a number up to 10^15 with at most 18 decimals, not {str(params[name])[:40]!r}")
+    return value
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, InvalidOperation):
+        return "a number is not one"
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
 
 

@@ -29,6 +29,7 @@ def sandbox_parser() -> FlagParser:
         "--withdrawals", choices=("no", "yes", "unanswered"), help="what it says when asked whether the key may withdraw (no)"
     )
     parser.add_argument("--faults", help="a file of fault switches, YAML or JSON")
+    parser.add_argument("--state", help="a folder that keeps the exchange; started with it again, it goes on where it was (none)")
     parser.add_argument("--seed", type=int, help="of the sample market and of random faults (0)")
     parser.add_argument("--settings", help="any other settings as one JSON object")
     return parser

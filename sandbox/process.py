@@ -131,8 +131,8 @@ def start_sandbox(settings: SandboxSettings | None = None, **changes: Any) -> Sa
     Raises:
         TradingError: it did not start; the message is its own.
     """
-    tree = (settings or SandboxSettings()).model_dump(mode="json") | changes
-    chosen = SandboxSettings.model_validate(tree).model_dump_json()
+    tree = (settings or SandboxSettings()).model_dump(mode="json", exclude_unset=True) | changes
+    chosen = SandboxSettings.model_validate(tree).model_dump_json(exclude_unset=True)
     command = child_command("sandbox", "--settings", chosen)
     # A full pipe that nobody reads would block it, so stderr goes into a file.
     with tempfile.TemporaryFile("w+") as errors:

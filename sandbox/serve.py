@@ -56,10 +56,12 @@ async def serve(settings: SandboxSettings) -> None:
     watch_errors(server.log)
     sys.stdout.write(json.dumps(server.described()) + "\n")
     sys.stdout.flush()
-    while not stopped.is_set() and not server.parent.is_gone():
+    while not stopped.is_set() and not server.parent.is_gone() and server.exchange.failure is None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _CHECK_PARENT_S)
     await server.stop()
+    if server.exchange.failure is not None:
+        raise server.exchange.failure
 
 
 def watch_errors(log: RequestLog) -> None:
@@ -84,6 +86,8 @@ def settings_of(parsed: argparse.Namespace) -> SandboxSettings:
         given["market"] = [_market(entry) for entry in given["market"]]
     if "faults" in given:
         given["faults"] = read_faults(typed_path(given["faults"]))
+    if "state" in given:
+        given["state"] = str(typed_path(given["state"]))
     if given.get("speed") not in (None, "lockstep"):
         given["speed"] = _number(given["speed"])
     try:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
-from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError, StorageFull
 from forwardtrader.core.log import logger
 from forwardtrader.sandbox.control import Control
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.practice import PracticeExchange
+from forwardtrader.sandbox.state.state_file import SqliteState
 from forwardtrader.sandbox.transport.host import Host
-from forwardtrader.sandbox.transport.http import HttpRequest
+from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
 from forwardtrader.sandbox.transport.socket_server import SocketServer
 
 LOG = logger("sandbox")
@@ -29,8 +32,14 @@ class SandboxServer:
     """Serves a practice exchange, and runs its market until stopped."""
 
     def __init__(self, settings: SandboxSettings, host: Host | None = None) -> None:
-        self.settings = settings
-        self.exchange = PracticeExchange(settings, host or Host(), self._outage)
+        self._state = SqliteState(Path(settings.state)) if settings.state else None
+        try:
+            self.exchange = PracticeExchange(settings, host or Host(), self._outage, self._state)
+        except BaseException:
+            if self._state is not None:
+                self._state.close()
+            raise
+        self.settings = settings = self.exchange.settings
         self.venue, self.log, self.board = self.exchange.venue, self.exchange.log, self.exchange.board
         self.sockets = self.exchange.sockets
         self._socket_server = SocketServer(self.sockets, settings.connection_life_s, settings.latency_s)
@@ -55,14 +64,23 @@ class SandboxServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         control = Control(self.exchange, self.parent, self._started.set)
         admin.router.add_route("*", "/admin/{name}", control.handle)
-        self._runner = await _served(app, self.settings.port)
+        self._runner = await self._served_again(app)
         self._admin = await _served(admin, 0)
         self.port = self._runner.addresses[0][1]
+        self.exchange.note_port(self.port)
         self.exchange.arm_faults()
         speed = self.settings.speed
         if not isinstance(speed, str):
             self._catch_up(speed)
             self._market = asyncio.create_task(self._move_market(speed))
+
+    async def _served_again(self, app: web.Application) -> web.AppRunner:
+        """Served at the port of the settings, else at that of the last start if it is free, else at any free one."""
+        earlier = self.exchange.first_start
+        if not self.settings.port and earlier is not None:
+            with contextlib.suppress(ConfigError):
+                return await _served(app, earlier.port)
+        return await _served(app, self.settings.port)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         """A socket's handshake, or a request that is answered once."""
@@ -78,7 +96,10 @@ class SandboxServer:
             body = b"\xff"  # no protocol's text
         plain = HttpRequest(request.method, request.path, request.rel_url.raw_query_string, request.headers, body)
         await asyncio.sleep(self.exchange.delay_s(plain))
-        answer = self.exchange.answer(plain)
+        answer = HttpAnswer(500, b"", is_lost=True)  # nobody learns of what could not be written
+        if self.exchange.failure is None:
+            with contextlib.suppress(StorageFull):
+                answer = self.exchange.answer(plain)
         if answer.delay_s:
             await asyncio.sleep(answer.delay_s)
         if answer.is_lost and request.transport is not None:
@@ -113,6 +134,8 @@ class SandboxServer:
             await self._runner.cleanup()
         if self._admin is not None:
             await self._admin.cleanup()
+        if self._state is not None:
+            self._state.close()
 
     def described(self) -> dict[str, Any]:
         """The first line of `python -m sandbox`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
@@ -37,16 +38,34 @@ BarIterators: TypeAlias = dict[str, Iterator[Candle]]
 
 @dataclass(frozen=True)
 class Keys:
-    """Client credentials, and the token of the control endpoint."""
+    """Client credentials, and the token of the control endpoint; `others` are further keys of the same account."""
 
     api_key: str
     api_secret: str
     admin_token: str
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def secret_of(self, key: str) -> str | None:
+        """The secret that belongs to a key; None for one that does not exist."""
+        known = {self.api_key: self.api_secret, **self.others}
+        return next((secret for name, secret in known.items() if hmac.compare_digest(name.encode(), _bytes(key))), None)
+
+
+@dataclass
+class KeyRights:
+    """What the keys may do, as the venue says when asked; `revoked` keys exist no more."""
+
+    withdrawals: str
+    trading: bool
+    revoked: set[str] = field(default_factory=set)
 
 
 @dataclass
 class SandboxVenue:
-    """The venue behind the protocols: engine, market and clocks. `skew_ms` is the error of the venue's clock."""
+    """The venue behind the protocols: engine, market and clocks.
+
+    `opened_at` is the moment of the first start, ms UTC; `skew_ms` the error of the venue's clock.
+    """
 
     settings: SandboxSettings
     exchange: Exchange
@@ -54,14 +73,22 @@ class SandboxVenue:
     market_clock: MarketClock
     host: Host
     keys: Keys
+    funding: FundingClock
+    opened_at: int
+    rights: KeyRights
     skew_ms: int = 0
+    protected_s: int = 0  # the client's dead man's switch, where the protocol has one; 0 for none
+
+    def secret_of(self, key: str) -> str | None:
+        """The secret of a key that is not revoked."""
+        return None if key in self.rights.revoked else self.keys.secret_of(key)
 
     def wall_ms(self) -> int:
         return int(self.host.wall.now().timestamp() * 1000) + self.skew_ms
 
 
-def open_venue(settings: SandboxSettings, host: Host) -> SandboxVenue:
-    """Build the exchange that `settings` describe.
+def open_venue(settings: SandboxSettings, host: Host, opened_at: int | None = None) -> SandboxVenue:
+    """Build the exchange that `settings` describe, as it was at its first start: now, or `opened_at` (ms UTC).
 
     Raises:
         CandleFileInvalid: a market file cannot be used.
@@ -70,8 +97,9 @@ def open_venue(settings: SandboxSettings, host: Host) -> SandboxVenue:
     length = Timeframe.parse(settings.timeframe).seconds * 1000
     check_speed(settings.speed)
     clock = MarketClock()
+    opened_at = int(host.wall.now().timestamp() * 1000) if opened_at is None else opened_at
     plan = CapturedPath()
-    history, feeds = _markets(settings, length, int(host.wall.now().timestamp() * 1000), plan)
+    history, feeds = _markets(settings, length, opened_at, plan)
     listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s]), history[s][-1].close) for s in settings.symbols}
     exchange = Exchange(
         listings, _fills(settings), _settlement(settings, listings), clock, strict_triggers=settings.fills == "book",
@@ -84,8 +112,10 @@ def open_venue(settings: SandboxSettings, host: Host) -> SandboxVenue:
         limit=settings.bars,
     )  # fmt: skip
     driver.begin()
-    driver.after_bar.append(FundingClock(exchange, settings.funding_bps / 10_000).bar_ended)
-    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host))
+    rights = KeyRights(settings.withdrawals, settings.trading)
+    funding = FundingClock(exchange, settings.funding_bps / 10_000)
+    driver.after_bar.append(funding.bar_ended)
+    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), funding, opened_at, rights)
 
 
 def check_speed(speed: float | str) -> None:
@@ -182,4 +212,9 @@ def _keys(settings: SandboxSettings, host: Host) -> Keys:
         settings.api_key or host.token(32),
         settings.api_secret or host.token(32),
         settings.admin_token or host.token(24),
+        settings.more_keys,
     )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")

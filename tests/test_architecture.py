@@ -90,7 +90,7 @@ LAYERS: dict[str, str] = {
         server
         control
         practice
-        binance bybit
+        binance bybit state
         faults
         venue
         market

@@ -16,8 +16,8 @@ from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.consent import account_name
 from forwardtrader.live.request import LiveRequest
-from forwardtrader.live.session.sandbox_process import PracticeAddress, find_practice
-from forwardtrader.live.session.setup import JOURNAL, PLAN, PRACTICE, SessionMarket
+from forwardtrader.live.session.sandbox_process import PRACTICE, PracticeAddress, find_practice
+from forwardtrader.live.session.setup import JOURNAL, PLAN, SessionMarket
 from forwardtrader.live.supervision.account_access import AccountAccess
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import os
 import select
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,10 +24,13 @@ import psutil
 
 from forwardtrader.core import atomic
 from forwardtrader.core.command.child import child_command, child_environment
-from forwardtrader.core.errors import ConfigError, VenueUnreachable
+from forwardtrader.core.errors import ConfigError, StartRefused, VenueUnreachable
 
 Json = dict[str, Any]
 _PATIENCE_S: Final = 30.0
+PRACTICE: Final = "practice.json"  # in the session's folder
+_STATE: Final = "practice"
+_OF_THE_PROCESS: Final = ("waits", "owner", "orphan_s")  # settings that an exchange which goes on is given anew
 _START_S: Final = 180.0  # many symbols have many bars to read, and the machine may be busy; one that dies is noticed at once
 
 
@@ -168,6 +172,43 @@ def start_practice(settings: Json) -> PracticeVenue:
     names = ("protocol", "url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
     started = psutil.Process(process.pid).create_time()
     return PracticeVenue(PracticeAddress(**{name: ready_line[name] for name in names}, pid=process.pid, started=started), process)
+
+
+def practice_account(folder: Path, settings: Json, *, is_needed: bool) -> PracticeVenue:
+    """The practice exchange of a session that keeps its account there: it runs still, or goes on where it was when it ended.
+
+    Args:
+        folder: the session's.
+        settings: of an exchange of which nothing is left yet.
+        is_needed: the session may have sent orders to it; otherwise it begins anew.
+
+    Raises:
+        StartRefused: the account is gone.
+        TradingError: the exchange did not start; the message is its own.
+    """
+    state = (folder / _STATE).resolve()
+    if not is_needed:
+        return new_practice(folder, settings | {"state": str(state)})
+    running = find_practice(folder / PRACTICE)
+    if running is not None:
+        running.adopt()
+        return running
+    if not (state / "exchange.db").is_file():
+        raise StartRefused(f"the practice exchange of this session has ended and {state} is gone; start a session of another name")
+    venue = start_practice({name: settings[name] for name in _OF_THE_PROCESS} | {"state": str(state)})
+    venue.save(folder / PRACTICE)
+    return venue
+
+
+def new_practice(folder: Path, settings: Json) -> PracticeVenue:
+    """A practice exchange with a new account; an earlier one of the session is ended."""
+    earlier = find_practice(folder / PRACTICE)
+    if earlier is not None:
+        earlier.stop()
+    shutil.rmtree(folder / _STATE, ignore_errors=True)
+    venue = start_practice(settings)
+    venue.save(folder / PRACTICE)
+    return venue
 
 
 def find_practice(path: Path) -> PracticeVenue | None:

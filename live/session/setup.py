@@ -27,14 +27,13 @@ from forwardtrader.live.execution.journal import open_journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.candles import write_history
-from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice, start_practice
+from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practice, practice_account
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 
 PLAN: Final = "plan.json"
 Plan = dict[str, Any]  # plain JSON values
 JOURNAL: Final = "journal.db"
-PRACTICE: Final = "practice.json"
 _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
 _MOST_REACH: Final = 30_000  # bars of it, for short bars
 _SLACK: Final = 1.1
@@ -90,18 +89,11 @@ def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | No
         _require_cash(request, whole, first)
     frames = {symbol: history.candles for symbol, history in whole.items()}
     files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
-    venue = find_practice(request.folder / PRACTICE)
-    has_account = request.mode == "live" and (last_bar is not None or _has_sent(request))
-    if venue is not None and not has_account:
-        venue.stop()  # it has no account that is needed
-        venue = None
-    if venue is not None:
-        venue.adopt()
+    settings = _practice_settings(request, files, first, last_bar)
+    if request.mode == "live":
+        venue = practice_account(request.folder, settings, is_needed=last_bar is not None or _has_sent(request))
     else:
-        if has_account:
-            raise StartRefused("the practice exchange that held this account has ended; start a session of another name")
-        venue = start_practice(_practice_settings(request, files, first, last_bar))
-        venue.save(request.folder / PRACTICE)
+        venue = new_practice(request.folder, settings)  # the account is the paper broker's
     _write_plan(request, first)
     return _market(request, whole, first, venue, venue)
 

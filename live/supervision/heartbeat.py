@@ -16,6 +16,7 @@ from typing import Final
 from urllib.request import Request, urlopen
 
 from forwardtrader.core import log
+from forwardtrader.core.atomic import private_file
 from forwardtrader.core.clock import Clock
 
 _LOG: Final = log.logger("live")
@@ -66,6 +67,7 @@ class Heartbeat:
     def _write(self, beat: Beat) -> None:
         temporary = self._path.with_name(f".{self._path.name}")
         try:
+            private_file(temporary)
             temporary.write_text(json.dumps(asdict(beat)), encoding="utf-8")
             temporary.replace(self._path)
         except OSError as error:  # a full disk is reported by what must be written

@@ -61,7 +61,7 @@ def array(group: Any, place: str, most_bytes: int) -> NDArray[np.float32]:
     found = group[place] if holds(group, place) else None
     if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
         raise ValueError(f"{place} is not in the file")
-    if found.dtype.kind not in "fiu" or found.size is None or found.nbytes > most_bytes:
+    if found.dtype != np.float32 or found.size is None or found.nbytes > most_bytes:
         raise ValueError(f"{place} is larger than the file, or no array of numbers")
     numbers: NDArray[np.float32] = np.asarray(found[...])
     if not np.isfinite(numbers).all():

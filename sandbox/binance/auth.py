@@ -5,28 +5,37 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from typing import Protocol
 
 from forwardtrader.sandbox.binance import errors
-from forwardtrader.sandbox.venue import Keys
 
 DEFAULT_WINDOW_MS = 5000
 LONGEST_WINDOW_MS = 60_000
 TOLERATED_AHEAD_MS = 1000
 
 
-def check_key(sent: str | None, keys: Keys) -> None:
-    """Raises -2014 without a key, -2015 with a wrong one."""
+class KeyRing(Protocol):
+    """The keys that exist."""
+
+    def secret_of(self, key: str) -> str | None:
+        """A key's secret; None for one that does not exist."""
+
+
+def check_key(sent: str | None, keys: KeyRing) -> str:
+    """The key's secret. Raises -2014 without a key, -2015 with a wrong one."""
     if not sent:
         raise errors.KEY_FORMAT
-    if not hmac.compare_digest(sent.encode(), keys.api_key.encode()):
+    secret = keys.secret_of(sent)
+    if secret is None:
         raise errors.BAD_KEY
+    return secret
 
 
-def check_signature(payload: str, signature: str | None, keys: Keys) -> None:
+def check_signature(payload: str, signature: str | None, secret: str) -> None:
     """Raises -1102 without a signature, -1022 if it does not match `payload`."""
     if not signature:
         raise errors.missing("signature")
-    expected = hmac.new(keys.api_secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    expected = hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
         raise errors.BAD_SIGNATURE
 

@@ -65,6 +65,7 @@ def injected(what: str, seconds: float, now: int) -> ApiError:
 
 _INJECTED: Final[dict[str, tuple[int, str, int]]] = {
     "revoked": (-2015, "Invalid API-key, IP, or permissions for action.", 401),
+    "maintenance": (-1001, "Internal error; unable to process your request. Please try again.", 503),
     "unknown error": (-1000, "An unknown error occurred while processing the request.", 500),
     "no balance": (-2010, "Account has insufficient balance for requested action.", 400),
     "not found": (-2013, "Order does not exist.", 400),

@@ -14,9 +14,10 @@ from forwardtrader.sandbox.binance import market_format as market
 from forwardtrader.sandbox.binance.errors import ApiError
 from forwardtrader.sandbox.binance.params import Params, read_order
 from forwardtrader.sandbox.faults.catalogue import Switchboard
+from forwardtrader.sandbox.faults.read_lags import AccountReads
 from forwardtrader.sandbox.orders.book import best, side_levels
 from forwardtrader.sandbox.orders.candle import Candle
-from forwardtrader.sandbox.orders.listing import Listing, last_day
+from forwardtrader.sandbox.orders.listing import DAY_MS, Listing, last_day
 from forwardtrader.sandbox.orders.order import ExchangeOrder, OrderType
 from forwardtrader.sandbox.orders.refusal import OrderRefused
 from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
@@ -28,9 +29,10 @@ PLACE: Final = "place"
 class BinanceHandlers:
     """Handlers of authenticated requests. Every method raises ApiError as the venue would."""
 
-    def __init__(self, venue: SandboxVenue, board: Switchboard, limits: Callable[[], list[dict[str, object]]]) -> None:
+    def __init__(self, venue: SandboxVenue, board: Switchboard, reads: AccountReads, limits: Callable[[], list[dict[str, object]]]) -> None:
         self.venue = venue
         self._board = board
+        self._reads = reads
         self._limits = limits
         self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
 
@@ -98,14 +100,20 @@ class BinanceHandlers:
         params.ignore("omitZeroBalances")
         settings = self.venue.settings
         maker, taker = (Decimal(str(bps)) / 10_000 for bps in (settings.maker_fee_bps, settings.taker_fee_bps))
-        return form.account_queried(self.venue.exchange.accounts[ACCOUNT], self.venue.market_clock(), maker, taker)
+        rights = self.venue.rights
+        answer = form.account_queried(self._reads.account(), self.venue.market_clock(), maker, taker)
+        return answer | {"canTrade": rights.trading}
 
     def place(self, params: Params) -> Any:
+        if not self.venue.rights.trading:
+            raise errors.BAD_KEY
         symbol = self.symbol(params.needed("symbol"))
         kind = params.text("newOrderRespType")
         if kind not in (None, "ACK", "RESULT", "FULL"):
             raise errors.invalid_data("newOrderRespType")
         order = self.translated(lambda: self.venue.exchange.place(ACCOUNT, read_order(params, symbol, self.generated_id())))
+        if self.venue.settings.order_answers == "ids":
+            kind = "ACK"
         shape = kind or ("FULL" if order.request.type in (OrderType.MARKET, OrderType.LIMIT) else "ACK")
         return {"ACK": form.order_acknowledged, "RESULT": form.order_result, "FULL": form.order_full}[shape](order)
 
@@ -132,19 +140,20 @@ class BinanceHandlers:
         return [form.order_canceled(order) for order in orders]
 
     def query(self, params: Params) -> Any:
-        return form.order_queried(self._order(params, errors.QUERY))
+        order = self._order(params, errors.QUERY)
+        return form.order_queried(self.translated(lambda: self._reads.order(order), errors.QUERY))
 
     def open_orders(self, params: Params) -> Any:
         wanted = params.text("symbol")
         symbol = self.symbol(wanted) if wanted else None
-        orders = self.venue.exchange.order_index.all_open(ACCOUNT)
+        orders = self._reads.open_orders()
         return [form.order_queried(o) for o in orders if symbol is None or o.request.symbol == symbol]
 
     def all_orders(self, params: Params) -> Any:
         symbol = self.symbol(params.needed("symbol"))
-        first, limit = params.integer("orderId"), min(params.integer("limit") or 500, LONGEST_PAGE)
-        start, end = params.integer("startTime"), params.integer("endTime")
-        orders = [o for o in self.venue.exchange.order_index.of_account(ACCOUNT, symbol) if within(o.placed_at, start, end)]
+        first, limit = params.integer("orderId"), self._page(params)
+        start, end = span(params)
+        orders = [o for o in self._reads.orders() if o.request.symbol == symbol and within(o.placed_at, start, end)]
         if first is not None:
             orders = [o for o in orders if o.id >= first]
         chosen = orders[:limit] if first is not None or start is not None else orders[-limit:]
@@ -153,9 +162,9 @@ class BinanceHandlers:
     def my_trades(self, params: Params) -> Any:
         symbol = self.symbol(params.needed("symbol"))
         order_id, first = params.integer("orderId"), params.integer("fromId")
-        start, end = params.integer("startTime"), params.integer("endTime")
-        limit = min(params.integer("limit") or 500, LONGEST_PAGE)
-        trades = [t for t in self.venue.exchange.order_index.trades_of(ACCOUNT, symbol) if within(t.at, start, end)]
+        start, end = span(params)
+        limit = self._page(params)
+        trades = [t for t in self._reads.trades() if t.symbol == symbol and within(t.at, start, end)]
         if order_id is not None:
             trades = [t for t in trades if t.order_id == order_id]
         if first is not None:
@@ -163,6 +172,11 @@ class BinanceHandlers:
         chosen = trades[:limit] if first is not None or start is not None else trades[-limit:]
         orders = self.venue.exchange.order_index.orders
         return [form.trade_queried(t, orders[t.order_id].list_id) for t in chosen]
+
+    def _page(self, params: Params) -> int:
+        """The most rows of this answer."""
+        longest = self.venue.settings.page_limit or LONGEST_PAGE
+        return min(params.integer("limit") or 500, longest)
 
     # Shared with the market sockets
 
@@ -235,6 +249,14 @@ class BinanceAction:
 
 def within(at: int, start: int | None, end: int | None) -> bool:
     return (start is None or at >= start) and (end is None or at <= end)
+
+
+def span(params: Params) -> tuple[int | None, int | None]:
+    """Start and end of a query of orders or executions. Raises -1127 where more than a day lies between them."""
+    start, end = params.integer("startTime"), params.integer("endTime")
+    if start is not None and end is not None and end - start > DAY_MS:
+        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
+    return start, end
 
 
 def page(candles: list[Candle], start: int | None, end: int | None, limit: int) -> list[Candle]:

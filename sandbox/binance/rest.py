@@ -16,7 +16,7 @@ from forwardtrader.sandbox.binance.handlers import BinanceAction
 from forwardtrader.sandbox.binance.limits import Limits
 from forwardtrader.sandbox.binance.params import Params
 from forwardtrader.sandbox.faults.request_faults import RequestFaults
-from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
+from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest, redirect
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.venue import SandboxVenue
 
@@ -39,7 +39,11 @@ class BinanceRestApi:
 
     def delay_s(self, name: str, request: HttpRequest) -> float:
         """Seconds that the request is under way."""
-        return self._venue.settings.latency_s
+        latency_s = self._venue.settings.latency_s
+        action = self._actions.get((request.method, name))
+        if action is None or not self._faults.delays_arrival:
+            return latency_s
+        return latency_s + self._faults.under_way_s(action.kind, self._symbol(_lenient(request)))
 
     def answer(self, name: str, request: HttpRequest) -> HttpAnswer:
         """Handle a request to `name`, the path below this API's own."""
@@ -47,6 +51,9 @@ class BinanceRestApi:
         delay_s, is_lost = 0.0, False
         try:
             action, sent, payload = self._read(request, name)
+            if to := self._faults.redirected(action.kind, self._symbol(sent)):
+                entry["status"] = 307
+                return redirect(to, request)
             entry["params"] = {k: v for k, v in sent.items() if k != "signature"}
             answer = self._answer(request, action, sent, payload)
             injected = self._faults.after(action.kind, self._symbol(sent))
@@ -83,8 +90,8 @@ class BinanceRestApi:
         now = self._venue.wall_ms()
         self._limits.spend(action.weight, now)
         if action.signed:
-            auth.check_key(request.header("X-MBX-APIKEY"), self._venue.keys)
-            auth.check_signature(payload, sent.get("signature"), self._venue.keys)
+            secret = auth.check_key(request.header("X-MBX-APIKEY"), self._venue)
+            auth.check_signature(payload, sent.get("signature"), secret)
             auth.check_time(sent, now)
         injected = self._faults.before(action.kind, self._symbol(sent))
         if injected is not None:
@@ -113,6 +120,11 @@ def not_found() -> ApiError:
 
 def illegal_request() -> ApiError:
     return ApiError(-1101, "Too many parameters sent for this endpoint.")
+
+
+def _lenient(request: HttpRequest) -> dict[str, str]:
+    """The parameters before they are validated."""
+    return dict(parse_qsl(f"{request.query}&{request.body.decode(errors='replace')}"))
 
 
 def _retry_after(error: ApiError) -> dict[str, str]:

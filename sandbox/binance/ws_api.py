@@ -106,6 +106,14 @@ class BinanceWebSocketApi:
         except ApiError as error:
             socket.queue.put({"id": None, "status": error.status, "error": error.body})
             return
+        action = self._actions.get(method)
+        wait = self._faults.under_way_s(action.kind, self._symbols.get(sent.get("symbol", ""), "")) if action else 0.0
+        if wait:
+            self._venue.host.later(wait, partial(self._handle, socket, number, method, sent))
+        else:
+            self._handle(socket, number, method, sent)
+
+    def _handle(self, socket: ApiSocket, number: Any, method: str, sent: dict[str, str]) -> None:
         entry = self._log.add("ws api", method, sent)
         reply, injected = self._reply(socket, number, method, sent)
         entry["status"] = reply["status"] if injected is None else injected.kind
@@ -153,8 +161,8 @@ class BinanceWebSocketApi:
         return answered(action, sent)
 
     def _check(self, sent: Mapping[str, str], now: int) -> None:
-        auth.check_key(sent.get("apiKey"), self._venue.keys)
-        auth.check_signature(auth.socket_payload(sent), sent.get("signature"), self._venue.keys)
+        secret = auth.check_key(sent.get("apiKey"), self._venue)
+        auth.check_signature(auth.socket_payload(sent), sent.get("signature"), secret)
         auth.check_time(sent, now)
 
     @staticmethod

@@ -48,6 +48,7 @@ _LINEAR: Final[dict[RefusalReason, tuple[int, str]]] = {
 }
 _INJECTED: Final[dict[str, tuple[int, str, int]]] = {
     "revoked": (10003, "API key is invalid.", 200),
+    "maintenance": (10016, "System maintenance.", 503),
     "unknown error": (10016, "Server error.", 200),
     "no balance": (170131, "Insufficient balance.", 200),
     "not found": (170213, "Order does not exist.", 200),
@@ -59,6 +60,7 @@ _INJECTED: Final[dict[str, tuple[int, str, int]]] = {
     "banned": (10018, "IP is banned for exceeding the rate limit.", 200),
 }
 
+DENIED: Final = BybitError(10005, "Permission denied, please check your API key permissions.")
 NO_KEY: Final = BybitError(10003, "API key is invalid.")
 BAD_SIGN: Final = BybitError(10004, "error sign! please check your signature generation algorithm.")
 INTERNAL: Final = BybitError(10016, "Server error.")

@@ -8,10 +8,14 @@ from typing import Any
 
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.bybit import format as form
-from forwardtrader.sandbox.bybit.errors import BybitError, bad, refused
+from forwardtrader.sandbox.bybit.disconnection import LONGEST_S, SHORTEST_S, DisconnectionProtection
+from forwardtrader.sandbox.bybit.errors import DENIED, BybitError, bad, refused
 from forwardtrader.sandbox.bybit.params import decimal, integer, read_order, text
 from forwardtrader.sandbox.engine.funding import EVERY_MS
 from forwardtrader.sandbox.faults.catalogue import Switchboard
+from forwardtrader.sandbox.faults.read_lags import ORDER, ORDERS, AccountReads
+from forwardtrader.sandbox.faults.request_faults import STATUS, RequestFaults
+from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.book import best, side_levels
 from forwardtrader.sandbox.orders.listing import last_day
 from forwardtrader.sandbox.orders.order import ExchangeOrder
@@ -25,8 +29,11 @@ RECENT = 500
 class BybitHandlers:
     """Handlers of authenticated requests; every method returns the `result` part or raises BybitError."""
 
-    def __init__(self, venue: SandboxVenue, board: Switchboard) -> None:
+    def __init__(self, venue: SandboxVenue, board: Switchboard, faults: RequestFaults, reads: AccountReads) -> None:
         self.venue = venue
+        self._faults = faults
+        self._reads = reads
+        self.protection = DisconnectionProtection(venue)
         self._exchange = venue.exchange
         self._board = board
         self._symbols = {(form.category(s), form.ident(s)): s for s in venue.exchange.listings}
@@ -83,16 +90,32 @@ class BybitHandlers:
     # Signed
 
     def query_api(self, params: BybitParams) -> Any:
-        answer = {"id": "1", "note": "practice", "readOnly": 0, "type": 1, "uta": 1, "unified": 0, "userID": 1}
-        right = self.venue.settings.withdrawals
-        wallet = ["AccountTransfer", *(["Withdraw"] if right == "yes" else [])]
-        return answer if right == "unanswered" else answer | {"permissions": {"Spot": ["SpotTrade"], "Wallet": wallet}}
+        rights = self.venue.rights
+        answer = {"id": "1", "note": "practice", "readOnly": 0 if rights.trading else 1, "type": 1, "uta": 1, "unified": 0, "userID": 1}
+        wallet = ["AccountTransfer", *(["Withdraw"] if rights.withdrawals == "yes" else [])]
+        if rights.withdrawals == "unanswered":
+            return answer
+        trade = {"Spot": ["SpotTrade"], "ContractTrade": ["Order", "Position"]} if rights.trading else {"Spot": [], "ContractTrade": []}
+        return answer | {"permissions": trade | {"Wallet": wallet}}
+
+    def system_status(self, params: BybitParams) -> Any:
+        ongoing = {"id": "1", "title": "System maintenance", "state": "ongoing", "begin": "0", "end": "0", "href": "", "product": [1, 2],
+                   "serviceTypes": [1, 2], "maintainType": 1, "env": 1}  # fmt: skip
+        return {"list": [ongoing] if self._faults.is_in_maintenance() else []}
 
     def account_info(self, params: BybitParams) -> Any:
-        return {"unifiedMarginStatus": 6, "marginMode": "REGULAR_MARGIN", "dcpStatus": "OFF", "timeWindow": 0, "isMasterTrader": False}
+        return {
+            "unifiedMarginStatus": 6,
+            "marginMode": "REGULAR_MARGIN",
+            "dcpStatus": "ON" if self.protection.window_s else "OFF",
+            "timeWindow": self.protection.window_s,
+            "isMasterTrader": False,
+        }
 
     def create(self, params: BybitParams) -> Any:
         """Returns the ids only; the state of the order follows on the `order` topic and in queries."""
+        if not self.venue.rights.trading:
+            raise DENIED
         symbol = self.symbol(params)
         request = read_order(params, symbol, self._exchange.listings[symbol].last, self.venue.host.token(16))
         made = self._engine(symbol, lambda: self._exchange.place(ACCOUNT, request))
@@ -116,6 +139,14 @@ class BybitHandlers:
                 self._exchange.cancel(made)
         return {"list": [{"orderId": str(o.id), "orderLinkId": o.request.client_id} for o in gone], "success": "1"}
 
+    def protect(self, params: BybitParams) -> Any:
+        """Set the time of the disconnection protection; the client follows the topic `dcp` of the private stream."""
+        seconds = integer(params, "timeWindow")
+        if seconds is None or not SHORTEST_S <= seconds <= LONGEST_S:
+            raise bad(f"timeWindow must be from {SHORTEST_S} to {LONGEST_S}")
+        self.protection.protect(seconds)
+        return {}
+
     def realtime(self, params: BybitParams) -> Any:
         """Open orders; also the 500 most recent closed ones if an id is given or `openOnly` is 1."""
         find_symbol = params.get("orderId") or params.get("orderLinkId")
@@ -128,11 +159,11 @@ class BybitHandlers:
         category = text(params, "category")
         wanted = self.symbol(params) if params.get("symbol") else None
         start, end, order_id = integer(params, "startTime"), integer(params, "endTime"), params.get("orderId")
-        limit = min(integer(params, "limit") or 50, 100)
+        limit = self._limit(params, usual=50, most=100)
         orders = self._exchange.order_index.orders
         rows = [
             form.execution(t, orders[t.order_id])
-            for t in reversed(self._exchange.order_index.trades)
+            for t in reversed(self._reads.trades())
             if form.category(t.symbol) == category
             and wanted in (None, t.symbol)
             and (start is None or t.at >= start)
@@ -142,7 +173,7 @@ class BybitHandlers:
         return {"category": category, **_page(rows, params, limit)}
 
     def wallet(self, params: BybitParams) -> Any:
-        wallet = self.wallet_payload()
+        wallet = self.wallet_payload(self._reads.account())
         if coin := params.get("coin"):
             wallet["coin"] = [row for row in wallet["coin"] if row["coin"] in str(coin).split(",")]
         return {"list": [wallet]}
@@ -174,10 +205,11 @@ class BybitHandlers:
         number = max(1, listing.prints)
         return {"s": form.ident(symbol), "b": form.levels(bids), "a": form.levels(asks), "u": number, "seq": number}
 
-    def wallet_payload(self) -> form.Payload:
+    def wallet_payload(self, account: ClientAccount | None = None) -> form.Payload:
+        """The wallet, now or as `account` was."""
         listings = self._exchange.listings
         marks = {s: x.last for s, x in listings.items() if x.rules.can_short}
-        return form.wallet(self._exchange.accounts[ACCOUNT], marks, {s: listings[s].rules.quote for s in marks})
+        return form.wallet(account or self._exchange.accounts[ACCOUNT], marks, {s: listings[s].rules.quote for s in marks})
 
     def position_payload(self, symbol: str) -> form.Payload:
         listing = self._exchange.listings[symbol]
@@ -218,10 +250,10 @@ class BybitHandlers:
         category = text(params, "category")
         wanted = self.symbol(params) if params.get("symbol") else None
         number, link = params.get("orderId"), params.get("orderLinkId")
-        limit = min(integer(params, "limit") or 20, 50)
+        limit = self._limit(params, usual=20, most=50)
         rows = [
             self.order_payload(o)
-            for o in list(reversed(self._exchange.order_index.orders.values()))[: RECENT if number or link else None]
+            for o in list(reversed(list(self._reads.orders(ORDER if number or link else ORDERS))))[: RECENT if number or link else None]
             if form.category(o.request.symbol) == category
             and wanted in (None, o.request.symbol)
             and number in (None, "", str(o.id))
@@ -229,6 +261,10 @@ class BybitHandlers:
             and fits(o)
         ]
         return {"category": category, **_page(rows, params, limit)}
+
+    def _limit(self, params: BybitParams, *, usual: int, most: int) -> int:
+        """The most rows of a page."""
+        return min(integer(params, "limit") or usual, self.venue.settings.page_limit or most)
 
     @staticmethod
     def _engine(symbol: str, act: Callable[[], Any]) -> Any:
@@ -239,13 +275,14 @@ class BybitHandlers:
 
 
 def _page(rows: list[form.Payload], params: BybitParams, limit: int) -> form.Payload:
-    """One page of a list, with the cursor of the next one where there is more."""
-    cursor = str(params.get("cursor") or "0")
-    if not cursor.isdecimal():
+    """One page of a list that is newest first; the cursor is the first row of the next page, whatever has become new meanwhile."""
+    cursor = str(params.get("cursor") or "")
+    names = [str(row.get("execId") or row["orderId"]) for row in rows]
+    if cursor and cursor not in names:
         raise bad("cursor invalid")
-    start = int(cursor)
-    following = str(start + limit) if start + limit < len(rows) else ""
-    return {"list": rows[start : start + limit], "nextPageCursor": following}
+    start = names.index(cursor) if cursor else 0
+    following = names[start + limit : start + limit + 1]
+    return {"list": rows[start : start + limit], "nextPageCursor": following[0] if following else ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +302,7 @@ def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]
     }  # fmt: skip
     return {("GET", path): BybitAction(answer, signed=False) for path, answer in public.items()} | {
         ("GET", "market/kline"): BybitAction(handlers.kline, "klines", signed=False),
+        ("GET", "system/status"): BybitAction(handlers.system_status, STATUS, signed=False),
         ("GET", "user/query-api"): BybitAction(handlers.query_api, "account"),
         ("GET", "account/info"): BybitAction(handlers.account_info, "account"),
         ("GET", "account/wallet-balance"): BybitAction(handlers.wallet, "account"),
@@ -273,6 +311,7 @@ def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]
         ("POST", "order/create"): BybitAction(handlers.create, "place"),
         ("POST", "order/cancel"): BybitAction(handlers.cancel, "cancel"),
         ("POST", "order/cancel-all"): BybitAction(handlers.cancel_all, "cancel"),
+        ("POST", "order/disconnected-cancel-all"): BybitAction(handlers.protect, "account"),
         ("GET", "order/realtime"): BybitAction(handlers.realtime, "query"),
         ("GET", "order/history"): BybitAction(handlers.history, "query"),
         ("GET", "execution/list"): BybitAction(handlers.executions, "trades"),

@@ -15,9 +15,9 @@ from forwardtrader.sandbox.bybit import errors
 from forwardtrader.sandbox.bybit.errors import BybitError
 from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
 from forwardtrader.sandbox.faults.request_faults import RequestFaults
-from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
+from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest, redirect
 from forwardtrader.sandbox.transport.request_log import RequestLog
-from forwardtrader.sandbox.venue import Keys, SandboxVenue
+from forwardtrader.sandbox.venue import SandboxVenue
 
 LOG = logger("sandbox")
 DEFAULT_WINDOW_MS = 5000
@@ -38,7 +38,15 @@ class BybitRestApi:
 
     def delay_s(self, name: str, request: HttpRequest) -> float:
         """Seconds that the request is under way."""
-        return self._venue.settings.latency_s
+        latency_s = self._venue.settings.latency_s
+        action = self._actions.get((request.method, name))
+        if action is None or not self._faults.delays_arrival:
+            return latency_s
+        try:
+            symbol = self._handlers.find_symbol(_read(request)[0])
+        except BybitError:
+            symbol = ""
+        return latency_s + self._faults.under_way_s(action.kind, symbol)
 
     def answer(self, name: str, request: HttpRequest) -> HttpAnswer:
         """Handle a request to `name`, the path below `/v5/`."""
@@ -50,6 +58,9 @@ class BybitRestApi:
                 raise BybitError(10404, "Request path not found.", 404)
             params, payload = _read(request)
             entry["params"] = dict(params)
+            if to := self._faults.redirected(action.kind, self._handlers.find_symbol(params)):
+                entry["status"] = 307
+                return redirect(to, request)
             self._admit(request, action, params, payload)
             result = answered(action, params)
             injected = self._faults.after(action.kind, self._handlers.find_symbol(params))
@@ -72,7 +83,7 @@ class BybitRestApi:
 
     def _admit(self, request: HttpRequest, action: BybitAction, params: Mapping[str, Any], payload: str) -> None:
         if action.signed:
-            check_headers(request, payload, self._venue.keys, self._venue.wall_ms())
+            check_headers(request, payload, self._venue)
         injected = self._faults.before(action.kind, self._handlers.find_symbol(params))
         if injected is not None:
             raise errors.injected(injected.what, injected.seconds)
@@ -106,17 +117,18 @@ def _read(request: HttpRequest) -> tuple[dict[str, Any], str]:
     return params, request.body.decode()
 
 
-def check_headers(request: HttpRequest, payload: str, keys: Keys, now: int) -> None:
+def check_headers(request: HttpRequest, payload: str, venue: SandboxVenue) -> None:
     """Raises 10003 for a wrong key, 10002 outside the time window, 10004 for a wrong signature."""
     key, stamp = request.header("X-BAPI-API-KEY") or "", request.header("X-BAPI-TIMESTAMP") or ""
     window = request.header("X-BAPI-RECV-WINDOW") or str(DEFAULT_WINDOW_MS)
-    if not hmac.compare_digest(_bytes(key), keys.api_key.encode()):
+    now, secret = venue.wall_ms(), venue.secret_of(key)
+    if secret is None:
         raise errors.NO_KEY
     if not (_is_number(stamp) and _is_number(window)):
         raise errors.bad("timestamp or recv_window invalid")
     if not now - int(window) <= int(stamp) < now + AHEAD_MS:
         raise errors.bad_time(int(stamp), now, int(window))
-    signature = hmac.new(keys.api_secret.encode(), f"{stamp}{key}{window}{payload}".encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(secret.encode(), f"{stamp}{key}{window}{payload}".encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(_bytes((request.header("X-BAPI-SIGN") or "").lower()), signature.encode()):
         raise errors.BAD_SIGN
 

@@ -10,16 +10,17 @@ from typing import Any
 
 from forwardtrader.sandbox.bybit import errors
 from forwardtrader.sandbox.bybit import format as form
+from forwardtrader.sandbox.bybit.disconnection import TOPIC
 from forwardtrader.sandbox.bybit.errors import BybitError
 from forwardtrader.sandbox.bybit.frames import FRAME, Connection, acknowledged, read_frame, topics_of
 from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
 from forwardtrader.sandbox.bybit.rest import answered
 from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, EngineEvent, Funded, OrderChanged
-from forwardtrader.sandbox.faults.request_faults import ReportFaults, RequestFaults
+from forwardtrader.sandbox.faults.request_faults import InjectedFault, ReportFaults, RequestFaults
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.transport.sockets import USER, Conversation, MessageSink
 
-PRIVATE_TOPICS = ("order", "execution", "wallet", "position", "stopOrder", "execution.fast")
+PRIVATE_TOPICS = ("order", "execution", "wallet", "position", "stopOrder", "execution.fast", TOPIC)
 
 
 class BybitPrivateStream:
@@ -37,7 +38,11 @@ class BybitPrivateStream:
     def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
         connection = Connection(sink, self._handlers.venue.host.token(8))
         self._open[connection.id] = connection
-        return Conversation(partial(self._on_message, connection), partial(self._open.pop, connection.id, None))
+        return Conversation(partial(self._on_message, connection), partial(self._end, connection))
+
+    def _end(self, connection: Connection) -> None:
+        self._open.pop(connection.id, None)
+        self._handlers.protection.leave(connection.id)
 
     def on_event(self, fact: EngineEvent) -> None:
         if isinstance(fact, OrderChanged):
@@ -99,6 +104,7 @@ class BybitPrivateStream:
         self._log.add("private socket", str(frame["op"]), {"topics": topics[:50]})
         if frame["op"] == "subscribe":
             connection.topics.update(topics)
+            self._handlers.protection.follow(connection.id, topics)
         else:
             connection.topics.difference_update(topics)
         return acknowledged(frame, connection)
@@ -127,8 +133,18 @@ class BybitTradeSocket:
 
     def _on_message(self, connection: Connection, raw: str | bytes) -> None:
         frame = read_frame(raw) or {}
+        action, params = self._actions.get(str(frame.get("op"))), frame.get("args")
+        symbol = self._handlers.find_symbol(params[0]) if isinstance(params, list) and params and isinstance(params[0], dict) else ""
+        wait = self._faults.under_way_s(action.kind, symbol) if action else 0.0
+        if wait:
+            self._handlers.venue.host.later(wait, partial(self._handle, connection, frame))
+        else:
+            self._handle(connection, frame)
+
+    def _handle(self, connection: Connection, frame: FRAME) -> None:
         op = frame.get("op")
         reply: FRAME = {"reqId": frame.get("reqId", ""), "op": op, "connId": connection.id, "retCode": 0, "retMsg": "OK"}
+        injected: InjectedFault | None = None
         try:
             if op == "auth":
                 connection.authenticated = authenticated(self._handlers, frame)
@@ -137,33 +153,40 @@ class BybitTradeSocket:
             elif op == "ping":
                 reply |= {"op": "pong", "data": [str(self._handlers.venue.wall_ms())]}
             else:
-                reply["data"] = self._answer(connection, frame)
+                reply["data"], injected = self._answer(connection, frame)
         except BybitError as error:
             reply |= {"retCode": error.code, "retMsg": error.text, "data": {}}
-        connection.queue.put(reply)
+        self._reply(connection, reply, injected)
 
-    def _answer(self, connection: Connection, frame: FRAME) -> Any:
+    def _reply(self, connection: Connection, reply: FRAME, injected: InjectedFault | None) -> None:
+        later = self._handlers.venue.host.later
+        if injected is None:
+            connection.queue.put(reply)
+        elif injected.kind == "reset":
+            connection.queue.reset()
+        else:
+            later(injected.seconds, partial(connection.queue.put, reply))
+
+    def _answer(self, connection: Connection, frame: FRAME) -> tuple[Any, InjectedFault | None]:
         action, params = self._actions.get(str(frame.get("op"))), frame.get("args")
         if action is None:
             raise BybitError(10404, "op is not supported")
         if not connection.authenticated:
-            raise BybitError(10005, "Permission denied, please check your API key permissions.")
+            raise errors.DENIED
         if not isinstance(params, list) or len(params) != 1 or not isinstance(params[0], dict):
             raise errors.bad("args must be a list with one object")
         entry = self._log.add("trade socket", str(frame["op"]), params[0])
         check_stamp(self._handlers, frame)
         symbol = self._handlers.find_symbol(params[0])
-        for injected in (self._faults.before(action.kind, symbol),):
-            if injected is not None:
-                raise errors.injected(injected.what, injected.seconds)
+        before = self._faults.before(action.kind, symbol)
+        if before is not None:
+            raise errors.injected(before.what, before.seconds)
         result = answered(action, params[0])
         after = self._faults.after(action.kind, symbol)
         entry["status"] = 0 if after is None else after.kind
-        if after is not None:
-            if after.kind == "error":
-                raise errors.injected(after.what, after.seconds)
-            connection.queue.reset()
-        return result
+        if after is not None and after.kind == "error":
+            raise errors.injected(after.what, after.seconds)
+        return result, after
 
 
 def authenticated(handlers: BybitHandlers, frame: FRAME) -> bool:
@@ -174,9 +197,11 @@ def authenticated(handlers: BybitHandlers, frame: FRAME) -> bool:
     key, expires, signature = (str(a) for a in params)
     if not expires.isdecimal() or len(expires) > 18 or int(expires) <= handlers.venue.wall_ms():
         return False
-    keys = handlers.venue.keys
-    expected = hmac.new(keys.api_secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(key.encode(), keys.api_key.encode()) and hmac.compare_digest(signature.encode(), expected.encode())
+    secret = handlers.venue.secret_of(key)
+    if secret is None:
+        return False
+    expected = hmac.new(secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(signature.encode(), expected.encode())
 
 
 def check_stamp(handlers: BybitHandlers, frame: FRAME) -> None:

@@ -186,7 +186,9 @@ class Exchange:
             self._finish(order, Status.EXPIRED, ExecutionType.EXPIRED)
 
     def _apply(self, order: ExchangeOrder, listing: Listing, match: Match) -> None:
-        order.triggered = match.triggered
+        if order.triggered != match.triggered:
+            order.triggered = match.triggered
+            self.order_index.touched[order.id] = order  # nobody is told of it
         left = self.fill_cap
         for piece in match.pieces:
             size = piece.size if left is None else min(piece.size, left)

@@ -18,12 +18,12 @@ class FundingClock:
     def __init__(self, exchange: Exchange, rate: Decimal) -> None:
         self._exchange = exchange
         self._rate = rate
-        self._paid_until = exchange.now()
+        self.paid_until = exchange.now()
 
     def bar_ended(self) -> None:
         now = self._exchange.now()
-        due = now // EVERY_MS - self._paid_until // EVERY_MS
-        self._paid_until = now
+        due = now // EVERY_MS - self.paid_until // EVERY_MS
+        self.paid_until = now
         for _ in range(due):
             self._fund(now - now % EVERY_MS)
         self._liquidate()

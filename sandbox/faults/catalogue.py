@@ -19,6 +19,8 @@ from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSettin
 
 Value = float | int | str
 COMMON: Final[Mapping[str, Value]] = {"count": 1, "probability": 1.0, "after_bars": 0, "symbol": ""}
+LARGEST: Final = 10**9  # of an option
+SIGNED: Final = frozenset({"bps", "milliseconds"})
 AT_ONCE: Final = "at once"  # fires when armed, or at the end of a bar if it has after_bars or a probability
 
 
@@ -71,6 +73,10 @@ CATALOGUE: Final[dict[str, Fault]] = {
     "F37": Fault("the API key is revoked for `count` requests", "request", {"on": "any"}),
     "F38": Fault("the next bar opens `bps` away from the last price", AT_ONCE, {"bps": -500.0}),
     "F39": Fault("an execution leaves a remainder below the minimum notional", "execution"),
+    "F41": Fault("a request is `seconds` under way before it takes effect", "under way", {"on": "place", "seconds": 0.5}),
+    "F42": Fault("carried out, and answered `seconds` later", "after request", {"on": "place", "seconds": 0.5}),
+    "F43": Fault("not carried out; answered 307 with a redirect to `to`", "redirect", {"on": "any", "to": "http://localhost:9"}),
+    "F44": Fault("the venue is in maintenance for `count` requests", "request", {"on": "any"}),
     "F40": Fault("a seeded mix: every fault that a client can recover from, each with this probability", AT_ONCE),
 }  # fmt: skip
 OF_THE_CLIENT: Final = {
@@ -112,7 +118,8 @@ class Switchboard:
         self.rng = random.Random(seed)
         self._now_bar = now_bar
         self._on_fired = on_fired
-        self._armed: dict[str, Switch] = {}
+        self.switches: dict[str, Switch] = {}  # the armed faults by name
+        self.changes = 0  # grows with every change, chance included
 
     def arm(self, name: str, options: Mapping[str, Value] | None = None) -> Switch:
         """Arm a fault, replacing an armed one of the same name.
@@ -125,27 +132,30 @@ class Switchboard:
         values = read_options(name, options or {})
         if values["after_bars"]:
             values["after_bars"] = int(values["after_bars"]) + self._now_bar()
+        self.changes += 1
         switch = Switch(name, values, int(values["count"]) or None)
-        self._armed[name] = switch
+        self.switches[name] = switch
         if name == "F40":
             self._mix(values)
         return switch
 
     def disarm(self, name: str = "") -> None:
         """Disarm one fault, or all."""
+        self.changes += 1
         if name:
-            self._armed.pop(name.upper(), None)
+            self.switches.pop(name.upper(), None)
         else:
-            self._armed.clear()
+            self.switches.clear()
 
     def armed(self, name: str) -> Switch | None:
-        return self._armed.get(name)
+        return self.switches.get(name)
 
     def fire(self, name: str, symbol: str = "", *, on: str = "") -> Switch | None:
         """The armed fault if it fires for this symbol and kind of request, which is then counted; else None."""
-        switch = self._armed.get(name)
+        switch = self.switches.get(name)
         if switch is None or not self._fits(switch, symbol, on):
             return None
+        self.changes += 1
         chance = switch.number("probability")
         if chance < 1 and self.rng.random() >= chance:
             return None
@@ -154,11 +164,11 @@ class Switchboard:
         if switch.left is not None:
             switch.left -= 1
             if switch.left <= 0:
-                del self._armed[name]
+                del self.switches[name]
         return switch
 
     def described(self) -> dict[str, Any]:
-        return {s.name: {"title": CATALOGUE[s.name].title, "left": s.left, "fired": s.fired} | s.values for s in self._armed.values()}
+        return {s.name: {"title": CATALOGUE[s.name].title, "left": s.left, "fired": s.fired} | s.values for s in self.switches.values()}
 
     def _fits(self, switch: Switch, symbol: str, on: str) -> bool:
         wanted = switch.values["symbol"]
@@ -187,6 +197,9 @@ def read_options(name: str, options: Mapping[str, Value]) -> dict[str, Value]:
         if isinstance(known[option], str) != isinstance(value, str) or isinstance(value, bool | list | dict | None):
             kind = "text" if isinstance(known[option], str) else "a number"
             raise InvalidSetting(f"fault {name}: {option} must be {kind}, not {value!r}")
+        low = -LARGEST if option in SIGNED else 0
+        if not isinstance(value, str) and not low <= value <= LARGEST:
+            raise InvalidSetting(f"fault {name}: {option} must be a number from {low} to {LARGEST}, not {value!r}")
     chosen = {**known, **options}
     if not 0 < float(chosen["probability"]) <= 1 or int(chosen["count"]) < 0:
         raise InvalidSetting(f"fault {name}: probability must lie above 0 and up to 1, count at 0 or above")

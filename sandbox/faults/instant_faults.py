@@ -46,8 +46,8 @@ class InstantFaults:
         self._venue = venue
         self._board = board
         self._sockets = sockets
-        self._halted: dict[str, int] = {}  # symbol: the bar at which trading resumes
-        self._foreign = 0
+        self.halted: dict[str, int] = {}  # symbol: the bar at which trading resumes
+        self.foreign = 0
         self._effects: dict[str, Callable[[Switch], None]] = {
             "F12": lambda s: terminate(s.text("how")),
             "F13": lambda s: self._cut(reset=False),
@@ -74,10 +74,10 @@ class InstantFaults:
 
     def bar_ended(self) -> None:
         """Apply the faults that are due, and resume halted symbols."""
-        for symbol, until in list(self._halted.items()):
+        for symbol, until in list(self.halted.items()):
             if self._venue.driver.played >= until:
                 self._venue.exchange.listings[symbol].halted = False
-                del self._halted[symbol]
+                del self.halted[symbol]
         for name in INSTANT:
             self._apply(name)
 
@@ -124,15 +124,15 @@ class InstantFaults:
     def _halt(self, switch: Switch) -> None:
         for symbol in self._symbols(switch):
             self._venue.exchange.listings[symbol].halted = True
-            self._halted[symbol] = self._venue.driver.played + int(switch.number("bars"))
+            self.halted[symbol] = self._venue.driver.played + int(switch.number("bars"))
 
     def _interfere(self, switch: Switch) -> None:
         symbol = self._symbols(switch)[0]
         rules = self._venue.exchange.listings[symbol].rules
         amount = Decimal(str(switch.values["amount"]))
         if switch.text("how") == "order":
-            self._foreign += 1
-            request = NewOrder(symbol=symbol, side=Side.BUY, type=OrderType.MARKET, size=amount, client_id=f"web_{self._foreign:06d}")
+            self.foreign += 1
+            request = NewOrder(symbol=symbol, side=Side.BUY, type=OrderType.MARKET, size=amount, client_id=f"web_{self.foreign:06d}")
             self._venue.exchange.place(ACCOUNT, request)
         else:
             self._venue.exchange.move_balance(ACCOUNT, rules.base, amount if switch.text("how") == "deposit" else -amount)

@@ -16,8 +16,9 @@ from forwardtrader.sandbox.orders.order import ExchangeOrder
 from forwardtrader.sandbox.transport.sockets import USER, RefusedHandshake, Sockets
 
 P = TypeVar("P")
+STATUS: Final = "status"  # the kind of request that asks whether the venue is in maintenance: it is always answered
 BEFORE: Final = {
-    "F18": "too many requests", "F37": "revoked", "F5": "unknown error", "F26": "no balance",
+    "F44": "maintenance", "F18": "too many requests", "F37": "revoked", "F5": "unknown error", "F26": "no balance",
 }  # fmt: skip
 
 
@@ -42,9 +43,29 @@ class RequestFaults:
         self._clock = clock
         self._ban = (0.0, "")  # end of the ban, and the kind of request it covers
 
+    @property
+    def delays_arrival(self) -> bool:
+        """Whether a request may be under way for some time."""
+        return self._board.armed("F41") is not None
+
+    def under_way_s(self, on: str, symbol: str) -> float:
+        """How long a request travels before it is handled; others may overtake it."""
+        switch = self._board.fire("F41", symbol, on=on)
+        return 0.0 if switch is None else switch.number("seconds")
+
+    def redirected(self, on: str, symbol: str) -> str:
+        """The address that a request is sent on to instead of being handled; "" for none."""
+        switch = self._board.fire("F43", symbol, on=on)
+        return "" if switch is None else switch.text("to")
+
+    def is_in_maintenance(self) -> bool:
+        return self._board.armed("F44") is not None
+
     def before(self, on: str, symbol: str) -> InjectedFault | None:
         if left := self._banned(on, symbol):
             return InjectedFault("error", "banned", left)
+        if on == STATUS:
+            return None
         for name, what in BEFORE.items():
             if switch := self._board.fire(name, symbol, on=on):
                 return InjectedFault("error", what, float(switch.values.get("seconds", 0)))
@@ -63,6 +84,8 @@ class RequestFaults:
             return InjectedFault("reset")
         if switch := self._board.fire("F3", symbol, on=on):
             return InjectedFault("hang", seconds=switch.number("seconds"))
+        if switch := self._board.fire("F42", symbol, on=on):
+            return InjectedFault("delay", seconds=switch.number("seconds"))
         if on != "place":
             return None
         self._kill("after", symbol)

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeAlias
 
 from forwardtrader.sandbox.engine.events import CandleChanged, Printed
 from forwardtrader.sandbox.engine.exchange import Exchange
@@ -14,19 +15,40 @@ from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.order import ZERO
 
+Path: TypeAlias = list[tuple[Decimal, Decimal]]  # price and size of each print
+
 
 @dataclass(slots=True)
 class BarFeed:
-    """The upcoming bars of one symbol, and the path of the running one."""
+    """The upcoming bars of one symbol, and the path of the running one.
+
+    Attributes:
+        bars: the source; of it, those that open after `after` are still to come.
+        ahead: the next bar; then come those in `waiting`, then the source's.
+    """
 
     bars: Iterator[Candle]
+    after: int = -1
     ahead: Candle | None = None
-    path: list[tuple[Decimal, Decimal]] = field(default_factory=list)
+    waiting: list[Candle] = field(default_factory=list)
+    path: Path = field(default_factory=list)
     factor: Decimal = Decimal(1)
     hidden: bool = False  # the running bar is neither published nor stored
 
     def pull(self) -> None:
-        self.ahead = next(self.bars, None)
+        """Make the following bar the next one."""
+        if self.waiting:
+            self.ahead = self.waiting.pop(0)
+            return
+        self.ahead = next((bar for bar in self.bars if bar.start > self.after), None)
+        if self.ahead is not None:
+            self.after = self.ahead.start
+
+    def push(self, candle: Candle) -> None:
+        """Make `candle` the next bar; bars that do not open after it are dropped."""
+        self.waiting = [bar for bar in (self.ahead, *self.waiting) if bar is not None and bar.start > candle.start]
+        self.ahead = candle
+        self.after = max(self.after, candle.start)
 
 
 class MarketClock:
@@ -46,7 +68,10 @@ class Driver:
         feeds: symbol to the bars after its history.
         length: length of a bar in milliseconds.
         ticks: prints per bar.
-        plan: splits a bar into prints.
+        plan: splits a bar into prints, by chance that the seed, the symbol and the bar's open time decide.
+
+    Attributes:
+        after_step: called whenever the market has moved.
     """
 
     def __init__(
@@ -68,18 +93,19 @@ class Driver:
         self.played = 0
         self.ended = False
         self.after_bar: list[Callable[[], None]] = []
+        self.after_step: Callable[[], None] = lambda: None
         self.hides: Callable[[str], bool] = lambda symbol: False
-        self._printed = 0
+        self.printed = 0  # prints of the running bars so far
         self._limit = limit
         self._plan = plan
-        self._rng = random.Random(seed)
-        self._feeds = {symbol: BarFeed(bars) for symbol, bars in feeds.items()}
-        for feed in self._feeds.values():
+        self._seed = seed
+        self.feeds = {symbol: BarFeed(bars) for symbol, bars in feeds.items()}
+        for feed in self.feeds.values():
             feed.pull()
 
     def begin(self) -> None:
         """Open the first bars."""
-        self._open(min((f.ahead.start for f in self._feeds.values() if f.ahead), default=self.clock.at))
+        self._open(min((f.ahead.start for f in self.feeds.values() if f.ahead), default=self.clock.at))
 
     def advance(self) -> bool:
         """Complete the running bars and open the next ones; False once the market has ended.
@@ -88,17 +114,18 @@ class Driver:
         """
         if self.ended:
             return False
-        while self._printed < self.ticks:
+        while self.printed < self.ticks:
             self.tick()
         self.close()
+        self.after_step()
         return not self.ended
 
     def tick(self) -> None:
         """Make the next print of each running bar."""
-        number = self._printed
-        self._printed += 1
+        number = self.printed
+        self.printed += 1
         self._move_clock(number)
-        for symbol, feed in self._feeds.items():
+        for symbol, feed in self.feeds.items():
             if number < len(feed.path):
                 self._print(symbol, *feed.path[number], number)
 
@@ -106,9 +133,9 @@ class Driver:
         """Close the running bars, open the next ones, then publish."""
         start = self.clock.at - self.clock.at % self.length
         self.clock.at = start + self.length - 1
-        closed = [done for symbol in self._feeds if (done := self._finish(symbol)) is not None]
+        closed = [done for symbol in self.feeds if (done := self._finish(symbol)) is not None]
         self.played += 1
-        upcoming = [f.ahead.start for f in self._feeds.values() if f.ahead]
+        upcoming = [f.ahead.start for f in self.feeds.values() if f.ahead]
         over = not upcoming or (self._limit and self.played >= self._limit)
         self._open(start + self.length if not over else -1)
         self.ended = bool(over)
@@ -123,27 +150,26 @@ class Driver:
         started, origin = wall(), self.clock.at
         while not self.ended:
             slot = self.clock.at - self.clock.at % self.length
-            while self._printed < self.ticks:
-                due = slot + self._printed * self.length // self.ticks
+            while self.printed < self.ticks:
+                due = slot + self.printed * self.length // self.ticks
                 await _until(started + (due - origin) / 1000 / speed, wall)
                 self.tick()
+                self.after_step()
             await _until(started + (slot + self.length - origin) / 1000 / speed, wall)
             self.close()
+            self.after_step()
 
     def skip_to(self, at: int) -> None:
         """Play all prints before `at` at once: a market at real time starts inside a bar."""
         slot = self.clock.at - self.clock.at % self.length
-        while self._printed < self.ticks and slot + self._printed * self.length // self.ticks < at:
+        while self.printed < self.ticks and slot + self.printed * self.length // self.ticks < at:
             self.tick()
         self.clock.at = max(self.clock.at, at)
+        self.after_step()
 
     def push(self, symbol: str, candle: Candle) -> None:
         """Insert a candle as the next bar; the one that was next follows it."""
-        feed = self._feeds[symbol]
-        waiting = [feed.ahead] if feed.ahead else []
-        later = feed.bars
-        feed.ahead = candle
-        feed.bars = _chain([c for c in waiting if c.start > candle.start], later, candle.start)
+        self.feeds[symbol].push(candle)
 
     def set_price(self, symbol: str, price: Decimal, volume: Decimal) -> None:
         """Print a market trade at `price` and widen the running bar to contain it; no effect in a halted market."""
@@ -152,21 +178,21 @@ class Driver:
         if bar is not None:
             high, low = max(bar.high, price), min(bar.low, price)
             listing.bar = Candle(bar.start, bar.open, high, low, bar.close, bar.volume + volume, bar.trades + 1)
-            self._print(symbol, price, volume, self._printed)
+            self._print(symbol, price, volume, self.printed)
 
     def shift(self, symbol: str, factor: Decimal) -> None:
         """Multiply the prices of `symbol` by `factor` from the next bar on."""
-        self._feeds[symbol].factor *= factor
+        self.feeds[symbol].factor *= factor
 
     def _move_clock(self, number: int) -> None:
         slot = self.clock.at - self.clock.at % self.length
         self.clock.at = slot + min(self.length - 1, number * self.length // self.ticks)
 
     def _open(self, start: int) -> None:
-        self._printed = 0
+        self.printed = 0
         if start >= 0:
             self.clock.at = start
-        for symbol, feed in self._feeds.items():
+        for symbol, feed in self.feeds.items():
             listing = self.exchange.listings[symbol]
             bar = feed.ahead
             listing.bar, feed.path = None, []
@@ -178,7 +204,7 @@ class Driver:
             feed.hidden = self.hides(symbol)
             bar = scaled(bar, feed.factor, listing.rules.tick)
             self._open_bar(listing, bar)
-            feed.path = self._plan(bar, self.ticks, listing.rules.tick, self._rng)
+            feed.path = self._plan(bar, self.ticks, listing.rules.tick, random.Random(f"{self._seed}:{symbol}:{bar.start}"))
 
     @staticmethod
     def _open_bar(listing: Listing, bar: Candle) -> None:
@@ -188,9 +214,9 @@ class Driver:
         listing.candles.running = Candle(bar.start, bar.open, bar.open, bar.open, bar.open, ZERO, 0)
 
     def _publish_opened(self) -> None:
-        for symbol in self._feeds:
+        for symbol in self.feeds:
             running = self.exchange.listings[symbol].candles.running
-            if running is not None and not self._feeds[symbol].hidden:
+            if running is not None and not self.feeds[symbol].hidden:
                 self.exchange.publish(CandleChanged(symbol, running, False, self.clock.at))
 
     def _print(self, symbol: str, price: Decimal, volume: Decimal, number: int) -> None:
@@ -206,7 +232,7 @@ class Driver:
             running.start, running.open, max(running.high, price), min(running.low, price), price, running.volume + volume, count
         )
         self.exchange.publish(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
-        if not self._feeds[symbol].hidden:
+        if not self.feeds[symbol].hidden:
             self.exchange.publish(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
 
     def _finish(self, symbol: str) -> tuple[str, Candle] | None:
@@ -219,7 +245,7 @@ class Driver:
         else:
             listing.last = bar.close
             self.exchange.end_bar(symbol)
-        if self._feeds[symbol].hidden:
+        if self.feeds[symbol].hidden:
             listing.candles.running = None
             return None
         listing.candles.close(bar)
@@ -237,8 +263,3 @@ def scaled(bar: Candle, factor: Decimal, tick: Decimal) -> Candle:
 async def _until(moment: float, wall: Callable[[], float]) -> None:
     # Yields even when late, so that requests are answered while the market catches up.
     await asyncio.sleep(max(0.0, moment - wall()))
-
-
-def _chain(waiting: list[Candle], later: Iterator[Candle], after: int) -> Iterator[Candle]:
-    yield from waiting
-    yield from (c for c in later if c.start > after)

@@ -14,6 +14,7 @@ class OrderIndex:
     def __init__(self) -> None:
         self.orders: dict[int, ExchangeOrder] = {}
         self.trades: list[Trade] = []
+        self.touched: dict[int, ExchangeOrder] = {}  # changed without an event since the state was last written
         self._open: dict[str, dict[int, ExchangeOrder]] = {}
         self._by_client_id: dict[tuple[str, str], ExchangeOrder] = {}
         self._replaced: dict[int, ExchangeOrder] = {}  # by order id: the order that had the client id before
@@ -27,6 +28,14 @@ class OrderIndex:
         self._by_client_id[account, request.client_id] = order
         self._open.setdefault(request.symbol, {})[order.id] = order
         return order
+
+    def restore(self, order: ExchangeOrder) -> None:
+        """Put back an order of an earlier process; the older ones first."""
+        self.orders[order.id] = order
+        self._by_client_id[order.account, order.request.client_id] = order
+        resting = self._open.setdefault(order.request.symbol, {})
+        if order.is_open:
+            resting[order.id] = order
 
     def remove(self, order: ExchangeOrder) -> None:
         """Undo `add` for an order that was refused after all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -11,16 +11,20 @@ from forwardtrader.core.settings import Room
 from forwardtrader.sandbox.orders.order import OpenOrders
 
 FASTEST: Final = 100_000  # times real time
+FINEST: Final = Decimal("1e-12")  # of prices and sizes
+LARGEST: Final = Decimal(10**12)
+Coin: TypeAlias = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,12}$")]
+Key: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class SymbolRules(Room):
     """The grid and limits of one symbol, in quote and base units."""
 
-    tick: Decimal = Field(default=Decimal("0.01"), gt=0)
-    step: Decimal = Field(default=Decimal("0.00001"), gt=0)
-    min_size: Decimal = Field(default=Decimal("0.00001"), gt=0)
-    min_notional: Decimal = Field(default=Decimal(5), ge=0)
-    max_market_size: Decimal = Field(default=Decimal(1000), gt=0)
+    tick: Decimal = Field(default=Decimal("0.01"), ge=FINEST, le=LARGEST)
+    step: Decimal = Field(default=Decimal("0.00001"), ge=FINEST, le=LARGEST)
+    min_size: Decimal = Field(default=Decimal("0.00001"), ge=FINEST, le=LARGEST)
+    min_notional: Decimal = Field(default=Decimal(5), ge=0, le=LARGEST)
+    max_market_size: Decimal = Field(default=Decimal(1000), ge=FINEST, le=LARGEST)
 
 
 class BookSettings(Room):
@@ -29,7 +33,7 @@ class BookSettings(Room):
     spread_bps: float = Field(default=1.0, ge=0, le=1000)
     levels: int = Field(default=20, ge=1, le=1000)
     level_gap_bps: float = Field(default=0.5, gt=0, le=1000)
-    level_value: float = Field(default=20_000.0, gt=0)  # quote units at each level
+    level_value: float = Field(default=20_000.0, gt=0, le=1e12)  # quote units at each level
     participation: float = Field(default=0.5, gt=0, le=1)  # part of the traded volume that may fill resting orders
     latency_ms: float = Field(default=0.0, ge=0, le=60_000)
 
@@ -43,8 +47,8 @@ class SandboxSettings(Room):
     market: tuple[str, ...] = ("sample",)  # "sample", FILE for the first symbol, or SYMBOL=FILE
     timeframe: str = "1m"
     speed: float | Literal["lockstep"] = 1.0
-    history: int = Field(default=500, ge=1)  # bars that lie in the past at the start
-    bars: int = Field(default=0, ge=0)  # the market ends after so many more; 0: when the file ends, or never
+    history: int = Field(default=500, ge=1, le=1_000_000)  # bars that lie in the past at the start
+    bars: int = Field(default=0, ge=0, le=10**9)  # the market ends after so many more; 0: when the file ends, or never
     rebase: bool = False  # move a file's times so that its history ends now
     ticks_per_bar: int = Field(default=0, ge=0, le=10_000)  # prints of a bar; 0: one a second of real time, in lockstep a few
     fills: Literal["bar", "book"] = "bar"
@@ -56,7 +60,7 @@ class SandboxSettings(Room):
     fee_asset: str = "received"  # "received", "quote", or a coin such as "BNB"
     leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals
     funding_bps: Decimal = Field(default=Decimal(1), ge=-300, le=300)  # paid by longs every eight hours
-    balances: dict[str, Annotated[Decimal, Field(ge=0, le=10**15)]] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
+    balances: dict[Coin, Annotated[Decimal, Field(ge=0, le=10**15)]] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
     limits: Literal["auto", "on", "off"] = "auto"  # auto: enforced at real time only
     weight_per_minute: int = Field(default=6000, ge=1)
     orders_per_10s: int = Field(default=100, ge=1)
@@ -64,11 +68,20 @@ class SandboxSettings(Room):
     max_orders: int = Field(default=200, ge=1)  # open at once, of one symbol
     max_trigger_orders: int = Field(default=5, ge=1)  # of these, stops and take-profits
     faults: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
+    state: str = ""  # the folder that keeps accounts, orders and market over a restart; "" for none
     waits: bool = False  # the market does not run until the control command `begin`
     owner: int = Field(default=0, ge=0)  # pid of the parent process that it ends with; 0: none
     orphan_s: float = Field(default=0.0, ge=0)  # how long it waits for a new parent process once that one is gone
     connection_life_s: float = Field(default=86_400.0, gt=0)
     withdrawals: Literal["no", "yes", "unanswered"] = "no"  # the answer to whether the key may withdraw
+    trading: bool = True  # whether the key may place orders
+    order_answers: Literal["full", "ids"] = "full"  # Binance: ids leaves the state of an order out of the answer, as Bybit always does
+    read_lag_s: dict[Literal["order", "orders", "trades", "balance"], Annotated[float, Field(ge=0, le=3600)]] = Field(default_factory=dict)
+    read_lag_bars: dict[Literal["order", "orders", "trades", "balance"], Annotated[int, Field(ge=0, le=10_000)]] = Field(
+        default_factory=dict  # by how much queries of one order, of lists of orders, of executions and of balances are behind
+    )
+    page_limit: int = Field(default=0, ge=0)  # the most rows of a page of orders or executions; 0: the venue's own
+    more_keys: dict[Key, Key] = Field(default_factory=dict)  # further keys of the account, with their secrets
     api_key: str = ""  # generated at the start where empty
     api_secret: str = ""
     admin_token: str = ""
@@ -78,6 +91,12 @@ class SandboxSettings(Room):
     def latency_s(self) -> float:
         """Latency of a request in seconds; 0 in bar mode."""
         return self.book.latency_ms / 1000 if self.fills == "book" else 0.0
+
+    @property
+    def lags(self) -> dict[str, tuple[float, int]]:
+        """By kind of query: by how many seconds and how many bars it is behind."""
+        kinds = sorted({*self.read_lag_s, *self.read_lag_bars})
+        return {kind: (self.read_lag_s.get(kind, 0.0), self.read_lag_bars.get(kind, 0)) for kind in kinds}
 
     @property
     def most_open(self) -> OpenOrders:

@@ -34,3 +34,9 @@ class HttpAnswer:
     content_type: str = JSON
     delay_s: float = 0.0
     is_lost: bool = False
+
+
+def redirect(to: str, request: HttpRequest) -> HttpAnswer:
+    """An answer that sends the same request on to another host."""
+    query = f"?{request.query}" if request.query else ""
+    return HttpAnswer(307, b"", {"Location": f"{to}{request.path}{query}"}, content_type="text/plain")

@@ -42,7 +42,8 @@ class Conversation:
 class SocketEndpoint(Protocol):
     """What is served at one socket address. `which` is its kind of connection."""
 
-    which: str
+    @property
+    def which(self) -> str: ...
 
     def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
         """A client has connected."""

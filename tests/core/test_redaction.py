@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core import log
+from forwardtrader.core.config import load_settings
 from forwardtrader.core.log import redact, redacted
 from forwardtrader.live.output.state_store import StateStore
 from tests import ROOT
@@ -74,6 +75,7 @@ def test_a_key_that_stands_escaped_in_the_environment_is_struck_out_as_it_is_use
         ("[('X-BAPI-SIGN', 'deadbeef'), ('n', '1')]", "[('X-BAPI-SIGN', '***'), ('n', '1')]"),
         ("[(b'API-Sign', b'a+b/c==')]", "[(b'API-Sign', '***')]"),
         ("https://s3/x?X-Amz-Credential=AK%2F1&X-Amz-Signature=ab&n=1", "https://s3/x?X-Amz-Credential=***&X-Amz-Signature=***&n=1"),
+        ("live.heartbeat_url=https://x.io/ping/1 --quiet", "live.heartbeat_url=*** --quiet"),
         ("https://blob/x?sv=2024&sig=a%2Fb%3D&se=1", "https://blob/x?sv=2024&sig=***&se=1"),
         ("apiSecret=abc&x=1", "apiSecret=***&x=1"),
         ("POST /bot12345:AbCd-e_f/sendMessage", "POST /bot***/sendMessage"),
@@ -161,6 +163,15 @@ def test_what_python_itself_prints_is_redacted(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-P", "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.count("Error: ***") == 2 and "never retrieved: ***" in done.stderr
     assert "Kk01" not in done.stderr.replace("throw(ValueError('***", "")
+
+
+def test_the_address_of_a_heartbeat_is_struck_out_of_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("HEARTBEAT_URL=https://x.io/ping/one-two\n")
+    settings = load_settings()
+    assert settings.live.heartbeat_url == "https://x.io/ping/one-two"
+    assert redacted(settings.model_dump(mode="json"))["live"]["heartbeat_url"] == "***"
+    assert redact("GET /ping/one-two failed") == "GET *** failed"
 
 
 def test_names_and_bytes_are_struck_out_too(known: None) -> None:

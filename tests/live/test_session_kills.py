@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,13 +182,41 @@ def test_a_strategy_hears_after_the_next_start_of_fills_that_its_kept_state_does
     assert session.progress.start_equity == 10_000
 
 
-def test_a_session_killed_without_its_practice_exchange_names_the_mend(tmp_path: Path) -> None:
-    assert die(tmp_path, point="after the answer is kept", side="buy", kind="market", count=1) == -signal.SIGKILL
-    venue = find_practice(tmp_path / "one" / "practice.json")
+def kill_exchange(folder: Path) -> None:
+    """As `kill -9`, of the exchange that the killed session has left behind."""
+    venue = find_practice(folder / "one" / "practice.json")
     assert venue is not None
-    venue.stop()
+    os.kill(venue.address.pid, signal.SIGKILL)
     until = time.monotonic() + 10
     while venue.is_alive() and time.monotonic() < until:
-        time.sleep(0.05)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("point", "side", "kind"), QUICK)
+def test_a_session_killed_together_with_its_practice_exchange_goes_on_with_equal_books(
+    tmp_path: Path, point: str, side: str, kind: str
+) -> None:
+    assert die(tmp_path, point=point, side=side, kind=kind, count=1) == -signal.SIGKILL
+    kill_exchange(tmp_path)
+    go_on(tmp_path, 9)
+
+
+def test_both_killed_in_the_very_first_bar_lose_nothing(tmp_path: Path) -> None:
+    (tmp_path / "at_once.py").write_text(
+        AT_ONCE.replace("self.buy(size=0.001)", "self.buy(size=0.001)\n            __import__('time').sleep(0.5)")
+    )
+    more = ("--strategy", f"{tmp_path / 'at_once.py'}:AtOnce")
+    assert die(tmp_path, *more, point="after the answer is kept", side="buy", kind="market", count=1) == -signal.SIGKILL
+    kill_exchange(tmp_path)
+    assert bars_of(tmp_path, "one") == 0
+    session = go_on(tmp_path, 4, *more)
+    assert len(session.known["trades"]["trades"]) >= 1
+    assert session.known["orders"]["orders"][0]["client_id"].startswith("ft-one-")
+
+
+def test_a_session_whose_practice_exchange_lost_its_state_says_so(tmp_path: Path) -> None:
+    assert die(tmp_path, point="after the answer is kept", side="buy", kind="market", count=1) == -signal.SIGKILL
+    kill_exchange(tmp_path)
+    shutil.rmtree(tmp_path / "one" / "practice")
     with pytest.raises(StartRefused, match="another name"):
         go_on(tmp_path, 4)

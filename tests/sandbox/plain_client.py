@@ -14,6 +14,7 @@ import orjson
 
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.practice import PracticeExchange, no_outage
+from forwardtrader.sandbox.state.state_file import StateFile
 from forwardtrader.sandbox.transport.host import Act, Host
 from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
 from forwardtrader.sandbox.transport.sockets import GOING_AWAY, Conversation
@@ -70,12 +71,13 @@ class Received:
 class PlainClient:
     """Signs requests of either protocol and hands them to the exchange."""
 
-    def __init__(self, chance: int = 1, **settings: Any) -> None:
+    def __init__(self, chance: int = 1, state: StateFile | None = None, **settings: Any) -> None:
         self.clock = StoppedClock()
+        self.key = "k"
         host = Host(self.clock, self.clock.seconds, lambda: 0, self.clock.later, random.Random(chance))
         given = {"speed": "lockstep", "limits": "off", "api_key": "k", "api_secret": "s", "admin_token": "t", "history": 20} | settings
         self.settings = SandboxSettings.model_validate(given)
-        self.exchange = PracticeExchange(self.settings, host, no_outage)
+        self.exchange = PracticeExchange(self.settings, host, no_outage, state)
         self.exchange.arm_faults()
         self.venue = self.exchange.venue
 
@@ -91,11 +93,11 @@ class PlainClient:
         if path.startswith("/v5/"):
             query = urlencode(params) if method == "GET" else ""
             body = orjson.dumps(params) if method != "GET" else b""
-            signature = self._signed(f"{stamp}k5000{query}{body.decode()}")
-            headers = {"X-BAPI-API-KEY": "k", "X-BAPI-TIMESTAMP": stamp, "X-BAPI-RECV-WINDOW": "5000", "X-BAPI-SIGN": signature}
+            signature = self._signed(f"{stamp}{self.key}5000{query}{body.decode()}")
+            headers = {"X-BAPI-API-KEY": self.key, "X-BAPI-TIMESTAMP": stamp, "X-BAPI-RECV-WINDOW": "5000", "X-BAPI-SIGN": signature}
             return HttpRequest(method, path, query, headers, body)
         query = urlencode(params | {"timestamp": stamp})
-        return HttpRequest(method, path, f"{query}&signature={self._signed(query)}", {"x-mbx-apikey": "k"})
+        return HttpRequest(method, path, f"{query}&signature={self._signed(query)}", {"x-mbx-apikey": self.key})
 
     def connect(self, path: str, **query: str) -> tuple[Received, Conversation]:
         """A socket at `path`, as its client sees it."""

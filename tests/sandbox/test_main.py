@@ -60,10 +60,16 @@ def mistakes(folder: Path) -> list[tuple[list[str], str]]:
         (["--history", "0"], "--history"),
         (["--settings", "{"], "JSON"),
         (["--settings", '{"sped": 1}'], "sped"),
+        (["--settings", '{"rules": {"BTC/USDT": {"tick": "1e-400"}}}'], "tick"),
+        (["--settings", '{"more_keys": {"": "x"}}'], "more-keys"),
+        (["--settings", '{"read_lag_s": {"tradez": 1}}'], "tradez"),
+        (["--settings", '{"balances": {"USDT": "NaN"}}'], "finite"),
+        (["--history", "99999999999"], "--history"),
+        (["--state", str(broken)], "cannot be used"),
     ]
 
 
-@pytest.mark.parametrize("number", range(18))
+@pytest.mark.parametrize("number", range(24))
 def test_a_mistake_is_one_line_and_exit_code_two(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv, words = mistakes(tmp_path)[number]
     assert main(["--port", "0", *argv]) == 2

@@ -75,3 +75,12 @@ def test_leaving_writes_what_was_said_and_waits_for_no_thread() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, "said", "")
+
+
+def test_a_file_that_the_user_may_not_touch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise PermissionError(13, "Permission denied", "/srv/var/sessions/one/session.lock")
+
+    assert end_well(command) == 2
+    said = capsys.readouterr().err
+    assert said == "/srv/var/sessions/one/session.lock: this user may not; give it the right to, or work as the file's owner\n"

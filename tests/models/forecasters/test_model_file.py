@@ -64,6 +64,12 @@ def another_shape(file: h5py.File, secret: Path) -> None:
     file["layers/dense/vars/1"] = np.zeros(3, np.float32)
 
 
+def of_another_kind(file: h5py.File, secret: Path) -> None:
+    kept = file[MEAN][...]
+    del file[MEAN]
+    file[MEAN] = kept.astype(">f8")
+
+
 def texts(file: h5py.File, secret: Path) -> None:
     del file[MEAN]
     file[MEAN] = ["a", "b", "c", "d", "e"]
@@ -98,7 +104,7 @@ def test_a_file_that_was_only_repacked_is_read(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [external_storage, external_link, soft_link, virtual, larger_than_the_file, not_finite, another_shape, texts]
+    "change", [external_storage, external_link, soft_link, virtual, larger_than_the_file, not_finite, another_shape, of_another_kind, texts]
 )
 def test_weights_that_lie_elsewhere_or_do_not_fit_are_refused(model: Path, change: Change) -> None:
     rewritten(model, change)
