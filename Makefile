@@ -3,7 +3,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: backtest test lint types bench soak simulate simulate-defects emulator paper lock audit clean
+.PHONY: backtest test lint types bench soak simulate simulate-defects simulate-faults emulator paper lock audit clean
 
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
@@ -34,6 +34,10 @@ simulate: $(READY)
 # Takes each safety rule away in turn; the simulation must find it.
 simulate-defects: $(READY)
 	$(RUN) -m tests.simulation --defects
+
+# Strikes with each fault of the list alone, and prints how long it takes to recover.
+simulate-faults: $(READY)
+	$(RUN) -m tests.simulation --faults --seeds 3
 
 # The mirror against a Firestore emulator: Google's own where the Cloud SDK has it (needs java), else this one (needs node).
 emulator: $(READY)

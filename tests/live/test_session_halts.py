@@ -205,7 +205,7 @@ def test_an_order_that_stays_unresolved_halts_the_account_and_its_owner_hears_bo
 
 @pytest.mark.slow
 def test_money_that_is_moved_while_nothing_rests_is_an_alert_within_a_minute(tmp_path: Path, bot: Bot) -> None:
-    process = start(tmp_path, "one", 0, "--live", "--symbol", "BTC/USDT", "--strategy", "backtrader:Strategy")
+    process = start(tmp_path, "one", 0, "--live", "--symbol", "BTC/USDT", "--strategy", "backtrader:Strategy", "--speed", "3600")
     wait_for_bars(tmp_path, "one", 10, process)
     venue = find_practice(tmp_path / "one" / "practice.json")
     assert venue is not None

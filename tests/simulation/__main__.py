@@ -31,7 +31,7 @@ def main() -> int:
         return _defects(wanted.defects or list(DEFECTS))
     seeds = [wanted.seed] if wanted.seed is not None else range(wanted.first, wanted.first + wanted.seeds)
     began, days, failed, lives, orders, trades = time.perf_counter(), 0.0, 0, 0, 0, 0
-    for seed in seeds:
+    for number, seed in enumerate(seeds, 1):
         outcome = simulate(Scenario.of(seed))
         days, lives, orders, trades = days + outcome.days, lives + outcome.lives, orders + outcome.orders, trades + outcome.trades
         if outcome.violation:
@@ -40,6 +40,8 @@ def main() -> int:
             if wanted.seed is not None:
                 smallest = shrink(outcome.scenario, lambda scenario: bool(simulate(scenario).violation))
                 print(f"  the smallest that breaks: {smallest}\n  {simulate(smallest).violation}")
+        if number % 100 == 0:
+            print(f"  {number} seeds, {failed} violations", flush=True)
         if wanted.log:
             print(outcome.scenario, *outcome.log, sep="\n")
             print(outcome.digest)

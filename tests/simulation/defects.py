@@ -43,9 +43,13 @@ class Defect:
             yield
 
     def found_by(self, seeds: range) -> Outcome | None:
-        """The first run of these seeds that breaks an invariant."""
-        with self.planted():
-            return next((outcome for seed in seeds if (outcome := simulate(Scenario.of(seed))).violation), None)
+        """The first run of these seeds that breaks an invariant, and breaks none without the defect."""
+        for seed in seeds:
+            with self.planted():
+                outcome = simulate(Scenario.of(seed))
+            if outcome.violation and not simulate(Scenario.of(seed)).violation:
+                return outcome
+        return None
 
 
 async def _nothing(*_args: Any, **_options: Any) -> None:

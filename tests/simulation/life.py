@@ -63,6 +63,7 @@ class SimulatedThread(VenueThread):
         self._rng, self._interleaving = rng, interleaving
         self._loop = network.loop
         self._is_on = False
+        self.ping_ms = _PING_MS
         self.clients: list[Any] = []
 
     @property
@@ -86,7 +87,7 @@ class SimulatedThread(VenueThread):
         client.ssl_context, client.own_session = False, False
         client.asyncio_loop = self._network.loop
         client.session = SimulatedSession(self._network, self._io, self.sent)
-        client.streaming = {**client.streaming, "keepAlive": _PING_MS}
+        client.streaming = {**client.streaming, "keepAlive": self.ping_ms}
         self.clients.append(client)
         return client
 
@@ -136,6 +137,7 @@ class Life:
         self.trades_before = len(world.exchange.order_index.trades)
         self.quiet_turns = 0
         self.thread = SimulatedThread(world.network, self.io, world.chance(f"scheduler {number}"), self.scenario.interleaving)
+        self.thread.ping_ms *= max(1, self.scenario.bar_minutes // 5)
         self.is_at_rest = False
         self._chance = world.chance(f"strategy {number}")
         self.journal: Journal | None = None

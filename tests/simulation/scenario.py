@@ -64,7 +64,7 @@ class Scenario:
         return cls(
             seed=seed,
             symbols=("BTC/USDT", "ETH/USDT")[: 2 if rng.random() < 0.3 else 1],
-            bar_minutes=rng.choice((1, 1, 1, 5)),
+            bar_minutes=rng.choice((1, 1, 1, 5, 60)),
             bars=rng.randint(5, 15),
             fills=rng.choice(("bar", "bar", "book")),
             fee_asset=rng.choice(("received", "received", "quote")),

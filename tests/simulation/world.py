@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _KEY_REFUSED: Final = "does not accept the key"  # of fault F37: somebody acts, then it starts
 _SOMEBODY_ACTS_S: Final = 300.0  # after a halt
 _MOST_STARTS: Final = 40
-_PATIENCE_S: Final = 2400.0  # virtual seconds from the last bar of the scenario until everything is at rest
+_PATIENCE_S: Final = 2400.0  # virtual seconds, in bars of a minute or five, from the last bar of the scenario until everything is at rest
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,8 @@ class World:
     def on_quiet_turn(self, life: Life) -> None:
         """End once nothing is in flight."""
         broker = life.broker
-        require(self.loop.now - (self.quiet_since or 0.0) < _PATIENCE_S, f"not at rest after {_PATIENCE_S} s: {broker.get_orders_open()}")
+        patience = _PATIENCE_S * max(1, self.scenario.bar_minutes // 5)
+        require(self.loop.now - (self.quiet_since or 0.0) < patience, f"not at rest after {patience} s: {broker.get_orders_open()}")
         if broker.halted:  # somebody acts: the process is started anew
             life.store.request_stop()
             return
