@@ -87,7 +87,7 @@ class _VenueCheck:
         loop.start()
         client = None
         try:
-            keys = ccxt_credentials(**api_keys(feeds.exchange)) if self._request.mode == "live" else None
+            keys = ccxt_credentials(**api_keys(feeds.exchange, url=feeds.exchange_url)) if self._request.mode == "live" else None
             client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
             source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_NoListener())
             loop.call(source.connect())

@@ -54,7 +54,7 @@ def _real_venue(request: LiveRequest) -> dict[str, Any]:
         "poll": PollRule(base=request.settings.live.poll_seconds),
         "witnesses": [ConfirmingVenue(other, base_url=url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)],
         "merge_rule": MergeRule(tolerance_bps=feeds.confirm_tolerance_bps),
-        **(api_keys(feeds.exchange) if request.mode == "live" else {}),
+        **(api_keys(feeds.exchange, url=feeds.exchange_url) if request.mode == "live" else {}),
     }
 
 

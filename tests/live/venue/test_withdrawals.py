@@ -101,6 +101,10 @@ def okx(perm: Any) -> dict[str, Any]:
     return {"code": "0", "msg": "", "data": [{"acctLv": "1", "perm": perm}]}
 
 
+def kucoin(permission: str) -> dict[str, Any]:
+    return {"code": "200000", "data": {"apiKey": "key", "permission": permission}}
+
+
 def kraken(*rights: str) -> dict[str, Any]:
     return {"error": [], "result": {"apiKeyName": "bot", "permissions": list(rights)}}
 
@@ -116,6 +120,13 @@ def kraken(*rights: str) -> dict[str, Any]:
         ("kraken", kraken("query-funds", "withdraw-funds"), "POST /0/private/GetApiKeyInfo", True),
         ("kraken", kraken(), "POST /0/private/GetApiKeyInfo", None),
         ("kraken", {"error": ["EGeneral:Unknown method"]}, "POST /0/private/GetApiKeyInfo", None),
+        ("kucoin", kucoin("General,Spot"), "GET /api/v1/user/api-key", False),
+        ("kucoin", kucoin("General,Spot,Transfer"), "GET /api/v1/user/api-key", True),
+        ("kucoin", kucoin("General,InnerTransfer"), "GET /api/v1/user/api-key", False),
+        ("kucoin", kucoin(""), "GET /api/v1/user/api-key", None),
+        ("coinbase", {"can_view": True, "can_transfer": False}, "GET /api/v3/brokerage/key_permissions", False),
+        ("coinbase", {"can_view": True, "can_transfer": True}, "GET /api/v3/brokerage/key_permissions", True),
+        ("coinbase", {"can_view": True}, "GET /api/v3/brokerage/key_permissions", None),
         ("binance", {"enableWithdrawals": True}, "GET /sapi/v1/account/apiRestrictions", True),
         ("binance", {"ipRestrict": True}, "GET /sapi/v1/account/apiRestrictions", None),
         ("binance", ["strange"], "GET /sapi/v1/account/apiRestrictions", None),
