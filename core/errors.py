@@ -13,6 +13,7 @@ TradingError                    1
 ├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
 ├── ClusterUnusable             3
 ├── RiskHalt                    4
+├── NotObeyed                   5
 └── StartRefused                5   AccountLocked, ReconciliationFailed
 
 A message is one line: what is wrong, and how to fix it. Errors of other libraries are translated where those are called.
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidSetting",
     "LookAheadFound",
     "ModelError",
+    "NotObeyed",
     "NotTrained",
     "ReconciliationFailed",
     "RiskHalt",
@@ -193,6 +195,12 @@ class RiskHalt(TradingError):
     """A risk limit or the kill switch stopped trading."""
 
     exit_code = 4
+
+
+class NotObeyed(TradingError):
+    """A running session did not carry out a control command; the message says why, and what is left to do."""
+
+    exit_code = 5
 
 
 class StartRefused(TradingError):

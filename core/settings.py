@@ -211,6 +211,7 @@ class LiveSettings(Room):
     practice_fills: Literal["bar", "book"] = Field(
         default="bar", description="how the practice exchange fills real orders: as a backtest does, or from a book with a spread"
     )
+    heartbeat_url: str = Field(default="", description="called every 30 seconds while a session turns, for a service that misses it")
     orders_at_stop: Literal["keep", "cancel"] = Field(
         default="keep", description="what becomes of real orders that rest when a session is stopped: keep or cancel"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.command.cli import run
-from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError, RiskHalt
 from forwardtrader.live.flags import parser
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ def status(argv: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace, clock: Clock) -> int:
     from rich.console import Console
 
-    from forwardtrader.live import control
     from forwardtrader.live.request import request_of
 
     request = request_of(given, given.typed)
@@ -48,8 +47,9 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
     if request.status:
         return _show_status(request, console)
     if request.verb is not None:
-        control.send(request.folder, request.verb)
-        console.print(f"session {request.name}: {request.verb} sent")
+        from forwardtrader.live.instruction import instruct
+
+        console.print(instruct(request, request.verb, clock), soft_wrap=True)
         return 0
     if request.check:
         from forwardtrader.live.preflight.checks import preflight
@@ -68,7 +68,7 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
     if not request.quiet:
         for dust in session.dust():
             console.print(f"{dust.symbol}: {dust}")
-        why = f" halted: {session.progress.reason}" if code else ""
+        why = f" halted: {session.progress.reason}" if code == RiskHalt.exit_code else ""
         console.print(f"session {request.name} ended{why}; its page is {request.folder / 'index.html'}")
     return code
 

@@ -1,4 +1,4 @@
-"""One process per session and account, and the control commands that are sent to the running one."""
+"""One process per session and account; which sessions run, and which were killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from forwardtrader.core.errors import AccountLocked, ConfigError
 
 _LOCK: Final = "session.lock"
-_INBOX: Final = "commands"
+_STARTING_S: Final = 0.5  # another process may just have looked whether the lock is held
 KILLED: Final = "killed"
 
 
@@ -39,7 +39,7 @@ def held(path: Path, what: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_STARTING_S, poll_interval=0.02)
     except Timeout as error:
         number = holder(path)
         who = "another process" if number is None else f"another process (number {number})"
@@ -65,51 +65,63 @@ def lock_of(folder: Path) -> Path:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process holds the session."""
+    """Whether a process holds the session. Only looked at: neither the lock nor the number of its holder changes."""
+    path = lock_of(folder)
+    if not path.is_file():
+        return False
     try:
-        with held(lock_of(folder), "the session"):
-            return False
-    except AccountLocked:
+        FileLock(path).acquire(timeout=0).lock.release()
+    except Timeout:
         return True
+    return False
 
 
-def send(folder: Path, command: ControlCommand) -> None:
-    """Send a control command to the session in `folder`.
-
-    Raises:
-        ConfigError: there is no such session, or it does not run. A kill is kept for the next start all the same.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"there is no session {folder.name!r} under {folder.parent}; see what is there, or start it")
-    if command is ControlCommand.KILL:
-        (folder / KILLED).touch()
-    running = is_running(folder)
-    if command is ControlCommand.RESUME and is_killed(folder):
-        (folder / KILLED).unlink()
-        return
-    if not running and command is not ControlCommand.KILL:
-        raise ConfigError(f"session {folder.name!r} is not running; start it with run_live.py --session {folder.name}")
-    inbox = folder / _INBOX
-    inbox.mkdir(exist_ok=True)
-    number = max((int(p.name.split("-")[0]) for p in inbox.iterdir() if p.name[0].isdigit()), default=0) + 1
-    if running:
-        temporary = inbox / f".{number}"
-        temporary.touch()
-        temporary.rename(inbox / f"{number:06d}-{command}")
+def running(sessions: Path) -> list[str]:
+    """The names of the sessions below a folder that run now."""
+    return [name for name in existing(sessions) if is_running(sessions / name)]
 
 
-def receive(folder: Path) -> list[ControlCommand]:
-    """The commands sent since the last call, oldest first; each is given once."""
-    inbox = folder / _INBOX
-    if not inbox.is_dir():
-        return []
-    commands = []
-    for path in sorted(p for p in inbox.iterdir() if p.name[0].isdigit()):
-        commands.append(ControlCommand(path.name.partition("-")[2]))
-        path.unlink()
-    return commands
+def existing(sessions: Path) -> list[str]:
+    """The names of all sessions below a folder."""
+    return sorted(path.parent.name for path in sessions.glob(f"*/{_LOCK}"))
+
+
+def kill(folder: Path) -> None:
+    """Turn the kill switch: no order leaves the session in `folder` any more, now or after a start. A file, so any hand may make it."""
+    (folder / KILLED).touch()
+
+
+def lift_kill(folder: Path) -> bool:
+    """Turn the kill switch back; returns whether it was turned."""
+    was_killed = is_killed(folder)
+    (folder / KILLED).unlink(missing_ok=True)
+    return was_killed
 
 
 def is_killed(folder: Path) -> bool:
     """Whether the session was killed; it stays so over restarts until a resume."""
     return (folder / KILLED).exists()
+
+
+def the_one(sessions: Path, purpose: str, *, at_rest: bool = False, killed: bool = False) -> str:
+    """The session that a command means which names none: the only one that runs.
+
+    Args:
+        purpose: of the command, for the message.
+        at_rest: whether the only one that exists is meant too, where none runs.
+        killed: whether the only one that was killed is meant too, where none runs.
+
+    Raises:
+        ConfigError: none runs, or several do; the message lists them.
+    """
+    found = running(sessions)
+    if not found and killed:
+        found = [name for name in existing(sessions) if is_killed(sessions / name)]
+    if not found and at_rest:
+        found = existing(sessions)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(f"{purpose}: several sessions are there ({', '.join(found)}); name one with --session")
+    there = ", ".join(existing(sessions)) or "none at all"
+    raise ConfigError(f"{purpose}: no session runs under {sessions} (there are: {there}); name one with --session")

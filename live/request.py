@@ -15,7 +15,7 @@ from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.files import parse_factor
-from forwardtrader.live.control import ControlCommand
+from forwardtrader.live.control import ControlCommand, the_one
 from forwardtrader.live.flags import parser
 
 _VERBS: Final = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.FLATTEN, ControlCommand.KILL)
@@ -71,7 +71,9 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
     mode: Literal["paper", "live"] = "live" if given.live else "paper"
     if given.live and given.paper:
         raise ConfigError("--paper and --live exclude each other; choose one")
-    if given.live and not given.sandbox and not given.yes_real_money:
+    verb = next((verb for verb in _VERBS if getattr(given, verb)), None)
+    controls = verb is not None or given.status
+    if given.live and not given.sandbox and not given.yes_real_money and not controls:
         raise ConfigError("--live sends real orders; add --yes-real-money if that is meant, --sandbox to practise, or leave --live out")
     if not given.sandbox and (given.faults or given.market or given.speed):
         raise ConfigError("--speed, --market and --faults belong to the practice exchange; add --sandbox")
@@ -81,7 +83,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         raise InvalidSetting(f"--bars {given.bars}: give a number of bars, or leave it out to go on until stopped")
     return LiveRequest(
         settings=settings,
-        name=_name(given, mode),
+        name=_controlled(given, verb, settings) if controls and not given.session else _name(given, mode),
         mode=mode,
         confirmed=given.yes_real_money,
         sandbox=given.sandbox,
@@ -91,10 +93,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         strategy=typed_strategy(given.strategy),
         bars=given.bars,
         until=_moment(given.until),
-        verb=next(
-            (verb for verb in _VERBS if getattr(given, verb)),
-            None,
-        ),
+        verb=verb,
         status=given.status,
         check=given.check,
         quiet=given.quiet,
@@ -115,6 +114,12 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
     if given.factor:
         found["feeds.factors"] = [parse_factor(text) for text in given.factor]
     return found
+
+
+def _controlled(given: argparse.Namespace, verb: ControlCommand | None, settings: Settings) -> str:
+    """The session that a command means which names none."""
+    purpose = "--status" if verb is None else f"--{verb}"
+    return the_one(Path(settings.live.sessions_path), purpose, at_rest=verb is None, killed=verb is ControlCommand.RESUME)
 
 
 def _name(given: argparse.Namespace, mode: str) -> str:

@@ -66,11 +66,14 @@ LAYERS: dict[str, str] = {
     """,
     "live": """
         cli parity
+        instruction
         session
+        supervision
         monitoring preflight
         bridge
         execution output request retraining
         venue
+        mailbox
         control flags priority sqlite_file
     """,
     "reports": """

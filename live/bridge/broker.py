@@ -21,7 +21,7 @@ from forwardtrader.live.bridge.order_updates import handle_event
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent, Intent, Refused
+from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal
@@ -158,7 +158,7 @@ class CCXTBroker(AccountView):
     def send(self, order: LiveOrder) -> LiveOrder:
         """Journal the intent of an order, then post it; the answer is handled in `next`."""
         bar = round(epoch_seconds(order.data.datetime[0]) * 1000)
-        client_id = self._orders.next_client_id(self.store.run, bar)
+        client_id = self._orders.next_client_id(self.store.run, bar, str(order.info.get("command", "")))
         intent = Intent(client_id=client_id, request=request_of(order), bar=bar, role=str(order.info.get("role", "")))
         order.addinfo(client_id=client_id)
         if not self._account.journal.write(intent):
@@ -231,6 +231,14 @@ class CCXTBroker(AccountView):
 
     def order_of(self, client_id: str) -> LiveOrder | None:
         """The order that the venue knows as `client_id`; None where it is not one of this run."""
+        return self._orders.of_client_id(client_id) or self._commanded(client_id)
+
+    def _commanded(self, client_id: str) -> LiveOrder | None:
+        """The order of a control command that was carried out while the strategy hung: known here from its first event on."""
+        intent = self._account.journal.intent(client_id)
+        if intent is None or intent.role != COMMANDED:
+            return None
+        self._restore(intent, Decimal(0), 0.0)
         return self._orders.of_client_id(client_id)
 
     def answered(self, client_id: str) -> LiveOrder | None:

@@ -21,6 +21,7 @@ class BrokerOrders:
         self._intents: dict[int, Intent] = {}
         self._done: deque[int] = deque()
         self._numbers: dict[int, int] = {}
+        self._commanded = 0
 
     def keep(self, order: LiveOrder, intent: Intent | None = None) -> None:
         """An order that waits here, or with its intent one that goes to the venue."""
@@ -57,12 +58,16 @@ class BrokerOrders:
         """What went to the venue; None for an order that did not."""
         return self._intents.get(order.ref)
 
-    def next_client_id(self, run: str, bar: int) -> str:
+    def next_client_id(self, run: str, bar: int, command: str = "") -> str:
         """The client id of the next order decided on a bar, equal for a run that is repeated; at most 36 characters.
 
         Args:
             bar: its open time, milliseconds UTC.
+            command: the control command that the order belongs to, of at most 12 characters; "" for a decision of the strategy.
         """
+        if command:
+            self._commanded += 1
+            return f"{run[:16]}-c{command[:12]}-{self._commanded}"
         return f"{run[:16]}-{_base36(bar // 1000)}-{self.next_number(bar)}"
 
     def next_number(self, bar: int) -> int:

@@ -50,6 +50,7 @@ class CcxtAccount:
         self.journal = journal
         self.symbols = tuple(symbols)
         self.queries = VenueQueries(client, timeouts.first_wait_s)
+        self.switch: Callable[[], str] = lambda: ""  # why no order may leave, asked before each one; "" where they may
         self._notify_owner = notify
         self._limits = limits
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -108,6 +109,19 @@ class CcxtAccount:
                 if self.journal.state_of(intent.client_id) in OPEN:
                     await self._lookup.resolve(intent)
 
+    async def cancel_all(self) -> None:
+        """Take every open order back at once, also one whose symbol has a request under way; what was in flight is settled first."""
+        await asyncio.gather(*(self._cancel_at_once(intent) for intent, _ in self.journal.open_intents()))
+
+    async def _cancel_at_once(self, intent: Intent) -> None:
+        with self._halt.on_storage_error():
+            await self._lookup.cancel(intent)
+        await self.cancel(intent)
+
+    def stop_trading(self, reason: str) -> None:
+        """Send no order any more until `rearm`; in the event loop."""
+        self._halt.halt(reason)
+
     async def settle(self, intent: Intent) -> None:
         """Find out what became of an open intent."""
         async with self._locks[intent.symbol]:
@@ -134,7 +148,7 @@ class CcxtAccount:
 
     def _refusal(self, intent: Intent) -> str:
         """Why the order is not sent: a halt, its venue, or a limit; "" for one that is, which counts against the limits from now on."""
-        refusal = self.halted or self.orders.access.objection(key_of(intent))
+        refusal = self.halted or self.switch() or self.orders.access.objection(key_of(intent))
         if refusal or self._limits is None:
             return refusal
         reason = self._limits.admit(intent)

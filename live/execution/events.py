@@ -9,6 +9,8 @@ from typing import Final
 
 from forwardtrader.core.types import MarketRules, OrderRequest
 
+COMMANDED: Final = "commanded"  # the role of an order that a control command made while the strategy could not
+
 
 class OrderKind(StrEnum):
     MARKET = "market"

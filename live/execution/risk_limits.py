@@ -31,6 +31,7 @@ class AccountRiskLimits:
 
     Attributes:
         hold: why no order may add exposure now; set by the watchdog, "" for none.
+        interlock: asked before each order that would add exposure, as `hold`; must be cheap.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class AccountRiskLimits:
         can_short: Callable[[str], bool] = lambda _symbol: False, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.hold = ""
+        self.interlock: Callable[[], str] = lambda: ""
         self._limits = limits
         self._last_price = last_price
         self._minute_s = minute_s
@@ -72,14 +74,15 @@ class AccountRiskLimits:
     def check(self, request: OrderRequest) -> str:
         """Why an order must not be sent; "" for one that may."""
         limits, adds = self._limits, self._adds_exposure(request)
+        hold = (self.hold or self.interlock()) if adds else ""
         if not limits.gate:
-            return self.hold if adds else ""
+            return hold
         if self._is_too_frequent(adds):
             return f"more than {limits.max_orders_per_minute} orders in a minute (risk.max_orders_per_minute)"
         last = self._last_price(request.symbol)
         if beyond := _beyond_collar(request, last, limits.price_collar):
             return beyond
-        return (self.hold or self._too_large(request, last)) if adds else ""
+        return hold or (self._too_large(request, last) if adds else "")
 
     def _adds_exposure(self, request: OrderRequest) -> bool:
         if not self._can_short(request.symbol):

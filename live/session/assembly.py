@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -14,12 +14,13 @@ import pandas as pd
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.feeds.backtrader_data import backtrader_timeframe
 from forwardtrader.feeds.candles.schema import cut, grid_floor
 from forwardtrader.feeds.factors.book import FactorBook
-from forwardtrader.live import control
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.alerts import alerts_from
@@ -51,7 +52,10 @@ from forwardtrader.live.session.setup import JOURNAL, open_market
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.snapshot import can_be_frozen
 from forwardtrader.live.session.strategy_guard import BarHook, guarded
+from forwardtrader.live.supervision.supervisor import Supervisor
+from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
+from forwardtrader.reports.pages.session_status import read_status, write_status
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -63,18 +67,19 @@ EXTRA_BARS: Final = 256  # as in a backtest: history on which other strategies' 
 
 def assemble(
     request: LiveRequest, clock: Clock, view: SessionView, progress: SessionProgress, callbacks: SessionCallbacks, stack: ExitStack,
-    supply: FixedSupply | None = None,
+    supervisor: Supervisor, supply: FixedSupply | None = None,
 ) -> SessionParts:  # fmt: skip
     """Build the parts of a session, and connect to its venue.
 
     Args:
         stack: closes what was opened when it is left, also where the assembly fails.
+        supervisor: hands over control commands, and carries them out where the session hangs.
         supply: where forecasts come from; None for the scheduled models.
 
     Raises:
         TradingError: whatever stands in the way of a start.
     """
-    return _Assembly(request, clock, view, progress, callbacks, stack).parts(supply)
+    return _Assembly(request, clock, view, progress, callbacks, stack, supervisor).parts(supply)
 
 
 class _Assembly:
@@ -82,9 +87,10 @@ class _Assembly:
 
     def __init__(
         self, request: LiveRequest, clock: Clock, view: SessionView, progress: SessionProgress, callbacks: SessionCallbacks,
-        stack: ExitStack,
+        stack: ExitStack, supervisor: Supervisor,
     ) -> None:  # fmt: skip
         self.request, self.clock, self.view, self.progress, self.callbacks, self.stack = request, clock, view, progress, callbacks, stack
+        self.supervisor = supervisor
         live = request.settings.live
         self.kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
         self.store = SessionStore(request.folder / "session.db")
@@ -92,8 +98,8 @@ class _Assembly:
         self.mirror = SessionMirror(live, request.name)
         stack.callback(self.mirror.close)
         channel = alerts_from(name=request.name) if live.telegram else None
-        if channel is not None:
-            stack.callback(channel.close)
+        self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
+        stack.callback(self.close_channel)
         self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
         self.resumed = ResumedSession(self.store, request, self.kind)
         self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock))
@@ -116,6 +122,7 @@ class _Assembly:
         commands = self._commands(broker, shutdown)
         cerebro = self._cerebro(bridge, broker, sources, saved)
         self._connect(bridge)
+        self._switch(bridge)
         watchdog = self._watchdog(bridge)
         running = RunningSession(
             request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
@@ -125,6 +132,7 @@ class _Assembly:
             store=self.store, health=health, account_alerts=AccountAlerts(health.notify, shutdown.halt_account),
             limit_alerts=StrategyLimitAlerts(health.notify), resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
+            unattended=self._unattended(bridge, broker, shutdown),
             output=SessionOutput(partial(self._write_job, running), self.store, self.mirror), cerebro=cerebro, running=running,
             first_ms=self.first_ms, step_market=self._market_step(bridge, models),
         )  # fmt: skip
@@ -228,12 +236,33 @@ class _Assembly:
     def _commands(self, broker: SessionBroker, shutdown: Shutdown) -> CommandHandler:
         request = self.request
         commands = CommandHandler(
-            self.store, self.health, self.progress, broker, shutdown, folder=request.folder,
-            before_first=self.first_ms - request.timeframe.seconds * 1000, clock=self.clock,
+            self.store, self.health, self.progress, broker, shutdown, inbox=self.supervisor,
+            before_first=self.first_ms - request.timeframe.seconds * 1000, clock=self.clock, real_orders=request.mode == "live",
         )  # fmt: skip
         if request.mode == "live" and request.settings.live.orders_at_stop == "cancel":
-            shutdown.before_stop = partial(commands.execute, control.ControlCommand.CANCEL)
+            shutdown.before_stop = partial(commands.execute, ControlCommand.CANCEL)
         return commands
+
+    def _switch(self, bridge: CCXTStore) -> None:
+        """From now on no order leaves while the session is killed, and none adds exposure while a command waits, whatever hangs."""
+        if bridge.account is not None and bridge.risk_limits is not None:
+            bridge.account.switch = self.supervisor.switch
+            bridge.risk_limits.interlock = self.supervisor.interlock
+
+    def _unattended(self, bridge: CCXTStore, broker: SessionBroker, shutdown: Shutdown) -> UnattendedSession:
+        return UnattendedSession(
+            bridge, broker, self.progress, self.store, self.health, clock=self.clock, halt=shutdown.halt,
+            before_first=self.first_ms - self.request.timeframe.seconds * 1000,
+            cancels_at_stop=self.request.settings.live.orders_at_stop == "cancel", close=self._close_by_force,
+        )  # fmt: skip
+
+    def _close_by_force(self) -> None:
+        """The last status and the last alert of a session whose loop hangs: what Backtrader has cannot be read any more."""
+        with suppress(RunUnreadable):
+            status = read_status(self.request.folder)
+            now = {"state": self.progress.state, "reason": self.progress.reason, "updated": self.clock.now(), "alerts": self.health.alerts}
+            write_status(self.request.folder, status.model_copy(update=now))
+        self.close_channel()
 
     @property
     def _pace(self) -> float:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 import backtrader as bt
 
 from forwardtrader.core.clock import Clock
-from forwardtrader.live import control
-from forwardtrader.live.control import ControlCommand
+from forwardtrader.live.control import KILLED, ControlCommand
+from forwardtrader.live.mailbox import Command
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.reports.pages.session_status import SessionState
+
+_PATIENCE_S: Final = 6.0  # for the outcome of a command's orders; whoever waits for the answer waits longer
+_DONE: Final = {
+    ControlCommand.PAUSE: "paused: nothing adds to a position until --resume",
+    ControlCommand.RESUME: "resumed",
+    ControlCommand.FLATTEN: "flattened, and paused until --resume",
+    ControlCommand.CANCEL: "cancelled",
+    ControlCommand.KILL: "killed: no order until --resume, and the session ends",
+    ControlCommand.STOP: "stopping",
+}
 
 
 class CommandedBroker(Protocol):
@@ -31,23 +44,56 @@ class CommandedBroker(Protocol):
 
     def getposition(self, data: bt.feed.DataBase) -> bt.Position: ...
 
-    def sell(self, owner: bt.Strategy, data: bt.feed.DataBase, size: float, *, reason: str, role: str) -> bt.Order: ...
+    def sell(self, owner: bt.Strategy, data: bt.feed.DataBase, size: float, *, reason: str, role: str, command: str) -> bt.Order: ...
 
 
-def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Strategy | None) -> None:
-    """Change orders and positions as a command asks; the same in a session, after its restart and in its replay."""
-    if command in (ControlCommand.PAUSE, ControlCommand.FLATTEN):
-        broker.entries_blocked = True
+class CommandInbox(Protocol):
+    """Where commands arrive, each once, and are answered."""
+
+    def take(self) -> list[Command]: ...
+
+    def answer(self, command: Command, text: str, *, obeyed: bool = True) -> None: ...
+
+
+@dataclass(frozen=True)
+class Deeds:
+    """What a command did: the orders that it cancelled, and those by which it sells."""
+
+    cancelled: tuple[bt.Order, ...] = ()
+    sold: tuple[bt.Order, ...] = ()
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether every one of them has its outcome."""
+        return not any(order.alive() for order in (*self.cancelled, *self.sold))
+
+
+def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Strategy | None, name: str = "") -> Deeds:
+    """Change orders and positions as a command asks; the same in a session and in its replay.
+
+    Args:
+        name: of the command, from which the client ids of its orders are made; "" where there is no venue.
+    """
+    if command in (ControlCommand.PAUSE, ControlCommand.FLATTEN, ControlCommand.RESUME):
+        broker.entries_blocked = command is not ControlCommand.RESUME
     if command is ControlCommand.RESUME:
-        broker.entries_blocked = False
         broker.rearm()
+    cancelled, sold = [], []
     if command in (ControlCommand.FLATTEN, ControlCommand.CANCEL, ControlCommand.KILL):
-        for order in _open_orders(broker):
+        cancelled = _open_orders(broker)
+        for order in cancelled:
             broker.cancel_now(order)
     for data in strategy.datas if strategy is not None and command is ControlCommand.FLATTEN else ():
         size = broker.getposition(data).size
         if size > 0:
-            broker.sell(strategy, data, size, reason="flatten", role="flatten")
+            sold.append(broker.sell(strategy, data, size, reason="flatten", role="flatten", command=name))
+    return Deeds(tuple(cancelled), tuple(sold))
+
+
+def is_paused_by(commands: Iterable[str]) -> bool:
+    """Whether a session is paused after these commands, oldest first."""
+    last = [name for name in commands if name in (ControlCommand.PAUSE, ControlCommand.FLATTEN, ControlCommand.RESUME)][-1:]
+    return bool(last) and last[0] != ControlCommand.RESUME
 
 
 def _open_orders(broker: CommandedBroker) -> list[bt.Order]:
@@ -72,43 +118,79 @@ class CommandHistory:
         return self._by_bar.pop(at, [])
 
 
+@dataclass
+class _Begun:
+    """A command whose orders have no outcome yet."""
+
+    command: Command
+    deeds: Deeds
+    at: int
+    until: float
+
+
 class CommandHandler:
-    """Commands take effect between two bars and are recorded, so that a restart and the replay repeat them after the same bar.
+    """Commands take effect between two bars, are answered once their orders have an outcome, and are recorded for the replay.
+
+    A restart of a paper session replays its bars, and the commands with them. One with real orders goes on at the venue: nothing that was
+    commanded before is carried out again, and only a pause still holds.
 
     Args:
-        folder: of the session, where commands arrive.
+        inbox: where commands arrive and are answered.
         before_first: open time (ms UTC) of the bar before the session's first one.
+        real_orders: whether orders go to a venue.
     """
 
     def __init__(
         self, store: SessionStore, health: SessionHealth, progress: SessionProgress, broker: CommandedBroker, shutdown: Shutdown, *,
-        folder: Path, before_first: int, clock: Clock,
+        inbox: CommandInbox, before_first: int, clock: Clock, real_orders: bool, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._store = store
         self._health = health
         self._progress = progress
         self._broker = broker
         self._shutdown = shutdown
-        self._folder = folder
+        self._inbox = inbox
         self._before_first = before_first
         self._clock = clock
-        self._history = CommandHistory(store.commands())
+        self._real_orders = real_orders
+        self._monotonic = monotonic
+        self._begun: list[_Begun] = []
+        recorded = store.commands()
+        self._history = CommandHistory([] if real_orders else recorded)
+        if real_orders and is_paused_by(name for _, name in recorded):
+            broker.entries_blocked, progress.state = True, SessionState.PAUSED
 
     def receive(self) -> None:
-        """Execute what arrived since the last call."""
-        for command in control.receive(self._folder):
-            self.execute(command)
+        """Carry out what arrived since the last call, and answer what is done."""
+        for command in self._inbox.take():
+            self.obey(command)
+        self.report()
 
-    def execute(self, command: ControlCommand) -> None:
+    def obey(self, command: Command) -> None:
+        """Carry out one command; it is answered when its orders have an outcome."""
+        at, deeds = self._now(), self.execute(command.verb, command.id)
+        self._begun.append(_Begun(command, deeds, at, self._monotonic() + _PATIENCE_S))
+
+    def execute(self, verb: ControlCommand, name: str = "") -> Deeds:
         """Record a command, send its alert, and carry it out."""
-        at = self._progress.last_bar or self._before_first
-        self._store.command(at, command, self._clock.now().isoformat())
-        self._health.notify(f"command_{command}", "info")
-        self._carry_out(command)
-        if command is ControlCommand.KILL:
-            self._shutdown.halt("killed")
-        elif command is ControlCommand.STOP:
+        self._store.command(self._now(), verb, self._clock.now().isoformat())
+        self._health.notify(f"command_{verb}", "info")
+        deeds = self._carry_out(verb, name)
+        if verb is ControlCommand.KILL:
+            self._shutdown.halt(KILLED)
+        elif verb is ControlCommand.STOP:
             self._shutdown.request_stop()
+        return deeds
+
+    def report(self, *, at_last: bool = False) -> None:
+        """Answer the commands whose orders have an outcome; those that wait for long too, and at last all."""
+        for one in list(self._begun):
+            waits = self._real_orders and not one.deeds.are_settled
+            if at_last or not waits or self._monotonic() >= one.until:
+                self._begun.remove(one)
+                obeyed, text = outcome(one.command.verb, one.deeds, _bar_name(one.at), real_orders=self._real_orders)
+                self._inbox.answer(one.command, text, obeyed=obeyed)
+                self._health.notify(f"{one.command.verb}_{'obeyed' if obeyed else 'not_obeyed'}", "info" if obeyed else "error", done=text)
 
     def replay(self, at: int) -> None:
         """Carry out again what an earlier process was commanded after the bar that opened at `at` (ms UTC)."""
@@ -116,10 +198,40 @@ class CommandHandler:
             if command not in (ControlCommand.KILL, ControlCommand.STOP):
                 self._carry_out(command)
 
-    def _carry_out(self, command: ControlCommand) -> None:
+    def _now(self) -> int:
+        return self._progress.last_bar or self._before_first
+
+    def _carry_out(self, command: ControlCommand, name: str = "") -> Deeds:
         progress, broker = self._progress, self._broker
-        carry_out(command, broker, progress.strategy)
+        deeds = carry_out(command, broker, progress.strategy, name)
         if command in (ControlCommand.PAUSE, ControlCommand.FLATTEN):
             progress.state = SessionState.HALTED if broker.halted else SessionState.PAUSED  # a pause does not lift a halt
         elif command is ControlCommand.RESUME:
             progress.state, progress.reason = SessionState.RUNNING, ""
+        return deeds
+
+
+def outcome(verb: ControlCommand, deeds: Deeds, bar: str, *, real_orders: bool) -> tuple[bool, str]:
+    """Whether a command was obeyed to the letter, and what was done, in one line."""
+    refused = [order for order in deeds.sold if not order.alive() and not order.executed.size]
+    still = [order for order in deeds.cancelled if order.alive()]
+    parts = [_sale(order, real_orders=real_orders) for order in deeds.sold]
+    if deeds.cancelled:
+        late = f", {len(still)} of them not confirmed by the venue yet" if still else ""
+        parts.append(f"{len(deeds.cancelled)} orders cancelled{late}")
+    done = "; ".join((_DONE[verb], *parts))
+    return not refused, f"{done} (after bar {bar})"
+
+
+def _sale(order: bt.Order, *, real_orders: bool) -> str:
+    what, size = order.data._name, abs(order.created.size)
+    if order.executed.size:
+        rest = f" of {size:g}" if abs(order.executed.size) < size and order.alive() else ""
+        return f"sold {abs(order.executed.size):g}{rest} {what} at {order.executed.price:g}"
+    if order.alive():
+        return f"{size:g} {what} to be sold, {'not filled yet' if real_orders else 'at the open of the next bar'}"
+    return f"{size:g} {what} NOT sold: {order.info.get('refusal', order.getstatusname().lower())}"
+
+
+def _bar_name(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.merge import ConfirmingVenue, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live import control
@@ -14,9 +16,10 @@ from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.consent import account_name
 from forwardtrader.live.request import LiveRequest
-from forwardtrader.live.session.sandbox_process import PracticeAddress
-from forwardtrader.live.session.setup import SessionMarket
-from forwardtrader.live.venue.keys import api_keys
+from forwardtrader.live.session.sandbox_process import PracticeAddress, find_practice
+from forwardtrader.live.session.setup import JOURNAL, PLAN, PRACTICE, SessionMarket
+from forwardtrader.live.supervision.account_access import AccountAccess
+from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 
 _PRACTICE_POLL = PollRule(base=2.0, least=0.5, most=2.0)
 
@@ -56,6 +59,50 @@ def _real_venue(request: LiveRequest) -> dict[str, Any]:
         "merge_rule": MergeRule(tolerance_bps=feeds.confirm_tolerance_bps),
         **(api_keys(feeds.exchange, url=feeds.exchange_url) if request.mode == "live" else {}),
     }
+
+
+def account_access(request: LiveRequest) -> AccountAccess | None:
+    """The account that a session left, as its own files name it; None where it had none, or its practice exchange has ended.
+
+    Raises:
+        ConfigError: the session's plan is damaged, or the keys are missing.
+    """
+    journal = request.folder / JOURNAL
+    if not journal.is_file():
+        return None
+    exchange, symbols, is_real = _traded(request)
+    if is_real:
+        place = _real_place(request, exchange)
+    else:
+        venue = find_practice(request.folder / PRACTICE)
+        if venue is None:
+            return None
+        at = venue.address
+        place = _Place(at.protocol, ccxt_credentials(at.api_key, at.api_secret), at.url, at.ws_url)
+    return AccountAccess(
+        exchange=place.exchange, keys=place.keys, base_url=place.url, ws_url=place.ws_url, journal=str(journal), symbols=symbols
+    )
+
+
+class _Place(NamedTuple):
+    exchange: str
+    keys: dict[str, str]
+    url: str
+    ws_url: str
+
+
+def _real_place(request: LiveRequest, exchange: str) -> _Place:
+    return _Place(exchange, ccxt_credentials(**api_keys(exchange)), request.settings.feeds.exchange_url, "")
+
+
+def _traded(request: LiveRequest) -> tuple[str, tuple[str, ...], bool]:
+    """Exchange, symbols, and whether it was a real venue, as the session's plan says."""
+    path = request.folder / PLAN
+    try:
+        plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return str(plan["exchange"]), tuple(map(str, plan["symbols"])), plan["market"] == "venue"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} does not say where the session traded") from error
 
 
 def account_lock(request: LiveRequest, bridge: CCXTStore) -> AbstractContextManager[None]:

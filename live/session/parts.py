@@ -26,6 +26,7 @@ from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.live.session.resume import ResumedSession, SavedState
 from forwardtrader.live.session.setup import SessionMarket
 from forwardtrader.live.session.shutdown import Shutdown
+from forwardtrader.live.supervision.unattended import UnattendedSession
 
 Supply = ModelSupply | FixedSupply
 SessionBroker = CCXTBroker | PaperBroker
@@ -78,6 +79,7 @@ class SessionParts:
     saved_state: SavedState | None
     commands: CommandHandler
     shutdown: Shutdown
+    unattended: UnattendedSession
     watchdog: Watchdog
     output: SessionOutput
     cerebro: bt.Cerebro

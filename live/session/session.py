@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 import backtrader as bt
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command.cli import INTERRUPTED
 from forwardtrader.core.errors import RiskHalt
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
 from forwardtrader.live.execution.events import AccountEvent, Filled, Refused
+from forwardtrader.live.mailbox import Mailbox
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.assembly import assemble
+from forwardtrader.live.session.connection import account_access
 from forwardtrader.live.session.parts import SessionParts
+from forwardtrader.live.supervision.heartbeat import Heartbeat
+from forwardtrader.live.supervision.interruption import Interruption
+from forwardtrader.live.supervision.supervisor import Supervisor
+from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Dust
@@ -41,6 +50,7 @@ class LiveSession:
         self.clock = clock
         self.view = view
         self.progress = SessionProgress(clock.now())
+        self.interruption = Interruption()
         self._supply = supply
         self._parts: SessionParts | None = None
 
@@ -55,7 +65,7 @@ class LiveSession:
         return self.parts.broker.holdings.dust() if self.progress.strategy is not None else ()
 
     def run(self) -> int:
-        """Trade until stopped; returns the exit code: 0, or 4 after a halt.
+        """Trade until stopped; returns the exit code: 0, 4 after a halt, or 130 after Ctrl-C.
 
         Raises:
             TradingError: whatever stands in the way of a start.
@@ -64,29 +74,50 @@ class LiveSession:
         with ExitStack() as stack:
             stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
             stack.enter_context(log.log_to(folder / "log.jsonl"))
+            self.supervisor = self._supervisor(stack)
+            stack.enter_context(self.interruption.handled())
             if control.is_killed(folder):
-                raise RiskHalt(f"session {self.request.name!r} was killed; use --resume to let it start again")
-            self._parts = self.assemble(stack)
-            stack.enter_context(self._parts.shutdown.signals())
+                done = take_back(partial(account_access, self.request))
+                raise RiskHalt(f"session {self.request.name!r} was killed; {done}; use --resume to let it start again")
+            self.supervisor.start()
+            stack.callback(self.supervisor.stop)
+            with self.interruption.of_a_start():
+                self._parts = self.assemble(stack)
+                self.interruption.hand_over(self._parts.shutdown.on_signal)
             stack.enter_context(self.view)
             self._trade()
-        return RiskHalt.exit_code if self.progress.state is SessionState.HALTED else 0
+        if self.progress.state is SessionState.HALTED:
+            return RiskHalt.exit_code
+        return INTERRUPTED if self.interruption.first == signal.SIGINT else 0
+
+    def _supervisor(self, stack: ExitStack) -> Supervisor:
+        """Commands are received from here on, and answered to the very end."""
+        folder, settings = self.request.folder, self.request.settings
+        mailbox = Mailbox(folder, self.clock)
+        stack.callback(mailbox.close)
+        heartbeat = Heartbeat(folder, self.clock, url=settings.live.heartbeat_url, longest_turn_s=settings.risk.max_stall_s)
+        supervisor = Supervisor(folder, mailbox, heartbeat, interruption=self.interruption)
+        self.interruption.heard = supervisor.signalled
+        return supervisor
 
     def assemble(self, stack: ExitStack) -> SessionParts:
         """Build the parts; `stack` closes them when the session ends."""
-        return assemble(self.request, self.clock, self.view, self.progress, self, stack, self._supply)
+        return assemble(self.request, self.clock, self.view, self.progress, self, stack, self.supervisor, self._supply)
 
     def _trade(self) -> None:
         parts, progress = self.parts, self.progress
+        self.supervisor.watch_over(parts.unattended)
         try:
             [progress.strategy] = parts.cerebro.run()
         except RiskHalt as halt:
             parts.shutdown.halt(str(halt))
         finally:
+            self.supervisor.loop_is_over()
             parts.bridge.stop()
             if progress.state is not SessionState.HALTED:
                 progress.state = SessionState.STOPPED
             try:
+                parts.commands.report(at_last=True)
                 parts.account_alerts.finish()
             finally:
                 if progress.last_bar is not None:
@@ -99,6 +130,7 @@ class LiveSession:
         parts, progress = self.parts, self.progress
         progress.strategy = strategy
         parts.health.bar_ends()
+        self.supervisor.turn()
         at = round(epoch_seconds(number) * 1000)
         if at < parts.first_ms and not parts.resumed.is_frozen:
             parts.commands.replay(at)  # one that came before the session's first bar
@@ -119,6 +151,7 @@ class LiveSession:
         """A turn of the loop brought no bar; Backtrader's lines are at rest."""
         parts = self.parts
         parts.watchdog.turn()
+        self.supervisor.turn()
         parts.account_alerts.send_due()
         if not parts.resumed.is_frozen:
             parts.commands.receive()
@@ -132,6 +165,7 @@ class LiveSession:
     def idle(self) -> None:
         """A feed waits for its next bar; Backtrader's lines must not be read here."""
         parts = self.parts
+        self.supervisor.turn()
         if self.progress.last_bar is not None:
             parts.supply.collect(self._bar_after(self.progress.last_bar))
         parts.step_market()

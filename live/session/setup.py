@@ -31,10 +31,10 @@ from forwardtrader.live.session.sandbox_process import PracticeVenue, find_pract
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 
-_PLAN: Final = "plan.json"
+PLAN: Final = "plan.json"
 Plan = dict[str, Any]  # plain JSON values
 JOURNAL: Final = "journal.db"
-_PRACTICE: Final = "practice.json"
+PRACTICE: Final = "practice.json"
 _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first live bar
 _MOST_REACH: Final = 30_000  # bars of it, for short bars
 _SLACK: Final = 1.1
@@ -90,7 +90,7 @@ def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | No
         _require_cash(request, whole, first)
     frames = {symbol: history.candles for symbol, history in whole.items()}
     files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
-    venue = find_practice(request.folder / _PRACTICE)
+    venue = find_practice(request.folder / PRACTICE)
     has_account = request.mode == "live" and (last_bar is not None or _has_sent(request))
     if venue is not None and not has_account:
         venue.stop()  # it has no account that is needed
@@ -101,7 +101,7 @@ def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | No
         if has_account:
             raise StartRefused("the practice exchange that held this account has ended; start a session of another name")
         venue = start_practice(_practice_settings(request, files, first, last_bar))
-        venue.save(request.folder / _PRACTICE)
+        venue.save(request.folder / PRACTICE)
     _write_plan(request, first)
     return _market(request, whole, first, venue, venue)
 
@@ -244,7 +244,7 @@ def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: 
 
 
 def _read_plan(request: LiveRequest) -> Plan | None:
-    path = request.folder / _PLAN
+    path = request.folder / PLAN
     if not path.is_file():
         return None
     plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
@@ -273,7 +273,7 @@ def _difference(name: str, planned: object, now: object) -> tuple[str, object, o
 
 
 def _write_plan(request: LiveRequest, first: datetime) -> None:
-    atomic.write_text(request.folder / _PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
+    atomic.write_text(request.folder / PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
 
 
 def _facts(request: LiveRequest) -> Plan:

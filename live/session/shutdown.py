@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from forwardtrader.core import log
@@ -51,23 +49,10 @@ class Shutdown:
         self._health = health
         self._until: float | None = None
         self.is_requested = False
-        self.before_stop: Callable[[], None] = lambda: None
+        self.before_stop: Callable[[], object] = lambda: None
 
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """While the block runs, the first SIGINT or SIGTERM ends the session in good order, a second one at once."""
-        try:
-            before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not the main thread: whoever runs us there has its own way to stop
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def on_signal(self, number: int) -> None:
+        """The first SIGINT or SIGTERM ends the session in good order, a second one after the turn in progress."""
         if self._progress.state is not SessionState.HALTED:  # the reason of a halt is worth more
             self._progress.reason = f"stopped by {signal.Signals(number).name}"
         if self.is_requested:

@@ -13,10 +13,10 @@ import pytest
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import cli as entry
-from forwardtrader.live import control
 from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import AccountEvent, Halted, Unresolved
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
+from forwardtrader.live.mailbox import send
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import ROOT
@@ -73,8 +73,8 @@ def test_a_person_who_mended_the_key_lets_the_halted_session_trade_again(tmp_pat
     words = [*flags, "--symbol", "BTC/USDT"]
     process = start(tmp_path, "one", 0, *words)
     wait_for_bars(tmp_path, "one", 20, process)
-    control.send(tmp_path / "one", ControlCommand.PAUSE)  # which must not lift the halt
-    control.send(tmp_path / "one", ControlCommand.RESUME)
+    send(tmp_path / "one", ControlCommand.PAUSE, SystemClock())  # which must not lift the halt
+    send(tmp_path / "one", ControlCommand.RESUME, SystemClock())
     seen = len(events_of(tmp_path, "order_refused"))
     wait_for_bars(tmp_path, "one", 60, process)
     process.send_signal(signal.SIGTERM)

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from forwardtrader.core.clock import FixedClock, SystemClock
 from forwardtrader.core.errors import RiskHalt
-from forwardtrader.live import control
 from forwardtrader.live.control import ControlCommand
+from forwardtrader.live.mailbox import Mailbox, send
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
@@ -39,9 +39,9 @@ SOURCES = {symbol: Momentum() for symbol in SYMBOLS}
 def test_control_commands_are_executed_and_replayed(tmp_path: Path) -> None:
     process = start(tmp_path, "one", 0)
     wait_for_bars(tmp_path, "one", 40, process)
-    control.send(tmp_path / "one", ControlCommand.FLATTEN)
+    send(tmp_path / "one", ControlCommand.FLATTEN, SystemClock())
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 20, process)
-    control.send(tmp_path / "one", ControlCommand.RESUME)
+    send(tmp_path / "one", ControlCommand.RESUME, SystemClock())
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 20, process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
@@ -55,13 +55,13 @@ def test_control_commands_are_executed_and_replayed(tmp_path: Path) -> None:
 def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path) -> None:
     process = start(tmp_path, "one", 0)
     wait_for_bars(tmp_path, "one", 20, process)
-    control.send(tmp_path / "one", ControlCommand.KILL)
+    send(tmp_path / "one", ControlCommand.KILL, SystemClock())
     assert process.wait(30) == 4
     process.communicate()
     with pytest.raises(RiskHalt, match="--resume"):
         run(request_for(tmp_path, "one", 5))
     assert read_status(tmp_path / "one").state is SessionState.HALTED
-    control.send(tmp_path / "one", ControlCommand.RESUME)
+    send(tmp_path / "one", ControlCommand.RESUME, SystemClock())
     assert run(request_for(tmp_path, "one", 5)) == 0
 
 
@@ -125,11 +125,13 @@ def store(tmp_path: Path) -> Iterator[SessionStore]:
     made.close()
 
 
-def handler(store: SessionStore, folder: Path) -> tuple[CommandHandler, SessionProgress, Any, Shutdown]:
+def handler(store: SessionStore, folder: Path, *, real_orders: bool = False) -> tuple[CommandHandler, SessionProgress, Any, Shutdown]:
     clock = FixedClock(datetime(2024, 1, 1, tzinfo=UTC))
     progress, broker, health = SessionProgress(clock.now()), Broker(), SessionHealth(store, clock)
     shutdown = Shutdown(SimpleNamespace(is_stopping=False, request_stop=lambda: None), broker, progress, health)
-    made = CommandHandler(store, health, progress, broker, shutdown, folder=folder, before_first=1000, clock=clock)  # type: ignore[arg-type]
+    made = CommandHandler(
+        store, health, progress, broker, shutdown, inbox=Mailbox(folder, clock), before_first=1000, clock=clock, real_orders=real_orders
+    )  # type: ignore[arg-type]
     return made, progress, broker, shutdown
 
 
@@ -166,7 +168,7 @@ class PausedAtTheStart(FixedSupply):
     folder: Path
 
     def open(self, at: datetime) -> None:
-        control.send(self.folder, ControlCommand.PAUSE)
+        send(self.folder, ControlCommand.PAUSE, SystemClock())
 
 
 def test_a_pause_sent_while_a_session_starts_is_replayed_too(tmp_path: Path) -> None:
@@ -177,3 +179,20 @@ def test_a_pause_sent_while_a_session_starts_is_replayed_too(tmp_path: Path) -> 
     parity = compare(tmp_path / "one", SystemClock(), SOURCES)
     assert parity.first_difference is None
     assert parity.compared["fills"] < 5 < parity.compared["orders"], "entries were blocked"
+
+
+def test_a_session_with_real_orders_carries_no_recorded_command_out_again_and_stays_paused(store: SessionStore, tmp_path: Path) -> None:
+    for name in ("flatten", "cancel"):
+        store.command(5, name, "2024-01-01T00:00:00+00:00")
+
+    class Holding(Broker):
+        def get_orders_open(self) -> list[Any]:
+            raise AssertionError("an old command touches no order")
+
+    commands, progress, broker, _ = handler(store, tmp_path, real_orders=True)
+    broker.get_orders_open = Holding().get_orders_open
+    assert (broker.entries_blocked, progress.state) == (True, "paused")
+    commands.replay(5)
+    store.command(6, "resume", "2024-01-01T01:00:00+00:00")
+    _, progress, broker, _ = handler(store, tmp_path, real_orders=True)
+    assert (broker.entries_blocked, progress.state) == (False, "starting")

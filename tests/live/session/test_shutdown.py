@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -74,22 +73,18 @@ def test_orders_that_are_never_answered_are_waited_for_only_so_long(ending: Endi
     assert ending.bridge.is_stopping
 
 
-def test_the_first_signal_ends_in_good_order_and_the_second_at_once(ending: Ending) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with ending.shutdown.signals():
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert (ending.shutdown.is_requested, ending.bridge.is_stopping) == (True, False)
-        assert ending.progress.reason == "stopped by SIGTERM"
-        os.kill(os.getpid(), signal.SIGINT)
-        assert ending.bridge.is_stopping
-    assert signal.getsignal(signal.SIGTERM) is before
+def test_the_first_signal_ends_in_good_order_and_the_second_after_the_turn(ending: Ending) -> None:
+    ending.shutdown.on_signal(signal.SIGTERM)
+    assert (ending.shutdown.is_requested, ending.bridge.is_stopping) == (True, False)
+    assert ending.progress.reason == "stopped by SIGTERM"
+    ending.shutdown.on_signal(signal.SIGINT)
+    assert ending.bridge.is_stopping
 
 
 def test_a_halt_stops_orders_and_its_reason_outlives_a_signal(ending: Ending) -> None:
     ending.shutdown.halt_account("no key")
     assert (ending.progress.state, ending.broker.halted, ending.shutdown.is_requested) == ("halted", "no key", False)
-    with ending.shutdown.signals():
-        os.kill(os.getpid(), signal.SIGTERM)
+    ending.shutdown.on_signal(signal.SIGTERM)
     assert ending.progress.reason == "no key"
     ending.shutdown.halt("killed")
     assert (ending.progress.reason, ending.shutdown.is_requested) == ("killed", True)

@@ -1,0 +1,249 @@
+"""Control commands between processes: a file for each command and for its answer. A command is carried out once, or never.
+
+A command is addressed to one run of a session, the process that held its lock when it was sent: a later start reports it as not carried
+out. Whoever carries it out takes its file first, so that only one process can; whoever sent it may withdraw it until then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import ConfigError
+from forwardtrader.live.control import ControlCommand, is_running, kill, lift_kill
+
+_INBOX: Final = "commands"
+_RUN: Final = "run.json"
+_KEPT: Final = 100  # answers
+_LONGEST: Final = 4096  # bytes of a file that is taken for a command
+_LOOK_EVERY_S: Final = 0.05
+_ENDING_S: Final = 1.0  # within which a session that has just ended still answers
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+ENDED: Final = "not carried out: the session ended first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One control command. `id` names it in files and in the client ids of its orders; `sender` is a process id."""
+
+    id: str
+    verb: ControlCommand
+    run: str
+    sent: str
+    sender: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What became of a command: `text` says what was done, or why nothing was."""
+
+    id: str
+    verb: str
+    obeyed: bool
+    text: str
+    at: str
+
+
+class Mailbox:
+    """The commands that one run of a session receives. Made by the process that holds the session's lock.
+
+    What an earlier run left is answered at once, and not carried out.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder / _INBOX
+        self._clock = clock
+        self.run = f"{os.getpid()}-{_base36(_micros(clock))}"
+        (self._folder / "answers").mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(folder / _RUN, {"run": self.run, "pid": os.getpid(), "started": clock.now().isoformat()})
+        for path in self._folder.glob("*.taken"):
+            self._end(path, "begun, but the process that it was sent to ended before it had answered; look at --status")
+        for path in self._folder.glob("*.json"):
+            self._end(path, "not carried out: the process that it was sent to has ended")
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a command has come that nobody has taken yet. Cheap enough to be asked before every order."""
+        with os.scandir(self._folder) as entries:
+            return any(entry.name.endswith(".json") for entry in entries)
+
+    def oldest_age_s(self) -> float:
+        """How long the oldest command that nobody has taken has been waiting, by the machine's clock; 0 where there is none."""
+        now = time.time()  # the clock of the files
+        ages = [now - made for path in self._folder.glob("*.json") if (made := _made_at(path)) is not None]
+        return max(ages, default=0.0)
+
+    def take(self) -> list[Command]:
+        """The commands for this run that nobody has taken, oldest first; each is given once, to one taker."""
+        taken = []
+        for path in sorted(self._folder.glob("*.json")):
+            command = _command_of(path)
+            if command is None or command.run != self.run:
+                self._end(path, "not carried out: it cannot be read, or was sent to another process")
+            elif _renamed(path, path.with_suffix(".taken")):
+                taken.append(command)
+        return taken
+
+    def answer(self, command: Command, text: str, *, obeyed: bool = True) -> None:
+        """Tell the sender what became of a command that was taken."""
+        self._answer(command.id, command.verb, text, obeyed=obeyed)
+        (self._folder / f"{command.id}.taken").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Answer what is left: this run carries nothing out any more."""
+        for path in (*self._folder.glob("*.json"), *self._folder.glob("*.taken")):
+            self._end(path, ENDED)
+
+    def own(self, verb: ControlCommand) -> Command:
+        """A command of the run to itself, which nobody waits for."""
+        return Command(id=_base36(_micros(self._clock)), verb=verb, run=self.run, sent=self._clock.now().isoformat(), sender=os.getpid())
+
+    def _end(self, path: Path, text: str) -> None:
+        command = _command_of(path)
+        self._answer(path.stem, "" if command is None else command.verb, text, obeyed=False)
+        path.unlink(missing_ok=True)
+
+    def _answer(self, id_: str, verb: str, text: str, *, obeyed: bool) -> None:
+        answers = self._folder / "answers"
+        answer = Answer(id=id_, verb=verb, obeyed=obeyed, text=text, at=self._clock.now().isoformat())
+        _write(answers / f"{id_}.json", asdict(answer))
+        for old in sorted(answers.glob("*.json"))[:-_KEPT]:
+            old.unlink(missing_ok=True)
+
+
+def send(folder: Path, verb: ControlCommand, clock: Clock) -> Command | None:
+    """Send a control command to the session in `folder`; None where it is done with that, since nothing runs.
+
+    A kill holds from here on, whatever becomes of the command: no order leaves while the session is killed.
+
+    Raises:
+        ConfigError: there is no such session, or it does not run.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"there is no session {folder.name!r} under {folder.parent}; see what is there, or start it")
+    was_killed = verb is ControlCommand.RESUME and lift_kill(folder)
+    if verb is ControlCommand.KILL:
+        kill(folder)
+    if not is_running(folder):
+        if was_killed or verb is ControlCommand.KILL:
+            return None
+        raise ConfigError(f"session {folder.name!r} is not running; start it with run_live.py --session {folder.name}")
+    return _sent(folder, verb, clock)
+
+
+def _sent(folder: Path, verb: ControlCommand, clock: Clock) -> Command:
+    inbox, stamp = folder / _INBOX, _micros(clock)
+    inbox.mkdir(exist_ok=True, mode=0o700)
+    while True:  # an id is a moment; two senders may have the same one
+        command = Command(id=_base36(stamp), verb=verb, run=_run_of(folder), sent=clock.now().isoformat(), sender=os.getpid())
+        temporary = inbox / f".{command.id}.{os.getpid()}"
+        temporary.write_text(json.dumps(asdict(command)), encoding="utf-8")
+        try:
+            if not _is_used(inbox, command.id):
+                os.link(temporary, inbox / f"{command.id}.json")
+                return command
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink(missing_ok=True)
+        stamp += 1
+
+
+def _is_used(inbox: Path, id_: str) -> bool:
+    """Whether an earlier command had the name, as after a clock that was put back: its answer must not be taken for a new one."""
+    return (inbox / f"{id_}.taken").exists() or (inbox / "answers" / f"{id_}.json").exists()
+
+
+def wait_for_answer(
+    folder: Path, command: Command, patience_s: float, *, sleep: Callable[[float], object] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Answer | None:  # fmt: skip
+    """What became of a command; None where nobody answered in `patience_s` seconds. Then it is withdrawn, unless it was taken."""
+    path = folder / _INBOX / "answers" / f"{command.id}.json"
+    until = monotonic() + patience_s
+    while (answer := _answer_of(path)) is None and monotonic() < until:
+        if not is_running(folder):
+            until = min(until, monotonic() + _ENDING_S)
+        sleep(_LOOK_EVERY_S)
+    if answer is None:
+        (folder / _INBOX / f"{command.id}.json").unlink(missing_ok=True)
+    return answer or _answer_of(path)
+
+
+def is_withdrawn(folder: Path, command: Command) -> bool:
+    """Whether nobody had taken a command that was not answered, so that it will not be carried out."""
+    return not (folder / _INBOX / f"{command.id}.taken").exists()
+
+
+def _run_of(folder: Path) -> str:
+    found = _read(folder / _RUN)
+    return str(found.get("run", "")) if isinstance(found, dict) else ""
+
+
+def _command_of(path: Path) -> Command | None:
+    found = _read(path)
+    try:
+        verb, sender = ControlCommand(found["verb"]), int(found["sender"])
+        command = Command(id=str(found["id"]), verb=verb, run=str(found["run"]), sent=str(found["sent"]), sender=sender)
+    except (TypeError, KeyError, ValueError):
+        return None
+    return command if command.id == path.stem and len(command.id) <= 12 and set(command.id) <= set(_DIGITS) else None
+
+
+def _answer_of(path: Path) -> Answer | None:
+    found = _read(path)
+    try:
+        return Answer(**found)
+    except TypeError:
+        return None
+
+
+def _read(path: Path) -> Any:
+    """What a small JSON file of ours says; None where it is something else. A link is not followed: the folder is input."""
+    try:
+        if path.is_symlink() or path.stat().st_size > _LONGEST:
+            return None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all; not forced to disk, since a machine that lost its power has no sender that still waits."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _renamed(path: Path, to: Path) -> bool:
+    try:
+        path.rename(to)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _made_at(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _micros(clock: Clock) -> int:
+    return int((clock.now() - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e6)
+
+
+def _base36(value: int) -> str:
+    digits = ""
+    while value:
+        value, rest = divmod(value, 36)
+        digits = _DIGITS[rest] + digits
+    return digits or "0"

@@ -1,0 +1,73 @@
+"""Access to a session's account without the session: a client of its own, and the session's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from forwardtrader.feeds.live.client import open_client
+from forwardtrader.live.bridge.venue_thread import VenueThread
+from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.events import AccountEvent
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.venue.ccxt_client import CcxtClient
+
+T = TypeVar("T")
+_PATIENCE_S: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountAccess:
+    """Where an account is, and the keys to it, as ccxt takes them. `run` is the prefix of the session's client ids."""
+
+    exchange: str
+    keys: Mapping[str, str]
+    base_url: str
+    ws_url: str
+    journal: str
+    symbols: tuple[str, ...]
+    run: str = ""
+
+
+class LoneAccount:
+    """An account that is held by nobody else now: whoever makes one holds the session's lock, or has ended its process.
+
+    The client is made ready at once, which takes seconds; the journal is opened only when there is something to do.
+
+    Raises:
+        VenueUnreachable, VenueRefused: from `use` as well.
+    """
+
+    def __init__(self, access: AccountAccess) -> None:
+        self._access = access
+        self._loop = VenueThread()
+        self._loop.start()
+        self._client: CcxtClient = open_client(access.exchange, keys=dict(access.keys), base_url=access.base_url, ws_url=access.ws_url)
+
+    def prepare(self) -> None:
+        """Read the venue's markets, which every request needs."""
+        self._loop.call(self._account(Journal(":memory:")).connect(), _PATIENCE_S)
+
+    def use(self, work: Callable[[CcxtAccount], Coroutine[object, object, T]]) -> T:
+        """Do something with the account and its journal.
+
+        Raises:
+            StoreDamaged, StorageFull: the journal cannot be used.
+        """
+        journal = Journal(Path(self._access.journal))
+        try:
+            return self._loop.call(work(self._account(journal)), _PATIENCE_S)
+        finally:
+            journal.close()
+
+    def close(self) -> None:
+        self._loop.stop(self._client.close)
+
+    def _account(self, journal: Journal) -> CcxtAccount:
+        return CcxtAccount(self._client, journal, self._access.symbols, _unheard)
+
+
+def _unheard(_event: AccountEvent) -> None:
+    """The journal has what happened; nobody else listens."""

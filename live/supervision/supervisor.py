@@ -1,0 +1,193 @@
+"""The supervisor of a session: a thread that carries out kill, pause and flatten where the session's own loop does not.
+
+Commands go to the loop first, which knows Backtrader's orders. A loop that has not taken one in time hangs, in `next()` or elsewhere: then
+the supervisor acts on the account itself, through the venue's thread. What needs the interpreter's lock, which `next()` may hold for ever
+in another language, is done by the guardian, a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from forwardtrader.core import log
+from forwardtrader.live.control import KILLED, ControlCommand, is_killed
+from forwardtrader.live.mailbox import Command, Mailbox
+from forwardtrader.live.monitoring.watchdog import BLOCKED
+from forwardtrader.live.supervision.heartbeat import Heartbeat
+from forwardtrader.live.supervision.interruption import Interruption
+
+_LOG: Final = log.logger("live")
+_LOOK_EVERY_S: Final = 0.1
+_LOOP_MAY_TAKE_S: Final = 0.7  # so that a command is carried out within two seconds, whoever does it
+_END_BY_ITSELF_S: Final = 3.0  # that a killed session whose loop turns again has for its own end
+_SIGNAL_PATIENCE_S: Final = 10.0  # without a turn of the loop
+_SECOND_SIGNAL_S: Final = 2.0
+
+
+class Unattended(Protocol):
+    """A session without its loop."""
+
+    def acts_on(self, verb: ControlCommand) -> bool:
+        """Whether such a command can be carried out without the loop."""
+
+    def carry_out(self, command: Command) -> tuple[bool, str]:
+        """Whether a command was carried out to the letter, and what was done."""
+
+    def end(self, reason: str, code: int) -> None:
+        """Write down why, and end the process with this exit code."""
+
+
+class Supervisor:
+    """Watches one run of a session, from before its start to its end.
+
+    Args:
+        interruption: ends a start that is killed.
+    """
+
+    def __init__(
+        self, folder: Path, mailbox: Mailbox, heartbeat: Heartbeat, *, interruption: Interruption,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._folder = folder
+        self._mailbox = mailbox
+        self._heartbeat = heartbeat
+        self._interruption = interruption
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Command, float]] = deque()
+        self._session: Unattended | None = None
+        self._turned_at: float | None = None
+        self._signals: list[tuple[int, float]] = []
+        self._is_killed = False
+        self._is_loop_over = False
+        self._killed_at: float | None = None
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # What the session's loop calls
+
+    def take(self) -> list[Command]:
+        """The commands that came since the last call; from now on they are the loop's."""
+        with self._lock:
+            taken = [command for command, _ in self._waiting]
+            self._waiting.clear()
+        return taken
+
+    def answer(self, command: Command, text: str, *, obeyed: bool = True) -> None:
+        self._mailbox.answer(command, text, obeyed=obeyed)
+
+    def turn(self) -> None:
+        """The loop turned."""
+        self._turned_at = self._monotonic()
+
+    def watch_over(self, session: Unattended) -> None:
+        """From now on the session has a loop."""
+        self._session, self._turned_at = session, self._monotonic()
+
+    def loop_is_over(self) -> None:
+        """The session ends in good order: nothing is carried out any more, and only a second signal cuts that short."""
+        self._is_loop_over = True
+
+    def switch(self) -> str:
+        """Why no order may leave; asked before each one."""
+        return KILLED if is_killed(self._folder) else ""
+
+    def interlock(self) -> str:
+        """Why nothing may add exposure: a command has come and is not carried out yet; asked before each such order."""
+        with self._lock:
+            waits = any(command.verb is not ControlCommand.RESUME for command, _ in self._waiting)
+        return f"{BLOCKED}a control command is about to be carried out" if waits or self._mailbox.is_waiting else ""
+
+    def signalled(self, number: int) -> None:
+        """A signal asks for the end; called by its handler."""
+        self._signals.append((number, self._monotonic()))
+
+    # Life
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(5)
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_EVERY_S):
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - a failed look must not end the supervisor
+                _LOG.error("supervisor failed", exc_info=True)
+
+    def look(self) -> None:
+        """Take what has come, carry out what the loop leaves lying, and end what does not end."""
+        now = self._monotonic()
+        self._heartbeat.beat(None if self._turned_at is None else now - self._turned_at)
+        self._receive(now)
+        self._interruption.repeat()
+        if self._session is None:
+            self._answer_in_start()
+            return
+        while not self._is_loop_over and (command := self._left_lying(self._session, now)) is not None:
+            self._act(self._session, command, now)
+        self._end_what_hangs(self._session, self._monotonic())
+
+    # Commands
+
+    def _receive(self, now: float) -> None:
+        commands = self._mailbox.take()
+        if is_killed(self._folder) and not self._is_killed and not any(c.verb is ControlCommand.KILL for c in commands):
+            commands.append(self._mailbox.own(ControlCommand.KILL))  # the switch was turned by hand
+        self._is_killed = is_killed(self._folder)
+        with self._lock:
+            self._waiting.extend((command, now) for command in commands)
+
+    def _left_lying(self, session: Unattended, now: float) -> Command | None:
+        with self._lock:
+            for waiting in self._waiting:
+                if now - waiting[1] >= _LOOP_MAY_TAKE_S and session.acts_on(waiting[0].verb):
+                    self._waiting.remove(waiting)
+                    return waiting[0]
+        return None
+
+    def _act(self, session: Unattended, command: Command, now: float) -> None:
+        log.event(_LOG, "loop_hangs", logging.WARNING, command=command.verb)
+        obeyed, text = session.carry_out(command)
+        self._mailbox.answer(command, text, obeyed=obeyed)
+        if command.verb is ControlCommand.KILL:
+            self._killed_at = self._killed_at or now
+
+    def _answer_in_start(self) -> None:
+        """While the session starts no order can leave; a kill ends the start, the rest comes before the first decision."""
+        with self._lock:
+            kills = [command for command, _ in self._waiting if command.verb is ControlCommand.KILL]
+            waiting = [command for command, _ in self._waiting]
+            if kills:
+                self._waiting.clear()
+        for command in waiting:
+            if command in kills:
+                self._mailbox.answer(command, "killed while it was starting: no order was sent, and its start takes back what rests")
+            elif not kills:
+                later = command.verb is ControlCommand.FLATTEN
+                self._mailbox.answer(command, f"the session is starting; {command.verb} before its first decision", obeyed=not later)
+        if kills:
+            self._interruption.kill()
+
+    # The end
+
+    def _end_what_hangs(self, session: Unattended, now: float) -> None:
+        idle = now - (self._turned_at or now)
+        if self._killed_at is not None and now - self._killed_at >= _END_BY_ITSELF_S and idle >= _END_BY_ITSELF_S:
+            session.end("killed while its loop hung", 4)
+        elif self._signals:
+            number, first = self._signals[0]
+            hangs = not self._is_loop_over and min(idle, now - first) >= _SIGNAL_PATIENCE_S
+            if hangs or (len(self._signals) > 1 and now - self._signals[1][1] >= _SECOND_SIGNAL_S):
+                session.end("ended by force: its loop hung", 128 + number)

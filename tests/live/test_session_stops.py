@@ -1,0 +1,192 @@
+"""Stop means stop: commands are carried out once and answered, and a killed session leaves nothing at the venue."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import NotObeyed, RiskHalt
+from forwardtrader.live import cli as entry
+from forwardtrader.live import control
+from forwardtrader.live.control import ControlCommand
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.instruction import instruct
+from forwardtrader.live.mailbox import Command, send, wait_for_answer
+from forwardtrader.live.output.store import SessionStore
+from tests.live.session_runner import bars_of, request_for, run, start, wait_for_bars
+
+ONE = ("BTC/USDT",)
+HOLDING = """
+import time
+import backtrader as bt
+from pathlib import Path
+
+class Holding(bt.Strategy):
+    '''Buys once, keeps a stop below it, and hangs when it finds a file of that name beside it.'''
+
+    def next(self):
+        if not self.data.is_current:
+            return
+        if not self.position and not self.broker.get_orders_open():
+            self.buy(size=0.01)
+        elif self.position and not self.broker.get_orders_open():
+            self.sell(size=self.position.size, exectype=bt.Order.Stop, price=self.data.close[0] * 0.5)
+        here = Path(__file__).parent
+        if (here / "sleep").exists():
+            (here / "hangs").touch()
+            time.sleep(3600)
+        if (here / "hold").exists():
+            (here / "hangs").touch()
+            import ctypes
+            ctypes.PyDLL(None).sleep(3600)  # the interpreter's lock is not given back
+"""
+
+
+def holding(tmp_path: Path, *more: str) -> tuple[str, ...]:
+    (tmp_path / "holding.py").write_text(HOLDING)
+    return ("--live", "--strategy", f"{tmp_path / 'holding.py'}:Holding", "--symbol", "BTC/USDT", *more)
+
+
+def begun(tmp_path: Path, *more: str) -> subprocess.Popen[str]:
+    """A session that holds a position and has a stop at the venue."""
+    process = start(tmp_path, "one", 0, *holding(tmp_path, *more))
+    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 6, process)
+    return process
+
+
+def open_orders(tmp_path: Path) -> list[str]:
+    journal = Journal(tmp_path / "one" / "journal.db")
+    try:
+        return [intent.client_id for intent, _ in journal.open_intents()]
+    finally:
+        journal.close()
+
+
+def held(tmp_path: Path) -> float:
+    journal = Journal(tmp_path / "one" / "journal.db")
+    try:
+        return float(
+            sum((e.size if e.side == "buy" else -e.size) - (e.fee if e.fee_currency == "BTC" else 0) for e in journal.executions())
+        )
+    finally:
+        journal.close()
+
+
+def over(process: subprocess.Popen[str], patience_s: float = 30.0) -> int:
+    code = process.wait(patience_s)
+    process.communicate()
+    return code
+
+
+def test_flatten_is_answered_with_what_was_sold_and_a_restart_does_not_sell_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = begun(tmp_path)
+    words = ["--set", f"live.sessions_path={tmp_path}"]
+    assert entry.command(["--flatten", *words], SystemClock()) == 0, "the one running session is meant"
+    said = " ".join(capsys.readouterr().out.split())
+    assert "session one: flattened" in said and "sold 0.00999 BTC/USDT at" in said and "1 orders cancelled" in said, said
+    assert held(tmp_path) == 0
+    process.kill()
+    over(process)
+    # The pause still holds, the flatten is not repeated, and what the person wants next is obeyed within the same bar.
+    process = start(tmp_path, "one", 0, *holding(tmp_path))
+    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 2, process)
+    assert held(tmp_path) == 0
+    request = request_for(tmp_path, "one", 0, symbols=ONE)
+    assert "resumed" in instruct(request, ControlCommand.RESUME, SystemClock())
+    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 6, process)
+    assert held(tmp_path) == pytest.approx(0.00999)
+    resting = open_orders(tmp_path)
+    assert len(resting) == 1
+    process.kill()
+    over(process)
+    process = start(tmp_path, "one", 0, *holding(tmp_path))
+    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 3, process)
+    assert open_orders(tmp_path) == resting, "today's stop is not taken away by yesterday's flatten"
+    assert "flattened" in instruct(request, ControlCommand.FLATTEN, SystemClock())
+    assert held(tmp_path) == 0
+    assert "killed" in instruct(request, ControlCommand.KILL, SystemClock())
+    assert over(process) == 4
+
+
+def test_a_flatten_sent_to_a_start_is_carried_out_once_it_can_be_and_again_after_the_next(tmp_path: Path) -> None:
+    process = begun(tmp_path)
+    for number in (1, 2):
+        process.kill()
+        over(process)
+        process = start(tmp_path, "one", 0, *holding(tmp_path))
+        command = sent_while_starting(tmp_path, process)
+        answer = wait_for_answer(tmp_path / "one", command, 60.0)
+        assert answer is not None and "starting" in answer.text, answer
+        store = SessionStore(tmp_path / "one" / "session.db", reads=True)
+        wait_until(lambda: [name for _, name in store.commands()] == ["flatten"] * number)  # noqa: B023
+        store.close()
+        wait_until(lambda: held(tmp_path) == 0)
+    process.kill()
+    over(process)
+
+
+def sent_while_starting(tmp_path: Path, process: subprocess.Popen[str]) -> Command:
+    """A flatten for a process that holds the session, and has no loop yet."""
+    run, before = tmp_path / "one" / "run.json", time.time()
+    wait_until(lambda: run.exists() and run.stat().st_mtime > before - 1 and str(process.pid) in run.read_text())
+    command = send(tmp_path / "one", ControlCommand.FLATTEN, SystemClock())
+    assert command is not None
+    return command
+
+
+def wait_until(true: Callable[[], bool], patience_s: float = 60.0) -> None:
+    until = time.monotonic() + patience_s
+    while not true():
+        assert time.monotonic() < until, "it does not come true"
+        time.sleep(0.02)
+
+
+def test_orders_cancelled_at_a_stop_are_not_cancelled_again_by_a_later_start(tmp_path: Path) -> None:
+    process = begun(tmp_path)
+    process.kill()
+    over(process)
+    store = SessionStore(tmp_path / "one" / "session.db")
+    store.command(store.last_bar() or 0, "cancel", "2026-01-01T00:00:00+00:00")  # as an earlier stop left it
+    store.close()
+    resting = open_orders(tmp_path)
+    assert len(resting) == 1
+    process = start(tmp_path, "one", 0, *holding(tmp_path))
+    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 4, process)
+    assert open_orders(tmp_path) == resting
+    process.kill()
+    over(process)
+
+
+def test_a_session_that_died_is_killed_at_its_next_start_which_takes_its_orders_back(tmp_path: Path) -> None:
+    process = begun(tmp_path)
+    process.kill()
+    over(process)
+    assert len(open_orders(tmp_path)) == 1
+    (tmp_path / "one" / "killed").touch()  # by hand
+    with pytest.raises(RiskHalt, match=r"1 orders cancelled.*--resume"):
+        run(request_for(tmp_path, "one", 5, *holding(tmp_path), symbols=ONE))
+    assert open_orders(tmp_path) == []
+
+
+def test_a_kill_of_a_session_that_does_not_run_takes_its_orders_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    process = begun(tmp_path)
+    process.kill()
+    over(process)
+    words = ["--kill", "--session", "one", "--live", "--set", f"live.sessions_path={tmp_path}"]  # --live is no condition for stopping
+    assert entry.command(words, SystemClock()) == 0
+    assert "1 orders cancelled" in " ".join(capsys.readouterr().out.split())
+    assert open_orders(tmp_path) == []
+    assert control.is_killed(tmp_path / "one")
+
+
+def test_a_command_that_nobody_carries_out_is_no_success(tmp_path: Path) -> None:
+    request = request_for(tmp_path, "one", 0, symbols=ONE)
+    with control.held(control.lock_of(request.folder), "the session"), pytest.raises(NotObeyed, match=r"hangs.*--kill"):
+        instruct(request, ControlCommand.PAUSE, SystemClock())
