@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -22,6 +23,10 @@ class OrderKind(StrEnum):
 _KINDS: Final = {
     (False, False): OrderKind.MARKET, (False, True): OrderKind.LIMIT, (True, False): OrderKind.STOP, (True, True): OrderKind.STOP_LIMIT,
 }  # fmt: skip
+
+
+# How a session names its orders: its own name, the bar or command, and a number.
+_OURS: Final = re.compile(r"ft-[A-Za-z0-9_.-]{1,28}-[0-9]{1,6}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +124,22 @@ class Halted:
 
 @dataclass(frozen=True)
 class ForeignOrder:
-    """An order that this program did not send; it is never touched."""
+    """An order that this program did not send; it is never touched.
+
+    Attributes:
+        client_id: as the venue shows it; "" for an order without one.
+    """
 
     symbol: str
     venue_id: str
     side: str
     size: Decimal
+    client_id: str = ""
+
+    @property
+    def is_another_session(self) -> bool:
+        """Whether its client id has the form of ours: a session that this one's journal does not know trades the account too."""
+        return _OURS.fullmatch(self.client_id) is not None
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class OrderLedger:
     def order(self, report: OrderReport) -> Decimal:
         """Book a report of an order; returns how many of its filled units came without an execution."""
         client_id = self.ours(report.client_id, report.venue_id)
-        if not client_id:
-            self.report_foreign(ForeignOrder(report.symbol, report.venue_id, report.side, report.size))
+        if not client_id or self._is_twin(client_id, report.venue_id):
+            self.report_foreign(ForeignOrder(report.symbol, report.venue_id, report.side, report.size, report.client_id))
             return Decimal(0)
         self.acknowledge(client_id, report.venue_id)
         for execution in report.executions:
@@ -59,6 +59,9 @@ class OrderLedger:
     def execution(self, fill: Execution) -> None:
         """Book one execution of ours; one that is known, or more than the order's size, changes nothing."""
         client_id = self.ours(fill.client_id, fill.venue_id)
+        if client_id and self._is_twin(client_id, fill.venue_id):
+            self.report_foreign(ForeignOrder(fill.symbol, fill.venue_id, fill.side, fill.size, fill.client_id))
+            return
         if not client_id:
             return
         intent = self.journal.intent(client_id)
@@ -103,6 +106,12 @@ class OrderLedger:
         if client_id and self.journal.state_of(client_id) is not None:
             return client_id
         return self.journal.client_id_of(venue_id)
+
+    def _is_twin(self, client_id: str, venue_id: str) -> bool:
+        """Whether an order has our client id and is another one: a copy of this session sent it. A triggered stop may be renumbered."""
+        known, intent = self.journal.venue_id_of(client_id), self.journal.intent(client_id)
+        is_stop = intent is not None and intent.request.stop_price is not None
+        return bool(known and venue_id and known != venue_id and not is_stop)
 
     def report_foreign(self, order: ForeignOrder) -> None:
         """Report an order of somebody else, once."""

@@ -48,7 +48,7 @@ class VenueOrders:
         ours = {order.venue_id: name for order in resting if (name := ledger.ours(order.client_id, order.venue_id))}
         found = reconcile([(intent, ledger.journal.filled(intent.client_id)) for intent in intents], resting, ours)
         for order in found.foreign:
-            ledger.report_foreign(ForeignOrder(order.symbol, order.venue_id, order.side, order.size))
+            ledger.report_foreign(ForeignOrder(order.symbol, order.venue_id, order.side, order.size, order.client_id))
         for intent, venue_id in found.adopt:
             ledger.acknowledge(intent.client_id, venue_id)
         return found.ask

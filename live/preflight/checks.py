@@ -25,6 +25,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.identity import real_account
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 from forwardtrader.live.venue.withdrawals import require_no_withdrawals
 from forwardtrader.models.registry.card import code_version
@@ -118,7 +119,9 @@ class _VenueCheck:
         newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
         require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
-        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
+        feeds = self._request.settings.feeds
+        identity = real_account(client.id, feeds.exchange_url, client.apiKey, source.symbols)
+        return f"{identity.text}; {held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
 
 
 class _NoListener:

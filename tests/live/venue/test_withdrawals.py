@@ -19,6 +19,7 @@ from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.live.cli import command
 from forwardtrader.live.preflight.consent import require_consent
+from forwardtrader.live.venue.identity import real_account
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right, require_no_withdrawals
@@ -27,6 +28,7 @@ from tests.live.market import practice, store_on
 from tests.live.test_bad_input import words
 
 PRICES = {"BTC/USDT": 40_000.0}
+ACCOUNT = real_account("binance", "", "key", ("BTC/USDT",))
 UNSURE = "whether this key may withdraw; make sure that it may not"
 SAID = {"no": "the key cannot withdraw", "unanswered": f"was asked and did not say {UNSURE}"}
 
@@ -190,14 +192,14 @@ def test_check_says_what_is_known_of_the_key(
 def test_the_question_before_real_orders_says_what_is_not_known(said: str, question: str, capsys: pytest.CaptureFixture[str]) -> None:
     heard: list[str] = []
     with consent_at(said) as store:
-        require_consent(store, ("BTC/USDT",), 1, Console(), lambda text: heard.append(text) or "BTC/USDT", prices=PRICES)
+        require_consent(store, ("BTC/USDT",), 1, Console(), lambda text: heard.append(text) or "BTC/USDT", account=ACCOUNT, prices=PRICES)
     assert heard[0].startswith(question)
     assert SAID[said] in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_key_that_may_withdraw_ends_the_start_before_the_question() -> None:
     with consent_at("yes") as store, pytest.raises(ConfigError, match="may withdraw"):
-        require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: pytest.fail("asked"), prices=PRICES)
+        require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: pytest.fail("asked"), account=ACCOUNT, prices=PRICES)
 
 
 @contextmanager
