@@ -3,7 +3,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: backtest test lint types bench soak simulate emulator paper clean
+.PHONY: backtest test lint types bench soak simulate simulate-defects emulator paper clean
 
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
@@ -30,6 +30,10 @@ soak: $(READY)
 SEEDS ?= 10000
 simulate: $(READY)
 	$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+# Takes each safety rule away in turn; the simulation must find it.
+simulate-defects: $(READY)
+	$(RUN) -m tests.simulation --defects
 
 # The mirror against a Firestore emulator: Google's own where the Cloud SDK has it (needs java), else this one (needs node).
 emulator: $(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from decimal import Decimal
@@ -21,7 +22,7 @@ from forwardtrader.live.bridge.order_updates import handle_event
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
+from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Filled, Intent, Refused
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal
@@ -60,6 +61,7 @@ class CCXTBroker(AccountView):
         self._cancelling: set[int] = set()
         self._expiring: set[int] = set()
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
+        self._undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
         self._seen = -1
         self._is_live = False
 
@@ -86,12 +88,22 @@ class CCXTBroker(AccountView):
         seen = sum(len(data) for data in self.store.datas)
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
-            while self.store.events:
-                handle_event(self, self.store.events.popleft())
+            self._take_events()
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
             self.on_turn()
+
+    def _take_events(self) -> None:
+        """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it."""
+        waiting, self._undated = self._undated, deque()
+        while waiting or self.store.events:
+            event = waiting.popleft() if waiting else self.store.events.popleft()
+            order = self.order_of(event.execution.client_id if isinstance(event, Filled) else getattr(event, "client_id", ""))
+            if order is not None and not len(order.data):
+                self._undated.append(event)
+            else:
+                handle_event(self, event)
 
     def rearm(self) -> None:
         """Send orders again after a halt; cancels that it kept from the venue may be sent again."""
@@ -103,7 +115,7 @@ class CCXTBroker(AccountView):
     def is_settled(self) -> bool:
         """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        if self._pending or self.store.events or self._unanswered or self._cancelling or self.contingent.reached:
+        if self._pending or self.store.events or self._undated or self._unanswered or self._cancelling or self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
         return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))

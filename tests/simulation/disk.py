@@ -28,7 +28,8 @@ class SimulatedDisk:
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self._folder, self._rng = folder, rng
         self.life = 0
-        self.is_full = False
+        self.full_from = 0  # the number of the write from which on there is no room, until the process ends; 0 for never
+        self._writes = 0
         self._forced = 0  # bytes of SQLite's log that survive a power cut
 
     @property
@@ -52,7 +53,7 @@ class SimulatedDisk:
             size = self._log.stat().st_size
             with self._log.open("r+b") as log:
                 log.truncate(self._rng.randint(min(forced, size), size))
-        self._forced = 0
+        self._forced = self.full_from = 0
         if before.parent.exists():
             shutil.rmtree(before.parent)
 
@@ -87,5 +88,6 @@ class SimulatedDisk:
 
     def _write(self, io: ProcessIo, what: str) -> None:
         io.step(f"before {what}")
-        if self.is_full:
+        self._writes += 1
+        if self.full_from and self._writes >= self.full_from:
             raise StorageFull("the simulated disk is full")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import backtrader as bt
 
 from forwardtrader.core.errors import TradingError
-from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.bridge.venue_thread import VenueThread, _wind_up
@@ -19,8 +19,11 @@ from forwardtrader.live.execution.events import AccountEvent, Execution, Filled,
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from tests.simulation.adversary import Adversary
+from tests.simulation.checks import Violation
+from tests.simulation.clients import fresh_client
 from tests.simulation.network import Network, SimulatedSession
 from tests.simulation.process_io import Crash, Gone, ProcessIo
+from tests.simulation.scenario import Death
 from tests.simulation.virtual_loop import LIFE, VirtualLoop
 
 if TYPE_CHECKING:
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _PING_MS: Final = 30_000
 _LONG_S: Final = 3600.0
+
+
+class StrategyError(Exception):
+    """A mistake of the strategy."""
 
 
 class SimulatedWake(threading.Condition):
@@ -50,9 +57,10 @@ class SimulatedWake(threading.Condition):
 class SimulatedThread(VenueThread):
     """The venue's thread as a part of the only one: it runs while the other side waits for it."""
 
-    def __init__(self, network: Network, io: ProcessIo) -> None:
+    def __init__(self, network: Network, io: ProcessIo, rng: random.Random, interleaving: float) -> None:
         super().__init__()
         self._network, self._io = network, io
+        self._rng, self._interleaving = rng, interleaving
         self._loop = network.loop
         self._is_on = False
         self.clients: list[Any] = []
@@ -74,13 +82,16 @@ class SimulatedThread(VenueThread):
         self._network.loop.pump(event.is_set, timeout_s)
 
     def open_client(self, exchange: str, **options: Any) -> Any:
-        client = open_client(exchange, **options)
+        client = fresh_client(exchange, **options)
         client.ssl_context, client.own_session = False, False
         client.asyncio_loop = self._network.loop
-        client.session = SimulatedSession(self._network, self._io)
+        client.session = SimulatedSession(self._network, self._io, self.sent)
         client.streaming = {**client.streaming, "keepAlive": _PING_MS}
         self.clients.append(client)
         return client
+
+    def sent(self, method: str, path: str) -> None:
+        """A request is about to leave; replaced by who looks."""
 
     def forget(self) -> None:
         """The clients of a process that is gone."""
@@ -97,7 +108,10 @@ class SimulatedThread(VenueThread):
         if self._io.is_dead:
             work.close()
             raise Gone
-        return super().spawn(work)
+        future = super().spawn(work)
+        if self._interleaving and self._rng.random() < self._interleaving:
+            self._network.loop.pump(lambda: False, self._rng.choice((0.0, 0.01, 0.1)))
+        return future
 
     def _finished(self, future: Future[None]) -> None:
         if not self._io.is_dead:
@@ -114,13 +128,15 @@ class SimulatedThread(VenueThread):
 class Life:
     """One process. `run` returns how it ended: stopped, crash, or the error of a start that may be tried again."""
 
-    def __init__(self, world: World, number: int, dies_at: int) -> None:
+    def __init__(self, world: World, number: int, death: Death | None) -> None:
         self.world, self.number, self.scenario = world, number, world.scenario
-        self.io = ProcessIo(dies_at, world.note)
+        self.io = ProcessIo(death.step if death else 0, death.at if death else "", world.note)
         self.fills: list[Execution] = []  # executions since the last bar: kept with the next one
         self.is_recovered = False
         self.quiet_turns = 0
-        self.thread = SimulatedThread(world.network, self.io)
+        self.thread = SimulatedThread(world.network, self.io, world.chance(f"scheduler {number}"), self.scenario.interleaving)
+        self.is_at_rest = False
+        self._chance = world.chance(f"strategy {number}")
         self.journal: Journal | None = None
         self.store: CCXTStore = None  # type: ignore[assignment]
 
@@ -140,9 +156,15 @@ class Life:
             self._trade()
         except (Crash, Gone):
             return "crash"
+        except StrategyError:
+            return "the strategy failed"
         except TradingError as error:
             self.world.note("ended", error=f"{type(error).__name__}: {error}")
             return f"{type(error).__name__}: {error}"
+        except Violation:
+            raise
+        except Exception as error:
+            raise Violation(f"the process died of {type(error).__name__}: {error}") from error
         finally:
             self.io.is_dead = True
             self.world.loop.end_life(self.number)
@@ -158,9 +180,10 @@ class Life:
         self.store = store = CCXTStore(
             scenario.protocol, api_key=venue.settings.api_key, api_secret=venue.settings.api_secret, base_url="http://127.0.0.1:1",
             ws_url="ws://127.0.0.1:1", journal=self.journal, run="simulated", clock=self.world.clock,
-            poll=PollRule(base=minute / 2, least=2.0, most=minute), query_timeouts=QueryTimeouts(),
+            poll=PollRule(base=minute / 2, least=2.0, most=minute), query_timeouts=QueryTimeouts(check_every_s=minute / 2),
             loop=self.thread,
         )  # fmt: skip
+        self.thread.sent = self._on_sent  # type: ignore[method-assign]
         store.was_recorded = lambda fill: (fill.symbol, fill.trade_id) in self.world.kept
         cerebro = bt.Cerebro(quicknotify=True, stdstats=False)
         for symbol in scenario.symbols:
@@ -196,8 +219,19 @@ class Life:
         data = strategy.datas[0]
         self.world.note("bar", at=data.datetime[0], close=data.close[0], value=strategy.broker.getvalue())
         self.world.on_bar(self)
-        if self.scenario.slow_strategy and self.world.rng.random() < self.scenario.slow_strategy:
+        if self.is_quiet:
+            return
+        if self._chance.random() < self.scenario.slow_strategy:
             self.world.loop.pump(lambda: False, 5.0)
+        if self._chance.random() < self.scenario.errors:
+            raise StrategyError
+        if self._chance.random() < self.scenario.stops:
+            self.store.request_stop()
+
+    def _on_sent(self, method: str, path: str) -> None:
+        account = self.store.account
+        if method == "POST" and path.endswith(("/order", "/order/create")) and account is not None and account.halted:
+            self.world.broken = self.world.broken or f"an order was sent while halted: {account.halted}"
 
     def on_order(self, order: Any) -> None:
         self.world.note("order", status=order.getstatusname(), size=order.executed.size, price=order.executed.price)

@@ -72,10 +72,9 @@ class Network:
 class SimulatedSession:
     """In the place of the aiohttp session of one ccxt client."""
 
-    def __init__(self, network: Network, io: ProcessIo) -> None:
-        self.network, self.io = network, io
+    def __init__(self, network: Network, io: ProcessIo, on_sent: Callable[[str, str], None]) -> None:
+        self.network, self.io, self.on_sent = network, io, on_sent
         self.headers: dict[str, str] = {}
-        self.sent_hook: Callable[[str, str, str], None] = lambda _method, _path, _body: None
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("get", "post", "put", "delete"):
@@ -107,7 +106,7 @@ class SimulatedRequest:
     async def __aenter__(self) -> Answer:
         network, name = self._network, f"{self._method} {self._url.path}"
         self._io.step(f"before sending {name}")
-        self._session.sent_hook(self._method, self._url.path, self._url.query or self._body.decode())
+        self._session.on_sent(self._method, self._url.path)
         network.note("sent", name=name)
         if not network.is_hit(network.weather.lost):
             network.loop.in_world(network.delay(), self._arrive)

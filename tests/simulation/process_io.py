@@ -18,22 +18,23 @@ class ProcessIo:
 
     Args:
         dies_at: the number of the step that it does not survive; 0 for none.
+        counts: a part of the name of the steps that count.
         note: writes the step into the log of the run.
     """
 
-    def __init__(self, dies_at: int, note: Callable[..., None]) -> None:
+    def __init__(self, dies_at: int, counts: str, note: Callable[..., None]) -> None:
         self.steps = 0
         self.is_dead = False
         self.died_at = ""
-        self._dies_at = dies_at
+        self._dies_at, self._counts = dies_at, counts
         self._note = note
 
     def step(self, what: str) -> None:
         """Pass one step, or die of it. Raises Crash, and Gone from then on."""
         if self.is_dead:
             raise Gone
-        self.steps += 1
-        if self.steps == self._dies_at:
+        self.steps += self._counts in what
+        if self.steps == self._dies_at and self._counts in what:
             self.die(what)
 
     def die(self, what: str) -> None:

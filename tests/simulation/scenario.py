@@ -8,17 +8,25 @@ from typing import Final, TypeAlias
 
 FaultOptions: TypeAlias = dict[str, float | int | str]
 ACTIONS: Final = ("market", "limit", "stop", "bracket", "oco", "cancel", "close", "valid")
+# Where a death counts most: around an order, its journal, its cancel, its executions, and the questions of a start.
+_PLACES: Final = ("POST", "after sending POST", "answer to POST", "DELETE", "answer to DELETE", "commit", "after commit", "force",
+                  "socket message", "is kept", "myTrades", "openOrders", "account", "GET /api/v3/order")  # fmt: skip
 # Faults that a client recovers from by itself, with the most that they are armed with at a time.
 _RECOVERABLE: Final = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12", "F13", "F14", "F15", "F16", "F17", "F18",
-                       "F19", "F21", "F22", "F23", "F26", "F28", "F38", "F39")  # fmt: skip
+                       "F19", "F20", "F21", "F22", "F23", "F25", "F26", "F27", "F28", "F37", "F38", "F39")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Death:
-    """The process dies at a step of its input and output, counted from its start; a power cut takes what was not forced."""
+    """The process dies at a step of its input and output, counted from its start; a power cut takes what was not forced.
+
+    Attributes:
+        at: a part of the name of the steps that count; "" for all.
+    """
 
     step: int
     power_cut: bool = False
+    at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,10 @@ class Scenario:
     unanswered: float = 0.0
     reset: float = 0.0
     slow_strategy: float = 0.0  # the chance of five seconds in `next`
+    interleaving: float = 0.0  # the chance that the venue's side runs on while Backtrader's has only handed it something
+    stops: float = 0.0  # the chance that the process is asked to end, of each bar
+    errors: float = 0.0  # the chance of an exception of the strategy, of each bar
+    disk_full: int = 0  # from this write of the first life on, until it ends; 0 for never
 
     @classmethod
     def of(cls, seed: int) -> Scenario:
@@ -52,11 +64,11 @@ class Scenario:
             seed=seed,
             symbols=("BTC/USDT", "ETH/USDT")[: 2 if rng.random() < 0.3 else 1],
             bar_minutes=rng.choice((1, 1, 1, 5)),
-            bars=rng.randint(6, 24),
+            bars=rng.randint(5, 15),
             fills=rng.choice(("bar", "bar", "book")),
             fee_asset=rng.choice(("received", "received", "quote")),
             actions=tuple(sorted(rng.sample(ACTIONS, rng.randint(2, len(ACTIONS))))),
-            activity=rng.choice((0.3, 0.6, 1.0)),
+            activity=rng.choice((0.5, 1.0, 1.0)),
             deaths=tuple(_death(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
             faults={name: _options(name, rng) for name in names},
             slowest_s=rng.choice((0.005, 0.05, 0.5, 2.0)),
@@ -64,16 +76,31 @@ class Scenario:
             unanswered=rng.choice((0.0, 0.02)) if rough else 0.0,
             reset=rng.choice((0.0, 0.02)) if rough else 0.0,
             slow_strategy=rng.choice((0.0, 0.1)),
+            interleaving=rng.choice((0.0, 0.2, 1.0)),
+            stops=rng.choice((0.0, 0.0, 0.1)),
+            errors=rng.choice((0.0, 0.0, 0.0, 0.1)),
+            disk_full=rng.choice((0, 0, 0, rng.randint(1, 60))),
         )
 
 
 def _death(rng: random.Random) -> Death:
-    return Death(rng.randint(1, rng.choice((20, 100, 300))), power_cut=rng.random() < 0.3)
+    cut = rng.random() < 0.3
+    if rng.random() < 0.4:
+        return Death(rng.randint(1, rng.choice((20, 100, 300))), cut)
+    return Death(rng.randint(1, rng.choice((2, 5, 20))), cut, rng.choice(_PLACES))
 
 
 def _options(name: str, rng: random.Random) -> FaultOptions:
     """At most a few firings, anywhere in the run."""
     options: FaultOptions = {"count": rng.randint(1, 3), "probability": rng.choice((0.1, 0.5, 1.0)), "after_bars": rng.randint(0, 10)}
+    if name == "F20":
+        options |= {"milliseconds": rng.choice((-15_000, -2000, 2000, 5000)), "count": 1}
+    if name == "F25":
+        options["count"] = 1
+    if name == "F6":  # one stretch of not knowing; two of them would be believed
+        options |= {"count": 1, "probability": 1.0, "seconds": rng.choice((2.0, 8.0))}
+    if name == "F37" and rng.random() < 0.5:
+        options["on"] = "place"
     if name in ("F1", "F2", "F3", "F18", "F19") and rng.random() < 0.3:
         options["on"] = "any"
     return options

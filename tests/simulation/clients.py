@@ -1,0 +1,31 @@
+"""Real ccxt clients, quickly: each is a fresh copy of one that was made for good. Making one takes longer than a simulated hour."""
+
+from __future__ import annotations
+
+import pickle
+from functools import cache
+from typing import Any, Final
+
+from ccxt.async_support.base.throttler import Throttler
+
+from forwardtrader.feeds.live.client import open_client
+
+# What a client changes while it works; everything else is the description of its venue.
+_STATE: Final = ("options", "urls", "has", "headers", "streaming", "balance", "orderbooks", "fundingRates", "tickers", "bidsasks", "trades",
+                 "transactions", "ohlcvs", "clients", "tokenBucket")  # fmt: skip
+
+
+@cache
+def _template(exchange: str, keys: tuple[tuple[str, str], ...], base_url: str, ws_url: str) -> tuple[Any, bytes]:
+    client = open_client(exchange, keys=dict(keys) or None, base_url=base_url, ws_url=ws_url)
+    return client, pickle.dumps({name: client.__dict__[name] for name in _STATE if name in client.__dict__})
+
+
+def fresh_client(exchange: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "") -> Any:
+    """As `open_client`."""
+    template, state = _template(exchange, tuple(sorted((keys or {}).items())), base_url, ws_url)
+    client = object.__new__(type(template))
+    client.__dict__.update(template.__dict__)
+    client.__dict__.update(pickle.loads(state))
+    client.throttler = Throttler(client.tokenBucket)
+    return client

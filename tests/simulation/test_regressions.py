@@ -1,0 +1,37 @@
+"""Worlds that once broke an invariant, as small as they could be made; each says what went wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.scenario import Scenario
+from tests.simulation.world import simulate
+
+_WAS_BROKEN = {
+    "an execution that is found before its feed has a bar ended the process with an IndexError": Scenario(
+        seed=3082,
+        bar_minutes=5,
+        bars=24,
+        fee_asset="quote",
+        actions=("cancel", "close", "market", "stop", "valid"),
+        faults={
+            "F11": {"count": 1, "probability": 0.5, "after_bars": 1},
+            "F27": {"count": 3, "probability": 0.5, "after_bars": 1},
+            "F21": {"count": 2, "probability": 0.5, "after_bars": 4},
+            "F7": {"count": 1, "probability": 1.0, "after_bars": 4},
+            "F39": {"count": 3, "probability": 0.1, "after_bars": 5},
+        },
+        slowest_s=2.0,
+        reset=0.02,
+        slow_strategy=0.1,
+        interleaving=0.2,
+        stops=0.1,
+        disk_full=18,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", _WAS_BROKEN)
+def test_what_was_broken_once_holds(what: str) -> None:
+    outcome = simulate(_WAS_BROKEN[what])
+    assert not outcome.violation, f"{what}: {outcome.violation}"
