@@ -69,7 +69,7 @@ def owned(venue: str, api_key: str) -> Iterator[None]:
         raise ConfigError(
             f"{folder} cannot be made ({type(error).__name__}); let XDG_STATE_HOME name a folder that you may write"
         ) from error
-    with control.held(folder / f"{name}.lock", f"the account {name}"):
+    with control.held(folder / f"{name}.lock", f"the account {name}", "one session trades an account; stop that one first"):
         yield
 
 

@@ -52,7 +52,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_an_account_that_another_folders_session_holds_is_refused_and_free_when_it_died(holder: subprocess.Popen[str]) -> None:
-    with pytest.raises(AccountLocked, match=f"number {holder.pid}") as found, owned("binance", "the-key"):
+    with pytest.raises(AccountLocked, match=f"number {holder.pid}.; one session trades an account") as found, owned("binance", "the-key"):
         pass
     assert "the-key" not in str(found.value)
     with owned("binance", "another-key"), owned("bybit", "the-key"):
