@@ -1,14 +1,16 @@
-"""Files that are whole or absent, whatever stops the process."""
+"""Files that are whole or absent, whatever stops the process, and that others may read only where that is meant."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from forwardtrader.core.errors import StorageFull
+from forwardtrader.core.errors import ConfigError, StorageFull
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -20,8 +22,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        # Made here, so that the file has the rights the user's umask gives to any other and not those of a secret.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        # Made here, so that it has the rights that the user's umask gives to any other file, and in a private folder those of a secret.
+        rights = 0o666 if stat.S_IMODE(path.parent.stat().st_mode) & 0o077 else 0o600
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
         write(temporary)
         _sync(temporary)
         temporary.replace(path)
@@ -48,6 +51,48 @@ def sweep(path: Path) -> None:
     """Remove what writers that were killed left beside `path`; only for whoever knows that nobody else writes it now."""
     for left in path.parent.glob(f".{path.name}.*"):
         left.unlink(missing_ok=True)
+
+
+def private_file(path: Path) -> None:
+    """Make the file, or leave the one that is there, for its owner only.
+
+    Raises:
+        ConfigError: it belongs to another user.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    _restrict(path, path.stat())
+
+
+def private_folder(path: Path) -> None:
+    """Make the folder, or leave the one that is there, for its owner only, with all that lies in it.
+
+    Raises:
+        ConfigError: something in it belongs to another user, or is a link that leads out of it.
+    """
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _restrict(path, path.stat())
+    root = path.resolve()
+    for inside in _everything_below(path):
+        if inside.is_symlink():
+            if not inside.resolve().is_relative_to(root):
+                raise ConfigError(f"{inside} is a link that leads out of {path}; remove it, or put what it leads to in its place")
+            continue
+        with suppress(FileNotFoundError):  # a process that ends takes its own files with it
+            _restrict(inside, inside.stat())
+
+
+def _everything_below(path: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(path):  # follows no link
+        yield from (Path(folder, name) for name in (*folders, *files))
+
+
+def _restrict(path: Path, found: os.stat_result) -> None:
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise ConfigError(f"{path} belongs to another user (number {found.st_uid}); work as that user, or choose another folder")
+    wanted = stat.S_IMODE(found.st_mode) & 0o700
+    if wanted != stat.S_IMODE(found.st_mode):
+        with suppress(OSError):  # a medium without rights has none to take away
+            path.chmod(wanted)
 
 
 def _write_bytes(target: Path, data: bytes) -> None:

@@ -8,11 +8,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from forwardtrader.core.atomic import private_file
+from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.redaction import redact, redacted
 
 __all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted"]
@@ -44,7 +46,7 @@ class JsonLines(logging.Formatter):
             "room": record.name.removeprefix(f"{ROOT}."),
             **facts,
         }
-        return json.dumps(entry, default=lambda value: redact(str(value)))
+        return json.dumps(entry)
 
 
 class _RedactedText(logging.Formatter):
@@ -74,8 +76,10 @@ def _print_exception(error: BaseException | None) -> None:
 
 @contextmanager
 def log_to(path: Path, level: int = logging.INFO) -> Iterator[None]:
-    """Append every event of this project to `path` while the block runs."""
+    """Append every event of this project to `path`, which nobody else may read, while the block runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(ConfigError):  # one of another user, who lets this one write
+        private_file(path)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(JsonLines())
     root = logging.getLogger(ROOT)

@@ -40,7 +40,7 @@ def redact(text: str) -> str:
 
 
 def redacted(value: Any, *, numbers: bool = True) -> Any:
-    """The same mapping, list or value with secrets struck out of every text in it, names included, before any of it is escaped.
+    """The same mapping, list or value as plain values with secrets struck out of every text in it, before any of it is escaped.
 
     Args:
         numbers: whether a number that is one, such as a chat id, is struck out too, which makes a text of it.
@@ -64,6 +64,8 @@ def _tree_without(value: Any, values: re.Pattern[str] | None, numbers: bool) -> 
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_tree_without(held, values, numbers) for held in value]
+    if value is not None and not isinstance(value, bool | int | float):
+        return _without(str(value), values)  # whoever makes a text of it later, strikes nothing out
     is_number = numbers and isinstance(value, int) and not isinstance(value, bool)
     return STRUCK if is_number and values is not None and values.fullmatch(str(value)) else value
 

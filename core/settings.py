@@ -78,6 +78,7 @@ class FeedSettings(Room):
     store_path: str = Field(default="var/candles", description="where candles are kept")
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
     request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
+    max_file_mb: int = Field(default=512, ge=1, le=100_000, description="megabytes that a candle file may hold once it is unpacked")
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forwardtrader.core.atomic import private_file
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 
 _PATIENCE_S: Final = 10.0
@@ -23,7 +24,7 @@ Row = tuple[Any, ...]
 
 
 class SqliteFile:
-    """A database that survives the death of its process with all that was committed.
+    """A database, readable for its user only, that survives the death of its process with all that was committed.
 
     A power cut may take the newest commits with it, never the order among them, unless they were made in `forced()`.
 
@@ -43,9 +44,10 @@ class SqliteFile:
     ) -> None:
         self.path = path
         self._lock = threading.RLock()
-        if not reads:
-            path.parent.mkdir(parents=True, exist_ok=True)
         with _translated(path):
+            if not reads:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                private_file(path)  # what the database keeps beside it has the same rights
             self._db = self._reader() if reads else self._writer()
             try:
                 self._require(version, {} if reads else upgrades)
@@ -123,7 +125,10 @@ class SqliteFile:
         """
         with _translated(self.path), closing(self._reader()) as db:
             cursor = db.execute(sql, values)
-            parts = [_arrays(rows, kinds) for rows in iter(lambda: cursor.fetchmany(_CHUNK), [])]
+            try:
+                parts = [_arrays(rows, kinds) for rows in iter(lambda: cursor.fetchmany(_CHUNK), [])]
+            except (ValueError, TypeError, OverflowError) as error:
+                raise StoreDamaged(f"{self.path} is damaged: {error}; move it away, the venue's records stand") from error
         return [np.concatenate(column) for column in zip(*(parts or [_arrays([], kinds)]), strict=True)]
 
     @contextmanager
@@ -171,7 +176,7 @@ def _arrays(rows: list[Row], kinds: str) -> list[NDArray[Any]]:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         raise StorageFull(f"{path} cannot be written ({error}); free some disk, or make the folder writable") from error
     except sqlite3.DatabaseError as error:
         raise StoreDamaged(f"{path} is damaged ({error}); move it away, the venue's records stand") from error

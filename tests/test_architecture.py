@@ -38,6 +38,7 @@ LAYERS: dict[str, str] = {
         backtrader_data files venues
         candles
         factors flags
+        bounds
     """,
     "models": """
         online

@@ -69,6 +69,9 @@ def _ended(command: Callable[[], int]) -> int:
         return error.exit_code
     except ModuleNotFoundError as error:
         return _lacks(error)
+    except PermissionError as error:
+        _say(f"{log.redact(str(error.filename or error))}: this user may not; give it the right to, or work as the file's owner")
+        return ConfigError.exit_code
     except KeyboardInterrupt:
         _say("interrupted; what was saved is whole, run the same command again to go on")
         return INTERRUPTED

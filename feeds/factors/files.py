@@ -13,6 +13,8 @@ For any other file the user must state when its values became known: a wrong gue
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +29,7 @@ from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.settings import FactorSettings
 from forwardtrader.core.types import parse_span
+from forwardtrader.feeds.bounds import USUAL_MB, text_file
 from forwardtrader.feeds.factors.series import ordered
 
 TIMES: Final = ("timestamp", "date", "time", "datetime")
@@ -71,11 +74,11 @@ def read_table(path: Path) -> pd.DataFrame:
     """The file's rows, its columns in lower case.
 
     Raises:
-        CandleFileInvalid: it is missing, empty or damaged, or has no column of times.
+        CandleFileInvalid: it is missing, empty, damaged or too large, or has no column of times.
     """
     try:
-        table = pd.read_csv(path)
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        table = pd.read_csv(text_file(path, USUAL_MB))
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise CandleFileInvalid(f"{path}: missing, empty or cut short; get the file again") from error
     table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
     stamps = next((name for name in TIMES if name in table.columns), None)

@@ -10,7 +10,6 @@ all four prices are adjusted by it: a dividend or a split is no return, and the 
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import warnings
@@ -25,6 +24,7 @@ import pandas as pd
 
 from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.feeds.bounds import MOST_COLUMNS, USUAL_MB, lines_of, read_feather, read_parquet, too_large, unpacked
 from forwardtrader.feeds.candles.schema import Origin
 from forwardtrader.feeds.files.times import read_times
 
@@ -35,8 +35,8 @@ _BARE: Final = {
     8: ("timestamp", "open", "high", "low", "close", "vwap", "volume", "trades"),
     12: ("timestamp", *OHLCV, "close_time", "quote_volume", "trades", "taker_base", "taker_quote", "unused"),
 }
-_GZIP: Final = b"\x1f\x8b"
-_ZIP: Final = b"PK\x03\x04"
+_ADJUSTED: Final = ("adj close", "adj_close", "adjclose")
+_VOLUME: Final = re.compile(r"(volume|vol)\b|volume_|tick_volume")
 # What readers of binary formats raise on corrupt bytes, besides their own errors.
 _BROKEN: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
 
@@ -49,65 +49,68 @@ class RawRows:
     origin: Origin
 
 
-def read_rows(path: Path, symbol: str, timeframe: Timeframe) -> RawRows:
+def read_rows(path: Path, symbol: str, timeframe: Timeframe, most_mb: int = USUAL_MB) -> RawRows:
     """Read `path`; prices may still be text or wrong.
 
+    Args:
+        most_mb: megabytes that may be in it once it is unpacked.
+
     Raises:
-        CandleFileInvalid: missing, empty, cut short, of no known form, or with a time that cannot be read.
+        CandleFileInvalid: missing, empty, cut short, too large, of no known form, or with a time that cannot be read.
     """
     if not path.is_file():
         raise CandleFileInvalid(f"{path}: no such file; check the name")
     if path.stat().st_size == 0:
         raise CandleFileInvalid(f"{path}: the file is empty; get it again")
     if path.suffix in (".parquet", ".feather"):
-        table, lines = _read_columns(path), None
+        table, lines = _read_columns(path, most_mb), None
     else:
-        table, lines = _read_text(path)
+        table, lines = _read_text(path, most_mb)
     return _oldest_first(_named(table, lines, path, symbol, timeframe))
 
 
-def _read_columns(path: Path) -> pd.DataFrame:
+def _read_columns(path: Path, most_mb: int) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        with path.open("rb") as file:
-            frame = pd.read_parquet(file) if path.suffix == ".parquet" else pd.read_feather(file)
+        frame = (read_parquet if path.suffix == ".parquet" else read_feather)(path, _is_read, most_mb)
     except (pa.ArrowException, OSError, *_BROKEN) as error:
         raise CandleFileInvalid(f"{path}: cut short, or not a {path.suffix[1:]} file; get it again") from error
     return frame if isinstance(frame.index, pd.RangeIndex) else frame.rename_axis(index=str(frame.index.name or "timestamp")).reset_index()
 
 
-def _read_text(path: Path) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
-    text = _decoded(path)
-    lines = text.splitlines()
+def _is_read(name: str) -> bool:
+    """Whether a column, by its lower-case name, is one that candles are made of."""
+    return name in (*TIME_NAMES, *OHLCV, *_ADJUSTED) or _VOLUME.match(name) is not None
+
+
+def _read_text(path: Path, most_mb: int) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+    lines = lines_of(_decoded(path, most_mb), path)
     filled = np.flatnonzero([bool(line.strip()) for line in lines])
     if not len(filled):
         raise CandleFileInvalid(f"{path}: the file is empty; get it again")
     head = _heading(lines, filled)
     separator = max(",;\t", key=lines[filled[head]].count)
+    if lines[filled[head]].count(separator) >= MOST_COLUMNS:
+        raise too_large(path, f"it has more than {MOST_COLUMNS:,} columns")
     names, body = _column_names(lines, filled, head, separator, path)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise CandleFileInvalid(f"{path}: column {twice!r} stands twice in the header; give each column a name of its own")
     _check_fields(lines, filled[body:], separator, len(names), path)
-    kept = "\n".join(lines[i] for i in filled[body:])
+    kept = "\n".join(lines[i] for i in filled[body:]).encode()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(io.StringIO(kept), sep=separator, names=names, index_col=False, low_memory=False)
+            table = pd.read_csv(io.BytesIO(kept), sep=separator, names=names, index_col=False, low_memory=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise CandleFileInvalid(f"{path}: no rows below the header, or rows of unequal length; get the file again") from error
     return table, filled[body:] + 1
 
 
-def _decoded(path: Path) -> str:
-    data = path.read_bytes()
+def _decoded(path: Path, most_mb: int) -> str:
     try:
-        if data.startswith(_GZIP):
-            data = gzip.decompress(data)
-        elif data.startswith(_ZIP):
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                data = archive.read(archive.namelist()[0])
+        data = unpacked(path, most_mb)
     except (EOFError, OSError, RuntimeError, zlib.error, zipfile.BadZipFile, *_BROKEN) as error:
         raise CandleFileInvalid(f"{path}: the compressed file is cut short or damaged; get it again") from error
     try:
@@ -176,7 +179,7 @@ def _time_column(table: pd.DataFrame, path: Path) -> pd.Series[Any]:
 
 def _volume_column(table: pd.DataFrame, path: Path, symbol: str) -> str:
     base = symbol.split("/")[0].lower()
-    candidates = [name for name in table.columns if re.match(r"(volume|vol)\b|volume_|tick_volume", name)]
+    candidates = [name for name in table.columns if _VOLUME.match(name)]
     if not candidates:
         raise CandleFileInvalid(f"{path}: column 'volume' is missing; found are {', '.join(table.columns)}")
     exact = [name for name in candidates if name == "volume"]
@@ -185,7 +188,7 @@ def _volume_column(table: pd.DataFrame, path: Path, symbol: str) -> str:
 
 
 def _adjusted(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    column = next((name for name in ("adj close", "adj_close", "adjclose") if name in table.columns), None)
+    column = next((name for name in _ADJUSTED if name in table.columns), None)
     if column is None:
         return frame
     prices = frame[list(OHLCV[:4])].apply(pd.to_numeric, errors="coerce")

@@ -14,6 +14,7 @@ from forwardtrader.core.command.cli import run
 from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.bounds import USUAL_MB
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.file import StoredInfo
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
@@ -24,24 +25,24 @@ if TYPE_CHECKING:
     import argparse
 
 
-def read_candles(path: Path, symbol: str, timeframe: Timeframe, clock: Clock) -> pd.DataFrame:
+def read_candles(path: Path, symbol: str, timeframe: Timeframe, clock: Clock, most_mb: int = USUAL_MB) -> pd.DataFrame:
     """The candles of one file, without a last bar that is not closed yet.
 
     Raises:
         CandleFileInvalid: the file or a row of it cannot be used; the message names file, line and remedy.
     """
-    rows = read_rows(path, symbol, timeframe)
+    rows = read_rows(path, symbol, timeframe, most_mb)
     return candles.validate(rows.frame, timeframe, origin=rows.origin, now=clock.now())
 
 
-def import_file(path: Path, key: CandleKey, store: CandleStore, clock: Clock) -> tuple[int, pd.DataFrame]:
+def import_file(path: Path, key: CandleKey, store: CandleStore, clock: Clock, most_mb: int = USUAL_MB) -> tuple[int, pd.DataFrame]:
     """Put the candles of `path` into the store; returns how many bars were new, and all candles of the file.
 
     Raises:
         CandleFileInvalid: the file is faulty, or disagrees with bars stored before.
         StorageFull: no room; what was stored is intact.
     """
-    frame = read_candles(path, key.symbol, key.timeframe, clock)
+    frame = read_candles(path, key.symbol, key.timeframe, clock, most_mb)
     index = candles.times_of(frame)
     info = StoredInfo(
         source=f"file {path.name}", covered_from=index[0].to_pydatetime(), covered_to=index[-1].to_pydatetime() + key.timeframe.delta
@@ -60,6 +61,6 @@ def import_candles(given: argparse.Namespace) -> int:
     timeframe = Timeframe.parse(given.timeframe or settings.timeframe)
     key = CandleKey(given.exchange or settings.exchange, given.symbol or settings.symbols[0], timeframe)
     store = CandleStore(typed_path(given.path) if given.path else settings.store_path)
-    added, _ = import_file(typed_path(given.file), key, store, SystemClock())
+    added, _ = import_file(typed_path(given.file), key, store, SystemClock(), settings.max_file_mb)
     sys.stdout.write(f"{describe(store, key)}; {added} bars new\n")
     return 0

@@ -59,7 +59,7 @@ def from_file(request: HistoryRequest, file: Path) -> Found:
     """The candles of a file, which does not enter the store. Raises `CandleFileInvalid`."""
     from forwardtrader.feeds.files.import_file import read_candles
 
-    frame = read_candles(file, request.symbol, request.timeframe, request.clock)
+    frame = read_candles(file, request.symbol, request.timeframe, request.clock, request.settings.max_file_mb)
     return Found(frame=frame, kind=DataKind.REAL, source=f"file {file.name}", venue=request.settings.exchange)
 
 

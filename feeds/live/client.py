@@ -33,6 +33,8 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
         require_encrypted(ws_url)
     base = getattr(ccxt.pro, name, None) or getattr(ccxt.async_support, name)
     config: dict[str, Any] = {"enableRateLimit": True, "timeout": int(timeout_s * 1000), **(keys or {})}
+    if keys:  # else an order waits up to a fifth of a second after each reading of the account, however little was asked for
+        config["rateLimiterAlgorithm"] = "rollingWindow"
     client = _without_redirects(_with_closed_flag(base))(config)
     if name.startswith("binance") or name == "bybit":
         spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}

@@ -23,6 +23,7 @@ from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
 from forwardtrader.live.bridge.recovery import recover, restored_order
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Filled, Intent, Refused
+from forwardtrader.live.execution.journal import OPEN
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal
@@ -71,7 +72,9 @@ class CCXTBroker(AccountView):
         super().start()
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
-        found = recover(self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify)
+        found = recover(
+            self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify, sells_any_coins=self.p.use_positions
+        )
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
         for data in self.store.datas:
@@ -80,7 +83,6 @@ class CCXTBroker(AccountView):
                 self.holdings.held[data].set(*held)
         for intent, filled, average in found.open:
             self._restore(intent, filled, average)
-        self.store.loop.spawn(self._account.run())
 
     def next(self) -> None:
         if self._unassigned:
@@ -99,8 +101,9 @@ class CCXTBroker(AccountView):
         waiting, self._undated = self._undated, deque()
         while waiting or self.store.events:
             event = waiting.popleft() if waiting else self.store.events.popleft()
-            order = self.order_of(event.execution.client_id if isinstance(event, Filled) else getattr(event, "client_id", ""))
-            if order is not None and not len(order.data):
+            order = self.order_of(getattr(event, "client_id", ""))
+            undated = [data.symbol for data in self.store.datas if not len(data)]
+            if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
                 self._undated.append(event)
             else:
                 handle_event(self, event)
@@ -256,6 +259,18 @@ class CCXTBroker(AccountView):
     def answered(self, client_id: str) -> LiveOrder | None:
         """As `order_of`; the venue has answered for the order."""
         self._unanswered.discard(client_id)
+        return self.order_of(client_id)
+
+    def is_open(self, client_id: str) -> bool:
+        """Whether the journal says that the order may still be executed."""
+        return self._account.journal.state_of(client_id) in OPEN
+
+    def revive(self, client_id: str) -> LiveOrder | None:
+        """A new order for an intent whose own one is over or forgotten; None where there is no such intent, or no feed of its symbol."""
+        intent = self._account.journal.intent(client_id)
+        if intent is None:
+            return None
+        self._restore(intent, Decimal(0), 0.0)
         return self.order_of(client_id)
 
     def is_sent(self, order: LiveOrder) -> bool:

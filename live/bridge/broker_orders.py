@@ -67,8 +67,8 @@ class BrokerOrders:
         """
         if command:
             self._commanded += 1
-            return f"{run[:16]}-c{command[:12]}-{self._commanded}"
-        return f"{run[:16]}-{_base36(bar // 1000)}-{self.next_number(bar)}"
+            return f"{client_id_prefix(run)}c{command[:12]}-{self._commanded}"
+        return f"{client_id_prefix(run)}{_base36(bar // 1000)}-{self.next_number(bar)}"
 
     def next_number(self, bar: int) -> int:
         """Counts the orders decided on one bar from 1."""
@@ -76,6 +76,11 @@ class BrokerOrders:
         if len(self._numbers) > 2 * _REMEMBERED:
             self._numbers = {at: self._numbers[at] for at in sorted(self._numbers)[-_REMEMBERED:]}
         return number
+
+
+def client_id_prefix(run: str) -> str:
+    """How the client ids of a run begin."""
+    return f"{run[:16]}-"
 
 
 def _base36(value: int) -> str:

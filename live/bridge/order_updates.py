@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import backtrader as bt
@@ -16,15 +17,18 @@ from forwardtrader.live.bridge.data import CCXTData, as_number
 from forwardtrader.live.execution.events import (
     AccountEvent,
     Acknowledged,
+    BalanceChanged,
     Ended,
     Execution,
     Filled,
     ForeignOrder,
     Halted,
     Refused,
+    Replaced,
     RulesRead,
     Unresolved,
 )
+from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.feed_context import attach, context_of
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
             return
     elif isinstance(event, Acknowledged | Refused | Ended):
         _change_status(broker, event)
+    elif isinstance(event, Replaced):
+        _correct(broker, event)
     elif isinstance(event, Halted):
         broker.halted = event.reason
         broker.store.put_notification("halted", event.reason)
@@ -52,6 +58,10 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
         broker.store.put_notification("unresolved", event.client_id)
     elif isinstance(event, ForeignOrder):
         broker.store.put_notification("foreign order", event)
+    elif isinstance(event, BalanceChanged):
+        if event.asset == context_of(broker.store.datas[0]).rules.quote:
+            broker.cash += float(event.change)
+        broker.store.put_notification("balance changed", event)
     elif isinstance(event, RulesRead):
         for changed in update_rules(broker.store.datas, event.rules):
             broker.store.put_notification("rules changed", changed)
@@ -62,6 +72,8 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
 
 def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) -> None:
     order = broker.answered(event.client_id)
+    if isinstance(event, Acknowledged) and (order is None or not order.alive()) and broker.is_open(event.client_id):
+        order = broker.revive(event.client_id)
     if order is None or not order.alive():
         return
     if isinstance(event, Acknowledged):
@@ -85,8 +97,14 @@ def _accept(broker: CCXTBroker, order: LiveOrder) -> None:
 
 
 def _book(broker: CCXTBroker, fill: Execution) -> bool:
-    """Book an execution on its order; False where there is no such order."""
+    """Book an execution on its order; False where there is no such order.
+
+    One that comes after its order was over, as the venue had said, is booked all the same: it changed the account.
+    """
     order = broker.order_of(fill.client_id)
+    is_late = order is None or not order.alive()
+    if is_late:
+        order = broker.revive(fill.client_id)
     if order is None:
         log.event(_LOG, "execution_without_order", client_id=fill.client_id, trade_id=fill.trade_id)
         return False
@@ -98,7 +116,28 @@ def _book(broker: CCXTBroker, fill: Execution) -> bool:
     broker.notify(order)
     if not order.alive():
         broker.over(order)
+    elif is_late and not broker.is_open(fill.client_id):
+        order.cancel()
+        broker.notify(order)
+        broker.over(order)
     return True
+
+
+def _correct(broker: CCXTBroker, event: Replaced) -> None:
+    """Correct cash and position by what the real executions cost and delivered beyond the one that stood for them."""
+    data = next((d for d in broker.store.datas if d.symbol == event.stand_in.symbol), None)
+    if data is None:
+        return
+    rules, position = context_of(data).rules, broker.holdings.held[data]
+    changes = {asset: -change for asset, change in effects_of(event.stand_in).items()}
+    for each in event.executions:
+        for asset, change in effects_of(each).items():
+            changes[asset] = changes.get(asset, Decimal(0)) + change
+    paid, delivered = float(changes.get(rules.quote, 0)), float(changes.get(rules.base, 0))
+    broker.cash += paid
+    size = position.size + delivered
+    cost = position.size * position.price - paid if event.stand_in.side == "buy" else size * position.price
+    position.fix(size, cost / size if size else 0.0)
 
 
 def execute(order: LiveOrder, position: BtPosition, comminfo: BtCommission, fill: Execution) -> float:

@@ -1,7 +1,7 @@
 """Recovery: every start reconciles journal and venue before Backtrader sees the first bar.
 
-Open intents are settled first. Balances are checked and taken over only when nothing was executed while they were read: then they contain
-what is booked, no more and no less.
+The account is listened to before the first question. Open intents are settled first. Balances are checked and taken over only when nothing
+was executed while they were read: then they contain what is booked, no more and no less.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.core import log
-from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.core.types import MarketRules, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, VenueView
+from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent
 from forwardtrader.live.execution.journal import OPEN, Journal
-from forwardtrader.live.execution.reconciliation import position_of, require_covered
+from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought
+from forwardtrader.live.execution.recovery.comparison import OpenedAccount
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
 _KINDS: Final = {(True, True): bt.Order.StopLimit, (True, False): bt.Order.Stop, (False, True): bt.Order.Limit}
-_ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,17 @@ class Recovered:
 
 def recover(
     account: CcxtAccount, rules: Sequence[MarketRules], loop: VenueThread, was_recorded: Callable[[Execution], bool],
-    notify: Callable[[AccountEvent], None],
+    notify: Callable[[AccountEvent], None], *, sells_any_coins: bool,
 ) -> Recovered:  # fmt: skip
     """Reconcile journal and venue, and return the state of the account.
 
     Args:
         was_recorded: whether the owner has an execution of the journal; the others are sent to `notify` again.
         notify: receives the events of what happened meanwhile.
+        sells_any_coins: whether coins are sold that our orders did not buy.
 
     Raises:
-        ReconciliationFailed: coins that our orders bought are gone, or an order stays unresolved.
+        ReconciliationFailed: coins that our orders bought are gone, more were sold than bought, or an order stays unresolved.
         VenueUnreachable, VenueRefused: the venue does not answer, or refuses.
     """
     journal = account.journal
@@ -69,32 +69,26 @@ def recover(
     intents = _unfinished(journal, unrecorded)
     for event in _again(journal, unrecorded):
         notify(event)
-    view = loop.call(_settled(account), _WAIT_S)
-    booked = journal.executions()
-    require_covered(booked, rules, view.balances)
+    loop.spawn(account.run())  # before the first question: whatever happens from here on is reported or noticed
+    opened, booked = loop.call(_opened(account, rules), _WAIT_S)
+    if not sells_any_coins:
+        require_bought(booked, rules)
     recorded = {(e.symbol, e.trade_id) for e in known}
     late = [e for e in booked if (e.symbol, e.trade_id) not in recorded]
     log.event(_LOG, "recovered", open=len(journal.open_intents()), executions=len(booked), told_now=len(late))
+    balances = opened.view.balances
     return Recovered(
-        cash=_cash_before(late, view.balances, rules),
+        cash=_cash_before(known, booked, opened, rules[0].quote),
         positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
-        coins=_unexplained(view.balances, rules, booked),
+        coins=_unexplained(balances, rules, booked),
         open=_open_orders(intents, known),
     )
 
 
-async def _settled(account: CcxtAccount) -> VenueView:
-    """Settle open intents until nothing is executed any more while the balances are read."""
-    for _ in range(_ATTEMPTS):
-        booked = len(account.journal.executions())
-        view = await account.read()
-        for intent in account.orders.differing([intent for intent, _ in account.journal.open_intents()], view.open_orders):
-            await account.settle(intent)
-            if account.halted:
-                raise ReconciliationFailed(account.halted)
-        if len(account.journal.executions()) == booked:
-            return view
-    raise ReconciliationFailed("orders are executed faster than the account can be read; start again when the market is quieter")
+async def _opened(account: CcxtAccount, rules: Sequence[MarketRules]) -> tuple[OpenedAccount, list[Execution]]:
+    """The account, and what was booked at the moment that it shows: a stream may book more as soon as another thread looks."""
+    opened = await account.comparison.open(rules)
+    return opened, account.journal.executions()
 
 
 def _unfinished(journal: Journal, unrecorded: Iterable[Execution]) -> list[Intent]:
@@ -110,15 +104,12 @@ def _again(journal: Journal, unrecorded: list[Execution]) -> list[Filled | Ended
     return [*(Filled(e) for e in unrecorded), *(Ended(name, "canceled") for name in over)]
 
 
-def _cash_before(late: Iterable[Execution], balances: dict[str, Decimal], rules: Sequence[MarketRules]) -> float:
-    """Quote units before the executions that are still to be reported; the balance holds all of them."""
-    quote = rules[0].quote
-    cash = balances.get(quote, Decimal(0))
-    for e in late:
-        if e.symbol.endswith(f"/{quote}"):
-            cash += e.size * e.price if e.side == "buy" else -e.size * e.price
-        cash += e.fee if e.fee_currency == quote else 0
-    return float(cash)
+def _cash_before(known: Iterable[Execution], booked: Iterable[Execution], opened: OpenedAccount, quote: str) -> float:
+    """Quote units before the events that are still to be handled; the balance holds all that is booked."""
+    cash = opened.view.balances.get(quote, Decimal(0))
+    for sign, executions in ((1, known), (-1, booked)):
+        cash += sign * sum((effects_of(e).get(quote, Decimal(0)) for e in executions), Decimal(0))
+    return float(cash - sum(change.change for change in opened.changed if change.asset == quote))
 
 
 def _held(known: list[Execution], rules: MarketRules) -> tuple[float, float] | None:

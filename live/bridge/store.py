@@ -27,6 +27,7 @@ from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
+from forwardtrader.live.bridge.broker_orders import client_id_prefix
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.market import Market
 from forwardtrader.live.bridge.venue_thread import VenueThread
@@ -34,6 +35,8 @@ from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
+from forwardtrader.live.execution.recovery.pages import HistoryPages
+from forwardtrader.live.execution.recovery.rebuild import lacking, rebuild
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.venue.ccxt_client import CcxtClient
 from forwardtrader.live.venue.keys import ccxt_credentials
@@ -41,6 +44,7 @@ from forwardtrader.models.forecaster import IncrementalSource
 from forwardtrader.strategies.feed_context import context_of
 
 _LOG: Final = log.logger("live")
+_REBUILD_S: Final = 3600.0
 Notification: TypeAlias = tuple[object, tuple[object, ...], dict[str, object]]
 
 
@@ -84,6 +88,8 @@ class CCXTStore:
         self.on_bar: Callable[[str, Bar], None] | None = None  # called in the venue's thread
         # Which executions of the journal the owner has; the others are reported again at a start, so that its own record is complete.
         self.was_recorded: Callable[[Execution], bool] = lambda _execution: True
+        self.recorded: Collection[tuple[str, str]] = ()  # those of them that are known to it, by symbol and trade id
+        self.began: int | None = None  # the earliest time (ms) that an order of this run may be of
         self.client: CcxtClient | None = None
         self.account: CcxtAccount | None = None
         self.broker: CCXTBroker | None = None
@@ -307,5 +313,14 @@ class CCXTStore:
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
         journal = self._journal or Journal(path)
         client = self.loop.open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
-        self.account = CcxtAccount(client, journal, symbols, self.notify, self._query_timeouts, self.risk_limits, self.prices.get)
+        self.account = self._account_on(client, journal, symbols)
         self.loop.call(self.account.connect())
+        if journal.is_lost or lacking(journal, self.recorded):
+            pages = HistoryPages(client, self.account.queries)
+            self.loop.call(rebuild(journal, pages, symbols, (client_id_prefix(self.run),), self.began, self.recorded), _REBUILD_S)
+            self.account = self._account_on(client, journal, symbols)
+
+    def _account_on(self, client: CcxtClient, journal: Journal, symbols: Sequence[str]) -> CcxtAccount:
+        if self.risk_limits is not None:
+            self.risk_limits.clear()
+        return CcxtAccount(client, journal, symbols, self.notify, self._query_timeouts, self.risk_limits, self.prices.get)

@@ -17,6 +17,7 @@ from forwardtrader.live.execution.events import AccountEvent, ForeignOrder, Inte
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts, key_of
+from forwardtrader.live.execution.recovery.comparison import VenueComparison
 from forwardtrader.live.execution.reports import AccountReports
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.execution.submit import OrderSubmitter
@@ -57,10 +58,11 @@ class CcxtAccount:
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._halt = TradingHalt(notify)
         self._strangers: list[str] = []  # venue ids of orders that another session sent
-        self.orders = VenueOrders(client, self.queries, OrderLedger(journal, self._notify))
+        self.orders = VenueOrders(client, self.queries, OrderLedger(journal, self._notify), timeouts.lag_s)
         self._lookup = OrderLookup(client, self.queries, self.orders, self._halt, timeouts)
         self._submitter = OrderSubmitter(client, self.queries, self.orders.ledger, self._lookup, self._halt, symbols, last_price)
-        self._reports = AccountReports(client, self.orders, self._halt, self.settle, self.symbols, timeouts.check_every_s)
+        self.comparison = VenueComparison(self.orders, self._lookup, self._halt, self.symbols, timeouts.confirm_s)
+        self._reports = AccountReports(client, self.orders, self._halt, self.comparison.check, timeouts.check_every_s)
         if limits is not None:
             limits.restore(journal.executions(), [intent for intent, _ in journal.open_intents()])
 
@@ -148,12 +150,8 @@ class CcxtAccount:
     # Reports
 
     async def run(self) -> None:
-        """Receive reports and compare with the venue until cancelled."""
+        """Receive reports and compare with the venue until cancelled. Before a start asks its first question, so that it misses nothing."""
         await self._reports.run()
-
-    async def check(self) -> None:
-        """Compare with the venue once."""
-        await self._reports.check()
 
     def _refusal(self, intent: Intent) -> str:
         """Why the order is not sent: a halt, its venue, or a limit; "" for one that is, which counts against the limits from now on."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
-from forwardtrader.live.execution.events import Execution, RestingOrder
+from forwardtrader.live.execution.events import SYNTHETIC, Execution, RestingOrder
 from forwardtrader.live.venue.ccxt_client import CcxtFee, CcxtNumber, CcxtOrder, CcxtTrade
 
-SYNTHETIC: Final = "synthetic-"  # begins the trade id of an execution that stands for those that the venue does not list
 _CLIENT_ID_KEYS = ("clientOrderId", "orderLinkId", "C", "c")
 
 

@@ -63,6 +63,9 @@ class Intent:
         return _KINDS[self.request.stop_price is not None, self.request.limit_price is not None]
 
 
+SYNTHETIC: Final = "synthetic-"  # begins the trade id of an execution that stands for those that the venue does not list
+
+
 @dataclass(frozen=True, kw_only=True)
 class Execution:
     """One fill. `client_id` is empty for an order that is not ours."""
@@ -77,6 +80,10 @@ class Execution:
     fee: Decimal
     fee_currency: str
     at: int
+
+    @property
+    def is_stand_in(self) -> bool:
+        return self.trade_id.startswith(SYNTHETIC)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,14 @@ class Refused:
 @dataclass(frozen=True)
 class Filled:
     execution: Execution
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The venue lists now what `stand_in`, which was reported as filled, stood for: of the same size, with its real prices and fees."""
+
+    stand_in: Execution
+    executions: tuple[Execution, ...]
 
 
 @dataclass(frozen=True)
@@ -143,13 +158,23 @@ class ForeignOrder:
 
 
 @dataclass(frozen=True)
+class BalanceChanged:
+    """The account gained (`change` above zero) or lost units of an asset that our executions do not explain: a deposit, a withdrawal, or
+    a trade by hand. `held` is its whole balance now."""
+
+    asset: str
+    change: Decimal
+    held: Decimal
+
+
+@dataclass(frozen=True)
 class RulesRead:
     """What the venue accepts was read again, since it refused an order for its size or price."""
 
     rules: tuple[MarketRules, ...]
 
 
-AccountEvent = Acknowledged | Refused | Filled | Ended | Unresolved | Halted | ForeignOrder | RulesRead
+AccountEvent = Acknowledged | Refused | Filled | Replaced | Ended | Unresolved | Halted | ForeignOrder | BalanceChanged | RulesRead
 
 
 @dataclass(frozen=True, kw_only=True)

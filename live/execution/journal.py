@@ -8,19 +8,31 @@ Executions are kept once each, by symbol and trade id.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import log
-from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
+from forwardtrader.live.execution.journal_rows import (
+    COLUMNS,
+    execution_of,
+    execution_row,
+    held_in,
+    intent_in,
+    intent_of,
+    record_of,
+    row_of,
+)
 from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
-from forwardtrader.live.sqlite_file import Row, SqliteFile
+from forwardtrader.live.sqlite_file import SqliteFile
 
 _LOG: Final = log.logger("live")
 
@@ -47,12 +59,13 @@ create table if not exists executions (
     size text not null, price text not null, fee text not null, fee_currency text not null, at integer not null,
     primary key (symbol, trade_id)) without rowid;
 create index if not exists executions_of on executions (client_id);
+create table if not exists replacements (
+    symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
 
 
-_COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces"
-_REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
+_FEW: Final = 8  # intents that a power cut may take from a file that was new
 
 
 class IntentState(StrEnum):
@@ -82,7 +95,7 @@ class Journal:
         self._file = SqliteFile(Path(path), _SCHEMA, version=_VERSION, upgrades=_UPGRADES)
         self._wal = None if str(path) == ":memory:" else WriteAheadLog(Path(path).with_suffix(".intents"))
         if self._wal is not None:
-            self._restore_lost(self._wal.records)
+            self._restore_lost(self._wal)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
 
     def close(self) -> None:
@@ -161,6 +174,11 @@ class Journal:
         """Everything that may still be executed, oldest first."""
         return self._intents(f"where state in ({', '.join('?' * len(OPEN))}) order by rowid", *OPEN)
 
+    def closed_short(self, newest: int = 20) -> list[Intent]:
+        """The newest of those that closed with less than their size booked, newest first."""
+        found = self._intents(f"where state in (?, ?) order by rowid desc limit {newest}", IntentState.REFUSED, IntentState.DONE)
+        return [intent for intent, _ in found if self.filled(intent.client_id) < intent.request.size]
+
     def intents(self) -> list[tuple[Intent, IntentState]]:
         """All of them, oldest first."""
         return self._intents("order by rowid")
@@ -169,25 +187,68 @@ class Journal:
 
     def book(self, execution: Execution) -> bool:
         """Keep one execution; False if it is known already."""
-        e = execution
-        row = (e.symbol, e.trade_id, e.client_id, e.venue_id, e.side, str(e.size), str(e.price), str(e.fee), e.fee_currency, e.at)
-        return self._file.run("insert or ignore into executions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row).rowcount == 1
+        sql = f"insert or ignore into executions values ({', '.join('?' * 10)})"
+        return self._file.run(sql, *execution_row(execution)).rowcount == 1
 
     def executions(self, client_id: str | None = None) -> list[Execution]:
         """All executions in order of time, or those of one order."""
         chosen, values = ("where client_id = ?", (client_id,)) if client_id is not None else ("", ())
         rows = self._file.all(f"select * from executions {chosen} order by at, length(trade_id), trade_id", *values)
-        return [
-            Execution(
-                symbol=r[0], trade_id=r[1], client_id=r[2], venue_id=r[3], side=r[4], size=Decimal(r[5]), price=Decimal(r[6]),
-                fee=Decimal(r[7]), fee_currency=r[8], at=r[9],
-            )
-            for r in rows
-        ]  # fmt: skip
+        return [execution_of(row) for row in rows]
+
+    def replace(self, stand_in: Execution, executions: Sequence[Execution]) -> None:
+        """Keep the executions in place of the one that stood for them."""
+        kept = json.dumps([str(value) for value in execution_row(stand_in)])
+        with self._file.transaction():
+            self._file.run("delete from executions where symbol = ? and trade_id = ?", stand_in.symbol, stand_in.trade_id)
+            for e in executions:
+                self.book(e)
+                self._file.run("insert or replace into replacements values (?, ?, ?)", e.symbol, e.trade_id, kept)
+
+    def replacements(self) -> list[tuple[Execution, list[Execution]]]:
+        """Every execution that was replaced, with those in its place."""
+        found: dict[str, list[Execution]] = {}
+        for symbol, trade_id, kept in self._file.all("select symbol, trade_id, stand_in from replacements order by stand_in"):
+            [row] = self._file.all("select * from executions where symbol = ? and trade_id = ?", symbol, trade_id)
+            found.setdefault(str(kept), []).append(execution_of(row))
+        return [(execution_of(tuple(json.loads(kept))), executions) for kept, executions in found.items()]
+
+    def stand_ins(self) -> list[Execution]:
+        """Executions that stand for others which the venue did not list."""
+        return [execution_of(row) for row in self._file.all("select * from executions where trade_id glob ?", f"{SYNTHETIC}*")]
+
+    def symbols_without_fees(self) -> list[str]:
+        """Symbols with executions of which no fee is known, such as stand-ins: what they cost is not known exactly."""
+        return [str(row[0]) for row in self._file.all("select distinct symbol from executions where fee_currency = ''")]
 
     def filled(self, client_id: str) -> Decimal:
         """How much of an order is booked."""
         return sum((e.size for e in self.executions(client_id)), Decimal(0))
+
+    # Loss
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether intents are missing, or executions of orders that are done: a start rebuilds them from what the venue lists."""
+        return bool(self.recall("lost", False))
+
+    def mark_lost(self) -> None:
+        """The journal began anew in place of one that was lost or damaged."""
+        self.remember("lost", True)
+
+    def accept_loss(self) -> None:
+        """What could be rebuilt is here."""
+        self._force()
+        self.remember("lost", False)
+
+    def is_sound(self) -> bool:
+        """Whether the file can be read from end to end."""
+        return self._file.all("pragma quick_check") == [("ok",)]
+
+    def restore(self, intent: Intent) -> None:
+        """Insert an intent that the venue has and the journal lacks."""
+        self._insert(intent, IntentState.WRITTEN)
+        self._known.add(intent.client_id)
 
     # Anything else that must survive
 
@@ -200,13 +261,13 @@ class Journal:
         return json.loads(row[0]) if row else otherwise
 
     def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, IntentState]]:
-        rows = self._file.all(f"select {_COLUMNS}, state from intents {chosen}", *values)
-        return [(_intent(row), IntentState(row[-1])) for row in rows]
+        rows = self._file.all(f"select {COLUMNS}, state from intents {chosen}", *values)
+        return [(intent_of(row), IntentState(row[-1])) for row in rows]
 
     def _insert(self, intent: Intent, state: IntentState) -> bool:
-        places = ", ".join("?" * (_COLUMNS.count(",") + 2))
-        sql = f"insert or ignore into intents ({_COLUMNS}, state) values ({places})"
-        return self._file.run(sql, *_row(intent), state).rowcount == 1
+        places = ", ".join("?" * (COLUMNS.count(",") + 2))
+        sql = f"insert or ignore into intents ({COLUMNS}, state) values ({places})"
+        return self._file.run(sql, *row_of(intent), state).rowcount == 1
 
     def _release(self, intent: Intent) -> bool:
         sql = "update intents set state = ?, size = ?, triggered = ? where client_id = ? and state = ?"
@@ -216,7 +277,7 @@ class Journal:
     def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:
         if self._wal is None:
             return
-        record, beside = _record(intent, state), [_record(each, IntentState.HELD) for each in held]
+        record, beside = record_of(intent, state), [record_of(each, IntentState.HELD) for each in held]
         together = {**record, "held": beside} if beside else record
         for each in [together] if self._wal.fits(together) else [*beside, record]:
             if self._wal.put(each) % (SLOTS // 2) == 0:
@@ -226,64 +287,50 @@ class Journal:
         with self._file.forced():
             self.remember("forced", self._wal.next if self._wal else 0)
 
-    def _restore_lost(self, records: Iterable[Mapping[str, object]]) -> None:
-        """Insert again what a power cut took from SQLite; whether those intents were sent, only the venue knows."""
-        every = [each for record in records for each in (record, *_beside(record))]
-        lost = [intent.client_id for record in every if self._restore(intent := _from_record(record), _state_in(record))]
+    def _restore_lost(self, wal: WriteAheadLog) -> None:
+        """Insert again what a power cut took from SQLite; whether those intents were sent, only the venue knows.
+
+        A power cut takes no more than the log holds, and not the whole file: else the file was lost.
+        """
+        was_empty = self._file.one("select 1 from intents") is None
+        every = [each for record in wal.records for each in (record, *held_in(record))]
+        lost = [str(record["client_id"]) for record in every if self._restore(record)]
         if lost:
             log.event(_LOG, "intents_taken_back", client_ids=lost)
+        if wal.next - SLOTS > max(1, self.recall("forced", 1)) or (was_empty and len(lost) > _FEW):
+            self.mark_lost()
 
-    def _restore(self, intent: Intent, state: IntentState) -> bool:
+    def _restore(self, record: Mapping[str, object]) -> bool:
+        intent, state = intent_in(record), IntentState(str(record.get("state", IntentState.WRITTEN)))
         return self._insert(intent, state) or (state is IntentState.WRITTEN and self._release(intent))
 
 
-def _intent(row: Row) -> Intent:
-    request = OrderRequest(
-        symbol=row[1], side=Side(row[2]), size=Decimal(row[3]), limit_price=_number(row[4]), stop_price=_number(row[5]), reason=row[6]
-    )
-    return Intent(
-        client_id=row[0], request=request, role=row[7], bar=row[8], parent=row[9], group=row[10], expires=row[11], triggered=bool(row[12]),
-        replaces=row[13],
-    )  # fmt: skip
+def open_journal(path: Path) -> Journal:
+    """The journal of a session. One that is damaged is set aside; the new one in its place is marked as lost, and has what the write-ahead
+    log holds.
+
+    Raises:
+        StoreDamaged: the file was written by a newer version.
+    """
+    try:
+        journal = Journal(path)
+        if journal.is_sound():
+            return journal
+        journal.close()
+    except StoreDamaged as error:
+        if error.__cause__ is None:  # a whole file, of another version
+            raise
+    aside = _set_aside(path)
+    log.event(_LOG, "journal_damaged", logging.WARNING, kept=str(aside))
+    journal = Journal(path)
+    journal.mark_lost()
+    return journal
 
 
-def _row(intent: Intent) -> Row:
-    request = intent.request
-    return (
-        intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
-        request.reason, intent.role, intent.bar, intent.parent, intent.group, intent.expires, intent.triggered,
-        intent.replaces,
-    )  # fmt: skip
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _number(value: str | None) -> Decimal | None:
-    return None if value is None else Decimal(value)
-
-
-_NAMES: Final = (
-    "client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar", "parent", "group", "expires", "triggered", "replaces",
-)  # fmt: skip
-_LATER: Final = {"parent": "", "group": "", "expires": 0, "triggered": False, "replaces": ""}  # records of earlier versions lack these
-
-
-def _record(intent: Intent, state: IntentState) -> dict[str, object]:
-    short = replace(intent, request=replace(intent.request, reason=intent.request.reason[:_REASON]))
-    return {**dict(zip(_NAMES, _row(short), strict=True)), "state": str(state)}
-
-
-def _from_record(record: Mapping[str, object]) -> Intent:
-    found = {**_LATER, **record}
-    return _intent(tuple(found[name] for name in _NAMES))
-
-
-def _state_in(record: Mapping[str, object]) -> IntentState:
-    return IntentState(str(record.get("state", IntentState.WRITTEN)))
-
-
-def _beside(record: Mapping[str, object]) -> list[Mapping[str, object]]:
-    held = record.get("held", [])
-    return held if isinstance(held, list) else []
+def _set_aside(path: Path) -> Path:
+    aside = next(p for n in itertools.count(1) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
+    path.rename(aside)
+    for end in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    return aside

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.ccxt_orders import SYNTHETIC, OrderReport
-from forwardtrader.live.execution.events import AccountEvent, Acknowledged, Ended, Execution, Filled, ForeignOrder, Refused, Unresolved
+from forwardtrader.live.execution.ccxt_orders import OrderReport
+from forwardtrader.live.execution.events import (
+    AccountEvent,
+    Acknowledged,
+    Ended,
+    Execution,
+    Filled,
+    ForeignOrder,
+    Refused,
+    Replaced,
+    Unresolved,
+)
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.reconciliation import effects_of
 
 _LOG: Final = log.logger("live")
 _WAITING: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN)
@@ -22,13 +34,26 @@ class OrderLedger:
 
     Args:
         notify: receives every event, once; must not block.
+
+    Attributes:
+        changes: counts events: equal at two moments between which nothing happened.
+        effects: what all booked executions changed in the account, by asset.
     """
 
     def __init__(self, journal: Journal, notify: Callable[[AccountEvent], None]) -> None:
         self.journal = journal
-        self.notify = notify
+        self.changes = 0
+        self.effects: dict[str, Decimal] = {}
+        self._notify = notify
         self._ending: dict[str, tuple[str, Decimal]] = {}  # ended at the venue, with executions that are still to come
         self._foreign: set[str] = set()
+        for execution in journal.executions():
+            self._add_effects(execution)
+
+    def tell(self, event: AccountEvent) -> None:
+        """Send an event to the account's owner."""
+        self.changes += 1
+        self._notify(event)
 
     def order(self, report: OrderReport) -> Decimal:
         """Book a report of an order; returns how many of its filled units came without an execution."""
@@ -40,8 +65,10 @@ class OrderLedger:
         for execution in report.executions:
             self.execution(execution)
         booked = self.journal.filled(client_id)
+        if report.filled or report.status == "open":
+            self._reopen_refused(client_id, report.venue_id)
         if self._is_closed(client_id):
-            return Decimal(0)
+            return max(Decimal(0), report.filled - booked)
         if self._is_full(client_id, booked):  # an earlier process ended between the last booking and this mark
             self.journal.mark(client_id, IntentState.DONE)
             return Decimal(0)
@@ -54,7 +81,7 @@ class OrderLedger:
         """The venue has the order."""
         if self.journal.state_of(client_id) in _WAITING:
             self.journal.mark(client_id, IntentState.ACKNOWLEDGED, venue_id=venue_id)
-            self.notify(Acknowledged(client_id, venue_id))
+            self.tell(Acknowledged(client_id, venue_id))
 
     def execution(self, fill: Execution) -> None:
         """Book one execution of ours; one that is known, or more than the order's size, changes nothing."""
@@ -67,16 +94,18 @@ class OrderLedger:
         intent = self.journal.intent(client_id)
         assert intent is not None
         self.acknowledge(client_id, fill.venue_id)
+        self._reopen_refused(client_id, fill.venue_id)
         before = self.journal.executions(client_id)
-        known, booked = {e.trade_id for e in before}, sum((e.size for e in before), Decimal(0))
-        if booked + fill.size > intent.request.size or self._is_covered(fill, known):
+        known, booked = {e.trade_id for e in before}, _size_of(before)
+        if fill.trade_id in known or booked + fill.size > intent.request.size or _is_covered(fill, before):
             if fill.trade_id not in known:
                 log.event(_LOG, "execution_not_booked", client_id=client_id, trade_id=fill.trade_id, size=str(fill.size))
             return
         fill = replace(fill, client_id=client_id)
         if not self.journal.book(fill):
             return
-        self.notify(Filled(fill))
+        self._add_effects(fill)
+        self.tell(Filled(fill))
         booked += fill.size
         if booked == intent.request.size:
             self._ending.pop(client_id, None)
@@ -84,22 +113,43 @@ class OrderLedger:
         else:
             self._end_if_complete(client_id, booked)
 
+    def listing(self, client_id: str, listed: Sequence[Execution]) -> None:
+        """Book the executions that the venue lists of one order, oldest first; they replace those that stand for them."""
+        booked = self.journal.executions(client_id)
+        known = {e.trade_id for e in booked}
+        fresh = [replace(e, client_id=client_id) for e in listed if e.trade_id not in known]
+        for stand_in in [e for e in booked if e.is_stand_in]:
+            part = _beginning(fresh, stand_in.size)
+            if not part:
+                return  # the list lags behind: which of these are new is not known
+            self.journal.replace(stand_in, part)
+            self._add_effects(stand_in, -1)
+            for e in part:
+                self._add_effects(e)
+            self.tell(Replaced(stand_in, tuple(part)))
+            del fresh[: len(part)]
+        for e in fresh:
+            self.execution(e)
+
+    def reopen(self, client_id: str, venue_id: str) -> None:
+        """The venue has an order that was taken for refused or done; one that is filled is not: its list of orders lags behind."""
+        if self._is_full(client_id, self.journal.filled(client_id)):
+            return
+        log.event(_LOG, "order_reopened", logging.ERROR, client_id=client_id, venue_id=venue_id)
+        self.journal.mark(client_id, IntentState.ACKNOWLEDGED, venue_id=venue_id)
+        self.tell(Acknowledged(client_id, venue_id))
+
     def refuse(self, client_id: str, reason: str, *, margin: bool = False) -> None:
         """The venue did certainly not execute the order."""
         if self.journal.state_of(client_id) in _WAITING:
             self.journal.mark(client_id, IntentState.REFUSED, note=reason)
-            self.notify(Refused(client_id, reason, margin))
+            self.tell(Refused(client_id, reason, margin))
 
     def doubt(self, client_id: str, reason: str) -> None:
         """What became of the order is unknown."""
         if self.journal.state_of(client_id) in _WAITING:
             self.journal.mark(client_id, IntentState.UNKNOWN, note=reason)
-            self.notify(Unresolved(client_id))
-
-    @staticmethod
-    def _is_covered(fill: Execution, known: set[str]) -> bool:
-        """Whether a synthetic execution was booked, of which this one may be a part: the order's own total decides then."""
-        return not fill.trade_id.startswith(SYNTHETIC) and any(trade_id.startswith(SYNTHETIC) for trade_id in known)
+            self.tell(Unresolved(client_id))
 
     def ours(self, client_id: str, venue_id: str) -> str:
         """The client id of an order that the journal knows; "" for one of somebody else."""
@@ -117,7 +167,15 @@ class OrderLedger:
         """Report an order of somebody else, once."""
         if order.venue_id and order.venue_id not in self._foreign:
             self._foreign.add(order.venue_id)
-            self.notify(order)
+            self.tell(order)
+
+    def _add_effects(self, execution: Execution, sign: int = 1) -> None:
+        for asset, change in effects_of(execution).items():
+            self.effects[asset] = self.effects.get(asset, Decimal(0)) + sign * change
+
+    def _reopen_refused(self, client_id: str, venue_id: str) -> None:
+        if self.journal.state_of(client_id) is IntentState.REFUSED:
+            self.reopen(client_id, venue_id)
 
     def _is_closed(self, client_id: str) -> bool:
         return self.journal.state_of(client_id) in (IntentState.DONE, IntentState.REFUSED)
@@ -133,4 +191,23 @@ class OrderLedger:
         del self._ending[client_id]
         how = "expired" if ending[0] == "expired" else "canceled"
         self.journal.mark(client_id, IntentState.DONE, note=how)
-        self.notify(Ended(client_id, how))
+        self.tell(Ended(client_id, how))
+
+
+def _size_of(executions: Iterable[Execution]) -> Decimal:
+    return sum((e.size for e in executions), Decimal(0))
+
+
+def _is_covered(fill: Execution, booked: Iterable[Execution]) -> bool:
+    """Whether a stand-in was booked, of which this execution may be a part: the list of the order's executions decides then."""
+    return not fill.is_stand_in and any(e.is_stand_in for e in booked)
+
+
+def _beginning(executions: Sequence[Execution], size: Decimal) -> list[Execution]:
+    """The first executions that add up to `size` exactly; none where no number of them does."""
+    total = Decimal(0)
+    for count, e in enumerate(executions, 1):
+        total += e.size
+        if total == size:
+            return list(executions[:count])
+    return []

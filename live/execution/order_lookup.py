@@ -31,6 +31,8 @@ class QueryTimeouts:
     longest_wait_s: float = 10.0
     give_up_s: float = 600.0
     check_every_s: float = 30.0
+    lag_s: float = 5.0  # that a venue's list of executions may lag behind its orders
+    confirm_s: float = 2.0  # between two readings of a balance that executions do not explain
 
     @property
     def backoff(self) -> Backoff:
@@ -81,6 +83,17 @@ class OrderLookup:
             failures += 1
             await asyncio.sleep(self._timeouts.backoff.pause(failures))
         self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
+
+    async def look_again(self, intent: Intent) -> None:
+        """Book what the venue has of an order that the journal takes for closed; asked once."""
+        await self._queries.wait_turn()
+        try:
+            order = await self._orders.access.find(key_of(intent))
+        except Exception as error:  # noqa: BLE001 - it is asked again at the next comparison
+            self._is_final(error)
+            return
+        if order is not None:
+            await self._orders.on_order(order)
 
     async def cancel(self, intent: Intent) -> None:
         """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more."""

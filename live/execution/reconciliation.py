@@ -1,11 +1,13 @@
-"""Reconciliation of journal and venue: what to acknowledge, look up or refuse before the first decision. Pure.
+"""Reconciliation of journal and venue: one pure function for the start, after a reconnection, and in between.
 
 | journal says | venue says | then |
 |---|---|---|
 | written, sent or unknown | rests under that client id | acknowledged |
 | open | rests, and more of it was executed than is booked | ask by client id, with its executions |
 | open | does not rest | ask by client id until the answer is certain: executed, ended or never arrived; never send again |
+| refused or done | rests under that client id | open again: what the venue has counts |
 | nothing | an order rests | foreign: reported, never touched |
+| its executions explain what the account gained or lost | another balance | reported: a deposit, a withdrawal, or a trade by hand |
 
 Coins are checked when every open intent is settled, not before: an execution that was not fetched yet looks like a sale by hand.
 
@@ -17,12 +19,37 @@ Coins are checked when every open intent is settled, not before: an execution th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.core.types import MarketRules
-from forwardtrader.live.execution.events import Execution, Intent, RestingOrder
+from forwardtrader.live.execution.events import BalanceChanged, Execution, Intent, RestingOrder, VenueView
+
+_SMALL_SHARE = Decimal("0.01")  # of the smallest order: less money is rounding, not a transfer
+_ROUNDING = Decimal("0.000001")
+_HIGHEST_FEE = Decimal("0.01")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalFacts:
+    """What the journal knows.
+
+    Attributes:
+        open: intents that may still be executed and are not on their way just now, with what is booked of each.
+        ours: venue id to client id of those resting orders that the journal knows.
+        closed: client ids of those among them that it takes for refused or done.
+        effects: what all booked executions changed, by asset.
+        apart: what the account held besides when they were compared last, by asset; empty before the first time.
+        tolerances: by asset that is compared, how much of it is nothing.
+    """
+
+    open: tuple[tuple[Intent, Decimal], ...] = ()
+    ours: Mapping[str, str] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
+    effects: Mapping[str, Decimal] = field(default_factory=dict)
+    apart: Mapping[str, Decimal] = field(default_factory=dict)
+    tolerances: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,30 +59,65 @@ class Reconciled:
     Attributes:
         adopt: open intents that rest, filled no further than is booked, with the venue's id.
         ask: open intents whose outcome or fills need a query.
+        reopen: client and venue ids of orders that rest though the journal takes them for refused or done.
         foreign: resting orders that are not ours.
+        changed: what our executions do not explain.
+        apart: what the account holds besides our executions, by asset.
     """
 
-    adopt: tuple[tuple[Intent, str], ...]
-    ask: tuple[Intent, ...]
-    foreign: tuple[RestingOrder, ...]
+    adopt: tuple[tuple[Intent, str], ...] = ()
+    ask: tuple[Intent, ...] = ()
+    reopen: tuple[tuple[str, str], ...] = ()
+    foreign: tuple[RestingOrder, ...] = ()
+    changed: tuple[BalanceChanged, ...] = ()
+    apart: Mapping[str, Decimal] = field(default_factory=dict)
 
 
-def reconcile(intents: Sequence[tuple[Intent, Decimal]], resting: Sequence[RestingOrder], ours: Mapping[str, str]) -> Reconciled:
-    """Compare open intents with the orders that rest at the venue.
-
-    Args:
-        intents: those that may still be executed, with what is booked of each.
-        ours: venue id to client id of those resting orders that the journal knows.
-    """
-    found = {ours[order.venue_id]: order for order in resting if order.venue_id in ours}
+def reconcile(journal: JournalFacts, venue: VenueView) -> Reconciled:
+    """Compare what the journal knows with the account at the venue."""
+    resting = {journal.ours[order.venue_id]: order for order in venue.open_orders if order.venue_id in journal.ours}
     adopt, ask = [], []
-    for intent, booked in intents:
-        order = found.get(intent.client_id)
+    for intent, booked in journal.open:
+        order = resting.get(intent.client_id)
         if order is not None and order.filled <= booked:
             adopt.append((intent, order.venue_id))
         else:
             ask.append(intent)
-    return Reconciled(tuple(adopt), tuple(ask), tuple(order for order in resting if order.venue_id not in ours))
+    apart = {asset: venue.balances.get(asset, Decimal(0)) - journal.effects.get(asset, Decimal(0)) for asset in journal.tolerances}
+    return Reconciled(
+        adopt=tuple(adopt),
+        ask=tuple(ask),
+        reopen=tuple((name, order.venue_id) for name, order in resting.items() if name in journal.closed),
+        foreign=tuple(order for order in venue.open_orders if order.venue_id not in journal.ours),
+        changed=tuple(_changes(journal, venue, apart)),
+        apart=apart,
+    )
+
+
+def _changes(journal: JournalFacts, venue: VenueView, apart: Mapping[str, Decimal]) -> Iterable[BalanceChanged]:
+    for asset, tolerance in journal.tolerances.items():
+        change = apart[asset] - journal.apart.get(asset, apart[asset])
+        if abs(change) > tolerance:
+            yield BalanceChanged(asset, change, venue.balances.get(asset, Decimal(0)))
+
+
+def effects_of(execution: Execution) -> dict[str, Decimal]:
+    """What an execution on a spot market changed in the account, by asset."""
+    e, sign = execution, 1 if execution.side == "buy" else -1
+    base, _, quote = e.symbol.partition("/")
+    changes = {base: sign * e.size, quote: -sign * e.size * e.price}
+    if e.fee:
+        changes[e.fee_currency] = changes.get(e.fee_currency, Decimal(0)) - e.fee
+    return changes
+
+
+def tolerances_of(rules: Iterable[MarketRules]) -> dict[str, Decimal]:
+    """How much of each asset of these spot markets is nothing: one step, or a hundredth of the smallest order."""
+    spot = [rule for rule in rules if rule.symbol == f"{rule.base}/{rule.quote}"]
+    found = {rule.quote: max(rule.min_notional * _SMALL_SHARE, _ROUNDING) for rule in spot}
+    for rule in spot:
+        found[rule.base] = max(rule.step, found.get(rule.base, Decimal(0)))
+    return found
 
 
 def position_of(executions: Iterable[Execution], rules: MarketRules) -> Decimal:
@@ -68,17 +130,39 @@ def position_of(executions: Iterable[Execution], rules: MarketRules) -> Decimal:
     return held
 
 
+def missing_coins(executions: Sequence[Execution], rules: Sequence[MarketRules], balances: Mapping[str, Decimal]) -> str:
+    """Which coins our executions left in the account and it lacks by more than one step; "" where it has them all.
+
+    A stand-in names no fee, which may have been taken in coins.
+    """
+    for rule in rules:
+        held, have = position_of(executions, rule), balances.get(rule.base, Decimal(0))
+        unclear = sum((e.size for e in executions if e.symbol == rule.symbol and e.is_stand_in), Decimal(0))
+        if held - have > rule.step + unclear * _HIGHEST_FEE:
+            return f"the journal holds {held} {rule.base}, the account {have}"
+    return ""
+
+
 def require_covered(executions: Sequence[Execution], rules: Sequence[MarketRules], balances: Mapping[str, Decimal]) -> None:
     """Check that the account holds at least what our executions left in it.
 
     Raises:
         ReconciliationFailed: coins are missing by more than one step, as after a withdrawal or a manual sale.
     """
+    if missing := missing_coins(executions, rules, balances):
+        raise ReconciliationFailed(f"{missing}: they were moved or sold by hand; put them back, or start a session of another name")
+
+
+def require_bought(executions: Sequence[Execution], rules: Sequence[MarketRules]) -> None:
+    """Check that no more coins were sold than our executions bought, where the market allows no short position.
+
+    Raises:
+        ReconciliationFailed: purchases are missing, as from a journal that was moved away.
+    """
     for rule in rules:
         held = position_of(executions, rule)
-        have = balances.get(rule.base, Decimal(0))
-        if held - have > rule.step:
+        if held < -rule.step and not rule.can_short:
             raise ReconciliationFailed(
-                f"the journal holds {held} {rule.base}, the account {have}: they were moved or sold by hand; "
-                f"put them back, or start a session of another name"
+                f"the journal knows more sales than purchases of {rule.base} ({held}): a part of it is missing; put the journal back that "
+                f"it had before, or start a session of another name (--session NAME)"
             )

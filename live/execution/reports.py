@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
 from forwardtrader.core import log
 from forwardtrader.core.retry import Backoff
-from forwardtrader.live.execution.events import Intent
-from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
@@ -19,53 +19,54 @@ T = TypeVar("T")
 _LOG: Final = log.logger("live")
 _LATE_S: Final = 0.25  # executions that an order's report did not bring usually come by themselves
 _RECONNECT: Final = Backoff(first_s=0.2, longest_s=30.0)
+_SOON: Final = (60, 15, 4)  # after a connection: compare after these parts of the interval, 0.5 s, 2 s and 7.5 s
 
 
 class AccountReports:
     """Subscribes and polls; what it receives goes through the account's ledger.
 
     Args:
-        settle: finds out what became of an order.
+        compare: compares journal and venue once.
         check_every_s: seconds between two comparisons.
     """
 
     def __init__(
-        self, client: CcxtClient, orders: VenueOrders, halt: TradingHalt, settle: Callable[[Intent], Awaitable[None]],
-        symbols: Sequence[str], check_every_s: float,
-    ) -> None:  # fmt: skip
+        self, client: CcxtClient, orders: VenueOrders, halt: TradingHalt, compare: Callable[[], Awaitable[None]], check_every_s: float
+    ) -> None:
         self._client = client
         self._orders = orders
         self._halt = halt
-        self._settle = settle
-        self._symbols = symbols
+        self._compare = compare
         self._check_every_s = check_every_s
+        self._pauses: deque[float] = deque()
+        self._connected = asyncio.Event()
 
     async def run(self) -> None:
-        """Subscribe and poll until cancelled."""
+        """Subscribe and compare until cancelled."""
         client = self._client
-        jobs = [self._check_regularly()]
+        jobs = [self._compare_regularly()]
         if client.has.get("watchMyTrades") and client.has.get("watchOrders"):
             jobs += [self._listen(client.watch_my_trades, self._on_trades), self._listen(client.watch_orders, self._on_orders)]
         await asyncio.gather(*jobs)
 
-    async def check(self) -> None:
-        """Compare with the venue: every acknowledged order that does not rest there as it is booked is looked up.
-
-        One symbol is queried in any case: a revoked key is noticed also while no order is sent.
-        """
-        journal = self._orders.ledger.journal
-        acknowledged = [intent for intent, state in journal.open_intents() if state is IntentState.ACKNOWLEDGED]
-        resting = await self._orders.resting(sorted({intent.symbol for intent in acknowledged}) or self._symbols[:1])
-        for intent in self._orders.differing(acknowledged, resting):
-            await self._settle(intent)
-
-    async def _check_regularly(self) -> None:
+    async def _compare_regularly(self) -> None:
+        """Compare at intervals, which are short after a connection: nothing says when its subscription is there."""
         while True:
-            await asyncio.sleep(self._check_every_s)
-            await self._halt.attempt(self.check)
+            pause = self._pauses.popleft() if self._pauses else self._check_every_s
+            self._connected.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._connected.wait(), pause)
+                continue
+            await self._halt.attempt(self._compare)
+
+    def _on_connection(self) -> None:
+        """A socket is about to be opened: compare soon, since what happened meanwhile is reported by nobody."""
+        self._pauses = deque(self._check_every_s / share for share in _SOON)
+        self._connected.set()
 
     async def _listen(self, watch: Callable[[], Awaitable[Sequence[T]]], handle: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         failures = 0
+        self._on_connection()
         while True:
             try:
                 message = await watch()
@@ -74,7 +75,7 @@ class AccountReports:
                 log.event(_LOG, "private_socket_broken", error=type(error).__name__, reason=log.redact(str(error))[:200])
                 self._halt.on_error(error)
                 await asyncio.sleep(_RECONNECT.pause(failures))
-                self._halt.attempt_later(self.check)
+                self._on_connection()
                 continue
             failures = 0
             await self._halt.attempt(partial(handle, list(message)))

@@ -13,7 +13,7 @@ from typing import Final
 
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, Refused
+from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, Refused, Replaced
 from forwardtrader.strategies.order_rules import adds_exposure
 
 _MINUTE_S: Final = 60.0
@@ -50,6 +50,12 @@ class AccountRiskLimits:
         self._filled: dict[str, Decimal] = {}
         self._sent: deque[float] = deque()
 
+    def clear(self) -> None:
+        """Forget positions and open orders, before they are restored anew."""
+        self._positions.clear()
+        self._open.clear()
+        self._filled.clear()
+
     def restore(self, executions: Iterable[Execution], open_intents: Iterable[Intent]) -> None:
         """Start from what an earlier process left."""
         self._open |= {intent.client_id: intent for intent in open_intents}
@@ -60,6 +66,10 @@ class AccountRiskLimits:
         """Update positions and open orders."""
         if isinstance(event, Filled):
             self._book(event.execution)
+        elif isinstance(event, Replaced):
+            base = event.stand_in.symbol.partition("/")[0]
+            fees = sum((e.fee for e in event.executions if e.fee_currency == base), Decimal(0))
+            self._positions[event.stand_in.symbol] = self._positions.get(event.stand_in.symbol, Decimal(0)) - fees
         elif isinstance(event, Refused | Ended):
             self._close(event.client_id)
 

@@ -61,7 +61,7 @@ class OrderSubmitter:
             with self._halt.on_storage_error():
                 return self._ledger.journal.claim(intent.client_id)
         except (StorageFull, StoreDamaged) as error:
-            self._ledger.notify(Refused(intent.client_id, str(error)))
+            self._ledger.tell(Refused(intent.client_id, str(error)))
             return False
 
     async def _create(self, intent: Intent, *, clock_corrected: bool) -> None:
@@ -103,7 +103,7 @@ class OrderSubmitter:
     async def _read_rules(self) -> None:
         """An order on the grid that is refused all the same may mean that the venue changed its grid."""
         await self._queries.ask(partial(self._client.load_markets, True))
-        self._ledger.notify(RulesRead(self._queries.rules(self._symbols)))
+        self._ledger.tell(RulesRead(self._queries.rules(self._symbols)))
 
     async def _note_arrival(self, intent: Intent, last: float | None) -> None:
         """Keep the market as it was when the order was sent; queried after the order, which must not wait for it."""

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from typing import Final
 
+from forwardtrader.core.types import MarketRules
 from forwardtrader.live.execution.ccxt_orders import execution, number, open_order, order_report, synthetic
-from forwardtrader.live.execution.events import Execution, ForeignOrder, Intent, RestingOrder, VenueView
+from forwardtrader.live.execution.events import Execution, RestingOrder, VenueView
 from forwardtrader.live.execution.ledger import OrderLedger
-from forwardtrader.live.execution.reconciliation import reconcile
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
 from forwardtrader.live.venue.order_access import access_of
 from forwardtrader.live.venue.retry import VenueQueries
+
+_LAG_SHARES: Final = (20, 10, 5, 2.5, 4)  # of the time that a list may lag: asked again after 0.25, 0.5, 1, 2 and 1.25 of 5 seconds
 
 
 class VenueOrders:
     """Reads orders through one client. Raises (methods that query): VenueUnreachable or VenueRefused.
 
+    Args:
+        lag_s: how long the executions that a report left out are asked for before one stands for them.
+
     Raises:
         ConfigError: orders cannot be found again at this venue.
     """
 
-    def __init__(self, client: CcxtClient, queries: VenueQueries, ledger: OrderLedger) -> None:
+    def __init__(self, client: CcxtClient, queries: VenueQueries, ledger: OrderLedger, lag_s: float) -> None:
         self.ledger = ledger
+        self._pauses = [lag_s / share for share in _LAG_SHARES] if client.has.get("fetchMyTrades") else []
         self.access = access_of(client)
         self._client = client
         self._queries = queries
@@ -42,16 +50,9 @@ class VenueOrders:
             found += [open_order(order) for order in await self._queries.ask(partial(self.access.resting, symbol))]
         return found
 
-    def differing(self, intents: Iterable[Intent], resting: Sequence[RestingOrder]) -> tuple[Intent, ...]:
-        """Those of `intents` that must be looked up, given what rests; the others are acknowledged, orders of others reported."""
-        ledger = self.ledger
-        ours = {order.venue_id: name for order in resting if (name := ledger.ours(order.client_id, order.venue_id))}
-        found = reconcile([(intent, ledger.journal.filled(intent.client_id)) for intent in intents], resting, ours)
-        for order in found.foreign:
-            ledger.report_foreign(ForeignOrder(order.symbol, order.venue_id, order.side, order.size, order.client_id))
-        for intent, venue_id in found.adopt:
-            ledger.acknowledge(intent.client_id, venue_id)
-        return found.ask
+    def rules(self, symbols: Iterable[str]) -> tuple[MarketRules, ...]:
+        """What the venue accepts, by the markets that were loaded last."""
+        return self._queries.rules(symbols)
 
     async def on_order(self, order: CcxtOrder) -> None:
         """Book what the venue says of an order, with all its executions."""
@@ -66,17 +67,31 @@ class VenueOrders:
         """Book one execution."""
         self.ledger.execution(execution(trade))
 
+    async def replace_stand_ins(self) -> None:
+        """Ask once more for the executions of orders for which others stand."""
+        for stand_in in {e.client_id: e for e in self.ledger.journal.stand_ins()}.values():
+            self.ledger.listing(stand_in.client_id, await self._executions(stand_in.symbol, stand_in.venue_id))
+
     async def _complete(self, order: CcxtOrder) -> None:
-        """Fetch the executions that a report left out; one synthetic execution stands for those that the venue does not list."""
+        """Fetch the executions that a report left out; where the venue does not list them in time, one synthetic execution stands for them.
+
+        A list lags behind the order at some venues, for seconds.
+        """
         ledger, report = self.ledger, order_report(order)
-        for fill in await self._executions(report.symbol, report.venue_id):
-            ledger.execution(fill)
-        if ledger.order(report) > 0:
-            report = replace(report, client_id=ledger.journal.client_id_of(report.venue_id) or report.client_id)
-            ledger.execution(synthetic(report, ledger.journal.filled(report.client_id)))
-            ledger.order(report)
+        client_id = ledger.ours(report.client_id, report.venue_id)
+        for pause in (*self._pauses, None):
+            ledger.listing(client_id, await self._executions(report.symbol, report.venue_id))
+            if ledger.order(report) == 0:
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
+        report = replace(report, client_id=client_id)
+        ledger.execution(synthetic(report, ledger.journal.filled(client_id)))
+        ledger.order(report)
 
     async def _executions(self, symbol: str, venue_id: str) -> list[Execution]:
+        """What the venue lists of one order, oldest first."""
         if not self._client.has.get("fetchMyTrades"):
             return []
-        return [execution(trade) for trade in await self._queries.ask(partial(self.access.trades_of, symbol, venue_id))]
+        listed = [execution(trade) for trade in await self._queries.ask(partial(self.access.trades_of, symbol, venue_id))]
+        return sorted(listed, key=lambda e: (e.at, len(e.trade_id), e.trade_id))

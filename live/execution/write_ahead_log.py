@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from forwardtrader.core.atomic import private_file
 from forwardtrader.core.errors import StorageFull
 
 SLOTS: Final = 256
@@ -101,7 +102,8 @@ def _write(file: int, page: mmap.mmap, place: int) -> None:
 def _make(path: Path) -> None:
     """Write the whole file once, so that its blocks exist; a file cut short by a crash is made whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    private_file(path)
+    file = os.open(path, os.O_RDWR)
     try:
         lacking = _SIZE - os.fstat(file).st_size
         if lacking > 0:

@@ -10,7 +10,7 @@ from typing import Final
 
 import backtrader as bt
 
-from forwardtrader.live.execution.events import AccountEvent, ForeignOrder, Halted, Refused, Unresolved
+from forwardtrader.live.execution.events import AccountEvent, BalanceChanged, ForeignOrder, Halted, Refused, Unresolved
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.risk import Gate
 
@@ -54,6 +54,8 @@ class AccountAlerts:
             self._count("foreign_order", event.symbol, symbol=event.symbol, side=event.side, size=event.size, number=event.venue_id)
         elif isinstance(event, Unresolved):
             self._count("order_unresolved", "", order=event.client_id)
+        elif isinstance(event, BalanceChanged):  # each one: money that moves is never just one more of a kind
+            self._notify("balance_changed", "warning", asset=event.asset, change=event.change, held=event.held)
 
     def send_due(self) -> None:
         """Send the counts that are an hour old."""

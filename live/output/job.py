@@ -71,7 +71,7 @@ class WriteJob:
     def _alone(self, patience_s: float) -> Iterator[None]:
         """Hold the folder's output lock; a child that an earlier process left behind never overwrites the files of the next one."""
         try:
-            with FileLock(self.folder / _LOCK).acquire(timeout=patience_s):
+            with FileLock(self.folder / _LOCK, mode=0o600).acquire(timeout=patience_s):
                 if control.holder(control.lock_of(self.folder)) != self.owner:
                     raise AccountLocked(f"{self.folder} belongs to another process by now; it writes the files itself")
                 for name in WRITTEN:

@@ -12,11 +12,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from forwardtrader.core.errors import StoreDamaged
 from forwardtrader.core.types import OHLCV, Forecast
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.output.tables import (
     SCHEMA,
+    FillFacts,
     Marks,
     Rows,
     SessionTables,
@@ -25,6 +27,7 @@ from forwardtrader.live.output.tables import (
     kept_tables,
     marks_of,
     newest_row,
+    replace_fill,
     write_rows,
 )
 from forwardtrader.live.sqlite_file import Row, SqliteFile
@@ -55,6 +58,7 @@ class SessionStore:
     """
 
     def __init__(self, path: Path, *, reads: bool = False) -> None:
+        self.path = path
         self._db = SqliteFile(path, _SCHEMA + SCHEMA, reads=reads)
 
     def close(self) -> None:
@@ -89,7 +93,10 @@ class SessionStore:
     def snapshot(self) -> tuple[int, Any] | None:
         """The newest snapshot with its bar's open time (ms UTC)."""
         row = self._db.one("select at, body from snapshot")
-        return None if row is None else (int(row[0]), json.loads(row[1]))
+        try:
+            return None if row is None else (int(row[0]), json.loads(row[1]))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise damaged_snapshot(self.path) from error
 
     def marks(self) -> Marks:
         """Up to where fills, orders and equity are recorded now."""
@@ -106,6 +113,11 @@ class SessionStore:
     def kept_executions(self) -> set[tuple[str, str]] | None:
         """Executions whose fills are recorded, by symbol and trade id; None in a file of an earlier version, which does not list them."""
         return kept_executions(self._db)
+
+    def replace_fill(self, symbol: str, order_ref: str, before: FillFacts, after: Sequence[FillFacts]) -> None:
+        """Record executions in place of one that stood for them, where that one is recorded."""
+        with self._db.transaction():
+            replace_fill(self._db, symbol, order_ref, before, after)
 
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and equity were recorded."""
@@ -140,7 +152,7 @@ class SessionStore:
     def notes(self, newest: int = 1_000_000) -> list[dict[str, Any]]:
         """The newest alerts, oldest first: at, level, kind, facts."""
         rows = self._db.all("select at, level, kind, facts from (select * from notes order by id desc limit ?) order by id", newest)
-        return [{"at": r[0], "level": r[1], "kind": r[2], "facts": json.loads(r[3])} for r in rows]
+        return [{"at": r[0], "level": r[1], "kind": r[2], "facts": _facts(r[3])} for r in rows]
 
     def last_bar(self) -> int | None:
         """Open time (ms) of the newest bar."""
@@ -176,6 +188,20 @@ class SessionStore:
     def usage(self) -> pd.DataFrame:
         """Memory, CPU share and the time one bar took, by bar."""
         return pd.DataFrame(self._db.all("select * from usage order by at"), columns=["at", "memory_mb", "cpu_percent", "iteration_ms"])
+
+
+def _facts(text: str) -> dict[str, Any]:
+    """Facts of an alert; what is not readable is shown as it stands, since an alert of the past decides nothing."""
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"unreadable": str(text)[:200]}
+
+
+def damaged_snapshot(path: Path) -> StoreDamaged:
+    """The error of a snapshot that nothing can be restored from."""
+    return StoreDamaged(f"the snapshot in {path} is damaged; put a copy of it back, or start a session of another name with --session")
 
 
 def _plain(value: object) -> object:

@@ -88,6 +88,32 @@ def write_rows(db: SqliteFile, rows: Rows) -> None:
     db.run_many("insert or replace into closes values (?, ?, ?)", closes)
 
 
+@dataclass(frozen=True)
+class FillFacts:
+    """What the venue says of one execution."""
+
+    trade_id: str
+    size: float
+    price: float
+    fee: float
+    fee_currency: str
+
+
+def replace_fill(db: SqliteFile, symbol: str, order_ref: str, before: FillFacts, after: Sequence[FillFacts]) -> None:
+    """Record the executions of `after` in place of one that stood for them; nothing happens where that one is not recorded."""
+    if not db.run("delete from told where symbol = ? and trade_id = ?", symbol, before.trade_id).rowcount:
+        return
+    db.run_many("insert or ignore into told values (?, ?)", [(symbol, each.trade_id) for each in after])
+    rows = db.all("select id, size, price from fills where symbol = ? and order_ref = ? and fee = 0 order by id", symbol, order_ref)
+    found = next((row[0] for row in rows if np.allclose(row[1:], (before.size, before.price), rtol=1e-9, atol=0.0)), None)
+    if found is None:
+        return
+    columns = [(each.size, each.price, each.fee, each.fee_currency, found) for each in after]
+    copied = "insert into fills select null, number, symbol, side, ?, ?, ?, ?, order_ref, reason, slippage from fills where id = ?"
+    db.run("update fills set size = ?, price = ?, fee = ?, fee_currency = ? where id = ?", *columns[0])
+    db.run_many(copied, columns[1:])
+
+
 def kept_executions(db: SqliteFile) -> set[tuple[str, str]] | None:
     """Executions whose fills are recorded, by symbol and trade id; None in a file of an earlier version, which does not list them."""
     kept = {(str(symbol), str(trade_id)) for symbol, trade_id in db.all("select symbol, trade_id from told")}

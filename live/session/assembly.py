@@ -21,7 +21,8 @@ from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import ControlCommand
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.events import Replaced
+from forwardtrader.live.execution.journal import Journal, open_journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth
@@ -113,7 +114,11 @@ class _Assembly:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
         self.view.line("loading the model")
         models = self._opened(supply or self._model_supply())
-        journal = Journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
+        journal = open_journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
+        if journal is not None:
+            for stand_in, executions in journal.replacements():  # by a process that died before it recorded them
+                self.resumed.replaced(Replaced(stand_in, tuple(executions)))
+            self.resumed.correct_fills()
         saved = SavedState(self.store, journal, self.callbacks.strategy_failed) if journal is not None else None
         bridge = self._bridge(journal)
         sources = self._sources(models)
@@ -166,7 +171,7 @@ class _Assembly:
         bridge = open_bridge(self.request, self.market, journal)
         bridge.on_idle = self.callbacks.idle
         bridge.on_merge_event = self.health.notify
-        bridge.was_recorded = self.resumed.has_kept
+        bridge.was_recorded, bridge.recorded, bridge.began = self.resumed.has_kept, self.resumed.kept, self.first_ms
         self.stack.callback(bridge.stop)
         return bridge
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -99,7 +98,7 @@ def _real_place(request: LiveRequest, exchange: str) -> _Place:
     )
 
 
-def _traded(request: LiveRequest) -> tuple[str, tuple[str, ...], bool, Mapping[str, object] | None]:
+def _traded(request: LiveRequest) -> tuple[str, tuple[str, ...], bool, object]:
     """Exchange, symbols, whether it was a real venue, and the account there, as the session's plan says."""
     path = request.folder / PLAN
     try:

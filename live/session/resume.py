@@ -16,10 +16,10 @@ from typing import Final
 import backtrader as bt
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.events import Execution
+from forwardtrader.live.execution.events import Execution, Replaced
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.output.store import SessionStore
-from forwardtrader.live.output.tables import Rows, rows_of
+from forwardtrader.live.output.store import SessionStore, damaged_snapshot
+from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
@@ -46,8 +46,10 @@ class ResumedSession:
         self._rows_to = store.newest_row()
         self._kept = store.kept_executions()
         self._booked: list[tuple[str, str]] = []
+        self._replaced: list[Replaced] = []
+        self._store = store
         at, body = store.snapshot() or (None, {})
-        usable = self.freezes and at is not None and at == self.last and body.get("version") == VERSION
+        usable = self.freezes and at is not None and at == self.last and isinstance(body, dict) and body.get("version") == VERSION
         self._frozen: Snapshot | None = body if usable else None
 
     @property
@@ -69,17 +71,29 @@ class ResumedSession:
         return self._frozen is not None and self.last is not None and at < self.last
 
     def resume(self, strategy: bt.Strategy, at: int) -> bool:
-        """Restore the strategy from the snapshot of this bar; False where there is nothing to do."""
+        """Restore the strategy from the snapshot of this bar; False where there is nothing to do.
+
+        Raises:
+            StoreDamaged: the snapshot is not one of a session.
+        """
         if self._frozen is None or at != self.last:
             return False
         saved, self._frozen = self._frozen, None
-        thaw(strategy, saved)
+        try:
+            thaw(strategy, saved)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise damaged_snapshot(self._store.path) from error
         log.event(_LOG, "resumed_from_snapshot", at=at, orders=len(saved["orders"]))
         return True
 
     def has_kept(self, execution: Execution) -> bool:
         """Whether the fill of an execution was recorded; one that an earlier process died before recording is booked again."""
         return self._kept is None or (execution.symbol, execution.trade_id) in self._kept
+
+    @property
+    def kept(self) -> frozenset[tuple[str, str]]:
+        """The executions that were recorded, by symbol and trade id, as far as that is known."""
+        return frozenset(self._kept or ())
 
     def booked(self, execution: Execution) -> None:
         """Strategy and recorders have an execution; it is recorded with their next rows."""
@@ -89,6 +103,19 @@ class ResumedSession:
         """Executions booked since the last call, by symbol and trade id."""
         booked, self._booked = self._booked, []
         return booked
+
+    def replaced(self, replaced: Replaced) -> None:
+        """An execution that may be recorded was replaced."""
+        self._replaced.append(replaced)
+
+    def correct_fills(self) -> None:
+        """Record what was replaced since the last call, after the rows that it may be among."""
+        for each in self._replaced:
+            stand_in, after = each.stand_in, [_fill_facts(e) for e in each.executions]
+            self._store.replace_fill(stand_in.symbol, stand_in.client_id, _fill_facts(stand_in), after)
+        if self._replaced and self._kept is not None:
+            self._kept = self._store.kept_executions()
+        self._replaced = []
 
     def rows(self, strategy: bt.Strategy, number: float) -> Rows:
         """Take what the recorders collected up to the bar with Backtrader's time `number`, less what is recorded already.
@@ -104,6 +131,10 @@ class ResumedSession:
         """Open time and state of a new bar for `SessionStore.record`; None where no snapshot is kept."""
         is_new = self.last is None or at > self.last
         return (at, freeze(strategy)) if self.freezes and is_new else None
+
+
+def _fill_facts(e: Execution) -> FillFacts:
+    return FillFacts(e.trade_id, float(e.size), float(e.price), float(e.fee), e.fee_currency)
 
 
 def takes_part(strategy: type[bt.Strategy]) -> bool:
@@ -125,7 +156,7 @@ class SavedState:
         self._failed = failed
         kept = store.snapshot()
         self.saved: Mapping[str, object] | None = (
-            journal.recall(_NAME) if kept is None else kept[1].get(_NAME)
+            journal.recall(_NAME) if kept is None or not isinstance(kept[1], dict) else kept[1].get(_NAME)
         )  # the journal had it in earlier versions
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:

@@ -5,11 +5,10 @@ Orders and bars reach it as they reach any venue, over its sockets and requests.
 
 from __future__ import annotations
 
-import contextlib
+import ipaddress
 import json
 import os
 import select
-import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,8 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
+import psutil
+
+from forwardtrader.core import atomic
 from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 
@@ -29,7 +32,14 @@ _START_S: Final = 180.0  # many symbols have many bars to read, and the machine 
 
 @dataclass(frozen=True)
 class PracticeAddress:
-    """Addresses and keys of a practice exchange; saved in the session's folder so that a restart finds it."""
+    """Addresses and keys of a practice exchange; saved in the session's folder so that a restart finds it.
+
+    Attributes:
+        started: when its process was created (UTC epoch seconds); 0 in a file of an earlier version.
+
+    Raises:
+        ValueError: a field is of the wrong kind, or an address is not an IP address of this machine's loopback network.
+    """
 
     protocol: str
     url: str
@@ -39,6 +49,31 @@ class PracticeAddress:
     admin_url: str
     admin_token: str
     pid: int
+    started: float = 0.0
+
+    def __post_init__(self) -> None:
+        texts = (self.protocol, self.url, self.ws_url, self.api_key, self.api_secret, self.admin_url, self.admin_token)
+        if not all(isinstance(text, str) for text in texts) or type(self.pid) is not int or not isinstance(self.started, int | float):
+            raise ValueError("a field of another kind")
+        for address in (self.url, self.ws_url, self.admin_url):
+            if not ipaddress.ip_address(urlsplit(address).hostname or "").is_loopback:
+                raise ValueError(f"{address} is not on this machine")
+
+    def process(self) -> psutil.Process | None:
+        """The exchange's process; None where it has ended, also where another process has its number by now."""
+        try:
+            found = psutil.Process(self.pid)
+            is_it = "forwardtrader.sandbox" in found.cmdline() and abs(found.create_time() - (self.started or found.create_time())) < 1.0
+        except (psutil.Error, ValueError, OverflowError):
+            return None
+        return found if is_it else None
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """The exchange sends nobody elsewhere; followed, a redirect would take the token along."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 class PracticeVenue:
@@ -47,7 +82,7 @@ class PracticeVenue:
     def __init__(self, address: PracticeAddress, process: subprocess.Popen[str] | None = None) -> None:
         self.address = address
         self._process = process
-        self._opener = build_opener(ProxyHandler({}))  # loopback never goes through a proxy
+        self._opener = build_opener(ProxyHandler({}), _NoRedirect)  # loopback never goes through a proxy
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.control("state")["market_time"] / 1000, UTC)
@@ -78,8 +113,8 @@ class PracticeVenue:
                 found: Json = json.load(answer)
                 return found
         except HTTPError as error:
-            raise ConfigError(f"practice exchange, {command}: {json.load(error).get('error', error.reason)}") from error
-        except OSError as error:
+            raise ConfigError(f"practice exchange, {command}: {_reason(error)}") from error
+        except (OSError, ValueError) as error:
             raise VenueUnreachable(f"the practice exchange at {self.address.url} does not answer: {error}") from error
 
     def is_alive(self) -> bool:
@@ -92,8 +127,8 @@ class PracticeVenue:
     def stop(self) -> None:
         """End its process; a second call does nothing."""
         if self._process is None:  # it was started by an earlier process of this session
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.address.pid, signal.SIGTERM)
+            if (process := self.address.process()) is not None:
+                process.terminate()
             return
         self._process.terminate()
         try:
@@ -106,10 +141,9 @@ class PracticeVenue:
                 pipe.close()
 
     def save(self, path: Path) -> None:
-        """Write the address to a file that only the user can read."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self.address), file)
+        """Write the address to a file that only the user can read, whole or not at all."""
+        atomic.write_text(path, json.dumps(asdict(self.address)))
+        atomic.private_file(path)
 
 
 def start_practice(settings: Json) -> PracticeVenue:
@@ -132,16 +166,32 @@ def start_practice(settings: Json) -> PracticeVenue:
         raise ConfigError(lines[-1] if lines else "the practice exchange did not start")
     ready_line = json.loads(line)
     names = ("protocol", "url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
-    return PracticeVenue(PracticeAddress(**{name: ready_line[name] for name in names}, pid=process.pid), process)
+    started = psutil.Process(process.pid).create_time()
+    return PracticeVenue(PracticeAddress(**{name: ready_line[name] for name in names}, pid=process.pid, started=started), process)
 
 
 def find_practice(path: Path) -> PracticeVenue | None:
-    """The practice exchange whose address was saved, if it still runs."""
+    """The practice exchange whose address was saved, if it still runs.
+
+    Raises:
+        ConfigError: the file was damaged, or names a machine that is not this one.
+    """
     try:
-        venue = PracticeVenue(PracticeAddress(**json.loads(path.read_text(encoding="utf-8"))))
-    except (OSError, ValueError, TypeError):
+        address = PracticeAddress(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
         return None
-    return venue if venue.is_alive() else None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not what was written ({reason}); remove it, and start the session again") from error
+    venue = PracticeVenue(address)
+    return venue if address.process() is not None and venue.is_alive() else None
+
+
+def _reason(error: HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)
 
 
 class BridgeView(Protocol):

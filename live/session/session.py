@@ -11,12 +11,13 @@ from functools import partial
 import backtrader as bt
 
 from forwardtrader.core import log
+from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.cli import INTERRUPTED
 from forwardtrader.core.errors import RiskHalt
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
-from forwardtrader.live.execution.events import AccountEvent, Filled, Refused
+from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
 from forwardtrader.live.mailbox import Mailbox
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
@@ -71,6 +72,7 @@ class LiveSession:
             TradingError: whatever stands in the way of a start.
         """
         folder = self.request.folder
+        private_folder(folder)
         with ExitStack() as stack:
             stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
             stack.enter_context(log.log_to(folder / "log.jsonl"))
@@ -183,6 +185,8 @@ class LiveSession:
         parts = self.parts
         if isinstance(event, Filled):
             parts.resumed.booked(event.execution)
+        elif isinstance(event, Replaced):
+            parts.resumed.replaced(event)
         elif isinstance(event, Refused) and event.reason.startswith(BLOCKED):
             self._record_blocked_entry(event)
         parts.account_alerts.handle(event)
@@ -221,6 +225,7 @@ class LiveSession:
         if parts.saved_state is not None and self._is_new(at):
             snapshot = parts.saved_state.snapshot(strategy, at)
         parts.store.record(bars, made, parts.health.usage(at), rows=rows, snapshot=snapshot, executions=resumed.take_booked())
+        resumed.correct_fills()
 
     def _record_blocked_entry(self, refused: Refused) -> None:
         """An entry was blocked by a trouble such as a stale feed: a fact of the session, so that its replay blocks it too."""

@@ -23,7 +23,7 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.market_rules import market_rules
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.journal import open_journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.preflight.owner import ACCOUNT, account_of
 from forwardtrader.live.request import LiveRequest
@@ -134,9 +134,9 @@ def _before_first(history: History, first: datetime) -> pd.DataFrame:
 def _has_sent(request: LiveRequest) -> bool:
     """Whether an earlier process of the session sent an order; it may have died before its first bar was recorded."""
     path = request.folder / JOURNAL
-    if not path.is_file():
+    if not path.is_file() and not path.with_suffix(".intents").is_file():
         return False
-    with closing(Journal(path)) as journal:
+    with closing(open_journal(path)) as journal:
         return bool(journal.intents())
 
 
@@ -250,7 +250,7 @@ def _read_plan(request: LiveRequest, *, begun: bool) -> Plan | None:
     path = request.folder / PLAN
     if not path.is_file():
         return None
-    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | json.loads(path.read_text(encoding="utf-8"))
+    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | _plan_in(path)
     if begun and (account := _account(request)) is not None:
         require_same_account(plan.get(ACCOUNT), account, request.name)
     for name, value in _facts(request).items():
@@ -258,6 +258,15 @@ def _read_plan(request: LiveRequest, *, begun: bool) -> Plan | None:
         if planned != value:
             what, was, now = _difference(name, planned, value)
             raise StartRefused(f"session {request.name!r} was started with {what} {was}, not {now}; keep that, or choose another --session")
+    return plan
+
+
+def _plan_in(path: Path) -> Plan:
+    try:
+        plan: Plan = json.loads(path.read_text(encoding="utf-8"))
+        datetime.fromisoformat(plan["first_live"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ConfigError(f"{path} is damaged; put a copy of it back, or start a session of another name with --session") from error
     return plan
 
 

@@ -51,15 +51,16 @@ def practice_account(protocol: str, symbols: Sequence[str]) -> AccountIdentity:
     return AccountIdentity(protocol, _PRACTICE, "", _kind(symbols))
 
 
-def require_same_account(known: Mapping[str, object] | None, now: AccountIdentity, session: str) -> None:
+def require_same_account(known: object, now: AccountIdentity, session: str) -> None:
     """Require that an account is the one that was written down; None where a version that did not write it began the session.
 
     Raises:
         StartRefused: it is another one; nothing of it may be taken over.
     """
-    if known is None or dict(known) == asdict(now):
+    if known is None or known == asdict(now):
         return
-    before = AccountIdentity(**{name: str(known.get(name, "")) for name in asdict(now)})
+    facts = known if isinstance(known, Mapping) else {}
+    before = AccountIdentity(**{name: str(facts.get(name, "")) for name in asdict(now)})
     raise StartRefused(
         f"session {session!r} belongs to {before.text}, not to {now.text}: nothing was taken over; "
         f"set that address and key again, or choose another --session"

@@ -88,7 +88,8 @@ def _fitted(
     for name in names:
         baseline = BASELINES[name](panel.names)
         if isinstance(baseline, LightGbm) and served.card.trees and column == 0:
-            baseline.trees_ = registry.trees(served.card.model_id)  # those in the forecaster are the ones this baseline would grow
+            # Those in the forecaster are the ones that this baseline would grow.
+            baseline.trees_ = registry.trees(served.card.model_id, features.shape[1])
         fitted = baseline.fit(features, panel.targets[train, column], seed=walk.settings.seed)
         out[name] = {symbol: _forecasts(walk, served, symbol, fitted, mean, std) for symbol in served.fold}
     return out

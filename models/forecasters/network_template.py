@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from forwardtrader.core import fingerprint
 from forwardtrader.core.atomic import write_bytes
 from forwardtrader.core.errors import FingerprintMismatch
+from forwardtrader.models.forecasters.model_file import member
 
 _CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.weights.h5"
@@ -79,11 +80,11 @@ def _read(path: Path) -> Template | None:
     import h5py
 
     try:
-        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(member(archive, WEIGHTS)), "r") as file:
             shapes: dict[str, tuple[int, ...]] = {}
             file.visititems(lambda place, item: shapes.update({place: item.shape}) if isinstance(item, h5py.Dataset) else None)
-            return Template(archive.read(_CONFIG), shapes)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            return Template(member(archive, _CONFIG), shapes)
+    except (OSError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile):
         return None
 
 

@@ -23,6 +23,7 @@ from forwardtrader.core import fingerprint, log
 from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.errors import FingerprintMismatch, NotTrained
 from forwardtrader.models.forecasters import trees
+from forwardtrader.models.forecasters.model_file import require_sound_trees, require_stored
 from forwardtrader.models.forecasters.trees import Trees
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import PromotionLog
@@ -69,7 +70,7 @@ class ModelRegistry:
 
     def holds(self, model_id: str) -> bool:
         """Whether the model is there as a whole: its card is written last."""
-        return (self._folder(model_id) / "card.json").is_file()
+        return self._file(model_id, "card.json").is_file()
 
     def set_aside(self, model_id: str) -> None:
         """Drop a model from the registry; its files stay on disk for inspection."""
@@ -83,7 +84,7 @@ class ModelRegistry:
             NotTrained: there is no such model.
             FingerprintMismatch: the card cannot be read, was changed since it was saved, or is that of another model.
         """
-        path = self._folder(model_id) / "card.json"
+        path = self._file(model_id, "card.json")
         try:
             text = path.read_text(encoding="utf-8")
             card = ModelCard.model_validate_json(text)
@@ -131,8 +132,10 @@ class ModelRegistry:
         """Read the network (an `Ensemble`), with its trees. Raises FingerprintMismatch where its file is damaged."""
         from forwardtrader.models.forecasters.network_file import read_network
 
-        network, share = read_network(self._folder(model_id) / "model.keras"), self.card(model_id).trees
-        return replace(network, trees=self.trees(model_id), share=share) if share else network
+        network, share = read_network(self._file(model_id, "model.keras")), self.card(model_id).trees
+        if not 0.0 <= share <= 1.0:
+            raise FingerprintMismatch(f"the card of {model_id} has a share of trees of {share}; remove its folder and train again")
+        return replace(network, trees=self.trees(model_id, network.spec.features), share=share) if share else network
 
     def sound_network(self, model_id: str) -> Any | None:
         """As `network`; None where there is no such model, or none that can be read: that one is set aside, so that it is trained again."""
@@ -152,9 +155,22 @@ class ModelRegistry:
             self._damaged(model_id, str(trouble).partition(";")[0])
             return None
 
-    def trees(self, model_id: str) -> Trees:
-        """The trees of a model that has some."""
-        return trees.load(self._folder(model_id) / "trees.npz")
+    def trees(self, model_id: str, features: int) -> Trees:
+        """The trees of a model that has some.
+
+        Args:
+            features: how many columns its forecasts are made from.
+
+        Raises:
+            FingerprintMismatch: the file is damaged, or reads columns that there are not.
+        """
+        path = self._file(model_id, "trees.npz")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                require_stored(archive)
+            return require_sound_trees(trees.load(path), features)
+        except (ValueError, OSError, MemoryError, AttributeError, zipfile.BadZipFile) as error:
+            raise FingerprintMismatch(f"{path} is absent or damaged; remove its folder and train again") from error
 
     def save_forecasts(self, model_id: str, key: str, raw: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep raw forecasts under the fingerprint of the candles they were made from."""
@@ -164,14 +180,27 @@ class ModelRegistry:
 
     def forecasts(self, model_id: str, key: str) -> dict[str, NDArray[np.float32]] | None:
         """Raw forecasts kept under `key`, or None where there are none that can be read."""
-        path = self._folder(model_id) / f"forecasts-{key}.npz"
+        path = self._file(model_id, f"forecasts-{key}.npz")
         if not path.is_file() or not self.holds(model_id):
             return None
         try:
+            with zipfile.ZipFile(path) as archive:
+                require_stored(archive)
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 return {name.removeprefix("symbol:"): stored[name] for name in stored.files}
-        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
+        except (ValueError, OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile):
             return None  # a damaged cache is made anew
 
     def _folder(self, model_id: str) -> Path:
-        return self.root / model_id
+        """The folder of a model. Ids come from files too, and neither they nor links lead out of the registry."""
+        if not model_id or Path(model_id).name != model_id or model_id == "..":
+            raise NotTrained(f"{model_id!r} is not the id of a model; see `python -m models.registry list`")
+        return self._inside(self.root / model_id)
+
+    def _file(self, model_id: str, name: str) -> Path:
+        return self._inside(self._folder(model_id) / name)
+
+    def _inside(self, path: Path) -> Path:
+        if path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve()):
+            raise FingerprintMismatch(f"{path} is a link that leads out of {self.root}; put a copy in its place, or remove it")
+        return path

@@ -34,7 +34,7 @@ def file_bars(path: Path, length: int) -> list[Candle]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             bars = list(_read(csv.reader(lines), path, length))
-    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error, csv.Error) as error:
         raise CandleFileInvalid(f"market file {path} cannot be read: {error}") from error
     if not bars:
         raise CandleFileInvalid(f"market file {path} holds no candles")

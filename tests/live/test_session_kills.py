@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -79,7 +80,7 @@ def go_on(folder: Path, bars: int, *more: str, symbols: tuple[str, ...] = SYMBOL
 
 
 def require_fills(folder: Path, journal: Journal, session: Looked) -> None:
-    """The session's table of fills, with those after its last bar, has each execution once."""
+    """The session's table of fills, with those after its last bar, has each execution once, and so has its file."""
     store = SessionStore(folder / "one" / "session.db")
     table = store.tables(session.request.symbols).fills
     store.close()
@@ -87,6 +88,8 @@ def require_fills(folder: Path, journal: Journal, session: Looked) -> None:
     told = Counter((row["order_ref"], f"{row['size']:.8f}", f"{row['price']:.8f}") for row in table)
     booked = Counter((e.client_id, f"{e.size:.8f}", f"{e.price:.8f}") for e in journal.executions())
     assert told == booked
+    written = pd.read_parquet(folder / "one" / "fills.parquet").to_dict("records")
+    assert Counter((row["order_ref"], f"{row['size']:.8f}", f"{row['price']:.8f}") for row in written) == booked
 
 
 QUICK = [

@@ -15,7 +15,7 @@ from forwardtrader.core.errors import TradingError
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.bridge.venue_thread import VenueThread, _wind_up
-from forwardtrader.live.execution.events import AccountEvent, Execution, Filled, Halted
+from forwardtrader.live.execution.events import AccountEvent, Execution, Filled, Halted, Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from tests.simulation.adversary import Adversary
@@ -177,6 +177,8 @@ class Life:
         scenario, venue = self.scenario, self.world.venue
         minute = 60.0 * scenario.bar_minutes
         self.journal = Journal(self.world.disk.path)
+        for stand_in, executions in self.journal.replacements():
+            self.world.replace(stand_in, executions)
         self.store = store = CCXTStore(
             scenario.protocol, api_key=venue.settings.api_key, api_secret=venue.settings.api_secret, base_url="http://127.0.0.1:1",
             ws_url="ws://127.0.0.1:1", journal=self.journal, run="simulated", clock=self.world.clock,
@@ -205,6 +207,11 @@ class Life:
     def on_event(self, event: AccountEvent) -> None:
         if isinstance(event, Filled):
             self.fills.append(event.execution)
+        elif isinstance(event, Replaced):
+            if event.stand_in in self.fills:
+                self.fills.remove(event.stand_in)
+                self.fills += event.executions
+            self.world.replace(event.stand_in, event.executions)
         elif isinstance(event, Halted):
             self.world.note("halted", reason=event.reason)
 

@@ -6,7 +6,7 @@ import hashlib
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +111,12 @@ class World:
         key = (fill.symbol, fill.trade_id)
         require(key not in self.kept, f"kept twice: {fill}")
         self.kept[key] = fill
+
+    def replace(self, stand_in: Execution, executions: Iterable[Execution]) -> None:
+        """The owner has these in place of one that stood for them, if it has that one for good."""
+        if self.kept.pop((stand_in.symbol, stand_in.trade_id), None) is not None:
+            for fill in executions:
+                self.keep(fill)
 
     @property
     def is_quiet(self) -> bool:

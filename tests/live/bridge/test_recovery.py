@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ import pytest
 
 from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.live.execution.account import CcxtAccount
+from forwardtrader.live.execution.events import BalanceChanged
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.venue import trade_pages
+from forwardtrader.live.venue.order_access import VENUES
 from tests.live.books import require_agreement
 from tests.live.market import HASTY, Script, play, practice, store_on
 
-PATIENT = replace(HASTY, check_every_s=60.0)  # nothing is noticed by looking, as between two looks
+PATIENT = replace(HASTY, check_every_s=36_000.0)  # nothing is noticed by looking, as between two looks
 
 
 def rest(side: str, size: float, share: float, kind: int = bt.Order.Limit) -> Any:
@@ -117,6 +122,167 @@ def test_coins_that_were_sold_by_hand_still_refuse_the_start_and_an_open_order_c
         venue.control("deposit", asset="BTC", amount=-0.01)
         with pytest.raises(ReconciliationFailed, match="sold by hand"):
             play(venue, store_on(venue, journal, run="one"), Script, 1)
+
+
+def until(true: Any, seconds: float = 10.0) -> None:
+    """Wait for something that happens in another thread; its failure is for the caller's own checks."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def test_money_that_is_moved_while_it_runs_is_reported_within_two_looks_and_the_cash_follows(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal, seen = Journal(tmp_path / "j.db"), []
+        store = store_on(venue, journal, run="one")
+        store.getbroker().on_event = seen.append
+
+        def move(s: Any) -> None:
+            venue.control("deposit", asset="USDT", amount=250)
+            venue.control("deposit", asset="BTC", amount=-0.005)
+            until(lambda: any(isinstance(e, BalanceChanged) for e in store.events))
+
+        run = play(venue, store, Script, 6, acts={0: buy, 3: move})
+        changes = {e.asset: e.change for e in seen if isinstance(e, BalanceChanged)}
+        assert changes == {"USDT": Decimal(250), "BTC": Decimal("-0.005")}
+        assert len([e for e in seen if isinstance(e, BalanceChanged)]) == 2, "once each"
+        held = venue.state()["accounts"]["main"]["USDT"]
+        assert run.broker.getcash() == pytest.approx(float(held["free"]) + float(held["locked"]), abs=1e-6)
+
+
+def test_money_that_was_moved_while_nobody_looked_is_reported_by_the_next_start_once(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal = Journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 4, acts={0: buy})
+        venue.control("deposit", asset="USDT", amount=-300)
+        for expected in ([Decimal(-300)], []):
+            store, seen = store_on(venue, journal, run="one"), []
+            store.getbroker().on_event = seen.append
+            run = play(venue, store, Script, 2)
+            assert [e.change for e in seen if isinstance(e, BalanceChanged)] == expected
+            held = venue.state()["accounts"]["main"]["USDT"]
+            assert run.broker.getcash() == pytest.approx(float(held["free"]) + float(held["locked"]), abs=1e-6)
+
+
+def test_a_fill_that_no_socket_reports_right_after_the_start_is_noticed_long_before_the_next_regular_look(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal = Journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 3, acts={0: rest("buy", 0.01, 0.8)})
+        [order] = venue.state()["open_orders"]
+        timeouts = replace(HASTY, check_every_s=12.0)  # the first look after a connection comes after 0.2 s
+
+        def fill(s: Any) -> None:
+            venue.control("fault", name="F8", count=0)
+            venue.control("fill", order_id=order["id"])
+            until(lambda: len(journal.executions()) == 1, 6.0)
+            assert len(journal.executions()) == 1
+
+        run = play(venue, store_on(venue, journal, run="one", query_timeouts=timeouts), Script, 3, acts={0: fill})
+        require_agreement(venue, journal, run, prefix="one-")
+
+
+def lagging(monkeypatch: pytest.MonkeyPatch, lags: Callable[[], bool]) -> None:
+    """Have the venue's list of executions stay empty while `lags` says so, and its reports be lost."""
+    connect = CcxtAccount.connect
+
+    async def connected(self: CcxtAccount) -> None:
+        await connect(self)
+        listed = self.client.fetch_my_trades
+
+        async def fetch_my_trades(*given: Any) -> Any:
+            return [] if lags() else await listed(*given)
+
+        self.client.fetch_my_trades = fetch_my_trades
+
+    monkeypatch.setattr(CcxtAccount, "connect", connected)
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_executions_that_the_venue_lists_late_replace_what_stood_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    with practice() as venue:
+        journal, lags = Journal(tmp_path / "j.db"), [True]
+        lagging(monkeypatch, lambda: lags[0])
+
+        def fill(s: Any) -> None:
+            venue.control("fault", name="F8", count=0)
+            venue.control("fill", order_id=venue.state()["open_orders"][0]["id"])
+            until(lambda: journal.stand_ins())
+            assert journal.stand_ins()
+            lags[0] = False
+            until(lambda: not journal.stand_ins())
+
+        acts = {0: buy, 2: rest(side, 0.01, 0.9 if side == "buy" else 1.1), 3: fill}
+        run = play(venue, store_on(venue, journal, run="one"), Script, 6, acts=acts)
+        assert journal.stand_ins() == []
+        require_agreement(venue, journal, run, prefix="one-")
+        require_agreement(venue, journal, play(venue, store_on(venue, journal, run="one"), Script, 2), prefix="one-")
+
+
+def test_a_list_that_lags_refuses_no_start_and_the_next_one_has_the_fees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with practice() as venue:
+        journal, lags = Journal(tmp_path / "j.db"), [True]
+        lagging(monkeypatch, lambda: lags[0])
+        play(venue, store_on(venue, journal, run="one"), Script, 3, acts={0: rest("buy", 0.02, 0.9)})
+        [order] = venue.state()["open_orders"]
+        venue.control("fill", order_id=order["id"])
+        for _ in range(2):
+            run = play(venue, store_on(venue, journal, run="one", query_timeouts=PATIENT), Script, 2)
+            assert [e.size for e in journal.stand_ins()] == [Decimal("0.02")]
+        lags[0] = False
+        run = play(venue, store_on(venue, journal, run="one", query_timeouts=PATIENT), Script, 2)
+        require_agreement(venue, journal, run, prefix="one-")
+        assert journal.stand_ins() == []
+
+
+def test_more_executions_than_a_page_holds_are_all_booked_with_their_fees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = replace(VENUES["binance"], trades=replace(trade_pages.BINANCE, limit=7))
+    monkeypatch.setitem(VENUES, "binance", short)
+    with practice(faults={"F10": {"count": 0, "parts": 40}, "F8": {"count": 0}}) as venue:
+        journal = Journal(tmp_path / "j.db")
+        run = play(venue, store_on(venue, journal, run="one"), Script, 3, acts={0: buy})
+        assert len(journal.executions()) == 40
+        require_agreement(venue, journal, run, prefix="one-")
+
+
+def test_an_order_that_was_given_up_though_it_rests_is_open_again(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal = Journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 3, acts={0: rest("buy", 0.01, 0.8), 1: buy})
+        resting = journal.intents()[0][0].client_id
+        journal.mark(resting, IntentState.REFUSED, note="it never arrived at the venue")
+        run = play(venue, store_on(venue, journal, run="one"), Script, 2)
+        assert journal.state_of(resting) is IntentState.ACKNOWLEDGED
+        assert [order.info["client_id"] for order in run.broker.get_orders_open()] == [resting]
+        require_agreement(venue, journal, run, prefix="one-")
+
+
+def test_an_execution_of_an_order_that_was_given_up_is_found_where_the_balance_shows_it(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal = Journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 3, acts={0: rest("buy", 0.01, 0.8)})
+        [(intent, _)] = journal.intents()
+        journal.mark(intent.client_id, IntentState.REFUSED, note="it never arrived at the venue")
+        [order] = venue.state()["open_orders"]
+        venue.control("fill", order_id=order["id"])
+        run = play(venue, store_on(venue, journal, run="one"), Script, 2)
+        require_agreement(venue, journal, run, prefix="one-")
+        assert journal.state_of(intent.client_id) is IntentState.DONE
+
+
+def test_intents_that_never_arrived_are_settled_side_by_side(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal = Journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 2, acts={0: buy})
+        [(intent, _)] = journal.intents()
+        for number in range(8):
+            journal.write(replace(intent, client_id=f"one-lost-{number}"))
+        timeouts = replace(HASTY, not_found_s=2.0)
+        began = time.monotonic()
+        play(venue, store_on(venue, journal, run="one", query_timeouts=timeouts), Script, 1)
+        assert time.monotonic() - began < 12, "one after the other they would take 16 s"
+        assert [state for _, state in journal.open_intents()] == []
 
 
 def test_an_intent_in_doubt_that_never_arrived_is_settled_and_the_session_trades_on(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import backtrader as bt
 
-from forwardtrader.live.execution.events import Acknowledged, ForeignOrder, Halted, Refused
+from forwardtrader.live.execution.events import Acknowledged, BalanceChanged, ForeignOrder, Halted, Refused
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.risk import RiskState
@@ -37,6 +37,14 @@ def test_refusals_of_one_kind_are_told_at_once_then_hourly_then_at_the_end() -> 
     alerts.handle(Halted("no key"))
     assert [kind for kind, _, _ in told[4:]] == ["foreign_order"]
     assert halted == ["no key"]
+
+
+def test_every_movement_of_money_is_an_alert_of_its_own() -> None:
+    told: list[tuple[str, str, object]] = []
+    alerts = AccountAlerts(lambda kind, level, **facts: told.append((kind, level, facts["change"])), lambda _reason: None)
+    for change in (-5, -5):
+        alerts.handle(BalanceChanged("USDT", Decimal(change), Decimal(90)))
+    assert told == [("balance_changed", "warning", Decimal(-5))] * 2
 
 
 def test_the_strategys_own_limits_are_told_when_they_close_and_when_they_open() -> None:

@@ -15,7 +15,9 @@ from forwardtrader.live.session.connection import market_pace, open_bridge
 from forwardtrader.live.session.sandbox_process import PracticeAddress, PracticeVenue
 from forwardtrader.live.session.setup import SessionMarket
 
-PRACTICE = PracticeVenue(PracticeAddress("bybit", "http://127.0.0.1:9", "ws://127.0.0.1:9", "key", "secret", "http://x", "token", 1))
+PRACTICE = PracticeVenue(
+    PracticeAddress("bybit", "http://127.0.0.1:9", "ws://127.0.0.1:9", "key", "secret", "http://127.0.0.1:9", "token", 1)
+)
 
 
 def market(practice: PracticeVenue | None) -> SessionMarket:

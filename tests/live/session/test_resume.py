@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.feeds.live.bar_sequence import Bar
-from forwardtrader.live.execution.events import Execution
+from forwardtrader.live.execution.events import Execution, Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import Rows
@@ -100,6 +101,30 @@ def test_executions_are_recorded_once_and_known_after_a_restart(store: SessionSt
     assert first.take_booked() == []
     resumed = ResumedSession(store, REQUEST, LSTMStrategy)
     assert resumed.has_kept(execution("1")) and not resumed.has_kept(execution("2"))
+
+
+def fills_of(store: SessionStore) -> list[tuple[Any, ...]]:
+    return [(row[3], row[4], row[5], row[6]) for row in store.fills(0, store.marks().fills, 10)]
+
+
+def row(size: float, client_id: str = "a") -> tuple[Any, ...]:
+    return (738_000.0, "BTC/USDT", "buy", size, 100.0, 0.0, "USDT", client_id, "why", 0.0)
+
+
+def test_executions_that_replace_a_stand_in_replace_its_row(store: SessionStore) -> None:
+    stand_in = replace(execution("synthetic-a-1"), fee_currency="")
+    real = tuple(replace(execution(name), size=Decimal(size), fee=Decimal("0.1")) for name, size in (("7", "0.4"), ("8", "0.6")))
+    resumed = ResumedSession(store, REQUEST, LSTMStrategy)
+    resumed.booked(stand_in)
+    resumed.replaced(Replaced(stand_in, real))  # both before the next bar: the row is recorded first
+    record(store, rows=Rows(("BTC/USDT",), [row(0.3, "b"), row(1.0)], [], []), executions=resumed.take_booked())
+    for _ in range(2):  # a process that died in between does it again
+        resumed.correct_fills()
+        assert fills_of(store) == [(0.3, 100.0, 0.0, "USDT"), (0.4, 100.0, 0.1, "USDT"), (0.6, 100.0, 0.1, "USDT")]
+        assert store.kept_executions() == {("BTC/USDT", "7"), ("BTC/USDT", "8")}
+        resumed = ResumedSession(store, REQUEST, LSTMStrategy)
+        resumed.replaced(Replaced(stand_in, real))
+    assert all(resumed.has_kept(e) for e in real)
 
 
 class Plain(bt.Strategy):

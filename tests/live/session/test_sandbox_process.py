@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
+import threading
 import time
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +56,86 @@ def test_an_address_is_saved_for_the_user_only_and_an_exchange_that_is_gone_is_n
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text())["api_secret"] == "secret"
     assert find_practice(path) is None
-    path.write_text("{")
-    assert find_practice(path) is None
+
+
+def saved(folder: Path, **changes: object) -> Path:
+    address = {
+        "protocol": "binance", "url": "http://127.0.0.1:9", "ws_url": "ws://127.0.0.1:9", "api_key": "k", "api_secret": "s",
+        "admin_url": "http://127.0.0.1:9", "admin_token": "t", "pid": 1,
+    }  # fmt: skip
+    path = folder / "practice.json"
+    path.write_text(json.dumps(address | changes))
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"url": "http://127.0.0.1.example.org:80"}, {"url": "http://localhost:80"}, {"ws_url": "ws://10.0.0.1:80"}, {"admin_url": "http://[::ffff:8.8.8.8]/"},
+        {"admin_url": "http://[::1"}, {"url": "http://127.0.0.1:9@example.org/"}, {"pid": "1"}, {"pid": True}, {"url": None}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_on_this_machine_or_damaged_is_refused_in_one_line(tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"practice.json is not what was written \(.*\); remove it") as refused:
+        find_practice(saved(tmp_path, **changes))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "\ud800", "[" * 100_000])
+def test_a_damaged_address_says_what_to_do(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "practice.json"
+    path.write_bytes(content.encode(errors="surrogatepass"))
+    with pytest.raises(ConfigError, match="remove it, and start the session again"):
+        find_practice(path)
+
+
+def test_a_process_that_is_not_the_exchange_is_never_signalled(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
+        PracticeVenue(PracticeAddress(**json.loads(saved(tmp_path, pid=stranger.pid).read_text()))).stop()
+        assert find_practice(saved(tmp_path, pid=stranger.pid)) is None
+        for number in (os.getpid(), 0, -1, 2**40):
+            PracticeVenue(PracticeAddress(**json.loads(saved(tmp_path, pid=number).read_text()))).stop()
+        time.sleep(0.2)
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_another_exchange_with_the_number_of_the_first_is_never_signalled(tmp_path: Path) -> None:
+    venue = start_practice({"speed": "lockstep"})
+    try:
+        venue.save(tmp_path / "practice.json")
+        found = find_practice(tmp_path / "practice.json")
+        assert found is not None and found.address == venue.address
+        old = PracticeAddress(**{**asdict(venue.address), "started": venue.address.started - 60})
+        PracticeVenue(old).stop()
+        assert venue.is_alive()
+        found.stop()
+        wait_until_gone(venue.address.pid)
+    finally:
+        venue.stop()
+
+
+def test_the_token_follows_no_redirect(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        do_GET = do_POST  # noqa: N815 - the name is the library's
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = json.loads(saved(tmp_path, admin_url=f"http://127.0.0.1:{server.server_port}").read_text())
+        with pytest.raises(ConfigError, match="Found"):
+            PracticeVenue(PracticeAddress(**address)).control("state")
+        server.shutdown()
+    assert asked == ["/state"]
 
 
 def test_settings_that_are_wrong_are_refused_with_the_exchanges_own_words() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forwardtrader.core.errors import StartRefused
+from forwardtrader.core.errors import ConfigError, StartRefused
 from tests.live.session_runner import request_for, run
 
 
@@ -29,3 +29,33 @@ def test_a_session_of_another_version_is_resumed_when_the_settings_that_both_kno
     path.write_text(json.dumps(plan))
     with pytest.raises(StartRefused, match=r"was started with models.units \d+, not"):
         run(request_for(tmp_path, "one", 3))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"first_live": 1}', b'{"first_live": "soon"}', b"[" * 100_000])
+def test_a_damaged_plan_is_one_line_that_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "plan.json").write_bytes(content)
+    with pytest.raises(
+        ConfigError, match=r"plan.json is damaged; put a copy of it back, or start a session of another name with --session"
+    ):
+        run(request_for(tmp_path, "one", 3))
+
+
+def test_all_that_a_session_writes_is_for_its_user_only_also_what_others_could_read_before(tmp_path: Path) -> None:
+    request = request_for(tmp_path, "one", 3)
+    assert run(request) == 0
+    folder = tmp_path / "one"
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    (tmp_path / "state.db").chmod(0o644)
+    assert run(request) == 0
+    found = {str(path.relative_to(tmp_path)): path.stat().st_mode & 0o077 for path in (tmp_path / "state.db", folder, *folder.rglob("*"))}
+    assert {name for name, others in found.items() if others} == set()
+
+
+def test_a_session_whose_folder_holds_a_link_out_of_it_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "log.jsonl").symlink_to(tmp_path / "another.txt")
+    with pytest.raises(ConfigError, match="is a link that leads out of"):
+        run(request_for(tmp_path, "one", 3))
+    assert not (tmp_path / "another.txt").exists()

@@ -49,7 +49,7 @@ def test_another_account_is_refused_in_one_line_that_names_both(other: Any) -> N
     assert found.value.exit_code == 5
 
 
-@pytest.mark.parametrize("damaged", [{}, {"venue": "binance"}, {**asdict(MINE), "more": 1}])
-def test_what_cannot_be_compared_is_refused_too(damaged: dict[str, Any]) -> None:
+@pytest.mark.parametrize("damaged", [{}, {"venue": "binance"}, {**asdict(MINE), "more": 1}, "binance", [1], 0])
+def test_what_cannot_be_compared_is_refused_too(damaged: Any) -> None:
     with pytest.raises(StartRefused):
         require_same_account(damaged, MINE, "one")

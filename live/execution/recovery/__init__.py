@@ -1,0 +1,1 @@
+"""Recovery of an account: its comparison with the venue at the start and while it runs."""

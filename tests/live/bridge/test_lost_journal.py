@@ -1,0 +1,119 @@
+"""A journal that is lost, damaged or moved away is rebuilt from what the venue lists, or the start is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+import pytest
+
+from forwardtrader.core.errors import ReconciliationFailed, StoreDamaged
+from forwardtrader.core.types import MarketRules
+from forwardtrader.live.execution.events import Execution
+from forwardtrader.live.execution.journal import Journal, open_journal
+from forwardtrader.live.execution.reconciliation import require_bought
+from forwardtrader.live.execution.recovery.rebuild import bar_of
+from tests.live.books import require_agreement
+from tests.live.market import Script, play, practice, store_on
+
+
+def act(side: str, size: float, share: float = 0.0) -> Any:
+    def do(s: Any) -> None:
+        if share:
+            getattr(s, side)(size=size, price=round(s.data.close[0] * share, 2), exectype=bt.Order.Limit)
+        else:
+            getattr(s, side)(size=size)
+
+    return do
+
+
+ACTS = {0: act("buy", 0.02), 1: act("sell", 0.015), 2: act("buy", 0.01), 3: act("sell", 0.01), 4: act("buy", 0.01, 0.8)}
+
+
+def move_away(path: Path, *, log: bool) -> None:
+    for name in ("j.db", "j.db-wal", "j.db-shm", *(["j.intents"] if log else [])):
+        (path / name).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("protocol", ["binance", "bybit"])
+@pytest.mark.parametrize("slots", [256, 4])
+def test_a_journal_that_was_moved_away_is_rebuilt_from_the_venue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, slots: int
+) -> None:
+    for module in ("write_ahead_log", "journal"):
+        monkeypatch.setattr(f"forwardtrader.live.execution.{module}.SLOTS", slots)
+    monkeypatch.setattr("forwardtrader.live.execution.journal._FEW", 2)
+    with practice(protocol=protocol) as venue:
+        journal = open_journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 7, acts=ACTS)
+        before = {i.client_id: (i.request.side, i.request.size, i.request.limit_price, i.bar) for i, _ in journal.intents()}
+        executions = sorted(journal.executions(), key=lambda e: int(e.trade_id))
+        journal.close()
+        move_away(tmp_path, log=False)
+        journal = open_journal(tmp_path / "j.db")
+        assert journal.is_lost
+        run = play(venue, store_on(venue, journal, run="one"), Script, 2)
+        assert not journal.is_lost
+        assert sorted(journal.executions(), key=lambda e: int(e.trade_id)) == executions
+        after = {i.client_id: (i.request.side, i.request.size, i.request.limit_price, i.bar) for i, _ in journal.intents()}
+        assert after == before
+        require_agreement(venue, journal, run, prefix="one-")
+        journal.close()
+        assert not open_journal(tmp_path / "j.db").is_lost
+
+
+def test_without_its_log_too_what_the_session_recorded_shows_that_it_is_lost(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal = open_journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 7, acts=ACTS)
+        recorded = {(e.symbol, e.trade_id) for e in journal.executions()}
+        journal.close()
+        move_away(tmp_path, log=True)
+        journal = open_journal(tmp_path / "j.db")
+        store = store_on(venue, journal, run="one")
+        store.recorded = recorded
+        require_agreement(venue, journal, play(venue, store, Script, 2), prefix="one-")
+        store = store_on(venue, Journal(tmp_path / "other.db"), run="one")
+        store.recorded = {*recorded, ("BTC/USDT", "999999")}
+        with pytest.raises(ReconciliationFailed, match="--session NAME"):
+            play(venue, store, Script, 1)
+
+
+def test_a_damaged_journal_is_set_aside_and_rebuilt(tmp_path: Path) -> None:
+    with practice() as venue:
+        journal = open_journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 7, acts=ACTS)
+        journal.close()
+        whole = (tmp_path / "j.db").read_bytes()
+        (tmp_path / "j.db").write_bytes(whole[:5000] + bytes(range(256)) * ((len(whole) - 5000) // 256))
+        journal = open_journal(tmp_path / "j.db")
+        assert journal.is_lost
+        assert (tmp_path / "j.db.damaged-1").is_file()
+        require_agreement(venue, journal, play(venue, store_on(venue, journal, run="one"), Script, 2), prefix="one-")
+
+
+def test_a_journal_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    journal._file.run("pragma user_version = 99")
+    journal.close()
+    with pytest.raises(StoreDamaged, match="newer version"):
+        open_journal(tmp_path / "j.db")
+    assert [p.name for p in tmp_path.glob("*damaged*")] == []
+
+
+def test_more_sales_than_purchases_refuse_the_start_where_nothing_can_be_short() -> None:
+    rules = MarketRules(symbol="BTC/USDT", base="BTC", quote="USDT", tick=Decimal("0.01"), step=Decimal("0.00001"))
+    sold = Execution(
+        symbol="BTC/USDT", trade_id="1", client_id="a", venue_id="7", side="sell", size=Decimal("0.00207"), price=Decimal(1),
+        fee=Decimal(0), fee_currency="", at=0,
+    )  # fmt: skip
+    with pytest.raises(ReconciliationFailed, match=r"-0\.00207"):
+        require_bought([sold], [rules])
+    require_bought([sold], [replace(rules, can_short=True)])
+
+
+def test_a_client_id_names_its_bar() -> None:
+    assert (bar_of("ft-one-s6k5g0-1"), bar_of("x")) == (int("s6k5g0", 36) * 1000, 0)
