@@ -58,7 +58,7 @@ class OrderLedger:
     def order(self, report: OrderReport) -> Decimal:
         """Book a report of an order; returns how many of its filled units came without an execution."""
         client_id = self.ours(report.client_id, report.venue_id)
-        if not client_id or self._is_twin(client_id, report.venue_id):
+        if not client_id:
             self.report_foreign(ForeignOrder(report.symbol, report.venue_id, report.side, report.size, report.client_id))
             return Decimal(0)
         self.acknowledge(client_id, report.venue_id)
@@ -86,10 +86,9 @@ class OrderLedger:
     def execution(self, fill: Execution) -> None:
         """Book one execution of ours; one that is known, or more than the order's size, changes nothing."""
         client_id = self.ours(fill.client_id, fill.venue_id)
-        if client_id and self._is_twin(client_id, fill.venue_id):
-            self.report_foreign(ForeignOrder(fill.symbol, fill.venue_id, fill.side, fill.size, fill.client_id))
-            return
         if not client_id:
+            if self.journal.state_of(fill.client_id) is not None:
+                self.report_foreign(ForeignOrder(fill.symbol, fill.venue_id, fill.side, fill.size, fill.client_id))
             return
         intent = self.journal.intent(client_id)
         assert intent is not None
@@ -153,7 +152,7 @@ class OrderLedger:
 
     def ours(self, client_id: str, venue_id: str) -> str:
         """The client id of an order that the journal knows; "" for one of somebody else."""
-        if client_id and self.journal.state_of(client_id) is not None:
+        if client_id and self.journal.state_of(client_id) is not None and not self._is_twin(client_id, venue_id):
             return client_id
         return self.journal.client_id_of(venue_id)
 

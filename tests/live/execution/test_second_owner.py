@@ -95,3 +95,13 @@ def test_orders_by_hand_are_reported_and_halt_nothing(client_id: str) -> None:
 @pytest.mark.parametrize("client_id", ["ft-paper-tjk3k0-1", "ft-a.b_c-0-12", "ft-one-cflatten-2"])
 def test_every_session_names_its_orders_in_a_form_that_another_one_knows(client_id: str) -> None:
     assert ForeignOrder("BTC/USDT", "9", "buy", Decimal(1), client_id).is_another_session
+
+
+def test_an_order_that_rests_under_a_client_id_that_is_done_is_not_taken_for_ours(both: tuple[Any, Any]) -> None:
+    one, other = both
+    send(one, intent("ft-one-tjk3k0-1", limit="9000"))
+    one.loop.call(one.account.cancel(intent("ft-one-tjk3k0-1")))
+    send(other, intent("ft-one-tjk3k0-1", limit="9000"))
+    one.loop.call(one.account.check())
+    assert "ft-one-tjk3k0-1" in one.account.halted
+    assert one.account.journal.state_of("ft-one-tjk3k0-1") is IntentState.DONE
