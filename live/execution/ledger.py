@@ -158,9 +158,11 @@ class OrderLedger:
 
     def _is_twin(self, client_id: str, venue_id: str) -> bool:
         """Whether an order has our client id and is another one: a copy of this session sent it. A triggered stop may be renumbered."""
-        known, intent = self.journal.venue_id_of(client_id), self.journal.intent(client_id)
-        is_stop = intent is not None and intent.request.stop_price is not None
-        return bool(known and venue_id and known != venue_id and not is_stop)
+        known = self.journal.venue_id_of(client_id)
+        if not known or not venue_id or known == venue_id:
+            return False
+        intent = self.journal.intent(client_id)
+        return intent is None or intent.request.stop_price is None
 
     def report_foreign(self, order: ForeignOrder) -> None:
         """Report an order of somebody else, once."""
