@@ -7,8 +7,11 @@ import logging
 import sys
 import time
 
+from forwardtrader.sandbox.faults.catalogue import CATALOGUE
 from tests.simulation.defects import DEFECTS, SEEDS
+from tests.simulation.faults import ELSEWHERE, OF_THE_PROCESS, scenario_of
 from tests.simulation.scenario import Scenario
+from tests.simulation.shrink import shrink
 from tests.simulation.world import simulate
 
 
@@ -18,9 +21,12 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--log", action="store_true", help="print what happened")
+    parser.add_argument("--faults", action="store_true", help="strike with each fault alone, and say how long it takes to recover")
     parser.add_argument("--defects", nargs="*", metavar="NAME", help="plant defects, all or these, and say which seed finds each")
     wanted = parser.parse_args()
     logging.disable()
+    if wanted.faults:
+        return _faults(wanted.seeds)
     if wanted.defects is not None:
         return _defects(wanted.defects or list(DEFECTS))
     seeds = [wanted.seed] if wanted.seed is not None else range(wanted.first, wanted.first + wanted.seeds)
@@ -30,13 +36,28 @@ def main() -> int:
         days, lives, orders, trades = days + outcome.days, lives + outcome.lives, orders + outcome.orders, trades + outcome.trades
         if outcome.violation:
             failed += 1
-            print(f"seed {seed}: {outcome.violation}", flush=True)
+            print(f"seed {seed}: {outcome.violation}\n  replay it with `make simulate SEED={seed}`", flush=True)
+            if wanted.seed is not None:
+                smallest = shrink(outcome.scenario, lambda scenario: bool(simulate(scenario).violation))
+                print(f"  the smallest that breaks: {smallest}\n  {simulate(smallest).violation}")
         if wanted.log:
             print(outcome.scenario, *outcome.log, sep="\n")
             print(outcome.digest)
     took = time.perf_counter() - began
     print(f"{len(seeds)} seeds, {failed} violations, {lives} lives, {orders} orders, {trades} executions, {days:.2f} days in {took:.1f} s")
     return 1 if failed else 0
+
+
+def _faults(seeds: int) -> int:
+    broken = 0
+    for fault in (f"F{n}" for n in range(1, 41) if f"F{n}" not in ELSEWHERE):
+        outcomes = [simulate(scenario_of(fault, seed)) for seed in range(seeds)]
+        times = sorted(seconds for outcome in outcomes for seconds in outcome.recoveries)
+        broken += (bad := sum(bool(outcome.violation) for outcome in outcomes))
+        title = OF_THE_PROCESS.get(fault) or CATALOGUE[fault].title
+        middle, longest = (times[len(times) // 2], times[-1]) if times else (0.0, 0.0)
+        print(f"| {fault} | {title} | {sum(o.struck for o in outcomes)} | {middle:.1f} | {longest:.1f} | {bad} |", flush=True)
+    return 1 if broken else 0
 
 
 def _defects(names: list[str]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forwardtrader.live.execution.ccxt_orders import SYNTHETIC
 from forwardtrader.live.execution.events import Execution
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.sandbox.venue import ACCOUNT
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def require(holds: bool, text: str) -> None:
         raise Violation(text)
 
 
-def trades_of(venue: SimulatedVenue) -> dict[tuple[str, str], Any]:
-    """The venue's executions of our own orders."""
+def trades_of(venue: SimulatedVenue, first: int | None = None) -> dict[tuple[str, str], Any]:
+    """The venue's executions of our own orders, or those among the `first` ones of all."""
     orders = venue.venue.exchange.order_index.orders
     ours = {number for number, order in orders.items() if order.request.client_id.startswith(OURS)}
-    return {(t.symbol, str(t.id)): t for t in venue.venue.exchange.order_index.trades if t.order_id in ours}
+    return {(t.symbol, str(t.id)): t for t in venue.venue.exchange.order_index.trades[:first] if t.order_id in ours}
 
 
 def each_intent_once(venue: SimulatedVenue) -> None:
@@ -66,6 +66,17 @@ def booked_is_true(venue: SimulatedVenue, booked: Iterable[Execution]) -> None:
         require((e.size, e.price, e.fee, e.side) == theirs, f"booked {e}, the venue has {theirs}")
 
 
+def nothing_overlooked(venue: SimulatedVenue, before: int, journal: Journal) -> None:
+    """The first decision after a start knows every execution from before it."""
+    booked = journal.executions()
+    stand_ins = {e.client_id for e in booked if e.trade_id.startswith(SYNTHETIC)}
+    orders = venue.venue.exchange.order_index.orders
+    known = {(e.symbol, e.trade_id) for e in booked}
+    real = trades_of(venue, before)
+    overlooked = [key for key, t in real.items() if key not in known and orders[t.order_id].request.client_id not in stand_ins]
+    require(not overlooked, f"decided without knowing the executions {overlooked}, made before the start")
+
+
 def holdings_of(executions: Iterable[Execution], base: str, symbol: str) -> Decimal:
     """Coins that the executions left."""
     held = Decimal(0)
@@ -83,6 +94,13 @@ def position_is(life: Life, executions: Iterable[Execution]) -> None:
         expected = float(holdings_of(known, data.symbol.partition("/")[0], data.symbol))
         held = life.broker.units_held(data)
         require(abs(held - expected) < _NOISE, f"position of {data.symbol} is {held}, the executions make {expected}")
+
+
+def agrees(venue: SimulatedVenue, journal: Journal) -> bool:
+    """Whether the journal has every execution and nothing is in doubt."""
+    booked = {(e.symbol, e.trade_id) for e in journal.executions()}
+    in_doubt = any(state is not IntentState.ACKNOWLEDGED for _, state in journal.open_intents())
+    return not in_doubt and booked == trades_of(venue).keys()
 
 
 def at_rest(life: Life, kept: Mapping[tuple[str, str], Execution]) -> None:

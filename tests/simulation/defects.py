@@ -18,7 +18,8 @@ from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup
 from forwardtrader.live.execution.reconciliation import Reconciled, require_covered
-from forwardtrader.live.execution.reports import AccountReports
+from forwardtrader.live.execution.recovery import comparison
+from forwardtrader.live.execution.recovery.comparison import VenueComparison
 from forwardtrader.live.execution.submit import OrderSubmitter
 from tests.simulation.scenario import Scenario
 from tests.simulation.world import Outcome, simulate
@@ -79,25 +80,22 @@ def _not_found_at_once() -> list[Change]:
 
 
 def _covered_before_settled() -> list[Change]:
-    recover, settled = recovery.recover, recovery._settled
-    known: list[Any] = []
+    open_account = VenueComparison.open
 
-    def remember(account: Any, rules: Any, *rest: Any) -> Any:
-        known[:] = rules
-        return recover(account, rules, *rest)
+    async def too_early(self: Any, rules: Any) -> Any:
+        require_covered(self._journal.executions(), rules, (await self._orders.view(self._symbols)).balances)
+        return await open_account(self, rules)
 
-    async def too_early(account: Any, *rest: Any) -> Any:
-        require_covered(account.journal.executions(), known, (await account.read()).balances)
-        return await settled(account, *rest)
-
-    from forwardtrader.live.bridge import broker
-
-    return [(broker, "recover", remember), (recovery, "_settled", too_early)]
+    return [(VenueComparison, "open", too_early)]
 
 
 def _report_twice() -> list[Change]:
-    book = Journal.book
-    return [(Journal, "book", lambda self, execution: book(self, execution) or True)]
+    book, executions = Journal.book, Journal.executions
+
+    def nameless(self: Any, client_id: str | None = None) -> Any:
+        return executions(self) if client_id is None else [replace(e, trade_id="") for e in executions(self, client_id)]
+
+    return [(Journal, "book", lambda self, execution: book(self, execution) or True), (Journal, "executions", nameless)]
 
 
 def _no_fees() -> list[Change]:
@@ -110,12 +108,17 @@ def _no_fees() -> list[Change]:
 
 
 def _adopt_blindly() -> list[Change]:
-    reconcile = venue_orders.reconcile
+    reconcile = comparison.reconcile
 
-    def adopting(intents: Any, resting: Any, ours: Any) -> Reconciled:
-        return reconcile([(intent, Decimal("Infinity")) for intent, _ in intents], resting, ours)
+    def adopting(journal: Any, venue: Any) -> Reconciled:
+        return reconcile(replace(journal, open=tuple((intent, Decimal("Infinity")) for intent, _ in journal.open)), venue)
 
-    return [(venue_orders, "reconcile", adopting)]
+    return [(comparison, "reconcile", adopting)]
+
+
+def _no_settling() -> list[Change]:
+    reconcile = comparison.reconcile
+    return [(comparison, "reconcile", lambda journal, venue: replace(reconcile(journal, venue), ask=()))]
 
 
 def _high_water_mark() -> list[Change]:
@@ -189,9 +192,9 @@ DEFECTS: Final = {
     ),
     "cash twice": Defect(
         "a balance holds what is still to be reported",
-        lambda: [(recovery, "_cash_before", lambda _late, balances, rules: float(balances.get(rules[0].quote, 0)))],
+        lambda: [(recovery, "_cash_before", lambda _known, _booked, opened, quote: float(opened.view.balances.get(quote, 0)))],
     ),
     "orders forgotten": Defect("orders that rest are taken over at a start", lambda: [(recovery, "_open_orders", lambda *_args: ())]),
-    "no check": Defect("the venue is asked regularly, whatever its socket says", lambda: [(AccountReports, "check", _nothing)]),
-    "no settling": Defect("a start finds out what became of every open intent", lambda: [(CcxtAccount, "settle", _nothing)]),
+    "no check": Defect("the venue is asked regularly, whatever its socket says", lambda: [(VenueComparison, "check", _nothing)]),
+    "no settling": Defect("a start finds out what became of every open intent", _no_settling),
 }

@@ -133,6 +133,7 @@ class Life:
         self.io = ProcessIo(death.step if death else 0, death.at if death else "", world.note)
         self.fills: list[Execution] = []  # executions since the last bar: kept with the next one
         self.is_recovered = False
+        self.trades_before = len(world.exchange.order_index.trades)
         self.quiet_turns = 0
         self.thread = SimulatedThread(world.network, self.io, world.chance(f"scheduler {number}"), self.scenario.interleaving)
         self.is_at_rest = False
@@ -217,7 +218,6 @@ class Life:
 
     def on_bar(self, strategy: Any) -> None:
         """Keep what was executed since the last bar, in one commit; then look at everything."""
-        self.is_recovered = True
         self.io.step("before the bar is kept")
         for fill in self.fills:
             self.world.keep(fill)
@@ -226,9 +226,11 @@ class Life:
         data = strategy.datas[0]
         self.world.note("bar", at=data.datetime[0], close=data.close[0], value=strategy.broker.getvalue())
         self.world.on_bar(self)
+        self.is_recovered = True
         if self.is_quiet:
             return
         if self._chance.random() < self.scenario.slow_strategy:
+            self.world.hurt()
             self.world.loop.pump(lambda: False, 5.0)
         if self._chance.random() < self.scenario.errors:
             raise StrategyError
@@ -244,5 +246,6 @@ class Life:
         self.world.note("order", status=order.getstatusname(), size=order.executed.size, price=order.executed.price)
 
     def on_turn(self) -> None:
+        self.world.look(self)
         if self.is_quiet:
             self.world.on_quiet_turn(self)

@@ -52,6 +52,7 @@ class Scenario:
     interleaving: float = 0.0  # the chance that the venue's side runs on while Backtrader's has only handed it something
     stops: float = 0.0  # the chance that the process is asked to end, of each bar
     errors: float = 0.0  # the chance of an exception of the strategy, of each bar
+    fill_cap: float = 0.0  # units of an order that one print of the market fills at most; 0 for no limit
     disk_full: int = 0  # from this write of the first life on, until it ends; 0 for never
 
     @classmethod
@@ -79,6 +80,7 @@ class Scenario:
             interleaving=rng.choice((0.0, 0.2, 1.0)),
             stops=rng.choice((0.0, 0.0, 0.1)),
             errors=rng.choice((0.0, 0.0, 0.0, 0.1)),
+            fill_cap=rng.choice((0.0, 0.0, 0.0005, 0.002)),
             disk_full=rng.choice((0, 0, 0, rng.randint(1, 60))),
         )
 

@@ -11,7 +11,7 @@ _WAS_BROKEN = {
     "an execution that is found before its feed has a bar ended the process with an IndexError": Scenario(
         seed=3082,
         bar_minutes=5,
-        bars=24,
+        bars=10,
         fee_asset="quote",
         actions=("cancel", "close", "market", "stop", "valid"),
         faults={

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from tests.simulation.scenario import Scenario
+from tests.simulation.shrink import shrink
 from tests.simulation.world import simulate
 
 _SEEDS = 24
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Errors are what these worlds are made of."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("first", range(0, _SEEDS, 8))
@@ -21,3 +33,9 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert first.log == second.log
     assert first.digest == second.digest
     assert first.orders, "nothing was ordered, so nothing was compared"
+
+
+def test_a_failing_world_is_shrunk_to_what_matters() -> None:
+    small = shrink(Scenario.of(5), lambda scenario: "stop" in scenario.actions and scenario.bars >= 2)
+    assert small.actions == ("stop",)
+    assert (small.bars, small.deaths, small.faults, small.lost, small.interleaving) == (2, (), {}, 0, 0)

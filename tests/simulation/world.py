@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -28,13 +29,20 @@ if TYPE_CHECKING:
     from forwardtrader.live.execution.journal import Journal
 
 _KEY_REFUSED: Final = "does not accept the key"  # of fault F37: somebody acts, then it starts
+_SOMEBODY_ACTS_S: Final = 300.0  # after a halt
 _MOST_STARTS: Final = 40
 _PATIENCE_S: Final = 2400.0  # virtual seconds from the last bar of the scenario until everything is at rest
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `digest` is equal for runs that did the same."""
+    """How a run ended.
+
+    Attributes:
+        digest: equal for runs that did the same.
+        struck: how often something went wrong: faults, deaths and ends of the process.
+        recoveries: virtual seconds from each of these until everything agreed again.
+    """
 
     scenario: Scenario
     violation: str
@@ -43,6 +51,8 @@ class Outcome:
     lives: int
     orders: int
     trades: int
+    struck: int
+    recoveries: tuple[float, ...]
     log: tuple[str, ...]
 
 
@@ -69,10 +79,14 @@ class World:
         self.kept: dict[tuple[str, str], Execution] = {}  # the fills that the owner has for good
         self.quiet_since: float | None = None
         self.broken = ""  # a violation seen by the venue's side
-        self.venue.on_fault = lambda name: self.note("fault", name=name)
+        self.venue.on_fault = self._on_fault
         self.exchange = self.venue.venue.exchange
         self.exchange.subscribe(self._on_venue_event)
-        self.lives = 0
+        if scenario.fill_cap:
+            self.exchange.fill_cap = Decimal(str(scenario.fill_cap))
+        self.lives = self.struck = 0
+        self.recoveries: list[float] = []
+        self._hurt_at: float | None = None
 
     def run(self) -> None:
         """Play the scenario to its end. Raises Violation."""
@@ -87,6 +101,8 @@ class World:
             life = Life(self, number, death)
             ended = life.run()
             rests += life.is_at_rest
+            if not life.is_at_rest:
+                self.hurt()
             if rests == 2:  # once more from the files alone
                 break
             refused = ended.startswith("ReconciliationFailed") and _KEY_REFUSED not in ended
@@ -128,6 +144,8 @@ class World:
         require(not self.broken, self.broken)
         checks.every_order_known(self.venue, journal)
         checks.booked_is_true(self.venue, journal.executions())
+        if not life.is_recovered:
+            checks.nothing_overlooked(self.venue, life.trades_before, journal)
         checks.position_is(life, self.kept.values())
         if self.quiet_since is None and self.venue.venue.driver.played >= self.scenario.bars:
             self._calm()
@@ -150,9 +168,29 @@ class World:
             life.is_at_rest = True
             life.store.request_stop()
 
+    def hurt(self) -> None:
+        """Something went wrong now."""
+        self.struck += 1
+        self._hurt_at = self.loop.now if self._hurt_at is None else self._hurt_at
+
+    def look(self, life: Life) -> None:
+        """Note how long it took until everything agreed again."""
+        if life.broker.halted and self.loop.now - (self._hurt_at or 0.0) > _SOMEBODY_ACTS_S:
+            life.store.request_stop()
+        if self._hurt_at is None or not life.store.is_connected or life.broker.halted or not life.broker.is_settled:
+            return
+        if checks.agrees(self.venue, life.store.account.journal):  # type: ignore[union-attr]
+            self.recoveries.append(self.loop.now - self._hurt_at)
+            self._hurt_at = None
+
+    def _on_fault(self, name: str) -> None:
+        self.note("fault", name=name)
+        self.hurt()
+
     def _calm(self) -> None:
         self.quiet_since = self.loop.now
         self.venue.board.disarm()
+        self.exchange.fill_cap = None
         self.network.weather = Weather()
 
     def _on_venue_event(self, fact: Any) -> None:
@@ -183,7 +221,7 @@ def simulate(scenario: Scenario) -> Outcome:
         index = world.venue.venue.exchange.order_index
         return Outcome(
             scenario, violation, hashlib.sha256(text.encode()).hexdigest(), world.loop.now / 86400, world.lives, len(index.orders),
-            len(index.trades), tuple(world.log),
+            len(index.trades), world.struck, tuple(world.recoveries), tuple(world.log),
         )  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
