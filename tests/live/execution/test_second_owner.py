@@ -55,7 +55,7 @@ def both(venue: SandboxHandle, tmp_path: Path) -> Iterator[tuple[Any, Any]]:
 def test_an_order_of_our_form_that_the_journal_does_not_know_halts(both: tuple[Any, Any]) -> None:
     one, other = both
     send(other, intent("ft-one-tjk3k0-1", limit="9000"))
-    one.loop.call(one.account.check())
+    one.loop.call(one.account.comparison.check())
     assert "ft-one-tjk3k0-1" in one.account.halted and "--resume" in one.account.halted
     send(one, intent("ft-one-tjk3k0-2"))
     assert one.account.journal.state_of("ft-one-tjk3k0-2") is IntentState.REFUSED
@@ -76,14 +76,14 @@ def test_the_same_client_id_sent_twice_is_noticed_and_not_booked_twice(venue: Sa
 def test_a_person_who_resumes_has_seen_those_orders(venue: SandboxHandle, tmp_path: Path, both: tuple[Any, Any]) -> None:
     one, other = both
     send(other, intent("ft-one-tjk3k0-1", limit="9000"))
-    one.loop.call(one.account.check())
+    one.loop.call(one.account.comparison.check())
     assert one.account.halted
     one.loop.call(one.account.rearm())
-    one.loop.call(one.account.check())
+    one.loop.call(one.account.comparison.check())
     assert not one.account.halted
     one.stop()
     with copy_of_a_session(venue, tmp_path / "a.db") as later:
-        later.loop.call(later.account.check())
+        later.loop.call(later.account.comparison.check())
         assert not later.account.halted
 
 
@@ -102,6 +102,6 @@ def test_an_order_that_rests_under_a_client_id_that_is_done_is_not_taken_for_our
     send(one, intent("ft-one-tjk3k0-1", limit="9000"))
     one.loop.call(one.account.cancel(intent("ft-one-tjk3k0-1")))
     send(other, intent("ft-one-tjk3k0-1", limit="9000"))
-    one.loop.call(one.account.check())
+    one.loop.call(one.account.comparison.check())
     assert "ft-one-tjk3k0-1" in one.account.halted
     assert one.account.journal.state_of("ft-one-tjk3k0-1") is IntentState.DONE
