@@ -57,7 +57,8 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
     if request.mode == "live" and not request.sandbox:
         from forwardtrader.live.venue.keys import api_keys
 
-        api_keys(request.settings.feeds.exchange)  # nothing else is worth waiting for without them
+        feeds = request.settings.feeds
+        api_keys(feeds.exchange, url=feeds.exchange_url)  # nothing else is worth waiting for without them
     from forwardtrader.live.monitoring.terminal import SessionView
     from forwardtrader.live.session.session import LiveSession
 

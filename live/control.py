@@ -31,8 +31,11 @@ class ControlCommand(StrEnum):
 
 
 @contextmanager
-def held(path: Path, what: str) -> Iterator[None]:
+def held(path: Path, what: str, remedy: str = "stop it first, or choose another --session") -> Iterator[None]:
     """Hold a lock file while the block runs; the system releases it when the process dies, however it dies.
+
+    Args:
+        remedy: what to do where it is held; ends the message.
 
     Raises:
         AccountLocked: another process holds it; the message names that process.
@@ -44,7 +47,7 @@ def held(path: Path, what: str) -> Iterator[None]:
     except Timeout as error:
         number = holder(path)
         who = "another process" if number is None else f"another process (number {number})"
-        raise AccountLocked(f"{what} is in use by {who}; stop it first, or choose another --session") from error
+        raise AccountLocked(f"{what} is in use by {who}; {remedy}") from error
     try:
         private_file(path.with_suffix(".pid"))
         path.with_suffix(".pid").write_text(str(os.getpid()), encoding="utf-8")

@@ -54,7 +54,7 @@ def is_loopback(endpoint: Endpoint) -> bool:
 def require_encrypted(url: str) -> None:
     """Raise `InvalidSetting` for an address to which keys would be sent unencrypted: plain http or ws to another machine; "" is fine."""
     scheme, _, rest = url.partition("://")
-    if url and scheme not in ("https", "wss") and not is_loopback(Endpoint.of_url(f"http://{rest}")):
+    if url and scheme.lower() not in ("https", "wss") and not is_loopback(Endpoint.of_url(f"http://{rest}")):
         raise InvalidSetting(f"{url} is not encrypted: orders and keys are sent to other machines by https only; write https://")
 
 

@@ -132,6 +132,11 @@ class CCXTStore:
         with self.wake:
             self.wake.notify_all()
 
+    def halt(self, reason: str) -> None:
+        """Let the account send no more orders; may be called from any thread."""
+        if self.account is not None:
+            self.account.halt(reason)
+
     # What Backtrader calls
 
     def start(self, data: CCXTData | None = None, broker: CCXTBroker | None = None) -> None:

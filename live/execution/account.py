@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.events import AccountEvent, Intent, VenueView
+from forwardtrader.live.execution.events import AccountEvent, ForeignOrder, Intent, VenueView
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts, key_of
@@ -28,6 +28,7 @@ from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right
 
 _LOG: Final = log.logger("live")
+_ACCEPTED: Final = "accepted orders"  # of other sessions; a person saw them and let this one go on
 
 
 class CcxtAccount:
@@ -56,6 +57,7 @@ class CcxtAccount:
         self._limits = limits
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._halt = TradingHalt(notify)
+        self._strangers: list[str] = []  # venue ids of orders that another session sent
         self.orders = VenueOrders(client, self.queries, OrderLedger(journal, self._notify), timeouts.lag_s)
         self._lookup = OrderLookup(client, self.queries, self.orders, self._halt, timeouts)
         self._submitter = OrderSubmitter(client, self.queries, self.orders.ledger, self._lookup, self._halt, symbols, last_price)
@@ -82,6 +84,10 @@ class CcxtAccount:
     def halted(self) -> str:
         """Why no order is sent; "" where they are."""
         return self._halt.reason
+
+    def halt(self, reason: str) -> None:
+        """Send no more orders until `rearm`; may be called from any thread."""
+        self._halt.halt(reason)
 
     # Orders. The journal holds the intent already.
 
@@ -136,6 +142,9 @@ class CcxtAccount:
     async def rearm(self) -> None:
         """Send orders again after a halt, and find out what became of those that it left in doubt."""
         self._halt.reason = ""
+        if self._strangers:
+            self.journal.remember(_ACCEPTED, [*self.journal.recall(_ACCEPTED, ()), *self._strangers])
+            self._strangers.clear()
         for intent, state in self.journal.open_intents():
             if state is IntentState.UNKNOWN:
                 await self.settle(intent)
@@ -157,6 +166,12 @@ class CcxtAccount:
         return reason
 
     def _notify(self, event: AccountEvent) -> None:
+        if isinstance(event, ForeignOrder) and event.is_another_session and event.venue_id not in self.journal.recall(_ACCEPTED, ()):
+            self._strangers.append(event.venue_id)
+            self._halt.halt(
+                f"order {event.client_id} is of our form and not in this journal: another session or a copy of this one trades the "
+                f"account, or the journal is not the newest; stop the other one and look at the account, then use --resume"
+            )
         if self._limits is not None:
             self._limits.on_event(event)
         self._notify_owner(event)

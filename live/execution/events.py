@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from forwardtrader.core.types import MarketRules, OrderRequest
+from forwardtrader.live.venue.client_ids import looks_like_ours
 
 COMMANDED: Final = "commanded"  # the role of an order that a control command made while the strategy could not
 
@@ -143,12 +144,22 @@ class Unprotected:
 
 @dataclass(frozen=True)
 class ForeignOrder:
-    """An order that this program did not send; it is never touched."""
+    """An order that this program did not send; it is never touched.
+
+    Attributes:
+        client_id: as the venue shows it; "" for an order without one.
+    """
 
     symbol: str
     venue_id: str
     side: str
     size: Decimal
+    client_id: str = ""
+
+    @property
+    def is_another_session(self) -> bool:
+        """Whether its client id has the form of ours: a session that this one's journal does not know trades the account too."""
+        return looks_like_ours(self.client_id)
 
 
 @dataclass(frozen=True)

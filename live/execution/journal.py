@@ -131,6 +131,11 @@ class Journal:
         rows = self._intents("where client_id = ?", client_id)
         return rows[0][0] if rows else None
 
+    def venue_id_of(self, client_id: str) -> str:
+        """The venue's id of an intent; "" while it is not known."""
+        row = self._file.one("select venue_id from intents where client_id = ?", client_id)
+        return str(row[0]) if row else ""
+
     def client_id_of(self, venue_id: str) -> str:
         """The intent that the venue knows as `venue_id`; "" where it is not one of ours."""
         row = self._file.one("select client_id from intents where venue_id = ?", venue_id) if venue_id else None

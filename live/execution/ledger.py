@@ -59,7 +59,7 @@ class OrderLedger:
         """Book a report of an order; returns how many of its filled units came without an execution."""
         client_id = self.ours(report.client_id, report.venue_id)
         if not client_id:
-            self.report_foreign(ForeignOrder(report.symbol, report.venue_id, report.side, report.size))
+            self.report_foreign(ForeignOrder(report.symbol, report.venue_id, report.side, report.size, report.client_id))
             return Decimal(0)
         self.acknowledge(client_id, report.venue_id)
         for execution in report.executions:
@@ -87,6 +87,8 @@ class OrderLedger:
         """Book one execution of ours; one that is known, or more than the order's size, changes nothing."""
         client_id = self.ours(fill.client_id, fill.venue_id)
         if not client_id:
+            if self.journal.state_of(fill.client_id) is not None:
+                self.report_foreign(ForeignOrder(fill.symbol, fill.venue_id, fill.side, fill.size, fill.client_id))
             return
         intent = self.journal.intent(client_id)
         assert intent is not None
@@ -150,9 +152,17 @@ class OrderLedger:
 
     def ours(self, client_id: str, venue_id: str) -> str:
         """The client id of an order that the journal knows; "" for one of somebody else."""
-        if client_id and self.journal.state_of(client_id) is not None:
+        if client_id and self.journal.state_of(client_id) is not None and not self._is_twin(client_id, venue_id):
             return client_id
         return self.journal.client_id_of(venue_id)
+
+    def _is_twin(self, client_id: str, venue_id: str) -> bool:
+        """Whether an order has our client id and is another one: a copy of this session sent it. A triggered stop may be renumbered."""
+        known = self.journal.venue_id_of(client_id)
+        if not known or not venue_id or known == venue_id:
+            return False
+        intent = self.journal.intent(client_id)
+        return intent is None or intent.request.stop_price is None
 
     def report_foreign(self, order: ForeignOrder) -> None:
         """Report an order of somebody else, once."""

@@ -136,6 +136,6 @@ def key_of(intent: Intent) -> OrderKey:
     """What the order of an intent is found by."""
     request = intent.request
     return OrderKey(
-        client_id=intent.client_id, symbol=intent.symbol, side="buy" if request.side is Side.BUY else "sell", size=float(request.size),
+        client_id=intent.client_id, symbol=intent.symbol, side="buy" if request.side is Side.BUY else "sell",
         is_stop=request.stop_price is not None and not intent.triggered, since=intent.bar,
     )  # fmt: skip

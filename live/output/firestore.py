@@ -1,12 +1,14 @@
-"""The mirror in Firestore; the only module that imports its client."""
+"""The mirror and the leases in Firestore; the only module that imports its client."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from forwardtrader.core import log
 from forwardtrader.core.environment import environment, exported
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
+from forwardtrader.live.output.lease import Lease, in_force
 from forwardtrader.live.output.state_store import Body, Event
 
 if TYPE_CHECKING:
@@ -69,6 +71,36 @@ class FirestoreMirror:
         answers = self._client.get_all(references, retry=None, timeout=_TIMEOUT_S)
         paths = {_path(name): name for name in names}
         return {paths[a.reference.path]: a for a in answers if a.exists}
+
+
+class FirestoreLeases:
+    """Leases of accounts under `accounts/NAME`. Two machines that take one at the same time cannot both succeed.
+
+    Raises:
+        ConfigError: as `FirestoreMirror`.
+    """
+
+    def __init__(self, project: str) -> None:
+        self._client = _client(project)
+
+    def take(self, name: str, wanted: Lease, now: float) -> Lease | None:
+        """As `live.output.lease.LeaseStore.take`."""
+        from google.api_core.exceptions import GoogleAPIError
+
+        reference = self._client.document(f"accounts/{name}")
+        try:
+            found = reference.get(retry=None, timeout=_TIMEOUT_S)
+            if not found.exists:
+                reference.create(asdict(wanted), retry=None, timeout=_TIMEOUT_S)
+                return None
+            held = found.to_dict()
+            if other := in_force(Lease(str(held.get("holder")), float(held.get("until", 0))), wanted.holder, now):
+                return other
+            option = self._client.write_option(last_update_time=found.update_time)
+            reference.update(asdict(wanted), option=option, retry=None, timeout=_TIMEOUT_S)
+        except (GoogleAPIError, TypeError, ValueError) as error:  # also where another machine was quicker: the next heartbeat sees it
+            raise VenueUnreachable(f"Firestore does not give the lease ({type(error).__name__})") from error
+        return None
 
 
 def _client(project: str) -> Client:

@@ -25,6 +25,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.identity import real_account
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 from forwardtrader.live.venue.withdrawals import require_no_withdrawals
 from forwardtrader.models.registry.card import code_version
@@ -87,7 +88,7 @@ class _VenueCheck:
         loop.start()
         client = None
         try:
-            keys = ccxt_credentials(**api_keys(feeds.exchange)) if self._request.mode == "live" else None
+            keys = ccxt_credentials(**api_keys(feeds.exchange, url=feeds.exchange_url)) if self._request.mode == "live" else None
             client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
             source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_NoListener())
             loop.call(source.connect())
@@ -118,7 +119,9 @@ class _VenueCheck:
         newest = {symbol: loop.call(source.newest(symbol, 1)) for symbol in source.symbols}
         require_enough(view.balances, rules, {symbol: bars[-1].close for symbol, bars in newest.items() if bars}, "deposit some first")
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
-        return f"{held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
+        feeds = self._request.settings.feeds
+        identity = real_account(client.id, feeds.exchange_url, client.apiKey, source.symbols)
+        return f"{identity.text}; {held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
 
 
 class _NoListener:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 
 from rich.console import Console
@@ -11,23 +10,20 @@ from forwardtrader.core.errors import ConfigError
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.preflight.funds import require_enough
+from forwardtrader.live.venue.identity import AccountIdentity
 from forwardtrader.live.venue.withdrawals import WithdrawalRight, require_no_withdrawals
-
-
-def account_name(exchange: str, api_key: str) -> str:
-    """A name of the account for its lock file, which does not reveal the key."""
-    return f"{exchange}-{hashlib.sha256(api_key.encode()).hexdigest()[:12]}"
 
 
 def require_consent(
     bridge: CCXTStore, symbols: tuple[str, ...], confirmed: int, console: Console, ask: Callable[[str], str] = input, *,
-    prices: Mapping[str, float], practice: bool = False,
+    account: AccountIdentity, prices: Mapping[str, float], practice: bool = False,
 ) -> None:  # fmt: skip
     """Show account, rules and rights, and ask for the first symbol to be typed; `--yes-real-money` given twice skips the question.
 
     Where it is unknown whether the key may withdraw, the question says so.
 
     Args:
+        account: whose orders they are; venue, host and fingerprint of the key are shown.
         confirmed: how often `--yes-real-money` was given.
         prices: the newest close of each symbol, in quote units.
         practice: whether it is an account of the practice exchange, which needs no confirmation.
@@ -43,6 +39,7 @@ def require_consent(
     rules = [bridge.rules(symbol) for symbol in symbols]
     require_enough(view.balances, rules, prices, "deposit some first")
     console.print("[bold]PRACTICE MONEY[/bold]" if practice else "[bold]REAL MONEY[/bold]")
+    console.print(f"  {account.text}", soft_wrap=True)
     for asset, amount in sorted(view.balances.items()):
         console.print(f"  {amount} {asset}")
     for r in rules:

@@ -35,6 +35,7 @@ from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
 from forwardtrader.live.preflight.consent import require_consent
+from forwardtrader.live.preflight.owner import account_of, leased, remember_account, require_journal_of
 from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply
@@ -125,7 +126,7 @@ class _Assembly:
         shutdown = Shutdown(bridge, broker, progress, health)
         commands = self._commands(broker, shutdown)
         cerebro = self._cerebro(bridge, broker, sources, saved)
-        self._connect(bridge)
+        self._connect(bridge, journal)
         supervise_account(self.request, bridge, self.supervisor)
         watchdog = self._watchdog(bridge)
         running = RunningSession(
@@ -191,14 +192,22 @@ class _Assembly:
         broker.entry_objection = Confirmations(self.store, bridge.entry_objection, self.resumed.last).objection
         return broker
 
-    def _connect(self, bridge: CCXTStore) -> None:
+    def _connect(self, bridge: CCXTStore, journal: Journal | None) -> None:
         with reporting_refused_keys(bridge.exchange):
+            if journal is None:
+                self._patiently(bridge.start)
+                return
+            account = account_of(self.request, bridge.exchange)
+            require_journal_of(account, journal, self.request.name)
+            self.stack.enter_context(account_lock(bridge))
+            self.stack.enter_context(leased(self.request, account, self.clock, bridge.halt))
             self._patiently(bridge.start)
-            if self.request.mode == "live":
-                self.stack.enter_context(account_lock(self.request, bridge))
-                prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in self._candles().items() if len(frame)}
-                asked = self.request
-                require_consent(bridge, asked.symbols, asked.confirmed, self.view.console, prices=prices, practice=asked.sandbox)
+            prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in self._candles().items() if len(frame)}
+            asked = self.request
+            require_consent(
+                bridge, asked.symbols, asked.confirmed, self.view.console, account=account, prices=prices, practice=asked.sandbox
+            )
+            remember_account(journal, account)
 
     # Backtrader
 

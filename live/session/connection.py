@@ -5,21 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.merge import ConfirmingVenue, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
-from forwardtrader.live import control
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.preflight.consent import account_name
+from forwardtrader.live.preflight.owner import ACCOUNT, owned
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.sandbox_process import PRACTICE, PracticeAddress, find_practice
 from forwardtrader.live.session.setup import JOURNAL, PLAN, SessionMarket
 from forwardtrader.live.supervision.account_access import AccountAccess
 from forwardtrader.live.supervision.supervisor import Supervisor
+from forwardtrader.live.venue.identity import real_account, require_same_account
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 
 _PRACTICE_POLL = PollRule(base=2.0, least=0.5, most=2.0)
@@ -63,7 +62,7 @@ def _real_venue(request: LiveRequest) -> dict[str, Any]:
         "poll": PollRule(base=request.settings.live.poll_seconds),
         "witnesses": [ConfirmingVenue(other, base_url=url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)],
         "merge_rule": MergeRule(tolerance_bps=feeds.confirm_tolerance_bps),
-        **(api_keys(feeds.exchange) if request.mode == "live" else {}),
+        **(api_keys(feeds.exchange, url=feeds.exchange_url) if request.mode == "live" else {}),
     }
 
 
@@ -72,13 +71,15 @@ def account_access(request: LiveRequest) -> AccountAccess | None:
 
     Raises:
         ConfigError: the session's plan is damaged, or the keys are missing.
+        StartRefused: the keys are those of another account.
     """
     journal = request.folder / JOURNAL
     if not journal.is_file():
         return None
-    exchange, symbols, is_real = _traded(request)
+    exchange, symbols, is_real, account = _traded(request)
     if is_real:
         place = _real_place(request, exchange)
+        require_same_account(account, real_account(exchange, place.url, place.keys["apiKey"], symbols), request.name)
     else:
         venue = find_practice(request.folder / PRACTICE)
         if venue is None:
@@ -117,21 +118,21 @@ class _Place(NamedTuple):
 
 
 def _real_place(request: LiveRequest, exchange: str) -> _Place:
-    return _Place(exchange, ccxt_credentials(**api_keys(exchange)), request.settings.feeds.exchange_url, "")
+    return _Place(
+        exchange, ccxt_credentials(**api_keys(exchange, url=request.settings.feeds.exchange_url)), request.settings.feeds.exchange_url, ""
+    )
 
 
-def _traded(request: LiveRequest) -> tuple[str, tuple[str, ...], bool]:
-    """Exchange, symbols, and whether it was a real venue, as the session's plan says."""
+def _traded(request: LiveRequest) -> tuple[str, tuple[str, ...], bool, object]:
+    """Exchange, symbols, whether it was a real venue, and the account there, as the session's plan says."""
     path = request.folder / PLAN
     try:
         plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return str(plan["exchange"]), tuple(map(str, plan["symbols"])), plan["market"] == "venue"
+        return str(plan["exchange"]), tuple(map(str, plan["symbols"])), plan["market"] == "venue", plan.get(ACCOUNT)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} does not say where the session traded") from error
 
 
-def account_lock(request: LiveRequest, bridge: CCXTStore) -> AbstractContextManager[None]:
-    """The lock of the account: one process each, whatever the session is called."""
-    name = account_name(bridge.exchange, bridge._keys["apiKey"])
-    path = Path(request.settings.live.sessions_path) / "accounts" / f"{name}.lock"
-    return control.held(path, f"the account {name}")
+def account_lock(bridge: CCXTStore) -> AbstractContextManager[None]:
+    """The lock of the account: one process each, whatever the session is called and wherever its folder is."""
+    return owned(bridge.exchange, bridge._keys["apiKey"])

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,9 +25,11 @@ from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.live.execution.journal import open_journal
 from forwardtrader.live.preflight.funds import require_enough
+from forwardtrader.live.preflight.owner import ACCOUNT, account_of
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practice, practice_account
+from forwardtrader.live.venue.identity import AccountIdentity, require_same_account
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 
@@ -68,7 +70,7 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock) -> Ses
         AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
         TradingError: the history is incomplete.
     """
-    plan = _read_plan(request)
+    plan = _read_plan(request, begun=last_bar is not None or _has_sent(request))
     if request.sandbox:
         return _practice_market(request, plan, last_bar, clock)
     first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
@@ -235,11 +237,14 @@ def _market_file(request: LiveRequest, symbol: str, frame: pd.DataFrame, first: 
     return path
 
 
-def _read_plan(request: LiveRequest) -> Plan | None:
+def _read_plan(request: LiveRequest, *, begun: bool) -> Plan | None:
+    """The plan of a session that was started before; one that has not `begun` to trade may still change its account."""
     path = request.folder / PLAN
     if not path.is_file():
         return None
     plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | _plan_in(path)
+    if begun and (account := _account(request)) is not None:
+        require_same_account(plan.get(ACCOUNT), account, request.name)
     for name, value in _facts(request).items():
         planned = _upgraded(name, plan.get(name, [] if name == "factors" else None), value)
         if planned != value:
@@ -274,7 +279,14 @@ def _difference(name: str, planned: object, now: object) -> tuple[str, object, o
 
 
 def _write_plan(request: LiveRequest, first: datetime) -> None:
-    atomic.write_text(request.folder / PLAN, json.dumps({**_facts(request), "first_live": first.isoformat()}, indent=1))
+    account = _account(request)
+    facts = {**_facts(request), **({ACCOUNT: asdict(account)} if account is not None else {}), "first_live": first.isoformat()}
+    atomic.write_text(request.folder / PLAN, json.dumps(facts, indent=1))
+
+
+def _account(request: LiveRequest) -> AccountIdentity | None:
+    """What the plan holds of the account; nothing on paper and at the practice exchange."""
+    return account_of(request) if request.mode == "live" and not request.sandbox else None
 
 
 def _facts(request: LiveRequest) -> Plan:

@@ -74,6 +74,7 @@ class CcxtClient(Protocol):
     """
 
     id: str
+    apiKey: str  # noqa: N815 - as below
     has: Mapping[str, object]
     markets: Mapping[str, dict[str, Any]]
     precisionMode: int  # noqa: N815 - the name that ccxt gives it

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from forwardtrader.core import environment as variables
 from forwardtrader.core.errors import ConfigError, VenueRefused
+from forwardtrader.feeds.venues.reach import require_encrypted
 
 
 @contextmanager
@@ -29,12 +30,17 @@ def reporting_refused_keys(exchange: str) -> Iterator[None]:
         ) from refusal
 
 
-def api_keys(exchange: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def api_keys(exchange: str, environment: Mapping[str, str] | None = None, *, url: str = "") -> dict[str, str]:
     """`api_key` and `api_secret` of an exchange, e.g. BINANCE_API_KEY and BINANCE_API_SECRET, and `passphrase` where there is one.
+
+    Args:
+        url: the address that they are for where it is not the venue's own; they are not read for one that is not encrypted.
 
     Raises:
         ConfigError: one of them is missing; the message names the variable.
+        InvalidSetting: plain http to another machine.
     """
+    require_encrypted(url)
     known = variables.environment() if environment is None else environment
     venue = exchange.upper()
     names = {"api_key": f"{venue}_API_KEY", "api_secret": f"{venue}_API_SECRET"}

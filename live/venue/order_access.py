@@ -14,6 +14,7 @@ from forwardtrader.live.venue.ccxt_errors import names_of
 from forwardtrader.live.venue.trade_pages import TradePages
 
 Params: TypeAlias = Mapping[str, object]
+_CUT: Final = 50  # entries from which on a list that is searched may be one page of a longer one
 _FORM: Final = r"[A-Za-z0-9_-]{1,36}"
 _FULL: Final[Params] = {"limit": 50}  # Bybit's largest page of orders; twenty are its usual one
 
@@ -23,14 +24,13 @@ class OrderKey:
     """What an order of ours is found by.
 
     Attributes:
-        side, size: as sent, "buy" or "sell" and base units.
-        since: milliseconds UTC before which it was not sent.
+        side: "buy" or "sell".
+        since: milliseconds UTC before which it was not sent; 0 where that is not known.
     """
 
     client_id: str
     symbol: str
     side: str = ""
-    size: float = 0.0
     is_stop: bool = False
     since: int = 0
 
@@ -80,7 +80,7 @@ class ByLists:
     async def __call__(self, client: CcxtClient, key: OrderKey) -> CcxtOrder | None:
         named = {self.name: key.client_id}
         requests: list[tuple[str, Params]] = [("fetch_open_orders", named), (self.past, named)]
-        if self.start:
+        if self.start and key.since:
             requests.append((self.past, {**named, self.start: key.since}))
         for method, params in requests:
             found = [o for o in await _listed(client, method, key.symbol, params) if o.get("clientOrderId") == key.client_id]
@@ -100,23 +100,24 @@ class BySearch:
     lists: tuple[str, ...]
 
     async def __call__(self, client: CcxtClient, key: OrderKey) -> CcxtOrder | None:
-        seen: list[CcxtOrder] = []
-        for method in self.lists:
-            seen += await _listed(client, method, key.symbol, {}, since=key.since or None)
-        return match(seen, key)
+        pages = [await _listed(client, method, key.symbol, {}, since=key.since or None) for method in self.lists]
+        found = match([order for page in pages for order in page], key)
+        if found is None and any(len(page) >= _CUT for page in pages):
+            raise AmbiguousOrder(f"the venue's list of orders may be cut off before order {key.client_id}")
+        return found
 
 
 def match(orders: Sequence[CcxtOrder], key: OrderKey) -> CcxtOrder | None:
     """The order of that client id in a list that holds every order sent since `key.since`.
 
     Raises:
-        AmbiguousOrder: it is not there, but an order without client id has its side and size.
+        AmbiguousOrder: it is not there, but an order of its side has no client id.
     """
     for order in orders:
         if order.get("clientOrderId") == key.client_id:
             return order
-    if any(not o.get("clientOrderId") and o.get("side") == key.side and float(o.get("amount") or 0) == key.size for o in orders):
-        raise AmbiguousOrder(f"the venue lists a {key.side} of {key.size} without client id, which may be order {key.client_id}")
+    if any(not order.get("clientOrderId") and order.get("side") in (key.side, None) for order in orders):
+        raise AmbiguousOrder(f"the venue lists a {key.side} order without client id, which may be order {key.client_id}")
     return None
 
 

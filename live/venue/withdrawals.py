@@ -72,6 +72,16 @@ def _kraken(answer: object) -> bool | None:
     return any("withdraw" in str(right).lower() for right in rights) if isinstance(rights, list) and rights else None
 
 
+def _kucoin(answer: object) -> bool | None:
+    rights = _at(answer, "data", "permission")
+    return "transfer" in rights.lower().split(",") if isinstance(rights, str) and rights else None  # its name for withdrawals
+
+
+def _coinbase(answer: object) -> bool | None:
+    allowed = _at(answer, "can_transfer")
+    return allowed if isinstance(allowed, bool) else None
+
+
 def _at(tree: object, *path: str) -> object:
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None
@@ -86,4 +96,6 @@ _CALLS: Final[dict[str, tuple[str, Callable[[object], bool | None]]]] = {
     "myokx": ("privateGetAccountConfig", _okx),
     "okxus": ("privateGetAccountConfig", _okx),
     "kraken": ("privatePostGetApiKeyInfo", _kraken),
+    "kucoin": ("privateGetUserApiKey", _kucoin),
+    "coinbase": ("v3PrivateGetBrokerageKeyPermissions", _coinbase),
 }

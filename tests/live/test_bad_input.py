@@ -182,3 +182,17 @@ def test_a_session_goes_on_with_the_settings_it_was_begun_with(
     open_market(read_request(begun), None, SystemClock())
     code, said = answer(capsys, tmp_path, venue.url, "--session", "one", "--set", "models.units=8")
     assert (code, said) == (5, "session 'one' was started with models.units 4, not 8; keep that, or choose another --session")
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)])
+@pytest.mark.parametrize("address", ["http://10.0.0.1:9", "http://127.0.0.1.example.org"])
+def test_keys_are_not_read_for_an_address_that_is_not_encrypted(
+    address: str, check: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("BINANCE_API_KEY", "BINANCE_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)  # what is missing would be asked for
+    code = command(words(tmp_path, address, *REAL, *check, "--set", "live.start_patience_s=0"), SystemClock())
+    heard = capsys.readouterr()
+    assert code in ((2,) if not check else (2, 3))
+    assert f"{address} is not encrypted" in " ".join((heard.err + heard.out).split())
+    assert "API_KEY" not in heard.err + heard.out

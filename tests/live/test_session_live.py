@@ -17,10 +17,10 @@ from forwardtrader.core.types import Forecast
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
-from forwardtrader.live.preflight.consent import account_name
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
+from forwardtrader.live.venue.identity import key_fingerprint
 from forwardtrader.live.venue.keys import api_keys
 from forwardtrader.models.forecaster import forecast_at, normal_frame
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
@@ -88,7 +88,7 @@ def test_missing_keys_are_named_and_an_account_name_hides_its_key() -> None:
     with pytest.raises(ConfigError, match="KRAKEN_API_SECRET"):
         api_keys("kraken", {"KRAKEN_API_KEY": "k"})
     assert api_keys("kraken", {"KRAKEN_API_KEY": "k", "KRAKEN_API_SECRET": "s"}) == {"api_key": "k", "api_secret": "s"}
-    assert "secretkey" not in account_name("binance", "secretkey")
+    assert "secretkey" not in key_fingerprint("binance", "secretkey")
 
 
 def test_without_a_venue_nothing_is_traded_and_the_practice_exchange_is_named(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ class VenueComparison:
     async def _carry_out(self, found: Reconciled) -> None:
         ledger = self._ledger
         for order in found.foreign:
-            ledger.report_foreign(ForeignOrder(order.symbol, order.venue_id, order.side, order.size))
+            ledger.report_foreign(ForeignOrder(order.symbol, order.venue_id, order.side, order.size, order.client_id))
         for intent, venue_id in found.adopt:
             ledger.acknowledge(intent.client_id, venue_id)
         for client_id, venue_id in found.reopen:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from forwardtrader.core.errors import UnknownVenue
+from forwardtrader.core.errors import InvalidSetting, TradingError, UnknownVenue, VenueRedirected
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.client import open_client
+from forwardtrader.feeds.venues.exchange import CcxtVenue
 
 BINANCE = {
     "e": "kline",
@@ -61,3 +65,113 @@ def test_a_redirected_client_has_no_url_of_the_venue_left(name: str) -> None:
 def test_an_unknown_venue_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownVenue, match="did you mean binance"):
         open_client("binnance")
+
+
+class Redirecting(ThreadingHTTPServer):
+    """Redirects everything to `target`, and keeps what came: method, path, body and the key that was in the headers."""
+
+    def __init__(self, code: int = 200, target: str = "") -> None:
+        super().__init__(("127.0.0.1", 0), _Redirects)
+        self.code, self.target = code, target
+        self.seen: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Redirects(BaseHTTPRequestHandler):
+    server: Redirecting
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        self.server.seen.append(f"{self.command} {self.path} {body} {self.headers.get('X-MBX-APIKEY', '')}")
+        self.send_response(self.server.code)
+        if self.server.target:
+            self.send_header("Location", self.server.target + self.path)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_POST = do_DELETE = do_GET  # noqa: N815 - the names that the server looks for
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@contextmanager
+def serving(*servers: Redirecting) -> Iterator[None]:
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+MARKET = {"id": "BTCUSDT", "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "baseId": "BTC", "quoteId": "USDT", "type": "spot",
+          "spot": True, "active": True, "precision": {"price": 0.01, "amount": 0.0001}, "limits": {}, "lowercaseId": "btcusdt",
+          "info": {"orderTypes": ["MARKET"]}}  # fmt: skip
+REQUESTS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    "order": lambda client: client.create_order("BTC/USDT", "market", "buy", 1.0, None, {}),
+    "cancel": lambda client: client.cancel_order("1", "BTC/USDT"),
+    "balance": lambda client: client.fetch_balance(),
+    "market": lambda client: client.fetch_time(),
+    "socket": lambda client: client.watch_ticker("BTC/USDT"),
+    "private socket": lambda client: client.watch_orders("BTC/USDT"),
+}
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("name", REQUESTS)
+def test_neither_an_order_nor_a_key_goes_where_a_redirect_points(name: str, code: int) -> None:
+    elsewhere = Redirecting()
+    first = Redirecting(code, elsewhere.url)
+
+    async def script() -> None:
+        client = open_client("binance", keys={"apiKey": "the-key", "secret": "s"}, base_url=first.url)
+        client.set_markets([MARKET])
+        try:
+            for _ in range(2):  # the second time it has a session already
+                with pytest.raises(Exception, match="redirect") as found:
+                    await asyncio.wait_for(REQUESTS[name](client), 10)
+                assert isinstance(found.value, VenueRedirected) or "socket" in name
+        finally:
+            await client.close()
+
+    with serving(elsewhere, first):
+        asyncio.run(script())
+    assert first.seen and elsewhere.seen == []
+
+
+def test_candles_are_not_taken_from_where_a_redirect_points() -> None:
+    elsewhere = Redirecting()
+    first = Redirecting(307, elsewhere.url)
+    with serving(elsewhere, first), pytest.raises(TradingError):
+        CcxtVenue("binance", base_url=first.url).symbols()
+    assert first.seen and elsewhere.seen == []
+
+
+@pytest.mark.parametrize("place", [{"base_url": "http://10.0.0.1"}, {"base_url": "https://10.0.0.1", "ws_url": "ws://10.0.0.1"}])
+def test_no_client_with_keys_is_made_for_an_address_that_is_not_encrypted(place: dict[str, str]) -> None:
+    with pytest.raises(InvalidSetting, match="is not encrypted"):
+        open_client("binance", keys={"apiKey": "k", "secret": "s"}, **place)
+
+
+def test_a_client_counts_what_it_sends() -> None:
+    server = Redirecting()
+
+    async def script() -> None:
+        client = open_client("binance", base_url=server.url)
+        client.set_markets([MARKET])
+        for count in (1, 2):
+            await client.fetch_time()
+            assert client.requests_sent == count
+        with pytest.raises(Exception, match="requires a symbol"):
+            await client.fetch_my_trades()
+        assert client.requests_sent == 2
+        await client.close()
+
+    with serving(server):
+        asyncio.run(script())

@@ -65,7 +65,7 @@ def test_a_foreign_order_is_told_once_and_left_alone(ledger: Any) -> None:
     for _ in range(2):
         other = order_report({"id": "99", "clientOrderId": "theirs", "symbol": "BTC/USDT", "side": "buy", "amount": 2, "status": "open"})
         book.order(other)
-    assert told == [ForeignOrder("BTC/USDT", "99", "buy", Decimal(2))]
+    assert told == [ForeignOrder("BTC/USDT", "99", "buy", Decimal(2), "theirs")]
 
 
 def test_what_was_executed_cannot_be_refused_afterwards(ledger: Any) -> None:

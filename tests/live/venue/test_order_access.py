@@ -24,7 +24,7 @@ from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.execution.test_submit import intent
 from tests.live.market import practice, store_on
 
-KEY = OrderKey(client_id="ft-one-1", symbol="BTC/USD", side="buy", size=0.5, since=1)
+KEY = OrderKey(client_id="ft-one-1", symbol="BTC/USD", side="buy", since=1)
 KEYS = {"apiKey": "key", "secret": "c2VjcmV0", "password": "phrase"}
 
 
@@ -120,6 +120,15 @@ def test_coinbase_is_searched_since_it_cannot_be_asked() -> None:
     assert found_at("coinbase", lambda _path: {"orders": []})[0] is None
 
 
+def test_a_list_that_may_be_cut_off_proves_no_absence() -> None:
+    def full(_path: str) -> Any:
+        made = {"client_order_id": "other", "product_id": "BTC-USD", "side": "BUY", "created_time": "2026-01-01T00:00:00Z"}
+        return {"orders": [{**made, "order_id": str(number)} for number in range(100)]}
+
+    with pytest.raises(AmbiguousOrder, match="cut off before order ft-one-1"):
+        found_at("coinbase", full)
+
+
 def test_a_venue_that_cannot_be_asked_at_all_takes_no_orders() -> None:
     class Silent:
         id = "silent"
@@ -129,18 +138,20 @@ def test_a_venue_that_cannot_be_asked_at_all_takes_no_orders() -> None:
         access_of(Silent())  # type: ignore[arg-type]
 
 
-def order(client_id: str | None, side: str = "buy", amount: float = 0.5) -> Any:
-    return {"clientOrderId": client_id, "side": side, "amount": amount}
+def order(client_id: str | None, side: str | None = "buy") -> Any:
+    return {"clientOrderId": client_id, "side": side}
 
 
 def test_an_order_without_client_id_that_may_be_ours_is_never_taken_for_absent() -> None:
     with pytest.raises(AmbiguousOrder, match="ft-one-1"):
         match([order(None)], KEY)
-    assert match([order(None, side="sell"), order(None, amount=0.4), order("another")], KEY) is None
+    with pytest.raises(AmbiguousOrder):
+        match([order(None, side=None)], KEY)
+    assert match([order(None, side="sell"), order("another")], KEY) is None
     assert match([order(None), order("ft-one-1")], KEY) == order("ft-one-1")
 
 
-@given(st.lists(st.tuples(st.sampled_from(["ft-one-1", "other", None]), st.sampled_from(["buy", "sell"]), st.sampled_from([0.4, 0.5]))))
+@given(st.lists(st.tuples(st.sampled_from(["ft-one-1", "other", None]), st.sampled_from(["buy", "sell", None]))))
 def test_a_search_finds_what_is_there_and_says_no_only_where_nothing_could_be_it(listed: list[Any]) -> None:
     orders = [order(*one) for one in listed]
     try:
@@ -149,7 +160,7 @@ def test_a_search_finds_what_is_there_and_says_no_only_where_nothing_could_be_it
         assert not any(o["clientOrderId"] == "ft-one-1" for o in orders)
         return
     if found is None:
-        assert all(o["clientOrderId"] or (o["side"], o["amount"]) != ("buy", 0.5) for o in orders)
+        assert all(o["clientOrderId"] or o["side"] == "sell" for o in orders)
     else:
         assert found["clientOrderId"] == "ft-one-1"
 

@@ -19,6 +19,7 @@ from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.live.cli import command
 from forwardtrader.live.preflight.consent import require_consent
+from forwardtrader.live.venue.identity import real_account
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right, require_no_withdrawals
@@ -27,6 +28,7 @@ from tests.live.market import practice, store_on
 from tests.live.test_bad_input import words
 
 PRICES = {"BTC/USDT": 40_000.0}
+ACCOUNT = real_account("binance", "", "key", ("BTC/USDT",))
 UNSURE = "whether this key may withdraw; make sure that it may not"
 SAID = {"no": "the key cannot withdraw", "unanswered": f"was asked and did not say {UNSURE}"}
 
@@ -101,6 +103,10 @@ def okx(perm: Any) -> dict[str, Any]:
     return {"code": "0", "msg": "", "data": [{"acctLv": "1", "perm": perm}]}
 
 
+def kucoin(permission: str) -> dict[str, Any]:
+    return {"code": "200000", "data": {"apiKey": "key", "permission": permission}}
+
+
 def kraken(*rights: str) -> dict[str, Any]:
     return {"error": [], "result": {"apiKeyName": "bot", "permissions": list(rights)}}
 
@@ -116,6 +122,13 @@ def kraken(*rights: str) -> dict[str, Any]:
         ("kraken", kraken("query-funds", "withdraw-funds"), "POST /0/private/GetApiKeyInfo", True),
         ("kraken", kraken(), "POST /0/private/GetApiKeyInfo", None),
         ("kraken", {"error": ["EGeneral:Unknown method"]}, "POST /0/private/GetApiKeyInfo", None),
+        ("kucoin", kucoin("General,Spot"), "GET /api/v1/user/api-key", False),
+        ("kucoin", kucoin("General,Spot,Transfer"), "GET /api/v1/user/api-key", True),
+        ("kucoin", kucoin("General,InnerTransfer"), "GET /api/v1/user/api-key", False),
+        ("kucoin", kucoin(""), "GET /api/v1/user/api-key", None),
+        ("coinbase", {"can_view": True, "can_transfer": False}, "GET /api/v3/brokerage/key_permissions", False),
+        ("coinbase", {"can_view": True, "can_transfer": True}, "GET /api/v3/brokerage/key_permissions", True),
+        ("coinbase", {"can_view": True}, "GET /api/v3/brokerage/key_permissions", None),
         ("binance", {"enableWithdrawals": True}, "GET /sapi/v1/account/apiRestrictions", True),
         ("binance", {"ipRestrict": True}, "GET /sapi/v1/account/apiRestrictions", None),
         ("binance", ["strange"], "GET /sapi/v1/account/apiRestrictions", None),
@@ -179,14 +192,14 @@ def test_check_says_what_is_known_of_the_key(
 def test_the_question_before_real_orders_says_what_is_not_known(said: str, question: str, capsys: pytest.CaptureFixture[str]) -> None:
     heard: list[str] = []
     with consent_at(said) as store:
-        require_consent(store, ("BTC/USDT",), 1, Console(), lambda text: heard.append(text) or "BTC/USDT", prices=PRICES)
+        require_consent(store, ("BTC/USDT",), 1, Console(), lambda text: heard.append(text) or "BTC/USDT", account=ACCOUNT, prices=PRICES)
     assert heard[0].startswith(question)
     assert SAID[said] in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_key_that_may_withdraw_ends_the_start_before_the_question() -> None:
     with consent_at("yes") as store, pytest.raises(ConfigError, match="may withdraw"):
-        require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: pytest.fail("asked"), prices=PRICES)
+        require_consent(store, ("BTC/USDT",), 1, Console(), lambda _text: pytest.fail("asked"), account=ACCOUNT, prices=PRICES)
 
 
 @contextmanager
