@@ -12,7 +12,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from forwardtrader.core.atomic import private_file
-from forwardtrader.core.errors import AccountLocked, ConfigError
+from forwardtrader.core.errors import AccountLocked, ConfigError, StorageFull
 
 _LOCK: Final = "session.lock"
 _STARTING_S: Final = 0.5  # another process may just have looked whether the lock is held
@@ -75,6 +75,8 @@ def is_running(folder: Path) -> bool:
         FileLock(path).acquire(timeout=0).lock.release()
     except Timeout:
         return True
+    except PermissionError as error:
+        raise ConfigError(f"{path} belongs to another user; log in as the one who runs the session") from error
     return False
 
 
@@ -90,7 +92,11 @@ def existing(sessions: Path) -> list[str]:
 
 def kill(folder: Path) -> None:
     """Turn the kill switch: no order leaves the session in `folder` any more, now or after a start. A file, so any hand may make it."""
-    (folder / KILLED).touch(0o600)
+    try:
+        (folder / KILLED).touch(0o600)
+    except OSError as error:
+        number = holder(lock_of(folder))
+        raise StorageFull(f"{folder / KILLED} cannot be made ({error.strerror}): end the process (kill -9 {number})") from error
 
 
 def lift_kill(folder: Path) -> bool:

@@ -18,7 +18,8 @@ def parser() -> FlagParser:
             "python run_live.py --status",
             "python run_live.py --live --yes-real-money --exchange binance --symbol BTC/USDT --session btc",
         ),
-        closing="exit codes: 0 done, 1 a bug, 2 a mistake in the command, 3 venue or data unavailable, 4 halted, 5 refused to start",
+        closing="exit codes: 0 done, 1 a bug, 2 a mistake in the command, 3 venue or data unavailable, 4 halted, "
+        "5 refused to start or not obeyed, 130 Ctrl-C",
     )
     where = p.add_argument_group("where to trade")
     where.add_argument("--paper", action="store_true", help="our broker on live data (the default)")
@@ -51,6 +52,7 @@ def parser() -> FlagParser:
         ("flatten", "close every position and pause"), ("kill", "cancel all orders, stop, stay stopped until --resume"),
     ):  # fmt: skip
         running.add_argument(f"--{verb}", action="store_true", help=purpose)
+    running.add_argument("--json", action="store_true", help="with --status: as JSON")
     output = p.add_argument_group("settings and output")
     output.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
     output.add_argument("--set", action="append", default=[], metavar="room.key=value", help="any one setting; repeatable")

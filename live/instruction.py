@@ -7,7 +7,7 @@ from typing import Final
 
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import NotObeyed
-from forwardtrader.live.control import ControlCommand, held, holder, lock_of
+from forwardtrader.live.control import ControlCommand, held, holder, is_running, lock_of
 from forwardtrader.live.mailbox import Command, is_withdrawn, send, wait_for_answer
 from forwardtrader.live.request import LiveRequest
 
@@ -25,6 +25,8 @@ def instruct(request: LiveRequest, verb: ControlCommand, clock: Clock) -> str:
     if command is None:
         return f"session {request.name}: {_at_rest(request, verb)}"
     answer = wait_for_answer(request.folder, command, _PATIENCE_S)
+    if answer is None and verb is ControlCommand.KILL and not is_running(request.folder):
+        return f"session {request.name}: {_at_rest(request, verb)}"  # it ended by itself meanwhile
     if answer is None:
         raise NotObeyed(f"session {request.name}: {_unanswered(request, command)}")
     if not answer.obeyed:

@@ -7,6 +7,7 @@ out. Whoever carries it out takes its file first, so that only one process can; 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from forwardtrader.core import log
 from forwardtrader.core.atomic import private_file
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError, StorageFull
 from forwardtrader.live.control import ControlCommand, is_running, kill, lift_kill
 
+_LOG: Final = log.logger("live")
 _INBOX: Final = "commands"
 _RUN: Final = "run.json"
 _KEPT: Final = 100  # answers
@@ -56,14 +59,22 @@ class Mailbox:
     """The commands that one run of a session receives. Made by the process that holds the session's lock.
 
     What an earlier run left is answered at once, and not carried out.
+
+    Args:
+        run: of a process that has ended, or is about to be, in whose place the caller acts; "" for a run of the caller's own.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, run: str = "") -> None:
         self._folder = folder / _INBOX
         self._clock = clock
-        self.run = f"{os.getpid()}-{_base36(_micros(clock))}"
-        (self._folder / "answers").mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(folder / _RUN, {"run": self.run, "pid": os.getpid(), "started": clock.now().isoformat()})
+        self.run = run or f"{os.getpid()}-{_base36(_micros(clock))}"
+        if run:
+            return
+        try:
+            (self._folder / "answers").mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(folder / _RUN, {"run": self.run, "pid": os.getpid(), "started": clock.now().isoformat()})
+        except OSError as error:
+            raise StorageFull(f"{folder} cannot be written ({error.strerror}); free some disk, or make the folder writable") from error
         for path in self._folder.glob("*.taken"):
             self._end(path, "begun, but the process that it was sent to ended before it had answered; look at --status")
         for path in self._folder.glob("*.json"):
@@ -72,13 +83,16 @@ class Mailbox:
     @property
     def is_waiting(self) -> bool:
         """Whether a command has come that nobody has taken yet. Cheap enough to be asked before every order."""
-        with os.scandir(self._folder) as entries:
-            return any(entry.name.endswith(".json") for entry in entries)
+        try:
+            with os.scandir(self._folder) as entries:
+                return any(entry.name.endswith(".json") for entry in entries)
+        except FileNotFoundError:  # removed by somebody: then nothing waits in it either
+            return False
 
-    def oldest_age_s(self) -> float:
-        """How long the oldest command that nobody has taken has been waiting, by the machine's clock; 0 where there is none."""
-        now = time.time()  # the clock of the files
-        ages = [now - made for path in self._folder.glob("*.json") if (made := _made_at(path)) is not None]
+    def oldest_age_s(self, verb: ControlCommand) -> float:
+        """How long a command of this kind that nobody has taken has been waiting, by the machine's clock; 0 where there is none."""
+        now, found = time.time(), [(_command_of(path), _made_at(path)) for path in self._folder.glob("*.json")]  # the clock of the files
+        ages = [now - made for command, made in found if command is not None and made is not None and command.verb is verb]
         return max(ages, default=0.0)
 
     def take(self) -> list[Command]:
@@ -100,23 +114,29 @@ class Mailbox:
     def close(self) -> None:
         """Answer what is left: this run carries nothing out any more."""
         for path in (*self._folder.glob("*.json"), *self._folder.glob("*.taken")):
-            self._end(path, ENDED)
+            command = _command_of(path)
+            killed = command is not None and command.verb is ControlCommand.KILL  # the switch is turned, and nothing runs any more
+            self._end(path, "killed: the session has ended" if killed else ENDED, obeyed=killed)
 
     def own(self, verb: ControlCommand) -> Command:
         """A command of the run to itself, which nobody waits for."""
         return Command(id=_base36(_micros(self._clock)), verb=verb, run=self.run, sent=self._clock.now().isoformat(), sender=os.getpid())
 
-    def _end(self, path: Path, text: str) -> None:
+    def _end(self, path: Path, text: str, *, obeyed: bool = False) -> None:
         command = _command_of(path)
-        self._answer(path.stem, "" if command is None else command.verb, text, obeyed=False)
+        self._answer(path.stem, "" if command is None else command.verb, text, obeyed=obeyed)
         path.unlink(missing_ok=True)
 
     def _answer(self, id_: str, verb: str, text: str, *, obeyed: bool) -> None:
         answers = self._folder / "answers"
         answer = Answer(id=id_, verb=verb, obeyed=obeyed, text=text, at=self._clock.now().isoformat())
-        _write(answers / f"{id_}.json", asdict(answer))
-        for old in sorted(answers.glob("*.json"))[:-_KEPT]:
-            old.unlink(missing_ok=True)
+        try:
+            answers.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(answers / f"{id_}.json", asdict(answer))
+            for old in sorted(answers.glob("*.json"))[:-_KEPT]:
+                old.unlink(missing_ok=True)
+        except OSError as error:  # what was done is done, whether or not its sender hears of it
+            log.event(_LOG, "answer_not_written", logging.WARNING, verb=verb, answer=text, reason=str(error))
 
 
 def send(folder: Path, verb: ControlCommand, clock: Clock) -> Command | None:
@@ -182,6 +202,12 @@ def wait_for_answer(
 def is_withdrawn(folder: Path, command: Command) -> bool:
     """Whether nobody had taken a command that was not answered, so that it will not be carried out."""
     return not (folder / _INBOX / f"{command.id}.taken").exists()
+
+
+def run_started(folder: Path) -> str:
+    """When the newest run of a session started (ISO time); "" where that is not known."""
+    found = _read(folder / _RUN)
+    return str(found.get("started", "")) if isinstance(found, dict) else ""
 
 
 def _run_of(folder: Path) -> str:

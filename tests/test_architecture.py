@@ -67,14 +67,14 @@ LAYERS: dict[str, str] = {
     """,
     "live": """
         cli parity
-        instruction
+        instruction status_report
         session
         supervision
         monitoring preflight
         bridge
         execution output request retraining
         venue
-        mailbox
+        heartbeat mailbox
         control flags priority sqlite_file
     """,
     "reports": """

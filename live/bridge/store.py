@@ -106,6 +106,7 @@ class CCXTStore:
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
         self._turns_at_rest = 0
+        self.unsafe: dict[str, str] = {}  # why a symbol's positions must not grow, set by the owner; "" for all of them
         self._notifications: deque[Notification] = deque()
 
     # What users call
@@ -248,7 +249,11 @@ class CCXTStore:
             self.on_merge_event(kind, **facts)
 
     def entry_objection(self, symbol: str) -> str:
-        """Why no position in `symbol` should be entered now: other venues disagree about its price; "" for no reason."""
+        """Why no position in `symbol` should be entered now: other venues disagree about its price, or a decision about it would lack
+        something that failed; "" for no reason.
+        """
+        if reason := self.unsafe.get(symbol) or self.unsafe.get(""):
+            return reason
         merges = [market.merge for market in self._markets.values() if market.merge is not None and symbol in market.source.symbols]
         return next((reason for merge in merges if (reason := merge.objection(symbol))), "")
 

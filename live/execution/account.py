@@ -102,8 +102,15 @@ class CcxtAccount:
             left()
 
     async def cancel(self, intent: Intent) -> None:
-        """Take an order back; one that was executed meanwhile is looked up."""
-        async with self._locks[intent.symbol]:
+        """Take an order back; one that was executed meanwhile is looked up.
+
+        A request under way for another order of its symbol, which may take minutes to settle, is not waited for first.
+        """
+        lock = self._locks[intent.symbol]
+        if lock.locked() and self.journal.state_of(intent.client_id) in OPEN:
+            with self._halt.on_storage_error():
+                await self._lookup.cancel(intent)
+        async with lock:
             if self.journal.state_of(intent.client_id) not in OPEN:
                 return
             with self._halt.on_storage_error():
@@ -112,13 +119,8 @@ class CcxtAccount:
                     await self._lookup.resolve(intent)
 
     async def cancel_all(self) -> None:
-        """Take every open order back at once, also one whose symbol has a request under way; what was in flight is settled first."""
-        await asyncio.gather(*(self._cancel_at_once(intent) for intent, _ in self.journal.open_intents()))
-
-    async def _cancel_at_once(self, intent: Intent) -> None:
-        with self._halt.on_storage_error():
-            await self._lookup.cancel(intent)
-        await self.cancel(intent)
+        """Take every open order back."""
+        await asyncio.gather(*(self.cancel(intent) for intent, _ in self.journal.open_intents()))
 
     def stop_trading(self, reason: str) -> None:
         """Send no order any more until `rearm`; in the event loop."""

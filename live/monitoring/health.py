@@ -41,6 +41,11 @@ class SessionHealth:
     def bar_begins(self) -> None:
         self._busy_since = time.perf_counter()
 
+    @property
+    def has_failed_now(self) -> bool:
+        """Whether the strategy failed since the last bar's end."""
+        return self._failed_now
+
     def bar_ends(self) -> None:
         """A bar without a failure resets the count of failures in a row."""
         if not self._failed_now:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ FORECASTS, FILLS, EQUITY, CANDLES = "forecasts.parquet", "fills.parquet", "equit
 ORDERS, HISTORY = "orders.parquet", "history.parquet"
 PAGE: Final = "index.html"  # as in `reports.pages.session_page`, which a session imports at its end only
 WRITTEN: Final = (FILLS, EQUITY, FORECASTS, ORDERS, CANDLES, STATUS, PAGE)  # again and again, while the session runs
+
+_KEPT: Final = ("log.jsonl", "session.lock", "session.pid", "killed", "commands")  # of a session that never came to be
 
 
 def write_tables(folder: Path, tables: SessionTables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> None:
@@ -50,3 +53,14 @@ def render_page(folder: Path) -> None:
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     atomic.write_atomically(path, frame.to_parquet)
+
+
+def remove_half_made(folder: Path) -> None:
+    """Leave of a session whose very first start failed only its log, which says why, and its lock: no order was sent, no bar was seen."""
+    for path in folder.iterdir():
+        if path.name in _KEPT:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -159,6 +159,24 @@ class SessionStore:
         row = self._db.all("select max(at) from bars")
         return row[0][0]
 
+    def bar_count(self) -> int:
+        """How many bar times are recorded."""
+        [(count,)] = self._db.all("select count(distinct at) from bars")
+        return int(count)
+
+    def last_equity(self) -> float | None:
+        """The account's value at the newest recorded bar."""
+        row = self._db.one("select equity from equity order by number desc limit 1")
+        return None if row is None else float(row[0])
+
+    def positions(self) -> dict[str, float]:
+        """Base units of each symbol that the recorded fills have left; fees in coins taken off."""
+        rows = self._db.all(
+            "select symbol, sum(case side when 'buy' then abs(size) else -abs(size) end), "
+            "sum(case when symbol like fee_currency || '/%' then fee else 0 end) from fills group by symbol"
+        )
+        return {str(symbol): round(size - fee, 10) for symbol, size, fee in rows if abs(size - fee) > 1e-9}
+
     def bars(self, symbol: str) -> pd.DataFrame:
         """A candle frame of all recorded bars of one symbol."""
         sql = f"select at, {', '.join(OHLCV)} from bars where symbol = ? order by at"

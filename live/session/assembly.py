@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -14,7 +14,6 @@ import pandas as pd
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.feeds.backtrader_data import backtrader_timeframe
 from forwardtrader.feeds.candles.schema import cut, grid_floor
 from forwardtrader.feeds.factors.book import FactorBook
@@ -42,7 +41,7 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.candles import SessionCandles
 from forwardtrader.live.session.commands import CommandHandler
-from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge
+from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, supervise_account
 from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
@@ -56,7 +55,6 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
-from forwardtrader.reports.pages.session_status import read_status, write_status
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -113,6 +111,7 @@ class _Assembly:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
         self.view.line("loading the model")
         models = self._opened(supply or self._model_supply())
+        self.supervisor.account_opens()
         journal = open_journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
         if journal is not None:
             for stand_in, executions in journal.replacements():  # by a process that died before it recorded them
@@ -127,7 +126,7 @@ class _Assembly:
         commands = self._commands(broker, shutdown)
         cerebro = self._cerebro(bridge, broker, sources, saved)
         self._connect(bridge)
-        self._switch(bridge)
+        supervise_account(self.request, bridge, self.supervisor)
         watchdog = self._watchdog(bridge)
         running = RunningSession(
             request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
@@ -135,7 +134,8 @@ class _Assembly:
         )  # fmt: skip
         return SessionParts(
             store=self.store, health=health, account_alerts=AccountAlerts(health.notify, shutdown.halt_account),
-            limit_alerts=StrategyLimitAlerts(health.notify), resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
+            limit_alerts=StrategyLimitAlerts(health.notify, progress),
+            resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
             output=SessionOutput(partial(self._write_job, running), self.store, self.mirror), cerebro=cerebro, running=running,
@@ -162,7 +162,11 @@ class _Assembly:
         since = self.resumed.begins(self.market.first_live)
         until = None if self.resumed.is_frozen else self.resumed.last
         known = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
-        return {s: SessionForecasts(models.sources[s], known[s], since) for s in self.request.symbols}
+        failed, worked = self.callbacks.forecast_failed, self.callbacks.forecast_works
+        return {
+            s: SessionForecasts(models.sources[s], known[s], since, failed=partial(failed, s), worked=partial(worked, s))
+            for s in self.request.symbols
+        }
 
     # Venue and broker
 
@@ -248,26 +252,13 @@ class _Assembly:
             shutdown.before_stop = partial(commands.execute, ControlCommand.CANCEL)
         return commands
 
-    def _switch(self, bridge: CCXTStore) -> None:
-        """From now on no order leaves while the session is killed, and none adds exposure while a command waits, whatever hangs."""
-        if bridge.account is not None and bridge.risk_limits is not None:
-            bridge.account.switch = self.supervisor.switch
-            bridge.risk_limits.interlock = self.supervisor.interlock
-
     def _unattended(self, bridge: CCXTStore, broker: SessionBroker, shutdown: Shutdown) -> UnattendedSession:
         return UnattendedSession(
             bridge, broker, self.progress, self.store, self.health, clock=self.clock, halt=shutdown.halt,
             before_first=self.first_ms - self.request.timeframe.seconds * 1000,
-            cancels_at_stop=self.request.settings.live.orders_at_stop == "cancel", close=self._close_by_force,
+            cancels_at_stop=self.request.settings.live.orders_at_stop == "cancel", folder=self.request.folder,
+            close=(self.supervisor.let_go, self.close_channel),
         )  # fmt: skip
-
-    def _close_by_force(self) -> None:
-        """The last status and the last alert of a session whose loop hangs: what Backtrader has cannot be read any more."""
-        with suppress(RunUnreadable):
-            status = read_status(self.request.folder)
-            now = {"state": self.progress.state, "reason": self.progress.reason, "updated": self.clock.now(), "alerts": self.health.alerts}
-            write_status(self.request.folder, status.model_copy(update=now))
-        self.close_channel()
 
     @property
     def _pace(self) -> float:

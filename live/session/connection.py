@@ -19,6 +19,7 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.sandbox_process import PRACTICE, PracticeAddress, find_practice
 from forwardtrader.live.session.setup import JOURNAL, PLAN, SessionMarket
 from forwardtrader.live.supervision.account_access import AccountAccess
+from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 
 _PRACTICE_POLL = PollRule(base=2.0, least=0.5, most=2.0)
@@ -31,6 +32,11 @@ def market_pace(request: LiveRequest, market: SessionMarket) -> float:
     return 0.0 if request.speed == "lockstep" else float(request.speed)
 
 
+def run_name(request: LiveRequest) -> str:
+    """The prefix of a session's client ids."""
+    return request.name
+
+
 def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | None) -> CCXTStore:
     """The bridge to the venue, not connected yet.
 
@@ -41,7 +47,7 @@ def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | 
     place = _real_venue(request) if market.practice is None else _practice_venue(market.practice.address)
     return CCXTStore(
         feeds.exchange if market.practice is None else market.practice.address.protocol, clock=market.clock, journal=journal,
-        run=request.name, risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
+        run=run_name(request), risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
     )  # fmt: skip
 
 
@@ -80,8 +86,27 @@ def account_access(request: LiveRequest) -> AccountAccess | None:
         at = venue.address
         place = _Place(at.protocol, ccxt_credentials(at.api_key, at.api_secret), at.url, at.ws_url)
     return AccountAccess(
-        exchange=place.exchange, keys=place.keys, base_url=place.url, ws_url=place.ws_url, journal=str(journal), symbols=symbols
+        exchange=place.exchange,
+        keys=place.keys,
+        base_url=place.url,
+        ws_url=place.ws_url,
+        journal=str(journal),
+        symbols=symbols,
+        run=run_name(request),
     )
+
+
+def supervise_account(request: LiveRequest, bridge: CCXTStore, supervisor: Supervisor) -> None:
+    """From now on no order leaves while the session is killed, and none adds exposure while a command waits, whatever hangs."""
+    if bridge.account is None or bridge.risk_limits is None:
+        return
+    bridge.account.switch = supervisor.switch
+    bridge.risk_limits.interlock = supervisor.interlock
+    access = AccountAccess(
+        exchange=bridge.exchange, keys=bridge._keys, base_url=bridge._base_url, ws_url=bridge._ws_url, symbols=request.symbols,
+        journal=str((request.folder / JOURNAL).resolve()), run=bridge.run,
+    )  # fmt: skip
+    supervisor.hand_over(access)
 
 
 class _Place(NamedTuple):

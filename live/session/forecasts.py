@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pandas as pd
 
 from forwardtrader.core.types import Forecast
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.session.strategy_guard import FATAL
 from forwardtrader.models.forecaster import FORECAST_COLUMNS, IncrementalSource, NewBar
+
+T = TypeVar("T")
+
+
+def reraise(error: Exception) -> None:
+    """What becomes of an error that nobody takes."""
+    raise error
 
 
 class Forecasting(Protocol):
@@ -33,9 +41,14 @@ class SessionForecasts:
         source: makes forecasts that are not recorded.
         known: the forecast that an earlier process recorded, by UTC bar-open time; None where there is none.
         since: earlier bars get no forecast, since nothing is decided there.
+        failed: told of an error that a forecast could not be made for, as of a damaged factor file; there is none at that bar then.
+        worked: told of the first forecast after one.
     """
 
-    def __init__(self, source: Forecasting, known: Callable[[datetime], Forecast | None], since: datetime) -> None:
+    def __init__(
+        self, source: Forecasting, known: Callable[[datetime], Forecast | None], since: datetime, *,
+        failed: Callable[[Exception], None] = reraise, worked: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self.source = source
         self.horizon = source.horizon
         self.warm_up = source.warm_up
@@ -43,6 +56,9 @@ class SessionForecasts:
         self._known = known
         self._since = since
         self._made: list[Forecast] = []
+        self._failed = failed
+        self._worked = worked
+        self._has_failed = False
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         rows = [self.latest(bars.iloc[: n + 1]) if n + 1 >= self.warm_up else None for n in range(len(bars))]
@@ -57,18 +73,31 @@ class SessionForecasts:
 
     def prepare(self) -> None:
         if isinstance(self.source, IncrementalSource):
-            self.source.prepare()
+            self._tried(self.source.prepare)
 
     def _forecast(self, at: datetime, make: Callable[[], Forecast | None]) -> Forecast | None:
         if at < self._since:
             return None
         forecast = self._known(at)
         if forecast is None:
-            forecast = make()
+            forecast = self._tried(make)
+            if self._has_failed and forecast is not None:
+                self._has_failed = False
+                self._worked()
             if forecast is not None:
                 self._made.append(forecast)
         self.newest = forecast
         return forecast
+
+    def _tried(self, work: Callable[[], T]) -> T | None:
+        try:
+            return work()
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - factors are files of others, and models run on them; the session survives both
+            self._has_failed = True
+            self._failed(error)
+            return None
 
     def take_made(self) -> list[Forecast]:
         """The forecasts made since the last call."""

@@ -50,6 +50,12 @@ class SessionCallbacks(Protocol):
     def account_event(self, event: AccountEvent) -> None:
         """An order event reached the strategy."""
 
+    def forecast_failed(self, symbol: str, error: Exception) -> None:
+        """A forecast of a symbol could not be made."""
+
+    def forecast_works(self, symbol: str) -> None:
+        """A forecast of a symbol could be made again."""
+
     def strategy_failed(self, where: str, error: Exception) -> None:
         """The strategy raised an exception."""
 

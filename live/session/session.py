@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -14,22 +15,23 @@ from forwardtrader.core import log
 from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.cli import INTERRUPTED
-from forwardtrader.core.errors import RiskHalt
+from forwardtrader.core.errors import RiskHalt, StartRefused
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
 from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
-from forwardtrader.live.mailbox import Mailbox
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
+from forwardtrader.live.output.files import remove_half_made
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.assembly import assemble
 from forwardtrader.live.session.connection import account_access
 from forwardtrader.live.session.parts import SessionParts
-from forwardtrader.live.supervision.heartbeat import Heartbeat
+from forwardtrader.live.session.setup import PLAN
+from forwardtrader.live.session.strategy_guard import FATAL
 from forwardtrader.live.supervision.interruption import Interruption
-from forwardtrader.live.supervision.supervisor import Supervisor
+from forwardtrader.live.supervision.supervised import supervised
 from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
@@ -73,34 +75,43 @@ class LiveSession:
         """
         folder = self.request.folder
         private_folder(folder)
-        with ExitStack() as stack:
-            stack.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
-            stack.enter_context(log.log_to(folder / "log.jsonl"))
-            self.supervisor = self._supervisor(stack)
-            stack.enter_context(self.interruption.handled())
-            if control.is_killed(folder):
-                done = take_back(partial(account_access, self.request))
-                raise RiskHalt(f"session {self.request.name!r} was killed; {done}; use --resume to let it start again")
-            self.supervisor.start()
-            stack.callback(self.supervisor.stop)
-            with self.interruption.of_a_start():
-                self._parts = self.assemble(stack)
-                self.interruption.hand_over(self._parts.shutdown.on_signal)
-            stack.enter_context(self.view)
-            self._trade()
+        with ExitStack() as outer:
+            outer.enter_context(control.held(control.lock_of(folder), f"session {self.request.name!r}"))
+            outer.enter_context(log.log_to(folder / "log.jsonl"))
+            is_new = not (folder / PLAN).is_file()
+            try:
+                with ExitStack() as stack:
+                    self._start(stack)
+                    self._trade()
+            except BaseException as error:
+                self._note_failed_start(error, is_new=is_new)
+                if control.is_killed(folder) and isinstance(error, RiskHalt | StartRefused):  # what the kill has stopped may say so too
+                    done = take_back(partial(account_access, self.request))
+                    raise RiskHalt(f"session {self.request.name!r} was killed; {done}; use --resume to let it start again") from error
+                raise
         if self.progress.state is SessionState.HALTED:
             return RiskHalt.exit_code
         return INTERRUPTED if self.interruption.first == signal.SIGINT else 0
 
-    def _supervisor(self, stack: ExitStack) -> Supervisor:
-        """Commands are received from here on, and answered to the very end."""
-        folder, settings = self.request.folder, self.request.settings
-        mailbox = Mailbox(folder, self.clock)
-        stack.callback(mailbox.close)
-        heartbeat = Heartbeat(folder, self.clock, url=settings.live.heartbeat_url, longest_turn_s=settings.risk.max_stall_s)
-        supervisor = Supervisor(folder, mailbox, heartbeat, interruption=self.interruption)
-        self.interruption.heard = supervisor.signalled
-        return supervisor
+    def _note_failed_start(self, error: BaseException, *, is_new: bool) -> None:
+        """A start that failed says why in the log; nothing else is left of a session that never was."""
+        if self._parts is None:
+            log.event(log.logger("live"), "start_failed", logging.ERROR, reason=str(error) or type(error).__name__)
+            if is_new:
+                remove_half_made(self.request.folder)
+
+    def _start(self, stack: ExitStack) -> None:
+        """From the lock to the parts, supervised from the first moment."""
+        self.supervisor = supervised(self.request, self.clock, self.interruption, partial(account_access, self.request), stack)
+        stack.enter_context(self.interruption.handled())
+        if control.is_killed(self.request.folder):
+            raise RiskHalt("it was killed before")
+        self.supervisor.start()
+        stack.callback(self.supervisor.stop)
+        with self.interruption.of_a_start():
+            self._parts = self.assemble(stack)
+            self.interruption.hand_over(self._parts.shutdown.on_signal)
+        stack.enter_context(self.view)
 
     def assemble(self, stack: ExitStack) -> SessionParts:
         """Build the parts; `stack` closes them when the session ends."""
@@ -131,6 +142,8 @@ class LiveSession:
         """Backtrader is done with a bar: record it, then do what is due after it."""
         parts, progress = self.parts, self.progress
         progress.strategy = strategy
+        if not parts.health.has_failed_now:
+            parts.bridge.unsafe.pop("", None)
         parts.health.bar_ends()
         self.supervisor.turn()
         at = round(epoch_seconds(number) * 1000)
@@ -169,7 +182,7 @@ class LiveSession:
         parts = self.parts
         self.supervisor.turn()
         if self.progress.last_bar is not None:
-            parts.supply.collect(self._bar_after(self.progress.last_bar))
+            self._survive(partial(parts.supply.collect, self._bar_after(self.progress.last_bar)))
         parts.step_market()
         parts.health.bar_begins()
 
@@ -191,8 +204,22 @@ class LiveSession:
             self._record_blocked_entry(event)
         parts.account_alerts.handle(event)
 
+    def forecast_failed(self, symbol: str, error: Exception) -> None:
+        """A forecast could not be made: its symbol takes no new exposure until one can, its protective orders stay, the session goes on."""
+        reason = log.redact(f"{type(error).__name__}: {error}")
+        if symbol not in self.parts.bridge.unsafe:
+            log.logger("live").error("forecast failed", exc_info=error)
+        self.parts.bridge.unsafe[symbol] = f"no forecast can be made: {reason}"
+        self.parts.account_alerts.count("forecast_failed", f"{symbol} {type(error).__name__}", symbol=symbol, reason=reason, level="error")
+
+    def forecast_works(self, symbol: str) -> None:
+        """A forecast could be made again."""
+        if self.parts.bridge.unsafe.pop(symbol, None) is not None:
+            self.parts.health.notify("forecast_works_again", "info", symbol=symbol)
+
     def strategy_failed(self, where: str, error: Exception) -> None:
-        """The strategy raised an exception; several in a row halt the session."""
+        """The strategy raised an exception: nothing adds exposure in this bar; several bars in a row halt the session."""
+        self.parts.bridge.unsafe[""] = "the strategy failed at this bar"
         if self.parts.health.failed(where, error):
             self.parts.shutdown.halt("the strategy fails at every bar; see the log")
 
@@ -202,13 +229,23 @@ class LiveSession:
         parts, progress = self.parts, self.progress
         progress.bars += 1
         parts.limit_alerts.check(strategy)
-        parts.supply.bar_closed(_moment(at))
+        self._survive(partial(parts.supply.bar_closed, _moment(at)))
         if progress.state is SessionState.STARTING:
             progress.state = SessionState.RUNNING
         if self.request.bars and progress.bars >= self.request.bars:
             parts.shutdown.request_stop()
             parts.shutdown.advance()
         parts.output.refresh()
+
+    def _survive(self, retraining: Callable[[], object]) -> None:
+        """Retraining reads candles and factors; whatever it meets there, the model in force goes on."""
+        try:
+            retraining()
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            reason = log.redact(f"{type(error).__name__}: {error}")
+            self.parts.account_alerts.count("retraining_failed", type(error).__name__, reason=reason, level="error")
 
     def _is_new(self, at: int) -> bool:
         """Whether no earlier process recorded the bar that opened at `at` (ms UTC)."""

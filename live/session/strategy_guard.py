@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import backtrader as bt
 
-from forwardtrader.core.errors import TradingError
+from forwardtrader.core.errors import RiskHalt, StorageFull, StoreDamaged
 
 KEPT: Final = 64
+FATAL: Final = (RiskHalt, StorageFull, StoreDamaged)  # errors that are meant to stop a session
 BarDone = Callable[[bt.Strategy, float], None]
 
 
 def guarded(strategy: type[bt.Strategy], failed: Callable[[str, Exception], None]) -> type[bt.Strategy]:
-    """A subclass that reports exceptions of `next`, `notify_order` and `notify_trade` to `failed` instead of ending the run.
+    """A subclass that reports exceptions of the strategy and of its indicators to `failed` instead of ending the run.
 
-    This project's own errors (a risk halt, a full disk) go through: they are meant to stop the session.
+    A risk halt, a full disk and a damaged store go through: they are meant to stop the session. An indicator that fails has no value at
+    that bar.
     """
 
     class Guarded(strategy):
+        def start(self) -> None:
+            for indicator in _all_indicators(self):
+                _guard(indicator, _try)
+            _try("start", super().start)
+
         def next(self) -> None:
             _try("next", super().next)
 
@@ -35,13 +43,27 @@ def guarded(strategy: type[bt.Strategy], failed: Callable[[str, Exception], None
     def _try(where: str, work: Callable[[], None]) -> None:
         try:
             work()
-        except TradingError:
+        except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 - a user's strategy may raise anything; it is counted, logged and sent as an alert
             failed(where, error)
 
     Guarded.__name__ = strategy.__name__
     return Guarded
+
+
+def _all_indicators(owner: bt.LineIterator) -> Iterator[bt.Indicator]:
+    """The indicators of a strategy, and those that they are made of."""
+    for indicator in owner.getindicators():
+        yield indicator
+        yield from _all_indicators(indicator)
+
+
+def _guard(indicator: bt.Indicator, tried: Callable[[str, Callable[[], None]], None]) -> None:
+    """Put the guard around what Backtrader calls of an indicator at every bar; its lines go on by themselves."""
+    for name in ("prenext", "nextstart", "next"):
+        work, where = getattr(indicator, name), f"{type(indicator).__name__}.{name}"
+        setattr(indicator, name, partial(tried, where, work))
 
 
 class BarHook(bt.Analyzer):

@@ -46,6 +46,11 @@ class LoneAccount:
         self._loop.start()
         self._client: CcxtClient = open_client(access.exchange, keys=dict(access.keys), base_url=access.base_url, ws_url=access.ws_url)
 
+    @property
+    def run(self) -> str:
+        """The prefix of the session's client ids."""
+        return self._access.run
+
     def prepare(self) -> None:
         """Read the venue's markets, which every request needs."""
         self._loop.call(self._account(Journal(":memory:")).connect(), _PATIENCE_S)

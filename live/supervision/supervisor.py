@@ -17,15 +17,18 @@ from typing import Final, Protocol
 
 from forwardtrader.core import log
 from forwardtrader.live.control import KILLED, ControlCommand, is_killed
+from forwardtrader.live.heartbeat import Heartbeat
 from forwardtrader.live.mailbox import Command, Mailbox
 from forwardtrader.live.monitoring.watchdog import BLOCKED
-from forwardtrader.live.supervision.heartbeat import Heartbeat
+from forwardtrader.live.supervision.account_access import AccountAccess
+from forwardtrader.live.supervision.guardian_process import GuardianProcess
 from forwardtrader.live.supervision.interruption import Interruption
 
 _LOG: Final = log.logger("live")
 _LOOK_EVERY_S: Final = 0.1
 _LOOP_MAY_TAKE_S: Final = 0.7  # so that a command is carried out within two seconds, whoever does it
 _END_BY_ITSELF_S: Final = 3.0  # that a killed session whose loop turns again has for its own end
+_END_AT_LAST_S: Final = 60.0  # the venue may take twenty seconds to answer, and the last page as long
 _SIGNAL_PATIENCE_S: Final = 10.0  # without a turn of the loop
 _SECOND_SIGNAL_S: Final = 2.0
 
@@ -48,10 +51,14 @@ class Supervisor:
 
     Args:
         interruption: ends a start that is killed.
+        flatten: flattens an account that the session has not opened yet, for a command of that name; None where it cannot.
+        guardian: starts the process that acts where this thread cannot; None for none.
     """
 
     def __init__(
         self, folder: Path, mailbox: Mailbox, heartbeat: Heartbeat, *, interruption: Interruption,
+        flatten: Callable[[str], tuple[bool, str] | None] = lambda _name: None,
+        guardian: Callable[[str], GuardianProcess] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._folder = folder
@@ -59,16 +66,23 @@ class Supervisor:
         self._heartbeat = heartbeat
         self._interruption = interruption
         self._monotonic = monotonic
+        self._flatten = flatten
+        self._alone = threading.Lock()
+        self._is_account_open = False
+        self._new_guardian = guardian
+        self._guardian: GuardianProcess | None = None
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Command, float]] = deque()
         self._session: Unattended | None = None
         self._turned_at: float | None = None
+        self._told: set[str] = set()
         self._signals: list[tuple[int, float]] = []
         self._is_killed = False
         self._is_loop_over = False
         self._killed_at: float | None = None
+        self._killed_since: float | None = None
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     # What the session's loop calls
 
@@ -89,6 +103,11 @@ class Supervisor:
     def watch_over(self, session: Unattended) -> None:
         """From now on the session has a loop."""
         self._session, self._turned_at = session, self._monotonic()
+
+    def account_opens(self) -> None:
+        """From now on the session has its account; what is done in its place is waited for."""
+        with self._alone:
+            self._is_account_open = True
 
     def loop_is_over(self) -> None:
         """The session ends in good order: nothing is carried out any more, and only a second signal cuts that short."""
@@ -111,25 +130,49 @@ class Supervisor:
     # Life
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
-        self._thread.start()
+        if self._new_guardian is not None:
+            self._guardian = self._new_guardian(self._mailbox.run)
+            self._guardian.hear_signals()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(work,), name=name, daemon=True)
+            for name, work in (("supervisor", self.look), ("heartbeat", self.beat))  # it beats also while a command is carried out
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._over.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(5)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(5)
+        self.let_go()
 
-    def _watch(self) -> None:
+    def let_go(self) -> None:
+        """The process ends now, as it should; a second call does nothing."""
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None:
+            guardian.let_go()
+
+    def hand_over(self, access: AccountAccess) -> None:
+        """Tell the guardian how the account is reached."""
+        if self._guardian is not None:
+            self._guardian.hand_over(access)
+
+    def _repeat(self, work: Callable[[], None]) -> None:
         while not self._over.wait(_LOOK_EVERY_S):
             try:
-                self.look()
+                work()
             except Exception:  # noqa: BLE001 - a failed look must not end the supervisor
                 _LOG.error("supervisor failed", exc_info=True)
+
+    def beat(self) -> None:
+        """Tell the world outside that this process lives, and how long ago its loop turned."""
+        turned = self._turned_at
+        self._heartbeat.beat(None if turned is None else self._monotonic() - turned)
 
     def look(self) -> None:
         """Take what has come, carry out what the loop leaves lying, and end what does not end."""
         now = self._monotonic()
-        self._heartbeat.beat(None if self._turned_at is None else now - self._turned_at)
         self._receive(now)
         self._interruption.repeat()
         if self._session is None:
@@ -146,6 +189,7 @@ class Supervisor:
         if is_killed(self._folder) and not self._is_killed and not any(c.verb is ControlCommand.KILL for c in commands):
             commands.append(self._mailbox.own(ControlCommand.KILL))  # the switch was turned by hand
         self._is_killed = is_killed(self._folder)
+        self._killed_since = (self._killed_since or now) if self._is_killed else None
         with self._lock:
             self._waiting.extend((command, now) for command in commands)
 
@@ -173,12 +217,26 @@ class Supervisor:
                 self._waiting.clear()
         for command in waiting:
             if command in kills:
-                self._mailbox.answer(command, "killed while it was starting: no order was sent, and its start takes back what rests")
-            elif not kills:
-                later = command.verb is ControlCommand.FLATTEN
-                self._mailbox.answer(command, f"the session is starting; {command.verb} before its first decision", obeyed=not later)
+                self._mailbox.answer(command, "killed while it was starting: no order was sent, and what rests is taken back")
+            elif not kills and command.id not in self._told:
+                self._told.add(command.id)
+                self._begin(command)
         if kills:
             self._interruption.kill()
+
+    def _begin(self, command: Command) -> None:
+        """Flatten at once where the account can be reached; all else comes before the session's first decision."""
+        done = None
+        if command.verb is ControlCommand.FLATTEN:
+            with self._alone:
+                done = None if self._is_account_open else self._flatten(command.id)
+        if done is None:
+            obeyed = command.verb is not ControlCommand.FLATTEN
+            self._mailbox.answer(command, f"the session is starting; {command.verb} before its first decision", obeyed=obeyed)
+            return
+        with self._lock:
+            self._waiting = deque(waiting for waiting in self._waiting if waiting[0] is not command)
+        self._mailbox.answer(command, done[1], obeyed=done[0])
 
     # The end
 
@@ -186,6 +244,8 @@ class Supervisor:
         idle = now - (self._turned_at or now)
         if self._killed_at is not None and now - self._killed_at >= _END_BY_ITSELF_S and idle >= _END_BY_ITSELF_S:
             session.end("killed while its loop hung", 4)
+        elif self._killed_since is not None and now - self._killed_since >= _END_AT_LAST_S:
+            session.end("killed, and did not end by itself", 4)
         elif self._signals:
             number, first = self._signals[0]
             hangs = not self._is_loop_over and min(idle, now - first) >= _SIGNAL_PATIENCE_S

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import KILLED, ControlCommand
 from forwardtrader.live.mailbox import Command
@@ -17,7 +20,7 @@ from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.supervision.account_actions import AccountDeeds, sell_out, stand_down
-from forwardtrader.reports.pages.session_status import SessionState
+from forwardtrader.reports.pages.session_status import SessionState, read_status, write_status
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
@@ -39,14 +42,15 @@ class UnattendedSession:
         bridge: of a session; its account is None on paper, where there is nothing but the process to stop.
         before_first: open time (ms UTC) of the bar before the session's first one.
         halt: halts the session and asks for its end.
-        close: what must be written or sent before the process ends; called for at most three seconds.
+        folder: of the session.
+        close: what must be sent before the process ends; called for at most three seconds.
         leave: ends the process.
     """
 
     def __init__(
         self, bridge: CCXTStore, broker: BlockableBroker, progress: SessionProgress, store: SessionStore, health: SessionHealth, *,
         clock: Clock, halt: Callable[[str], object], before_first: int, cancels_at_stop: bool,
-        close: Callable[[], object], leave: Callable[[int], object] = os._exit,
+        folder: Path, close: Iterable[Callable[[], object]], leave: Callable[[int], object] = os._exit,
     ) -> None:  # fmt: skip
         self._bridge = bridge
         self._broker = broker
@@ -57,7 +61,8 @@ class UnattendedSession:
         self._halt = halt
         self._before_first = before_first
         self._cancels_at_stop = cancels_at_stop
-        self._close = close
+        self._folder = folder
+        self._close = tuple(close)
         self._leave = leave
 
     def acts_on(self, verb: ControlCommand) -> bool:
@@ -98,7 +103,16 @@ class UnattendedSession:
         if self._progress.state is not SessionState.HALTED:
             self._progress.state, self._progress.reason = SessionState.STOPPED, reason
         self._health.notify("ended_by_force", "error", reason=reason)
-        self._close()
+        self._write_last_status()
+        for close in self._close:
+            close()
+
+    def _write_last_status(self) -> None:
+        """What Backtrader has cannot be read any more, so only what has changed since the last status."""
+        progress = self._progress
+        with suppress(RunUnreadable):
+            now = {"state": progress.state, "reason": progress.reason, "updated": self._clock.now(), "alerts": self._health.alerts}
+            write_status(self._folder, read_status(self._folder).model_copy(update=now))
 
     def _note(self, verb: ControlCommand, done: AccountDeeds | None) -> None:
         progress = self._progress

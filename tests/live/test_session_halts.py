@@ -9,20 +9,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.types import Forecast, Timeframe
+from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live import cli as entry
 from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import AccountEvent, Halted, Unresolved
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.mailbox import send
+from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.sandbox_process import find_practice
+from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import ROOT
 from tests.live.market import Script, play, practice, store_on
-from tests.live.session_runner import request_for, run, start, wait_for_bars
+from tests.live.session_runner import Momentum, request_for, run, start, wait_for_bars
 from tests.live.telegram_bot import Bot, telegram
 
 ONE = ("BTC/USDT",)
@@ -103,11 +111,46 @@ def test_an_order_of_somebody_else_is_told_and_halts_nothing(tmp_path: Path, bot
 
 def test_the_drawdown_halt_of_the_strategy_is_told_as_an_alert(tmp_path: Path, bot: Bot) -> None:
     flags = ("--set", "strategies.max_drawdown=0.001", "--set", "strategies.halt_for=2d")
-    assert run(request_for(tmp_path, "one", 120, *flags, symbols=ONE)) == 0
+    code = run(request_for(tmp_path, "one", 120, *flags, symbols=ONE))
+    status = read_status(tmp_path / "one")
+    assert (code == 4) == (status.state is SessionState.HALTED), "a halt that lasts to the end is the exit code"
+    assert code == 0 or "drawdown halt" in status.reason
     assert any(text.startswith("!! one: drawdown halt") for text in bot.texts), bot.texts
     assert any("risk limits open again" in text for text in bot.texts), bot.texts
     kinds = [note["kind"] for note in SessionStore(tmp_path / "one" / "session.db").notes()]
     assert kinds.count("drawdown_halt") >= 1
+
+
+class OfFactor(Momentum):
+    """Momentum that reads a factor file, which somebody overwrites with a page of an error and mends again later."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.bars = path, 0
+        self.good = "timestamp,funding_rate\n2020-01-01T00:00:00Z,0.1\n"
+        path.write_text(self.good)
+        self.book = FactorBook([FactorSettings(file=str(path))], Timeframe.parse("1h"))
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        self.bars += 1
+        if self.bars in (30, 60):
+            self.path.write_text("<html><body>502 Bad Gateway</body></html>" if self.bars == 30 else self.good)
+        self.book.columns(pd.DatetimeIndex(bars.index))
+        return super().latest(bars)
+
+
+def test_a_damaged_factor_file_keeps_its_symbol_from_new_exposure_and_the_session_goes_on(tmp_path: Path, bot: Bot) -> None:
+    request = request_for(tmp_path, "one", 100, "--live", symbols=ONE)
+    supply = FixedSupply({"BTC/USDT": OfFactor(tmp_path / "funding.csv")})
+    assert LiveSession(request, SystemClock(), SessionView(Console(), shown=False), supply=supply).run() == 0
+    assert read_status(tmp_path / "one").bars == 100
+    failed = [text for text in bot.texts if "forecast failed" in text]
+    assert len(failed) == 2 and failed[0].startswith("!! one: "), bot.texts
+    assert "count 29" in failed[1] and any("forecast works again" in text for text in bot.texts), bot.texts
+    fills = SessionStore(tmp_path / "one" / "session.db").tables(ONE).fills
+    bars = SessionStore(tmp_path / "one" / "session.db").bars("BTC/USDT").index
+    blind = fills[(fills["timestamp"] > bars[30]) & (fills["timestamp"] <= bars[58])]
+    assert "buy" not in set(blind["side"])
+    assert "buy" in set(fills["side"])
 
 
 FAILING = """
@@ -162,7 +205,7 @@ def test_an_order_that_stays_unresolved_halts_the_account_and_its_owner_hears_bo
 
 @pytest.mark.slow
 def test_money_that_is_moved_while_nothing_rests_is_an_alert_within_a_minute(tmp_path: Path, bot: Bot) -> None:
-    process = start(tmp_path, "one", 0, "--live", "--symbol", "BTC/USDT", "--strategy", "backtrader:Strategy")
+    process = start(tmp_path, "one", 0, "--live", "--symbol", "BTC/USDT", "--strategy", "backtrader:Strategy", "--speed", "3600")
     wait_for_bars(tmp_path, "one", 10, process)
     venue = find_practice(tmp_path / "one" / "practice.json")
     assert venue is not None

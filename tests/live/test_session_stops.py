@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +21,10 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.instruction import instruct
 from forwardtrader.live.mailbox import Command, send, wait_for_answer
 from forwardtrader.live.output.store import SessionStore
+from tests import ROOT
 from tests.live.session_runner import bars_of, request_for, run, start, wait_for_bars
 
+pytestmark = pytest.mark.usefixtures("practice_ends")
 ONE = ("BTC/USDT",)
 HOLDING = """
 import time
@@ -40,10 +45,18 @@ class Holding(bt.Strategy):
         if (here / "sleep").exists():
             (here / "hangs").touch()
             time.sleep(3600)
+        if (here / "sleep_for_a_while").exists():
+            (here / "hangs").touch()
+            while (here / "sleep_for_a_while").exists():
+                time.sleep(0.01)
+            if (here / "buys_after").exists():
+                self.buy(size=0.01)
         if (here / "hold").exists():
             (here / "hangs").touch()
             import ctypes
-            ctypes.PyDLL(None).sleep(3600)  # the interpreter's lock is not given back
+            libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+            libc.pthread_mutex_lock(mutex)
+            libc.pthread_mutex_lock(mutex)  # for ever, the interpreter's lock is not given back, and no signal ends it
 """
 
 
@@ -123,7 +136,7 @@ def test_a_flatten_sent_to_a_start_is_carried_out_once_it_can_be_and_again_after
         process = start(tmp_path, "one", 0, *holding(tmp_path))
         command = sent_while_starting(tmp_path, process)
         answer = wait_for_answer(tmp_path / "one", command, 60.0)
-        assert answer is not None and "starting" in answer.text, answer
+        assert answer is not None and "start" in answer.text, answer
         store = SessionStore(tmp_path / "one" / "session.db", reads=True)
         wait_until(lambda: [name for _, name in store.commands()] == ["flatten"] * number)  # noqa: B023
         store.close()
@@ -190,3 +203,67 @@ def test_a_command_that_nobody_carries_out_is_no_success(tmp_path: Path) -> None
     request = request_for(tmp_path, "one", 0, symbols=ONE)
     with control.held(control.lock_of(request.folder), "the session"), pytest.raises(NotObeyed, match=r"hangs.*--kill"):
         instruct(request, ControlCommand.PAUSE, SystemClock())
+
+
+SLOW_START = """
+import time
+from pathlib import Path
+from tests.live import session_runner
+from forwardtrader.core.command.cli import end_well
+from forwardtrader.live.retraining.stock import FixedSupply
+import sys
+
+here = Path(sys.argv[1])
+
+def open_slowly(self, at):
+    (here / "trains").touch()
+    while (here / "train").exists():
+        time.sleep(0.01)
+
+FixedSupply.open = open_slowly
+flags = ["--live", "--strategy", f"{here / 'holding.py'}:Holding", "--symbol", "BTC/USDT"]
+sys.exit(end_well(lambda: session_runner.run(session_runner.request_for(here, "one", 0, *flags))))
+"""
+
+
+def training(tmp_path: Path) -> subprocess.Popen[str]:
+    """A session that has a position and a stop from before, and trains at its start."""
+    process = begun(tmp_path)
+    process.kill()
+    over(process)
+    (tmp_path / "train").touch()
+    (tmp_path / "slow_start.py").write_text(SLOW_START)
+    words = [sys.executable, str(tmp_path / "slow_start.py"), str(tmp_path)]
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    wait_until(lambda: (tmp_path / "trains").exists())
+    return process
+
+
+def test_a_flatten_is_carried_out_while_the_start_trains_and_the_session_is_paused_then(tmp_path: Path) -> None:
+    process = training(tmp_path)
+    said = instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.FLATTEN, SystemClock())
+    assert "flattened while the session starts" in said and "sold 0.00999 BTC/USDT" in said and "1 orders cancelled" in said, said
+    assert (held(tmp_path), open_orders(tmp_path)) == (0.0, [])
+    (tmp_path / "train").unlink()
+    wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 3, process)
+    assert (held(tmp_path), open_orders(tmp_path)) == (0.0, []), "it is paused"
+    process.terminate()
+    assert over(process) == 0
+
+
+def test_a_kill_ends_a_start_that_trains(tmp_path: Path) -> None:
+    process = training(tmp_path)
+    assert "killed while it was starting" in instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.KILL, SystemClock())
+    assert process.wait(60) == 4
+    assert "was killed; no order of it rests anywhere" in process.communicate()[1], "its practice exchange has ended with it"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_start_that_trains(tmp_path: Path, number: int, code: int) -> None:
+    process = training(tmp_path)
+    process.send_signal(number)
+    assert over(process, 60.0) == code
+    assert len(open_orders(tmp_path)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,8 @@ import backtrader as bt
 
 from forwardtrader.live.execution.events import Acknowledged, BalanceChanged, ForeignOrder, Halted, Refused
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
+from forwardtrader.live.monitoring.progress import SessionProgress
+from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.risk import RiskState
 
@@ -49,12 +52,37 @@ def test_every_movement_of_money_is_an_alert_of_its_own() -> None:
 
 def test_the_strategys_own_limits_are_told_when_they_close_and_when_they_open() -> None:
     told: list[tuple[str, str]] = []
-    alerts = StrategyLimitAlerts(lambda kind, level, **_facts: told.append((kind, level)))
+    progress = SessionProgress(datetime(2026, 1, 1, tzinfo=UTC), SessionState.RUNNING)
+    states: list[str] = []
+    alerts = StrategyLimitAlerts(lambda kind, level, **_facts: told.append((kind, level)), progress)
     strategy = LSTMStrategy.__new__(LSTMStrategy)
     start = RiskState.start(1_000.0, 0.0)
     for state in ({}, {"locked": True}, {"locked": True}, {"halted_until": 9.0}, {}):
         strategy._risk = replace(start, **state)
         alerts.check(strategy)
+        states.append(progress.state)
+    assert states == ["running", "running", "running", "halted", "running"]
     assert told == [("daily_loss_lock", "warning"), ("drawdown_halt", "error"), ("risk_limits_open_again", "info")]
     alerts.check(bt.Strategy.__new__(bt.Strategy))
     assert len(told) == 3
+
+
+def test_the_end_of_a_drawdown_halt_lifts_neither_a_pause_nor_a_halt_of_the_account() -> None:
+    progress = SessionProgress(datetime(2026, 1, 1, tzinfo=UTC), SessionState.RUNNING)
+    alerts = StrategyLimitAlerts(lambda *_args, **_facts: None, progress)
+    strategy = LSTMStrategy.__new__(LSTMStrategy)
+    halted, free = replace(RiskState.start(1_000.0, 0.0), halted_until=9.0), RiskState.start(1_000.0, 0.0)
+
+    def goes(state: RiskState) -> tuple[str, str]:
+        strategy._risk = state
+        alerts.check(strategy)
+        return progress.state, progress.reason
+
+    assert "drawdown" in goes(halted)[1]
+    progress.state = SessionState.PAUSED
+    assert goes(free) == ("paused", "")
+    assert goes(halted)[0] == "halted"
+    assert goes(free) == ("paused", "")
+    progress.state, progress.reason = SessionState.HALTED, "no key"
+    assert goes(halted) == ("halted", "no key")
+    assert goes(free) == ("halted", "no key")

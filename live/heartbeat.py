@@ -52,6 +52,7 @@ class Heartbeat:
         self._longest_turn_s = longest_turn_s
         self._monotonic = monotonic
         self._next = self._next_call = monotonic()
+        self._is_written = True
         self._calling: threading.Thread | None = None
 
     def beat(self, turn_age_s: float | None) -> None:
@@ -70,8 +71,11 @@ class Heartbeat:
             private_file(temporary)
             temporary.write_text(json.dumps(asdict(beat)), encoding="utf-8")
             temporary.replace(self._path)
-        except OSError as error:  # a full disk is reported by what must be written
-            log.event(_LOG, "heartbeat_not_written", reason=str(error))
+            self._is_written = True
+        except OSError as error:
+            if self._is_written:  # once; a full disk is reported by what must be written
+                log.event(_LOG, "heartbeat_not_written", reason=str(error))
+            self._is_written = False
 
     def _call_in_background(self) -> None:
         if self._calling is None or not self._calling.is_alive():
