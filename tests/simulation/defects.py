@@ -56,6 +56,10 @@ async def _nothing(*_args: Any, **_options: Any) -> None:
     """Leave it out."""
 
 
+def _ignore(*_args: Any, **_options: Any) -> None:
+    """Leave it out."""
+
+
 def _resend() -> list[Change]:
     async def on_unknown(self: Any, intent: Any, _reason: str, *, is_busy: bool) -> None:
         await self._create(intent, clock_corrected=is_busy)
@@ -67,7 +71,9 @@ def _unknown_is_refused() -> list[Change]:
     async def on_unknown(self: Any, intent: Any, reason: str, *, is_busy: bool) -> None:
         self._ledger.refuse(intent.client_id, reason)
 
-    return [(OrderSubmitter, "_on_unknown", on_unknown)]
+    # What takes a wrong refusal back later is left out too: it would heal this one.
+    healers: list[Change] = [(OrderLedger, "_reopen_refused", _ignore), (OrderLedger, "reopen", _ignore)]
+    return [(OrderSubmitter, "_on_unknown", on_unknown), *healers]
 
 
 def _journal_after_wire() -> list[Change]:
