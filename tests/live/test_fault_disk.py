@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,16 @@ class Filling(Journal):
 
     point = ""
 
-    def write(self, intent: Intent) -> bool:
-        return self._at("write", lambda: super(Filling, self).write(intent))
+    def write(self, intent: Intent, held: Sequence[Intent] = ()) -> bool:
+        return self._at("write", lambda: super(Filling, self).write(intent, held))
 
-    def _put(self, intent: Intent) -> None:
+    def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:
         if self.point == "log":
             assert self._wal is not None
             device = os.open("/dev/full", os.O_WRONLY)
             os.dup2(device, self._wal._file)
             os.close(device)
-        super()._put(intent)
+        super()._put(intent, state, held)
 
     def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
         self._at(str(state), lambda: super(Filling, self).mark(client_id, state, venue_id=venue_id, note=note))

@@ -28,6 +28,7 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice
 from forwardtrader.live.session.session import LiveSession
+from forwardtrader.live.venue.client_ids import run_prefix
 from tests import ROOT
 from tests.live.books import require_agreement
 from tests.live.kill_runner import KINDS, POINTS, SIDES
@@ -211,7 +212,7 @@ def test_both_killed_in_the_very_first_bar_lose_nothing(tmp_path: Path) -> None:
     assert bars_of(tmp_path, "one") == 0
     session = go_on(tmp_path, 4, *more)
     assert len(session.known["trades"]["trades"]) >= 1
-    assert session.known["orders"]["orders"][0]["client_id"].startswith("ft-one-")
+    assert session.known["orders"]["orders"][0]["client_id"].startswith(run_prefix("one"))
 
 
 def test_a_session_whose_practice_exchange_lost_its_state_says_so(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_a_running_session_is_read_from_its_own_files_and_not_from_an_old_status
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process = begun(tmp_path)
+    wait_until(lambda: (beat := newest_beat(tmp_path / "one")) is not None and beat[0].turn_age_s is not None)  # it beats once a second
     stale = tmp_path / "one" / FILE_NAME
     if stale.exists():
         stale.unlink()

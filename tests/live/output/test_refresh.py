@@ -92,7 +92,7 @@ def test_ctrl_c_in_a_terminal_ends_a_session_and_all_beside_it_without_a_word(tm
     assert "forwardtrader.live.output.writer_process" in str([child.cmdline() for child in psutil.Process(process.pid).children()])
     os.killpg(process.pid, signal.SIGINT)
     said, trouble = process.communicate(timeout=60)
-    assert (process.returncode, said, trouble) == (0, "", "")
+    assert (process.returncode, said, trouble) == (130, "", "")
     for child in beside:
         wait_until_gone(child.pid)
     status, equity = read_status(tmp_path / "one"), pd.read_parquet(tmp_path / "one" / EQUITY)
