@@ -18,6 +18,7 @@ from tests.live.forked_sandbox import fork_sandbox
 from tests.sandbox.ccxt_clients import BYBIT_OPTIONS, SPOT_ONLY, point_at_binance, point_at_bybit
 
 SYMBOL = "BTC/USDT"
+MONEY = 100_000_000  # more than the fastest machine spends before it is killed
 
 
 def client_of(venue: SandboxHandle) -> Any:
@@ -43,7 +44,13 @@ def trade_until_it_dies(client: Any) -> list[str]:
 
 @pytest.mark.parametrize("protocol", ["binance", "bybit"])
 def test_no_acknowledged_order_is_forgotten_and_the_client_goes_on(protocol: str, tmp_path: Path) -> None:
-    settings = {"protocol": protocol, "speed": "lockstep", "limits": "off", "state": str(tmp_path / "state")}
+    settings = {
+        "protocol": protocol,
+        "speed": "lockstep",
+        "limits": "off",
+        "balances": {"USDT": str(MONEY)},
+        "state": str(tmp_path / "state"),
+    }
     venue = fork_sandbox(**settings)
     client = client_of(venue)
     client.load_markets()
@@ -76,7 +83,7 @@ def require_balanced(venue: SandboxHandle, orders: dict[int, Any]) -> None:
     account = venue.state()["accounts"]["main"]
     assert Decimal(account["BTC"]["free"]) == sum(Decimal(t["size"]) - Decimal(t["fee"]) for t in trades)
     spent = sum((Decimal(t["size"]) * Decimal(t["price"])).quantize(Decimal("1e-8")) for t in trades)
-    assert Decimal(account["USDT"]["free"]) + Decimal(account["USDT"]["locked"]) == 10_000 - spent
+    assert Decimal(account["USDT"]["free"]) + Decimal(account["USDT"]["locked"]) == MONEY - spent
 
 
 def test_a_market_by_the_clock_goes_on_at_the_bar_where_it_was(tmp_path: Path) -> None:
