@@ -21,7 +21,7 @@ from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_events
-from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, check
+from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, blocked, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
@@ -162,6 +162,8 @@ class CCXTBroker(AccountView):
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
             return self.refuse(order, answer.reason)
+        if block := blocked(self, new, answer):
+            return self.refuse(order, block)
         set_intent(order, self.intents.made(self, order, answer))
         if parent is not None or not transmit or self.contingent.must_wait(order):
             return self._hold(order)

@@ -36,7 +36,7 @@ class OrderTicket:
 
 
 def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | OrderRefusal:
-    """The order as the venue would take it, or why it is not sent."""
+    """The order as the venue would take it, or why it cannot; `blocked` says whether it may go now."""
     if objection := _objection(broker, order):
         return OrderRefusal(objection)
     data, exectype = order.data, order.exectype
@@ -48,11 +48,18 @@ def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | OrderRefusal
         stop_price=order.price if exectype in STOPS else None,
         reason=order.reason,
     )
-    request = normalise(raw, context_of(data).rules, sellable=free_units(broker, order))
-    if isinstance(request, OrderRequest) and adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
-        block = "the session is paused" if broker.entries_blocked else _missing(broker, data) or broker.store.entry_objection(data.symbol)
-        return OrderRefusal(block) if block else request
-    return request
+    return normalise(raw, context_of(data).rules, sellable=free_units(broker, order))
+
+
+def blocked(broker: CCXTBroker, order: OrderTicket, request: OrderRequest) -> str:
+    """Why an order that the venue would take is not sent now; "" for one that is.
+
+    Apart from `check`, so that a blocked order has the size and prices that it would have had: those that a replay records.
+    """
+    data = order.data
+    if broker.halted or not adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
+        return broker.halted
+    return "the session is paused" if broker.entries_blocked else _missing(broker, data) or broker.store.entry_objection(data.symbol)
 
 
 def _missing(broker: CCXTBroker, data: CCXTData) -> str:
@@ -79,8 +86,6 @@ def _incoming(order: OrderTicket) -> float:
 
 
 def _objection(broker: CCXTBroker, order: OrderTicket) -> str:
-    if broker.halted:
-        return broker.halted
     if order.exectype not in _SENDABLE:
         return "trailing orders cannot be left at a venue; move a stop order from bar to bar instead"
     if not order.data.is_current:

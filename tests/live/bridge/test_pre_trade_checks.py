@@ -9,14 +9,21 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, check
+from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check
 from forwardtrader.strategies.feed_context import attach, context_of
-from forwardtrader.strategies.order_rules import OrderRefusal
 from tests.live.market import Script, play, practice, store_on
 
 
 def order(data: Any, side: Side, size: float) -> OrderTicket:
     return OrderTicket(side=side, data=data, size=size, price=None, plimit=None, exectype=None, oco=None, parent=None, reason="")
+
+
+def block_of(run: Any, side: Side) -> str:
+    """Why an order of 0.05 is not sent now."""
+    ticket = order(run.data, side, 0.05)
+    request = check(run.broker, ticket)
+    assert isinstance(request, OrderRequest)
+    return blocked(run.broker, ticket, request)
 
 
 @pytest.fixture(scope="module")
@@ -27,29 +34,39 @@ def run() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("can_short", "held", "side", "blocked"),
+    ("can_short", "held", "side", "is_blocked"),
     [
         (False, 0.1, Side.BUY, True), (False, 0.1, Side.SELL, False),
         (True, 0.1, Side.BUY, True), (True, 0.1, Side.SELL, False),
         (True, 0.0, Side.SELL, True), (True, -0.1, Side.SELL, True), (True, -0.1, Side.BUY, False),
     ],
 )  # fmt: skip
-def test_only_orders_that_add_exposure_are_blocked(run: Any, can_short: bool, held: float, side: Side, blocked: bool) -> None:
+def test_only_orders_that_add_exposure_are_blocked(run: Any, can_short: bool, held: float, side: Side, is_blocked: bool) -> None:
     facts = context_of(run.data)
     attach(run.data, replace(facts, rules=replace(facts.rules, can_short=can_short)))
     run.broker.holdings.held[run.data].set(held, run.data.close[0])
-    assert isinstance(check(run.broker, order(run.data, side, 0.05)), OrderRequest)
+    assert block_of(run, side) == ""
     run.broker.entries_blocked = True
     try:
-        answer = check(run.broker, order(run.data, side, 0.05))
+        block = block_of(run, side)
     finally:
         run.broker.entries_blocked = False
         attach(run.data, facts)
-    assert (answer == OrderRefusal("the session is paused")) is blocked
+    assert block == ("the session is paused" if is_blocked else "")
 
 
 def test_a_doubt_about_the_price_blocks_entries_and_no_exits(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run.broker.store, "entry_objection", lambda _symbol: "the venues disagree")
     run.broker.holdings.held[run.data].set(0.1, run.data.close[0])
-    assert check(run.broker, order(run.data, Side.BUY, 0.05)) == OrderRefusal("the venues disagree")
-    assert isinstance(check(run.broker, order(run.data, Side.SELL, 0.05)), OrderRequest)
+    assert block_of(run, Side.BUY) == "the venues disagree"
+    assert block_of(run, Side.SELL) == ""
+
+
+def test_a_blocked_order_is_recorded_on_the_grid_as_one_that_was_sent() -> None:
+    def blocks(strategy: Any) -> None:
+        strategy.broker.entries_blocked = True
+        strategy.blocked = strategy.buy(size=0.0123456789)
+
+    with practice(fee_asset="quote") as venue:
+        run = play(venue, store_on(venue), Script, 4, acts={0: blocks})
+        assert (run.blocked.getstatusname(), run.blocked.created.size) == ("Rejected", 0.01234)
