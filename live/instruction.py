@@ -12,6 +12,7 @@ from forwardtrader.live.mailbox import Command, is_withdrawn, send, wait_for_ans
 from forwardtrader.live.request import LiveRequest
 
 _PATIENCE_S: Final = 10.0
+_BEGUN_S: Final = 50.0  # longer, for a command that is being carried out
 
 
 def instruct(request: LiveRequest, verb: ControlCommand, clock: Clock) -> str:
@@ -24,7 +25,7 @@ def instruct(request: LiveRequest, verb: ControlCommand, clock: Clock) -> str:
     command = send(request.folder, verb, clock)
     if command is None:
         return f"session {request.name}: {_at_rest(request, verb)}"
-    answer = wait_for_answer(request.folder, command, _PATIENCE_S)
+    answer = wait_for_answer(request.folder, command, _PATIENCE_S, begun_s=0.0 if verb is ControlCommand.KILL else _BEGUN_S)
     if answer is None and verb is ControlCommand.KILL and not is_running(request.folder):
         return f"session {request.name}: {_at_rest(request, verb)}"  # it ended by itself meanwhile
     if answer is None:

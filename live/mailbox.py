@@ -184,13 +184,21 @@ def _is_used(inbox: Path, id_: str) -> bool:
 
 
 def wait_for_answer(
-    folder: Path, command: Command, patience_s: float, *, sleep: Callable[[float], object] = time.sleep,
+    folder: Path, command: Command, patience_s: float, *, begun_s: float = 0.0, sleep: Callable[[float], object] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Answer | None:  # fmt: skip
-    """What became of a command; None where nobody answered in `patience_s` seconds. Then it is withdrawn, unless it was taken."""
+    """What became of a command; None where nobody answered in `patience_s` seconds. Then it is withdrawn, unless it was taken.
+
+    Args:
+        begun_s: how many seconds longer one that was taken is waited for: a venue may be slow.
+    """
     path = folder / _INBOX / "answers" / f"{command.id}.json"
     until = monotonic() + patience_s
-    while (answer := _answer_of(path)) is None and monotonic() < until:
+    while (answer := _answer_of(path)) is None:
+        if monotonic() >= until:
+            if not begun_s or is_withdrawn(folder, command):
+                break
+            until, begun_s = until + begun_s, 0.0
         if not is_running(folder):
             until = min(until, monotonic() + _ENDING_S)
         sleep(_LOOK_EVERY_S)

@@ -76,6 +76,26 @@ def test_what_was_sent_to_a_process_that_died_is_reported_and_not_carried_out_by
     assert "begun" in told[0].text and "not carried out" in told[1].text  # type: ignore[union-attr]
 
 
+def test_one_that_was_begun_is_waited_for_longer_and_one_that_was_not_is_withdrawn(tmp_path: Path) -> None:
+    def waited(begun: bool) -> float:
+        at = [0.0]
+        command = send(tmp_path, ControlCommand.FLATTEN, CLOCK)
+        assert command is not None
+        if begun:
+            assert box.take() == [command]
+
+        def sleep(seconds: float) -> None:
+            at[0] += seconds
+
+        assert wait_for_answer(tmp_path, command, 2.0, begun_s=3.0, sleep=sleep, monotonic=lambda: at[0]) is None
+        return at[0]
+
+    with control.held(control.lock_of(tmp_path), "the session"):
+        box = Mailbox(tmp_path, CLOCK)
+        assert waited(begun=False) == pytest.approx(2.0, abs=0.5)
+        assert waited(begun=True) == pytest.approx(5.0, abs=0.5)
+
+
 def test_a_session_that_ends_answers_what_is_left(tmp_path: Path) -> None:
     with control.held(control.lock_of(tmp_path), "the session"):
         box = Mailbox(tmp_path, CLOCK)
