@@ -106,10 +106,10 @@ class AccountReads:
         mine = (order for order in self._exchange.order_index.orders.values() if order.account == self._name)
         return (seen for order in mine if (seen := self._seen(kind, order)) is not None)
 
-    def open_orders(self) -> Iterator[ExchangeOrder]:
+    def open_orders(self) -> list[ExchangeOrder]:
         if ORDERS not in self._lags:
             return self._exchange.order_index.all_open(self._name)
-        return (order for order in self.orders() if order.is_open)
+        return [order for order in self.orders() if order.is_open]
 
     def trades(self) -> list[Trade]:
         if TRADES not in self._lags:

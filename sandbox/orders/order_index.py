@@ -54,8 +54,10 @@ class OrderIndex:
     def open_orders(self, symbol: str) -> list[ExchangeOrder]:
         return list(self._open.get(symbol, {}).values())
 
-    def all_open(self, account: str) -> Iterator[ExchangeOrder]:
-        return (o for orders in self._open.values() for o in orders.values() if o.account == account)
+    def all_open(self, account: str) -> list[ExchangeOrder]:
+        """By arrival over all symbols, so that a restarted exchange lists them as the one before did."""
+        found = (o for orders in self._open.values() for o in orders.values() if o.account == account)
+        return sorted(found, key=lambda order: order.id)
 
     def by_client_id(self, account: str, client_id: str) -> ExchangeOrder | None:
         return self._by_client_id.get((account, client_id))
