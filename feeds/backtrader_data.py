@@ -10,16 +10,18 @@ import pandas as pd
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.longer_bars import OpenStamped
 
 _NANOSECONDS_PER_DAY: Final = 86_400 * 10**9
 _EPOCH: Final = 719_163  # 1970-01-01 in Backtrader's count of days
 _LINES: Final = ("open", "high", "low", "close", "volume")
 
 
-class FrameData(bt.feed.DataBase):
+class FrameData(OpenStamped):
     """A data feed of a candle frame (`dataname`); each bar carries its OPEN time in UTC, as everywhere in this project.
 
-    A bar is delivered once it is closed, so at a bar stamped 12:00 of a 1h series the strategy knows the market up to 13:00. Standard
+    A bar is delivered once it is closed, so at a bar stamped 12:00 of a 1h series the strategy knows the market up to 13:00. Beside shorter
+    bars of another feed it comes with the first of them that closes no earlier, and carries that one's time (`longer_bars`). Standard
     parameters work as usual; with filters or another input time zone the bars take Backtrader's own, slower way.
     """
 
@@ -27,7 +29,9 @@ class FrameData(bt.feed.DataBase):
         super().start()
         frame: pd.DataFrame = self.p.dataname
         self._at = 0
-        self._times = as_backtrader_days(candles.times_of(frame))
+        opens = candles.times_of(frame)
+        self._opens, delivered = opens.as_unit("ns").asi8, self._delivery(opens)
+        self._times = as_backtrader_days(delivered)
         self._values = {name: frame[name].to_numpy(dtype=np.float64) for name in _LINES}
 
     def preload(self) -> None:
@@ -42,6 +46,40 @@ class FrameData(bt.feed.DataBase):
         self.lines.datetime.array.frombytes(self._times[chosen].tobytes())
         self._at = len(self._times)  # all delivered: a run bar by bar calls `_load` once more at the end
         self.home()
+
+    def opened_ms(self) -> int:
+        """When the present bar opened (ms UTC); of several that came at one time the first."""
+        bar = int(np.searchsorted(self._times, self.lines.datetime[0]))
+        return int(self._opens[bar] // 1_000_000)
+
+    @property
+    def is_longer(self) -> bool:
+        """Whether a feed of shorter bars runs beside this one."""
+        return bool(self._shorter())
+
+    def _shorter(self) -> list[FrameData]:
+        """The feeds of the shortest bars beside this one; none where its own are as short."""
+        beside = [d for d in getattr(getattr(self, "_env", None), "datas", ()) if isinstance(d, FrameData)]
+        shortest = min((d.step_ms for d in beside), default=self.step_ms)
+        return [d for d in beside if d.step_ms == shortest] if shortest < self.step_ms else []
+
+    def _delivery(self, opens: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """By bar, the time that it carries: that of the first shorter bar which closes no earlier; those before all of these come by
+        themselves."""
+        shorter = self._shorter()
+        if not shorter:
+            return opens
+        step = pd.Timedelta(shorter[0].step_ms, "ms")
+        stamps = opens + pd.Timedelta(self.step_ms, "ms") - step
+        beside = shorter[0].times.append([each.times for each in shorter[1:]]).unique().sort_values()
+        due = beside.searchsorted(stamps)
+        along = (due < len(beside)) & (stamps > beside[0] - step)
+        return pd.DatetimeIndex(stamps.where(~along, beside[np.minimum(due, len(beside) - 1)]))
+
+    @property
+    def times(self) -> pd.DatetimeIndex:
+        """The open times of all bars of the frame."""
+        return candles.times_of(self.p.dataname)
 
     def _load(self) -> bool:
         if self._at >= len(self._times):

@@ -1,0 +1,173 @@
+"""Longer bars beside short ones: joined from the short ones, or a feed of their own, and in neither case visible before they are closed.
+
+Feeds of this project carry the OPEN time of each bar, and a bar is delivered when it is closed. Backtrader delivers bars of one time
+together, so that a 4h bar stamped 12:00 would come with the 1h bar of 12:00, three hours before its close. A longer bar is therefore
+delivered with the first short bar that closes no earlier, and carries that one's time: the 4h bar of 12:00 to 16:00 comes with the 1h bar of
+15:00. At that bar `data1.datetime[0] == data0.datetime[0]`, as in Backtrader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import backtrader as bt
+
+from forwardtrader.core.errors import InvalidSetting
+
+_DAY_MS: Final = 86_400_000
+_EPOCH: Final = 719_163  # 1970-01-01 in Backtrader's count of days
+_UNIT_MS: Final = {
+    bt.TimeFrame.Seconds: 1000, bt.TimeFrame.Minutes: 60_000, bt.TimeFrame.Days: _DAY_MS, bt.TimeFrame.Weeks: 7 * _DAY_MS,
+}  # fmt: skip
+_CALENDAR: Final = {bt.TimeFrame.Months: 1, bt.TimeFrame.Years: 12}
+# Arguments of `cerebro.resampledata` that only say how a bar is stamped, which is settled here.
+_STAMPING: Final = frozenset({"bar2edge", "adjbartime", "rightedge", "takelate", "sessionend"})
+Period: TypeAlias = Callable[[int], tuple[int, int]]
+
+
+class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no types
+    """A feed whose bars carry their open time; it is resampled without a look ahead."""
+
+    @property
+    def step_ms(self) -> int:
+        """Length of the bars that are loaded, in milliseconds; 0 where it is no fixed one."""
+        return _UNIT_MS.get(self.p.timeframe, 0) * int(self.p.compression)
+
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """With room for a bar that is taken back: one that is joined to others, or comes too early beside another feed's."""
+        super().qbuffer(savemem, replaying=True)
+
+    def clone(self, **params: Any) -> JoinedBars:
+        """A feed beside this one that shows its bars again; `cerebro.resampledata` resamples that."""
+        return JoinedBars(dataname=self, **params)
+
+    def resample(self, *, timeframe: int = bt.TimeFrame.Days, compression: int = 1, **stamping: Any) -> None:
+        """Join the bars to longer ones on the grid of UTC; weeks begin on Monday.
+
+        Raises:
+            InvalidSetting: the length is no multiple of the bars', or an argument that would move the grid.
+        """
+        moved = sorted(name for name, value in stamping.items() if name not in _STAMPING and value)
+        if moved:
+            raise InvalidSetting(f"resampledata: {', '.join(moved)} is not known here; longer bars lie on the grid of UTC")
+        self.addfilter(Joining, period=_period(timeframe, compression, self.step_ms), step_ms=self.step_ms)
+        self._timeframe, self._compression = timeframe, compression
+
+
+class Joining:
+    """The filter that joins bars. A first period that begins before the first bar is left out, and so is a last one that is not over.
+
+    Where the last bars of a period are missing, the longer bar comes with the first bar after it.
+    """
+
+    def __init__(self, data: Any, *, period: Period, step_ms: int) -> None:
+        self._period, self._step = period, step_ms
+        self._bar: list[float] | None = None  # open, high, low, close, volume of the period so far
+        self._end = self._begin = -1
+        self._is_whole = False
+
+    def __call__(self, data: Any) -> bool:
+        """Backtrader's protocol: True where the bar was taken out of the stream."""
+        number = data.lines.datetime[0]
+        at = as_milliseconds(number)
+        over = self._take() if at >= self._end else None
+        self._join(data, at)
+        done = [bar for bar in (over, self._take() if at + self._step >= self._end else None) if bar is not None]
+        if not done:
+            data.backwards()
+            return True
+        _show(data, done[0])
+        for bar in done[1:]:
+            _show(data, bar)
+            stacked = [line[0] for line in data.itersize()]
+            _show(data, done[0])
+            data._add2stack(stacked)
+        return False
+
+    def _join(self, data: Any, at: int) -> None:
+        lines = data.lines
+        bar = [lines.open[0], lines.high[0], lines.low[0], lines.close[0], lines.volume[0]]
+        known = self._bar
+        if known is None:
+            before = self._end
+            self._begin, self._end = self._period(at)
+            # Of the very first period nobody knows whether it had bars before.
+            self._bar, self._is_whole = bar, at == self._begin or before >= 0
+            return
+        known[1], known[2], known[3] = max(known[1], bar[1]), min(known[2], bar[2]), bar[3]
+        known[4] += bar[4]
+
+    def _take(self) -> list[float] | None:
+        bar, self._bar = self._bar, None
+        return bar if self._is_whole else None
+
+
+class JoinedBars(bt.feed.DataClone):  # type: ignore[misc]  # Backtrader has no types
+    """The bars of another feed once more, for a filter that joins them.
+
+    Orders given on it are those of the feed it is made of (`traded`).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traded = getattr(self.data, "traded", self.data)
+
+    clone, resample = OpenStamped.clone, OpenStamped.resample
+    step_ms = OpenStamped.step_ms
+
+    def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
+        """As every feed's; a bar that was rewound and comes again is no further bar of the feed it is made of."""
+        bt.feed.AbstractDataBase.advance(self, size, datamaster, ticks=ticks)
+
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """As for `OpenStamped`."""
+        super().qbuffer(savemem, replaying=True)
+
+
+def as_milliseconds(number: float) -> int:
+    """Backtrader's count of days as milliseconds UTC."""
+    return round((number - _EPOCH) * _DAY_MS)
+
+
+def _show(data: Any, bar: list[float]) -> None:
+    lines = data.lines
+    lines.open[0], lines.high[0], lines.low[0], lines.close[0], lines.volume[0] = bar
+
+
+def _period(timeframe: int, compression: int, step_ms: int) -> Period:
+    """Gives the first moment of the period that holds a time, and the first one after it (ms UTC)."""
+    if timeframe in _CALENDAR:
+        return _months(_CALENDAR[timeframe] * compression)
+    length = _UNIT_MS.get(timeframe, 0) * compression
+    if not length or not step_ms or length % step_ms:
+        wanted, given = _words(length), _words(step_ms)
+        raise InvalidSetting(f"bars of {given} cannot be joined to bars of {wanted}; choose a multiple of {given}")
+    offset = 4 * _DAY_MS if length % (7 * _DAY_MS) == 0 else 0
+
+    def period(at: int) -> tuple[int, int]:
+        begin = at - (at - offset) % length
+        return begin, begin + length
+
+    return period
+
+
+def _months(count: int) -> Period:
+    def period(at: int) -> tuple[int, int]:
+        moment = datetime.fromtimestamp(at / 1000, UTC)
+        first = (moment.year * 12 + moment.month - 1) // count * count
+        return _first_of(first), _first_of(first + count)
+
+    return period
+
+
+def _first_of(month: int) -> int:
+    return int(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp()) * 1000
+
+
+def _words(length_ms: int) -> str:
+    for size, letter in ((_DAY_MS, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")):
+        if length_ms and length_ms % size == 0:
+            return f"{length_ms // size}{letter}"
+    return "no fixed length"
