@@ -2,8 +2,8 @@
 
 Feeds of this project carry the OPEN time of each bar, and a bar is delivered when it is closed. Backtrader delivers bars of one time
 together, so that a 4h bar stamped 12:00 would come with the 1h bar of 12:00, three hours before its close. A longer bar is therefore
-delivered with the first short bar that closes no earlier, and carries that one's time: the 4h bar of 12:00 to 16:00 comes with the 1h bar of
-15:00. At that bar `data1.datetime[0] == data0.datetime[0]`, as in Backtrader.
+delivered with the first short bar that closes no earlier, and carries that one's time: the 4h bar of 12:00 to 16:00 comes with the 1h bar
+of 15:00. At that bar `data1.datetime[0] == data0.datetime[0]`, as in Backtrader.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import backtrader as bt
+from backtrader.linebuffer import LineBuffer
 
 from forwardtrader.core.errors import InvalidSetting
 
@@ -28,16 +29,39 @@ Period: TypeAlias = Callable[[int], tuple[int, int]]
 
 
 class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no types
-    """A feed whose bars carry their open time; it is resampled without a look ahead."""
+    """A feed whose bars carry their open time; it is resampled without a look ahead.
+
+    A bar that comes too early beside another feed's is taken back; Backtrader's own feeds lose it where lines are only as long as they are
+    looked back on (`exactbars`).
+    """
+
+    _taken_back = 0
+
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """With room for one more bar."""
+        self._taken_back = 0
+        super().qbuffer(savemem, replaying=True)
+
+    def rewind(self, size: int = 1) -> None:
+        for line in self.lines:
+            line.set_idx(line.idx - size, force=True)
+            line.lencount -= size
+        self._taken_back += size
+
+    def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
+        self._taken_back = max(0, self._taken_back - size)
+        super().advance(size, datamaster, ticks=ticks)
+
+    def buflen(self) -> int:
+        """How many bars there are, those taken back among them."""
+        if self._taken_back and self.lines[0].mode == LineBuffer.QBuffer:
+            return len(self) + self._taken_back
+        return int(self.lines.buflen())
 
     @property
     def step_ms(self) -> int:
         """Length of the bars that are loaded, in milliseconds; 0 where it is no fixed one."""
         return _UNIT_MS.get(self.p.timeframe, 0) * int(self.p.compression)
-
-    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
-        """With room for a bar that is taken back: one that is joined to others, or comes too early beside another feed's."""
-        super().qbuffer(savemem, replaying=True)
 
     def clone(self, **params: Any) -> JoinedBars:
         """A feed beside this one that shows its bars again; `cerebro.resampledata` resamples that."""
@@ -104,26 +128,49 @@ class Joining:
         return bar if self._is_whole else None
 
 
-class JoinedBars(bt.feed.DataClone):  # type: ignore[misc]  # Backtrader has no types
-    """The bars of another feed once more, for a filter that joins them.
+class JoinedBars(OpenStamped):
+    """The bars of another feed once more, for a filter that joins them; as Backtrader's `DataClone`, which counts rewound bars twice.
 
-    Orders given on it are those of the feed it is made of (`traded`).
+    Attributes:
+        traded: the feed that orders given on this one are for: the one it is made of.
     """
 
+    _clone = True
+
     def __init__(self) -> None:
-        super().__init__()
+        self.data = self.p.dataname
+        self._dataname = self.data._dataname
         self.traded = getattr(self.data, "traded", self.data)
+        for name in ("timeframe", "compression", "sessionstart", "sessionend"):
+            setattr(self.p, name, getattr(self.data.p, name))
 
-    clone, resample = OpenStamped.clone, OpenStamped.resample
-    step_ms = OpenStamped.step_ms
+    def _start(self) -> None:
+        self.start()
+        for name in ("_tz", "_calendar", "fromdate", "todate", "sessionstart", "sessionend"):
+            setattr(self, name, getattr(self.data, name))
+        self._tzinput = None  # the other feed has brought its times to UTC
+        self.lines.datetime._settz(self._tz)
 
-    def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
-        """As every feed's; a bar that was rewound and comes again is no further bar of the feed it is made of."""
-        bt.feed.AbstractDataBase.advance(self, size, datamaster, ticks=ticks)
+    def start(self) -> None:
+        super().start()
+        self._shown, self._preloading = 0, False
 
-    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
-        """As for `OpenStamped`."""
-        super().qbuffer(savemem, replaying=True)
+    def preload(self) -> None:
+        self._preloading = True
+        super().preload()
+        self.data.home()
+        self._preloading = False
+
+    def _load(self) -> bool:
+        if self._preloading:
+            self.data.advance()
+        is_over = len(self.data) > self.data.buflen() if self._preloading else len(self.data) == self._shown
+        if is_over:
+            return False
+        self._shown += 1
+        for line, other in zip(self.lines, self.data.lines, strict=True):
+            line[0] = other[0]
+        return True
 
 
 def as_milliseconds(number: float) -> int:

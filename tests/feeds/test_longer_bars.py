@@ -105,9 +105,8 @@ def test_months_are_calendar_months() -> None:
 def test_a_first_period_that_began_before_the_bars_is_left_out(options: dict[str, object]) -> None:
     frame = made(30).iloc[2:]
     bars = joined(frame, "4h").iloc[1:]
-    assert [shown[1] for _, shown in watch(frame_data(frame, HOUR), resampled=("4h",), **options).seen if shown[1][0]][0] == (
-        1, tuple(bars.iloc[0]),
-    )  # fmt: skip
+    seen = watch(frame_data(frame, HOUR), resampled=("4h",), **options).seen
+    assert next(shown[1] for _, shown in seen if shown[1][0]) == (1, tuple(bars.iloc[0]))
 
 
 @settings(deadline=None, max_examples=40)
