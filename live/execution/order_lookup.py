@@ -11,6 +11,7 @@ from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
+from forwardtrader.live.execution.order_traces import OrderTraces
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder
@@ -24,7 +25,9 @@ _CANCELS: Final = 4
 
 @dataclass(frozen=True)
 class QueryTimeouts:
-    """Seconds. A query that finds nothing is believed after `not_found_s`: the time a signed request stays valid, and more."""
+    """Seconds. A query that finds nothing is believed after `not_found_s`, the time a signed request stays valid and more, if no list of
+    the venue has a trace of the order either.
+    """
 
     not_found_s: float = 12.0
     first_wait_s: float = 0.2
@@ -48,6 +51,7 @@ class OrderLookup:
         self._orders = orders
         self._halt = halt
         self._timeouts = timeouts
+        self._traces = OrderTraces(client, queries, orders.ledger.journal.client_id_of)
 
     async def on_answer(self, intent: Intent, answer: CcxtOrder) -> None:
         """Book what the answer to a post or cancel says; some venues leave id and symbol out of it."""
@@ -57,21 +61,25 @@ class OrderLookup:
         """Ask for the order until the answer is certain, else halt the account.
 
         Args:
-            not_found_s: how long the venue must not know the order until it is taken as never arrived; the account's own time where None.
+            not_found_s: how long the venue must not know the order, question after question, until it is taken as never arrived; the
+                account's own time where None.
         """
         needed = self._timeouts.not_found_s if not_found_s is None else not_found_s
         now, failures = asyncio.get_running_loop().time, 0
-        began, missing_since = now(), None
+        began, missing_since = now(), -1.0
         while now() - began < self._timeouts.give_up_s:
             await self._queries.wait_turn()
             sent = self._client.requests_sent
             try:
                 found = await self._orders.access.find(key_of(intent))
+                missing_since = now() if missing_since < 0 else missing_since
+                is_certain = now() - missing_since >= needed
+                if found is None and is_certain:
+                    found = await self._traces.find(key_of(intent))
                 if found is not None:
                     await self._orders.on_order(found)
                     return
-                missing_since = missing_since or now()
-                if now() - missing_since >= needed:
+                if is_certain:
                     self._orders.ledger.refuse(intent.client_id, NEVER_ARRIVED)
                     return
             except (StorageFull, StoreDamaged):
@@ -80,6 +88,7 @@ class OrderLookup:
                 log.event(_LOG, "order_query_failed", client_id=intent.client_id, error=names_of(error)[0])
                 if self._is_unaskable(error, sent) or self._is_final(error):
                     return
+                missing_since = -1.0  # what happened while it did not answer is not known
             failures += 1
             await asyncio.sleep(self._timeouts.backoff.pause(failures))
         self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")

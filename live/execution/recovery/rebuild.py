@@ -16,7 +16,7 @@ from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.ccxt_orders import execution, open_order, order_report
 from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
-from forwardtrader.live.execution.recovery.pages import HistoryPages
+from forwardtrader.live.venue.history_pages import HistoryPages
 from forwardtrader.live.venue.ccxt_client import CcxtOrder
 
 _LOG: Final = log.logger("live")
