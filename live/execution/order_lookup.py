@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.core.errors import StorageFull, StoreDamaged
+from forwardtrader.core.errors import ReconciliationFailed, StorageFull, StoreDamaged, TradingError, VenueRefused, VenueUnreachable
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
-from forwardtrader.live.execution.order_traces import OrderTraces
+from forwardtrader.live.execution.order_traces import OrderTraces, UnclearTraces
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder
@@ -66,21 +66,18 @@ class OrderLookup:
         """
         needed = self._timeouts.not_found_s if not_found_s is None else not_found_s
         now, failures = asyncio.get_running_loop().time, 0
-        began, missing_since = now(), -1.0
+        began, unknown_since = now(), -1.0
+        kind: type[TradingError] = ReconciliationFailed
         while now() - began < self._timeouts.give_up_s:
             await self._queries.wait_turn()
             sent = self._client.requests_sent
             try:
-                found = await self._orders.access.find(key_of(intent))
-                missing_since = now() if missing_since < 0 else missing_since
-                is_certain = now() - missing_since >= needed
-                if found is None and is_certain:
-                    found = await self._traces.find(key_of(intent))
-                if found is not None:
-                    await self._orders.on_order(found)
+                if await self._booked(intent, await self._orders.access.find(key_of(intent))):
                     return
-                if is_certain:
-                    self._orders.ledger.refuse(intent.client_id, NEVER_ARRIVED)
+                unknown_since, kind = (now() if unknown_since < 0 else unknown_since), ReconciliationFailed
+                if now() - unknown_since >= needed:
+                    if not await self._booked(intent, await self._traces.find(key_of(intent))):
+                        self._orders.ledger.refuse(intent.client_id, NEVER_ARRIVED)
                     return
             except (StorageFull, StoreDamaged):
                 raise
@@ -88,10 +85,17 @@ class OrderLookup:
                 log.event(_LOG, "order_query_failed", client_id=intent.client_id, error=names_of(error)[0])
                 if self._is_unaskable(error, sent) or self._is_final(error):
                     return
-                missing_since = -1.0  # what happened while it did not answer is not known
+                unknown_since = -1.0  # what happened while it did not answer is not known
+                kind = ReconciliationFailed if isinstance(error, UnclearTraces) else VenueUnreachable
             failures += 1
             await asyncio.sleep(self._timeouts.backoff.pause(failures))
-        self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
+        self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again", error=kind)
+
+    async def _booked(self, intent: Intent, found: CcxtOrder | None) -> bool:
+        """Whether the venue has the order, which is booked then."""
+        if found is not None:
+            await self.on_answer(intent, found)
+        return found is not None
 
     async def look_again(self, intent: Intent) -> None:
         """Book what the venue has of an order that the journal takes for closed; asked once."""
@@ -137,7 +141,7 @@ class OrderLookup:
         if not is_query_error(names, unsent=self._client.requests_sent == sent):
             return False
         reason = " ".join(log.redact(str(error)).split())[:200]
-        self._halt.halt(f"{self._client.id} cannot be asked about an order ({names[0]}: {reason})")
+        self._halt.halt(f"{self._client.id} cannot be asked about an order ({names[0]}: {reason})", error=VenueRefused)
         return True
 
 
