@@ -41,7 +41,9 @@ class HistoryPages:
         """
         if not self._client.has.get("fetchMyTrades"):
             return []
-        return await self._all(self._client.fetch_my_trades, symbol, await self._starts(since, "fromId"), _TRADES.get(self._family), "fromId")
+        return await self._all(
+            self._client.fetch_my_trades, symbol, await self._starts(since, "fromId"), _TRADES.get(self._family), "fromId"
+        )
 
     async def recent_trades(self, symbol: str, since: int | None) -> list[CcxtTrade]:
         """The trades of a symbol from a time (ms) on, or the newest page of them where it is None."""

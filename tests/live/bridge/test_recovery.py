@@ -306,9 +306,7 @@ def test_an_intent_in_doubt_that_never_arrived_is_settled_and_the_session_trades
         ("F44", "query", VenueUnreachable), ("F44", "orders", VenueUnreachable), ("F4", "query", VenueUnreachable),
     ],
 )  # fmt: skip
-def test_a_start_that_the_venue_ends_ends_as_an_error_of_the_venue(
-    tmp_path: Path, fault: str, on: str, kind: type[TradingError]
-) -> None:
+def test_a_start_that_the_venue_ends_ends_as_an_error_of_the_venue(tmp_path: Path, fault: str, on: str, kind: type[TradingError]) -> None:
     with practice() as venue:
         journal = Journal(tmp_path / "j.db")
         play(venue, store_on(venue, journal, run="one"), Script, 2, acts={0: buy})

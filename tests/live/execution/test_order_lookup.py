@@ -40,7 +40,8 @@ def store(venue: SandboxHandle) -> Iterator[Any]:
 def sent(store: Any, venue: SandboxHandle, **request: Any) -> Intent:
     """An order that the journal holds and the account sent; returns when its fate is known."""
     market_time = venue.state()["market_time"]
-    wanted = OrderRequest(**{"symbol": "BTC/USDT", "side": Side.BUY, "size": Decimal("0.01"), "limit_price": None, "stop_price": None, **request})  # fmt: skip
+    plain = OrderRequest(symbol="BTC/USDT", side=Side.BUY, size=Decimal("0.01"), limit_price=None, stop_price=None)
+    wanted = replace(plain, **request)
     intent = Intent(client_id=client_id("ftabcdef", market_time, 1), request=wanted, bar=market_time - market_time % 60_000)
     store.account.journal.write(intent)
     store.loop.call(store.account.send(intent), 60.0)
