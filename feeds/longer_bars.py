@@ -65,7 +65,7 @@ class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no 
 
     def clone(self, **params: Any) -> JoinedBars:
         """A feed beside this one that shows its bars again; `cerebro.resampledata` resamples that."""
-        return JoinedBars(dataname=self, **params)
+        return JoinedBars(dataname=self, **params)  # type: ignore[call-arg]  # Backtrader takes the params off
 
     def resample(self, *, timeframe: int = bt.TimeFrame.Days, compression: int = 1, **stamping: Any) -> None:
         """Join the bars to longer ones on the grid of UTC; weeks begin on Monday.
