@@ -123,8 +123,8 @@ def _options(name: str, rng: random.Random) -> FaultOptions:
         options |= {"milliseconds": rng.choice((-15_000, -2000, 2000, 5000)), "count": 1}
     if name == "F25":
         options["count"] = 1
-    if name == "F6":  # one stretch of not knowing; two of them would be believed
-        options |= {"count": 1, "probability": 1.0, "seconds": rng.choice((2.0, 8.0))}
+    if name == "F6":
+        options |= {"probability": 1.0, "seconds": rng.choice((2.0, 8.0))}
     if name in ("F17", "F24"):
         options |= {"count": 1, "seconds": rng.choice((2.0, 90.0, 300.0))}
     if name in ("F41", "F42"):

@@ -89,6 +89,7 @@ class VenueComparison:
 
         Raises:
             ReconciliationFailed: coins that our orders bought are gone, an order stays unresolved, or the account never rests.
+            VenueRefused: the venue does not accept the key, or cannot be asked about an order.
         """
         async with self._turn:
             reading = await self._reading(rules)
@@ -139,7 +140,7 @@ class VenueComparison:
             found = reconcile(self._facts(view, is_start=is_start), view)
             await self._carry_out(found)
             if is_start and self._halt.reason:
-                raise ReconciliationFailed(self._halt.reason)
+                raise self._halt.error(self._halt.reason)
             if self._ledger.changes == before:
                 return None if not is_start and self._in_flight() else _Reading(view, found)
         return None
