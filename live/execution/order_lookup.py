@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from forwardtrader.core import log
@@ -147,7 +146,10 @@ class OrderLookup:
     async def _correct_clock(self, error: Exception) -> None:
         """Without the new difference no signature is valid once a clock has jumped, neither now nor later."""
         if classify(names_of(error), str(error)) is OrderOutcome.RESEND:
-            await self._halt.attempt(partial(self._queries.ask, self._client.load_time_difference))
+            await self._halt.attempt(self._read_clock)
+
+    async def _read_clock(self) -> None:
+        await self._queries.ask(self._client.load_time_difference)
 
     def _is_final(self, error: Exception) -> bool:
         """Whether the account is halted by this error; a venue that is too busy is left alone for a while."""
