@@ -11,6 +11,7 @@ from forwardtrader.core.errors import ReconciliationFailed, StorageFull, StoreDa
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
+from forwardtrader.live.execution.journal import OPEN
 from forwardtrader.live.execution.order_traces import OrderTraces, UnclearTraces
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
@@ -51,6 +52,7 @@ class OrderLookup:
         self._orders = orders
         self._halt = halt
         self._timeouts = timeouts
+        self._uncancelled: dict[str, Intent] = {}  # wanted off the venue, which has not confirmed it
         self._traces = OrderTraces(client, queries, orders.ledger.journal.client_id_of)
 
     async def on_answer(self, intent: Intent, answer: CcxtOrder) -> None:
@@ -85,6 +87,7 @@ class OrderLookup:
                 log.event(_LOG, "order_query_failed", client_id=intent.client_id, error=names_of(error)[0])
                 if self._is_unaskable(error, sent) or self._is_final(error):
                     return
+                await self._correct_clock(error)
                 unknown_since = -1.0  # what happened while it did not answer is not known
                 kind = ReconciliationFailed if isinstance(error, UnclearTraces) else VenueUnreachable
             failures += 1
@@ -109,7 +112,11 @@ class OrderLookup:
             await self._orders.on_order(order)
 
     async def cancel(self, intent: Intent) -> None:
-        """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more."""
+        """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more.
+
+        One that no answer confirms is repeated by `cancel_again`.
+        """
+        self._uncancelled.pop(intent.client_id, None)
         for attempt in range(1, _CANCELS + 1):
             await self._queries.wait_turn()
             sent = self._client.requests_sent
@@ -123,7 +130,26 @@ class OrderLookup:
                 log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=names[0], reason=reason)
                 if "OrderNotFound" in names or self._is_unaskable(error, sent) or self._is_final(error):
                     return
+                await self._correct_clock(error)
             await asyncio.sleep(self._timeouts.backoff.pause(attempt))
+        self._uncancelled[intent.client_id] = intent
+
+    async def cancel_again(self) -> None:
+        """Take back what no answer has confirmed so far: it may still rest, and nobody else would ask for it again."""
+        journal = self._orders.ledger.journal
+        for client_id, intent in list(self._uncancelled.items()):
+            if journal.state_of(client_id) in OPEN:
+                await self.cancel(intent)
+            else:
+                self._uncancelled.pop(client_id, None)
+
+    async def _correct_clock(self, error: Exception) -> None:
+        """Without the new difference no signature is valid once a clock has jumped, neither now nor later."""
+        if classify(names_of(error), str(error)) is OrderOutcome.RESEND:
+            await self._halt.attempt(self._read_clock)
+
+    async def _read_clock(self) -> None:
+        await self._queries.ask(self._client.load_time_difference)
 
     def _is_final(self, error: Exception) -> bool:
         """Whether the account is halted by this error; a venue that is too busy is left alone for a while."""

@@ -35,6 +35,9 @@ class Lookup(Protocol):
     async def resolve(self, intent: Intent) -> None:
         """Ask until the answer is certain."""
 
+    async def cancel_again(self) -> None:
+        """Take back what the venue has not confirmed to be cancelled."""
+
     async def look_again(self, intent: Intent) -> None:
         """Book what the venue has of an order that the journal takes for closed."""
 
@@ -109,6 +112,7 @@ class VenueComparison:
     async def check(self) -> None:
         """Compare once, and report what the journal does not explain; nothing is judged while orders are on their way."""
         async with self._turn:
+            await self._lookup.cancel_again()
             reading = await self._read(is_start=False)
             if reading is None or reading.is_explained:
                 self._report(reading.found if reading else Reconciled())
