@@ -57,6 +57,8 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     files, named = _files(given.data, given.symbol)
     if named:
         overrides["feeds.symbols"] = named
+    if given.resample:
+        overrides["feeds.resample"] = given.resample
     if given.factor:
         overrides["feeds.factors"] = [parse_factor(text) for text in given.factor]
     if given.expanding:

@@ -25,6 +25,7 @@ def parser() -> FlagParser:
     what.add_argument("--to", dest="last", metavar="DATE", help="last day traded (default: now)")
     what.add_argument("--symbol", action="append", metavar="SYMBOL", help="e.g. BTC/USDT; several share one account and one model")
     what.add_argument("--timeframe", metavar="1h", help="length of one bar")
+    what.add_argument("--resample", action="append", metavar="4h", help="longer bars for the strategy, self.data1; repeatable (data2, ...)")
     what.add_argument("--exchange", metavar="NAME", help="whose candles and rules")
     what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
     what.add_argument(

@@ -120,8 +120,9 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
     named = [Path(factor.file).name for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
+    resample = {"resample": tree["feeds"]["resample"]} if request.settings.feeds.resample else {}
     return {
-        **learning, **factors,
+        **learning, **factors, **resample,
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip

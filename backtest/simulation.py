@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -15,13 +15,10 @@ from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, load_strategy, record_of
+from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, load_strategy, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.replay_track import Tape
-
-# Bars before the first traded one that a user's own indicators may warm up on.
-EXTRA_BARS: Final = 256
 
 
 class Sources(Protocol):
@@ -67,7 +64,8 @@ def _run(
         source = forecasts.source(symbol, settings.horizon, history.timeframe)
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
         feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source))
-    cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first, analyzers=analyzers)
+    resample = request.settings.feeds.resample
+    cerebro = build_cerebro(feeds, settings, resample=resample, strategy=strategy, trade_from=request.first, analyzers=analyzers)
     return cerebro.run()[0]
 
 
@@ -78,4 +76,5 @@ def _record(run: Any, request: BacktestRequest) -> Record:
 
 def _warmed(candles: pd.DataFrame, request: BacktestRequest, warm_up: int) -> pd.DataFrame:
     first = int(candles.index.searchsorted(pd.Timestamp(request.first)))
-    return candles.iloc[max(first - warm_up - EXTRA_BARS, 0) :]
+    feeds = request.settings.feeds
+    return candles.iloc[max(first - warm_up - extra_bars(Timeframe.parse(feeds.timeframe), feeds.resample), 0) :]

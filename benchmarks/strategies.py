@@ -23,7 +23,6 @@ from backtrader.strategies import SMA_CrossOver
 from forwardtrader.backtest.forecasting import tables, train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.backtest.simulation import EXTRA_BARS
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.config import changed
@@ -31,7 +30,7 @@ from forwardtrader.core.settings import Settings, StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, record_of
+from forwardtrader.strategies.backtrader.assembly import EXTRA_BARS, Feed, build_cerebro, record_of
 from forwardtrader.strategies.costs import VenueCommission
 
 ROOT: Final = Path(__file__).resolve().parent.parent

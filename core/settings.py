@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from forwardtrader.core.types import parse_span
+from forwardtrader.core.types import Timeframe, parse_span
 
 
 def _read_span(value: object) -> object:
@@ -74,6 +74,9 @@ class FeedSettings(Room):
         default=("BTC/USDT",), min_length=1, description="what to trade; several share one account and one model"
     )
     timeframe: str = Field(default="1h", description="length of one bar: 1m, 15m, 1h, 4h, 1d")
+    resample: tuple[str, ...] = Field(
+        default=(), description="longer bars that a strategy sees as data1, data2, ... behind those traded; multiples of the timeframe"
+    )
     source: Literal["auto", "store", "download", "sample"] = Field(default="auto", description="auto, store, download or sample")
     store_path: str = Field(default="var/candles", description="where candles are kept")
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
@@ -83,6 +86,16 @@ class FeedSettings(Room):
     factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"
     )
+
+    @model_validator(mode="after")
+    def _bars_can_be_joined(self) -> FeedSettings:
+        if len(set(self.resample)) != len(self.resample):
+            raise ValueError("resample names a length twice; name each one once")
+        for text in self.resample:
+            length, step = Timeframe.parse(text).seconds, Timeframe.parse(self.timeframe).seconds
+            if length <= step or length % step:
+                raise ValueError(f"bars of {self.timeframe} cannot be joined to bars of {text}; choose a multiple of {self.timeframe}")
+        return self
 
 
 class ModelSettings(Room):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import backtrader as bt
 import numpy as np
 import pandas as pd
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
-from forwardtrader.feeds.longer_bars import OpenStamped
+from forwardtrader.feeds.longer_bars import OpenStamped, as_milliseconds, backtrader_unit
 
 _NANOSECONDS_PER_DAY: Final = 86_400 * 10**9
 _EPOCH: Final = 719_163  # 1970-01-01 in Backtrader's count of days
@@ -52,10 +51,9 @@ class FrameData(OpenStamped):
         bar = int(np.searchsorted(self._times, self.lines.datetime[0]))
         return int(self._opens[bar] // 1_000_000)
 
-    @property
-    def is_longer(self) -> bool:
-        """Whether a feed of shorter bars runs beside this one."""
-        return bool(self._shorter())
+    def present_ms(self) -> int:
+        """The present moment (ms UTC) where shorter bars run beside these: the newest one's close. 0 where none do, or none came yet."""
+        return max((as_milliseconds(d.datetime[0]) + d.step_ms for d in self._shorter() if len(d)), default=0)
 
     def _shorter(self) -> list[FrameData]:
         """The feeds of the shortest bars beside this one; none where its own are as short."""
@@ -100,10 +98,7 @@ def frame_data(frame: pd.DataFrame, timeframe: Timeframe, *, name: str = "", **p
 
 def backtrader_timeframe(timeframe: Timeframe) -> tuple[int, int]:
     """Backtrader's unit and count, e.g. 1h is 60 of `Minutes` and 1d is 1 of `Days`."""
-    for seconds, unit in ((604_800, bt.TimeFrame.Weeks), (86_400, bt.TimeFrame.Days)):
-        if timeframe.seconds % seconds == 0:
-            return unit, timeframe.seconds // seconds
-    return bt.TimeFrame.Minutes, timeframe.seconds // 60
+    return backtrader_unit(timeframe.seconds)
 
 
 def as_backtrader_days(index: pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.float64]]:

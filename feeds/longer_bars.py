@@ -67,6 +67,13 @@ class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no 
         """A feed beside this one that shows its bars again; `cerebro.resampledata` resamples that."""
         return JoinedBars(dataname=self, **params)  # type: ignore[call-arg]  # Backtrader takes the params off
 
+    def longer(self, seconds: int) -> JoinedBars:
+        """A feed beside this one that shows its bars joined to longer ones."""
+        unit, compression = backtrader_unit(seconds)
+        copy = self.clone()
+        copy.resample(timeframe=unit, compression=compression)
+        return copy
+
     def resample(self, *, timeframe: int = bt.TimeFrame.Days, compression: int = 1, **stamping: Any) -> None:
         """Join the bars to longer ones on the grid of UTC; weeks begin on Monday.
 
@@ -171,6 +178,14 @@ class JoinedBars(OpenStamped):
         for line, other in zip(self.lines, self.data.lines, strict=True):
             line[0] = other[0]
         return True
+
+
+def backtrader_unit(seconds: int) -> tuple[int, int]:
+    """Backtrader's unit and count of a length, e.g. 60 of `Minutes` for an hour and 1 of `Days` for a day."""
+    for size, unit in ((604_800, bt.TimeFrame.Weeks), (86_400, bt.TimeFrame.Days)):
+        if seconds % size == 0:
+            return unit, seconds // size
+    return bt.TimeFrame.Minutes, seconds // 60
 
 
 def as_milliseconds(number: float) -> int:

@@ -31,6 +31,7 @@ def parser() -> FlagParser:
     what = p.add_argument_group("what to trade")
     what.add_argument("--symbol", action="append", metavar="SYMBOL", help="repeatable, e.g. BTC/USDT")
     what.add_argument("--timeframe", metavar="1h", help="length of a bar")
+    what.add_argument("--resample", action="append", metavar="4h", help="longer bars for the strategy, self.data1; repeatable (data2, ...)")
     what.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
     what.add_argument(
         "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",

@@ -111,6 +111,8 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
         found["feeds.symbols"] = tuple(dict.fromkeys(given.symbol))
     if given.timeframe:
         found["feeds.timeframe"] = given.timeframe
+    if given.resample:
+        found["feeds.resample"] = tuple(given.resample)
     if given.factor:
         found["feeds.factors"] = [parse_factor(text) for text in given.factor]
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
+
+Feed = TypeVar("Feed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,17 @@ class FeedContext:
 def attach(data: object, context: FeedContext) -> None:
     """Put the facts on a feed. The feed's bars are stamped with their UTC open time."""
     data.context = context  # type: ignore[attr-defined]  # any feed takes it, ours and foreign ones
+
+
+def traded(data: Feed) -> Feed:
+    """The feed that orders given on `data` are for: itself, or the one that its longer bars are made of."""
+    found: Feed = getattr(data, "traded", data)
+    return found
+
+
+def traded_feeds(datas: Iterable[Feed]) -> list[Feed]:
+    """Those on which orders are filled and positions held; the others only show longer bars of them."""
+    return [data for data in datas if traded(data) is data]
 
 
 def context_of(data: object) -> FeedContext:

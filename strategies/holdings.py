@@ -16,7 +16,7 @@ from backtrader.position import Position
 
 from forwardtrader.core.types import MarketRules
 from forwardtrader.strategies.backtrader_objects import BtData
-from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.order_rules import beyond_dust, is_dust
 
 
@@ -49,6 +49,7 @@ class Holdings(Mapping[BtData, Position]):
         self._enough: dict[BtData, tuple[MarketRules, float, float]] = {}
 
     def __getitem__(self, data: BtData) -> Position:
+        data = traded(data)
         position = self.held[data]
         return Position() if position.size and self._is_dust(data, position.size) else position
 

@@ -37,7 +37,7 @@ LAYERS: dict[str, str] = {
         history live
         backtrader_data files venues
         candles
-        factors flags
+        factors flags longer_bars
         bounds
     """,
     "models": """

@@ -12,6 +12,7 @@ import backtrader as bt
 from forwardtrader.live.bridge.broker_orders import BrokerOrders
 from forwardtrader.live.bridge.bt_types import BtPosition, LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.strategies.backtrader.cheating import set_coc, set_coo
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
@@ -58,6 +59,8 @@ class AccountView(bt.BrokerBase):
                 units = coins.pop(base)
                 if not self.holdings.held[data].size:
                     self.holdings.held[data].set(float(units), data.close[0])
+
+    set_coc, set_coo = set_coc, set_coo
 
     def get_orders_open(self, safe: bool = False) -> list[LiveOrder]:
         return [order.clone() if safe else order for order in self._orders.alive]

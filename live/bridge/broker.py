@@ -26,6 +26,7 @@ from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
 from forwardtrader.live.execution.journal import OPEN, Journal
+from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class CCXTBroker(AccountView):
     # Life
 
     def start(self) -> None:
+        refuse_cheating(self)
         super().start()
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
@@ -88,6 +90,8 @@ class CCXTBroker(AccountView):
         restore_orders(self, found.open)
 
     def next(self) -> None:
+        if self._seen < 0:  # the strategy has been made since the start
+            refuse_cheating(self)
         if self._unassigned:
             self.assign_coins(self._unassigned, self.store.datas)
         seen = sum(len(data) for data in self.store.datas)

@@ -21,6 +21,7 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.reports.pages.session_status import OpenOrderRow, PositionRow, SessionStatus, Source
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.feed_context import traded_feeds
 from forwardtrader.strategies.holdings import Holdings
 
 _PACKAGES = ("backtrader", "ccxt", "jax", "keras", "numpy", "pandas")
@@ -127,7 +128,7 @@ def status_of(session: RunningSession) -> SessionStatus:
 def positions(strategy: bt.Strategy, broker: BrokerReadings) -> list[PositionRow]:
     """The open position of each symbol, with its value and profit in quote units."""
     found = []
-    for data in strategy.datas:
+    for data in traded_feeds(strategy.datas):
         held = broker.getposition(data)
         if held.size and len(data):
             value, profit = held.size * data.close[0], held.size * (data.close[0] - held.price)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from forwardtrader.live.monitoring.status import RunningSession
+from forwardtrader.strategies.feed_context import traded_feeds
 
 _EVERY_S: Final = 0.5
 _LINE_EVERY_S: Final = 30.0
@@ -65,7 +66,7 @@ def _screen(session: RunningSession, strategy: bt.Strategy) -> Group:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("symbol", "close", "forecast", "90 % band", "P(rise)", "position", "profit"):
         table.add_column(name, justify="left" if name == "symbol" else "right")
-    for data in strategy.datas:
+    for data in traded_feeds(strategy.datas):
         table.add_row(*_row(session, data))
     return Group(Text(_line(session, strategy), style="bold"), table, Text(_footer(session), style="dim"))
 

@@ -18,6 +18,7 @@ from forwardtrader.live.sqlite_file import Row, SqliteFile
 from forwardtrader.strategies.backtrader.equity_recorder import equity_frame
 from forwardtrader.strategies.backtrader.fill_recorder import fills_frame
 from forwardtrader.strategies.backtrader.order_recorder import orders_frame
+from forwardtrader.strategies.feed_context import traded_feeds
 
 SCHEMA: Final = """
 create table if not exists fills (
@@ -61,16 +62,20 @@ class SessionTables:
     orders: pd.DataFrame
 
 
+def _names(strategy: bt.Strategy) -> tuple[str, ...]:
+    return tuple(data._name for data in traded_feeds(strategy.datas))
+
+
 def rows_of(strategy: bt.Strategy) -> Rows:
     """Take the rows off the recorders; only in Backtrader's thread."""
     recorders = strategy.analyzers
-    return Rows(tuple(data._name for data in strategy.datas), recorders.fills.take(), recorders.orders.take(), recorders.equity.take())
+    return Rows(_names(strategy), recorders.fills.take(), recorders.orders.take(), recorders.equity.take())
 
 
 def fresh_rows(strategy: bt.Strategy) -> Rows:
     """The rows that were not taken yet, which stay on the recorders; only in Backtrader's thread."""
     recorders = strategy.analyzers
-    return Rows(tuple(data._name for data in strategy.datas), recorders.fills.rows(), recorders.orders.rows(), recorders.equity.rows())
+    return Rows(_names(strategy), recorders.fills.rows(), recorders.orders.rows(), recorders.equity.rows())
 
 
 def tables_of(rows: Rows) -> SessionTables:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
 
 import backtrader as bt
 import pandas as pd
@@ -19,12 +18,10 @@ from forwardtrader.models.folds.walk import walk_forward
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
-from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, record_of, venue_broker
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, load_strategy, record_of, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
-
-EXTRA_BARS: Final = 256
 
 
 def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = None) -> dict[str, pd.DataFrame]:
@@ -40,7 +37,7 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     broker.entry_objection = lambda symbol, at: session.blocked.get((at, symbol), "")
     cerebro = build_cerebro(
         feeds, session.settings.strategies, strategy=load_strategy(session.strategy) if session.strategy else LSTMStrategy,
-        trade_from=first, broker=broker if session.commands or session.blocked else None,
+        resample=session.settings.feeds.resample, trade_from=first, broker=broker if session.commands or session.blocked else None,
         analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": partial(_bar_done, commands), "_name": "commands"})],
     )  # fmt: skip
     [run] = cerebro.run()
@@ -55,10 +52,10 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
 
 
 def _feeds(session: Recorded, sources: Mapping[str, ForecastSource]) -> list[Feed]:
-    feeds = []
+    feeds, extra = [], extra_bars(session.timeframe, session.settings.feeds.resample)
     for symbol, frame in session.whole.items():
         begin = int(frame.index.searchsorted(pd.Timestamp(session.first_live)))
-        data = frame_data(frame.iloc[max(0, begin - sources[symbol].warm_up - EXTRA_BARS) :], session.timeframe, name=symbol)
+        data = frame_data(frame.iloc[max(0, begin - sources[symbol].warm_up - extra) :], session.timeframe, name=symbol)
         feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=sources[symbol]))
     return feeds
 

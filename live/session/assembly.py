@@ -56,13 +56,12 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
-from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
-EXTRA_BARS: Final = 256  # as in a backtest: history on which other strategies' indicators warm up
 
 
 def assemble(
@@ -217,6 +216,7 @@ class _Assembly:
         cerebro = build_cerebro(
             self._feeds(bridge, sources), self.request.settings.strategies, broker=broker, trade_from=self._trade_from(),
             strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
+            resample=self.request.settings.feeds.resample,
             analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
             exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
         )  # fmt: skip
@@ -225,10 +225,10 @@ class _Assembly:
 
     def _feeds(self, bridge: CCXTStore, sources: dict[str, SessionForecasts]) -> list[Feed]:
         unit, compression = backtrader_timeframe(self.request.timeframe)
-        feeds = []
+        feeds, extra = [], extra_bars(self.request.timeframe, self.request.settings.feeds.resample)
         for symbol, frame in self._candles().items():
             first = int(frame.index.searchsorted(pd.Timestamp(self.resumed.begins(self.market.first_live))))
-            warm = cut(frame, max(0, first - sources[symbol].warm_up - EXTRA_BARS), len(frame))
+            warm = cut(frame, max(0, first - sources[symbol].warm_up - extra), len(frame))
             data = bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
             feeds.append(Feed(data=data, rules=self.market.rules[symbol], timeframe=self.request.timeframe, source=sources[symbol]))
         return feeds

@@ -18,6 +18,7 @@ from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.reports.pages.session_status import SessionState
+from forwardtrader.strategies.feed_context import traded_feeds
 
 _PATIENCE_S: Final = 6.0  # for the outcome of a command's orders; whoever waits for the answer waits longer
 _DONE: Final = {
@@ -83,7 +84,7 @@ def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Str
         cancelled = _open_orders(broker)
         for order in cancelled:
             broker.cancel_now(order)
-    for data in strategy.datas if strategy is not None and command is ControlCommand.FLATTEN else ():
+    for data in traded_feeds(strategy.datas) if strategy is not None and command is ControlCommand.FLATTEN else ():
         size = broker.getposition(data).size
         if size > 0:
             sold.append(broker.sell(strategy, data, size, reason="flatten", role="flatten", command=name))

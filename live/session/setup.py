@@ -246,7 +246,7 @@ def _read_plan(request: LiveRequest, *, begun: bool) -> Plan | None:
     if begun and (account := _account(request)) is not None:
         require_same_account(plan.get(ACCOUNT), account, request.name)
     for name, value in _facts(request).items():
-        planned = _upgraded(name, plan.get(name, [] if name == "factors" else None), value)
+        planned = _upgraded(name, plan.get(name, [] if name in ("factors", "resample") else None), value)
         if planned != value:
             what, was, now = _difference(name, planned, value)
             raise StartRefused(f"session {request.name!r} was started with {what} {was}, not {now}; keep that, or choose another --session")
@@ -295,7 +295,7 @@ def _facts(request: LiveRequest) -> Plan:
     return {
         "symbols": list(request.symbols), "timeframe": str(request.timeframe), "exchange": feeds.exchange, "mode": request.mode,
         "market": request.market if request.sandbox else "venue", "strategy": request.strategy,
-        "factors": feeds.model_dump(mode="json")["factors"],
+        "factors": feeds.model_dump(mode="json")["factors"], "resample": list(feeds.resample),
         "models": request.settings.models.model_dump(mode="json"), "strategies": request.settings.strategies.model_dump(mode="json"),
         "learning": request.settings.learning.model_dump(mode="json"),
     }  # fmt: skip

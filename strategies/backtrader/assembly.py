@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import backtrader as bt
 import pandas as pd
@@ -22,11 +22,15 @@ from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
 from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
 from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
+from forwardtrader.strategies.backtrader.missing_feeds import naming_feeds
 from forwardtrader.strategies.backtrader.sizer import EquityShare
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
+
+# Bars before the first traded one that a user's own indicators may warm up on.
+EXTRA_BARS: Final = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,7 @@ def build_cerebro(
     feeds: Sequence[Feed],
     settings: StrategySettings,
     *,
+    resample: Sequence[str] = (),
     strategy: type[bt.Strategy] = LSTMStrategy,
     strategy_params: Mapping[str, Any] | None = None,
     broker: Any = None,
@@ -73,6 +78,7 @@ def build_cerebro(
 
     Args:
         feeds: at least one; several share one account.
+        resample: lengths of further feeds behind these ("4h"), which show longer bars of each; a feed of this project is needed for that.
         strategy: ours, or any other; another one may use `LSTMForecast` without a source on these feeds.
         strategy_params: further parameters of the strategy.
         broker: None for `VenueRulesBroker` with the cash and costs of `settings`; a live broker otherwise, taken as it is.
@@ -81,7 +87,7 @@ def build_cerebro(
         saved: the state of `LSTMStrategy` before a restart.
 
     Raises:
-        InvalidSetting: no feed, or a symbol twice.
+        InvalidSetting: no feed, a symbol twice, or bars that cannot be joined.
     """
     _check(feeds)
     # quicknotify everywhere: a live fill must reach the strategy before the next bar, and history must not differ from that.
@@ -91,16 +97,30 @@ def build_cerebro(
     for feed in feeds:
         attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
+    for text in resample:
+        for feed in feeds:
+            cerebro.adddata(_longer(feed, Timeframe.parse(text)), name=f"{feed.rules.symbol} {text}")
     start = trade_from.timestamp() if trade_from is not None else 0.0
     cerebro.setbroker(broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start))
     ours = {"settings": settings, "saved": saved, "trade_from": start} if issubclass(strategy, LSTMStrategy) else {}
-    cerebro.addstrategy(strategy, **{**ours, **(strategy_params or {})})
+    cerebro.addstrategy(naming_feeds(strategy), **{**ours, **(strategy_params or {})})
     cerebro.addsizer(EquityShare, settings=settings)
     cerebro.addanalyzer(FillRecorder, _name="fills")
     cerebro.addanalyzer(EquityRecorder, _name="equity")
     for analyzer, params in analyzers:
         cerebro.addanalyzer(analyzer, **params)
     return cerebro
+
+
+def extra_bars(timeframe: Timeframe, resample: Sequence[str] = ()) -> int:
+    """Bars before the first traded one that a user's own indicators may warm up on, those of the longest bars too."""
+    return EXTRA_BARS * max([1, *(Timeframe.parse(text).seconds // timeframe.seconds for text in resample)])
+
+
+def _longer(feed: Feed, length: Timeframe) -> Any:
+    if not hasattr(feed.data, "longer"):
+        raise InvalidSetting(f"{feed.rules.symbol}: bars of {length} can be joined of feeds made by frame_data or CCXTStore.getdata only")
+    return feed.data.longer(length.seconds)
 
 
 def venue_broker(

@@ -11,13 +11,13 @@ import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
 from backtrader.position import Position
 
-from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 
@@ -77,7 +77,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         """The account's value, dust included; with `datas` that of the positions in them, which `BackBroker` adds the cash to."""
         if datas is None:
             return float(super().get_value(None, mkt, lever))
-        return float(sum(self._get_value([data], lever) for data in datas if self.holdings[data].size))
+        return float(sum(self._get_value([traded(data)], lever) for data in datas if self.holdings[data].size))
 
     getvalue = get_value
 
@@ -86,9 +86,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         return super()._get_value(datas, lever)
 
     def start(self) -> None:
-        cheats = getattr(getattr(self, "cerebro", None), "p", None)
-        if self.p.coc or self.p.coo or getattr(cheats, "cheat_on_open", False):
-            raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
+        refuse_cheating(self)
+        self._is_checked = False
         super().start()
         self.refused: dict[str, tuple[int, str]] = {}  # by symbol: how many orders, and why the first one
         self._plain = all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
@@ -96,6 +95,9 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     @_books
     def next(self) -> None:
         """As `BackBroker`, without its daily interest and futures margins, which a plain share-of-value commission never has."""
+        if not self._is_checked:  # the strategy has been made since the start
+            self._is_checked = True
+            refuse_cheating(self)
         if not self._plain or self._userhist or self._fundhist:
             super().next()
             return
@@ -124,11 +126,13 @@ class VenueRulesBroker(bt.brokers.BackBroker):
                 elif order.status == bt.Order.Completed:
                     self._bracketize(order)
 
+    set_coc, set_coo = set_coc, set_coo
+
     def buy(self, owner: object, data: BtData, size: float, *args: Any, **kwargs: Any) -> Any:
-        return self._send(Side.BUY, super().buy, owner, data, size, *args, **kwargs)
+        return self._send(Side.BUY, super().buy, owner, traded(data), size, *args, **kwargs)
 
     def sell(self, owner: object, data: BtData, size: float, *args: Any, **kwargs: Any) -> Any:
-        return self._send(Side.SELL, super().sell, owner, data, size, *args, **kwargs)
+        return self._send(Side.SELL, super().sell, owner, traded(data), size, *args, **kwargs)
 
     def _send(
         self,
@@ -143,6 +147,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
+        if self.p.coc or self.p.coo:
+            refuse_cheating(self)
         raw = RawOrder(
             side=side,
             size=abs(size),
@@ -159,6 +165,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             plimit = _float(answer.limit_price, plimit)
         elif exectype in _LIMITS:
             price = _float(answer.limit_price, price)
+        if (moment := getattr(data, "present_ms", None)) is not None and (made := moment()):
+            kwargs["made_ms"] = made
         return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
 
     def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
@@ -233,8 +241,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
 
     def _try_exec(self, order: BtOrder) -> None:
         data = order.data
-        if data.datetime[0] <= order.created.dt:
-            return  # the symbol has no bar yet since the order was made, though another one has
+        if data.datetime[0] <= order.created.dt or _had_begun(data, order):
+            return  # the symbol has no bar yet that began since the order was made, though another one has
         if not data.volume[0] and data.high[0] == data.low[0]:
             return  # nothing was traded in this bar, so nothing can have been filled
         super()._try_exec(order)
@@ -273,6 +281,12 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
         worse = slipped(float(price), self.p.slip_perc, buys=False)
         return max(worse, pmin) if lim else worse
+
+
+def _had_begun(data: Any, order: BtOrder) -> bool:
+    """Whether a longer bar, which a shorter one of another feed is beside, had begun before the order was made."""
+    made = order.info.get("made_ms")
+    return made is not None and data.opened_ms() < made
 
 
 def _limit_price(exectype: int | None, price: float | None, plimit: float | None) -> float | None:

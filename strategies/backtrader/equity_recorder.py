@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.feed_context import traded_feeds
 
 
 class EquityRecorder(Recorder):
@@ -24,7 +25,7 @@ class EquityRecorder(Recorder):
 
     def _empty(self) -> None:
         self._times, self._equity, self._cash = array("d"), array("d"), array("d")
-        self._closes = [(data.lines.close, array("d")) for data in self.datas]
+        self._closes = [(data.lines.close, array("d")) for data in traded_feeds(self.datas)]
 
     def rows(self) -> list[tuple[float, ...]]:
         """What was not taken: Backtrader's time, equity, cash, and the close of each feed in turn."""
@@ -46,7 +47,7 @@ class EquityRecorder(Recorder):
     def frame(self) -> pd.DataFrame:
         """What was not taken, as `equity_frame` gives it."""
         columns = [self._times, self._equity, self._cash, *(closes for _, closes in self._closes)]
-        return equity_frame([np.array(column) for column in columns], [data._name for data in self.datas])
+        return equity_frame([np.array(column) for column in columns], [data._name for data in traded_feeds(self.datas)])
 
     def get_analysis(self) -> dict[str, Any]:
         return {"bars": len(self._times)}

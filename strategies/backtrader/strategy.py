@@ -14,7 +14,7 @@ from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
 from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
-from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.position_manager import PositionManager
 from forwardtrader.strategies.risk import RiskState, update
 
@@ -108,9 +108,9 @@ class LSTMStrategy(bt.Strategy):
     params = (("settings", StrategySettings()), ("saved", None), ("trade_from", 0.0))
 
     def __init__(self) -> None:
-        settings, count = self.p.settings, len(self.datas)
-        forecasts = [LSTMForecast(data) for data in self.datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
-        self._feeds = [FeedPositionManager(self, d, f, settings, count) for d, f in zip(self.datas, forecasts, strict=True)]
+        settings, datas = self.p.settings, traded_feeds(self.datas)
+        forecasts = [LSTMForecast(data) for data in datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
+        self._feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
         self._by_data = {id(feed.data): feed for feed in self._feeds}
         self._limits = self._feeds[0].manager.params.limits
         self._risk: RiskState | None = None

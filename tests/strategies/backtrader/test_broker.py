@@ -11,7 +11,6 @@ import backtrader as bt
 import pandas as pd
 import pytest
 
-from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules
 from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
@@ -184,19 +183,6 @@ def test_a_bar_without_a_trade_fills_nothing() -> None:
     fills = record_of(s).fills
     assert fills["price"].to_list() == [100.0]
     assert fills["timestamp"].to_list() == [bars.index[4]]
-
-
-@pytest.mark.parametrize("cheat", ["coc", "coo", "cerebro"])
-def test_cheating_is_refused(cheat: str) -> None:
-    cerebro = build_cerebro([feed(flat())], FREE, strategy=Script)
-    if cheat == "coc":
-        cerebro.broker.set_coc(True)
-    elif cheat == "coo":
-        cerebro.broker.set_coo(True)
-    else:
-        cerebro.p.cheat_on_open = True
-    with pytest.raises(InvalidSetting, match="not yet known"):
-        cerebro.run()
 
 
 def test_orders_before_the_first_traded_day_are_refused() -> None:

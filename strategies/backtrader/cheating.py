@@ -1,0 +1,42 @@
+"""Backtrader's ways to trade at prices that were not yet known; every broker of this project refuses them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from forwardtrader.core.errors import InvalidSetting
+
+_UNKNOWN: Final = "at prices that are not known when it decides, which no venue fills; take it out"
+
+
+def refuse_cheating(broker: Any) -> None:
+    """Check what cerebro and broker were asked for.
+
+    Raises:
+        InvalidSetting: cheat-on-close, cheat-on-open, or a timer that cheats.
+    """
+    params, cerebro = getattr(broker, "p", None), getattr(broker, "cerebro", None)
+    for name in ("coc", "coo"):
+        if getattr(params, name, False):
+            raise _refusal(f"set_{name}(True)")
+    if getattr(getattr(cerebro, "p", None), "cheat_on_open", False):
+        raise _refusal("cheat_on_open=True")
+    timers = (*getattr(cerebro, "_pretimers", ()), *getattr(cerebro, "_timerscheat", ()))
+    if any(timer.params.cheat for timer in timers):
+        raise _refusal("add_timer(cheat=True)")
+
+
+def set_coc(broker: object, coc: bool) -> None:
+    """In place of Backtrader's method of this name; False is what holds anyway."""
+    if coc:
+        raise _refusal("set_coc(True)")
+
+
+def set_coo(broker: object, coo: bool) -> None:
+    """In place of Backtrader's method of this name; False is what holds anyway."""
+    if coo:
+        raise _refusal("set_coo(True)")
+
+
+def _refusal(what: str) -> InvalidSetting:
+    return InvalidSetting(f"{what} lets a strategy trade {_UNKNOWN}")
