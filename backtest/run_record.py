@@ -8,7 +8,7 @@ import inspect
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,6 @@ from forwardtrader.reports.manifest import (
     DataSection,
     FactorData,
     FoldSection,
-    LimitBreach,
     LimitsSection,
     RunManifest,
     SymbolData,
@@ -118,17 +117,7 @@ def _factors(request: BacktestRequest, histories: Sequence[History]) -> dict[str
 
 def limits_section(report: TradingReport | None) -> LimitsSection | None:
     """What became of the account's limits; None where there were none."""
-    if report is None:
-        return None
-    breaches = [
-        LimitBreach(limit=r.limit, action=r.action, at=_moment(r.at), until=_moment(r.until) if r.until else None) for r in report.records
-    ]
-    state = report.state.name.lower()
-    return LimitsSection(state=state, reason=report.reason, count=report.count, breaches=breaches, refused=dict(report.refused))
-
-
-def _moment(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
+    return None if report is None else LimitsSection.model_validate(report.plain())
 
 
 def choices(request: BacktestRequest) -> dict[str, Any]:

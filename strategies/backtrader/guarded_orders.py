@@ -16,6 +16,7 @@ from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.trading_state.limits import OnBreach
 
 ROLE: Final = "risk"  # of orders that a limit sends
+_FREE: Final = (ROLE, "flatten")  # and of those by which a person sells everything: no limit keeps them back
 _STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit, bt.Order.StopTrail, bt.Order.StopTrailLimit)
 
 
@@ -46,7 +47,7 @@ def objection(
 ) -> str:  # fmt: skip
     """Why the account's limits do not let an order leave; "" for one that may, which counts from now on."""
     guard = broker.guard
-    if guard is None or role == ROLE:
+    if guard is None or role in _FREE:
         return ""
     size = float(request.size) * (1.0 if request.side is Side.BUY else -1.0)
     joined = broker.group_joined(oco, parent)

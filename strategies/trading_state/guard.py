@@ -45,6 +45,12 @@ class TradingReport:
     records: tuple[BreachRecord, ...] = ()
     refused: Mapping[str, int] = field(default_factory=dict)
 
+    def plain(self) -> dict[str, Any]:
+        """The same as plain values for a report; times are UTC epoch seconds, None for the end of what lasts."""
+        breaches = [asdict(record) | {"until": record.until or None} for record in self.records]
+        state = self.state.name.lower()
+        return {"state": state, "reason": self.reason, "count": self.count, "breaches": breaches, "refused": dict(self.refused)}
+
 
 class TradingGuard:
     """State of an account's limits, and the answer to every order.
