@@ -11,6 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.preloaded import preloaded
+
+
+@pytest.fixture(autouse=True)
+def quick_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Processes of our own are forked from one that has imported all of it, unless the test is about how a process is started."""
+    if request.node.get_closest_marker("executes"):
+        yield
+        return
+    with preloaded():
+        yield
+
 
 @pytest.fixture
 def practice_ends(tmp_path: Path) -> Iterator[None]:
