@@ -79,18 +79,15 @@ _nursery: Nursery | None = None  # of this process, once it has one
 
 
 @contextlib.contextmanager
-def preloaded() -> Iterator[None]:
-    """While the block runs, processes of our modules are forked."""
-    if sys.platform != "linux":
-        yield
-        return
-    if _nursery is None or not _nursery.is_ours:
+def preloaded(*, forks: bool = sys.platform == "linux") -> Iterator[None]:
+    """While the block runs, processes of our modules are forked; or not, where `forks` says so."""
+    if forks and (_nursery is None or not _nursery.is_ours):
         _begin()
-    subprocess.Popen._execute_child = _execute_child  # type: ignore[attr-defined]
+    before, subprocess.Popen._execute_child = subprocess.Popen._execute_child, _execute_child if forks else _execute  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        subprocess.Popen._execute_child = _execute  # type: ignore[attr-defined]
+        subprocess.Popen._execute_child = before  # type: ignore[attr-defined]
 
 
 def _begin() -> None:
@@ -107,7 +104,9 @@ def _begin() -> None:
     _nursery = Nursery(ours)
 
 
-def _execute_child(self: Any, args: Any, executable: Any, preexec_fn: Any, close_fds: Any, pass_fds: Any, cwd: Any, env: Any, *more: Any) -> None:
+def _execute_child(
+    self: Any, args: Any, executable: Any, preexec_fn: Any, close_fds: Any, pass_fds: Any, cwd: Any, env: Any, *more: Any
+) -> None:  # fmt: skip
     """`Popen._execute_child` of Python 3.11 and later."""
     (_, _, shell, stdin, to_stdin, from_stdout, stdout, from_stderr, stderr, _, _, _, _, _, new_session, *_) = more
     words = None if shell or preexec_fn or executable is not None else _words_of(args)
@@ -117,7 +116,7 @@ def _execute_child(self: Any, args: Any, executable: Any, preexec_fn: Any, close
     numbers = [0, 1, 2, *pass_fds]
     given = [own if asked == -1 else asked for asked, own in zip((stdin, stdout, stderr), (0, 1, 2), strict=True)] + list(pass_fds)
     asked = {
-        "words": words, "cwd": os.fspath(cwd) if cwd else os.getcwd(), "env": dict(os.environ if env is None else env),
+        "words": words, "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env),
         "new_session": bool(new_session), "numbers": numbers,
     }  # fmt: skip
     try:
@@ -159,7 +158,7 @@ def main() -> None:
         words = born.words[1:]
     is_safe = words[0] == "-P"
     name, sys.argv = words[2 if is_safe else 1], words[2 if is_safe else 1 :]
-    sys.path = [*([] if is_safe else [os.getcwd()]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *base]
+    sys.path = [*([] if is_safe else [str(Path.cwd())]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *base]
     is_package = hasattr(sys.modules.get(name), "__path__")
     sys.modules.pop(f"{name}.__main__" if is_package else name, None)  # it runs once more, as the program
     runpy.run_module(name, run_name="__main__", alter_sys=True)
@@ -239,9 +238,9 @@ def _show(words: list[str]) -> None:
 
 
 def _open_standard_streams() -> None:
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    sys.stdin = sys.__stdin__ = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
 def _prctl(on: int) -> None:

@@ -25,8 +25,8 @@ def test_a_guardian_that_waits_for_a_venue_sees_a_kill_and_gives_signs_until_it_
         assert command is not None
         now = [100.0]
         guardian = Guardian(Task(folder=str(tmp_path), pid=NOBODY, run=run, name="one", cancels=False), lambda: now[0])
-        access = {"exchange": "binance", "keys": {}, "base_url": url, "ws_url": url, "journal": str(tmp_path / "j.db"), "symbols": ["BTC/USDT"]}
-        guardian.hand_over(access)
+        reached = {"exchange": "binance", "keys": {}, "base_url": url, "ws_url": url}
+        guardian.hand_over({**reached, "journal": str(tmp_path / "journal.db"), "symbols": ["BTC/USDT"]})
         now[0] += 60.0
         guardian.get_ready()
         connection, _ = silent.accept()
