@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import backtrader as bt
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
+from forwardtrader.strategies.backtrader_objects import BtData
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.trading_state.admission import AccountBook, Book, RestingOrder, too_much
@@ -42,7 +42,7 @@ class GuardedBroker(Protocol):
 
 
 def objection(
-    broker: GuardedBroker, data: BtData, request: OrderRequest, *, exectype: int | None, parent: BtOrder | None, oco: BtOrder | None,
+    broker: GuardedBroker, data: BtData, request: OrderRequest, *, exectype: int | None, parent: object, oco: object,
     role: object,
 ) -> str:  # fmt: skip
     """Why the account's limits do not let an order leave; "" for one that may, which counts from now on."""
