@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forwardtrader.core.command.flags import FlagParser
+from forwardtrader.feeds.flags import DATE_FORMAT_HELP, ZONE_HELP
 
 
 def parser() -> FlagParser:
@@ -27,6 +28,8 @@ def parser() -> FlagParser:
     what.add_argument("--timeframe", metavar="1h", help="length of one bar")
     what.add_argument("--exchange", metavar="NAME", help="whose candles and rules")
     what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
+    what.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
+    what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
     what.add_argument(
         "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
         help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
