@@ -6,9 +6,8 @@ stand a timeframe apart without leaps. Where both readings do, the user is asked
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles.schema import Origin
 from forwardtrader.feeds.files.epochs import FIRST_NS, HINT, LAST_NS, Ints, civil_days, stands_apart
+from forwardtrader.feeds.files.zones import stated_offsets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,10 +28,6 @@ _MONTH_OF: Final = {name: month for month, names in _MONTHS.items() for name in 
 _DAYFIRST: Final = ("day first", "day-first", "dayfirst", "dmy", "dd/mm/yyyy", "dd.mm.yyyy")
 _MONTHFIRST: Final = ("month first", "month-first", "monthfirst", "mdy", "mm/dd/yyyy")
 _YEARFIRST: Final = ("year first", "year-first", "ymd", "yyyy-mm-dd")
-_ZONES: Final = {
-    "": 0, "Z": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "PST": -8, "PDT": -7, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2,
-    "EEST": 3, "JST": 9,
-}  # fmt: skip
 _ZONE: Final = (
     r"(?P<zone>(?:UTC|GMT)?\s*[+-]\d{2}:?\d{2}|(?:UTC|GMT)[+-]\d{1,2}|[+-]\d{2}|Z|[A-Z]{3,4})?(?:\s*\[[\w/]+\]|\s*\([A-Za-z ]+\))?"
 )
@@ -150,7 +146,7 @@ def _parts(column: pa.Array, origin: Origin, timeframe: Timeframe, date_format: 
     if len(wrong):
         row = int(wrong[0])
         origin.refuse(row, None, f"{column[row].as_py()!r} cannot be read as a time; {HINT}")
-    return LocalTimes(times, _offsets(fields.get("zone"), origin) if has_clock else None, notes)
+    return LocalTimes(times, stated_offsets(fields.get("zone"), origin) if has_clock else None, notes)
 
 
 def _numbers(field: pa.Array | None, length: int, scale: int = 0) -> Ints:
@@ -287,40 +283,3 @@ def _checked(year: Ints, month: Ints, day: Ints, column: pa.Array, origin: Origi
         row = int(np.argmin(valid))
         origin.refuse(row, None, f"{column[row].as_py()!r} cannot be read as a time; {HINT}")
     return days
-
-
-def _offsets(field: pa.Array | None, origin: Origin) -> Ints | None:
-    """Nanoseconds east of UTC of each row; None where no row has a zone."""
-    import pyarrow.compute as pc
-
-    if field is None:
-        return None
-    encoded = pc.dictionary_encode(field)
-    names = [name.strip() for name in encoded.dictionary.to_pylist()]
-    places = np.asarray(encoded.indices.to_numpy(zero_copy_only=False))
-    if not any(names):
-        return None
-    if "" in names:
-        row = int(np.flatnonzero(places != places[0])[0])
-        origin.refuse(
-            row, None, f"the time zone changes from {names[places[0]] or 'none'} to {names[places[row]] or 'none'}; write all times in UTC"
-        )
-    offsets = []
-    for name in names:
-        value = zone_offset(name)
-        if value is None:
-            row = int(np.flatnonzero(places == names.index(name))[0])
-            origin.refuse(row, None, f"the time zone {name!r} is not unique; write times with an offset, like 2024-01-31T13:00:00+01:00")
-        offsets.append(value)
-    return np.asarray(offsets, dtype=np.int64)[places]
-
-
-def zone_offset(name: str) -> int | None:
-    """Nanoseconds east of UTC of `Z`, `+02:00`, `GMT+0100` or `EST`; None for a name that several zones share."""
-    if name in _ZONES:
-        return _ZONES[name] * 3600 * 10**9
-    match = re.fullmatch(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?", name)
-    if match is None:
-        return None
-    size: Any = int(match[2]) * 3600 + int(match[3] or 0) * 60
-    return int(size) * 10**9 * (-1 if match[1] == "-" else 1)

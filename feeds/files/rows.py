@@ -67,7 +67,7 @@ def _with_prices(rows: RawRows) -> RawRows:
     empty = rows.frame[list(PRICES)].isna().to_numpy().all(axis=1)
     if not empty.any() or empty.all():
         return rows
-    return rows.taken(np.flatnonzero(~empty), f"{int(empty.sum()):,} rows without any price left out")
+    return rows.taken(np.flatnonzero(~empty), f"{_rows(int(empty.sum()))} without any price left out")
 
 
 def _once(rows: RawRows) -> RawRows:
@@ -79,7 +79,7 @@ def _once(rows: RawRows) -> RawRows:
     if not again.any():
         return rows
     count = int(again.sum())
-    return rows.taken(np.flatnonzero(~again), f"{count:,} {'row' if count == 1 else 'rows'} repeated identically, read once")
+    return rows.taken(np.flatnonzero(~again), f"{_rows(count)} repeated identically, read once")
 
 
 def _oldest_first(rows: RawRows) -> RawRows:
@@ -87,3 +87,7 @@ def _oldest_first(rows: RawRows) -> RawRows:
     if len(index) < 2 or not index.is_monotonic_decreasing or index[0] == index[-1]:
         return rows
     return replace(rows.taken(np.arange(len(index) - 1, -1, -1)), notes=rows.notes)
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row" + ("" if number == 1 else "s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta, timezone, tzinfo
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
@@ -15,8 +15,15 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles.grid import EXCHANGE_ZONES
 from forwardtrader.feeds.candles.schema import Origin
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 _DAY: Final = 86_400 * 10**9
+_NAMED_OFFSETS: Final = {
+    "": 0, "Z": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "PST": -8, "PDT": -7, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2,
+    "EEST": 3, "JST": 9,
+}  # fmt: skip
 
 
 def parse_zone(text: str) -> tzinfo:
@@ -98,3 +105,40 @@ def trading_days(times: Ints) -> tuple[Ints, str]:
         if not (local % _DAY).any():
             return local, name
     return times, ""
+
+
+def stated_offsets(field: pa.Array | None, origin: Origin) -> Ints | None:
+    """Nanoseconds east of UTC of each row; None where no row has a zone."""
+    import pyarrow.compute as pc
+
+    if field is None:
+        return None
+    encoded = pc.dictionary_encode(field)
+    names = [name.strip() for name in encoded.dictionary.to_pylist()]
+    places = np.asarray(encoded.indices.to_numpy(zero_copy_only=False))
+    if not any(names):
+        return None
+    if "" in names:
+        row = int(np.flatnonzero(places != places[0])[0])
+        origin.refuse(
+            row, None, f"the time zone changes from {names[places[0]] or 'none'} to {names[places[row]] or 'none'}; write all times in UTC"
+        )
+    offsets = []
+    for name in names:
+        value = zone_offset(name)
+        if value is None:
+            row = int(np.flatnonzero(places == names.index(name))[0])
+            origin.refuse(row, None, f"the time zone {name!r} is not unique; write times with an offset, like 2024-01-31T13:00:00+01:00")
+        offsets.append(value)
+    return np.asarray(offsets, dtype=np.int64)[places]
+
+
+def zone_offset(name: str) -> int | None:
+    """Nanoseconds east of UTC of `Z`, `+02:00`, `GMT+0100` or `EST`; None for a name that several zones share."""
+    if name in _NAMED_OFFSETS:
+        return _NAMED_OFFSETS[name] * 3600 * 10**9
+    match = re.fullmatch(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?", name)
+    if match is None:
+        return None
+    size: Any = int(match[2]) * 3600 + int(match[3] or 0) * 60
+    return int(size) * 10**9 * (-1 if match[1] == "-" else 1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tests.feeds.files.shapes.shape import DAYS, HOURS, ROUND_THE_CLOCK, Shape, candles, fields_of, lines, with_volume
+from tests.feeds.files.shapes.shape import DAYS, ROUND_THE_CLOCK, Shape, candles, fields_of, lines, with_volume
 
 OHLCV = "{o},{h},{l},{c},{v}"
 _WHOLE = with_volume(lambda volume: np.floor(volume))
@@ -54,7 +54,6 @@ def mt5(tick: str, real: str) -> Any:
     return lines(head, "{t:%Y.%m.%d}\t{t:%H:%M:%S}\t{o}\t{h}\t{l}\t{c}\t" + f"{tick}\t{real}\t2")
 
 
-COIN = dict(symbol="BTC/USDT")
 SHARE: dict[str, Any] = {"frame": DAYS, "timeframe": "1d", "symbol": "IBM"}
 
 VENDORS = [
@@ -123,4 +122,3 @@ VENDORS = [
     Shape("Programs", "Backtrader, ticks of a trading program", lines("", "{t:%d/%m/%Y},{t:%H:%M}," + OHLCV)),
     Shape("Programs", "QuantConnect, header of Lean's notebooks", lines("time,open,high,low,close,volume", "{t:%Y%m%d %H:%M}," + OHLCV)),
 ]  # fmt: skip
-__all__ = ["HOURS", "VENDORS"]
