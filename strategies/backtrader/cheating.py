@@ -16,11 +16,11 @@ def refuse_cheating(broker: Any) -> None:
         InvalidSetting: cheat-on-close, cheat-on-open, or a timer that cheats.
     """
     params, cerebro = getattr(broker, "p", None), getattr(broker, "cerebro", None)
-    for name in ("coc", "coo"):
+    for name, method in (("coc", "set_coc(True)"), ("coo", "cheat_on_open, or set_coo(True),")):
         if getattr(params, name, False):
-            raise _refusal(f"set_{name}(True)")
+            raise _refusal(method)
     if getattr(getattr(cerebro, "p", None), "cheat_on_open", False):
-        raise _refusal("cheat_on_open=True")
+        raise _refusal("cheat_on_open")
     timers = (*getattr(cerebro, "_pretimers", ()), *getattr(cerebro, "_timerscheat", ()))
     if any(timer.params.cheat for timer in timers):
         raise _refusal("add_timer(cheat=True)")
@@ -35,7 +35,7 @@ def set_coc(broker: object, coc: bool) -> None:
 def set_coo(broker: object, coo: bool) -> None:
     """In place of Backtrader's method of this name; False is what holds anyway."""
     if coo:
-        raise _refusal("set_coo(True)")
+        raise _refusal("cheat_on_open, or set_coo(True),")
 
 
 def _refusal(what: str) -> InvalidSetting:
