@@ -14,7 +14,7 @@ from forwardtrader.live.bridge.bt_types import BtPosition, LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.backtrader.cheating import set_coc, set_coo
 from forwardtrader.strategies.costs import VenueCommission
-from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
@@ -43,7 +43,7 @@ class AccountView(bt.BrokerBase):
         return self.cash
 
     def getvalue(self, datas: Iterable[CCXTData] | None = None) -> float:
-        chosen = self.holdings.held if datas is None else {data: self.holdings[data] for data in datas}
+        chosen = self.holdings.held if datas is None else {traded(data): self.holdings[data] for data in datas}
         worth = sum(position.size * data.close[0] for data, position in chosen.items() if position.size and len(data))
         return float(worth if datas is not None else self.cash + worth)
 

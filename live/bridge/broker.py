@@ -28,6 +28,7 @@ from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
+from forwardtrader.strategies.feed_context import traded
 from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class CCXTBroker(AccountView):
             refuse_cheating(self)
         if self._unassigned:
             self.assign_coins(self._unassigned, self.store.datas)
-        seen = sum(len(data) for data in self.store.datas)
+        seen = self.store.bars_seen
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
             handle_events(self)
@@ -152,6 +153,7 @@ class CCXTBroker(AccountView):
         _checksubmit: bool = True, **info: object,
     ) -> LiveOrder:  # fmt: skip
         """Check an order and send it, or keep it here while it waits for others; arguments as Backtrader gives them."""
+        data = traded(data)
         new = OrderTicket(
             side=side, data=data, size=size, price=price, plimit=plimit, exectype=exectype, oco=oco, parent=parent,
             reason=str(info.get("reason", "")), role=str(info.get("role", "")),

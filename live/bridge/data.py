@@ -9,6 +9,7 @@ import backtrader as bt
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.longer_bars import OpenStamped
 from forwardtrader.strategies.feed_context import FeedContext, attach
 
 if TYPE_CHECKING:
@@ -18,8 +19,11 @@ _MS_PER_DAY = 86_400_000
 _EPOCH_DAY = 719_163  # 1970-01-01 in Backtrader's count of days
 
 
-class CCXTData(bt.feed.DataBase):
+class CCXTData(OpenStamped):
     """Made by `CCXTStore.getdata`. Bars carry their UTC open time; a bar is delivered when it is closed, never before.
+
+    Beside shorter bars of the same store a bar carries the time of the short one that ends with it, so that it comes with that, in the
+    history too.
 
     Bars that are not the newest known are announced as DELAYED, then LIVE; a broken socket as CONNBROKEN.
 
@@ -42,6 +46,11 @@ class CCXTData(bt.feed.DataBase):
     def bar_length(self) -> Timeframe:
         """The length of a bar, from Backtrader's unit and count."""
         return timeframe_of(self.p.timeframe, self.p.compression)
+
+    @property
+    def traded(self) -> CCXTData:
+        """The feed on which its symbol is traded: the one with the shortest bars."""
+        return self.store.traded(self.symbol)
 
     def islive(self) -> bool:
         return not self.p.historical
@@ -99,7 +108,7 @@ class CCXTData(bt.feed.DataBase):
 
     def _fill(self, bar: Bar) -> bool:
         lines = self.lines
-        lines.datetime[0] = as_number(bar.at)
+        lines.datetime[0] = as_number(bar.at + self.step_ms - self.store.shortest_ms)
         lines.open[0], lines.high[0], lines.low[0], lines.close[0] = bar.open, bar.high, bar.low, bar.close
         lines.volume[0], lines.openinterest[0] = bar.volume, 0.0
         return True

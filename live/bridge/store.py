@@ -184,8 +184,22 @@ class CCXTStore:
 
     @property
     def datas(self) -> Sequence[CCXTData]:
-        """The feeds made so far."""
-        return self._datas
+        """The feeds that are traded: of each symbol the one with the shortest bars."""
+        return [data for data in self._datas if data.traded is data]
+
+    @property
+    def bars_seen(self) -> int:
+        """How many bars all feeds have delivered."""
+        return sum(len(data) for data in self._datas)
+
+    @property
+    def shortest_ms(self) -> int:
+        """Length of the shortest bars, in milliseconds."""
+        return min(data.step_ms for data in self._datas)
+
+    def traded(self, symbol: str) -> CCXTData:
+        """The feed of the shortest bars of a symbol, which holds its position and takes its orders."""
+        return min((data for data in self._datas if data.symbol == symbol), key=lambda data: data.step_ms)
 
     @property
     def markets(self) -> Collection[Market]:
@@ -266,7 +280,9 @@ class CCXTStore:
     def caught_up(self, at: int) -> bool:
         """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""
         # In this order: a bar that is put between the two is found waiting.
-        came = all(market.has(s, at) for market in self._markets.values() for s in market.source.symbols)
+        end = at + self.shortest_ms
+        last = {market: end - end % market.step - market.step for market in self._markets.values()}  # of longer bars those that have closed
+        came = all(market.has(s, due) for market, due in last.items() for s in market.source.symbols)
         return came and all(market.barrier.is_empty for market in self._markets.values())
 
     @property

@@ -21,6 +21,7 @@ from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.simulation import simulate_with_orders
 from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult, Proof
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
@@ -137,6 +138,56 @@ class ByTheLastPrice(bt.Strategy):
             self.buy(size=0.01, exectype=bt.Order.Limit, price=price, valid=timedelta(hours=2))
 
 
+class NextClose(bt.Strategy):
+    """Reads the next close at every bar, and trades often."""
+
+    def next(self) -> None:
+        if len(self.data) < self.data.buflen():
+            self.order_target_percent(target=0.5 if self.data.close[1] > self.data.close[0] else 0.0)
+
+
+class LeakingFeed(bt.Strategy):
+    """Joins longer bars of its own in pandas, each of which is there from its first hour on."""
+
+    def __init__(self) -> None:
+        closes = pd.Series(self.data.close.array)
+        self.longer = closes.groupby(closes.index // 4).transform("last")
+
+    def next(self) -> None:
+        if len(self.data) % 2:
+            rises = self.longer[len(self.data) - 1] > self.data.close[0]
+            self.order_target_percent(target=0.5 if rises else 0.0)
+
+
+class FitInInit(bt.Strategy):
+    """Scales its prices by mean and spread of the whole sample before the first bar."""
+
+    def __init__(self) -> None:
+        closes = np.array(self.data.close.array)
+        self.score = (closes - closes.mean()) / closes.std()
+
+    def next(self) -> None:
+        score = self.score[len(self.data) - 1]
+        if score < -0.1 and not self.position:
+            self.buy(size=0.1)
+        elif score > 0.1 and self.position:
+            self.close()
+
+
+class CheatingTimer(bt.Strategy):
+    """Asks for the coming bar before the broker has seen it."""
+
+    def __init__(self) -> None:
+        self.add_timer(when=bt.Timer.SESSION_START, cheat=True)
+
+
+class OnTheClose(bt.Strategy):
+    """Trades at the very close that it decides on."""
+
+    def __init__(self) -> None:
+        self.broker.set_coc(True)
+
+
 AHEAD = (Seldom, OfTheNextColour, OfTheNextOpen, OfTheNextVolume, OfTheNextForecast, FitToAllBars, ByTheLastPrice)
 
 
@@ -181,6 +232,20 @@ def test_a_strategy_that_looks_ahead_is_caught_however_seldom_it_trades(
     proof = proven(found)["newest close"]
     assert (proof.result, proof.leak) == (LookAheadResult.FAILED, Leak.AHEAD), proof.detail
     assert "look ahead" in proof.detail
+
+
+@pytest.mark.parametrize("strategy", [NextClose, LeakingFeed, FitInInit], ids=lambda strategy: strategy.__name__)
+def test_a_strategy_that_looks_ahead_and_trades_often_is_caught_too(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy]) -> None:
+    proofs = proven(traded(bench, strategy)).values()
+    assert LookAheadResult.FAILED in {proof.result for proof in proofs}, [proof.detail for proof in proofs]
+
+
+@pytest.mark.parametrize("strategy", [CheatingTimer, OnTheClose], ids=lambda strategy: strategy.__name__)
+def test_a_strategy_that_cheats_is_refused_before_anything_is_proven(
+    bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy]
+) -> None:
+    with pytest.raises(InvalidSetting, match="at prices that are not known when it decides"):
+        traded(bench, strategy)
 
 
 @pytest.mark.parametrize(("strategy", "symbols"), [(Honest, 1), (Honest, 2), (Bracketed, 1), (OnTheForecast, 1)])
