@@ -7,6 +7,7 @@ import json
 import select
 import subprocess
 import tempfile
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import IO, Any, Final
 from urllib.error import HTTPError
@@ -72,6 +73,10 @@ class SandboxHandle:
     def market_time(self) -> int:
         """The market's clock, milliseconds UTC."""
         return int(self.control("time")["market_time"])
+
+    def now(self) -> datetime:
+        """The same as a time, so that the exchange is the clock of whoever trades on it."""
+        return datetime.fromtimestamp(self.market_time() / 1000, UTC)
 
     def log(self, since: int = 0) -> list[dict[str, Any]]:
         """The log of requests and events after entry `since`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import pandas as pd
 
+from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
@@ -18,6 +19,8 @@ from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.venue.ccxt_client import CcxtClient
 
+RECENT: Final = 10  # bars without any candle, after which none is expected to come
+_LOG: Final = log.logger("live")
 _NEWEST: Final = 1  # history: at least the bar before the next one
 
 
@@ -106,6 +109,16 @@ class Market:
         """Open time of the first bar that is awaited live: the one that runs at `now` (ms)."""
         self.joined = now - now % self.step
         return self.joined
+
+    def warn_if_silent(self, symbol: str, recent: Sequence[Bar]) -> None:
+        """Warn where no bar is likely to come, since the market's present is another one than the clock's."""
+        if recent or self.joined is None:
+            return
+        now = datetime.fromtimestamp(self.joined / 1000, UTC)
+        _LOG.warning(
+            f"{symbol}: there is no candle of the last {RECENT} bars before {now:%Y-%m-%d %H:%M} UTC, the time of the store's clock, "
+            "and none may follow; give a market with a clock of its own as clock=, for the practice exchange what start_sandbox returns"
+        )
 
     def known_past(self, data: CCXTData) -> list[Bar]:
         """The bars of a feed's `backfill_from` before the first live one."""

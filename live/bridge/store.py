@@ -28,7 +28,7 @@ from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.live.bridge.market import Market
+from forwardtrader.live.bridge.market import RECENT, Market
 from forwardtrader.live.bridge.recovery import rebuilt
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
@@ -54,7 +54,7 @@ class CCXTStore:
         base_url, ws_url: another host that speaks the venue's protocol, e.g. a practice exchange.
         journal: of the orders; a file of its own under the temporary folder where None.
         run: prefix of the client ids of this run; equal for a run that is resumed.
-        clock: the venue's time.
+        clock: the venue's time; of a practice exchange what `start_sandbox` returns.
         bar_timeout_s: how long symbols wait for each other's bar.
         query_timeouts: of lookups and cancels of orders.
         witnesses: other venues that confirm this one's prices and fill in candles that it lacks; `merge_rule` says when they agree.
@@ -222,6 +222,8 @@ class CCXTStore:
         since = market.first_wanted(data, given)
         past = given + self.loop.call(market.source.history(data.symbol, since, joined))
         market.past_is(data.symbol, past)
+        if not past or past[-1].at < joined - market.step:
+            market.warn_if_silent(data.symbol, self.loop.call(market.source.history(data.symbol, joined - RECENT * market.step, joined)))
         return past
 
     def wait_for_bar(self, data: CCXTData, timeout_s: float) -> None:

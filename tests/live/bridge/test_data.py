@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import backtrader as bt
@@ -178,3 +178,17 @@ def test_the_last_closed_bar_is_kept_where_a_venue_sends_closed_bars_only(now: i
 
 def test_millisecond_times_are_kept() -> None:
     assert history([[60_000, 1.0, 2.0, 0.5, 1.5, 9.0]], 600) == [Bar(60_000, 1.0, 2.0, 0.5, 1.5, 9.0)]
+
+
+def test_a_market_that_runs_by_another_clock_is_not_waited_for_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    with practice() as venue:
+        later = FixedClock(datetime.fromtimestamp(venue.market_time() / 1000, UTC) + timedelta(days=400))
+        store = store_on(venue, clock=later)
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.adddata(store.getdata(dataname="BTC/USDT", history=5))
+        store.on_idle = store.request_stop
+        cerebro.addstore(store)
+        cerebro.addstrategy(bt.Strategy)
+        cerebro.run()
+    assert "BTC/USDT: there is no candle of the last 10 bars before" in caplog.text
+    assert "give a market with a clock of its own as clock=" in caplog.text
