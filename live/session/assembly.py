@@ -216,6 +216,7 @@ class _Assembly:
     ) -> bt.Cerebro:
         cerebro = build_cerebro(
             self._feeds(bridge, sources), self.request.settings.strategies, broker=broker, trade_from=self._trade_from(),
+            begins=self.market.first_live,
             strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
             analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
             exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer

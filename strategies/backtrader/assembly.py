@@ -21,8 +21,8 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
 from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
 from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
+from forwardtrader.strategies.backtrader.hosting import hosted
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
-from forwardtrader.strategies.backtrader.sizer import EquityShare
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
@@ -63,11 +63,12 @@ def build_cerebro(
     broker: Any = None,
     analyzers: Sequence[tuple[type[bt.Analyzer], Mapping[str, Any]]] = (),
     trade_from: datetime | None = None,
+    begins: datetime | None = None,
     saved: Mapping[str, Any] | None = None,
     runonce: bool = True,
     preload: bool = True,
     exactbars: int = 0,
-    stdstats: bool = False,
+    stdstats: bool | None = None,
 ) -> bt.Cerebro:
     """A cerebro that is ready to run.
 
@@ -77,25 +78,28 @@ def build_cerebro(
         strategy_params: further parameters of the strategy.
         broker: None for `VenueRulesBroker` with the cash and costs of `settings`; a live broker otherwise, taken as it is.
         analyzers: further analyzers with their parameters, beside the recorders "fills" and "equity".
-        trade_from: orders on earlier bars are refused; those bars only warm indicators up.
+        trade_from: orders on earlier bars are refused.
+        begins: the first bar that the strategy meets, earlier ones only warm indicators up; `trade_from` where None. It is earlier
+            where a strategy meets bars again that it was shown before a restart.
         saved: the state of `LSTMStrategy` before a restart.
+        stdstats: Backtrader's observers, which a strategy finds in `self.stats`; None for all strategies but ours, which looks at none.
 
     Raises:
         InvalidSetting: no feed, or a symbol twice.
     """
     _check(feeds)
-    # quicknotify everywhere: a live fill must reach the strategy before the next bar, and history must not differ from that.
+    is_ours = issubclass(strategy, LSTMStrategy)
     cerebro = bt.Cerebro(
-        stdstats=stdstats, runonce=runonce, preload=preload, exactbars=exactbars, quicknotify=True, cheat_on_open=False, maxcpus=1
+        stdstats=not is_ours if stdstats is None else stdstats, runonce=runonce, preload=preload, exactbars=exactbars, quicknotify=False, cheat_on_open=False, maxcpus=1
     )
     for feed in feeds:
         attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     start = trade_from.timestamp() if trade_from is not None else 0.0
     cerebro.setbroker(broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start))
-    ours = {"settings": settings, "saved": saved, "trade_from": start} if issubclass(strategy, LSTMStrategy) else {}
-    cerebro.addstrategy(strategy, **{**ours, **(strategy_params or {})})
-    cerebro.addsizer(EquityShare, settings=settings)
+    ours = {"settings": settings, "saved": saved, "trade_from": start} if is_ours else {}
+    host = hosted(strategy, settings, begins.timestamp() if begins is not None else start)
+    cerebro.addstrategy(host, **{**ours, **(strategy_params or {})})
     cerebro.addanalyzer(FillRecorder, _name="fills")
     cerebro.addanalyzer(EquityRecorder, _name="equity")
     for analyzer, params in analyzers:

@@ -16,7 +16,7 @@ from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
-from forwardtrader.strategies.costs import VenueCommission
+from forwardtrader.strategies.costs import VenueCommission, as_the_venue_takes_it
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
@@ -60,6 +60,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
 
     params = (("trade_from", 0.0),)
     _is_booking = False
+    deposits: float | None = None  # cash that was paid in, less what was taken out; None until the account is opened
 
     @property
     def positions(self) -> Any:
@@ -77,9 +78,28 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         """The account's value, dust included; with `datas` that of the positions in them, which `BackBroker` adds the cash to."""
         if datas is None:
             return float(super().get_value(None, mkt, lever))
+        self._book_deposits()
         return float(sum(self._get_value([data], lever) for data in datas if self.holdings[data].size))
 
     getvalue = get_value
+
+    def _book_deposits(self) -> None:
+        """Cash that a strategy moved in or out since: it changes how many shares of the account there are, and not what one is worth."""
+        while self._cash_addition:
+            self._deposit(self._cash_addition.popleft())
+
+    def _deposit(self, cash: float) -> None:
+        self._fundshares += cash / self._fundval
+        self.cash += cash
+        self.deposits += cash
+
+    def set_cash(self, cash: float) -> None:
+        """As Backtrader's; once the account was opened, the difference is a deposit."""
+        if self.deposits is not None:
+            self._deposit(cash - self.cash)
+        super().set_cash(cash)
+
+    setcash = set_cash
 
     @_books
     def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
@@ -91,12 +111,31 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
         super().start()
         self.refused: dict[str, tuple[int, str]] = {}  # by symbol: how many orders, and why the first one
-        self._plain = all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
+        self._are_shares = self._charges_shares()
+        self.deposits = 0.0
+
+    def setcommission(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
+        """As Backtrader's, also against the scheme that the assembly gave each symbol; a share of the value is taken as the venue takes it."""
+        super().setcommission(*args, name=name, **kwargs)
+        made = self.comminfo.pop(name)
+        self.addcommissioninfo(made, name)
+
+    def addcommissioninfo(self, comminfo: Any, name: str | None = None) -> None:
+        """As Backtrader's; one without a name is for every symbol that has none of the user's."""
+        symbols = [name] if name is not None else [symbol for symbol, scheme in self.comminfo.items() if isinstance(scheme, VenueCommission)]
+        for symbol in symbols:
+            self.comminfo[symbol] = as_the_venue_takes_it(comminfo, self.comminfo.get(symbol))
+        if name is None:
+            self.comminfo[None] = comminfo
+        self._are_shares = self._charges_shares()
+
+    def _charges_shares(self) -> bool:
+        return all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
 
     @_books
     def next(self) -> None:
         """As `BackBroker`, without its daily interest and futures margins, which a plain share-of-value commission never has."""
-        if not self._plain or self._userhist or self._fundhist:
+        if not self._are_shares or self._userhist or self._fundhist:
             super().next()
             return
         while self._toactivate:
@@ -143,6 +182,8 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
+        if not len(data):
+            return self._refuse(side, owner, data, size, price, exectype, OrderRefusal("there is no bar yet"), kwargs)
         raw = RawOrder(
             side=side,
             size=abs(size),
@@ -239,6 +280,10 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             return  # nothing was traded in this bar, so nothing can have been filled
         super()._try_exec(order)
 
+    def _try_exec_close(self, order: Any, pclose: float) -> None:
+        """A market order at the last price of the day, which slips as any other."""
+        super()._try_exec_close(order, slipped(pclose, self.p.slip_perc, buys=order.isbuy()))
+
     def _execute(self, order: Any, ago: Any = None, price: Any = None, cash: Any = None, position: Any = None, dtcoc: Any = None) -> Any:
         if ago is not None and price is not None and order.isbuy() and context_of(order.data).rules.fee_in_base:
             price = self._deliver_net(order, price)
@@ -253,15 +298,19 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         return None
 
     def _close_exactly(self, order: BtOrder) -> None:
-        """Floats on a decimal grid add up to not quite zero; an order that closes a position leaves nothing of it open."""
+        """Floats on a decimal grid add up to not quite zero: an order that closes a position leaves nothing of it open, and one that turns
+        it is filled as a whole, not but for its last digit."""
         held, rest = self.holdings.held[order.data].size, order.executed.remsize
-        if held and held + rest and abs(held + rest) < _FLOAT_NOISE * abs(held):
+        after = held + rest
+        if held and after and abs(after) < _FLOAT_NOISE * abs(held):
             order.executed.remsize = -held
+        elif held * after < 0.0:
+            order.executed.remsize = after - held
 
     def _deliver_net(self, order: BtOrder, price: float) -> float:
         """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
         gross = order.executed.remsize
-        net = gross * (1.0 - self.getcommissioninfo(order.data).p.base_fee)
+        net = gross * (1.0 - getattr(self.getcommissioninfo(order.data).p, "base_fee", 0.0))
         order.addinfo(gross_size=gross, gross_price=price, fee_base=gross - net)
         order.executed.remsize = net
         return float(price * gross / net)

@@ -34,8 +34,8 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, record_of
 from forwardtrader.strategies.costs import VenueCommission
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-PAGE: Final = Path(__file__).with_name("strategies.md")
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+PAGE: Final = Path(__file__).resolve().parent.parent / "strategies.md"
 FIRST: Final = datetime(2022, 1, 1, tzinfo=UTC)
 TABLE: Final = "<!-- table -->"
 
