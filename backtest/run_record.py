@@ -38,7 +38,7 @@ from forwardtrader.reports.manifest import (
     settings_digest,
 )
 from forwardtrader.reports.statistics.forecast_scores import huber
-from forwardtrader.strategies.backtrader.assembly import load_strategy
+from forwardtrader.strategies.backtrader.strategy_class import load_strategy
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")

@@ -40,12 +40,20 @@ COLLECTION: Final = (
     Case("signal, accumulating", signals.Accumulating),
     Case("signal, long and short, own next", signals.LongShort),
     Case(
-        "signals added to cerebro", None, prepare=_signals,
-        params={"signals": ((bt.SIGNAL_LONG, signals.CloseAboveAverage, (), {}), (bt.SIGNAL_LONGEXIT, signals.CloseBelowShortAverage, (), {}))},
+        "signals added to cerebro",
+        None,
+        prepare=_signals,
+        params={
+            "signals": ((bt.SIGNAL_LONG, signals.CloseAboveAverage, (), {}), (bt.SIGNAL_LONGEXIT, signals.CloseBelowShortAverage, (), {}))
+        },
     ),
     Case("bracket", orders.Bracket),
     Case("bracket without sizes", orders.UnsizedBracket, unsized=True),
-    Case("bracket by hand, without sizes", orders.HandMadeBracket, prepare=partial(bt.Cerebro.addsizer, sizercls=bt.sizers.FixedSize, stake=0.05)),
+    Case(
+        "bracket by hand, without sizes",
+        orders.HandMadeBracket,
+        prepare=partial(bt.Cerebro.addsizer, sizercls=bt.sizers.FixedSize, stake=0.05),
+    ),
     Case("bracket around a short", orders.ShortBracket),
     Case("OCO of three entries, with valid=", orders.OneCancelsOthers),
     Case("OCO of stop and limit", orders.ExitsByOco),
@@ -61,7 +69,8 @@ COLLECTION: Final = (
     Case("buy once in nextstart", lifecycle.OnceInNextstart),
     Case("buy once in prenext", lifecycle.OnceInPrenext),
     Case(
-        "buy once in start", lifecycle.OnceInStart,
+        "buy once in start",
+        lifecycle.OnceInStart,
         difference="refused, with its reason: no bar was there; Backtrader accepts the order and never fills it",
     ),
     Case("timers and next_open", lifecycle.Timers),

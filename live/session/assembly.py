@@ -56,9 +56,10 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
-from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.backtrader.strategy_class import load_strategy
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import backtrader as bt
 import pandas as pd
 
-from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import ConfigError, InvalidSetting
+from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
@@ -31,26 +27,31 @@ from forwardtrader.strategies.holdings import Dust
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """One symbol to trade. `data` is a Backtrader feed whose bars are stamped with their UTC open time."""
+    """One symbol to trade. `data` is a Backtrader feed whose bars are stamped with their UTC open time, `last_bar` as in `FeedContext`."""
 
     data: Any
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
+    last_bar: float = 0.0
 
 
 @dataclass(frozen=True)
 class Record:
     """Record of a run; columns as in `FillRecorder.frame` and `EquityRecorder.frame`.
 
-    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why; `dust` what was held at the end and is too
-    small to be sold. `reads_forecasts` tells whether the strategy uses forecasts at all.
+    `refused` holds, by symbol and reason, how many orders came to nothing: refused, too dear for the account, or expired. `dust` is what
+    was held at the end and is too small to be sold, `deposits` the cash that the strategy paid in, less what it took out: equity and cash
+    are shown as if it had not, so that a deposit is no return. `ended` says, by symbol, that its bars ended before the run did.
+    `reads_forecasts` tells whether the strategy uses forecasts at all.
     """
 
     fills: pd.DataFrame
     equity: pd.DataFrame
-    refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     dust: Sequence[Dust] = ()
+    deposits: float = 0.0
+    ended: Mapping[str, str] = field(default_factory=dict)
     reads_forecasts: bool = True
 
 
@@ -90,10 +91,16 @@ def build_cerebro(
     _check(feeds)
     is_ours = issubclass(strategy, LSTMStrategy)
     cerebro = bt.Cerebro(
-        stdstats=not is_ours if stdstats is None else stdstats, runonce=runonce, preload=preload, exactbars=exactbars, quicknotify=False, cheat_on_open=False, maxcpus=1
+        stdstats=not is_ours if stdstats is None else stdstats,
+        runonce=runonce,
+        preload=preload,
+        exactbars=exactbars,
+        quicknotify=False,
+        cheat_on_open=False,
+        maxcpus=1,
     )
     for feed in feeds:
-        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
+        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     start = trade_from.timestamp() if trade_from is not None else 0.0
     cerebro.setbroker(broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start))
@@ -127,45 +134,21 @@ def venue_broker(
 
 def record_of(strategy: bt.Strategy) -> Record:
     """Fills and equity of a strategy that `build_cerebro` put together and `cerebro.run()` returned."""
-    refused = dict(getattr(strategy.broker, "refused", {}))
+    broker, recorders = strategy.broker, strategy.analyzers
+    refused = {symbol: dict(reasons) for symbol, reasons in getattr(broker, "refused", {}).items()}
     if isinstance(strategy, LSTMStrategy):
-        refused = strategy.unplaced() | refused
-    holdings = getattr(strategy.broker, "holdings", None)
-    dust = holdings.dust() if holdings else ()
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, dust, reads_forecasts(strategy))
-
-
-def load_strategy(spec: str) -> type[bt.Strategy]:
-    """The class named by `module:Class` or `path/to/file.py:Class`, looked for from the working directory too.
-
-    Raises:
-        ConfigError: no such module, no such class in it, or the class is not a Backtrader strategy.
-    """
-    module_name, colon, class_name = spec.rpartition(":")
-    if not colon or not module_name or not class_name:
-        raise ConfigError(f"--strategy {spec!r}: write it as MODULE:CLASS, for example mystrategies.trend:Trend")
-    module = _import(module_name, spec)
-    found = getattr(module, class_name, None)
-    known = [name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, bt.Strategy)]
-    if found is None:
-        raise ConfigError(f"--strategy {spec!r}: {module_name} has no class {class_name}{nearest(class_name, known)}")
-    if not (isinstance(found, type) and issubclass(found, bt.Strategy)):
-        raise ConfigError(f"--strategy {spec!r}: {class_name} is not a subclass of backtrader.Strategy")
-    return found
-
-
-def _import(name: str, spec: str) -> Any:
-    folder, stem = (str(Path(name).resolve().parent), Path(name).stem) if name.endswith(".py") else (str(Path.cwd()), name)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        return importlib.import_module(stem)
-    except ModuleNotFoundError as error:
-        if error.name != stem and not stem.startswith(f"{error.name}."):
-            raise ConfigError(f"--strategy {spec!r}: {name} needs the module {error.name}, which is not installed") from error
-        raise ConfigError(f"--strategy {spec!r}: there is no module {name} on the path or in {folder}") from error
-    except (ImportError, SyntaxError) as error:
-        raise ConfigError(f"--strategy {spec!r}: {name} cannot be imported: {error}") from error
+        for symbol, reasons in strategy.unplaced().items():
+            refused[symbol] = reasons | refused.get(symbol, {})
+    holdings = getattr(broker, "holdings", None)
+    return Record(
+        fills=recorders.fills.frame(),
+        equity=recorders.equity.frame(),
+        refused=refused,
+        dust=holdings.dust() if holdings else (),
+        deposits=getattr(broker, "deposits", None) or 0.0,
+        ended=dict(broker.ended.notes) if hasattr(broker, "ended") else {},
+        reads_forecasts=reads_forecasts(strategy),
+    )
 
 
 def _check(feeds: Sequence[Feed]) -> None:

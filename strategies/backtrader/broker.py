@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import wraps
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import Any, Final
 
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
-from backtrader.position import Position
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
+from forwardtrader.strategies.backtrader.account_broker import AccountBroker, books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
-from forwardtrader.strategies.costs import VenueCommission, as_the_venue_takes_it
 from forwardtrader.strategies.feed_context import context_of
-from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
 _FLOAT_NOISE = 1e-9
 _STOPS = (bt.Order.Stop, bt.Order.StopLimit)
-Method = TypeVar("Method", bound=Callable[..., Any])
+_CAME_TO_NOTHING: Final = {
+    bt.Order.Margin: "there was not enough cash for it (Margin)",
+    bt.Order.Expired: "not filled while it was valid (Expired)",
+}
 
 
-def _books(method: Method) -> Method:
-    """A method of Backtrader's broker that reads and changes what is held, dust included."""
-
-    @wraps(method)
-    def booking(self: Any, *args: Any, **kwargs: Any) -> Any:
-        outer, self._is_booking = self._is_booking, True
-        try:
-            return method(self, *args, **kwargs)
-        finally:
-            self._is_booking = outer
-
-    return cast(Method, booking)
-
-
-class VenueRulesBroker(bt.brokers.BackBroker):
+class VenueRulesBroker(AccountBroker):
     """Fills as `BackBroker` does, at the next bar, but only orders that the venue would have taken.
 
     Sizes and prices are put on the venue's grid; a refused order comes back `Rejected` with `order.info.refusal`, and the refusal
@@ -55,88 +41,27 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         trade_from: UTC epoch seconds; orders made on earlier bars are refused.
 
     Attributes:
-        holdings: what the account holds, and what a strategy sees of it.
+        refused: by symbol and reason, how many orders came to nothing.
+        ended: the symbols that have no more bars.
     """
 
     params = (("trade_from", 0.0),)
-    _is_booking = False
-    deposits: float | None = None  # cash that was paid in, less what was taken out; None until the account is opened
-
-    @property
-    def positions(self) -> Any:
-        """What a strategy sees; `BackBroker`, which books by this name, finds what is held."""
-        return self.holdings.held if self._is_booking else self.holdings
-
-    @positions.setter
-    def positions(self, held: Any) -> None:
-        self.holdings = Holdings(held)
-
-    def getposition(self, data: BtData) -> Position:
-        return self.holdings[data]
-
-    def get_value(self, datas: Iterable[Any] | None = None, mkt: bool = False, lever: bool = False) -> float:
-        """The account's value, dust included; with `datas` that of the positions in them, which `BackBroker` adds the cash to."""
-        if datas is None:
-            return float(super().get_value(None, mkt, lever))
-        self._book_deposits()
-        return float(sum(self._get_value([data], lever) for data in datas if self.holdings[data].size))
-
-    getvalue = get_value
-
-    def _book_deposits(self) -> None:
-        """Cash that a strategy moved in or out since: it changes how many shares of the account there are, and not what one is worth."""
-        while self._cash_addition:
-            self._deposit(self._cash_addition.popleft())
-
-    def _deposit(self, cash: float) -> None:
-        self._fundshares += cash / self._fundval
-        self.cash += cash
-        self.deposits += cash
-
-    def set_cash(self, cash: float) -> None:
-        """As Backtrader's; once the account was opened, the difference is a deposit."""
-        if self.deposits is not None:
-            self._deposit(cash - self.cash)
-        super().set_cash(cash)
-
-    setcash = set_cash
-
-    @_books
-    def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
-        return super()._get_value(datas, lever)
 
     def start(self) -> None:
         cheats = getattr(getattr(self, "cerebro", None), "p", None)
         if self.p.coc or self.p.coo or getattr(cheats, "cheat_on_open", False):
             raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
         super().start()
-        self.refused: dict[str, tuple[int, str]] = {}  # by symbol: how many orders, and why the first one
-        self._are_shares = self._charges_shares()
-        self.deposits = 0.0
+        self.refused: dict[str, dict[str, int]] = {}
+        self.ended = EndedSymbols(getattr(getattr(self, "cerebro", None), "datas", ()))
 
-    def setcommission(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
-        """As Backtrader's, also against the scheme that the assembly gave each symbol; a share of the value is taken as the venue takes it."""
-        super().setcommission(*args, name=name, **kwargs)
-        made = self.comminfo.pop(name)
-        self.addcommissioninfo(made, name)
-
-    def addcommissioninfo(self, comminfo: Any, name: str | None = None) -> None:
-        """As Backtrader's; one without a name is for every symbol that has none of the user's."""
-        symbols = [name] if name is not None else [symbol for symbol, scheme in self.comminfo.items() if isinstance(scheme, VenueCommission)]
-        for symbol in symbols:
-            self.comminfo[symbol] = as_the_venue_takes_it(comminfo, self.comminfo.get(symbol))
-        if name is None:
-            self.comminfo[None] = comminfo
-        self._are_shares = self._charges_shares()
-
-    def _charges_shares(self) -> bool:
-        return all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
-
-    @_books
+    @books
     def next(self) -> None:
         """As `BackBroker`, without its daily interest and futures margins, which a plain share-of-value commission never has."""
-        if not self._are_shares or self._userhist or self._fundhist:
+        if not self.charges_shares or self._userhist or self._fundhist:
             super().next()
+            self._close_ended()
+            self._get_value()
             return
         while self._toactivate:
             self._toactivate.popleft().activate()
@@ -144,7 +69,21 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             self.check_submitted()
         if self.pending:
             self._work_pending()
+        self._close_ended()
         self._get_value()
+
+    def _close_ended(self) -> None:
+        """Close what is held of symbols that have no more bars, and cancel their orders."""
+        for data in self.ended.take():
+            for order in [order for order in chain(self.pending, self.submitted) if order.data is data]:
+                self.cancel(order)
+            held = self.holdings.held[data].size
+            end = self.ended.note(data, held)
+            if held:
+                order = closing_order(data, held, self.cerebro.runningstrats[0], lambda made: self._ocoize(made, None))
+                order.addinfo(reason=f"{end}; closed at the last price")
+                super()._execute(order, ago=0, price=slipped(data.close[0], self.p.slip_perc, buys=held < 0))
+                self.holdings.settle(order, data, held)
 
     def _work_pending(self) -> None:
         """Each pending order once; executions may take other orders out of the queue meanwhile, so a None marks its end."""
@@ -205,6 +144,11 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
         if epoch_seconds(data.datetime[0]) < self.p.trade_from:
             return OrderRefusal("the first traded day has not come yet")
+        if data._name in self.ended.notes:
+            return OrderRefusal("its bars have ended")
+        parent = kwargs.get("parent")
+        if parent is not None and not parent.alive():
+            return OrderRefusal("its parent order was refused or is over")
         rules = context_of(data).rules
         return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
 
@@ -246,6 +190,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             child.addinfo(refusal="its parent filled too little")
             child.reject(self)
             self.notify(child)
+            self._count(child.data._name, "its parent filled too little")
             self._bracketize(child, cancel=True)
         elif units < decimal(wanted):
             child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` keeps what was decided
@@ -267,10 +212,18 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         self._ocoize(order, None)
         order.reject(self)
         self.notify(order)
-        count, why = self.refused.get(data._name, (0, refusal.reason))
-        self.refused[data._name] = (count + 1, why)
+        self._count(data._name, refusal.counted_as)
         _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})
         return order
+
+    def notify(self, order: Any) -> None:
+        super().notify(order)
+        if order.status in _CAME_TO_NOTHING:
+            self._count(order.data._name, _CAME_TO_NOTHING[order.status])
+
+    def _count(self, symbol: str, reason: str) -> None:
+        reasons = self.refused.setdefault(symbol, {})
+        reasons[reason] = reasons.get(reason, 0) + 1
 
     def _try_exec(self, order: BtOrder) -> None:
         data = order.data

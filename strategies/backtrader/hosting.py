@@ -59,6 +59,8 @@ def hosted(strategy: type[bt.Strategy], settings: StrategySettings, begins: floa
             return status
 
         def _next_analyzers(self, minperstatus: int, once: bool = False) -> None:
+            if getattr(self.broker, "is_ruined", False):
+                self.env.runstop()
             if self._has_begun:
                 super()._next_analyzers(minperstatus, once)
                 return
@@ -76,7 +78,9 @@ def hosted(strategy: type[bt.Strategy], settings: StrategySettings, begins: floa
     return Hosted
 
 
-def replace_methods(strategy: type[bt.Strategy], names: tuple[str, ...], around: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
+def replace_methods(
+    strategy: type[bt.Strategy], names: tuple[str, ...], around: Callable[[str, Callable[..., Any]], Callable[..., Any]]
+) -> None:
     """Put `around(name, method)` in the place of methods of a class that was made already.
 
     A `next` among the definitions of a subclass would become another method: `SignalStrategy` renames it while the class is made, and

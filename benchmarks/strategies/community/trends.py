@@ -144,9 +144,7 @@ class Turtle(bt.Strategy):
         if self.held and (price < self.low[0] or price < self.stopped):
             self.close()
             self.held = 0
-        elif 0 < self.held < self.p.units and price > self.last + 0.5 * self.atr[0]:
-            self._add(unit, price)
-        elif not self.held and price > self.high[0]:
+        elif (0 < self.held < self.p.units and price > self.last + 0.5 * self.atr[0]) or (not self.held and price > self.high[0]):
             self._add(unit, price)
 
     def _add(self, unit: float, price: float) -> None:
