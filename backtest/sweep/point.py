@@ -52,19 +52,29 @@ class TradeWork:
         return cls(markets, replace(walk, panel=panel), request, periods_per_year)
 
 
-def trade_point(work: TradeWork, settings: StrategySettings) -> PointResult:
+@dataclass(frozen=True)
+class PointAccount:
+    """What one point trades with: settings, and the strategy of the user's with its parameters, "" for ours."""
+
+    settings: StrategySettings
+    strategy: str
+
+
+def trade_point(work: TradeWork, account: PointAccount) -> PointResult:
     """Trade the forecasts with these settings."""
+    settings = account.settings
     with one_thread():
-        record = _record(work, settings)
+        record = _record(work, account)
         summary = summarise_strategy(record.equity, record.fills, work.periods_per_year, start_equity=settings.cash).model_dump()
         returns = metrics.returns_of(metrics.daily(record.equity["equity"]), settings.cash).fillna(0.0)
     return PointResult({name: summary[name] for name in KEPT}, result_of(record.equity), returns)
 
 
-def _record(work: TradeWork, settings: StrategySettings) -> Record:
-    request = work.request
-    if request.strategy:
+def _record(work: TradeWork, account: PointAccount) -> Record:
+    request, settings = work.request, account.settings
+    if account.strategy:
         room = request.settings.model_copy(update={"strategies": settings})
-        return simulate(work.markets, Forecasts(work.walk, pd.DataFrame(), {}), replace(request, settings=room))
+        point = replace(request, settings=room, strategy=account.strategy)
+        return simulate(work.markets, Forecasts(work.walk, pd.DataFrame(), {}), point)
     fills, equity = replay(tapes_of(work.markets, work.walk, settings.horizon, request.first), settings)
     return Record(fills, equity.assign(exposure=1.0 - equity["cash"] / equity["equity"]))

@@ -21,6 +21,7 @@ from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, Resting
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
 _FLOAT_NOISE = 1e-9
+_NEVER: Final = 719_163.0  # 1970-01-01, as Backtrader counts days
 _STOPS = (bt.Order.Stop, bt.Order.StopLimit)
 _CAME_TO_NOTHING: Final = {
     bt.Order.Margin: "there was not enough cash for it (Margin)",
@@ -207,10 +208,15 @@ class VenueRulesBroker(AccountBroker):
         kwargs: dict[str, Any],
     ) -> Any:
         kind = BuyOrder if side is Side.BUY else SellOrder
-        order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype)
+        has_bar = len(data) > 0
+        order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype, simulated=not has_bar)
+        if not has_bar:  # Backtrader would date it by a bar; the strategy is notified of it like of any other
+            order.p.simulated, order.created.dt = False, _NEVER
         order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal.reason)
         self._ocoize(order, None)
-        order.reject(self)
+        if has_bar:
+            order.reject(self)
+        order.status = bt.Order.Rejected
         self.notify(order)
         self._count(data._name, refusal.counted_as)
         _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})

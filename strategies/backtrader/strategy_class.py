@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import backtrader as bt
 
@@ -30,13 +30,10 @@ def load_strategy(spec: str) -> type[bt.Strategy]:
     Raises:
         ConfigError: no such module, no such class in it, the class is not a Backtrader strategy, or it has no such parameter.
     """
-    match = _SPEC.fullmatch(spec)
-    if match is None:
-        raise ConfigError(f"--strategy {spec!r}: write it as MODULE:CLASS, for example mystrategies.trend:Trend")
-    found = _class_of(match["module"], match["name"], spec)
-    if not match["params"]:
+    module, name, given = _parts(spec)
+    found = _class_of(module, name, spec)
+    if not given:
         return found
-    given = {key.arg: ast.literal_eval(key.value) for key in ast.parse(f"f({match['params']})", mode="eval").body.keywords}  # type: ignore[attr-defined]
     for name in given:
         _check_name(found, name)
     named: type[bt.Strategy] = type(found)(found.__name__, (found,), {"params": tuple(given.items()), "__module__": found.__module__})
@@ -56,14 +53,25 @@ def with_params(spec: str, assignments: Sequence[str]) -> str:
         return spec
     if not spec:
         raise ConfigError("--param is for the parameters of --strategy; a setting of ours is --set strategies.KEY=VALUE")
-    strategy, given = load_strategy(spec), {}
+    module, class_name, given = _parts(spec)
+    strategy = load_strategy(f"{module}:{class_name}")
     for text in assignments:
         name, sign, value = (part.strip() for part in text.partition("="))
         if not sign or not name:
             raise ConfigError(f"--param {text!r}: write it as NAME=VALUE, for example fast=20")
         _check_name(strategy, name)
         given[name] = _read(name, value, getattr(strategy.params, name))
-    return f"{spec}({', '.join(f'{name}={given[name]!r}' for name in sorted(given))})"
+    return f"{module}:{class_name}({', '.join(f'{name}={given[name]!r}' for name in sorted(given))})"
+
+
+def _parts(spec: str) -> tuple[str, str, dict[str, Any]]:
+    """Module, class, and the parameters that `with_params` wrote there."""
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise ConfigError(f"--strategy {spec!r}: write it as MODULE:CLASS, for example mystrategies.trend:Trend")
+    call = ast.parse(f"f({match['params'] or ''})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return match["module"], match["name"], {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
 
 
 def _check_name(strategy: type[bt.Strategy], name: str) -> None:

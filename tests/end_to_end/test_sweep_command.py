@@ -88,7 +88,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(monkeypatch: pytest.Monke
     traded: list[float] = []
     trade = sweep_bench.trade_point
     monkeypatch.setattr(SweepStore, "put", put)
-    monkeypatch.setattr(sweep_bench, "trade_point", lambda work, settings: traded.append(settings.margin) or trade(work, settings))
+    monkeypatch.setattr(sweep_bench, "trade_point", lambda work, account: traded.append(account.settings.margin) or trade(work, account))
     # A day later: without --to the sweep still goes on up to where it began.
     assert sweep(text, clock=FixedClock(CLOCK.at + timedelta(days=1))) == 0
     assert traded == [1.6, 2.1]
