@@ -47,7 +47,7 @@ class AccountBroker(bt.brokers.BackBroker):
     opened_shares = 0.0
     charges_shares = False
 
-    def __init__(self) -> None:
+    def __init__(self, **_params: float) -> None:
         super().__init__()
         self._own_schemes: set[str] = set()
 
@@ -85,7 +85,7 @@ class AccountBroker(bt.brokers.BackBroker):
     def _deposit(self, cash: float) -> None:
         self._fundshares += cash / self._fundval
         self.cash += cash
-        self.deposits += cash
+        self.deposits = (self.deposits or 0.0) + cash
 
     def set_cash(self, cash: float) -> None:
         """As Backtrader's; once the account was opened, the difference is a deposit."""

@@ -155,7 +155,7 @@ class VenueRulesBroker(AccountBroker):
 
     def cancel(self, order: BtOrder, bracket: bool = False) -> bool:
         """Take an order back; also one that was sent on this very bar, which `BackBroker` would not let go."""
-        if order in self.submitted:
+        if not bracket and order in self.submitted:
             self.submitted.remove(order)
             self.pending.append(order)
         return bool(super().cancel(order, bracket))

@@ -36,7 +36,8 @@ def load_strategy(spec: str) -> type[bt.Strategy]:
         return found
     for name in given:
         _check_name(found, name)
-    named: type[bt.Strategy] = type(found)(found.__name__, (found,), {"params": tuple(given.items()), "__module__": found.__module__})
+    metaclass: Any = type(found)
+    named: type[bt.Strategy] = metaclass(found.__name__, (found,), {"params": tuple(given.items()), "__module__": found.__module__})
     return named
 
 

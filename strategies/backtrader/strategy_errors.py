@@ -48,8 +48,12 @@ def failure(error: Exception, strategy: str, *, after: str = "") -> StrategyFail
     place = log.written_to()
     if place:
         _LOG.error("strategy failed", exc_info=error)
-    where = described(error) if user_line(error) is not None else f"{strategy}: {described(error)}"
+    where = described(error) if user_line(error) is not None else f"{strategy}: {described(error)}{_hint(error)}"
     return StrategyFailed("; ".join(part for part in (where, after, f"the traceback is in {place}" if place else "") if part))
+
+
+def _hint(error: Exception) -> str:
+    return " (an indicator may look back over more bars than there are)" if isinstance(error, IndexError) else ""
 
 
 def described(error: BaseException) -> str:
@@ -59,8 +63,8 @@ def described(error: BaseException) -> str:
 
 
 def user_line(error: BaseException) -> traceback.FrameSummary | None:
-    """The newest line of neither ours nor a library's; None where there is none."""
-    return next((frame for frame in reversed(_frames(error)) if _is_a_users(frame.filename)), None)
+    """The newest line of neither ours nor a library's, below whoever caught it; None where there is none."""
+    return next((frame for frame in reversed(_frames(error)[1:]) if _is_a_users(frame.filename)), None)
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:

@@ -42,7 +42,7 @@ class CloseAboveAverage(bt.Indicator):
     params = (("period", 30),)
 
     def __init__(self) -> None:
-        self.lines.signal = self.data - bt.indicators.SMA(period=self.p.period)
+        self.l.signal = self.data - bt.indicators.SMA(period=self.p.period)
 
 
 class CloseBelowShortAverage(CloseAboveAverage):

@@ -35,13 +35,13 @@ class RelativeStrength(bt.Strategy):
     params = {"period": 14, "low": 35, "high": 65}  # noqa: RUF012  # as many write it
 
     def __init__(self) -> None:
-        self.rsi = bt.indicators.RSI_SMA(self.data.close, period=self.params.period)
+        self.rsi = bt.indicators.RSI_SMA(self.data.close, period=self.p.period)
 
     def next(self) -> None:
         if not self.position:
-            if self.rsi < self.params.low:
+            if self.rsi < self.p.low:
                 self.buy()
-        elif self.rsi > self.params.high:
+        elif self.rsi > self.p.high:
             self.close()
 
 
