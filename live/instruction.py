@@ -11,8 +11,7 @@ from forwardtrader.live.control import ControlCommand, held, holder, is_running,
 from forwardtrader.live.mailbox import Command, is_withdrawn, send, wait_for_answer
 from forwardtrader.live.request import LiveRequest
 
-_PATIENCE_S: Final = 10.0
-_BEGUN_S: Final = 50.0  # longer, for a command that is being carried out
+_PATIENCE_S: Final = 10.0  # without a sign of whoever carries a command out
 
 
 def instruct(request: LiveRequest, verb: ControlCommand, clock: Clock) -> str:
@@ -25,7 +24,7 @@ def instruct(request: LiveRequest, verb: ControlCommand, clock: Clock) -> str:
     command = send(request.folder, verb, clock)
     if command is None:
         return f"session {request.name}: {_at_rest(request, verb)}"
-    answer = wait_for_answer(request.folder, command, _PATIENCE_S, begun_s=0.0 if verb is ControlCommand.KILL else _BEGUN_S)
+    answer = wait_for_answer(request.folder, command, _PATIENCE_S)
     if answer is None and verb is ControlCommand.KILL and not is_running(request.folder):
         return f"session {request.name}: {_at_rest(request, verb)}"  # it ended by itself meanwhile
     if answer is None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +30,9 @@ _RUN: Final = "run.json"
 _KEPT: Final = 100  # answers
 _LONGEST: Final = 4096  # bytes of a file that is taken for a command
 _LOOK_EVERY_S: Final = 0.05
-_ENDING_S: Final = 1.0  # within which a session that has just ended still answers
+_ENDING_S: Final = 2.0  # within which a session that has just ended still answers
+_SIGN_EVERY_S: Final = 0.5  # of life, while a command is carried out
+_LONGEST_S: Final = 150.0  # that a command is waited for, whatever signs there are
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 ENDED: Final = "not carried out: the session ended first"
 
@@ -105,6 +109,30 @@ class Mailbox:
             elif _renamed(path, path.with_suffix(".taken")):
                 taken.append(command)
         return taken
+
+    def sign(self) -> None:
+        """Tell whoever waits for an answer that what was taken is being carried out."""
+        for path in self._folder.glob("*.taken"):
+            with suppress(OSError):
+                os.utime(path)
+
+    @contextmanager
+    def signing(self) -> Iterator[None]:
+        """While the block runs, its signs are given by a thread."""
+        over = threading.Event()
+
+        def give() -> None:
+            while not over.wait(_SIGN_EVERY_S):
+                self.sign()
+
+        thread = threading.Thread(target=give, name="signs", daemon=True)
+        self.sign()
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def answer(self, command: Command, text: str, *, obeyed: bool = True) -> None:
         """Tell the sender what became of a command that was taken."""
@@ -184,24 +212,24 @@ def _is_used(inbox: Path, id_: str) -> bool:
 
 
 def wait_for_answer(
-    folder: Path, command: Command, patience_s: float, *, begun_s: float = 0.0, sleep: Callable[[float], object] = time.sleep,
+    folder: Path, command: Command, patience_s: float, *, sleep: Callable[[float], object] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Answer | None:  # fmt: skip
-    """What became of a command; None where nobody answered in `patience_s` seconds. Then it is withdrawn, unless it was taken.
+    """What became of a command; None where nobody answered. Then it is withdrawn, unless it was taken.
 
     Args:
-        begun_s: how many seconds longer one that was taken is waited for: a venue may be slow.
+        patience_s: seconds without a sign: that it was taken, then that it is being carried out, by the session or in its place.
     """
-    path = folder / _INBOX / "answers" / f"{command.id}.json"
-    until = monotonic() + patience_s
-    while (answer := _answer_of(path)) is None:
-        if monotonic() >= until:
-            if not begun_s or is_withdrawn(folder, command):
-                break
-            until, begun_s = until + begun_s, 0.0
-        if not is_running(folder):
-            until = min(until, monotonic() + _ENDING_S)
+    path, taken = folder / _INBOX / "answers" / f"{command.id}.json", folder / _INBOX / f"{command.id}.taken"
+    now, sign = monotonic(), None
+    until, at_last = now + patience_s, now + max(patience_s, _LONGEST_S)
+    while (answer := _answer_of(path)) is None and now < min(until, at_last):
+        if (seen := _made_at(taken)) != sign:
+            until, sign = now + patience_s, seen
+        elif seen is None and not is_running(folder):
+            until = min(until, now + _ENDING_S)
         sleep(_LOOK_EVERY_S)
+        now = monotonic()
     if answer is None:
         (folder / _INBOX / f"{command.id}.json").unlink(missing_ok=True)
     return answer or _answer_of(path)

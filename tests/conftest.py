@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", settings(), deadline=None)  # what an example takes says how busy the machine is
+settings.load_profile("any machine")
+
+from tests.processes import end_all
 
 # Where files are dealt out to workers, a long one that comes last is waited for by all; and one that uses every core goes well beside one
 # that mostly waits for a market's clock. Only time depends on this list.
@@ -35,6 +42,13 @@ def pytest_configure() -> None:
     os.environ["FORWARDTRADER_PROJECT"] = "."  # a command that a test runs works in the folder it is run in, not in this checkout
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def processes_end() -> Iterator[None]:
+    """What a test began is over with the test, so that one failure stays one."""
+    yield
+    end_all()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,8 +19,8 @@ from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, 
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
-from forwardtrader.live.execution.recovery.pages import HistoryPages
 from forwardtrader.live.execution.recovery.rebuild import lacking, rebuild
+from forwardtrader.live.venue.history_pages import HistoryPages
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0

@@ -10,6 +10,7 @@ from forwardtrader.live.execution.events import SYNTHETIC, Execution, RestingOrd
 from forwardtrader.live.venue.ccxt_client import CcxtFee, CcxtNumber, CcxtOrder, CcxtTrade
 
 _CLIENT_ID_KEYS = ("clientOrderId", "orderLinkId", "C", "c")
+_FEE_CURRENCY_KEYS = ("feeCurrency", "feeCoin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,16 @@ def execution(trade: CcxtTrade, order: CcxtOrder | None = None) -> Execution:
         size=number(trade.get("amount")),
         price=number(trade.get("price")),
         fee=number(fee.get("cost")),
-        fee_currency=str(fee.get("currency") or ""),
+        fee_currency=_fee_currency(trade, fee),
         at=int(trade.get("timestamp") or whole.get("timestamp") or 0),
     )
+
+
+def _fee_currency(trade: CcxtTrade, fee: CcxtFee) -> str:
+    """As the venue itself names it: ccxt takes Bybit's spot fee for one in what was received, which depends on the account."""
+    raw = trade.get("info")
+    named = next((raw[key] for key in _FEE_CURRENCY_KEYS if raw.get(key)), "") if isinstance(raw, Mapping) else ""
+    return str(named or fee.get("currency") or "")
 
 
 def synthetic(report: OrderReport, booked: Decimal) -> Execution:

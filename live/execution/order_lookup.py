@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.core.errors import StorageFull, StoreDamaged
+from forwardtrader.core.errors import ReconciliationFailed, StorageFull, StoreDamaged, TradingError, VenueRefused, VenueUnreachable
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
+from forwardtrader.live.execution.journal import OPEN
+from forwardtrader.live.execution.order_traces import OrderTraces, UnclearTraces
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder
@@ -24,7 +26,9 @@ _CANCELS: Final = 4
 
 @dataclass(frozen=True)
 class QueryTimeouts:
-    """Seconds. A query that finds nothing is believed after `not_found_s`: the time a signed request stays valid, and more."""
+    """Seconds. A query that finds nothing is believed after `not_found_s`, the time a signed request stays valid and more, if no list of
+    the venue has a trace of the order either.
+    """
 
     not_found_s: float = 12.0
     first_wait_s: float = 0.2
@@ -48,6 +52,8 @@ class OrderLookup:
         self._orders = orders
         self._halt = halt
         self._timeouts = timeouts
+        self._uncancelled: dict[str, Intent] = {}  # wanted off the venue, which has not confirmed it
+        self._traces = OrderTraces(client, queries, orders.ledger.journal.client_id_of)
 
     async def on_answer(self, intent: Intent, answer: CcxtOrder) -> None:
         """Book what the answer to a post or cancel says; some venues leave id and symbol out of it."""
@@ -57,22 +63,23 @@ class OrderLookup:
         """Ask for the order until the answer is certain, else halt the account.
 
         Args:
-            not_found_s: how long the venue must not know the order until it is taken as never arrived; the account's own time where None.
+            not_found_s: how long the venue must not know the order, question after question, until it is taken as never arrived; the
+                account's own time where None.
         """
         needed = self._timeouts.not_found_s if not_found_s is None else not_found_s
         now, failures = asyncio.get_running_loop().time, 0
-        began, missing_since = now(), None
+        began, unknown_since = now(), -1.0
+        kind: type[TradingError] = ReconciliationFailed
         while now() - began < self._timeouts.give_up_s:
             await self._queries.wait_turn()
             sent = self._client.requests_sent
             try:
-                found = await self._orders.access.find(key_of(intent))
-                if found is not None:
-                    await self._orders.on_order(found)
+                if await self._booked(intent, await self._orders.access.find(key_of(intent))):
                     return
-                missing_since = missing_since or now()
-                if now() - missing_since >= needed:
-                    self._orders.ledger.refuse(intent.client_id, NEVER_ARRIVED)
+                unknown_since, kind = (now() if unknown_since < 0 else unknown_since), ReconciliationFailed
+                if now() - unknown_since >= needed:
+                    if not await self._booked(intent, await self._traces.find(key_of(intent))):
+                        self._orders.ledger.refuse(intent.client_id, NEVER_ARRIVED)
                     return
             except (StorageFull, StoreDamaged):
                 raise
@@ -80,9 +87,18 @@ class OrderLookup:
                 log.event(_LOG, "order_query_failed", client_id=intent.client_id, error=names_of(error)[0])
                 if self._is_unaskable(error, sent) or self._is_final(error):
                     return
+                await self._correct_clock(error)
+                unknown_since = -1.0  # what happened while it did not answer is not known
+                kind = ReconciliationFailed if isinstance(error, UnclearTraces) else VenueUnreachable
             failures += 1
             await asyncio.sleep(self._timeouts.backoff.pause(failures))
-        self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again")
+        self._halt.halt(f"order {intent.client_id} stays unresolved; look it up at the venue, then start again", error=kind)
+
+    async def _booked(self, intent: Intent, found: CcxtOrder | None) -> bool:
+        """Whether the venue has the order, which is booked then."""
+        if found is not None:
+            await self.on_answer(intent, found)
+        return found is not None
 
     async def look_again(self, intent: Intent) -> None:
         """Book what the venue has of an order that the journal takes for closed; asked once."""
@@ -96,7 +112,11 @@ class OrderLookup:
             await self._orders.on_order(order)
 
     async def cancel(self, intent: Intent) -> None:
-        """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more."""
+        """Take an order back. Cancelling twice does no harm, so it is retried unless the venue does not know the order any more.
+
+        One that no answer confirms is repeated by `cancel_again`.
+        """
+        self._uncancelled.pop(intent.client_id, None)
         for attempt in range(1, _CANCELS + 1):
             await self._queries.wait_turn()
             sent = self._client.requests_sent
@@ -110,7 +130,26 @@ class OrderLookup:
                 log.event(_LOG, "cancel_unclear", client_id=intent.client_id, error=names[0], reason=reason)
                 if "OrderNotFound" in names or self._is_unaskable(error, sent) or self._is_final(error):
                     return
+                await self._correct_clock(error)
             await asyncio.sleep(self._timeouts.backoff.pause(attempt))
+        self._uncancelled[intent.client_id] = intent
+
+    async def cancel_again(self) -> None:
+        """Take back what no answer has confirmed so far: it may still rest, and nobody else would ask for it again."""
+        journal = self._orders.ledger.journal
+        for client_id, intent in list(self._uncancelled.items()):
+            if journal.state_of(client_id) in OPEN:
+                await self.cancel(intent)
+            else:
+                self._uncancelled.pop(client_id, None)
+
+    async def _correct_clock(self, error: Exception) -> None:
+        """Without the new difference no signature is valid once a clock has jumped, neither now nor later."""
+        if classify(names_of(error), str(error)) is OrderOutcome.RESEND:
+            await self._halt.attempt(self._read_clock)
+
+    async def _read_clock(self) -> None:
+        await self._queries.ask(self._client.load_time_difference)
 
     def _is_final(self, error: Exception) -> bool:
         """Whether the account is halted by this error; a venue that is too busy is left alone for a while."""
@@ -128,7 +167,7 @@ class OrderLookup:
         if not is_query_error(names, unsent=self._client.requests_sent == sent):
             return False
         reason = " ".join(log.redact(str(error)).split())[:200]
-        self._halt.halt(f"{self._client.id} cannot be asked about an order ({names[0]}: {reason})")
+        self._halt.halt(f"{self._client.id} cannot be asked about an order ({names[0]}: {reason})", error=VenueRefused)
         return True
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.core.errors import StorageFull, StoreDamaged, TradingError
+from forwardtrader.core.errors import ReconciliationFailed, StorageFull, StoreDamaged, TradingError, VenueRefused
 from forwardtrader.live.execution.events import AccountEvent, Halted
 from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
 
@@ -23,17 +23,19 @@ class TradingHalt:
 
     Attributes:
         reason: why the account is halted; "" while it trades.
+        error: the kind of that reason, for a start that it ends.
     """
 
     def __init__(self, notify: Callable[[AccountEvent], None]) -> None:
         self.reason = ""
+        self.error: type[TradingError] = ReconciliationFailed
         self._notify = notify
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def halt(self, reason: str, *, unwritable: bool = False) -> None:
+    def halt(self, reason: str, *, unwritable: bool = False, error: type[TradingError] = ReconciliationFailed) -> None:
         """Halt the account, unless it is halted already."""
         if not self.reason:
-            self.reason = reason
+            self.reason, self.error = reason, error
             self._notify(Halted(reason, unwritable))
 
     def on_error(self, error: BaseException | None) -> bool:
@@ -41,7 +43,7 @@ class TradingHalt:
         if error is None or classify(names_of(error), str(error)) is not OrderOutcome.HALT:
             return False
         reason = " ".join(log.redact(str(error)).split())[:200]
-        self.halt(f"the venue does not accept the key, or restricts the account: {reason}")
+        self.halt(f"the venue does not accept the key, or restricts the account: {reason}", error=VenueRefused)
         return True
 
     @contextmanager
@@ -50,7 +52,7 @@ class TradingHalt:
         try:
             yield
         except (StorageFull, StoreDamaged) as error:
-            self.halt(str(error), unwritable=True)
+            self.halt(str(error), unwritable=True, error=type(error))
             raise
 
     async def attempt(self, work: Callable[[], Awaitable[None]]) -> None:

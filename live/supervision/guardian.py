@@ -12,8 +12,9 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,7 @@ class Guardian:
         self._access: dict[str, Any] | None = None
         self._ready_from = 0.0
         self._account: LoneAccount | None = None
+        self._opening: threading.Thread | None = None
         self._signals: list[tuple[int, float]] = []
         self._killed_since: float | None = None
 
@@ -73,16 +75,21 @@ class Guardian:
         self._access, self._ready_from = access, self._monotonic() + _START_FIRST_S
 
     def get_ready(self) -> None:
-        """Open the account once the session has started: what takes seconds must not be left to the moment when it is needed."""
+        """Open the account once the session has started: what takes seconds must not be left to the moment when it is needed, and a venue
+        that is slow must not keep anybody from looking.
+        """
         if self._access is not None and self._monotonic() >= self._ready_from:
-            self._open_account()
+            self._begin_to_open()
 
-    def _open_account(self) -> None:
+    def _begin_to_open(self) -> None:
+        access, self._access = self._access, None
+        if access is not None:
+            self._opening = threading.Thread(target=self._open_account, args=(access,), name="account", daemon=True)
+            self._opening.start()
+
+    def _open_account(self, access: dict[str, Any]) -> None:
         from forwardtrader.live.supervision.account_access import AccountAccess, LoneAccount
 
-        access, self._access = self._access, None
-        if access is None:
-            return
         try:
             self._account = LoneAccount(AccountAccess(**{**access, "symbols": tuple(access["symbols"])}))
             self._account.prepare()
@@ -132,20 +139,24 @@ class Guardian:
 
     def _stop(self, why: str) -> None:
         """End the process, then do in its place what was asked of it: no order of it can follow any more."""
+        commands = self._mailbox.take()  # first, so that their senders see that somebody carries them out
         if os.getppid() == self._task.pid:  # else it has ended meanwhile, and its number may be another one's
             os.kill(self._task.pid, signal.SIGKILL)
-        self._act(why)
+        self._act(why, commands)
 
-    def _act(self, why: str) -> None:
-        until = self._monotonic() + _DEATH_S
-        while is_running(self._folder) and self._monotonic() < until:
-            time.sleep(0.02)
-        with suppress(TradingError), held(lock_of(self._folder), "the session"):
-            commands = self._mailbox.take()
-            done = self._carry_out(commands)
-            self._mailbox.close()  # what the session had taken and not answered
-            log.event(_LOG, "ended_by_guardian", why=why, done=done)
-            self._tell(f"session {why}; {done}")
+    def _act(self, why: str, commands: Sequence[Command] = ()) -> None:
+        with self._mailbox.signing():
+            until = self._monotonic() + _DEATH_S
+            while is_running(self._folder) and self._monotonic() < until:
+                time.sleep(0.02)
+            with suppress(TradingError), held(lock_of(self._folder), "the session"):
+                self._act_alone(why, [*commands, *self._mailbox.take()])
+
+    def _act_alone(self, why: str, commands: list[Command]) -> None:
+        done = self._carry_out(commands)
+        self._mailbox.close()  # what the session had taken and not answered
+        log.event(_LOG, "ended_by_guardian", why=why, done=done)
+        self._tell(f"session {why}; {done}")
 
     def _carry_out(self, commands: list[Command]) -> str:
         flattens = [command for command in commands if command.verb is ControlCommand.FLATTEN]
@@ -164,7 +175,9 @@ class Guardian:
         return done
 
     def _on_account(self, work: Callable[[LoneAccount], AccountDeeds]) -> AccountDeeds | None:
-        self._open_account()
+        self._begin_to_open()
+        if self._opening is not None:
+            self._opening.join()
         if self._account is None:
             return None
         try:

@@ -169,6 +169,7 @@ class Supervisor:
         """Tell the world outside that this process lives, and how long ago its loop turned."""
         turned = self._turned_at
         self._heartbeat.beat(None if turned is None else self._monotonic() - turned)
+        self._mailbox.sign()
 
     def look(self) -> None:
         """Take what has come, carry out what the loop leaves lying, and end what does not end."""

@@ -24,7 +24,7 @@ from forwardtrader.reports.pages.session_status import SessionState, read_status
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
-_ANSWER_S: Final = 1.0  # that the venue has for what is told to the sender; the requests go on beyond that
+_ANSWER_S: Final = 4.0  # that the venue has for what is told to the sender, who waits longer; the requests go on beyond that
 _WRITE_S: Final = 3.0  # for the last alert
 
 
@@ -146,4 +146,4 @@ class UnattendedSession:
         """What was done in the venue's thread; None where there is no account."""
         if self._bridge.account is None:
             return None
-        return self._bridge.loop.call(work(), 4 * _ANSWER_S)
+        return self._bridge.loop.call(work(), 2 * _ANSWER_S)

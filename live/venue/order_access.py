@@ -135,6 +135,7 @@ class VenueTraits:
         trades: how executions of an order are listed to the end.
         client_id: pattern of the client ids that it takes.
         has_stops: whether stops are found and cancelled as other orders are.
+        by_id: parameters of ccxt's query by the venue's own id.
         first_page, next_page: parameters of the list of open orders, and of its next page after one; None after the last.
     """
 
@@ -144,6 +145,7 @@ class VenueTraits:
     trades: TradePages = trade_pages.NEWEST
     client_id: str = _FORM
     has_stops: bool = True
+    by_id: Params = field(default_factory=dict)
     first_page: Params = field(default_factory=dict)
     next_page: Callable[[Sequence[CcxtOrder]], Params | None] = _no_more
 
@@ -171,6 +173,10 @@ class OrderAccess:
             if "OrderNotFound" in names_of(error):
                 return None
             raise
+
+    async def of_venue_id(self, symbol: str, venue_id: str) -> CcxtOrder:
+        """The order that the venue has under an id of its own."""
+        return await self.client.fetch_order(venue_id, symbol, self.traits.by_id)
 
     async def cancel(self, key: OrderKey) -> CcxtOrder:
         """Cancel an order. Raises ccxt's OrderNotFound where there is nothing left to cancel."""
@@ -242,7 +248,7 @@ VENUES: Final[dict[str, VenueTraits]] = {
         lookup=ByLists("orderLinkId", "fetch_canceled_and_closed_orders", "startTime"), cancel="orderLinkId", trades=trade_pages.BYBIT,
         # At spot a cancel names the kind of its order, and a stop becomes an order like others when it is triggered.
         cancel_kinds=({"orderFilter": "tpslOrder"}, {"orderFilter": "Order"}),
-        first_page=_FULL, next_page=_bybit_orders,
+        by_id={"acknowledged": True}, first_page=_FULL, next_page=_bybit_orders,
     ),
     **dict.fromkeys(("okx", "myokx", "okxus"), VenueTraits(
         lookup=ByQuery(), trades=trade_pages.OKX, client_id=r"[A-Za-z0-9]{1,32}", has_stops=False,

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import VenueUnreachable
+from forwardtrader.core.errors import VenueRefused, VenueUnreachable
 from forwardtrader.core.retry import Backoff, Cooldown, Retry
 from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.venues.exchange import UNREADABLE, rules_of, translated
@@ -60,8 +60,11 @@ class VenueQueries:
         except Exception as error:  # every error of ccxt, by its name, and of its reading; all others go through
             names = names_of(error)
             if "BaseError" in names:
-                if classify(names, str(error)) is OrderOutcome.BUSY:
+                outcome = classify(names, str(error))
+                if outcome is OrderOutcome.BUSY:
                     self.pause()
+                if outcome is OrderOutcome.HALT:  # some come under the name of a rate limit, which waiting does not lift
+                    raise VenueRefused(f"{self._client.id} does not accept the key, or restricts the account: {_line(error)}") from error
                 raise translated(error, self._client.id, self._client.last_response_headers) from error
             if isinstance(error, (*UNREADABLE, OSError)):
                 raise VenueUnreachable(f"{self._client.id} sent an answer that cannot be read ({type(error).__name__})") from error
@@ -79,6 +82,10 @@ class VenueQueries:
             if type(error.__cause__).__name__ == "InvalidNonce":  # a clock jumped: without the new difference no signature is valid
                 await self.once(self._client.load_time_difference)
             raise
+
+
+def _line(error: Exception) -> str:
+    return " ".join(log.redact(str(error)).split())[:200]
 
 
 def _log_retry(error: Exception, pause_s: float) -> None:

@@ -52,8 +52,9 @@ def cursor_in(entries: Sequence[CcxtTrade] | Sequence[CcxtOrder], name: str) -> 
     return next((str(info[name]) for info in infos if isinstance(info, Mapping) and info.get(name)), "")
 
 
-def _after_id(page: Sequence[CcxtTrade], limit: int, _entries: int) -> Params | None:
-    return {"fromId": str(max(int(t.get("id") or 0) for t in page) + 1)} if len(page) >= limit else None
+def _after_id(page: Sequence[CcxtTrade], _limit: int, _entries: int) -> Params | None:
+    """Up to an empty page: a venue may end its pages earlier than it is asked to, and what is missing would stay unknown for good."""
+    return {"fromId": str(max(int(t.get("id") or 0) for t in page) + 1)} if page else None
 
 
 def _after_cursor(name: str, page: Sequence[CcxtTrade], _limit: int, _entries: int) -> Params | None:

@@ -293,6 +293,10 @@ class BybitAction:
     kind: str = "public"
     signed: bool = True
 
+    def kind_of(self, params: BybitParams) -> str:
+        """A list of orders that names one is a query of that order."""
+        return "query" if self.kind == "orders" and (params.get("orderId") or params.get("orderLinkId")) else self.kind
+
 
 def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]:
     """Method and path under `/v5/` to action."""
@@ -312,7 +316,7 @@ def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]
         ("POST", "order/cancel"): BybitAction(handlers.cancel, "cancel"),
         ("POST", "order/cancel-all"): BybitAction(handlers.cancel_all, "cancel"),
         ("POST", "order/disconnected-cancel-all"): BybitAction(handlers.protect, "account"),
-        ("GET", "order/realtime"): BybitAction(handlers.realtime, "query"),
-        ("GET", "order/history"): BybitAction(handlers.history, "query"),
+        ("GET", "order/realtime"): BybitAction(handlers.realtime, "orders"),
+        ("GET", "order/history"): BybitAction(handlers.history, "orders"),
         ("GET", "execution/list"): BybitAction(handlers.executions, "trades"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
@@ -22,6 +22,7 @@ from forwardtrader.sandbox.venue import SandboxVenue
 LOG = logger("sandbox")
 DEFAULT_WINDOW_MS = 5000
 AHEAD_MS = 1000
+NOTHING_FOUND: Final = {"list": [], "nextPageCursor": ""}  # a query for an order is a list, also where it does not see the order
 
 
 class BybitRestApi:
@@ -43,10 +44,11 @@ class BybitRestApi:
         if action is None or not self._faults.delays_arrival:
             return latency_s
         try:
-            symbol = self._handlers.find_symbol(_read(request)[0])
+            params = _read(request)[0]
         except BybitError:
-            symbol = ""
-        return latency_s + self._faults.under_way_s(action.kind, symbol)
+            params = {}
+        symbol = self._handlers.find_symbol(params)
+        return latency_s + self._faults.under_way_s(action.kind_of(params), symbol)
 
     def answer(self, name: str, request: HttpRequest) -> HttpAnswer:
         """Handle a request to `name`, the path below `/v5/`."""
@@ -58,12 +60,13 @@ class BybitRestApi:
                 raise BybitError(10404, "Request path not found.", 404)
             params, payload = _read(request)
             entry["params"] = dict(params)
-            if to := self._faults.redirected(action.kind, self._handlers.find_symbol(params)):
+            kind = action.kind_of(params)
+            if to := self._faults.redirected(kind, self._handlers.find_symbol(params)):
                 entry["status"] = 307
                 return redirect(to, request)
-            self._admit(request, action, params, payload)
-            result = answered(action, params)
-            injected = self._faults.after(action.kind, self._handlers.find_symbol(params))
+            is_hidden = self._admit(request, action, params, payload)
+            result = NOTHING_FOUND if is_hidden else answered(action, params)
+            injected = self._faults.after(kind, self._handlers.find_symbol(params))
             if injected is not None:
                 if injected.kind == "error":
                     raise errors.injected(injected.what, injected.seconds)
@@ -81,12 +84,14 @@ class BybitRestApi:
             return {}
         return {"X-Bapi-Limit-Reset-Timestamp": str(self._venue.wall_ms() + error.retry_after * 1000)}
 
-    def _admit(self, request: HttpRequest, action: BybitAction, params: Mapping[str, Any], payload: str) -> None:
+    def _admit(self, request: HttpRequest, action: BybitAction, params: Mapping[str, Any], payload: str) -> bool:
+        """Let a request pass; whether it finds no order, whatever there is."""
         if action.signed:
             check_headers(request, payload, self._venue)
-        injected = self._faults.before(action.kind, self._handlers.find_symbol(params))
-        if injected is not None:
+        injected = self._faults.before(action.kind_of(params), self._handlers.find_symbol(params))
+        if injected is not None and injected.what != "not found":
             raise errors.injected(injected.what, injected.seconds)
+        return injected is not None
 
 
 def answered(action: BybitAction, params: Mapping[str, Any]) -> Any:

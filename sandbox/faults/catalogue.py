@@ -150,6 +150,11 @@ class Switchboard:
     def armed(self, name: str) -> Switch | None:
         return self.switches.get(name)
 
+    def is_due(self, name: str, symbol: str, *, on: str) -> bool:
+        """Whether the fault is armed for this symbol and kind of request, and its bars have passed."""
+        switch = self.switches.get(name)
+        return switch is not None and self._fits(switch, symbol, on)
+
     def fire(self, name: str, symbol: str = "", *, on: str = "") -> Switch | None:
         """The armed fault if it fires for this symbol and kind of request, which is then counted; else None."""
         switch = self.switches.get(name)

@@ -107,7 +107,7 @@ class RequestFaults:
 
     def _hidden(self, symbol: str) -> bool:
         switch = self._board.armed("F6")
-        if switch is None:
+        if switch is None or not self._board.is_due("F6", symbol, on="query"):
             return False
         if not switch.until:
             switch.until = self._clock() + switch.number("seconds")

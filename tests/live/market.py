@@ -15,8 +15,7 @@ from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
-from forwardtrader.sandbox.process import SandboxHandle
-from tests.live.forked_sandbox import fork_sandbox
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 
 EAGER = PollRule(base=0.3, least=0.2, most=0.5)
 HASTY = QueryTimeouts(not_found_s=0.6, first_wait_s=0.05, longest_wait_s=0.2, give_up_s=20, check_every_s=1.0, lag_s=0.4, confirm_s=0.2)
@@ -57,7 +56,7 @@ class Lockstep:
 
 @contextmanager
 def practice(**settings: Any) -> Iterator[SandboxHandle]:
-    with fork_sandbox(**{"speed": "lockstep", "history": 60, **settings}) as venue:
+    with start_sandbox(**{"speed": "lockstep", "history": 60, **settings}) as venue:
         yield venue
 
 

@@ -20,7 +20,7 @@ from forwardtrader.live.request import LiveRequest, read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import forecast_at, normal_frame
-from tests import ROOT
+from tests.processes import begin
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 SETTINGS = ("models.train_window=10d", "models.retrain_every=5d", "models.horizons=[1,24]", "strategies.cooldown=2")
@@ -59,7 +59,7 @@ def run(request: LiveRequest) -> int:
 
 def start(folder: Path, name: str, bars: int, *flags: str) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "tests.live.session_runner", str(folder), name, str(bars), *flags]
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return begin(words)
 
 
 def bars_of(folder: Path, name: str) -> int:

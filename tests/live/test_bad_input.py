@@ -15,15 +15,14 @@ from forwardtrader.live.cli import command
 from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.setup import open_market
-from forwardtrader.sandbox.process import SandboxHandle
-from tests.live.forked_sandbox import fork_sandbox
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money")
 
 
 @pytest.fixture(scope="module")
 def venue() -> Iterator[SandboxHandle]:
-    with fork_sandbox(speed=1.0, history=4000, seed=3, fee_asset="quote") as handle:
+    with start_sandbox(speed=1.0, history=4000, seed=3, fee_asset="quote") as handle:
         yield handle
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,24 +77,45 @@ def test_what_was_sent_to_a_process_that_died_is_reported_and_not_carried_out_by
     assert "begun" in told[0].text and "not carried out" in told[1].text  # type: ignore[union-attr]
 
 
-def test_one_that_was_begun_is_waited_for_longer_and_one_that_was_not_is_withdrawn(tmp_path: Path) -> None:
-    def waited(begun: bool) -> float:
+def test_a_command_is_waited_for_as_long_as_somebody_gives_signs_of_carrying_it_out(tmp_path: Path) -> None:
+    def waited(begun: bool, signs_s: float) -> float:
         at = [0.0]
-        command = send(tmp_path, ControlCommand.FLATTEN, CLOCK)
+        command = send(tmp_path, ControlCommand.KILL, CLOCK)
         assert command is not None
         if begun:
             assert box.take() == [command]
 
-        def sleep(seconds: float) -> None:
-            at[0] += seconds
+        def sleep(_seconds: float) -> None:
+            at[0] += 0.5
+            if at[0] <= signs_s:
+                time.sleep(0.01)  # so that the file system's clock goes on
+                box.sign()
 
-        assert wait_for_answer(tmp_path, command, 2.0, begun_s=3.0, sleep=sleep, monotonic=lambda: at[0]) is None
+        assert wait_for_answer(tmp_path, command, 2.0, sleep=sleep, monotonic=lambda: at[0]) is None
         return at[0]
 
     with control.held(control.lock_of(tmp_path), "the session"):
         box = Mailbox(tmp_path, CLOCK)
-        assert waited(begun=False) == pytest.approx(2.0, abs=0.5)
-        assert waited(begun=True) == pytest.approx(5.0, abs=0.5)
+        assert waited(begun=False, signs_s=0.0) == 2.0
+        assert waited(begun=True, signs_s=0.0) == 2.0
+        assert waited(begun=True, signs_s=30.0) == 32.0
+        assert waited(begun=True, signs_s=1e9) == 150.0, "though not for ever"
+
+
+def test_one_that_was_taken_in_the_place_of_a_session_that_has_ended_is_waited_for(tmp_path: Path) -> None:
+    with control.held(control.lock_of(tmp_path), "the session"):
+        box = Mailbox(tmp_path, CLOCK)
+        command = send(tmp_path, ControlCommand.FLATTEN, CLOCK)
+    assert command is not None and box.take() == [command]
+    at = [0.0]
+
+    def sleep(seconds: float) -> None:
+        at[0] += seconds
+        if at[0] > 8.0:
+            box.answer(command, "sold")
+
+    answer = wait_for_answer(tmp_path, command, 10.0, sleep=sleep, monotonic=lambda: at[0])
+    assert answer is not None and answer.text == "sold"
 
 
 def test_a_session_that_ends_answers_what_is_left(tmp_path: Path) -> None:

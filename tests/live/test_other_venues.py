@@ -20,8 +20,7 @@ from forwardtrader.live.parity.command import compare
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
-from forwardtrader.sandbox.process import SandboxHandle
-from tests.live.forked_sandbox import fork_sandbox
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 from tests.live.session_runner import Momentum
 
 SPEED = 60.0  # a minute's bar in a second
@@ -41,13 +40,13 @@ class VenueClock:
 
 @pytest.fixture
 def traded() -> Iterator[SandboxHandle]:
-    with fork_sandbox(**BOTH, protocol="binance") as venue:
+    with start_sandbox(**BOTH, protocol="binance") as venue:
         yield venue
 
 
 @pytest.fixture
 def other() -> Iterator[SandboxHandle]:
-    with fork_sandbox(**BOTH, protocol="bybit") as venue:
+    with start_sandbox(**BOTH, protocol="bybit") as venue:
         yield venue
 
 
@@ -144,7 +143,7 @@ class WallClock:
 
 @pytest.fixture
 def at_real_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxHandle]:
-    with fork_sandbox(**{**BOTH, "speed": 1.0, "waits": False}) as venue:
+    with start_sandbox(**{**BOTH, "speed": 1.0, "waits": False}) as venue:
         monkeypatch.setenv("BINANCE_API_KEY", venue.api_key)
         monkeypatch.setenv("BINANCE_API_SECRET", venue.api_secret)
         yield venue

@@ -28,6 +28,7 @@ def guardians(pid: int) -> list[psutil.Process]:
     return [child for child in psutil.Process(pid).children() if any("guardian" in word for word in child.cmdline())]
 
 
+@pytest.mark.executes
 def test_a_process_killed_by_the_system_is_an_alert_and_keeps_its_orders(tmp_path: Path, bot: Bot) -> None:
     process = begun(tmp_path)
     [guardian] = guardians(process.pid)

@@ -78,6 +78,18 @@ def test_each_kind_of_query_lags_by_its_own_time(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_order_that_is_not_found_for_a_while_is_in_the_list_of_what_rests(protocol: str) -> None:
+    venue = Venue(protocol)
+    venue.buy("mine", limit="20000")
+    venue.control("fault", {"name": "F6", "seconds": 2, "after_bars": 1})
+    assert venue.knows("mine").upper() == "NEW"
+    venue.control("advance", {"bars": 1})
+    assert (venue.knows("mine"), venue.resting()) == ("", 1)
+    venue.client.clock.pass_time(2.5)
+    assert (venue.knows("mine").upper(), venue.resting()) == ("NEW", 1)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_executions_can_be_listed_bars_later_than_their_order_is_filled(protocol: str) -> None:
     venue = Venue(protocol, read_lag_bars={"trades": 2})
     venue.buy("mine")

@@ -27,7 +27,7 @@ class Adversary(bt.Strategy):
         for data in self.datas:
             rng = random.Random(f"{scenario.seed} {data._name} {data.datetime[0]}")
             if data.is_current and rng.random() < scenario.activity:
-                for _ in range(rng.choice((1, 1, 2))):
+                for _ in range(rng.choice((1, 1, 2, 3))):
                     self._act(rng.choice(scenario.actions), data, rng)
 
     def notify_order(self, order: Any) -> None:
@@ -35,7 +35,11 @@ class Adversary(bt.Strategy):
 
     def _take_back(self) -> None:
         for order in self.broker.get_orders_open():
-            self.cancel(order)
+            self._cancel(order)
+
+    def _cancel(self, order: Any) -> None:
+        self.p.life.on_cancel(order)
+        self.cancel(order)
 
     def _act(self, action: str, data: Any, rng: random.Random) -> None:
         price, worth = data.close[0], rng.choice((6.0, 50.0, 400.0))
@@ -61,7 +65,7 @@ class Adversary(bt.Strategy):
             first = self.sell(data=data, size=held, price=price * rng.uniform(1.0005, 1.01), exectype=bt.Order.Limit)
             self.sell(data=data, size=held, price=price * rng.uniform(0.99, 0.9995), exectype=bt.Order.Stop, oco=first)
         elif action == "cancel" and (alive := self.broker.get_orders_open()):
-            self.cancel(rng.choice(alive))
+            self._cancel(rng.choice(alive))
         elif action == "close" and held:
             self.close(data=data)
 

@@ -123,7 +123,8 @@ def at_rest(life: Life, kept: Mapping[tuple[str, str], Execution]) -> None:
     account = venue.venue.exchange.accounts[ACCOUNT]
     for data in life.store.datas:
         base = data.symbol.partition("/")[0]
-        require(holdings_of(booked.values(), base, data.symbol) == account.total(base), f"the account has {account.total(base)} {base}")
+        held = holdings_of(booked.values(), base, data.symbol) + life.world.others.brought(base)
+        require(held == account.total(base), f"the account has {account.total(base)} {base}, the executions make {held}")
     position_is(life, booked.values())
     cash = float(account.total("USDT"))
     require(abs(life.broker.getcash() - cash) < 1e-6, f"cash is {life.broker.getcash()}, at the venue {cash}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from functools import cache
+from types import MethodType
 from typing import Any, Final
 
 from ccxt.async_support.base.throttler import Throttler
@@ -18,7 +19,9 @@ _STATE: Final = ("options", "urls", "has", "headers", "streaming", "balance", "o
 @cache
 def _template(exchange: str, keys: tuple[tuple[str, str], ...], base_url: str, ws_url: str) -> tuple[Any, bytes]:
     client = open_client(exchange, keys=dict(keys) or None, base_url=base_url, ws_url=ws_url)
-    return client, pickle.dumps({name: client.__dict__[name] for name in _STATE if name in client.__dict__})
+    state = {name: client.__dict__[name] for name in _STATE if name in client.__dict__}
+    state["streaming"] = {name: value for name, value in client.streaming.items() if not isinstance(value, MethodType)}
+    return client, pickle.dumps(state)
 
 
 def fresh_client(exchange: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "") -> Any:
@@ -27,5 +30,7 @@ def fresh_client(exchange: str, *, keys: dict[str, str] | None = None, base_url:
     client = object.__new__(type(template))
     client.__dict__.update(template.__dict__)
     client.__dict__.update(pickle.loads(state))
+    bound = {name: value for name, value in template.streaming.items() if isinstance(value, MethodType)}
+    client.streaming |= {name: getattr(client, method.__name__) for name, method in bound.items()}
     client.throttler = Throttler(client.tokenBucket)
     return client

@@ -134,7 +134,7 @@ class Life:
         self.io = ProcessIo(death.step if death else 0, death.at if death else "", world.note)
         self.fills: list[Execution] = []  # executions since the last bar: kept with the next one
         self.is_recovered = False
-        self.trades_before = len(world.exchange.order_index.trades)
+        self.trades_before = world.executed_before()
         self.quiet_turns = 0
         self.thread = SimulatedThread(world.network, self.io, world.chance(f"scheduler {number}"), self.scenario.interleaving)
         self.thread.ping_ms *= max(1, self.scenario.bar_minutes // 5)
@@ -195,7 +195,7 @@ class Life:
             data = store.getdata(dataname=symbol, compression=scenario.bar_minutes, history=2, qcheck=minute / 4)
             data.do_qcheck = lambda onoff, _lapse, data=data: type(data).do_qcheck(data, onoff, 0.0)
             cerebro.adddata(data, name=symbol)
-        self.broker = store.getbroker()
+        self.broker = store.getbroker(use_positions=not scenario.transfers)
         self.broker.on_event = self.on_event
         self.broker.on_turn = self.on_turn
         cerebro.setbroker(self.broker)
@@ -238,6 +238,9 @@ class Life:
             raise StrategyError
         if self._chance.random() < self.scenario.stops:
             self.store.request_stop()
+
+    def on_cancel(self, order: Any) -> None:
+        self.world.protection.taken_back(order)
 
     def _on_sent(self, method: str, path: str) -> None:
         account = self.store.account

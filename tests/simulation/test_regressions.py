@@ -28,6 +28,37 @@ _WAS_BROKEN = {
         stops=0.1,
         disk_full=18,
     ),
+    "cancels that a venue refused after its clock had jumped were given up, and their orders rested on": Scenario(
+        seed=8,
+        bars=9,
+        fills="book",
+        actions=("bracket",),
+        activity=1.0,
+        faults={
+            "F20": {"count": 1, "probability": 0.5, "after_bars": 8, "milliseconds": -15000},
+            "F15": {"count": 1, "probability": 0.1, "after_bars": 6},
+        },
+        slowest_s=0.005,
+    ),
+    "executions beyond a page that was shorter than asked for were replaced by others for good": Scenario(
+        seed=23,
+        bar_minutes=5,
+        bars=3,
+        fills="book",
+        actions=("market",),
+        activity=0.5,
+        slowest_s=2.0,
+        fill_cap=0.0005,
+        disk_full=36,
+        lags={"orders": 4.0, "balance": 0.5},
+        page_limit=1,
+    ),
+    "a stop sold in full what its limit had sold in part": Scenario(
+        seed=392, bar_minutes=60, bars=4, fills="book", actions=("bracket",), activity=1.0, slowest_s=2.0, fill_cap=0.0005
+    ),
+    "a fee that Bybit took in the quote currency was booked in coins": Scenario(
+        seed=5, protocol="bybit", bar_minutes=5, bars=2, fee_asset="quote", actions=("market",), activity=0.5
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -11,6 +12,7 @@ from aiohttp import WSMessage, WSMsgType
 
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.practice import PracticeExchange
+from forwardtrader.sandbox.state.state_file import MemoryState
 from forwardtrader.sandbox.transport.host import Act, Host
 from forwardtrader.sandbox.transport.sockets import GOING_AWAY
 from tests.simulation.network import SimulatedSocket
@@ -50,21 +52,51 @@ class SimulatedSink:
 class SimulatedVenue(PracticeExchange):
     """The whole exchange of one run, and whether its network is there."""
 
-    def __init__(self, loop: VirtualLoop, clock: VirtualClock, **settings: Any) -> None:
+    def __init__(self, loop: VirtualLoop, clock: VirtualClock, *, keeps_state: bool = False, **settings: Any) -> None:
         chosen = SandboxSettings.model_validate({"speed": 1.0, "limits": "off", **_KEYS, **settings})
-
-        def later(seconds: float, act: Act) -> None:
-            loop.in_world(seconds, act)
-
-        host = Host(clock, loop.time, lambda: int(loop.time() * 1e9), later, random.Random(f"venue {chosen.seed}"))
-        super().__init__(chosen, host, self._outage)
-        self.loop = loop
+        self.loop, self._clock = loop, clock
         self.is_down = False
         self.on_fault: Callable[[str], None] = lambda _name: None
+        self.on_start: Callable[[], None] = lambda: None
+        self._starts = 0
+        self._state = MemoryState() if keeps_state else None
+        self._market: asyncio.Task[None] | None = None
+        self._make(chosen)
+
+    def _make(self, settings: SandboxSettings) -> None:
+        self._starts += 1
+        super().__init__(settings, self._host(settings.seed), self._outage, self._state)
+
+    def _host(self, seed: int) -> Host:
+        start = self._starts
+
+        def later(seconds: float, act: Act) -> None:
+            self.loop.in_world(seconds, lambda: act() if start == self._starts else None)
+
+        return Host(self._clock, self.loop.time, lambda: int(self.loop.time() * 1e9), later, random.Random(f"venue {seed} {start}"))
 
     def start(self) -> None:
         """Let the market run."""
-        self.loop.world_task(self.venue.driver.run(1.0, self.loop.time))
+        self.on_start()
+        self._market = self.loop.world_task(self.venue.driver.run(1.0, self.loop.time))
+
+    def restart(self, seconds: float) -> None:
+        """End now, and start again later from what was kept; requests on their way are lost."""
+        assert self._market is not None, "it has not started"
+        self.is_down = True
+        self._market.cancel()
+        self.sockets.disconnect("all", reset=True)
+        self._starts += 1
+        self.loop.in_world(seconds, self._start_again)
+
+    def _start_again(self) -> None:
+        self._make(self.settings)
+        now, driver = self.venue.wall_ms(), self.venue.driver
+        while now - self.venue.market_clock() >= driver.length:
+            driver.advance()
+        driver.skip_to(now)
+        self.is_down = False
+        self.start()
 
     def connect(self, socket: SimulatedSocket, path: str, query: Mapping[str, str]) -> int:
         """Open a socket; returns the status that refuses it, or 0."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
@@ -20,30 +21,12 @@ class Stuck(Exception):
     """Nothing will ever happen again: no timer is set and nothing is ready."""
 
 
-class _Jump:
-    """In the place of a selector: waiting is moving the clock."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[object]:
-        if timeout is None:
-            raise Stuck("no timer is set and nothing is ready")
-        if timeout > 0:
-            self._loop.now += timeout
-        return []
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 class VirtualLoop(asyncio.BaseEventLoop):
     """Callbacks run in the order that asyncio promises; timers when virtual time has reached them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self._selector = _Jump(self)
         self._clock_resolution = _RESOLUTION_S
         self.tasks: dict[int, list[asyncio.Task[Any]]] = {}  # by life, in the order of their making
         self._of_world: list[asyncio.Task[Any]] = []
@@ -68,6 +51,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
         finally:
             events._set_running_loop(outer)
             timer.cancel()
+
+    def _run_once(self) -> None:
+        """One turn, as asyncio's; in the place of waiting the clock is moved to the next timer."""
+        ready, timers = self._ready, self._scheduled
+        while timers and timers[0]._cancelled:
+            heapq.heappop(timers)._scheduled = False
+        if not ready:
+            if not timers:
+                raise Stuck("no timer is set and nothing is ready")
+            self.now = max(self.now, timers[0]._when)
+        due = self.now + _RESOLUTION_S
+        while timers and timers[0]._when < due:
+            handle = heapq.heappop(timers)
+            handle._scheduled = False
+            ready.append(handle)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It is left out when its time comes."""
 
     def in_world(self, delay_s: float, callback: Callable[..., object], *args: object) -> asyncio.TimerHandle:
         """Call back later on behalf of the world, whatever becomes of the present life."""
@@ -100,6 +105,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self.pump(lambda: all(task.done() for task in pending), 0.001)  # noqa: B023 - called within the turn
         self.tasks.pop(life, None)
         self._scheduled = [handle for handle in self._scheduled if handle._context.get(LIFE, 0) != life]
+        heapq.heapify(self._scheduled)
         for handle in [handle for handle in self._ready if handle._context.get(LIFE, 0) == life]:
             handle.cancel()
 
@@ -126,9 +132,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """There is none."""
-
-    def _process_events(self, event_list: object) -> None:
-        """There are none."""
 
     def _write_to_self(self) -> None:
         """Nobody waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import random
 import shutil
@@ -15,12 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 from forwardtrader.live.execution.events import Execution
-from forwardtrader.sandbox.engine.events import ExecutionType, OrderChanged
+from forwardtrader.sandbox.engine.events import CandleChanged, ExecutionType, OrderChanged
+from forwardtrader.sandbox.engine.exchange import Exchange
 from tests.simulation import checks
 from tests.simulation.checks import Violation, require
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.life import Life
 from tests.simulation.network import Network, Weather
+from tests.simulation.other_hands import OtherHands
+from tests.simulation.protection import Protection
 from tests.simulation.scenario import Scenario
 from tests.simulation.venue import SimulatedVenue
 from tests.simulation.virtual_loop import Stuck, VirtualClock, VirtualLoop
@@ -28,7 +32,6 @@ from tests.simulation.virtual_loop import Stuck, VirtualClock, VirtualLoop
 if TYPE_CHECKING:
     from forwardtrader.live.execution.journal import Journal
 
-_KEY_REFUSED: Final = "does not accept the key"  # of fault F37: somebody acts, then it starts
 _SOMEBODY_ACTS_S: Final = 300.0  # after a halt
 _MOST_STARTS: Final = 40
 _PATIENCE_S: Final = 2400.0  # virtual seconds, in bars of a minute or five, from the last bar of the scenario until everything is at rest
@@ -71,6 +74,8 @@ class World:
         self.venue = SimulatedVenue(
             self.loop, self.clock, protocol=scenario.protocol, symbols=scenario.symbols,
             timeframe=f"{length}m", history=30, ticks_per_bar=4, fills=scenario.fills, fee_asset=scenario.fee_asset, seed=scenario.seed,
+            read_lag_s=scenario.lags, page_limit=scenario.page_limit, order_answers="ids" if scenario.bare_answers else "full",
+            keeps_state=bool(scenario.restarts),
         )  # fmt: skip
         self.network = Network(self.loop, self.chance("network"), self.venue, self.note)
         self.network.weather = Weather(
@@ -78,15 +83,19 @@ class World:
         )
         self.kept: dict[tuple[str, str], Execution] = {}  # the fills that the owner has for good
         self.quiet_since: float | None = None
+        self._seen_from = 0.0
         self.broken = ""  # a violation seen by the venue's side
         self.venue.on_fault = self._on_fault
-        self.exchange = self.venue.venue.exchange
-        self.exchange.subscribe(self._on_venue_event)
+        self.venue.on_start = self._watch_venue
+        self.others = OtherHands(self.venue, self.chance("others"), scenario.transfers, self.note)
+        self.protection = Protection(self.venue)
+        self.executed_at: list[float] = []  # virtual seconds of the venue's executions
         if scenario.fill_cap:
             self.exchange.fill_cap = Decimal(str(scenario.fill_cap))
         self.lives = self.struck = 0
         self.recoveries: list[float] = []
         self._hurt_at: float | None = None
+        self._restart_chance = self.chance("restarts")
 
     def run(self) -> None:
         """Play the scenario to its end. Raises Violation."""
@@ -105,8 +114,7 @@ class World:
                 self.hurt()
             if rests == 2:  # once more from the files alone
                 break
-            refused = ended.startswith("ReconciliationFailed") and _KEY_REFUSED not in ended
-            require(not refused, f"a start was refused: {ended}")
+            require(not ended.startswith("ReconciliationFailed"), f"a start was refused: {ended}")
             self.disk.next_life(power_cut=death is not None and death.power_cut and ended == "crash")
             self.loop.pump(lambda: False, self.rng.choice((0.1, 5.0, 100.0, 600.0)))
         else:
@@ -115,6 +123,15 @@ class World:
     def chance(self, name: str) -> random.Random:
         """Randomness of its own for one purpose, so that taking away another changes nothing here."""
         return random.Random(f"{name} {self.scenario.seed}")
+
+    @property
+    def exchange(self) -> Exchange:
+        """The engine of the venue, which is another one after a restart."""
+        return self.venue.venue.exchange
+
+    def executed_before(self) -> int:
+        """How many of the venue's executions everybody can see by now, whatever lags."""
+        return bisect.bisect_right(self.executed_at, self.loop.now - self.scenario.longest_lag_s)
 
     # What the lives report
 
@@ -147,6 +164,7 @@ class World:
         if not life.is_recovered:
             checks.nothing_overlooked(self.venue, life.trades_before, journal)
         checks.position_is(life, self.kept.values())
+        self.protection.require_kept(life)
         if self.quiet_since is None and self.venue.venue.driver.played >= self.scenario.bars:
             self._calm()
 
@@ -159,7 +177,7 @@ class World:
             life.store.request_stop()
             return
         journal: Journal = life.store.account.journal  # type: ignore[union-attr]
-        if not broker.is_settled or broker.get_orders_open() or journal.open_intents():
+        if not broker.is_settled or broker.get_orders_open() or journal.open_intents() or self.loop.now < self._seen_from:
             return
         life.quiet_turns += 1
         if life.quiet_turns > 2:
@@ -188,15 +206,34 @@ class World:
         self.note("fault", name=name)
         self.hurt()
 
+    def _watch_venue(self) -> None:
+        self.exchange.subscribe(self._on_venue_event)
+        self.others.watch()
+
+    def _on_venue_bar(self, played: int) -> None:
+        if self.is_quiet:
+            return
+        self.others.act()
+        if played in self.scenario.restarts and not self.venue.is_down:
+            self.note("venue restarts")
+            self.hurt()
+            self.venue.restart(self._restart_chance.choice((1.0, 30.0, 400.0)))
+
     def _calm(self) -> None:
         self.quiet_since = self.loop.now
+        # What others did last is noticed by the next comparison, and believed a while later.
+        self._seen_from = self.loop.now + (60.0 * self.scenario.bar_minutes + 20.0 if self.scenario.transfers else 0.0)
         self.venue.board.disarm()
         self.exchange.fill_cap = None
         self.network.weather = Weather()
 
     def _on_venue_event(self, fact: Any) -> None:
+        if isinstance(fact, CandleChanged) and fact.closed and fact.symbol == self.scenario.symbols[0]:
+            self.loop.in_world(0.0, self._on_venue_bar, self.venue.venue.driver.played)
         if not isinstance(fact, OrderChanged):
             return
+        if fact.trade is not None:
+            self.executed_at.append(self.loop.now)
         order = fact.order
         self.note("venue", what=fact.execution.value, id=order.id, client_id=order.request.client_id, filled=order.filled)
         if fact.execution is ExecutionType.NEW:

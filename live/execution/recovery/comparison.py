@@ -35,6 +35,9 @@ class Lookup(Protocol):
     async def resolve(self, intent: Intent) -> None:
         """Ask until the answer is certain."""
 
+    async def cancel_again(self) -> None:
+        """Take back what the venue has not confirmed to be cancelled."""
+
     async def look_again(self, intent: Intent) -> None:
         """Book what the venue has of an order that the journal takes for closed."""
 
@@ -86,6 +89,7 @@ class VenueComparison:
 
         Raises:
             ReconciliationFailed: coins that our orders bought are gone, an order stays unresolved, or the account never rests.
+            VenueRefused: the venue does not accept the key, or cannot be asked about an order.
         """
         async with self._turn:
             reading = await self._reading(rules)
@@ -108,6 +112,7 @@ class VenueComparison:
     async def check(self) -> None:
         """Compare once, and report what the journal does not explain; nothing is judged while orders are on their way."""
         async with self._turn:
+            await self._lookup.cancel_again()
             reading = await self._read(is_start=False)
             if reading is None or reading.is_explained:
                 self._report(reading.found if reading else Reconciled())
@@ -135,7 +140,7 @@ class VenueComparison:
             found = reconcile(self._facts(view, is_start=is_start), view)
             await self._carry_out(found)
             if is_start and self._halt.reason:
-                raise ReconciliationFailed(self._halt.reason)
+                raise self._halt.error(self._halt.reason)
             if self._ledger.changes == before:
                 return None if not is_start and self._in_flight() else _Reading(view, found)
         return None

@@ -16,8 +16,8 @@ from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.ccxt_orders import execution, open_order, order_report
 from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
-from forwardtrader.live.execution.recovery.pages import HistoryPages
 from forwardtrader.live.venue.ccxt_client import CcxtOrder
+from forwardtrader.live.venue.history_pages import HistoryPages
 
 _LOG: Final = log.logger("live")
 _IN_DOUBT: Final = 8  # the newest intents may have been on their way when the list was read: they are looked up one by one

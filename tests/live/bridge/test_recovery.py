@@ -12,7 +12,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from forwardtrader.core.errors import ReconciliationFailed
+from forwardtrader.core.errors import ReconciliationFailed, TradingError, VenueRefused, VenueUnreachable
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import BalanceChanged
 from forwardtrader.live.execution.journal import IntentState, Journal
@@ -297,3 +297,22 @@ def test_an_intent_in_doubt_that_never_arrived_is_settled_and_the_session_trades
         assert journal.state_of("one-lost-1") is IntentState.REFUSED
         assert len(venue.orders()) == 2
         require_agreement(venue, journal, run, prefix="one-")
+
+
+@pytest.mark.parametrize(
+    ("fault", "on", "kind"),
+    [
+        ("F37", "query", VenueRefused), ("F37", "orders", VenueRefused), ("F37", "account", VenueRefused),
+        ("F44", "query", VenueUnreachable), ("F44", "orders", VenueUnreachable), ("F4", "query", VenueUnreachable),
+    ],
+)  # fmt: skip
+def test_a_start_that_the_venue_ends_ends_as_an_error_of_the_venue(tmp_path: Path, fault: str, on: str, kind: type[TradingError]) -> None:
+    with practice() as venue:
+        journal = Journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 2, acts={0: buy})
+        [(intent, _)] = journal.intents()
+        journal.write(replace(intent, client_id="one-lost-1"))
+        venue.arm(fault, on=on, count=0)
+        with pytest.raises(kind) as ended:
+            play(venue, store_on(venue, journal, run="one", query_timeouts=replace(HASTY, give_up_s=1.0)), Script, 1)
+        assert ended.value.exit_code == 3

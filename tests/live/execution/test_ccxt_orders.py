@@ -31,6 +31,12 @@ def test_a_fee_is_read_in_its_own_currency() -> None:
     assert (fill.fee, fill.fee_currency) == (Decimal("0.001"), "BTC")
 
 
+def test_a_fee_is_in_the_currency_that_the_venue_itself_names() -> None:
+    guessed = {"cost": 0.4, "currency": "BTC"}  # ccxt, of a purchase at Bybit's spot market
+    assert execution({"id": "1", "amount": 1, "price": 2, "fee": guessed, "info": {"feeCurrency": "USDT"}}).fee_currency == "USDT"
+    assert execution({"id": "1", "amount": 1, "price": 2, "fee": guessed, "info": {"feeCurrency": ""}}).fee_currency == "BTC"
+
+
 def test_equal_facts_give_an_equal_synthetic_execution() -> None:
     report = order_report({"id": "7", "clientOrderId": "a", "filled": "0.5", "average": 100})
     assert synthetic(report, Decimal("0.2")) == synthetic(report, Decimal("0.2"))

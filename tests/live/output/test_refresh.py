@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
@@ -23,7 +22,6 @@ from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.tables import Rows
 from forwardtrader.live.output.writer import Writer
 from forwardtrader.reports.pages.session_status import read_status
-from tests import ROOT
 from tests.live.output.test_mirror import told_fills
 from tests.live.recorded_session import (
     SYMBOLS,
@@ -34,6 +32,7 @@ from tests.live.recorded_session import (
     recorded,
     wait_for,
 )
+from tests.processes import begin
 from tests.sandbox.test_parent_process import wait_until_gone
 
 TABLES = (FILLS, EQUITY, FORECASTS, ORDERS, CANDLES)
@@ -86,7 +85,7 @@ def test_a_writing_that_hangs_is_ended(session: RecordedSession, tmp_path: Path)
 
 def test_ctrl_c_in_a_terminal_ends_a_session_and_all_beside_it_without_a_word(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "tests.live.session_runner", str(tmp_path), "one", "0"]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = begin(words, start_new_session=True)
     wait_for(lambda: process.poll() is not None or (tmp_path / "one" / PAGE).is_file())
     beside = children_of(process.pid)
     assert "forwardtrader.live.output.writer_process" in str([child.cmdline() for child in psutil.Process(process.pid).children()])

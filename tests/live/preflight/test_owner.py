@@ -17,9 +17,8 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.owner import account_of, owned, remember_account, require_journal_of, state_folder
 from forwardtrader.live.request import LiveRequest, read_request
 from forwardtrader.live.session.setup import open_market
-from forwardtrader.sandbox.process import SandboxHandle
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 from tests import ROOT
-from tests.live.forked_sandbox import fork_sandbox
 from tests.live.test_bad_input import words
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money")
@@ -96,7 +95,7 @@ def test_a_journal_of_another_account_is_refused_and_one_without_is_adopted_once
 
 @pytest.fixture(scope="module")
 def venue() -> Iterator[SandboxHandle]:
-    with fork_sandbox(speed=1.0, history=4000, seed=3, fee_asset="quote") as handle:
+    with start_sandbox(speed=1.0, history=4000, seed=3, fee_asset="quote") as handle:
         yield handle
 
 

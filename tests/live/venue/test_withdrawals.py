@@ -23,7 +23,7 @@ from forwardtrader.live.venue.identity import real_account
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
 from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right, require_no_withdrawals
-from tests.live.forked_sandbox import fork_sandbox
+from forwardtrader.sandbox.process import start_sandbox
 from tests.live.market import practice, store_on
 from tests.live.test_bad_input import words
 
@@ -173,7 +173,7 @@ def test_a_key_that_may_withdraw_is_refused_unless_that_is_meant(monkeypatch: py
 def test_check_says_what_is_known_of_the_key(
     protocol: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with fork_sandbox(protocol=protocol, speed=1.0, history=100, withdrawals=said) as venue:
+    with start_sandbox(protocol=protocol, speed=1.0, history=100, withdrawals=said) as venue:
         monkeypatch.setenv(f"{protocol.upper()}_API_KEY", venue.api_key)
         monkeypatch.setenv(f"{protocol.upper()}_API_SECRET", venue.api_secret)
         asked = words(tmp_path, venue.url, "--check", "--live", "--yes-real-money", "--exchange", protocol, "--set", "live.telegram=false")

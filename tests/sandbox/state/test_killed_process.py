@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,19 @@ import ccxt
 import pytest
 
 from forwardtrader.core.errors import TradingError
-from forwardtrader.sandbox.process import SandboxHandle
-from tests.live.forked_sandbox import fork_sandbox
+from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
+from tests.preloaded import preloaded
 from tests.sandbox.ccxt_clients import BYBIT_OPTIONS, SPOT_ONLY, point_at_binance, point_at_bybit
 
 SYMBOL = "BTC/USDT"
+
 MONEY = 100_000_000  # more than the fastest machine spends before it is killed
+
+
+@pytest.fixture(autouse=True)
+def quick_processes() -> Iterator[None]:
+    with preloaded():
+        yield
 
 
 def client_of(venue: SandboxHandle) -> Any:
@@ -51,7 +59,7 @@ def test_no_acknowledged_order_is_forgotten_and_the_client_goes_on(protocol: str
         "balances": {"USDT": str(MONEY)},
         "state": str(tmp_path / "state"),
     }
-    venue = fork_sandbox(**settings)
+    venue = start_sandbox(**settings)
     client = client_of(venue)
     client.load_markets()
     acknowledged: list[str] = []
@@ -62,7 +70,7 @@ def test_no_acknowledged_order_is_forgotten_and_the_client_goes_on(protocol: str
         killer.start()
         acknowledged += trade_until_it_dies(client)
         killer.join()
-        again = fork_sandbox(**settings)
+        again = start_sandbox(**settings)
         assert (again.url, again.api_key, again.admin_token) == (venue.url, venue.api_key, venue.admin_token)
         venue = again
         assert venue.state()["played"] == played
@@ -88,13 +96,13 @@ def require_balanced(venue: SandboxHandle, orders: dict[int, Any]) -> None:
 
 def test_a_market_by_the_clock_goes_on_at_the_bar_where_it_was(tmp_path: Path) -> None:
     settings = {"speed": 600, "state": str(tmp_path / "state")}
-    venue = fork_sandbox(**settings)
+    venue = start_sandbox(**settings)
     while venue.state()["played"] < 3:
         time.sleep(0.02)
     before = venue.state()
     venue.kill()
     time.sleep(0.5)
-    venue = fork_sandbox(**settings, waits=True)
+    venue = start_sandbox(**settings, waits=True)
     after = venue.state()
     # A step is written when it is made: at most the steps between the question and the kill lie between.
     assert 0 <= after["market_time"] - before["market_time"] < 60_000
@@ -110,19 +118,19 @@ def test_a_market_by_the_clock_goes_on_at_the_bar_where_it_was(tmp_path: Path) -
 
 def test_an_armed_fault_is_still_armed_and_not_armed_twice(tmp_path: Path) -> None:
     settings = {"speed": "lockstep", "state": str(tmp_path / "state"), "faults": {"F26": {"count": 2}}}
-    venue = fork_sandbox(**settings)
+    venue = start_sandbox(**settings)
     client = client_of(venue)
     client.load_markets()
     with pytest.raises(ccxt.InsufficientFunds):
         client.create_order(SYMBOL, "market", "buy", 0.001)
     venue.kill()
-    venue = fork_sandbox(**settings)
+    venue = start_sandbox(**settings)
     assert venue.state()["faults"]["F26"]["left"] == 1
     venue.stop()
 
 
 def test_a_wrong_flag_at_the_restart_is_one_line(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
-    fork_sandbox(speed="lockstep", state=state).kill()
+    start_sandbox(speed="lockstep", state=state).kill()
     with pytest.raises(TradingError, match="--protocol: the exchange in this state folder has 'binance', not 'bybit'"):
-        fork_sandbox(speed="lockstep", state=state, protocol="bybit")
+        start_sandbox(speed="lockstep", state=state, protocol="bybit")

@@ -41,10 +41,25 @@ class HistoryPages:
         """
         if not self._client.has.get("fetchMyTrades"):
             return []
-        return await self._all(self._client.fetch_my_trades, symbol, since, _TRADES.get(self._family), "fromId")
+        return await self._all(
+            self._client.fetch_my_trades, symbol, await self._starts(since, "fromId"), _TRADES.get(self._family), "fromId"
+        )
+
+    async def recent_trades(self, symbol: str, since: int | None) -> list[CcxtTrade]:
+        """The trades of a symbol from a time (ms) on, or the newest page of them where it is None."""
+        if not self._client.has.get("fetchMyTrades"):
+            return []
+        return await self._all(self._client.fetch_my_trades, symbol, await self._recent(since), _TRADES.get(self._family), "fromId")
 
     async def orders(self, symbol: str, since: int | None = None) -> list[CcxtOrder]:
         """Every order of a symbol that the venue still lists; arguments as of `trades`."""
+        return await self._orders(symbol, await self._starts(since, "orderId"))
+
+    async def recent_orders(self, symbol: str, since: int | None) -> list[CcxtOrder]:
+        """The orders of a symbol from a time (ms) on, or the newest page of them where it is None, and all that rest."""
+        return await self._orders(symbol, await self._recent(since))
+
+    async def _orders(self, symbol: str, starts: Sequence[_Place]) -> list[CcxtOrder]:
         client, has = self._client, self._client.has
         resting = await self._queries.ask(partial(access_of(client).resting, symbol))
         if self._family != "bybit" and has.get("fetchOrders"):
@@ -55,13 +70,13 @@ class HistoryPages:
             fetch = client.fetch_closed_orders
         else:
             return list(resting)
-        closed = await self._all(fetch, symbol, since, _ORDERS.get(self._family), "orderId")
+        closed = await self._all(fetch, symbol, starts, _ORDERS.get(self._family), "orderId")
         return list({str(order.get("id")): order for order in (*closed, *resting)}.values())
 
-    async def _all(self, fetch: Fetch[T], symbol: str, since: int | None, limit: int | None, from_id: str) -> list[T]:
+    async def _all(self, fetch: Fetch[T], symbol: str, starts: Sequence[_Place], limit: int | None, from_id: str) -> list[T]:
         """Page by page until one brings nothing new."""
         found: dict[str, T] = {}
-        for start in await self._starts(since, from_id):
+        for start in starts:
             place: _Place | None = start
             for _ in range(_MOST_PAGES):
                 if place is None:
@@ -72,6 +87,10 @@ class HistoryPages:
                 found |= {str(each.get("id")): each for each in page}
                 place = self._next(place, page, from_id) if len(found) > before else None
         return list(found.values())
+
+    async def _recent(self, since: int | None) -> list[_Place]:
+        """As `_starts`, for what happened from a time on."""
+        return [(since, {})] if self._family == "binance" else await self._starts(since, "")
 
     async def _starts(self, since: int | None, from_id: str) -> list[_Place]:
         """Where the lists begin: one, or one for each stretch of time that the venue lists at once."""
