@@ -14,11 +14,12 @@ from tests.strategies.market import HOUR, candles
 
 BARS = candles(60, volatility=0.02)
 KINDS = (None, bt.Order.Market, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit, bt.Order.StopTrail, bt.Order.Close)
+DO = ("buy", "sell", "close", "target", "percent", "cancel", "bracket", "short bracket", "oco", "family", "cash", "valid")
 
 # What is done at a bar: which method, how much (in 64ths of a coin: sums without a rest), at which price relative to the close, and how.
 ACTION = st.fixed_dictionaries({
     "bar": st.integers(1, 55),
-    "do": st.sampled_from(["buy", "sell", "close", "target", "percent", "cancel", "bracket", "short bracket", "oco", "family", "cash", "valid"]),
+    "do": st.sampled_from(DO),
     "size": st.integers(1, 20).map(lambda n: n / 64),
     "price": st.sampled_from([0.94, 0.98, 0.995, 1.0, 1.005, 1.02, 1.06]),
     "kind": st.sampled_from(KINDS),
@@ -70,7 +71,9 @@ class Scripted(bt.Strategy):
         elif do == "bracket":
             self.made += [o for o in self.buy_bracket(size=size, price=at, stopprice=at * 0.97, limitprice=at * 1.03) if o]
         elif do == "short bracket":
-            self.made += [o for o in self.sell_bracket(size=size, exectype=bt.Order.Market, stopprice=close * 1.03, limitprice=close * 0.97) if o]
+            self.made += [
+                o for o in self.sell_bracket(size=size, exectype=bt.Order.Market, stopprice=close * 1.03, limitprice=close * 0.97) if o
+            ]
         elif do == "oco":
             first = self.sell(size=size, exectype=bt.Order.Stop, price=close * 0.98)
             self.made += [first, self.sell(size=size, exectype=bt.Order.Limit, price=close * 1.02, oco=first)]
