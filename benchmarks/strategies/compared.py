@@ -104,7 +104,7 @@ def ours(case: Case, markets: Mapping[str, pd.DataFrame], timeframe: Timeframe) 
         for symbol, bars in list(markets.items())[: case.symbols]
     ]
     cerebro = build_cerebro(feeds, FREE, strategy=case.strategy or bt.SignalStrategy, strategy_params=case.params)
-    return _played(cerebro, case)
+    return played(cerebro, case)
 
 
 def plain(case: Case, markets: Mapping[str, pd.DataFrame], timeframe: Timeframe) -> Played:
@@ -117,10 +117,11 @@ def plain(case: Case, markets: Mapping[str, pd.DataFrame], timeframe: Timeframe)
     cerebro.addstrategy(case.strategy or bt.SignalStrategy, **case.params)
     if case.unsized:
         cerebro.addsizer(EquityShare, settings=FREE)
-    return _played(cerebro, case)
+    return played(cerebro, case)
 
 
-def _played(cerebro: bt.Cerebro, case: Case) -> Played:
+def played(cerebro: bt.Cerebro, case: Case) -> Played:
+    """Run a cerebro with what the case adds to it."""
     case.prepare(cerebro)
     cerebro.addanalyzer(Notices, _name="notices")
     run = cerebro.run()[0]

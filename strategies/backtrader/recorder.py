@@ -16,4 +16,9 @@ class Recorder(bt.Analyzer):
     def _nothing(self, *args: Any) -> None:
         """Called for every bar and every analyzer, so it must be this short."""
 
-    _prenext = _nextstart = _next = _notify_fund = _notify_cashvalue = _notify_order = _notify_trade = _nothing
+    _prenext = _nextstart = _next = _notify_fund = _notify_cashvalue = _notify_trade = _nothing
+
+    def _notify_order(self, order: Any) -> None:
+        """Backtrader's call at the next bar, for a strategy without a host: added to a cerebro beside ours."""
+        if not hasattr(self.strategy, "_recorders"):
+            self.notify_order(order)
