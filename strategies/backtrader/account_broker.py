@@ -37,13 +37,14 @@ class AccountBroker(bt.brokers.BackBroker):
 
     Attributes:
         holdings: what the account holds, and what a strategy sees of it.
-        deposits: cash that a strategy paid in, less what it took out; None until the account is opened.
+        moved: cash that a strategy paid in since the account was opened, less what it took out.
         opened_shares: how many shares of the account there were before any deposit; one share is worth the same after it.
         charges_shares: whether every commission is a plain share of the traded value.
     """
 
     _is_booking = False
-    deposits: float | None = None
+    moved = 0.0
+    _is_open = False
     opened_shares = 0.0
     charges_shares = False
 
@@ -54,7 +55,7 @@ class AccountBroker(bt.brokers.BackBroker):
     def start(self) -> None:
         super().start()
         self.charges_shares = self._charges_shares()
-        self.deposits, self.opened_shares = 0.0, self._fundshares
+        self.moved, self.opened_shares, self._is_open = 0.0, self._fundshares, True
 
     @property
     def positions(self) -> Any:
@@ -85,11 +86,11 @@ class AccountBroker(bt.brokers.BackBroker):
     def _deposit(self, cash: float) -> None:
         self._fundshares += cash / self._fundval
         self.cash += cash
-        self.deposits = (self.deposits or 0.0) + cash
+        self.moved += cash
 
     def set_cash(self, cash: float) -> None:
         """As Backtrader's; once the account was opened, the difference is a deposit."""
-        if self.deposits is not None:
+        if self._is_open:
             self._deposit(cash - self.cash)
         super().set_cash(cash)
 
@@ -108,7 +109,7 @@ class AccountBroker(bt.brokers.BackBroker):
 
     def addcommissioninfo(self, comminfo: Any, name: str | None = None) -> None:
         """As Backtrader's; one without a name is for every symbol that has none of the user's."""
-        if name is not None and self.deposits is not None:
+        if name is not None and self._is_open:
             self._own_schemes.add(name)
         for symbol in [name] if name is not None else [each for each in self.comminfo if each not in self._own_schemes]:
             self.comminfo[symbol] = as_the_venue_takes_it(comminfo, self.comminfo.get(symbol))

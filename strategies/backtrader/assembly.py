@@ -20,9 +20,11 @@ from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
 from forwardtrader.strategies.backtrader.hosting import hosted
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
+from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,8 @@ class Record:
     `refused` holds, by symbol and reason, how many orders came to nothing: refused, too dear for the account, or expired. `dust` is what
     was held at the end and is too small to be sold, `deposits` the cash that the strategy paid in, less what it took out: equity and cash
     are shown as if it had not, so that a deposit is no return. `ended` says, by symbol, that its bars ended before the run did.
-    `reads_forecasts` tells whether the strategy uses forecasts at all.
+    `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits; None where there
+    were none.
     """
 
     fills: pd.DataFrame
@@ -53,6 +56,7 @@ class Record:
     deposits: float = 0.0
     ended: Mapping[str, str] = field(default_factory=dict)
     reads_forecasts: bool = True
+    limits: TradingReport | None = None
 
 
 def build_cerebro(
@@ -66,6 +70,7 @@ def build_cerebro(
     trade_from: datetime | None = None,
     begins: datetime | None = None,
     saved: Mapping[str, Any] | None = None,
+    guard: TradingGuard | None = None,
     runonce: bool = True,
     preload: bool = True,
     exactbars: int = 0,
@@ -83,10 +88,11 @@ def build_cerebro(
         begins: the first bar that the strategy meets, earlier ones only warm indicators up; `trade_from` where None. It is earlier
             where a strategy meets bars again that it was shown before a restart.
         saved: the state of `LSTMStrategy` before a restart.
+        guard: the limits of the account, for every strategy; None for none.
         stdstats: Backtrader's observers, which a strategy finds in `self.stats`; None for all strategies but ours, which looks at none.
 
     Raises:
-        InvalidSetting: no feed, or a symbol twice.
+        InvalidSetting: no feed, or a symbol twice, or limits for a broker that knows none.
     """
     _check(feeds)
     is_ours = issubclass(strategy, LSTMStrategy)
@@ -103,15 +109,28 @@ def build_cerebro(
         attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     start = trade_from.timestamp() if trade_from is not None else 0.0
-    cerebro.setbroker(broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start))
+    chosen = broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start)
+    cerebro.setbroker(chosen)
     ours = {"settings": settings, "saved": saved, "trade_from": start} if is_ours else {}
     host = hosted(strategy, settings, begins.timestamp() if begins is not None else start)
     cerebro.addstrategy(host, **{**ours, **(strategy_params or {})})
+    if guard is not None:
+        _guard(cerebro, chosen, guard, start)
     cerebro.addanalyzer(FillRecorder, _name="fills")
     cerebro.addanalyzer(EquityRecorder, _name="equity")
     for analyzer, params in analyzers:
         cerebro.addanalyzer(analyzer, **params)
     return cerebro
+
+
+def _guard(cerebro: bt.Cerebro, broker: Any, guard: TradingGuard, trade_from: float) -> None:
+    """Have the broker ask the guard, and an analyzer tell it what happens, before anything else sees a bar."""
+    if not hasattr(broker, "guard"):
+        raise InvalidSetting(
+            f"risk.* limits of every run need a broker of forwardtrader, and {type(broker).__name__} is none; leave them out"
+        )
+    broker.guard = guard
+    cerebro.addanalyzer(TradingMonitor, guard=guard, trade_from=trade_from, _name="limits")
 
 
 def venue_broker(
@@ -139,15 +158,16 @@ def record_of(strategy: bt.Strategy) -> Record:
     if isinstance(strategy, LSTMStrategy):
         for symbol, reasons in strategy.unplaced().items():
             refused[symbol] = reasons | refused.get(symbol, {})
-    holdings = getattr(broker, "holdings", None)
+    holdings, guard = getattr(broker, "holdings", None), getattr(broker, "guard", None)
     return Record(
         fills=recorders.fills.frame(),
         equity=recorders.equity.frame(),
         refused=refused,
         dust=holdings.dust() if holdings else (),
-        deposits=getattr(broker, "deposits", None) or 0.0,
+        deposits=float(getattr(broker, "moved", 0.0)),
         ended=dict(broker.ended.notes) if hasattr(broker, "ended") else {},
         reads_forecasts=reads_forecasts(strategy),
+        limits=guard.report() if guard is not None else None,
     )
 
 

@@ -14,13 +14,16 @@ from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.account_broker import AccountBroker, books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.ended_symbols import EndedSymbols, closing_order
+from forwardtrader.strategies.backtrader.guarded_orders import objection
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
 _FLOAT_NOISE = 1e-9
+_NO_BAR: Final = "there is no bar yet"
 _NEVER: Final = 719_163.0  # 1970-01-01, as Backtrader counts days
 _STOPS = (bt.Order.Stop, bt.Order.StopLimit)
 _CAME_TO_NOTHING: Final = {
@@ -44,9 +47,11 @@ class VenueRulesBroker(AccountBroker):
     Attributes:
         refused: by symbol and reason, how many orders came to nothing.
         ended: the symbols that have no more bars.
+        guard: the limits of the account; None where there are none.
     """
 
     params = (("trade_from", 0.0),)
+    guard: TradingGuard | None = None
 
     def start(self) -> None:
         cheats = getattr(getattr(self, "cerebro", None), "p", None)
@@ -123,7 +128,8 @@ class VenueRulesBroker(AccountBroker):
         **kwargs: Any,
     ) -> Any:
         if not len(data):
-            return self._refuse(side, owner, data, size, price, exectype, OrderRefusal("there is no bar yet"), kwargs)
+            self._count(data._name, _NO_BAR)
+            return self._refuse(side, owner, data, size, (price, plimit), exectype, _NO_BAR, kwargs)
         raw = RawOrder(
             side=side,
             size=abs(size),
@@ -134,12 +140,16 @@ class VenueRulesBroker(AccountBroker):
         )
         answer = self._answer(raw, data, kwargs)
         if isinstance(answer, OrderRefusal):
-            return self._refuse(side, owner, data, size, price, exectype, answer, kwargs)
+            self._count(data._name, answer.counted_as)
+            return self._refuse(side, owner, data, size, (price, plimit), exectype, answer.reason, kwargs)
         if exectype in _STOPS:
             price = _float(answer.stop_price, price)
             plimit = _float(answer.limit_price, plimit)
         elif exectype in _LIMITS:
             price = _float(answer.limit_price, price)
+        parent, oco, role = (kwargs.get(name) for name in ("parent", "oco", "role"))
+        if limited := objection(self, data, answer, exectype=exectype, parent=parent, oco=oco, role=role):
+            return self._refuse(side, owner, data, float(answer.size), (price, plimit), exectype, limited, kwargs)
         return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
 
     def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
@@ -163,18 +173,27 @@ class VenueRulesBroker(AccountBroker):
     def sellable(self, data: BtData, *, oco: BtOrder | None = None, parent: BtOrder | None = None) -> float:
         """Base units that a new sell order may have (`order_rules.sellable`); a child may sell what its parent will buy."""
         incoming = float(parent.executed.remsize) if parent is not None and parent.alive() else 0.0
-        group = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
+        group = self.group_joined(oco, parent)
         resting = [
-            RestingSell(-float(order.executed.remsize), self._group(order))
-            for order in chain(self.pending, self.submitted)
-            if order is not None and order.data is data and order.issell() and order.alive() and order.active()
+            RestingSell(-float(order.executed.remsize), self.group_of(order))
+            for order in self.may_execute()
+            if order.data is data and order.issell() and order.active()
         ]
         return sellable(float(self.holdings.held[data].size), resting, group=group, incoming=incoming)
 
-    def _group(self, order: BtOrder) -> tuple[str, int]:
+    def may_execute(self) -> list[Any]:
+        """The orders that may still be executed, those included that wait for a parent."""
+        return [order for order in chain(self.pending, self.submitted) if order is not None and order.alive()]
+
+    def group_of(self, order: BtOrder) -> tuple[str, int]:
+        """Equal for orders of which only one is executed: an OCO group, the children of one bracket."""
         if order.parent is not None:
             return ("parent", order.parent.ref)
         return ("oco", self._ocos.get(order.ref, order.ref))
+
+    def group_joined(self, oco: BtOrder | None, parent: BtOrder | None) -> tuple[str, int] | None:
+        """The group that a new order joins by its sibling or parent; None where it stands alone."""
+        return self.group_of(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
 
     def _bracketize(self, order: BtOrder, cancel: bool = False) -> None:
         super()._bracketize(order, cancel)
@@ -197,29 +216,22 @@ class VenueRulesBroker(AccountBroker):
             child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` keeps what was decided
 
     def _refuse(
-        self,
-        side: Side,
-        owner: object,
-        data: BtData,
-        size: float,
-        price: float | None,
-        exectype: int | None,
-        refusal: OrderRefusal,
-        kwargs: dict[str, Any],
-    ) -> Any:
-        kind = BuyOrder if side is Side.BUY else SellOrder
-        has_bar = len(data) > 0
-        order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype, simulated=not has_bar)
+        self, side: Side, owner: object, data: BtData, size: float, prices: tuple[float | None, float | None], exectype: int | None,
+        refusal: str, kwargs: dict[str, Any],
+    ) -> Any:  # fmt: skip
+        kind, (price, plimit), has_bar = BuyOrder if side is Side.BUY else SellOrder, prices, len(data) > 0
+        order = kind(
+            owner=owner, data=data, size=abs(size), price=price, pricelimit=plimit, exectype=exectype, simulated=not has_bar,
+        )  # fmt: skip
         if not has_bar:  # Backtrader would date it by a bar; the strategy is notified of it like of any other
             order.p.simulated, order.created.dt = False, _NEVER
-        order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal.reason)
+        order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal)
         self._ocoize(order, None)
         if has_bar:
             order.reject(self)
         order.status = bt.Order.Rejected
         self.notify(order)
-        self._count(data._name, refusal.counted_as)
-        _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})
+        _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal}})
         return order
 
     def notify(self, order: Any) -> None:
@@ -228,6 +240,7 @@ class VenueRulesBroker(AccountBroker):
             self._count(order.data._name, _CAME_TO_NOTHING[order.status])
 
     def _count(self, symbol: str, reason: str) -> None:
+        """Count what the venue would have refused; what the account's limits refuse is counted by their guard."""
         reasons = self.refused.setdefault(symbol, {})
         reasons[reason] = reasons.get(reason, 0) + 1
 

@@ -19,6 +19,7 @@ from forwardtrader.live.execution.events import Ended
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup
+from forwardtrader.live.execution.order_traces import OrderTraces
 from forwardtrader.live.execution.reconciliation import Reconciled, require_covered
 from forwardtrader.live.execution.recovery import comparison
 from forwardtrader.live.execution.recovery.comparison import VenueComparison
@@ -89,7 +90,8 @@ def _not_found_at_once() -> list[Change]:
     async def at_once(self: Any, intent: Any, not_found_s: float | None = None) -> None:
         await resolve(self, intent, 0.0)
 
-    return [(OrderLookup, "resolve", at_once)]
+    # What looks for the order in the venue's lists then would find it.
+    return [(OrderLookup, "resolve", at_once), (OrderTraces, "find", _nothing)]
 
 
 def _covered_before_settled() -> list[Change]:
