@@ -124,6 +124,18 @@ def test_any_backtrader_strategy_runs_and_equals_its_replay(tmp_path: Path, name
     assert parity.compared["fills"] > 1
 
 
+@pytest.mark.parametrize(("spec", "orders"), [("lifecycle:HoldFiveBars", 23), ("signals:Accumulating", 5)])
+def test_a_community_strategy_makes_the_same_orders_on_paper_with_real_orders_and_in_its_replay(
+    tmp_path: Path, spec: str, orders: int
+) -> None:
+    for mode in ("paper", "live"):
+        flags = (f"--{mode}", "--strategy", f"benchmarks.strategies.community.{spec}")
+        assert run(request_for(tmp_path, mode, 120, *flags, symbols=("BTC/USDT",))) == 0
+        parity = compare(tmp_path / mode, SystemClock(), SOURCES)
+        assert parity.first_difference is None
+        assert parity.compared["orders"] == orders
+
+
 def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text(STRATEGIES)
     request = request_for(tmp_path, "one", 120, "--strategy", f"{tmp_path / 'failing.py'}:Failing", symbols=("BTC/USDT",))
