@@ -284,6 +284,25 @@ def test_sizes_that_follow_from_the_settings_stay_within_the_exposure_limit(kind
     assert 0.15 < record.equity["exposure"].max() < 0.25  # prices move on after the entry
 
 
+def test_a_feed_that_carries_no_orders_is_no_hindrance() -> None:
+    guard = TradingGuard.of(RiskSettings(max_drawdown=0.03, max_losing_streak=2, max_model_age=timedelta(days=40)))
+    cerebro = build_cerebro([feed(candles(200))], knobs(), strategy=OnTheFirst, guard=guard)
+    cerebro.resampledata(cerebro.datas[0], timeframe=bt.TimeFrame.Minutes, compression=240)
+    found = record_of(cerebro.run()[0]).limits
+    assert found is not None
+    assert found.count > 0
+
+
+class OnTheFirst(bt.Strategy):
+    """Trades the first feed by the clock of both."""
+
+    def next(self) -> None:
+        if self.position:
+            self.close()
+        else:
+            self.buy(size=0.1)
+
+
 def test_a_broker_that_knows_no_limits_is_refused() -> None:
     guard = TradingGuard.of(RiskSettings(max_drawdown=0.1))
     with pytest.raises(InvalidSetting, match="need a broker of forwardtrader"):
