@@ -18,7 +18,7 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import Settings
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.feeds.files.symbol import symbol_of_file
-from forwardtrader.strategies.backtrader.strategy_class import with_params
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 # Flags that are nothing but another name for a setting.
 PLAIN: Final = {

@@ -19,10 +19,10 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
-from forwardtrader.strategies.backtrader.strategy_class import load_strategy
-from forwardtrader.strategies.backtrader.strategy_errors import owned_errors
 from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
+from forwardtrader.strategies.user_code.strategy_errors import owned_errors
 
 # Bars before the first traded one that a user's own indicators may warm up on.
 EXTRA_BARS: Final = 256

@@ -17,7 +17,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.live.control import ControlCommand, the_one
 from forwardtrader.live.flags import parser
-from forwardtrader.strategies.backtrader.strategy_class import with_params
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 _VERBS: Final = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.FLATTEN, ControlCommand.KILL)
 

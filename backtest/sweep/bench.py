@@ -30,7 +30,7 @@ from forwardtrader.models.parallel.workers import Workers
 from forwardtrader.reports.manifest import DataSection
 from forwardtrader.reports.statistics.sharpe_tests import sharpe_moments
 from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of
-from forwardtrader.strategies.backtrader.strategy_class import with_params
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 # Fewer bars to trade than this, all points together, cost less than starting processes.
 WORTH_PROCESSES: Final = 300_000

@@ -30,8 +30,8 @@ from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.config import all_keys, changed
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
 from forwardtrader.core.settings import Settings
-from forwardtrader.strategies.backtrader.strategy_class import with_params
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 Point: TypeAlias = Mapping[str, Any]
 

@@ -23,8 +23,8 @@ from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, re
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
-from forwardtrader.strategies.backtrader.strategy_class import load_strategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 EXTRA_BARS: Final = 256
 

@@ -60,8 +60,8 @@ from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
-from forwardtrader.strategies.backtrader.strategy_class import load_strategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")

@@ -35,8 +35,8 @@ from forwardtrader.live.supervision.supervised import supervised
 from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.backtrader.strategy_errors import described, failure, owned_errors
 from forwardtrader.strategies.holdings import Dust
+from forwardtrader.strategies.user_code.strategy_errors import described, failure, owned_errors
 
 
 class LiveSession:

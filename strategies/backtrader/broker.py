@@ -13,9 +13,9 @@ from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.account_broker import AccountBroker, books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.backtrader.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.backtrader.guarded_orders import objection
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
+from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 from forwardtrader.strategies.trading_state.guard import TradingGuard

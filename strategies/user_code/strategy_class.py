@@ -17,7 +17,7 @@ import backtrader as bt
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.strategies.backtrader.strategy_errors import described
+from forwardtrader.strategies.user_code.strategy_errors import described
 
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)(?:\((?P<params>.*)\))?", re.DOTALL)
 

@@ -12,8 +12,8 @@ import pytest
 from forwardtrader.core import log
 from forwardtrader.core.errors import InvalidSetting, StrategyFailed
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
-from forwardtrader.strategies.backtrader.strategy_class import load_strategy
-from forwardtrader.strategies.backtrader.strategy_errors import owned_errors
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
+from forwardtrader.strategies.user_code.strategy_errors import owned_errors
 from tests.strategies.market import candles, feed, knobs
 
 HEAD = "import backtrader as bt\nclass Mine(bt.Strategy):\n"

@@ -9,7 +9,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.strategies.backtrader.strategy_class import load_strategy, with_params
+from forwardtrader.strategies.user_code.strategy_class import load_strategy, with_params
 
 
 @pytest.fixture
