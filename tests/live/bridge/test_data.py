@@ -185,9 +185,7 @@ def test_a_market_that_runs_by_another_clock_is_not_waited_for_in_silence(caplog
         later = FixedClock(datetime.fromtimestamp(venue.market_time() / 1000, UTC) + timedelta(days=400))
         store = store_on(venue, clock=later)
         cerebro = bt.Cerebro(stdstats=False)
-        cerebro.adddata(store.getdata(dataname="BTC/USDT", history=5))
-        store.on_idle = store.request_stop
-        cerebro.addstore(store)
+        cerebro.adddata(store.getdata(dataname="BTC/USDT", history=5, historical=True))
         cerebro.addstrategy(bt.Strategy)
         cerebro.run()
     assert "BTC/USDT: there is no candle of the last 10 bars before" in caplog.text
