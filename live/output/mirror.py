@@ -89,7 +89,7 @@ class SessionMirror:
             self.store.set(name, log.redacted(body))
 
 
-def _bodies(rows: Sequence[Row]) -> list[Body]:
+def _bodies(rows: list[Row]) -> list[Body]:
     return [{str(name): value for name, value in row.items()} for row in fills_frame(rows).to_dict("records")]
 
 
