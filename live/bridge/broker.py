@@ -95,6 +95,7 @@ class CCXTBroker(AccountView):
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
             handle_events(self)
+            self.contingent.parts.look_at_restored()
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:

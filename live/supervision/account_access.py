@@ -16,7 +16,7 @@ from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.journal_file import open_journal
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.venue.ccxt_client import CcxtClient
 from forwardtrader.live.venue.client_ids import own_prefixes
 

@@ -187,9 +187,9 @@ class ContingentOrders(OrderGroups):
             if not resting:
                 self._send_reached(order)
 
-    def make_room(self, resting: LiveOrder, other: LiveOrder, intent: Intent | None = None) -> None:
-        """Cancel an order at the venue, which waits here from then on as `intent`; before that its place here is durable."""
-        intent = intent or self.renewed(resting)
+    def make_room(self, resting: LiveOrder, other: LiveOrder) -> None:
+        """Cancel an order at the venue, which waits here from then on; before that its place here is durable."""
+        intent = self.renewed(resting)
         self._broker.journal.hold(intent)
         self._broker.cancel_now(resting)
         self._exchanges[resting.ref] = _Exchange(other, intent)

@@ -31,10 +31,22 @@ UNCOVERED: Final = Decimal("0.2")  # of a position, from which on its stop grows
 
 
 class PartialEntries:
-    """Keeps the stops of entries that are executed in part as large as what they protect."""
+    """Keeps the stops of entries that are executed in part as large as what they protect.
+
+    Attributes:
+        restored: stops of an earlier process that rest for a part; whether they must grow is seen when its bars are over.
+    """
 
     def __init__(self, orders: ContingentOrders) -> None:
         self._orders = orders
+        self.restored: list[LiveOrder] = []
+
+    def look_at_restored(self) -> None:
+        """Have stops of an earlier process grow, now that nothing delays their coming back to the venue."""
+        stops, self.restored = self.restored, []
+        for stop in stops:
+            if stop.parent is not None:
+                self.cover(self._orders.children(stop.parent), at_once=True)
 
     def on_fill(self, order: LiveOrder) -> None:
         """A part of an order was executed, and it is alive still."""

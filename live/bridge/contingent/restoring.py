@@ -107,7 +107,8 @@ class _Restoring:
                 self._adopt(chain, decided.get(chain))
         for each in decided.values():
             self._act(each, self._made[each.chain])
-            self._cover(each, self._made[each.chain])
+            if each.chain.rests and each.chain.known[0].state is IntentState.DROPPED:  # sent for a part of its size
+                self._broker.contingent.parts.restored.append(self._made[each.chain])
 
     def _adopt(self, chain: OrderChain, decided: Decided | None) -> None:
         """Make an order, and have the broker know it."""
@@ -195,16 +196,6 @@ class _Restoring:
         if not known_intent(order).replaces:
             contingent.go_on_as(order, self._successor(order), instead=True)
         contingent.send_sized(order, size)
-
-    def _cover(self, decided: Decided, order: LiveOrder) -> None:
-        """Have a stop grow that rests for a part of what its parent has delivered by now."""
-        chain, step = decided.chain, self._rules.step
-        if chain.known[0].state is not IntentState.DROPPED or not chain.rests or chain.executed or decided.size is None:
-            return
-        wanted = floor_to(self._bounded(min(chain.first.request.size, decided.size)), step)
-        if wanted > chain.current.intent.request.size and decided.step is Step.STAY:
-            successor = self._successor(order)
-            self._broker.contingent.make_room(order, order, replace(successor, request=replace(successor.request, size=wanted)))
 
     def _bounded(self, size: Decimal) -> Decimal:
         """No more than there is to sell."""

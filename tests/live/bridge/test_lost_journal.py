@@ -14,8 +14,8 @@ from forwardtrader.core.errors import ReconciliationFailed, StoreDamaged
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.execution.events import Execution, Unprotected
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.execution.journal_file import open_journal
 from forwardtrader.live.execution.reconciliation import require_bought
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.execution.recovery.rebuild import bar_of
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
