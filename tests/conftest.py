@@ -11,10 +11,11 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from tests.preloaded import preloaded
+from tests.processes import end_all
+
 settings.register_profile("any machine", settings(), deadline=None)  # what an example takes says how busy the machine is
 settings.load_profile("any machine")
-
-from tests.processes import end_all
 
 # Where files are dealt out to workers, a long one that comes last is waited for by all; and one that uses every core goes well beside one
 # that mostly waits for a market's clock. Only time depends on this list.
@@ -42,6 +43,23 @@ def pytest_configure() -> None:
     os.environ["FORWARDTRADER_PROJECT"] = "."  # a command that a test runs works in the folder it is run in, not in this checkout
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_processes() -> Iterator[None]:
+    """Processes of our own that tests start are forked from one that has imported all of it."""
+    with preloaded():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def processes_as_ever(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where the test is about how a process starts, it starts as a user's does."""
+    if not request.node.get_closest_marker("executes"):
+        yield
+        return
+    with preloaded(forks=False):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Python processes that start in milliseconds: forked from one that has imported already what they need.
 
-While `preloaded()` is open, `subprocess.Popen` starts `python [-P] -m MODULE ...` for the modules of `MODULES` in that way; everything else
+While `preloaded()` holds, `subprocess.Popen` starts `python [-P] -m MODULE ...` for the modules of `MODULES` in that way; everything else
 it starts as ever. What is started is a child of its caller, with the input, output, folder, environment, process group, signals, command
 line and exit code of any process, and what it starts itself is forked too. On Linux only; elsewhere nothing changes.
 
@@ -55,7 +55,7 @@ class Nursery:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process made it: one that was forked by other means has no claim to it."""
+        """Whether this process made it."""
         return self._pid == os.getpid()
 
     def fork(self, asked: dict[str, Any], descriptors: list[int]) -> int:
@@ -81,13 +81,18 @@ _nursery: Nursery | None = None  # of this process, once it has one
 @contextlib.contextmanager
 def preloaded(*, forks: bool = sys.platform == "linux") -> Iterator[None]:
     """While the block runs, processes of our modules are forked; or not, where `forks` says so."""
-    if forks and (_nursery is None or not _nursery.is_ours):
-        _begin()
     before, subprocess.Popen._execute_child = subprocess.Popen._execute_child, _execute_child if forks else _execute  # type: ignore[attr-defined]
     try:
         yield
     finally:
         subprocess.Popen._execute_child = before  # type: ignore[attr-defined]
+
+
+def _is_served() -> bool:
+    """Whether this process has a nursery; one that was forked by other means has no claim to that of its parent."""
+    if _nursery is None:
+        _begin()
+    return _nursery is not None and _nursery.is_ours
 
 
 def _begin() -> None:
@@ -110,9 +115,10 @@ def _execute_child(
     """`Popen._execute_child` of Python 3.11 and later."""
     (_, _, shell, stdin, to_stdin, from_stdout, stdout, from_stderr, stderr, _, _, _, _, _, new_session, *_) = more
     words = None if shell or preexec_fn or executable is not None else _words_of(args)
-    if words is None or _nursery is None or not _nursery.is_ours:
+    if words is None or not _is_served():
         _execute(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *more)
         return
+    assert _nursery is not None
     numbers = [0, 1, 2, *pass_fds]
     given = [own if asked == -1 else asked for asked, own in zip((stdin, stdout, stderr), (0, 1, 2), strict=True)] + list(pass_fds)
     asked = {

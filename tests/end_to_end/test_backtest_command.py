@@ -21,7 +21,7 @@ from forwardtrader.backtest.cli import command
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.types import Timeframe
 from forwardtrader.reports import artefacts
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 
 CLOCK = FixedClock(datetime(2024, 6, 1, 12, tzinfo=UTC))
 SMALL = (
@@ -161,7 +161,7 @@ def test_an_interrupt_ends_with_130_and_leaves_sound_caches(finished: Path, tmp_
     while not list(models.glob("*/card.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=PATIENCE_S) == 130
     assert run_in_process(tmp_path).wait(timeout=300) == 0
     folder = next((tmp_path / "reports/output").glob("*/run.json")).parent
     assert manifest(folder)["fingerprints"] == manifest(finished)["fingerprints"]

@@ -29,7 +29,7 @@ from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.live.venue.client_ids import run_prefix
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 from tests.live.books import require_agreement
 from tests.live.kill_runner import KINDS, POINTS, SIDES
 from tests.live.session_runner import Momentum, bars_of, request_for
@@ -57,7 +57,7 @@ class Looked(LiveSession):
 def die(folder: Path, *more: str, symbols: tuple[str, ...] = SYMBOLS, **spec: Any) -> int:
     """Start, or go on with, the session, and have it killed; returns how it ended."""
     words = [sys.executable, "-m", "tests.live.kill_runner", json.dumps(spec), ",".join(symbols), str(folder), "one", "60", *FLAGS, *more]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode in (-signal.SIGKILL, 0), (done.returncode, done.stderr)
     return done.returncode
 
@@ -188,7 +188,7 @@ def kill_exchange(folder: Path) -> None:
     venue = find_practice(folder / "one" / "practice.json")
     assert venue is not None
     os.kill(venue.address.pid, signal.SIGKILL)
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while venue.is_alive() and time.monotonic() < until:
         time.sleep(0.02)
 

@@ -21,7 +21,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.instruction import instruct
 from forwardtrader.live.mailbox import Command, send, wait_for_answer
 from forwardtrader.live.output.store import SessionStore
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 from tests.live.session_runner import bars_of, request_for, run, start, wait_for_bars
 
 pytestmark = pytest.mark.usefixtures("practice_ends")
@@ -90,7 +90,7 @@ def held(tmp_path: Path) -> float:
         journal.close()
 
 
-def over(process: subprocess.Popen[str], patience_s: float = 30.0) -> int:
+def over(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> int:
     code = process.wait(patience_s)
     process.communicate()
     return code
@@ -135,7 +135,7 @@ def test_a_flatten_sent_to_a_start_is_carried_out_once_it_can_be_and_again_after
         over(process)
         process = start(tmp_path, "one", 0, *holding(tmp_path))
         command = sent_while_starting(tmp_path, process)
-        answer = wait_for_answer(tmp_path / "one", command, 60.0)
+        answer = wait_for_answer(tmp_path / "one", command, PATIENCE_S)
         assert answer is not None and "start" in answer.text, answer
         store = SessionStore(tmp_path / "one" / "session.db", reads=True)
         wait_until(lambda: [name for _, name in store.commands()] == ["flatten"] * number)  # noqa: B023
@@ -154,7 +154,7 @@ def sent_while_starting(tmp_path: Path, process: subprocess.Popen[str]) -> Comma
     return command
 
 
-def wait_until(true: Callable[[], bool], patience_s: float = 60.0) -> None:
+def wait_until(true: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + patience_s
     while not true():
         assert time.monotonic() < until, "it does not come true"
@@ -257,7 +257,7 @@ def test_a_flatten_is_carried_out_while_the_start_trains_and_the_session_is_paus
 def test_a_kill_ends_a_start_that_trains(tmp_path: Path) -> None:
     process = training(tmp_path)
     assert "killed while it was starting" in instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.KILL, SystemClock())
-    assert process.wait(60) == 4
+    assert process.wait(PATIENCE_S) == 4
     assert "was killed; no order of it rests anywhere" in process.communicate()[1], "its practice exchange has ended with it"
 
 
@@ -265,5 +265,5 @@ def test_a_kill_ends_a_start_that_trains(tmp_path: Path) -> None:
 def test_a_signal_ends_a_start_that_trains(tmp_path: Path, number: int, code: int) -> None:
     process = training(tmp_path)
     process.send_signal(number)
-    assert over(process, 60.0) == code
+    assert over(process) == code
     assert len(open_orders(tmp_path)) == 1

@@ -14,6 +14,7 @@ from forwardtrader.sandbox.control import Control
 from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.server import SandboxServer
 from forwardtrader.sandbox.state.state_file import MemoryState
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import binance_on, bybit_on, running
 from tests.sandbox.plain_client import PlainClient
 
@@ -267,7 +268,7 @@ def test_a_later_request_overtakes_one_that_is_under_way(protocol: str) -> None:
         async with running(protocol=protocol) as server, opened(server) as client:
             return await _overtaken(server, client)
 
-    assert asyncio.run(asyncio.wait_for(script(), 20)) == ["1", "2"]
+    assert asyncio.run(asyncio.wait_for(script(), PATIENCE_S)) == ["1", "2"]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -284,7 +285,7 @@ def test_a_cancel_under_way_loses_to_the_fill(protocol: str) -> None:
             with pytest.raises(ccxt.OrderNotFound):
                 await cancelling
 
-    asyncio.run(asyncio.wait_for(script(), 20))
+    asyncio.run(asyncio.wait_for(script(), PATIENCE_S))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -307,7 +308,7 @@ def test_an_answer_comes_after_that_of_a_later_request(protocol: str) -> None:
             orders = [o.request.client_id for o in server.venue.exchange.order_index.orders.values()]
         return [*done, *orders]
 
-    assert asyncio.run(asyncio.wait_for(script(), 20)) == ["second", "first", "first", "second"]
+    assert asyncio.run(asyncio.wait_for(script(), PATIENCE_S)) == ["second", "first", "first", "second"]
 
 
 def test_over_bybits_trade_socket_a_request_is_under_way_and_an_answer_late_as_well() -> None:
@@ -324,7 +325,7 @@ def test_over_bybits_trade_socket_a_request_is_under_way_and_an_answer_late_as_w
                 seen.append(len(server.venue.exchange.order_index.orders))
             return [*map(str, seen), (await placing)["id"]]
 
-    first, *_, last, number = asyncio.run(asyncio.wait_for(script(), 20))
+    first, *_, last, number = asyncio.run(asyncio.wait_for(script(), PATIENCE_S))
     assert (first, last, number) == ("1", "2", "2")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,11 @@ import pytest
 
 from forwardtrader.core.errors import TradingError
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
-from tests.preloaded import preloaded
 from tests.sandbox.ccxt_clients import BYBIT_OPTIONS, SPOT_ONLY, point_at_binance, point_at_bybit
 
 SYMBOL = "BTC/USDT"
 
 MONEY = 100_000_000  # more than the fastest machine spends before it is killed
-
-
-@pytest.fixture(autouse=True)
-def quick_processes() -> Iterator[None]:
-    with preloaded():
-        yield
 
 
 def client_of(venue: SandboxHandle) -> Any:
