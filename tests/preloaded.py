@@ -32,13 +32,14 @@ from tests import ROOT
 
 MODULES: Final = (
     "forwardtrader.sandbox", "forwardtrader.live.supervision.guardian", "forwardtrader.live.output.writer_process",
-    "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner", "tests.live.family_runner",
+    "forwardtrader.reports.pages.tearsheet", "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
+    "tests.live.family_runner",
 )  # fmt: skip
 _IMPORTED: Final = (
     "forwardtrader.sandbox.__main__", "forwardtrader.sandbox.server", "uvloop", "forwardtrader.live.output.writer_process",
     "forwardtrader.live.supervision.guardian", "forwardtrader.live.supervision.account_actions", "tests.live.kill_runner",
     "tests.live.crash_runner", "tests.live.family_runner", "ccxt.async_support", "ccxt.pro.binance", "jinja2", "plotly",
-    "pyarrow.dataset", "pyarrow.parquet",
+    "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats",
 )  # fmt: skip
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST: Final = 1 << 17  # bytes of a request
