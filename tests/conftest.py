@@ -40,6 +40,7 @@ _FIRST: Final = (
 def pytest_configure() -> None:
     """A shell starts what runs in its background with Ctrl-C ignored, and so would every command that a test starts and interrupts."""
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")  # locks of accounts, which all projects of a user share
+    os.environ.setdefault("FORWARDTRADER_TESTS_COMPILED", tempfile.mkdtemp(prefix="compiled-"))  # of all workers
     os.environ["FORWARDTRADER_PROJECT"] = "."  # a command that a test runs works in the folder it is run in, not in this checkout
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

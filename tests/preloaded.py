@@ -155,7 +155,8 @@ def main() -> None:
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     base = [path for path in sys.path if path and path not in known]
     for name in _IMPORTED:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # what only an extra brings
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a child would copy all that it looks at
     signal.signal(signal.SIGINT, signal.SIG_IGN)
