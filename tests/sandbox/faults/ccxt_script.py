@@ -76,7 +76,7 @@ async def closes_seen(server: SandboxServer, act: Callable[[], Awaitable[None]])
         await act()
         try:
             while True:
-                message = await socket.receive(timeout=0.4)
+                message = await socket.receive(timeout=1.5)
                 try:
                     k = message.json()["k"]
                     if k["x"]:

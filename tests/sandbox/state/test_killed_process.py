@@ -91,14 +91,15 @@ def test_a_market_by_the_clock_goes_on_at_the_bar_where_it_was(tmp_path: Path) -
     venue = start_sandbox(**settings)
     while venue.state()["played"] < 3:
         time.sleep(0.02)
-    before = venue.state()
+    began, before = time.monotonic(), venue.state()
     venue.kill()
-    time.sleep(0.5)
+    asked = time.monotonic() - began  # a busy machine may take long for this
+    time.sleep(0.5 + 2 * asked)
     venue = start_sandbox(**settings, waits=True)
     after = venue.state()
     # A step is written when it is made: at most the steps between the question and the kill lie between.
-    assert 0 <= after["market_time"] - before["market_time"] < 60_000
-    assert after["played"] - before["played"] <= 1
+    assert 0 <= after["market_time"] - before["market_time"] < 60_000 + asked * 600_000
+    assert after["played"] - before["played"] <= 1 + asked * 10
     venue.control("begin")
     while venue.state()["played"] < before["played"] + 3:
         time.sleep(0.02)
