@@ -23,6 +23,7 @@ from forwardtrader.live.mailbox import Command, send, wait_for_answer
 from forwardtrader.live.output.store import SessionStore
 from tests import PATIENCE_S, ROOT
 from tests.live.session_runner import bars_of, request_for, run, start, wait_for_bars
+from tests.processes import begin
 
 pytestmark = pytest.mark.usefixtures("practice_ends")
 ONE = ("BTC/USDT",)
@@ -234,10 +235,7 @@ def training(tmp_path: Path) -> subprocess.Popen[str]:
     (tmp_path / "train").touch()
     (tmp_path / "slow_start.py").write_text(SLOW_START)
     words = [sys.executable, str(tmp_path / "slow_start.py"), str(tmp_path)]
-    process = subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    process = begin(words, env={**os.environ, "PYTHONPATH": str(ROOT)})
     wait_until(lambda: (tmp_path / "trains").exists())
     return process
 

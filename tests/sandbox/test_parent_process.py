@@ -14,12 +14,13 @@ from forwardtrader.core.errors import ConfigError, InvalidSetting
 from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
 from tests import PATIENCE_S
+from tests.processes import begin
 
 pytestmark = pytest.mark.executes
 
 
-def sleeper() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+def sleeper() -> subprocess.Popen[str]:
+    return begin([sys.executable, "-c", "import time; time.sleep(600)"])
 
 
 def wait_until_gone(pid: int, patience_s: float = PATIENCE_S) -> None:

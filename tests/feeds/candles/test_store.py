@@ -20,8 +20,9 @@ from forwardtrader.core.errors import CandleFileInvalid, StorageFull, StoreDamag
 from forwardtrader.feeds.candles import store as candle_store
 from forwardtrader.feeds.candles.file import FileDamaged, Stored, StoredInfo, read_file
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore
-from tests import PATIENCE_S, ROOT
+from tests import PATIENCE_S
 from tests.feeds.made_candles import HOUR, START, made
+from tests.processes import begin
 
 KEY = CandleKey("binance", "BTC/USDT", HOUR)
 CLOCK = FixedClock(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
@@ -38,7 +39,7 @@ def store(tmp_path: Path) -> CandleStore:
 
 def run_python(code: str, *arguments: str, **given: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **given)  # type: ignore[call-overload]
+    return begin(command, **given)
 
 
 def test_what_is_stored_is_read_back_bit_for_bit(store: CandleStore) -> None:

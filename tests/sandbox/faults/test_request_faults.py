@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import time
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from forwardtrader.sandbox.server import SandboxServer
 from tests import PATIENCE_S
+from tests.processes import begin
 from tests.sandbox.faults.ccxt_script import arm, buy, executions, lookup, play, reports_of
 
 # What the order's answer looks like to the client, and whether the order was executed all the same.
@@ -164,7 +164,7 @@ def test_a_cancel_loses_the_race_against_a_fill() -> None:
 @pytest.mark.parametrize(("how", "executed"), [("before", 0), ("after", 1), ("partial", 1)])
 def test_the_trading_process_is_killed_at_a_point_of_its_order(how: str, executed: int) -> None:
     async def script(server: SandboxServer, client: Any) -> None:
-        victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+        victim = begin([sys.executable, "-c", "import time; time.sleep(600)"])
         arm(server, "F30", pid=victim.pid, how=how)
         arm(server, "F4", after_bars=99)  # keeps the order itself untouched
         order = await buy(client)
@@ -177,7 +177,7 @@ def test_the_trading_process_is_killed_at_a_point_of_its_order(how: str, execute
 
 def test_the_trading_process_is_asked_to_end_while_it_holds_a_position() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
-        victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+        victim = begin([sys.executable, "-c", "import time; time.sleep(600)"])
         arm(server, "F31", pid=victim.pid)
         await buy(client)
         assert victim.wait(PATIENCE_S) == -15
