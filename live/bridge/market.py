@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Final, Protocol
 
@@ -55,15 +56,26 @@ class Market:
         self.joined: int | None = None  # open time of the first bar that is awaited live
         self.waiting_for = set(barrier.symbols)
         self._put: dict[str, int] = {}
+        self._past_ends: dict[str, int] = {}
 
     def has(self, symbol: str, at: int) -> bool:
         """Whether the bar that opened at `at` was put before the feeds, or is known not to exist."""
         return self.newest(symbol) >= at or self.barrier.is_quiet(symbol, at)
 
     def newest(self, symbol: str) -> int:
-        """Open time of the newest bar that was put before the feeds; of the one before the first awaited, and -1 until that is known."""
-        before = -1 if self.joined is None or symbol in self.waiting_for else self.joined - self.step
-        return self._put.get(symbol, before)
+        """Open time of the newest bar that was put before the feeds; -1 until the past is there."""
+        return self._put.get(symbol, -1 if symbol in self.waiting_for else self.past_end(symbol))
+
+    def past_end(self, symbol: str) -> int:
+        """Open time of the last bar of the history: older than the one before the first live one where the venue's list lags, or nobody
+        traded."""
+        assert self.joined is not None
+        return self._past_ends.get(symbol, self.joined - self.step)
+
+    def past_is(self, symbol: str, bars: Sequence[Bar]) -> None:
+        """Note where the history of a feed ends; what it lacks is asked for again."""
+        if bars:
+            self._past_ends[symbol] = bars[-1].at
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         if self.merge is not None:

@@ -206,7 +206,9 @@ class CCXTStore:
         joined = market.joined if market.joined is not None else market.begin(int(self.clock.now().timestamp() * 1000))
         given = market.known_past(data)
         since = market.first_wanted(data, given)
-        return given + self.loop.call(market.source.history(data.symbol, since, joined))
+        past = given + self.loop.call(market.source.history(data.symbol, since, joined))
+        market.past_is(data.symbol, past)
+        return past
 
     def wait_for_bar(self, data: CCXTData, timeout_s: float) -> None:
         """Let the owner act, then block until `data` may have a bar, an order event is there, or `timeout_s` seconds have passed.
@@ -234,8 +236,7 @@ class CCXTStore:
     def data_ready(self, data: CCXTData) -> None:
         """Begin to deliver live bars once every feed of this bar length has its history."""
         market = self.market_of(data)
-        assert market.joined is not None
-        market.source.resume(data.symbol, market.joined - market.step)
+        market.source.resume(data.symbol, market.past_end(data.symbol))
         market.waiting_for.discard(data.symbol)
         if not market.waiting_for and not data.p.historical:
             self.loop.spawn(market.source.run())

@@ -6,10 +6,12 @@ import argparse
 import logging
 import sys
 import time
+from pathlib import Path
 
 from forwardtrader.sandbox.faults.catalogue import CATALOGUE
 from tests.simulation.defects import DEFECTS, SEEDS
 from tests.simulation.faults import ELSEWHERE, OF_THE_PROCESS, scenario_of
+from tests.simulation.results import Results
 from tests.simulation.scenario import Scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.world import simulate
@@ -20,6 +22,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="replay this one")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the results there, and go on where they end")
     parser.add_argument("--log", action="store_true", help="print what happened")
     parser.add_argument("--faults", action="store_true", help="strike with each fault alone, and say how long it takes to recover")
     parser.add_argument("--defects", nargs="*", metavar="NAME", help="plant defects, all or these, and say which seed finds each")
@@ -29,25 +32,37 @@ def main() -> int:
         return _faults(wanted.seeds)
     if wanted.defects is not None:
         return _defects(wanted.defects or list(DEFECTS))
-    seeds = [wanted.seed] if wanted.seed is not None else range(wanted.first, wanted.first + wanted.seeds)
-    began, days, failed, lives, orders, trades = time.perf_counter(), 0.0, 0, 0, 0, 0
-    for number, seed in enumerate(seeds, 1):
+    if wanted.seed is not None:
+        return _replay(wanted.seed, log=wanted.log)
+    return _play(range(wanted.first, wanted.first + wanted.seeds), wanted.keep)
+
+
+def _play(seeds: range, keep: Path | None) -> int:
+    """Play what was not played yet."""
+    results, began = Results(keep), time.perf_counter()
+    left = results.left(seeds)
+    for number, seed in enumerate(left, 1):
         outcome = simulate(Scenario.of(seed))
-        days, lives, orders, trades = days + outcome.days, lives + outcome.lives, orders + outcome.orders, trades + outcome.trades
+        results.add(outcome)
         if outcome.violation:
-            failed += 1
             print(f"seed {seed}: {outcome.violation}\n  replay it with `make simulate SEED={seed}`", flush=True)
-            if wanted.seed is not None:
-                smallest = shrink(outcome.scenario, lambda scenario: bool(simulate(scenario).violation))
-                print(f"  the smallest that breaks: {smallest}\n  {simulate(smallest).violation}")
         if number % 100 == 0:
-            print(f"  {number} seeds, {failed} violations", flush=True)
-        if wanted.log:
-            print(outcome.scenario, *outcome.log, sep="\n")
-            print(outcome.digest)
-    took = time.perf_counter() - began
-    print(f"{len(seeds)} seeds, {failed} violations, {lives} lives, {orders} orders, {trades} executions, {days:.2f} days in {took:.1f} s")
-    return 1 if failed else 0
+            print(f"  {results.totals()}", flush=True)
+    totals = results.totals()
+    print(f"{totals} in all; {len(left)} seeds in {time.perf_counter() - began:.1f} s")
+    return 1 if totals.violations else 0
+
+
+def _replay(seed: int, *, log: bool) -> int:
+    """Play one, and make it smaller where it breaks."""
+    outcome = simulate(Scenario.of(seed))
+    if log:
+        print(outcome.scenario, *outcome.log, sep="\n")
+    print(f"seed {seed}: {outcome.violation or 'holds'} ({outcome.digest})")
+    if outcome.violation:
+        smallest = shrink(outcome.scenario, lambda scenario: bool(simulate(scenario).violation))
+        print(f"  the smallest that breaks: {smallest}\n  {simulate(smallest).violation}")
+    return 1 if outcome.violation else 0
 
 
 def _faults(seeds: int) -> int:

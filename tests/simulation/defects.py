@@ -11,16 +11,20 @@ from typing import Any, Final, TypeAlias
 from unittest.mock import patch
 
 from forwardtrader.live.bridge import recovery
-from forwardtrader.live.execution import ccxt_orders, venue_orders
+from forwardtrader.live.bridge.contingent import restoring
+from forwardtrader.live.bridge.contingent.families import Decided, Step
+from forwardtrader.live.execution import ccxt_orders, reconciliation, venue_orders
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Ended
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup
 from forwardtrader.live.execution.reconciliation import Reconciled, require_covered
+from forwardtrader.live.execution.order_traces import OrderTraces
 from forwardtrader.live.execution.recovery import comparison
 from forwardtrader.live.execution.recovery.comparison import VenueComparison
 from forwardtrader.live.execution.submit import OrderSubmitter
+from forwardtrader.live.venue.trade_pages import TradePages
 from tests.simulation.scenario import Scenario
 from tests.simulation.world import Outcome, simulate
 
@@ -86,7 +90,8 @@ def _not_found_at_once() -> list[Change]:
     async def at_once(self: Any, intent: Any, not_found_s: float | None = None) -> None:
         await resolve(self, intent, 0.0)
 
-    return [(OrderLookup, "resolve", at_once)]
+    # What looks for the order in the venue's lists then would find it.
+    return [(OrderLookup, "resolve", at_once), (OrderTraces, "find", _nothing)]
 
 
 def _covered_before_settled() -> list[Change]:
@@ -181,6 +186,24 @@ def _ends_early() -> list[Change]:
     return [(OrderLedger, "_end_if_complete", at_once)]
 
 
+def _stop_not_sent() -> list[Change]:
+    decide = restoring.decide
+
+    def waiting(chains: Any, can_short: bool) -> list[Decided]:
+        return [replace(each, step=Step.STAY) if each.step is Step.SEND else each for each in decide(chains, can_short)]
+
+    return [(restoring, "decide", waiting)]
+
+
+def _first_page_only() -> list[Change]:
+    of_order = TradePages.of_order
+
+    async def first(self: Any, *args: Any) -> Any:
+        return await of_order(replace(self, following=_ignore), *args)
+
+    return [(TradePages, "of_order", first)]
+
+
 DEFECTS: Final = {
     "resend": Defect("an order whose answer is missing is looked up, never sent again", _resend),
     "unknown is refused": Defect("an order whose answer is missing may have been executed", _unknown_is_refused),
@@ -206,5 +229,12 @@ DEFECTS: Final = {
     ),
     "orders forgotten": Defect("orders that rest are taken over at a start", lambda: [(recovery, "_open_orders", lambda *_args: ())]),
     "no check": Defect("the venue is asked regularly, whatever its socket says", lambda: [(VenueComparison, "check", _nothing)]),
+    "stop not sent": Defect("a stop whose parent was executed is at the venue before the first decision", _stop_not_sent),
+    "cancel given up": Defect(
+        "a cancel that no answer confirms is repeated",
+        lambda: [(OrderLookup, "cancel_again", _nothing), (OrderLookup, "_correct_clock", _nothing)],
+    ),
+    "first page only": Defect("executions are read to the last page", _first_page_only),
+    "transfers unseen": Defect("money that others move is noticed", lambda: [(reconciliation, "_changes", lambda *_args: ())]),
     "no settling": Defect("a start finds out what became of every open intent", _no_settling),
 }

@@ -48,6 +48,7 @@ class OtherHands:
                 what()
             except OrderRefused as refusal:
                 self._note("others refused", reason=str(refusal))
+            self._venue.commit(moved=True)
 
     def _move_money(self) -> None:
         amount = Decimal(self._rng.choice((-500, -20, 20, 500)))

@@ -53,6 +53,9 @@ _WAS_BROKEN = {
         lags={"orders": 4.0, "balance": 0.5},
         page_limit=1,
     ),
+    "a stop sold in full what its limit had sold in part": Scenario(
+        seed=392, bar_minutes=60, bars=4, fills="book", actions=("bracket",), activity=1.0, slowest_s=2.0, fill_cap=0.0005
+    ),
     "a fee that Bybit took in the quote currency was booked in coins": Scenario(
         seed=5, protocol="bybit", bar_minutes=5, bars=2, fee_asset="quote", actions=("market",), activity=0.5
     ),

@@ -109,7 +109,7 @@ class ContingentOrders(OrderGroups):
         """A child of an executed parent was refused: the others stay, and one that waited behind it is sent."""
         for sibling in self.siblings(refused):
             if sibling.alive() and self.is_held(sibling) and not any(self._rests(o) for o in self.siblings(sibling)):
-                self._activate(sibling, abs(self._broker.units_held(sibling.data)))
+                self._activate(sibling, self._left(sibling))
 
     def send_again(self, order: LiveOrder, reason: str) -> bool:
         """Whether an order that joins others, and that the venue does not have, is sent again: it must not be missing.
@@ -200,9 +200,16 @@ class ContingentOrders(OrderGroups):
     def _send_reached(self, order: LiveOrder) -> None:
         if order.exectype in STOPS:  # triggered here; a venue refuses a stop beyond the price
             set_intent(order, replace(known_intent(order), triggered=True))
-        self._activate(order, abs(self._broker.units_held(order.data)), at_once=True)
+        self._activate(order, self._left(order), at_once=True)
 
     # Sizes
+
+    def _left(self, order: LiveOrder) -> float:
+        """What an order may still trade of the position: what its parent brought, or the order itself was to trade, less what it and its
+        siblings did. Coins beyond that belong to others."""
+        whole = order.parent.executed.size if order.parent is not None else order.size
+        done = order.executed.size + sum(sibling.executed.size for sibling in self.siblings(order))
+        return min(abs(self._broker.units_held(order.data)), max(0.0, abs(whole) - abs(done)))
 
     def _activate(self, child: LiveOrder, filled: float, *, at_once: bool = False) -> None:
         """Send a child, sized to what its parent filled."""

@@ -92,6 +92,13 @@ def test_no_bar_is_lost_doubled_or_changed_when_sockets_break_and_candles_come_w
         assert run.bars[-8:] == stored(venue, 8)
 
 
+def test_bars_that_the_venues_list_did_not_show_at_the_start_are_fetched_later() -> None:
+    with practice() as venue:
+        venue.control("fault", name="F23", bars=2, count=2)
+        run = play(venue, store_on(venue), Script, 4, trade=False, history=10)
+        assert run.bars == stored(venue, 14)
+
+
 def test_a_candle_that_the_venue_never_had_is_a_gap_and_not_an_invention() -> None:
     with practice() as venue:
         store = store_on(venue)

@@ -1,0 +1,41 @@
+"""`python -m tests.soak`: a session with real orders on the practice exchange, killed again and again as a process of its own.
+
+Each series is one session and one account. Results are kept in a file, and a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.soak.plan import LIVES
+from tests.soak.results import Results
+from tests.soak.series import play
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--kills", type=int, default=1000, help="stop after so many")
+    parser.add_argument("--seed", type=int, help="play this series only")
+    parser.add_argument("--lives", type=int, default=LIVES, help="of a series, beside its last one")
+    parser.add_argument("--keep", type=Path, default=Path("var/soak.jsonl"), metavar="FILE")
+    wanted = parser.parse_args()
+    wanted.keep.parent.mkdir(parents=True, exist_ok=True)
+    results = Results(wanted.keep)
+    seed = wanted.seed if wanted.seed is not None else results.next_seed
+    while results.totals().ends < wanted.kills or wanted.seed is not None:
+        for row in play(seed, wanted.lives):
+            results.add(row)
+            if row.trouble:
+                print(f"series {seed}, life {row.life}: {row.trouble}\n  repeat it with `python -m tests.soak --seed {seed}`", flush=True)
+        print(f"series {seed}: {results.totals()}", flush=True)
+        if wanted.seed is not None:
+            break
+        seed += 1
+    print(results.table())
+    return 1 if results.totals().troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
