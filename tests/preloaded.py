@@ -33,12 +33,12 @@ from tests import ROOT
 MODULES: Final = (
     "forwardtrader.sandbox", "forwardtrader.live.supervision.guardian", "forwardtrader.live.output.writer_process",
     "forwardtrader.reports.pages.tearsheet", "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
-    "tests.live.family_runner",
+    "tests.live.family_runner", "tests.told_program",
 )  # fmt: skip
 _IMPORTED: Final = (
     "forwardtrader.sandbox.__main__", "forwardtrader.sandbox.server", "uvloop", "forwardtrader.live.output.writer_process",
     "forwardtrader.live.supervision.guardian", "forwardtrader.live.supervision.account_actions", "tests.live.kill_runner",
-    "tests.live.crash_runner", "tests.live.family_runner", "ccxt.async_support", "ccxt.pro.binance", "jinja2", "plotly",
+    "tests.live.crash_runner", "tests.live.family_runner", "tests.told_program", "ccxt.async_support", "ccxt.pro.binance", "jinja2", "plotly",
     "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats",
 )  # fmt: skip
 _PR_SET_CHILD_SUBREAPER: Final = 36
