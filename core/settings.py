@@ -82,6 +82,10 @@ class FeedSettings(Room):
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
     request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
     max_file_mb: int = Field(default=512, ge=1, le=100_000, description="megabytes that a candle file may hold once it is unpacked")
+    date_format: str = Field(
+        default="", description="dates of candle files: `day first`, `month first` or a pattern like %d.%m.%Y; empty: the file decides"
+    )
+    file_zone: str = Field(default="", description="zone of times in candle files that state none, e.g. Europe/Berlin; empty for UTC")
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"

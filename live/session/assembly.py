@@ -238,8 +238,10 @@ class _Assembly:
     def _guard(self, saved: SavedState | None) -> TradingGuard | None:
         """Limits of the account, as an earlier process left them; paper works them out again, from a snapshot or from the bars."""
         guard = TradingGuard.of(self.request.settings.risk)
-        if guard is not None and saved is not None and saved.limits is not None:
-            guard.restore(saved.limits)
+        if saved is not None:
+            saved.guard = guard
+            if guard is not None and saved.limits is not None:
+                guard.restore(saved.limits)
         return guard
 
     def _strategy(self, saved: SavedState | None) -> type[bt.Strategy]:

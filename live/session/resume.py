@@ -154,7 +154,10 @@ class SavedState:
     Attributes:
         saved: the newest state of the strategy; None where there is none.
         limits: the same of the account's limits.
+        guard: the guard whose state is recorded; None where nothing is limited.
     """
+
+    guard: TradingGuard | None = None
 
     def __init__(self, store: SessionStore, journal: Journal, failed: Failed) -> None:
         self._failed = failed
@@ -166,11 +169,10 @@ class SavedState:
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """The state after the bar that opened at `at` (ms UTC), for `SessionStore.record`; None where the newest one stays."""
-        guard: TradingGuard | None = strategy.broker.guard
         is_new = takes_part(type(strategy)) and self._took(strategy)
-        if guard is None:
+        if self.guard is None:
             return (at, {_NAME: self._newest}) if is_new else None
-        return at, {_NAME: self._newest, _LIMITS: guard.as_dict()}
+        return at, {_NAME: self._newest, _LIMITS: self.guard.as_dict()}
 
     def _took(self, strategy: bt.Strategy) -> bool:
         """Whether the strategy gave its state."""

@@ -97,6 +97,7 @@ def build_cerebro(
     for feed in feeds:
         attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
+    settings = settings if guard is None else guard.limits.within(settings, len(feeds))
     start = trade_from.timestamp() if trade_from is not None else 0.0
     chosen = broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start)
     cerebro.setbroker(chosen)
