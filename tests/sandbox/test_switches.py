@@ -251,7 +251,7 @@ def following(client: PlainClient) -> Any:
 
 async def _struck(server: SandboxServer, name: str) -> None:
     """Wait until an armed fault has struck."""
-    while server.exchange.faults.armed(name) is not None:
+    while server.exchange.board.armed(name) is not None:
         await asyncio.sleep(0.005)
 
 
