@@ -11,10 +11,10 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from tests.processes import end_all
+
 settings.register_profile("any machine", settings(), deadline=None)  # what an example takes says how busy the machine is
 settings.load_profile("any machine")
-
-from tests.processes import end_all
 
 # Where files are dealt out to workers, a long one that comes last is waited for by all; and one that uses every core goes well beside one
 # that mostly waits for a market's clock. Only time depends on this list.

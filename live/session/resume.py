@@ -23,6 +23,7 @@ from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.hosting import replace_methods
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
@@ -154,7 +155,10 @@ class SavedState:
     Attributes:
         saved: the newest state of the strategy; None where there is none.
         limits: the same of the account's limits.
+        guard: the guard whose state is recorded; None where nothing is limited.
     """
+
+    guard: TradingGuard | None = None
 
     def __init__(self, store: SessionStore, journal: Journal, failed: Failed) -> None:
         self._failed = failed
@@ -166,11 +170,10 @@ class SavedState:
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """The state after the bar that opened at `at` (ms UTC), for `SessionStore.record`; None where the newest one stays."""
-        guard: TradingGuard | None = strategy.broker.guard
         is_new = takes_part(type(strategy)) and self._took(strategy)
-        if guard is None:
+        if self.guard is None:
             return (at, {_NAME: self._newest}) if is_new else None
-        return at, {_NAME: self._newest, _LIMITS: guard.as_dict()}
+        return at, {_NAME: self._newest, _LIMITS: self.guard.as_dict()}
 
     def _took(self, strategy: bt.Strategy) -> bool:
         """Whether the strategy gave its state."""
@@ -193,18 +196,6 @@ def restoring(strategy: type[bt.Strategy], saved: Mapping[str, object], since: f
     class Restoring(strategy):
         _is_restored = False
 
-        def prenext(self) -> None:
-            self._restore_in_time()
-            super().prenext()
-
-        def nextstart(self) -> None:
-            self._restore_in_time()
-            super().nextstart()
-
-        def next(self) -> None:
-            self._restore_in_time()
-            super().next()
-
         def notify_order(self, order: bt.Order) -> None:
             if order.info.get("client_id"):  # an update of an order at the venue: it comes when the bars of the past are over
                 self._restore()
@@ -223,5 +214,13 @@ def restoring(strategy: type[bt.Strategy], saved: Mapping[str, object], since: f
             except Exception as error:  # noqa: BLE001 - as above; it trades on with what its bars gave it
                 failed("restore", error)
 
+    def restored(_name: str, method: Callable[..., None]) -> Callable[..., None]:
+        def call(self: Any) -> None:
+            self._restore_in_time()
+            method(self)
+
+        return call
+
+    replace_methods(Restoring, ("prenext", "nextstart", "next"), restored)
     Restoring.__name__ = strategy.__name__
     return Restoring

@@ -62,7 +62,7 @@ def enforce(strategy: bt.Strategy) -> None:
     if action is None:
         return
     for data in strategy.datas:
-        if not len(data):
+        if not len(data) or not hasattr(data, "context"):  # a resampled feed, on which no order can be placed
             continue
         resting = _resting(broker, data)
         chosen = range(len(resting)) if action is OnBreach.FLATTEN else too_much(_book(broker, data, resting))

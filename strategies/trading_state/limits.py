@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import Final
 
-from forwardtrader.core.settings import RiskSettings
+from forwardtrader.core.settings import RiskSettings, StrategySettings
 from forwardtrader.strategies.risk import RiskLimits
 
 # The settings that hold in every run, and so decide its result.
@@ -66,6 +66,15 @@ class TradingLimits:
     orders_per_bar: float = math.inf
     orders_per_hour: float = math.inf
     model_seconds: float = math.inf
+
+    def within(self, settings: StrategySettings, symbols: int) -> StrategySettings:
+        """The same settings with no larger exposure than the limits let through, so that entries are smaller and not refused.
+
+        Args:
+            symbols: among which `max_exposure` is divided.
+        """
+        most = min(settings.max_exposure, self.gross_exposure, self.symbol_exposure * symbols)
+        return settings if most == settings.max_exposure else settings.model_copy(update={"max_exposure": most})
 
     @classmethod
     def of(cls, settings: RiskSettings) -> TradingLimits | None:

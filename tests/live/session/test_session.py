@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import AccountLocked
+from forwardtrader.core.errors import AccountLocked, StrategyFailed
 from forwardtrader.live import control
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
@@ -124,6 +124,18 @@ def test_any_backtrader_strategy_runs_and_equals_its_replay(tmp_path: Path, name
     assert parity.compared["fills"] > 1
 
 
+@pytest.mark.parametrize(("spec", "orders"), [("lifecycle:HoldFiveBars", 23), ("signals:Accumulating", 5)])
+def test_a_community_strategy_makes_the_same_orders_on_paper_with_real_orders_and_in_its_replay(
+    tmp_path: Path, spec: str, orders: int
+) -> None:
+    for mode in ("paper", "live"):
+        flags = (f"--{mode}", "--strategy", f"benchmarks.strategies.community.{spec}")
+        assert run(request_for(tmp_path, mode, 120, *flags, symbols=("BTC/USDT",))) == 0
+        parity = compare(tmp_path / mode, SystemClock(), SOURCES)
+        assert parity.first_difference is None
+        assert parity.compared["orders"] == orders
+
+
 def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text(STRATEGIES)
     request = request_for(tmp_path, "one", 120, "--strategy", f"{tmp_path / 'failing.py'}:Failing", symbols=("BTC/USDT",))
@@ -132,6 +144,28 @@ def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> No
     assert len(kept) >= 2
     assert "as strategies do" in kept[0]["facts"]["reason"]
     assert bars_of(tmp_path, "one") == 120
+
+
+def test_a_strategy_that_fails_at_every_bar_ends_the_session_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "hopeless.py").write_text(
+        "import backtrader as bt\nclass Hopeless(bt.Strategy):\n    def next(self):\n        self.nothing.here\n"
+    )
+    request = request_for(tmp_path, "one", 120, "--strategy", f"{tmp_path / 'hopeless.py'}:Hopeless", symbols=("BTC/USDT",))
+    with pytest.raises(StrategyFailed, match=r"hopeless.py:4 in next: AttributeError: .*; the traceback is in .*log.jsonl") as caught:
+        run(request)
+    assert caught.value.exit_code == 2
+    assert bars_of(tmp_path, "one") < 20
+    kept = [n for n in SessionStore(tmp_path / "one" / "session.db").notes() if n["kind"] == "session_halted"]
+    assert "hopeless.py:4 in next" in kept[-1]["facts"]["reason"]
+
+
+def test_a_strategy_that_cannot_be_made_ends_the_start_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "unmade.py").write_text(
+        "import backtrader as bt\nclass Unmade(bt.Strategy):\n    def __init__(self):\n        self.x = 1 / 0\n"
+    )
+    request = request_for(tmp_path, "one", 20, "--strategy", f"{tmp_path / 'unmade.py'}:Unmade", symbols=("BTC/USDT",))
+    with pytest.raises(StrategyFailed, match=r"unmade.py:4 in __init__: ZeroDivisionError: division by zero; the traceback is in "):
+        run(request)
 
 
 def test_a_market_by_the_clock_begins_when_the_session_is_ready(tmp_path: Path) -> None:

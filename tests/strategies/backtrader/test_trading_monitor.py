@@ -267,6 +267,42 @@ def test_the_state_of_a_guard_is_plain_json_and_goes_on_from_any_bar() -> None:
     pd.testing.assert_frame_equal(orders, same, check_exact=True)
 
 
+@pytest.mark.parametrize("kind", [LSTMStrategy, InAndOut])
+def test_sizes_that_follow_from_the_settings_stay_within_the_exposure_limit(kind: type[bt.Strategy]) -> None:
+    class Sized(kind):  # type: ignore[misc,valid-type]
+        """Leaves the size to the settings."""
+
+        def buy(self, **given: Any) -> Any:
+            return super().buy(**(given if kind is LSTMStrategy else {"data": given["data"]}))
+
+    guard = TradingGuard.of(RiskSettings(max_gross_exposure=0.2))
+    bars = candles(600)
+    record = record_of(build_cerebro([feed(bars, source(bars))], knobs(margin=0.1), strategy=Sized, guard=guard).run()[0])
+    assert len(record.fills) > 5
+    assert record.limits is not None
+    assert record.limits.refused == {}
+    assert 0.15 < record.equity["exposure"].max() < 0.25  # prices move on after the entry
+
+
+def test_a_feed_that_carries_no_orders_is_no_hindrance() -> None:
+    guard = TradingGuard.of(RiskSettings(max_drawdown=0.03, max_losing_streak=2, max_model_age=timedelta(days=40)))
+    cerebro = build_cerebro([feed(candles(200))], knobs(), strategy=OnTheFirst, guard=guard)
+    cerebro.resampledata(cerebro.datas[0], timeframe=bt.TimeFrame.Minutes, compression=240)
+    found = record_of(cerebro.run()[0]).limits
+    assert found is not None
+    assert found.count > 0
+
+
+class OnTheFirst(bt.Strategy):
+    """Trades the first feed by the clock of both."""
+
+    def next(self) -> None:
+        if self.position:
+            self.close()
+        else:
+            self.buy(size=0.1)
+
+
 def test_a_broker_that_knows_no_limits_is_refused() -> None:
     guard = TradingGuard.of(RiskSettings(max_drawdown=0.1))
     with pytest.raises(InvalidSetting, match="need a broker of forwardtrader"):
