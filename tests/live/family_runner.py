@@ -1,6 +1,7 @@
 """`python -m tests.live.family_runner SPEC`: a run with orders that belong together, which dies at a named point of their life.
 
-SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`; `family`: bracket, resting bracket or pair;
+SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`; `family`: bracket, resting bracket,
+partial bracket or pair;
 `rises`: the live bar at which the market reaches its target, or null.
 """
 
@@ -63,6 +64,10 @@ class Family(Script):
         elif self.p.family == "pair" and self.live_bars == 2:
             loss = self.sell(size=SIZE, exectype=bt.Order.Stop, price=price * STOP)
             self.sell(size=SIZE, exectype=bt.Order.Limit, price=price * TARGET, oco=loss)
+        if self.p.family == "partial bracket" and self.live_bars in (1, 2):  # a part of the entry each
+            entry = next(order for order in self.broker.get_orders_open() if order.isbuy())
+            self.p.exchange.control("fill_cap", size=0.008)
+            reach(self.p.exchange, self, entry.created.price * 0.9999)
         if self.live_bars == self.p.rises:
             reach(self.p.exchange, self, price * 1.2)
 
