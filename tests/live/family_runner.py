@@ -16,6 +16,7 @@ from typing import Any
 import backtrader as bt
 
 from forwardtrader.live.execution.events import Intent
+from tests import PATIENCE_S
 from tests.live.crash_runner import DyingJournal, Fuse, Place, lay
 from tests.live.market import Script, play, store_on
 
@@ -39,7 +40,7 @@ class FamilyJournal(DyingJournal):
 def reach(venue: Any, s: Any, price: float) -> None:
     """Move the market, and wait until the feed has the price."""
     venue.control("price", price=price)
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE_S
     while abs(s.broker.store.prices.get("BTC/USDT", 0) / price - 1) > 0.001 and time.monotonic() < until:
         time.sleep(0.01)
 

@@ -14,6 +14,7 @@ from forwardtrader.core.settings import LiveSettings
 from forwardtrader.live.output.mirror import MirrorQueue, SessionMirror
 from forwardtrader.live.output.state_store import Event, MemoryMirror, StateStore
 from forwardtrader.live.output.tables import FillFacts, Rows
+from tests import PATIENCE_S
 from tests.live.recorded_session import (
     SYMBOLS,
     fill,
@@ -49,7 +50,7 @@ def test_a_mirror_that_was_away_gets_everything_in_the_end(store: StateStore) ->
     for n in range(250):
         store.set(f"sessions/a/fills/{n}", {"n": n})
     outbox.start()
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while store.lag() and time.monotonic() < until:
         time.sleep(0.01)
     outbox.stop()
@@ -61,7 +62,7 @@ def test_a_mirror_that_hangs_holds_nobody_up(store: StateStore) -> None:
 
     class Hanging(MemoryMirror):
         def put(self, events: list[Event]) -> None:
-            released.wait(10)
+            released.wait(PATIENCE_S)
 
     outbox = MirrorQueue(store, Hanging(), every_s=0.01)
     store.set("sessions/a", {"bars": 0})
@@ -69,7 +70,7 @@ def test_a_mirror_that_hangs_holds_nobody_up(store: StateStore) -> None:
     began = time.monotonic()
     for n in range(100):
         store.set("sessions/a", {"bars": n})
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE_S / 2
     released.set()
     outbox.stop()
 
