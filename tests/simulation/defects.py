@@ -19,8 +19,8 @@ from forwardtrader.live.execution.events import Ended
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup
-from forwardtrader.live.execution.reconciliation import Reconciled, require_covered
 from forwardtrader.live.execution.order_traces import OrderTraces
+from forwardtrader.live.execution.reconciliation import Reconciled, require_covered
 from forwardtrader.live.execution.recovery import comparison
 from forwardtrader.live.execution.recovery.comparison import VenueComparison
 from forwardtrader.live.execution.submit import OrderSubmitter

@@ -201,7 +201,8 @@ def test_cheating_is_refused(cheat: str) -> None:
 
 def test_orders_before_the_first_traded_day_are_refused() -> None:
     bars = flat()
-    s = play(bars, {0: lambda s: s.buy(size=1), 3: lambda s: s.buy(size=1)}, trade_from=bars.index[3].to_pydatetime())
+    days = {"trade_from": bars.index[3].to_pydatetime(), "begins": bars.index[0].to_pydatetime()}
+    s = play(bars, {0: lambda s: s.buy(size=1), 3: lambda s: s.buy(size=1)}, **days)
     assert "has not come yet" in refusal(s, 0)
     assert s.orders[1].status == bt.Order.Completed
 
