@@ -21,7 +21,8 @@ from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import Replaced
-from forwardtrader.live.execution.journal import Journal, open_journal
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth

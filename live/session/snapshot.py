@@ -45,8 +45,8 @@ def freeze(strategy: bt.Strategy) -> Snapshot:
         "strategy": strategy.state(),
         "desks": {feed.manager.market.symbol: _manager_state(feed) for feed in strategy._feeds},
         "numbers": [recorders.fills.count, list(recorders.fills.numbers.items())],
-        "limits": None if broker.guard is None else broker.guard.as_dict(),
         "told": [order.ref for order in _known(broker) if order.ref in recorders.orders.collected],
+        **({} if broker.guard is None else {"limits": broker.guard.as_dict()}),
     }
 
 

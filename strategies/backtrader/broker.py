@@ -13,7 +13,7 @@ from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.account_broker import AccountBroker, books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
-from forwardtrader.strategies.backtrader.guarded_orders import objection
+from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
@@ -185,7 +185,7 @@ class VenueRulesBroker(AccountBroker):
         resting = [
             RestingSell(-float(order.executed.remsize), self.group_of(order))
             for order in self.may_execute()
-            if order.data is data and order.issell() and order.active()
+            if order.data is data and order.issell() and is_in_force(order)
         ]
         return sellable(float(self.holdings.held[data].size), resting, group=group, incoming=incoming)
 

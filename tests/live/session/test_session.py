@@ -19,7 +19,8 @@ from forwardtrader.live.parity.command import compare
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import SessionState, read_status
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
+from tests.compiled import share_compiled
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}
@@ -70,7 +71,8 @@ def test_a_session_trains_and_trades_in_whatever_folder_it_is_started(tmp_path: 
     words = [sys.executable, str(ROOT / "run_live.py"), "--sandbox", "--speed", "lockstep", "--session", "away", "--bars", "2", "--quiet"]
     for setting in ("train_window=60d", "retrain_every=10d", "epochs=1", "seeds=1", "units=8"):
         words += ["--set", f"models.{setting}"]
-    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    share_compiled(tmp_path / "var" / "models")
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert said.returncode == 0, said.stderr
     assert bars_of(tmp_path / "var" / "sessions", "away") == 2
     assert list((tmp_path / "var" / "models").glob("**/model.keras"))
@@ -80,7 +82,7 @@ def test_a_second_process_is_refused_with_exit_code_5(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with control.held(control.lock_of(tmp_path / "one"), "session 'one'"):
         process = start(tmp_path, "one", 1)
-        assert process.wait(60) == 5
+        assert process.wait(PATIENCE_S) == 5
         assert "in use" in process.communicate()[1]
         with pytest.raises(AccountLocked):
             run(request_for(tmp_path, "one", 1))

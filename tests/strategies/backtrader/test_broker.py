@@ -262,3 +262,12 @@ def test_an_order_is_not_filled_in_the_bar_it_was_made_on_where_its_symbol_lacks
     feeds = [feed(first), feed(second, rules=replace(BTC, symbol="ETH/USDT", base="ETH"))]
     fills = record_of(build_cerebro(feeds, FREE, strategy=StopOnTheSecondSymbol).run()[0]).fills
     assert fills["side"].to_list() == ["buy"]
+
+
+def test_a_sale_on_the_bar_that_filled_a_brackets_parent_leaves_the_coins_to_its_children() -> None:
+    bars = flat()
+    bars.iloc[4:, :4] = 80.0
+    steps = {0: lambda s: s.buy_bracket(size=1, exectype=bt.Order.Market, stopprice=90, limitprice=150), 1: lambda s: s.sell(size=1)}
+    s = play(bars, steps)
+    assert "none is held free of other orders" in refusal(s, 3)
+    assert s.position.size == 0  # the stop sold it, once
