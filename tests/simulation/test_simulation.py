@@ -11,7 +11,7 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.shrink import shrink
 from tests.simulation.world import simulate
 
-_SEEDS = 24
+_SEEDS = 120
 
 
 @pytest.fixture(autouse=True)
