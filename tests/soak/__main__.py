@@ -8,6 +8,7 @@ the broker and the table of fills know, before the market moves on.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--lives", type=int, default=LIVES, help="of a series, beside its last one")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the results there, and go on where they end")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left running
     results = Results(wanted.keep)
     seed = wanted.seed if wanted.seed is not None else results.next_seed
     while results.totals().ends < wanted.kills or wanted.seed is not None:
