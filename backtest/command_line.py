@@ -24,6 +24,8 @@ PLAIN: Final = {
     "timeframe": "feeds.timeframe",
     "exchange": "feeds.exchange",
     "source": "feeds.source",
+    "date_format": "feeds.date_format",
+    "tz": "feeds.file_zone",
     "cash": "strategies.cash",
     "fee_bps": "strategies.fee_bps",
     "slippage_bps": "strategies.slippage_bps",

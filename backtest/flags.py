@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forwardtrader.core.command.flags import FlagParser
+from forwardtrader.feeds.flags import DATE_FORMAT_HELP, ZONE_HELP
 
 
 def parser() -> FlagParser:
@@ -20,18 +21,7 @@ def parser() -> FlagParser:
         ),
         closing="exit codes: 0 done, 1 a bug, 2 a mistake in the command or its data, 3 data unavailable, 130 interrupted",
     )
-    what = p.add_argument_group("what to trade")
-    what.add_argument("--from", dest="first", metavar="DATE", help="first day traded; training data before it is found by itself")
-    what.add_argument("--to", dest="last", metavar="DATE", help="last day traded (default: now)")
-    what.add_argument("--symbol", action="append", metavar="SYMBOL", help="e.g. BTC/USDT; several share one account and one model")
-    what.add_argument("--timeframe", metavar="1h", help="length of one bar")
-    what.add_argument("--exchange", metavar="NAME", help="whose candles and rules")
-    what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
-    what.add_argument(
-        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
-        help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
-    )  # fmt: skip
-    what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
+    _add_what_to_trade(p)
     account = p.add_argument_group("account and costs")
     account.add_argument("--cash", metavar="AMOUNT", help="starting cash (default: 10000)")
     account.add_argument("--fee-bps", metavar="BPS", help="fee per side in basis points (default: 10)")
@@ -59,3 +49,20 @@ def parser() -> FlagParser:
     output.add_argument("--json", action="store_true", help="print run.json instead of the summary")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return p
+
+
+def _add_what_to_trade(p: FlagParser) -> None:
+    what = p.add_argument_group("what to trade")
+    what.add_argument("--from", dest="first", metavar="DATE", help="first day traded; training data before it is found by itself")
+    what.add_argument("--to", dest="last", metavar="DATE", help="last day traded (default: now)")
+    what.add_argument("--symbol", action="append", metavar="SYMBOL", help="e.g. BTC/USDT; several share one account and one model")
+    what.add_argument("--timeframe", metavar="1h", help="length of one bar")
+    what.add_argument("--exchange", metavar="NAME", help="whose candles and rules")
+    what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
+    what.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
+    what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
+    what.add_argument(
+        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
+        help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
+    )  # fmt: skip
+    what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")

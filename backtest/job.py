@@ -20,9 +20,9 @@ from forwardtrader.backtest.forecasting import Forecasts, tables, train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.backtest.run_record import facts_of, manifest_of, result_of
+from forwardtrader.backtest.run_record import facts_of, limits_section, manifest_of, result_of
 from forwardtrader.backtest.shifted_runs import shifted_backtests, shifted_replays
-from forwardtrader.backtest.simulation import simulate
+from forwardtrader.backtest.simulation import is_replayable, simulate
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.feeds.history.needs import History
@@ -160,7 +160,7 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     equity = record.equity.assign(**{name: b.equity["equity"].reindex(record.equity.index).ffill() for name, b in held.items()})
     summaries = {name: _summary(request, b.equity, b.fills, year) for name, b in held.items()}
     own = _summary(request, equity, record.fills, year).model_copy(update={"dust": {d.symbol: d.units for d in record.dust}})
-    full = plain.model_copy(update={"strategy": own, "benchmark": summaries})
+    full = plain.model_copy(update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits)})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
 
@@ -245,9 +245,9 @@ def credited(
 
     Our own strategy is always asked. One of the user's takes seconds a run and is asked only where the answer decides the verdict.
     """
-    if not judgement.evidence.has_forecasts or (request.strategy and not judgement.hangs_on_shifted_forecasts):
+    if not judgement.evidence.has_forecasts or not (is_replayable(request) or judgement.hangs_on_shifted_forecasts):
         return judgement
-    ask = shifted_backtests if request.strategy else shifted_replays
+    ask = shifted_replays if is_replayable(request) else shifted_backtests
     runs = ask(markets, forecasts, request, run.manifest.data.periods_per_year, stage)
     return judgement if runs is None else judgement.with_shifted(runs, _facts(request, markets, run))
 

@@ -31,6 +31,7 @@ from forwardtrader.reports.manifest import (
     DataSection,
     FactorData,
     FoldSection,
+    LimitsSection,
     RunManifest,
     SymbolData,
     WalkForwardSection,
@@ -39,6 +40,8 @@ from forwardtrader.reports.manifest import (
 )
 from forwardtrader.reports.statistics.forecast_scores import huber
 from forwardtrader.strategies.backtrader.assembly import load_strategy
+from forwardtrader.strategies.trading_state.guard import TradingReport
+from forwardtrader.strategies.trading_state.limits import EVERY_RUN, TradingLimits
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")
@@ -112,6 +115,11 @@ def _factors(request: BacktestRequest, histories: Sequence[History]) -> dict[str
     return told
 
 
+def limits_section(report: TradingReport | None) -> LimitsSection | None:
+    """What became of the account's limits; None where there were none."""
+    return None if report is None else LimitsSection.model_validate(report.plain())
+
+
 def choices(request: BacktestRequest) -> dict[str, Any]:
     """The settings that decide a result, for counting trials: not where files lie nor how many cores were used."""
     tree = request.settings.model_dump(mode="json")
@@ -120,8 +128,10 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
     named = [Path(factor.file).name for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
+    limits = TradingLimits.of(request.settings.risk)
+    risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
-        **learning, **factors,
+        **learning, **factors, **risk,
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip

@@ -19,6 +19,7 @@ from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cer
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.replay_track import Tape
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 # Bars before the first traded one that a user's own indicators may warm up on.
 EXTRA_BARS: Final = 256
@@ -47,6 +48,11 @@ def simulate_with_orders(markets: Mapping[str, History], forecasts: Sources, req
     return _record(run, request), run.analyzers.orders.frame()
 
 
+def is_replayable(request: BacktestRequest) -> bool:
+    """Whether the fast replay trades as the run does: it knows our own strategy, and no limits of the account."""
+    return not request.strategy and TradingGuard.of(request.settings.risk) is None
+
+
 def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, first: datetime) -> list[Tape]:
     """The days traded and the forecasts of them, for the fast replay of our own strategy."""
     tapes = []
@@ -67,7 +73,8 @@ def _run(
         source = forecasts.source(symbol, settings.horizon, history.timeframe)
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
         feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source))
-    cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first, analyzers=analyzers)
+    guard = TradingGuard.of(request.settings.risk)
+    cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first, analyzers=analyzers, guard=guard)
     return cerebro.run()[0]
 
 

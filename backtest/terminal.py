@@ -12,6 +12,7 @@ from forwardtrader.backtest.job import FinishedRun
 from forwardtrader.core import p_values
 from forwardtrader.core.types import Verdict
 from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast, to_json
+from forwardtrader.reports.pages.formats import limits
 
 # As short as they must be for tables to fit 80 columns.
 SHORT = {
@@ -39,6 +40,8 @@ def show(run: FinishedRun, console: Console) -> None:
     for symbol, forecast in manifest.forecast.items():
         console.print(_scores(symbol, forecast))
     console.print(_accounts(manifest))
+    if manifest.limits is not None:
+        console.print(limits(manifest.limits), style="yellow" if manifest.limits.count or manifest.limits.refused else "")
     _verdict(manifest, console)
     seconds = manifest.timing_s.get("total")
     console.print(f"\n{run.page}   [dim]{seconds:.1f} s[/dim]" if seconds is not None else f"\n{run.page}", soft_wrap=True)

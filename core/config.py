@@ -156,4 +156,6 @@ def _translated(error: ValidationError) -> InvalidSetting:
     if first["type"] == "extra_forbidden":
         return InvalidSetting(f"{where}: there is no such setting; see config.yaml and docs")
     reason = first["msg"].removeprefix("Value error, ")
-    return InvalidSetting(f"{where}: {reason}, not {first['input']!r}" if where else reason)
+    if not where or isinstance(first["input"], Mapping):  # settings that contradict each other, named by the reason
+        return InvalidSetting(reason)
+    return InvalidSetting(f"{where}: {reason}, not {first['input']!r}")

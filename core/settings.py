@@ -28,6 +28,9 @@ OptionalSpan = Annotated[
 ]
 
 
+Action = Literal["reduce", "halt", "flatten"]
+
+
 class Room(BaseModel):
     """The manners of every settings class: frozen, closed to unknown keys."""
 
@@ -79,6 +82,10 @@ class FeedSettings(Room):
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
     request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
     max_file_mb: int = Field(default=512, ge=1, le=100_000, description="megabytes that a candle file may hold once it is unpacked")
+    date_format: str = Field(
+        default="", description="dates of candle files: `day first`, `month first` or a pattern like %d.%m.%Y; empty: the file decides"
+    )
+    file_zone: str = Field(default="", description="zone of times in candle files that state none, e.g. Europe/Berlin; empty for UTC")
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"
@@ -219,9 +226,29 @@ class LiveSettings(Room):
 
 
 class RiskSettings(Room):
-    """Limits on a real account that no strategy gets past. Values are in the quote currency of each symbol."""
+    """Limits that no strategy gets past: on the account's losses in every run, on the orders of a real account.
 
+    Losses and exposures are shares of equity, values in the quote currency of each symbol; a limit of null is none.
+    """
+
+    # Every strategy, in backtests, on paper and live alike.
     gate: bool = Field(default=True, description="whether the limits below hold; those of the strategy hold besides")
+    max_drawdown: float | None = Field(default=None, gt=0, lt=1, description="every run: loss from the highest equity; null for no limit")
+    on_drawdown: Action = Field(default="flatten", description="then: reduce (only exits), halt (only stops) or flatten (sell all, halt)")
+    drawdown_rearm: OptionalSpan = Field(default=None, description="trade again after that time; null: only by hand (--resume)")
+    max_daily_loss: float | None = Field(default=None, gt=0, lt=1, description="every run: loss within a UTC day; null for no limit")
+    on_daily_loss: Action = Field(default="reduce", description="then, until the next UTC day: reduce, halt or flatten")
+    max_losing_streak: int | None = Field(default=None, ge=1, description="every run: losing trades in a row; null for no limit")
+    on_losing_streak: Action = Field(default="reduce", description="then: reduce, halt or flatten")
+    losing_streak_rearm: Span = Field(default=timedelta(days=1), description="trade again after that time")
+    max_gross_exposure: float | None = Field(
+        default=None, gt=0, description="every run: all positions and resting entries; null for no limit"
+    )
+    max_symbol_exposure: float | None = Field(default=None, gt=0, description="every run: the same of one symbol; null for no limit")
+    max_orders_per_bar: int | None = Field(default=None, ge=1, description="every run: twice as many where they reduce; null for no limit")
+    max_orders_per_hour: int | None = Field(default=None, ge=1, description="every run: the same within an hour of bars; null for no limit")
+    max_model_age: OptionalSpan = Field(default=None, description="every run: of the model in force, then reduce; null for no limit")
+    # A real account.
     max_order_value: float = Field(default=25_000.0, gt=0, description="largest order that adds to a position")
     max_position_value: float = Field(default=100_000.0, gt=0, description="largest position, orders that rest included")
     max_orders_per_minute: int = Field(default=60, ge=1, description="more are refused; twice as many where they make a position smaller")
@@ -231,6 +258,20 @@ class RiskSettings(Room):
     )
     max_stall_s: float = Field(default=60.0, gt=0, description="seconds a turn of the session may take before that is trouble")
     max_clock_offset_s: float = Field(default=1.0, gt=0, description="seconds this machine's clock may differ from the venue's")
+
+    @model_validator(mode="after")
+    def _agree(self) -> RiskSettings:
+        _require_order("risk.max_symbol_exposure", self.max_symbol_exposure, "risk.max_gross_exposure", self.max_gross_exposure)
+        _require_order("risk.max_orders_per_bar", self.max_orders_per_bar, "risk.max_orders_per_hour", self.max_orders_per_hour)
+        for name in ("drawdown_rearm", "losing_streak_rearm", "max_model_age"):
+            if getattr(self, name) == timedelta(0):
+                raise ValueError(f"risk.{name} is no time at all; give a span such as 1d")
+        return self
+
+
+def _require_order(lower: str, small: float | None, upper: str, large: float | None) -> None:
+    if small is not None and large is not None and small > large:
+        raise ValueError(f"{lower} ({small:g}) is above {upper} ({large:g}) and would never be reached; lower it, or leave it out")
 
 
 class Settings(Room):
@@ -248,4 +289,7 @@ class Settings(Room):
     def _windows_fit(self) -> Settings:
         if self.models.train_window <= self.models.retrain_every / 4:
             raise ValueError("models.train_window is shorter than a quarter of models.retrain_every; make it longer")
+        oldest = self.risk.max_model_age
+        if oldest is not None and oldest <= self.models.retrain_every:
+            raise ValueError("risk.max_model_age is not longer than models.retrain_every, so that every model would expire; make it longer")
         return self

@@ -10,9 +10,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from forwardtrader.core.errors import CandleFileInvalid
 
@@ -26,6 +24,12 @@ _LONGEST_TEXT: Final = 1000
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _BREAKS: Final = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"  # where `splitlines` does
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def too_large(path: Path, found: str) -> CandleFileInvalid:
@@ -44,16 +48,17 @@ def unpacked(path: Path, most_mb: int) -> bytes:
         start = file.read(4)
         file.seek(0)
         if start.startswith(_GZIP):
-            return _bounded(gzip.GzipFile(fileobj=file), path, most_mb)
+            return bounded(gzip.GzipFile(fileobj=file), path, most_mb)
         if start.startswith(_ZIP):
             with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as member:
-                return _bounded(member, path, most_mb)
-        return _bounded(file, path, most_mb)
+                return bounded(member, path, most_mb)
+        return bounded(file, path, most_mb)
 
 
-def _bounded(file: IO[bytes] | gzip.GzipFile, path: Path, most_mb: int) -> bytes:
-    data = file.read(most_mb * 1_000_000 + 1)
-    if len(data) > most_mb * 1_000_000:
+def bounded(file: Readable, path: Path, most_mb: int, taken: int = 0) -> bytes:
+    """All bytes of a stream of which `taken` bytes of the bound are used up. Raises CandleFileInvalid where there are too many."""
+    data = file.read(most_mb * 1_000_000 - taken + 1)
+    if len(data) + taken > most_mb * 1_000_000:
         raise too_large(path, f"there are more than {most_mb} MB in it")
     return data
 
@@ -65,8 +70,8 @@ def lines_of(text: str, path: Path) -> list[str]:
     return text.splitlines()
 
 
-def read_parquet(path: Path, wanted: Callable[[str], bool], most_mb: int) -> pd.DataFrame:
-    """The wanted columns of a Parquet file, and its index.
+def read_parquet(path: Path, wanted: Callable[[str], bool], most_mb: int) -> pa.Table:
+    """The wanted columns of a Parquet file, and those that pandas kept as its index.
 
     Raises:
         CandleFileInvalid: it has more rows, columns or bytes than the bounds.
@@ -85,13 +90,18 @@ def read_parquet(path: Path, wanted: Callable[[str], bool], most_mb: int) -> pd.
         _check_rows(about.num_rows, schema, names, path, most_mb)
         groups = [about.row_group(n) for n in range(about.num_row_groups)]
         columns = [group.column(n) for group in groups for n in range(group.num_columns)]
-        size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.partition(".")[0] in names)
+        size = sum(c.total_uncompressed_size for c in columns if _holds(c.path_in_schema, names))
         if size > most_mb * 1_000_000:
             raise too_large(path, f"its columns take {size / 1e6:,.0f} MB, more than {most_mb}")
-        return _plain(file.read(names, use_pandas_metadata=True).to_pandas(), path)
+        return _plain(file.read(names), path, most_mb)
 
 
-def read_feather(path: Path, wanted: Callable[[str], bool], most_mb: int) -> pd.DataFrame:
+def _holds(path_in_schema: str, names: list[str]) -> bool:
+    """Whether a leaf belongs to one of the columns; a column's own name may have dots in it."""
+    return path_in_schema in names or path_in_schema.partition(".")[0] in names
+
+
+def read_feather(path: Path, wanted: Callable[[str], bool], most_mb: int) -> pa.Table:
     """The wanted columns of a Feather file. Raises as `read_parquet`."""
     import pyarrow as pa
     import pyarrow.dataset as ds
@@ -105,7 +115,7 @@ def read_feather(path: Path, wanted: Callable[[str], bool], most_mb: int) -> pd.
             raise CandleFileInvalid(f"{path}: column {name!r} is text; save it as times or numbers, or the table as Parquet or CSV")
     _check_rows(ds.dataset(path, format="feather").count_rows(), schema, names, path, most_mb)
     with path.open("rb") as opened:
-        return pyarrow.feather.read_table(opened, columns=names).to_pandas()
+        return pyarrow.feather.read_table(opened, columns=names)
 
 
 def _chosen(schema: pa.Schema, wanted: Callable[[str], bool], path: Path) -> list[str]:
@@ -133,13 +143,29 @@ def _width(kind: pa.DataType) -> int:
         return 0
 
 
-def _plain(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Repeated texts as texts, each kept once. Raises CandleFileInvalid where one is longer than any time or price."""
-    texts = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
-    for name in texts:
-        if max(frame[name].cat.categories.str.len(), default=0) > _LONGEST_TEXT:
-            raise CandleFileInvalid(f"{path}: column {name!r} has texts of more than {_LONGEST_TEXT} characters; it is no table of candles")
-    return frame.assign(**{name: frame[name].astype(object) for name in texts}) if texts else frame
+def _plain(table: pa.Table, path: Path, most_mb: int) -> pa.Table:
+    """Repeated texts as plain ones. Raises CandleFileInvalid where one is longer than any time or price, or all of them too large."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type) or not _is_text(field.type.value_type):
+            continue
+        longest = max((pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0 for chunk in table.column(place).chunks), default=0)
+        if longest > _LONGEST_TEXT:
+            raise CandleFileInvalid(
+                f"{path}: column {field.name!r} has texts of more than {_LONGEST_TEXT} characters; it is no table of candles"
+            )
+        if longest * table.num_rows > most_mb * 1_000_000:
+            raise too_large(path, f"column {field.name!r} takes {longest * table.num_rows / 1e6:,.0f} MB, more than {most_mb}")
+        table = table.set_column(place, field.name, table.column(place).cast(pa.large_string()))
+    return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def text_file(path: Path, most_mb: int) -> io.BytesIO:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from forwardtrader.core.command.flags import FlagParser
 
+DATE_FORMAT_HELP = "of dates in files: 'day first', 'month first' or a pattern like %%d.%%m.%%Y; needed only where a file leaves it open"
+ZONE_HELP = "of times in files that state none, e.g. Europe/Berlin or +02:00"
+
 
 def download_parser() -> FlagParser:
     """The flags of `forwardtrader download`."""
@@ -36,6 +39,8 @@ def import_parser() -> FlagParser:
     p.add_argument("--timeframe", metavar="1h", help="default: feeds.timeframe")
     p.add_argument("--exchange", metavar="NAME", help="the venue whose candles these are (default: feeds.exchange)")
     p.add_argument("--path", type=Path, metavar="DIR", help="folder of the store (default: feeds.store_path)")
+    p.add_argument("--date-format", metavar="FORM", help=f"{DATE_FORMAT_HELP} (default: feeds.date_format)")
+    p.add_argument("--tz", metavar="ZONE", help=f"{ZONE_HELP} (default: feeds.file_zone)")
     return p
 
 

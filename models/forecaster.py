@@ -78,6 +78,15 @@ class IncrementalSource(Protocol):
         ...
 
 
+@runtime_checkable
+class DatedSource(Protocol):
+    """A `ForecastSource` that knows how old its models are."""
+
+    def trained_at(self, at: datetime) -> datetime | None:
+        """When the model in force at the bar that opens at `at` was trained; None where none is in force, or nobody knows."""
+        ...
+
+
 class LastValueForecaster:
     """Random-walk forecaster: location zero, scale from the root mean square of the last `window` one-bar log returns.
 

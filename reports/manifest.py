@@ -180,6 +180,29 @@ class StrategySummary(Section):
     dust: dict[str, float] = {}
 
 
+class LimitBreach(Section):
+    """One time that a limit of the account was reached: its setting, what it did (reduce, halt, flatten), and from which bar to which.
+
+    `until` is null while it lasts.
+    """
+
+    limit: str
+    action: str
+    at: Moment
+    until: Moment | None = None
+
+
+class LimitsSection(Section):
+    """What became of the account's limits (`risk.*`): how they stood at the end (active, reducing, halted) and why, how often one was
+    reached, the newest times, and how many orders they refused, by reason."""
+
+    state: str = "active"
+    reason: str = ""
+    count: int = 0
+    breaches: list[LimitBreach] = []
+    refused: dict[str, int] = {}
+
+
 class RunManifest(Section):
     """The whole of `run.json`."""
 
@@ -196,6 +219,7 @@ class RunManifest(Section):
     walk_forward: WalkForwardSection = WalkForwardSection()
     forecast: dict[str, SymbolForecast] = {}
     strategy: StrategySummary | None = None
+    limits: LimitsSection | None = None
     benchmark: dict[str, StrategySummary] = {}
     verdict: Verdict | None = None
     verdict_reasons: list[str] = []

@@ -6,7 +6,7 @@ The state is plain numbers, so that it survives a restart. Times are UTC epoch s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import IntEnum
 from typing import Any
 
@@ -77,8 +77,15 @@ class RiskState:
         return Gate.LOCKED if self.locked else Gate.OPEN
 
 
-def update(state: RiskState, equity: float, at: float, limits: RiskLimits) -> RiskState:
-    """The state after the bar that closed with `equity`; `at` is the bar's open time."""
+def update(state: RiskState, equity: float, at: float, limits: RiskLimits, moved: float = 0.0) -> RiskState:
+    """The state after the bar that closed with `equity`.
+
+    Args:
+        at: the bar's open time.
+        moved: quote units paid in since the bar before, negative for what was taken out: neither is a gain or a loss.
+    """
+    if moved:
+        state = _moved(state, equity, moved)
     day, day_open, locked, peak = int(at // DAY_SECONDS), state.day_open, state.locked, state.peak
     if day != state.day:
         day_open, locked = state.last, False
@@ -87,6 +94,18 @@ def update(state: RiskState, equity: float, at: float, limits: RiskLimits) -> Ri
             return RiskState(peak, day, day_open, equity, state.halted_until, locked)
         peak, day_open, locked = equity, equity, False  # the halt is over: counted anew, or it would begin again at once
     peak = max(peak, equity)
-    halted = equity <= peak * (1.0 - limits.max_drawdown)
-    locked = locked or equity <= day_open * (1.0 - limits.max_daily_loss)
+    halted = peak > 0.0 and equity <= peak * (1.0 - limits.max_drawdown)
+    locked = locked or (day_open > 0.0 and equity <= day_open * (1.0 - limits.max_daily_loss))
     return RiskState(peak, day, day_open, equity, at + limits.halt_seconds if halted else 0.0, locked)
+
+
+def _moved(state: RiskState, equity: float, moved: float) -> RiskState:
+    """The state in units of an account of another size: all that is compared with its equity grows or shrinks as the account did.
+
+    Losses stay the same shares of it; an account that had nothing, or was emptied, is counted anew.
+    """
+    after = state.last + moved
+    if state.last <= 0.0 or after <= 0.0:
+        return replace(state, peak=equity, day_open=equity, last=equity)
+    share = after / state.last
+    return replace(state, peak=state.peak * share, day_open=state.day_open * share, last=after)

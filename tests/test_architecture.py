@@ -53,7 +53,7 @@ LAYERS: dict[str, str] = {
         replay_track
         backtrader replay_account
         position_manager
-        decision holdings
+        decision holdings trading_state
         backtrader_objects costs feed_context order_rules risk signals sizing
     """,
     "backtest": """

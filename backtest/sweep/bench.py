@@ -17,7 +17,7 @@ from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import choices, code_of, data_section, facts_of
 from forwardtrader.backtest.sweep.file import Point
-from forwardtrader.backtest.sweep.point import PointResult, TradeWork, trade_point
+from forwardtrader.backtest.sweep.point import AccountSettings, PointResult, TradeWork, trade_point
 from forwardtrader.backtest.sweep.store import SweepStore
 from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock
@@ -123,7 +123,7 @@ class SweepBench:
             walk = train(one.markets, one.request, stage)
         work = TradeWork.of(one.markets, walk, one.request, one.data.periods_per_year)
         bars = sum(len(h.candles) for h in one.markets.values()) * len(group)
-        items = [setting.request.settings.strategies for setting in group]
+        items = [AccountSettings(setting.request.settings.strategies, setting.request.settings.risk) for setting in group]
         with self.progress.stage("simulate", "trading points") as stage:
             for n, (place, result) in enumerate(self._workers(bars).run(trade_point, work, items)):
                 self.store.put(group[place].key, result)
@@ -165,4 +165,5 @@ class SweepBench:
 def _forecast_key(setting: Setting) -> str:
     """Equal for points whose forecasts are the same."""
     chosen: dict[str, Any] = choices(setting.request)
-    return fingerprint.of_value([{k: v for k, v in chosen.items() if k != "strategies"}, [h.fingerprint for h in setting.markets.values()]])
+    shared = {key: value for key, value in chosen.items() if key not in ("strategies", "risk")}
+    return fingerprint.of_value([shared, [h.fingerprint for h in setting.markets.values()]])

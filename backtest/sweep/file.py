@@ -26,6 +26,7 @@ from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.config import all_keys, changed
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
 from forwardtrader.core.settings import Settings
+from forwardtrader.strategies.trading_state.limits import EVERY_RUN
 
 Point: TypeAlias = Mapping[str, Any]
 
@@ -133,6 +134,7 @@ def _check_key(key: str) -> None:
         "models": [k for k in rooms["models"] if k not in WITHOUT_EFFECT and k != "baselines"],
         "learning": rooms["learning"],
         "strategies": rooms["strategies"],
+        "risk": list(EVERY_RUN),
     }
     known = [f"{r}.{k}" for r, keys in sweepable.items() for k in keys]
     if key in known:
@@ -154,7 +156,7 @@ def _range(path: Path, key: str, given: Mapping[str, Any], *, searching: bool) -
     if log and step is not None:
         raise InvalidSetting(f"{path}: {key}: a log range takes no step")
     room, _, name = key.partition(".")
-    whole = type(getattr(Settings(), room)).model_fields[name].annotation is int
+    whole = type(getattr(Settings(), room)).model_fields[name].annotation in (int, int | None)
     if whole and not all(isinstance(x, int) for x in (low, high, step or 1)):
         raise InvalidSetting(f"{path}: {key} is a whole number; so must be low, high and step")
     axis = Axis(key=key, low=low, high=high, step=step, log=log, whole=whole)

@@ -11,8 +11,8 @@ import pandas as pd
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import result_of
-from forwardtrader.backtest.simulation import simulate, tapes_of
-from forwardtrader.core.settings import StrategySettings
+from forwardtrader.backtest.simulation import is_replayable, simulate, tapes_of
+from forwardtrader.core.settings import RiskSettings, StrategySettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
@@ -37,6 +37,14 @@ class PointResult:
 
 
 @dataclass(frozen=True)
+class AccountSettings:
+    """The settings by which points differ that share their forecasts."""
+
+    strategies: StrategySettings
+    risk: RiskSettings
+
+
+@dataclass(frozen=True)
 class TradeWork:
     """What all points that share their forecasts have in common; it travels to a worker once."""
 
@@ -52,19 +60,20 @@ class TradeWork:
         return cls(markets, replace(walk, panel=panel), request, periods_per_year)
 
 
-def trade_point(work: TradeWork, settings: StrategySettings) -> PointResult:
+def trade_point(work: TradeWork, account: AccountSettings) -> PointResult:
     """Trade the forecasts with these settings."""
+    cash = account.strategies.cash
     with one_thread():
-        record = _record(work, settings)
-        summary = summarise_strategy(record.equity, record.fills, work.periods_per_year, start_equity=settings.cash).model_dump()
-        returns = metrics.returns_of(metrics.daily(record.equity["equity"]), settings.cash).fillna(0.0)
+        record = _record(work, account)
+        summary = summarise_strategy(record.equity, record.fills, work.periods_per_year, start_equity=cash).model_dump()
+        returns = metrics.returns_of(metrics.daily(record.equity["equity"]), cash).fillna(0.0)
     return PointResult({name: summary[name] for name in KEPT}, result_of(record.equity), returns)
 
 
-def _record(work: TradeWork, settings: StrategySettings) -> Record:
-    request = work.request
-    if request.strategy:
-        room = request.settings.model_copy(update={"strategies": settings})
-        return simulate(work.markets, Forecasts(work.walk, pd.DataFrame(), {}), replace(request, settings=room))
-    fills, equity = replay(tapes_of(work.markets, work.walk, settings.horizon, request.first), settings)
+def _record(work: TradeWork, account: AccountSettings) -> Record:
+    room = work.request.settings.model_copy(update={"strategies": account.strategies, "risk": account.risk})
+    request = replace(work.request, settings=room)
+    if not is_replayable(request):
+        return simulate(work.markets, Forecasts(work.walk, pd.DataFrame(), {}), request)
+    fills, equity = replay(tapes_of(work.markets, work.walk, account.strategies.horizon, request.first), account.strategies)
     return Record(fills, equity.assign(exposure=1.0 - equity["cash"] / equity["equity"]))

@@ -149,7 +149,7 @@ def _table(columns: Mapping[str, Sequence[Any]], results: Sequence[PointResult],
 
 
 def _cell(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else _scalar(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else _scalar(value)
 
 
 def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Path, BacktestRequest]:

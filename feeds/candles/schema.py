@@ -1,10 +1,12 @@
 """The candle schema, and the validation of all candles that enter the program.
 
 A candle frame has a `DatetimeIndex` named `timestamp` (UTC, nanoseconds, the OPEN time of each bar, strictly rising and on the grid of
-its timeframe) and the float64 columns open, high, low, close, volume. Prices are in quote units, volume in base units or shares.
+its timeframe, or of its market's own) and the float64 columns open, high, low, close, volume. Prices are in quote units, volume in base
+units or shares.
 
 Missing bars are found and listed, never filled. A market that closes at night or at weekends is recognised by its data (no bar on any
-Saturday or Sunday): there only a run of more than three missing weekdays counts as a gap, since holidays are no fault of the data.
+Saturday, or none in some hours of the day): there only a run of more than three missing weekdays counts as a gap, since holidays are no
+fault of the data.
 """
 
 from __future__ import annotations
@@ -19,10 +21,14 @@ import pandas as pd
 
 from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.feeds.candles.grid import off_own_grid, off_utc_grid
 
 PRICES: Final = ("open", "high", "low", "close")
 _DAY: Final = 86_400
 _HOLIDAYS: Final = 3  # weekdays in a row that a market may rest without a gap in the data
+_SATURDAY: Final = 5
+_OPEN_HOURS: Final = 18  # of a day: fewer, and the market has a night
+_STEP: Final = 1e-10  # a high may lie so far under its close: sums of floats differ in their last digits
 _CONSTANT_FROM: Final = 10  # fewer equal bars than this may be a quiet market
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -42,14 +48,15 @@ class Gap:
 
 @dataclass(frozen=True)
 class Origin:
-    """The source of rows, named in error messages."""
+    """The source of rows, named in error messages: `lines` has the number of each row in the file, counted in what `counts` says."""
 
     name: str
     lines: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    counts: str = "line"
 
     def refuse(self, row: int, at: pd.Timestamp | None, fault: str) -> NoReturn:
         """Raise `CandleFileInvalid` for row number `row` (counted from 0)."""
-        place = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        place = f"row {row + 1}" if self.lines is None else f"{self.counts} {self.lines[row]}"
         time = "" if at is None else f" ({at:%Y-%m-%d %H:%M})"
         raise CandleFileInvalid(f"{self.name}, {place}{time}: {fault}")
 
@@ -67,12 +74,15 @@ def from_arrays(times_ms: np.ndarray[Any, Any], *columns: np.ndarray[Any, Any]) 
     return pd.DataFrame(values, index=index)
 
 
-def validate(frame: pd.DataFrame, timeframe: Timeframe, *, origin: Origin, now: datetime | None = None, whole: bool = True) -> pd.DataFrame:
+def validate(
+    frame: pd.DataFrame, timeframe: Timeframe, *, origin: Origin, now: datetime | None = None, whole: bool = True, own_grid: bool = False
+) -> pd.DataFrame:
     """Validate candles and return them in the schema, without bars that are not closed at `now` (None keeps all).
 
     Args:
         frame: columns of `OHLCV`, in any numeric or textual dtype, with a UTC `DatetimeIndex`.
         whole: the frame is a whole series and not a page of one, so it must also move and match `timeframe`.
+        own_grid: bars may open on a grid of their market's own (`feeds.candles.grid`) instead of that of UTC.
 
     Raises:
         CandleFileInvalid: the first fault found, with its location and how to fix it.
@@ -88,7 +98,7 @@ def validate(frame: pd.DataFrame, timeframe: Timeframe, *, origin: Origin, now: 
     _check_order(index, origin)
     if whole:
         _check_step(index, timeframe, origin)
-    _check_grid(index, timeframe, origin)
+    _check_grid(index, timeframe, origin, own_grid)
     if whole:
         _check_movement(values, origin)
     checked = pd.DataFrame(values, index=index)
@@ -106,7 +116,7 @@ def find_gaps(index: pd.DatetimeIndex, timeframe: Timeframe) -> tuple[Gap, ...]:
         return ()
     step = timeframe.seconds * 1_000_000_000
     times = index.as_unit("ns").asi8
-    missing = np.diff(times) // step - 1
+    missing = np.maximum(np.diff(times) // step - 1, 0)
     if not trades_round_the_clock(index):
         missing = np.where(_missing_weekdays(index) > _HOLIDAYS, missing, 0) if timeframe.seconds >= _DAY else missing * 0
     places = np.flatnonzero(missing)
@@ -121,10 +131,22 @@ def times_of(frame: pd.DataFrame) -> pd.DatetimeIndex:
 
 
 def trades_round_the_clock(index: pd.DatetimeIndex) -> bool:
-    """False if the series spans two weeks or more without a bar on a Saturday or Sunday."""
-    if len(index) < 2 or index[-1] - index[0] < pd.Timedelta(days=14):
+    """False for a series of two weeks or more without a bar on a Saturday, and for a shorter one that is never traded in some hours."""
+    if len(index) < 2:
         return True
-    return bool((index.day_of_week >= 5).any())
+    if index[-1] - index[0] >= pd.Timedelta(days=14):
+        return bool((index.day_of_week == _SATURDAY).any())
+    return not _has_nights(index)
+
+
+def _has_nights(index: pd.DatetimeIndex) -> bool:
+    """Whether some hours of the day have no bar on any of at least three days."""
+    step = _usual_step(index)
+    times = index.as_unit("ns").asi8 // 1_000_000_000
+    if step >= _DAY or len(np.unique(times // _DAY)) < 3:
+        return False
+    covered = np.unique(np.concatenate([(times + at) % _DAY // 3600 for at in range(0, step, min(step, 3600))]))
+    return len(covered) < _OPEN_HOURS
 
 
 def cut(frame: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
@@ -196,9 +218,10 @@ def _check_prices(values: dict[str, Floats], index: pd.DatetimeIndex, origin: Or
     for name in PRICES:
         _refuse_first(values[name] <= 0, index, origin, f"{name} is {{{name}:g}}, prices are above zero", values)
     _refuse_first(v < 0, index, origin, "volume is {volume:g}, volumes are not negative", values)
-    _refuse_first(h < low, index, origin, "high {high:g} is below low {low:g}", values)
-    _refuse_first((h < o) | (h < c), index, origin, "high {high:g} is below open {open:g} or close {close:g}", values)
-    _refuse_first((low > o) | (low > c), index, origin, "low {low:g} is above open {open:g} or close {close:g}", values)
+    above, below = h * (1 + _STEP), low * (1 - _STEP)
+    _refuse_first(above < low, index, origin, "high {high:g} is below low {low:g}", values)
+    _refuse_first((above < o) | (above < c), index, origin, "high {high:g} is below open {open:g} or close {close:g}", values)
+    _refuse_first((below > o) | (below > c), index, origin, "low {low:g} is above open {open:g} or close {close:g}", values)
 
 
 def _refuse_first(wrong: Flags, index: pd.DatetimeIndex, origin: Origin, fault: str, values: dict[str, Floats]) -> None:
@@ -215,25 +238,28 @@ def _check_order(index: pd.DatetimeIndex, origin: Origin) -> None:
         return
     row = int(wrong[0]) + 1
     if steps[row - 1] == 0:
-        origin.refuse(row, index[row], "the same time stands twice; remove one of the rows")
+        origin.refuse(
+            row, index[row], "the same time stands twice; remove one of the rows, or, if times are local ones, name their zone with --tz"
+        )
     origin.refuse(row, index[row], f"earlier than the row before it ({index[row - 1]:%Y-%m-%d %H:%M}); sort the rows by time")
+
+
+def _usual_step(index: pd.DatetimeIndex) -> int:
+    """The commonest distance between rows, in seconds; the shortest of several: a session of two bars has as many nights."""
+    steps, counts = np.unique(np.diff(index.as_unit("ns").asi8), return_counts=True)
+    return int(steps[np.argmax(counts)]) // 1_000_000_000
 
 
 def _check_step(index: pd.DatetimeIndex, timeframe: Timeframe, origin: Origin) -> None:
     if len(index) < 3:
         return
-    steps = np.sort(np.diff(index.asi8))
-    usual = int(steps[(len(steps) - 1) // 2]) // 1_000_000_000
+    usual = _usual_step(index)
     if usual != timeframe.seconds:
         raise CandleFileInvalid(f"{origin.name}: rows are {_span(usual)} apart, not {timeframe}; name the right one with --timeframe")
 
 
-def _check_grid(index: pd.DatetimeIndex, timeframe: Timeframe, origin: Origin) -> None:
-    # Bars longer than a day may open on any day, as long as all of them keep to it.
-    step = min(timeframe.seconds, _DAY) * 1_000_000_000
-    wrong = np.flatnonzero(index.asi8 % step)
-    if timeframe.seconds > _DAY and not len(wrong):
-        wrong = np.flatnonzero((index.asi8 - index.asi8[:1]) % (timeframe.seconds * 1_000_000_000))
+def _check_grid(index: pd.DatetimeIndex, timeframe: Timeframe, origin: Origin, own_grid: bool) -> None:
+    wrong = off_own_grid(index.asi8, timeframe) if own_grid else off_utc_grid(index.asi8, timeframe)
     if len(wrong):
         row = int(wrong[0])
         origin.refuse(row, index[row], f"the bar does not open on the {timeframe} grid in UTC; write its open time, in UTC")

@@ -82,8 +82,10 @@ class CandleStore:
             return candles.empty()
         return stored.candles if as_of is None else candles.drop_unclosed(stored.candles, key.timeframe, as_of)
 
-    def append(self, key: CandleKey, frame: pd.DataFrame, info: StoredInfo, *, keep_stored: bool = False) -> int:
+    def append(self, key: CandleKey, frame: pd.DataFrame, info: StoredInfo, *, keep_stored: bool = False, own_grid: bool = False) -> int:
         """Add the bars of `frame` that are not stored yet and widen what is covered; returns how many were added.
+
+        With `own_grid` bars may open on a grid of their market's own, all of them on one.
 
         A stored bar never changes: a different one in `frame` is an error, or with `keep_stored` a logged event.
 
@@ -93,11 +95,11 @@ class CandleStore:
         """
         path = self.path(key)
         origin = Origin(f"{info.source} {key}")
-        fresh = candles.validate(frame, key.timeframe, origin=origin, whole=False) if len(frame) else frame
+        fresh = candles.validate(frame, key.timeframe, origin=origin, whole=False, own_grid=own_grid) if len(frame) else frame
         path.parent.mkdir(parents=True, exist_ok=True)
         with _held(path):
             _remove_leftovers(path)
-            return self._merge(key, fresh, info, keep_stored)
+            return self._merge(key, fresh, info, keep_stored, own_grid)
 
     def held(self) -> list[CandleKey]:
         """All keys with a file, sorted by name."""
@@ -112,7 +114,7 @@ class CandleStore:
         path = self.path(key)
         return sorted(path.parent.glob(f"{path.name}.damaged-*"))
 
-    def _merge(self, key: CandleKey, fresh: pd.DataFrame, info: StoredInfo, keep_stored: bool) -> int:
+    def _merge(self, key: CandleKey, fresh: pd.DataFrame, info: StoredInfo, keep_stored: bool, own_grid: bool) -> int:
         try:
             stored = self._read_held(self.path(key))
         except StoreDamaged:
@@ -123,6 +125,10 @@ class CandleStore:
         _compare(stored.candles, fresh, key, info.source, keep_stored)
         new = fresh.loc[~fresh.index.isin(stored.candles.index)]
         joined = pd.concat([stored.candles, new]).sort_index() if len(new) else stored.candles
+        if own_grid and len(new):
+            candles.validate(
+                joined, key.timeframe, origin=Origin(f"{info.source} with what is stored of {key}"), whole=False, own_grid=True
+            )
         write_file(self.path(key), Stored(joined, _widened(stored.info, info)))
         return len(new)
 

@@ -1,109 +1,175 @@
-"""Time stamps of candle files: parsing of common notations into UTC."""
+"""The meaning of a column of times: numbers, texts or time stamps become UTC times of the bars' opens."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from forwardtrader.core import log
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles.schema import Origin
+from forwardtrader.feeds.files.dates import LocalTimes, from_text
+from forwardtrader.feeds.files.epochs import HINT, from_numbers, stands_apart
+from forwardtrader.feeds.files.zones import parse_zone, to_utc, trading_days
 
-_LOG: Final = log.logger("feeds")
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-# Unix times name their unit by their size: from 1973 on, each unit has its own number of digits.
-_UNITS: Final = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (np.inf, 1))
-_ZONE: Final = r"(?<=\d)\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})$"
-_HOUR_WITH_LETTERS: Final = r"^\d{4}-\d{2}-\d{2} \d{1,2}-[AP]M$"
-_PLAIN: Final = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d+)?)?)?)?$"
-_ISO_HINT: Final = "write times as 2024-01-31T13:00:00Z"
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+_SECOND: Final = 10**9
+_DAY: Final = 86_400 * _SECOND
+_MINUTE: Final = 60 * _SECOND
 
 
-def read_times(column: pd.Series[Any], origin: Origin, timeframe: Timeframe) -> pd.DatetimeIndex:
-    """Turn numbers (unix seconds to nanoseconds, row by row), texts or time stamps into UTC times, in the order of the file.
+@dataclass(frozen=True)
+class TimeNotation:
+    """What a user says of the times in a file: the order or pattern of dates, and the zone of times that state none."""
+
+    date_format: str = ""
+    zone: tzinfo | None = None
+
+
+AS_WRITTEN: Final = TimeNotation()
+
+
+def notation_of(date_format: str, zone: str) -> TimeNotation:
+    """The notation that settings or flags name; "" leaves it to the file.
 
     Raises:
-        CandleFileInvalid: a time that cannot be read, or two time zones in one file.
+        InvalidSetting: no such time zone.
     """
-    if column.dtype.kind in "iuf":
-        times = _from_numbers(column, origin)
-    elif isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M":
-        times = _from_stamps(pd.DatetimeIndex(column), timeframe)
-    else:
-        times = _from_text(column, origin, timeframe)
-    return times.as_unit("ns").rename("timestamp")
+    return TimeNotation(date_format, parse_zone(zone) if zone else None)
 
 
-def _from_numbers(column: pd.Series[Any], origin: Origin) -> pd.DatetimeIndex:
-    numbers = column.to_numpy(dtype=np.float64)
-    wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers <= 0) | (numbers > 7e18))
-    if len(wrong):
-        origin.refuse(int(wrong[0]), None, f"the time is {column.iloc[int(wrong[0])]!s}; {_ISO_HINT}")
-    factor = np.select([numbers < limit for limit, _ in _UNITS], [size for _, size in _UNITS])
-    whole = numbers.astype(np.int64)
-    # The whole part first, in integers: a float cannot hold nanoseconds since 1970.
-    nanoseconds = whole * factor + np.round((numbers - whole) * factor).astype(np.int64)
-    return pd.DatetimeIndex(nanoseconds.astype("datetime64[ns]")).tz_localize("UTC")
+def read_times(
+    columns: Sequence[pa.Array], origin: Origin, timeframe: Timeframe, notation: TimeNotation = AS_WRITTEN, *, closes: bool = False
+) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
+    """UTC open times in the order of the file, and notes on how they were read.
+
+    Args:
+        columns: one of times, or one of dates and one of times of day.
+        closes: the times are the ends of the bars.
+
+    Raises:
+        CandleFileInvalid: a time that cannot be read, or one that has several meanings.
+    """
+    local = _read(columns, origin, timeframe, notation)
+    times, notes = _in_utc(local, origin, timeframe, notation)
+    notes = (*local.notes, *notes)
+    ends = _are_ends(times, timeframe)
+    if closes or ends:
+        times, notes = _opens(times, timeframe), (*notes, "times are the ends of the bars; each bar opens one timeframe earlier")
+    if timeframe.seconds * _SECOND >= _DAY and _rests_at_weekends(times):
+        times, place = trading_days(times)
+        notes = (*notes, f"days begin at midnight in {place}; bars have its dates") if place else notes
+    return pd.DatetimeIndex(times.astype("datetime64[ns]"), name="timestamp").tz_localize("UTC"), notes
 
 
-def _from_stamps(stamps: pd.DatetimeIndex, timeframe: Timeframe) -> pd.DatetimeIndex:
-    if stamps.tz is None:
-        return stamps.tz_localize("UTC")
-    local = stamps.tz_localize(None)
-    return local.tz_localize("UTC") if _are_dates(local, timeframe) else stamps.tz_convert("UTC")
+def _read(columns: Sequence[pa.Array], origin: Origin, timeframe: Timeframe, notation: TimeNotation) -> LocalTimes:
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-
-def _from_text(column: pd.Series[Any], origin: Origin, timeframe: Timeframe) -> pd.DatetimeIndex:
-    text = column.astype(str).str.strip()
-    digits = pd.to_numeric(text, errors="coerce")
-    if digits.notna().all():
-        return _from_numbers(digits, origin)
-    zones, bare = _zones(text)
-    local = _parsed(bare)
-    wrong = np.flatnonzero(local.isna() | (local.year < 1970) | (local.year > 2200))
-    if len(wrong):
-        row = int(wrong[0])
-        origin.refuse(row, None, f"{text.iloc[row]!r} cannot be read as a time; {_ISO_HINT}")
-    if _are_dates(local, timeframe):
-        return local.tz_localize("UTC")
-    strange = np.flatnonzero((zones != zones.iloc[0]).to_numpy())
-    if len(strange):
-        row = int(strange[0])
-        origin.refuse(
-            row, None, f"the time zone changes from {zones.iloc[0] or 'none'} to {zones.iloc[row] or 'none'}; write all times in UTC"
-        )
-    return (local - _offset(zones.iloc[0])).tz_localize("UTC")
-
-
-def _zones(text: pd.Series[Any]) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    """The zone of each time (`Z` for all names of UTC, empty for none), and the times without it."""
-    if text.str.endswith("Z").all():  # nearly every file: no need to search each row
-        return pd.Series("Z", index=text.index), text.str.removesuffix("Z")
-    zones = text.str.extract(_ZONE, expand=False).fillna("").replace({"UTC": "Z", "GMT": "Z", "+00:00": "Z", "+0000": "Z"})
-    return zones, text.str.replace(_ZONE, "", regex=True)
-
-
-def _parsed(text: pd.Series[Any]) -> pd.DatetimeIndex:
-    form = "%Y-%m-%d %I-%p" if text.iloc[:1].str.match(_HOUR_WITH_LETTERS).all() else "ISO8601"
+    if len(columns) == 2:
+        return _date_and_clock(columns[0], columns[1], origin, timeframe, notation)
+    column = columns[0]
+    if column.null_count:
+        row = int(np.argmax(np.asarray(column.is_null())))
+        origin.refuse(row, None, f"the time is missing; {HINT}")
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return _from_stamps(column)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if "%" not in notation.date_format and (digits := _digits(column)) is not None:
+            column = digits
+        else:
+            return from_text(column, origin, timeframe, notation.date_format)
     try:
-        parsed = pd.DatetimeIndex(pd.to_datetime(text, format=form, errors="coerce"))
-        if parsed.tz is None:
-            return parsed
-    except ValueError:
-        log.event(_LOG, "times_of_many_zones", first=str(text.iloc[0]))
-    # Some carry a zone written in no known way: only those without one can be read.
-    return pd.DatetimeIndex(pd.to_datetime(text.where(text.str.match(_PLAIN)), format=form, errors="coerce"))
+        numbers = np.asarray(column.to_numpy(zero_copy_only=False))
+        if numbers.dtype.kind not in "iuf":
+            numbers = np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
+    except (pa.ArrowException, ValueError):
+        origin.refuse(0, None, f"the time is {column[0].as_py()!s}; {HINT}")
+    times, is_local, note = from_numbers(numbers, origin, timeframe)
+    return LocalTimes(times, None if is_local else np.zeros(len(times), dtype=np.int64), (note,) if note else ())
 
 
-def _offset(zone: str) -> pd.Timedelta:
-    if zone in ("", "Z"):
-        return pd.Timedelta(0)
-    sign = -1 if zone[0] == "-" else 1
-    return sign * pd.Timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+def _digits(column: pa.Array) -> pa.Array | None:
+    """A column of texts that are all numbers; whole ones stay exact."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return pc.cast(column, kind)
+        except pa.ArrowInvalid:
+            continue
+    try:
+        return pc.cast(pc.replace_substring(pc.utf8_trim_whitespace(column), ",", "."), pa.float64())
+    except pa.ArrowInvalid:
+        return None
 
 
-def _are_dates(local: pd.DatetimeIndex, timeframe: Timeframe) -> bool:
-    """Daily bars at local midnight: what is meant is the trading date."""
-    return timeframe.seconds >= 86400 and bool((local == local.normalize()).all())
+def _from_stamps(column: pa.Array) -> LocalTimes:
+    import pyarrow as pa
+
+    zone = getattr(column.type, "tz", None)
+    times = np.asarray(column.cast(pa.timestamp("ns", zone)).cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+    if zone is None:
+        return LocalTimes(times, None)
+    index = pd.DatetimeIndex(times.astype("datetime64[ns]")).tz_localize("UTC").tz_convert(zone)
+    local = np.asarray(index.tz_localize(None).as_unit("ns").asi8, dtype=np.int64)
+    return LocalTimes(local, local - times)
+
+
+def _date_and_clock(dates: pa.Array, clocks: pa.Array, origin: Origin, timeframe: Timeframe, notation: TimeNotation) -> LocalTimes:
+    """A column of dates beside one of times of day."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    clock = pc.cast(clocks, pa.string())
+    if pc.all(pc.match_substring_regex(clock, r"^\s*\d{1,6}\s*$")).as_py():
+        clock = _padded(pc.utf8_trim_whitespace(clock))
+    if pa.types.is_temporal(dates.type):
+        dates = pc.strftime(dates, "%Y-%m-%d")
+    joined = pc.binary_join_element_wise(pc.utf8_trim_whitespace(pc.cast(dates, pa.string())), pc.utf8_trim_whitespace(clock), " ")
+    return from_text(joined, origin, timeframe, notation.date_format)
+
+
+def _padded(clock: pa.Array) -> pa.Array:
+    """`930` as `09:30`, `93000` as `09:30:00`: what has no more than four digits has no seconds, unless other rows have."""
+    import pyarrow.compute as pc
+
+    longest = pc.max(pc.utf8_length(clock)).as_py()
+    if longest > 4:
+        return pc.replace_substring_regex(pc.utf8_lpad(clock, 6, "0"), r"^(\d{2})(\d{2})(\d{2})$", r"\1:\2:\3")
+    return pc.replace_substring_regex(pc.utf8_lpad(clock, 4, "0"), r"^(\d{2})(\d{2})$", r"\1:\2")
+
+
+def _in_utc(local: LocalTimes, origin: Origin, timeframe: Timeframe, notation: TimeNotation) -> tuple[Ints, tuple[str, ...]]:
+    if timeframe.seconds * _SECOND >= _DAY and not (local.times % _DAY).any():
+        return local.times, ()  # days at local midnight: what is meant is the trading date
+    if local.offsets is not None:
+        return local.times - local.offsets, ()
+    if notation.zone is not None:
+        return to_utc(local.times, notation.zone, origin, timeframe), (f"times are those of {notation.zone}",)
+    return local.times, ("times state no zone and are taken for UTC; --tz names another",)
+
+
+def _are_ends(times: Ints, timeframe: Timeframe) -> bool:
+    """Whether all times are the last second, or part of one, of a bar."""
+    step = min(timeframe.seconds * _SECOND, _DAY)
+    left = step - times % step
+    return len(times) > 0 and bool(((left <= _SECOND) & (left == left[0])).all())
+
+
+def _opens(times: Ints, timeframe: Timeframe) -> Ints:
+    return -(-times // _MINUTE) * _MINUTE - timeframe.seconds * _SECOND
+
+
+def _rests_at_weekends(times: Ints) -> bool:
+    """Whether bars leave out a part of the week; a market that never closes has its days as they are."""
+    weekdays = np.unique((times // _DAY) % 7)
+    return len(weekdays) <= 6 and (len(times) >= 5 or stands_apart(times, _DAY))

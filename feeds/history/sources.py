@@ -57,10 +57,14 @@ class Found:
 
 def from_file(request: HistoryRequest, file: Path) -> Found:
     """The candles of a file, which does not enter the store. Raises `CandleFileInvalid`."""
-    from forwardtrader.feeds.files.import_file import read_candles
+    from forwardtrader.feeds.files.import_file import read_file
+    from forwardtrader.feeds.files.times import notation_of
 
-    frame = read_candles(file, request.symbol, request.timeframe, request.clock, request.settings.max_file_mb)
-    return Found(frame=frame, kind=DataKind.REAL, source=f"file {file.name}", venue=request.settings.exchange)
+    settings = request.settings
+    notation = notation_of(settings.date_format, settings.file_zone)
+    read = read_file(file, request.symbol, request.timeframe, request.clock, settings.max_file_mb, notation)
+    notes = tuple(f"{request.symbol}: {note}" for note in read.notes)
+    return Found(frame=read.candles, kind=DataKind.REAL, source=f"file {file.name}", venue=settings.exchange, notes=notes)
 
 
 def from_sample(request: HistoryRequest, *, notes: tuple[str, ...] = ()) -> Found:

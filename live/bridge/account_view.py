@@ -15,6 +15,7 @@ from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 
 class AccountView(bt.BrokerBase):
@@ -22,7 +23,12 @@ class AccountView(bt.BrokerBase):
 
     Attributes:
         holdings: what the account holds, and what a strategy sees of it.
+        guard: the limits of the account that hold in every mode; None where there are none.
+        moved: quote units that were paid in since the process began, less those taken out.
     """
+
+    guard: TradingGuard | None = None
+    moved = 0.0
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.account_view import AccountView
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
+from forwardtrader.live.bridge.contingent.groups import GroupKey
 from forwardtrader.live.bridge.contingent.orders import ContingentOrders
 from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
@@ -102,6 +103,8 @@ class CCXTBroker(AccountView):
     def rearm(self) -> None:
         """Send orders again after a halt; cancels that it kept from the venue may be sent again."""
         self.halted = ""
+        if self.guard is not None:
+            self.guard.rearm()
         self.unprotected.clear()
         self.journal.remember(UNPROTECTED, {})
         self._cancelling.clear()
@@ -147,7 +150,7 @@ class CCXTBroker(AccountView):
         """Check an order and send it, or keep it here while it waits for others; arguments as Backtrader gives them."""
         new = OrderTicket(
             side=side, data=data, size=size, price=price, plimit=plimit, exectype=exectype, oco=oco, parent=parent,
-            reason=str(info.get("reason", "")),
+            reason=str(info.get("reason", "")), role=str(info.get("role", "")),
         )  # fmt: skip
         answer = check(self, new)
         if isinstance(answer, OrderRequest):
@@ -283,6 +286,20 @@ class CCXTBroker(AccountView):
         """A new order for an intent whose own one is over or forgotten; None where there is no such intent, or no feed of its symbol."""
         intent = self.journal.intent(client_id)
         return None if intent is None else restore_one(self, intent)
+
+    def may_execute(self) -> list[LiveOrder]:
+        """The orders that may still be executed, those included that wait here; not those whose cancel is under way."""
+        return [order for order in self.get_orders_open() if not self.is_cancelling(order)]
+
+    def group_of(self, order: LiveOrder) -> GroupKey:
+        """Equal for orders of which only one is executed."""
+        return self.contingent.group_of(order)
+
+    def group_joined(self, oco: LiveOrder | None, parent: LiveOrder | None) -> GroupKey | None:
+        """The group that a new order joins by its sibling or parent; None where it stands alone."""
+        if oco is not None:
+            return self.contingent.group_of(oco)
+        return None if parent is None else self.contingent.family_of(parent)
 
     def is_sent(self, order: LiveOrder) -> bool:
         """Whether the order is, or was, at the venue."""

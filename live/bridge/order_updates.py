@@ -85,6 +85,7 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
     elif isinstance(event, BalanceChanged):
         if event.asset == context_of(broker.store.datas[0]).rules.quote:
             broker.cash += float(event.change)
+            broker.moved += float(event.change)
         broker.store.put_notification("balance changed", event)
     elif isinstance(event, RulesRead):
         for changed in update_rules(broker.store.datas, event.rules):

@@ -10,6 +10,7 @@ import backtrader as bt
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.strategies.backtrader.guarded_orders import objection
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, adds_exposure, normalise, sellable
 
@@ -33,6 +34,7 @@ class OrderTicket:
     oco: LiveOrder | None
     parent: LiveOrder | None
     reason: str
+    role: str = ""
 
 
 def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | OrderRefusal:
@@ -57,6 +59,11 @@ def blocked(broker: CCXTBroker, order: OrderTicket, request: OrderRequest) -> st
     Apart from `check`, so that a blocked order has the size and prices that it would have had: those that a replay records.
     """
     data = order.data
+    limited = objection(
+        broker, data, request, exectype=order.exectype, parent=order.parent, oco=order.oco, role=order.role
+    )  # first of all, as the paper broker asks, so that both count the same orders
+    if limited:
+        return limited
     if broker.halted or not adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
         return broker.halted
     return "the session is paused" if broker.entries_blocked else _missing(broker, data) or broker.store.entry_objection(data.symbol)

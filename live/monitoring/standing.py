@@ -21,6 +21,7 @@ from forwardtrader.reports.pages.session_status import SessionState, SessionStat
 
 _LOST_S: Final = 5.0  # without a heartbeat, which comes every second
 _OPEN: Final = "('written', 'sent', 'unknown', 'acknowledged')"
+_LIMIT_HALTS: Final = {"account_limits_halt": True, "account_limits_reduce": False, "account_limits_open_again": False}
 _STRATEGY_HALTS: Final = {"drawdown_halt": True, "risk_limits_open_again": False}
 _HALTS: Final = {"account_halted": True, "session_halted": True, "command_resume": False}
 
@@ -92,7 +93,7 @@ def _at_rest(signs: Signs) -> tuple[Standing, str]:
 
 def halt_of(notes: Iterable[Mapping[str, Any]], since: str) -> str:
     """Why a run of a session is halted, by the alerts recorded since it started (ISO time); "" where it is not."""
-    of_account = of_strategy = ""
+    of_account = of_strategy = of_limits = ""
     for note in notes:
         if note["at"] < since:
             continue
@@ -101,7 +102,9 @@ def halt_of(notes: Iterable[Mapping[str, Any]], since: str) -> str:
             of_account = reason if halts else ""
         if (halts := _STRATEGY_HALTS.get(note["kind"])) is not None:
             of_strategy = reason if halts else ""
-    return of_account or of_strategy
+        if (halts := _LIMIT_HALTS.get(note["kind"])) is not None:
+            of_limits = reason if halts else ""
+    return of_account or of_limits or of_strategy
 
 
 @dataclass(frozen=True, kw_only=True)

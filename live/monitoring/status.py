@@ -19,9 +19,11 @@ from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.watchdog import Watchdog
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.models.registry.card import ModelCard
+from forwardtrader.reports.manifest import LimitsSection
 from forwardtrader.reports.pages.session_status import OpenOrderRow, PositionRow, SessionStatus, Source
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Holdings
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _PACKAGES = ("backtrader", "ccxt", "jax", "keras", "numpy", "pandas")
 
@@ -30,6 +32,7 @@ class BrokerReadings(Protocol):
     """What is read of a broker, paper or live."""
 
     holdings: Holdings
+    guard: TradingGuard | None
 
     def get_value(self) -> float: ...
 
@@ -111,6 +114,7 @@ def status_of(session: RunningSession) -> SessionStatus:
         equity=None if strategy is None else float(broker.get_value()),
         cash=None if strategy is None else float(broker.get_cash()),
         positions=[] if strategy is None else positions(strategy, broker),
+        limits=None if broker.guard is None else LimitsSection.model_validate(broker.guard.report().plain()),
         dust={} if strategy is None else {dust.symbol: dust.units for dust in broker.holdings.dust()},
         model_id=supply.card.model_id if supply.card else "",
         model_since=supply.card_since,

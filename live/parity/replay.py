@@ -23,6 +23,7 @@ from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, lo
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 EXTRA_BARS: Final = 256
 
@@ -40,7 +41,7 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     broker.entry_objection = lambda symbol, at: session.blocked.get((at, symbol), "")
     cerebro = build_cerebro(
         feeds, session.settings.strategies, strategy=load_strategy(session.strategy) if session.strategy else LSTMStrategy,
-        trade_from=first, broker=broker if session.commands or session.blocked else None,
+        trade_from=first, broker=broker if session.commands or session.blocked else None, guard=TradingGuard.of(session.settings.risk),
         analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": partial(_bar_done, commands), "_name": "commands"})],
     )  # fmt: skip
     [run] = cerebro.run()

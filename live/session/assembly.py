@@ -28,6 +28,7 @@ from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.status import RunningSession, status_of
 from forwardtrader.live.monitoring.terminal import SessionView
+from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
 from forwardtrader.live.monitoring.watchdog import Watchdog, start_watchdog
 from forwardtrader.live.output.job import WriteJob
 from forwardtrader.live.output.mirror import SessionMirror
@@ -59,6 +60,7 @@ from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
@@ -135,7 +137,7 @@ class _Assembly:
         )  # fmt: skip
         return SessionParts(
             store=self.store, health=health, account_alerts=AccountAlerts(health.notify, shutdown.halt_account),
-            limit_alerts=StrategyLimitAlerts(health.notify, progress),
+            limit_alerts=StrategyLimitAlerts(health.notify, progress), state_alerts=TradingStateAlerts(health.notify, progress),
             resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
@@ -218,7 +220,7 @@ class _Assembly:
             self._feeds(bridge, sources), self.request.settings.strategies, broker=broker, trade_from=self._trade_from(),
             strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
             analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
-            exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
+            guard=self._guard(saved), exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
         )  # fmt: skip
         cerebro.addstore(bridge)
         return cerebro
@@ -232,6 +234,15 @@ class _Assembly:
             data = bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
             feeds.append(Feed(data=data, rules=self.market.rules[symbol], timeframe=self.request.timeframe, source=sources[symbol]))
         return feeds
+
+    def _guard(self, saved: SavedState | None) -> TradingGuard | None:
+        """Limits of the account, as an earlier process left them; paper works them out again, from a snapshot or from the bars."""
+        guard = TradingGuard.of(self.request.settings.risk)
+        if saved is not None:
+            saved.guard = guard
+            if guard is not None and saved.limits is not None:
+                guard.restore(saved.limits)
+        return guard
 
     def _strategy(self, saved: SavedState | None) -> type[bt.Strategy]:
         """The class that trades. Paper builds its state anew, from a snapshot or from the bars; with real orders it is restored."""

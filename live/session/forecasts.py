@@ -12,7 +12,7 @@ import pandas as pd
 from forwardtrader.core.types import Forecast
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.strategy_guard import FATAL
-from forwardtrader.models.forecaster import FORECAST_COLUMNS, IncrementalSource, NewBar
+from forwardtrader.models.forecaster import FORECAST_COLUMNS, DatedSource, IncrementalSource, NewBar
 
 T = TypeVar("T")
 
@@ -66,6 +66,10 @@ class SessionForecasts:
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
         return self._forecast(bars.index[-1].to_pydatetime(), lambda: self.source.latest(bars))
+
+    def trained_at(self, at: datetime) -> datetime | None:
+        """When the model in force at the bar that opens at `at` was trained; None where none is, or nobody knows."""
+        return self.source.trained_at(at) if isinstance(self.source, DatedSource) else None
 
     def on_bar(self, bar: NewBar) -> Forecast | None:
         source = self.source

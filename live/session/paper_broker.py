@@ -37,8 +37,10 @@ class PaperBroker(VenueRulesBroker):
         self.entry_objection: Callable[[str, int], str] = lambda _symbol, _at: ""
 
     def rearm(self) -> None:
-        """Take orders again after a halt."""
+        """Take orders again after a halt, and count losses anew."""
         self.halted = ""
+        if self.guard is not None:
+            self.guard.rearm()
 
     def cancel_now(self, order: bt.Order) -> object:
         """Cancel an order; the live broker's name for it."""

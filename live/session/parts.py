@@ -15,6 +15,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.status import RunningSession
+from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
 from forwardtrader.live.monitoring.watchdog import Watchdog
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
@@ -75,6 +76,7 @@ class SessionParts:
     health: SessionHealth
     account_alerts: AccountAlerts
     limit_alerts: StrategyLimitAlerts
+    state_alerts: TradingStateAlerts
     resumed: ResumedSession
     market: SessionMarket
     supply: Supply

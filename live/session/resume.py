@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import backtrader as bt
 
@@ -24,9 +24,11 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = log.logger("live")
 _NAME: Final = "strategy"
+_LIMITS: Final = "limits"
 Failed = Callable[[str, Exception], None]
 
 
@@ -143,31 +145,43 @@ def takes_part(strategy: type[bt.Strategy]) -> bool:
 
 
 class SavedState:
-    """A strategy's state with real orders, recorded in one transaction with the bar and the fills that led to it.
+    """State of a strategy, and of the account's limits, with real orders: recorded in one transaction with the bar and the fills that led
+    to it.
 
     Args:
         failed: called with place and error where a state cannot be recorded.
 
     Attributes:
-        saved: the newest state; None where there is none.
+        saved: the newest state of the strategy; None where there is none.
+        limits: the same of the account's limits.
+        guard: the guard whose state is recorded; None where nothing is limited.
     """
+
+    guard: TradingGuard | None = None
 
     def __init__(self, store: SessionStore, journal: Journal, failed: Failed) -> None:
         self._failed = failed
         kept = store.snapshot()
-        self.saved: Mapping[str, object] | None = (
-            journal.recall(_NAME) if kept is None or not isinstance(kept[1], dict) else kept[1].get(_NAME)
-        )  # the journal had it in earlier versions
+        found = kept[1] if kept is not None and isinstance(kept[1], dict) else {_NAME: journal.recall(_NAME)}  # of earlier versions
+        self.saved: Mapping[str, object] | None = found.get(_NAME)
+        self.limits: Mapping[str, Any] | None = found.get(_LIMITS)
+        self._newest = self.saved
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """The state after the bar that opened at `at` (ms UTC), for `SessionStore.record`; None where the newest one stays."""
-        if not takes_part(type(strategy)):
-            return None
+        is_new = takes_part(type(strategy)) and self._took(strategy)
+        if self.guard is None:
+            return (at, {_NAME: self._newest}) if is_new else None
+        return at, {_NAME: self._newest, _LIMITS: self.guard.as_dict()}
+
+    def _took(self, strategy: bt.Strategy) -> bool:
+        """Whether the strategy gave its state."""
         try:
-            return at, {_NAME: json.loads(json.dumps(strategy.state(), allow_nan=False))}
+            self._newest = json.loads(json.dumps(strategy.state(), allow_nan=False))
         except Exception as error:  # noqa: BLE001 - the method is the user's, and so is whatever it raises
             self._failed("state", error)
-            return None
+            return False
+        return True
 
 
 def restoring(strategy: type[bt.Strategy], saved: Mapping[str, object], since: float, failed: Failed) -> type[bt.Strategy]:

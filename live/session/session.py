@@ -229,6 +229,7 @@ class LiveSession:
         parts, progress = self.parts, self.progress
         progress.bars += 1
         parts.limit_alerts.check(strategy)
+        parts.state_alerts.check(parts.broker.guard)
         self._survive(partial(parts.supply.bar_closed, _moment(at)))
         if progress.state is SessionState.STARTING:
             progress.state = SessionState.RUNNING

@@ -32,6 +32,7 @@ from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practi
 from forwardtrader.live.venue.identity import AccountIdentity, require_same_account
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
+from forwardtrader.strategies.trading_state.limits import EVERY_RUN
 
 PLAN: Final = "plan.json"
 Plan = dict[str, Any]  # plain JSON values
@@ -242,7 +243,7 @@ def _read_plan(request: LiveRequest, *, begun: bool) -> Plan | None:
     path = request.folder / PLAN
     if not path.is_file():
         return None
-    plan: Plan = {"learning": LearningSettings().model_dump(mode="json")} | _plan_in(path)
+    plan: Plan = {"learning": LearningSettings().model_dump(mode="json"), "risk": {}} | _plan_in(path)
     if begun and (account := _account(request)) is not None:
         require_same_account(plan.get(ACCOUNT), account, request.name)
     for name, value in _facts(request).items():
@@ -297,8 +298,14 @@ def _facts(request: LiveRequest) -> Plan:
         "market": request.market if request.sandbox else "venue", "strategy": request.strategy,
         "factors": feeds.model_dump(mode="json")["factors"],
         "models": request.settings.models.model_dump(mode="json"), "strategies": request.settings.strategies.model_dump(mode="json"),
-        "learning": request.settings.learning.model_dump(mode="json"),
+        "learning": request.settings.learning.model_dump(mode="json"), **_limits(request),
     }  # fmt: skip
+
+
+def _limits(request: LiveRequest) -> Plan:
+    """The account's limits that decide which orders a paper session's recorded bars gave; with real orders they may change."""
+    risk = request.settings.risk.model_dump(mode="json")
+    return {"risk": {key: risk[key] for key in EVERY_RUN}} if request.mode == "paper" else {}
 
 
 def _moment(plan: Plan | None) -> datetime | None:

@@ -45,6 +45,7 @@ def freeze(strategy: bt.Strategy) -> Snapshot:
         "strategy": strategy.state(),
         "desks": {feed.manager.market.symbol: _manager_state(feed) for feed in strategy._feeds},
         "numbers": [recorders.fills.count, list(recorders.fills.numbers.items())],
+        "limits": None if broker.guard is None else broker.guard.as_dict(),
         "told": [order.ref for order in _known(broker) if order.ref in recorders.orders.collected],
     }
 
@@ -67,6 +68,8 @@ def thaw(strategy: bt.Strategy, saved: Snapshot) -> None:
         broker._ocoize(order, None)
         broker._pchildren[order.ref] = deque([order])
     strategy.restore(saved["strategy"])
+    if broker.guard is not None and saved.get("limits") is not None:  # a session of an earlier version starts active
+        broker.guard.restore(saved["limits"])
     for feed in strategy._feeds:
         _restore_manager(feed, saved["desks"][feed.manager.market.symbol], orders)
     recorders.fills.count, numbers = saved["numbers"]

@@ -88,6 +88,11 @@ class ServingModels:
                 card = term.card
         return card
 
+    def trained_at(self, at: datetime) -> datetime | None:
+        """The boundary at which the model in force at the bar that opens at `at` was trained; None where none is."""
+        card = self.model_at(at)
+        return None if card is None or not card.boundary else datetime.fromisoformat(card.boundary)
+
     def preload(self, card: ModelCard) -> None:
         """Load and compile a model ahead of its first bar, so that no bar waits for it."""
         self._step(card)

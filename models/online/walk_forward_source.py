@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pandas as pd
 
@@ -45,6 +46,10 @@ class WalkForwardSource:
         )  # fmt: skip
         self.warm_up = self.serving.warm_up
         self._follower = walk.follower(symbol, horizon) if isinstance(walk, OnlineWalkForward) else None
+
+    def trained_at(self, at: datetime) -> datetime | None:
+        """When the model in force at the bar that opens at `at` was trained; None where none is."""
+        return self.serving.trained_at(at)
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         return self._recorded.batch(bars)

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from forwardtrader.reports.manifest import LimitsSection
+
 DASH: Final = "–"
 _MINUS: Final = "\u2212"
+_BREACHES_SHOWN: Final = 5
+_STATES: Final = {"active": "active", "reducing": "reduce only", "halted": "halted"}
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -103,6 +107,19 @@ def sentence(text: str) -> str:
     return clause(text[0].upper() + text[1:]) if text else ""
 
 
+def limits(section: LimitsSection) -> str:
+    """What became of the account's limits, in one line."""
+    if not section.count and not section.refused:
+        return "The account's limits were never reached."
+    newest = "; ".join(f"{b.at:%Y-%m-%d %H:%M} {b.limit} ({b.action})" for b in section.breaches[-_BREACHES_SHOWN:])
+    more = "last " if section.count > _BREACHES_SHOWN else ""
+    times = {1: "once", 2: "twice"}.get(section.count, f"{section.count:,} times")
+    parts = [f"The account's limits were reached {times}: {more}{newest}."] if section.count else []
+    parts += [f"Orders refused: {', '.join(f'{n:,} {reason}' for reason, n in section.refused.items())}."] if section.refused else []
+    parts += [f"Now {_STATES[section.state]} ({section.reason})."] if section.reason else []
+    return " ".join(parts)
+
+
 def clause(text: str) -> str:
     """Text at the end of a sentence."""
     text = text.strip()
@@ -130,6 +147,7 @@ FILTERS: Final = {
     "clock": clock,
     "duration": duration,
     "sentence": sentence,
+    "limits": limits,
     "clause": clause,
     "setting": setting,
 }

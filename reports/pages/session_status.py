@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind
-from forwardtrader.reports.manifest import Moment, Number, Section
+from forwardtrader.reports.manifest import LimitsSection, Moment, Number, Section
 
 SCHEMA: Final = 1
 FILE_NAME: Final = "session.json"
@@ -133,6 +133,7 @@ class SessionStatus(Section):
     cash: Number = None
     positions: list[PositionRow] = Field(default_factory=list)
     dust: dict[str, float] = Field(default_factory=dict)
+    limits: LimitsSection | None = None
     model_id: str = ""
     model_since: Moment | None = None
     next_retrain: Moment | None = None

@@ -24,9 +24,11 @@ from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
 from forwardtrader.strategies.backtrader.sizer import EquityShare
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
+from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,8 @@ class Record:
     """Record of a run; columns as in `FillRecorder.frame` and `EquityRecorder.frame`.
 
     `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why; `dust` what was held at the end and is too
-    small to be sold. `reads_forecasts` tells whether the strategy uses forecasts at all.
+    small to be sold. `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits;
+    None where there were none.
     """
 
     fills: pd.DataFrame
@@ -52,6 +55,7 @@ class Record:
     refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     dust: Sequence[Dust] = ()
     reads_forecasts: bool = True
+    limits: TradingReport | None = None
 
 
 def build_cerebro(
@@ -64,6 +68,7 @@ def build_cerebro(
     analyzers: Sequence[tuple[type[bt.Analyzer], Mapping[str, Any]]] = (),
     trade_from: datetime | None = None,
     saved: Mapping[str, Any] | None = None,
+    guard: TradingGuard | None = None,
     runonce: bool = True,
     preload: bool = True,
     exactbars: int = 0,
@@ -79,9 +84,10 @@ def build_cerebro(
         analyzers: further analyzers with their parameters, beside the recorders "fills" and "equity".
         trade_from: orders on earlier bars are refused; those bars only warm indicators up.
         saved: the state of `LSTMStrategy` before a restart.
+        guard: the limits of the account, for every strategy; None for none.
 
     Raises:
-        InvalidSetting: no feed, or a symbol twice.
+        InvalidSetting: no feed, or a symbol twice, or limits for a broker that knows none.
     """
     _check(feeds)
     # quicknotify everywhere: a live fill must reach the strategy before the next bar, and history must not differ from that.
@@ -91,16 +97,30 @@ def build_cerebro(
     for feed in feeds:
         attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
+    settings = settings if guard is None else guard.limits.within(settings, len(feeds))
     start = trade_from.timestamp() if trade_from is not None else 0.0
-    cerebro.setbroker(broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start))
+    chosen = broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start)
+    cerebro.setbroker(chosen)
     ours = {"settings": settings, "saved": saved, "trade_from": start} if issubclass(strategy, LSTMStrategy) else {}
     cerebro.addstrategy(strategy, **{**ours, **(strategy_params or {})})
     cerebro.addsizer(EquityShare, settings=settings)
+    if guard is not None:
+        _guard(cerebro, chosen, guard, start)
     cerebro.addanalyzer(FillRecorder, _name="fills")
     cerebro.addanalyzer(EquityRecorder, _name="equity")
     for analyzer, params in analyzers:
         cerebro.addanalyzer(analyzer, **params)
     return cerebro
+
+
+def _guard(cerebro: bt.Cerebro, broker: Any, guard: TradingGuard, trade_from: float) -> None:
+    """Have the broker ask the guard, and an analyzer tell it what happens, before anything else sees a bar."""
+    if not hasattr(broker, "guard"):
+        raise InvalidSetting(
+            f"risk.* limits of every run need a broker of forwardtrader, and {type(broker).__name__} is none; leave them out"
+        )
+    broker.guard = guard
+    cerebro.addanalyzer(TradingMonitor, guard=guard, trade_from=trade_from, _name="limits")
 
 
 def venue_broker(
@@ -128,7 +148,9 @@ def record_of(strategy: bt.Strategy) -> Record:
         refused = strategy.unplaced() | refused
     holdings = getattr(strategy.broker, "holdings", None)
     dust = holdings.dust() if holdings else ()
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, dust, reads_forecasts(strategy))
+    guard = getattr(strategy.broker, "guard", None)
+    limits = guard.report() if guard is not None else None
+    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, dust, reads_forecasts(strategy), limits)
 
 
 def load_strategy(spec: str) -> type[bt.Strategy]:

@@ -15,11 +15,13 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.guarded_orders import objection
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
@@ -56,10 +58,14 @@ class VenueRulesBroker(bt.brokers.BackBroker):
 
     Attributes:
         holdings: what the account holds, and what a strategy sees of it.
+        guard: the limits of the account; None where there are none.
+        moved: cash paid in by `add_cash` and in the value, less what was taken out.
     """
 
     params = (("trade_from", 0.0),)
     _is_booking = False
+    guard: TradingGuard | None = None
+    moved = 0.0
 
     @property
     def positions(self) -> Any:
@@ -83,6 +89,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
 
     @_books
     def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
+        self.moved += sum(self._cash_addition)  # they become part of the value here
         return super()._get_value(datas, lever)
 
     def start(self) -> None:
@@ -153,12 +160,16 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         )
         answer = self._answer(raw, data, kwargs)
         if isinstance(answer, OrderRefusal):
-            return self._refuse(side, owner, data, size, price, exectype, answer, kwargs)
+            self._count_refusal(data, answer.reason)
+            return self._refuse(side, owner, data, size, (price, plimit), exectype, answer.reason, kwargs)
         if exectype in _STOPS:
             price = _float(answer.stop_price, price)
             plimit = _float(answer.limit_price, plimit)
         elif exectype in _LIMITS:
             price = _float(answer.limit_price, price)
+        parent, oco, role = (kwargs.get(name) for name in ("parent", "oco", "role"))
+        if limited := objection(self, data, answer, exectype=exectype, parent=parent, oco=oco, role=role):
+            return self._refuse(side, owner, data, float(answer.size), (price, plimit), exectype, limited, kwargs)
         return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
 
     def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
@@ -177,18 +188,27 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     def sellable(self, data: BtData, *, oco: BtOrder | None = None, parent: BtOrder | None = None) -> float:
         """Base units that a new sell order may have (`order_rules.sellable`); a child may sell what its parent will buy."""
         incoming = float(parent.executed.remsize) if parent is not None and parent.alive() else 0.0
-        group = self._group(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
+        group = self.group_joined(oco, parent)
         resting = [
-            RestingSell(-float(order.executed.remsize), self._group(order))
-            for order in chain(self.pending, self.submitted)
-            if order is not None and order.data is data and order.issell() and order.alive() and order.active()
+            RestingSell(-float(order.executed.remsize), self.group_of(order))
+            for order in self.may_execute()
+            if order.data is data and order.issell() and order.active()
         ]
         return sellable(float(self.holdings.held[data].size), resting, group=group, incoming=incoming)
 
-    def _group(self, order: BtOrder) -> tuple[str, int]:
+    def may_execute(self) -> list[Any]:
+        """The orders that may still be executed, those included that wait for a parent."""
+        return [order for order in chain(self.pending, self.submitted) if order is not None and order.alive()]
+
+    def group_of(self, order: BtOrder) -> tuple[str, int]:
+        """Equal for orders of which only one is executed: an OCO group, the children of one bracket."""
         if order.parent is not None:
             return ("parent", order.parent.ref)
         return ("oco", self._ocos.get(order.ref, order.ref))
+
+    def group_joined(self, oco: BtOrder | None, parent: BtOrder | None) -> tuple[str, int] | None:
+        """The group that a new order joins by its sibling or parent; None where it stands alone."""
+        return self.group_of(oco) if oco is not None else None if parent is None else ("parent", parent.ref)
 
     def _bracketize(self, order: BtOrder, cancel: bool = False) -> None:
         super()._bracketize(order, cancel)
@@ -210,26 +230,22 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` keeps what was decided
 
     def _refuse(
-        self,
-        side: Side,
-        owner: object,
-        data: BtData,
-        size: float,
-        price: float | None,
-        exectype: int | None,
-        refusal: OrderRefusal,
-        kwargs: dict[str, Any],
-    ) -> Any:
-        kind = BuyOrder if side is Side.BUY else SellOrder
-        order = kind(owner=owner, data=data, size=abs(size), price=price, exectype=exectype)
-        order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal.reason)
+        self, side: Side, owner: object, data: BtData, size: float, prices: tuple[float | None, float | None], exectype: int | None,
+        refusal: str, kwargs: dict[str, Any],
+    ) -> Any:  # fmt: skip
+        kind, (price, plimit) = BuyOrder if side is Side.BUY else SellOrder, prices
+        order = kind(owner=owner, data=data, size=abs(size), price=price, pricelimit=plimit, exectype=exectype)
+        order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal)
         self._ocoize(order, None)
         order.reject(self)
         self.notify(order)
-        count, why = self.refused.get(data._name, (0, refusal.reason))
-        self.refused[data._name] = (count + 1, why)
-        _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal.reason}})
+        _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal}})
         return order
+
+    def _count_refusal(self, data: BtData, reason: str) -> None:
+        """Count what the venue would have refused; what the account's limits refuse is counted by their guard."""
+        count, why = self.refused.get(data._name, (0, reason))
+        self.refused[data._name] = (count + 1, why)
 
     def _try_exec(self, order: BtOrder) -> None:
         data = order.data

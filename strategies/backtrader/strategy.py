@@ -114,6 +114,7 @@ class LSTMStrategy(bt.Strategy):
         self._by_data = {id(feed.data): feed for feed in self._feeds}
         self._limits = self._feeds[0].manager.params.limits
         self._risk: RiskState | None = None
+        self._paid_in = 0.0  # as the broker counts it, of this process
 
     def start(self) -> None:
         if self.p.saved is not None:
@@ -188,8 +189,9 @@ class LSTMStrategy(bt.Strategy):
                 feed.manager.state = PositionState.restore(saved["books"][feed.manager.market.symbol])
 
     def _watch(self, equity: float, now: float) -> RiskState:
-        before = self._risk
-        risk = self._risk = RiskState.start(equity, now) if before is None else update(before, equity, now, self._limits)
+        before, paid_in = self._risk, float(getattr(self.broker, "moved", 0.0))
+        moved, self._paid_in = paid_in - self._paid_in, paid_in
+        risk = self._risk = RiskState.start(equity, now) if before is None else update(before, equity, now, self._limits, moved)
         if before is not None and risk.gate is not before.gate:
             _LOG.warning("risk gate", extra={"facts": {"gate": risk.gate.name.lower(), "equity": equity, "peak": risk.peak}})
         return risk

@@ -72,6 +72,17 @@ def test_every_point_is_one_trial_and_the_chosen_ones_own_run_is_no_further_one(
     assert again["strategy"]["trials"] == 6
 
 
+def test_a_point_with_limits_of_the_account_is_the_run_with_them() -> None:
+    assert sweep("risk.max_daily_loss: [0.002, null]\nrisk.max_drawdown: [0.004]\n") == 0
+    found = told()
+    points = pd.read_parquet(found["folder"] / "points.parquet")
+    assert points["score"].nunique() == 1 or len(points) == 2
+    run = run_json(found["run"])
+    assert run["limits"]["count"] > 0
+    assert run["strategy"]["sharpe"] == pytest.approx(found["chosen"]["sharpe"])
+    assert command([*PLAIN, *found["chosen"]["flags"].split()], CLOCK) == 0
+
+
 def test_an_interrupted_sweep_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[str] = []
     put = SweepStore.put
@@ -88,7 +99,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(monkeypatch: pytest.Monke
     traded: list[float] = []
     trade = sweep_bench.trade_point
     monkeypatch.setattr(SweepStore, "put", put)
-    monkeypatch.setattr(sweep_bench, "trade_point", lambda work, settings: traded.append(settings.margin) or trade(work, settings))
+    monkeypatch.setattr(sweep_bench, "trade_point", lambda work, point: traded.append(point.strategies.margin) or trade(work, point))
     # A day later: without --to the sweep still goes on up to where it began.
     assert sweep(text, clock=FixedClock(CLOCK.at + timedelta(days=1))) == 0
     assert traded == [1.6, 2.1]

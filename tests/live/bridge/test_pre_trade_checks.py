@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check
 from forwardtrader.strategies.feed_context import attach, context_of
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 from tests.live.market import Script, play, practice, store_on
 
 
@@ -60,6 +62,27 @@ def test_a_doubt_about_the_price_blocks_entries_and_no_exits(run: Any, monkeypat
     run.broker.holdings.held[run.data].set(0.1, run.data.close[0])
     assert block_of(run, Side.BUY) == "the venues disagree"
     assert block_of(run, Side.SELL) == ""
+
+
+def test_limits_of_the_account_let_exits_through_and_a_person_sell_everything(run: Any) -> None:
+    guard = run.broker.guard = TradingGuard.of(RiskSettings(max_daily_loss=0.05, max_drawdown=0.2, on_drawdown="halt"))
+    assert guard is not None
+    run.broker.holdings.held[run.data].set(0.1, run.data.close[0])
+    try:
+        guard.on_bar(0.0, 100.0)
+        assert (block_of(run, Side.BUY), block_of(run, Side.SELL)) == ("", "")
+        guard.on_bar(60.0, 94.0)
+        assert (block_of(run, Side.BUY), block_of(run, Side.SELL)) == ("reduce only (risk.max_daily_loss)", "")
+        guard.on_bar(120.0, 70.0)
+        assert (block_of(run, Side.BUY), block_of(run, Side.SELL)) == ("halted (risk.max_drawdown)",) * 2
+        sale = replace(order(run.data, Side.SELL, 0.1), role="flatten")
+        request = check(run.broker, sale)
+        assert isinstance(request, OrderRequest)
+        assert blocked(run.broker, sale, request) == ""
+        guard.rearm()
+        assert block_of(run, Side.BUY) == ""
+    finally:
+        run.broker.guard = None
 
 
 def test_a_blocked_order_is_recorded_on_the_grid_as_one_that_was_sent() -> None:

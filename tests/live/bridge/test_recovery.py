@@ -146,6 +146,7 @@ def test_money_that_is_moved_while_it_runs_is_reported_within_two_looks_and_the_
         changes = {e.asset: e.change for e in seen if isinstance(e, BalanceChanged)}
         assert changes == {"USDT": Decimal(250), "BTC": Decimal("-0.005")}
         assert len([e for e in seen if isinstance(e, BalanceChanged)]) == 2, "once each"
+        assert run.broker.moved == 250.0  # what measures losses must not take it for a gain
         held = venue.state()["accounts"]["main"]["USDT"]
         assert run.broker.getcash() == pytest.approx(float(held["free"]) + float(held["locked"]), abs=1e-6)
 
@@ -160,6 +161,7 @@ def test_money_that_was_moved_while_nobody_looked_is_reported_by_the_next_start_
             store.getbroker().on_event = seen.append
             run = play(venue, store, Script, 2)
             assert [e.change for e in seen if isinstance(e, BalanceChanged)] == expected
+            assert run.broker.moved == sum(expected)
             held = venue.state()["accounts"]["main"]["USDT"]
             assert run.broker.getcash() == pytest.approx(float(held["free"]) + float(held["locked"]), abs=1e-6)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from forwardtrader.live.parity.record import Recorded, read_session
@@ -35,3 +36,19 @@ def test_commands_are_carried_out_after_the_same_bar(session: Recorded) -> None:
     paused = replay(replace(session, commands=[(before, "pause")]), {SYMBOL: Momentum()})
     assert len(paused["fills"]) == 0
     assert len(paused["orders"]) > 0 and set(paused["orders"]["refusal"]) == {"the session is paused"}
+
+
+def test_a_person_who_lifts_a_halt_of_the_limits_lifts_it_in_the_replay_at_the_same_bar(session: Recorded) -> None:
+    risk = session.settings.risk.model_copy(update={"max_drawdown": 0.004})
+    limited = replace(session, settings=session.settings.model_copy(update={"risk": risk}))
+    halted = replay(limited, {SYMBOL: Momentum()})["orders"]
+    refused = halted[halted["refusal"] == "halted (risk.max_drawdown)"]["timestamp"]
+    assert len(refused) > 10
+    assert refused.iloc[-1] == halted["timestamp"].iloc[-1]
+    at = int(refused.iloc[5].timestamp() * 1000)
+    resumed = replay(replace(limited, commands=[(at, "resume")]), {SYMBOL: Momentum()})
+    bought = resumed["orders"].query("side == 'buy' and refusal == ''")["timestamp"]
+    assert bought.iloc[-1] > refused.iloc[5]
+    pd.testing.assert_frame_equal(
+        resumed["orders"][resumed["orders"]["timestamp"] <= refused.iloc[5]], halted[halted["timestamp"] <= refused.iloc[5]]
+    )

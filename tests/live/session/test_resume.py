@@ -12,6 +12,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
+from forwardtrader.core.settings import RiskSettings
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.execution.events import Execution, Replaced
 from forwardtrader.live.execution.journal import Journal
@@ -20,6 +21,7 @@ from forwardtrader.live.output.tables import Rows
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.resume import ResumedSession, SavedState, restoring, takes_part
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 from tests.live.session_runner import request_for, run, start, wait_for_bars
 from tests.live.test_session_live import REAL
 
@@ -156,6 +158,21 @@ def test_a_state_that_cannot_be_kept_is_told_and_the_one_before_stands(tmp_path:
     store.record([], [], snapshot=memory.snapshot(Odd(value), 2))  # type: ignore[arg-type]
     assert told == ["state"]
     assert SavedState(store, journal, lambda *_: None).saved == {"bars": 7}
+    store.close()
+    journal.close()
+
+
+def test_limits_of_the_account_are_kept_beside_any_strategy(tmp_path: Path) -> None:
+    journal, store = Journal(tmp_path / "j.db"), SessionStore(tmp_path / "s.db")
+    memory = SavedState(store, journal, lambda *_: None)
+    memory.guard = TradingGuard.of(RiskSettings(max_drawdown=0.1))
+    assert memory.guard is not None
+    for at, (equity, strategy) in enumerate([(100.0, Odd({"bars": 7})), (80.0, Odd(lambda: 1 / 0)), (80.0, object())]):
+        memory.guard.on_bar(float(at), equity)
+        store.record([], [], snapshot=memory.snapshot(strategy, at))  # type: ignore[arg-type]
+    again = SavedState(store, journal, lambda *_: None)
+    assert again.saved == {"bars": 7}
+    assert again.limits == memory.guard.as_dict()
     store.close()
     journal.close()
 

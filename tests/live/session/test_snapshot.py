@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.settings import RiskSettings, StrategySettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.feeds.candles import schema as candles
@@ -37,6 +37,7 @@ from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, ve
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 from tests.live.session_runner import Momentum
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -56,7 +57,7 @@ def made_bars(seed: int) -> pd.DataFrame:
 FRAMES = {symbol: made_bars(seed) for seed, symbol in enumerate(SYMBOLS, start=3)}
 
 
-def play(frames: dict[str, pd.DataFrame], since: int, done: Any, *, exactbars: int = 0) -> Any:
+def play(frames: dict[str, pd.DataFrame], since: int, done: Any, *, exactbars: int = 0, risk: RiskSettings | None = None) -> Any:
     """The strategy on these bars, trading from the bar opened at `since` (ms); `done(strategy, at)` after each."""
     feeds = []
     for symbol, frame in frames.items():
@@ -67,6 +68,7 @@ def play(frames: dict[str, pd.DataFrame], since: int, done: Any, *, exactbars: i
     cerebro = build_cerebro(
         feeds, SETTINGS, broker=broker, analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, hook)], runonce=False, preload=False,
         trade_from=pd.Timestamp(since, unit="ms", tz="UTC").to_pydatetime(), exactbars=exactbars,
+        guard=TradingGuard.of(risk or RiskSettings()),
     )  # fmt: skip
     [run] = cerebro.run()
     return run
@@ -133,6 +135,29 @@ def test_a_run_that_goes_on_from_a_snapshot_equals_one_that_never_stopped(whole:
     assert {now: numbered(text) for now, text in seen.items()} == {now: numbered(whole.frozen[now]) for now in seen}
     db.close()
     everything.close()
+
+
+def test_limits_of_the_account_go_on_from_a_snapshot_too() -> None:
+    risk = RiskSettings(max_drawdown=0.02, drawdown_rearm=timedelta(days=2), max_daily_loss=0.004, max_losing_streak=2)
+    cut, frames, whole, seen = 160 * HOUR, {s: f.iloc[:240] for s, f in FRAMES.items()}, {}, {}
+    compared = range(cut, 240 * HOUR, 20 * HOUR)
+
+    def never_cut(strategy: Any, now: int) -> None:
+        if now in compared:
+            whole[now] = json.dumps(freeze(strategy))
+
+    def go_on(strategy: Any, now: int) -> None:
+        if now == cut:
+            thaw(strategy, json.loads(whole[now]))
+        if now in compared:
+            seen[now] = json.dumps(freeze(strategy))
+
+    play(frames, FIRST * HOUR, never_cut, risk=risk)
+    play({s: f.iloc[161 - Momentum.warm_up :] for s, f in frames.items()}, cut + HOUR, go_on, exactbars=1, risk=risk)
+    assert {now: numbered(text) for now, text in seen.items()} == {now: numbered(text) for now, text in whole.items()}
+    limits = numbered(whole[max(whole)])["limits"]
+    assert limits["count"] > 3
+    assert sum(limits["refused"].values()) > 20
 
 
 def numbered(text: str) -> dict[str, Any]:

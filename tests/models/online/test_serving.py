@@ -12,8 +12,9 @@ import pytest
 
 from forwardtrader.core.settings import LearningSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.live.session.forecasts import SessionForecasts
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
-from forwardtrader.models.forecaster import NUMBERS
+from forwardtrader.models.forecaster import NUMBERS, LastValueForecaster
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec
 from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates
@@ -82,6 +83,17 @@ def test_networks_of_the_past_are_let_go() -> None:
     assert len({said.model_id for row in range(NEEDED, NEEDED + 16) if (said := session.on_bar(heard(BARS, row, NEEDED)))}) == 8
     gc.collect()
     assert len(made) == 8 and sum(one() is not None for one in made) == 3
+
+
+def test_a_model_is_as_old_as_its_boundary_and_a_new_one_makes_that_younger() -> None:
+    first, second = BARS.index[5].to_pydatetime(), BARS.index[20].to_pydatetime()
+    terms = [ServingTerm(at, card("a").model_copy(update={"boundary": at.isoformat()})) for at in (first, second)]
+    serving = ServingModels("BTC/USDT", 1, HOUR, terms, network, context=CONTEXT)
+    asked = (BARS.index[0], BARS.index[19], BARS.index[20], BARS.index[-1])
+    assert [serving.trained_at(at.to_pydatetime()) for at in asked] == [None, first, second, second]
+    session = SessionForecasts(serving, lambda _at: None, first)
+    assert session.trained_at(second) == second
+    assert SessionForecasts(LastValueForecaster(), lambda _at: None, first).trained_at(second) is None
 
 
 def test_nothing_is_said_where_no_model_is_in_force() -> None:

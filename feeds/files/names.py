@@ -1,0 +1,72 @@
+"""What the names of columns mean, in the words of vendors and in other languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+PRICES: Final = ("open", "high", "low", "close")
+
+_WORDS: Final = {
+    "open": (
+        "open o opening open_price opening_price price_open first px_open eroffnung eroffnungskurs erster anfang apertura ouverture ouv "
+        "otwarcie abertura"
+    ),
+    "high": ("high h hi high_price price_high highest px_high hoch tageshoch hochst maximo max massimo plus_haut haut najwyzszy maxima"),
+    "low": "low l lo low_price price_low lowest px_low tief tagestief tiefst minimo min minimum plus_bas bas najnizszy minima",
+    "close": (
+        "close c closing close_price price_close closing_price close_last last last_price px_last px_close settle schluss schlusskurs "
+        "letzter zuletzt cierre ultimo dernier cloture clot chiusura zamkniecie fechamento"
+    ),
+}
+ROLES: Final = {name.replace("_", " "): role for role, names in _WORDS.items() for name in names.split()}
+
+_CLOSE_ADJUSTED: Final = frozenset((
+    "adj close", "adjclose", "adjusted close", "adjustedclose", "close adj", "closeadj", "close adjusted", "closeadjusted",
+    "adj closing price", "adjusted closing price", "price adj close", "adjusted",
+))  # fmt: skip
+OPENING_TIMES: Final = (
+    "open time", "opentime", "time open", "timeopen", "start", "start time", "starttime", "period start", "time period start",
+    "begin", "bar start", "kline open time", "open timestamp", "window start", "gmt time", "utc time", "time utc", "date utc",
+    "datetime utc", "timestamp utc", "mts", "starttimestamp", "opened at", "candle begin time", "candle date time utc", "startat",
+)  # fmt: skip
+PLAIN_TIMES: Final = (
+    "timestamp", "unix", "unix timestamp", "unix time", "unixtime", "epoch", "datetime", "date time", "date", "time", "ts", "t",
+    "local time", "day", "trade date", "tradingday", "trading day", "bar time", "snapped at", "caldt", "dt", "data", "datum", "fecha",
+    "giorno", "jour", "dzien", "zeit", "datadate", "timestamps", "timestamp ms", "candletime",
+)  # fmt: skip
+CLOSING_TIMES: Final = ("close time", "closetime", "time close", "timeclose", "end", "end time", "endtime", "period end", "time period end")
+DATES: Final = ("date", "dtyyyymmdd", "datum", "fecha", "data", "day", "yyyymmdd", "trade date")
+CLOCKS: Final = ("time", "hour", "zeit", "uhrzeit", "hora", "ora", "heure", "hhmmss", "godzina", "timestamp")
+SYMBOLS: Final = (
+    "symbol", "ticker", "tic", "sym", "pair", "instrument", "market", "product id", "currency pair", "contract", "stock code",
+    "instrument name", "index symbol",
+)  # fmt: skip
+NAMELESS: Final = ("", "unnamed: 0", "unnamed 0", "index", "level 0", "level 1", "row", "no", "sno", "id", "x1")
+_NUMBERED: Final = re.compile(r"^\d+[a-z]?\.\s*")
+
+
+def words_of(name: str) -> str:
+    """A name in plain lower-case words: `<OPEN>`, `1a. open` and `Open` alike, `openTime` and `Open-Time` alike, accents left out."""
+    text = unicodedata.normalize("NFKD", name.strip())
+    text = "".join(letter for letter in text if not unicodedata.combining(letter)).replace("ł", "l")
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", _NUMBERED.sub("", text))
+    return " ".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def is_adjusted_close(words: str) -> bool:
+    """Whether these are words for a close adjusted for splits and dividends."""
+    return words in _CLOSE_ADJUSTED
+
+
+def is_wanted(levels: tuple[str, ...]) -> bool:
+    """Whether a column of these names may be one that candles are made of; the others of a columnar file are not read."""
+    words = [words_of(level) for level in levels]
+    joined = " ".join(words)
+    if not levels or joined in (*NAMELESS, *OPENING_TIMES, *PLAIN_TIMES, *CLOSING_TIMES, *CLOCKS, *DATES, *SYMBOLS, *ROLES):
+        return True
+    return len(joined) < 80 and any(
+        word in ROLES or word in ("adj", "adjclose", "volume", "vol", "v", "amount", "turnover", "ticks", "market", "marketcap", "tickvol")
+        for word in joined.split()
+    )

@@ -1,0 +1,1 @@
+"""Limits on a whole account, held for every strategy: active, reducing, halted."""
