@@ -5,7 +5,7 @@ from __future__ import annotations
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.models.forecasters.baselines import chosen
-from forwardtrader.strategies.backtrader.assembly import load_strategy
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 
 def check(request: BacktestRequest) -> None:

@@ -18,6 +18,7 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import Settings
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.feeds.files.symbol import symbol_of_file
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 # Flags that are nothing but another name for a setting.
 PLAIN: Final = {
@@ -71,8 +72,9 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     settings = load_settings(given.config and typed_path(given.config), overrides=overrides)
     _check_symbols(settings)
     first, last = traded_span(given.first, given.last, clock)
+    strategy = with_params(typed_strategy(given.strategy), given.param)
     return BacktestRequest(
-        settings=settings, first=first, last=last, files=files, strategy=typed_strategy(given.strategy), name=given.name,
+        settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
     )  # fmt: skip

@@ -38,6 +38,7 @@ def parser() -> FlagParser:
     learning.add_argument("--cluster", metavar="tcp://HOST:PORT", help="train on a Dask cluster")
     modes = p.add_argument_group("instead of the plain run")
     modes.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
+    modes.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
     modes.add_argument("--sweep", type=Path, metavar="FILE", help="a grid or search space; every point is a counted trial")
     modes.add_argument("--audit", action="store_true", help="look-ahead proofs on this data, these features and this strategy")
     output = p.add_argument_group("settings and output")

@@ -75,13 +75,13 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             forecasts = tables(walk, request, stage)
         with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
             record = simulate(markets, forecasts, request)
-        _report_refusals(console, request, record)
-        _report_dust(console, request, record)
+        _report_account(console, request, record)
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
+            _log_account(record)
             judgement = judged(request, markets, forecasts, run, sweep, scores.result(), reads_forecasts=record.reads_forecasts)
         with progress.stage("shifted", "forecasts shifted in time") as stage:
             judgement = credited(request, markets, forecasts, run, judgement, stage)
@@ -138,18 +138,29 @@ def _report_damage(console: Console, request: BacktestRequest, model_id: str, re
         console.print(f"model {model_id} is trained again: {reason}", style="yellow", soft_wrap=True)
 
 
-def _report_refusals(console: Console, request: BacktestRequest, record: Record) -> None:
-    """Report refused orders, which would otherwise look like a strategy that sent none."""
-    if request.as_json:
+def _report_account(console: Console, request: BacktestRequest, record: Record) -> None:
+    """Report what a table of results would hide: orders that came to nothing, dust, deposits."""
+    if request.as_json or request.quiet:
         return
-    for symbol, (count, why) in record.refused.items():
-        console.print(f"{symbol}: {count:,} orders could not be placed: {why}", style="yellow")
-
-
-def _report_dust(console: Console, request: BacktestRequest, record: Record) -> None:
-    """What is in the account's value but no strategy can sell."""
-    for dust in () if request.as_json else record.dust:
+    for symbol, reasons in record.refused.items():
+        for why, count in reasons.items():
+            console.print(f"{symbol}: {count:,} {'order' if count == 1 else 'orders'} came to nothing: {why}", style="yellow")
+    for symbol, note in record.ended.items():
+        console.print(f"{symbol}: {note}", style="yellow")
+    for dust in record.dust:
         console.print(f"{dust.symbol}: {dust}", style="yellow")
+    if record.deposits:
+        console.print(f"the strategy moved {record.deposits:+,.2f} of cash into the account; returns are time-weighted", style="yellow")
+
+
+def _log_account(record: Record) -> None:
+    """The same in the run's log."""
+    own = log.logger("backtest")
+    for symbol, reasons in record.refused.items():
+        for why, count in reasons.items():
+            log.event(own, "orders_came_to_nothing", symbol=symbol, count=count, reason=why)
+    for symbol, note in record.ended.items():
+        log.event(own, "symbol_ended", symbol=symbol, what=note)
 
 
 def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
@@ -159,7 +170,8 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     held = _benchmarks(request, markets, year)
     equity = record.equity.assign(**{name: b.equity["equity"].reindex(record.equity.index).ffill() for name, b in held.items()})
     summaries = {name: _summary(request, b.equity, b.fills, year) for name, b in held.items()}
-    own = _summary(request, equity, record.fills, year).model_copy(update={"dust": {d.symbol: d.units for d in record.dust}})
+    told = {"dust": {d.symbol: d.units for d in record.dust}, "refused": record.refused, "ended": record.ended, "deposits": record.deposits}
+    own = _summary(request, equity, record.fills, year).model_copy(update=told)
     full = plain.model_copy(update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits)})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
@@ -231,7 +243,7 @@ def judged(
     candles = {symbol: history.candles for symbol, history in markets.items()}
     result = RunResult(
         forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep,
-        reads_forecasts=reads_forecasts,
+        reads_forecasts=reads_forecasts, own_rule=not request.strategy,
     )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     found_scores = scores or scored(request, markets, forecasts)

@@ -39,9 +39,9 @@ from forwardtrader.reports.manifest import (
     settings_digest,
 )
 from forwardtrader.reports.statistics.forecast_scores import huber
-from forwardtrader.strategies.backtrader.assembly import load_strategy
 from forwardtrader.strategies.trading_state.guard import TradingReport
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN, TradingLimits
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")

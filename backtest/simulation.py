@@ -10,16 +10,19 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.backtrader_data import frame_data
+from forwardtrader.feeds.backtrader_data import as_backtrader_days, frame_data
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, load_strategy, record_of
+from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
+from forwardtrader.strategies.user_code.strategy_errors import owned_errors
 
 # Bars before the first traded one that a user's own indicators may warm up on.
 EXTRA_BARS: Final = 256
@@ -68,14 +71,24 @@ def _run(
 ) -> Any:
     settings = request.settings.strategies
     strategy = load_strategy(request.strategy) if request.strategy else LSTMStrategy
-    feeds = []
+    feeds, end = [], max(history.candles.index[-1] for history in markets.values())
     for symbol, history in markets.items():
         source = forecasts.source(symbol, settings.horizon, history.timeframe)
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
-        feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source))
+        feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end)))
     guard = TradingGuard.of(request.settings.risk)
     cerebro = build_cerebro(feeds, settings, strategy=strategy, trade_from=request.first, analyzers=analyzers, guard=guard)
-    return cerebro.run()[0]
+    with owned_errors(strategy.__name__):
+        runs = cerebro.run()
+    if not runs:
+        raise StrategyFailed(f"{strategy.__name__} took no part in the run: it raised StrategySkipError")
+    return runs[0]
+
+
+def _last_bar(history: History, end: pd.Timestamp) -> float:
+    """The last bar of a symbol that ends before the run does, as Backtrader counts time; else 0."""
+    last = history.candles.index[-1]
+    return float(as_backtrader_days(pd.DatetimeIndex([last]))[0]) if last < end else 0.0
 
 
 def _record(run: Any, request: BacktestRequest) -> Record:

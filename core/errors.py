@@ -2,7 +2,7 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall
+│                                   AccountTooSmall, StrategyFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -44,6 +44,7 @@ __all__ = [
     "StartRefused",
     "StorageFull",
     "StoreDamaged",
+    "StrategyFailed",
     "TooLittleHistory",
     "TradingError",
     "UnknownSetting",
@@ -95,6 +96,10 @@ class InvalidDates(ConfigError):
 
 class AccountTooSmall(ConfigError):
     """The account can neither pay for the smallest order of a symbol nor sell one; the message says what it needs."""
+
+
+class StrategyFailed(ConfigError):
+    """The user's strategy raised an exception; the message names its line."""
 
 
 class DataError(TradingError):

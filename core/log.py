@@ -17,7 +17,7 @@ from forwardtrader.core.atomic import private_file
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.redaction import redact, redacted
 
-__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted"]
+__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted", "written_to"]
 
 ROOT: Final = "forwardtrader"
 
@@ -94,3 +94,12 @@ def log_to(path: Path, level: int = logging.INFO) -> Iterator[None]:
         handler.close()
         root.setLevel(before)
         root.propagate = propagate
+
+
+def written_to() -> Path | None:
+    """The file that events go to now, relative to the working directory where it lies there; None where there is none."""
+    files = [handler.baseFilename for handler in logging.getLogger(ROOT).handlers if isinstance(handler, logging.FileHandler)]
+    if not files:
+        return None
+    newest = Path(files[-1])
+    return newest.relative_to(Path.cwd()) if newest.is_relative_to(Path.cwd()) else newest

@@ -68,5 +68,6 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
         for dust in session.dust():
             console.print(f"{dust.symbol}: {dust}")
         why = f" halted: {session.progress.reason}" if code == RiskHalt.exit_code else ""
-        console.print(f"session {request.name} ended{why}; its page is {request.folder / 'index.html'}")
+        page = request.folder / "index.html"
+        console.print(f"session {request.name} ended{why}{f'; its page is {page}' if page.is_file() else ''}")
     return code

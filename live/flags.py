@@ -32,6 +32,7 @@ def parser() -> FlagParser:
     what.add_argument("--symbol", action="append", metavar="SYMBOL", help="repeatable, e.g. BTC/USDT")
     what.add_argument("--timeframe", metavar="1h", help="length of a bar")
     what.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
+    what.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
     what.add_argument(
         "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
         help="external data, as for run_backtest.py; the file is read again whenever it grows",

@@ -17,6 +17,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.live.control import ControlCommand, the_one
 from forwardtrader.live.flags import parser
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 _VERBS: Final = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.FLATTEN, ControlCommand.KILL)
 
@@ -90,7 +91,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         speed=_speed(given.speed),
         market=str(typed_path(given.market)) if given.market not in (None, "sample") else "sample",
         faults=given.faults and typed_path(given.faults),
-        strategy=typed_strategy(given.strategy),
+        strategy=with_params(typed_strategy(given.strategy), given.param),
         bars=given.bars,
         until=_moment(given.until),
         verb=verb,

@@ -10,10 +10,12 @@ one of the anchor before it, in fewer updates, on its own window. Which one that
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.core.errors import TooLittleHistory
@@ -22,6 +24,8 @@ from forwardtrader.core.types import Timeframe
 
 ANCHOR: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LEAST_TRAINING_SHARE: Final = 0.9
+_SATURDAY: Final = 5
+_WEEK_S: Final = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,16 @@ def folds(
         TooLittleHistory: the bars before `first` do not fill one training window; the message says how much there is and the first
             day that would do.
     """
+    serving = _serving(index, first, last, settings, timeframe, warm_up)
+    if not serving or not filled(serving[0], settings, timeframe, index):
+        raise TooLittleHistory(_shortage(index, first, last, settings, timeframe, warm_up))
+    return serving
+
+
+def _serving(
+    index: pd.DatetimeIndex, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int
+) -> list[Fold]:
+    """The folds that forecast a bar from `first` on, whether or not their training windows are filled."""
     moments = boundaries(first, last, settings.retrain_every)
     cut = [
         fold_at(index, moment, moments[i + 1] if i + 1 < len(moments) else last, settings, timeframe, warm_up)
@@ -80,10 +94,7 @@ def folds(
     run_first = int(index.searchsorted(pd.Timestamp(first)))
     # The model before the first boundary would serve for a few bars only: the run starts without a forecast rather than train it.
     brief = len(cut) > 1 and cut[0].effective_last - run_first <= settings.deployment_lag
-    serving = [fold for fold in cut[brief:] if fold.effective_last > max(fold.effective_first, run_first)]
-    if not serving or not filled(serving[0], settings, timeframe):
-        raise TooLittleHistory(_shortage(index, first, settings, timeframe, warm_up))
-    return serving
+    return [fold for fold in cut[brief:] if fold.effective_last > max(fold.effective_first, run_first)]
 
 
 def lead_bars(settings: ModelSettings, warm_up: int) -> int:
@@ -117,25 +128,66 @@ def fold_at(
     )
 
 
+def open_share(index: pd.DatetimeIndex, timeframe: Timeframe) -> float:
+    """The share of the time in which a market prints bars: 1 for one that never closes, less for one that rests at night or at weekends."""
+    if timeframe.seconds >= 86400:
+        return 5 / 7
+    if len(index) < 2 or index[-1] - index[0] < pd.Timedelta(days=21) or bool((index.day_of_week == _SATURDAY).any()):
+        return 1.0
+    _, bars = np.unique(index.as_unit("s").asi8 // _WEEK_S, return_counts=True)
+    return min(1.0, float(np.median(bars)) * timeframe.seconds / _WEEK_S)
+
+
+def filled(fold: Fold, settings: ModelSettings, timeframe: Timeframe, index: pd.DatetimeIndex) -> bool:
+    """Whether a fold has the training window that was asked for, but for what outages, nights and weekends take away."""
+    at_hand = fold.train_bars + purge(settings) + settings.embargo
+    return fold.train_bars > 0 and at_hand >= _needed(settings, timeframe) * open_share(index, timeframe)
+
+
 def _needed(settings: ModelSettings, timeframe: Timeframe) -> int:
     return int(settings.train_window / timeframe.delta * LEAST_TRAINING_SHARE)
 
 
-def filled(fold: Fold, settings: ModelSettings, timeframe: Timeframe) -> bool:
-    """Whether a fold has the training window that was asked for, but for what outages and weekends take away."""
-    trading_days_only = 5 / 7 if timeframe.seconds >= 86400 else 1.0
-    at_hand = fold.train_bars + purge(settings) + settings.embargo
-    return fold.train_bars > 0 and at_hand >= _needed(settings, timeframe) * trading_days_only
-
-
-def _shortage(index: pd.DatetimeIndex, first: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int) -> str:
+def _shortage(index: pd.DatetimeIndex, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int) -> str:
+    """What is missing, and what works: the nearest first day within the candles, or else the longest training window."""
     have = max(int(index.searchsorted(pd.Timestamp(first))) - warm_up, 0)
-    window_days = settings.train_window.days
+    needed = math.ceil(_needed(settings, timeframe) * open_share(index, timeframe))
+    days = settings.train_window.days
+    short = f"{have:,} bars of history before {first:%Y-%m-%d} do not fill a training window of {days} days"
+    counted = f"{short}: {needed:,} are needed, after {warm_up:,} that warm up the features"
+    if (day := _first_day(index, first, last, settings, timeframe, warm_up)) is not None:
+        return f"{counted}; start at --from {day:%Y-%m-%d} or later, or set a shorter --train-window"
+    window = _longest_window(index, first, last, settings, timeframe, warm_up)
+    if window is not None:
+        return f"{counted}, and no later --from has so many; set --train-window {window.days}d, or get more history"
+    return f"{counted}, and the {len(index):,} candles at hand are too few for any; get more history"
+
+
+def _first_day(
+    index: pd.DatetimeIndex, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int
+) -> datetime | None:
+    """The first boundary from `first` on whose model has a filled training window and bars to forecast; None where there is none."""
     if len(index) <= warm_up:
-        return f"only {len(index)} candles at hand: get more history than a training window of {window_days} days, or set --train-window"
-    ready = index[warm_up] + settings.train_window + (purge(settings) + settings.deployment_lag) * timeframe.delta
-    earliest = ANCHOR + -((ANCHOR - ready.to_pydatetime()) // settings.retrain_every) * settings.retrain_every
-    return (
-        f"{have} bars of history before {first:%Y-%m-%d} do not fill a training window of {window_days} days; "
-        f"start at --from {earliest:%Y-%m-%d} or later, or set a shorter --train-window"
-    )
+        return None
+    every = settings.retrain_every
+    end = min(last, index[-1].to_pydatetime())
+    day = ANCHOR + -((ANCHOR - max(first, index[warm_up].to_pydatetime())) // every) * every
+    while day < end:
+        serving = _serving(index, day, min(last, day + 2 * every), settings, timeframe, warm_up)
+        if serving and filled(serving[0], settings, timeframe, index):
+            return day
+        day += every
+    return None
+
+
+def _longest_window(
+    index: pd.DatetimeIndex, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int
+) -> timedelta | None:
+    """A training window, in whole days, that the candles do fill before some day in the range; None where not even ten do."""
+    window = min(settings.train_window, index[-1].to_pydatetime() - index[0].to_pydatetime())
+    while (window := timedelta(days=int(window.days * 0.8))) >= timedelta(days=10):
+        shorter = settings.model_copy(update={"train_window": window})
+        serving = _serving(index, first, last, shorter, timeframe, warm_up)
+        if serving and filled(serving[0], shorter, timeframe, index):
+            return window
+    return None

@@ -179,9 +179,11 @@ def _superior(account: AccountRecord, returns: Floats, entries: RandomEntries, s
     return {name: superior_predictive_ability(rival, own, seed=seed).p for name, rival in account.rivals(entries).items()}
 
 
-def strategy_part(tests: AccountTests, facts: RunFacts, settings: ReportSettings) -> dict[str, Any]:
+def strategy_part(tests: AccountTests, account: AccountRecord, settings: ReportSettings) -> dict[str, Any]:
     """What statistics add to `strategy` in run.json; Sharpe ratios are annual, track records in years."""
-    year = facts.periods_per_year
+    year = account.facts.periods_per_year
+    if metrics.ruin(account.equity["equity"]) is not None:  # a return on what was less than nothing is no return
+        return {"bets": tests.path.bets, "bars_traded": tests.path.bars_traded, "trials": tests.tries.trials if tests.tries else None}
     part: dict[str, Any] = {
         "sharpe_ci": tests.sharpe_ci,
         "psr": tests.psr,

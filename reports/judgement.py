@@ -48,13 +48,15 @@ class ForecastResult:
 class RunResult(ForecastResult):
     """What is evaluated: `equity`, `fills` as in `reports.artefacts`; `sweep` net daily returns per point tried.
 
-    `reads_forecasts` is false for a strategy that does not look at them; it is evaluated by its account alone.
+    `reads_forecasts` is false for a strategy that does not look at them; it is evaluated by its account alone. `own_rule` is false
+    for a strategy of the user's.
     """
 
     equity: pd.DataFrame
     fills: pd.DataFrame
     sweep: pd.DataFrame | None = None
     reads_forecasts: bool = True
+    own_rule: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,10 @@ def judge_run(
         tests = examine(account, settings, ledger, seed=seed)
         random_entries = random_entries_part(account, tests)
         evidence = evidence_of(scored_forecasts.groups if result.reads_forecasts else {}, scored_forecasts.part, account, tests)
+        evidence = replace(evidence, own_rule=result.own_rule)
     return RunJudgement(
         forecast=scored_forecasts.part,
-        strategy=strategy_part(tests, facts, settings),
+        strategy=strategy_part(tests, account, settings),
         benchmark={"random_entries": random_entries} if random_entries else {},
         evidence=evidence,
         judgement=judge(evidence),
@@ -198,13 +201,15 @@ def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], accou
     shortest = min(groups) if groups else 1
     year = account.facts.periods_per_year
     largest_rank_ic = _largest(score["rank_ic"] for score in scores)
+    ruined = metrics.ruin(account.equity["equity"])
     return Evidence(
         years=len(tests.returns) / year,
         bets=tests.path.bets,
         total_return=float(np.prod(1.0 + tests.returns) - 1.0),
-        sharpe=tests.moments.sharpe * math.sqrt(year),
-        psr=tests.psr,
-        dsr=tests.dsr,
+        ruined=f"on {ruined:%Y-%m-%d %H:%M}" if ruined is not None else "",
+        sharpe=math.nan if ruined is not None else tests.moments.sharpe * math.sqrt(year),
+        psr=math.nan if ruined is not None else tests.psr,
+        dsr=math.nan if ruined is not None else tests.dsr,
         trials=None if tests.tries is None else tests.tries.trials,
         timing_p=tests.entries.p,
         has_forecasts=bool(groups),

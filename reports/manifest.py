@@ -146,7 +146,9 @@ class StrategySummary(Section):
 
     `turnover` is traded value per year in multiples of mean equity, `trades` closed round trips, `exposure` the mean absolute share in
     the market, `break_even_bps` the all-in cost per side at which nothing would have been earned, `dust` the base units of each symbol
-    that were held at the end and were too small to sell.
+    that were held at the end and were too small to sell, `refused` by symbol and reason how many orders came to nothing, `ended` what
+    became of a symbol whose bars ended before the run did, `deposits` the cash that the strategy moved into the account. `ruined` is the
+    bar at whose close nothing was left, after which no ratio means anything.
     """
 
     total_return: Number = None
@@ -178,6 +180,10 @@ class StrategySummary(Section):
     profit_factor: Number = None
     mean_hold_hours: Number = None
     dust: dict[str, float] = {}
+    refused: dict[str, dict[str, int]] = {}
+    ended: dict[str, str] = {}
+    deposits: float = 0.0
+    ruined: Moment | None = None
 
 
 class LimitBreach(Section):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from forwardtrader.reports.manifest import StrategySummary
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.round_trips import RoundTrip, fees_in_quote, notional, round_trips
+
+# What means nothing of an account that was lost.
+RATIOS: Final = ("cagr", "sharpe", "sortino", "volatility", "calmar")
+# What means nothing below a month: a day's luck, compounded 365 times.
+GROWTH: Final = ("cagr", "calmar")
 
 
 def summarise_strategy(
@@ -29,7 +36,15 @@ def summarise_strategy(
     returns = metrics.returns_of(days, start)
     plain = _curve_numbers(curve, days, returns, start, periods_per_year) | _share_numbers(equity)
     costs = _cost_numbers(fills, curve, start, years=len(returns) / periods_per_year)
-    return StrategySummary.model_validate(plain | costs | _trip_numbers(round_trips(fills)))
+    if "value" in equity:  # deposits: trades are of the account's true size, and the profit holds no deposit
+        costs |= {"turnover": metrics.turnover(notional(fills), float(equity["value"].mean()), len(returns) / periods_per_year)}
+        costs |= {"break_even_bps": None}
+    ruined = metrics.ruin(curve)
+    if ruined is not None:
+        plain |= dict.fromkeys(RATIOS)
+    elif len(returns) < periods_per_year / 12:
+        plain |= dict.fromkeys(GROWTH)
+    return StrategySummary.model_validate(plain | costs | _trip_numbers(round_trips(fills)) | {"ruined": ruined})
 
 
 def _curve_numbers(

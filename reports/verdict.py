@@ -47,7 +47,8 @@ class Evidence:
     counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `timing_p` compares with random entries.
     `shifted_p` compares with the same strategy on `shifts` shifted forecasts, which had the Sharpe ratio `shifted_sharpe` and the total
     return `shifted_return` in the mean; NaN where the runs ended early because one of them did as well. `smoothness` is the R^2 of log
-    equity against time over the days on which it moved. `has_forecasts` is false for a strategy that does not look at forecasts.
+    equity against time over the days on which it moved. `has_forecasts` is false for a strategy that does not look at forecasts, `own_rule`
+    for one of the user's. `ruined` says when nothing was left of the account; "" while something is.
     """
 
     years: float
@@ -63,6 +64,8 @@ class Evidence:
     shifted_sharpe: float = math.nan
     shifted_return: float = math.nan
     has_forecasts: bool = True
+    own_rule: bool = True
+    ruined: str = ""
     independent_bars: float = math.nan
     skill_p: float = math.nan
     rank_ic: float = math.nan
@@ -101,6 +104,8 @@ def alarms(evidence: Evidence) -> Iterator[str]:
 
 
 def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
+    if evidence.ruined:
+        return Verdict.NO_EDGE, [f"the account was ruined: nothing was left of it {evidence.ruined}, where the run ended"]
     too_short = _too_short(evidence)
     if too_short:
         return Verdict.NOT_ENOUGH_DATA, [too_short]
@@ -110,7 +115,8 @@ def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
         if not evidence.skill_p < LEVEL:
             return Verdict.NO_EDGE, reasons
     if not evidence.bets > 0:
-        return Verdict.NO_EDGE, [*reasons, "no trade was worth its costs, so nothing was traded"]
+        why = "no trade was worth its costs, so nothing was traded" if evidence.own_rule else "the strategy traded nothing"
+        return Verdict.NO_EDGE, [*reasons, why]
     reasons.append(_money(evidence))
     if not evidence.total_return > 0:
         return Verdict.NO_EDGE, reasons

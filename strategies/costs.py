@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import backtrader as bt
 
@@ -46,3 +47,16 @@ class VenueCommission(bt.CommInfoBase):
         if self.p.base_fee and size > 0:
             return 0.0
         return abs(size) * self.p.commission * price
+
+
+def as_the_venue_takes_it(asked: Any, own: Any) -> Any:
+    """A commission scheme that a user asked for, in the place of `own`, the scheme of a symbol so far (None where there is none).
+
+    A plain share of the traded value stays one that is taken in base currency where the venue does so, and knows fractions of a unit;
+    another scheme (per contract, with margin, of the user's own class) is taken as it is.
+    """
+    is_share = type(asked) is bt.CommInfoBase and asked.stocklike and asked._commtype == bt.CommInfoBase.COMM_PERC and not asked.p.interest
+    if not is_share or not isinstance(own, VenueCommission):
+        return asked
+    share = asked.p.commission
+    return VenueCommission(commission=share, base_fee=share if own.p.base_fee else 0.0, leverage=asked.p.leverage, mult=asked.p.mult)

@@ -11,11 +11,16 @@ from forwardtrader.models.forecaster import ForecastSource
 
 @dataclass(frozen=True, slots=True)
 class FeedContext:
-    """Context of a feed, attached to it as the attribute `context`."""
+    """Context of a feed, attached to it as the attribute `context`.
+
+    Attributes:
+        last_bar: its last bar, as Backtrader counts time, where it ends before other feeds of the run do; 0 where it does not.
+    """
 
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
+    last_bar: float = 0.0
 
 
 def attach(data: object, context: FeedContext) -> None:

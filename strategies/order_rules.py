@@ -21,9 +21,14 @@ _TAKEN_BY_FEES = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class OrderRefusal:
-    """Why the venue would not take the order."""
+    """Why the venue would not take the order; `kind` is the reason without the numbers of this one order, by which orders are counted."""
 
     reason: str
+    kind: str = ""
+
+    @property
+    def counted_as(self) -> str:
+        return self.kind or self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +105,13 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
     """
     wanted = decimal(order.size)
     if not wanted.is_finite() or wanted <= 0:
-        return OrderRefusal(f"size {order.size} is not above zero")
+        return OrderRefusal(f"size {order.size} is not above zero", "its size is not above zero")
     limit = _on_tick(order.limit_price, rules, up=order.side is Side.SELL)
     stop = _on_tick(order.stop_price, rules, up=order.side is Side.SELL)
     asked = [price for price in (limit, stop) if price is not None]
     for price in (*asked, decimal(order.reference)):
         if not price.is_finite() or price <= 0:
-            return OrderRefusal(f"price {price} is not above zero on the venue's grid")
+            return OrderRefusal(f"price {price} is not above zero on the venue's grid", "its price is not above zero on the venue's grid")
     reference = asked[0] if asked else decimal(order.reference)
     if order.side is Side.SELL and rules.fee_in_base and not rules.can_short:
         wanted = _after_fees(wanted, decimal(sellable))
@@ -192,11 +197,14 @@ def _are_worth_too_little(units: Decimal, price: Decimal, rules: MarketRules) ->
 
 def _refusal(order: RawOrder, size: Decimal, price: Decimal, rules: MarketRules, sellable: Decimal) -> OrderRefusal | None:
     if _are_too_few(size, rules):
-        return OrderRefusal(f"size {order.size} {rules.base} is below the smallest of {max(rules.step, rules.min_size)}")
+        least = max(rules.step, rules.min_size)
+        return OrderRefusal(f"size {order.size} {rules.base} is below the smallest of {least}", f"smaller than {least} {rules.base}")
     if _are_worth_too_little(size, price, rules):
-        return OrderRefusal(f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}")
+        worth = f"notional {size * price} {rules.quote} is below the smallest of {rules.min_notional}"
+        return OrderRefusal(worth, f"worth less than {rules.min_notional} {rules.quote}")
     if order.side is Side.SELL and not rules.can_short and size > sellable:
         if sellable <= 0:
             return OrderRefusal(f"{rules.symbol} cannot be sold short, and none is held free of other orders")
-        return OrderRefusal(f"{size} {rules.base} is more than the {sellable} held free of other orders")
+        more = f"{size} {rules.base} is more than the {sellable} held free of other orders"
+        return OrderRefusal(more, f"more {rules.base} than is held free of other orders")
     return None

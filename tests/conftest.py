@@ -11,24 +11,35 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from tests.preloaded import preloaded
+from tests.processes import end_all
+
 settings.register_profile("any machine", settings(), deadline=None)  # what an example takes says how busy the machine is
 settings.load_profile("any machine")
-
-from tests.processes import end_all
 
 # Where files are dealt out to workers, a long one that comes last is waited for by all; and one that uses every core goes well beside one
 # that mostly waits for a market's clock. Only time depends on this list.
 _FIRST: Final = (
+    "live/retraining/test_supply.py",
+    "live/test_session_hangs.py",
     "end_to_end/test_backtest_command.py",
     "live/test_other_venues.py",
-    "end_to_end/test_sweep_command.py",
     "live/session/test_session.py",
-    "live/retraining/test_supply.py",
-    "sandbox/faults/test_catalogue.py",
+    "end_to_end/test_sweep_command.py",
+    "live/test_session_stops.py",
+    "backtest/audit/test_strategy_proofs.py",
+    "live/test_bad_input.py",
+    "end_to_end/test_trials.py",
     "live/test_session_live.py",
-    "feeds/history/test_download.py",
-    "live/bridge/test_venue_thread.py",
+    "live/output/test_refresh.py",
+    "live/test_session_kills.py",
+    "live/test_session_halts.py",
+    "end_to_end/test_secrets.py",
+    "backtest/test_shifted_runs.py",
+    "live/bridge/test_recovery.py",
     "live/bridge/test_contingent_orders.py",
+    "live/bridge/test_venue_thread.py",
+    "feeds/history/test_download.py",
     "reports/pages/test_tearsheet.py",
     "live/bridge/test_broker.py",
     "live/bridge/test_data.py",
@@ -39,9 +50,27 @@ _FIRST: Final = (
 def pytest_configure() -> None:
     """A shell starts what runs in its background with Ctrl-C ignored, and so would every command that a test starts and interrupts."""
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")  # locks of accounts, which all projects of a user share
+    os.environ.setdefault("FORWARDTRADER_TESTS_COMPILED", tempfile.mkdtemp(prefix="compiled-"))  # of all workers
     os.environ["FORWARDTRADER_PROJECT"] = "."  # a command that a test runs works in the folder it is run in, not in this checkout
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_processes() -> Iterator[None]:
+    """Processes of our own that tests start are forked from one that has imported all of it."""
+    with preloaded():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def processes_as_ever(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where the test is about how a process starts, it starts as a user's does."""
+    if not request.node.get_closest_marker("executes"):
+        yield
+        return
+    with preloaded(forks=False):
+        yield
 
 
 @pytest.fixture(autouse=True)

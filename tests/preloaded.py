@@ -1,6 +1,6 @@
 """Python processes that start in milliseconds: forked from one that has imported already what they need.
 
-While `preloaded()` is open, `subprocess.Popen` starts `python [-P] -m MODULE ...` for the modules of `MODULES` in that way; everything else
+While `preloaded()` holds, `subprocess.Popen` starts `python [-P] -m MODULE ...` for the modules of `MODULES` in that way; everything else
 it starts as ever. What is started is a child of its caller, with the input, output, folder, environment, process group, signals, command
 line and exit code of any process, and what it starts itself is forked too. On Linux only; elsewhere nothing changes.
 
@@ -32,13 +32,14 @@ from tests import ROOT
 
 MODULES: Final = (
     "forwardtrader.sandbox", "forwardtrader.live.supervision.guardian", "forwardtrader.live.output.writer_process",
-    "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner", "tests.live.family_runner",
+    "forwardtrader.reports.pages.tearsheet", "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
+    "tests.live.family_runner", "tests.told_program",
 )  # fmt: skip
 _IMPORTED: Final = (
     "forwardtrader.sandbox.__main__", "forwardtrader.sandbox.server", "uvloop", "forwardtrader.live.output.writer_process",
     "forwardtrader.live.supervision.guardian", "forwardtrader.live.supervision.account_actions", "tests.live.kill_runner",
-    "tests.live.crash_runner", "tests.live.family_runner", "ccxt.async_support", "ccxt.pro.binance", "jinja2", "plotly",
-    "pyarrow.dataset", "pyarrow.parquet",
+    "tests.live.crash_runner", "tests.live.family_runner", "tests.told_program", "ccxt.async_support", "ccxt.pro.binance", "jinja2",
+    "plotly", "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats",
 )  # fmt: skip
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST: Final = 1 << 17  # bytes of a request
@@ -55,7 +56,7 @@ class Nursery:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process made it: one that was forked by other means has no claim to it."""
+        """Whether this process made it."""
         return self._pid == os.getpid()
 
     def fork(self, asked: dict[str, Any], descriptors: list[int]) -> int:
@@ -81,13 +82,18 @@ _nursery: Nursery | None = None  # of this process, once it has one
 @contextlib.contextmanager
 def preloaded(*, forks: bool = sys.platform == "linux") -> Iterator[None]:
     """While the block runs, processes of our modules are forked; or not, where `forks` says so."""
-    if forks and (_nursery is None or not _nursery.is_ours):
-        _begin()
     before, subprocess.Popen._execute_child = subprocess.Popen._execute_child, _execute_child if forks else _execute  # type: ignore[attr-defined]
     try:
         yield
     finally:
         subprocess.Popen._execute_child = before  # type: ignore[attr-defined]
+
+
+def _is_served() -> bool:
+    """Whether this process has a nursery; one that was forked by other means has no claim to that of its parent."""
+    if _nursery is None:
+        _begin()
+    return _nursery is not None and _nursery.is_ours
 
 
 def _begin() -> None:
@@ -110,9 +116,10 @@ def _execute_child(
     """`Popen._execute_child` of Python 3.11 and later."""
     (_, _, shell, stdin, to_stdin, from_stdout, stdout, from_stderr, stderr, _, _, _, _, _, new_session, *_) = more
     words = None if shell or preexec_fn or executable is not None else _words_of(args)
-    if words is None or _nursery is None or not _nursery.is_ours:
+    if words is None or not _is_served():
         _execute(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *more)
         return
+    assert _nursery is not None
     numbers = [0, 1, 2, *pass_fds]
     given = [own if asked == -1 else asked for asked, own in zip((stdin, stdout, stderr), (0, 1, 2), strict=True)] + list(pass_fds)
     asked = {
@@ -148,7 +155,8 @@ def main() -> None:
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     base = [path for path in sys.path if path and path not in known]
     for name in _IMPORTED:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # what only an extra brings
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a child would copy all that it looks at
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -53,8 +53,8 @@ LAYERS: dict[str, str] = {
         replay_track
         backtrader replay_account
         position_manager
-        decision holdings trading_state
-        backtrader_objects costs feed_context order_rules risk signals sizing
+        decision ended_symbols holdings trading_state
+        backtrader_objects costs feed_context order_rules risk signals sizing user_code
     """,
     "backtest": """
         cli

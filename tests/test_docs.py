@@ -16,7 +16,7 @@ import pytest
 from forwardtrader.core.command import installed
 from forwardtrader.core.settings import Settings
 from forwardtrader.live.control import ControlCommand
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 
 ENTER = "source .venv/bin/activate"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,7 +69,13 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_command_that_is_typed_outside_of_it_ends_in_one_line_that_says_so(page: Path, bare_python: Path, tmp_path: Path) -> None:
     for words in {tuple(words[: 3 if words[1] == "-m" else 2]) for words in commands(page)}:
         done = subprocess.run(
-            [str(bare_python), *words[1:]], cwd=ROOT, env={"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
+            [str(bare_python), *words[1:]],
+            cwd=ROOT,
+            env={"HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
         assert (done.returncode, done.stdout) == (2, ""), (words, done.stderr)
         assert done.stderr.endswith(f"packages; {installed.MEND}\n") and done.stderr.count("\n") == 1, words

@@ -16,7 +16,7 @@ from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import choices, code_of, data_section, facts_of
-from forwardtrader.backtest.sweep.file import Point
+from forwardtrader.backtest.sweep.file import PARAM, Point
 from forwardtrader.backtest.sweep.point import AccountSettings, PointResult, TradeWork, trade_point
 from forwardtrader.backtest.sweep.store import SweepStore
 from forwardtrader.core import fingerprint, log
@@ -30,6 +30,7 @@ from forwardtrader.models.parallel.workers import Workers
 from forwardtrader.reports.manifest import DataSection
 from forwardtrader.reports.statistics.sharpe_tests import sharpe_moments
 from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 # Fewer bars to trade than this, all points together, cost less than starting processes.
 WORTH_PROCESSES: Final = 300_000
@@ -81,7 +82,10 @@ class SweepBench:
         Raises:
             ConfigError: they do not go together.
         """
-        request = replace(self.request, settings=changed(self.request.settings, point))
+        knobs = {key: value for key, value in point.items() if not key.startswith(PARAM)}
+        params = [f"{key.removeprefix(PARAM)}={value}" for key, value in point.items() if key.startswith(PARAM)]
+        settings, strategy = changed(self.request.settings, knobs), with_params(self.request.strategy, params)
+        request = replace(self.request, settings=settings, strategy=strategy)
         check(request)
         return request
 
@@ -123,7 +127,7 @@ class SweepBench:
             walk = train(one.markets, one.request, stage)
         work = TradeWork.of(one.markets, walk, one.request, one.data.periods_per_year)
         bars = sum(len(h.candles) for h in one.markets.values()) * len(group)
-        items = [AccountSettings(setting.request.settings.strategies, setting.request.settings.risk) for setting in group]
+        items = [AccountSettings(r.settings.strategies, r.settings.risk, r.strategy) for r in (setting.request for setting in group)]
         with self.progress.stage("simulate", "trading points") as stage:
             for n, (place, result) in enumerate(self._workers(bars).run(trade_point, work, items)):
                 self.store.put(group[place].key, result)
@@ -165,5 +169,5 @@ class SweepBench:
 def _forecast_key(setting: Setting) -> str:
     """Equal for points whose forecasts are the same."""
     chosen: dict[str, Any] = choices(setting.request)
-    shared = {key: value for key, value in chosen.items() if key not in ("strategies", "risk")}
+    shared = {key: value for key, value in chosen.items() if key not in ("strategies", "risk", "strategy")}
     return fingerprint.of_value([shared, [h.fingerprint for h in setting.markets.values()]])

@@ -8,6 +8,10 @@ A grid lists values for each key; a search gives `trials` and may also give rang
     strategies.margin: {low: 0.5, high: 3, step: 0.25}
     models.learning_rate: {low: 0.001, high: 0.03, log: true}
     models.units: {choices: [16, 32]}
+
+A parameter of the strategy named by `--strategy` is `param.NAME`:
+
+    param.fast: [5, 10, 20]
 """
 
 from __future__ import annotations
@@ -27,9 +31,11 @@ from forwardtrader.core.config import all_keys, changed
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
 from forwardtrader.core.settings import Settings
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN
+from forwardtrader.strategies.user_code.strategy_class import with_params
 
 Point: TypeAlias = Mapping[str, Any]
 
+PARAM: Final = "param."
 MOST_POINTS: Final = 10_000
 OWN_KEYS: Final = ("trials", "seed")
 RANGE_KEYS: Final = ("low", "high", "log", "step", "choices")
@@ -67,8 +73,8 @@ class SweepPlan:
         return [dict(zip(self.keys, values, strict=True)) for values in itertools.product(*(axis.choices for axis in self.axes))]
 
 
-def read_plan(path: Path, settings: Settings) -> SweepPlan:
-    """Read and check a sweep file against the settings in force.
+def read_plan(path: Path, settings: Settings, strategy: str = "") -> SweepPlan:
+    """Read and check a sweep file against the settings in force, and parameters against the strategy of the user's.
 
     Raises:
         ConfigError: the file is missing, is not YAML, or is no mapping.
@@ -85,7 +91,10 @@ def read_plan(path: Path, settings: Settings) -> SweepPlan:
         raise InvalidSetting(f"{path} asks for {points:,} points; list fewer values, or search with `trials: 100`")
     for axis in axes:
         for value in axis.choices or (axis.low, axis.high):
-            changed(settings, {axis.key: value})
+            if axis.key.startswith(PARAM):
+                with_params(strategy, [f"{axis.key.removeprefix(PARAM)}={value}"])
+            else:
+                changed(settings, {axis.key: value})
     return SweepPlan(axes=axes, trials=trials, seed=settings.models.seed if seed is None else seed)
 
 
@@ -127,6 +136,8 @@ def _axis(path: Path, key: str, given: Any, *, searching: bool) -> Axis:
 
 
 def _check_key(key: str) -> None:
+    if key.startswith(PARAM):
+        return  # checked with its values, against the strategy
     rooms = all_keys()
     room, _, name = key.partition(".")
     sweepable = {
@@ -156,7 +167,10 @@ def _range(path: Path, key: str, given: Mapping[str, Any], *, searching: bool) -
     if log and step is not None:
         raise InvalidSetting(f"{path}: {key}: a log range takes no step")
     room, _, name = key.partition(".")
-    whole = type(getattr(Settings(), room)).model_fields[name].annotation in (int, int | None)
+    if key.startswith(PARAM):
+        whole = all(isinstance(x, int) for x in (low, high, step or 1))
+    else:
+        whole = type(getattr(Settings(), room)).model_fields[name].annotation in (int, int | None)
     if whole and not all(isinstance(x, int) for x in (low, high, step or 1)):
         raise InvalidSetting(f"{path}: {key} is a whole number; so must be low, high and step")
     axis = Axis(key=key, low=low, high=high, step=step, log=log, whole=whole)

@@ -38,10 +38,11 @@ class PointResult:
 
 @dataclass(frozen=True)
 class AccountSettings:
-    """The settings by which points differ that share their forecasts."""
+    """What points differ by that share their forecasts; `strategy` is the user's with its parameters, "" for ours."""
 
     strategies: StrategySettings
     risk: RiskSettings
+    strategy: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def trade_point(work: TradeWork, account: AccountSettings) -> PointResult:
 
 def _record(work: TradeWork, account: AccountSettings) -> Record:
     room = work.request.settings.model_copy(update={"strategies": account.strategies, "risk": account.risk})
-    request = replace(work.request, settings=room)
+    request = replace(work.request, settings=room, strategy=account.strategy)
     if not is_replayable(request):
         return simulate(work.markets, Forecasts(work.walk, pd.DataFrame(), {}), request)
     fills, equity = replay(tapes_of(work.markets, work.walk, account.strategies.horizon, request.first), account.strategies)

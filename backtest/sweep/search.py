@@ -21,7 +21,7 @@ from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import choices, code_of, data_section
 from forwardtrader.backtest.sweep.bench import SweepBench
-from forwardtrader.backtest.sweep.file import Axis, Point, SweepPlan, read_plan
+from forwardtrader.backtest.sweep.file import PARAM, Axis, Point, SweepPlan, read_plan
 from forwardtrader.backtest.sweep.point import PointResult
 from forwardtrader.backtest.sweep.store import FILE_NAME as STORE_NAME
 from forwardtrader.backtest.sweep.store import SweepStore
@@ -62,7 +62,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     """
     if request.sweep is None or request.audit:
         raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
-    plan = read_plan(request.sweep, request.settings)
+    plan = read_plan(request.sweep, request.settings, request.strategy)
     folder, resumed = _folder(request, plan, clock)
     if resumed.last != request.last:
         # As it was when the sweep began: what has become known since would make other points of those that are left.
@@ -96,7 +96,11 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
 
 def flags(point: Point) -> str:
     """The point as command-line arguments."""
-    return shlex.join(word for key, value in point.items() for word in ("--set", f"{key}={_scalar(value)}"))
+    return shlex.join(word for key, value in point.items() for word in _flag(key, _scalar(value)))
+
+
+def _flag(key: str, value: object) -> tuple[str, str]:
+    return ("--param", f"{key.removeprefix(PARAM)}={value}") if key.startswith(PARAM) else ("--set", f"{key}={value}")
 
 
 def _scalar(value: Any) -> str:

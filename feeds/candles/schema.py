@@ -238,9 +238,7 @@ def _check_order(index: pd.DatetimeIndex, origin: Origin) -> None:
         return
     row = int(wrong[0]) + 1
     if steps[row - 1] == 0:
-        origin.refuse(
-            row, index[row], "the same time stands twice; remove one of the rows, or, if times are local ones, name their zone with --tz"
-        )
+        origin.refuse(row, index[row], "the same time stands twice; remove one of the rows, or name the zone of local times with --tz")
     origin.refuse(row, index[row], f"earlier than the row before it ({index[row - 1]:%Y-%m-%d %H:%M}); sort the rows by time")
 
 

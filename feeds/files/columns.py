@@ -59,7 +59,7 @@ def find_columns(table: Table, market: Market) -> Columns:
     prices = _four(groups[group], table)
     adjusted = next((groups[name] for name in _ADJUSTED if name in groups and name != group), {})
     full = _four(adjusted, table) if all(role in adjusted for role in PRICES) else None
-    close = next((place for place, name in enumerate(table.names) if names.is_adjusted_close(_plain(name))), None)
+    close = next((place for place, name in enumerate(table.names) if names.is_adjusted_close(_without(_plain(name), group))), None)
     if close is None and "close" in adjusted:
         close = adjusted["close"][0]
     times, closes = _times(table, group)
@@ -68,6 +68,12 @@ def find_columns(table: Table, market: Market) -> Columns:
 
 def _plain(levels: tuple[str, ...]) -> str:
     return " ".join(filter(None, (words_of(level) for level in levels)))
+
+
+def _without(words: str, group: str) -> str:
+    """Words of a name without those that say which market it is of."""
+    beside = words_of(group).split()
+    return " ".join(word for word in words.split() if word not in beside)
 
 
 def _groups(table: Table) -> dict[str, dict[str, list[int]]]:
@@ -142,7 +148,9 @@ def _times(table: Table, group: str) -> tuple[tuple[int, ...], bool]:
     """Places of the times, and whether they are the ends of the bars."""
     by_words: dict[str, int] = {}
     for place, levels in enumerate(table.names):
-        by_words.setdefault(_plain(tuple(level for level in levels if level != group)) if group else _plain(levels), place)
+        words = _without(_plain(levels), group)
+        by_words.setdefault(words, place)
+        by_words.setdefault(" ".join(word for word in words.split() if word not in names.ZONES_OF_TIMES), place)
         if place == 0 and len(levels) > 1:  # the names of the header's own lines stand over the name of the index
             by_words.setdefault(words_of(levels[-1]), place)
     date = next((by_words[name] for name in names.DATES if name in by_words), None)
@@ -169,6 +177,9 @@ def are_clocks(column: pa.Array) -> bool:
     if pa.types.is_time(column.type):
         return True
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return bool(pa.types.is_integer(column.type) and pc.all(pc.less(column, 240_000)).as_py())
-    clock = r"^\s*(\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?|\d{1,6})\s*$"
+        whole = pa.types.is_integer(column.type) or (
+            pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.floor(column))).as_py()
+        )
+        return bool(whole and pc.all(pc.and_(pc.less(column, 240_000), pc.greater_equal(column, 0))).as_py())
+    clock = r"^\s*(\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?|\d{1,6})\s*$"
     return bool(pc.all(pc.match_substring_regex(column, clock)).as_py())

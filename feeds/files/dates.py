@@ -69,13 +69,10 @@ def from_text(column: pa.Array, origin: Origin, timeframe: Timeframe, date_forma
     """
     import pyarrow.compute as pc
 
-    column = pc.utf8_trim_whitespace(column)
     if "%" in date_format:
-        return _by_pattern(column, origin, date_format)
+        return _by_pattern(pc.utf8_trim_whitespace(column), origin, date_format)
     iso = _iso(column)
-    if iso is not None:
-        return iso
-    return _parts(column, origin, timeframe, date_format)
+    return iso if iso is not None else _parts(pc.utf8_trim_whitespace(column), origin, timeframe, date_format)
 
 
 def _iso(column: pa.Array) -> LocalTimes | None:

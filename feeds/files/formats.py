@@ -25,7 +25,7 @@ from forwardtrader.feeds.files.columns import Columns, find_columns
 from forwardtrader.feeds.files.layouts import with_names
 from forwardtrader.feeds.files.markets import checked_market, of_market
 from forwardtrader.feeds.files.numbers import read_numbers
-from forwardtrader.feeds.files.rows import RawRows, in_order, joined
+from forwardtrader.feeds.files.rows import RawRows, in_order, joined, of_timeframe
 from forwardtrader.feeds.files.symbol import Market
 from forwardtrader.feeds.files.tables.archive import Member, columnar_format, members
 from forwardtrader.feeds.files.tables.columnar import columnar_table
@@ -66,14 +66,10 @@ def read_rows(path: Path, symbol: str, timeframe: Timeframe, most_mb: int = USUA
     found = members(path, most_mb)
     if len(found) == 1:
         return _rows(_table(found[0], path), wanted)
-    return joined([_part(member, path, wanted) for member in of_market(found, path, wanted.market)], str(path))
-
-
-def _part(member: Member, path: Path, wanted: _Wanted) -> RawRows:
-    """One file of an archive, validated here, where its lines are known."""
-    part = _rows(_table(member, path), wanted)
-    candles.validate(part.frame, wanted.timeframe, origin=part.origin, whole=False, own_grid=True)
-    return part
+    parts = of_timeframe([_rows(_table(member, path), wanted) for member in of_market(found, path, wanted.market)], timeframe)
+    for part in parts:  # here, where the lines are known
+        candles.validate(part.frame, timeframe, origin=part.origin, whole=False, own_grid=True)
+    return joined(parts, str(path))
 
 
 def _table(member: Member, path: Path) -> Table:

@@ -22,10 +22,9 @@ _WORDS: Final = {
 }
 ROLES: Final = {name.replace("_", " "): role for role, names in _WORDS.items() for name in names.split()}
 
-_CLOSE_ADJUSTED: Final = frozenset((
-    "adj close", "adjclose", "adjusted close", "adjustedclose", "close adj", "closeadj", "close adjusted", "closeadjusted",
-    "adj closing price", "adjusted closing price", "price adj close", "adjusted",
-))  # fmt: skip
+_ADJUSTED_STEMS: Final = ("adj", "ajust", "bereinig", "corrig", "rettific")
+_CLOSE_STEMS: Final = ("close", "clos", "last", "price", "kurs", "schluss", "cierre", "cloture", "chiusura", "fechamento", "settle", "c")
+_NO_CLOSE: Final = ("open", "high", "low", "o", "h", "l", "volume", "vol", "factor", "ratio", "flag")
 OPENING_TIMES: Final = (
     "open time", "opentime", "time open", "timeopen", "start", "start time", "starttime", "period start", "time period start",
     "begin", "bar start", "kline open time", "open timestamp", "window start", "gmt time", "utc time", "time utc", "date utc",
@@ -36,6 +35,7 @@ PLAIN_TIMES: Final = (
     "local time", "day", "trade date", "tradingday", "trading day", "bar time", "snapped at", "caldt", "dt", "data", "datum", "fecha",
     "giorno", "jour", "dzien", "zeit", "datadate", "timestamps", "timestamp ms", "candletime",
 )  # fmt: skip
+ZONES_OF_TIMES: Final = ("utc", "gmt", "ms", "us", "ns", "sec", "seconds", "milliseconds", "z")
 CLOSING_TIMES: Final = ("close time", "closetime", "time close", "timeclose", "end", "end time", "endtime", "period end", "time period end")
 DATES: Final = ("date", "dtyyyymmdd", "datum", "fecha", "data", "day", "yyyymmdd", "trade date")
 CLOCKS: Final = ("time", "hour", "zeit", "uhrzeit", "hora", "ora", "heure", "hhmmss", "godzina", "timestamp")
@@ -57,7 +57,10 @@ def words_of(name: str) -> str:
 
 def is_adjusted_close(words: str) -> bool:
     """Whether these are words for a close adjusted for splits and dividends."""
-    return words in _CLOSE_ADJUSTED
+    parts = re.findall(r"adjusted|adj|[a-z0-9]+", words.replace("adjclose", "adj close").replace("closeadj", "close adj"))
+    if set(parts) & set(_NO_CLOSE) or not any(part.startswith(_ADJUSTED_STEMS) for part in parts):
+        return False
+    return len(parts) == 1 or any(part in _CLOSE_STEMS or part.startswith(_CLOSE_STEMS[:-1]) for part in parts)
 
 
 def is_wanted(levels: tuple[str, ...]) -> bool:
@@ -67,6 +70,8 @@ def is_wanted(levels: tuple[str, ...]) -> bool:
     if not levels or joined in (*NAMELESS, *OPENING_TIMES, *PLAIN_TIMES, *CLOSING_TIMES, *CLOCKS, *DATES, *SYMBOLS, *ROLES):
         return True
     return len(joined) < 80 and any(
-        word in ROLES or word in ("adj", "adjclose", "volume", "vol", "v", "amount", "turnover", "ticks", "market", "marketcap", "tickvol")
+        word in ROLES
+        or word.startswith(_ADJUSTED_STEMS)
+        or word in ("adj", "adjclose", "volume", "vol", "v", "amount", "turnover", "ticks", "market", "marketcap", "tickvol")
         for word in joined.split()
     )

@@ -22,7 +22,8 @@ _SCALES: Final = {"k": "e3", "m": "e6", "b": "e9"}
 _DROPPED: Final = re.compile(r"[\s\u00a0\u202f'’$€£¥]")
 _POINT: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?([eE][-+]?\d+)?|[-+]?\d*\.?\d+([eE][-+]?\d+)?|[-+]?\d+\.?")
 _COMMA: Final = re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d*)?([eE][-+]?\d+)?|[-+]?\d*,?\d+([eE][-+]?\d+)?|[-+]?\d+,?")
-_EITHER: Final = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
+_SPACED: Final = re.compile(r"\d[\s\u00a0\u202f'’]\d")
+_GROUPED: Final = re.compile(r"(?<!\d)\d{1,3}([\s\u00a0\u202f'’]\d{3})+(?!\d|[\s\u00a0\u202f'’]\d)")
 
 
 def column_numbers(column: pa.Array, decimal: str = ".") -> Floats:
@@ -104,6 +105,8 @@ def _number(text: str, decimal: str) -> float | None:
     bare = _DROPPED.sub("", text)
     if bare.lower() in _MISSING:
         return float("nan")
+    if _SPACED.search(text.strip()) and not _GROUPED.search(text.strip()):
+        return None
     scale = _SCALES.get(bare[-1:].lower(), "")
     if scale:
         bare = bare[:-1]

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core.errors import CandleFileInvalid
-from forwardtrader.core.types import OHLCV
+from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.feeds.candles.schema import PRICES, Origin
+from forwardtrader.feeds.files.epochs import stands_apart
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,17 @@ class RawRows:
 def in_order(rows: RawRows) -> RawRows:
     """The rows as candles stand: see this module."""
     return _oldest_first(_once(_with_prices(rows)))
+
+
+def of_timeframe(parts: Sequence[RawRows], timeframe: Timeframe) -> Sequence[RawRows]:
+    """Of several files those whose rows stand a timeframe apart, where others do not: a venue packs all its timeframes into one archive."""
+    step = timeframe.seconds * 10**9
+    fitting = [part for part in parts if len(part.frame) < 3 or stands_apart(np.asarray(part.frame.index.as_unit("ns").asi8), step)]  # type: ignore[attr-defined]
+    longer = [part for part in fitting if len(part.frame) >= 3]
+    if not longer or len(fitting) == len(parts):
+        return parts
+    note = f"{len(parts) - len(longer)} of {len(parts)} files in the archive are of other timeframes, left out"
+    return [replace(part, notes=(*part.notes, note)) for part in longer]
 
 
 def joined(parts: Sequence[RawRows], name: str) -> RawRows:

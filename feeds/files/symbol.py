@@ -24,6 +24,7 @@ _KNOWN: Final = frozenset((
     "KAVA", "EGLD", "THETA", "HNT", "AR", "RVN", "SC", "DCR", "DGB", "LSK", "ICX", "ONT", "BTT", "HOT", "ANKR", "STORJ", "OCEAN",
     "SKL", "CAKE", "EUR", "GBP", "AUD", "NZD", "USD", "CAD", "CHF", "XAU", "XAG", "XPT", "XPD",
 ))  # fmt: skip
+_MINUTES: Final = re.compile(r"(?<=[A-Z])(1|5|15|30|60|240|1440|10080)$")  # MetaTrader: EURUSD60
 _SURE_JOINED: Final = ("FDUSD", "USDT", "USDC", "BUSD")  # no word ends in these
 _ALIASES: Final = {"XBT": "BTC", "XDG": "DOGE", "XXBT": "BTC", "XETH": "ETH", "ZUSD": "USD", "ZEUR": "EUR"}
 
@@ -65,7 +66,7 @@ def _is_known(base: str) -> bool:
 
 
 def _joined(part: str) -> str:
-    letters = part.upper()
+    letters = _MINUTES.sub("", part.upper())
     splits = [(letters[: -len(quote)], quote) for quote in _QUOTES if letters.endswith(quote) and len(letters) > len(quote) + 1]
     known = [(base, quote) for base, quote in splits if _is_known(base) and (_is_pair(base, quote) or _is_money(base, quote))]
     if len(known) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -23,6 +24,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 _SECOND: Final = 10**9
 _DAY: Final = 86_400 * _SECOND
 _MINUTE: Final = 60 * _SECOND
+_NUMBER: Final = re.compile(r"[-+]?\d+([.,]\d*)?([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def _digits(column: pa.Array) -> pa.Array | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not _NUMBER.fullmatch(str(column[0].as_py()).strip()):
+        return None
     for kind in (pa.int64(), pa.float64()):
         try:
             return pc.cast(column, kind)
@@ -129,13 +133,25 @@ def _date_and_clock(dates: pa.Array, clocks: pa.Array, origin: Origin, timeframe
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    clock = pc.cast(clocks, pa.string())
+    dates, clock = _whole(dates), pc.cast(_whole(clocks), pa.string())
     if pc.all(pc.match_substring_regex(clock, r"^\s*\d{1,6}\s*$")).as_py():
         clock = _padded(pc.utf8_trim_whitespace(clock))
     if pa.types.is_temporal(dates.type):
         dates = pc.strftime(dates, "%Y-%m-%d")
     joined = pc.binary_join_element_wise(pc.utf8_trim_whitespace(pc.cast(dates, pa.string())), pc.utf8_trim_whitespace(clock), " ")
     return from_text(joined, origin, timeframe, notation.date_format)
+
+
+def _whole(column: pa.Array) -> pa.Array:
+    """Floats that are all whole as integers."""
+    import pyarrow as pa
+
+    if not pa.types.is_floating(column.type):
+        return column
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column
 
 
 def _padded(clock: pa.Array) -> pa.Array:

@@ -20,8 +20,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _PLAIN: Final = (
     "volume", "vol", "v", "volumen", "wolumen", "volumes", "tot volume", "total volume traded", "volumn", "volum", "trade volume",
-    "shares", "stuecke", "stucke", "stuck", "volume in shares", "volume base", "base volume", "base asset volume", "vol base",
-    "volume from", "volumefrom", "qty", "quantity",
+    "volume traded", "traded volume", "shares", "stuecke", "stucke", "stuck", "volume in shares", "volume base", "base volume",
+    "base asset volume", "vol base", "volume from", "volumefrom", "qty", "quantity",
 )  # fmt: skip
 _SHARES: Final = (
     "stuecke", "stucke", "stuck", "shares", "volume in shares", "base volume", "volume base", "base asset volume", "vol base",
@@ -29,13 +29,14 @@ _SHARES: Final = (
 )  # fmt: skip
 _TURNOVER: Final = (
     "quote volume", "quotevolume", "quote asset volume", "volume quote", "turnover", "volume currency", "total volume", "vol quote",
-    "notional", "volume notional", "turnover usd", "volumeto", "volume to", "value traded", "traded value", "money", "umsatz",
-    "vol ccy quote", "volccyquote", "quote vol", "dollar volume", "turnover amount", "vol ccy", "volccy",
+    "notional", "volume notional", "turnover usd", "volumeto", "volume to", "value traded", "trade value", "traded value", "money",
+    "umsatz", "vol ccy quote", "volccyquote", "quote vol", "dollar volume", "turnover amount", "vol ccy", "volccy",
 )  # fmt: skip
 _TICKS: Final = ("tick volume", "tickvol", "tickvolume", "ticks", "tick vol", "tickqty")
 _EITHER: Final = ("amount", "value")
 _AVERAGES: Final = ("MA", "SMA", "AVG", "EMA", "WMA")
 _MARKET_CAP: Final = ("market cap", "marketcap", "market capitalization")
+_SIGNS: Final = (("$", "usd"), ("€", "eur"), ("£", "gbp"))
 _PROVEN: Final = 0.9
 _ROUNDING: Final = 1e-3
 _SAFE: Final = 20  # rows that a proof needs, of those with volume
@@ -80,7 +81,7 @@ def find_volumes(table: Table, symbol: str, group: str = "") -> VolumeColumns:
     beside = words_of(group)
     for place, name in enumerate(words):
         own = name.replace(f" {beside}", "").replace(f"{beside} ", "") if beside else name
-        if kind := _kind(own, base, quote):
+        if kind := _kind(_signed(own, " ".join(table.names[place])), base, quote):
             kinds[kind].append(place)
     base_places, plain, turnover, either, ticks = (tuple(kinds[kind]) for kind in ("base", "plain", "turnover", "either", "ticks"))
     found = VolumeColumns(base_places, plain, turnover, either, ticks, _in_quote(words, table, symbol))
@@ -92,6 +93,12 @@ def find_volumes(table: Table, symbol: str, group: str = "") -> VolumeColumns:
             )
         raise CandleFileInvalid(f"{table.origin.name}: column 'volume' is missing; found are {table.listed()}")
     return found
+
+
+def _signed(words: str, name: str) -> str:
+    """The words of a name without small ones, and with a currency where it has the sign of one."""
+    asset = next((asset for sign, asset in _SIGNS if sign in name), "")
+    return " ".join([*(word for word in words.split() if word not in ("in", "of", "the")), *([asset] if asset else [])])
 
 
 def _kind(words: str, base: str, quote: str) -> str:
@@ -106,7 +113,7 @@ def _kind(words: str, base: str, quote: str) -> str:
     asset = usual(next(part for part in parts if part not in ("volume", "vol")).upper()) if parts[0] != parts[1] else ""
     if asset == base:
         return "base"
-    if asset == quote or (not quote and is_money(asset)):
+    if asset == quote or (is_money(asset) and (not quote or (asset == "USD" and "USD" in quote))):
         return "turnover"
     if not quote and is_asset(asset):
         return "base"
@@ -172,14 +179,15 @@ def _shares(
     volume = numbers[place]
     if found.ticks and not np.nan_to_num(volume).any():
         return Volume(found.ticks[0], None, ("volume counts ticks: the volume itself is zero throughout",))
-    for money in (*found.turnover, *found.either):
-        if _prove(volume, numbers[money], prices):
+    for other in (*found.turnover, *found.either):
+        if _prove(volume, numbers[other], prices):
             return Volume(place)
-        if _prove(numbers[money], volume, prices):
-            return Volume(money, None, (f"{name[place]!r} is turnover, {name[money]!r} the volume: prices say so",))
-    if found.turnover and _counts(volume, numbers[found.turnover[0]]):
-        both = f"{name[place]!r} and {name[found.turnover[0]]!r}"
-        told = f"{both} do not agree with the prices; volume is taken as it stands, perhaps in contracts"
+        if _prove(numbers[other], volume, prices):
+            return Volume(other, None, (f"{name[place]!r} is turnover, {name[other]!r} the volume: prices say so",))
+    money = (*found.turnover, *found.either)
+    if money and _counts(volume, numbers[money[0]]):
+        both = f"{name[place]!r} and {name[money[0]]!r}"
+        told = f"{both} do not agree with the prices; volume is taken as it stands, perhaps in contracts or lots"
         return Volume(place, None, (told,))
     typical = float(np.nanmedian(volume * prices[3])) if len(volume) else 0.0
     if typical * 86_400 / min(seconds, 86_400) > _MOST_TURNOVER:

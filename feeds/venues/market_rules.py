@@ -7,6 +7,7 @@ quote currency (`SPY`, not `BTC/USDT`); a market that rests at weekends has 252 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Final
 import pandas as pd
 
 from forwardtrader.core import atomic, log
+from forwardtrader.core.errors import UnknownSymbol
 from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.candles import schema as candles
 
@@ -48,11 +50,16 @@ def market_rules(symbol: str, venue: str, *, store_path: Path | str | None = Non
     """The rules for `symbol`: those last received from the venue if `store_path` holds them, else the table's.
 
     Args:
-        frame: candles of the symbol, which reveal a market that closes at weekends.
+        frame: candles of the symbol, which reveal a market that closes at weekends, and how large the prices of a coin are that is in no
+            table.
+
+    Raises:
+        UnknownSymbol: an inverse contract.
     """
+    refuse_inverse(symbol)
     rules = stored_rules(store_path, venue).get(symbol) if store_path is not None else None
     if rules is None:
-        rules = _share_rules(symbol) if is_share(symbol) else _coin_rules(symbol, venue)
+        rules = _share_rules(symbol) if is_share(symbol) else _at_prices(_coin_rules(symbol, venue), frame)
     if frame is None:
         return rules
     times = candles.times_of(frame)
@@ -102,6 +109,36 @@ def _share_rules(symbol: str) -> MarketRules:
     return MarketRules(
         symbol=symbol, base=symbol, quote="USD", tick=Decimal("0.01"), step=Decimal(1), min_size=Decimal(1), periods_per_year=SHARE_PERIODS
     )
+
+
+def refuse_inverse(symbol: str) -> None:
+    """Refuse a contract that is settled in what it is on: its profits are no sum of price changes, and would be booked wrongly.
+
+    Raises:
+        UnknownSymbol: it is one.
+    """
+    pair, _, settled_in = symbol.partition(":")
+    base, _, quote = pair.partition("/")
+    if settled_in and settled_in.split("-")[0] == base and base != quote:
+        raise UnknownSymbol(
+            f"{symbol} is an inverse contract, settled in {base}, which is not traded here; take a linear one such as {base}/USDT:USDT"
+        )
+
+
+def _at_prices(rules: MarketRules, frame: pd.DataFrame | None) -> MarketRules:
+    """Tick and lot of a coin that is in no table, as fine beside its prices as those of bitcoin are: seven digits of the lowest price, and
+    less than one unit of the quote currency at the highest."""
+    if frame is None or not len(frame) or (rules.base in _TABLE and rules.quote in _STABLE):
+        return rules
+    lowest, highest = (float(price) for price in (frame["close"].min(), frame["close"].max()))
+    if not 0.0 < lowest <= highest < math.inf:
+        return rules
+    step = _power_of_ten(-1 - math.floor(math.log10(highest)))
+    return replace(rules, tick=_power_of_ten(math.floor(math.log10(lowest)) - 6), step=step, min_size=step)
+
+
+def _power_of_ten(exponent: int) -> Decimal:
+    return Decimal(format(Decimal(1).scaleb(exponent), "f"))
 
 
 def _coin_rules(symbol: str, venue: str) -> MarketRules:

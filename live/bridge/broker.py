@@ -21,11 +21,11 @@ from forwardtrader.live.bridge.contingent.orders import ContingentOrders
 from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
-from forwardtrader.live.bridge.order_updates import UNPROTECTED, handle_events
+from forwardtrader.live.bridge.order_updates import handle_events
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, blocked, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import COMMANDED, AccountEvent, Intent, Refused
+from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Refused
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.order_rules import OrderRefusal
 
@@ -95,6 +95,7 @@ class CCXTBroker(AccountView):
         is_idle, self._seen = seen == self._seen, seen
         if self._is_present(is_idle):
             handle_events(self)
+            self.contingent.parts.look_at_restored()
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
@@ -250,6 +251,18 @@ class CCXTBroker(AccountView):
             self.on_event(Refused("", reason))
         self.over(order)
         return order
+
+    def cancel_intent(self, client_id: str) -> None:
+        """Cancel what rests under a client id, whatever its order is at."""
+        if (intent := self.journal.intent(client_id)) is not None:
+            self._request(self._account.cancel(intent))
+
+    def complete(self, order: LiveOrder) -> None:
+        """An order that waits here has nothing left to do: what it was to sell was sold."""
+        self.contingent.drop(order, "executed in part")
+        order.completed()
+        self.notify(order)
+        self.over(order)
 
     def _request(self, work: Coroutine[object, object, None]) -> None:
         """Run a request of the account in the venue's thread."""

@@ -16,6 +16,7 @@ from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.bt_types import BtCommission, BtPosition, LiveOrder
 from forwardtrader.live.bridge.data import CCXTData, as_number
 from forwardtrader.live.execution.events import (
+    UNPROTECTED,
     AccountEvent,
     Acknowledged,
     BalanceChanged,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 _LOG: Final = log.logger("live")
 _FLOAT_NOISE: Final = 1e-9
-UNPROTECTED: Final = "unprotected"  # under which the journal keeps symbols whose position lacks an order, and why
 
 
 def handle_events(broker: CCXTBroker) -> None:
@@ -99,7 +99,11 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
     order = broker.answered(event.client_id)
     if isinstance(event, Acknowledged) and (order is None or not order.alive()) and broker.is_open(event.client_id):
         order = broker.revive(event.client_id)
-    if order is None or not order.alive() or order.info.get("client_id") != event.client_id:  # it goes on under another one
+    if order is None or not order.alive():
+        return
+    if order.info.get("client_id") != event.client_id:  # it goes on under another one
+        if isinstance(event, Acknowledged) and broker.is_open(event.client_id):  # the venue has it after all: one of the two is too many
+            broker.cancel_intent(event.client_id)
         return
     if isinstance(event, Acknowledged):
         _accept(broker, order)
@@ -145,10 +149,14 @@ def _book(broker: CCXTBroker, fill: Execution) -> bool:
     broker.notify(order)
     if not order.alive():
         broker.over(order)
+        if (name := str(order.info.get("client_id", ""))) != fill.client_id and broker.is_open(name):
+            broker.cancel_intent(name)  # sent in the place of this one, which the venue had all the same
     elif is_late and not broker.is_open(fill.client_id):
         order.cancel()
         broker.notify(order)
         broker.over(order)
+    else:
+        broker.contingent.parts.on_fill(order)
     return True
 
 

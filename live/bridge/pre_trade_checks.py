@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
 
 STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit)
-_SENDABLE: Final = (None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
+_SENDABLE: Final = (None, bt.Order.Market, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,8 @@ def _incoming(order: OrderTicket) -> float:
 
 
 def _objection(broker: CCXTBroker, order: OrderTicket) -> str:
+    if order.exectype == bt.Order.Close:
+        return "a market on close order waits for the end of the day, which the venue does not know; send a market order at the bar meant"
     if order.exectype not in _SENDABLE:
         return "trailing orders cannot be left at a venue; move a stop order from bar to bar instead"
     if not order.data.is_current:

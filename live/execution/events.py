@@ -13,6 +13,9 @@ from forwardtrader.live.venue.client_ids import looks_like_ours
 COMMANDED: Final = "commanded"  # the role of an order that a control command made while the strategy could not
 
 
+UNPROTECTED: Final = "unprotected"  # under which a journal keeps symbols whose position lacks an order, and why
+
+
 class OrderKind(StrEnum):
     MARKET = "market"
     LIMIT = "limit"

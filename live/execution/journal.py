@@ -9,9 +9,7 @@ Executions are kept once each, by symbol and trade id.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
@@ -19,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import log
-from forwardtrader.core.errors import StoreDamaged
 from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal_rows import (
     COLUMNS,
@@ -159,6 +156,10 @@ class Journal:
         """Those that wait on our side, oldest first."""
         return [intent for intent, _ in self._intents("where state = ? order by rowid", IntentState.HELD)]
 
+    def drop_held(self, note: str) -> None:
+        """Those that wait on our side are not sent any more."""
+        self._file.run("update intents set state = ?, note = ? where state = ?", IntentState.DROPPED, note, IntentState.HELD)
+
     def open_intents(self) -> list[tuple[Intent, IntentState]]:
         """Everything that may still be executed, oldest first."""
         return self._intents(f"where state in ({', '.join('?' * len(OPEN))}) order by rowid", *OPEN)
@@ -292,34 +293,3 @@ class Journal:
     def _restore(self, record: Mapping[str, object]) -> bool:
         intent, state = intent_in(record), IntentState(str(record.get("state", IntentState.WRITTEN)))
         return self._insert(intent, state) or (state is IntentState.WRITTEN and self._release(intent))
-
-
-def open_journal(path: Path) -> Journal:
-    """The journal of a session. One that is damaged is set aside; the new one in its place is marked as lost, and has what the write-ahead
-    log holds.
-
-    Raises:
-        StoreDamaged: the file was written by a newer version.
-    """
-    try:
-        journal = Journal(path)
-        if journal.is_sound():
-            return journal
-        journal.close()
-    except StoreDamaged as error:
-        if error.__cause__ is None:  # a whole file, of another version
-            raise
-    aside = _set_aside(path)
-    log.event(_LOG, "journal_damaged", logging.WARNING, kept=str(aside))
-    journal = Journal(path)
-    journal.mark_lost()
-    return journal
-
-
-def _set_aside(path: Path) -> Path:
-    aside = next(p for n in itertools.count(1) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
-    path.rename(aside)
-    for end in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
-    return aside

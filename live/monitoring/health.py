@@ -13,6 +13,7 @@ from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import Alert, Process
+from forwardtrader.strategies.user_code.strategy_errors import described
 
 _LOG: Final = log.logger("live")
 _MOST_FAILURES: Final = 5
@@ -87,7 +88,7 @@ class SessionHealth:
         self.failures_in_a_row += 1
         self._failed_now = True
         _LOG.error("iteration failed", exc_info=error)
-        reason = log.redact(f"{type(error).__name__}: {error}")
+        reason = log.redact(described(error))
         self.notify("iteration_failed", "error", where=where, reason=reason, count=self.failures)
         return self.failures_in_a_row >= _MOST_FAILURES
 

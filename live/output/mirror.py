@@ -55,13 +55,26 @@ class SessionMirror:
             upto: the number of fills in the session's file to write, at most.
             fresh: rows of the recorder, of fills that came after these.
         """
+        self._correct(session)
         rows = session.fills(self._sent, upto, _AT_ONCE)
         if self._sent + len(rows) >= upto:
             rows += fresh[max(0, self._sent - upto) :]
-        for row in fills_frame(rows).to_dict("records"):
-            self._once(f"sessions/{self._name}/fills/{self._sent:08d}", {str(name): value for name, value in row.items()})
+        for body in _bodies(rows):
+            self._once(self._fill(self._sent), body)
             self._sent += 1
         return bool(rows)
+
+    def _correct(self, session: SessionStore) -> None:
+        """Write fills anew that the venue corrected after they had been written: prices and fees of a stand-in become the real ones."""
+        corrected = session.corrected_fills()
+        for number in [number for number in corrected if number <= self._sent]:
+            for body in _bodies(session.fills(number - 1, number, 1)):
+                self.store.set(self._fill(number - 1), log.redacted(body))
+        if corrected:
+            session.forget_corrected(corrected)
+
+    def _fill(self, index: int) -> str:
+        return f"sessions/{self._name}/fills/{index:08d}"
 
     def note(self, key: str, body: Body) -> None:
         self._once(f"sessions/{self._name}/notes/{key}", body)
@@ -74,6 +87,10 @@ class SessionMirror:
     def _once(self, name: str, body: Body) -> None:
         if self.store.get(name) is None:
             self.store.set(name, log.redacted(body))
+
+
+def _bodies(rows: list[Row]) -> list[Body]:
+    return [{str(name): value for name, value in row.items()} for row in fills_frame(rows).to_dict("records")]
 
 
 class MirrorQueue:

@@ -27,6 +27,7 @@ create table if not exists orders (
     id integer primary key, number real, symbol text, side text, size real, kind text, price real, lim real, reason text, refusal text);
 create table if not exists equity (number real primary key, equity real, cash real) without rowid;
 create table if not exists told (symbol text not null, trade_id text not null, primary key (symbol, trade_id)) without rowid;
+create table if not exists corrected (id integer primary key);
 create table if not exists closes (number real not null, symbol text not null, close real, primary key (number, symbol)) without rowid;
 """
 _ACCOUNT: Final = 3  # columns of an equity row before the closes
@@ -112,6 +113,7 @@ def replace_fill(db: SqliteFile, symbol: str, order_ref: str, before: FillFacts,
     copied = "insert into fills select null, number, symbol, side, ?, ?, ?, ?, order_ref, reason, slippage from fills where id = ?"
     db.run("update fills set size = ?, price = ?, fee = ?, fee_currency = ? where id = ?", *columns[0])
     db.run_many(copied, columns[1:])
+    db.run("insert or ignore into corrected values (?)", found)
 
 
 def kept_executions(db: SqliteFile) -> set[tuple[str, str]] | None:
@@ -146,6 +148,16 @@ def kept_tables(db: SqliteFile, symbols: Sequence[str], upto: Marks) -> SessionT
 def kept_fills(db: SqliteFile, after: int, upto: int, most: int) -> list[Row]:
     """At most `most` fills after one mark, up to another, as rows of the recorder."""
     return db.all(f"select {_FILL} from fills where id > ? and id <= ? order by id limit ?", after, upto, most)
+
+
+def corrected_fills(db: SqliteFile) -> list[int]:
+    """Numbers of fills, from 1, that were changed after they had been recorded."""
+    return [int(number) for (number,) in db.all("select id from corrected order by id")]
+
+
+def forget_corrected(db: SqliteFile, numbers: Sequence[int]) -> None:
+    """Whoever copies the fills has these as they are now."""
+    db.run_many("delete from corrected where id = ?", [(number,) for number in numbers])
 
 
 def _closes(db: SqliteFile, symbol: str, upto: float) -> NDArray[np.float64]:

@@ -38,6 +38,7 @@ class Writer:
     def __init__(self, *, forks: bool = _FORKS) -> None:
         self._forks = forks
         self._turn = threading.Lock()
+        self._is_closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
 
@@ -45,9 +46,11 @@ class Writer:
         """Run a job, and wait for it.
 
         Raises:
-            NotWritten: the job failed, or the process ended; it may be tried again.
+            NotWritten: the job failed, or the process ended; it may be tried again, unless the writer was closed.
         """
         with self._turn:
+            if self._is_closed:
+                raise NotWritten("the writer was closed")
             try:
                 answer = self._ask(job.as_line())
             except OSError as error:
@@ -66,9 +69,10 @@ class Writer:
             _kill(process)
 
     def close(self) -> None:
-        """End the process and wait for it."""
+        """End the process and wait for it; no other one is started."""
         self.stop()
         with self._turn:
+            self._is_closed = True
             self._end()
 
     @property

@@ -19,11 +19,12 @@ from forwardtrader.models.folds.walk import walk_forward
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
-from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, record_of, venue_broker
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, record_of, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 EXTRA_BARS: Final = 256
 

@@ -21,7 +21,8 @@ from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import Replaced
-from forwardtrader.live.execution.journal import Journal, open_journal
+from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth
@@ -57,10 +58,11 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
-from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, load_strategy, venue_broker
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, venue_broker
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
@@ -218,6 +220,7 @@ class _Assembly:
     ) -> bt.Cerebro:
         cerebro = build_cerebro(
             self._feeds(bridge, sources), self.request.settings.strategies, broker=broker, trade_from=self._trade_from(),
+            begins=self.market.first_live,
             strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
             analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
             guard=self._guard(saved), exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer

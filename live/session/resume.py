@@ -23,6 +23,7 @@ from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.hosting import replace_methods
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
@@ -195,18 +196,6 @@ def restoring(strategy: type[bt.Strategy], saved: Mapping[str, object], since: f
     class Restoring(strategy):
         _is_restored = False
 
-        def prenext(self) -> None:
-            self._restore_in_time()
-            super().prenext()
-
-        def nextstart(self) -> None:
-            self._restore_in_time()
-            super().nextstart()
-
-        def next(self) -> None:
-            self._restore_in_time()
-            super().next()
-
         def notify_order(self, order: bt.Order) -> None:
             if order.info.get("client_id"):  # an update of an order at the venue: it comes when the bars of the past are over
                 self._restore()
@@ -225,5 +214,13 @@ def restoring(strategy: type[bt.Strategy], saved: Mapping[str, object], since: f
             except Exception as error:  # noqa: BLE001 - as above; it trades on with what its bars gave it
                 failed("restore", error)
 
+    def restored(_name: str, method: Callable[..., None]) -> Callable[..., None]:
+        def call(self: Any) -> None:
+            self._restore_in_time()
+            method(self)
+
+        return call
+
+    replace_methods(Restoring, ("prenext", "nextstart", "next"), restored)
     Restoring.__name__ = strategy.__name__
     return Restoring

@@ -15,7 +15,7 @@ from forwardtrader.core import log
 from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.cli import INTERRUPTED
-from forwardtrader.core.errors import RiskHalt, StartRefused
+from forwardtrader.core.errors import RiskHalt, StartRefused, StrategyFailed
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
 from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
@@ -36,6 +36,7 @@ from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Dust
+from forwardtrader.strategies.user_code.strategy_errors import described, failure, owned_errors
 
 
 class LiveSession:
@@ -55,6 +56,7 @@ class LiveSession:
         self.progress = SessionProgress(clock.now())
         self.interruption = Interruption()
         self._supply = supply
+        self._failure: StrategyFailed | None = None
         self._parts: SessionParts | None = None
 
     @property
@@ -71,6 +73,7 @@ class LiveSession:
         """Trade until stopped; returns the exit code: 0, 4 after a halt, or 130 after Ctrl-C.
 
         Raises:
+            StrategyFailed: the strategy raised an exception at its making, or at bar after bar; the session then is halted too.
             TradingError: whatever stands in the way of a start.
         """
         folder = self.request.folder
@@ -89,6 +92,8 @@ class LiveSession:
                     done = take_back(partial(account_access, self.request))
                     raise RiskHalt(f"session {self.request.name!r} was killed; {done}; use --resume to let it start again") from error
                 raise
+        if self._failure is not None:
+            raise self._failure
         if self.progress.state is SessionState.HALTED:
             return RiskHalt.exit_code
         return INTERRUPTED if self.interruption.first == signal.SIGINT else 0
@@ -121,7 +126,13 @@ class LiveSession:
         parts, progress = self.parts, self.progress
         self.supervisor.watch_over(parts.unattended)
         try:
-            [progress.strategy] = parts.cerebro.run()
+            with owned_errors(self._strategy_name):
+                runs = parts.cerebro.run()
+            if not runs:
+                raise StrategyFailed(f"{self._strategy_name} takes no part: it raised StrategySkipError")
+            progress.strategy = runs[0]
+            if getattr(parts.broker, "is_ruined", False):
+                parts.shutdown.halt("nothing is left of the account")
         except RiskHalt as halt:
             parts.shutdown.halt(str(halt))
         finally:
@@ -221,7 +232,12 @@ class LiveSession:
         """The strategy raised an exception: nothing adds exposure in this bar; several bars in a row halt the session."""
         self.parts.bridge.unsafe[""] = "the strategy failed at this bar"
         if self.parts.health.failed(where, error):
-            self.parts.shutdown.halt("the strategy fails at every bar; see the log")
+            self._failure = failure(error, self._strategy_name, after="so it was at several bars in a row, and the session was halted")
+            self.parts.shutdown.halt(f"the strategy fails at every bar: {described(error)}")
+
+    @property
+    def _strategy_name(self) -> str:
+        return self.request.strategy or "LSTMStrategy"
 
     # Bars
 

@@ -23,7 +23,7 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.market_rules import market_rules
-from forwardtrader.live.execution.journal import open_journal
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.preflight.owner import ACCOUNT, account_of
 from forwardtrader.live.request import LiveRequest

@@ -45,8 +45,8 @@ def freeze(strategy: bt.Strategy) -> Snapshot:
         "strategy": strategy.state(),
         "desks": {feed.manager.market.symbol: _manager_state(feed) for feed in strategy._feeds},
         "numbers": [recorders.fills.count, list(recorders.fills.numbers.items())],
-        "limits": None if broker.guard is None else broker.guard.as_dict(),
         "told": [order.ref for order in _known(broker) if order.ref in recorders.orders.collected],
+        **({} if broker.guard is None else {"limits": broker.guard.as_dict()}),
     }
 
 
@@ -55,7 +55,7 @@ def thaw(strategy: bt.Strategy, saved: Snapshot) -> None:
     broker, recorders = strategy.broker, strategy.analyzers
     datas = {data._name: data for data in strategy.datas}
     broker.cash, broker.startingcash, broker.entries_blocked = saved["cash"], saved["starting_cash"], saved["muted"]
-    broker.refused = {symbol: (count, why) for symbol, (count, why) in saved["refused"].items()}
+    broker.refused = {symbol: _reasons(counted) for symbol, counted in saved["refused"].items()}
     broker.holdings.held.clear()
     for symbol, size, price in saved["positions"]:
         broker.holdings.held[datas[symbol]].fix(size, price)
@@ -76,6 +76,11 @@ def thaw(strategy: bt.Strategy, saved: Snapshot) -> None:
     recorders.fills.numbers = {orders[ref].ref: number for ref, number in numbers if ref in orders}
     recorders.orders.collected = {orders[ref].ref for ref in saved["told"]}
     broker._get_value()
+
+
+def _reasons(counted: Any) -> dict[str, int]:
+    """How many orders were refused, by reason; earlier versions kept all of them under the first one, as `[count, reason]`."""
+    return dict(counted) if isinstance(counted, dict) else {counted[1]: counted[0]}
 
 
 def _known(broker: PaperBroker) -> list[bt.Order]:

@@ -9,9 +9,15 @@ from typing import Final
 import backtrader as bt
 
 from forwardtrader.core.errors import RiskHalt, StorageFull, StoreDamaged
+from forwardtrader.strategies.backtrader.hosting import replace_methods
 
 KEPT: Final = 64
 FATAL: Final = (RiskHalt, StorageFull, StoreDamaged)  # errors that are meant to stop a session
+# What Backtrader calls of a strategy once it runs, beside `start`.
+CALLED: Final = (
+    "prenext", "nextstart", "next", "stop", "notify_order", "notify_trade", "notify_timer", "notify_cashvalue", "notify_fund",
+    "notify_data", "notify_store",
+)  # fmt: skip
 BarDone = Callable[[bt.Strategy, float], None]
 
 
@@ -28,17 +34,10 @@ def guarded(strategy: type[bt.Strategy], failed: Callable[[str, Exception], None
                 _guard(indicator, _try)
             _try("start", super().start)
 
-        def next(self) -> None:
-            _try("next", super().next)
+    def tried(name: str, method: Callable[..., None]) -> Callable[..., None]:
+        return lambda self, *args, **kwargs: _try(name, lambda: method(self, *args, **kwargs))
 
-        def prenext(self) -> None:
-            _try("prenext", super().prenext)
-
-        def notify_order(self, order: bt.Order) -> None:
-            _try("notify_order", lambda: super(Guarded, self).notify_order(order))
-
-        def notify_trade(self, trade: bt.Trade) -> None:
-            _try("notify_trade", lambda: super(Guarded, self).notify_trade(trade))
+    replace_methods(Guarded, CALLED, tried)
 
     def _try(where: str, work: Callable[[], None]) -> None:
         try:
@@ -74,6 +73,7 @@ class BarHook(bt.Analyzer):
     """
 
     params = (("done", None),)
+    sees_warm_up = True
 
     def prenext(self) -> None:
         self.next()

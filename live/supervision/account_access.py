@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+from forwardtrader.core import log
+from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.feeds.live.client import open_client
+from forwardtrader.live.bridge.recovery import rebuilt
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import AccountEvent
 from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.client_ids import own_prefixes
 
 T = TypeVar("T")
+_LOG: Final = log.logger("live")
 _PATIENCE_S: Final = 60.0
 
 
@@ -59,16 +66,24 @@ class LoneAccount:
         """Do something with the account and its journal.
 
         Raises:
-            StoreDamaged, StorageFull: the journal cannot be used.
+            StoreDamaged, StorageFull: the journal is of a newer version, or cannot be written.
         """
-        journal = Journal(Path(self._access.journal))
+        journal = open_journal(Path(self._access.journal))
         try:
+            self._rebuild(journal)
             return self._loop.call(work(self._account(journal)), _PATIENCE_S)
         finally:
             journal.close()
 
     def close(self) -> None:
         self._loop.stop(self._client.close)
+
+    def _rebuild(self, journal: Journal) -> None:
+        """Put back what a journal that was lost had, as far as the venue lists it: what is known is acted on."""
+        try:
+            rebuilt(self._account(journal), self._loop, own_prefixes(self.run, journal.oldest()), None, ())
+        except ReconciliationFailed as error:
+            log.event(_LOG, "journal_not_rebuilt", logging.WARNING, reason=str(error))
 
     def _account(self, journal: Journal) -> CcxtAccount:
         return CcxtAccount(self._client, journal, self._access.symbols, _unheard)

@@ -36,7 +36,11 @@ class AccountDeeds:
 
 
 async def stand_down(account: CcxtAccount, patience_s: float) -> AccountDeeds:
-    """Take every open order back, and say what came of it after at most `patience_s` seconds; the requests go on beyond that."""
+    """Take every open order back, and say what came of it after at most `patience_s` seconds; the requests go on beyond that.
+
+    Those that wait on our side for others, or for the market, are not sent any more.
+    """
+    account.journal.drop_held("taken back by a command")
     names = [intent.client_id for intent, _ in account.journal.open_intents()]
     await _within(account.cancel_all(), patience_s)
     left = tuple(name for name in names if account.journal.state_of(name) in OPEN)

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
+from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import warm_up
@@ -139,7 +140,12 @@ def _calendar(
     panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, reach: int
 ) -> list[dict[str, Fold]]:
     """The folds of each symbol side by side; a symbol without enough history for a fold is left out of it."""
-    per_symbol = {s: folds(panel.index[s], first, last, settings=settings, timeframe=timeframe, warm_up=reach) for s in panel.symbols}
+    per_symbol: dict[str, list[Fold]] = {}
+    for symbol in panel.symbols:
+        try:
+            per_symbol[symbol] = folds(panel.index[symbol], first, last, settings=settings, timeframe=timeframe, warm_up=reach)
+        except TooLittleHistory as short:
+            raise TooLittleHistory(f"{symbol}: {short}") from short
     moments = sorted({f.boundary for cut in per_symbol.values() for f in cut})
     return [{s: f for s, cut in per_symbol.items() for f in cut if f.boundary == moment} for moment in moments]
 

@@ -44,6 +44,6 @@ def _base(
     if at == boundary:
         return None
     fold = {symbol: fold_at(panel.index[symbol], at, at, settings, timeframe, reach) for symbol in symbols}
-    if not all(filled(each, settings, timeframe) for each in fold.values()):
+    if not all(filled(each, settings, timeframe, panel.index[symbol]) for symbol, each in fold.items()):
         return None
     return PlannedModel(fold, model_id(panel, fold, settings, reach))

@@ -50,6 +50,12 @@ def cagr(returns: pd.Series, periods_per_year: float) -> float:
     return math.expm1(exponent) if exponent < 700 else math.inf
 
 
+def ruin(equity: pd.Series) -> pd.Timestamp | None:
+    """The first bar at whose close nothing was left of an account; None where something always was."""
+    lost = equity.index[equity.to_numpy() <= 0.0]
+    return pd.Timestamp(lost[0]) if len(lost) else None
+
+
 def volatility(returns: pd.Series, periods_per_year: float) -> float:
     """Annualised deviation `std(r, ddof=1) * sqrt(periods_per_year)`."""
     return float(returns.std(ddof=1)) * math.sqrt(periods_per_year) if len(returns) > 1 else NAN

@@ -89,14 +89,14 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
     """Rebuild what was held from the fills.
 
     Args:
-        equity: indexed by bar open (UTC), column `equity` at the bar's close.
+        equity: indexed by bar open (UTC), column `equity` at the bar's close; and `value` where deposits made the account another one.
         fills: timestamp (UTC), symbol, side, size, price, fee, fee_currency and, where known, slippage (quote units); a fill belongs to
             the bar it happened in. Without a slippage column fees are the only known cost, and each fill counts as one at the open.
         candles: per symbol, indexed by bar open, columns open and close.
     """
     index = pd.DatetimeIndex(equity.index)
-    before = equity["equity"].shift(1)
-    worth = before.fillna(equity["equity"].iloc[0]).to_numpy(dtype=np.float64)
+    value = equity["value" if "value" in equity else "equity"]
+    worth = value.shift(1).fillna(value.iloc[0]).to_numpy(dtype=np.float64)
     # An account that was lost holds nothing and pays nothing.
     worth = np.where(worth > 0, worth, np.inf)
     weights, returns = np.zeros((len(index), len(candles))), np.zeros((len(index), len(candles)))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import backtrader as bt
 import pandas as pd
 
-from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import ConfigError, InvalidSetting
+from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
 from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
 from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
+from forwardtrader.strategies.backtrader.hosting import hosted
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
-from forwardtrader.strategies.backtrader.sizer import EquityShare
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission
@@ -33,27 +29,32 @@ from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingRe
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """One symbol to trade. `data` is a Backtrader feed whose bars are stamped with their UTC open time."""
+    """One symbol to trade. `data` is a Backtrader feed whose bars are stamped with their UTC open time, `last_bar` as in `FeedContext`."""
 
     data: Any
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
+    last_bar: float = 0.0
 
 
 @dataclass(frozen=True)
 class Record:
     """Record of a run; columns as in `FillRecorder.frame` and `EquityRecorder.frame`.
 
-    `refused` holds, by symbol, how many orders the venue's rules forbade or would have, and why; `dust` what was held at the end and is too
-    small to be sold. `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits;
-    None where there were none.
+    `refused` holds, by symbol and reason, how many orders came to nothing: refused, too dear for the account, or expired. `dust` is what
+    was held at the end and is too small to be sold, `deposits` the cash that the strategy paid in, less what it took out: equity and cash
+    are shown as if it had not, so that a deposit is no return. `ended` says, by symbol, that its bars ended before the run did.
+    `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits; None where there
+    were none.
     """
 
     fills: pd.DataFrame
     equity: pd.DataFrame
-    refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     dust: Sequence[Dust] = ()
+    deposits: float = 0.0
+    ended: Mapping[str, str] = field(default_factory=dict)
     reads_forecasts: bool = True
     limits: TradingReport | None = None
 
@@ -67,12 +68,13 @@ def build_cerebro(
     broker: Any = None,
     analyzers: Sequence[tuple[type[bt.Analyzer], Mapping[str, Any]]] = (),
     trade_from: datetime | None = None,
+    begins: datetime | None = None,
     saved: Mapping[str, Any] | None = None,
     guard: TradingGuard | None = None,
     runonce: bool = True,
     preload: bool = True,
     exactbars: int = 0,
-    stdstats: bool = False,
+    stdstats: bool | None = None,
 ) -> bt.Cerebro:
     """A cerebro that is ready to run.
 
@@ -82,28 +84,37 @@ def build_cerebro(
         strategy_params: further parameters of the strategy.
         broker: None for `VenueRulesBroker` with the cash and costs of `settings`; a live broker otherwise, taken as it is.
         analyzers: further analyzers with their parameters, beside the recorders "fills" and "equity".
-        trade_from: orders on earlier bars are refused; those bars only warm indicators up.
+        trade_from: orders on earlier bars are refused.
+        begins: the first bar that the strategy meets, earlier ones only warm indicators up; `trade_from` where None. It is earlier
+            where a strategy meets bars again that it was shown before a restart.
         saved: the state of `LSTMStrategy` before a restart.
         guard: the limits of the account, for every strategy; None for none.
+        stdstats: Backtrader's observers, which a strategy finds in `self.stats`; None for all strategies but ours, which looks at none.
 
     Raises:
         InvalidSetting: no feed, or a symbol twice, or limits for a broker that knows none.
     """
     _check(feeds)
-    # quicknotify everywhere: a live fill must reach the strategy before the next bar, and history must not differ from that.
+    is_ours = issubclass(strategy, LSTMStrategy)
     cerebro = bt.Cerebro(
-        stdstats=stdstats, runonce=runonce, preload=preload, exactbars=exactbars, quicknotify=True, cheat_on_open=False, maxcpus=1
+        stdstats=not is_ours if stdstats is None else stdstats,
+        runonce=runonce,
+        preload=preload,
+        exactbars=exactbars,
+        quicknotify=False,
+        cheat_on_open=False,
+        maxcpus=1,
     )
     for feed in feeds:
-        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source))
+        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     settings = settings if guard is None else guard.limits.within(settings, len(feeds))
     start = trade_from.timestamp() if trade_from is not None else 0.0
     chosen = broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start)
     cerebro.setbroker(chosen)
-    ours = {"settings": settings, "saved": saved, "trade_from": start} if issubclass(strategy, LSTMStrategy) else {}
-    cerebro.addstrategy(strategy, **{**ours, **(strategy_params or {})})
-    cerebro.addsizer(EquityShare, settings=settings)
+    ours = {"settings": settings, "saved": saved, "trade_from": start} if is_ours else {}
+    host = hosted(strategy, settings, begins.timestamp() if begins is not None else start)
+    cerebro.addstrategy(host, **{**ours, **(strategy_params or {})})
     if guard is not None:
         _guard(cerebro, chosen, guard, start)
     cerebro.addanalyzer(FillRecorder, _name="fills")
@@ -143,47 +154,22 @@ def venue_broker(
 
 def record_of(strategy: bt.Strategy) -> Record:
     """Fills and equity of a strategy that `build_cerebro` put together and `cerebro.run()` returned."""
-    refused = dict(getattr(strategy.broker, "refused", {}))
+    broker, recorders = strategy.broker, strategy.analyzers
+    refused = {symbol: dict(reasons) for symbol, reasons in getattr(broker, "refused", {}).items()}
     if isinstance(strategy, LSTMStrategy):
-        refused = strategy.unplaced() | refused
-    holdings = getattr(strategy.broker, "holdings", None)
-    dust = holdings.dust() if holdings else ()
-    guard = getattr(strategy.broker, "guard", None)
-    limits = guard.report() if guard is not None else None
-    return Record(strategy.analyzers.fills.frame(), strategy.analyzers.equity.frame(), refused, dust, reads_forecasts(strategy), limits)
-
-
-def load_strategy(spec: str) -> type[bt.Strategy]:
-    """The class named by `module:Class` or `path/to/file.py:Class`, looked for from the working directory too.
-
-    Raises:
-        ConfigError: no such module, no such class in it, or the class is not a Backtrader strategy.
-    """
-    module_name, colon, class_name = spec.rpartition(":")
-    if not colon or not module_name or not class_name:
-        raise ConfigError(f"--strategy {spec!r}: write it as MODULE:CLASS, for example mystrategies.trend:Trend")
-    module = _import(module_name, spec)
-    found = getattr(module, class_name, None)
-    known = [name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, bt.Strategy)]
-    if found is None:
-        raise ConfigError(f"--strategy {spec!r}: {module_name} has no class {class_name}{nearest(class_name, known)}")
-    if not (isinstance(found, type) and issubclass(found, bt.Strategy)):
-        raise ConfigError(f"--strategy {spec!r}: {class_name} is not a subclass of backtrader.Strategy")
-    return found
-
-
-def _import(name: str, spec: str) -> Any:
-    folder, stem = (str(Path(name).resolve().parent), Path(name).stem) if name.endswith(".py") else (str(Path.cwd()), name)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        return importlib.import_module(stem)
-    except ModuleNotFoundError as error:
-        if error.name != stem and not stem.startswith(f"{error.name}."):
-            raise ConfigError(f"--strategy {spec!r}: {name} needs the module {error.name}, which is not installed") from error
-        raise ConfigError(f"--strategy {spec!r}: there is no module {name} on the path or in {folder}") from error
-    except (ImportError, SyntaxError) as error:
-        raise ConfigError(f"--strategy {spec!r}: {name} cannot be imported: {error}") from error
+        for symbol, reasons in strategy.unplaced().items():
+            refused[symbol] = reasons | refused.get(symbol, {})
+    holdings, guard = getattr(broker, "holdings", None), getattr(broker, "guard", None)
+    return Record(
+        fills=recorders.fills.frame(),
+        equity=recorders.equity.frame(),
+        refused=refused,
+        dust=holdings.dust() if holdings else (),
+        deposits=float(getattr(broker, "moved", 0.0)),
+        ended=dict(broker.ended.notes) if hasattr(broker, "ended") else {},
+        reads_forecasts=reads_forecasts(strategy),
+        limits=guard.report() if guard is not None else None,
+    )
 
 
 def _check(feeds: Sequence[Feed]) -> None:

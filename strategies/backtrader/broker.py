@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import wraps
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import Any, Final
 
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
-from backtrader.position import Position
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
+from forwardtrader.strategies.backtrader.account_broker import AccountBroker, books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.backtrader.guarded_orders import objection
+from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
-from forwardtrader.strategies.costs import VenueCommission
+from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of
-from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
 _LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
 _FLOAT_NOISE = 1e-9
+_NO_BAR: Final = "there is no bar yet"
+_NEVER: Final = 719_163.0  # 1970-01-01, as Backtrader counts days
 _STOPS = (bt.Order.Stop, bt.Order.StopLimit)
-Method = TypeVar("Method", bound=Callable[..., Any])
+_CAME_TO_NOTHING: Final = {
+    bt.Order.Margin: "there was not enough cash for it (Margin)",
+    bt.Order.Expired: "not filled while it was valid (Expired)",
+}
 
 
-def _books(method: Method) -> Method:
-    """A method of Backtrader's broker that reads and changes what is held, dust included."""
-
-    @wraps(method)
-    def booking(self: Any, *args: Any, **kwargs: Any) -> Any:
-        outer, self._is_booking = self._is_booking, True
-        try:
-            return method(self, *args, **kwargs)
-        finally:
-            self._is_booking = outer
-
-    return cast(Method, booking)
-
-
-class VenueRulesBroker(bt.brokers.BackBroker):
+class VenueRulesBroker(AccountBroker):
     """Fills as `BackBroker` does, at the next bar, but only orders that the venue would have taken.
 
     Sizes and prices are put on the venue's grid; a refused order comes back `Rejected` with `order.info.refusal`, and the refusal
@@ -57,54 +45,29 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         trade_from: UTC epoch seconds; orders made on earlier bars are refused.
 
     Attributes:
-        holdings: what the account holds, and what a strategy sees of it.
+        refused: by symbol and reason, how many orders came to nothing.
+        ended: the symbols that have no more bars.
         guard: the limits of the account; None where there are none.
-        moved: cash paid in by `add_cash` and in the value, less what was taken out.
     """
 
     params = (("trade_from", 0.0),)
-    _is_booking = False
     guard: TradingGuard | None = None
-    moved = 0.0
-
-    @property
-    def positions(self) -> Any:
-        """What a strategy sees; `BackBroker`, which books by this name, finds what is held."""
-        return self.holdings.held if self._is_booking else self.holdings
-
-    @positions.setter
-    def positions(self, held: Any) -> None:
-        self.holdings = Holdings(held)
-
-    def getposition(self, data: BtData) -> Position:
-        return self.holdings[data]
-
-    def get_value(self, datas: Iterable[Any] | None = None, mkt: bool = False, lever: bool = False) -> float:
-        """The account's value, dust included; with `datas` that of the positions in them, which `BackBroker` adds the cash to."""
-        if datas is None:
-            return float(super().get_value(None, mkt, lever))
-        return float(sum(self._get_value([data], lever) for data in datas if self.holdings[data].size))
-
-    getvalue = get_value
-
-    @_books
-    def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
-        self.moved += sum(self._cash_addition)  # they become part of the value here
-        return super()._get_value(datas, lever)
 
     def start(self) -> None:
         cheats = getattr(getattr(self, "cerebro", None), "p", None)
         if self.p.coc or self.p.coo or getattr(cheats, "cheat_on_open", False):
             raise InvalidSetting("cheat-on-open and cheat-on-close trade at prices that were not yet known; switch them off")
         super().start()
-        self.refused: dict[str, tuple[int, str]] = {}  # by symbol: how many orders, and why the first one
-        self._plain = all(isinstance(scheme, VenueCommission) for name, scheme in self.comminfo.items() if name is not None)
+        self.refused: dict[str, dict[str, int]] = {}
+        self.ended = EndedSymbols(getattr(getattr(self, "cerebro", None), "datas", ()))
 
-    @_books
+    @books
     def next(self) -> None:
         """As `BackBroker`, without its daily interest and futures margins, which a plain share-of-value commission never has."""
-        if not self._plain or self._userhist or self._fundhist:
+        if not self.charges_shares or self._userhist or self._fundhist:
             super().next()
+            self._close_ended()
+            self._get_value()
             return
         while self._toactivate:
             self._toactivate.popleft().activate()
@@ -112,7 +75,21 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             self.check_submitted()
         if self.pending:
             self._work_pending()
+        self._close_ended()
         self._get_value()
+
+    def _close_ended(self) -> None:
+        """Close what is held of symbols that have no more bars, and cancel their orders."""
+        for data in self.ended.take():
+            for order in [order for order in chain(self.pending, self.submitted) if order.data is data]:
+                self.cancel(order)
+            held = self.holdings.held[data].size
+            end = self.ended.note(data, held)
+            if held:
+                order = closing_order(data, held, self.cerebro.runningstrats[0], lambda made: self._ocoize(made, None))
+                order.addinfo(reason=f"{end}; closed at the last price")
+                super()._execute(order, ago=0, price=slipped(data.close[0], self.p.slip_perc, buys=held < 0))
+                self.holdings.settle(order, data, held)
 
     def _work_pending(self) -> None:
         """Each pending order once; executions may take other orders out of the queue meanwhile, so a None marks its end."""
@@ -150,6 +127,9 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
+        if not len(data):
+            self._count(data._name, _NO_BAR)
+            return self._refuse(side, owner, data, size, (price, plimit), exectype, _NO_BAR, kwargs)
         raw = RawOrder(
             side=side,
             size=abs(size),
@@ -160,7 +140,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         )
         answer = self._answer(raw, data, kwargs)
         if isinstance(answer, OrderRefusal):
-            self._count_refusal(data, answer.reason)
+            self._count(data._name, answer.counted_as)
             return self._refuse(side, owner, data, size, (price, plimit), exectype, answer.reason, kwargs)
         if exectype in _STOPS:
             price = _float(answer.stop_price, price)
@@ -175,12 +155,17 @@ class VenueRulesBroker(bt.brokers.BackBroker):
     def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
         if epoch_seconds(data.datetime[0]) < self.p.trade_from:
             return OrderRefusal("the first traded day has not come yet")
+        if data._name in self.ended.notes:
+            return OrderRefusal("its bars have ended")
+        parent = kwargs.get("parent")
+        if parent is not None and not parent.alive():
+            return OrderRefusal("its parent order was refused or is over")
         rules = context_of(data).rules
         return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
 
     def cancel(self, order: BtOrder, bracket: bool = False) -> bool:
         """Take an order back; also one that was sent on this very bar, which `BackBroker` would not let go."""
-        if order in self.submitted:
+        if not bracket and order in self.submitted:
             self.submitted.remove(order)
             self.pending.append(order)
         return bool(super().cancel(order, bracket))
@@ -192,7 +177,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         resting = [
             RestingSell(-float(order.executed.remsize), self.group_of(order))
             for order in self.may_execute()
-            if order.data is data and order.issell() and order.active()
+            if order.data is data and order.issell() and is_in_force(order)
         ]
         return sellable(float(self.holdings.held[data].size), resting, group=group, incoming=incoming)
 
@@ -225,6 +210,7 @@ class VenueRulesBroker(bt.brokers.BackBroker):
             child.addinfo(refusal="its parent filled too little")
             child.reject(self)
             self.notify(child)
+            self._count(child.data._name, "its parent filled too little")
             self._bracketize(child, cancel=True)
         elif units < decimal(wanted):
             child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` keeps what was decided
@@ -233,19 +219,30 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         self, side: Side, owner: object, data: BtData, size: float, prices: tuple[float | None, float | None], exectype: int | None,
         refusal: str, kwargs: dict[str, Any],
     ) -> Any:  # fmt: skip
-        kind, (price, plimit) = BuyOrder if side is Side.BUY else SellOrder, prices
-        order = kind(owner=owner, data=data, size=abs(size), price=price, pricelimit=plimit, exectype=exectype)
+        kind, (price, plimit), has_bar = BuyOrder if side is Side.BUY else SellOrder, prices, len(data) > 0
+        order = kind(
+            owner=owner, data=data, size=abs(size), price=price, pricelimit=plimit, exectype=exectype, simulated=not has_bar,
+        )  # fmt: skip
+        if not has_bar:  # Backtrader would date it by a bar; the strategy is notified of it like of any other
+            order.p.simulated, order.created.dt = False, _NEVER
         order.addinfo(**{k: v for k, v in kwargs.items() if k in ("reason", "role")}, refusal=refusal)
         self._ocoize(order, None)
-        order.reject(self)
+        if has_bar:
+            order.reject(self)
+        order.status = bt.Order.Rejected
         self.notify(order)
         _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal}})
         return order
 
-    def _count_refusal(self, data: BtData, reason: str) -> None:
+    def notify(self, order: Any) -> None:
+        super().notify(order)
+        if order.status in _CAME_TO_NOTHING:
+            self._count(order.data._name, _CAME_TO_NOTHING[order.status])
+
+    def _count(self, symbol: str, reason: str) -> None:
         """Count what the venue would have refused; what the account's limits refuse is counted by their guard."""
-        count, why = self.refused.get(data._name, (0, reason))
-        self.refused[data._name] = (count + 1, why)
+        reasons = self.refused.setdefault(symbol, {})
+        reasons[reason] = reasons.get(reason, 0) + 1
 
     def _try_exec(self, order: BtOrder) -> None:
         data = order.data
@@ -254,6 +251,10 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         if not data.volume[0] and data.high[0] == data.low[0]:
             return  # nothing was traded in this bar, so nothing can have been filled
         super()._try_exec(order)
+
+    def _try_exec_close(self, order: Any, pclose: float) -> None:
+        """A market order at the last price of the day, which slips as any other."""
+        super()._try_exec_close(order, slipped(pclose, self.p.slip_perc, buys=order.isbuy()))
 
     def _execute(self, order: Any, ago: Any = None, price: Any = None, cash: Any = None, position: Any = None, dtcoc: Any = None) -> Any:
         if ago is not None and price is not None and order.isbuy() and context_of(order.data).rules.fee_in_base:
@@ -269,15 +270,19 @@ class VenueRulesBroker(bt.brokers.BackBroker):
         return None
 
     def _close_exactly(self, order: BtOrder) -> None:
-        """Floats on a decimal grid add up to not quite zero; an order that closes a position leaves nothing of it open."""
+        """Floats on a decimal grid add up to not quite zero: an order that closes a position leaves nothing of it open, and one that turns
+        it is filled as a whole, not but for its last digit."""
         held, rest = self.holdings.held[order.data].size, order.executed.remsize
-        if held and held + rest and abs(held + rest) < _FLOAT_NOISE * abs(held):
+        after = held + rest
+        if held and after and abs(after) < _FLOAT_NOISE * abs(held):
             order.executed.remsize = -held
+        elif held * after < 0.0:
+            order.executed.remsize = after - held
 
     def _deliver_net(self, order: BtOrder, price: float) -> float:
         """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
         gross = order.executed.remsize
-        net = gross * (1.0 - self.getcommissioninfo(order.data).p.base_fee)
+        net = gross * (1.0 - getattr(self.getcommissioninfo(order.data).p, "base_fee", 0.0))
         order.addinfo(gross_size=gross, gross_price=price, fee_base=gross - net)
         order.executed.remsize = net
         return float(price * gross / net)

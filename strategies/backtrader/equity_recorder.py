@@ -16,10 +16,17 @@ from forwardtrader.strategies.backtrader.recorder import Recorder
 
 
 class EquityRecorder(Recorder):
-    """Collects equity, cash, exposure and closes; `rows()` and `frame()` give them, `take()` gives them once."""
+    """Collects equity, cash, exposure and closes; `rows()` and `frame()` give them, `take()` gives them once.
+
+    Where a strategy moves cash in or out, equity and cash are those of the shares that the account began with: a deposit buys new shares at
+    what one is worth, and is no return. `frame()` then has what the account was worth as `value`.
+    """
 
     def start(self) -> None:
         self._clock = self.strategy.lines.datetime
+        self._broker = self.strategy.broker
+        self._shares = getattr(self._broker, "opened_shares", self._broker.fundshares)
+        self._moved: list[tuple[float, float]] = []  # from which bar on, one share of the opening is worth how many
         self._empty()
 
     def _empty(self) -> None:
@@ -37,6 +44,12 @@ class EquityRecorder(Recorder):
         return rows
 
     def _notify_cashvalue(self, cash: float, value: float) -> None:
+        shares = self._broker.fundshares
+        if shares != self._shares:
+            share = self._shares / shares
+            cash, value = cash * share, value * share
+            if not self._moved or self._moved[-1][1] != share:
+                self._moved.append((self._clock[0], share))
         self._times.append(self._clock[0])
         self._equity.append(value)
         self._cash.append(cash)
@@ -46,7 +59,12 @@ class EquityRecorder(Recorder):
     def frame(self) -> pd.DataFrame:
         """What was not taken, as `equity_frame` gives it."""
         columns = [self._times, self._equity, self._cash, *(closes for _, closes in self._closes)]
-        return equity_frame([np.array(column) for column in columns], [data._name for data in self.datas])
+        frame = equity_frame([np.array(column) for column in columns], [data._name for data in self.datas])
+        if not self._moved:
+            return frame
+        times, shares = zip(*self._moved, strict=True)
+        moved = pd.Series(shares, index=utc_index(np.array(times))).groupby(level=0).last()
+        return frame.assign(value=frame["equity"] / moved.reindex(frame.index, method="ffill").fillna(1.0))
 
     def get_analysis(self) -> dict[str, Any]:
         return {"bars": len(self._times)}

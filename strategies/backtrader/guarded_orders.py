@@ -41,6 +41,14 @@ class GuardedBroker(Protocol):
     def cancel(self, order: Any) -> object: ...
 
 
+def is_in_force(order: Any) -> bool:
+    """Whether an order that is alive may be executed in the next bar: not one that waits for a parent.
+
+    Backtrader makes a bracket's children active a bar after their parent was filled; they may be executed in that very bar.
+    """
+    return bool(order.active()) or (order.parent is not None and not order.parent.alive())
+
+
 def objection(
     broker: GuardedBroker, data: BtData, request: OrderRequest, *, exectype: int | None, parent: object, oco: object,
     role: object,
@@ -103,5 +111,4 @@ def _resting(broker: GuardedBroker, data: Any) -> list[Any]:
 
 
 def _active(broker: GuardedBroker) -> list[Any]:
-    """Also a bracket's children whose parent was just filled: Backtrader makes them active at the next bar only."""
-    return [o for o in broker.may_execute() if o.active() or (o.parent is not None and not o.parent.alive())]
+    return [order for order in broker.may_execute() if is_in_force(order)]

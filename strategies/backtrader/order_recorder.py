@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import backtrader as bt
 import pandas as pd
 
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
+from forwardtrader.strategies.backtrader.recorder import Recorder
 from forwardtrader.strategies.backtrader_objects import BtOrder
 
 COLUMNS: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
 _REMEMBERED: Final = 1024  # orders that are done
 
 
-class OrderRecorder(bt.Analyzer):
+class OrderRecorder(Recorder):
     """Collects orders at their first notification; `rows()` and `frame()` give them in the order of their creation, `take()` gives
     them once.
 

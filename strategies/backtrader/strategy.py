@@ -147,12 +147,12 @@ class LSTMStrategy(bt.Strategy):
             held = broker.getposition(feed.data)
             feed.manager.on_bar(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
 
-    def unplaced(self) -> dict[str, tuple[int, str]]:
-        """By symbol, how many entries were smaller than the smallest order its venue takes."""
+    def unplaced(self) -> dict[str, dict[str, int]]:
+        """By symbol and reason, how many entries were smaller than the smallest order its venue takes."""
         advice = "{} {} is the smallest order, and the risk limits allow less; give the account more cash"
         managers = (feed.manager for feed in self._feeds)
         return {
-            d.market.symbol: (d.too_small, advice.format(max(d.market.step, d.market.min_size), d.market.base))
+            d.market.symbol: {advice.format(max(d.market.step, d.market.min_size), d.market.base): d.too_small}
             for d in managers
             if d.too_small
         }

@@ -1,4 +1,4 @@
-"""What a run held at its end and could not sell is told, on the terminal and in run.json."""
+"""What a run held at its end and could not sell is told, on the terminal and in run.json; so are orders that came to nothing, by reason."""
 
 from __future__ import annotations
 
@@ -19,19 +19,30 @@ class InAndOut(bt.Strategy):
             self.buy(size=0.01234)
         elif self.position and len(self) % 400 > 20:
             self.close()
+        elif len(self) % 400 == 100:
+            self.sell(size=0.5)
+            self.buy(size=0.000001 * len(self) / 400)
 """
+REASONS = ("more BTC than is held free of other orders", "smaller than 0.00001 BTC")
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_dust_is_told_once(tmp_path: Path, as_json: bool) -> None:
+@pytest.mark.parametrize("flag", ["", "--json", "--quiet"])
+def test_dust_and_refusals_are_told_once(tmp_path: Path, flag: str) -> None:
     (tmp_path / "in_and_out_history.py").write_text(STRATEGY)
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        code, folder = run(tmp_path, "--strategy", f"{tmp_path / 'in_and_out_history.py'}:InAndOut", *(["--json"] if as_json else []))
+        code, folder = run(tmp_path, "--strategy", f"{tmp_path / 'in_and_out_history.py'}:InAndOut", *([flag] if flag else []))
     assert code == 0
     manifest = json.loads((folder / "run.json").read_text())
     dust = manifest["strategy"]["dust"]["BTC/USDT"]
     assert 0 < dust < 0.00001
     assert manifest["strategy"]["trades"] >= 2
-    words = "too small to sell"
-    assert " ".join(said.getvalue().split()).count(words) == (0 if as_json else 1)
-    assert "below the smallest" not in said.getvalue()
+    refused = manifest["strategy"]["refused"]["BTC/USDT"]
+    assert list(refused) == list(REASONS)
+    assert len(set(refused.values())) == 1 < max(refused.values())
+    text = " ".join(said.getvalue().split())
+    for words in ("too small to sell", *(f"orders came to nothing: {reason}" for reason in REASONS)):
+        assert text.count(words) == (0 if flag else 1)
+    page, log = (folder / "index.html").read_text(), (folder / "log.jsonl").read_text()
+    for reason in REASONS:
+        assert reason in page
+        assert reason in log

@@ -244,7 +244,7 @@ def test_no_value_survives_in_any_shape_of_fact_on_its_way_to_a_log_a_state_or_a
 def test_a_long_text_costs_little_time() -> None:
     import time
 
-    began = time.monotonic()
+    began = time.thread_time()
     for text in ("a" * 200_000, "a-" * 100_000, "sign: '" * 20_000, "http" * 50_000, "bot1:" * 40_000, "\\" * 100_000):
         redact(text)
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from forwardtrader.core.threads import once
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 
 HEAD = """
 import threading
@@ -34,7 +34,7 @@ def complaint(body: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("OPENBLAS_NUM_THREADS", None)
     words = [sys.executable, "-W", "error", "-c", HEAD + body]
-    done = subprocess.run(words, check=False, env=environment, timeout=60, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(words, check=False, env=environment, timeout=PATIENCE_S, stderr=subprocess.PIPE, text=True)
     return done.stderr if done.returncode else ""
 
 
@@ -72,7 +72,7 @@ def sum_of(threads: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         env=environment | ({"OPENBLAS_NUM_THREADS": threads} if threads else {}),
     ).stdout.strip()
 

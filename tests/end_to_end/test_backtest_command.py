@@ -21,7 +21,9 @@ from forwardtrader.backtest.cli import command
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.types import Timeframe
 from forwardtrader.reports import artefacts
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
+from tests.compiled import share_compiled
+from tests.processes import begin
 
 CLOCK = FixedClock(datetime(2024, 6, 1, 12, tzinfo=UTC))
 SMALL = (
@@ -63,6 +65,22 @@ def again(home: Path, finished: Path) -> tuple[Path, str]:
     assert code == 0
     assert folder != finished
     return folder, said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
+    """The same run in a process that is interrupted when it has its first model, and once more in another one: how the first ended."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    share_compiled(folder / "var/models")
+    process = run_in_process(folder)
+    until = time.monotonic() + PATIENCE_S
+    while not list((folder / "var/models").glob("*/card.json")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    code = process.wait(PATIENCE_S)
+    process = run_in_process(folder)
+    assert process.wait(PATIENCE_S) == 0, process.communicate()[1]
+    return code, next((folder / "reports/output").glob("*/run.json")).parent
 
 
 def manifest(folder: Path) -> dict:
@@ -119,12 +137,11 @@ def test_every_fill_happens_at_the_open_after_its_decision_with_slippage(finishe
     pd.testing.assert_series_equal(market["price"].reset_index(drop=True), pd.Series(opened * (1 + sign * 2e-4), name="price"), rtol=1e-6)
 
 
-def test_equal_runs_have_equal_fingerprints_in_one_process_and_in_two(finished: Path, again: tuple[Path, str], tmp_path: Path) -> None:
+def test_equal_runs_have_equal_fingerprints_in_one_process_and_in_two(
+    finished: Path, again: tuple[Path, str], resumed: tuple[int, Path]
+) -> None:
     assert manifest(again[0])["fingerprints"] == manifest(finished)["fingerprints"]
-    elsewhere = run_in_process(tmp_path).wait(timeout=300)
-    assert elsewhere == 0
-    folder = next((tmp_path / "reports/output").glob("*/run.json")).parent
-    assert manifest(folder)["fingerprints"] == manifest(finished)["fingerprints"]
+    assert manifest(resumed[1])["fingerprints"] == manifest(finished)["fingerprints"]
 
 
 def test_a_second_run_is_no_new_trial(finished: Path, again: tuple[Path, str]) -> None:
@@ -154,24 +171,17 @@ def test_too_little_history_is_one_line_that_names_the_first_possible_day(home: 
     assert "start at --from 2019-" in line
 
 
-def test_an_interrupt_ends_with_130_and_leaves_sound_caches(finished: Path, tmp_path: Path) -> None:
-    process = run_in_process(tmp_path)
-    models = tmp_path / "var/models"
-    deadline = time.monotonic() + 120
-    while not list(models.glob("*/card.json")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
-    assert run_in_process(tmp_path).wait(timeout=300) == 0
-    folder = next((tmp_path / "reports/output").glob("*/run.json")).parent
+def test_an_interrupt_ends_with_130_and_leaves_sound_caches(finished: Path, resumed: tuple[int, Path]) -> None:
+    code, folder = resumed
+    assert code == 130
     assert manifest(folder)["fingerprints"] == manifest(finished)["fingerprints"]
 
 
-def run_in_process(folder: Path) -> subprocess.Popen[bytes]:
+def run_in_process(folder: Path) -> subprocess.Popen[str]:
     """The same run in a process of its own, with the same clock."""
     script = (
         "import sys; from datetime import datetime, UTC; from forwardtrader.backtest.cli import command;"
         "from forwardtrader.core.clock import FixedClock;"
         f"sys.exit(command({[*WORDS, '--quiet']!r}, FixedClock(datetime.fromisoformat({CLOCK.at.isoformat()!r}))))"
     )
-    return subprocess.Popen([sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return begin([sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})

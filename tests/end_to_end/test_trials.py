@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from forwardtrader.backtest import shifted_runs
+from forwardtrader.backtest.cli import command
+from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.sample_market import sample_candles
-from tests import ROOT
 from tests.end_to_end.test_backtest_command import SMALL
 
 WORDS = ["--from", "2024-04-20", "--baselines", "zero", "--quiet", *(word for setting in SMALL for word in ("--set", setting))]
@@ -24,12 +24,17 @@ def market() -> pd.DataFrame:
     return sample_candles("BTC/USDT", Timeframe.parse("1h"), seed=0, until=datetime(2024, 6, 10, tzinfo=UTC)).loc["2023-12-01":]
 
 
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own for each test, and few shifts of each run, which are no part of what is counted."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shifted_runs, "SHIFTS", 5)
+
+
 def trials(folder: Path, candles: pd.DataFrame, *more: str) -> int:
     """Run the command on these candles; how many trials it counts."""
     candles.rename_axis("timestamp").to_csv(folder / "market.csv")
-    words = [sys.executable, str(ROOT / "run_backtest.py"), *WORDS, "--data", "BTC/USDT=market.csv", *more]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    assert command([*WORDS, "--data", "BTC/USDT=market.csv", *more], SystemClock()) == 0
     newest = max((folder / "reports/output").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
     return int(json.loads(newest.read_text())["strategy"]["trials"])
 

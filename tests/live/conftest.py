@@ -11,22 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.preloaded import preloaded
-
-
-@pytest.fixture(autouse=True, scope="package")
-def quick_processes() -> Iterator[None]:
-    """Processes of our own are forked from one that has imported all of it."""
-    with preloaded():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def processes_as_ever(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Where the test is about how a process is started, it is started as a user's is."""
-    with preloaded(forks=not request.node.get_closest_marker("executes")):
-        yield
-
 
 @pytest.fixture
 def practice_ends(tmp_path: Path) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """`python -m tests.live.family_runner SPEC`: a run with orders that belong together, which dies at a named point of their life.
 
-SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`; `family`: bracket, resting bracket or pair;
+SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`; `family`: bracket, resting bracket,
+partial bracket or pair;
 `rises`: the live bar at which the market reaches its target, or null.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 import backtrader as bt
 
 from forwardtrader.live.execution.events import Intent
+from tests import PATIENCE_S
 from tests.live.crash_runner import DyingJournal, Fuse, Place, lay
 from tests.live.market import Script, play, store_on
 
@@ -38,7 +40,7 @@ class FamilyJournal(DyingJournal):
 def reach(venue: Any, s: Any, price: float) -> None:
     """Move the market, and wait until the feed has the price."""
     venue.control("price", price=price)
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE_S
     while abs(s.broker.store.prices.get("BTC/USDT", 0) / price - 1) > 0.001 and time.monotonic() < until:
         time.sleep(0.01)
 
@@ -63,6 +65,10 @@ class Family(Script):
         elif self.p.family == "pair" and self.live_bars == 2:
             loss = self.sell(size=SIZE, exectype=bt.Order.Stop, price=price * STOP)
             self.sell(size=SIZE, exectype=bt.Order.Limit, price=price * TARGET, oco=loss)
+        if self.p.family == "partial bracket" and self.live_bars in (1, 2):  # a part of the entry each
+            entry = next(order for order in self.broker.get_orders_open() if order.isbuy())
+            self.p.exchange.control("fill_cap", size=0.008)
+            reach(self.p.exchange, self, entry.created.price * 0.9999)
         if self.live_bars == self.p.rises:
             reach(self.p.exchange, self, price * 1.2)
 

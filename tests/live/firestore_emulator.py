@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 
 JARS = ("cloud-firestore-emulator/cloud-firestore-emulator.jar",)
 SDKS = ("/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk", "/opt/google-cloud-sdk", "~/google-cloud-sdk")
@@ -34,7 +34,7 @@ class Emulator:
     def start(self) -> None:
         self._process = subprocess.Popen(self._words, cwd=NODE if NODE.is_dir() else ROOT, stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL)  # fmt: skip
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             with socket.socket() as knock:
                 if knock.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -26,6 +26,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import Rows, fresh_rows
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.reports.pages.session_status import SessionStatus
+from tests import PATIENCE_S
 
 SYMBOLS: Final = ("BTC/USDT", "ETH/USDT")
 BARS: Final = 120
@@ -96,7 +97,7 @@ def recorded(folder: Path, bars: int, symbols: tuple[str, ...] = SYMBOLS, *, fre
         yield RecordedSession(folder, store, symbols, strategy)
 
 
-def wait_for(what: Callable[[], Any], patience_s: float = 60.0) -> Any:
+def wait_for(what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     until = time.monotonic() + patience_s
     while not (found := what()):
         assert time.monotonic() < until, "it does not happen"

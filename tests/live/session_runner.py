@@ -20,6 +20,7 @@ from forwardtrader.live.request import LiveRequest, read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.models.forecaster import forecast_at, normal_frame
+from tests import PATIENCE_S
 from tests.processes import begin
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
@@ -70,7 +71,7 @@ def bars_of(folder: Path, name: str) -> int:
         return 0
 
 
-def wait_for_bars(folder: Path, name: str, count: int, process: subprocess.Popen[str], patience_s: float = 60.0) -> None:
+def wait_for_bars(folder: Path, name: str, count: int, process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + patience_s
     while bars_of(folder, name) < count:
         assert time.monotonic() < until, "the session does not move"

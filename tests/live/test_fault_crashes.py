@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.live.execution.journal import Journal
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 from tests.live.books import require_agreement
 from tests.live.crash_runner import POINTS, UNSENT, Trader
 from tests.live.market import play, practice, store_on
@@ -22,7 +22,7 @@ def die(venue: Any, journal: Path, point: str, count: int) -> int:
     names = ("url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
     spec = {"venue": {name: getattr(venue, name) for name in names}, "journal": str(journal), "bars": 40, "point": point, "count": count}
     words = [sys.executable, "-m", "tests.live.crash_runner", json.dumps(spec)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode in (-signal.SIGKILL, 7), done.stderr
     return done.returncode
 

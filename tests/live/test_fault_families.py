@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.live.execution.journal import Journal
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 from tests.live.books import require_agreement
 from tests.live.family_runner import reach
 from tests.live.market import Script, play, practice, store_on
@@ -27,7 +27,7 @@ def die(venue: Any, journal: Path, family: str, point: str, count: int, rises: i
         "count": count, "rises": rises,
     }  # fmt: skip
     words = [sys.executable, "-m", "tests.live.family_runner", json.dumps(spec)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == -signal.SIGKILL, f"{point} was not reached: {done.stderr}"
 
 

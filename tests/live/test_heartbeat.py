@@ -13,6 +13,7 @@ import pytest
 
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.live.heartbeat import Heartbeat, newest_beat
+from tests import PATIENCE_S
 
 CLOCK = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -39,7 +40,7 @@ class Watcher:
         self.thread.start()
 
     def wait_for(self, count: int) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE_S
         while len(self.calls) < count and time.monotonic() < until:
             time.sleep(0.01)
         assert len(self.calls) == count

@@ -21,6 +21,7 @@ from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
+from tests import PATIENCE_S
 from tests.live.session_runner import Momentum
 
 SPEED = 60.0  # a minute's bar in a second
@@ -67,7 +68,7 @@ def beside(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def after_bars(live: LiveSession, count: int, patience_s: float = 120.0) -> None:
+def after_bars(live: LiveSession, count: int, patience_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + patience_s
     while live.progress.bars < count:
         assert time.monotonic() < until
@@ -97,7 +98,7 @@ def test_a_session_whose_witness_diverges_holds_back_and_its_replay_holds_back_t
         venue.control("begin")
     acts = beside(diverge)
     assert live.run() == 0
-    acts.join(10)
+    acts.join(PATIENCE_S)
     assert "venues_disagreed" in notes_of(tmp_path) and "venues_agreed" in notes_of(tmp_path)
     parity = compare(tmp_path / "one", SystemClock(), {"BTC/USDT": Momentum()})
     assert parity.first_difference is None and parity.equal
@@ -124,7 +125,7 @@ def test_a_silent_witness_stops_nobody(tmp_path: Path, traded: SandboxHandle, ot
         venue.control("begin")
     acts = beside(fall_silent)
     assert live.run() == 0
-    acts.join(10)
+    acts.join(PATIENCE_S)
     assert notes_of(tmp_path).count("venues_alone") == 1
     parity = compare(tmp_path / "one", SystemClock(), {"BTC/USDT": Momentum()})
     assert parity.first_difference is None and parity.bars == 25
@@ -170,13 +171,13 @@ def test_a_clock_that_goes_off_holds_real_orders_back_until_it_is_right_again(
     seen: list[str] = []
 
     def wait_for(held: bool) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE_S
         while bool(live.parts.bridge.risk_limits.hold) is not held and time.monotonic() < until:
             time.sleep(0.05)
         seen.append(live.parts.bridge.risk_limits.hold)
 
     def go_off() -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while live._parts is None and time.monotonic() < until:
             time.sleep(0.05)
         at_real_time.arm("F20", milliseconds=-20_000)  # the venue's own clock jumps
@@ -187,6 +188,6 @@ def test_a_clock_that_goes_off_holds_real_orders_back_until_it_is_right_again(
 
     acts = beside(go_off)
     assert live.run() == 0
-    acts.join(10)
+    acts.join(PATIENCE_S)
     assert "clock is +" in seen[0] and "off the venue's" in seen[0] and not seen[1]
     assert [kind for kind in notes_of(tmp_path) if kind.startswith("clock")] == ["clock_off", "clock_off_no_more"]

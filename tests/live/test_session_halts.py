@@ -28,7 +28,7 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.sandbox_process import find_practice
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import SessionState, read_status
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 from tests.live.market import Script, play, practice, store_on
 from tests.live.session_runner import Momentum, request_for, run, start, wait_for_bars
 from tests.live.telegram_bot import Bot, telegram
@@ -87,7 +87,7 @@ def test_a_person_who_mended_the_key_lets_the_halted_session_trade_again(tmp_pat
     seen = len(events_of(tmp_path, "order_refused"))
     wait_for_bars(tmp_path, "one", 60, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0, process.communicate()[1]
+    assert process.wait(PATIENCE_S) == 0, process.communicate()[1]
     process.communicate()
     assert read_status(tmp_path / "one").state is SessionState.STOPPED
     assert len(events_of(tmp_path, "account_halted")) == 1
@@ -173,7 +173,7 @@ def test_a_key_revoked_while_no_order_is_sent_is_noticed_by_the_next_look() -> N
 
         def revoke(s: Any) -> None:
             venue.control("fault", name="F37", on="orders", count=0)
-            until = time.monotonic() + 5
+            until = time.monotonic() + PATIENCE_S
             while not s.broker.store.account.halted and time.monotonic() < until:
                 time.sleep(0.05)
 
@@ -190,7 +190,7 @@ def test_an_order_that_stays_unresolved_halts_the_account_and_its_owner_hears_bo
             venue.control("fault", name="F1", on="place")
             s.broker.on_event = heard.append
             s.order = s.buy(size=0.01)
-            until = time.monotonic() + 5
+            until = time.monotonic() + PATIENCE_S
             while not s.broker.store.account.halted and time.monotonic() < until:
                 time.sleep(0.05)
             venue.control("clear")
@@ -215,7 +215,7 @@ def test_money_that_is_moved_while_nothing_rests_is_an_alert_within_a_minute(tmp
     while not (seen := [text for text in bot.texts if "balance changed" in text]) and time.monotonic() < until:
         time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0, process.communicate()[1]
+    assert process.wait(PATIENCE_S) == 0, process.communicate()[1]
     process.communicate()
     assert len(seen) == 1 and "-321" in seen[0]
     assert len(events_of(tmp_path, "balance_changed")) >= 1

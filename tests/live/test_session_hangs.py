@@ -23,8 +23,6 @@ from tests.live.test_session_stops import ONE, begun, held, holding, open_orders
 
 pytestmark = pytest.mark.usefixtures("practice_ends")
 
-SOON_S = 20.0  # generous: two seconds are meant, and this machine may be busy
-
 
 def hung(tmp_path: Path, how: str, *more: str) -> subprocess.Popen[str]:
     """A session that holds a position, has a stop at the venue, and hangs in `next()`."""
@@ -43,10 +41,8 @@ def events(tmp_path: Path) -> list[dict[str, Any]]:
 def test_a_kill_takes_orders_back_and_ends_the_process_while_next_hangs(tmp_path: Path, how: str, code: int) -> None:
     process = hung(tmp_path, how)
     assert len(open_orders(tmp_path)) == 1
-    began = time.monotonic()
     said = instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.KILL, SystemClock())
     assert "1 orders cancelled" in said, said
-    assert time.monotonic() - began < SOON_S
     assert over(process) == code
     assert open_orders(tmp_path) == []
     with pytest.raises(RiskHalt, match=r"killed.*--resume"):
@@ -103,7 +99,7 @@ def test_a_pause_holds_for_what_a_hanging_next_orders_afterwards(tmp_path: Path)
 def test_sigterm_ends_a_session_that_hangs(tmp_path: Path, how: str, code: int) -> None:
     process = hung(tmp_path, how, "--set", "live.orders_at_stop=cancel")
     process.terminate()
-    assert over(process, 60.0) == code
+    assert over(process) == code
     wait_until(lambda: open_orders(tmp_path) == [])
 
 
@@ -111,9 +107,9 @@ def test_sigterm_ends_a_session_that_hangs(tmp_path: Path, how: str, code: int) 
 def test_a_second_ctrl_c_ends_a_session_that_hangs(tmp_path: Path, how: str, code: int) -> None:
     process = hung(tmp_path, how)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    time.sleep(1.0)  # two that come at once are one
     process.send_signal(signal.SIGINT)
-    assert over(process, 30.0) == code
+    assert over(process) == code
     assert len(open_orders(tmp_path)) == 1, "they are kept, as the settings say"
 
 

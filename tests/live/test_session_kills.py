@@ -29,7 +29,7 @@ from forwardtrader.live.session.parts import SessionParts
 from forwardtrader.live.session.sandbox_process import PracticeVenue, find_practice
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.live.venue.client_ids import run_prefix
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 from tests.live.books import require_agreement
 from tests.live.kill_runner import KINDS, POINTS, SIDES
 from tests.live.session_runner import Momentum, bars_of, request_for
@@ -57,7 +57,7 @@ class Looked(LiveSession):
 def die(folder: Path, *more: str, symbols: tuple[str, ...] = SYMBOLS, **spec: Any) -> int:
     """Start, or go on with, the session, and have it killed; returns how it ended."""
     words = [sys.executable, "-m", "tests.live.kill_runner", json.dumps(spec), ",".join(symbols), str(folder), "one", "60", *FLAGS, *more]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode in (-signal.SIGKILL, 0), (done.returncode, done.stderr)
     return done.returncode
 
@@ -158,16 +158,21 @@ class AtOnce(bt.Strategy):
     def restore(self, saved):
         self.filled = saved["filled"]
 """
+# The first bar is not done before the process has died.
+IN_ITS_FIRST_BAR = AT_ONCE.replace(
+    "self.buy(size=0.001)",
+    """self.buy(size=0.001)
+            while not (Path(__file__).parent / "goes_on").exists():
+                time.sleep(0.01)""",
+).replace("import backtrader as bt", "import time\nfrom pathlib import Path\nimport backtrader as bt")
 
 
 def test_a_session_killed_by_the_order_of_its_very_first_bar_starts_again(tmp_path: Path) -> None:
-    slow = AT_ONCE.replace(
-        "self.buy(size=0.001)", "self.buy(size=0.001)\n            __import__('time').sleep(0.5)"
-    )  # so the bar is not done
-    (tmp_path / "at_once.py").write_text(slow)
+    (tmp_path / "at_once.py").write_text(IN_ITS_FIRST_BAR)
     more = ("--strategy", f"{tmp_path / 'at_once.py'}:AtOnce")
     assert die(tmp_path, *more, point="after the answer is kept", side="buy", kind="market", count=1) == -signal.SIGKILL
     assert bars_of(tmp_path, "one") == 0
+    (tmp_path / "goes_on").touch()
     go_on(tmp_path, 4, *more)
 
 
@@ -188,7 +193,7 @@ def kill_exchange(folder: Path) -> None:
     venue = find_practice(folder / "one" / "practice.json")
     assert venue is not None
     os.kill(venue.address.pid, signal.SIGKILL)
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while venue.is_alive() and time.monotonic() < until:
         time.sleep(0.02)
 
@@ -203,13 +208,12 @@ def test_a_session_killed_together_with_its_practice_exchange_goes_on_with_equal
 
 
 def test_both_killed_in_the_very_first_bar_lose_nothing(tmp_path: Path) -> None:
-    (tmp_path / "at_once.py").write_text(
-        AT_ONCE.replace("self.buy(size=0.001)", "self.buy(size=0.001)\n            __import__('time').sleep(0.5)")
-    )
+    (tmp_path / "at_once.py").write_text(IN_ITS_FIRST_BAR)
     more = ("--strategy", f"{tmp_path / 'at_once.py'}:AtOnce")
     assert die(tmp_path, *more, point="after the answer is kept", side="buy", kind="market", count=1) == -signal.SIGKILL
     kill_exchange(tmp_path)
     assert bars_of(tmp_path, "one") == 0
+    (tmp_path / "goes_on").touch()
     session = go_on(tmp_path, 4, *more)
     assert len(session.known["trades"]["trades"]) >= 1
     assert session.known["orders"]["orders"][0]["client_id"].startswith(run_prefix("one"))

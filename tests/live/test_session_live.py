@@ -23,6 +23,7 @@ from forwardtrader.live.session.session import LiveSession
 from forwardtrader.live.venue.identity import key_fingerprint
 from forwardtrader.live.venue.keys import api_keys
 from forwardtrader.models.forecaster import forecast_at, normal_frame
+from tests import PATIENCE_S
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money", "--set", "strategies.slippage_bps=0")
@@ -118,7 +119,7 @@ def test_orders_that_rest_are_kept_or_taken_back_when_a_session_is_stopped(tmp_p
     process = start(tmp_path, "one", 0, *REAL, *more)
     wait_for_bars(tmp_path, "one", 10, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0, process.communicate()[1]
+    assert process.wait(PATIENCE_S) == 0, process.communicate()[1]
     process.communicate()
     with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
         assert journal.execute("select count(*) from intents where state = 'acknowledged'").fetchone()[0] == left

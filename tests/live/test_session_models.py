@@ -11,8 +11,8 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live.parity.command import compare
 from forwardtrader.reports.pages.session_status import read_status
-from tests import ROOT
 from tests.live.session_runner import bars_of, wait_for_bars
+from tests.processes import begin
 
 SMALL = ("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1", "models.seeds=1", "models.units=8")
 
@@ -20,7 +20,7 @@ SMALL = ("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1
 LEARNING = ("early=true", "reference=45d", "block=12", "slack=0.1", "false_alarms_every=3d", "trial=36", "adaptive=true")
 
 
-def begin(folder: Path, bars: int, *more: str, symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")) -> subprocess.Popen[str]:
+def began(folder: Path, bars: int, *more: str, symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")) -> subprocess.Popen[str]:
     words = [sys.executable, "run_live.py", "--sandbox", "--speed", "lockstep", "--session", "long", "--quiet", "--bars", str(bars)]
     for symbol in symbols:
         words += ["--symbol", symbol]
@@ -32,17 +32,17 @@ def begin(folder: Path, bars: int, *more: str, symbols: tuple[str, ...] = ("BTC/
         f"models.save_path={folder / 'models'}",
     ):
         words += ["--set", setting]
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return begin(words)
 
 
 @pytest.mark.slow
 def test_two_thousand_bars_with_retraining_and_a_crash_equal_their_replay(tmp_path: Path) -> None:
-    process = begin(tmp_path, 2000)
+    process = began(tmp_path, 2000)
     wait_for_bars(tmp_path, "long", 700, process, patience_s=900)
     process.kill()
     process.communicate()
     seen = bars_of(tmp_path, "long")
-    process = begin(tmp_path, 2000 - seen)
+    process = began(tmp_path, 2000 - seen)
     assert process.wait(1800) == 0, process.communicate()[1]
     process.communicate()
     parity = compare(tmp_path / "long", SystemClock())
@@ -54,11 +54,11 @@ def test_two_thousand_bars_with_retraining_and_a_crash_equal_their_replay(tmp_pa
 def test_a_session_that_learns_between_retrainings_equals_its_replay_over_a_crash(tmp_path: Path) -> None:
     """Early boundaries, trials and corrections at every bar; false alarms are made frequent, so that there are some."""
     more = tuple(f"learning.{one}" for one in LEARNING)
-    process = begin(tmp_path, 400, *more, symbols=("BTC/USDT",))
+    process = began(tmp_path, 400, *more, symbols=("BTC/USDT",))
     wait_for_bars(tmp_path, "long", 150, process, patience_s=600)
     process.kill()
     process.communicate()
-    process = begin(tmp_path, 250, *more, symbols=("BTC/USDT",))
+    process = began(tmp_path, 250, *more, symbols=("BTC/USDT",))
     assert process.wait(1200) == 0, process.communicate()[1]
     process.communicate()
     parity = compare(tmp_path / "long", SystemClock())

@@ -21,8 +21,9 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.instruction import instruct
 from forwardtrader.live.mailbox import Command, send, wait_for_answer
 from forwardtrader.live.output.store import SessionStore
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 from tests.live.session_runner import bars_of, request_for, run, start, wait_for_bars
+from tests.processes import begin
 
 pytestmark = pytest.mark.usefixtures("practice_ends")
 ONE = ("BTC/USDT",)
@@ -90,7 +91,7 @@ def held(tmp_path: Path) -> float:
         journal.close()
 
 
-def over(process: subprocess.Popen[str], patience_s: float = 30.0) -> int:
+def over(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> int:
     code = process.wait(patience_s)
     process.communicate()
     return code
@@ -135,7 +136,7 @@ def test_a_flatten_sent_to_a_start_is_carried_out_once_it_can_be_and_again_after
         over(process)
         process = start(tmp_path, "one", 0, *holding(tmp_path))
         command = sent_while_starting(tmp_path, process)
-        answer = wait_for_answer(tmp_path / "one", command, 60.0)
+        answer = wait_for_answer(tmp_path / "one", command, PATIENCE_S)
         assert answer is not None and "start" in answer.text, answer
         store = SessionStore(tmp_path / "one" / "session.db", reads=True)
         wait_until(lambda: [name for _, name in store.commands()] == ["flatten"] * number)  # noqa: B023
@@ -154,7 +155,7 @@ def sent_while_starting(tmp_path: Path, process: subprocess.Popen[str]) -> Comma
     return command
 
 
-def wait_until(true: Callable[[], bool], patience_s: float = 60.0) -> None:
+def wait_until(true: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + patience_s
     while not true():
         assert time.monotonic() < until, "it does not come true"
@@ -234,10 +235,7 @@ def training(tmp_path: Path) -> subprocess.Popen[str]:
     (tmp_path / "train").touch()
     (tmp_path / "slow_start.py").write_text(SLOW_START)
     words = [sys.executable, str(tmp_path / "slow_start.py"), str(tmp_path)]
-    process = subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    process = begin(words, env={**os.environ, "PYTHONPATH": str(ROOT)})
     wait_until(lambda: (tmp_path / "trains").exists())
     return process
 
@@ -257,7 +255,7 @@ def test_a_flatten_is_carried_out_while_the_start_trains_and_the_session_is_paus
 def test_a_kill_ends_a_start_that_trains(tmp_path: Path) -> None:
     process = training(tmp_path)
     assert "killed while it was starting" in instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.KILL, SystemClock())
-    assert process.wait(60) == 4
+    assert process.wait(PATIENCE_S) == 4
     assert "was killed; no order of it rests anywhere" in process.communicate()[1], "its practice exchange has ended with it"
 
 
@@ -265,5 +263,5 @@ def test_a_kill_ends_a_start_that_trains(tmp_path: Path) -> None:
 def test_a_signal_ends_a_start_that_trains(tmp_path: Path, number: int, code: int) -> None:
     process = training(tmp_path)
     process.send_signal(number)
-    assert over(process, 60.0) == code
+    assert over(process) == code
     assert len(open_orders(tmp_path)) == 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.walk_forward import ANCHOR, boundaries, fold_at, folds, lead_bars
+from forwardtrader.models.walk_forward import ANCHOR, boundaries, fold_at, folds, lead_bars, open_share
 
 HOUR = Timeframe.parse("1h")
 INDEX = pd.date_range("2019-01-01", "2023-01-01", freq="1h", tz="UTC", inclusive="left")
@@ -109,6 +109,27 @@ def test_too_little_history_says_how_much_there_is_and_when_there_is_enough() ->
     assert cut(day, day + timedelta(days=60))
     with pytest.raises(TooLittleHistory):
         cut(day - timedelta(days=120), day)
+
+
+def test_a_window_that_no_day_of_the_candles_fills_is_met_with_one_that_does() -> None:
+    short = INDEX[: 24 * 300]
+    with pytest.raises(TooLittleHistory, match=r"no later --from has so many; set --train-window (\d+)d") as caught:
+        folds(short, utc(2019, 9, 1), utc(2020, 1, 1), settings=knobs(), timeframe=HOUR, warm_up=500)
+    window = timedelta(days=int(str(caught.value).split("--train-window ")[1].split("d")[0]))
+    shorter = knobs(train_window=f"{window.days}d")
+    assert folds(short, utc(2019, 9, 1), utc(2020, 1, 1), settings=shorter, timeframe=HOUR, warm_up=500)
+    with pytest.raises(TooLittleHistory, match=r"after 500 that warm up the features, and the 300 candles at hand are too few for any"):
+        folds(INDEX[:300], utc(2019, 1, 5), utc(2019, 1, 9), settings=knobs(), timeframe=HOUR, warm_up=500)
+
+
+def test_a_market_that_rests_fills_its_window_with_the_hours_it_is_open() -> None:
+    opens = pd.bdate_range("2017-01-02", "2021-12-31", tz="America/New_York") + pd.Timedelta(hours=9, minutes=30)
+    session = pd.DatetimeIndex([at + pd.Timedelta(hours=n) for at in opens for n in range(7)]).tz_convert("UTC")
+    assert open_share(session, HOUR) == pytest.approx(35 / 168)
+    assert open_share(INDEX, HOUR) == 1.0
+    assert folds(session, utc(2020, 1, 1), utc(2020, 6, 1), settings=knobs(), timeframe=HOUR, warm_up=500)
+    with pytest.raises(TooLittleHistory, match="start at --from"):
+        folds(session, utc(2018, 1, 1), utc(2020, 6, 1), settings=knobs(), timeframe=HOUR, warm_up=500)
 
 
 def test_an_expanding_window_keeps_its_first_bar() -> None:

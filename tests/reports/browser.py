@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests import PATIENCE_S
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SWITCHES = """headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync
 disable-extensions hide-scrollbars allow-file-access-from-files enable-logging=stderr virtual-time-budget=8000 dump-dom"""
@@ -59,7 +61,7 @@ def look_at(pages: dict[str, Path], folder: Path, width: int) -> tuple[dict[str,
         f"--user-data-dir={folder / 'profile'}",
         harness.as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     match = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
     assert match and match[1], f"the browser showed nothing: {done.stderr[-2000:]}"

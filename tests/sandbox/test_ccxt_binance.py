@@ -12,13 +12,14 @@ import ccxt
 import pytest
 
 from forwardtrader.sandbox.process import start_sandbox
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import SPOT_ONLY, binance_on, point_at_binance, running
 
 T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 20))
+    return asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 def test_the_synchronous_client_completes_the_whole_script() -> None:
@@ -214,4 +215,4 @@ async def _answers_of_a_slow_venue() -> list[float]:
 
 def test_latency_delays_requests_over_both_transports() -> None:
     took = run(_answers_of_a_slow_venue())
-    assert 0.15 <= min(took) <= max(took) < 1
+    assert min(took) >= 0.15

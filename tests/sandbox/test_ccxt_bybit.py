@@ -12,6 +12,7 @@ import pytest
 
 from forwardtrader.sandbox.process import start_sandbox
 from forwardtrader.sandbox.server import SandboxServer
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import BYBIT_OPTIONS, bybit_on, point_at_bybit, running
 
 SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"
@@ -20,11 +21,12 @@ SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"
 def play(script: Callable[[SandboxServer, Any], Awaitable[None]], **settings: Any) -> None:
     async def whole() -> None:
         given = {"protocol": "bybit", "symbols": [SPOT, PERP]} | settings
-        async with running(**given) as server, bybit_on(server, timeout=2000) as client:
+        async with running(**given) as server, bybit_on(server) as client:
             await client.load_markets()
+            client.timeout = 3000  # ms; what a fault leaves unanswered is waited for so long
             await script(server, client)
 
-    asyncio.run(asyncio.wait_for(whole(), 30))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
 
 
 def test_the_synchronous_client_completes_the_whole_script() -> None:

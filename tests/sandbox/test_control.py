@@ -11,6 +11,7 @@ import pytest
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.sandbox.process import start_sandbox
 from forwardtrader.sandbox.server import SandboxServer
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import running
 
 
@@ -54,7 +55,7 @@ def play(script: Any) -> None:
             await script(server, session)
             assert await still_serves(server, session)
 
-    asyncio.run(asyncio.wait_for(whole(), 60))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
 
 
 CONTROLS = [b"{", b"[]", b"\xff", b'{"bars":"x"}', b'{"bars":[]}', b'{"bars":1e99}']

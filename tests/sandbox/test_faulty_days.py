@@ -12,6 +12,7 @@ import ccxt
 import pytest
 
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import SPOT_ONLY, point_at_binance
 
 pytestmark = pytest.mark.slow
@@ -83,4 +84,4 @@ def test_the_market_goes_on_while_sockets_break(tmp_path: Any) -> None:
             rows = await client.fetch_ohlcv(SYMBOL, "1m", limit=300)
             assert {b[0] - a[0] for a, b in itertools.pairwise(rows)} == {60_000}
 
-    asyncio.run(asyncio.wait_for(script(), 60))
+    asyncio.run(asyncio.wait_for(script(), PATIENCE_S))

@@ -17,6 +17,7 @@ import pytest
 
 from forwardtrader.sandbox.binance.auth import socket_payload
 from forwardtrader.sandbox.server import SandboxServer
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import running
 
 PATHS = [
@@ -78,7 +79,7 @@ def play(script: Any) -> None:
             await script(server, session)
             assert await still_serves(server, session)
 
-    asyncio.run(asyncio.wait_for(whole(), 60))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
 
 
 def test_random_requests_get_the_venues_own_errors() -> None:
@@ -133,7 +134,7 @@ def test_malformed_messages_to_the_api_socket_are_answered_and_it_lives_on() -> 
         async with session.ws_connect(server.described()["ws_url"] + "/ws-api/v3", max_msg_size=0) as socket:
             for raw in MESSAGES:
                 await socket.send_bytes(raw)
-                reply = (await socket.receive(timeout=5)).json()
+                reply = (await socket.receive(timeout=PATIENCE_S)).json()
                 assert reply["status"] == 200 or -9999 < reply["error"]["code"] < -1000, (raw[:60], reply)
             rng = random.Random(2)
             for number in range(300):
@@ -142,7 +143,7 @@ def test_malformed_messages_to_the_api_socket_are_answered_and_it_lives_on() -> 
                     server.venue.keys.api_secret.encode(), socket_payload(params).encode(), hashlib.sha256
                 ).hexdigest()
                 await socket.send_bytes(orjson.dumps({"id": number, "method": "order.place", "params": params}))
-                reply = (await socket.receive(timeout=5)).json()
+                reply = (await socket.receive(timeout=PATIENCE_S)).json()
                 assert reply["status"] == 200 or -9999 < reply["error"]["code"] < -1000, (params, reply)
 
     play(script)
@@ -153,10 +154,10 @@ def test_malformed_messages_to_the_market_socket_are_answered_and_it_lives_on() 
         async with session.ws_connect(server.described()["ws_url"] + "/ws") as socket:
             for raw in [*MESSAGES[:11], b'{"method":"SUBSCRIBE","params":[1],"id":1}', b'{"method":"SUBSCRIBE","params":[],"id":1}']:
                 await socket.send_bytes(raw)
-                assert "error" in (await socket.receive(timeout=5)).json(), raw
+                assert "error" in (await socket.receive(timeout=PATIENCE_S)).json(), raw
             await socket.send_json({"method": "SUBSCRIBE", "params": ["é@kline_1m", "btcusdt@kline_7m", "@", "btcusdt@kline_1m"], "id": 9})
-            assert (await socket.receive(timeout=5)).json() == {"result": None, "id": 9}
+            assert (await socket.receive(timeout=PATIENCE_S)).json() == {"result": None, "id": 9}
             server.venue.driver.advance()
-            assert (await socket.receive(timeout=5)).json()["e"] == "kline"
+            assert (await socket.receive(timeout=PATIENCE_S)).json()["e"] == "kline"
 
     play(script)

@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from forwardtrader.sandbox.server import SandboxServer
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import running
 from tests.sandbox.test_fuzz import MESSAGES, WORDS
 
@@ -58,7 +59,7 @@ def play(script: Any) -> None:
             async with session.get(server.described()["url"] + "/v5/market/time") as answer:
                 assert (await answer.json())["retCode"] == 0
 
-    asyncio.run(asyncio.wait_for(whole(), 60))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
 
 
 def test_random_requests_get_the_venues_own_codes() -> None:
@@ -103,9 +104,9 @@ def test_malformed_frames_are_answered_and_the_sockets_live_on() -> None:
             async with session.ws_connect(ws + path, max_msg_size=0) as socket:
                 for frame in frames:
                     await socket.send_bytes(frame)
-                    reply = (await socket.receive(timeout=5)).json()
+                    reply = (await socket.receive(timeout=PATIENCE_S)).json()
                     assert reply.get("success") in (True, False) or "retCode" in reply, (path, frame[:40], reply)
                 await socket.send_json({"op": "ping", "req_id": "1"})
-                assert "pong" in str((await socket.receive(timeout=5)).json())
+                assert "pong" in str((await socket.receive(timeout=PATIENCE_S)).json())
 
     play(script)

@@ -18,6 +18,8 @@ from forwardtrader.sandbox.server import SandboxServer
 from tests import ROOT
 from tests.sandbox.small_market import FLAT, candle_file
 
+pytestmark = pytest.mark.executes
+
 
 def test_the_first_line_says_all_that_a_client_needs() -> None:
     with start_sandbox(seed=7, speed="lockstep") as venue:

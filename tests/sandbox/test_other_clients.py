@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
+from tests import PATIENCE_S
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,15 +67,15 @@ def test_python_binances_sockets_deliver_candles_and_reports(venue: SandboxHandl
         client = Client(venue.api_key, venue.api_secret)
         manager = Manager(client)
         async with manager.kline_socket(S, interval="1m") as candles, manager.user_socket() as user:
-            assert (await asyncio.wait_for(candles.recv(), 10))["e"] == "kline"
+            assert (await asyncio.wait_for(candles.recv(), PATIENCE_S))["e"] == "kline"
             await client.order_market_buy(symbol=S, quantity="0.01")
-            report = await asyncio.wait_for(user.recv(), 10)
+            report = await asyncio.wait_for(user.recv(), PATIENCE_S)
             while report.get("e") != "executionReport" or report["x"] != "TRADE":
-                report = await asyncio.wait_for(user.recv(), 10)
+                report = await asyncio.wait_for(user.recv(), PATIENCE_S)
             assert report["X"] == "FILLED"
         await client.close_connection()
 
-    asyncio.run(asyncio.wait_for(script(), 40))
+    asyncio.run(asyncio.wait_for(script(), PATIENCE_S))
 
 
 def test_binance_connector_completes_the_script(venue: SandboxHandle) -> None:
@@ -100,7 +101,7 @@ def test_binance_connectors_stream_delivers_candles(venue: SandboxHandle) -> Non
     got: queue.Queue[Any] = queue.Queue()
     client = stream(stream_url=venue.ws_url, on_message=lambda _, message: got.put(json.loads(message)))
     client.kline(symbol=S, interval="1m")
-    kinds = [got.get(timeout=10).get("e") for _ in range(4)]
+    kinds = [got.get(timeout=PATIENCE_S).get("e") for _ in range(4)]
     client.stop()
     assert "kline" in kinds
 
@@ -137,11 +138,11 @@ def test_binance_sdk_spots_sockets_deliver_candles_and_orders(venue: SandboxHand
         got: asyncio.Queue[Any] = asyncio.Queue()
         stream = await connection.kline(symbol=S.lower(), interval="1m")
         stream.on("message", got.put_nowait)
-        assert (await asyncio.wait_for(got.get(), 10)).e == "kline"
+        assert (await asyncio.wait_for(got.get(), PATIENCE_S)).e == "kline"
         await connection.close_connection(close_session=True)
         api = await spot.websocket_api.create_connection()
         placed = await api.order_place(symbol=S, side="BUY", type="MARKET", quantity=0.01)
         assert placed.data().result.status == "FILLED"
         await api.close_connection(close_session=True)
 
-    asyncio.run(asyncio.wait_for(script(), 40))
+    asyncio.run(asyncio.wait_for(script(), PATIENCE_S))

@@ -13,13 +13,17 @@ import pytest
 from forwardtrader.core.errors import ConfigError, InvalidSetting
 from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
+from tests import PATIENCE_S
+from tests.processes import begin
+
+pytestmark = pytest.mark.executes
 
 
-def sleeper() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+def sleeper() -> subprocess.Popen[str]:
+    return begin([sys.executable, "-c", "import time; time.sleep(600)"])
 
 
-def wait_until_gone(pid: int, patience_s: float = 30.0) -> None:
+def wait_until_gone(pid: int, patience_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + patience_s
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < until, "the practice exchange outlives its parent process"
@@ -81,7 +85,7 @@ def test_a_market_that_waits_stands_still_until_the_command_begin() -> None:
 
 
 def moved(venue: SandboxHandle, before: int) -> bool:
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + PATIENCE_S
     while venue.market_time() == before and time.monotonic() < until:
         time.sleep(0.02)
     return venue.market_time() > before

@@ -11,6 +11,8 @@ from forwardtrader.core.errors import ConfigError
 from forwardtrader.sandbox.process import start_sandbox
 from tests.sandbox.small_market import FLAT, candle_file
 
+pytestmark = pytest.mark.executes
+
 
 def test_a_failed_start_raises_its_reason() -> None:
     with pytest.raises(ConfigError, match="does not exist"):

@@ -14,6 +14,7 @@ from forwardtrader.sandbox.control import Control
 from forwardtrader.sandbox.parent_process import ParentProcess
 from forwardtrader.sandbox.server import SandboxServer
 from forwardtrader.sandbox.state.state_file import MemoryState
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import binance_on, bybit_on, running
 from tests.sandbox.plain_client import PlainClient
 
@@ -258,13 +259,19 @@ def following(client: PlainClient) -> Any:
     return talk
 
 
+async def _struck(server: SandboxServer, name: str) -> None:
+    """Wait until an armed fault has struck."""
+    while server.exchange.board.armed(name) is not None:
+        await asyncio.sleep(0.005)
+
+
 async def _overtaken(server: SandboxServer, client: Any) -> list[str]:
     """An order and its cancel under way at the same time: the cancel arrives first."""
     await client.load_markets()
-    server.exchange.faults.arm("F41", {"on": "place", "seconds": 0.4})
+    server.exchange.faults.arm("F41", {"on": "place", "seconds": 1.5})
     name = "clientOrderId"
     placing = asyncio.create_task(client.create_order(SYMBOL, "limit", "buy", 0.01, 20_000.0, {name: "slow"}))
-    await asyncio.sleep(0.1)
+    await _struck(server, "F41")
     order = await client.create_order(SYMBOL, "limit", "buy", 0.01, 20_000.0, {name: "quick"})
     first = await placing
     return [order["id"], first["id"]]
@@ -277,7 +284,7 @@ def test_a_later_request_overtakes_one_that_is_under_way(protocol: str) -> None:
         async with running(protocol=protocol) as server, opened(server) as client:
             return await _overtaken(server, client)
 
-    assert asyncio.run(asyncio.wait_for(script(), 20)) == ["1", "2"]
+    assert asyncio.run(asyncio.wait_for(script(), PATIENCE_S)) == ["1", "2"]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -287,14 +294,14 @@ def test_a_cancel_under_way_loses_to_the_fill(protocol: str) -> None:
         async with running(protocol=protocol) as server, opened(server) as client:
             await client.load_markets()
             order = await client.create_order(SYMBOL, "limit", "buy", 0.01, 20_000.0)
-            server.exchange.faults.arm("F41", {"on": "cancel", "seconds": 0.3})
+            server.exchange.faults.arm("F41", {"on": "cancel", "seconds": 1.0})
             cancelling = asyncio.create_task(client.cancel_order(order["id"], SYMBOL))
-            await asyncio.sleep(0.1)
+            await _struck(server, "F41")
             server.venue.exchange.fill_now(server.venue.exchange.order_index.orders[int(order["id"])])
             with pytest.raises(ccxt.OrderNotFound):
                 await cancelling
 
-    asyncio.run(asyncio.wait_for(script(), 20))
+    asyncio.run(asyncio.wait_for(script(), PATIENCE_S))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -304,20 +311,20 @@ def test_an_answer_comes_after_that_of_a_later_request(protocol: str) -> None:
         done: list[str] = []
         async with running(protocol=protocol) as server, opened(server) as client:
             await client.load_markets()
-            server.exchange.faults.arm("F42", {"on": "place", "seconds": 0.4})
+            server.exchange.faults.arm("F42", {"on": "place", "seconds": 1.5})
 
             async def place(name: str) -> None:
                 await client.create_order(SYMBOL, "limit", "buy", 0.01, 20_000.0, {"clientOrderId": name})
                 done.append(name)
 
             first = asyncio.create_task(place("first"))
-            await asyncio.sleep(0.1)
+            await _struck(server, "F42")
             await place("second")
             await first
             orders = [o.request.client_id for o in server.venue.exchange.order_index.orders.values()]
         return [*done, *orders]
 
-    assert asyncio.run(asyncio.wait_for(script(), 20)) == ["second", "first", "first", "second"]
+    assert asyncio.run(asyncio.wait_for(script(), PATIENCE_S)) == ["second", "first", "first", "second"]
 
 
 def test_over_bybits_trade_socket_a_request_is_under_way_and_an_answer_late_as_well() -> None:
@@ -325,17 +332,18 @@ def test_over_bybits_trade_socket_a_request_is_under_way_and_an_answer_late_as_w
         async with running(protocol="bybit") as server, bybit_on(server) as client:
             await client.load_markets()
             await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 20_000.0)
-            server.exchange.faults.arm("F41", {"seconds": 0.2})
+            server.exchange.faults.arm("F41", {"seconds": 1.0})
             server.exchange.faults.arm("F42", {"seconds": 0.2})
             placing = asyncio.create_task(client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 20_000.0))
-            seen = []
-            for _ in range(3):
-                await asyncio.sleep(0.1)
-                seen.append(len(server.venue.exchange.order_index.orders))
-            return [*map(str, seen), (await placing)["id"]]
+            await _struck(server, "F41")
+            orders = server.venue.exchange.order_index.orders
+            before = len(orders)
+            while len(orders) == before:
+                await asyncio.sleep(0.01)
+            return [str(before), str(len(orders)), str(not placing.done()), (await placing)["id"]]
 
-    first, *_, last, number = asyncio.run(asyncio.wait_for(script(), 20))
-    assert (first, last, number) == ("1", "2", "2")
+    first, last, is_late, number = asyncio.run(asyncio.wait_for(script(), PATIENCE_S))
+    assert (first, last, is_late, number) == ("1", "2", "True", "2")
 
 
 NUMBERS: list[tuple[str, dict[str, Any]]] = [

@@ -8,7 +8,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from benchmarks.strategies import Market, example_strategies, plain_broker, play
+from benchmarks.strategies.examples import Market, example_strategies, plain_broker, play
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.history.sample_market import sample_candles

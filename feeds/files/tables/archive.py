@@ -77,7 +77,7 @@ def _unpacked(member: Member, path: Path, most_mb: int, depth: int) -> Iterator[
     _refuse_foreign(data, path)
     if depth > _DEEPEST:
         raise CandleFileInvalid(f"{path}: archives within archives; unpack it first")
-    if data.startswith(b"PK\x03\x04"):
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         with zipfile.ZipFile(source) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
             if "[Content_Types].xml" in names:

@@ -6,6 +6,9 @@ again, or that made room for a sibling, goes on under a new client id.
 | the order | its family | then |
 |---|---|---|
 | waits here | its parent may still be executed | stays |
+| a stop that waits here | its parent was executed in part, and rests on | send for that part |
+| a stop that was executed for a part | its parent delivered more | send for the rest, at the market |
+| rests | a child of it was executed | cancel: its position is closed |
 | waits here | its parent was executed, and no sibling protects the position at the venue | send, sized to what was delivered |
 | waits here | its parent was executed, a sibling locks the coins | stays, until the market reaches it |
 | never arrived | as one that waits here | renew: the same order under a new client id |
@@ -93,6 +96,12 @@ class OrderChain:
         return self.rests or self.is_held or self.is_lost
 
     @property
+    def is_cut(self) -> bool:
+        """Whether a part of it was sent, and executed wholly."""
+        is_over = not self.rests and self.known[0].state is IntentState.DROPPED and self.current.state is IntentState.DONE
+        return is_over and not self.is_full and self.current.executed >= self.current.intent.request.size
+
+    @property
     def superfluous(self) -> list[str]:
         """Held intents that are not needed, since an earlier one of the order is not off the venue, or was executed."""
         waiting = [each.intent.client_id for each in self.known if each.state is IntentState.HELD]
@@ -105,12 +114,14 @@ class Decided:
 
     Attributes:
         is_active: its parent was executed, or it has none.
+        is_part: its parent was executed in part, and rests on.
         size: base units that it may have; None for as many as are left of it.
     """
 
     chain: OrderChain
     step: Step
     is_active: bool = True
+    is_part: bool = False
     size: Decimal | None = None
 
 
@@ -127,23 +138,43 @@ def chains_of(known: Iterable[KnownIntent]) -> list[OrderChain]:
 
 def decide(chains: Sequence[OrderChain], can_short: bool) -> list[Decided]:
     """What a restart does with every order that is alive; all of one symbol, whose market may take short positions or not."""
-    return [_decide(chain, chains, can_short) for chain in chains if chain.is_alive]
+    return [_decide(chain, chains, can_short) for chain in chains if chain.is_alive or (chain.is_cut and _left(chain, chains) > 0)]
+
+
+def _left(chain: OrderChain, chains: Sequence[OrderChain]) -> Decimal:
+    """Base units that the parent of an order delivered, and its family did not take back."""
+    parent = _parent_of(chain, chains)
+    executed = sum((each.executed for each in [chain, *_siblings(chain, chains)]), Decimal(0))
+    return Decimal(0) if parent is None else parent.delivered - executed
 
 
 def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) -> Decided:
     parent = _parent_of(chain, chains)
     siblings = _siblings(chain, chains)
+    if chain.rests and any(each.executed > 0 for each in chains if each.first.parent in chain.names):
+        return Decided(chain, Step.CANCEL)
+    if parent is not None and parent.rests and parent.delivered > 0:
+        return _decide_part(chain, siblings, _left(chain, chains), can_short)
     if chain.first.parent and (parent is None or parent.rests or parent.is_held):
         gone = parent is None and not chain.rests  # its family never left
         return Decided(chain, Step.DROP if gone else Step.STAY, is_active=chain.rests)
     if chain.is_lost and parent is None and (can_short or chain.first.request.side is Side.BUY):
         return Decided(chain, Step.DROP)  # an entry is not made up for: the market has moved on
-    left = None if parent is None else parent.delivered - sum((each.executed for each in [chain, *siblings]), Decimal(0))
+    left = None if parent is None else _left(chain, chains)
     if (left is not None and left <= 0) or any(_ended(each) for each in siblings):
         return Decided(chain, Step.CANCEL if chain.rests else Step.DROP)
     if chain.rests or _waits_for_room(chain, siblings, can_short):
         return Decided(chain, Step.STAY, size=left)
     return Decided(chain, Step.SEND if parent is not None or siblings else Step.DROP, size=left)
+
+
+def _decide_part(chain: OrderChain, siblings: Sequence[OrderChain], left: Decimal, can_short: bool) -> Decided:
+    """A child of a parent that was executed in part, and rests on: only its stop is sent before that is over."""
+    if left <= 0:
+        return Decided(chain, Step.CANCEL if chain.rests else Step.STAY, is_active=chain.rests, is_part=True)
+    is_stop = chain.first.kind in _STOPS and not _waits_for_room(chain, siblings, can_short)
+    step = Step.SEND if is_stop and not chain.rests else Step.STAY
+    return Decided(chain, step, is_active=chain.rests or step is Step.SEND, is_part=True, size=left)
 
 
 def _parent_of(chain: OrderChain, chains: Sequence[OrderChain]) -> OrderChain | None:

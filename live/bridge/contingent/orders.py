@@ -16,9 +16,10 @@ from forwardtrader.core import log
 from forwardtrader.core.types import Side
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached, share_coins
+from forwardtrader.live.bridge.contingent.partial_entries import PartialEntries
 from forwardtrader.live.bridge.pre_trade_checks import STOPS
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent, Unprotected
-from forwardtrader.live.execution.journal import IntentState
+from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
 
@@ -48,13 +49,18 @@ class ContingentOrders(OrderGroups):
         self._journalled: set[int] = set()  # orders that the journal holds as waiting here
         self._exchanges: dict[int, _Exchange] = {}  # by resting order
         self._attempts: dict[int, int] = {}  # by order: how often it was sent again
+        self.parts = PartialEntries(self)
 
     def must_wait(self, order: LiveOrder) -> bool:
         """Whether a member of an OCO group waits here, since another one locks the same coins at a spot venue."""
         is_spot_sell = order.issell() and not context_of(order.data).rules.can_short
-        return is_spot_sell and order.parent is None and any(self._rests(o) and o.issell() for o in self.siblings(order))
+        return is_spot_sell and order.parent is None and any(self.rests(o) and o.issell() for o in self.siblings(order))
 
     # The journal
+
+    @property
+    def journal(self) -> Journal:
+        return self._broker.journal
 
     def keep_back(self, order: LiveOrder) -> bool:
         """Keep an order here. It is durable at once, unless no order of its family was sent yet; False if it was made before."""
@@ -96,9 +102,14 @@ class ContingentOrders(OrderGroups):
         self.stay(order)
         self._attempts.pop(order.ref, None)
         filled = abs(order.executed.size)
-        for child in self.children(order):
+        children = self.children(order)
+        left = filled - sum(abs(child.executed.size) for child in children)
+        for child in children:
             if child.alive() and not self._broker.is_sent(child):
-                self._activate(child, filled) if filled else self._broker.cancel_now(child)
+                self._activate(child, left) if filled else self._broker.cancel_now(child)
+        self.parts.on_end(children)
+        if filled and order.parent is not None:
+            self._broker.cancel_now(order.parent)  # an entry that rests on after its position was closed
         if order.status in _REFUSED and order.parent is not None and order.active() and not filled:
             self._protect_without(order)
         elif filled or order.parent is not None or order.status in _CANCELLED:
@@ -108,8 +119,8 @@ class ContingentOrders(OrderGroups):
     def _protect_without(self, refused: LiveOrder) -> None:
         """A child of an executed parent was refused: the others stay, and one that waited behind it is sent."""
         for sibling in self.siblings(refused):
-            if sibling.alive() and self.is_held(sibling) and not any(self._rests(o) for o in self.siblings(sibling)):
-                self._activate(sibling, self._left(sibling))
+            if sibling.alive() and self.is_held(sibling) and not any(self.rests(o) for o in self.siblings(sibling)):
+                self._activate(sibling, self.left(sibling))
 
     def send_again(self, order: LiveOrder, reason: str) -> bool:
         """Whether an order that joins others, and that the venue does not have, is sent again: it must not be missing.
@@ -124,23 +135,28 @@ class ContingentOrders(OrderGroups):
         if attempt > _ATTEMPTS or not (reason == NEVER_ARRIVED or is_passed):
             if order.exectype in STOPS:
                 self._broker.store.notify(Unprotected(order.data.symbol, reason))
+                if order.parent is not None:
+                    self._broker.cancel_now(order.parent)  # it would add to what nothing protects
             return False
         log.event(_LOG, "order_sent_again", client_id=known_intent(order).client_id, triggered=is_passed, reason=reason)
-        self._broker.take_back(order, self._renewed(order, triggered=is_passed))
+        self._broker.take_back(order, self.renewed(order, triggered=is_passed))
         self._broker.send(order)
         return True
 
     def _protects(self, order: LiveOrder) -> bool:
         """Whether the order takes a position back that is there, beside or instead of others."""
         if order.parent is not None:
-            return order.active() and not order.parent.alive()
+            return order.active() and (not order.parent.alive() or bool(order.parent.executed.size))
         intent, is_spot = known_intent(order), not context_of(order.data).rules.can_short
         return is_spot and intent.request.side is Side.SELL and bool(intent.group or self.siblings(order))
 
-    def _renewed(self, order: LiveOrder, *, triggered: bool = False) -> Intent:
-        """What is left of an order, under a client id of its own."""
+    def renewed(self, order: LiveOrder, *, triggered: bool = False) -> Intent:
+        """What is left of an order, under a client id of its own; of a child whose parent rests on, for what that delivered so far."""
         intent = known_intent(order)
-        request = replace(intent.request, size=floor_to(decimal(abs(order.executed.remsize)), context_of(order.data).rules.step))
+        size = floor_to(decimal(abs(order.executed.remsize)), context_of(order.data).rules.step)
+        if order.parent is not None and order.parent.alive():
+            size = self.parts.size_of(order)
+        request = replace(intent.request, size=size)
         name = self._broker.intents.unused_id(intent.bar)
         return replace(
             intent, client_id=name, request=request, parent=self.parent_name(order), group=intent.group or self._own_group(order),
@@ -157,22 +173,23 @@ class ContingentOrders(OrderGroups):
     def reached(self) -> list[LiveOrder]:
         """Orders waiting here whose price the market has reached."""
         prices = self._broker.store.prices
-        return [order for order in self.watched() if is_reached(order, prices.get(order.data.symbol))]
+        watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
+        return [order for order in watched if is_reached(order, prices.get(order.data.symbol))]
 
     def send_reached(self) -> None:
         """Send them, in place of the siblings that lock their coins."""
         for order in self.reached:
-            resting = [o for o in self.siblings(order) if self._rests(o)]
+            resting = [o for o in self.siblings(order) if self.rests(o)]
             if any(o.ref in self._exchanges for o in resting):
                 continue
             for sibling in resting:
-                self._make_room(sibling, order)
+                self.make_room(sibling, order)
             if not resting:
                 self._send_reached(order)
 
-    def _make_room(self, resting: LiveOrder, other: LiveOrder) -> None:
+    def make_room(self, resting: LiveOrder, other: LiveOrder) -> None:
         """Cancel an order at the venue, which waits here from then on; before that its place here is durable."""
-        intent = self._renewed(resting)
+        intent = self.renewed(resting)
         self._broker.journal.hold(intent)
         self._broker.cancel_now(resting)
         self._exchanges[resting.ref] = _Exchange(other, intent)
@@ -191,20 +208,55 @@ class ContingentOrders(OrderGroups):
         del self._exchanges[order.ref]
         self._broker.take_back(order, exchange.intent)
         self.hold(order)
-        self._send_reached(exchange.other)
+        if exchange.other is order:
+            self.parts.go_on(order)
+        else:
+            self._send_reached(exchange.other)
         return True
 
-    def _rests(self, order: LiveOrder) -> bool:
+    def is_making_room(self, order: LiveOrder) -> bool:
+        """Whether an order is about to leave the venue."""
+        return order.ref in self._exchanges or self._broker.is_cancelling(order)
+
+    def rests(self, order: LiveOrder) -> bool:
+        """Whether an order is alive, and was sent to the venue."""
         return order.alive() and self._broker.is_sent(order)
+
+    def go_on_as(self, order: LiveOrder, intent: Intent, *, instead: bool = False) -> None:
+        """Have an order wait here as `intent`, which is durable first.
+
+        Args:
+            instead: its present intent waits here too, and is not sent.
+        """
+        self.journal.hold(intent)
+        if instead:
+            self.drop(order, "sent in parts")
+        self._broker.take_back(order, intent)
+        self.hold(order)
+
+    def send_sized(self, order: LiveOrder, size: Decimal) -> None:
+        """Send an order that waits here for `size` base units, whatever it asks for in all."""
+        intent = known_intent(order)
+        set_intent(order, replace(intent, request=replace(intent.request, size=size)))
+        self.release(order)
+        self._broker.send(order)
+
+    def cancel(self, order: LiveOrder) -> None:
+        """Take an order back."""
+        self._broker.cancel_now(order)
+
+    def complete(self, order: LiveOrder) -> None:
+        """An order that waits here has nothing left to do."""
+        self._broker.complete(order)
 
     def _send_reached(self, order: LiveOrder) -> None:
         if order.exectype in STOPS:  # triggered here; a venue refuses a stop beyond the price
             set_intent(order, replace(known_intent(order), triggered=True))
-        self._activate(order, self._left(order), at_once=True)
+        self._activate(order, self.left(order), at_once=True)
 
     # Sizes
 
-    def _left(self, order: LiveOrder) -> float:
+    def left(self, order: LiveOrder) -> float:
         """What an order may still trade of the position: what its parent brought, or the order itself was to trade, less what it and its
         siblings did. Coins beyond that belong to others."""
         whole = order.parent.executed.size if order.parent is not None else order.size
@@ -215,15 +267,22 @@ class ContingentOrders(OrderGroups):
         """Send a child, sized to what its parent filled."""
         rules = context_of(child.data).rules
         child.activate()
-        size = floor_to(min(decimal(abs(child.executed.remsize)), decimal(filled)), rules.step)
+        size = self.sellable(child, decimal(filled))
         if is_dust(size, child.created.price, rules):
-            self._broker.refuse(child, "its parent filled too little")
+            self.complete(child) if child.executed.size else self._broker.refuse(child, "its parent filled too little")
             return
         self.resize(child, size)
         siblings = self.children(child.parent) if child.parent is not None else []
         if at_once or not share_coins(child, siblings, rules.can_short):
             self.release(child)
             self._broker.send(child)
+
+    def sellable(self, child: LiveOrder, size: Decimal) -> Decimal:
+        """As much of `size` base units as an order has left, and the account to sell at a spot venue, on the venue's grid."""
+        rules, size = context_of(child.data).rules, min(decimal(abs(child.executed.remsize)), size)
+        if child.issell() and not rules.can_short:
+            size = min(size, decimal(self._broker.units_held(child.data)))
+        return max(Decimal(0), floor_to(size, rules.step))
 
     @staticmethod
     def resize(order: LiveOrder, size: Decimal, late: Decimal = Decimal(0)) -> None:

@@ -107,12 +107,14 @@ class _Restoring:
                 self._adopt(chain, decided.get(chain))
         for each in decided.values():
             self._act(each, self._made[each.chain])
+            if each.chain.rests and each.chain.known[0].state is IntentState.DROPPED:  # sent for a part of its size
+                self._broker.contingent.parts.restored.append(self._made[each.chain])
 
     def _adopt(self, chain: OrderChain, decided: Decided | None) -> None:
         """Make an order, and have the broker know it."""
         order = self._order(chain)
-        if decided is not None and chain.is_lost and decided.step is not Step.DROP:
-            self._renew(order)
+        if decided is not None and (chain.is_lost or chain.is_cut) and decided.step is not Step.DROP:
+            self._renew(order, triggered=chain.is_cut)
         if decided is not None and not chain.rests and not (chain.is_lost and decided.step is Step.DROP):
             self._broker.contingent.hold(order)
         self._broker.adopt(order, chain.names)
@@ -150,12 +152,15 @@ class _Restoring:
         size = sum((fill.size for fill in fills), Decimal(0))
         return size, float(sum((fill.size * fill.price for fill in fills), Decimal(0)) / size) if size else 0.0
 
-    def _renew(self, order: LiveOrder) -> None:
-        """An order that never arrived goes on under a client id that was not sent yet."""
-        intent = known_intent(order)
-        renewed = replace(intent, client_id=self._broker.intents.unused_id(intent.bar), replaces=intent.client_id, triggered=False)
+    def _renew(self, order: LiveOrder, *, triggered: bool = False) -> None:
+        """An order that never arrived, or was executed for a part, goes on under a client id that was not sent yet."""
+        renewed = replace(self._successor(order), triggered=triggered)
         self._broker.journal.hold(renewed)
         self._broker.take_back(order, renewed)
+
+    def _successor(self, order: LiveOrder) -> Intent:
+        intent = known_intent(order)
+        return replace(intent, client_id=self._broker.intents.unused_id(intent.bar), replaces=intent.client_id)
 
     def _act(self, decided: Decided, order: LiveOrder) -> None:
         chain, step = decided.chain, decided.step
@@ -173,8 +178,12 @@ class _Restoring:
         chain, rules = decided.chain, self._rules
         left = chain.first.request.size - chain.executed
         if decided.size is not None:  # what its parent brought, less what was sold of that by other orders
-            left = min(left, decided.size) if rules.can_short else min(left, decided.size, self._position())
+            left = self._bounded(min(left, decided.size))
         size = floor_to(left, rules.step)
+        if decided.is_part:
+            if not is_dust(size, order.created.price, rules):
+                self._send_part(order, size)
+            return
         if is_dust(size, order.created.price, rules):
             self._end(order, "its parent filled too little")
             return
@@ -182,6 +191,17 @@ class _Restoring:
         if decided.step is Step.SEND:
             self._broker.contingent.release(order)
             self._broker.send(order)
+
+    def _send_part(self, order: LiveOrder, size: Decimal) -> None:
+        """Send a stop for what its parent, which rests on, has delivered so far."""
+        contingent = self._broker.contingent
+        if not known_intent(order).replaces:
+            contingent.go_on_as(order, self._successor(order), instead=True)
+        contingent.send_sized(order, size)
+
+    def _bounded(self, size: Decimal) -> Decimal:
+        """No more than there is to sell."""
+        return size if self._rules.can_short else min(size, self._position())
 
     def _position(self) -> Decimal:
         return position_of(self._broker.journal.executions(), self._rules)

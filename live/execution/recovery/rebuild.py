@@ -1,6 +1,6 @@
 """Rebuilding a journal that was lost, from what the venue lists: orders of ours are known by the beginning of their client ids.
 
-What the venue never got is lost for good, and so are reason and role of an order.
+What the venue never got is lost for good, and so are reason, role and time limit of an order, and what joined it to others.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Final
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import ReconciliationFailed
-from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.core.types import MarketRules, OrderRequest, Side
 from forwardtrader.live.execution.ccxt_orders import execution, open_order, order_report
 from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.reconciliation import position_of
 from forwardtrader.live.venue.ccxt_client import CcxtOrder
 from forwardtrader.live.venue.history_pages import HistoryPages
 
@@ -67,6 +68,27 @@ async def rebuild(
         )
     journal.accept_loss()
     log.event(_LOG, "journal_rebuilt", orders=len(listed), executions=len(journal.executions()))
+
+
+def unprotected_in(journal: Journal, rules: Iterable[MarketRules]) -> dict[str, str]:
+    """Symbols whose position, or whose entry that rests, may have lost its stop with the journal, and why that is so."""
+    booked = journal.executions()
+    alive = [*(intent for intent, _ in journal.open_intents()), *journal.held_intents()]
+    found = {}
+    for rule in rules:
+        held = position_of(booked, rule)
+        ours = [intent for intent in alive if intent.symbol == rule.symbol]
+        exits = Side.SELL if held > 0 else Side.BUY
+        stops = [i for i in ours if i.request.side is exits and i.request.stop_price is not None]
+        price = next((e.price for e in reversed(booked) if e.symbol == rule.symbol), Decimal(0))
+        is_bare = abs(held) - sum((i.request.size - journal.filled(i.client_id) for i in stops), Decimal(0)) > rule.step
+        parents = {intent.parent for intent in ours}
+        entries = [i for i in ours if not i.parent and i.client_id not in parents and (rule.can_short or i.request.side is Side.BUY)]
+        if is_bare and abs(held) * price >= rule.min_notional:
+            found[rule.symbol] = f"the journal was lost, and no stop rests for {held} {rule.base}"
+        elif [i for i in entries if i not in stops]:
+            found[rule.symbol] = "the journal was lost, and whether a stop belongs to an order that rests is not known any more"
+    return found
 
 
 def _restore(journal: Journal, order: CcxtOrder, executions: Sequence[Execution]) -> None:

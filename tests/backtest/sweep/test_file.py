@@ -76,3 +76,21 @@ def test_a_mistake_is_one_line_with_exit_code_2(tmp_path: Path, text: str, said:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         read_plan(tmp_path / "none.yaml", Settings())
+
+
+def test_parameters_of_the_users_strategy_are_swept(tmp_path: Path) -> None:
+    (tmp_path / "swept_strategy.py").write_text(
+        "import backtrader as bt\nclass Mine(bt.Strategy):\n    params = (('fast', 10), ('eager', False))\n"
+    )
+    path, spec = tmp_path / "sweep.yaml", f"{tmp_path / 'swept_strategy.py'}:Mine"
+    path.write_text("param.fast: [5, 20]\nparam.eager: [true, false]\nstrategies.fee_bps: [1, 2]\n")
+    plan = read_plan(path, Settings(), spec)
+    assert len(plan.grid()) == 8
+    assert plan.grid()[0] == {"param.fast": 5, "param.eager": True, "strategies.fee_bps": 1}
+    for text, words in (("param.fats: [1]", "did you mean 'fast'"), ("param.fast: [quick]", "nothing of that kind")):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            read_plan(path, Settings(), spec)
+    path.write_text("param.fast: [1]")
+    with pytest.raises(ConfigError, match="--param is for"):
+        read_plan(path, Settings())

@@ -15,6 +15,7 @@ from forwardtrader.core import log
 from forwardtrader.core.command.cli import end_well
 from forwardtrader.core.command.installed import MEND
 from forwardtrader.core.errors import RiskHalt, TradingError, UnknownSymbol, VenueUnreachable
+from tests import PATIENCE_S
 
 
 def raising(error: BaseException) -> Callable[[], int]:
@@ -73,7 +74,7 @@ def test_leaving_writes_what_was_said_and_waits_for_no_thread() -> None:
         "import threading, time; from forwardtrader.core.command.cli import leave; print('said', end='')\n"
         "threading.Thread(target=time.sleep, args=(60,)).start(); leave(7)"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, "said", "")
 
 

@@ -20,8 +20,9 @@ from forwardtrader.core.errors import CandleFileInvalid, StorageFull, StoreDamag
 from forwardtrader.feeds.candles import store as candle_store
 from forwardtrader.feeds.candles.file import FileDamaged, Stored, StoredInfo, read_file
 from forwardtrader.feeds.candles.store import CandleKey, CandleStore
-from tests import ROOT
+from tests import PATIENCE_S
 from tests.feeds.made_candles import HOUR, START, made
+from tests.processes import begin
 
 KEY = CandleKey("binance", "BTC/USDT", HOUR)
 CLOCK = FixedClock(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
@@ -38,7 +39,7 @@ def store(tmp_path: Path) -> CandleStore:
 
 def run_python(code: str, *arguments: str, **given: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **given)  # type: ignore[call-overload]
+    return begin(command, **given)
 
 
 def test_what_is_stored_is_read_back_bit_for_bit(store: CandleStore) -> None:
@@ -156,7 +157,7 @@ try:
 except Exception as error:
     print(type(error).__name__, error)
 """
-    out, err = run_python(code, str(tmp_path)).communicate(timeout=60)
+    out, err = run_python(code, str(tmp_path)).communicate(timeout=PATIENCE_S)
     assert out.startswith("StorageFull no space left to write"), err
     pd.testing.assert_frame_equal(store.load(KEY), frame, check_freq=False)
     assert [p.name for p in store.path(KEY).parent.iterdir() if p.name.startswith(".")] == []
@@ -199,7 +200,7 @@ def test_a_kill_at_any_moment_leaves_a_sound_file(tmp_path: Path) -> None:
         assert process.stdout.readline() == "ready\n"
         time.sleep(pause)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
         stored = store.load(KEY)
         pd.testing.assert_frame_equal(stored, frame[: len(stored)], check_freq=False)
         seen = max(seen, len(stored))
@@ -251,7 +252,7 @@ for first in range(odd * 10, 400, 20):
 """
     processes = [run_python(code, str(tmp_path), side) for side in "01"]
     for process in processes:
-        assert process.communicate(timeout=60)[1] == ""
+        assert process.communicate(timeout=PATIENCE_S)[1] == ""
     pd.testing.assert_frame_equal(CandleStore(tmp_path).load(KEY), made(400), check_freq=False)
 
 

@@ -15,6 +15,7 @@ from forwardtrader.core.errors import InvalidSetting, TradingError, UnknownVenue
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.venues.exchange import CcxtVenue
+from tests import PATIENCE_S
 
 BINANCE = {
     "e": "kline",
@@ -135,7 +136,7 @@ def test_neither_an_order_nor_a_key_goes_where_a_redirect_points(name: str, code
         try:
             for _ in range(2):  # the second time it has a session already
                 with pytest.raises(Exception, match="redirect") as found:
-                    await asyncio.wait_for(REQUESTS[name](client), 10)
+                    await asyncio.wait_for(REQUESTS[name](client), PATIENCE_S)
                 assert isinstance(found.value, VenueRedirected) or "socket" in name
         finally:
             await client.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from forwardtrader.core.errors import UnknownSymbol
 from forwardtrader.feeds.venues.market_rules import is_share, market_rules, store_rules, stored_rules
 from tests.feeds.made_candles import DAY, made
 
@@ -72,3 +73,22 @@ def test_what_is_named_like_a_share_but_never_closes_is_traded_in_parts() -> Non
     always, weekdays = (market_rules("my_coin", "file", frame=f) for f in (days, days[days.index.day_of_week < 5]))
     assert (always.step, always.periods_per_year) == (Decimal("0.00001"), 365)
     assert (weekdays.step, weekdays.periods_per_year) == (Decimal(1), 252)
+
+
+@pytest.mark.parametrize("power", [-9, -5, -2, 3])
+def test_the_grid_of_a_coin_in_no_table_follows_its_prices(power: int) -> None:
+    bars = made(200)
+    scaled = bars.assign(**{name: bars[name] * 10.0**power for name in ("open", "high", "low", "close")})
+    low, high = float(scaled["close"].min()), float(scaled["close"].max())
+    rules = market_rules("NEW/USDT", "binance", frame=scaled)
+    assert 1e-7 < float(rules.tick) / low <= 1e-6
+    assert 0.1 <= float(rules.step) * high < 1.0
+    assert rules.min_size == rules.step
+    assert "E" not in f"{rules.tick}{rules.step}".replace("E-", "")
+    assert market_rules("BTC/USDT", "binance", frame=scaled) == market_rules("BTC/USDT", "binance")
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USD:BTC", "ETH/USD:ETH-250328"])
+def test_an_inverse_contract_is_refused(symbol: str) -> None:
+    with pytest.raises(UnknownSymbol, match="inverse contract"):
+        market_rules(symbol, "binance")

@@ -80,4 +80,4 @@ def test_after_a_rate_limit_every_request_of_the_client_waits() -> None:
         assert await requests.once(Answers(7)) == 7
         return time.monotonic() - began
 
-    assert 0.25 < asyncio.run(script()) < 2
+    assert asyncio.run(script()) > 0.25

@@ -9,6 +9,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached
+from tests import PATIENCE_S
 from tests.live.market import Script, play, practice, store_on
 
 
@@ -73,7 +74,7 @@ def reach(venue: Any, s: Any, share: float) -> None:
     """Move the market, and wait until the feed has the price."""
     price = s.data.close[0] * share
     venue.control("price", price=price)
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE_S
     while abs(s.broker.store.prices.get("BTC/USDT", 0) / price - 1) > 0.001 and time.monotonic() < until:
         time.sleep(0.01)
 
@@ -130,7 +131,7 @@ def test_the_children_of_a_bracket_wait_and_one_of_them_is_executed() -> None:
 
         def reach(s: Any, price: float) -> None:
             venue.control("price", price=price)
-            until = time.monotonic() + 5
+            until = time.monotonic() + PATIENCE_S
             while s.broker.store.prices.get("BTC/USDT", 0) < price * 0.999 and time.monotonic() < until:
                 time.sleep(0.01)
 

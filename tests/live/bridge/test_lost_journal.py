@@ -12,9 +12,10 @@ import pytest
 
 from forwardtrader.core.errors import ReconciliationFailed, StoreDamaged
 from forwardtrader.core.types import MarketRules
-from forwardtrader.live.execution.events import Execution
-from forwardtrader.live.execution.journal import Journal, open_journal
+from forwardtrader.live.execution.events import Execution, Unprotected
+from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.reconciliation import require_bought
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.execution.recovery.rebuild import bar_of
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
@@ -117,3 +118,39 @@ def test_more_sales_than_purchases_refuse_the_start_where_nothing_can_be_short()
 
 def test_a_client_id_names_its_bar() -> None:
     assert (bar_of("ft-one-s6k5g0-1"), bar_of("x")) == (int("s6k5g0", 36) * 1000, 0)
+
+
+def enter(s: Any) -> None:
+    price = s.data.close[0]
+    s.buy_bracket(size=0.02, exectype=bt.Order.Market, stopprice=price * 0.9, limitprice=price * 1.1)
+
+
+@pytest.mark.parametrize(
+    ("acts", "reason"),
+    [
+        ({0: act("buy", 0.02)}, "no stop rests for"),
+        ({0: enter}, ""),  # its stop rests at the venue
+        ({0: act("buy", 0.01, 0.8)}, "whether a stop belongs to an order"),
+        ({0: act("buy", 0.02), 2: act("sell", 0.02)}, ""),
+    ],
+)
+def test_a_position_whose_stop_may_be_lost_with_the_journal_takes_no_new_exposure_until_somebody_resumes(
+    tmp_path: Path, acts: dict[int, Any], reason: str
+) -> None:
+    with practice(fee_asset="quote") as venue:
+        journal = open_journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 4, acts=acts)
+        journal.close()
+        move_away(tmp_path, log=True)
+        journal = open_journal(tmp_path / "j.db")
+        journal.mark_lost()
+        store, told, seen = store_on(venue, journal, run="one"), [], []
+        store.getbroker().on_event = seen.append
+
+        def add(s: Any) -> None:
+            told.append(str(s.buy(size=0.001).info.refusal))
+
+        play(venue, store, Script, 3, acts={1: add})
+        reasons = [event.reason for event in seen if isinstance(event, Unprotected)]
+        assert len(reasons) == bool(reason) and all(reason in each for each in reasons)
+        assert ("an order that protects the position is missing" in told[0]) == bool(reason)

@@ -44,7 +44,8 @@ def steps(*found: KnownIntent) -> dict[str, tuple[str, str]]:
     ("entry", "stop", "limit", "expected"),
     [
         (known(ENTRY, RESTS), known(STOP, HELD), known(LIMIT, HELD), ("stay ", "stay ")),
-        (known(ENTRY, RESTS, "1"), known(STOP, HELD), known(LIMIT, HELD), ("stay ", "stay ")),
+        (known(ENTRY, RESTS, "1"), known(STOP, HELD), known(LIMIT, HELD), ("send 0.999", "stay 0.999")),
+        (known(ENTRY, RESTS, "1"), known(STOP, RESTS), known(LIMIT, HELD), ("stay 0.999", "stay 0.999")),
         (known(ENTRY, GONE, "2"), known(STOP, HELD), known(LIMIT, HELD), ("send 1.998", "stay 1.998")),
         (known(ENTRY, GONE, "1"), known(STOP, HELD), known(LIMIT, HELD), ("send 0.999", "stay 0.999")),
         (known(ENTRY, GONE), known(STOP, HELD), known(LIMIT, HELD), ("drop ", "drop ")),
@@ -80,6 +81,20 @@ def test_a_stop_that_made_room_goes_on_under_its_new_name() -> None:
     assert steps(entry, known(STOP, GONE), known(LIMIT, RESTS), known(again, HELD))["stop"][0] == "stay"
     part = steps(entry, known(STOP, GONE, "0.5"), known(LIMIT, HELD), known(again, HELD))
     assert part["stop"] == ("send", "1.498")
+
+
+def test_a_stop_that_was_executed_for_a_part_ends_the_entry_and_sells_what_that_brought_beyond() -> None:
+    planned = known(STOP, IntentState.DROPPED)
+    part = replace(STOP, client_id="part", request=replace(STOP.request, size=Decimal(1)), replaces="stop")
+    entry, limit = known(ENTRY, RESTS, "1.5"), known(LIMIT, HELD)
+    assert steps(entry, planned, limit, known(part, RESTS))["stop"] == ("stay", "1.4985")
+    found = steps(entry, planned, limit, known(part, GONE, "1"))
+    assert (found["entry"][0], found["stop"], found["limit"][0]) == ("cancel", ("send", "0.4985"), "stay")
+    over = steps(known(ENTRY, GONE, "1.5"), planned, limit, known(part, GONE, "1"))
+    assert (over["stop"], over["limit"][0]) == (("send", "0.4985"), "drop")
+    assert "stop" not in steps(known(ENTRY, GONE, "1"), planned, known(part, GONE, "1"))
+    taken_back = steps(known(ENTRY, GONE, "1.5"), planned, known(part, GONE, "0.5"))
+    assert "stop" not in taken_back, "it was cancelled by the strategy"
 
 
 def test_an_entry_that_never_arrived_is_not_made_up_for() -> None:

@@ -16,6 +16,7 @@ from forwardtrader.live.monitoring.watchdog import Watchdog
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.stock import FixedSupply
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 FORECAST = Forecast(at=START, horizon=24, location=0.001, scale=0.02, quantiles=(-0.03, -0.01, 0.0, 0.01, 0.03), p_up=0.55, model_id="m")
@@ -34,6 +35,7 @@ class Data:
 class Account:
     """Holds 2 BTC that were bought at 90, and nothing else."""
 
+    guard: TradingGuard | None = None
     holdings: Any = SimpleNamespace(dust=lambda: [SimpleNamespace(symbol="ETH/USDT", units=0.00001)])
 
     def get_value(self) -> float:

@@ -16,6 +16,7 @@ from forwardtrader.core.settings import LiveSettings
 from forwardtrader.live.output.firestore import FirestoreMirror
 from forwardtrader.live.output.mirror import MirrorQueue, SessionMirror
 from forwardtrader.live.output.state_store import Event, StateStore
+from tests import PATIENCE_S
 from tests.live.firestore_emulator import Emulator, emulator_here, free_port
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ def mirror_on(port: int, project: str, monkeypatch: pytest.MonkeyPatch) -> Fires
 
 def awake(mirror: FirestoreMirror) -> FirestoreMirror:
     """The mirror, once the emulator behind it answers: a fresh one takes its time over the first requests."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while True:
         try:
             mirror.put([Event(1, "warm/up", {})])
@@ -133,7 +134,7 @@ def test_an_emulator_that_is_down_fails_at_once_and_gets_everything_when_it_is_b
     outbox.start()
     for n in range(50):
         store.set(f"sessions/a/fills/{n}", {"n": n})
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while outbox.failures < 2 and time.monotonic() < until:
         time.sleep(0.05)
     assert outbox.failures >= 2

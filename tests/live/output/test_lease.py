@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -97,6 +99,17 @@ def test_there_is_never_more_than_one_holder_at_a_time(moves: list[tuple[str, in
         assert in_force(store.held["x"], store.held["x"].holder, now) is None
 
 
+def patiently(take: Callable[[str, Lease, float], Lease | None], account: str, wanted: Lease, now: float) -> Lease | None:
+    """The answer of an emulator that may be too busy for the first ones; a lease may be asked for again."""
+    until = time.monotonic() + 60.0
+    while True:
+        try:
+            return take(account, wanted, now)
+        except VenueUnreachable:
+            if time.monotonic() > until:
+                raise
+
+
 @pytest.mark.slow
 def test_in_firestore_one_of_two_machines_gets_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
     emulator = emulator_here()
@@ -104,11 +117,11 @@ def test_in_firestore_one_of_two_machines_gets_the_account(monkeypatch: pytest.M
     try:
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{emulator.port}")
         one, other = FirestoreLeases("practice-lease"), FirestoreLeases("practice-lease")
-        assert one.take("x", Lease("a", 100), 0) is None
-        assert other.take("x", Lease("b", 100), 0) == Lease("a", 100)
-        assert one.take("x", Lease("a", 200), 50) is None
-        assert other.take("x", Lease("b", 300), 150) == Lease("a", 200)
-        assert other.take("x", Lease("b", 300), 201) is None
+        assert patiently(one.take, "x", Lease("a", 100), 0) is None
+        assert patiently(other.take, "x", Lease("b", 100), 0) == Lease("a", 100)
+        assert patiently(one.take, "x", Lease("a", 200), 50) is None
+        assert patiently(other.take, "x", Lease("b", 300), 150) == Lease("a", 200)
+        assert patiently(other.take, "x", Lease("b", 300), 201) is None
         emulator.stop()
         with pytest.raises(VenueUnreachable):
             one.take("x", Lease("a", 500), 250)

@@ -22,6 +22,7 @@ from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.tables import Rows
 from forwardtrader.live.output.writer import Writer
 from forwardtrader.reports.pages.session_status import read_status
+from tests import PATIENCE_S
 from tests.live.output.test_mirror import told_fills
 from tests.live.recorded_session import (
     SYMBOLS,
@@ -90,7 +91,7 @@ def test_ctrl_c_in_a_terminal_ends_a_session_and_all_beside_it_without_a_word(tm
     beside = children_of(process.pid)
     assert "forwardtrader.live.output.writer_process" in str([child.cmdline() for child in psutil.Process(process.pid).children()])
     os.killpg(process.pid, signal.SIGINT)
-    said, trouble = process.communicate(timeout=60)
+    said, trouble = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, said, trouble) == (130, "", "")
     for child in beside:
         wait_until_gone(child.pid)

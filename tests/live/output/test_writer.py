@@ -86,6 +86,14 @@ def test_where_nothing_can_be_forked_the_process_is_replaced_after_each_writing(
     assert seen == [None, None]
 
 
+def test_a_writer_that_was_closed_starts_no_process_for_a_thread_that_comes_late(session: RecordedSession) -> None:
+    writer = Writer()
+    writer.close()
+    with pytest.raises(NotWritten, match="closed"):
+        writer.write(session.writing())
+    assert writer.pid is None
+
+
 def test_the_process_beside_ends_with_the_one_that_started_it(session: RecordedSession) -> None:
     code = (
         "import sys, time; from forwardtrader.live.output.job import WriteJob; from forwardtrader.live.output.writer import Writer\n"

@@ -131,7 +131,7 @@ def test_a_session_says_what_its_replay_says(tmp_path: Path, settings: ModelSett
         assert datetime.fromisoformat(drift["boundary"]) > BREAK and "usually" in drift["reason"]
 
 
-@pytest.mark.parametrize("after_h", [1, 60, 120, 149, 171, 200])
+@pytest.mark.parametrize("after_h", [1, pytest.param(60, marks=pytest.mark.slow), 120, 149, pytest.param(171, marks=pytest.mark.slow), 200])
 def test_a_restart_at_any_bar_changes_nothing(tmp_path: Path, settings: ModelSettings, walk: WalkForward, after_h: int) -> None:
     lived = session(tmp_path, settings, **EARLY, trial=30, adaptive=True).live(FIRST + timedelta(hours=after_h))
     lived.start()
@@ -219,7 +219,9 @@ def test_a_model_whose_files_are_gone_is_trained_again_and_goes_on_where_it_stoo
     assert_equal(lived.live(LAST), walk)
 
 
-@pytest.mark.parametrize("file", ["model.keras", "trees.npz", "card.json", ""])
+@pytest.mark.parametrize(
+    "file", ["model.keras", pytest.param("trees.npz", marks=pytest.mark.slow), pytest.param("card.json", marks=pytest.mark.slow), ""]
+)
 def test_a_damaged_model_that_a_boundary_finds_is_trained_again(tmp_path: Path, own: ModelSettings, walk: WalkForward, file: str) -> None:
     """What another session left, and what those between two anchors go on from: while the session runs, or trains."""
     lived = session(tmp_path, own).live(FIRST + timedelta(hours=5))

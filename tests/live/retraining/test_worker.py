@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from datetime import UTC, datetime
 
@@ -10,12 +9,13 @@ import pytest
 
 from forwardtrader.core.errors import NotTrained
 from forwardtrader.live.retraining.worker import _Child
+from tests.processes import begin
 
 BOUNDARY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def child(code: str, damaged: dict[str, str] | None = None) -> _Child:
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = begin([sys.executable, "-c", code])
     found = {} if damaged is None else damaged
     return _Child(BOUNDARY, process, found.__setitem__)
 

@@ -30,6 +30,7 @@ from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.session.strategy_guard import BarHook
 from forwardtrader.reports.pages.session_status import SessionState, read_status
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
+from tests import PATIENCE_S
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 from tests.strategies.market import candles, feed, knobs
 
@@ -44,7 +45,7 @@ def test_control_commands_are_executed_and_replayed(tmp_path: Path) -> None:
     send(tmp_path / "one", ControlCommand.RESUME, SystemClock())
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 20, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     process.communicate()
     assert [name for _, name in SessionStore(tmp_path / "one" / "session.db").commands()] == ["flatten", "resume"]
     parity = compare(tmp_path / "one", SystemClock(), SOURCES)
@@ -56,7 +57,7 @@ def test_the_kill_switch_ends_the_session_and_survives_a_restart(tmp_path: Path)
     process = start(tmp_path, "one", 0)
     wait_for_bars(tmp_path, "one", 20, process)
     send(tmp_path / "one", ControlCommand.KILL, SystemClock())
-    assert process.wait(30) == 4
+    assert process.wait(PATIENCE_S) == 4
     process.communicate()
     with pytest.raises(RiskHalt, match="--resume"):
         run(request_for(tmp_path, "one", 5))

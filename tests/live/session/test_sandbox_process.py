@@ -25,6 +25,7 @@ from forwardtrader.live.session.sandbox_process import (
     find_practice,
     start_practice,
 )
+from tests import PATIENCE_S
 from tests.live.session_runner import request_for, run, start
 from tests.sandbox.test_parent_process import wait_until_gone
 
@@ -39,7 +40,7 @@ def test_the_practice_exchange_does_not_outlive_its_session(tmp_path: Path) -> N
 def test_the_practice_exchange_ends_with_a_session_that_is_killed_before_its_first_bar(tmp_path: Path) -> None:
     process = start(tmp_path, "one", 0)
     address = tmp_path / "one" / "practice.json"
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while not address.is_file() or not address.read_text():
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.005)

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import AccountLocked
+from forwardtrader.core.errors import AccountLocked, StrategyFailed
 from forwardtrader.live import control
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
@@ -19,7 +19,8 @@ from forwardtrader.live.parity.command import compare
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import SessionState, read_status
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
+from tests.compiled import share_compiled
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}
@@ -70,7 +71,8 @@ def test_a_session_trains_and_trades_in_whatever_folder_it_is_started(tmp_path: 
     words = [sys.executable, str(ROOT / "run_live.py"), "--sandbox", "--speed", "lockstep", "--session", "away", "--bars", "2", "--quiet"]
     for setting in ("train_window=60d", "retrain_every=10d", "epochs=1", "seeds=1", "units=8"):
         words += ["--set", f"models.{setting}"]
-    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    share_compiled(tmp_path / "var" / "models")
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert said.returncode == 0, said.stderr
     assert bars_of(tmp_path / "var" / "sessions", "away") == 2
     assert list((tmp_path / "var" / "models").glob("**/model.keras"))
@@ -80,7 +82,7 @@ def test_a_second_process_is_refused_with_exit_code_5(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with control.held(control.lock_of(tmp_path / "one"), "session 'one'"):
         process = start(tmp_path, "one", 1)
-        assert process.wait(60) == 5
+        assert process.wait(PATIENCE_S) == 5
         assert "in use" in process.communicate()[1]
         with pytest.raises(AccountLocked):
             run(request_for(tmp_path, "one", 1))
@@ -124,6 +126,18 @@ def test_any_backtrader_strategy_runs_and_equals_its_replay(tmp_path: Path, name
     assert parity.compared["fills"] > 1
 
 
+@pytest.mark.parametrize(("spec", "orders"), [("lifecycle:HoldFiveBars", 23), ("signals:Accumulating", 5)])
+def test_a_community_strategy_makes_the_same_orders_on_paper_with_real_orders_and_in_its_replay(
+    tmp_path: Path, spec: str, orders: int
+) -> None:
+    for mode in ("paper", "live"):
+        flags = (f"--{mode}", "--strategy", f"benchmarks.strategies.community.{spec}")
+        assert run(request_for(tmp_path, mode, 120, *flags, symbols=("BTC/USDT",))) == 0
+        parity = compare(tmp_path / mode, SystemClock(), SOURCES)
+        assert parity.first_difference is None
+        assert parity.compared["orders"] == orders
+
+
 def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text(STRATEGIES)
     request = request_for(tmp_path, "one", 120, "--strategy", f"{tmp_path / 'failing.py'}:Failing", symbols=("BTC/USDT",))
@@ -132,6 +146,28 @@ def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> No
     assert len(kept) >= 2
     assert "as strategies do" in kept[0]["facts"]["reason"]
     assert bars_of(tmp_path, "one") == 120
+
+
+def test_a_strategy_that_fails_at_every_bar_ends_the_session_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "hopeless.py").write_text(
+        "import backtrader as bt\nclass Hopeless(bt.Strategy):\n    def next(self):\n        self.nothing.here\n"
+    )
+    request = request_for(tmp_path, "one", 120, "--strategy", f"{tmp_path / 'hopeless.py'}:Hopeless", symbols=("BTC/USDT",))
+    with pytest.raises(StrategyFailed, match=r"hopeless.py:4 in next: AttributeError: .*; the traceback is in .*log.jsonl") as caught:
+        run(request)
+    assert caught.value.exit_code == 2
+    assert bars_of(tmp_path, "one") < 20
+    kept = [n for n in SessionStore(tmp_path / "one" / "session.db").notes() if n["kind"] == "session_halted"]
+    assert "hopeless.py:4 in next" in kept[-1]["facts"]["reason"]
+
+
+def test_a_strategy_that_cannot_be_made_ends_the_start_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "unmade.py").write_text(
+        "import backtrader as bt\nclass Unmade(bt.Strategy):\n    def __init__(self):\n        self.x = 1 / 0\n"
+    )
+    request = request_for(tmp_path, "one", 20, "--strategy", f"{tmp_path / 'unmade.py'}:Unmade", symbols=("BTC/USDT",))
+    with pytest.raises(StrategyFailed, match=r"unmade.py:4 in __init__: ZeroDivisionError: division by zero; the traceback is in "):
+        run(request)
 
 
 def test_a_market_by_the_clock_begins_when_the_session_is_ready(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.trading_state.limits import TradingState
 from tests.live.session_runner import Momentum
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -158,6 +159,18 @@ def test_limits_of_the_account_go_on_from_a_snapshot_too() -> None:
     limits = numbered(whole[max(whole)])["limits"]
     assert limits["count"] > 3
     assert sum(limits["refused"].values()) > 20
+
+
+def test_a_snapshot_of_a_version_without_limits_starts_active(whole: Whole) -> None:
+    cut, states = 371 * HOUR, []
+
+    def go_on(strategy: Any, now: int) -> None:
+        if now == cut:
+            thaw(strategy, json.loads(whole.frozen[now]))
+        states.append(strategy.broker.guard.trading_state)
+
+    play({s: f.iloc[372 - Momentum.warm_up :] for s, f in FRAMES.items()}, cut + HOUR, go_on, risk=RiskSettings(max_drawdown=0.5))
+    assert set(states) == {TradingState.ACTIVE}
 
 
 def numbered(text: str) -> dict[str, Any]:

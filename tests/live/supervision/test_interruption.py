@@ -15,7 +15,7 @@ import pytest
 
 from forwardtrader.core.errors import RiskHalt
 from forwardtrader.live.supervision.interruption import Interruption
-from tests import ROOT
+from tests import PATIENCE_S, ROOT
 
 
 def press(number: int = signal.SIGINT) -> None:
@@ -109,4 +109,4 @@ with interruption.handled(), interruption.of_a_start():
 
 
 def test_a_second_ctrl_c_ends_a_start_at_once() -> None:
-    assert subprocess.run([sys.executable, "-c", SECOND], cwd=ROOT, timeout=30, check=False).returncode == 130
+    assert subprocess.run([sys.executable, "-c", SECOND], cwd=ROOT, timeout=PATIENCE_S, check=False).returncode == 130

@@ -24,6 +24,7 @@ from forwardtrader.models.folds.walk import walk_forward
 from forwardtrader.models.parallel.dask_cluster import DaskCluster
 from forwardtrader.models.parallel.local_workers import Processes, Threads
 from forwardtrader.models.parallel.workers import Workers
+from tests import PATIENCE_S
 from tests.models.bars import simulated_bars
 from tests.models.dask_processes import ROOT, Cluster
 from tests.models.scale_out_tasks import die_once, fail_at_three, total
@@ -90,7 +91,7 @@ def test_an_interrupt_ends_the_work_whenever_it_comes(kind: str) -> None:
             time.sleep(draw.uniform(0.0, 1.2))
             os.killpg(process.pid, signal.SIGINT)
             try:
-                _, said = process.communicate(timeout=30)
+                _, said = process.communicate(timeout=PATIENCE_S)
             finally:
                 process.kill()
         assert process.returncode == -signal.SIGINT
@@ -121,7 +122,7 @@ def test_work_goes_on_when_the_one_worker_that_held_everything_is_lost(tmp_path:
     try:
         cluster.ready()
         done: dict[int, float] = {}
-        for n, (value, _) in DaskCluster(cluster.address, patience_s=60).run(total, SHARED, range(60)):
+        for n, (value, _) in DaskCluster(cluster.address, patience_s=PATIENCE_S).run(total, SHARED, range(60)):
             done[n] = value
             if len(done) == 20:
                 cluster.workers.append(cluster.add_worker())

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 
 from forwardtrader.sandbox.server import SandboxServer
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import running
 
 Ask = Callable[..., Awaitable[tuple[int, Any, Any]]]
@@ -33,4 +34,4 @@ def play(script: Callable[[SandboxServer, Ask], Awaitable[None]], **settings: An
 
             await script(server, ask)
 
-    asyncio.run(asyncio.wait_for(whole(), 20))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))

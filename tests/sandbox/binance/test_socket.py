@@ -5,6 +5,7 @@ from __future__ import annotations
 import aiohttp
 
 from forwardtrader.sandbox.server import SandboxServer
+from tests import PATIENCE_S
 from tests.sandbox.binance.raw_client import Ask, play
 
 
@@ -13,7 +14,7 @@ def test_a_market_socket_over_its_message_limit_is_closed() -> None:
         async with aiohttp.ClientSession() as session, session.ws_connect(server.described()["ws_url"] + "/ws") as socket:
             for number in range(7):
                 await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": number})
-            kinds = [(await socket.receive(timeout=2)).type for _ in range(6)]
+            kinds = [(await socket.receive(timeout=PATIENCE_S)).type for _ in range(6)]
             assert kinds[-1] in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING)
 
     play(script, limits="on")

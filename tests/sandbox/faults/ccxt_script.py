@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from forwardtrader.sandbox.server import SandboxServer
+from tests import PATIENCE_S
 from tests.sandbox.ccxt_clients import binance_on, running
 
 Script = Callable[[SandboxServer, Any], Awaitable[None]]
@@ -17,11 +18,12 @@ Script = Callable[[SandboxServer, Any], Awaitable[None]]
 
 def play(script: Script, **settings: Any) -> None:
     async def whole() -> None:
-        async with running(**settings) as server, binance_on(server, timeout=700) as client:
+        async with running(**settings) as server, binance_on(server) as client:
             await client.load_markets()
+            client.timeout = 1500  # ms; what a fault leaves unanswered is waited for so long
             await script(server, client)
 
-    asyncio.run(asyncio.wait_for(whole(), 20))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
 
 
 def arm(server: SandboxServer, name: str, **options: Any) -> None:
@@ -54,7 +56,7 @@ async def reports_of(server: SandboxServer, act: Callable[[], Awaitable[Any]], *
         if not to_the_end:
             await socket.send_json({"id": "last", "method": "ping"})  # answered after everything that was to be sent
         while True:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE_S)
             if message.type is not aiohttp.WSMsgType.TEXT:
                 return [*got, message.type.name]
             if message.json().get("id") == "last":
@@ -74,7 +76,7 @@ async def closes_seen(server: SandboxServer, act: Callable[[], Awaitable[None]])
         await act()
         try:
             while True:
-                message = await socket.receive(timeout=0.4)
+                message = await socket.receive(timeout=1.5)
                 try:
                     k = message.json()["k"]
                     if k["x"]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,11 @@ import pytest
 
 from forwardtrader.core.errors import TradingError
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
-from tests.preloaded import preloaded
 from tests.sandbox.ccxt_clients import BYBIT_OPTIONS, SPOT_ONLY, point_at_binance, point_at_bybit
 
 SYMBOL = "BTC/USDT"
 
 MONEY = 100_000_000  # more than the fastest machine spends before it is killed
-
-
-@pytest.fixture(autouse=True)
-def quick_processes() -> Iterator[None]:
-    with preloaded():
-        yield
 
 
 def client_of(venue: SandboxHandle) -> Any:
@@ -99,14 +91,15 @@ def test_a_market_by_the_clock_goes_on_at_the_bar_where_it_was(tmp_path: Path) -
     venue = start_sandbox(**settings)
     while venue.state()["played"] < 3:
         time.sleep(0.02)
-    before = venue.state()
+    began, before = time.monotonic(), venue.state()
     venue.kill()
-    time.sleep(0.5)
+    asked = time.monotonic() - began  # a busy machine may take long for this
+    time.sleep(0.5 + 2 * asked)
     venue = start_sandbox(**settings, waits=True)
     after = venue.state()
     # A step is written when it is made: at most the steps between the question and the kill lie between.
-    assert 0 <= after["market_time"] - before["market_time"] < 60_000
-    assert after["played"] - before["played"] <= 1
+    assert 0 <= after["market_time"] - before["market_time"] < 60_000 + asked * 600_000
+    assert after["played"] - before["played"] <= 1 + asked * 10
     venue.control("begin")
     while venue.state()["played"] < before["played"] + 3:
         time.sleep(0.02)

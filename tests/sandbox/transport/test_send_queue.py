@@ -11,6 +11,7 @@ from aiohttp import web
 
 from forwardtrader.sandbox.transport import send_queue
 from forwardtrader.sandbox.transport.send_queue import SendQueue
+from tests import PATIENCE_S
 
 Script = Callable[[SendQueue, aiohttp.ClientWebSocketResponse], Awaitable[None]]
 
@@ -46,7 +47,7 @@ def connected(script: Script) -> None:
         finally:
             await runner.cleanup()
 
-    asyncio.run(asyncio.wait_for(whole(), 20))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
 
 
 def test_messages_arrive_in_their_order() -> None:
@@ -76,7 +77,7 @@ def test_a_close_follows_the_queued_messages() -> None:
             queue.put([number, "x" * 100_000])
         queue.close()
         assert [(await client.receive_json())[0] for _ in range(50)] == list(range(50))
-        ended = await client.receive(timeout=5)
+        ended = await client.receive(timeout=PATIENCE_S)
         assert (ended.type, ended.data) == (aiohttp.WSMsgType.CLOSE, 1001)
 
     connected(script)
@@ -85,7 +86,7 @@ def test_a_close_follows_the_queued_messages() -> None:
 def test_a_reset_ends_without_a_close_frame() -> None:
     async def script(queue: SendQueue, client: aiohttp.ClientWebSocketResponse) -> None:
         queue.reset()
-        assert (await client.receive(timeout=5)).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+        assert (await client.receive(timeout=PATIENCE_S)).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         assert client.close_code != 1001
 
     connected(script)

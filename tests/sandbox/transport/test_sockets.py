@@ -12,15 +12,16 @@ from aiohttp import web
 from forwardtrader.sandbox.server import SandboxServer
 from forwardtrader.sandbox.transport.socket_server import SocketServer
 from forwardtrader.sandbox.transport.sockets import MARKET, USER, Conversation, MessageSink, RefusedHandshake, Sockets
+from tests import PATIENCE_S
 from tests.sandbox.binance.raw_client import Ask, play
 
 
 def test_a_connection_ends_after_its_time() -> None:
     async def script(server: SandboxServer, ask: Ask) -> None:
         async with aiohttp.ClientSession() as session, session.ws_connect(server.described()["ws_url"] + "/ws") as socket:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE_S)
             while message.type is aiohttp.WSMsgType.PING:
-                message = await socket.receive(timeout=5)
+                message = await socket.receive(timeout=PATIENCE_S)
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
 
     play(script, connection_life_s=0.2)
@@ -67,11 +68,11 @@ def test_the_gate_refuses_handshakes_of_its_kind_and_closed_kinds_are_shut_for_a
                 assert await socket.receive_json() == MARKET
                 assert sockets.counts() == {MARKET: 1, USER: 0}
                 assert sockets.disconnect("all", reset=False, shut_s=60.0) == 1
-                assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+                assert (await socket.receive(timeout=PATIENCE_S)).type is aiohttp.WSMsgType.CLOSE
                 with pytest.raises(aiohttp.WSServerHandshakeError) as shut:
                     await session.ws_connect(f"{base}/{MARKET}")
                 assert shut.value.status == 503
         finally:
             await runner.cleanup()
 
-    asyncio.run(asyncio.wait_for(whole(), 20))
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))

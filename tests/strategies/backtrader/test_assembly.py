@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import backtrader as bt
 import pytest
 
 from forwardtrader.core.config import load_settings
-from forwardtrader.core.errors import ConfigError, InvalidSetting
-from forwardtrader.strategies.backtrader.assembly import build_cerebro, load_strategy, record_of
+from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from tests.strategies.market import BTC, ETH, candles, feed, knobs, run, source
 
@@ -55,7 +53,7 @@ def test_fills_and_equity_tell_one_story() -> None:
 def test_orders_that_the_venue_would_not_take_are_counted_with_their_reason() -> None:
     whole = replace(BTC, step=Decimal(1), min_size=Decimal(1))
     record = record_of(run(candles(800), EAGER, rules=whole))
-    count, why = record.refused["BTC/USDT"]
+    [(why, count)] = record.refused["BTC/USDT"].items()
     assert record.fills.empty
     assert count > 10
     assert "1 BTC is the smallest order" in why
@@ -152,41 +150,3 @@ def test_an_account_that_cannot_be_is_refused_in_one_line(key: str, value: objec
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return tmp_path
-
-
-GOOD = "import backtrader as bt\nclass Trend(bt.Strategy):\n    pass\nclass Thing:\n    pass\n"
-
-
-@pytest.mark.parametrize("spec", ["house_trend:Trend", "house_trend.py:Trend"])
-def test_a_strategy_is_loaded_from_the_working_directory(folder: Path, spec: str) -> None:
-    (folder / "house_trend.py").write_text(GOOD)
-    sys.modules.pop("house_trend", None)
-    assert issubclass(load_strategy(spec), bt.Strategy)
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ("house_good", "write it as MODULE:CLASS"),
-        (":Trend", "write it as MODULE:CLASS"),
-        ("nowhere_at_all:Trend", "there is no module nowhere_at_all"),
-        ("house_good:Trand", "has no class Trand; did you mean 'Trend'?"),
-        ("house_good:Thing", "is not a subclass of backtrader.Strategy"),
-        ("house_needs:Trend", "needs the module never_installed"),
-        ("house_broken:Trend", "cannot be imported"),
-    ],
-)
-def test_a_strategy_that_cannot_be_loaded_is_named_with_the_reason(folder: Path, spec: str, words: str) -> None:
-    (folder / "house_good.py").write_text(GOOD)
-    (folder / "house_needs.py").write_text("import never_installed\n")
-    (folder / "house_broken.py").write_text("class Trend(:\n")
-    with pytest.raises(ConfigError) as caught:
-        load_strategy(spec)
-    assert words in str(caught.value)

@@ -201,7 +201,8 @@ def test_cheating_is_refused(cheat: str) -> None:
 
 def test_orders_before_the_first_traded_day_are_refused() -> None:
     bars = flat()
-    s = play(bars, {0: lambda s: s.buy(size=1), 3: lambda s: s.buy(size=1)}, trade_from=bars.index[3].to_pydatetime())
+    days = {"trade_from": bars.index[3].to_pydatetime(), "begins": bars.index[0].to_pydatetime()}
+    s = play(bars, {0: lambda s: s.buy(size=1), 3: lambda s: s.buy(size=1)}, **days)
     assert "has not come yet" in refusal(s, 0)
     assert s.orders[1].status == bt.Order.Completed
 
@@ -275,3 +276,12 @@ def test_an_order_is_not_filled_in_the_bar_it_was_made_on_where_its_symbol_lacks
     feeds = [feed(first), feed(second, rules=replace(BTC, symbol="ETH/USDT", base="ETH"))]
     fills = record_of(build_cerebro(feeds, FREE, strategy=StopOnTheSecondSymbol).run()[0]).fills
     assert fills["side"].to_list() == ["buy"]
+
+
+def test_a_sale_on_the_bar_that_filled_a_brackets_parent_leaves_the_coins_to_its_children() -> None:
+    bars = flat()
+    bars.iloc[4:, :4] = 80.0
+    steps = {0: lambda s: s.buy_bracket(size=1, exectype=bt.Order.Market, stopprice=90, limitprice=150), 1: lambda s: s.sell(size=1)}
+    s = play(bars, steps)
+    assert "none is held free of other orders" in refusal(s, 3)
+    assert s.position.size == 0  # the stop sold it, once

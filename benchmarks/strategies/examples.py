@@ -1,14 +1,12 @@
-"""Do plain Backtrader strategies trade here as they do there: `python -m benchmarks.strategies [--data SYMBOL=FILE]`.
+"""The example strategies of the project's pages, beside plain Backtrader with the same costs.
 
 Every example strategy of README.md and docs/, and Backtrader's own `SMA_CrossOver`, once through `build_cerebro` (the venue's grid and
 smallest order, the fee of a buy in base currency) and once on Backtrader's own broker (the same cash, fee and slippage, the fee in quote
-currency, no rules). Forecasts are those of the walk-forward of each market. The table lands in `benchmarks/strategies.md`.
+currency, no rules). Forecasts are those of the walk-forward of each market.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,8 +22,7 @@ from forwardtrader.backtest.forecasting import tables, train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.simulation import EXTRA_BARS
-from forwardtrader.core.atomic import write_text
-from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.clock import Clock
 from forwardtrader.core.config import changed
 from forwardtrader.core.settings import Settings, StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
@@ -34,10 +31,8 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, record_of
 from forwardtrader.strategies.costs import VenueCommission
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-PAGE: Final = Path(__file__).with_name("strategies.md")
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
 FIRST: Final = datetime(2022, 1, 1, tzinfo=UTC)
-TABLE: Final = "<!-- table -->"
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ def play(market: Market, strategy: type[bt.Strategy], settings: StrategySettings
     trades, record = run.analyzers.trades.get_analysis(), record_of(run)
     return Played(
         trips=int(trades.total.closed) if "closed" in trades.total else 0,
-        refused=sum(count for count, _ in record.refused.values()),
+        refused=sum(sum(reasons.values()) for reasons in record.refused.values()),
         equity=float(run.broker.get_value()),
         dust=sum(dust.value for dust in record.dust),
     )
@@ -121,38 +116,3 @@ def markets_of(data: dict[str, Path], symbols: Sequence[str], clock: Clock) -> I
 
 def _unheard(done: int, total: int) -> None:
     """Nobody watches."""
-
-
-def row(market: Market, name: str, settings: StrategySettings, ours: Played, plain: Played) -> str:
-    """One line of the table."""
-    apart = ours.trips / plain.trips - 1 if plain.trips else 0.0
-    worth = [f"{(played.equity / settings.cash - 1):+.1%}" for played in (ours, plain)]
-    return (
-        f"| {market.rules.symbol} | {name} | {ours.trips:,} | {plain.trips:,} | {apart:+.1%} | {ours.refused:,} | {ours.dust:.2f} | "
-        f"{worth[0]} | {worth[1]} |"
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run every strategy on every market, and write the page."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description="example strategies here and on plain Backtrader")
-    parser.add_argument("--data", action="append", default=[], metavar="SYMBOL=FILE", help="hourly candles (default: the sample market)")
-    parser.add_argument("--page", type=Path, default=PAGE)
-    said = parser.parse_args(argv)
-    files = {symbol: Path(path) for symbol, _, path in (text.partition("=") for text in said.data)}
-    words = "python -m benchmarks.strategies" + "".join(f" --data {symbol}={path.name}" for symbol, path in files.items())
-    clock, settings = SystemClock(), StrategySettings()
-    lines = [f"`{words}`, {clock.now():%Y-%m-%d}, {os.cpu_count()} cores.", ""]
-    lines += [
-        "| market | strategy | round trips | plain Backtrader | difference | refused | dust at the end | return | plain |",
-        "|---" * 9 + "|",
-    ]
-    for market in markets_of(files, ("BTC/USDT", "ETH/USDT"), clock):
-        lines += [row(market, name, settings, ours, plain) for name, ours, plain in compared(market, settings)]
-        print("\n".join(lines), flush=True)
-    before, _, rest = said.page.read_text(encoding="utf-8").partition(TABLE)
-    write_text(said.page, f"{before}{TABLE}\n" + "\n".join(lines) + f"\n{TABLE}" + rest.partition(TABLE)[2])
-
-
-if __name__ == "__main__":
-    main()

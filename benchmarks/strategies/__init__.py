@@ -1,0 +1,1 @@
+"""Do Backtrader strategies trade here as they do on plain Backtrader."""

@@ -1,0 +1,81 @@
+"""Errors in a user's strategy: told with the line of the user's that they came from."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from forwardtrader.core import log
+from forwardtrader.core.errors import StrategyFailed, TradingError
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_ROOMS: Final = ("backtest", "core", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "strategies")
+_OURS: Final = tuple(_ROOT / room for room in _ROOMS)
+_LIBRARIES: Final = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
+_LOG: Final = log.logger("strategies")
+
+
+@contextmanager
+def owned_errors(strategy: str) -> Iterator[None]:
+    """Have whatever a strategy raises in the block told as the strategy's, with its traceback in the log.
+
+    Args:
+        strategy: its name, which is told where no line of the user's was at work, as in an indicator over more bars than there are.
+
+    Raises:
+        StrategyFailed: in place of it. Our own errors go through, and so does one that only code of ours was at work in.
+    """
+    try:
+        yield
+    except TradingError:
+        raise
+    except Exception as error:
+        if user_line(error) is None and _is_ours(_frames(error)[-1].filename):
+            raise
+        raise failure(error, strategy) from error
+
+
+def failure(error: Exception, strategy: str, *, after: str = "") -> StrategyFailed:
+    """What a command says of it, with its traceback written to the log.
+
+    Args:
+        after: what came of it, which is told before where the traceback is.
+    """
+    place = log.written_to()
+    if place:
+        _LOG.error("strategy failed", exc_info=error)
+    where = described(error) if user_line(error) is not None else f"{strategy}: {described(error)}{_hint(error)}"
+    return StrategyFailed("; ".join(part for part in (where, after, f"the traceback is in {place}" if place else "") if part))
+
+
+def _hint(error: Exception) -> str:
+    return " (an indicator may look back over more bars than there are)" if isinstance(error, IndexError) else ""
+
+
+def described(error: BaseException) -> str:
+    """The error with the newest line of the user's: `mystrategy.py:11 in next: AttributeError: ...`."""
+    line, text = user_line(error), f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return text if line is None else f"{Path(line.filename).name}:{line.lineno} in {line.name}: {text}"
+
+
+def user_line(error: BaseException) -> traceback.FrameSummary | None:
+    """The newest line of neither ours nor a library's, below whoever caught it; None where there is none."""
+    return next((frame for frame in reversed(_frames(error)[1:]) if _is_a_users(frame.filename)), None)
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return list(traceback.extract_tb(error.__traceback__))
+
+
+def _is_a_users(filename: str) -> bool:
+    path = Path(filename).resolve()
+    return not filename.startswith("<") and not any(path.is_relative_to(folder) for folder in (*_OURS, *_LIBRARIES))
+
+
+def _is_ours(filename: str) -> bool:
+    path = Path(filename).resolve()
+    return any(path.is_relative_to(folder) for folder in _OURS)
