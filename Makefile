@@ -22,14 +22,17 @@ bench: $(READY)
 	$(RUN) -m pip install -q -e ".[bench,cluster]"
 	for name in train backtest loop latency sandbox scale; do $(RUN) -m benchmarks.$$name || exit 1; done
 
+# Whole sessions as processes: the slow tests, then one killed KILLS times; with KEEP=FILE a run that was stopped goes on where it was.
+KILLS ?= 1000
 soak: $(READY)
 	$(RUN) -m pip install -q -e ".[soak,cluster]"
 	$(RUN) -m pytest -q -m slow
+	$(RUN) -m tests.soak --kills $(KILLS) $(if $(KEEP),--keep $(KEEP))
 
-# Random worlds that try to break the trading process; SEED=n replays one, SEEDS=n says how many.
+# Random worlds that try to break the trading process; SEED=n replays one, SEEDS=n says how many, KEEP=FILE goes on.
 SEEDS ?= 10000
 simulate: $(READY)
-	$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(KEEP),--keep $(KEEP)))
 
 # Takes each safety rule away in turn; the simulation must find it.
 simulate-defects: $(READY)

@@ -68,8 +68,6 @@ class PracticeExchange:
         self.sockets = Sockets(HandshakeFaults(self.board), monotonic=host.monotonic)
         requests, reports = RequestFaults(self.board, host.monotonic), ReportFaults(self.board, self.sockets)
         reads = AccountReads(self.venue.exchange, ACCOUNT, host.monotonic, lambda: self.venue.driver.played)
-        for kind, lag in settings.lags.items():
-            reads.lag(kind, Lag(*lag))
         mount = bybit_protocol if settings.protocol == "bybit" else binance_protocol
         self._protocol = mount(ProtocolContext(self.venue, self.log, self.board, requests, reports, reads))
         self.reads = reads
@@ -80,6 +78,8 @@ class PracticeExchange:
             restore(ExchangeParts(self.venue, self.board, self.faults), rows)
         elif self._recorder is not None:
             self._recorder.begin()
+        for kind, lag in settings.lags.items():  # from now on: what was restored is seen by all queries
+            reads.lag(kind, Lag(*lag))
 
     def commit(self, *, moved: bool = False) -> None:
         """Write what has changed; `moved` says that it may be more than orders and faults.

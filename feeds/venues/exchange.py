@@ -129,9 +129,15 @@ class CcxtVenue:
             raise VenueUnreachable(f"{self.name} sent an answer that cannot be read ({type(error).__name__})") from error
 
 
+# Trouble of the venue's own servers, maintenance included, that ccxt takes for a refusal: Bybit's.
+_SERVER_TROUBLE: Final = ('"retCode":10016,',)
+
+
 def translated(error: Exception, venue: str, headers: Any = None) -> TradingError:
     """Our error for one of ccxt, by the nearest class of `TRANSLATED`."""
     kind = next(TRANSLATED[base.__name__] for base in type(error).__mro__ if base.__name__ in TRANSLATED)
+    if any(sign in str(error) for sign in _SERVER_TROUBLE):
+        kind = VenueUnreachable
     reason = log.redact(" ".join(str(error).split()))[:160]
     if kind is VenueBusy:
         return VenueBusy(f"{venue} asks for fewer requests ({reason})", _retry_after(headers))

@@ -105,6 +105,16 @@ def test_executions_can_be_listed_bars_later_than_their_order_is_filled(protocol
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_was_there_before_a_restart_is_seen_by_queries_that_lag(protocol: str) -> None:
+    state, lags = MemoryState(), dict.fromkeys(("order", "orders", "trades", "balance"), 5)
+    before = Venue(protocol, state=state, read_lag_s=lags)
+    before.buy("market")
+    before.buy("limit", limit="20000")
+    after = Venue(protocol, state=state, read_lag_s=lags)
+    assert (bool(after.knows("market")), after.resting(), after.executions(), bool(after.coins())) == (True, 1, 1, True)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_an_order_that_rested_before_the_lag_is_seen_as_it_was(protocol: str) -> None:
     venue = Venue(protocol)
     venue.buy("mine", limit="20000")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forwardtrader.sandbox.faults.catalogue import CATALOGUE
 from tests.simulation.defects import DEFECTS, SEEDS
-from tests.simulation.faults import ELSEWHERE, OF_THE_PROCESS, scenario_of
+from tests.simulation.faults import ALL, ELSEWHERE, OF_THE_PROCESS, scenario_of
 from tests.simulation.results import Results
 from tests.simulation.scenario import Scenario
 from tests.simulation.shrink import shrink
@@ -66,24 +66,30 @@ def _replay(seed: int, *, log: bool) -> int:
 
 
 def _faults(seeds: int) -> int:
+    """The tables of docs/reliability.md."""
     broken = 0
-    for fault in (f"F{n}" for n in range(1, 41) if f"F{n}" not in ELSEWHERE):
+    print("| fault | what happens | strikes | median s | longest s | violations |\n|---|---|---|---|---|---|")
+    for fault in (fault for fault in ALL if fault not in ELSEWHERE):
         outcomes = [simulate(scenario_of(fault, seed)) for seed in range(seeds)]
         times = sorted(seconds for outcome in outcomes for seconds in outcome.recoveries)
         broken += (bad := sum(bool(outcome.violation) for outcome in outcomes))
         title = OF_THE_PROCESS.get(fault) or CATALOGUE[fault].title
         middle, longest = (times[len(times) // 2], times[-1]) if times else (0.0, 0.0)
         print(f"| {fault} | {title} | {sum(o.struck for o in outcomes)} | {middle:.1f} | {longest:.1f} | {bad} |", flush=True)
+    print("\n| fault | what happens | where it is tested instead |\n|---|---|---|")
+    for fault, (title, tests) in ELSEWHERE.items():
+        print(f"| {fault} | {title} | {', '.join(f'`{test}`' for test in tests)} |")
     return 1 if broken else 0
 
 
 def _defects(names: list[str]) -> int:
     missed = 0
+    print("| rule | taken away | seeds needed | what was seen |\n|---|---|---|---|")
     for name in names:
-        outcome = DEFECTS[name].found_by(SEEDS)
-        missed += outcome is None
-        found = f"seed {outcome.scenario.seed}: {outcome.violation[:120]}" if outcome else f"not found by {len(SEEDS)} seeds"
-        print(f"{name:22} {DEFECTS[name].rule:66} {found}", flush=True)
+        found = DEFECTS[name].found_by(SEEDS)
+        missed += found is None
+        seen = f"{found[0]} | {found[1].violation[:100].replace('|', ' ')}" if found else f"not found by {len(SEEDS)} |"
+        print(f"| {DEFECTS[name].rule} | {name} | {seen} |", flush=True)
     return 1 if missed else 0
 
 

@@ -46,13 +46,13 @@ class Defect:
                 stack.enter_context(patch.object(owner, name, value))
             yield
 
-    def found_by(self, seeds: range) -> Outcome | None:
-        """The first run of these seeds that breaks an invariant, and breaks none without the defect."""
-        for seed in seeds:
+    def found_by(self, seeds: range) -> tuple[int, Outcome] | None:
+        """How many of these seeds were needed, and the run that breaks an invariant and breaks none without the defect."""
+        for number, seed in enumerate(seeds, 1):
             with self.planted():
                 outcome = simulate(Scenario.of(seed))
             if outcome.violation and not simulate(Scenario.of(seed)).violation:
-                return outcome
+                return number, outcome
         return None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forwardtrader.live.bridge.bt_types import intent_of
 from forwardtrader.live.execution.events import Intent, OrderKind
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
+from forwardtrader.strategies.order_rules import floor_to
 from tests.simulation.checks import OURS, require
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Protection:
         if not stops or names & self._unwanted or symbol in life.broker.unprotected:
             return
         left = parent.delivered - sum((child.executed for child in children), Decimal(0))
-        if left * self._price(symbol) < _SMALL or self._held(life, symbol) < left or parent.is_open:
+        listing = self._venue.venue.exchange.listings[symbol]
+        if floor_to(left, listing.rules.step) * listing.last < _SMALL or self._held(life, symbol) < left or parent.is_open:
             return
         makes_room = any(child.is_open for child in children if not child.is_stop)
         family = [(child.first.client_id, child.states) for child in children]
@@ -89,9 +91,6 @@ class Protection:
     def _require_once(self, parent: _Order, children: list[_Order]) -> None:
         sold = sum((child.executed for child in children), Decimal(0))
         require(sold <= parent.executed, f"the children of {parent.first.client_id} sold {sold} of {parent.executed}")
-
-    def _price(self, symbol: str) -> Decimal:
-        return self._venue.venue.exchange.listings[symbol].last
 
     def _held(self, life: Life, symbol: str) -> Decimal:
         data = next(each for each in life.store.datas if each.symbol == symbol)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import Death, Scenario
 from tests.simulation.world import simulate
 
 _WAS_BROKEN = {
@@ -55,6 +55,18 @@ _WAS_BROKEN = {
     ),
     "a stop sold in full what its limit had sold in part": Scenario(
         seed=392, bar_minutes=60, bars=4, fills="book", actions=("bracket",), activity=1.0, slowest_s=2.0, fill_cap=0.0005
+    ),
+    "an entry that never arrived was alive for ever where its process died before it had reported that": Scenario(
+        seed=1009,
+        bars=15,
+        actions=("bracket", "limit", "market", "oco", "stop"),
+        activity=0.5,
+        deaths=(Death(37, power_cut=True), Death(11, power_cut=True, at="commit"), Death(67)),
+        slowest_s=2.0,
+        lost=0.02,
+        unanswered=0.02,
+        page_limit=2,
+        transfers=0.2,
     ),
     "a fee that Bybit took in the quote currency was booked in coins": Scenario(
         seed=5, protocol="bybit", bar_minutes=5, bars=2, fee_asset="quote", actions=("market",), activity=0.5

@@ -87,7 +87,7 @@ class World:
         self.broken = ""  # a violation seen by the venue's side
         self.venue.on_fault = self._on_fault
         self.venue.on_start = self._watch_venue
-        self.others = OtherHands(self.venue, self.chance("others"), scenario.transfers, self.note)
+        self.others = OtherHands(self.venue, self.chance("others"), scenario.transfers, self._others_acted)
         self.protection = Protection(self.venue)
         self.executed_at: list[float] = []  # virtual seconds of the venue's executions
         if scenario.fill_cap:
@@ -198,7 +198,7 @@ class World:
             life.store.request_stop()
         if self._hurt_at is None or not life.store.is_connected or life.broker.halted or not life.broker.is_settled:
             return
-        if checks.agrees(self.venue, life.store.account.journal):  # type: ignore[union-attr]
+        if checks.agrees(self.venue, life.store.account.journal) and checks.cash_agrees(life):  # type: ignore[union-attr]
             self.recoveries.append(self.loop.now - self._hurt_at)
             self._hurt_at = None
 
@@ -218,6 +218,10 @@ class World:
             self.note("venue restarts")
             self.hurt()
             self.venue.restart(self._restart_chance.choice((1.0, 30.0, 400.0)))
+
+    def _others_acted(self, kind: str, **facts: object) -> None:
+        self.note(kind, **facts)
+        self.hurt()
 
     def _calm(self) -> None:
         self.quiet_since = self.loop.now

@@ -1,11 +1,14 @@
 """`python -m tests.soak`: a session with real orders on the practice exchange, killed again and again as a process of its own.
 
-Each series is one session and one account. Results are kept in a file, and a run that was stopped goes on where it was.
+Each series is one session on one account. Each life but the last is ended by SIGKILL, by SIGSTOP and SIGKILL, or by SIGTERM, at a random
+moment of its start or after its first decision, with faults of the exchange or without. The next one compares what the venue, the journal,
+the broker and the table of fills know, before the market moves on.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -19,9 +22,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, help="stop after so many")
     parser.add_argument("--seed", type=int, help="play this series only")
     parser.add_argument("--lives", type=int, default=LIVES, help="of a series, beside its last one")
-    parser.add_argument("--keep", type=Path, default=Path("var/soak.jsonl"), metavar="FILE")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the results there, and go on where they end")
     wanted = parser.parse_args()
-    wanted.keep.parent.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left running
     results = Results(wanted.keep)
     seed = wanted.seed if wanted.seed is not None else results.next_seed
     while results.totals().ends < wanted.kills or wanted.seed is not None:

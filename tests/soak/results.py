@@ -49,11 +49,11 @@ class Totals:
 
 
 class Results:
-    """Kept in a file of one JSON object a line."""
+    """Kept in a file of one JSON object a line, where one is given."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text().splitlines() if path is not None and path.exists() else []
         self._rows = [LifeResult(**{**row, "faults": tuple(row["faults"])}) for row in map(json.loads, lines)]
 
     @property
@@ -62,8 +62,9 @@ class Results:
 
     def add(self, row: LifeResult) -> None:
         self._rows.append(row)
-        with self._path.open("a") as file:
-            file.write(json.dumps(asdict(row)) + "\n")
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
 
     def totals(self) -> Totals:
         totals = Totals()

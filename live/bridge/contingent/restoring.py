@@ -18,7 +18,7 @@ from forwardtrader.core.types import MarketRules, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.families import Decided, KnownIntent, OrderChain, Step, chains_of, decide
 from forwardtrader.live.bridge.data import CCXTData, as_number
-from forwardtrader.live.execution.events import Ended, Intent, OrderKind, Refused, Unprotected
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Ended, Intent, OrderKind, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.reconciliation import position_of
 from forwardtrader.strategies.order_rules import floor_to, is_dust
@@ -168,6 +168,8 @@ class _Restoring:
             self._broker.cancel_now(order)
         elif step is Step.DROP and chain.is_held:
             self._end(order, "")
+        elif step is Step.DROP and chain.is_lost:  # whoever found that out may have died before it reported it
+            self._end(order, "" if chain.first.parent or chain.first.group else NEVER_ARRIVED)
         elif not chain.rests and decided.is_active and step in (Step.STAY, Step.SEND):
             self._go_on(decided, order)
 

@@ -44,6 +44,14 @@ def test_each_translation_is_a_line_of_our_own() -> None:
         assert "\n" not in str(ours)
 
 
+def test_trouble_of_the_venues_own_servers_is_no_refusal() -> None:
+    import ccxt
+
+    error = ccxt.ExchangeError('bybit {"retCode":10016,"retMsg":"System maintenance.","result":{},"time":1}')
+    assert isinstance(translated(error, "bybit"), VenueUnreachable)
+    assert isinstance(translated(ccxt.ExchangeError('bybit {"retCode":10001,"retMsg":"Request parameter error."}'), "bybit"), VenueRefused)
+
+
 def test_a_page_holds_the_rows_from_since_on_with_the_running_bar_last(venue: LoopbackVenue) -> None:
     page = CcxtVenue("binance", base_url=venue.url).page("BTC/USDT", HOUR, START + timedelta(hours=20))
     pd.testing.assert_frame_equal(page, MARKETS["BTC/USDT"].iloc[20:26], check_freq=False, check_exact=True)
