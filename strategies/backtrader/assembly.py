@@ -19,13 +19,13 @@ from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
 from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
 from forwardtrader.strategies.backtrader.hosting import hosted
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
-from forwardtrader.strategies.backtrader.missing_feeds import naming_feeds
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
 from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingReport
+from forwardtrader.strategies.user_code.missing_feeds import naming_feeds
 
 # Bars before the first traded one that a user's own indicators may warm up on.
 EXTRA_BARS: Final = 256

@@ -13,7 +13,7 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, record_of
-from forwardtrader.strategies.backtrader.missing_feeds import MissingFeed
+from forwardtrader.strategies.user_code.missing_feeds import MissingFeed
 from tests.strategies.market import BTC, ETH, HOUR, candles, feed, knobs, source
 
 FREE = knobs(fee_bps=0, slippage_bps=0)
