@@ -179,6 +179,7 @@ def fork_life(folder: Path, number: int, protocol: str, symbols: tuple[str, ...]
     pid = os.fork()
     if pid:
         return pid
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the handler of whoever forks is not for this process
     code = 1
     try:
         os.setsid()
