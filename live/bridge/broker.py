@@ -29,6 +29,7 @@ from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountE
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
+from forwardtrader.strategies.order_families import family_refusal, is_kept_back
 from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class CCXTBroker(AccountView):
 
     Orders are refused, and cancels ignored, while a feed delivers old bars. The limit of a bracket on a spot market waits here, since the
     stop locks the coins, and so does the second sell order of an OCO group; it is sent when the market reaches it. What waits here is in
-    the journal, and waits again after a restart. Trailing orders are refused.
+    the journal, and waits again after a restart. Trailing orders are refused, and with one of its children a whole bracket.
 
     Params:
         use_positions: coins in the account that the journal does not know count as a position, at the first price seen.
@@ -256,6 +257,8 @@ class CCXTBroker(AccountView):
         if self.halted:
             self.on_event(Refused("", reason))
         self.over(order)
+        if is_kept_back(order.parent):
+            self.refuse(order.parent, family_refusal(reason))
         return order
 
     def cancel_intent(self, client_id: str) -> None:
