@@ -25,7 +25,7 @@ def refuse_trailing_stops(strategies: Iterable[type]) -> None:
     for strategy in strategies:
         for place in _trailing_in(strategy):
             raise InvalidSetting(
-                f"{place} names a trailing stop (StopTrail, StopTrailLimit), which cannot be left at a venue: the position would be without "
+                f"{place} names a trailing stop (StopTrail, StopTrailLimit), which no venue here takes: a position would be without "
                 "its stop. Move a stop order from bar to bar instead (cancel it, then send the next one)"
             )
 
