@@ -262,7 +262,7 @@ class CCXTBroker(AccountView):
         self.over(order)
         if order.exectype in TRAILING and order.data.is_current and self.units_held(order.data) * order.size < 0.0:
             self.store.notify(Unprotected(order.data.symbol, reason))
-        if is_kept_back(order.parent):
+        if order.parent is not None and is_kept_back(order.parent):
             self.refuse(order.parent, family_refusal(reason))
         return order
 

@@ -182,7 +182,7 @@ class VenueRulesBroker(AccountBroker):
         rules = context_of(data).rules
         return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
 
-    def cancel(self, order: BtOrder, bracket: bool = False) -> bool:
+    def cancel(self, order: Any, bracket: bool = False) -> bool:
         """Take an order back; also one of this very bar, or kept back with its family, which `BackBroker` would not let go."""
         if is_kept_back(order) and order.ref in self._pchildren:
             self._drop_family(order)
