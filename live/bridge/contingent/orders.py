@@ -110,16 +110,17 @@ class ContingentOrders(OrderGroups):
         self.parts.on_end(children)
         if filled and order.parent is not None:
             self._broker.cancel_now(order.parent)  # an entry that rests on after its position was closed
-        if order.status in _REFUSED and order.parent is not None and order.active() and not filled:
+        if order.status in _REFUSED and order.active() and not filled:
             self._protect_without(order)
         elif filled or order.parent is not None or order.status in _CANCELLED:
             for sibling in self.siblings(order):
                 self._broker.cancel_now(sibling)
 
     def _protect_without(self, refused: LiveOrder) -> None:
-        """A child of an executed parent was refused: the others stay, and one that waited behind it is sent."""
+        """A child of an executed parent, or one of an OCO group, was refused: the others stay, and one that waited behind it is sent."""
         for sibling in self.siblings(refused):
-            if sibling.alive() and self.is_held(sibling) and not any(self.rests(o) for o in self.siblings(sibling)):
+            is_due = sibling.alive() and self.is_held(sibling) and (sibling.parent is not None or sibling.transmit)
+            if is_due and not any(self.rests(o) for o in self.siblings(sibling)):
                 self._activate(sibling, self.left(sibling))
 
     def send_again(self, order: LiveOrder, reason: str) -> bool:

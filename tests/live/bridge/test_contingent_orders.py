@@ -232,3 +232,21 @@ def test_a_position_whose_trailing_stop_was_refused_takes_no_new_exposure() -> N
         assert [run.statuses_of(order)[-1] for order in (run.trail, run.more, run.exit)] == ["Rejected", "Rejected", "Completed"]
         assert "an order that protects the position is missing" in run.more.info.refusal
         assert run.position.size == 0
+
+
+def oco_pair(s: Any) -> None:
+    s.loss = s.sell(size=0.1, exectype=bt.Order.Stop, price=s.data.close[0] * 0.9)
+    s.gain = s.sell(size=0.1, exectype=bt.Order.Limit, price=s.data.close[0] * 1.1, oco=s.loss)
+
+
+def test_the_stop_of_an_oco_pair_rests_again_when_the_limit_it_made_room_for_is_refused() -> None:
+    with practice(fee_asset="quote") as venue:
+
+        def rise(s: Any) -> None:
+            venue.arm("F26")
+            reach(venue, s, 1.2)
+
+        run = play(venue, store_on(venue), Script, 8, acts={0: lambda s: s.buy(size=0.1), 2: oco_pair, 4: rise})
+        assert (run.gain.getstatusname(), run.loss.getstatusname()) == ("Margin", "Accepted")
+        assert [order["type"] for order in venue.state()["open_orders"]] == ["stop"]
+        assert not run.broker.contingent.is_held(run.loss)
