@@ -145,7 +145,7 @@ def _report_account(console: Console, request: BacktestRequest, record: Record) 
     for symbol, reasons in record.refused.items():
         for why, count in reasons.items():
             console.print(f"{symbol}: {count:,} {'order' if count == 1 else 'orders'} came to nothing: {why}", style="yellow")
-    for symbol, note in record.ended.items():
+    for symbol, note in [*record.ended.items(), *record.backtest_only.items()]:
         console.print(f"{symbol}: {note}", style="yellow")
     for dust in record.dust:
         console.print(f"{dust.symbol}: {dust}", style="yellow")
@@ -161,6 +161,8 @@ def _log_account(record: Record) -> None:
             log.event(own, "orders_came_to_nothing", symbol=symbol, count=count, reason=why)
     for symbol, note in record.ended.items():
         log.event(own, "symbol_ended", symbol=symbol, what=note)
+    for symbol, note in record.backtest_only.items():
+        log.event(own, "backtest_only", symbol=symbol, what=note)
 
 
 def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
@@ -171,6 +173,7 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     equity = record.equity.assign(**{name: b.equity["equity"].reindex(record.equity.index).ffill() for name, b in held.items()})
     summaries = {name: _summary(request, b.equity, b.fills, year) for name, b in held.items()}
     told = {"dust": {d.symbol: d.units for d in record.dust}, "refused": record.refused, "ended": record.ended, "deposits": record.deposits}
+    told["backtest_only"] = record.backtest_only
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
     full = plain.model_copy(update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits)})
     return RunArtefacts(full, forecasts.table, record.fills, equity)

@@ -147,8 +147,9 @@ class StrategySummary(Section):
     `turnover` is traded value per year in multiples of mean equity, `trades` closed round trips, `exposure` the mean absolute share in
     the market, `break_even_bps` the all-in cost per side at which nothing would have been earned, `dust` the base units of each symbol
     that were held at the end and were too small to sell, `refused` by symbol and reason how many orders came to nothing, `ended` what
-    became of a symbol whose bars ended before the run did, `deposits` the cash that the strategy moved into the account. `ruined` is the
-    bar at whose close nothing was left, after which no ratio means anything.
+    became of a symbol whose bars ended before the run did, `backtest_only` what a session with real orders would have refused, `deposits`
+    the cash that the strategy moved into the account. `ruined` is the bar at whose close nothing was left, after which no ratio means
+    anything.
     """
 
     total_return: Number = None
@@ -182,6 +183,7 @@ class StrategySummary(Section):
     dust: dict[str, float] = {}
     refused: dict[str, dict[str, int]] = {}
     ended: dict[str, str] = {}
+    backtest_only: dict[str, str] = {}
     deposits: float = 0.0
     ruined: Moment | None = None
 

@@ -25,11 +25,13 @@ from forwardtrader.live.bridge.order_updates import handle_events
 from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, blocked, check
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Refused
+from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
+from forwardtrader.strategies.order_families import TRAILING, family_refusal, is_kept_back
 from forwardtrader.strategies.order_rules import OrderRefusal
+from forwardtrader.strategies.user_code.trailing_stops import refuse_trailing_stops
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore
@@ -44,7 +46,8 @@ class CCXTBroker(AccountView):
 
     Orders are refused, and cancels ignored, while a feed delivers old bars. The limit of a bracket on a spot market waits here, since the
     stop locks the coins, and so does the second sell order of an OCO group; it is sent when the market reaches it. What waits here is in
-    the journal, and waits again after a restart. Trailing orders are refused.
+    the journal, and waits again after a restart. A strategy
+    whose code names trailing stops is refused at the start; one that comes all the same is refused, and with it its whole bracket.
 
     Params:
         use_positions: coins in the account that the journal does not know count as a position, at the first price seen.
@@ -75,6 +78,7 @@ class CCXTBroker(AccountView):
 
     def start(self) -> None:
         refuse_cheating(self)
+        refuse_trailing_stops(strategy for chosen in self.cerebro.strats for strategy, _args, _kwargs in chosen)
         super().start()
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
@@ -256,6 +260,10 @@ class CCXTBroker(AccountView):
         if self.halted:
             self.on_event(Refused("", reason))
         self.over(order)
+        if order.exectype in TRAILING and order.data.is_current and self.units_held(order.data) * order.size < 0.0:
+            self.store.notify(Unprotected(order.data.symbol, reason))
+        if order.parent is not None and is_kept_back(order.parent):
+            self.refuse(order.parent, family_refusal(reason))
         return order
 
     def cancel_intent(self, client_id: str) -> None:

@@ -12,6 +12,7 @@ from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.backtrader.guarded_orders import objection
 from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.order_families import PARENT_OVER
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, adds_exposure, normalise, sellable
 
 if TYPE_CHECKING:
@@ -100,5 +101,5 @@ def _objection(broker: CCXTBroker, order: OrderTicket) -> str:
     if not order.data.is_current:
         return "the bar is old: the market has moved on"
     if order.parent is not None and not order.parent.alive():
-        return "its parent order is not alive"
+        return PARENT_OVER
     return ""

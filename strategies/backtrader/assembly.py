@@ -24,6 +24,7 @@ from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
+from forwardtrader.strategies.order_families import trailing_note
 from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingReport
 from forwardtrader.strategies.user_code.missing_feeds import naming_feeds
 
@@ -49,6 +50,7 @@ class Record:
     `refused` holds, by symbol and reason, how many orders came to nothing: refused, too dear for the account, or expired. `dust` is what
     was held at the end and is too small to be sold, `deposits` the cash that the strategy paid in, less what it took out: equity and cash
     are shown as if it had not, so that a deposit is no return. `ended` says, by symbol, that its bars ended before the run did.
+    `backtest_only` says, by symbol, what a session with real orders would have refused.
     `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits; None where there
     were none.
     """
@@ -59,6 +61,7 @@ class Record:
     dust: Sequence[Dust] = ()
     deposits: float = 0.0
     ended: Mapping[str, str] = field(default_factory=dict)
+    backtest_only: Mapping[str, str] = field(default_factory=dict)
     reads_forecasts: bool = True
     limits: TradingReport | None = None
 
@@ -187,6 +190,7 @@ def record_of(strategy: bt.Strategy) -> Record:
         dust=holdings.dust() if holdings else (),
         deposits=float(getattr(broker, "moved", 0.0)),
         ended=dict(broker.ended.notes) if hasattr(broker, "ended") else {},
+        backtest_only={symbol: trailing_note(count) for symbol, count in getattr(broker, "trailing", {}).items()},
         reads_forecasts=reads_forecasts(strategy),
         limits=guard.report() if guard is not None else None,
     )

@@ -17,6 +17,7 @@ from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, obje
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
+from forwardtrader.strategies.order_families import FAMILY_REFUSED, PARENT_OVER, TRAILING, family_refusal, is_kept_back, trailing_note
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
@@ -47,6 +48,7 @@ class VenueRulesBroker(AccountBroker):
     Attributes:
         refused: by symbol and reason, how many orders came to nothing.
         ended: the symbols that have no more bars.
+        trailing: by symbol, how many trailing stops were taken.
         guard: the limits of the account; None where there are none.
     """
 
@@ -58,6 +60,7 @@ class VenueRulesBroker(AccountBroker):
         self._is_checked = False
         super().start()
         self.refused: dict[str, dict[str, int]] = {}
+        self.trailing: dict[str, int] = {}
         self.ended = EndedSymbols(getattr(getattr(self, "cerebro", None), "datas", ()))
 
     @books
@@ -158,7 +161,15 @@ class VenueRulesBroker(AccountBroker):
         parent, oco, role = (kwargs.get(name) for name in ("parent", "oco", "role"))
         if limited := objection(self, data, answer, exectype=exectype, parent=parent, oco=oco, role=role):
             return self._refuse(side, owner, data, float(answer.size), (price, plimit), exectype, limited, kwargs)
+        if exectype in TRAILING:
+            self._note_trailing(data._name)
         return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
+
+    def _note_trailing(self, symbol: str) -> None:
+        """Count a trailing stop; the first one of a symbol is logged, since a session with real orders would have refused it."""
+        self.trailing[symbol] = self.trailing.get(symbol, 0) + 1
+        if self.trailing[symbol] == 1:
+            _LOG.warning("trailing stop", extra={"facts": {"symbol": symbol, "note": trailing_note(1)}})
 
     def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
         if epoch_seconds(data.datetime[0]) < self.p.trade_from:
@@ -167,12 +178,17 @@ class VenueRulesBroker(AccountBroker):
             return OrderRefusal("its bars have ended")
         parent = kwargs.get("parent")
         if parent is not None and not parent.alive():
-            return OrderRefusal("its parent order was refused or is over")
+            return OrderRefusal(PARENT_OVER)
         rules = context_of(data).rules
         return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
 
-    def cancel(self, order: BtOrder, bracket: bool = False) -> bool:
-        """Take an order back; also one that was sent on this very bar, which `BackBroker` would not let go."""
+    def cancel(self, order: Any, bracket: bool = False) -> bool:
+        """Take an order back; also one of this very bar, or kept back with its family, which `BackBroker` would not let go."""
+        if is_kept_back(order) and order.ref in self._pchildren:
+            self._drop_family(order)
+            order.cancel()
+            self.notify(order)
+            return True
         if not bracket and order in self.submitted:
             self.submitted.remove(order)
             self.pending.append(order)
@@ -240,7 +256,24 @@ class VenueRulesBroker(AccountBroker):
         order.status = bt.Order.Rejected
         self.notify(order)
         _LOG.warning("order refused", extra={"facts": {"symbol": data._name, "side": str(side), "size": size, "refusal": refusal}})
+        if is_kept_back(parent := kwargs.get("parent")):
+            self._refuse_parent(parent, family_refusal(refusal))
         return order
+
+    def _refuse_parent(self, parent: Any, refusal: str) -> None:
+        """A parent that has not left yet does not go without one of its children, nor do the others of them."""
+        self._drop_family(parent)
+        parent.addinfo(refusal=refusal)
+        parent.reject(self)
+        self.notify(parent)
+        self._count(parent.data._name, FAMILY_REFUSED)
+
+    def _drop_family(self, parent: BtOrder) -> None:
+        """Cancel the children of a parent that was kept back with them."""
+        for child in self._pchildren.pop(parent.ref, ()):
+            if child is not parent:
+                child.cancel()
+                self.notify(child)
 
     def notify(self, order: Any) -> None:
         super().notify(order)

@@ -50,6 +50,14 @@ class OtherHands:
                 self._note("others refused", reason=str(refusal))
             self._venue.commit(moved=True)
 
+    def leave(self) -> None:
+        """Take back what still rests, so that nothing happens to the account any more."""
+        exchange = self._venue.venue.exchange
+        for order in exchange.order_index.all_open(ACCOUNT):
+            if not order.request.client_id.startswith(OURS):
+                exchange.cancel(order)
+        self._venue.commit(moved=True)
+
     def _move_money(self) -> None:
         amount = Decimal(self._rng.choice((-500, -20, 20, 500)))
         self._venue.venue.exchange.move_balance(ACCOUNT, "USDT", amount)

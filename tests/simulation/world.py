@@ -228,6 +228,7 @@ class World:
         # What others did last is noticed by the next comparison, and believed a while later.
         self._seen_from = self.loop.now + (60.0 * self.scenario.bar_minutes + 20.0 if self.scenario.transfers else 0.0)
         self.venue.board.disarm()
+        self.others.leave()
         self.exchange.fill_cap = None
         self.network.weather = Weather()
 

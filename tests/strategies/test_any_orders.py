@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import random
 from typing import Any
 
 import backtrader as bt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +92,35 @@ def test_any_sequence_of_orders_comes_out_as_on_backtrader(actions: list[dict[st
     case = Case("any", Scripted, params={"actions": tuple(actions)})
     markets = {"BTC/USDT": BARS}
     assert differences(ours(case, markets, HOUR), plain(case, markets, HOUR)) == []
+
+
+class TightExits(bt.Strategy):
+    """Brackets and OCO pairs so narrow that a bar reaches both exits, opens beyond either, or fills a parent and touches its child."""
+
+    params = (("seed", 0),)
+
+    def next(self) -> None:
+        chance = random.Random(1000 * self.p.seed + len(self))
+        close, width, side = float(self.data.close[0]), chance.choice([0.0005, 0.002, 0.005, 0.01]), chance.choice([1, -1])
+        kind, first = chance.choice([(bt.Order.Market, 0.0), (bt.Order.Limit, -0.5), (bt.Order.Stop, 0.5)])
+        entry = close * (1 + first * side * width)
+        stop, further = entry * (1 - side * width), entry * (1 - 1.5 * side * width)
+        stopexec, stopargs = chance.choice([
+            (bt.Order.Stop, {}), (bt.Order.StopTrail, {"trailpercent": width}), (bt.Order.StopLimit, {"plimit": further}),
+        ])  # fmt: skip
+        if chance.random() < 0.25:
+            loss = self.sell(size=0.25, exectype=bt.Order.Stop, price=close * (1 - width))
+            self.sell(size=0.25, exectype=bt.Order.Limit, price=close * (1 + width), oco=loss)
+        elif chance.random() < 0.5:
+            (self.buy_bracket if side > 0 else self.sell_bracket)(
+                size=0.25, exectype=kind, price=entry, valid=chance.choice([None, datetime.timedelta(hours=2)]), stopprice=stop,
+                stopexec=stopexec, stopargs=stopargs, limitprice=entry * (1 + side * width),
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_exits_that_a_single_bar_reaches_both_fill_as_on_backtrader(seed: int) -> None:
+    case, markets = Case("tight", TightExits, params={"seed": seed}), {"BTC/USDT": BARS}
+    mine = ours(case, markets, HOUR)
+    assert len(mine.fills) > 20
+    assert differences(mine, plain(case, markets, HOUR)) == []

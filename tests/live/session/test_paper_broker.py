@@ -93,3 +93,18 @@ def test_confirming_venues_are_asked_at_new_bars_and_read_from_the_record_at_old
     assert (confirmations.objection("BTC/USDT", 30), confirmations.objection("ETH/USDT", 30)) == ("they disagree", "")
     assert store.blocked_entries(after=20) == {(30, "BTC/USDT"): "they disagree", (30, "ETH/USDT"): ""}
     store.close()
+
+
+def test_a_blocked_bracket_is_cancelled_whole() -> None:
+    class Bracket(bt.Strategy):
+        def next(self) -> None:
+            if len(self) == 3:
+                close = self.data.close[0]
+                self.orders = self.buy_bracket(size=0.1, exectype=bt.Order.Market, stopprice=close * 0.5, limitprice=close * 2)
+
+    broker = PaperBroker(cash=100_000.0)
+    broker.entry_objection = lambda _symbol, _at: "the venues disagree"
+    run = build_cerebro([feed(candles(8))], knobs(), strategy=Bracket, broker=broker).run()[0]
+    assert [order.getstatusname() for order in run.orders] == ["Canceled", "Rejected", "Rejected"]
+    assert run.orders[0].info.refusal == "the venues disagree"
+    assert run.position.size == 0

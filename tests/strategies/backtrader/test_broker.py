@@ -271,3 +271,50 @@ def test_a_sale_on_the_bar_that_filled_a_brackets_parent_leaves_the_coins_to_its
     s = play(bars, steps)
     assert "none is held free of other orders" in refusal(s, 3)
     assert s.position.size == 0  # the stop sold it, once
+
+
+def small_stop(s: Any) -> list[Any]:
+    """A bracket whose stop would be worth too little at its price: 4.59 of the 5 that are the least."""
+    return list(s.buy_bracket(size=0.051, exectype=bt.Order.Market, stopprice=90, limitprice=150))
+
+
+def small_target(s: Any) -> list[Any]:
+    """The same for the last order of a bracket, which would send the others."""
+    return list(s.sell_bracket(size=0.051, exectype=bt.Order.Market, stopprice=110, limitprice=50))
+
+
+@pytest.mark.parametrize(("bracket", "rules", "others"), [(small_stop, BTC, "Rejected"), (small_target, PERP, "Canceled")])
+def test_a_bracket_does_not_leave_without_one_of_its_children(bracket: Any, rules: MarketRules, others: str) -> None:
+    s = play(flat(), {0: bracket, 4: lambda s: s.buy(size=1)}, rules=replace(rules, min_notional=Decimal(5)))
+    parent, stop, target, later = s.orders
+    assert [parent.getstatusname(), later.getstatusname()] == ["Rejected", "Completed"]
+    assert parent.info.refusal.startswith("a child order of it was refused: ")
+    assert sorted([stop.getstatusname(), target.getstatusname()]) == sorted(["Rejected", others])
+    assert s.position.size == 1
+    assert not any(order.alive() for family in s.broker._pchildren.values() for order in family)
+    assert record_of(s).refused["BTC/USDT" if rules is BTC else PERP.symbol]["a child order of it was refused"] == 1
+
+
+def test_a_bracket_that_is_taken_back_before_its_last_order_never_leaves() -> None:
+    def enter(s: Any) -> list[Any]:
+        parent = s.buy(size=1, transmit=False)
+        stop = s.sell(size=1, exectype=bt.Order.Stop, price=90, parent=parent, transmit=False)
+        s.cancel(parent)
+        return [parent, stop, s.sell(size=1, exectype=bt.Order.Limit, price=150, parent=parent)]
+
+    s = play(flat(), {0: enter})
+    assert [order.getstatusname() for order in s.orders] == ["Canceled", "Canceled", "Rejected"]
+    assert s.position.size == 0
+
+
+def test_a_backtest_with_trailing_stops_says_that_real_orders_would_refuse_them() -> None:
+    def enter(s: Any) -> list[Any]:
+        return list(
+            s.buy_bracket(size=1, exectype=bt.Order.Market, stopexec=bt.Order.StopTrail, stopargs={"trailamount": 5}, limitprice=150)
+        )
+
+    s = play(flat(), {0: enter})
+    assert s.position.size == 1  # as in Backtrader
+    (note,) = record_of(s).backtest_only.values()
+    assert note.startswith("1 trailing stop, which a session with real orders refuses")
+    assert record_of(play(flat(), {0: lambda s: s.buy(size=1)})).backtest_only == {}

@@ -1,0 +1,31 @@
+"""Bracket orders before their parent leaves: the rule of every broker, simulated or live.
+
+A bracket is made order by order, the parent first, and sent with its last child. Where a child is refused meanwhile, the whole bracket
+is: a position without the stop that was asked for beside it is not what the strategy meant.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import backtrader as bt
+
+FAMILY_REFUSED: Final = "a child order of it was refused"
+PARENT_OVER: Final = "its parent order was refused or is over"
+TRAILING: Final = (bt.Order.StopTrail, bt.Order.StopTrailLimit)
+
+
+def family_refusal(refusal: str) -> str:
+    """Why a parent is refused whose child was refused for `refusal`."""
+    return f"{FAMILY_REFUSED}: {refusal}"
+
+
+def trailing_note(orders: int) -> str:
+    """What is told of trailing stops in a backtest or on paper."""
+    taken = f"{orders:,} trailing {'stop' if orders == 1 else 'stops'}"
+    return f"{taken}, which a session with real orders refuses, and a bracket that has one as a whole"
+
+
+def is_kept_back(parent: Any) -> bool:
+    """Whether a parent (None for no parent) is alive, and waits for the child that transmits it."""
+    return parent is not None and not parent.transmit and parent.parent is None and parent.status == bt.Order.Created
