@@ -2,7 +2,7 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall, StrategyFailed
+│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -44,6 +44,7 @@ __all__ = [
     "StartRefused",
     "StorageFull",
     "StoreDamaged",
+    "StrategyChecksFailed",
     "StrategyFailed",
     "TooLittleHistory",
     "TradingError",
@@ -100,6 +101,10 @@ class AccountTooSmall(ConfigError):
 
 class StrategyFailed(ConfigError):
     """The user's strategy raised an exception; the message names its line."""
+
+
+class StrategyChecksFailed(ConfigError, AssertionError):
+    """`check_strategy` found something; the message names every check that failed."""
 
 
 class DataError(TradingError):

@@ -23,6 +23,7 @@ from forwardtrader.core.command.installed import require  # noqa: E402 - it is f
 require()
 
 if TYPE_CHECKING:
+    from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
@@ -39,6 +40,7 @@ _DEFINED_IN = {
     "LSTMStrategy": "strategies.backtrader.strategy",
     "RecordedForecasts": "models.forecaster",
     "build_cerebro": "strategies.backtrader.assembly",
+    "check_strategy": "backtest.audit.check_strategy",
 }
 __all__ = [
     "CCXTStore",
@@ -49,6 +51,7 @@ __all__ = [
     "LSTMStrategy",
     "RecordedForecasts",
     "build_cerebro",
+    "check_strategy",
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,16 @@ import pandas as pd
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.reports.forecast_judgement import rank_products
 from forwardtrader.strategies.backtrader.assembly import Record
+
+
+class Account(Protocol):
+    """What an account did in one run; None where nothing was traded."""
+
+    @property
+    def record(self) -> Record | None: ...
+
+    @property
+    def orders(self) -> pd.DataFrame | None: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def account_pairs(
-    whole: AuditOutcome, part: AuditOutcome, until: pd.Timestamp, *, followed: bool = False
+    whole: Account, part: Account, until: pd.Timestamp, *, followed: bool = False
 ) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """What each did up to `until`: its fills, orders and equity; `followed` where the part has a bar after it."""
     if whole.record is None or part.record is None:

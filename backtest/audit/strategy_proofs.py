@@ -7,13 +7,13 @@ order the market is cut off, and the bar after it is made to go elsewhere; whate
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import pandas as pd
 
-from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, elsewhere
+from forwardtrader.backtest.audit.outcome import Account, AuditOutcome, account_pairs, elsewhere
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.simulation import simulate_with_orders
@@ -26,7 +26,7 @@ from forwardtrader.models.forecaster import NUMBERS, ForecastSource, RecordedFor
 FEWEST_FILLS: Final = 20
 # After so many bars with orders the next bar is changed, after every third of them the market is cut off besides.
 ORDER_BARS: Final = 12
-_CUT: Final = 1.0
+UNCHANGED: Final = 1.0
 _MIRRORED: Final = ("location", "scale", "q95", "q75", "q50", "q25", "q05", "p_up")
 
 
@@ -41,48 +41,70 @@ class TradedRun:
     @property
     def fills(self) -> int:
         """How many fills it had."""
-        return 0 if self.outcome.record is None else len(self.outcome.record.fills)
+        return fills_of(self.outcome)
+
+
+# Trades again up to the bar after the given one, which closes the given number of times as high; as it was with a factor of one.
+Again = Callable[[pd.Timestamp, float], Account]
 
 
 def strategy_proofs(traded: TradedRun) -> Iterator[Proof]:
     """The market cut off after bars with orders, and the next bar changed."""
-    bars, again = order_bars(traded), _Again(traded)
-    yield _proof(again, "truncation", bars[::3], (_CUT,), "with the bars after the next one cut away")
-    yield _proof(again, "newest close", bars, (BUMP, 1.0 / BUMP), "when the next bar went elsewhere")
+    yield from account_proofs(traded.outcome, order_bars(traded), _Again(traded).trade, few=_too_few(traded))
+
+
+def account_proofs(whole: Account, bars: list[pd.Timestamp], again: Again, *, few: str) -> Iterator[Proof]:
+    """The same proofs of any run.
+
+    Args:
+        bars: those after which the market is changed.
+        few: what is said where too little was traded.
+    """
+    yield _proof(whole, again, "truncation", bars[::3], (UNCHANGED,), "with the bars after the next one cut away", few)
+    yield _proof(whole, again, "newest close", bars, (BUMP, 1.0 / BUMP), "when the next bar went elsewhere", few)
 
 
 def order_bars(traded: TradedRun, *, seed: int = 0) -> list[pd.Timestamp]:
     """Bars on which orders were made, of every side and kind of order alike, that another bar came after; oldest first."""
-    orders = traded.outcome.orders
+    newest = max(history.candles.index[-1] for history in traded.markets.values())
+    return drawn_bars(traded.outcome.orders, pd.Timestamp(traded.request.first), newest, seed=seed)
+
+
+def drawn_bars(orders: pd.DataFrame | None, first: pd.Timestamp, newest: pd.Timestamp, *, seed: int = 0) -> list[pd.Timestamp]:
+    """The same of orders as `OrderRecorder.frame` has them, from `first` on and before `newest`."""
     if orders is None or not len(orders):
         return []
-    newest = max(history.candles.index[-1] for history in traded.markets.values())
-    made = orders.loc[(orders["timestamp"] >= pd.Timestamp(traded.request.first)) & (orders["timestamp"] < newest)]
+    made = orders.loc[(orders["timestamp"] >= first) & (orders["timestamp"] < newest)]
     groups = [part["timestamp"] for _, part in made.groupby(["side", "kind"], sort=True)]
     each = math.ceil(ORDER_BARS / max(len(groups), 1))
     drawn = [group.drop_duplicates().sample(min(each, group.nunique()), random_state=seed) for group in groups]
     return sorted({pd.Timestamp(at) for group in drawn for at in group})
 
 
-def _proof(again: _Again, name: str, bars: list[pd.Timestamp], factors: tuple[float, ...], when: str) -> Proof:
+def _proof(whole: Account, again: Again, name: str, bars: list[pd.Timestamp], factors: tuple[float, ...], when: str, few: str) -> Proof:
     for bar in bars:
         for factor in factors:
-            found = _first_difference(again, name, bar, factor, when)
+            found = _first_difference(whole, again(bar, factor), name, bar, when)
             if found is not None:
                 return found
-    fills = again.traded.fills
+    fills = fills_of(whole)
     if fills < FEWEST_FILLS:
-        return untested(name, _too_few(again.traded))
+        return untested(name, few)
     detail = f"orders, fills and equity up to each of {len(bars)} bars with orders are equal {when}; {fills} fills in all"
     return Proof(name=name, passed=True, detail=f"strategy: {detail}")
 
 
-def _first_difference(again: _Again, name: str, bar: pd.Timestamp, factor: float, when: str) -> Proof | None:
-    for what, part, whole in account_pairs(again.traded.outcome, again.trade(bar, factor), bar, followed=True):
-        proof = compare(name, part, whole, f"{when} (order of {bar:%Y-%m-%d %H:%M})")
+def _first_difference(whole: Account, again: Account, name: str, bar: pd.Timestamp, when: str) -> Proof | None:
+    for what, part, all_of_it in account_pairs(whole, again, bar, followed=True):
+        proof = compare(name, part, all_of_it, f"{when} (order of {bar:%Y-%m-%d %H:%M})")
         if not proof.passed:
             return replace(proof, leak=Leak.AHEAD, offenders=(what,), detail=f"{what} of the strategy look ahead: {proof.detail}")
     return None
+
+
+def fills_of(account: Account) -> int:
+    """How many fills there were."""
+    return 0 if account.record is None else len(account.record.fills)
 
 
 def _too_few(traded: TradedRun) -> str:
@@ -114,7 +136,7 @@ class _Again:
         for symbol, history in self.traded.markets.items():
             candles = history.candles.loc[:following]
             table = self._recorded[symbol].loc[:following].assign(close=candles["close"])
-            if factor != _CUT and candles.index[-1] == following:
+            if factor != UNCHANGED and candles.index[-1] == following:
                 candles, table = elsewhere(candles, factor), _mirrored(table)
                 table.loc[following, "close"] = candles["close"].iloc[-1]
             markets[symbol], frames[symbol] = replace(history, candles=candles), table

@@ -49,7 +49,7 @@ from forwardtrader.live.session.factors import LiveFactors
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
 from forwardtrader.live.session.parts import SessionBroker, SessionCallbacks, SessionParts, Supply
-from forwardtrader.live.session.resume import ResumedSession, SavedState, restoring
+from forwardtrader.live.session.resume import ResumedSession, SavedState
 from forwardtrader.live.session.sandbox_process import Lockstep, MarketStart
 from forwardtrader.live.session.setup import JOURNAL, open_market
 from forwardtrader.live.session.shutdown import Shutdown
@@ -59,6 +59,7 @@ from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
+from forwardtrader.strategies.backtrader.hosting import restoring
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard

@@ -8,7 +8,7 @@ paper neither method is needed, since every recorded bar is replayed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,15 +22,12 @@ from forwardtrader.live.output.store import SessionStore, damaged_snapshot
 from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
-from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.backtrader.hosting import replace_methods
-from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.backtrader.hosting import Failed, takes_part
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = log.logger("live")
 _NAME: Final = "strategy"
 _LIMITS: Final = "limits"
-Failed = Callable[[str, Exception], None]
 
 
 class ResumedSession:
@@ -140,11 +137,6 @@ def _fill_facts(e: Execution) -> FillFacts:
     return FillFacts(e.trade_id, float(e.size), float(e.price), float(e.fee), e.fee_currency)
 
 
-def takes_part(strategy: type[bt.Strategy]) -> bool:
-    """Whether the class has both methods."""
-    return callable(getattr(strategy, "state", None)) and callable(getattr(strategy, "restore", None))
-
-
 class SavedState:
     """State of a strategy, and of the account's limits, with real orders: recorded in one transaction with the bar and the fills that led
     to it.
@@ -183,44 +175,3 @@ class SavedState:
             self._failed("state", error)
             return False
         return True
-
-
-def restoring(strategy: type[bt.Strategy], saved: Mapping[str, object], since: float, failed: Failed) -> type[bt.Strategy]:
-    """A subclass that restores `saved` before the first bar that opens at or after `since` (UTC epoch seconds).
-
-    Ours is left as it is: it takes its state at the start and looks at no bar before.
-    """
-    if issubclass(strategy, LSTMStrategy) or not takes_part(strategy):
-        return strategy
-
-    class Restoring(strategy):
-        _is_restored = False
-
-        def notify_order(self, order: bt.Order) -> None:
-            if order.info.get("client_id"):  # an update of an order at the venue: it comes when the bars of the past are over
-                self._restore()
-            super().notify_order(order)
-
-        def _restore_in_time(self) -> None:
-            if epoch_seconds(self.lines.datetime[0]) >= since:
-                self._restore()
-
-        def _restore(self) -> None:
-            if self._is_restored:
-                return
-            self._is_restored = True
-            try:
-                self.restore(saved)
-            except Exception as error:  # noqa: BLE001 - as above; it trades on with what its bars gave it
-                failed("restore", error)
-
-    def restored(_name: str, method: Callable[..., None]) -> Callable[..., None]:
-        def call(self: Any) -> None:
-            self._restore_in_time()
-            method(self)
-
-        return call
-
-    replace_methods(Restoring, ("prenext", "nextstart", "next"), restored)
-    Restoring.__name__ = strategy.__name__
-    return Restoring

@@ -6,7 +6,7 @@ It is a subclass, so that `isinstance`, `super()` and the class's own names go o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import backtrader as bt
@@ -15,9 +15,11 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.recorder import Recorder
 from forwardtrader.strategies.backtrader.sizer import EquityShare
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 # What Backtrader calls of a strategy at a bar. Those it calls ahead of the bar's `next` are told apart by the newest bar of the feeds.
 AT_BARS: Final = ("prenext", "nextstart", "next", "notify_timer", "notify_cashvalue", "notify_fund")
+Failed = Callable[[str, Exception], None]
 
 
 def hosted(strategy: type[bt.Strategy], settings: StrategySettings, begins: float = 0.0) -> type[bt.Strategy]:
@@ -102,3 +104,52 @@ def _as_parent(size: float | None, kwargs: dict[str, Any]) -> float | None:
     """The size that was given, else the parent's; None where there is none and a sizer must say."""
     parent = kwargs.get("parent")
     return abs(float(parent.created.size)) if size is None and parent is not None else size
+
+
+def takes_part(strategy: type[bt.Strategy]) -> bool:
+    """Whether the class has both methods."""
+    return callable(getattr(strategy, "state", None)) and callable(getattr(strategy, "restore", None))
+
+
+def restoring(strategy: type[bt.Strategy], saved: Mapping[str, object], since: float, failed: Failed) -> type[bt.Strategy]:
+    """A subclass that restores `saved` before the first bar that opens at or after `since` (UTC epoch seconds).
+
+    Ours is left as it is, since it takes its state at the start and looks at no bar before, and so is one without both methods.
+
+    Args:
+        failed: called with "restore" and the error where the method raises one; the strategy then goes on with what its bars gave it.
+    """
+    if issubclass(strategy, LSTMStrategy) or not takes_part(strategy):
+        return strategy
+
+    class Restoring(strategy):
+        _is_restored = False
+
+        def notify_order(self, order: bt.Order) -> None:
+            if order.info.get("client_id"):  # an update of an order at the venue: it comes when the bars of the past are over
+                self._restore()
+            super().notify_order(order)
+
+        def _restore_in_time(self) -> None:
+            if epoch_seconds(self.lines.datetime[0]) >= since:
+                self._restore()
+
+        def _restore(self) -> None:
+            if self._is_restored:
+                return
+            self._is_restored = True
+            try:
+                self.restore(saved)
+            except Exception as error:  # noqa: BLE001 - the method is the user's, and so is whatever it raises
+                failed("restore", error)
+
+    def restored(_name: str, method: Callable[..., None]) -> Callable[..., None]:
+        def call(self: Any) -> None:
+            self._restore_in_time()
+            method(self)
+
+        return call
+
+    replace_methods(Restoring, ("prenext", "nextstart", "next"), restored)
+    Restoring.__name__ = strategy.__name__
+    return Restoring

@@ -19,7 +19,8 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import Rows
 from forwardtrader.live.request import read_request
-from forwardtrader.live.session.resume import ResumedSession, SavedState, restoring, takes_part
+from forwardtrader.live.session.resume import ResumedSession, SavedState
+from forwardtrader.strategies.backtrader.hosting import restoring, takes_part
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from tests.live.session_runner import request_for, run, start, wait_for_bars
