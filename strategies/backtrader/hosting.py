@@ -41,11 +41,11 @@ def hosted(strategy: type[bt.Strategy], settings: StrategySettings, begins: floa
             self._recorders = [analyzer for analyzer in self.analyzers if isinstance(analyzer, Recorder)]
             super()._start()
 
-        def buy(self, data: Any = None, size: float | None = None, *args: Any, **kwargs: Any) -> Any:
-            return super().buy(data, _as_parent(size, kwargs), *args, **kwargs)
+        def buy(self, *args: Any, **kwargs: Any) -> Any:
+            return super().buy(*args, **_sized_as_parent(args, kwargs))
 
-        def sell(self, data: Any = None, size: float | None = None, *args: Any, **kwargs: Any) -> Any:
-            return super().sell(data, _as_parent(size, kwargs), *args, **kwargs)
+        def sell(self, *args: Any, **kwargs: Any) -> Any:
+            return super().sell(*args, **_sized_as_parent(args, kwargs))
 
         def _addnotification(self, order: Any, quicknotify: bool = False) -> None:
             super()._addnotification(order, quicknotify)
@@ -100,10 +100,12 @@ def _from_the_first_bar(name: str, method: Callable[..., Any]) -> Callable[..., 
     return call
 
 
-def _as_parent(size: float | None, kwargs: dict[str, Any]) -> float | None:
-    """The size that was given, else the parent's; None where there is none and a sizer must say."""
+def _sized_as_parent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Named arguments of an order, with its parent's size where it has a parent and no size; all others as the strategy gave them."""
     parent = kwargs.get("parent")
-    return abs(float(parent.created.size)) if size is None and parent is not None else size
+    if parent is None or len(args) > 1 or kwargs.get("size") is not None:
+        return kwargs
+    return kwargs | {"size": abs(float(parent.created.size))}
 
 
 def takes_part(strategy: type[bt.Strategy]) -> bool:

@@ -64,7 +64,9 @@ def described(error: BaseException) -> str:
 
 def user_line(error: BaseException) -> traceback.FrameSummary | None:
     """The newest line of neither ours nor a library's, below whoever caught it; None where there is none."""
-    return next((frame for frame in reversed(_frames(error)[1:]) if _is_a_users(frame.filename)), None)
+    frames = _frames(error)
+    catching = 2 if frames and frames[0].filename == __file__ else 1  # `owned_errors`, and the block that is in it
+    return next((frame for frame in reversed(frames[catching:]) if _is_a_users(frame.filename)), None)
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:

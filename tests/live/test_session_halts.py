@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.settings import FactorSettings
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.feeds.factors.book import FactorBook
@@ -164,7 +165,8 @@ class Failing(bt.Strategy):
 
 def test_a_session_that_ends_since_its_strategy_fails_says_that_it_is_halted(tmp_path: Path, bot: Bot) -> None:
     (tmp_path / "failing_at_every_bar.py").write_text(FAILING)
-    assert run(request_for(tmp_path, "one", 40, "--strategy", f"{tmp_path / 'failing_at_every_bar.py'}:Failing", symbols=ONE)) == 4
+    with pytest.raises(StrategyFailed, match=r"failing_at_every_bar.py:6 in next: ZeroDivisionError"):
+        run(request_for(tmp_path, "one", 40, "--strategy", f"{tmp_path / 'failing_at_every_bar.py'}:Failing", symbols=ONE))
     assert any("session halted" in text for text in bot.texts), bot.texts
 
 
