@@ -45,7 +45,7 @@ class SqliteFile:
         self.path = path
         self._lock = threading.RLock()
         with _translated(path):
-            if not reads:
+            if not reads and str(path) != ":memory:":
                 path.parent.mkdir(parents=True, exist_ok=True)
                 private_file(path)  # what the database keeps beside it has the same rights
             self._db = self._reader() if reads else self._writer()
