@@ -47,6 +47,8 @@ _GLUED: Final = rf"^(?P<a>\d{{1,2}})(?P<b>[A-Za-z]{{3}})(?P<c>\d{{4}}|\d{{2}})(?
 _WITH_YEAR_LAST: Final = rf"^[A-Za-z]{{3}},?\s+(?P<b>[A-Za-z]{{3}})\s+(?P<a>\d{{1,2}})\s+{_CLOCK}\s+(?P<c>\d{{4}})\s*{_ZONE}$"
 _LEAP: Final = 10 * 86_400 * 10**9
 _DAY: Final = 86_400 * 10**9
+_FIRST_YEAR: Final = "1900"
+_LAST_YEAR: Final = "2199"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ def _iso(column: pa.Array) -> LocalTimes | None:
     import pyarrow.compute as pc
 
     naive, aware = pa.timestamp("ns"), pa.timestamp("ns", "UTC")
+    years = pc.min_max(pc.utf8_slice_codeunits(column, 0, 4)).as_py()
+    if not ((years["min"] or "") >= _FIRST_YEAR and (years["max"] or "") <= _LAST_YEAR):  # older versions of pyarrow let others overflow
+        return None
     try:
         if pc.all(pc.ends_with(column, "Z")).as_py():
             times = _ints(pc.cast(column, aware))
