@@ -8,7 +8,7 @@ paper neither method is needed, since every recorded bar is replayed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,9 +22,12 @@ from forwardtrader.live.output.store import SessionStore, damaged_snapshot
 from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.snapshot import VERSION, Snapshot, can_be_frozen, freeze, thaw
+from forwardtrader.live.sqlite_file import Row
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.hosting import Failed, takes_part
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
+WasSent = Callable[[int, str, str], bool]
 _LOG = log.logger("live")
 _NAME: Final = "strategy"
 _LIMITS: Final = "limits"
@@ -117,15 +120,24 @@ class ResumedSession:
             self._kept = self._store.kept_executions()
         self._replaced = []
 
-    def rows(self, strategy: bt.Strategy, number: float) -> Rows:
+    def rows(self, strategy: bt.Strategy, number: float, was_sent: WasSent) -> Rows:
         """Take what the recorders collected up to the bar with Backtrader's time `number`, less what is recorded already.
 
         With real orders an execution is never one that was booked before.
+
+        Args:
+            was_sent: whether an earlier process sent an order of a bar (open time, ms UTC), a symbol and a side. An order of the last bar
+                is recorded with the next one. Where the process ended between them, the past makes it once more, and it is refused.
         """
         found = rows_of(strategy)
         if self._rows_to is None or number > self._rows_to:
-            return found
+            return replace(found, orders=[self._as_it_was(row, was_sent) for row in found.orders])
         return replace(found, fills=[] if self._is_paper else found.fills, orders=[], equity=[])
+
+    def _as_it_was(self, row: Row, was_sent: WasSent) -> Row:
+        if self._rows_to is None or row[0] > self._rows_to or not was_sent(round(epoch_seconds(row[0]) * 1000), row[1], row[2]):
+            return row
+        return (*row[:-1], "")
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """Open time and state of a new bar for `SessionStore.record`; None where no snapshot is kept."""

@@ -19,6 +19,7 @@ from forwardtrader.core.errors import RiskHalt, StartRefused, StrategyFailed
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
 from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
+from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
@@ -275,11 +276,19 @@ class LiveSession:
         closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in parts.sources]
         bars = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
         made = [(symbol, forecast) for symbol, source in parts.sources.items() for forecast in source.take_made()]
-        rows, snapshot = resumed.rows(strategy, number), resumed.snapshot(strategy, at)
+        rows, snapshot = resumed.rows(strategy, number, self._was_sent), resumed.snapshot(strategy, at)
         if parts.saved_state is not None and self._is_new(at):
             snapshot = parts.saved_state.snapshot(strategy, at)
         parts.store.record(bars, made, parts.health.usage(at), rows=rows, snapshot=snapshot, executions=resumed.take_booked())
         resumed.correct_fills()
+
+    def _was_sent(self, at: int, symbol: str, side: str) -> bool:
+        """Whether the journal has an order of that bar (ms UTC), which the venue did not refuse."""
+        intents = self.parts.journal.intents() if self.parts.journal is not None else []
+        return any(
+            (each.bar, each.symbol, each.request.side.value) == (at, symbol, side) and state is not IntentState.REFUSED
+            for each, state in intents
+        )
 
     def _record_blocked_entry(self, refused: Refused) -> None:
         """An entry was blocked by a trouble such as a stale feed: a fact of the session, so that its replay blocks it too."""
