@@ -12,7 +12,6 @@ import backtrader as bt
 
 FAMILY_REFUSED: Final = "a child order of it was refused"
 PARENT_OVER: Final = "its parent order was refused or is over"
-TRAILING: Final = (bt.Order.StopTrail, bt.Order.StopTrailLimit)
 
 
 def family_refusal(refusal: str) -> str:
@@ -20,10 +19,9 @@ def family_refusal(refusal: str) -> str:
     return f"{FAMILY_REFUSED}: {refusal}"
 
 
-def trailing_note(orders: int) -> str:
-    """What is told of trailing stops in a backtest or on paper."""
-    taken = f"{orders:,} trailing {'stop' if orders == 1 else 'stops'}"
-    return f"{taken}, which a session with real orders refuses, and a bracket that has one as a whole"
+def on_close_note(orders: int) -> str:
+    """What is told of market orders on close in a backtest or on paper."""
+    return f"{orders:,} market {'order' if orders == 1 else 'orders'} on close (Order.Close), which a session with real orders refuses"
 
 
 def is_kept_back(parent: Any) -> bool:
