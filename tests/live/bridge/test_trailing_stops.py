@@ -30,12 +30,12 @@ class Trails(bt.Strategy):
     """Enters, protects itself by a trailing stop (a bracket's, or one of its own), and enters again when that is executed.
 
     Attributes:
-        stands: by bar, what its stop waits for.
+        stands: by bar that does not reach it, what its stop waits for.
         rests: what rested at the venue between two bars, beside what should.
         fills: bar, side and size of each execution.
     """
 
-    params = (("kind", "percent"), ("bracket", False), ("first", 0), ("exchange", None))
+    params = (("kind", "percent"), ("bracket", False), ("first", 3), ("exchange", None))
 
     def __init__(self) -> None:
         self.loss: Any = None
@@ -60,8 +60,6 @@ class Trails(bt.Strategy):
     def notify_order(self, order: Any) -> None:
         if order.status == order.Completed:
             self.fills.append((order.executed.dt, order.isbuy(), round(order.executed.size, 8)))
-            if order.isbuy() and not self.p.bracket:
-                self.loss = self.trail(0.1)
 
     def trail(self, size: float) -> Any:
         chosen = dict(KINDS[self.p.kind])
@@ -77,8 +75,11 @@ class Trails(bt.Strategy):
         if len(self) < self.p.first:
             return
         if self.loss is not None and self.loss.alive():
-            self.stands.append((now, self.loss.created.price))
-        if not self.position and (self.loss is None or not self.loss.alive()):
+            if self.data.low[0] > self.loss.created.price:  # else its execution may be reported after the bar
+                self.stands.append((now, self.loss.created.price))
+        elif self.position and not self.p.bracket:
+            self.loss = self.trail(0.1)
+        elif not self.position:
             self.enter()
 
     def enter(self) -> None:

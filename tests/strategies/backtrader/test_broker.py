@@ -308,7 +308,7 @@ def test_a_bracket_that_is_taken_back_before_its_last_order_never_leaves() -> No
 
 
 def test_a_backtest_with_market_orders_on_close_says_that_real_orders_would_refuse_them() -> None:
-    s = play(flat(), {0: lambda s: s.buy(size=1, exectype=bt.Order.Close)})
+    s = play(flat(60), {0: lambda s: s.buy(size=1, exectype=bt.Order.Close)})
     assert s.position.size == 1  # as in Backtrader
     (note,) = record_of(s).backtest_only.values()
     assert note.startswith("1 market order on close (Order.Close), which a session with real orders refuses")
