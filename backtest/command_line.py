@@ -27,6 +27,7 @@ PLAIN: Final = {
     "source": "feeds.source",
     "date_format": "feeds.date_format",
     "tz": "feeds.file_zone",
+    "stamped": "feeds.stamped",
     "cash": "strategies.cash",
     "fee_bps": "strategies.fee_bps",
     "slippage_bps": "strategies.slippage_bps",

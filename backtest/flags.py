@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forwardtrader.core.command.flags import FlagParser
-from forwardtrader.feeds.flags import DATE_FORMAT_HELP, ZONE_HELP
+from forwardtrader.feeds.flags import DATE_FORMAT_HELP, STAMPED_HELP, ZONE_HELP
 
 
 def parser() -> FlagParser:
@@ -63,6 +63,7 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
     what.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
     what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
+    what.add_argument("--stamped", choices=("open", "end"), help=STAMPED_HELP)
     what.add_argument(
         "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
         help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",

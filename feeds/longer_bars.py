@@ -86,7 +86,6 @@ class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no 
         self.addfilter(Joining, period=_period(timeframe, compression, self.step_ms), step_ms=self.step_ms)
         self._timeframe, self._compression = timeframe, compression
 
-
     def replay(self, **_arguments: Any) -> None:
         """Refused. `cerebro.replaydata` shows a longer bar while it is being made, by its parts, which takes bars stamped with their end.
 

@@ -1,7 +1,7 @@
 """Markets that rest: which bars are missing within their sessions. Nights, weekends, holidays and days that close early are no gaps.
 
-Nobody says when such a market is open, and its hours move with daylight saving. So a bar is due where the market has one at the same time of the
-week in most of the weeks around it, and a gap is what was due right before the next bar: a session that ends early is none.
+Nobody says when such a market is open, and its hours move with daylight saving. So a bar is due where the market has one at the same time
+of the week in most of the weeks around it, and a gap is what was due right before the next bar: a session that ends early is none.
 """
 
 from __future__ import annotations

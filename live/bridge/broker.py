@@ -29,9 +29,9 @@ from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountE
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
+from forwardtrader.strategies.order_rules import OrderRefusal
 from forwardtrader.strategies.orders.families import family_refusal, is_kept_back
 from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, put_on_grid
-from forwardtrader.strategies.order_rules import OrderRefusal
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore

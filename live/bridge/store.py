@@ -330,7 +330,9 @@ class CCXTStore:
 
     def _market(self, timeframe: Timeframe, symbols: list[str]) -> Market:
         assert self.client is not None
-        barrier = BarBarrier(symbols, self.wake, step_ms=timeframe.seconds * 1000, bar_timeout_s=self._bar_timeout_s, monotonic=self.loop.monotonic)
+        barrier = BarBarrier(
+            symbols, self.wake, step_ms=timeframe.seconds * 1000, bar_timeout_s=self._bar_timeout_s, monotonic=self.loop.monotonic
+        )
         return Market(self.client, timeframe, barrier, self, self.clock, self._poll)
 
     def _open_account(self) -> None:

@@ -110,7 +110,7 @@ class Journal:
         return True
 
     def amend(self, intent: Intent) -> None:
-        """Give an order that waits on our side its present prices. One that a power cut takes back has the earlier ones, and moves again."""
+        """Give an order that waits on our side its present prices; one that a power cut takes back moves again."""
         sql = "update intents set limit_price = ?, stop_price = ?, trail = ? where client_id = ? and state = ?"
         row = dict(zip(COLUMNS.split(", "), row_of(intent), strict=True))
         self._file.run(sql, row["limit_price"], row["stop_price"], row["trail"], intent.client_id, IntentState.HELD)

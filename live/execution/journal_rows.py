@@ -40,7 +40,9 @@ create table if not exists replacements (
     symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
-COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces, trail"
+COLUMNS: Final = (
+    "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces, trail"
+)
 _REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
 
 
@@ -94,7 +96,14 @@ _NAMES: Final = (
     "client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar", "parent", "group", "expires", "triggered", "replaces",
     "trail",
 )  # fmt: skip
-_LATER: Final = {"parent": "", "group": "", "expires": 0, "triggered": False, "replaces": "", "trail": ""}  # records of earlier versions lack these
+_LATER: Final = {
+    "parent": "",
+    "group": "",
+    "expires": 0,
+    "triggered": False,
+    "replaces": "",
+    "trail": "",
+}  # records of earlier versions lack these
 
 
 def record_of(intent: Intent, state: str) -> dict[str, object]:

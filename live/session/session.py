@@ -286,7 +286,9 @@ class LiveSession:
         """Whether the journal has an order of that bar (ms UTC), which the venue did not refuse."""
         intents = self.parts.journal.intents() if self.parts.journal is not None else []
         return any(
-            (each.bar, each.symbol, each.request.side.value) == (at, symbol, side) and state is not IntentState.REFUSED and not each.replaces
+            (each.bar, each.symbol, each.request.side.value) == (at, symbol, side)
+            and state is not IntentState.REFUSED
+            and not each.replaces
             for each, state in intents
         )
 

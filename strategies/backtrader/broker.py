@@ -17,10 +17,10 @@ from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, obje
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
-from forwardtrader.strategies.orders.families import FAMILY_REFUSED, PARENT_OVER, family_refusal, is_kept_back, on_close_note
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
-from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.orders.families import FAMILY_REFUSED, PARENT_OVER, family_refusal, is_kept_back, on_close_note
 from forwardtrader.strategies.orders.trailing_stops import TRAILING, has_traded, put_on_grid, raw_order
+from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
 _FLOAT_NOISE = 1e-9

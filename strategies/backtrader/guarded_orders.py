@@ -11,10 +11,10 @@ from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.strategies.backtrader_objects import BtData
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.holdings import Holdings
+from forwardtrader.strategies.orders.trailing_stops import STOPS
 from forwardtrader.strategies.trading_state.admission import AccountBook, Book, RestingOrder, too_much
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.trading_state.limits import OnBreach
-from forwardtrader.strategies.orders.trailing_stops import STOPS
 
 ROLE: Final = "risk"  # of orders that a limit sends
 _FREE: Final = (ROLE, "flatten")  # and of those by which a person sells everything: no limit keeps them back

@@ -190,5 +190,5 @@ def test_bars_that_are_still_being_made_are_not_replayed() -> None:
     cerebro = bt.Cerebro(stdstats=False)
     feed = frame_data(made(8), HOUR)
     cerebro.adddata(feed)
-    with pytest.raises(InvalidSetting, match="replaydata shows bars that are not closed yet.*resampledata"):
+    with pytest.raises(InvalidSetting, match=r"replaydata shows bars that are not closed yet.*resampledata"):
         cerebro.replaydata(feed, timeframe=bt.TimeFrame.Minutes, compression=240)

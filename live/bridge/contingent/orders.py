@@ -152,7 +152,7 @@ class ContingentOrders(OrderGroups):
         if order.parent is not None:
             return order.active() and (not order.parent.alive() or bool(order.parent.executed.size))
         intent, is_spot = known_intent(order), not context_of(order.data).rules.can_short
-        return intent.trail is not None or is_spot and intent.request.side is Side.SELL and bool(intent.group or self.siblings(order))
+        return intent.trail is not None or (is_spot and intent.request.side is Side.SELL and bool(intent.group or self.siblings(order)))
 
     def renewed(self, order: LiveOrder, *, triggered: bool = False) -> Intent:
         """What is left of an order, under a client id of its own; of a child whose parent rests on, for what that delivered so far."""

@@ -140,7 +140,12 @@ class _Restoring:
         parent = self._chain_of(chain.first.parent)
         filled, average = self._recorded_of(chain)
         order = restored_order(
-            _as_it_stands(chain), self._data, filled, average, self._broker.units_held(self._data), None if parent is None else self._order(parent)
+            _as_it_stands(chain),
+            self._data,
+            filled,
+            average,
+            self._broker.units_held(self._data),
+            None if parent is None else self._order(parent),
         )
         self._made[chain] = order
         set_intent(order, chain.current.intent)

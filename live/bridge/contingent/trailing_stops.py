@@ -1,7 +1,8 @@
 """Trailing stops at a venue that knows none: a stop order rests there, and is moved when a bar has closed that moves it.
 
-To be moved it makes room for itself: where it stands next is in the journal before its cancel is sent, and it is sent again as soon as it is off
-the venue. Should the market have passed it meanwhile, it goes as a market order; should the process end meanwhile, the next start sends it.
+To be moved it makes room for itself: where it stands next is in the journal before its cancel is sent, and it is sent again as soon as it
+is off the venue. Should the market have passed it meanwhile, it goes as a market order; should the process end meanwhile, the next start
+sends it.
 """
 
 from __future__ import annotations

@@ -13,15 +13,16 @@ NEW_YORK, TOKYO = "America/New_York", "Asia/Tokyo"
 
 def sessions(first: str, last: str, zone: str, minutes: list[int]) -> pd.DatetimeIndex:
     days = pd.bdate_range(first, last)
-    return pd.DatetimeIndex([pd.Timestamp(day.date()).tz_localize(zone) + pd.Timedelta(minutes=m) for day in days for m in minutes]).tz_convert("UTC")
+    return pd.DatetimeIndex(
+        [pd.Timestamp(day.date()).tz_localize(zone) + pd.Timedelta(minutes=m) for day in days for m in minutes]
+    ).tz_convert("UTC")
 
 
 HOURS = sessions("2021-01-04", "2023-12-29", NEW_YORK, [*range(570, 960, 60)])
 LUNCH = sessions("2022-01-03", "2022-12-30", TOKYO, [*range(540, 690, 5), *range(750, 900, 5)])
 QUARTERS = pd.date_range("2021-01-04", "2022-01-03", freq="15min", tz=NEW_YORK)
-CURRENCY = QUARTERS[
-    ~((QUARTERS.day_of_week == 5) | ((QUARTERS.day_of_week == 4) & (QUARTERS.hour >= 17)) | ((QUARTERS.day_of_week == 6) & (QUARTERS.hour < 17)))
-].tz_convert("UTC")  # fmt: skip
+DAY, HOUR = QUARTERS.day_of_week, QUARTERS.hour
+CURRENCY = QUARTERS[~((DAY == 5) | ((DAY == 4) & (HOUR >= 17)) | ((DAY == 6) & (HOUR < 17)))].tz_convert("UTC")
 MARKETS = {"stock hours": (HOURS, "1h", 7), "with a lunch break": (LUNCH, "5m", 60), "currencies": (CURRENCY, "15m", 92)}
 
 
