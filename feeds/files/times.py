@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.candles.schema import Origin
+from forwardtrader.feeds.candles.schema import Origin, trades_round_the_clock
 from forwardtrader.feeds.files.dates import LocalTimes, from_text
 from forwardtrader.feeds.files.epochs import HINT, from_numbers, stands_apart
 from forwardtrader.feeds.files.zones import are_session_ends, parse_zone, to_utc, trading_days
@@ -69,7 +69,7 @@ def read_times(
         not notation.stamped and (closes or _are_ends(times, timeframe) or are_session_ends(times, timeframe))
     ):
         times, notes = _opens(times, timeframe), (*notes, "times are the ends of the bars; each bar opens one timeframe earlier")
-    elif not notation.stamped and not is_day and _rests_at_weekends(times):
+    elif not notation.stamped and not is_day and not trades_round_the_clock(pd.DatetimeIndex(np.sort(times))):
         notes = (*notes, "times are taken for the opens of the bars; --stamped end where they are the ends")
     if is_day and _rests_at_weekends(times):
         times, place = trading_days(times)
