@@ -15,7 +15,7 @@ from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
-from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
+from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 from forwardtrader.strategies.orders.families import FAMILY_REFUSED, PARENT_OVER, family_refusal, is_kept_back, on_close_note
@@ -92,7 +92,7 @@ class VenueRulesBroker(AccountBroker):
             end = self.ended.note(data, held)
             if held:
                 order = closing_order(data, held, self.cerebro.runningstrats[0], lambda made: self._ocoize(made, None))
-                order.addinfo(reason=f"{end}; closed at the last price")
+                order.addinfo(reason=f"{end}; {AT_LAST_PRICE}")
                 super()._execute(order, ago=0, price=slipped(data.close[0], self.p.slip_perc, buys=held < 0))
                 self.holdings.settle(order, data, held)
 
