@@ -58,7 +58,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     overrides: dict[str, Any] = {key: getattr(given, flag) for flag, key in PLAIN.items() if getattr(given, flag) is not None}
     if given.out is not None:
         overrides["reports.output"] = str(typed_path(given.out))
-    files, named = _files(given.data, given.symbol)
+    files, named = named_files(given.data, given.symbol)
     if named:
         overrides["feeds.symbols"] = named
     if given.resample:
@@ -83,7 +83,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     )  # fmt: skip
 
 
-def _files(data: list[str], symbols: list[str] | None) -> tuple[dict[str, Path], list[str]]:
+def named_files(data: list[str], symbols: list[str] | None) -> tuple[dict[str, Path], list[str]]:
     """Candle files by symbol, and the symbols to trade: those of --symbol, or else those of --data."""
     named = list(symbols or [])
     files: dict[str, Path] = {}
