@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from forwardtrader.backtest.flags import check_parser
 from forwardtrader.core.command.cli import run
@@ -39,7 +38,8 @@ def _check(given: argparse.Namespace) -> int:
     strategy = with_params(typed_strategy(given.strategy), given.param)
     report = check_strategy(strategy, candles, settings=settings.strategies, resample=given.resample)
     if given.as_json:
-        shown = json.dumps({"strategy": report.strategy, "checks": [asdict(check) for check in report.checks]}, indent=1, default=str)
+        checks = [{"name": each.name, "result": str(each.result), "detail": each.detail} for each in report.checks]
+        shown = json.dumps({"strategy": report.strategy, "checks": checks}, indent=1)
     else:
         shown = str(report)
     sys.stdout.write(f"{shown}\n")
