@@ -93,7 +93,7 @@ def _named(spec: str) -> BaseForecaster | type[BaseForecaster]:
     if not _is_forecaster(found):
         raise ConfigError(f"--forecaster {spec!r}: {match['name']} is neither a forwardtrader.BaseForecaster nor a subclass of it")
     if isinstance(found, type) and inspect.isabstract(found):
-        lacking = ", ".join(sorted(found.__abstractmethods__))
+        lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise ConfigError(f"--forecaster {spec!r}: {match['name']} lacks {lacking}; define it")
     chosen: BaseForecaster | type[BaseForecaster] = found
     return chosen
