@@ -2,7 +2,7 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed
+│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -32,6 +32,7 @@ __all__ = [
     "DownloadCutShort",
     "FactorNotYetPublished",
     "FingerprintMismatch",
+    "ForecasterFailed",
     "InvalidDates",
     "InvalidSetting",
     "LookAheadFound",
@@ -101,6 +102,10 @@ class AccountTooSmall(ConfigError):
 
 class StrategyFailed(ConfigError):
     """The user's strategy raised an exception; the message names its line."""
+
+
+class ForecasterFailed(ConfigError):
+    """The user's forecaster raised an exception, or answered with something that is no forecast; the message names it and its fold."""
 
 
 class StrategyChecksFailed(ConfigError, AssertionError):

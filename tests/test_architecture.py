@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 LAYERS: dict[str, str] = {
     "core": """
         config
+        user_code
         command
         log settings_file
         redaction settings

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import ast
-import hashlib
-import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import backtrader as bt
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.strategies.user_code.strategy_errors import described
+from forwardtrader.core.user_code.modules import user_module
 
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)(?:\((?P<params>.*)\))?", re.DOTALL)
 
@@ -105,7 +99,7 @@ def _read(name: str, text: str, default: object, said: str) -> object:
 
 
 def _class_of(module_name: str, name: str, spec: str) -> type[bt.Strategy]:
-    module = _import(module_name, spec)
+    module = user_module(module_name, f"--strategy {spec!r}")
     found = getattr(module, name, None)
     known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, bt.Strategy)]
     if found is None:
@@ -113,55 +107,3 @@ def _class_of(module_name: str, name: str, spec: str) -> type[bt.Strategy]:
     if not (isinstance(found, type) and issubclass(found, bt.Strategy)):
         raise ConfigError(f"--strategy {spec!r}: {name} is not a subclass of backtrader.Strategy")
     return found
-
-
-def _import(name: str, spec: str) -> ModuleType:
-    beside = Path.cwd() / f"{name}.py"
-    file = Path(name).resolve() if name.endswith(".py") else beside if "." not in name and beside.is_file() else None
-    folder, stem = (file.parent, file.stem) if file is not None else (Path.cwd(), name)
-    try:
-        _search(folder, stem)
-        return importlib.import_module(stem) if file is None or _is_free(stem, file) else _from_file(file)
-    except ModuleNotFoundError as error:
-        if error.name != stem and not stem.startswith(f"{error.name}."):
-            raise ConfigError(f"--strategy {spec!r}: {name} needs the module {error.name}, which is not installed") from error
-        raise ConfigError(f"--strategy {spec!r}: there is no module {name} on the path or in {folder}") from error
-    except FileNotFoundError as error:
-        raise ConfigError(f"--strategy {spec!r}: there is no file {file}") from error
-    except (ImportError, SyntaxError) as error:
-        raise ConfigError(f"--strategy {spec!r}: {name} cannot be imported: {error}") from error
-    except Exception as error:  # the module is the user's, and so is whatever it raises while it is read
-        raise ConfigError(f"--strategy {spec!r}: {described(error)}") from error
-
-
-def _search(folder: Path, stem: str) -> None:
-    """Have modules beside a strategy found: first, as beside any script, unless one of them would stand before a module of others."""
-    if str(folder) in sys.path:
-        return
-    takes_a_name = stem in sys.modules or any(file.stem in sys.stdlib_module_names for file in folder.glob("*.py"))
-    sys.path.insert(len(sys.path) if takes_a_name else 0, str(folder))
-
-
-def _is_free(stem: str, file: Path) -> bool:
-    """Whether the file is what its own name stands for: no other module is imported, or found, by it."""
-    if stem in sys.modules:
-        known = getattr(sys.modules[stem], "__file__", None)
-        return known is not None and Path(known).resolve() == file
-    spec = importlib.util.find_spec(stem) if stem.isidentifier() else None
-    return spec is None or (spec.origin is not None and Path(spec.origin).resolve() == file)
-
-
-def _from_file(file: Path) -> ModuleType:
-    """The module of a file whose name another module has: under a name of its own."""
-    name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
