@@ -62,7 +62,8 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     """
     if request.sweep is None or request.audit:
         raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
-    plan = read_plan(request.sweep, request.settings, request.strategy)
+    file = request.sweep
+    plan = read_plan(file, request.settings, request.strategy)
     folder, resumed = _folder(request, plan, clock)
     if resumed.last != request.last:
         # As it was when the sweep began: what has become known since would make other points of those that are left.
@@ -73,7 +74,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
         bench = SweepBench(quiet, clock, SweepStore(folder), folder.name, progress, lambda done: stage(done, total))
         tried = list(_search(plan, bench) if plan.trials else _grid(plan, bench))
     left_out = [LeftOut(flags=flags(point), reason=result.trouble) for point, result in tried if result.trouble]
-    points, results = usable(request.sweep, tried)
+    points, results = usable(file, tried)
     if not (request.quiet or request.as_json):
         console.print(f"{len(tried)} points: {bench.fresh} tried now, the others known from before")
         for left in left_out:
