@@ -34,6 +34,7 @@ def parser() -> FlagParser:
     what.add_argument("--resample", action="append", metavar="4h", help="longer bars for the strategy, self.data1; repeatable (data2, ...)")
     what.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
     what.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
+    what.add_argument("--forecaster", metavar="NAME|MODULE:CLASS", help="what forecasts: lstm (default), or as for run_backtest.py")
     what.add_argument(
         "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
         help="external data, as for run_backtest.py; the file is read again whenever it grows",

@@ -114,6 +114,14 @@ def walk_forward(
     panel = Panel.of(candles, settings.horizons, features)
     if relabel is not None:
         panel = replace(panel, targets=relabel(panel.targets))
+    return walk_forward_over(panel, first, last, settings=settings, timeframe=timeframe, progress=progress, damaged=damaged)
+
+
+def walk_forward_over(
+    panel: Panel, first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe, progress: Progress | None = None,
+    damaged: Damage = log_damage,
+) -> WalkForward:  # fmt: skip
+    """The same over features and targets at hand. Raises as `walk_forward`."""
     reach = warm_up(panel.names)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
     registry = ModelRegistry.of(settings, damaged)
