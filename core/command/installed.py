@@ -11,7 +11,7 @@ import forwardtrader
 ROOT = Path(forwardtrader.__file__).resolve().parent.parent  # the folder that holds the package: a checkout, or site-packages
 OLDEST = (3, 11)
 # A Python that has these was set up for the project; to look for all of them would take each process ten times as long.
-_TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
+_TELLING = ("arch", "backtrader", "dotenv", "numpy", "pydantic")
 # The packages that setup.cfg requires, those of `live` and `firestore` among them, by the names that they are imported under.
 PACKAGES = (
     "aiohttp", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",

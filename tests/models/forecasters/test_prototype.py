@@ -21,7 +21,7 @@ def named(spec: str, **params: object) -> ModelSettings:
 def test_the_lstm_needs_no_prototype_and_takes_no_params() -> None:
     assert prototype(ModelSettings()) is None
     assert context_of(ModelSettings(context=30)) == 30
-    with pytest.raises(ConfigError, match="models.params"):
+    with pytest.raises(ConfigError, match=r"models\.params"):
         prototype(named("lstm", units=3))
 
 
@@ -51,7 +51,7 @@ def test_what_is_no_forecaster_is_refused_in_one_line(spec: str, words: str) -> 
 
 
 def test_an_unknown_parameter_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="models.params.penalti: .*did you mean 'penalty'"):
+    with pytest.raises(ConfigError, match=r"models\.params\.penalti: .*did you mean 'penalty'"):
         prototype(named(f"{OWN}:Ridge", penalti=2))
 
 
