@@ -5,7 +5,7 @@ from __future__ import annotations
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.models.forecasters.baselines import chosen
-from forwardtrader.models.forecasters.prototype import prototype
+from forwardtrader.models.port.prototype import prototype
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 

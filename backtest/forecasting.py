@@ -15,9 +15,9 @@ from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.baseline_walk import baseline_frames
 from forwardtrader.models.folds.walk import WalkForward, walk_forward, walk_forward_over
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.models.forecasters.prototype import named_forecaster
 from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
+from forwardtrader.models.port.prototype import named_forecaster
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 
 

@@ -26,7 +26,7 @@ from forwardtrader.backtest.simulation import is_replayable, simulate
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.feeds.history.needs import History
-from forwardtrader.models.forecasters.prototype import named_forecaster
+from forwardtrader.models.port.prototype import named_forecaster
 from forwardtrader.models.registry.store import log_damage
 from forwardtrader.reports import artefacts, benchmarks, manifest
 from forwardtrader.reports.artefacts import RunArtefacts
@@ -76,8 +76,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             forecasts = tables(walk, request, stage)
         with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
             record = simulate(markets, forecasts, request)
-        _report_left_out(console, request, forecasts)
-        _report_account(console, request, record)
+        _report_account(console, request, record, forecasts.left_out)
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
@@ -140,18 +139,12 @@ def _report_damage(console: Console, request: BacktestRequest, model_id: str, re
         console.print(f"model {model_id} is trained again: {reason}", style="yellow", soft_wrap=True)
 
 
-def _report_left_out(console: Console, request: BacktestRequest, forecasts: Forecasts) -> None:
-    """Report forecasters that were to be compared and could not be."""
+def _report_account(console: Console, request: BacktestRequest, record: Record, left_out: Mapping[str, str]) -> None:
+    """Report what a table of results would hide: forecasters left out, orders that came to nothing, dust, deposits."""
     if request.as_json or request.quiet:
         return
-    for name, why in forecasts.left_out.items():
+    for name, why in left_out.items():
         console.print(f"{name} is left out: {why}", style="yellow", soft_wrap=True)
-
-
-def _report_account(console: Console, request: BacktestRequest, record: Record) -> None:
-    """Report what a table of results would hide: orders that came to nothing, dust, deposits."""
-    if request.as_json or request.quiet:
-        return
     for symbol, reasons in record.refused.items():
         for why, count in reasons.items():
             console.print(f"{symbol}: {count:,} {'order' if count == 1 else 'orders'} came to nothing: {why}", style="yellow")

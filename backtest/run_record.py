@@ -24,8 +24,8 @@ from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
-from forwardtrader.models.forecasters.prototype import LSTM, identity, named_forecaster, prototype
 from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
+from forwardtrader.models.port.prototype import LSTM, identity, named_forecaster, prototype
 from forwardtrader.models.walk_forward import purge
 from forwardtrader.reports.account_judgement import RunFacts
 from forwardtrader.reports.manifest import (

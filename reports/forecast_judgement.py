@@ -13,7 +13,7 @@ import pandas as pd
 from forwardtrader.reports.statistics import calibration, score_slices
 from forwardtrader.reports.statistics.bootstrap import Floats
 from forwardtrader.reports.statistics.forecast_scores import Outcomes, ranks, scaled_losses, score_all
-from forwardtrader.reports.statistics.model_confidence_set import model_confidence_set
+from forwardtrader.reports.statistics.selection.model_confidence_set import model_confidence_set
 from forwardtrader.reports.statistics.significance import MeanTest, diebold_mariano, mean_test
 from forwardtrader.reports.statistics.volatility_forecast import har_quantiles
 

@@ -24,10 +24,10 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.config import changed
 from forwardtrader.core.errors import StoreDamaged
 from forwardtrader.feeds.history.needs import History
-from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.parallel.local_workers import Processes
 from forwardtrader.models.parallel.scale_out import point_workers
 from forwardtrader.models.parallel.workers import Workers
+from forwardtrader.models.port.prototype import context_of
 from forwardtrader.reports.manifest import DataSection
 from forwardtrader.reports.statistics.sharpe_tests import sharpe_moments
 from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of

@@ -11,10 +11,10 @@ import forwardtrader
 ROOT = Path(forwardtrader.__file__).resolve().parent.parent  # the folder that holds the package: a checkout, or site-packages
 OLDEST = (3, 11)
 # A Python that has these was set up for the project; to look for all of them would take each process ten times as long.
-_TELLING = ("arch", "backtrader", "dotenv", "numpy", "pydantic")
+_TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
 # The packages that setup.cfg requires, those of `live` and `firestore` among them, by the names that they are imported under.
 PACKAGES = (
-    "aiohttp", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
+    "aiohttp", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
     "matplotlib", "numpy", "optuna", "orjson", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy",
     "ta", "threadpoolctl", "yaml",
 )  # fmt: skip

@@ -58,7 +58,7 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
-from forwardtrader.models.forecasters.prototype import prototype
+from forwardtrader.models.port.prototype import prototype
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
 from forwardtrader.strategies.backtrader.hosting import restoring
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder

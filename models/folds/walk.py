@@ -25,9 +25,9 @@ from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecaster import FORECAST_COLUMNS
 from forwardtrader.models.forecasters.calibration import distribution
-from forwardtrader.models.forecasters.fitted import FittedModel
-from forwardtrader.models.forecasters.prototype import context_of, prototype
 from forwardtrader.models.parallel.scale_out import fold_workers
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import context_of, prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 from forwardtrader.models.walk_forward import Fold, folds

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster, WarmStarting
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster, WarmStarting
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 
 class Ridge(WarmStarting):

@@ -14,8 +14,8 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.folds.retrain import assignment, train
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
-from forwardtrader.models.forecasters.fitted import FittedForecaster
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
+from forwardtrader.models.port.fitted import FittedForecaster
 from forwardtrader.models.registry.store import ModelRegistry
 from tests.models.bars import simulated_bars
 

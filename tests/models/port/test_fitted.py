@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster
-from forwardtrader.models.forecasters.fitted import FittedForecaster, SampleForm, answered, load_fitted
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.fitted import FittedForecaster, SampleForm, answered, load_fitted
+from forwardtrader.models.port.sample_panel import SamplePanel
 from tests.models.own_forecasters import Nearest, Ridge, Spread
-from tests.models.test_sample_panel import panel
+from tests.models.port.test_sample_panel import panel
 
 FORM = SampleForm(tuple("abcd"), (1, 4), ("A/USD", "B/USD"), 3600)
 

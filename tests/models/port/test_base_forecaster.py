@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, InvalidSetting
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.sample_panel import SamplePanel
 from tests.models.own_forecasters import Nearest, Ridge
-from tests.models.test_sample_panel import panel
+from tests.models.port.test_sample_panel import panel
 
 
 def test_parameters_are_those_of_init() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.settings import ModelSettings
-from forwardtrader.models.forecasters.prototype import context_of, identity, named_forecaster, prototype
+from forwardtrader.models.port.prototype import context_of, identity, named_forecaster, prototype
 from tests.models.own_forecasters import Nearest, Ridge
 
 OWN = "tests.models.own_forecasters"

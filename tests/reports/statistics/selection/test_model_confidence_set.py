@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from forwardtrader.reports.statistics.model_confidence_set import model_confidence_set
+from forwardtrader.reports.statistics.selection.model_confidence_set import model_confidence_set
 
 DRAW = np.random.default_rng(0)
 BASE = np.abs(DRAW.normal(size=2000))

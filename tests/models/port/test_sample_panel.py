@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwardtrader.models.sample_panel import SamplePanel, sample_rows
+from forwardtrader.models.port.sample_panel import SamplePanel, sample_rows
 
 
 def panel(rows: int = 40, look_back: int = 3, features: int = 4) -> SamplePanel:
