@@ -188,7 +188,7 @@ def test_a_bracket_whose_last_order_is_refused_leaves_nothing_that_waits() -> No
 
         def enter(s: Any) -> None:
             price = s.data.close[0]
-            s.bracket = s.buy_bracket(size=0.1, exectype=bt.Order.Market, stopprice=price * 0.9, limitexec=bt.Order.Historical)
+            s.bracket = s.buy_bracket(size=0.1, exectype=bt.Order.Market, stopprice=price * 0.9, limitexec=bt.Order.Close)
 
         run = play(venue, store_on(venue), Script, 4, acts={0: enter})
         assert [run.statuses_of(order)[-1] for order in run.bracket] == ["Rejected", "Canceled", "Rejected"]
