@@ -90,10 +90,10 @@ class AccountView(bt.BrokerBase):
     def submit(self, order: LiveOrder) -> LiveOrder:
         return order
 
-    def count_refused(self, order: LiveOrder, reason: str) -> None:
-        """Count an order that came to nothing, unless it is only a repetition of one; reasons that differ in numbers only are one."""
+    def count_refused(self, order: LiveOrder, reason: str, kind: str = "") -> None:
+        """Count an order that came to nothing by its kind, else by its reason without numbers; not one that only repeats another."""
         if not order.data.is_past:
-            count_refused(self.refused, order.data.symbol, _NUMBERS.sub("…", reason))
+            count_refused(self.refused, order.data.symbol, kind or _NUMBERS.sub("…", reason))
 
     def get_notification(self) -> LiveOrder | None:
         return self._notifications.popleft() if self._notifications else None

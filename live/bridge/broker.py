@@ -259,7 +259,7 @@ class CCXTBroker(AccountView):
     def refuse(self, order: LiveOrder, reason: str, kind: str | None = None) -> LiveOrder:
         """Reject an order here; it is counted by its reason, or by `kind`, where that is not empty."""
         if kind != "":
-            self.count_refused(order, kind or reason)
+            self.count_refused(order, reason, kind or "")
         order.addinfo(refusal=reason)
         self.contingent.drop(order, reason)
         order.reject(self)

@@ -118,12 +118,12 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
             return
         order.addinfo(refusal=event.reason)
         order.margin() if event.margin else order.reject(broker)
-        broker.count_refused(order, CAME_TO_NOTHING.get(order.status, event.reason))
+        broker.count_refused(order, event.reason, CAME_TO_NOTHING.get(order.status, ""))
     elif broker.contingent.exchange(order):
         return
     elif event.how == "expired" or broker.is_expiring(order):
         order.status = bt.Order.Expired
-        broker.count_refused(order, CAME_TO_NOTHING[order.status])
+        broker.count_refused(order, "", CAME_TO_NOTHING[order.status])
     else:
         order.cancel()
     broker.notify(order)

@@ -9,6 +9,7 @@ import pytest
 
 from forwardtrader.live.execution.journal import Journal
 from tests.live.books import require_agreement
+from tests.live.bridge.test_recovery import until
 from tests.live.market import Script, play, practice, store_on
 from tests.live.test_fault_families import carry_on, die
 
@@ -121,6 +122,7 @@ def rise_to_the_target(s: Any) -> None:
     """An act: the market reaches the limit of the bracket while the entry rests."""
     s.p.exchange.control("fill_cap", size=None)
     s.p.exchange.control("price", price=s.made[2].created.price * 1.001)
+    until(lambda: s.broker.store.prices["BTC/USDT"] > s.made[2].created.price)
 
 
 @pytest.mark.parametrize("fee_asset", ["quote", "received"])

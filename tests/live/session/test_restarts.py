@@ -45,8 +45,7 @@ class Greedy(bt.Strategy):
     """Orders more at every bar than the account can pay for."""
 
     def next(self) -> None:
-        if self.data.is_current:
-            self.buy(size=50.0)
+        self.buy(size=50.0)
 
 
 def test_an_order_of_the_last_bar_that_the_venue_refused_keeps_its_own_reason(tmp_path: Path) -> None:
@@ -58,7 +57,8 @@ def test_an_order_of_the_last_bar_that_the_venue_refused_keeps_its_own_reason(tm
     store.close()
     assert len(orders) >= 4
     assert len(set(orders["refusal"])) == 1 and "insufficient balance" in orders["refusal"].iloc[0], orders["refusal"].tolist()
-    status = read_status(tmp_path / "one")
-    assert sum(status.refused["BTC/USDT"].values()) == 5, "counted on over the restart"
-    lines = status_lines(request_for(tmp_path, "one", 0), SystemClock())
-    assert f"BTC/USDT: 5 orders came to nothing: {CAME_TO_NOTHING[bt.Order.Margin]}" in lines
+    [(reason, count)] = read_status(tmp_path / "one").refused["BTC/USDT"].items()
+    assert reason == CAME_TO_NOTHING[bt.Order.Margin]
+    assert count > 3, "it counts on over the restart"
+    lines = status_lines(request_for(tmp_path, "one", 0, symbols=ONE), SystemClock())
+    assert f"BTC/USDT: {count} orders came to nothing: {reason}" in lines
