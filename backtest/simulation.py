@@ -12,6 +12,7 @@ import pandas as pd
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.types import Timeframe
+from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.feeds.backtrader_data import as_backtrader_days, frame_data
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
@@ -22,7 +23,6 @@ from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
-from forwardtrader.strategies.user_code.strategy_errors import owned_errors
 
 
 class Sources(Protocol):

@@ -2,7 +2,7 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed
+│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -10,7 +10,7 @@ TradingError                    1
 │   ├── DownloadCutShort        3
 │   ├── VenueRefused            3   VenueRedirected
 │   └── VenueUnreachable        3   VenueBusy
-├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
+├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound, TrainingDiverged
 ├── ClusterUnusable             3
 ├── RiskHalt                    4
 ├── NotObeyed                   5
@@ -32,6 +32,7 @@ __all__ = [
     "DownloadCutShort",
     "FactorNotYetPublished",
     "FingerprintMismatch",
+    "ForecasterFailed",
     "InvalidDates",
     "InvalidSetting",
     "LookAheadFound",
@@ -48,6 +49,7 @@ __all__ = [
     "StrategyFailed",
     "TooLittleHistory",
     "TradingError",
+    "TrainingDiverged",
     "UnknownSetting",
     "UnknownSymbol",
     "UnknownTimeframe",
@@ -101,6 +103,10 @@ class AccountTooSmall(ConfigError):
 
 class StrategyFailed(ConfigError):
     """The user's strategy raised an exception; the message names its line."""
+
+
+class ForecasterFailed(ConfigError):
+    """The user's forecaster raised an exception, or answered with something that is no forecast; the message names it and its fold."""
 
 
 class StrategyChecksFailed(ConfigError, AssertionError):
@@ -193,6 +199,10 @@ class FingerprintMismatch(ModelError):
 
 class LookAheadFound(ModelError):
     """A look-ahead check failed: a value computed at a bar depends on a later one; the message names it."""
+
+
+class TrainingDiverged(ModelError):
+    """A training ended far from any forecast; its model is neither saved nor used."""
 
 
 class ClusterUnusable(TradingError):

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 LAYERS: dict[str, str] = {
     "core": """
         config
+        user_code
         command
         log settings_file
         redaction settings
@@ -46,6 +47,7 @@ LAYERS: dict[str, str] = {
         registry
         forecasters
         features
+        port
         checks flags forecaster parallel walk_forward
     """,
     "strategies": """

@@ -19,12 +19,12 @@ from forwardtrader.core import log
 from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.user_code.errors import described, owned_errors
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, record_of
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.hosting import restoring, takes_part
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
-from forwardtrader.strategies.user_code.strategy_errors import described, owned_errors
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import CandleFileInvalid, ConfigError, InvalidSetting, StrategyChecksFailed
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.user_code.errors import user_line
 from forwardtrader.feeds.candles.schema import Origin, validate
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof, compare, untested
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
-from forwardtrader.strategies.user_code.strategy_errors import user_line
 
 # With the fee taken in the coin a strategy may close so many trades more or less: sizes differ by the fee.
 DUST_SHARE: Final = 0.02

@@ -11,9 +11,9 @@ import psutil
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.user_code.errors import described
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.pages.session_status import Alert, Process
-from forwardtrader.strategies.user_code.strategy_errors import described
 
 _LOG: Final = log.logger("live")
 _MOST_FAILURES: Final = 5

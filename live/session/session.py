@@ -15,7 +15,8 @@ from forwardtrader.core import log
 from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.cli import INTERRUPTED
-from forwardtrader.core.errors import RiskHalt, StartRefused, StrategyFailed
+from forwardtrader.core.errors import ConfigError, RiskHalt, StartRefused, StrategyFailed
+from forwardtrader.core.user_code.errors import described, failure, owned_errors
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
 from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
@@ -38,7 +39,6 @@ from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.holdings import Dust
-from forwardtrader.strategies.user_code.strategy_errors import described, failure, owned_errors
 
 
 class LiveSession:
@@ -58,7 +58,7 @@ class LiveSession:
         self.progress = SessionProgress(clock.now())
         self.interruption = Interruption()
         self._supply = supply
-        self._failure: StrategyFailed | None = None
+        self._failure: ConfigError | None = None
         self._parts: SessionParts | None = None
 
     @property

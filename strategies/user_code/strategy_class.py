@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import ast
-import hashlib
-import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import backtrader as bt
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.strategies.user_code.strategy_errors import described
+from forwardtrader.core.user_code.modules import user_module
 
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)(?:\((?P<params>.*)\))?", re.DOTALL)
 
@@ -41,11 +35,12 @@ def load_strategy(spec: str) -> type[bt.Strategy]:
     return named
 
 
-def with_params(spec: str, assignments: Sequence[str]) -> str:
+def with_params(spec: str, assignments: Sequence[str], *, said: str = "--param ") -> str:
     """The same strategy with parameters, which are read as the types of their defaults; as it is without any.
 
     Args:
         assignments: `name=value`, as typed.
+        said: what stands before a name where it was given, for messages.
 
     Raises:
         ConfigError: the strategy cannot be loaded, has no such parameter, or the value is not of the default's kind.
@@ -60,8 +55,8 @@ def with_params(spec: str, assignments: Sequence[str]) -> str:
         name, sign, value = (part.strip() for part in text.partition("="))
         if not sign or not name:
             raise ConfigError(f"--param {text!r}: write it as NAME=VALUE, for example fast=20")
-        _check_name(strategy, name)
-        given[name] = _read(name, value, getattr(strategy.params, name))
+        _check_name(strategy, name, said)
+        given[name] = _read(name, value, getattr(strategy.params, name), said)
     return f"{module}:{class_name}({', '.join(f'{name}={given[name]!r}' for name in sorted(given))})"
 
 
@@ -75,14 +70,14 @@ def _parts(spec: str) -> tuple[str, str, dict[str, Any]]:
     return match["module"], match["name"], {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
 
 
-def _check_name(strategy: type[bt.Strategy], name: str) -> None:
+def _check_name(strategy: type[bt.Strategy], name: str, said: str = "--param ") -> None:
     known = [key for key in strategy.params._getkeys() if not key.startswith("_")]
     if name not in known:
         there = f"; it has {', '.join(known)}" if known else ", and none at all"
-        raise ConfigError(f"--param {name}: {strategy.__name__} has no such parameter{nearest(name, known) or there}")
+        raise ConfigError(f"{said}{name}: {strategy.__name__} has no such parameter{nearest(name, known) or there}")
 
 
-def _read(name: str, text: str, default: object) -> object:
+def _read(name: str, text: str, default: object, said: str) -> object:
     """A value as its default is: text stays text, everything else is written as in Python."""
     if isinstance(default, str):
         return text
@@ -91,18 +86,20 @@ def _read(name: str, text: str, default: object) -> object:
     except (ValueError, SyntaxError) as error:
         if default is None:
             return text
-        raise ConfigError(f"--param {name}={text}: the default is {default!r}, and {text!r} is nothing of that kind") from error
+        raise ConfigError(f"{said}{name}={text}: the default is {default!r}, and {text!r} is nothing of that kind") from error
+    if isinstance(default, tuple) and isinstance(value, list):  # a sweep file has no other way to write one
+        value = tuple(value)
     kinds: tuple[type, ...] = (
         (bool,) if isinstance(default, bool) else (int, float) if isinstance(default, int | float) else (type(default),)
     )
     is_of_kind = default is None or (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)))
     if not is_of_kind:
-        raise ConfigError(f"--param {name}={text}: the default is {default!r}, and {text!r} is nothing of that kind")
+        raise ConfigError(f"{said}{name}={text}: the default is {default!r}, and {text!r} is nothing of that kind")
     return value
 
 
 def _class_of(module_name: str, name: str, spec: str) -> type[bt.Strategy]:
-    module = _import(module_name, spec)
+    module = user_module(module_name, f"--strategy {spec!r}")
     found = getattr(module, name, None)
     known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, bt.Strategy)]
     if found is None:
@@ -110,55 +107,3 @@ def _class_of(module_name: str, name: str, spec: str) -> type[bt.Strategy]:
     if not (isinstance(found, type) and issubclass(found, bt.Strategy)):
         raise ConfigError(f"--strategy {spec!r}: {name} is not a subclass of backtrader.Strategy")
     return found
-
-
-def _import(name: str, spec: str) -> ModuleType:
-    beside = Path.cwd() / f"{name}.py"
-    file = Path(name).resolve() if name.endswith(".py") else beside if "." not in name and beside.is_file() else None
-    folder, stem = (file.parent, file.stem) if file is not None else (Path.cwd(), name)
-    try:
-        _search(folder, stem)
-        return importlib.import_module(stem) if file is None or _is_free(stem, file) else _from_file(file)
-    except ModuleNotFoundError as error:
-        if error.name != stem and not stem.startswith(f"{error.name}."):
-            raise ConfigError(f"--strategy {spec!r}: {name} needs the module {error.name}, which is not installed") from error
-        raise ConfigError(f"--strategy {spec!r}: there is no module {name} on the path or in {folder}") from error
-    except FileNotFoundError as error:
-        raise ConfigError(f"--strategy {spec!r}: there is no file {file}") from error
-    except (ImportError, SyntaxError) as error:
-        raise ConfigError(f"--strategy {spec!r}: {name} cannot be imported: {error}") from error
-    except Exception as error:  # the module is the user's, and so is whatever it raises while it is read
-        raise ConfigError(f"--strategy {spec!r}: {described(error)}") from error
-
-
-def _search(folder: Path, stem: str) -> None:
-    """Have modules beside a strategy found: first, as beside any script, unless one of them would stand before a module of others."""
-    if str(folder) in sys.path:
-        return
-    takes_a_name = stem in sys.modules or any(file.stem in sys.stdlib_module_names for file in folder.glob("*.py"))
-    sys.path.insert(len(sys.path) if takes_a_name else 0, str(folder))
-
-
-def _is_free(stem: str, file: Path) -> bool:
-    """Whether the file is what its own name stands for: no other module is imported, or found, by it."""
-    if stem in sys.modules:
-        known = getattr(sys.modules[stem], "__file__", None)
-        return known is not None and Path(known).resolve() == file
-    spec = importlib.util.find_spec(stem) if stem.isidentifier() else None
-    return spec is None or (spec.origin is not None and Path(spec.origin).resolve() == file)
-
-
-def _from_file(file: Path) -> ModuleType:
-    """The module of a file whose name another module has: under a name of its own."""
-    name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

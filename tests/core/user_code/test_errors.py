@@ -11,9 +11,9 @@ import pytest
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import InvalidSetting, StrategyFailed
+from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
-from forwardtrader.strategies.user_code.strategy_errors import owned_errors
 from tests.strategies.market import candles, feed, knobs
 
 HEAD = "import backtrader as bt\nclass Mine(bt.Strategy):\n"
@@ -56,7 +56,7 @@ def test_the_line_of_the_users_is_named(folder: Path, body: str, words: str) -> 
     assert words in str(caught.value)
     assert str(caught.value).endswith("; the traceback is in log.jsonl")
     assert caught.value.exit_code == 2
-    [entry] = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines() if "strategy failed" in line]
+    [entry] = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines() if "Mine failed" in line]
     assert "Traceback" in entry["traceback"]
 
 

@@ -1,4 +1,4 @@
-"""Errors in a user's strategy: told with the line of the user's that they came from."""
+"""Errors in code of the user's: told with the line of the user's that they came from."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.core.errors import StrategyFailed, TradingError
+from forwardtrader.core.errors import ConfigError, StrategyFailed, TradingError
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _ROOMS: Final = ("backtest", "core", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "strategies")
 _OURS: Final = tuple(_ROOT / room for room in _ROOMS)
 _LIBRARIES: Final = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
-_LOG: Final = log.logger("strategies")
+_LOG: Final = log.logger("user_code")
 
 
 @contextmanager
-def owned_errors(strategy: str) -> Iterator[None]:
-    """Have whatever a strategy raises in the block told as the strategy's, with its traceback in the log.
+def owned_errors(owner: str, kind: type[ConfigError] = StrategyFailed) -> Iterator[None]:
+    """Have whatever a class of the user's raises in the block told as its own, with its traceback in the log.
 
     Args:
-        strategy: its name, which is told where no line of the user's was at work, as in an indicator over more bars than there are.
+        owner: its name, which is told where no line of the user's was at work, as in an indicator over more bars than there are.
+        kind: what is raised in place of it.
 
     Raises:
-        StrategyFailed: in place of it. Our own errors go through, and so does one that only code of ours was at work in.
+        StrategyFailed: or the `kind`. Our own errors go through, and so does one that only code of ours was at work in.
     """
     try:
         yield
@@ -36,10 +37,10 @@ def owned_errors(strategy: str) -> Iterator[None]:
     except Exception as error:
         if user_line(error) is None and _is_ours(_frames(error)[-1].filename):
             raise
-        raise failure(error, strategy) from error
+        raise failure(error, owner, kind) from error
 
 
-def failure(error: Exception, strategy: str, *, after: str = "") -> StrategyFailed:
+def failure(error: Exception, owner: str, kind: type[ConfigError] = StrategyFailed, *, after: str = "") -> ConfigError:
     """What a command says of it, with its traceback written to the log.
 
     Args:
@@ -47,9 +48,10 @@ def failure(error: Exception, strategy: str, *, after: str = "") -> StrategyFail
     """
     place = log.written_to()
     if place:
-        _LOG.error("strategy failed", exc_info=error)
-    where = described(error) if user_line(error) is not None else f"{strategy}: {described(error)}{_hint(error)}"
-    return StrategyFailed("; ".join(part for part in (where, after, f"the traceback is in {place}" if place else "") if part))
+        _LOG.error("%s failed", owner, exc_info=error)
+    hint = _hint(error) if kind is StrategyFailed else ""
+    where = described(error) if user_line(error) is not None else f"{owner}: {described(error)}{hint}"
+    return kind("; ".join(part for part in (where, after, f"the traceback is in {place}" if place else "") if part))
 
 
 def _hint(error: Exception) -> str:

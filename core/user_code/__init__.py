@@ -1,0 +1,1 @@
+"""What users bring as code: named on the command line, imported here, and its errors told with the user's own line."""
