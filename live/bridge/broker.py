@@ -94,6 +94,8 @@ class CCXTBroker(AccountView):
             if held:
                 self.holdings.held[data].set(*held)
         self.unprotected = self.journal.recall(UNPROTECTED, {})
+        for symbol, reason in self.unprotected.items():
+            self.store.notify(Unprotected(symbol, reason))  # at every start, until it is settled
         restore_orders(self, found.open)
 
     def next(self) -> None:
