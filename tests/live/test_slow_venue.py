@@ -50,8 +50,8 @@ def test_a_session_at_a_slow_venue_obeys_sends_nothing_twice_and_starts_again(tm
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 1, process)
     asked = questions(venue, seen)
     assert len(asked) <= QUESTIONS, asked
+    sent = Counter(order["client_id"] for order in venue.control("orders")["orders"])
+    assert set(sent.values()) == {1}
     assert "killed" in instruct(request, ControlCommand.KILL, SystemClock())
     assert over(process) == 4
     assert open_orders(tmp_path) == []
-    sent = Counter(order["client_id"] for order in venue.control("orders")["orders"])
-    assert set(sent.values()) == {1}
