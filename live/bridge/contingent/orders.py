@@ -6,7 +6,6 @@ market reaches its price; then the two change places. What waits here is in the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -173,20 +172,15 @@ class ContingentOrders(OrderGroups):
     # What the market reaches
 
     @property
-    def prices(self) -> Mapping[str, float]:
-        """The newest price by symbol."""
-        return self._broker.store.prices
-
-    @property
     def reached(self) -> list[LiveOrder]:
         """Orders waiting here whose price the market has reached."""
-        prices = self.prices
+        prices = self._broker.store.prices
         watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
         return [order for order in watched if is_reached(order, prices.get(order.data.symbol))]
 
     def send_reached(self) -> None:
         """Send them, in place of the siblings that lock their coins; an entry that rests when its target is reached is over first."""
-        for entry in self.parts.reached_targets(list(self._waiting.values())):
+        for entry in self.parts.reached_targets(self._waiting.values(), self._broker.store.prices):
             self._broker.cancel_now(entry)
         for order in self.reached:
             resting = [o for o in self.siblings(order) if self.rests(o)]

@@ -13,7 +13,7 @@ A stop sent for a part is an intent of its own, in the place of the one that was
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -53,9 +53,8 @@ class PartialEntries:
             if stop.parent is not None:
                 self.cover(self._orders.children(stop.parent), at_once=True)
 
-    def reached_targets(self, waiting: Sequence[LiveOrder]) -> list[LiveOrder]:
+    def reached_targets(self, waiting: Iterable[LiveOrder], prices: Mapping[str, float]) -> list[LiveOrder]:
         """Entries that were executed in part and rest, of which the market has reached the limit: their rest is not wanted any more."""
-        prices = self._orders.prices
         return [
             entry
             for order in waiting
