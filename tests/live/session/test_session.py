@@ -20,7 +20,6 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import PATIENCE_S, ROOT
-from tests.compiled import share_compiled
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}
@@ -71,7 +70,6 @@ def test_a_session_trains_and_trades_in_whatever_folder_it_is_started(tmp_path: 
     words = [sys.executable, str(ROOT / "run_live.py"), "--sandbox", "--speed", "lockstep", "--session", "away", "--bars", "2", "--quiet"]
     for setting in ("train_window=60d", "retrain_every=10d", "epochs=1", "seeds=1", "units=8"):
         words += ["--set", f"models.{setting}"]
-    share_compiled(tmp_path / "var" / "models")
     said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert said.returncode == 0, said.stderr
     assert bars_of(tmp_path / "var" / "sessions", "away") == 2
