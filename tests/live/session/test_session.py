@@ -124,16 +124,19 @@ def test_any_backtrader_strategy_runs_and_equals_its_replay(tmp_path: Path, name
     assert parity.compared["fills"] > 1
 
 
-@pytest.mark.parametrize(("spec", "orders"), [("lifecycle:HoldFiveBars", 23), ("signals:Accumulating", 5)])
+@pytest.mark.parametrize(("spec", "least"), [("lifecycle:HoldFiveBars", 10), ("signals:Accumulating", 2)])
 def test_a_community_strategy_makes_the_same_orders_on_paper_with_real_orders_and_in_its_replay(
-    tmp_path: Path, spec: str, orders: int
+    tmp_path: Path, spec: str, least: int
 ) -> None:
+    """How many they are depends on the day, up to which the market's past reaches."""
+    orders = []
     for mode in ("paper", "live"):
         flags = (f"--{mode}", "--strategy", f"benchmarks.strategies.community.{spec}")
         assert run(request_for(tmp_path, mode, 120, *flags, symbols=("BTC/USDT",))) == 0
         parity = compare(tmp_path / mode, SystemClock(), SOURCES)
         assert parity.first_difference is None
-        assert parity.compared["orders"] == orders
+        orders.append(parity.compared["orders"])
+    assert orders[0] == orders[1] >= least
 
 
 def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> None:

@@ -76,7 +76,9 @@ def test_two_do_not_compile_at_the_same_time(tmp_path: Path) -> None:
     assert (inside, most) == (0, 1)
 
 
-def test_code_in_a_folder_that_was_moved_is_found_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]) -> None:
+def test_code_in_a_folder_that_was_moved_is_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
+) -> None:
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     for folder in ("before", "moved"):
         prepare_jax(tmp_path / folder)
@@ -90,7 +92,9 @@ def test_code_in_a_folder_that_was_moved_is_found_there(tmp_path: Path, monkeypa
     assert kept == before
 
 
-def test_a_folder_that_the_user_names_to_jax_is_taken_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]) -> None:
+def test_a_folder_that_the_user_names_to_jax_is_taken_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
+) -> None:
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "of the user"))
     prepare_jax(tmp_path / "of the models")
     forget()
