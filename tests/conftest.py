@@ -59,7 +59,7 @@ def pytest_configure() -> None:
 
 
 def _share_compiled_code() -> None:
-    """One folder for what XLA compiles, of all workers and the processes that they start: to compile takes longer than to train what is small."""
+    """One folder for what XLA compiles, of all workers and what they start: to compile takes longer than to train what is small."""
     if not os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = _folder("compiled-")
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(1 << 32)  # with a limit, jax locks the folder while it reads or writes

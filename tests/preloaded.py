@@ -32,7 +32,8 @@ from tests import ROOT
 
 MODULES: Final = (
     "forwardtrader.sandbox", "forwardtrader.live.supervision.guardian", "forwardtrader.live.output.writer_process",
-    "forwardtrader.reports.pages.tearsheet", "forwardtrader.models.folds.retrain", "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
+    "forwardtrader.reports.pages.tearsheet", "forwardtrader.models.folds.retrain",
+    "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
     "tests.live.family_runner", "tests.told_program",
 )  # fmt: skip
 _IMPORTED: Final = (
