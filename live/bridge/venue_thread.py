@@ -180,7 +180,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
             self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, *, sock: socket | None = None, **options: Any
         ) -> Any:
             try:
-                made = await super().create_connection(protocol_factory, host, port, sock=sock, **options)
+                made: Any = await super().create_connection(protocol_factory, host, port, sock=sock, **options)
             except asyncio.CancelledError:
                 if sock is not None:
                     sock.detach()
