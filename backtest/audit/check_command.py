@@ -20,7 +20,7 @@ def _check(given: argparse.Namespace) -> int:
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.backtest.command_line import named_files
     from forwardtrader.core.clock import SystemClock
-    from forwardtrader.core.command.project import typed_path, typed_strategy
+    from forwardtrader.core.command.project import typed_object, typed_path
     from forwardtrader.core.config import load_settings
     from forwardtrader.core.errors import AuditIncomplete, StrategyChecksFailed
     from forwardtrader.core.types import Timeframe
@@ -35,7 +35,7 @@ def _check(given: argparse.Namespace) -> int:
     files, symbols = named_files(given.data, given.symbol)
     clock = SystemClock()
     candles = {s: read_file(files[s], s, timeframe, clock, feeds.max_file_mb, notation).candles for s in symbols}
-    strategy = with_params(typed_strategy(given.strategy), given.param)
+    strategy = with_params(typed_object(given.strategy), given.param)
     report = check_strategy(strategy, candles, settings=settings.strategies, resample=given.resample)
     if given.as_json:
         checks = [{"name": each.name, "result": str(each.result), "detail": each.detail} for each in report.checks]

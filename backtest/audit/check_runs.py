@@ -69,7 +69,7 @@ class CheckBench:
     def index(self) -> pd.DatetimeIndex:
         """The open times of all bars."""
         times = [schema.times_of(market.candles) for market in self.markets]
-        return times[0].append(times[1:]).unique().sort_values()
+        return pd.DatetimeIndex(times[0].append(times[1:]).unique().sort_values())
 
     def run(self, **how: Any) -> CheckRun:
         """Run the strategy; `how` is further arguments of `build_cerebro`.
