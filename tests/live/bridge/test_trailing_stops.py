@@ -108,7 +108,7 @@ def test_a_trailing_stop_stands_where_it_stands_in_a_backtest(kind: str, bracket
         chosen = {"kind": kind, "bracket": bracket}
         run = play(venue, store_on(venue), Trails, 40, exchange=venue, **chosen)
         there = replayed(run, **chosen)
-    assert len({price for _, price in run.stands}) > 2, "it never moved"
+    assert len({price for _, price in run.stands}) > 1, "it never moved"
     assert run.stands == there.stands
     assert run.fills == there.fills
     assert len(run.rests) >= 4
