@@ -30,7 +30,7 @@ from forwardtrader.models.registry.store import log_damage
 from forwardtrader.reports import artefacts, benchmarks, manifest
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.judgement import ForecastResult, RunFacts, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
-from forwardtrader.reports.manifest import RunManifest, StrategySummary, make_run_dir
+from forwardtrader.reports.manifest import OptimisationSection, RunManifest, StrategySummary, make_run_dir
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
@@ -39,6 +39,7 @@ from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record
 
 Result = TypeVar("Result")
+Told = Callable[[pd.DataFrame], OptimisationSection]
 # How long a thread keeps Python while another one waits for it.
 TURN_S: Final = 0.0005
 
@@ -55,11 +56,14 @@ class FinishedRun:
         return self.folder / "index.html"
 
 
-def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None) -> FinishedRun:
+def run_backtest(
+    request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None, optimisation: Told | None = None
+) -> FinishedRun:
     """Load, train, trade, evaluate, and write the pages.
 
     Args:
-        sweep: net daily returns of every point tried, where this is the chosen one.
+        sweep: net daily returns of every point tried, where this trades the chosen ones.
+        optimisation: what is told of how they were chosen, given the equity table.
 
     Raises:
         TradingError: whatever stands in the way, as one line.
@@ -77,7 +81,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             record = simulate(markets, forecasts, request)
         _report_account(console, request, record)
         with progress.stage("report", "benchmarks"):
-            run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
+            run, folder = _saved(assembled(request, markets, forecasts, record, clock, optimisation), request)
             tearsheet.submit(folder)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
@@ -165,7 +169,14 @@ def _log_account(record: Record) -> None:
         log.event(own, "backtest_only", symbol=symbol, what=note)
 
 
-def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
+def assembled(
+    request: BacktestRequest,
+    markets: Mapping[str, History],
+    forecasts: Forecasts,
+    record: Record,
+    clock: Clock,
+    optimised: Told | None = None,
+) -> RunArtefacts:
     """The tables of a run and its plain numbers, benchmarks beside the account; not evaluated yet and not written."""
     plain = manifest_of(request, markets, forecasts, clock.now())
     year = plain.data.periods_per_year
@@ -175,7 +186,8 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     told = {"dust": {d.symbol: d.units for d in record.dust}, "refused": record.refused, "ended": record.ended, "deposits": record.deposits}
     told["backtest_only"] = record.backtest_only
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
-    full = plain.model_copy(update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits)})
+    parts = {"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits)}
+    full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
 

@@ -57,6 +57,11 @@ CREATE TRIGGER IF NOT EXISTS trials_stay BEFORE DELETE ON trials BEGIN SELECT RA
 CREATE TRIGGER IF NOT EXISTS trials_fixed BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 """
     + trial_reruns.SCHEMA
+    + """
+CREATE TABLE IF NOT EXISTS looks (trial TEXT NOT NULL, looks INTEGER NOT NULL, PRIMARY KEY (trial, looks));
+CREATE TRIGGER IF NOT EXISTS looks_stay BEFORE DELETE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER IF NOT EXISTS looks_fixed BEFORE UPDATE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+"""
 )
 
 
@@ -80,6 +85,7 @@ class Trial:
     periods_per_year: float
     landmarks: Mapping[str, pd.Series] = field(repr=False)
     open_end: OpenEnd | None = None
+    looks: int = 1
 
     @property
     def id(self) -> str:
@@ -129,6 +135,8 @@ class TrialLedger:
             connection.execute("BEGIN IMMEDIATE")  # what is looked up must still hold when it is written
             known = trial_reruns.known_trial(connection, run) if run is not None else None
             is_new = known is None and _insert(connection, trial, at, landmarks)
+            if trial.looks > 1:
+                connection.execute("INSERT OR IGNORE INTO looks VALUES (?, ?)", (known or trial.id, trial.looks))
             if run is not None:
                 trial_reruns.remember(connection, known or trial.id, run, at, trial.run_id, landmarks)
             return is_new
@@ -143,26 +151,28 @@ class TrialLedger:
         Raises:
             StoreDamaged: the file is no ledger or cannot be read.
         """
-        rows, further = self._rows()
+        rows, further, looks = self._rows()
         seen = [row for row in rows if _same_market(markets, _unpacked(further.get(row["id"], row["landmarks"])))]
         ratios = [row["sharpe"] * math.sqrt(row["periods_per_year"] / periods_per_year) for row in seen if row["sharpe"] is not None]
-        return Tries(len(seen), float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0)
+        return Tries(sum(looks.get(row["id"], 1) for row in seen), float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0)
 
     def table(self) -> pd.DataFrame:
         """All trials in order of time, without landmarks; `sharpe` is annual."""
-        rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in self._rows()[0]]  # noqa: SIM118 - sqlite rows
-        table = pd.DataFrame(rows)
+        known, _, looks = self._rows()
+        rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in known]  # noqa: SIM118 - sqlite rows
+        table = pd.DataFrame(rows).assign(looks=[looks.get(row["id"], 1) for row in rows])
         if len(table):
             table["sharpe"] = table["sharpe"].astype(float) * np.sqrt(table["periods_per_year"])
         return table
 
-    def _rows(self) -> tuple[list[sqlite3.Row], dict[str, bytes]]:
-        """All trials, and the landmarks of those that were run again, up to the furthest end."""
+    def _rows(self) -> tuple[list[sqlite3.Row], dict[str, bytes], dict[str, int]]:
+        """All trials, the landmarks of those that were run again, up to the furthest end, and how often one was looked at, if not once."""
         if not self.path.exists():
-            return [], {}
+            return [], {}, {}
         with self._open() as connection:
             rows = connection.execute("SELECT * FROM trials ORDER BY at, id").fetchall()
-            return rows, trial_reruns.furthest_landmarks(connection)
+            looks = dict(connection.execute("SELECT trial, max(looks) FROM looks GROUP BY trial").fetchall())
+            return rows, trial_reruns.furthest_landmarks(connection), looks
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -259,12 +269,18 @@ def _rendered(table: pd.DataFrame, path: Path) -> Table | str:
 
     if not len(table):
         return f"no trials yet in {path}"
-    listing = Table("at", "run", "market", "from", "to", "net Sharpe", "what", title=f"{len(table)} trials in {path}")
+    listing = Table("at", "run", "market", "from", "to", "net Sharpe", "what", title=f"{table['looks'].sum()} trials in {path}")
     for row in table.to_dict("records"):
         sharpe = "-" if pd.isna(row["sharpe"]) else f"{row['sharpe']:.2f}"
         market = ", ".join(json.loads(row["symbols"])) + ("" if row["kind"] == "real" else f" ({row['kind']})")
-        listing.add_row(row["at"][:16], row["run_id"], market, row["first"][:10], row["last"][:10], sharpe, row["what"])
+        listing.add_row(
+            row["at"][:16], row["run_id"], market, row["first"][:10], row["last"][:10], sharpe, row["what"] + _times(row["looks"])
+        )
     return listing
+
+
+def _times(looks: int) -> str:
+    return f", looked at {looks} times" if looks > 1 else ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -50,7 +50,7 @@ LAYERS: dict[str, str] = {
         checks flags forecaster parallel walk_forward
     """,
     "strategies": """
-        replay
+        replay stints
         replay_track
         backtrader replay_account
         position_manager
@@ -59,6 +59,7 @@ LAYERS: dict[str, str] = {
     """,
     "backtest": """
         cli
+        optimise
         sweep
         terminal
         job

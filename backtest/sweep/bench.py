@@ -46,11 +46,26 @@ class Setting:
     key: str
 
 
+def request_at(request: BacktestRequest, point: Point) -> BacktestRequest:
+    """The request with the point's settings and parameters.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    knobs = {key: value for key, value in point.items() if not parameter(key)}
+    params = [f"{name}={value}" for key, value in point.items() if (name := parameter(key))]
+    settings, strategy = changed(request.settings, knobs), with_params(request.strategy, params)
+    made = replace(request, settings=settings, strategy=strategy)
+    check(made)
+    return made
+
+
 class SweepBench:
     """Runs points of one request.
 
     Args:
         on_finished: called with the number of finished points.
+        looks: how often a result is looked at in order to choose; each look counts as a trial.
     """
 
     def __init__(
@@ -61,6 +76,8 @@ class SweepBench:
         run_id: str,
         progress: RunProgress,
         on_finished: Callable[[int], None],
+        *,
+        looks: int = 1,
     ) -> None:
         self.request, self.clock, self.store, self.run_id, self.progress, self.on_finished = (
             request,
@@ -71,27 +88,14 @@ class SweepBench:
             on_finished,
         )
         self.ledger = TrialLedger(Path(request.settings.reports.ledger_path))
-        self.fresh = 0
+        self.fresh, self.looks = 0, looks
         self.kind: DataSection | None = None
         self._done: dict[str, PointResult] = {}
         self._loaded: tuple[str, Mapping[str, History]] = ("", {})
 
-    def request_of(self, point: Point) -> BacktestRequest:
-        """The request with the point's settings.
-
-        Raises:
-            ConfigError: they do not go together.
-        """
-        knobs = {key: value for key, value in point.items() if not parameter(key)}
-        params = [f"{name}={value}" for key, value in point.items() if (name := parameter(key))]
-        settings, strategy = changed(self.request.settings, knobs), with_params(self.request.strategy, params)
-        request = replace(self.request, settings=settings, strategy=strategy)
-        check(request)
-        return request
-
     def evaluate(self, points: Sequence[Point]) -> list[PointResult]:
         """The result of each point, in order; what was finished before is not computed again."""
-        settings = [self._setting(self.request_of(point)) for point in points]
+        settings = [self._setting(request_at(self.request, point)) for point in points]
         groups: dict[str, dict[str, Setting]] = {}
         for setting in settings:
             if setting.key not in self._done and (known := self.store.get(setting.key)) is not None:
@@ -164,6 +168,7 @@ class SweepBench:
             moments=sharpe_moments(result.returns.to_numpy()),
             periods_per_year=facts.periods_per_year,
             landmarks={s: landmarks_of(h.candles.loc[first:]) for s, h in setting.markets.items()},
+            looks=self.looks,
             open_end=facts.open_end({s: h.candles for s, h in setting.markets.items()}, result.returns),
         )
 

@@ -20,7 +20,7 @@ from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import choices, code_of, data_section
-from forwardtrader.backtest.sweep.bench import SweepBench
+from forwardtrader.backtest.sweep.bench import SweepBench, request_at
 from forwardtrader.backtest.sweep.file import Axis, Point, SweepPlan, parameter, read_plan
 from forwardtrader.backtest.sweep.point import PointResult
 from forwardtrader.backtest.sweep.store import FILE_NAME as STORE_NAME
@@ -64,7 +64,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
         raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
     file = request.sweep
     plan = read_plan(file, request.settings, request.strategy)
-    folder, resumed = _folder(request, plan, clock)
+    folder, resumed = points_folder(request, repr(plan), clock, "sweep")
     if resumed.last != request.last:
         # As it was when the sweep began: what has become known since would make other points of those that are left.
         request, clock = resumed, FixedClock(resumed.last)
@@ -84,7 +84,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     scores = plateau_scores(columns, sharpes, grid=not plan.trials)
     best = choose(scores, sharpes)
     run = run_backtest(
-        replace(bench.request_of(points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=_daily(results)
+        replace(request_at(quiet, points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=daily_of(results)
     )
     table = _table(columns, results, scores)
     manifest = _manifest(request, plan, folder, clock, table, best, points, run).model_copy(update={"left_out": left_out})
@@ -145,6 +145,16 @@ def _search(plan: SweepPlan, bench: SweepBench) -> Iterator[tuple[Point, PointRe
         left -= len(trials)
 
 
+def drawn(plan: SweepPlan) -> list[Point]:
+    """Points of a search that learns from no result: drawn evenly from its ranges, each once."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=plan.seed))
+    points = [{axis.key: _suggested(trial, axis) for axis in plan.axes} for trial in (study.ask() for _ in range(plan.trials or 0))]
+    return list({repr(point): point for point in points}.values())
+
+
 def _suggested(trial: Any, axis: Axis) -> Any:
     if axis.choices:
         # Lists are no category of Optuna's; their places are.
@@ -159,7 +169,8 @@ def _sharpe(result: PointResult) -> float:
     return 0.0 if value is None or value != value else float(value)
 
 
-def _daily(results: Sequence[PointResult]) -> pd.DataFrame:
+def daily_of(results: Sequence[PointResult]) -> pd.DataFrame:
+    """Net daily returns of all points by UTC day [T, N]."""
     return pd.concat([result.returns.rename(n) for n, result in enumerate(results)], axis=1).sort_index().fillna(0.0)
 
 
@@ -173,14 +184,14 @@ def _cell(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else _scalar(value)
 
 
-def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Path, BacktestRequest]:
-    """The folder of this very sweep where it was started before, else a new one.
+def points_folder(request: BacktestRequest, plan: str, clock: Clock, label: str) -> tuple[Path, BacktestRequest]:
+    """The folder of this very sweep where it was started before, else a new one; `plan` says what is tried, `label` names the folder.
 
     A sweep without `--to` that was interrupted resumes up to the moment at which it was started.
     """
     output = Path(request.settings.reports.output)
     wanted = {k: v for k, v in choices(request).items() if k != "last"}
-    identity = fingerprint.of_value([wanted, repr(plan), sorted(map(str, request.files.values())), request.open_ended, code_of(request)])
+    identity = fingerprint.of_value([wanted, plan, sorted(map(str, request.files.values())), request.open_ended, code_of(request)])
     for path in sorted(output.glob(f"*/{STORE_NAME}")):
         store = SweepStore(path.parent)
         try:
@@ -194,7 +205,7 @@ def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Pa
     feeds = request.settings.feeds
     # Only the candles themselves know whether they are simulated: an unreachable venue cannot be asked.
     kind = data_section(request, load_markets(request, clock)).kind
-    run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} sweep".strip(), digest=identity)
+    run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} {label}".strip(), digest=identity)
     folder = make_run_dir(output, run_id)
     SweepStore(folder).note(identity=identity, last=request.last.isoformat())
     return folder, request

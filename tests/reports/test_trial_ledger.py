@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +60,15 @@ def test_an_equal_rerun_is_no_new_trial(ledger: TrialLedger) -> None:
 def test_equal_settings_with_another_outcome_are_a_new_trial(ledger: TrialLedger) -> None:
     assert ledger.record(trial("a"))
     assert ledger.record(trial("a", result="after a change of code"))
+
+
+def test_a_trial_that_was_looked_at_at_many_boundaries_counts_as_often(ledger: TrialLedger) -> None:
+    assert ledger.record(replace(trial("a"), looks=12))
+    assert not ledger.record(replace(trial("a"), looks=13))
+    assert not ledger.record(replace(trial("a"), looks=5))
+    ledger.record(trial("b"))
+    assert ledger.tries_on({"BTC/USDT": prices()}, 365).trials == 14
+    assert ledger.table()["looks"].tolist() == [13, 1]
 
 
 def test_the_variance_is_that_of_the_sharpe_ratios(ledger: TrialLedger) -> None:
