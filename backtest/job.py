@@ -30,10 +30,11 @@ from forwardtrader.models.registry.store import log_damage
 from forwardtrader.reports import artefacts, benchmarks, manifest
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.judgement import ForecastResult, RunFacts, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
-from forwardtrader.reports.manifest import OptimisationSection, RunManifest, StrategySummary, make_run_dir
+from forwardtrader.reports.manifest import RunManifest, StrategySummary, make_run_dir
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
+from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.summary import summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record

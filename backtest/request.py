@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from forwardtrader.core.settings import Settings
@@ -23,7 +23,8 @@ class BacktestRequest:
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
         optimise: the file of a walk-forward optimisation.
-        stints: the parameters that it chose, from the first traded bar on; `choice` is a fingerprint of everything they were chosen by.
+        stints: the parameters that it chose, from the first traded bar on; `choice` is a fingerprint of everything they were chosen by, and
+            `window` is the past that each was chosen on, on which its strategy is warmed up.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class BacktestRequest:
     optimise: Path | None = None
     stints: Sequence[Stint] = ()
     choice: str = ""
+    window: timedelta = timedelta(0)
     audit: bool = False
     open_page: bool = False
     as_json: bool = False

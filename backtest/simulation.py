@@ -156,6 +156,6 @@ def _record(run: Any, request: BacktestRequest) -> Record:
 
 
 def _warmed(candles: pd.DataFrame, request: BacktestRequest, warm_up: int) -> pd.DataFrame:
-    first = int(candles.index.searchsorted(pd.Timestamp(request.first)))
+    first, chosen_on = (int(candles.index.searchsorted(pd.Timestamp(at))) for at in (request.first, request.first - request.window))
     feeds = request.settings.feeds
-    return candles.iloc[max(first - warm_up - extra_bars(Timeframe.parse(feeds.timeframe), feeds.resample), 0) :]
+    return candles.iloc[max(min(first, chosen_on) - warm_up - extra_bars(Timeframe.parse(feeds.timeframe), feeds.resample), 0) :]

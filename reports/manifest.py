@@ -8,38 +8,23 @@ into this file (`strategy.dsr`, `forecast`, `benchmark.random_entries`, `benchma
 from __future__ import annotations
 
 import json
-import math
 import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from forwardtrader.core import atomic, fingerprint, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.sections.optimisation import OptimisationSection
+from forwardtrader.reports.sections.section import Interval, Moment, Number, Section, finite
 
 SCHEMA: Final = 1
 FILE_NAME: Final = "run.json"
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinity have no JSON form: both mean that there is no number."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
-Interval = tuple[Number, Number] | None
-Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are kept, names may be given instead of aliases."""
-
-    model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
 
 
 class SymbolData(Section):
@@ -211,64 +196,6 @@ class LimitsSection(Section):
     refused: dict[str, int] = {}
 
 
-class ChosenPoint(Section):
-    """What an optimisation chose at a boundary, in force from the bar that opens at `since`.
-
-    `flags` are the point's parameters as command-line arguments; `score` is the one it was chosen by, among its neighbours, `in_sample` its
-    own in the window before. `out_of_sample` is that of the point's account up to the next boundary, `account` that of the run's.
-    `rank_correlation` is that of the scores of all points before and after the boundary.
-    """
-
-    boundary: Moment
-    since: Moment
-    settings: dict[str, Any]
-    flags: str
-    changed: bool = False
-    score: Number = None
-    in_sample: Number = None
-    out_of_sample: Number = None
-    account: Number = None
-    rank_correlation: Number = None
-
-
-class ParameterSpread(Section):
-    """How far the chosen values of one parameter lie apart; `most` is the one chosen most often, at the share `share` of the boundaries.
-
-    `low`, `median` and `high` are there for numbers.
-    """
-
-    values: int
-    most: str
-    share: Number
-    low: Number = None
-    median: Number = None
-    high: Number = None
-
-
-class OptimisationSection(Section):
-    """Parameters that were chosen anew at each boundary: among what, by which score and on how much of the past, and how it went.
-
-    `trials` counts every look at a point. `in_sample`, `out_of_sample` and `rank_correlation` are means over the boundaries,
-    `rank_correlation_p` one-sided against a mean that is not above zero.
-    """
-
-    window: str
-    every: str
-    score: str
-    rule: str
-    keys: list[str]
-    points: int
-    trials: int
-    changes: int
-    choices: list[ChosenPoint]
-    spread: dict[str, ParameterSpread] = {}
-    in_sample: Number = None
-    out_of_sample: Number = None
-    rank_correlation: Number = None
-    rank_correlation_p: Number = None
-    left_out: dict[str, str] = {}
-
-
 class RunManifest(Section):
     """The whole of `run.json`."""
 
@@ -377,4 +304,4 @@ def _without_nan(value: Any) -> Any:
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
-    return _finite(value)
+    return finite(value)

@@ -59,6 +59,9 @@ CREATE TRIGGER IF NOT EXISTS trials_fixed BEFORE UPDATE ON trials BEGIN SELECT R
     + trial_reruns.SCHEMA
     + """
 CREATE TABLE IF NOT EXISTS looks (trial TEXT NOT NULL, looks INTEGER NOT NULL, PRIMARY KEY (trial, looks));
+CREATE TABLE IF NOT EXISTS likeness (run_id TEXT NOT NULL, effective REAL NOT NULL, at TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS likeness_stays BEFORE DELETE ON likeness BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER IF NOT EXISTS likeness_fixed BEFORE UPDATE ON likeness BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 CREATE TRIGGER IF NOT EXISTS looks_stay BEFORE DELETE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 CREATE TRIGGER IF NOT EXISTS looks_fixed BEFORE UPDATE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 """
@@ -103,10 +106,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tries:
-    """How often a market was tried: `trials` and the variance of their Sharpe ratios per period."""
+    """How often a market was tried: `trials` and the variance of their Sharpe ratios per period.
+
+    `effective` is how many independent trials they are worth, those of a sweep by their correlations; None where no sweep is among them.
+    """
 
     trials: int
     variance: float
+    effective: float | None = None
 
 
 def landmarks_of(candles: pd.DataFrame) -> pd.Series:
@@ -141,6 +148,15 @@ class TrialLedger:
                 trial_reruns.remember(connection, known or trial.id, run, at, trial.run_id, landmarks)
             return is_new
 
+    def note_likeness(self, run_id: str, effective: float) -> None:
+        """Remember how many independent trials those of a sweep are worth; trials of other runs count in full.
+
+        Raises:
+            StoreDamaged, StorageFull: as `record`.
+        """
+        with self._open() as connection, connection:
+            connection.execute("INSERT INTO likeness VALUES (?, ?, ?)", (run_id, effective, self.clock.now().isoformat(timespec="seconds")))
+
     def tries_on(self, markets: Mapping[str, pd.Series], periods_per_year: float) -> Tries:
         """Count the trials that saw any of these markets on days they have in common.
 
@@ -151,28 +167,35 @@ class TrialLedger:
         Raises:
             StoreDamaged: the file is no ledger or cannot be read.
         """
-        rows, further, looks = self._rows()
+        rows, further, looks, likeness = self._rows()
         seen = [row for row in rows if _same_market(markets, _unpacked(further.get(row["id"], row["landmarks"])))]
         ratios = [row["sharpe"] * math.sqrt(row["periods_per_year"] / periods_per_year) for row in seen if row["sharpe"] is not None]
-        return Tries(sum(looks.get(row["id"], 1) for row in seen), float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0)
+        counts: dict[str, int] = {}
+        for row in seen:
+            counts[row["run_id"]] = counts.get(row["run_id"], 0) + looks.get(row["id"], 1)
+        worth = sum(min(count, likeness.get(run_id, count)) for run_id, count in counts.items())
+        variance = float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0
+        return Tries(sum(counts.values()), variance, worth if counts.keys() & likeness.keys() else None)
 
     def table(self) -> pd.DataFrame:
         """All trials in order of time, without landmarks; `sharpe` is annual."""
-        known, _, looks = self._rows()
+        known, _, looks, _ = self._rows()
         rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in known]  # noqa: SIM118 - sqlite rows
         table = pd.DataFrame(rows).assign(looks=[looks.get(row["id"], 1) for row in rows])
         if len(table):
             table["sharpe"] = table["sharpe"].astype(float) * np.sqrt(table["periods_per_year"])
         return table
 
-    def _rows(self) -> tuple[list[sqlite3.Row], dict[str, bytes], dict[str, int]]:
-        """All trials, the landmarks of those that were run again, up to the furthest end, and how often one was looked at, if not once."""
+    def _rows(self) -> tuple[list[sqlite3.Row], dict[str, bytes], dict[str, int], dict[str, float]]:
+        """All trials; the landmarks of those that were run again, up to the furthest end; how often one was looked at, if not once; and how
+        many independent trials those of a run are worth."""
         if not self.path.exists():
-            return [], {}, {}
+            return [], {}, {}, {}
         with self._open() as connection:
             rows = connection.execute("SELECT * FROM trials ORDER BY at, id").fetchall()
             looks = dict(connection.execute("SELECT trial, max(looks) FROM looks GROUP BY trial").fetchall())
-            return rows, trial_reruns.furthest_landmarks(connection), looks
+            likeness = dict(connection.execute("SELECT run_id, effective FROM likeness ORDER BY rowid").fetchall())
+            return rows, trial_reruns.furthest_landmarks(connection), looks, likeness
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

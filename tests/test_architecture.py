@@ -85,6 +85,7 @@ LAYERS: dict[str, str] = {
         account_judgement benchmarks pages
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict
+        sections
     """,
     "sandbox": """
         __main__

@@ -9,8 +9,8 @@ from forwardtrader.backtest.optimise.walk import run_optimisation
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.terminal import report
 from forwardtrader.core.clock import Clock
-from forwardtrader.reports.manifest import OptimisationSection
 from forwardtrader.reports.pages.formats import number
+from forwardtrader.reports.sections.optimisation import OptimisationSection
 
 
 def optimise_and_tell(request: BacktestRequest, clock: Clock, console: Console) -> FinishedRun:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from forwardtrader.backtest.optimise.choice import Choice, Floats, span_scores
 from forwardtrader.backtest.optimise.plan import SCORES, OptimisationPlan
 from forwardtrader.backtest.sweep.file import Point
-from forwardtrader.backtest.sweep.search import flags
-from forwardtrader.reports.manifest import ChosenPoint, OptimisationSection, ParameterSpread
+from forwardtrader.backtest.sweep.search import flags, paths_of
+from forwardtrader.reports.sections.optimisation import ChosenPoint, OptimisationSection, ParameterSpread
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.plateau import is_ordered
 from forwardtrader.reports.statistics.significance import mean_test
@@ -57,6 +57,7 @@ class Optimisation:
             spread={key: spread([self.points[c.number][key] for c in self.chosen]) for key in self.plan.points.keys},
             in_sample=_mean([row.in_sample for row in rows if row.account is not None]), out_of_sample=_mean([row.account for row in rows]),
             rank_correlation=_mean(ranks.tolist()), rank_correlation_p=mean_test(ranks).p_above, left_out=dict(self.left_out),
+            paths=paths_of(self.daily.loc[self.daily.index >= pd.Timestamp(self.first).floor("D")], self.days_per_year),
         )  # fmt: skip
 
     def _rows(self, account: pd.Series) -> list[ChosenPoint]:

@@ -56,7 +56,7 @@ def run_optimisation(request: BacktestRequest, clock: Clock, console: Console) -
         request, clock = resumed, FixedClock(resumed.last)
     with RunProgress(console, shown=not request.quiet) as progress:
         told = _chosen(plan, request, clock, SweepStore(folder), progress)
-    traded = replace(request, stints=_stints(told, request), choice=fingerprint.of_value(identity))
+    traded = replace(request, stints=_stints(told, request), choice=fingerprint.of_value(identity), window=plan.window)
     days = told.daily.index >= pd.Timestamp(request.first).floor("D")
     run = run_backtest(traded, clock, console, sweep=told.daily.loc[days], optimisation=told.section)
     SweepStore(folder).note(finished="yes")
@@ -96,6 +96,7 @@ def _tried(
     if not kept or bench.kind is None:
         named, why = next(iter(failed.items()))
         raise StrategyFailed(f"no point of {plan.file} came to a result; {named}: {why}")
+    bench.note_likeness(daily_of([result for _, result in kept]))
     return Tried([point for point, _ in kept], [result for _, result in kept], failed, bench.kind.periods_per_year)
 
 

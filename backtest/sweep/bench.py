@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.checks import check
@@ -28,7 +29,7 @@ from forwardtrader.models.parallel.local_workers import Processes
 from forwardtrader.models.parallel.scale_out import point_workers
 from forwardtrader.models.parallel.workers import Workers
 from forwardtrader.reports.manifest import DataSection
-from forwardtrader.reports.statistics.sharpe_tests import sharpe_moments
+from forwardtrader.reports.statistics.sharpe_tests import effective_trials, sharpe_moments
 from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of
 from forwardtrader.strategies.user_code.strategy_class import with_params
 
@@ -153,6 +154,15 @@ class SweepBench:
             log.event(log.logger("backtest"), "trials_unknown", logging.WARNING, reason=str(error))
         self._done[setting.key] = result
         self.on_finished(len(self._done))
+
+    def note_likeness(self, returns: pd.DataFrame) -> float:
+        """Have the ledger know how many independent trials the points are worth, given their net daily returns [T, N]."""
+        effective = effective_trials(returns.to_numpy(dtype=np.float64))
+        try:
+            self.ledger.note_likeness(self.run_id, effective)
+        except StoreDamaged as error:
+            log.event(log.logger("backtest"), "trials_unknown", logging.WARNING, reason=str(error))
+        return effective
 
     def _trial(self, setting: Setting, result: PointResult) -> Trial:
         facts = facts_of(setting.request, setting.markets, setting.data, self.run_id, result.result)

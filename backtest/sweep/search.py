@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import yaml
 from rich.console import Console
@@ -33,6 +35,8 @@ from forwardtrader.reports.artefacts import write_table
 from forwardtrader.reports.manifest import make_run_dir, make_run_id
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.sweep_page import render_sweep_page
+from forwardtrader.reports.sections.optimisation import PathSharpes
+from forwardtrader.reports.statistics.overfitting import chosen_paths
 from forwardtrader.reports.statistics.plateau import choose, plateau_scores
 from forwardtrader.reports.sweep_manifest import POINTS, LeftOut, SweepManifest, SweepPoint
 
@@ -83,11 +87,13 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     sharpes = [_sharpe(result) for result in results]
     scores = plateau_scores(columns, sharpes, grid=not plan.trials)
     best = choose(scores, sharpes)
-    run = run_backtest(
-        replace(request_at(quiet, points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=daily_of(results)
-    )
+    daily = daily_of(results)
+    bench.note_likeness(daily)
+    run = run_backtest(replace(request_at(quiet, points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=daily)
     table = _table(columns, results, scores)
-    manifest = _manifest(request, plan, folder, clock, table, best, points, run).model_copy(update={"left_out": left_out})
+    manifest = _manifest(request, plan, folder, clock, table, best, points, run).model_copy(
+        update={"left_out": left_out, "paths": paths_of(daily, run.artefacts.manifest.data.periods_per_year)}
+    )
     write_table(folder / POINTS, table)
     sweep_manifest.write(folder, manifest)
     SweepStore(folder).note(finished="yes")
@@ -169,6 +175,23 @@ def _sharpe(result: PointResult) -> float:
     return 0.0 if value is None or value != value else float(value)
 
 
+def paths_of(daily: pd.DataFrame, days_per_year: int) -> PathSharpes | None:
+    """What choosing the best point comes to on combinatorial purged paths; None where there are too few points or days.
+
+    Args:
+        daily: net daily returns of all points [T, N].
+    """
+    found = chosen_paths(np.nan_to_num(daily.to_numpy(dtype=np.float64)))
+    if not len(found.sharpes):
+        return None
+    annual = np.sort(found.sharpes) * math.sqrt(days_per_year)
+    low, median, high = np.quantile(annual, [0.05, 0.5, 0.95])
+    return PathSharpes(
+        sharpes=[round(float(value), 4) for value in annual], folds=found.folds, test_folds=found.test_folds, purge=found.purge,
+        low=low, median=median, high=high, below_zero=float((annual < 0).mean()),
+    )  # fmt: skip
+
+
 def daily_of(results: Sequence[PointResult]) -> pd.DataFrame:
     """Net daily returns of all points by UTC day [T, N]."""
     return pd.concat([result.returns.rename(n) for n, result in enumerate(results)], axis=1).sort_index().fillna(0.0)
@@ -247,5 +270,6 @@ def _manifest(
         pbo=own.strategy.pbo if own.strategy else None,
         dsr=own.strategy.dsr if own.strategy else None,
         trials=own.strategy.trials if own.strategy else None,
+        effective_trials=(own.strategy.model_extra or {}).get("effective_trials") if own.strategy else None,
         verdict=own.verdict,
     )

@@ -79,7 +79,12 @@ def history(rules: MarketRules, bars: pd.DataFrame) -> History:
 
 
 def traded(
-    folder: Path, bars: Mapping[MarketRules, pd.DataFrame], stints: Mapping[int, str], *, risk: RiskSettings | None = None
+    folder: Path,
+    bars: Mapping[MarketRules, pd.DataFrame],
+    stints: Mapping[int, str],
+    *,
+    risk: RiskSettings | None = None,
+    window: timedelta = timedelta(0),
 ) -> Record:
     """The run of `Crossing` with these parameters from these bars on, counted from the first traded one."""
     (folder / "crossing_stints.py").write_text(CROSSING, encoding="utf-8")
@@ -87,7 +92,7 @@ def traded(
     chosen = knobs(max_exposure=0.9)
     request = BacktestRequest(
         settings=Settings(strategies=chosen, risk=risk or RiskSettings()),
-        first=FIRST, last=FIRST + 10_000 * BAR, strategy=spec,
+        first=FIRST, last=FIRST + 10_000 * BAR, strategy=spec, window=window,
         stints=[Stint(since=FIRST + bar * BAR, settings=chosen, strategy=f"{spec}({params})") for bar, params in stints.items()],
     )  # fmt: skip
     return simulate(
@@ -181,6 +186,16 @@ def test_a_symbol_that_begins_late_or_ends_early_hinders_nobody(tmp_path: Path) 
     record = traded(tmp_path, {BTC: early, ETH: late}, {0: "fast=3", 90: "fast=4", 190: "fast=5", 260: "fast=6", 380: "fast=7"})
     assert record.equity.index[-1] == late.index[-1]
     assert set(record.ended) == {"BTC/USDT"}
+
+
+def test_a_long_indicator_is_warmed_up_on_the_window_it_was_chosen_on(tmp_path: Path) -> None:
+    bars = {BTC: candles(1100, 11)}
+    record = traded(tmp_path, bars, {0: "fast=3", 600: "fast=3, slow=480", 700: "fast=3, slow=15", 720: "fast=9"}, window=600 * BAR)
+    alone = traded(tmp_path, bars, {0: "fast=3, slow=480"}, window=600 * BAR)
+    inside = (FIRST + 602 * BAR, FIRST + 700 * BAR)
+    own, its = (part.fills.loc[part.fills["timestamp"].between(*inside), "timestamp"].tolist() for part in (record, alone))
+    assert own
+    assert set(own) <= set(its)
 
 
 def test_limits_of_the_account_stay_as_they_stand(tmp_path: Path) -> None:

@@ -71,6 +71,23 @@ def test_a_trial_that_was_looked_at_at_many_boundaries_counts_as_often(ledger: T
     assert ledger.table()["looks"].tolist() == [13, 1]
 
 
+def test_trials_of_a_sweep_are_worth_what_their_likeness_says_and_others_count_in_full(ledger: TrialLedger) -> None:
+    for name in ("swept", "alone"):
+        ledger.record(trial(name))
+    assert ledger.tries_on({"BTC/USDT": prices()}, 365).effective is None
+    ledger.record(replace(trial("swept", result="b"), looks=20))
+    ledger.note_likeness("run-swept", 9.0)
+    ledger.note_likeness("run-swept", 3.5)
+    found = ledger.tries_on({"BTC/USDT": prices()}, 365)
+    assert (found.trials, found.effective) == (22, 4.5)
+
+
+def test_likeness_makes_no_more_trials_than_there_are(ledger: TrialLedger) -> None:
+    ledger.record(trial("a"))
+    ledger.note_likeness("run-a", 7.0)
+    assert ledger.tries_on({"BTC/USDT": prices()}, 365).effective == 1
+
+
 def test_the_variance_is_that_of_the_sharpe_ratios(ledger: TrialLedger) -> None:
     for name, sharpe in (("a", 0.01), ("b", 0.05), ("c", -0.03)):
         ledger.record(trial(name, sharpe=sharpe))
