@@ -57,7 +57,9 @@ CREATE TRIGGER IF NOT EXISTS trials_stay BEFORE DELETE ON trials BEGIN SELECT RA
 CREATE TRIGGER IF NOT EXISTS trials_fixed BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 """
     + trial_reruns.SCHEMA
-    + """
+)
+# How often a trial was looked at, if not once, and how many independent ones those of a run are worth: the newest entry holds.
+_WORTH: Final = """
 CREATE TABLE IF NOT EXISTS looks (trial TEXT NOT NULL, looks INTEGER NOT NULL, PRIMARY KEY (trial, looks));
 CREATE TABLE IF NOT EXISTS likeness (run_id TEXT NOT NULL, effective REAL NOT NULL, at TEXT NOT NULL);
 CREATE TRIGGER IF NOT EXISTS likeness_stays BEFORE DELETE ON likeness BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
@@ -65,7 +67,6 @@ CREATE TRIGGER IF NOT EXISTS likeness_fixed BEFORE UPDATE ON likeness BEGIN SELE
 CREATE TRIGGER IF NOT EXISTS looks_stay BEFORE DELETE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 CREATE TRIGGER IF NOT EXISTS looks_fixed BEFORE UPDATE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
 """
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +205,7 @@ class TrialLedger:
             with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
                 connection.row_factory = sqlite3.Row
                 self._begin_log(connection)
-                connection.executescript(_SCHEMA)
+                connection.executescript(_SCHEMA + _WORTH)
                 yield connection
         except (sqlite3.Error, OSError, Timeout) as error:
             if "full" in str(error) or "No space" in str(error):
