@@ -75,7 +75,7 @@ class Trial:
 
     `landmarks` holds, per symbol, the first close of each traded UTC day; `data` and `settings` are fingerprints, `result` one of what came
     out (the forecasts' or the returns'). `moments` are those of net returns per period; `what` says in words what was tried. `open_end` is
-    there where no end was named.
+    there where no end was named. `looks` is how often it was looked at in order to choose: each look is a try.
     """
 
     run_id: str
