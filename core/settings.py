@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, model_validator
 
 from forwardtrader.core.types import Timeframe, parse_span
 
@@ -109,6 +109,9 @@ class ModelSettings(Room):
     """The forecaster and its walk-forward calendar."""
 
     save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
+    forecaster: str = Field(default="lstm", description="the forecaster: lstm, another that comes along, or MODULE:CLASS of your own")
+    compared: tuple[str, ...] = Field(default=(), description="other forecasters, scored beside the one that is traded")
+    params: dict[str, JsonValue] = Field(default={}, description="parameters of a forecaster other than the lstm, by name")
     horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
     units: int = Field(default=48, ge=1, le=1024, description="width of the LSTM")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden states left out in training")

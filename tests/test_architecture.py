@@ -47,6 +47,7 @@ LAYERS: dict[str, str] = {
         registry
         forecasters
         features
+        port
         checks flags forecaster parallel walk_forward
     """,
     "strategies": """

@@ -36,8 +36,8 @@ from forwardtrader.reports.manifest import make_run_dir, make_run_id
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.sweep_page import render_sweep_page
 from forwardtrader.reports.sections.optimisation import PathSharpes
-from forwardtrader.reports.statistics.overfitting import chosen_paths
 from forwardtrader.reports.statistics.plateau import choose, plateau_scores
+from forwardtrader.reports.statistics.selection.overfitting import chosen_paths
 from forwardtrader.reports.sweep_manifest import POINTS, LeftOut, SweepManifest, SweepPoint
 
 # Points of a search that are proposed before the next ones learn from them; part of what makes a search the same on any machine.

@@ -24,6 +24,7 @@ from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates
 from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
 from forwardtrader.models.online.model_losses import ModelLosses, panel_from, plain_past
 from forwardtrader.models.online.serving import ServingModels, ServingTerm
+from forwardtrader.models.port.prototype import context_of
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction, PromotionRecord, market_of
 
@@ -174,7 +175,7 @@ class ModelSupply:
     def _open_sources(self, terms: list[ServingTerm]) -> None:
         for symbol in self._symbols:
             models = ServingModels(
-                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=self.settings.context, facts=self._facts
+                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=context_of(self.settings), facts=self._facts
             )
             if self.rules.learning.adaptive:
                 models.follow(OnlineCorrector(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forwardtrader.reports.statistics.overfitting import backtest_overfitting, chosen_paths, training_rows
+from forwardtrader.reports.statistics.selection.overfitting import backtest_overfitting, chosen_paths, training_rows
 
 
 def test_sixteen_blocks_make_twelve_thousand_eight_hundred_and_seventy_splits() -> None:
