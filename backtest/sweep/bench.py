@@ -24,6 +24,7 @@ from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.config import changed
 from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.core.threads import one_thread
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.parallel.local_workers import Processes
 from forwardtrader.models.parallel.scale_out import point_workers
@@ -158,7 +159,8 @@ class SweepBench:
 
     def note_likeness(self, returns: pd.DataFrame) -> float:
         """Have the ledger know how many independent trials the points are worth, given their net daily returns [T, N]."""
-        effective = effective_trials(returns.to_numpy(dtype=np.float64))
+        with one_thread():
+            effective = effective_trials(returns.to_numpy(dtype=np.float64))
         try:
             self.ledger.note_likeness(self.run_id, effective)
         except StoreDamaged as error:

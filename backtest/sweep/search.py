@@ -193,8 +193,9 @@ def paths_of(daily: pd.DataFrame, days_per_year: int) -> PathSharpes | None:
 
 
 def daily_of(results: Sequence[PointResult]) -> pd.DataFrame:
-    """Net daily returns of all points by UTC day [T, N]."""
-    return pd.concat([result.returns.rename(n) for n, result in enumerate(results)], axis=1).sort_index().fillna(0.0)
+    """Net daily returns of all points by UTC day [T, N]; nothing follows on the day of a ruin."""
+    daily = pd.concat([result.returns.rename(n) for n, result in enumerate(results)], axis=1).sort_index().fillna(0.0)
+    return daily.mask((daily <= -1.0).cumsum().shift(1, fill_value=0) > 0, 0.0)
 
 
 def _table(columns: Mapping[str, Sequence[Any]], results: Sequence[PointResult], scores: Any) -> pd.DataFrame:
