@@ -87,7 +87,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
         with progress.stage("shifted", "forecasts shifted in time") as stage:
             judgement = credited(request, markets, forecasts, run, judgement, stage)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "pages"):
-            run = _with_judgement(run, judgement, {name: round(s, 3) for name, s in progress.seconds.items()})
+            run = with_judgement(run, judgement, {name: round(s, 3) for name, s in progress.seconds.items()})
             manifest.write(folder, run.manifest)
             write_page = prepare_run_page(folder)
             try:
@@ -279,7 +279,7 @@ def _facts(request: BacktestRequest, markets: Mapping[str, History], run: RunArt
     return facts_of(request, markets, run.manifest.data, run.manifest.run_id, result_of(run.equity))
 
 
-def _with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:
+def with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:
     """The manifest with scores, verdict and alarms laid over the plain numbers."""
     tree: dict[str, Any] = run.manifest.model_dump(by_alias=True)
     parts = judgement.parts()
