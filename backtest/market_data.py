@@ -52,6 +52,7 @@ def _history(request: BacktestRequest, symbol: str, clock: Clock) -> History:
 
     def since(share: float) -> History:
         start = history_start(request.first, models, timeframe, share)
+        start = start and min(start, request.first - request.window)
         return load_history(feeds, symbol, start=start, end=request.last, clock=clock, file=request.files.get(symbol))
 
     found = since(1.0)
