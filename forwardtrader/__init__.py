@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
+    from forwardtrader.models.features.bars import Bars
+    from forwardtrader.models.features.own_features import feature
+    from forwardtrader.models.features.rolling import lag, window_max, window_mean, window_min, window_rms, window_sum
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
     from forwardtrader.strategies.backtrader.indicator import LSTMForecast
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 _DEFINED_IN = {
+    "Bars": "models.features.bars",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
@@ -41,8 +45,16 @@ _DEFINED_IN = {
     "RecordedForecasts": "models.forecaster",
     "build_cerebro": "strategies.backtrader.assembly",
     "check_strategy": "backtest.audit.check_strategy",
+    "feature": "models.features.own_features",
+    "lag": "models.features.rolling",
+    "window_max": "models.features.rolling",
+    "window_mean": "models.features.rolling",
+    "window_min": "models.features.rolling",
+    "window_rms": "models.features.rolling",
+    "window_sum": "models.features.rolling",
 }
 __all__ = [
+    "Bars",
     "CCXTStore",
     "Feed",
     "Forecast",
@@ -52,6 +64,13 @@ __all__ = [
     "RecordedForecasts",
     "build_cerebro",
     "check_strategy",
+    "feature",
+    "lag",
+    "window_max",
+    "window_mean",
+    "window_min",
+    "window_rms",
+    "window_sum",
 ]
 
 

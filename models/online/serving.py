@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.types import Forecast, Timeframe
-from forwardtrader.models.features.catalogue import Bars, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import matrix, warm_up
 from forwardtrader.models.features.incremental_factors import FactorRows, Facts
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
@@ -62,7 +63,7 @@ class ServingModels:
         self._loaded: dict[str, Ensemble] = {}
         self._steps: dict[str, StepwiseInference] = {}
         self._rows: FeatureRows | FactorRows | None = None
-        self._delta = timeframe.delta
+        self._timeframe, self._delta = timeframe, timeframe.delta
         card = self._terms[0].card if self._terms else None
         self.look_back = warm_up(card.features) if card else 1
         self.warm_up = self.look_back + context - 1
@@ -150,8 +151,8 @@ class ServingModels:
     def _rows_of(self, card: ModelCard) -> FeatureRows | FactorRows:
         context = self._step(card).model.spec.context
         if self._facts is None:
-            return FeatureRows(card.features, context, self.horizon)
-        return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up)
+            return FeatureRows(card.features, context, self.horizon, self._timeframe)
+        return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up, self._timeframe)
 
     def _calibrated(self, card: ModelCard, raw: NDArray[np.float32], usual: Floats, at: datetime) -> Forecast | None:
         """The forecast from raw outputs [1, members, H, 6] and the usual move over the horizon [1]; None where it is no number."""
@@ -177,7 +178,7 @@ class ServingModels:
 
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self._load(card)
-        seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))))
+        seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))), self._timeframe)
         features = matrix(seen, card.features)[-model.spec.context :]
         if not np.isfinite(features).all():
             return None
