@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -60,7 +59,7 @@ def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecas
     settings = request.settings.models
     first = pd.Timestamp(request.first)
     table = pd.concat([_rows(walk.frame(s, h), s, h, first) for s in walk.panel.symbols for h in settings.horizons], ignore_index=True)
-    registry, scored = ModelRegistry(Path(settings.save_path)), settings.horizons[0]
+    registry, scored = ModelRegistry.of(settings), settings.horizons[0]
     fitted = baseline_frames(walk, settings.baselines, scored, registry, progress=stage)
     baselines = {
         name: pd.concat([_rows(frame, s, scored, first) for s, frame in frames.items()], ignore_index=True)

@@ -10,7 +10,7 @@ TradingError                    1
 │   ├── DownloadCutShort        3
 │   ├── VenueRefused            3   VenueRedirected
 │   └── VenueUnreachable        3   VenueBusy
-├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound
+├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound, TrainingDiverged
 ├── ClusterUnusable             3
 ├── RiskHalt                    4
 ├── NotObeyed                   5
@@ -50,6 +50,7 @@ __all__ = [
     "StrategyFailed",
     "TooLittleHistory",
     "TradingError",
+    "TrainingDiverged",
     "UnknownSetting",
     "UnknownSymbol",
     "UnknownTimeframe",
@@ -203,6 +204,10 @@ class FingerprintMismatch(ModelError):
 
 class LookAheadFound(ModelError):
     """A look-ahead check failed: a value computed at a bar depends on a later one; the message names it."""
+
+
+class TrainingDiverged(ModelError):
+    """A training ended far from any forecast; its model is neither saved nor used."""
 
 
 class ClusterUnusable(TradingError):

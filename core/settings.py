@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, model_validator
 
 from forwardtrader.core.types import Timeframe, parse_span
 
@@ -109,6 +109,8 @@ class ModelSettings(Room):
     """The forecaster and its walk-forward calendar."""
 
     save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
+    forecaster: str = Field(default="lstm", description="the forecaster: lstm, another that comes along, or MODULE:CLASS of your own")
+    params: dict[str, JsonValue] = Field(default={}, description="parameters of a forecaster other than the lstm, by name")
     horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
     features: tuple[str, ...] = Field(
         default=(), description="by name, * allowed; your own as MODULE:NAME or file.py:NAME; empty: the whole catalogue"

@@ -35,6 +35,13 @@ class SweepPoint(Section):
     max_drawdown: Number = None
 
 
+class LeftOut(Section):
+    """A point that could not be chosen: its settings as command-line arguments, and why."""
+
+    flags: str
+    reason: str
+
+
 class SweepManifest(Section):
     """The whole of `sweep.json`. `number` is the chosen point's row in `points.parquet`, `run` the folder of its run beside this one."""
 
@@ -59,6 +66,7 @@ class SweepManifest(Section):
     dsr: Number = None
     trials: int | None = None
     verdict: Verdict | None = None
+    left_out: list[LeftOut] = Field(default_factory=list)
 
 
 def to_json(manifest: SweepManifest) -> str:

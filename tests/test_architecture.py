@@ -47,7 +47,8 @@ LAYERS: dict[str, str] = {
         registry
         forecasters
         features
-        checks flags forecaster parallel walk_forward
+        base_forecaster
+        checks flags forecaster parallel sample_panel walk_forward
     """,
     "strategies": """
         replay

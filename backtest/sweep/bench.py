@@ -16,7 +16,7 @@ from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import choices, code_of, data_section, facts_of
-from forwardtrader.backtest.sweep.file import PARAM, Point
+from forwardtrader.backtest.sweep.file import Point, parameter
 from forwardtrader.backtest.sweep.point import AccountSettings, PointResult, TradeWork, trade_point
 from forwardtrader.backtest.sweep.store import SweepStore
 from forwardtrader.core import fingerprint, log
@@ -82,8 +82,8 @@ class SweepBench:
         Raises:
             ConfigError: they do not go together.
         """
-        knobs = {key: value for key, value in point.items() if not key.startswith(PARAM)}
-        params = [f"{key.removeprefix(PARAM)}={value}" for key, value in point.items() if key.startswith(PARAM)]
+        knobs = {key: value for key, value in point.items() if not parameter(key)}
+        params = [f"{name}={value}" for key, value in point.items() if (name := parameter(key))]
         settings, strategy = changed(self.request.settings, knobs), with_params(self.request.strategy, params)
         request = replace(self.request, settings=settings, strategy=strategy)
         check(request)
@@ -130,7 +130,8 @@ class SweepBench:
         items = [AccountSettings(r.settings.strategies, r.settings.risk, r.strategy) for r in (setting.request for setting in group)]
         with self.progress.stage("simulate", "trading points") as stage:
             for n, (place, result) in enumerate(self._workers(bars).run(trade_point, work, items)):
-                self.store.put(group[place].key, result)
+                if result.result:
+                    self.store.put(group[place].key, result)
                 self.fresh += 1
                 self._finish(group[place], result)
                 stage(n + 1, len(group))
@@ -140,9 +141,10 @@ class SweepBench:
         return point_workers(models.jobs, models.cluster) if bars > WORTH_PROCESSES or models.cluster else Processes(1)
 
     def _finish(self, setting: Setting, result: PointResult) -> None:
-        """Its result is known from now on, so it counts as a trial from now on."""
+        """Its result is known from now on, so it counts as a trial from now on; a point that failed has none."""
         try:
-            self.ledger.record(self._trial(setting, result))
+            if result.result:
+                self.ledger.record(self._trial(setting, result))
         except StoreDamaged as error:
             log.event(log.logger("backtest"), "trials_unknown", logging.WARNING, reason=str(error))
         self._done[setting.key] = result

@@ -9,16 +9,16 @@ A grid lists values for each key; a search gives `trials` and may also give rang
     models.learning_rate: {low: 0.001, high: 0.03, log: true}
     models.units: {choices: [16, 32]}
 
-A parameter of the strategy named by `--strategy` is `param.NAME`:
+A parameter of the strategy named by `--strategy` is `strategy.NAME` (`param.NAME` means the same):
 
-    param.fast: [5, 10, 20]
+    strategy.fast: [5, 10, 20]
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -35,7 +35,7 @@ from forwardtrader.strategies.user_code.strategy_class import with_params
 
 Point: TypeAlias = Mapping[str, Any]
 
-PARAM: Final = "param."
+PARAMS: Final = ("strategy.", "param.")
 MOST_POINTS: Final = 10_000
 OWN_KEYS: Final = ("trials", "seed")
 RANGE_KEYS: Final = ("low", "high", "log", "step", "choices")
@@ -89,13 +89,29 @@ def read_plan(path: Path, settings: Settings, strategy: str = "") -> SweepPlan:
     points = math.prod(len(axis.choices) for axis in axes) if trials is None else trials
     if points > MOST_POINTS:
         raise InvalidSetting(f"{path} asks for {points:,} points; list fewer values, or search with `trials: 100`")
+    _check_values(path, axes, settings, strategy)
+    return SweepPlan(axes=axes, trials=trials, seed=settings.models.seed if seed is None else seed)
+
+
+def parameter(key: str) -> str:
+    """The parameter of the user's strategy that a key stands for; "" for a setting."""
+    return next((key.removeprefix(prefix) for prefix in PARAMS if key.startswith(prefix)), "")
+
+
+def _check_values(path: Path, axes: Sequence[Axis], settings: Settings, strategy: str) -> None:
+    seen: dict[str, str] = {}
     for axis in axes:
+        name = parameter(axis.key)
+        if name and not strategy:
+            meant = nearest(f"strategies.{name}", [f"strategies.{key}" for key in all_keys()["strategies"]])
+            raise UnknownSetting(f"{path}: {axis.key} is a parameter of a strategy of yours, which --strategy names{meant}")
+        if name and seen.setdefault(name, axis.key) != axis.key:
+            raise InvalidSetting(f"{path}: {seen[name]} and {axis.key} are the same parameter; name it once")
         for value in axis.choices or (axis.low, axis.high):
-            if axis.key.startswith(PARAM):
-                with_params(strategy, [f"{axis.key.removeprefix(PARAM)}={value}"])
+            if name:
+                with_params(strategy, [f"{name}={value}"], said=f"{path}: {axis.key.removesuffix(name)}")
             else:
                 changed(settings, {axis.key: value})
-    return SweepPlan(axes=axes, trials=trials, seed=settings.models.seed if seed is None else seed)
 
 
 def _read(path: Path) -> dict[Any, Any]:
@@ -136,7 +152,7 @@ def _axis(path: Path, key: str, given: Any, *, searching: bool) -> Axis:
 
 
 def _check_key(key: str) -> None:
-    if key.startswith(PARAM):
+    if parameter(key):
         return  # checked with its values, against the strategy
     rooms = all_keys()
     room, _, name = key.partition(".")
@@ -167,7 +183,7 @@ def _range(path: Path, key: str, given: Mapping[str, Any], *, searching: bool) -
     if log and step is not None:
         raise InvalidSetting(f"{path}: {key}: a log range takes no step")
     room, _, name = key.partition(".")
-    if key.startswith(PARAM):
+    if parameter(key):
         whole = all(isinstance(x, int) for x in (low, high, step or 1))
     else:
         whole = type(getattr(Settings(), room)).model_fields[name].annotation in (int, int | None)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import result_of
 from forwardtrader.backtest.simulation import is_replayable, simulate, tapes_of
+from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.settings import RiskSettings, StrategySettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.feeds.history.needs import History
@@ -29,11 +31,19 @@ KEPT: Final = (
 
 @dataclass(frozen=True)
 class PointResult:
-    """Plain numbers, the fingerprint of the equity curve, and net daily returns by UTC day."""
+    """Plain numbers, the fingerprint of the equity curve, and net daily returns by UTC day.
+
+    A point whose strategy raised an error has neither, and `summary` only says why (`trouble`); so it does of an account that was ruined.
+    """
 
     summary: Mapping[str, Any]
     result: str
     returns: pd.Series
+
+    @property
+    def trouble(self) -> str:
+        """Why the point cannot be chosen; "" for one that can."""
+        return str(self.summary.get("trouble", ""))
 
 
 @dataclass(frozen=True)
@@ -62,13 +72,19 @@ class TradeWork:
 
 
 def trade_point(work: TradeWork, account: AccountSettings) -> PointResult:
-    """Trade the forecasts with these settings."""
+    """Trade the forecasts with these settings; an error of the strategy's is the point's trouble, not that of the others."""
     cash = account.strategies.cash
     with one_thread():
-        record = _record(work, account)
+        try:
+            record = _record(work, account)
+        except StrategyFailed as error:
+            return PointResult({"trouble": str(error)}, "", pd.Series(dtype=np.float64))
         summary = summarise_strategy(record.equity, record.fills, work.periods_per_year, start_equity=cash).model_dump()
         returns = metrics.returns_of(metrics.daily(record.equity["equity"]), cash).fillna(0.0)
-    return PointResult({name: summary[name] for name in KEPT}, result_of(record.equity), returns)
+    kept = {name: summary[name] for name in KEPT}
+    if (ruin := metrics.ruin(record.equity["equity"])) is not None:
+        kept["trouble"] = f"its account was ruined on {ruin:%Y-%m-%d}"
+    return PointResult(kept, result_of(record.equity), returns)
 
 
 def _record(work: TradeWork, account: AccountSettings) -> Record:

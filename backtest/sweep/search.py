@@ -21,20 +21,20 @@ from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import choices, code_of, data_section
 from forwardtrader.backtest.sweep.bench import SweepBench
-from forwardtrader.backtest.sweep.file import PARAM, Axis, Point, SweepPlan, read_plan
+from forwardtrader.backtest.sweep.file import Axis, Point, SweepPlan, parameter, read_plan
 from forwardtrader.backtest.sweep.point import PointResult
 from forwardtrader.backtest.sweep.store import FILE_NAME as STORE_NAME
 from forwardtrader.backtest.sweep.store import SweepStore
 from forwardtrader.core import fingerprint
 from forwardtrader.core.clock import Clock, FixedClock
-from forwardtrader.core.errors import InvalidSetting, StoreDamaged
+from forwardtrader.core.errors import InvalidSetting, StoreDamaged, StrategyFailed
 from forwardtrader.reports import sweep_manifest
 from forwardtrader.reports.artefacts import write_table
 from forwardtrader.reports.manifest import make_run_dir, make_run_id
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.sweep_page import render_sweep_page
 from forwardtrader.reports.statistics.plateau import choose, plateau_scores
-from forwardtrader.reports.sweep_manifest import POINTS, SweepManifest, SweepPoint
+from forwardtrader.reports.sweep_manifest import POINTS, LeftOut, SweepManifest, SweepPoint
 
 # Points of a search that are proposed before the next ones learn from them; part of what makes a search the same on any machine.
 AT_A_TIME: Final = 4
@@ -62,7 +62,8 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     """
     if request.sweep is None or request.audit:
         raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
-    plan = read_plan(request.sweep, request.settings, request.strategy)
+    file = request.sweep
+    plan = read_plan(file, request.settings, request.strategy)
     folder, resumed = _folder(request, plan, clock)
     if resumed.last != request.last:
         # As it was when the sweep began: what has become known since would make other points of those that are left.
@@ -72,9 +73,12 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
         total = plan.trials or len(plan.grid())
         bench = SweepBench(quiet, clock, SweepStore(folder), folder.name, progress, lambda done: stage(done, total))
         tried = list(_search(plan, bench) if plan.trials else _grid(plan, bench))
-    points, results = [point for point, _ in tried], [result for _, result in tried]
+    left_out = [LeftOut(flags=flags(point), reason=result.trouble) for point, result in tried if result.trouble]
+    points, results = usable(file, tried)
     if not (request.quiet or request.as_json):
-        console.print(f"{len(points)} points: {bench.fresh} tried now, the others known from before")
+        console.print(f"{len(tried)} points: {bench.fresh} tried now, the others known from before")
+        for left in left_out:
+            console.print(f"left out {left.flags}: {left.reason}", style="yellow", soft_wrap=True, markup=False)
     columns = {key: [point[key] for point in points] for key in plan.keys}
     sharpes = [_sharpe(result) for result in results]
     scores = plateau_scores(columns, sharpes, grid=not plan.trials)
@@ -83,7 +87,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
         replace(bench.request_of(points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=_daily(results)
     )
     table = _table(columns, results, scores)
-    manifest = _manifest(request, plan, folder, clock, table, best, points, run)
+    manifest = _manifest(request, plan, folder, clock, table, best, points, run).model_copy(update={"left_out": left_out})
     write_table(folder / POINTS, table)
     sweep_manifest.write(folder, manifest)
     SweepStore(folder).note(finished="yes")
@@ -94,13 +98,26 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     return FinishedSweep(folder, manifest, run)
 
 
+def usable(file: Path, tried: Sequence[tuple[Point, PointResult]]) -> tuple[list[Point], list[PointResult]]:
+    """The points that can be chosen, with their results.
+
+    Raises:
+        StrategyFailed: there is none; the message has the reason of the first.
+    """
+    found = [(point, result) for point, result in tried if not result.trouble]
+    if not found:
+        point, result = tried[0]
+        raise StrategyFailed(f"no point of {file} came to a result; {flags(point)}: {result.trouble}")
+    return [point for point, _ in found], [result for _, result in found]
+
+
 def flags(point: Point) -> str:
     """The point as command-line arguments."""
     return shlex.join(word for key, value in point.items() for word in _flag(key, _scalar(value)))
 
 
 def _flag(key: str, value: object) -> tuple[str, str]:
-    return ("--param", f"{key.removeprefix(PARAM)}={value}") if key.startswith(PARAM) else ("--set", f"{key}={value}")
+    return ("--param", f"{name}={value}") if (name := parameter(key)) else ("--set", f"{key}={value}")
 
 
 def _scalar(value: Any) -> str:
@@ -123,7 +140,7 @@ def _search(plan: SweepPlan, bench: SweepBench) -> Iterator[tuple[Point, PointRe
         trials = [study.ask() for _ in range(min(AT_A_TIME, left))]
         points = [{axis.key: _suggested(trial, axis) for axis in plan.axes} for trial in trials]
         for trial, point, result in zip(trials, points, bench.evaluate(points), strict=True):
-            study.tell(trial, _sharpe(result))
+            study.tell(trial, *([None, optuna.trial.TrialState.FAIL] if result.trouble else [_sharpe(result)]))
             yield point, result
         left -= len(trials)
 

@@ -20,7 +20,8 @@ from forwardtrader.models.features.selection import chosen
 from forwardtrader.models.folds.retrain import identity
 from forwardtrader.models.folds.training import lstm_spec
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.models.forecasters.lstm import Ensemble
+from forwardtrader.models.forecasters.fitted import FittedModel
+from forwardtrader.models.forecasters.prototype import prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import ModelRegistry
 
@@ -42,14 +43,14 @@ class ModelStock:
         self, settings: ModelSettings, timeframe: Timeframe, *, folder: Path, candles: Callable[[], Mapping[str, pd.DataFrame]],
         notify: Callable[..., None], trainings: Trainings | None = None,
     ) -> None:  # fmt: skip
-        self.registry = ModelRegistry(Path(settings.save_path), self._damaged)
+        self.registry = ModelRegistry.of(settings, self._damaged)
         self.trainings = trainings or ChildTrainings(settings, timeframe, folder, candles, self._damaged)
         chosen(settings.features, (), timeframe)  # has a user's own features at hand before any model asks for one
         self._settings = settings
         self._timeframe = timeframe
         self._candles = candles
         self._notify = notify
-        self._networks: dict[str, Ensemble] = {}
+        self._networks: dict[str, FittedModel] = {}
         self._boundaries: dict[str, datetime] = {}
 
     def of_calendar(self, boundary: datetime) -> ModelCard:
@@ -72,7 +73,7 @@ class ModelStock:
         self._boundaries[model_id] = datetime.fromisoformat(card.boundary)
         return card
 
-    def network(self, model_id: str) -> Ensemble:
+    def network(self, model_id: str) -> FittedModel:
         """The network of a model, cached; one whose files are damaged is retrained first.
 
         Raises:
@@ -101,16 +102,17 @@ class ModelStock:
         """Whether the model has a card that can be read; one that cannot is set aside, with an alert that says `otherwise`."""
         return ModelRegistry(self.registry.root, partial(self._damaged, mended=otherwise)).sound_card(model_id) is not None
 
-    def _sound(self, model_id: str) -> Ensemble | None:
+    def _sound(self, model_id: str) -> FittedModel | None:
         """The network where its files can be read; else None, with an alert."""
         if not self.registry.holds(model_id):
             self._damaged(model_id, "its files are gone")
             return None
-        network: Ensemble | None = self.registry.sound_network(model_id)
-        return network
+        return self.registry.sound_network(model_id)
 
     def _warm_up(self) -> None:
         """Compile the inference code while the child trains: the first model is needed as soon as it is there."""
+        if prototype(self._settings) is not None:
+            return
         from forwardtrader.models.forecasters.lstm import block_forecast
 
         features = len(selected(self._candles(), self._settings, self._timeframe))

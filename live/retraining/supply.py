@@ -19,6 +19,7 @@ from forwardtrader.live.retraining.stock import ModelStock
 from forwardtrader.live.retraining.worker import Training, Trainings
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.incremental_factors import Facts
+from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.forecasters.xla import prepare_jax
 from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates
 from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
@@ -174,7 +175,7 @@ class ModelSupply:
     def _open_sources(self, terms: list[ServingTerm]) -> None:
         for symbol in self._symbols:
             models = ServingModels(
-                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=self.settings.context, facts=self._facts
+                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=context_of(self.settings), facts=self._facts
             )
             if self.rules.learning.adaptive:
                 models.follow(OnlineCorrector(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))

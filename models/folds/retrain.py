@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,13 @@ from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel, selected
 from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.folds.fitting import LEAST_SAMPLES
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
 from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
-from forwardtrader.models.forecasters.lstm import Ensemble
+from forwardtrader.models.forecasters.fitted import FittedModel
+from forwardtrader.models.forecasters.prototype import prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 from forwardtrader.models.walk_forward import Fold, fold_at
@@ -93,13 +95,19 @@ def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, tim
     fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
     if not fold:
         raise TooLittleHistory(f"there are no candles to learn from before {boundary:%Y-%m-%d}; get more history, or set --train-window")
-    longest, needed = max(each.train_bars for each in fold.values()), fold_training.training_spec(settings).length
+    longest, needed = max(each.train_bars for each in fold.values()), _least_bars(settings)
     if longest < needed:
         raise TooLittleHistory(
-            f"the window before {boundary:%Y-%m-%d} holds {longest} bars, fewer than the {needed} of one training sequence; "
+            f"the window before {boundary:%Y-%m-%d} holds {longest} bars, fewer than the {needed} that a model learns from; "
             "set a longer models.train_window, or take shorter bars"
         )
     return Assignment(panel, planned_model(panel, fold, settings, timeframe), settings, timeframe)
+
+
+def _least_bars(settings: ModelSettings) -> int:
+    """The bars of one training sequence, or those of the fewest samples that another forecaster learns from."""
+    own = prototype(settings)
+    return fold_training.training_spec(settings).length if own is None else own.warm_up - 1 + LEAST_SAMPLES
 
 
 def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
@@ -108,22 +116,22 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
     Args:
         damaged: called for a model of the registry that cannot be read; it is trained again, from the same bars to the same bits.
     """
-    settings, registry = work.settings, ModelRegistry(Path(work.settings.save_path), damaged)
+    settings, registry = work.settings, ModelRegistry.of(work.settings, damaged)
     if settings.cache and registry.sound_network(work.model_id) is not None:
         return registry.card(work.model_id)
     shared = FoldWork(work.panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED)
     window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
 
-    def made(wanted: PlannedModel, base: Base | None) -> Ensemble:
+    def made(wanted: PlannedModel, base: Base | None) -> FittedModel:
         if settings.cache and (network := registry.sound_network(wanted.identity)) is not None:
-            return cast(Ensemble, network)
+            return network
         count = fold_training.updates(settings, wanted.fold, window)
         result = train_one(shared, FoldTask(wanted.fold, wanted.identity, count, base))
         registry.save(result.card, result.model)
         return result.model
 
     before = work.planned_model.base
-    made(work.planned_model, Base(before.identity, made(before, None).members) if before else None)
+    made(work.planned_model, Base(before.identity, made(before, None)) if before else None)
     return registry.card(work.model_id)
 
 
@@ -146,7 +154,7 @@ def _answer(path: Path) -> int:
         found[model_id] = reason
         sys.stderr.write(f"model {model_id} is trained again: {reason}\n")
 
-    held = settings.cache and ModelRegistry(Path(settings.save_path), damaged).sound_network(work.model_id) is not None
+    held = settings.cache and ModelRegistry.of(settings, damaged).sound_network(work.model_id) is not None
     card = train(work, damaged)
     answer = {"model_id": card.model_id, "seconds": round(time.perf_counter() - began, 3), "trained": not held, "damaged": found}
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +15,13 @@ from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
+from forwardtrader.models.folds.divergence import require_learned
 from forwardtrader.models.forecasters.calibration import Calibration, calibrate, untrained
+from forwardtrader.models.forecasters.fitted import FittedModel
 from forwardtrader.models.forecasters.linear_start import linear_start
-from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights, predict
+from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights
+from forwardtrader.models.forecasters.prototype import identity as forecaster_identity
+from forwardtrader.models.forecasters.prototype import named_forecaster, prototype
 from forwardtrader.models.forecasters.trainer import USUAL, Fit, Trainer, TrainingPace, TrainingSpec
 from forwardtrader.models.forecasters.trees import Trees, grow
 from forwardtrader.models.registry.card import ModelCard, code_version
@@ -31,6 +35,8 @@ DECIDES: Final = (
     *("weight_decay", "huber_delta", "horizon_weights", "seeds", "seed", "embargo", "expanding"),
     *("trees", "averaged", "linear_ridge", "skip_rate", "shrink", "refresh"),
 )
+# Those that do where another forecaster is fitted.
+DECIDES_ANY: Final = ("horizons", "seeds", "seed", "embargo", "expanding")
 # A warm-started model moves by half the step, and all its weights count (`docs/research.md`).
 GOES_ON: Final = TrainingPace(rate=0.5, averaged=1.0)
 # It sees other sequences first, and other units left out, than its base did.
@@ -42,7 +48,7 @@ class FoldResult:
     """A trained fold: its card, its network, and its raw forecasts per symbol, float32 [rows in force, members, H, 6]."""
 
     card: ModelCard
-    model: Ensemble
+    model: FittedModel
     raw: Mapping[str, NDArray[np.float32]]
 
 
@@ -51,7 +57,7 @@ class Base:
     """The base of a warm start."""
 
     identity: str
-    members: tuple[Weights, ...]
+    model: FittedModel
 
 
 def lstm_spec(settings: ModelSettings, features: int) -> LstmSpec:
@@ -89,8 +95,13 @@ def updates(settings: ModelSettings, fold: Mapping[str, Fold], bars_in_window: i
 def model_id(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, look_back: int, base: str = "") -> str:
     """The fingerprint of everything that decides the weights: candles, settings, features, code, and the `base` of a warm start."""
     data = [panel.fingerprint(symbol, f.train_first - look_back, f.train_last + max(settings.horizons)) for symbol, f in fold.items()]
-    chosen = {key: getattr(settings, key) for key in DECIDES}
-    return fingerprint.of_value([data, list(fold), chosen, panel.names, code_version(), base])[:16]
+    return fingerprint.of_value([data, list(fold), _decided_by(settings), panel.names, code_version(), base])[:16]
+
+
+def _decided_by(settings: ModelSettings) -> dict[str, object]:
+    own = prototype(settings)
+    chosen = {key: getattr(settings, key) for key in (DECIDES if own is None else DECIDES_ANY)}
+    return chosen if own is None else chosen | {"forecaster": forecaster_identity(own)}
 
 
 def train_fold(
@@ -117,12 +128,25 @@ def train_fold(
     fits = _fits(trainer, panel, segments, rows, mean, std, settings, number_of_updates, base)
     grown = _trees(panel, rows, mean, std, settings)
     model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits), grown, settings.trees)
-    calibrations = {s: _calibrations(model, panel, s, f, settings) for s, f in fold.items()}
+    calibrations = {s: calibrations_of(model, panel, s, f, untrained(settings)) for s, f in fold.items()}
     raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
+    card = card_of(panel, fold, settings, identity=identity, timeframe=timeframe, calibrations=calibrations, base=base)
+    done = {
+        "train_bars": sum(last - first for first, last in segments), "seeds": seeds(settings), "trees": settings.trees,
+        "train_loss": float(np.mean([f.loss for f in fits])), "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+    return FoldResult(card.model_copy(update=done), model, raw)
+
+
+def card_of(
+    panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, *, identity: str, timeframe: str,
+    calibrations: Mapping[str, tuple[Calibration, ...]], base: Base | None,
+) -> ModelCard:  # fmt: skip
+    """The card of a fold's model, before what its training came to."""
     first = min(fold.values(), key=lambda f: f.train_first)
     symbol = next(iter(fold))
-    index = panel.index[symbol]
-    card = ModelCard(
+    index, own = panel.index[symbol], prototype(settings)
+    return ModelCard(
         model_id=identity,
         symbols=tuple(fold),
         timeframe=timeframe,
@@ -131,17 +155,17 @@ def train_fold(
         boundary=first.boundary.isoformat(),
         train_from=index[fold[symbol].train_first].isoformat(),
         train_to=index[fold[symbol].train_last - 1].isoformat(),
-        train_bars=sum(last - first for first, last in segments),
-        seeds=seeds(settings),
-        train_loss=float(np.mean([f.loss for f in fits])),
-        seconds=time.perf_counter() - began,
-        trees=settings.trees,
+        train_bars=0,
+        seeds=(),
+        train_loss=0.0,
+        seconds=0.0,
         reason="scheduled",
-        calibrations=calibrations,
+        calibrations=dict(calibrations),
         code_version=code_version(),
         goes_on_from=base.identity if base else "",
+        forecaster=named_forecaster(settings),
+        forecaster_id="" if own is None else forecaster_identity(own),
     )
-    return FoldResult(card, model, raw)
 
 
 def training_segments(panel: Panel, fold: Mapping[str, Fold], training: TrainingSpec) -> list[tuple[int, int]]:
@@ -169,13 +193,18 @@ def _fits(
         rule = linear_start(panel.features[rows], panel.targets[rows], mean, std, ridge=settings.linear_ridge, delta=settings.huber_delta)
         firsts, count, pace, other = (rule,) * settings.seeds, usual, USUAL, 0
     else:
-        firsts, count, pace, other = base.members, max(round(settings.refresh * usual), 1), GOES_ON, OTHER_DRAWS
+        firsts, count, pace, other = _weights_of(base), max(round(settings.refresh * usual), 1), GOES_ON, OTHER_DRAWS
     fits = []
     for seed, first in zip(seeds(settings), firsts, strict=True):
         drawn = seed + other
         starts = draw_starts(segments, length=spec.length, stride=spec.supervised, batch=spec.batch, updates=count, seed=drawn)
         fits.append(trainer.fit(starts, mean, std, seed=drawn, first=first, pace=pace, room=usual))
     return fits
+
+
+def _weights_of(base: Base) -> tuple[Weights, ...]:
+    assert isinstance(base.model, Ensemble)
+    return base.model.members
 
 
 def scaling(features: NDArray[np.float32], segments: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -195,27 +224,40 @@ def _trees(
     return grow(scaled, panel.targets[known, 0], seed=settings.seed)
 
 
-def forecast_rows(model: Ensemble, panel: Panel, symbol: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def forecast_rows(model: FittedModel, panel: Panel, symbol: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Raw forecasts at the close of `rows` of one symbol; NaN where its history does not fill the model's context."""
-    out = np.full((len(rows), len(model.members), model.spec.horizons, 6), np.nan, dtype=np.float32)
-    own = panel.features[panel.offset[symbol] : panel.offset[symbol] + len(panel.bars[symbol])]
-    complete: NDArray[np.bool_] = np.asarray(np.isfinite(own).all(axis=1))
-    run = np.convolve(complete, np.ones(model.spec.context), mode="full")[: len(complete)]
-    ready = np.greater(run, model.spec.context - 0.5)[rows]
+    out = np.full((len(rows), len(model.members), model.horizons, 6), np.nan, dtype=np.float32)
+    ready = _are_filled(panel, symbol, rows, model.context)
     if ready.any():
-        out[ready] = predict(model, panel.features, rows[ready] + panel.offset[symbol])
+        out[ready] = model.raw(panel.features, rows[ready] + panel.offset[symbol], symbol)
     return out
 
 
-def _calibrations(model: Ensemble, panel: Panel, symbol: str, fold: Fold, settings: ModelSettings) -> tuple[Calibration, ...]:
-    """Fitted to rows spread evenly over the newer half of the training window."""
-    before = untrained(settings)
+def _are_filled(panel: Panel, symbol: str, rows: NDArray[np.int64], context: int) -> NDArray[np.bool_]:
+    """Whether each of `rows` of a symbol has `context` rows without NaN behind it, itself included."""
+    own = panel.features[panel.offset[symbol] : panel.offset[symbol] + len(panel.bars[symbol])]
+    complete: NDArray[np.bool_] = np.asarray(np.isfinite(own).all(axis=1))
+    run = np.convolve(complete, np.ones(context), mode="full")[: len(complete)]
+    return np.asarray(np.greater(run, context - 0.5)[rows])
+
+
+def calibrations_of(model: FittedModel, panel: Panel, symbol: str, fold: Fold, before: Sequence[Calibration]) -> tuple[Calibration, ...]:
+    """Fitted to rows spread evenly over the newer half of the training window.
+
+    Args:
+        before: for each horizon what holds where there are too few rows, and the shrinkage.
+
+    Raises:
+        TrainingDiverged: the forecasts of those rows are far from any that a training should end at.
+    """
     first = fold.train_last - int(fold.train_bars * CALIBRATION_SHARE)
-    if fold.train_last - first < CALIBRATION_ROWS // 2:
-        return tuple(before)
-    rows = np.unique(np.linspace(max(first, fold.train_first + model.spec.context), fold.train_last - 1, CALIBRATION_ROWS).astype(np.int64))
+    rows = np.unique(np.linspace(max(first, fold.train_first + model.context), fold.train_last - 1, CALIBRATION_ROWS).astype(np.int64))
     raw = forecast_rows(model, panel, symbol, rows).mean(axis=1)
     truth = panel.targets[panel.offset[symbol] + rows]
+    filled = _are_filled(panel, symbol, rows, model.context)
+    require_learned(raw[filled], truth[filled])
+    if fold.train_last - first < CALIBRATION_ROWS // 2:
+        return tuple(before)
     return tuple(calibrate(raw[:, h], truth[:, h], known) for h, known in enumerate(before))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecaster import FORECAST_COLUMNS
 from forwardtrader.models.forecasters.calibration import distribution
+from forwardtrader.models.forecasters.fitted import FittedModel
+from forwardtrader.models.forecasters.prototype import context_of, prototype
 from forwardtrader.models.parallel.scale_out import fold_workers
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
@@ -76,9 +78,9 @@ class WalkForward:
         frame["realised"] = realised(bars, horizon)
         return frame
 
-    def network(self, model_id: str) -> Any:
+    def network(self, model_id: str) -> FittedModel:
         """The network of one of the folds, from the registry."""
-        return ModelRegistry(Path(self.settings.save_path)).network(model_id)
+        return ModelRegistry.of(self.settings).network(model_id)
 
     def member_locations(self, symbol: str, horizon: int) -> NDArray[np.float64]:
         """Locations of each seed alone: [T, members], NaN where no model served."""
@@ -116,9 +118,9 @@ def walk_forward(
         panel = replace(panel, targets=relabel(panel.targets))
     reach = warm_up(panel.names)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
-    registry = ModelRegistry(Path(settings.save_path), damaged)
+    registry = ModelRegistry.of(settings, damaged)
     planned = [planned_model(panel, fold, settings, timeframe) for fold in calendar]
-    keys = [_forecast_key(panel, fold, reach + settings.context) for fold in calendar]
+    keys = [_forecast_key(panel, fold, reach + context_of(settings)) for fold in calendar]
     served: list[ServedFold | None] = [
         _from_registry(registry, one.fold, one.identity, key, settings, panel) for one, key in zip(planned, keys, strict=True)
     ]
@@ -194,7 +196,7 @@ class _Training:
         bases = {one.base.identity: one.base for one in wanted if one.base}
         for identity in bases:
             if identity not in ours and self.settings.cache and (network := self.registry.sound_network(identity)) is not None:
-                self._bases[identity] = Base(identity, network.members)
+                self._bases[identity] = Base(identity, network)
         # One that is wanted itself is made from its own fold, which also gives its serving rows.
         alone = {i: b for i, b in bases.items() if i not in self._bases} | {one.identity: one for one in wanted if not one.base}
         yield from self._side_by_side(list(alone.values()), keep=set(bases))
@@ -202,12 +204,17 @@ class _Training:
 
     def _side_by_side(self, wanted: Sequence[PlannedModel], keep: set[str]) -> Iterator[tuple[PlannedModel, FoldResult]]:
         tasks = [self._task(one) for one in wanted]
-        for k, result in fold_workers(self.settings.jobs, self.settings.cluster).run(train_one, self.work, tasks):
+        for k, result in fold_workers(self._jobs(), self.settings.cluster).run(train_one, self.work, tasks):
             identity = wanted[k].identity
             self.registry.save(result.card, result.model)
             if identity in keep:
-                self._bases[identity] = Base(identity, result.model.members)
+                self._bases[identity] = Base(identity, result.model)
             yield wanted[k], result
+
+    def _jobs(self) -> int:
+        """Folds at a time: one where the forecaster does not say that it may run in several threads."""
+        own = prototype(self.settings)
+        return self.settings.jobs if own is None or own.runs_in_threads else 1
 
     def _task(self, one: PlannedModel) -> FoldTask:
         count = fold_training.updates(self.settings, one.fold, self._window)

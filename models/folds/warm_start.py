@@ -14,9 +14,11 @@ from datetime import datetime
 
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.models.base_forecaster import WarmStarting
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.training import model_id
+from forwardtrader.models.forecasters.prototype import prototype
 from forwardtrader.models.walk_forward import Fold, anchor, filled, fold_at
 
 
@@ -37,11 +39,16 @@ def planned_model(panel: Panel, fold: Mapping[str, Fold], settings: ModelSetting
     return PlannedModel(fold, model_id(panel, fold, settings, reach, base.identity if base else ""), base)
 
 
+def _can_go_on(settings: ModelSettings) -> bool:
+    own = prototype(settings)
+    return own is None or isinstance(own, WarmStarting)
+
+
 def _base(
     panel: Panel, symbols: tuple[str, ...], boundary: datetime, settings: ModelSettings, timeframe: Timeframe, reach: int
 ) -> PlannedModel | None:
     at = anchor(boundary, settings)
-    if at == boundary:
+    if at == boundary or not _can_go_on(settings):
         return None
     fold = {symbol: fold_at(panel.index[symbol], at, at, settings, timeframe, reach) for symbol in symbols}
     if not all(filled(each, settings, timeframe, panel.index[symbol]) for symbol, each in fold.items()):

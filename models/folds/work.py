@@ -11,9 +11,11 @@ from typing import Any
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.folds.fitting import fit_fold
 from forwardtrader.models.folds.training import Base, FoldResult
 from forwardtrader.models.forecasters.compiled_code import folder_here, machine
 from forwardtrader.models.forecasters.lstm import block_forecast
+from forwardtrader.models.forecasters.prototype import prototype
 from forwardtrader.models.forecasters.trainer import Trainer
 from forwardtrader.models.walk_forward import Fold
 
@@ -62,6 +64,9 @@ class FoldWork:
 
 def train_one(work: FoldWork, task: FoldTask) -> FoldResult:
     """Train, calibrate and forecast one fold."""
+    own = prototype(work.settings)
+    if own is not None:
+        return fit_fold(own, work.panel, task.fold, work.settings, identity=task.identity, timeframe=work.timeframe, base=task.base)
     return fold_training.train_fold(
         work.trainer(task.updates),
         work.panel,

@@ -22,6 +22,7 @@ from forwardtrader.core.threads import once
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.forecasters.network_template import template
 from forwardtrader.models.forecasters.trees import Trees
+from forwardtrader.models.forecasters.trees import save as save_trees
 from forwardtrader.models.forecasters.xla import compiled, placed, prepare_jax
 
 OUTPUTS: Final = 1 + len(QUANTILES)
@@ -74,6 +75,24 @@ class Ensemble:
     members: tuple[Weights, ...]
     trees: Trees | None = None
     share: float = 0.0
+
+    @property
+    def context(self) -> int:
+        return self.spec.context
+
+    @property
+    def horizons(self) -> int:
+        return self.spec.horizons
+
+    def raw(self, features: NDArray[np.float32], rows: NDArray[np.int64], symbol: str) -> NDArray[np.float32]:
+        """As `predict`; one network serves all symbols."""
+        return predict(self, features, rows)
+
+    def save(self, folder: Path, templates: Path) -> None:
+        """Write network and trees to the folder of a model."""
+        save(self, folder / "model.keras", templates)
+        if self.trees is not None:
+            save_trees(self.trees, folder / "trees.npz")
 
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features [n, F] as the trees are given them."""

@@ -8,13 +8,14 @@ model of each shape is tried, and where the parts differ from the whole, models 
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forwardtrader.core import log
 from forwardtrader.core.threads import once
+from forwardtrader.models.forecasters.fitted import FittedModel
 from forwardtrader.models.forecasters.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, combined, predict, step
 from forwardtrader.models.forecasters.xla import compiled, placed, prepare_jax
 
@@ -22,6 +23,37 @@ _LOG: Final = log.logger("models")
 _TRIALS: Final = 4
 Array: Any = Any
 _exact: dict[tuple[LstmSpec, int], bool] = {}
+
+
+class Stepper(Protocol):
+    """The forecast of the newest row, in two parts."""
+
+    def prepare(self, rows: NDArray[np.float32], key: Any) -> None:
+        """Do what the rows before the newest one, [context - 1, F], allow; `key` names them."""
+        ...
+
+    def forecast(self, window: NDArray[np.float32], key: Any) -> NDArray[np.float32]:
+        """Raw forecast at the last row of `window` [context, F]: [members, H, 6]."""
+        ...
+
+
+class WholeInference:
+    """Asks a model for the newest row in one go."""
+
+    def __init__(self, model: FittedModel, symbol: str) -> None:
+        self.model = model
+        self.symbol = symbol
+
+    def prepare(self, rows: NDArray[np.float32], key: Any) -> None:
+        """Nothing can be done ahead."""
+
+    def forecast(self, window: NDArray[np.float32], key: Any) -> NDArray[np.float32]:
+        return self.model.raw(window, np.array([self.model.context - 1]), self.symbol)[0]
+
+
+def stepper_of(model: FittedModel, symbol: str) -> Stepper:
+    """The network of the LSTM step by step, any other model as a whole."""
+    return StepwiseInference(model) if isinstance(model, Ensemble) else WholeInference(model, symbol)
 
 
 class StepwiseInference:

@@ -18,7 +18,8 @@ from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.forecaster import NUMBERS
 from forwardtrader.models.forecasters.calibration import Distribution, distribution
-from forwardtrader.models.forecasters.lstm import Ensemble
+from forwardtrader.models.forecasters.fitted import FittedModel
+from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.online.adaptation import Past
 from forwardtrader.models.online.outcomes import pinball
 from forwardtrader.models.registry.card import ModelCard
@@ -29,7 +30,7 @@ SPARE_BARS = 8
 
 def rows_before(card: ModelCard, settings: ModelSettings) -> int:
     """Bars that must lie before the first one a model is scored on."""
-    return warm_up(card.features) + settings.context + SPARE_BARS
+    return warm_up(card.features) + context_of(settings) + SPARE_BARS
 
 
 def distribution_of(
@@ -61,7 +62,7 @@ class ModelLosses:
 
     panel: Panel
     horizon: int
-    network: Callable[[str], Ensemble]
+    network: Callable[[str], FittedModel]
     ahead: int = 1
     _known: dict[tuple[str, str], _Known] = field(default_factory=dict)
 
@@ -120,7 +121,7 @@ def plain_past(
     horizon: int,
     terms: list[tuple[datetime, ModelCard]],
     until: pd.Timestamp,
-    network: Callable[[str], Ensemble],
+    network: Callable[[str], FittedModel],
 ) -> Past:
     """Uncorrected forecasts of the models in force at the bars of `panel` before `until`.
 

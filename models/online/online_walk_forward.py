@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,8 @@ from forwardtrader.models.folds.retrain import Assignment, assignment_in, train
 from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
 from forwardtrader.models.forecaster import NUMBERS
-from forwardtrader.models.forecasters.lstm import Ensemble
+from forwardtrader.models.forecasters.fitted import FittedModel
+from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates, adapt
 from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
 from forwardtrader.models.online.model_losses import ModelLosses
@@ -106,8 +106,8 @@ class _OnlineRun:
         self.walk = walk
         self.rules = rules
         self.damaged = damaged
-        self.registry = ModelRegistry(Path(walk.settings.save_path), damaged)
-        self.networks: dict[str, Ensemble] = {}
+        self.registry = ModelRegistry.of(walk.settings, damaged)
+        self.networks: dict[str, FittedModel] = {}
         self.model_losses = ModelLosses(walk.panel, rules.horizon, self.network, _AHEAD)
         self.cards = {served.fold[next(iter(served.fold))].boundary: served.card for served in walk.served}
         self.decisions: list[Decision] = []
@@ -156,19 +156,18 @@ class _OnlineRun:
     def _losses_of(self, card: ModelCard, first: datetime) -> ModelLosses:
         return self.model_losses
 
-    def network(self, model_id: str) -> Ensemble:
+    def network(self, model_id: str) -> FittedModel:
         if model_id not in self.networks:
             kept = dict(list(self.networks.items())[-2:])  # a champion and its challengers
             self.networks = {**kept, model_id: self.registry.sound_network(model_id) or self._again(model_id)}
         return self.networks[model_id]
 
-    def _again(self, model_id: str) -> Ensemble:
+    def _again(self, model_id: str) -> FittedModel:
         """A network of the calendar that is gone, or that cannot be read: forecasts kept beside it have served so far."""
         for card in self.cards.values():
             if card.model_id == model_id:
                 train(self._assignment(datetime.fromisoformat(card.boundary)), self.damaged)
-        network: Ensemble = self.registry.network(model_id)
-        return network
+        return self.registry.network(model_id)
 
     def _assignment(self, boundary: datetime) -> Assignment:
         return assignment_in(self.walk.panel, boundary, self.walk.settings, self.rules.timeframe)
@@ -220,7 +219,7 @@ class _OnlineRun:
 
     def _key(self, fold: Mapping[str, Fold], card: ModelCard) -> str:
         panel = self.walk.panel
-        reach = warm_up(panel.names) + self.walk.settings.context
+        reach = warm_up(panel.names) + context_of(self.walk.settings)
         parts = [
             (s, f.effective_first, f.effective_last, panel.fingerprint(s, f.effective_first - reach, f.effective_last))
             for s, f in fold.items()

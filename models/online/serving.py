@@ -20,8 +20,8 @@ from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import distribution
-from forwardtrader.models.forecasters.lstm import Ensemble, predict
-from forwardtrader.models.forecasters.stepwise_inference import StepwiseInference
+from forwardtrader.models.forecasters.fitted import FittedModel
+from forwardtrader.models.forecasters.stepwise_inference import Stepper, stepper_of
 from forwardtrader.models.online.adaptation import OnlineCorrector
 from forwardtrader.models.registry.card import ModelCard
 
@@ -50,7 +50,7 @@ class ServingModels:
     """
 
     def __init__(
-        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[ServingTerm], network: Callable[[str], Ensemble], *,
+        self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[ServingTerm], network: Callable[[str], FittedModel], *,
         context: int, facts: Facts | None = None,
     ) -> None:  # fmt: skip
         self.symbol = symbol
@@ -60,8 +60,8 @@ class ServingModels:
         self._network = network
         self._facts = facts
         self._follower: OnlineCorrector | None = None
-        self._loaded: dict[str, Ensemble] = {}
-        self._steps: dict[str, StepwiseInference] = {}
+        self._loaded: dict[str, FittedModel] = {}
+        self._steps: dict[str, Stepper] = {}
         self._rows: FeatureRows | FactorRows | None = None
         self._timeframe, self._delta = timeframe, timeframe.delta
         card = self._terms[0].card if self._terms else None
@@ -98,10 +98,10 @@ class ServingModels:
         """Load and compile a model ahead of its first bar, so that no bar waits for it."""
         self._step(card)
 
-    def _load(self, card: ModelCard) -> Ensemble:
+    def _load(self, card: ModelCard) -> FittedModel:
         if card.model_id not in self._loaded:
             model = self._network(card.model_id)
-            predict(model, np.zeros((model.spec.context, model.spec.features), np.float32), np.array([model.spec.context - 1]))
+            model.raw(np.zeros((model.context, len(card.features)), np.float32), np.array([model.context - 1]), self.symbol)
             self._loaded = {**dict(list(self._loaded.items())[1 - _AT_HAND :]), card.model_id: model}
         return self._loaded[card.model_id]
 
@@ -149,7 +149,7 @@ class ServingModels:
         return self._calibrated(card, self._step(card).forecast(rows.window, rows.before)[None], np.array([rows.unit]), bar.at)
 
     def _rows_of(self, card: ModelCard) -> FeatureRows | FactorRows:
-        context = self._step(card).model.spec.context
+        context = self._load(card).context
         if self._facts is None:
             return FeatureRows(card.features, context, self.horizon, self._timeframe)
         return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up, self._timeframe)
@@ -166,10 +166,10 @@ class ServingModels:
             quantiles=(q05, q25, q50, q75, q95), p_up=float(found.p_up[0]), model_id=card.model_id,
         )  # fmt: skip
 
-    def _step(self, card: ModelCard) -> StepwiseInference:
+    def _step(self, card: ModelCard) -> Stepper:
         model = self._load(card)
         if card.model_id not in self._steps:  # the one in force and the one that takes over are at hand
-            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: StepwiseInference(model)}
+            self._steps = {**dict(list(self._steps.items())[-1:]), card.model_id: stepper_of(model, self.symbol)}
         return self._steps[card.model_id]
 
     def _require(self, bars: pd.DataFrame) -> None:
@@ -179,7 +179,8 @@ class ServingModels:
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self._load(card)
         seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))), self._timeframe)
-        features = matrix(seen, card.features)[-model.spec.context :]
+        features = matrix(seen, card.features)[-model.context :]
         if not np.isfinite(features).all():
             return None
-        return self._calibrated(card, predict(model, features, np.array([model.spec.context - 1])), unit(seen, self.horizon)[-1:], at)
+        raw = model.raw(features, np.array([model.context - 1]), self.symbol)
+        return self._calibrated(card, raw, unit(seen, self.horizon)[-1:], at)

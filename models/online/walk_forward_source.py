@@ -10,7 +10,8 @@ import pandas as pd
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import RecordedForecasts
-from forwardtrader.models.forecasters.lstm import Ensemble
+from forwardtrader.models.forecasters.fitted import FittedModel
+from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
 from forwardtrader.models.online.serving import ServingModels, ServingTerm
 
@@ -25,7 +26,7 @@ class WalkForwardSource:
     """
 
     def __init__(
-        self, walk: WalkForward, symbol: str, horizon: int, timeframe: Timeframe, network: Callable[[str], Ensemble] | None = None
+        self, walk: WalkForward, symbol: str, horizon: int, timeframe: Timeframe, network: Callable[[str], FittedModel] | None = None
     ) -> None:
         self.symbol = symbol
         self.horizon = horizon
@@ -41,7 +42,7 @@ class WalkForwardSource:
         ]
         own = pd.DataFrame(dict(walk.panel.bars[symbol].factors), index=index)
         self.serving = ServingModels(
-            symbol, horizon, timeframe, terms, network or walk.network, context=walk.settings.context,
+            symbol, horizon, timeframe, terms, network or walk.network, context=context_of(walk.settings),
             facts=own.reindex if len(own.columns) else None,
         )  # fmt: skip
         self.warm_up = self.serving.warm_up

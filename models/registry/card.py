@@ -32,6 +32,10 @@ SOURCES: Final = (
     "walk_forward",
     "folds/warm_start",
     "folds/training",
+    "folds/fitting",
+    "forecasters/fitted",
+    "sample_panel",
+    "base_forecaster",
     "registry/card",
 )
 
@@ -40,6 +44,7 @@ class ModelCard(BaseModel):
     """The JSON file beside each `model.keras`. Times are UTC bar-open times, ISO 8601.
 
     `goes_on_from` names the model whose weights it took over before it was trained on its own window; empty where it learned from nothing.
+    `forecaster_id` is the fingerprint of a forecaster other than the LSTM (`models.forecasters.prototype`).
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -62,6 +67,8 @@ class ModelCard(BaseModel):
     calibrations: dict[str, tuple[Calibration, ...]]
     code_version: str
     goes_on_from: str = ""
+    forecaster: str = "lstm"
+    forecaster_id: str = ""
 
 
 @functools.cache

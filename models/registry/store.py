@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,18 @@ from pydantic import ValidationError
 from forwardtrader.core import fingerprint, log
 from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.errors import FingerprintMismatch, NotTrained
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.base_forecaster import BaseForecaster
 from forwardtrader.models.forecasters import trees
+from forwardtrader.models.forecasters.fitted import FittedModel, load_fitted
 from forwardtrader.models.forecasters.model_file import require_sound_trees, require_stored
+from forwardtrader.models.forecasters.prototype import identity, prototype
 from forwardtrader.models.forecasters.trees import Trees
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import PromotionLog
+
+if TYPE_CHECKING:
+    from forwardtrader.models.forecasters.lstm import Ensemble
 
 Damage: TypeAlias = Callable[[str, str], None]
 Read = TypeVar("Read")
@@ -45,11 +52,18 @@ class ModelRegistry:
 
     Args:
         damaged: called for every model that is set aside because it cannot be read: its id, and why.
+        forecaster: whose class reads models other than the LSTM's; files never say what is to be imported.
     """
 
-    def __init__(self, root: Path, damaged: Damage = log_damage) -> None:
+    def __init__(self, root: Path, damaged: Damage = log_damage, forecaster: BaseForecaster | None = None) -> None:
         self.root = root
         self._damaged = damaged
+        self._forecaster = forecaster
+
+    @classmethod
+    def of(cls, settings: ModelSettings, damaged: Damage = log_damage) -> ModelRegistry:
+        """The registry of a run, which reads models of its forecaster."""
+        return cls(Path(settings.save_path), damaged, prototype(settings))
 
     @property
     def promotions(self) -> PromotionLog:
@@ -117,27 +131,37 @@ class ModelRegistry:
                 continue  # taken away meanwhile
         return sorted(found, key=lambda card: (card.boundary, card.model_id)), troubles
 
-    def save(self, card: ModelCard, model: Any) -> None:
-        """Write the network and the trees, then the card."""
-        from forwardtrader.models.forecasters import lstm
-
+    def save(self, card: ModelCard, model: FittedModel) -> None:
+        """Write the model, then the card."""
         folder = self._folder(card.model_id)
-        lstm.save(model, folder / "model.keras", self.root / TEMPLATES)
-        if model.trees is not None:
-            trees.save(model.trees, folder / "trees.npz")
+        model.save(folder, self.root / TEMPLATES)
         content = card.model_dump(mode="json")
         write_text(folder / "card.json", json.dumps(content | {_SEAL: fingerprint.of_value(content)}, indent=1))
 
-    def network(self, model_id: str) -> Any:
-        """Read the network (an `Ensemble`), with its trees. Raises FingerprintMismatch where its file is damaged."""
+    def network(self, model_id: str) -> FittedModel:
+        """Read the model.
+
+        Raises:
+            FingerprintMismatch: a file of it is damaged.
+            NotTrained: another forecaster than the run's made it.
+        """
+        card = self.card(model_id)
+        if not card.forecaster_id:
+            return self._ensemble(card)
+        if self._forecaster is None or identity(self._forecaster) != card.forecaster_id:
+            raise NotTrained(f"model {model_id} was made by {card.forecaster}, as it was then; name it with --forecaster")
+        return load_fitted(self._folder(model_id), self._forecaster)
+
+    def _ensemble(self, card: ModelCard) -> Ensemble:
+        """The network of the LSTM with its trees."""
         from forwardtrader.models.forecasters.network_file import read_network
 
-        network, share = read_network(self._file(model_id, "model.keras")), self.card(model_id).trees
+        network, share = read_network(self._file(card.model_id, "model.keras")), card.trees
         if not 0.0 <= share <= 1.0:
-            raise FingerprintMismatch(f"the card of {model_id} has a share of trees of {share}; remove its folder and train again")
-        return replace(network, trees=self.trees(model_id, network.spec.features), share=share) if share else network
+            raise FingerprintMismatch(f"the card of {card.model_id} has a share of trees of {share}; remove its folder and train again")
+        return replace(network, trees=self.trees(card.model_id, network.spec.features), share=share) if share else network
 
-    def sound_network(self, model_id: str) -> Any | None:
+    def sound_network(self, model_id: str) -> FittedModel | None:
         """As `network`; None where there is no such model, or none that can be read: that one is set aside, so that it is trained again."""
         return self._sound(model_id, self.network)
 

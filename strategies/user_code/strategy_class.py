@@ -35,11 +35,12 @@ def load_strategy(spec: str) -> type[bt.Strategy]:
     return named
 
 
-def with_params(spec: str, assignments: Sequence[str]) -> str:
+def with_params(spec: str, assignments: Sequence[str], *, said: str = "--param ") -> str:
     """The same strategy with parameters, which are read as the types of their defaults; as it is without any.
 
     Args:
         assignments: `name=value`, as typed.
+        said: what stands before a name where it was given, for messages.
 
     Raises:
         ConfigError: the strategy cannot be loaded, has no such parameter, or the value is not of the default's kind.
@@ -54,8 +55,8 @@ def with_params(spec: str, assignments: Sequence[str]) -> str:
         name, sign, value = (part.strip() for part in text.partition("="))
         if not sign or not name:
             raise ConfigError(f"--param {text!r}: write it as NAME=VALUE, for example fast=20")
-        _check_name(strategy, name)
-        given[name] = _read(name, value, getattr(strategy.params, name))
+        _check_name(strategy, name, said)
+        given[name] = _read(name, value, getattr(strategy.params, name), said)
     return f"{module}:{class_name}({', '.join(f'{name}={given[name]!r}' for name in sorted(given))})"
 
 
@@ -69,14 +70,14 @@ def _parts(spec: str) -> tuple[str, str, dict[str, Any]]:
     return match["module"], match["name"], {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
 
 
-def _check_name(strategy: type[bt.Strategy], name: str) -> None:
+def _check_name(strategy: type[bt.Strategy], name: str, said: str = "--param ") -> None:
     known = [key for key in strategy.params._getkeys() if not key.startswith("_")]
     if name not in known:
         there = f"; it has {', '.join(known)}" if known else ", and none at all"
-        raise ConfigError(f"--param {name}: {strategy.__name__} has no such parameter{nearest(name, known) or there}")
+        raise ConfigError(f"{said}{name}: {strategy.__name__} has no such parameter{nearest(name, known) or there}")
 
 
-def _read(name: str, text: str, default: object) -> object:
+def _read(name: str, text: str, default: object, said: str) -> object:
     """A value as its default is: text stays text, everything else is written as in Python."""
     if isinstance(default, str):
         return text
@@ -85,13 +86,15 @@ def _read(name: str, text: str, default: object) -> object:
     except (ValueError, SyntaxError) as error:
         if default is None:
             return text
-        raise ConfigError(f"--param {name}={text}: the default is {default!r}, and {text!r} is nothing of that kind") from error
+        raise ConfigError(f"{said}{name}={text}: the default is {default!r}, and {text!r} is nothing of that kind") from error
+    if isinstance(default, tuple) and isinstance(value, list):  # a sweep file has no other way to write one
+        value = tuple(value)
     kinds: tuple[type, ...] = (
         (bool,) if isinstance(default, bool) else (int, float) if isinstance(default, int | float) else (type(default),)
     )
     is_of_kind = default is None or (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)))
     if not is_of_kind:
-        raise ConfigError(f"--param {name}={text}: the default is {default!r}, and {text!r} is nothing of that kind")
+        raise ConfigError(f"{said}{name}={text}: the default is {default!r}, and {text!r} is nothing of that kind")
     return value
 
 

@@ -15,6 +15,7 @@ from forwardtrader.backtest.cli import command
 from forwardtrader.backtest.sweep import bench as sweep_bench
 from forwardtrader.backtest.sweep.store import SweepStore
 from forwardtrader.core.clock import FixedClock
+from forwardtrader.reports.trial_ledger import TrialLedger
 from tests.end_to_end.test_backtest_command import CLOCK, WORDS
 from tests.models.dask_processes import Cluster
 
@@ -135,6 +136,54 @@ def test_a_search_proposes_the_same_points_again_and_computes_none_twice(monkeyp
     assert sweep(text) == 0
     assert told()["chosen"] == first["chosen"]
     assert told()["folder"] == first["folder"]
+
+
+CROSSING = """
+import backtrader as bt
+
+class Crossing(bt.Strategy):
+    params = (("fast", 5), ("slow", 30))
+
+    def __init__(self):
+        if self.p.fast >= self.p.slow:
+            raise ValueError("fast must be below slow")
+        self.signal = bt.ind.CrossOver(bt.ind.SMA(period=self.p.fast), bt.ind.SMA(period=self.p.slow))
+
+    def next(self):
+        if not self.position and self.signal > 0:
+            self.buy()
+        elif self.position and self.signal < 0:
+            self.close()
+"""
+
+
+def test_parameters_of_a_users_strategy_are_points_and_one_that_fails_is_left_out_with_its_reason() -> None:
+    Path("swept_crossing.py").write_text(CROSSING, encoding="utf-8")
+    words = ["--strategy", "swept_crossing.py:Crossing", "--name", "crossing"]
+    before = len(trials())
+    assert sweep("strategy.fast: [5, 10, 30]\nstrategy.slow: [30, 60]\n", *words) == 0
+    found = told()
+    assert found["points"] == 5
+    assert [(point["flags"], "fast must be below slow" in point["reason"]) for point in found["left_out"]] == [
+        ("--param fast=30 --param slow=30", True)
+    ]
+    assert "fast must be below slow" in (found["folder"] / "index.html").read_text(encoding="utf-8")
+    assert len(trials()) == before + 5
+    run = run_json(found["run"])
+    assert run["strategy"]["sharpe"] == pytest.approx(found["chosen"]["sharpe"])
+
+
+def test_a_sweep_of_which_every_point_fails_ends_with_the_reason_of_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("swept_crossing.py").write_text(CROSSING, encoding="utf-8")
+    assert sweep("strategy.fast: [40, 50]\n", "--strategy", "swept_crossing.py:Crossing") == 2
+    line = capsys.readouterr().err.strip()
+    assert "no point of" in line
+    assert "fast must be below slow" in line
+    assert "\n" not in line
+
+
+def trials() -> pd.DataFrame:
+    return TrialLedger(Path("reports/output/trials.sqlite")).table()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forwardtrader.backtest.sweep.file import SweepPlan, read_plan
+from forwardtrader.backtest.sweep.file import SweepPlan, parameter, read_plan
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.settings import Settings
 
@@ -78,19 +78,47 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_plan(tmp_path / "none.yaml", Settings())
 
 
-def test_parameters_of_the_users_strategy_are_swept(tmp_path: Path) -> None:
-    (tmp_path / "swept_strategy.py").write_text(
-        "import backtrader as bt\nclass Mine(bt.Strategy):\n    params = (('fast', 10), ('eager', False))\n"
-    )
-    path, spec = tmp_path / "sweep.yaml", f"{tmp_path / 'swept_strategy.py'}:Mine"
-    path.write_text("param.fast: [5, 20]\nparam.eager: [true, false]\nstrategies.fee_bps: [1, 2]\n")
-    plan = read_plan(path, Settings(), spec)
-    assert len(plan.grid()) == 8
-    assert plan.grid()[0] == {"param.fast": 5, "param.eager": True, "strategies.fee_bps": 1}
-    for text, words in (("param.fats: [1]", "did you mean 'fast'"), ("param.fast: [quick]", "nothing of that kind")):
-        path.write_text(text)
-        with pytest.raises(ConfigError, match=words):
-            read_plan(path, Settings(), spec)
-    path.write_text("param.fast: [1]")
-    with pytest.raises(ConfigError, match="--param is for"):
-        read_plan(path, Settings())
+STRATEGY = "import backtrader as bt\nclass Mine(bt.Strategy):\n    params = (('fast', 10), ('eager', False), ('levels', (1, 2)))\n"
+
+
+def swept(folder: Path, text: str) -> SweepPlan:
+    """A sweep of the user's strategy."""
+    (folder / "swept_strategy.py").write_text(STRATEGY, encoding="utf-8")
+    (folder / "sweep.yaml").write_text(text, encoding="utf-8")
+    return read_plan(folder / "sweep.yaml", Settings(), f"{folder / 'swept_strategy.py'}:Mine")
+
+
+@pytest.mark.parametrize("prefix", ["strategy", "param"])
+def test_parameters_of_the_users_strategy_are_swept(tmp_path: Path, prefix: str) -> None:
+    text = f"{prefix}.fast: [5, 20]\n{prefix}.eager: [true, false]\nstrategies.fee_bps: [1, 2]\n"
+    points = swept(tmp_path, text).grid()
+    assert len(points) == 8
+    assert points[0] == {f"{prefix}.fast": 5, f"{prefix}.eager": True, "strategies.fee_bps": 1}
+    assert {parameter(key) for key in points[0]} == {"fast", "eager", ""}
+
+
+def test_a_parameter_may_be_a_range_or_a_tuple(tmp_path: Path) -> None:
+    assert swept(tmp_path, "strategy.fast: {low: 5, high: 15, step: 5}\nstrategy.levels: [[1, 2], [3]]\n").axes[0].choices == (5, 10, 15)
+    assert swept(tmp_path, "trials: 3\nstrategy.fast: {low: 5, high: 50, log: true}\n").axes[0].whole
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("strategy.fats: [1]", "strategy.fats: Mine has no such parameter; did you mean 'fast'"),
+        ("strategy.fast: [quick]", "strategy.fast=quick: the default is 10, and 'quick' is nothing of that kind"),
+        ("strategy.eager: [1]", "nothing of that kind"),
+        ("strategy.fast: [5]\nparam.fast: [6]", "strategy.fast and param.fast are the same parameter"),
+        ("strategy.: [5]", "no such setting"),
+    ],
+)
+def test_a_wrong_parameter_is_named_as_it_stands_in_the_file(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        swept(tmp_path, text)
+    assert words in str(caught.value)
+    assert "--param" not in str(caught.value)
+
+
+def test_parameters_without_a_strategy_are_told_what_they_are_of(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"which --strategy names; did you mean 'strategies.margin'"):
+        plan(tmp_path, "strategy.margin: [1, 2]")

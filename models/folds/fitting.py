@@ -1,0 +1,159 @@
+"""One fold of a forecaster that came through the port: fitted, calibrated, and its forecasts checked."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forwardtrader.core.errors import ForecasterFailed, TooLittleHistory, TrainingDiverged
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.threads import one_thread
+from forwardtrader.core.types import QUANTILES, Timeframe
+from forwardtrader.core.user_code.errors import owned_errors
+from forwardtrader.models.base_forecaster import BaseForecaster, WarmStarting
+from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.folds.divergence import mean_loss
+from forwardtrader.models.folds.training import Base, FoldResult, calibrations_of, card_of, forecast_rows, seeds
+from forwardtrader.models.forecasters.calibration import Calibration
+from forwardtrader.models.forecasters.fitted import FittedForecaster, SampleForm
+from forwardtrader.models.forecasters.prototype import is_seeded
+from forwardtrader.models.sample_panel import SamplePanel, sample_rows
+from forwardtrader.models.walk_forward import Fold
+
+LEAST_SAMPLES: Final = 64
+_RESIDUALS: Final = 4000
+
+
+def fit_fold(
+    prototype: BaseForecaster, panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, *, identity: str, timeframe: str,
+    base: Base | None = None,
+) -> FoldResult:  # fmt: skip
+    """Fit the members of a fold to its training window, and forecast the rows it is in force for.
+
+    Args:
+        base: the model to go on from instead of learning from nothing; its forecaster is a `WarmStarting`.
+
+    Raises:
+        ForecasterFailed: the forecaster raised an exception, or its forecasts are none; the message names it and the fold.
+        TooLittleHistory: the window holds too few samples.
+    """
+    began = time.perf_counter()
+    samples = training_panel(prototype, panel, fold, settings, timeframe)
+    boundary = next(iter(fold.values())).boundary
+    try:
+        members = _members(prototype, samples, settings, base)
+        model = _fitted(members, samples, settings)
+        rows = spread_rows(samples)
+        loss = mean_loss(model.raw_of(samples, rows).mean(axis=1), samples.targets[rows])
+        raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
+        before = [Calibration(shrink=prototype.shrink) for _ in settings.horizons]
+        calibrations = {s: calibrations_of(model, panel, s, f, before) for s, f in fold.items()}
+    except (ForecasterFailed, TrainingDiverged) as failure:
+        raise type(failure)(f"{type(prototype).__name__}, fold {boundary:%Y-%m-%d} of {', '.join(fold)}: {failure}") from failure
+    card = card_of(panel, fold, settings, identity=identity, timeframe=timeframe, calibrations=calibrations, base=base)
+    count = len(members)
+    done = {"train_loss": loss, "train_bars": len(samples), "seconds": time.perf_counter() - began, "seeds": seeds(settings)[:count]}
+    return FoldResult(card.model_copy(update=done), model, raw)
+
+
+def training_panel(
+    prototype: BaseForecaster, panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: str
+) -> SamplePanel:
+    """The samples of a fold: copies of its training rows and of nothing else, so that there is nothing later to be seen.
+
+    Raises:
+        TooLittleHistory: there are too few.
+    """
+    features, targets, codes, segments, first = [], [], [], [], 0
+    for symbol, cut in fold.items():
+        rows = slice(panel.offset[symbol] + cut.train_first, panel.offset[symbol] + cut.train_last)
+        features.append(panel.features[rows])
+        targets.append(panel.targets[rows])
+        codes.append(np.full(cut.train_bars, panel.symbols.index(symbol)))
+        segments.append((first, first + cut.train_bars))
+        first += cut.train_bars
+    stacked, known = np.concatenate(features), np.concatenate(targets)
+    rows_found = sample_rows(stacked, segments, prototype.warm_up)
+    rows_found = rows_found[np.isfinite(known[rows_found]).any(axis=1)]
+    if len(rows_found) < LEAST_SAMPLES:
+        raise TooLittleHistory(
+            f"the window before {next(iter(fold.values())).boundary:%Y-%m-%d} has {len(rows_found)} samples to learn from, fewer than the "
+            f"{LEAST_SAMPLES} needed; set a longer models.train_window, or take shorter bars"
+        )
+    form = SampleForm(panel.names, settings.horizons, panel.symbols, Timeframe.parse(timeframe).seconds)
+    return form.panel(stacked, known, rows_found, np.concatenate(codes), prototype.warm_up)
+
+
+def _members(
+    prototype: BaseForecaster, samples: SamplePanel, settings: ModelSettings, base: Base | None
+) -> tuple[tuple[BaseForecaster, ...], ...]:
+    """For each seed, where it draws at all, one forecaster for all horizons or one for each."""
+    drawn = seeds(settings) if is_seeded(prototype) else (0,)
+    asked = [samples] if prototype.all_horizons else [samples.at_horizon(h) for h in range(len(settings.horizons))]
+    return tuple(tuple(_one(prototype, each, seed, _before(base, m, k)) for k, each in enumerate(asked)) for m, seed in enumerate(drawn))
+
+
+def _before(base: Base | None, member: int, place: int) -> WarmStarting | None:
+    if base is None or not isinstance(base.model, FittedForecaster):
+        return None
+    found = base.model.members[member][place]
+    return found if isinstance(found, WarmStarting) else None
+
+
+def _one(prototype: BaseForecaster, samples: SamplePanel, seed: int, before: WarmStarting | None) -> BaseForecaster:
+    name = type(prototype).__name__
+    with owned_errors(name, ForecasterFailed), one_thread():
+        if before is not None:
+            fitted: BaseForecaster | None = copy.deepcopy(before).update(samples)
+        else:
+            made = prototype.clone()
+            fitted = (made.set_params(seed=seed) if is_seeded(made) else made).fit(samples)
+    if not isinstance(fitted, BaseForecaster):
+        raise ForecasterFailed(f"{name}.fit answered {type(fitted).__name__}; end it with `return self`")
+    return fitted
+
+
+def _fitted(members: tuple[tuple[BaseForecaster, ...], ...], samples: SamplePanel, settings: ModelSettings) -> FittedForecaster:
+    """With the spread of those that answer a location alone, and as many rows at a time as leave each row's forecast its own."""
+    form = SampleForm(samples.names, samples.horizons, samples.symbols, samples.timeframe_s)
+    rows = max(members[0][0].rows_per_call, 1)
+    plain = FittedForecaster(members, form, np.zeros((len(members), len(settings.horizons), len(QUANTILES)), np.float32), rows)
+    if not _rows_stand_alone(plain, samples):
+        plain = replace(plain, rows_per_call=1)
+    _require_repeatable(plain, samples)
+    return _with_spread(plain, samples)
+
+
+def _rows_stand_alone(model: FittedForecaster, samples: SamplePanel) -> bool:
+    """Whether each row of a full call has the bits that it has as the only one asked about: a live session asks about one."""
+    block = samples.rows[-model.rows_per_call :]
+    if model.rows_per_call == 1 or len(block) < model.rows_per_call:
+        return model.rows_per_call == 1
+    whole = model.raw_of(samples, block)
+    return all(np.array_equal(model.raw_of(samples, block[k : k + 1])[0], whole[k]) for k in range(len(block)))
+
+
+def _require_repeatable(model: FittedForecaster, samples: SamplePanel) -> None:
+    once, again = (model.raw_of(samples, samples.rows[-1:]) for _ in range(2))
+    if not np.array_equal(once, again):
+        name = type(model.members[0][0]).__name__
+        raise ForecasterFailed(f"{name}.predict gives other numbers for the same row the second time; draw in fit alone, from `seed`")
+
+
+def _with_spread(model: FittedForecaster, samples: SamplePanel) -> FittedForecaster:
+    """With quantiles of what the locations missed, on rows spread over the window."""
+    rows = spread_rows(samples)
+    missed = samples.targets[rows][:, None, :] - model.raw_of(samples, rows)[..., 0]
+    found = [[np.quantile(of[np.isfinite(of)], QUANTILES) for of in each.T] for each in missed.transpose(1, 0, 2)]
+    return replace(model, spread=np.asarray(found, np.float32))
+
+
+def spread_rows(samples: SamplePanel) -> NDArray[np.int64]:
+    """Samples spread evenly over the window: enough of them for quantiles and a mean."""
+    return samples.rows[:: max(1, len(samples.rows) // _RESIDUALS)]

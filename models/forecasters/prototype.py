@@ -1,0 +1,146 @@
+"""The forecaster that a run names: loaded once, cloned for every fold."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from forwardtrader.core import fingerprint
+from forwardtrader.core.command.flags import nearest
+from forwardtrader.core.errors import ConfigError, ForecasterFailed
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.user_code.errors import owned_errors
+from forwardtrader.core.user_code.modules import user_module
+from forwardtrader.models.base_forecaster import BaseForecaster
+
+LSTM: Final = "lstm"
+# Those that come with the project, by the name that a run may give instead of MODULE:CLASS.
+SHIPPED: Final[dict[str, str]] = {}
+_SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
+
+
+def prototype(settings: ModelSettings) -> BaseForecaster | None:
+    """The forecaster of these settings with its parameters, unfitted; None for the LSTM, which has settings of its own.
+
+    Raises:
+        ConfigError: there is no such module, class or parameter, or it is no forecaster.
+    """
+    if settings.forecaster == LSTM:
+        if settings.params:
+            raise ConfigError(f"models.params: the LSTM has none; its settings are those of models ({next(iter(settings.params))}?)")
+        return None
+    return _prototype(settings.forecaster, json.dumps(dict(settings.params), sort_keys=True))
+
+
+def named_forecaster(settings: ModelSettings) -> str:
+    """The name for tables and pages: that of the class, or of the object."""
+    return settings.forecaster.rpartition(":")[2]
+
+
+def context_of(settings: ModelSettings) -> int:
+    """Rows of features that a forecast looks back over, its own included."""
+    own = prototype(settings)
+    return settings.context if own is None else own.warm_up
+
+
+def is_seeded(forecaster: BaseForecaster) -> bool:
+    """Whether one is fitted for each of the run's seeds."""
+    return "seed" in forecaster.get_params()
+
+
+def identity(forecaster: BaseForecaster) -> str:
+    """The fingerprint of class, parameters and source: what decides, beside the data, what it learns."""
+    chosen = {"warm_up": forecaster.warm_up, "features": forecaster.features, "rows": forecaster.rows_per_call, "shrink": forecaster.shrink}
+    return fingerprint.of_value([type(forecaster).__qualname__, _described(forecaster.get_params()), chosen, _source(type(forecaster))])[
+        :16
+    ]
+
+
+@functools.lru_cache(maxsize=64)
+def _prototype(spec: str, params: str) -> BaseForecaster:
+    found = _named(SHIPPED.get(spec, spec))
+    given: Mapping[str, Any] = json.loads(params)
+    with owned_errors(spec, ForecasterFailed):
+        if isinstance(found, BaseForecaster):
+            return found.clone().set_params(**given)
+        known = found.parameter_names()
+        for name in given:
+            if name not in known:
+                raise ConfigError(
+                    f"models.params.{name}: {spec} has no such parameter{nearest(name, known) or '; it has ' + ', '.join(known)}"
+                )
+        return found(**given)
+
+
+def _named(spec: str) -> BaseForecaster | type[BaseForecaster]:
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        known = nearest(spec, [LSTM, *SHIPPED]) or f"; those that come along are {', '.join([LSTM, *SHIPPED])}"
+        raise ConfigError(f"--forecaster {spec!r}: write it as MODULE:CLASS, for example mymodels.py:Ridge{known}")
+    name = match["module"]
+    module = import_module(name) if name.startswith("forwardtrader.") else user_module(name, f"--forecaster {spec!r}")
+    found = getattr(module, match["name"], None)
+    fits = [key for key, value in vars(module).items() if _is_forecaster(value)]
+    if found is None:
+        raise ConfigError(f"--forecaster {spec!r}: {name} has no {match['name']}{nearest(match['name'], fits)}")
+    if not _is_forecaster(found):
+        raise ConfigError(f"--forecaster {spec!r}: {match['name']} is neither a forwardtrader.BaseForecaster nor a subclass of it")
+    if isinstance(found, type) and inspect.isabstract(found):
+        lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise ConfigError(f"--forecaster {spec!r}: {match['name']} lacks {lacking}; define it")
+    chosen: BaseForecaster | type[BaseForecaster] = found
+    return chosen
+
+
+def _is_forecaster(value: object) -> bool:
+    return isinstance(value, BaseForecaster) or (isinstance(value, type) and issubclass(value, BaseForecaster))
+
+
+def _described(value: Any) -> Any:
+    """A parameter as plain values: numbers as they are, estimators by class and parameters, functions by their source."""
+    if isinstance(value, Mapping):
+        return {str(key): _described(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_described(each) for each in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "get_params"):
+        return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
+    if callable(value):
+        return _text_of(value)
+    return repr(value)
+
+
+def _source(kind: type) -> str:
+    """Over the files that the class and what it builds on are written in; of one typed into a notebook, over its code."""
+    digest = hashlib.sha256()
+    for each in kind.__mro__:
+        if each.__module__ not in ("builtins", "abc", BaseForecaster.__module__):
+            digest.update(_text_of(each).encode())
+    return digest.hexdigest()
+
+
+def _text_of(thing: Any) -> str:
+    """The whole file it is written in, where there is one: it may call what stands beside it."""
+    try:
+        return Path(inspect.getsourcefile(thing) or "").read_text(encoding="utf-8")
+    except (TypeError, OSError):
+        pass
+    try:
+        return inspect.getsource(thing)
+    except (TypeError, OSError):
+        return "".join(code.hex() for code in _codes(thing))
+
+
+def _codes(thing: Any) -> Iterator[bytes]:
+    """The compiled code of a function, or of the methods of a class, whose text is nowhere to be had."""
+    for each in [thing, *(vars(thing).values() if isinstance(thing, type) else ())]:
+        if hasattr(each, "__code__"):
+            yield each.__code__.co_code + repr(each.__code__.co_consts).encode()
