@@ -27,7 +27,8 @@ class Bars:
     """Columns of a candle frame as float64 [T], and what several features share, computed once.
 
     `times` holds bar-open times in UTC nanoseconds; returns are logarithmic, close to close. `factors` holds the columns named
-    `factor_...`: what was known at each close, NaN where nothing was. `step` is the length of one bar in nanoseconds, 0 where nobody said.
+    `factor_...`: what was known at each close, NaN where nothing was. `step` is the length of one bar in nanoseconds, 0 where nobody said;
+    `peers` are the bars of all symbols of the run, for features that look at others.
     """
 
     times: NDArray[np.int64]
@@ -38,6 +39,7 @@ class Bars:
     volume: Series
     factors: Mapping[str, Series] = field(default_factory=dict)
     step: int = 0
+    peers: Mapping[str, Bars] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, frame: pd.DataFrame, timeframe: Timeframe | None = None) -> Bars:
@@ -86,15 +88,15 @@ class Bars:
         return np.abs(np.log(self.high / self.low))
 
     def copied(self) -> Bars:
-        """The same numbers in arrays of their own, without the factors."""
+        """The same numbers in arrays of their own, without factors and peers."""
         prices = (self.open.copy(), self.high.copy(), self.low.copy(), self.close.copy())
         return Bars(self.times.copy(), *prices, self.volume.copy(), step=self.step)
 
     def window(self, first: int, last: int) -> Bars:
-        """Rows [first, last), without the factors."""
+        """Rows [first, last), without the factors; the peers keep all of theirs."""
         rows = slice(first, last)
         prices = (self.open[rows], self.high[rows], self.low[rows], self.close[rows])
-        return Bars(self.times[rows], *prices, self.volume[rows], step=self.step)
+        return Bars(self.times[rows], *prices, self.volume[rows], step=self.step, peers=self.peers)
 
     def resample(self, length: str) -> LongerBars:
         """Longer bars on the grid of UTC, closed ones only; weeks begin on Monday.

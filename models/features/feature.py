@@ -14,9 +14,11 @@ class Feature:
     """One column of the model's input.
 
     `is_own` marks a user's, whose function knows whole series alone: bar by bar it is computed over its `warm_up` bars.
+    `cross_asset` marks one that looks at the bars of other symbols too (`Bars.peers`).
     """
 
     name: str
     warm_up: int
     compute: Callable[[Bars], Series]
     is_own: bool = False
+    cross_asset: bool = False

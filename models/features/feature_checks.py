@@ -7,6 +7,8 @@ milliseconds; `--audit` tries the same on real candles.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import FeatureFailed
 from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.models.features.asset_panel import AssetPanel
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.own_features import OwnFeature
 from forwardtrader.models.features.rolling import Series
@@ -36,20 +39,22 @@ def checked(own: OwnFeature, timeframe: Timeframe) -> OwnFeature:
     """
     if (own, str(timeframe)) not in _checked:
         frame = simulated_candles(own.warm_up, timeframe)
-        check(own, frame, timeframe, _moments(own.warm_up, len(frame)))
+        bars = Bars.of(frame, timeframe)
+        if own.cross_asset:
+            bars = replace(bars, peers=SimulatedPeers(bars))
+        check(own, bars, _moments(own.warm_up, len(frame)))
         _checked.add((own, str(timeframe)))
     return own
 
 
-def check(own: OwnFeature, frame: pd.DataFrame, timeframe: Timeframe, rows: NDArray[np.int64]) -> None:
-    """Try a feature on candles, at `rows` from `warm_up - 1` on. Raises FeatureFailed as `checked`."""
-    bars = Bars.of(frame, timeframe)
+def check(own: OwnFeature, bars: Bars, rows: NDArray[np.int64]) -> None:
+    """Try a feature on bars, at `rows` from `warm_up - 1` on. Raises FeatureFailed as `checked`."""
     whole = own.compute(bars)
     _same_twice(own, bars, whole)
     _keeps_its_input(own, bars)
     _never_ahead(own, bars, whole, rows)
     _warm_up_holds(own, bars, whole, rows)
-    _finite(own, frame, whole)
+    _finite(own, bars, whole)
 
 
 def simulated_candles(warm_up: int, timeframe: Timeframe) -> pd.DataFrame:
@@ -81,6 +86,31 @@ def _moments(warm_up: int, rows: int) -> NDArray[np.int64]:
     return np.unique(np.concatenate([phases, draw.integers(warm_up - 1, rows, _DRAWN), [rows - 1]]))
 
 
+class SimulatedPeers(Mapping[str, Bars]):
+    """Bars of whatever symbol is asked for, some of them missing; those that open after `bumped_after` changed."""
+
+    def __init__(self, bars: Bars, bumped_after: int | None = None) -> None:
+        self._bars = bars
+        self._after = bumped_after
+
+    def __getitem__(self, symbol: str) -> Bars:
+        draw = np.random.default_rng(list(symbol.encode()))
+        factor = np.exp(np.cumsum(draw.normal(0.0, 0.004, len(self._bars))))
+        whole = self._bars if self._after is None else _bumped(self._bars, self._after)
+        kept = draw.random(len(whole)) > 0.02
+        prices = (column[kept] * factor[kept] for column in (whole.open, whole.high, whole.low, whole.close))
+        return Bars(whole.times[kept], *prices, whole.volume[kept], step=whole.step)  # type: ignore[misc]  # four columns
+
+    def __contains__(self, symbol: object) -> bool:
+        return isinstance(symbol, str)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("BTC/USDT", "ETH/USDT", "SOL/USDT"))
+
+    def __len__(self) -> int:
+        return 3
+
+
 def _same_twice(own: OwnFeature, bars: Bars, whole: Series) -> None:
     if not same(own.compute(bars), whole).all():
         raise FeatureFailed(f"{own.label} is not the same twice on the same bars; take randomness, clocks and what it remembers out of it")
@@ -88,7 +118,7 @@ def _same_twice(own: OwnFeature, bars: Bars, whole: Series) -> None:
 
 def _keeps_its_input(own: OwnFeature, bars: Bars) -> None:
     given = bars.copied()
-    own.called(given)
+    own.called(given, AssetPanel(bars.times, bars.step, bars.peers))
     for name in ("times", *OHLCV):
         if not np.array_equal(getattr(given, name), getattr(bars, name)):
             raise FeatureFailed(f"{own.label} changes the bars it is given; work on a copy: bars.{name}.copy()")
@@ -96,15 +126,27 @@ def _keeps_its_input(own: OwnFeature, bars: Bars) -> None:
 
 def _never_ahead(own: OwnFeature, bars: Bars, whole: Series, rows: NDArray[np.int64]) -> None:
     for row in rows[:: max(1, len(rows) // _DRAWN)]:
-        later = bars.copied()
-        for name in OHLCV:
-            getattr(later, name)[row + 1 :] *= BUMP
+        later = replace(_bumped(bars, int(bars.times[row])), peers=_bumped_peers(bars, int(bars.times[row])))
         for seen in (own.compute(later), own.compute(bars.window(0, row + 1))):
             if not same(seen[: row + 1], whole[: row + 1]).all():
                 raise FeatureFailed(
                     f"{own.label} looks ahead: what it says at a bar changes with the bars after it; use only bars up to each one "
                     "(no negative shift, no centred window, no mean, extreme or rank of the whole series)"
                 )
+
+
+def _bumped(bars: Bars, after: int) -> Bars:
+    """The bars with those that open after a time changed."""
+    later = bars.copied()
+    for name in OHLCV:
+        getattr(later, name)[bars.times > after] *= BUMP
+    return later
+
+
+def _bumped_peers(bars: Bars, after: int) -> Mapping[str, Bars]:
+    if isinstance(bars.peers, SimulatedPeers):
+        return SimulatedPeers(bars, after)
+    return {symbol: _bumped(peer, after) for symbol, peer in bars.peers.items()}
 
 
 def _warm_up_holds(own: OwnFeature, bars: Bars, whole: Series, rows: NDArray[np.int64]) -> None:
@@ -131,7 +173,7 @@ def _least_warm_up(own: OwnFeature, bars: Bars, whole: Series, rows: list[int]) 
     """The smallest warm-up that gives the right bits at all rows; 0 where none does."""
 
     def holds(n: int) -> bool:
-        longer = OwnFeature(own.name, n, own.function)
+        longer = replace(own, warm_up=n)
         seen = (row for row in rows if row + 1 >= n)
         return all(same(longer.compute(bars.window(row + 1 - n, row + 1))[-1:], whole[row : row + 1]).all() for row in seen)
 
@@ -146,7 +188,7 @@ def _least_warm_up(own: OwnFeature, bars: Bars, whole: Series, rows: list[int]) 
     return high
 
 
-def _finite(own: OwnFeature, frame: pd.DataFrame, whole: Series) -> None:
+def _finite(own: OwnFeature, bars: Bars, whole: Series) -> None:
     with np.errstate(over="ignore"):
         wrong = np.flatnonzero(~np.isfinite(whole[own.warm_up - 1 :].astype(np.float32))) + own.warm_up - 1
     is_leading = len(wrong) and np.isnan(whole[wrong[0]]) and wrong[0] == own.warm_up - 1 and wrong[-1] - wrong[0] + 1 == len(wrong)
@@ -156,8 +198,7 @@ def _finite(own: OwnFeature, frame: pd.DataFrame, whole: Series) -> None:
             "farther; set a larger warm_up (n longer bars of k bars each take n * k + k - 1)"
         )
     if len(wrong):
-        bar = frame.iloc[int(wrong[0])]
-        where = "where the market stands still" if bar["high"] == bar["low"] else "on a usual bar"
+        where = "where the market stands still" if bars.high[wrong[0]] == bars.low[wrong[0]] else "on a usual bar"
         raise FeatureFailed(
             f"{own.label} is {whole[wrong[0]]} {where}, at {len(wrong)} of {len(whole)} bars behind its warm_up; "
             "return 0.0 where there is nothing to measure, and guard divisions and logarithms"

@@ -21,11 +21,12 @@ from forwardtrader.core.errors import FeatureFailed, FingerprintMismatch, Invali
 from forwardtrader.core.user_code.errors import described
 from forwardtrader.core.user_code.modules import user_module
 from forwardtrader.core.user_code.sources import source_fingerprint
+from forwardtrader.models.features.asset_panel import AssetPanel
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.feature import Feature
 from forwardtrader.models.features.rolling import Series
 
-Function = TypeVar("Function", bound=Callable[[Bars], Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 MOST_BARS: Final = 100_000
 _SIGN: Final = "@"
 
@@ -36,7 +37,8 @@ class OwnFeature:
 
     name: str
     warm_up: int
-    function: Callable[[Bars], Any]
+    function: Callable[..., Any]
+    cross_asset: bool = False
 
     @property
     def label(self) -> str:
@@ -50,19 +52,26 @@ class OwnFeature:
         Raises:
             FeatureFailed: it raised an exception, or did not give one number a bar.
         """
-        values = self.called(bars.copied())
+        panel = AssetPanel(bars.times, bars.step, bars.peers)
+        values = self.called(bars.copied(), panel)
         if values.shape != bars.close.shape:
             shape = f"shape {values.shape}" if values.shape else "a single value, or none"
             hint = " (align brings a series of longer bars back)" if values.ndim == 1 else ""
             raise FeatureFailed(f"{self.label} must return one number for each bar, shape {bars.close.shape}; it returned {shape}{hint}")
+        if panel.missing.any():
+            lacking = np.cumsum(panel.missing)
+            is_near = lacking > np.append(np.zeros(self.warm_up, lacking.dtype), lacking)[: len(lacking)]  # within the last `warm_up` bars
+            values[is_near & ~np.isfinite(values)] = 0.0
         values[: self.warm_up - 1] = np.nan
         return values
 
-    def called(self, bars: Bars) -> Series:
+    def called(self, bars: Bars, panel: AssetPanel) -> Series:
         """What the function makes of these very bars, as float64. Raises FeatureFailed where it raised an exception."""
+        if self.cross_asset and not len(panel):
+            raise FeatureFailed(f"{self.label} looks at other symbols, whose bars are not at hand here")
         try:
             with np.errstate(all="ignore"):  # what is no number is found in the values
-                return np.array(self.function(bars), dtype=np.float64)
+                return np.array(self.function(bars, panel) if self.cross_asset else self.function(bars), dtype=np.float64)
         except TradingError as error:
             raise FeatureFailed(f"{self.label}: {error}") from error
         except FrozenInstanceError as error:
@@ -77,7 +86,7 @@ _defined: Final[dict[tuple[str, str], OwnFeature]] = {}  # by module and name
 _chosen: Final[dict[str, Feature]] = {}
 
 
-def feature(*, warm_up: int, name: str = "") -> Callable[[Function], Function]:
+def feature(*, warm_up: int, name: str = "", cross_asset: bool = False) -> Callable[[Function], Function]:
     """Mark a function of bars as a feature, so that `models.features` can name it: `@feature(warm_up=24)`.
 
     The function is given `Bars` (float64 arrays [T]: open, high, low, close, volume, and what is made of them) and returns one number for
@@ -87,13 +96,15 @@ def feature(*, warm_up: int, name: str = "") -> Callable[[Function], Function]:
     Args:
         warm_up: bars that the function looks back over, the newest one included.
         name: what the feature is called; the function's name where none is given.
+        cross_asset: whether the function takes the bars of all symbols besides, `f(bars, panel)` with `panel["BTC/USDT"]`: rows are those
+            of `bars`, NaN where the other symbol has no bar of that time. The feature is 0.0 where that leaves it without a number.
 
     Raises:
         InvalidSetting: the warm-up is no number of bars, or the name is none.
     """
 
     def enter(function: Function) -> Function:
-        own = OwnFeature(name or getattr(function, "__name__", ""), warm_up, function)
+        own = OwnFeature(name or getattr(function, "__name__", ""), warm_up, function, cross_asset)
         if not hasattr(function, "__code__") or re.fullmatch(r"[A-Za-z_]\w*", own.name) is None:
             raise InvalidSetting("@feature: it marks a function with a name, made by `def`, or with a name of letters, digits and _")
         if isinstance(warm_up, bool) or not isinstance(warm_up, int) or not 1 <= warm_up <= MOST_BARS:
@@ -134,9 +145,9 @@ def defined(spec: str) -> list[OwnFeature]:
 
 def chosen_name(own: OwnFeature) -> str:
     """The name it is kept under from now on; `at_hand` knows it."""
-    said = f"{own.name}{own.warm_up}{source_fingerprint(own.function)}"
+    said = f"{own.name}{own.warm_up}{own.cross_asset}{source_fingerprint(own.function)}"
     name = f"{own.name}{_SIGN}{hashlib.sha256(said.encode()).hexdigest()[:8]}"
-    _chosen[name] = Feature(name, own.warm_up, own.compute, is_own=True)
+    _chosen[name] = Feature(name, own.warm_up, own.compute, is_own=True, cross_asset=own.cross_asset)
     return name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.errors import FeatureFailed
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.asset_panel import at_times
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import all_names, matrix, named
 from forwardtrader.models.features.factor_features import factor_names
@@ -52,6 +53,7 @@ class Panel:
         """
         bars = {symbol: Bars.of(frame, timeframe) for symbol, frame in candles.items()}
         names = names or all_names(next(iter(bars.values())).factors)
+        bars = beside_peers(bars, names)
         starts = np.cumsum([0, *(len(b) for b in bars.values())])
         return cls(
             index={symbol: pd.DatetimeIndex(frame.index) for symbol, frame in candles.items()},
@@ -78,11 +80,18 @@ class Panel:
                     )
 
     def fingerprint(self, symbol: str, first: int, last: int) -> str:
-        """Hash of the candles, and of the factors beside them, in rows [first, last) of one symbol."""
+        """Hash of the candles, and of factors and peers beside them, in rows [first, last) of one symbol."""
         b = self.bars[symbol]
         rows = slice(max(first, 0), last)
         candles = (b.times, b.open, b.high, b.low, b.close, b.volume)
-        return fingerprint.of_arrays(*(column[rows] for column in (*candles, *b.factors.values())))
+        others = [column for peer in b.peers.values() for column in at_times(peer, b.times[rows])[0]]
+        return fingerprint.of_arrays(*(column[rows] for column in (*candles, *b.factors.values())), *others)
+
+
+def beside_peers(bars: Mapping[str, Bars], names: tuple[str, ...]) -> dict[str, Bars]:
+    """The bars of each symbol, with those of all symbols beside them where one of the features looks at them."""
+    looks_at_others = any(named(name).cross_asset for name in names)
+    return {symbol: replace(own, peers=bars) if looks_at_others else own for symbol, own in bars.items()}
 
 
 def selected(candles: Mapping[str, pd.DataFrame], settings: ModelSettings, timeframe: Timeframe) -> tuple[str, ...]:

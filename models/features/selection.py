@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from forwardtrader.core.command.flags import nearest
@@ -11,7 +11,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import FEATURES, all_names, warm_up
 from forwardtrader.models.features.factor_features import LONGEST, feature_names
 from forwardtrader.models.features.feature_checks import checked
-from forwardtrader.models.features.own_features import chosen_name, defined, short_name
+from forwardtrader.models.features.own_features import OwnFeature, chosen_name, defined, short_name
 
 
 def chosen(entries: Iterable[str], factors: Iterable[str], timeframe: Timeframe) -> tuple[str, ...]:
@@ -43,17 +43,33 @@ def look_back(entries: Iterable[str], timeframe: Timeframe) -> int:
     return max(LONGEST, warm_up(chosen(entries, (), timeframe)))
 
 
-def _names(entry: str, timeframe: Timeframe) -> Iterator[str]:
-    if ":" not in entry:
-        found = [name for name in FEATURES if fnmatchcase(name, entry)]
-        if found:
-            yield from found
-            return
+def require_one_symbol(entries: Iterable[str]) -> None:
+    """Raises InvalidSetting where a feature looks at other symbols: a session works out a symbol's features from its own bars alone."""
+    for own in own_of(entries):
+        if own.cross_asset:
+            raise InvalidSetting(
+                f"{own.label} looks at other symbols, which only backtests give it yet; a live session needs models.features without it"
+            )
+
+
+def own_of(entries: Iterable[str]) -> list[OwnFeature]:
+    """The user's own among them, not checked. Raises as `chosen`."""
+    return [own for entry in entries if not _built_in(entry) for own in _defined(entry)]
+
+
+def _names(entry: str, timeframe: Timeframe) -> list[str]:
+    return _built_in(entry) or [chosen_name(checked(own, timeframe)) for own in _defined(entry)]
+
+
+def _built_in(entry: str) -> list[str]:
+    return [name for name in FEATURES if fnmatchcase(name, entry)]
+
+
+def _defined(entry: str) -> list[OwnFeature]:
     own = defined(entry)
     if not own:
         raise UnknownSetting(
             f"models.features: there is no feature {entry!r}{nearest(entry, FEATURES)}; one of your own is named with its file, "
             f"as in my_features.py:{entry}"
         )
-    for each in own:
-        yield chosen_name(checked(each, timeframe))
+    return own

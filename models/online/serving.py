@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -47,11 +47,12 @@ class ServingModels:
         network: loads a model's network by its id; each is loaded once.
         facts: the columns of the factors (`models.features.factor_features`) for bar-open times, as they were known at each close; needed
             where a model was trained with factors.
+        peers: bars of all symbols, for `latest` of a model whose features look at others.
     """
 
     def __init__(
         self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[ServingTerm], network: Callable[[str], FittedModel], *,
-        context: int, facts: Facts | None = None,
+        context: int, facts: Facts | None = None, peers: Mapping[str, Bars] | None = None,
     ) -> None:  # fmt: skip
         self.symbol = symbol
         self.horizon = horizon
@@ -59,6 +60,7 @@ class ServingModels:
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
         self._facts = facts
+        self._peers = peers or {}
         self._follower: OnlineCorrector | None = None
         self._loaded: dict[str, FittedModel] = {}
         self._steps: dict[str, Stepper] = {}
@@ -179,6 +181,7 @@ class ServingModels:
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self._load(card)
         seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))), self._timeframe)
+        seen = replace(seen, peers=self._peers)
         features = matrix(seen, card.features)[-model.context :]
         if not np.isfinite(features).all():
             return None
