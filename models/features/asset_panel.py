@@ -31,9 +31,9 @@ class AssetPanel(Mapping[str, Bars]):
         if symbol not in self._peers:
             there = f"; it has {', '.join(self._peers)}" if self._peers else ""
             raise UnknownSymbol(f"panel[{symbol!r}]: the run has no such symbol{there}; name it under feeds.symbols")
-        found, known = at_times(self._peers[symbol], self._times)
+        (opened, high, low, close, volume), known = at_times(self._peers[symbol], self._times)
         self.missing |= ~known
-        return Bars(self._times, *found, step=self._step)  # type: ignore[misc]  # five columns
+        return Bars(self._times, opened, high, low, close, volume, step=self._step)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._peers)

@@ -98,8 +98,8 @@ class SimulatedPeers(Mapping[str, Bars]):
         factor = np.exp(np.cumsum(draw.normal(0.0, 0.004, len(self._bars))))
         whole = self._bars if self._after is None else _bumped(self._bars, self._after)
         kept = draw.random(len(whole)) > 0.02
-        prices = (column[kept] * factor[kept] for column in (whole.open, whole.high, whole.low, whole.close))
-        return Bars(whole.times[kept], *prices, whole.volume[kept], step=whole.step)  # type: ignore[misc]  # four columns
+        opened, high, low, close = (column[kept] * factor[kept] for column in (whole.open, whole.high, whole.low, whole.close))
+        return Bars(whole.times[kept], opened, high, low, close, whole.volume[kept], step=whole.step)
 
     def __contains__(self, symbol: object) -> bool:
         return isinstance(symbol, str)

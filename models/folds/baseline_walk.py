@@ -37,7 +37,7 @@ def baseline_frames(
     Raises:
         UnknownSetting: no baseline has that name; the message gives the nearest.
     """
-    wanted = [name for name in chosen(names) if BASELINES[name].source in ("", *walk.panel.names)]
+    wanted = [name for name in chosen(names) if getattr(BASELINES[name], "source", "") in ("", *walk.panel.names)]
     if not wanted:
         return {}
     done = 0
