@@ -28,7 +28,7 @@ BARS = simulated_bars(24 * 75)
 SOURCE = """
 import numpy as np
 import forwardtrader as ft
-from forwardtrader.models.base_forecaster import BaseForecaster
+from forwardtrader.models.port.base_forecaster import BaseForecaster
 
 
 @ft.feature(warm_up=300)
