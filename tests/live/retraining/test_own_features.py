@@ -17,6 +17,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.live.retraining.stock import ModelStock
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.models.features.own_features import short_name
+from forwardtrader.models.folds.baseline_walk import baseline_frames
 from forwardtrader.models.folds.retrain import identity
 from forwardtrader.models.folds.walk import walk_forward
 from forwardtrader.models.registry.store import ModelRegistry
@@ -49,6 +50,7 @@ class Ridge(BaseForecaster):
         return self
 
     def predict(self, panel):
+        panel.column("squeeze")  # by the name that its user gave it
         return (panel.X * self.weights_).sum(axis=1)
 """
 
@@ -88,6 +90,8 @@ def test_what_a_session_forecasts_with_own_features_is_what_its_backtest_forecas
     walk = walk_forward({SYMBOL: BARS}, FIRST, LAST, settings=settings, timeframe=HOUR)
     frame = walk.frame(SYMBOL, 4).iloc[rows]
     assert [f.location for f in by_bar if f] == [f.location for f in again if f] == frame["location"].tolist()
+    fitted = baseline_frames(walk, ("momentum", "reversal", "ridge"), 1, ModelRegistry(Path(settings.save_path)))
+    assert list(fitted) == ["momentum", "ridge"]  # reversal is made of a feature that was not chosen
     assert {f.model_id for f in by_bar if f} == {supply.card.model_id} == set(frame["model_id"]) and told == []
 
 
