@@ -32,6 +32,10 @@ def test_names_and_patterns_are_taken_in_their_order_each_once() -> None:
     assert chosen(("range_now", "move_*", "move_24"), (), HOUR) == ("range_now", "move_6", "move_24", "move_72", "move_168", "move_336")
 
 
+def test_a_single_name_needs_no_list() -> None:
+    assert ModelSettings.model_validate({"features": "move_*"}).features == ("move_*",)
+
+
 def test_features_of_factors_come_besides() -> None:
     assert chosen(("range_now",), ("factor_f",), HOUR)[:2] == ("range_now", "factor_f:standing")
 
