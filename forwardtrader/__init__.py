@@ -23,6 +23,10 @@ from forwardtrader.core.command.installed import require  # noqa: E402 - it is f
 require()
 
 if TYPE_CHECKING:
+    from forwardtrader.backtest.api.audits import audit
+    from forwardtrader.backtest.api.candles import load_candles
+    from forwardtrader.backtest.api.forecasts import WalkForward
+    from forwardtrader.backtest.api.runs import Run, backtest, compare
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
@@ -30,12 +34,15 @@ if TYPE_CHECKING:
     from forwardtrader.models.features.own_features import feature
     from forwardtrader.models.features.rolling import lag, window_max, window_mean, window_min, window_rms, window_sum
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
+    from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
+    from forwardtrader.models.port.sample_panel import SamplePanel
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
     from forwardtrader.strategies.backtrader.indicator import LSTMForecast
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 _DEFINED_IN = {
     "Bars": "models.features.bars",
+    "BaseForecaster": "models.port.base_forecaster",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
@@ -43,10 +50,18 @@ _DEFINED_IN = {
     "LSTMForecast": "strategies.backtrader.indicator",
     "LSTMStrategy": "strategies.backtrader.strategy",
     "RecordedForecasts": "models.forecaster",
+    "Run": "backtest.api.runs",
+    "SamplePanel": "models.port.sample_panel",
+    "WalkForward": "backtest.api.forecasts",
+    "WarmStarting": "models.port.base_forecaster",
+    "audit": "backtest.api.audits",
+    "backtest": "backtest.api.runs",
     "build_cerebro": "strategies.backtrader.assembly",
     "check_strategy": "backtest.audit.check_strategy",
+    "compare": "backtest.api.runs",
     "feature": "models.features.own_features",
     "lag": "models.features.rolling",
+    "load_candles": "backtest.api.candles",
     "window_max": "models.features.rolling",
     "window_mean": "models.features.rolling",
     "window_min": "models.features.rolling",
@@ -55,6 +70,7 @@ _DEFINED_IN = {
 }
 __all__ = [
     "Bars",
+    "BaseForecaster",
     "CCXTStore",
     "Feed",
     "Forecast",
@@ -62,10 +78,18 @@ __all__ = [
     "LSTMForecast",
     "LSTMStrategy",
     "RecordedForecasts",
+    "Run",
+    "SamplePanel",
+    "WalkForward",
+    "WarmStarting",
+    "audit",
+    "backtest",
     "build_cerebro",
     "check_strategy",
+    "compare",
     "feature",
     "lag",
+    "load_candles",
     "window_max",
     "window_mean",
     "window_min",
@@ -77,6 +101,8 @@ __all__ = [
 if not TYPE_CHECKING:  # to a type checker a name that is not listed is an error
 
     def __getattr__(name: str) -> object:
+        if name == "backtest":
+            return import_module("forwardtrader.backtest")  # which can be called
         if name not in _DEFINED_IN:
             raise AttributeError(f"module 'forwardtrader' has no attribute {name!r}")
         return getattr(import_module(f"forwardtrader.{_DEFINED_IN[name]}"), name)
