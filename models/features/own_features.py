@@ -1,7 +1,7 @@
 """Features of a user's own: plain functions of bars, marked with `@feature`, chosen by name in `models.features`.
 
 A chosen one is called `name@fingerprint` wherever names of features are kept, as in a model's card: the fingerprint is that of its code
-(`core.user_code.sources`), so a model of other code is another model, and none is ever served with code that it was not trained with.
+(`core.user_code.code_fingerprint`), so a model of other code is another model, and none is ever served with code that it was not trained with.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import FeatureFailed, FingerprintMismatch, InvalidSetting, TradingError
+from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.core.user_code.errors import described
 from forwardtrader.core.user_code.modules import user_module
-from forwardtrader.core.user_code.sources import source_fingerprint
 from forwardtrader.models.features.asset_panel import AssetPanel
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.feature import Feature

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.core.user_code.modules import user_module
-from forwardtrader.core.user_code.sources import source_fingerprint
 
 FILES = {
     "fp_main.py": (
@@ -73,7 +73,7 @@ def test_it_is_the_same_in_every_process(fingerprint_of: Callable[..., str]) -> 
     here = fingerprint_of("here")
     program = (
         "from forwardtrader.core.user_code.modules import user_module\n"
-        "from forwardtrader.core.user_code.sources import source_fingerprint\n"
+        "from forwardtrader.core.user_code.code_fingerprint import source_fingerprint\n"
         "print(source_fingerprint(user_module('fp_main.py', '').f))"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == here
