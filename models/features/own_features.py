@@ -1,7 +1,7 @@
 """Features of a user's own: plain functions of bars, marked with `@feature`, chosen by name in `models.features`.
 
 A chosen one is called `name@fingerprint` wherever names of features are kept, as in a model's card: the fingerprint is that of its code
-(`core.user_code.code_fingerprint`), so a model of other code is another model, and none is ever served with code that it was not trained with.
+(`core.user_code.code_fingerprint`), so a model of other code is another model, and none is served with code that it was not trained with.
 """
 
 from __future__ import annotations
