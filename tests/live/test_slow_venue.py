@@ -1,4 +1,4 @@
-"""A whole session at a venue whose every answer takes half a second: commands are carried out, nothing is sent twice, a start asks little."""
+"""A whole session at a venue whose every answer takes half a second: commands work, nothing is sent twice, a start asks little."""
 
 from __future__ import annotations
 
