@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from typing import Any
 
 import pytest
 
@@ -45,9 +46,9 @@ def _fenced(text: str) -> str:
     return f"```text\n{textwrap.dedent(text)}\n```\n"
 
 
-def _signature(function: object) -> str:
-    names = inspect.signature(function).parameters  # type: ignore[arg-type]
-    return f"({', '.join(name if each.default is each.empty else f'{name}={each.default!r}' for name, each in names.items() if name != 'self')})"
+def _signature(function: Any) -> str:
+    given = [each for name, each in inspect.signature(function).parameters.items() if name != "self"]
+    return f"({', '.join(each.name if each.default is each.empty else f'{each.name}={each.default!r}' for each in given)})"
 
 
 @pytest.mark.parametrize("name", ft.__all__)
