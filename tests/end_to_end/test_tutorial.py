@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 def files() -> dict[str, str]:
     """The files that the page asks for, by name."""
     found = re.findall(r"into `([\w.]+)`:\n\n```(?:python|yaml)\n(.*?)```", PAGE, re.DOTALL)
-    return {name: text for name, text in found}
+    return dict(found)
 
 
 def commands() -> list[list[str]]:
