@@ -15,10 +15,10 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError, ForecasterFailed
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
-from forwardtrader.core.user_code.source import text_of
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 
 LSTM: Final = "lstm"
@@ -131,7 +131,7 @@ def _described(value: Any) -> Any:
     if hasattr(value, "get_params"):
         return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
     if callable(value):
-        return text_of(value)
+        return source_fingerprint(value)
     return repr(value)
 
 
@@ -140,5 +140,5 @@ def _source(kind: type) -> str:
     digest = hashlib.sha256()
     for each in kind.__mro__:
         if each.__module__ not in ("builtins", "abc", BaseForecaster.__module__):
-            digest.update(text_of(each).encode())
+            digest.update(source_fingerprint(each).encode())
     return digest.hexdigest()
