@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.models.forecasters.baselines import chosen
+from forwardtrader.models.forecasters.shipped.names import chosen_baselines
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 
@@ -18,6 +18,6 @@ def check(request: BacktestRequest) -> None:
     if traded not in models.horizons:
         known = ", ".join(str(h) for h in models.horizons)
         raise InvalidSetting(f"strategies.horizon {traded} is not among models.horizons ({known}); add it there, or trade one of these")
-    chosen(models.baselines)
+    chosen_baselines(models.baselines)
     if request.strategy:
         load_strategy(request.strategy)

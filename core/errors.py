@@ -2,7 +2,7 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed
+│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed, ForecasterChecksFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -32,6 +32,7 @@ __all__ = [
     "DownloadCutShort",
     "FactorNotYetPublished",
     "FingerprintMismatch",
+    "ForecasterChecksFailed",
     "ForecasterFailed",
     "InvalidDates",
     "InvalidSetting",
@@ -107,6 +108,10 @@ class StrategyFailed(ConfigError):
 
 class ForecasterFailed(ConfigError):
     """The user's forecaster raised an exception, or answered with something that is no forecast; the message names it and its fold."""
+
+
+class ForecasterChecksFailed(ConfigError, AssertionError):
+    """`check_forecaster` found something; the message names every check that failed."""
 
 
 class StrategyChecksFailed(ConfigError, AssertionError):

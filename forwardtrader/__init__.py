@@ -23,34 +23,61 @@ from forwardtrader.core.command.installed import require  # noqa: E402 - it is f
 require()
 
 if TYPE_CHECKING:
+    from forwardtrader.backtest.audit.check_forecaster import check_forecaster
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
+    from forwardtrader.models.base_forecaster import BaseForecaster, WarmStarting
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
+    from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster
+    from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
+    from forwardtrader.models.forecasters.shipped.linear import LinearHuber, LinearRidge
+    from forwardtrader.models.forecasters.shipped.sklearn_forecaster import SklearnForecaster
+    from forwardtrader.models.sample_panel import SamplePanel
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
     from forwardtrader.strategies.backtrader.indicator import LSTMForecast
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 _DEFINED_IN = {
+    "BaseForecaster": "models.base_forecaster",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
     "ForecastSource": "models.forecaster",
     "LSTMForecast": "strategies.backtrader.indicator",
     "LSTMStrategy": "strategies.backtrader.strategy",
+    "LightGBMForecaster": "models.forecasters.shipped.lightgbm_forecaster",
+    "LinearHuber": "models.forecasters.shipped.linear",
+    "LinearRidge": "models.forecasters.shipped.linear",
+    "MeanForecaster": "models.forecasters.shipped.ensembles",
     "RecordedForecasts": "models.forecaster",
+    "SamplePanel": "models.sample_panel",
+    "SklearnForecaster": "models.forecasters.shipped.sklearn_forecaster",
+    "StackingForecaster": "models.forecasters.shipped.ensembles",
+    "WarmStarting": "models.base_forecaster",
     "build_cerebro": "strategies.backtrader.assembly",
+    "check_forecaster": "backtest.audit.check_forecaster",
     "check_strategy": "backtest.audit.check_strategy",
 }
 __all__ = [
+    "BaseForecaster",
     "CCXTStore",
     "Feed",
     "Forecast",
     "ForecastSource",
     "LSTMForecast",
     "LSTMStrategy",
+    "LightGBMForecaster",
+    "LinearHuber",
+    "LinearRidge",
+    "MeanForecaster",
     "RecordedForecasts",
+    "SamplePanel",
+    "SklearnForecaster",
+    "StackingForecaster",
+    "WarmStarting",
     "build_cerebro",
+    "check_forecaster",
     "check_strategy",
 ]
 

@@ -62,6 +62,11 @@ class BaseForecaster(ABC):
     runs_in_threads: bool = False
     shrink: float = 1.0
 
+    @property
+    def is_seeded(self) -> bool:
+        """Whether it draws, so that one is fitted for each of the run's seeds."""
+        return "seed" in self.parameter_names()
+
     @abstractmethod
     def fit(self, panel: SamplePanel) -> Self:
         """Learn from the samples of a training window; returns itself."""

@@ -19,10 +19,9 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
 from forwardtrader.models.base_forecaster import BaseForecaster
+from forwardtrader.models.forecasters.shipped.names import SHIPPED
 
 LSTM: Final = "lstm"
-# Those that come with the project, by the name that a run may give instead of MODULE:CLASS.
-SHIPPED: Final[dict[str, str]] = {}
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
 
 
@@ -48,11 +47,6 @@ def context_of(settings: ModelSettings) -> int:
     """Rows of features that a forecast looks back over, its own included."""
     own = prototype(settings)
     return settings.context if own is None else own.warm_up
-
-
-def is_seeded(forecaster: BaseForecaster) -> bool:
-    """Whether one is fitted for each of the run's seeds."""
-    return "seed" in forecaster.get_params()
 
 
 def identity(forecaster: BaseForecaster) -> str:
@@ -112,7 +106,7 @@ def _described(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "get_params"):
-        return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
+        return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
     if callable(value):
         return _text_of(value)
     return repr(value)
@@ -127,8 +121,12 @@ def _source(kind: type) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
 def _text_of(thing: Any) -> str:
-    """The whole file it is written in, where there is one: it may call what stands beside it."""
+    """The whole file it is written in, where there is one: it may call what stands beside it.
+
+    Read once: what runs in this process is the text it was imported from, whatever becomes of the file.
+    """
     try:
         return Path(inspect.getsourcefile(thing) or "").read_text(encoding="utf-8")
     except (TypeError, OSError):
