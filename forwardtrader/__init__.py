@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
-    from forwardtrader.models.base_forecaster import BaseForecaster, WarmStarting
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
     from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster
     from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
     from forwardtrader.models.forecasters.shipped.linear import LinearHuber, LinearRidge
     from forwardtrader.models.forecasters.shipped.sklearn_forecaster import SklearnForecaster
-    from forwardtrader.models.sample_panel import SamplePanel
+    from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
+    from forwardtrader.models.port.sample_panel import SamplePanel
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
     from forwardtrader.strategies.backtrader.indicator import LSTMForecast
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 _DEFINED_IN = {
-    "BaseForecaster": "models.base_forecaster",
+    "BaseForecaster": "models.port.base_forecaster",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
@@ -51,10 +51,10 @@ _DEFINED_IN = {
     "LinearRidge": "models.forecasters.shipped.linear",
     "MeanForecaster": "models.forecasters.shipped.ensembles",
     "RecordedForecasts": "models.forecaster",
-    "SamplePanel": "models.sample_panel",
+    "SamplePanel": "models.port.sample_panel",
     "SklearnForecaster": "models.forecasters.shipped.sklearn_forecaster",
     "StackingForecaster": "models.forecasters.shipped.ensembles",
-    "WarmStarting": "models.base_forecaster",
+    "WarmStarting": "models.port.base_forecaster",
     "build_cerebro": "strategies.backtrader.assembly",
     "check_forecaster": "backtest.audit.check_forecaster",
     "check_strategy": "backtest.audit.check_strategy",

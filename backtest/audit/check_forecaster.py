@@ -16,9 +16,9 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.feeds.history.sample_market import first_bar, sample_candles
-from forwardtrader.models.base_forecaster import BaseForecaster
 from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof, untested
-from forwardtrader.models.forecasters.prototype import prototype
+from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.prototype import prototype
 
 _SAMPLE: Final = timedelta(days=70)
 _NEEDS_NO_FIT: Final = ("parameters", "answers")

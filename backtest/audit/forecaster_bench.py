@@ -15,13 +15,13 @@ from forwardtrader.core.errors import ForecasterFailed, TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
-from forwardtrader.models.base_forecaster import BaseForecaster
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES, fit_fold, training_panel
 from forwardtrader.models.folds.training import Base
-from forwardtrader.models.forecasters.fitted import FittedForecaster
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.fitted import FittedForecaster
+from forwardtrader.models.port.sample_panel import SamplePanel
 from forwardtrader.models.walk_forward import Fold
 
 SERVED: Final = 96  # bars at the end that are forecast

@@ -17,10 +17,10 @@ import pandas as pd
 from forwardtrader.backtest.audit.forecaster_bench import FIRST_SEED, ForecasterBench, Raw
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import OHLCV
-from forwardtrader.models.base_forecaster import WarmStarting
 from forwardtrader.models.checks.look_ahead import Proof
-from forwardtrader.models.forecasters.fitted import load_fitted
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import WarmStarting
+from forwardtrader.models.port.fitted import load_fitted
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 # Powers of two near 1e9: prices keep all their digits, so that whatever changes is the forecaster's or a feature's doing.
 SCALES: Final = (2.0**-30, 2.0**30)

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
-from forwardtrader.models.base_forecaster import BaseForecaster
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds.fitting import spread_rows, training_panel
 from forwardtrader.models.folds.walk import Progress, ServedFold, WalkForward
 from forwardtrader.models.forecaster import NUMBERS
 from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
-from forwardtrader.models.forecasters.shipped.names import chosen_baselines, shipped
+from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.names import chosen_baselines, shipped
+from forwardtrader.models.port.sample_panel import SamplePanel
 from forwardtrader.models.registry.store import ModelRegistry
-from forwardtrader.models.sample_panel import SamplePanel
 
 # The empirical distribution of residuals is kept on this grid; it is enough for the five quantiles and the probability of a rise.
 _GRID: Final = np.linspace(0.005, 0.995, 199)

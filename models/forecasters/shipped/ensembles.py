@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting, NotTrained, TooLittleHistory
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster
-from forwardtrader.models.forecasters.fitted import answered
-from forwardtrader.models.forecasters.shipped.names import shipped
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.fitted import answered
+from forwardtrader.models.port.names import shipped
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 LEAST_SAMPLES: Final = 32
 _WEIGHTS: Final = "weights.json"

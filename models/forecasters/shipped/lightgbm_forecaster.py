@@ -18,7 +18,7 @@ from forwardtrader.models.forecasters.model_file import require_sound_trees, req
 from forwardtrader.models.forecasters.shipped.forest import Forest, as_forest, require_sound_forest
 from forwardtrader.models.forecasters.shipped.scaled_rows import Floats32, ScaledRows
 from forwardtrader.models.forecasters.trees import HUBER_DELTA, LEAVES, PARAMETERS, ROUNDS, Trees, as_trees, grown
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 Grown: TypeAlias = Trees | Forest
 QUANTILE: Final = "quantile"

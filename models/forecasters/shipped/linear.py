@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from forwardtrader.models.forecasters.huber_regression import huber_weights, weighted_ridge
 from forwardtrader.models.forecasters.shipped.scaled_rows import Floats32, ScaledRows
 from forwardtrader.models.forecasters.trees import HUBER_DELTA
-from forwardtrader.models.sample_panel import CLIP
+from forwardtrader.models.port.sample_panel import CLIP
 
 
 class _Linear(ScaledRows):

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forwardtrader.core.errors import NotTrained
-from forwardtrader.models.base_forecaster import BaseForecaster
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 Floats32 = NDArray[np.float32]
 

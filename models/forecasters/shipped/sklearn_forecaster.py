@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.errors import ConfigError, FingerprintMismatch, InvalidSetting, NotTrained
 from forwardtrader.core.types import QUANTILES
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster
 from forwardtrader.models.forecasters.shipped.sklearn_file import one_line, packed, unpacked
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 _VERSIONS: Final = "versions.json"
 _NEST: Final = "__"  # scikit-learn's mark between a step and its parameter

@@ -15,10 +15,10 @@ from forwardtrader import check_forecaster
 from forwardtrader.__main__ import main
 from forwardtrader.backtest.audit.forecaster_proofs import PROOFS
 from forwardtrader.core.errors import CandleFileInvalid, ConfigError, ForecasterChecksFailed, TooLittleHistory
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster, WarmStarting
 from forwardtrader.models.checks.look_ahead import LookAheadResult
 from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster, WarmStarting
+from forwardtrader.models.port.sample_panel import SamplePanel
 from tests.models.bars import simulated_bars
 
 CANDLES = simulated_bars(420, seed=3, reversal=0.2)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 NAMES = ("return_1_ago", "move_24", "noise")
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting, TooLittleHistory
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster
 from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster, purged_split, simplex_weights
 from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
 from forwardtrader.models.forecasters.shipped.linear import LinearRidge
 from forwardtrader.models.forecasters.shipped.rules import Zero
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.sample_panel import SamplePanel
 from tests.models.forecasters.shipped.samples import asked, learnable, samples, world
 
 

@@ -18,8 +18,8 @@ from forwardtrader.core.errors import ConfigError, ForecasterFailed
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
-from forwardtrader.models.base_forecaster import BaseForecaster
-from forwardtrader.models.forecasters.shipped.names import SHIPPED
+from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.names import SHIPPED
 
 LSTM: Final = "lstm"
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)

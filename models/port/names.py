@@ -8,7 +8,7 @@ from typing import Final
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import InvalidSetting, UnknownSetting
-from forwardtrader.models.base_forecaster import BaseForecaster
+from forwardtrader.models.port.base_forecaster import BaseForecaster
 
 _HERE: Final = "forwardtrader.models.forecasters.shipped"
 # What is fitted beside every forecaster, to compare it with.

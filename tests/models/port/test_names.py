@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forwardtrader.core.errors import InvalidSetting, NotTrained, UnknownSetting
-from forwardtrader.models.forecasters.shipped.names import BASELINES, SHIPPED, chosen_baselines, shipped
+from forwardtrader.models.port.names import BASELINES, SHIPPED, chosen_baselines, shipped
 from tests.models.forecasters.shipped.samples import asked, learnable, rank_ic, samples
 
 SKILLED = ("reversal", "momentum", "ridge", "huber_linear", "lightgbm", "mean", "stacking")
