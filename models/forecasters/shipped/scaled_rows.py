@@ -18,6 +18,8 @@ Floats32 = NDArray[np.float32]
 class ScaledRows(BaseForecaster):
     """Learns a location from each sample's newest row of features, scaled by the training window's mean and standard deviation."""
 
+    runs_in_threads = True
+
     mean_: Floats32
     std_: Floats32
 
