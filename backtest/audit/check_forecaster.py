@@ -79,19 +79,28 @@ def _sample(seed: int) -> pd.DataFrame:
 def _checks(bench: ForecasterBench) -> Iterator[Proof]:
     """Each check in its turn; without an answer there is nothing more to be tried."""
     answered = True
-    for name, prove in PROOFS.items():
-        if not answered and name not in _NEEDS_NO_FIT:
-            yield untested(name, "a fold cannot be fitted and asked")
-            continue
-        try:
-            with owned_errors(type(bench.prototype).__name__, ForecasterFailed):
-                found = prove(bench)
-        except TooLittleHistory:
-            raise
-        except TradingError as error:
-            found = Proof(name=name, passed=False, detail=f"{error}{_hint(str(error))}")
-        answered = answered and not (name == "answers" and found.result is LookAheadResult.FAILED)
+    for name in PROOFS:
+        if answered or name in _NEEDS_NO_FIT:
+            found = proved(name, bench)
+            answered = answered and not (name == "answers" and found.result is LookAheadResult.FAILED)
+        else:
+            found = untested(name, "a fold cannot be fitted and asked")
         yield found
+
+
+def proved(name: str, bench: ForecasterBench) -> Proof:
+    """One of the checks; whatever the forecaster raises in it, it failed.
+
+    Raises:
+        TooLittleHistory: the candles are too few.
+    """
+    try:
+        with owned_errors(type(bench.prototype).__name__, ForecasterFailed):
+            return PROOFS[name](bench)
+    except TooLittleHistory:
+        raise
+    except TradingError as error:
+        return Proof(name=name, passed=False, detail=f"{error}{_hint(str(error))}")
 
 
 def _hint(text: str) -> str:

@@ -74,6 +74,10 @@ class LightGBMForecaster(ScaledRows):
         self.extra_trees = extra_trees
         self.seed = seed
 
+    @property
+    def is_seeded(self) -> bool:
+        return self.feature_fraction < 1.0 or (self.bagging_fraction < 1.0 and self.bagging_freq > 0) or self.extra_trees
+
     def take(self, panel: SamplePanel, trees: Trees) -> Self:
         """As `fit`, with trees that were grown from this panel before."""
         self.mean_, self.std_ = panel.scaling

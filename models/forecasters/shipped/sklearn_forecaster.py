@@ -45,7 +45,10 @@ class SklearnForecaster(BaseForecaster):
 
     @property
     def is_seeded(self) -> bool:
-        return bool(self._named("random_state"))
+        """Whether a step has a `random_state` that it draws from: a `Ridge` or `Lasso` with the usual solver has one and does not."""
+        params = self._params()
+        ends = [name.removesuffix("random_state") for name in self._named("random_state")]
+        return any(params.get(f"{end}solver") != "auto" and params.get(f"{end}selection") != "cyclic" for end in ends)
 
     def set_params(self, **params: Any) -> Self:
         """Raises InvalidSetting for a parameter that neither this nor the regressor has."""

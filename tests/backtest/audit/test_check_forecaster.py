@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from forwardtrader import check_forecaster
 from forwardtrader.__main__ import main
+from forwardtrader.backtest.audit.check_forecaster import proved
+from forwardtrader.backtest.audit.forecaster_bench import ForecasterBench
 from forwardtrader.backtest.audit.forecaster_proofs import PROOFS
 from forwardtrader.core.errors import CandleFileInvalid, ConfigError, ForecasterChecksFailed, TooLittleHistory
+from forwardtrader.core.types import Timeframe
 from forwardtrader.models.checks.look_ahead import LookAheadResult
 from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
 from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster, WarmStarting
@@ -187,11 +190,8 @@ class UpdatesNothing(KeepsOn):
         return self
 
 
-def checked(forecaster: BaseForecaster) -> dict[str, str]:
-    """The detail of each check that failed."""
-    report = check_forecaster(forecaster, CANDLES, features=NAMES)
-    assert [check.name for check in report.checks] == list(PROOFS)
-    return {check.name: check.detail for check in report.failed}
+def bench(forecaster: BaseForecaster) -> ForecasterBench:
+    return ForecasterBench(forecaster, CANDLES, Timeframe.parse("1h"), (1,), NAMES)
 
 
 @pytest.mark.parametrize("forecaster", [Honest(), KeepsOn(), Drawing(), LightGBMForecaster(n_estimators=5, min_data_in_leaf=20)])
@@ -225,13 +225,14 @@ def test_an_honest_one_passes_every_check(forecaster: BaseForecaster) -> None:
     ids=lambda each: each.__name__ if isinstance(each, type) else "",
 )
 def test_one_that_is_not_is_told_what_to_do(kind: type[BaseForecaster], check: str, mend: str) -> None:
-    failed = checked(kind())
-    assert check in failed
-    assert pd.Series([failed[check]]).str.contains(mend).all(), failed[check]
+    found = proved(check, bench(kind()))
+    assert found.result is LookAheadResult.FAILED
+    assert re.search(mend, found.detail), found.detail
 
 
 def test_one_that_keeps_something_between_calls_is_found() -> None:
-    assert set(checked(CountsItsCalls())) & {"answers", "batch equals latest", "truncation", "look-ahead"}
+    found = [proved(name, bench(CountsItsCalls())) for name in ("truncation", "batch equals latest")]
+    assert [proof.result for proof in found] == [LookAheadResult.FAILED] * 2
 
 
 def test_the_report_can_be_raised_and_names_all_that_failed() -> None:

@@ -100,3 +100,8 @@ def test_a_tree_without_a_test_is_a_leaf() -> None:
     none = np.zeros(0, np.int32)
     forest = Forest(none, np.zeros(0), none, none, np.array([0.5, 0.25]), np.array([-1, -2], np.int32))
     assert forest.predict(asked(learnable(3), 0, 3).X).tolist() == [0.75] * 3
+
+
+def test_one_that_draws_nothing_is_fitted_once() -> None:
+    assert LightGBMForecaster().is_seeded
+    assert not LightGBMForecaster(feature_fraction=1.0, bagging_fraction=1.0).is_seeded
