@@ -19,6 +19,7 @@ from forwardtrader.models.folds import retrain
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
 from forwardtrader.models.registry.store import ModelRegistry
 from tests.models.bars import simulated_bars
+from tests.models.folds import test_walk
 
 HOUR = Timeframe.parse("1h")
 FIRST, LAST = datetime(2020, 3, 6, tzinfo=UTC), datetime(2020, 3, 26, tzinfo=UTC)
@@ -94,7 +95,7 @@ def test_it_ends_in_one_line_with_class_and_fold_and_saves_nothing(tmp_path: Pat
     with pytest.raises(ForecasterFailed, match=told) as failed:
         run(tmp_path, code)
     assert "\n" not in str(failed.value)
-    assert "Mine" in str(failed.value)
+    assert "Mine, fold 2020-" in str(failed.value)
     assert failed.value.exit_code == 2
     assert not list((tmp_path / "models").glob("*/card.json"))
     assert not list((tmp_path / "models").glob("*/forecaster"))
@@ -108,23 +109,30 @@ def test_one_that_is_far_from_anything_is_no_model(tmp_path: Path, size: float) 
 
 
 def test_a_network_that_diverges_is_no_model_and_is_told_with_its_fold(tmp_path: Path) -> None:
-    small = {"units": 4, "epochs": 1, "context": 16, "learning_rate": 10_000}
+    settings = test_walk.knobs(tmp_path / "models", learning_rate=10_000)
     with pytest.raises(TrainingDiverged, match=r"lstm, fold 2020-\d\d-\d\d of A/USD: the training diverged") as failed:
-        walk(tmp_path, **small)
+        walk_forward(
+            {"A/USD": test_walk.BARS}, test_walk.FIRST, test_walk.LAST, settings=settings, timeframe=HOUR, features=test_walk.NAMES
+        )
     assert failed.value.exit_code == 2
     assert not list((tmp_path / "models").glob("*/card.json"))
 
 
-def test_a_retraining_that_diverges_ends_in_one_line_and_leaves_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    small = {"horizons": (1,), "units": 4, "epochs": 1, "context": 16, "seeds": 1, "train_window": "30d", "retrain_every": "7d"}
-    settings = ModelSettings.model_validate({**small, "learning_rate": 10_000, "save_path": str(tmp_path / "models")})
+@pytest.mark.parametrize("size", [1e4, float("nan")])
+def test_a_retraining_that_goes_wrong_ends_in_one_line_and_leaves_no_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size: float
+) -> None:
+    """What the child of a session does; the session tells its last line, and the model in force stays."""
+    (tmp_path / "mine.py").write_text(HEAD.replace("self.size *", f"float('{size}') *"))
+    small = {"horizons": (1,), "seeds": 1, "train_window": "30d", "retrain_every": "7d", "forecaster": f"{tmp_path / 'mine.py'}:Mine"}
+    settings = ModelSettings.model_validate({**small, "save_path": str(tmp_path / "models")})
     BARS.to_parquet(tmp_path / "candles.parquet")
     request = {"candles": {"A/USD": str(tmp_path / "candles.parquet")}, "boundary": "2020-03-20T00:00:00+00:00", "timeframe": "1h"}
     (tmp_path / "request.json").write_text(json.dumps(request | {"settings": settings.model_dump(mode="json")}))
     assert retrain.main(["--request", str(tmp_path / "request.json")]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert "the training diverged" in said.err.strip().splitlines()[-1]
+    assert "Mine, fold 2020-03-20 of A/USD" in said.err.strip().splitlines()[-1]
     assert ModelRegistry(tmp_path / "models").cards() == []
 
 
