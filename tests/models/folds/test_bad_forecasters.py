@@ -109,7 +109,7 @@ def test_one_that_is_far_from_anything_is_no_model(tmp_path: Path, size: float) 
 
 
 def test_a_network_that_diverges_is_no_model_and_is_told_with_its_fold(tmp_path: Path) -> None:
-    settings = test_walk.knobs(tmp_path / "models", learning_rate=10_000)
+    settings = test_walk.knobs(tmp_path / "models", learning_rate=10_000, train_window="30d")
     with pytest.raises(TrainingDiverged, match=r"lstm, fold 2020-\d\d-\d\d of A/USD: the training diverged") as failed:
         walk_forward(
             {"A/USD": test_walk.BARS}, test_walk.FIRST, test_walk.LAST, settings=settings, timeframe=HOUR, features=test_walk.NAMES
