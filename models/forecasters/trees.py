@@ -106,7 +106,8 @@ def grown(
             data = lightgbm.Dataset(features, label=target, params=chosen, free_raw_data=True)
             booster = lightgbm.train(chosen, data, num_boost_round=rounds)
         except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
-            raise InvalidSetting(f"LightGBM refuses its parameters: {error}") from error
+            told = " ".join(str(error).split()).partition(" at /")[0]
+            raise InvalidSetting(f"LightGBM refuses its parameters: {told}") from error
         trees: list[dict[str, Any]] = booster.dump_model()["tree_info"]
         return trees
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import json
 from pathlib import Path
@@ -66,13 +67,17 @@ class SklearnForecaster(BaseForecaster):
 
     def fit(self, panel: SamplePanel) -> Self:
         features, target = self._rows(panel), np.array(panel.y)
-        self.regressors_ = tuple(each.fit(features, target) for each in self._unfitted())
+        with _one_thread():
+            self.regressors_ = tuple(each.fit(features, target) for each in self._unfitted())
         return self
 
     def predict(self, panel: SamplePanel) -> Answer:
         if not hasattr(self, "regressors_"):
             raise NotTrained("SklearnForecaster predicts only after fit")
-        features = self._rows(panel)
+        with _one_thread():
+            return self._answer(self._rows(panel))
+
+    def _answer(self, features: NDArray[np.float32]) -> Answer:
         if len(self.regressors_) > 1:
             return np.sort(np.column_stack([each.predict(features) for each in self.regressors_]), axis=1)
         (regressor,) = self.regressors_
@@ -140,6 +145,19 @@ class SklearnForecaster(BaseForecaster):
         """A copy, which a regressor may do with what it likes."""
         rows = panel.windows(self.window).reshape(len(panel), -1) if self.window > 1 else panel.X
         return np.array(rows)
+
+
+def _one_thread() -> Any:
+    """Compiled loops run in this thread: waiting for others costs more than they save, and folds have the other cores."""
+    return _controller().limit(limits=1, user_api="openmp")
+
+
+@functools.cache
+def _controller() -> Any:
+    """Of the libraries that are loaded by the time something is fitted."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _accepted(regressor: Any) -> set[str]:
