@@ -32,12 +32,16 @@ _CODE: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
 def parameters(bench: ForecasterBench) -> Proof:
     """Explicit keywords, kept under their names, and nothing else done in `__init__`."""
     kind, given = type(bench.prototype), bench.prototype.get_params()
-    loose = [str(each) for each in inspect.signature(kind).parameters.values() if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    loose = [f"{stars[each.kind]}{each.name}" for each in inspect.signature(kind).parameters.values() if each.kind in stars]
     if loose:
         return _failed("parameters", f"{kind.__name__}.__init__ takes {', '.join(loose)}; name every parameter as a keyword of its own")
-    made = kind(**given)
-    other = sorted(name for name, value in given.items() if getattr(made, name, None) is not value)
-    if other:
+    anything = {name: object() for name in given}  # what is only kept may be anything
+    try:
+        made = kind(**anything)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it did more than to keep them
+        return _failed("parameters", f"__init__ works with what it is given ({error}); keep it as it was given, and work with it in fit")
+    if other := sorted(name for name, value in anything.items() if getattr(made, name, None) is not value):
         return _failed("parameters", f"{', '.join(other)} is changed by __init__; keep it as it was given, and change a copy in fit")
     if more := sorted(name for name in vars(made) if name not in given):
         return _failed("parameters", f"__init__ sets {', '.join(more)} beside its parameters; do that in fit")
@@ -223,7 +227,7 @@ def warm_start(bench: ForecasterBench) -> Proof:
         return _failed("warm start", f"update changes the model it goes on from: {differs}; change a copy")
     if differs := _difference(updated, bench.raw(bench.fitted(base=base))):
         return _failed("warm start", f"two updates from the same model differ: {differs}; draw from seed alone")
-    if not _difference(updated, before):
+    if not _difference(updated[..., 0].copy(), before[..., 0].copy()):
         return _failed("warm start", "update changes nothing; learn from the panel it is given, or be no WarmStarting")
     return _passed("warm start", "update goes on from its base, which stays as it was, the same way twice")
 
