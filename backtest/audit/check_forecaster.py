@@ -59,7 +59,7 @@ def check_forecaster(
     return report
 
 
-def _loaded(forecaster: BaseForecaster | str) -> BaseForecaster:
+def _loaded(forecaster: object) -> BaseForecaster:
     if isinstance(forecaster, BaseForecaster):
         return forecaster
     if not isinstance(forecaster, str):

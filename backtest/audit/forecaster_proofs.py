@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forwardtrader.backtest.audit.forecaster_bench import FIRST_SEED, ForecasterBench, Raw
 from forwardtrader.core.errors import InvalidSetting
@@ -106,7 +107,14 @@ def input_unchanged(bench: ForecasterBench) -> Proof:
     """Neither `fit` nor `predict` writes into what it is given."""
     given = bench.samples()
     seen = given if bench.prototype.all_horizons else given.at_horizon(0)
-    arrays = {"features": seen.features, "targets": seen.targets, "rows": seen.rows, "X": seen.X, "Y": seen.Y, "y": seen.y}
+    arrays: dict[str, NDArray[Any]] = {
+        "features": seen.features,
+        "targets": seen.targets,
+        "rows": seen.rows,
+        "X": seen.X,
+        "Y": seen.Y,
+        "y": seen.y,
+    }
     before = {name: array.tobytes() for name, array in arrays.items()}
     fitted = bench.prototype.clone().fit(seen)
     fitted.predict(replace(seen, rows=seen.rows[-4:]))
