@@ -23,6 +23,10 @@ from forwardtrader.core.command.installed import require  # noqa: E402 - it is f
 require()
 
 if TYPE_CHECKING:
+    from forwardtrader.backtest.api.audits import audit
+    from forwardtrader.backtest.api.candles import load_candles
+    from forwardtrader.backtest.api.forecasts import WalkForward
+    from forwardtrader.backtest.api.runs import Run, backtest, compare
     from forwardtrader.backtest.audit.check_forecaster import check_forecaster
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
@@ -51,13 +55,19 @@ _DEFINED_IN = {
     "LinearRidge": "models.forecasters.shipped.linear",
     "MeanForecaster": "models.forecasters.shipped.ensembles",
     "RecordedForecasts": "models.forecaster",
+    "Run": "backtest.api.runs",
     "SamplePanel": "models.port.sample_panel",
     "SklearnForecaster": "models.forecasters.shipped.sklearn_forecaster",
     "StackingForecaster": "models.forecasters.shipped.ensembles",
+    "WalkForward": "backtest.api.forecasts",
     "WarmStarting": "models.port.base_forecaster",
+    "audit": "backtest.api.audits",
+    "backtest": "backtest.api.runs",
     "build_cerebro": "strategies.backtrader.assembly",
     "check_forecaster": "backtest.audit.check_forecaster",
     "check_strategy": "backtest.audit.check_strategy",
+    "compare": "backtest.api.runs",
+    "load_candles": "backtest.api.candles",
 }
 __all__ = [
     "BaseForecaster",
@@ -72,19 +82,27 @@ __all__ = [
     "LinearRidge",
     "MeanForecaster",
     "RecordedForecasts",
+    "Run",
     "SamplePanel",
     "SklearnForecaster",
     "StackingForecaster",
+    "WalkForward",
     "WarmStarting",
+    "audit",
+    "backtest",
     "build_cerebro",
     "check_forecaster",
     "check_strategy",
+    "compare",
+    "load_candles",
 ]
 
 
 if not TYPE_CHECKING:  # to a type checker a name that is not listed is an error
 
     def __getattr__(name: str) -> object:
+        if name == "backtest":
+            return import_module("forwardtrader.backtest")  # which can be called
         if name not in _DEFINED_IN:
             raise AttributeError(f"module 'forwardtrader' has no attribute {name!r}")
         return getattr(import_module(f"forwardtrader.{_DEFINED_IN[name]}"), name)

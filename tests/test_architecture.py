@@ -59,7 +59,7 @@ LAYERS: dict[str, str] = {
         backtrader_objects costs feed_context order_families order_rules risk signals sizing user_code
     """,
     "backtest": """
-        cli
+        api cli
         sweep
         terminal
         job
