@@ -42,6 +42,7 @@ _number = iter(range(1000))
 
 def run(folder: Path, code: str = HEAD, **changes: object) -> WalkForward:
     """A walk of a few folds with the class `Mine` of a user's file."""
+    folder.mkdir(exist_ok=True)
     file = folder / f"mine_{next(_number)}.py"
     file.write_text(code)
     return walk(folder, forecaster=f"{file}:Mine", **changes)
