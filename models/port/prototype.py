@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import ConfigError, ForecasterFailed
+from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
@@ -23,6 +23,7 @@ from forwardtrader.models.port.base_forecaster import BaseForecaster
 from forwardtrader.models.port.names import SHIPPED
 
 LSTM: Final = "lstm"
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
 
 
@@ -126,7 +127,12 @@ def _described(value: Any) -> Any:
         return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
     if callable(value):
         return text_of(value)
-    return repr(value)
+    if _ADDRESS.search(shown := repr(value)):
+        raise InvalidSetting(
+            f"a parameter holds a {type(value).__name__}, by which a later run cannot tell whether a model is its own; give numbers, texts, "
+            "lists, functions or estimators, or define its __repr__"
+        )
+    return shown
 
 
 def _source(kind: type) -> str:
