@@ -129,8 +129,8 @@ def _described(value: Any) -> Any:
         return text_of(value)
     if _ADDRESS.search(shown := repr(value)):
         raise InvalidSetting(
-            f"a parameter holds a {type(value).__name__}, by which a later run cannot tell whether a model is its own; give numbers, texts, "
-            "lists, functions or estimators, or define its __repr__"
+            f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
+            "texts, lists, functions or estimators, or define its __repr__"
         )
     return shown
 
