@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Mapping
@@ -119,7 +120,9 @@ class _Child:
         if self.process.returncode != 0:
             lines = errors.strip().splitlines()
             raise NotTrained(f"the model of {self.boundary:%Y-%m-%d} was not trained: {lines[-1] if lines else 'no reason given'}")
-        answer = json.loads(output.strip().splitlines()[-1])
+        answer = _answer(output)
+        if answer is None:
+            raise NotTrained(f"the model of {self.boundary:%Y-%m-%d} was not trained: its process ended without an answer")
         for model_id, reason in answer.pop("damaged").items():
             self.damaged(model_id, reason)
         log.event(_LOG, "training_done", boundary=self.boundary.isoformat(), **answer)
@@ -131,6 +134,16 @@ class _Child:
             self.process.wait(10)
         self.output.close()
         self.errors.close()
+
+
+def _answer(output: str) -> dict[str, Any] | None:
+    """The newest line that is one: what a forecaster prints may come before it, and after it."""
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and {"model_id", "damaged"} <= found.keys():
+                return found
+    return None
 
 
 def _file() -> IO[str]:

@@ -28,6 +28,12 @@ def test_the_answer_of_a_child_is_its_last_line_and_names_damaged_models() -> No
     assert damaged == {"m0": "torn"}
 
 
+def test_what_a_forecaster_prints_at_the_end_is_no_answer() -> None:
+    assert child("""print('{"model_id": "m1", "damaged": {}}'); print('goodbye'); print('[1]'); print('7')""").finish() == "m1"
+    with pytest.raises(NotTrained, match="without an answer"):
+        child("print('goodbye')").finish()
+
+
 def test_a_child_that_fails_gives_its_last_line() -> None:
     with pytest.raises(NotTrained, match=r"the model of 2024-01-01 was not trained: ValueError: too few bars"):
         child("raise ValueError('too few bars')").finish()
