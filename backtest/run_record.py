@@ -138,7 +138,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     limits = TradingLimits.of(request.settings.risk)
     risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
-        **learning, **factors, **resample, **risk,
+        **learning, **factors, **resample, **risk, **({"optimised": request.choice} if request.choice else {}),
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip
