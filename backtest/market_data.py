@@ -16,7 +16,7 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.needs import History, load_history
-from forwardtrader.models.features.catalogue import FEATURES, warm_up
+from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import lead_bars
 
 # Room for outages and, with daily bars, for weekends and holidays.
@@ -74,7 +74,7 @@ def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe
     if settings.expanding:
         return None
     slack = DAILY_SLACK if timeframe.seconds >= 86400 else SLACK
-    bars = lead_bars(settings, warm_up(tuple(FEATURES)))
+    bars = lead_bars(settings, look_back(settings.features, timeframe))
     # The boundary in force on the first day may lie up to one retraining span before it, and the base of its warm start further.
     before = settings.retrain_every * settings.anew_every
     return first - settings.train_window - before - timedelta(seconds=bars * timeframe.seconds * slack)

@@ -113,6 +113,9 @@ class ModelSettings(Room):
     compared: tuple[str, ...] = Field(default=(), description="other forecasters, scored beside the one that is traded")
     params: dict[str, JsonValue] = Field(default={}, description="parameters of a forecaster other than the lstm, by name")
     horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
+    features: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = Field(
+        default=(), description="by name, * allowed; your own as MODULE:NAME or file.py:NAME; empty: the whole catalogue"
+    )
     units: int = Field(default=48, ge=1, le=1024, description="width of the LSTM")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden states left out in training")
     burn_in: int = Field(default=8, ge=0, description="bars at the start of a training sequence that are not supervised")

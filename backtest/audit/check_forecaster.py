@@ -40,7 +40,7 @@ def check_forecaster(
         candles: open, high, low, close, volume (any case), indexed by bar-open time (UTC where no zone is named); 70 days of hourly bars
             of the sample market where None. The newest 96 are forecast, the others learned from.
         horizons: bars ahead that are forecast.
-        features: names of the features; all of the catalogue where none are named.
+        features: as in `models.features`: names of the catalogue, and yours as `MODULE:NAME`; the whole catalogue where none are named.
         seed: of the sample market.
         raise_on_failure: raise where a check fails. One that is not testable raises nothing.
 

@@ -17,6 +17,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.features.selection import chosen
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES, fit_fold, training_panel
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.port.base_forecaster import BaseForecaster
@@ -80,7 +81,8 @@ class ForecasterBench:
         return np.arange(self.fold.effective_first, self.fold.effective_last)
 
     def panel_of(self, candles: pd.DataFrame) -> Panel:
-        return Panel.of({self.symbol: candles}, self.horizons, self.features)
+        names = chosen(self.features, (), self.timeframe)
+        return Panel.of({self.symbol: candles}, self.horizons, names, self.timeframe)
 
     def samples(self, fold: Fold | None = None) -> SamplePanel:
         """The samples that a fit gets; each call copies them."""
