@@ -275,4 +275,6 @@ def test_the_command_prints_the_report_and_ends_with_its_result(tmp_path: Path, 
         "        return super().fit(panel)\n"
     )
     assert main(["check-forecaster", f"{file}:Mine", *words]) == 2
-    assert "n_" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "fit sets n; name what is learned with an underscore at the end: n_" in said.out
+    assert said.err == "Mine failed learned attributes; see above\n"
