@@ -56,7 +56,8 @@ LAYERS: dict[str, str] = {
         backtrader replay_account
         position_manager
         decision ended_symbols holdings trading_state
-        backtrader_objects costs feed_context order_families order_rules risk signals sizing user_code
+        orders
+        backtrader_objects costs feed_context order_rules risk signals sizing user_code
     """,
     "backtest": """
         api cli
@@ -110,6 +111,8 @@ DOORS: dict[str, set[str]] = {
     "keras": {"models/forecasters/lstm.py", "models/forecasters/trainer.py"},
     "jax": {f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")},
     "lightgbm": {"models/forecasters/trees.py"},
+    "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
+    "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},

@@ -13,17 +13,17 @@ from typing import Any, Final
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import ConfigError, ForecasterFailed
+from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
 from forwardtrader.core.user_code.source import text_of
 from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.names import SHIPPED
 
 LSTM: Final = "lstm"
-# Those that come with the project, by the name that a run may give instead of MODULE:CLASS.
-SHIPPED: Final[dict[str, str]] = {}
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
 
 
@@ -52,11 +52,6 @@ def context_of(settings: ModelSettings) -> int:
     """Rows of features that a forecast looks back over, its own included."""
     own = prototype(settings)
     return settings.context if own is None else own.warm_up
-
-
-def is_seeded(forecaster: BaseForecaster) -> bool:
-    """Whether one is fitted for each of the run's seeds."""
-    return "seed" in forecaster.get_params()
 
 
 def identity(forecaster: BaseForecaster) -> str:
@@ -129,10 +124,15 @@ def _described(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "get_params"):
-        return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
+        return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
     if callable(value):
         return text_of(value)
-    return repr(value)
+    if _ADDRESS.search(shown := repr(value)):
+        raise InvalidSetting(
+            f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
+            "texts, lists, functions or estimators, or define its __repr__"
+        )
+    return shown
 
 
 def _source(kind: type) -> str:
