@@ -111,6 +111,8 @@ DOORS: dict[str, set[str]] = {
     "keras": {"models/forecasters/lstm.py", "models/forecasters/trainer.py"},
     "jax": {f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")},
     "lightgbm": {"models/forecasters/trees.py"},
+    "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
+    "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},

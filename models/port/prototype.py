@@ -7,23 +7,23 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import ConfigError, ForecasterFailed
+from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
 from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.names import SHIPPED
 
 LSTM: Final = "lstm"
-# Those that come with the project, by the name that a run may give instead of MODULE:CLASS.
-SHIPPED: Final[dict[str, str]] = {}
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
 
 
@@ -52,11 +52,6 @@ def context_of(settings: ModelSettings) -> int:
     """Rows of features that a forecast looks back over, its own included."""
     own = prototype(settings)
     return settings.context if own is None else own.warm_up
-
-
-def is_seeded(forecaster: BaseForecaster) -> bool:
-    """Whether one is fitted for each of the run's seeds."""
-    return "seed" in forecaster.get_params()
 
 
 def identity(forecaster: BaseForecaster) -> str:
@@ -129,10 +124,15 @@ def _described(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "get_params"):
-        return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
+        return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
     if callable(value):
-        return source_fingerprint(value)
-    return repr(value)
+        return _fingerprint_once(value)
+    if _ADDRESS.search(shown := repr(value)):
+        raise InvalidSetting(
+            f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
+            "texts, lists, functions or estimators, or define its __repr__"
+        )
+    return shown
 
 
 def _source(kind: type) -> str:
@@ -140,5 +140,11 @@ def _source(kind: type) -> str:
     digest = hashlib.sha256()
     for each in kind.__mro__:
         if each.__module__ not in ("builtins", "abc", BaseForecaster.__module__):
-            digest.update(source_fingerprint(each).encode())
+            digest.update(_fingerprint_once(each).encode())
     return digest.hexdigest()
+
+
+@functools.cache
+def _fingerprint_once(thing: Callable[..., Any]) -> str:
+    """What runs in this process is the text that it was imported from, whatever becomes of the file."""
+    return source_fingerprint(thing)
