@@ -9,10 +9,13 @@ Names are imported when they are first used, so that `import forwardtrader` cost
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Networks are trained through jax. Keras reads this when it is imported, which a file of the user's may do before anything of ours.
+os.environ.setdefault("KERAS_BACKEND", "jax")
 _ROOT = Path(__file__).resolve().parent.parent
 if (_ROOT / "run_live.py").is_file():
     # A checkout: the packages stand beside this one. The links to them in this folder are for type checkers and editors.
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
+    from forwardtrader.models.forecasters.keras_networks.forecaster import KerasForecaster
+    from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
     from forwardtrader.strategies.backtrader.indicator import LSTMForecast
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -36,7 +41,9 @@ _DEFINED_IN = {
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
     "ForecastSource": "models.forecaster",
+    "KerasForecaster": "models.forecasters.keras_networks.forecaster",
     "LSTMForecast": "strategies.backtrader.indicator",
+    "LSTMForecaster": "models.forecasters.keras_networks.lstm_forecaster",
     "LSTMStrategy": "strategies.backtrader.strategy",
     "RecordedForecasts": "models.forecaster",
     "build_cerebro": "strategies.backtrader.assembly",
@@ -47,7 +54,9 @@ __all__ = [
     "Feed",
     "Forecast",
     "ForecastSource",
+    "KerasForecaster",
     "LSTMForecast",
+    "LSTMForecaster",
     "LSTMStrategy",
     "RecordedForecasts",
     "build_cerebro",

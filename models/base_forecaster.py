@@ -33,8 +33,9 @@ from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, Inv
 from forwardtrader.models.sample_panel import SamplePanel
 
 Numbers: TypeAlias = NDArray[Any]
-# What `predict` may answer, for N samples: the location [N]; location and scale, each [N]; or quantiles [N, 5] at 5, 25, 50, 75 and 95 %.
-# Where a forecaster answers all H horizons at once: [N, H] or [N, H, 5]. All in the unit of the targets.
+# What `predict` may answer, for N samples: the location [N]; location and scale, each [N]; quantiles [N, 5] at 5, 25, 50, 75 and 95 %; or
+# the location before those quantiles [N, 6]. Where a forecaster answers all H horizons at once: [N, H], [N, H, 5] or [N, H, 6]. All in the
+# unit of the targets.
 Answer: TypeAlias = Numbers | tuple[Numbers, Numbers]
 _ARRAYS: Final = "learned.npz"
 _PLAIN: Final = "learned.json"

@@ -28,6 +28,7 @@ from forwardtrader.models.walk_forward import Fold
 
 LEAST_SAMPLES: Final = 64
 _RESIDUALS: Final = 4000
+_SCORED: Final = 500
 
 
 def fit_fold(
@@ -49,7 +50,7 @@ def fit_fold(
     try:
         members = _members(prototype, samples, settings, base)
         model = _fitted(members, samples, settings)
-        rows = spread_rows(samples)
+        rows = spread_rows(samples, _SCORED)
         loss = mean_loss(model.raw_of(samples, rows).mean(axis=1), samples.targets[rows])
         raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
         before = [Calibration(shrink=prototype.shrink) for _ in settings.horizons]
@@ -147,13 +148,16 @@ def _require_repeatable(model: FittedForecaster, samples: SamplePanel) -> None:
 
 
 def _with_spread(model: FittedForecaster, samples: SamplePanel) -> FittedForecaster:
-    """With quantiles of what the locations missed, on rows spread over the window."""
-    rows = spread_rows(samples)
+    """With quantiles of what the locations missed, on rows spread over the window, where locations are all that is answered."""
+    newest = model.raw_of(samples, samples.rows[-1:])
+    if (newest[..., 1:] != newest[..., :1]).any(axis=(0, 2, 3)).all():
+        return model
+    rows = spread_rows(samples, _RESIDUALS)
     missed = samples.targets[rows][:, None, :] - model.raw_of(samples, rows)[..., 0]
     found = [[np.quantile(of[np.isfinite(of)], QUANTILES) for of in each.T] for each in missed.transpose(1, 0, 2)]
     return replace(model, spread=np.asarray(found, np.float32))
 
 
-def spread_rows(samples: SamplePanel) -> NDArray[np.int64]:
-    """Samples spread evenly over the window: enough of them for quantiles and a mean."""
-    return samples.rows[:: max(1, len(samples.rows) // _RESIDUALS)]
+def spread_rows(samples: SamplePanel, about: int) -> NDArray[np.int64]:
+    """About so many samples, or twice as many, spread evenly over the window."""
+    return samples.rows[:: max(1, len(samples.rows) // about)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -113,9 +114,20 @@ def _described(value: Any) -> Any:
         return value
     if hasattr(value, "get_params"):
         return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
+    if isinstance(value, functools.partial):
+        return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
-        return _text_of(value)
+        return [_text_of(value), _described(_closed_over(value))]
     return repr(value)
+
+
+def _closed_over(function: Any) -> list[Any]:
+    """What a function took from the one it was made in: `build(16)` and `build(32)` may have the same text."""
+    found = []
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # not yet given a value
+            found.append(cell.cell_contents)
+    return [value for value in found if value is not function]
 
 
 def _source(kind: type) -> str:
