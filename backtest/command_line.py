@@ -12,7 +12,7 @@ from forwardtrader.backtest.dates import traded_span
 from forwardtrader.backtest.flags import parser
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.command.project import typed_path, typed_strategy
+from forwardtrader.core.command.project import typed_object, typed_path
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import Settings
@@ -70,11 +70,14 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
         overrides["models.cache"] = False
     if given.baselines is not None:
         overrides["models.baselines"] = [name.strip() for name in given.baselines.split(",") if name.strip()]
+    if given.forecaster:
+        traded, *others = [typed_object(spec) for spec in given.forecaster]
+        overrides |= {"models.forecaster": traded, "models.compared": others}
     overrides |= dict(parse_assignment(text) for text in given.assignments)
     settings = load_settings(given.config and typed_path(given.config), overrides=overrides)
     _check_symbols(settings)
     first, last = traded_span(given.first, given.last, clock)
-    strategy = with_params(typed_strategy(given.strategy), given.param)
+    strategy = with_params(typed_object(given.strategy), given.param)
     return BacktestRequest(
         settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,

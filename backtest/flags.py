@@ -12,11 +12,12 @@ def parser() -> FlagParser:
     """All flags with their help."""
     p = FlagParser(
         prog="run_backtest.py",
-        description="Train an LSTM walk-forward, trade its forecasts through Backtrader, and write a report one can trust.",
+        description="Train a forecaster walk-forward, trade its forecasts through Backtrader, and write a report one can trust.",
         examples=(
             "python run_backtest.py --from 2022-01-01",
             "python run_backtest.py --from 2022-01-01 --symbol ETH/USDT --timeframe 4h",
             "python run_backtest.py --data BTC/USDT=candles.csv --strategy my_strategy.py:MyStrategy",
+            "python run_backtest.py --from 2022-01-01 --forecaster my_model.py:Ridge --set models.params.penalty=3",
             "python run_backtest.py --from 2022-01-01 --audit",
         ),
         closing="exit codes: 0 done, 1 a bug, 2 a mistake in the command or its data, 3 data unavailable, 130 interrupted",
@@ -32,6 +33,10 @@ def parser() -> FlagParser:
     learning.add_argument("--retrain-every", metavar="SPAN", help="time between boundaries, e.g. 28d")
     learning.add_argument("--seeds", metavar="N", help="members averaged in each model (default: 3)")
     learning.add_argument("--seed", metavar="N", help="of all randomness (default: 0)")
+    learning.add_argument(
+        "--forecaster", action="append", default=[], metavar="NAME|MODULE:CLASS",
+        help="what forecasts: lstm (default), another that comes along, or your own; given again, others are scored beside the first",
+    )  # fmt: skip
     learning.add_argument("--baselines", metavar="NAMES", help="all, none, or names separated by commas (default: all)")
     learning.add_argument("--no-cache", action="store_true", help="train every model anew")
     learning.add_argument("--jobs", metavar="N", help="folds trained at a time (default: one per core)")

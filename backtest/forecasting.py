@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from forwardtrader.backtest.progress import Stage
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core.errors import ForecasterFailed, TrainingDiverged
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.baseline_walk import baseline_frames
-from forwardtrader.models.folds.walk import WalkForward, walk_forward
+from forwardtrader.models.folds.walk import WalkForward, walk_forward, walk_forward_over
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
+from forwardtrader.models.port.prototype import named_forecaster
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts of all forecasters. `baselines` holds tables like `table`, without model ids."""
+    """Forecasts of all forecasters.
+
+    Attributes:
+        baselines: tables like `table`, without model ids, of the baselines and of the forecasters compared.
+        compared: the names of the latter.
+        left_out: why forecasters that were to be compared are not there, by name.
+    """
 
     walk: WalkForward
     table: pd.DataFrame
     baselines: Mapping[str, pd.DataFrame]
+    compared: tuple[str, ...] = field(default=(), kw_only=True)
+    left_out: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> ForecastSource:
         """What the indicator on `symbol` asks."""
@@ -65,7 +75,33 @@ def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecas
         name: pd.concat([_rows(frame, s, scored, first) for s, frame in frames.items()], ignore_index=True)
         for name, frames in fitted.items()
     }
-    return Forecasts(walk, table, baselines)
+    compared, left_out = _compared(walk, request, set(baselines), stage)
+    return Forecasts(walk, table, baselines | compared, compared=tuple(compared), left_out=left_out)
+
+
+def _compared(walk: WalkForward, request: BacktestRequest, taken: set[str], stage: Stage) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """The tables of the forecasters compared, over the same folds, and the reasons why some have none."""
+    settings, first = request.settings.models, pd.Timestamp(request.first)
+    found: dict[str, pd.DataFrame] = {}
+    failed: dict[str, str] = {}
+    timeframe, horizon = Timeframe.parse(request.settings.feeds.timeframe), settings.horizons[0]
+    for spec in settings.compared:
+        own = settings.model_copy(update={"forecaster": spec, "params": {}})
+        name = _free_name(named_forecaster(own), taken | set(found) | {named_forecaster(settings)})
+        try:
+            other = walk_forward_over(walk.panel, request.first, request.last, settings=own, timeframe=timeframe, progress=stage)
+        except (ForecasterFailed, TrainingDiverged) as error:
+            failed[name] = str(error)
+            continue
+        found[name] = pd.concat([_rows(other.frame(s, horizon), s, horizon, first) for s in other.panel.symbols], ignore_index=True)
+    return found, failed
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number = 2
+    while (free := name if number == 2 and name not in taken else f"{name} {number}") in taken:
+        number += 1
+    return free
 
 
 def _rows(frame: pd.DataFrame, symbol: str, horizon: int, first: pd.Timestamp) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from forwardtrader.backtest.simulation import is_replayable, simulate
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.port.prototype import named_forecaster
 from forwardtrader.models.registry.store import log_damage
 from forwardtrader.reports import artefacts, benchmarks, manifest
 from forwardtrader.reports.artefacts import RunArtefacts
@@ -75,7 +76,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             forecasts = tables(walk, request, stage)
         with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
             record = simulate(markets, forecasts, request)
-        _report_account(console, request, record)
+        _report_account(console, request, record, forecasts.left_out)
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
             tearsheet.submit(folder)
@@ -138,10 +139,12 @@ def _report_damage(console: Console, request: BacktestRequest, model_id: str, re
         console.print(f"model {model_id} is trained again: {reason}", style="yellow", soft_wrap=True)
 
 
-def _report_account(console: Console, request: BacktestRequest, record: Record) -> None:
-    """Report what a table of results would hide: orders that came to nothing, dust, deposits."""
+def _report_account(console: Console, request: BacktestRequest, record: Record, left_out: Mapping[str, str]) -> None:
+    """Report what a table of results would hide: forecasters left out, orders that came to nothing, dust, deposits."""
     if request.as_json or request.quiet:
         return
+    for name, why in left_out.items():
+        console.print(f"{name} is left out: {why}", style="yellow", soft_wrap=True)
     for symbol, reasons in record.refused.items():
         for why, count in reasons.items():
             console.print(f"{symbol}: {count:,} {'order' if count == 1 else 'orders'} came to nothing: {why}", style="yellow")
@@ -175,7 +178,10 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     told = {"dust": {d.symbol: d.units for d in record.dust}, "refused": record.refused, "ended": record.ended, "deposits": record.deposits}
     told["backtest_only"] = record.backtest_only
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
-    full = plain.model_copy(update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits)})
+    left_out = {f"forecast of {name}": why for name, why in forecasts.left_out.items()}
+    full = plain.model_copy(
+        update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits), "not_computed": left_out}
+    )
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
 
@@ -228,6 +234,8 @@ def scored(request: BacktestRequest, markets: Mapping[str, History], forecasts: 
         baselines=forecasts.baselines,
         candles={symbol: _with_own_index(history.candles) for symbol, history in markets.items()},
         seeds={symbol: _with_own_index(seeds) for symbol, seeds in forecasts.seeds(models.horizons[0]).items()},
+        name=named_forecaster(models),
+        compared=forecasts.compared,
     )
     return score_forecasts(result, timeframe, request.settings.reports, seed=models.seed)
 
@@ -276,6 +284,7 @@ def _with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping
     tree: dict[str, Any] = run.manifest.model_dump(by_alias=True)
     parts = judgement.parts()
     tree["strategy"] |= parts.pop("strategy")
+    tree["not_computed"] |= parts.pop("not_computed", {})
     tree["benchmark"] |= parts.pop("benchmark")
     whole = RunManifest.model_validate(tree | parts | {"timing_s": dict(seconds)})
     return RunArtefacts(whole, run.forecasts, run.fills, run.equity)

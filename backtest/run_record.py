@@ -25,6 +25,7 @@ from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
 from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
+from forwardtrader.models.port.prototype import LSTM, identity, named_forecaster, prototype
 from forwardtrader.models.walk_forward import purge
 from forwardtrader.reports.account_judgement import RunFacts
 from forwardtrader.reports.manifest import (
@@ -47,6 +48,10 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("backtrader", "jax", "keras", "numpy", "pandas", "quantstats", "ta")
 # Settings of paths and speed: they change no result.
 WITHOUT_EFFECT: Final = ("save_path", "jobs", "cluster", "cache")
+
+
+# Settings that came later, with the values under which earlier trials were made: those stay the same trials.
+_LATER: Final[dict[str, Any]] = {"forecaster": "lstm", "params": {}, "features": []}
 
 
 def manifest_of(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, created: datetime) -> RunManifest:
@@ -123,7 +128,8 @@ def limits_section(report: TradingReport | None) -> LimitsSection | None:
 def choices(request: BacktestRequest) -> dict[str, Any]:
     """The settings that decide a result, for counting trials: not where files lie nor how many cores were used."""
     tree = request.settings.model_dump(mode="json")
-    models = {key: value for key, value in tree["models"].items() if key not in WITHOUT_EFFECT and key != "baselines"}
+    models = {key: value for key, value in tree["models"].items() if key not in WITHOUT_EFFECT and key not in ("baselines", "compared")}
+    models = {key: value for key, value in models.items() if key not in _LATER or value != _LATER[key]}
     # Only where it is used, so that earlier trials of the same settings stay the same trials.
     learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
     named = [Path(factor.file).name for factor in request.settings.feeds.factors]
@@ -155,7 +161,9 @@ def code_of(request: BacktestRequest) -> str:
     """Fingerprint of the sources that turn candles into an account."""
     rooms = [path for room in ("models", "strategies") for path in sorted((ROOT / room).rglob("*.py"))]
     own = [Path(inspect.getfile(load_strategy(request.strategy)))] if request.strategy else []
-    return fingerprint.of_value([hashlib.sha256(path.read_bytes()).hexdigest() for path in (*rooms, *own)])
+    forecaster = prototype(request.settings.models)
+    parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*rooms, *own)]
+    return fingerprint.of_value(parts if forecaster is None else [*parts, identity(forecaster)])
 
 
 def facts_of(request: BacktestRequest, markets: Mapping[str, History], data: DataSection, run_id: str, result: str) -> RunFacts:
@@ -167,11 +175,16 @@ def facts_of(request: BacktestRequest, markets: Mapping[str, History], data: Dat
         settings=fingerprint.of_value(choices(request)),
         choice=open_choice(request, markets),
         result=result,
-        what=f"{request.strategy or 'LSTMStrategy'} on {', '.join(markets)} {data.timeframe}",
+        what=f"{request.strategy or 'LSTMStrategy'}{_by(request)} on {', '.join(markets)} {data.timeframe}",
         timeframe=next(iter(markets.values())).timeframe,
         periods_per_year=data.periods_per_year,
         start_equity=request.settings.strategies.cash,
     )
+
+
+def _by(request: BacktestRequest) -> str:
+    name = named_forecaster(request.settings.models)
+    return "" if name == LSTM else f" by {name}"
 
 
 def versions() -> dict[str, str]:

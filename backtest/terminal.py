@@ -64,7 +64,7 @@ def _scores(symbol: str, forecast: SymbolForecast) -> Table:
     headers = ("", "n", "rank IC", "hit rate", "top 10%", "skill", "90% band", "DM p")
     table = _table(f"Forecasts of {symbol}, out of sample", headers)
     if forecast.lstm is not None:
-        table.add_row("lstm", *_score_cells(forecast.lstm), "", style="bold")
+        table.add_row(forecast.name, *_score_cells(forecast.lstm), "", style="bold")
     for name, scores in forecast.baselines.items():
         test = forecast.diebold_mariano.get(name)
         table.add_row(name, *_score_cells(scores), p_values.shown(test.p if test else None))

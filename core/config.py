@@ -22,6 +22,8 @@ ENVIRONMENT: Final = {
     "RISK_TOLERANCE": "strategies.risk_tolerance",
     "HEARTBEAT_URL": "live.heartbeat_url",
 }
+# Settings whose keys are the user's: one of them is named room.key.name.
+OPEN: Final = ("models.params",)
 # Settings of earlier versions that no longer have an effect: a file that still has them is read, with a warning.
 RETIRED: Final = ("models.carry", "models.trend")
 _LOG: Final = log.logger("core")
@@ -81,7 +83,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         InvalidSetting: the text is not of that form.
     """
     key, sign, value = text.partition("=")
-    if not sign or key.count(".") != 1:
+    if not sign or not (key.count(".") == 1 or (key.count(".") == 2 and key.rpartition(".")[0].strip() in OPEN)):
         raise InvalidSetting(f"--set {text!r}: write it as room.key=value, for example models.units=64")
     try:
         return key.strip(), yaml.safe_load(value)
@@ -119,10 +121,18 @@ def _place(tree: dict[str, Any], key: str, value: Any, *, origin: str) -> None:
     room, dot, name = key.partition(".")
     if not dot:
         raise UnknownSetting(f"{origin}: a setting is named room.key")
-    branch = tree.setdefault(room, {})
-    if not isinstance(branch, dict):
-        raise InvalidSetting(f"{room}: must be a mapping of settings")
+    branch = _branch(tree, room)
+    outer, dot, inner = name.partition(".")
+    if dot and f"{room}.{outer}" in OPEN:
+        branch, name = _branch(branch, outer), inner
     branch[name] = value
+
+
+def _branch(tree: dict[str, Any], name: str) -> dict[str, Any]:
+    branch = tree.setdefault(name, {})
+    if not isinstance(branch, dict):
+        raise InvalidSetting(f"{name}: must be a mapping of settings")
+    return branch
 
 
 def _drop_retired(tree: Mapping[str, Any]) -> None:

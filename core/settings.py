@@ -110,6 +110,7 @@ class ModelSettings(Room):
 
     save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
     forecaster: str = Field(default="lstm", description="the forecaster: lstm, another that comes along, or MODULE:CLASS of your own")
+    compared: tuple[str, ...] = Field(default=(), description="other forecasters, scored beside the one that is traded")
     params: dict[str, JsonValue] = Field(default={}, description="parameters of a forecaster other than the lstm, by name")
     horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
     units: int = Field(default=48, ge=1, le=1024, description="width of the LSTM")

@@ -34,15 +34,12 @@ def parser() -> FlagParser:
     what.add_argument("--resample", action="append", metavar="4h", help="longer bars for the strategy, self.data1; repeatable (data2, ...)")
     what.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
     what.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
+    what.add_argument("--forecaster", metavar="NAME|MODULE:CLASS", help="what forecasts: lstm (default), or as for run_backtest.py")
     what.add_argument(
         "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
         help="external data, as for run_backtest.py; the file is read again whenever it grows",
     )  # fmt: skip
-    practice = p.add_argument_group("practice exchange")
-    practice.add_argument("--sandbox", action="store_true", help="start it and trade there; needs no network and no keys")
-    practice.add_argument("--speed", metavar="N|lockstep", help="times real time (default: 1800), or as fast as the session is")
-    practice.add_argument("--market", metavar="FILE|sample", help="what it plays (default: sample)")
-    practice.add_argument("--faults", type=Path, metavar="FILE", help="faults that it injects")
+    _add_practice(p)
     session = p.add_argument_group("session")
     session.add_argument("--session", metavar="NAME", help="name a session, or resume one")
     session.add_argument("--bars", type=int, default=0, metavar="N", help="stop after N live bars")
@@ -60,6 +57,14 @@ def parser() -> FlagParser:
     output.add_argument("--set", action="append", default=[], metavar="room.key=value", help="any one setting; repeatable")
     output.add_argument("--quiet", action="store_true", help="no terminal view")
     return p
+
+
+def _add_practice(p: FlagParser) -> None:
+    practice = p.add_argument_group("practice exchange")
+    practice.add_argument("--sandbox", action="store_true", help="start it and trade there; needs no network and no keys")
+    practice.add_argument("--speed", metavar="N|lockstep", help="times real time (default: 1800), or as fast as the session is")
+    practice.add_argument("--market", metavar="FILE|sample", help="what it plays (default: sample)")
+    practice.add_argument("--faults", type=Path, metavar="FILE", help="faults that it injects")
 
 
 def parity_parser() -> FlagParser:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from forwardtrader.core.command.project import typed_path, typed_strategy
+from forwardtrader.core.command.project import typed_object, typed_path
 from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting
 from forwardtrader.core.settings import Settings
@@ -91,7 +91,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         speed=_speed(given.speed),
         market=str(typed_path(given.market)) if given.market not in (None, "sample") else "sample",
         faults=given.faults and typed_path(given.faults),
-        strategy=with_params(typed_strategy(given.strategy), given.param),
+        strategy=with_params(typed_object(given.strategy), given.param),
         bars=given.bars,
         until=_moment(given.until),
         verb=verb,
@@ -114,6 +114,8 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
         found["feeds.timeframe"] = given.timeframe
     if given.resample:
         found["feeds.resample"] = tuple(given.resample)
+    if given.forecaster:
+        found["models.forecaster"] = typed_object(given.forecaster)
     if given.factor:
         found["feeds.factors"] = [parse_factor(text) for text in given.factor]
     return found

@@ -18,9 +18,9 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.bootstrap import Floats
 from forwardtrader.reports.statistics.break_even import break_even_accuracy
-from forwardtrader.reports.statistics.overfitting import backtest_overfitting
 from forwardtrader.reports.statistics.random_entries import ExposurePath, RandomEntries, compare, exposure_path
-from forwardtrader.reports.statistics.reality_check import superior_predictive_ability
+from forwardtrader.reports.statistics.selection.overfitting import backtest_overfitting
+from forwardtrader.reports.statistics.selection.reality_check import superior_predictive_ability
 from forwardtrader.reports.statistics.sharpe_tests import (
     SharpeMoments,
     deflated_sharpe,

@@ -13,18 +13,20 @@ import pandas as pd
 from forwardtrader.reports.statistics import calibration, score_slices
 from forwardtrader.reports.statistics.bootstrap import Floats
 from forwardtrader.reports.statistics.forecast_scores import Outcomes, ranks, scaled_losses, score_all
+from forwardtrader.reports.statistics.selection.model_confidence_set import model_confidence_set
 from forwardtrader.reports.statistics.significance import MeanTest, diebold_mariano, mean_test
 from forwardtrader.reports.statistics.volatility_forecast import har_quantiles
 
 VOLATILITY_BARS: Final = 168
-LSTM: Final = "lstm"
+OURS: Final = "the one traded"  # the key of its frame: no name of a class, so that no other one takes it
 
 
 @dataclass(frozen=True, kw_only=True)
 class SymbolForecasts:
     """Everything known about one symbol and one horizon.
 
-    `frames` holds the forecast frame (see `forecast_scores`) of `lstm` and of each baseline on one index of bar-open times (UTC);
+    `frames` holds the forecast frame (see `forecast_scores`) of the forecaster that is traded (`OURS`), of
+    each baseline and each of the forecasters `compared`, on one index of bar-open times (UTC);
     `candles` begins before the first forecast; `seeds` optionally has one column of locations per seed.
     """
 
@@ -34,10 +36,12 @@ class SymbolForecasts:
     candles: pd.DataFrame
     bars_per_day: float
     seeds: pd.DataFrame | None = None
+    name: str = "lstm"
+    compared: tuple[str, ...] = ()
 
     @property
     def index(self) -> pd.DatetimeIndex:
-        return pd.DatetimeIndex(self.frames[LSTM].index)
+        return pd.DatetimeIndex(self.frames[OURS].index)
 
     @property
     def unit(self) -> Floats:
@@ -48,29 +52,33 @@ class SymbolForecasts:
 
     @property
     def scale(self) -> Floats:
-        """The spread that the LSTM forecast at each bar: confidences of all forecasters are measured in it."""
-        return np.asarray(self.frames[LSTM]["scale"].to_numpy(dtype=np.float64))
+        """The spread that the forecaster that is traded gave at each bar: confidences of all forecasters are measured in it."""
+        return np.asarray(self.frames[OURS]["scale"].to_numpy(dtype=np.float64))
 
 
 def scoreboard(known: SymbolForecasts, *, samples: int, confidence: float, seed: int = 0) -> dict[str, Any]:
-    """`lstm`, `baselines` and `diebold_mariano` (negative favours the LSTM) of one symbol and horizon."""
+    """`lstm`, `baselines` and `diebold_mariano` (negative favours the former) of one symbol and horizon."""
     unit = known.unit
     scores = score_all(
         known.frames, horizon=known.horizon, volatility=unit, scale=known.scale, samples=samples, confidence=confidence, seed=seed
     )
     losses = {name: _losses(frame, unit) for name, frame in known.frames.items()}
-    tests = {name: diebold_mariano(losses[LSTM], loss, horizon=known.horizon) for name, loss in losses.items() if name != LSTM}
+    tests = {name: diebold_mariano(losses[OURS], loss, horizon=known.horizon) for name, loss in losses.items() if name != OURS}
+    told = {name: loss for name, loss in losses.items() if name == OURS or name in known.compared}
+    confidence_set = model_confidence_set(told, horizon=known.horizon, seed=seed) if known.compared else {}
     return {
         "horizon": known.horizon,
-        "lstm": scores[LSTM],
-        "baselines": {name: score for name, score in scores.items() if name != LSTM},
+        "name": known.name,
+        "confidence_set": {known.name if name == OURS else name: p for name, p in confidence_set.items()},
+        "lstm": scores[OURS],
+        "baselines": {name: score for name, score in scores.items() if name != OURS},
         "diebold_mariano": {name: _test(test) for name, test in tests.items()},
     }
 
 
 def details(known: SymbolForecasts) -> dict[str, Any]:
     """Calibration against a volatility forecast, and the scores by fold, year, regime and seed."""
-    frame, unit = known.frames[LSTM], known.unit
+    frame, unit = known.frames[OURS], known.unit
     close = known.candles["close"].astype(float)
     rows = known.candles.index.get_indexer(known.index)
     rival = har_quantiles(np.asarray(close.to_numpy(dtype=np.float64)), known.horizon, known.bars_per_day)[rows]
@@ -90,7 +98,7 @@ def details(known: SymbolForecasts) -> dict[str, Any]:
 
 def skill_series(known: SymbolForecasts) -> pd.Series:
     """Product of the standardised ranks of forecast and outcome per bar: its mean is the rank IC."""
-    frame = known.frames[LSTM]
+    frame = known.frames[OURS]
     return rank_products(frame["location"], frame["realised"])
 
 

@@ -14,7 +14,7 @@ from forwardtrader.core.settings import ReportSettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import Timeframe, Verdict
 from forwardtrader.reports.account_judgement import AccountRecord, AccountTests, RunFacts, examine, random_entries_part, strategy_part
-from forwardtrader.reports.forecast_judgement import LSTM, SymbolForecasts, details, scoreboard, skill_test
+from forwardtrader.reports.forecast_judgement import OURS, SymbolForecasts, details, scoreboard, skill_test
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts
 from forwardtrader.reports.summary import summarise_strategy
@@ -35,13 +35,16 @@ class ForecastResult:
     `forecasts` and each of `baselines` have the columns of `forecasts.parquet` (timestamp, symbol, horizon, location, scale, q05 .. q95,
     p_up, and for the first also model_id and realised), any number of symbols and horizons, or no rows for a strategy without forecasts.
     `candles` are whole, history included, per symbol. `seeds` may hold, per symbol, the locations of each seed (index: bar-open times; one
-    column per seed) for the shortest horizon.
+    column per seed) for the shortest horizon. `name` is that of the forecaster, `compared` names those among the baselines that were
+    to be compared with it.
     """
 
     forecasts: pd.DataFrame
     baselines: Mapping[str, pd.DataFrame]
     candles: Mapping[str, pd.DataFrame]
     seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    name: str = "lstm"
+    compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +163,12 @@ def by_horizon(result: ForecastResult, timeframe: Timeframe) -> Groups:
         known = SymbolForecasts(
             symbol=symbol,
             horizon=horizon,
-            frames={LSTM: frame, **_baselines(result.baselines, symbol, horizon, frame)},
+            frames={OURS: frame, **_baselines(result.baselines, symbol, horizon, frame)},
             candles=result.candles[symbol],
             bars_per_day=timeframe.bars_per_day,
             seeds=None if seeds is None else seeds.reindex(frame.index),
+            name=result.name,
+            compared=result.compared,
         )
         groups.setdefault(horizon, []).append(known)
     return groups

@@ -127,15 +127,21 @@ class ForecastScores(Section):
 
 
 class DieboldMariano(Section):
-    """The LSTM's loss against one baseline's: negative favours the LSTM."""
+    """The loss of the forecaster that is traded against another's: negative favours the former."""
 
     statistic: Number = None
     p: Number = None
 
 
 class SymbolForecast(Section):
-    """The LSTM's scores on one symbol, beside every baseline's."""
+    """The scores of the forecaster that is traded on one symbol, beside those of the others.
 
+    `name` is that forecaster's, whatever the key of its scores says; `baselines` also holds the forecasters compared; `confidence_set` has
+    the p-value of each in the model confidence set, where forecasters were compared.
+    """
+
+    name: str = "lstm"
+    confidence_set: dict[str, Number] = {}
     lstm: ForecastScores | None = None
     baselines: dict[str, ForecastScores] = {}
     diebold_mariano: dict[str, DieboldMariano] = {}

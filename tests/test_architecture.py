@@ -47,8 +47,8 @@ LAYERS: dict[str, str] = {
         registry
         forecasters
         features
-        base_forecaster
-        checks flags forecaster parallel sample_panel walk_forward
+        port
+        checks flags forecaster parallel walk_forward
     """,
     "strategies": """
         replay

@@ -27,6 +27,7 @@ from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.parallel.local_workers import Processes
 from forwardtrader.models.parallel.scale_out import point_workers
 from forwardtrader.models.parallel.workers import Workers
+from forwardtrader.models.port.prototype import context_of
 from forwardtrader.reports.manifest import DataSection
 from forwardtrader.reports.statistics.sharpe_tests import sharpe_moments
 from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of
@@ -113,7 +114,7 @@ class SweepBench:
         """Candles, loaded again only where other ones are needed."""
         models = request.settings.models
         calendar = [models.train_window, models.retrain_every, models.anew_every, models.expanding]
-        reach = [*calendar, models.horizons, models.context, models.embargo, models.deployment_lag]
+        reach = [*calendar, models.horizons, context_of(models), models.embargo, models.deployment_lag]
         wanted = fingerprint.of_value([request.settings.feeds.model_dump(mode="json"), *map(str, reach)])
         if self._loaded[0] != wanted:
             with self.progress.stage("data", "candles"):

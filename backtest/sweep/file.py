@@ -27,7 +27,7 @@ import yaml
 
 from forwardtrader.backtest.run_record import WITHOUT_EFFECT
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.config import all_keys, changed
+from forwardtrader.core.config import OPEN, all_keys, changed
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
 from forwardtrader.core.settings import Settings
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN
@@ -158,17 +158,22 @@ def _check_key(key: str) -> None:
     room, _, name = key.partition(".")
     sweepable = {
         "feeds": list(FEED_KEYS),
-        "models": [k for k in rooms["models"] if k not in WITHOUT_EFFECT and k != "baselines"],
+        "models": [k for k in rooms["models"] if k not in (*WITHOUT_EFFECT, "baselines", "compared", "params")],
         "learning": rooms["learning"],
         "strategies": rooms["strategies"],
         "risk": list(EVERY_RUN),
     }
     known = [f"{r}.{k}" for r, keys in sweepable.items() for k in keys]
-    if key in known:
+    if key in known or _of_the_forecaster(key):
         return
     if name in rooms.get(room, []):
         raise InvalidSetting(f"{key} decides nothing about a result, so there is nothing to sweep over")
     raise UnknownSetting(f"{key}: no such setting{nearest(key, [*known, *OWN_KEYS])}")
+
+
+def _of_the_forecaster(key: str) -> bool:
+    """Whether it is a parameter of the forecaster (`models.params.NAME`), which is checked with its values."""
+    return key.rpartition(".")[0] in OPEN
 
 
 def _range(path: Path, key: str, given: Mapping[str, Any], *, searching: bool) -> Axis:
@@ -183,7 +188,7 @@ def _range(path: Path, key: str, given: Mapping[str, Any], *, searching: bool) -
     if log and step is not None:
         raise InvalidSetting(f"{path}: {key}: a log range takes no step")
     room, _, name = key.partition(".")
-    if parameter(key):
+    if parameter(key) or _of_the_forecaster(key):
         whole = all(isinstance(x, int) for x in (low, high, step or 1))
     else:
         whole = type(getattr(Settings(), room)).model_fields[name].annotation in (int, int | None)

@@ -14,7 +14,7 @@ OLDEST = (3, 11)
 _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
 # The packages that setup.cfg requires, those of `live` and `firestore` among them, by the names that they are imported under.
 PACKAGES = (
-    "aiohttp", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
+    "aiohttp", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
     "matplotlib", "numpy", "optuna", "orjson", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy",
     "ta", "threadpoolctl", "yaml",
 )  # fmt: skip

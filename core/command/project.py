@@ -71,8 +71,10 @@ def typed_path(text: str | Path) -> Path:
     return Path(text) if _typed_in is None else _typed_in / Path(text)
 
 
-def typed_strategy(spec: str) -> str:
-    """`MODULE:CLASS` from the command line; a file beside which the command was typed is named by its path."""
+def typed_object(spec: str) -> str:
+    """`MODULE:NAME` from the command line; a file beside which the command was typed is named by its path."""
     module, colon, name = spec.rpartition(":")
+    if not colon:
+        return spec
     file = typed_path(module if module.endswith(".py") else f"{module.replace('.', '/')}.py")
     return f"{file}{colon}{name}" if _typed_in is not None and file.is_file() else spec

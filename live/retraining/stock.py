@@ -18,8 +18,8 @@ from forwardtrader.models.features.catalogue import FEATURES
 from forwardtrader.models.folds.retrain import identity
 from forwardtrader.models.folds.training import lstm_spec
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.models.forecasters.fitted import FittedModel
-from forwardtrader.models.forecasters.prototype import prototype
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import ModelRegistry
 

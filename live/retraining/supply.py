@@ -19,12 +19,12 @@ from forwardtrader.live.retraining.stock import ModelStock
 from forwardtrader.live.retraining.worker import Training, Trainings
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.incremental_factors import Facts
-from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.forecasters.xla import prepare_jax
 from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates
 from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
 from forwardtrader.models.online.model_losses import ModelLosses, panel_from, plain_past
 from forwardtrader.models.online.serving import ServingModels, ServingTerm
+from forwardtrader.models.port.prototype import context_of
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction, PromotionRecord, market_of
 

@@ -58,6 +58,7 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
+from forwardtrader.models.port.prototype import prototype
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
 from forwardtrader.strategies.backtrader.hosting import restoring
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
@@ -96,6 +97,8 @@ class _Assembly:
         self.request, self.clock, self.view, self.progress, self.callbacks, self.stack = request, clock, view, progress, callbacks, stack
         self.supervisor = supervisor
         live = request.settings.live
+        prototype(request.settings.models)  # refused here rather than in its first training
+        prototype(request.settings.models)  # refused here rather than in its first training
         self.kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
         self.store = SessionStore(request.folder / "session.db")
         stack.callback(self.store.close)

@@ -16,14 +16,14 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES, Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
-from forwardtrader.models.base_forecaster import BaseForecaster, WarmStarting
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.divergence import mean_loss
 from forwardtrader.models.folds.training import Base, FoldResult, calibrations_of, card_of, forecast_rows, seeds
 from forwardtrader.models.forecasters.calibration import Calibration
-from forwardtrader.models.forecasters.fitted import FittedForecaster, SampleForm
-from forwardtrader.models.forecasters.prototype import is_seeded
-from forwardtrader.models.sample_panel import SamplePanel, sample_rows
+from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
+from forwardtrader.models.port.fitted import FittedForecaster, SampleForm
+from forwardtrader.models.port.prototype import is_seeded
+from forwardtrader.models.port.sample_panel import SamplePanel, sample_rows
 from forwardtrader.models.walk_forward import Fold
 
 LEAST_SAMPLES: Final = 64

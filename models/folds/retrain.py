@@ -32,8 +32,8 @@ from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
 from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
-from forwardtrader.models.forecasters.fitted import FittedModel
-from forwardtrader.models.forecasters.prototype import prototype
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 from forwardtrader.models.walk_forward import Fold, fold_at

@@ -17,13 +17,13 @@ from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
 from forwardtrader.models.folds.divergence import require_learned
 from forwardtrader.models.forecasters.calibration import Calibration, calibrate, untrained
-from forwardtrader.models.forecasters.fitted import FittedModel
 from forwardtrader.models.forecasters.linear_start import linear_start
 from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, Ensemble, LstmSpec, Weights
-from forwardtrader.models.forecasters.prototype import identity as forecaster_identity
-from forwardtrader.models.forecasters.prototype import named_forecaster, prototype
 from forwardtrader.models.forecasters.trainer import USUAL, Fit, Trainer, TrainingPace, TrainingSpec
 from forwardtrader.models.forecasters.trees import Trees, grow
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import identity as forecaster_identity
+from forwardtrader.models.port.prototype import named_forecaster, prototype
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.walk_forward import Fold
 

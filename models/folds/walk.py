@@ -25,9 +25,9 @@ from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.forecaster import FORECAST_COLUMNS
 from forwardtrader.models.forecasters.calibration import distribution
-from forwardtrader.models.forecasters.fitted import FittedModel
-from forwardtrader.models.forecasters.prototype import context_of, prototype
 from forwardtrader.models.parallel.scale_out import fold_workers
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import context_of, prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
 from forwardtrader.models.walk_forward import Fold, folds
@@ -114,6 +114,14 @@ def walk_forward(
     panel = Panel.of(candles, settings.horizons, features)
     if relabel is not None:
         panel = replace(panel, targets=relabel(panel.targets))
+    return walk_forward_over(panel, first, last, settings=settings, timeframe=timeframe, progress=progress, damaged=damaged)
+
+
+def walk_forward_over(
+    panel: Panel, first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe, progress: Progress | None = None,
+    damaged: Damage = log_damage,
+) -> WalkForward:  # fmt: skip
+    """The same over features and targets at hand. Raises as `walk_forward`."""
     reach = warm_up(panel.names)
     calendar = _calendar(panel, first, last, settings, timeframe, reach)
     registry = ModelRegistry.of(settings, damaged)

@@ -14,11 +14,11 @@ from datetime import datetime
 
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.base_forecaster import WarmStarting
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.training import model_id
-from forwardtrader.models.forecasters.prototype import prototype
+from forwardtrader.models.port.base_forecaster import WarmStarting
+from forwardtrader.models.port.prototype import prototype
 from forwardtrader.models.walk_forward import Fold, anchor, filled, fold_at
 
 

@@ -15,8 +15,8 @@ from forwardtrader.models.folds.fitting import fit_fold
 from forwardtrader.models.folds.training import Base, FoldResult
 from forwardtrader.models.forecasters.compiled_code import folder_here, keep_in, machine
 from forwardtrader.models.forecasters.lstm import block_forecast
-from forwardtrader.models.forecasters.prototype import prototype
 from forwardtrader.models.forecasters.trainer import Trainer
+from forwardtrader.models.port.prototype import prototype
 from forwardtrader.models.walk_forward import Fold
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from forwardtrader.core import log
 from forwardtrader.core.threads import once
-from forwardtrader.models.forecasters.fitted import FittedModel
 from forwardtrader.models.forecasters.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, combined, predict, step
 from forwardtrader.models.forecasters.xla import compiled, placed, prepare_jax
+from forwardtrader.models.port.fitted import FittedModel
 
 _LOG: Final = log.logger("models")
 _TRIALS: Final = 4

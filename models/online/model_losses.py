@@ -17,10 +17,10 @@ from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.forecaster import NUMBERS
 from forwardtrader.models.forecasters.calibration import Distribution, distribution
-from forwardtrader.models.forecasters.fitted import FittedModel
-from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.online.adaptation import Past
 from forwardtrader.models.online.outcomes import pinball
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import context_of
 from forwardtrader.models.registry.card import ModelCard
 
 Floats = NDArray[np.float64]

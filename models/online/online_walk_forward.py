@@ -18,11 +18,11 @@ from forwardtrader.models.folds.retrain import Assignment, assignment_in, train
 from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
 from forwardtrader.models.forecaster import NUMBERS
-from forwardtrader.models.forecasters.fitted import FittedModel
-from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates, adapt
 from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
 from forwardtrader.models.online.model_losses import ModelLosses
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import context_of
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage

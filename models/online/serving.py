@@ -19,9 +19,9 @@ from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import distribution
-from forwardtrader.models.forecasters.fitted import FittedModel
 from forwardtrader.models.forecasters.stepwise_inference import Stepper, stepper_of
 from forwardtrader.models.online.adaptation import OnlineCorrector
+from forwardtrader.models.port.fitted import FittedModel
 from forwardtrader.models.registry.card import ModelCard
 
 Floats = NDArray[np.float64]

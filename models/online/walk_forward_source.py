@@ -10,10 +10,10 @@ import pandas as pd
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import RecordedForecasts
-from forwardtrader.models.forecasters.fitted import FittedModel
-from forwardtrader.models.forecasters.prototype import context_of
 from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
 from forwardtrader.models.online.serving import ServingModels, ServingTerm
+from forwardtrader.models.port.fitted import FittedModel
+from forwardtrader.models.port.prototype import context_of
 
 
 class WalkForwardSource:

@@ -31,9 +31,9 @@ SOURCES: Final = (
     "folds/warm_start",
     "folds/training",
     "folds/fitting",
-    "forecasters/fitted",
-    "sample_panel",
-    "base_forecaster",
+    "port/fitted",
+    "port/sample_panel",
+    "port/base_forecaster",
     "registry/card",
 )
 
@@ -42,7 +42,7 @@ class ModelCard(BaseModel):
     """The JSON file beside each `model.keras`. Times are UTC bar-open times, ISO 8601.
 
     `goes_on_from` names the model whose weights it took over before it was trained on its own window; empty where it learned from nothing.
-    `forecaster_id` is the fingerprint of a forecaster other than the LSTM (`models.forecasters.prototype`).
+    `forecaster_id` is the fingerprint of a forecaster other than the LSTM (`models.port.prototype`).
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())

@@ -23,12 +23,12 @@ from forwardtrader.core import fingerprint, log
 from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.errors import FingerprintMismatch, NotTrained
 from forwardtrader.core.settings import ModelSettings
-from forwardtrader.models.base_forecaster import BaseForecaster
 from forwardtrader.models.forecasters import trees
-from forwardtrader.models.forecasters.fitted import FittedModel, load_fitted
 from forwardtrader.models.forecasters.model_file import require_sound_trees, require_stored
-from forwardtrader.models.forecasters.prototype import identity, prototype
 from forwardtrader.models.forecasters.trees import Trees
+from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.fitted import FittedModel, load_fitted
+from forwardtrader.models.port.prototype import identity, prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import PromotionLog
 

@@ -28,6 +28,7 @@ class SymbolView:
     symbol: str
     horizon: int | None
     forecasters: list[dict[str, Any]]
+    compared: bool
     details: dict[str, Any]
     quantiles: list[tuple[float, float]]
     charts: frozenset[str]
@@ -122,6 +123,7 @@ def _symbol(run: RunArtefacts, symbol: str) -> tuple[SymbolView, list[Chart]]:
         symbol=symbol,
         horizon=run_tables.horizon_of(run, symbol),
         forecasters=run_tables.forecasters(scored) if scored else [],
+        compared=bool(scored and scored.confidence_set),
         details=details,
         quantiles=run_tables.quantile_shares(counted.get("pit", [])),
         charts=frozenset(chart["id"] for chart in charts),

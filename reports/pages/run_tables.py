@@ -24,6 +24,7 @@ NAMES: Final = {
     "volatility_targeted": "Volatility-targeted",
     "random_entries": "Random entries",
     "shifted_forecasts": "Forecasts shifted in time",
+    "lstm": "LSTM",
     "lightgbm": "LightGBM, Huber",
     "huber_linear": "Linear, Huber",
     "ridge": "Ridge",
@@ -56,7 +57,7 @@ FEWEST_BARS: Final = 300
 
 def nice(name: str) -> str:
     """The label of a name from run.json."""
-    return NAMES.get(name, name.replace("_", " ").capitalize())
+    return NAMES.get(name, name if name != name.lower() else name.replace("_", " ").capitalize())
 
 
 def accounts(manifest: RunManifest) -> list[tuple[str, StrategySummary]]:
@@ -83,8 +84,8 @@ def monthly(run: RunArtefacts) -> list[dict[str, Any]]:
 
 
 def forecasters(forecast: SymbolForecast) -> list[dict[str, Any]]:
-    """The LSTM first, then the baselines from best to worst rank IC, each with its whisker and its Diebold-Mariano test."""
-    entries = [("LSTM", "lstm", forecast.lstm)] if forecast.lstm else []
+    """The one that is traded first, then the others from best to worst rank IC, each with its whisker and its Diebold-Mariano test."""
+    entries = [(nice(forecast.name), "lstm", forecast.lstm)] if forecast.lstm else []
     ranked = sorted(forecast.baselines.items(), key=lambda item: -math.inf if item[1].rank_ic is None else item[1].rank_ic, reverse=True)
     entries += [(nice(name), name, scores) for name, scores in ranked]
     bounds = _bounds([scores for _, _, scores in entries])
@@ -94,6 +95,7 @@ def forecasters(forecast: SymbolForecast) -> list[dict[str, Any]]:
             "ours": key == "lstm",
             "scores": scores,
             "test": forecast.diebold_mariano.get(key),
+            "confidence": forecast.confidence_set.get(forecast.name if key == "lstm" else key),
             "whisker": _whisker(scores, bounds),
         }
         for name, key, scores in entries

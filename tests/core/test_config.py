@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from forwardtrader.core.config import load_settings, parse_assignment
+from forwardtrader.core.config import changed, load_settings, parse_assignment
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
 from forwardtrader.core.settings import Settings
 
@@ -83,6 +83,13 @@ def test_text_that_is_not_yaml_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_an_assignment_is_split_and_read_as_yaml() -> None:
     assert parse_assignment("models.horizons=[1, 24]") == ("models.horizons", [1, 24])
+    assert parse_assignment("models.params.penalty=3") == ("models.params.penalty", 3)
+
+
+def test_parameters_of_a_forecaster_are_named_one_by_one_or_together() -> None:
+    given = load_settings(overrides={"models.params": {"depth": 2}, "models.params.penalty": 0.5}, environment={})
+    assert given.models.params == {"depth": 2, "penalty": 0.5}
+    assert changed(given, {"models.params.depth": 4}).models.params == {"depth": 4, "penalty": 0.5}
 
 
 @pytest.mark.parametrize("text", ["models.units", "units=3", "a.b.c=3", "models.units=[1"])

@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 from forwardtrader.core import p_values
 from forwardtrader.models.online.champion import contest
 from forwardtrader.reports.pages import formats
-from forwardtrader.reports.statistics.overfitting import backtest_overfitting
 from forwardtrader.reports.statistics.random_entries import ExposurePath, compare
-from forwardtrader.reports.statistics.reality_check import superior_predictive_ability
+from forwardtrader.reports.statistics.selection.overfitting import backtest_overfitting
+from forwardtrader.reports.statistics.selection.reality_check import superior_predictive_ability
 from forwardtrader.reports.statistics.sharpe_tests import SharpeMoments, deflated_sharpe, probabilistic_sharpe
 from forwardtrader.reports.statistics.significance import diebold_mariano, mean_test
 

@@ -90,9 +90,9 @@ def test_paths_and_strategies_that_were_typed_are_found_from_the_project(tmp_pat
     assert Path.cwd() == tmp_path
     assert project.typed_path("btc.csv") == typed_in / "btc.csv"
     assert project.typed_path("/else/btc.csv") == Path("/else/btc.csv")
-    assert project.typed_strategy("mine.py:Mine") == f"{typed_in / 'mine.py'}:Mine"
-    assert project.typed_strategy("mine:Mine") == f"{typed_in / 'mine.py'}:Mine"
-    assert project.typed_strategy("installed.package:Mine") == "installed.package:Mine"
+    assert project.typed_object("mine.py:Mine") == f"{typed_in / 'mine.py'}:Mine"
+    assert project.typed_object("mine:Mine") == f"{typed_in / 'mine.py'}:Mine"
+    assert project.typed_object("installed.package:Mine") == "installed.package:Mine"
 
 
 def test_a_command_typed_in_another_folder_counts_its_trials_in_its_project(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.core.user_code.errors import owned_errors
-from forwardtrader.models.base_forecaster import Answer, BaseForecaster
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 OUTPUTS: Final = 1 + len(QUANTILES)
 FOLDER: Final = "forecaster"

@@ -19,7 +19,7 @@ from forwardtrader.core.errors import ConfigError, ForecasterFailed
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
-from forwardtrader.models.base_forecaster import BaseForecaster
+from forwardtrader.models.port.base_forecaster import BaseForecaster
 
 LSTM: Final = "lstm"
 # Those that come with the project, by the name that a run may give instead of MODULE:CLASS.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forwardtrader.reports.statistics.reality_check import superior_predictive_ability
+from forwardtrader.reports.statistics.selection.reality_check import superior_predictive_ability
 
 
 def test_one_strategy_is_judged_as_arch_judges_it() -> None:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from forwardtrader.reports.statistics.overfitting import backtest_overfitting
+from forwardtrader.reports.statistics.selection.overfitting import backtest_overfitting
 
 
 def test_sixteen_blocks_make_twelve_thousand_eight_hundred_and_seventy_splits() -> None:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, InvalidSetting
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 Numbers: TypeAlias = NDArray[Any]
 # What `predict` may answer, for N samples: the location [N]; location and scale, each [N]; quantiles [N, 5] at 5, 25, 50, 75 and 95 %; or

@@ -1,0 +1,1 @@
+"""What choosing among many costs: tests that correct for it."""

@@ -1,0 +1,59 @@
+"""Several forecasters in one run: scored over the same bars, and one that fails left out with its reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.forecasting import Forecasts, tables, train
+from forwardtrader.backtest.job import scored
+from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.core.clock import FixedClock
+from forwardtrader.core.config import changed
+from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.settings import Settings
+from forwardtrader.feeds.history.needs import load_history
+
+OWN = "tests.models.own_forecasters"
+SMALL = {
+    "models.train_window": "40d", "models.retrain_every": "14d", "models.horizons": [4], "models.baselines": ["zero"],
+    "feeds.source": "sample",
+}  # fmt: skip
+FIRST, CLOCK = datetime(2022, 3, 1, tzinfo=UTC), FixedClock(datetime(2022, 4, 12, tzinfo=UTC))
+
+
+def ran(folder: Path, *forecasters: str) -> tuple[Forecasts, dict[str, object]]:
+    traded, *others = forecasters
+    paths = {"models.save_path": str(folder / "models"), "models.forecaster": traded, "models.compared": others}
+    request = BacktestRequest(settings=changed(Settings(), SMALL | paths), first=FIRST, last=CLOCK.at, quiet=True)
+    check(request)
+    markets = {"BTC/USDT": load_history(request.settings.feeds, "BTC/USDT", start=None, end=CLOCK.at, clock=CLOCK)}
+    forecasts = tables(train(markets, request, unheard), request, unheard)
+    return forecasts, scored(request, markets, forecasts).part["BTC/USDT"]
+
+
+def unheard(done: int, total: int) -> None:
+    assert done <= total
+
+
+def test_forecasters_are_scored_side_by_side_and_one_that_fails_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "left_out.py"
+    file.write_text(
+        "from tests.models.own_forecasters import Ridge\n\n\nclass Broken(Ridge):\n    def predict(self, panel):\n        return None\n"
+    )
+    forecasts, board = ran(tmp_path, f"{OWN}:Ridge", f"{OWN}:RIDGE", f"{OWN}:Spread", f"{file}:Broken", f"{OWN}:Ridge")
+    assert forecasts.compared == ("RIDGE", "Spread", "Ridge 2")
+    assert list(forecasts.left_out) == ["Broken"] and "Broken, fold 2022-0" in forecasts.left_out["Broken"]
+    assert board["name"] == "Ridge"
+    assert set(board["baselines"]) == {"zero", "RIDGE", "Spread", "Ridge 2"} == set(board["diebold_mariano"])
+    assert set(board["confidence_set"]) == {"Ridge", "RIDGE", "Spread", "Ridge 2"}
+    assert board["baselines"]["Ridge 2"]["rank_ic"] == board["lstm"]["rank_ic"]
+
+
+def test_a_forecaster_that_cannot_be_loaded_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    for forecasters in ((f"{OWN}:Rigde",), (f"{OWN}:Ridge", "nowhere:Mine")):
+        with pytest.raises(ConfigError, match="--forecaster"):
+            ran(tmp_path, *forecasters)
