@@ -18,7 +18,6 @@ import numpy as np
 
 from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, InvalidSetting
-from forwardtrader.models.base_forecaster import Answer, WarmStarting
 from forwardtrader.models.forecasters.compiled_code import kept_in
 from forwardtrader.models.forecasters.keras_networks.head import NetworkForm
 from forwardtrader.models.forecasters.keras_networks.lesson import SHARED, WINDOWS, Lesson
@@ -28,7 +27,8 @@ from forwardtrader.models.forecasters.linear_start import linear_start
 from forwardtrader.models.forecasters.lstm import OUTPUTS, Weights
 from forwardtrader.models.forecasters.trainer import USUAL, TrainingPace, TrainingSpec
 from forwardtrader.models.forecasters.xla import placed
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, WarmStarting
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 _FILE: Final = "network.keras"
 _LEARNED: Final = "learned.json"

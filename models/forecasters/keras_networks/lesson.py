@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
 from forwardtrader.models.forecasters.lstm import FEATURE_CLIP
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 T = TypeVar("T")
 # Windows are fewer bars than sequences are: an update sees so many times as many of them.

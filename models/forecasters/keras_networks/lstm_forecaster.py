@@ -13,14 +13,14 @@ import numpy as np
 
 from forwardtrader.core.errors import ForecasterFailed
 from forwardtrader.core.settings import ModelSettings
-from forwardtrader.models.base_forecaster import Answer, WarmStarting
 from forwardtrader.models.forecasters.compiled_code import kept_in
 from forwardtrader.models.forecasters.keras_networks.lesson import SHARED, Lesson
 from forwardtrader.models.forecasters.linear_start import linear_start
 from forwardtrader.models.forecasters.lstm import BLOCK, Ensemble, LstmSpec, Weights, predict
 from forwardtrader.models.forecasters.trainer import USUAL, Trainer, TrainingPace, TrainingSpec
 from forwardtrader.models.forecasters.trees import Trees, grow
-from forwardtrader.models.sample_panel import SamplePanel
+from forwardtrader.models.port.base_forecaster import Answer, WarmStarting
+from forwardtrader.models.port.sample_panel import SamplePanel
 
 _GOES_ON: Final = TrainingPace(rate=0.5, averaged=1.0)
 _OTHER_DRAWS: Final = 500

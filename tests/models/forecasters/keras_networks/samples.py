@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from forwardtrader.models.sample_panel import SamplePanel, sample_rows
+from forwardtrader.models.port.sample_panel import SamplePanel, sample_rows
 
 NAMES = ("a", "b", "c", "d")
 

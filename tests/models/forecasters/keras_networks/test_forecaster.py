@@ -21,9 +21,9 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.folds.walk import walk_forward
 from forwardtrader.models.forecasters.keras_networks.network import network_of
-from forwardtrader.models.forecasters.prototype import identity
+from forwardtrader.models.port.prototype import identity
+from forwardtrader.models.port.sample_panel import SamplePanel
 from forwardtrader.models.registry.store import ModelRegistry
-from forwardtrader.models.sample_panel import SamplePanel
 from tests import ROOT
 from tests.models.bars import simulated_bars
 from tests.models.forecasters.keras_networks.samples import samples

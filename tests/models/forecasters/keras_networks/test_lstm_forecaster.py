@@ -16,7 +16,7 @@ from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.fitting import training_panel
 from forwardtrader.models.folds.training import Base, updates
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
-from forwardtrader.models.forecasters.fitted import SampleForm
+from forwardtrader.models.port.fitted import SampleForm
 from forwardtrader.models.walk_forward import Fold, folds
 from tests.models.bars import simulated_bars
 from tests.models.folds.test_walk import FIRST, LAST, NAMES, knobs
