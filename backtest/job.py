@@ -32,6 +32,7 @@ from forwardtrader.reports import artefacts, benchmarks, manifest
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.judgement import ForecastResult, RunFacts, RunJudgement, RunResult, ScoredForecasts, judge_run, score_forecasts
 from forwardtrader.reports.manifest import RunManifest, StrategySummary, make_run_dir
+from forwardtrader.reports.pages.formats import came_to_nothing
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
@@ -145,9 +146,8 @@ def _report_account(console: Console, request: BacktestRequest, record: Record, 
         return
     for name, why in left_out.items():
         console.print(f"{name} is left out: {why}", style="yellow", soft_wrap=True)
-    for symbol, reasons in record.refused.items():
-        for why, count in reasons.items():
-            console.print(f"{symbol}: {count:,} {'order' if count == 1 else 'orders'} came to nothing: {why}", style="yellow")
+    for line in came_to_nothing(record.refused):
+        console.print(line, style="yellow")
     for symbol, note in [*record.ended.items(), *record.backtest_only.items()]:
         console.print(f"{symbol}: {note}", style="yellow")
     for dust in record.dust:

@@ -12,7 +12,18 @@ import backtrader as bt
 
 FAMILY_REFUSED: Final = "a child order of it was refused"
 PARENT_OVER: Final = "its parent order was refused or is over"
+CAME_TO_NOTHING: Final = {
+    bt.Order.Margin: "there was not enough cash for it (Margin)",
+    bt.Order.Expired: "not filled while it was valid (Expired)",
+}
+TOO_LITTLE: Final = "its parent filled too little"
 TRAILING: Final = (bt.Order.StopTrail, bt.Order.StopTrailLimit)
+
+
+def count_refused(refused: dict[str, dict[str, int]], symbol: str, reason: str) -> None:
+    """Count one order that came to nothing."""
+    reasons = refused.setdefault(symbol, {})
+    reasons[reason] = reasons.get(reason, 0) + 1
 
 
 def family_refusal(refusal: str) -> str:

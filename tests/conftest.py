@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -49,11 +51,26 @@ _FIRST: Final = (
 
 def pytest_configure() -> None:
     """A shell starts what runs in its background with Ctrl-C ignored, and so would every command that a test starts and interrupts."""
-    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")  # locks of accounts, which all projects of a user share
-    os.environ.setdefault("FORWARDTRADER_TESTS_COMPILED", tempfile.mkdtemp(prefix="compiled-"))  # of all workers
+    os.environ["XDG_STATE_HOME"] = _folder("state-")  # locks of accounts, which all projects of a user share
+    _share_compiled_code()
     os.environ["FORWARDTRADER_PROJECT"] = "."  # a command that a test runs works in the folder it is run in, not in this checkout
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _share_compiled_code() -> None:
+    """One folder for what XLA compiles, of all workers and what they start: to compile takes longer than to train what is small."""
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = _folder("compiled-")
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(1 << 32)  # with a limit, jax locks the folder while it reads or writes
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+
+
+def _folder(prefix: str) -> str:
+    """A folder that goes when this process ends."""
+    folder = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -32,14 +32,16 @@ from tests import ROOT
 
 MODULES: Final = (
     "forwardtrader.sandbox", "forwardtrader.live.supervision.guardian", "forwardtrader.live.output.writer_process",
-    "forwardtrader.reports.pages.tearsheet", "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
+    "forwardtrader.reports.pages.tearsheet", "forwardtrader.models.folds.retrain",
+    "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
     "tests.live.family_runner", "tests.told_program",
 )  # fmt: skip
 _IMPORTED: Final = (
     "forwardtrader.sandbox.__main__", "forwardtrader.sandbox.server", "uvloop", "forwardtrader.live.output.writer_process",
     "forwardtrader.live.supervision.guardian", "forwardtrader.live.supervision.account_actions", "tests.live.kill_runner",
     "tests.live.crash_runner", "tests.live.family_runner", "tests.told_program", "ccxt.async_support", "ccxt.pro.binance", "jinja2",
-    "plotly", "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats",
+    "plotly", "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats", "forwardtrader.models.folds.retrain",
+    "jax", "keras",
 )  # fmt: skip
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST: Final = 1 << 17  # bytes of a request
@@ -154,6 +156,7 @@ def main() -> None:
     """Be a nursery; its children leave by running what was asked for."""
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     base = [path for path in sys.path if path and path not in known]
+    os.environ["KERAS_BACKEND"] = "jax"  # which a child is given by what it runs; with jax imported, but not in use, it may be forked
     for name in _IMPORTED:
         with contextlib.suppress(ImportError):  # what only an extra brings
             importlib.import_module(name)

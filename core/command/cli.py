@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from forwardtrader.core import log
-from forwardtrader.core.command import installed, project
+from forwardtrader.core.command import installed, interrupt, project
 from forwardtrader.core.command.flags import FlagParser, with_project
 from forwardtrader.core.environment import exported
 from forwardtrader.core.errors import ConfigError, TradingError
@@ -63,7 +63,8 @@ def end_well(command: Callable[[], int]) -> int:
 def _ended(command: Callable[[], int]) -> int:
     log.redact_stderr()
     try:
-        return command()
+        with interrupt.kept():
+            return command()
     except TradingError as error:
         _say(log.redact(str(error)))
         return error.exit_code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,63 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+_AGAIN_S: Final = 0.05  # until a dropped Ctrl-C is pressed again
 _SLICE_S: Final = 0.25  # the longest time until a dropped Ctrl-C is noticed
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """A Ctrl-C that Python drops in this block, which is a whole command, is raised again a moment later, and at the latest at its end.
+
+    Nothing changes where Ctrl-C is handled otherwise, and where the system has no timer.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    hook, handler = sys.unraisablehook, signal.signal(signal.SIGALRM, _press_again)
+    dropped = _Dropped(hook)
+    sys.unraisablehook = dropped
+    try:
+        yield
+        if dropped.waits:
+            raise KeyboardInterrupt
+    finally:
+        dropped.forget()
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGALRM, handler)
+
+
+class _Dropped:
+    """Notices a Ctrl-C that was dropped, and has it pressed again once Python is out of where it was.
+
+    Args:
+        otherwise: handles everything else that Python drops.
+    """
+
+    def __init__(self, otherwise: Callable[[sys.UnraisableHookArgs], object]) -> None:
+        self._otherwise = otherwise
+        self._is_set = False
+
+    def __call__(self, told: sys.UnraisableHookArgs) -> None:
+        if told.exc_type is KeyboardInterrupt and threading.current_thread() is threading.main_thread():
+            self._is_set = True
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        else:
+            self._otherwise(told)
+
+    @property
+    def waits(self) -> bool:
+        """Whether one was dropped and not pressed again yet."""
+        return self._is_set and signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+    def forget(self) -> None:
+        if self._is_set:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _press_again(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 class _Pending:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 import backtrader as bt
 
@@ -16,7 +18,10 @@ from forwardtrader.strategies.backtrader.cheating import set_coc, set_coo
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.holdings import Holdings
+from forwardtrader.strategies.order_families import count_refused
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+
+_NUMBERS: Final = re.compile(r"\b\d[\d.,]*\b")
 
 
 class AccountView(bt.BrokerBase):
@@ -25,6 +30,7 @@ class AccountView(bt.BrokerBase):
     Attributes:
         holdings: what the account holds, and what a strategy sees of it.
         guard: the limits of the account that hold in every mode; None where there are none.
+        refused: by symbol and reason, how many orders came to nothing, as in a backtest; those of bars of the history do not count.
         moved: quote units that were paid in since the process began, less those taken out.
     """
 
@@ -34,6 +40,7 @@ class AccountView(bt.BrokerBase):
     def __init__(self) -> None:
         super().__init__()
         self.comminfo[None] = VenueCommission(commission=0.0)  # fees are the venue's; Backtrader's own would size whole units only
+        self.refused: dict[str, dict[str, int]] = {}
         self.cash = self.startingcash = 0.0
         self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
         self._orders = BrokerOrders()
@@ -82,6 +89,11 @@ class AccountView(bt.BrokerBase):
 
     def submit(self, order: LiveOrder) -> LiveOrder:
         return order
+
+    def count_refused(self, order: LiveOrder, reason: str, kind: str = "") -> None:
+        """Count an order that came to nothing by its kind, else by its reason without numbers; not one that only repeats another."""
+        if not order.data.is_past:
+            count_refused(self.refused, order.data.symbol, kind or _NUMBERS.sub("…", reason))
 
     def get_notification(self) -> LiveOrder | None:
         return self._notifications.popleft() if self._notifications else None

@@ -18,18 +18,19 @@ from forwardtrader.live.bridge.account_view import AccountView
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import GroupKey
 from forwardtrader.live.bridge.contingent.orders import ContingentOrders
+from forwardtrader.live.bridge.contingent.protection import RESUMED, look_at_unprotected
 from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import handle_events
-from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, blocked, check
+from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, blocked, check, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Refused, Unprotected
+from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
-from forwardtrader.strategies.order_families import TRAILING, family_refusal, is_kept_back
+from forwardtrader.strategies.order_families import FAMILY_REFUSED, TRAILING, family_refusal, is_kept_back
 from forwardtrader.strategies.order_rules import OrderRefusal
 from forwardtrader.strategies.user_code.trailing_stops import refuse_trailing_stops
 
@@ -93,6 +94,8 @@ class CCXTBroker(AccountView):
             if held:
                 self.holdings.held[data].set(*held)
         self.unprotected = self.journal.recall(UNPROTECTED, {})
+        for symbol, reason in self.unprotected.items():
+            self.store.notify(Unprotected(symbol, reason))  # at every start, until it is settled
         restore_orders(self, found.open)
 
     def next(self) -> None:
@@ -105,6 +108,7 @@ class CCXTBroker(AccountView):
         if self._is_present(is_idle):
             handle_events(self)
             self.contingent.parts.look_at_restored()
+            look_at_unprotected(self)
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
@@ -115,6 +119,8 @@ class CCXTBroker(AccountView):
         self.halted = ""
         if self.guard is not None:
             self.guard.rearm()
+        for symbol in self.unprotected:
+            self.store.notify(Protected(symbol, RESUMED))
         self.unprotected.clear()
         self.journal.remember(UNPROTECTED, {})
         self._cancelling.clear()
@@ -175,7 +181,9 @@ class CCXTBroker(AccountView):
         order.addinfo(**info)
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
-            return self.refuse(order, answer.reason)
+            return self.refuse(order, answer.reason, answer.counted_as)
+        if limit_reached := limited(self, new, answer):
+            return self.refuse(order, limit_reached, "")  # counted by the account's limits
         if block := blocked(self, new, answer):
             return self.refuse(order, block)
         set_intent(order, self.intents.made(self, order, answer))
@@ -250,8 +258,10 @@ class CCXTBroker(AccountView):
             self._request(self._account.cancel(intent))
         return True
 
-    def refuse(self, order: LiveOrder, reason: str) -> LiveOrder:
-        """Reject an order here."""
+    def refuse(self, order: LiveOrder, reason: str, kind: str | None = None) -> LiveOrder:
+        """Reject an order here; it is counted by its reason, or by `kind`, where that is not empty."""
+        if kind != "":
+            self.count_refused(order, reason, kind or "")
         order.addinfo(refusal=reason)
         self.contingent.drop(order, reason)
         order.reject(self)
@@ -263,7 +273,7 @@ class CCXTBroker(AccountView):
         if order.exectype in TRAILING and order.data.is_current and self.units_held(order.data) * order.size < 0.0:
             self.store.notify(Unprotected(order.data.symbol, reason))
         if order.parent is not None and is_kept_back(order.parent):
-            self.refuse(order.parent, family_refusal(reason))
+            self.refuse(order.parent, family_refusal(reason), FAMILY_REFUSED)
         return order
 
     def cancel_intent(self, client_id: str) -> None:

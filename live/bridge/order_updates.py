@@ -14,6 +14,7 @@ from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.bt_types import BtCommission, BtPosition, LiveOrder
+from forwardtrader.live.bridge.contingent.protection import settle
 from forwardtrader.live.bridge.data import CCXTData, as_number
 from forwardtrader.live.execution.events import (
     UNPROTECTED,
@@ -25,6 +26,7 @@ from forwardtrader.live.execution.events import (
     Filled,
     ForeignOrder,
     Halted,
+    Protected,
     Refused,
     Replaced,
     RulesRead,
@@ -33,6 +35,7 @@ from forwardtrader.live.execution.events import (
 )
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.feed_context import attach, context_of
+from forwardtrader.strategies.order_families import CAME_TO_NOTHING
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
@@ -80,6 +83,8 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
         broker.unprotected[event.symbol] = event.reason
         broker.journal.remember(UNPROTECTED, broker.unprotected)
         broker.store.put_notification("unprotected", event.symbol, event.reason)
+    elif isinstance(event, Protected):
+        settle(broker, event)
     elif isinstance(event, ForeignOrder):
         broker.store.put_notification("foreign order", event)
     elif isinstance(event, BalanceChanged):
@@ -113,10 +118,12 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
             return
         order.addinfo(refusal=event.reason)
         order.margin() if event.margin else order.reject(broker)
+        broker.count_refused(order, event.reason, CAME_TO_NOTHING.get(order.status, ""))
     elif broker.contingent.exchange(order):
         return
     elif event.how == "expired" or broker.is_expiring(order):
         order.status = bt.Order.Expired
+        broker.count_refused(order, "", CAME_TO_NOTHING[order.status])
     else:
         order.cancel()
     broker.notify(order)

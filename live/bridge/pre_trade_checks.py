@@ -54,17 +54,17 @@ def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | OrderRefusal
     return normalise(raw, context_of(data).rules, sellable=free_units(broker, order))
 
 
+def limited(broker: CCXTBroker, order: OrderTicket, request: OrderRequest) -> str:
+    """Why the account's limits refuse an order; asked first of all, as the paper broker asks, so that both count the same orders."""
+    return objection(broker, order.data, request, exectype=order.exectype, parent=order.parent, oco=order.oco, role=order.role)
+
+
 def blocked(broker: CCXTBroker, order: OrderTicket, request: OrderRequest) -> str:
     """Why an order that the venue would take is not sent now; "" for one that is.
 
     Apart from `check`, so that a blocked order has the size and prices that it would have had: those that a replay records.
     """
     data = order.data
-    limited = objection(
-        broker, data, request, exectype=order.exectype, parent=order.parent, oco=order.oco, role=order.role
-    )  # first of all, as the paper broker asks, so that both count the same orders
-    if limited:
-        return limited
     if broker.halted or not adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
         return broker.halted
     return "the session is paused" if broker.entries_blocked else _missing(broker, data) or broker.store.entry_objection(data.symbol)

@@ -15,7 +15,7 @@ from forwardtrader.core import log
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, Intent, Unprotected
+from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, Intent
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
@@ -45,19 +45,17 @@ class Recovered:
 
 
 def rebuilt(
-    account: CcxtAccount, loop: VenueThread, prefixes: tuple[str, ...], began: int | None, recorded: Collection[tuple[str, str]],
-    notify: Callable[[AccountEvent], None] = lambda _event: None,
+    account: CcxtAccount, loop: VenueThread, prefixes: tuple[str, ...], began: int | None, recorded: Collection[tuple[str, str]]
 ) -> bool:  # fmt: skip
     """Rebuild a journal that was lost from what the venue lists; whether that was needed.
 
     What joined orders, the venue does not list. A symbol whose position may have lost its stop takes no new exposure until somebody has
-    seen to it.
+    seen to it; the next start of its session says so, whoever had the journal rebuilt.
 
     Args:
         prefixes: of our client ids.
         began: the earliest time (ms) that an order may be of.
         recorded: executions that the owner has, by symbol and trade id.
-        notify: receives what somebody must see to.
 
     Raises:
         ReconciliationFailed: the venue does not list all that was recorded.
@@ -69,8 +67,6 @@ def rebuilt(
     loop.call(rebuild(journal, pages, account.symbols, prefixes, began, recorded), _REBUILD_S)
     bare = unprotected_in(journal, account.queries.rules(account.symbols))
     journal.remember(UNPROTECTED, {**journal.recall(UNPROTECTED, {}), **bare})
-    for symbol, reason in bare.items():
-        notify(Unprotected(symbol, reason))
     return True
 
 

@@ -337,7 +337,7 @@ class CCXTStore:
         client = self.loop.open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
         self.account = self._account_on(client, journal, symbols)
         self.loop.call(self.account.connect())
-        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded, self.notify):
+        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded):
             self.account = self._account_on(client, journal, symbols)  # it knows the journal as it was
 
     def _account_on(self, client: CcxtClient, journal: Journal, symbols: Sequence[str]) -> CcxtAccount:

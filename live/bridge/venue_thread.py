@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from socket import socket
 from typing import Any, Final, TypeAlias, TypeVar
+from weakref import WeakSet
 
 from forwardtrader.core import log
 from forwardtrader.feeds.live.client import open_client
@@ -22,6 +23,7 @@ _SWITCH_S: Final = 0.0001
 _CLOSING_S: Final = 2.0  # how long a venue may take to answer the end of a connection
 _LONGEST_END_S: Final = 10.0
 _ROUNDS: Final = 3
+_TURNS: Final = 3  # of the loop, in which transports close that were asked to
 _LOG = log.logger("live")
 
 
@@ -122,7 +124,10 @@ async def _wind_up(closing: Sequence[_Close]) -> None:
     await _cancel_all()  # what closing began, and close messages that stay unanswered
     if not_closed := await _close(open_still, _CLOSING_S):
         log.event(_LOG, "connections_not_closed", count=len(not_closed))
-    await asyncio.sleep(0)  # asyncio's own transports close one turn after they are asked to
+    for connection in list(getattr(asyncio.get_running_loop(), "connections", ())):
+        connection.abort()  # one with something still to be sent would wait for whoever does not read it
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
     await asyncio.get_running_loop().shutdown_asyncgens()
     await asyncio.get_running_loop().shutdown_default_executor()
 
@@ -157,20 +162,30 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
 
     class Loop(uvloop.Loop):
-        """uvloop's, which closes the descriptor of a connection that is cancelled half way but leaves its number to the Python socket.
+        """uvloop's, with its connections, and without a fault of it.
 
-        Whenever that socket was collected, it would close the number once more: by then another socket's, or the journal's.
+        It closes the descriptor of a connection that is cancelled half way but leaves its number to the Python socket. Whenever that
+        socket was collected, it would close the number once more: by then another socket's, or the journal's.
+
+        Attributes:
+            connections: their transports, as long as anything holds them.
         """
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.connections: WeakSet[asyncio.BaseTransport] = WeakSet()
 
         # With uvloop's own named arguments: a socket that was given belongs to the transport wherever a cancellation can come.
         async def create_connection(
             self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, *, sock: socket | None = None, **options: Any
         ) -> Any:
             try:
-                return await super().create_connection(protocol_factory, host, port, sock=sock, **options)
+                made: Any = await super().create_connection(protocol_factory, host, port, sock=sock, **options)
             except asyncio.CancelledError:
                 if sock is not None:
                     sock.detach()
                 raise
+            self.connections.add(made[0])
+            return made
 
     return Loop()

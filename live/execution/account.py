@@ -56,6 +56,7 @@ class CcxtAccount:
         self._notify_owner = notify
         self._limits = limits
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._queued: set[str] = set()  # client ids of orders that wait for their turn: nothing of them has left
         self._halt = TradingHalt(notify)
         self._strangers: list[str] = []  # venue ids of orders that another session sent
         self.orders = VenueOrders(client, self.queries, OrderLedger(journal, self._notify), timeouts.lag_s)
@@ -96,26 +97,38 @@ class CcxtAccount:
 
         `left` is called in the event loop once the request is out, or will not go out.
         """
+        self._queued.add(intent.client_id)
         try:
             async with self._locks[intent.symbol]:
                 await self.queries.wait_turn()
+                if intent.client_id not in self._queued:
+                    return  # it was taken back meanwhile
+                self._queued.discard(intent.client_id)
                 if refusal := self._refusal(intent):
                     self.orders.ledger.refuse(intent.client_id, refusal)
                     return
                 with self._halt.on_storage_error():
                     await self._submitter.post(intent, left)
         finally:
+            self._queued.discard(intent.client_id)
             left()
 
     async def cancel(self, intent: Intent) -> None:
-        """Take an order back; one that was executed meanwhile is looked up.
+        """Take an order back; one that was executed meanwhile is looked up, one that waits for its turn is not sent.
 
         A request under way for another order of its symbol, which may take minutes to settle, is not waited for first.
         """
         lock = self._locks[intent.symbol]
+        if intent.client_id in self._queued:
+            self._queued.discard(intent.client_id)
+            with self._halt.on_storage_error():
+                self.orders.ledger.take_back(intent.client_id)
+            return
         if lock.locked() and self.journal.state_of(intent.client_id) in OPEN:
             with self._halt.on_storage_error():
                 await self._lookup.cancel(intent)
+                if self.journal.state_of(intent.client_id) in OPEN:
+                    await self._lookup.look_again(intent)  # what it has bought is known before its answer comes
         async with lock:
             if self.journal.state_of(intent.client_id) not in OPEN:
                 return

@@ -146,6 +146,14 @@ class Unprotected:
 
 
 @dataclass(frozen=True)
+class Protected:
+    """A position that was unprotected has its stop at the venue, or somebody has seen to it; its symbol takes new exposure again."""
+
+    symbol: str
+    why: str
+
+
+@dataclass(frozen=True)
 class ForeignOrder:
     """An order that this program did not send; it is never touched.
 
@@ -183,7 +191,18 @@ class RulesRead:
 
 
 AccountEvent = (
-    Acknowledged | Refused | Filled | Replaced | Ended | Unresolved | Halted | Unprotected | ForeignOrder | BalanceChanged | RulesRead
+    Acknowledged
+    | Refused
+    | Filled
+    | Replaced
+    | Ended
+    | Unresolved
+    | Halted
+    | Unprotected
+    | Protected
+    | ForeignOrder
+    | BalanceChanged
+    | RulesRead
 )
 
 

@@ -144,6 +144,12 @@ class OrderLedger:
             self.journal.mark(client_id, IntentState.REFUSED, note=reason)
             self.tell(Refused(client_id, reason, margin))
 
+    def take_back(self, client_id: str) -> None:
+        """The order is not wanted any more, and was certainly not sent."""
+        if self.journal.state_of(client_id) is IntentState.WRITTEN:
+            self.journal.mark(client_id, IntentState.DROPPED, note="canceled")
+            self.tell(Ended(client_id, "canceled"))
+
     def doubt(self, client_id: str, reason: str) -> None:
         """What became of the order is unknown."""
         if self.journal.state_of(client_id) in _WAITING:

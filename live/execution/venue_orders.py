@@ -46,10 +46,8 @@ class VenueOrders:
 
     async def resting(self, symbols: Iterable[str]) -> list[RestingOrder]:
         """The orders that rest at the venue, whoever sent them."""
-        found: list[RestingOrder] = []
-        for symbol in symbols:
-            found += [open_order(order) for order in await self._queries.ask(partial(self.access.resting, symbol))]
-        return found
+        lists = await asyncio.gather(*(self._queries.ask(partial(self.access.resting, symbol)) for symbol in symbols))
+        return [open_order(order) for listed in lists for order in listed]
 
     def rules(self, symbols: Iterable[str]) -> tuple[MarketRules, ...]:
         """What the venue accepts, by the markets that were loaded last."""

@@ -10,7 +10,16 @@ from typing import Final
 
 import backtrader as bt
 
-from forwardtrader.live.execution.events import AccountEvent, BalanceChanged, ForeignOrder, Halted, Refused, Unprotected, Unresolved
+from forwardtrader.live.execution.events import (
+    AccountEvent,
+    BalanceChanged,
+    ForeignOrder,
+    Halted,
+    Protected,
+    Refused,
+    Unprotected,
+    Unresolved,
+)
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -47,6 +56,7 @@ class AccountAlerts:
         self._halted = halted
         self._monotonic = monotonic
         self._kinds: dict[str, _Kind] = {}
+        self._unprotected: dict[str, tuple[Unprotected, float]] = {}  # by symbol, with the time of the newest alert
 
     def handle(self, event: AccountEvent) -> None:
         """Take one event of the account; those of an ordinary order's life change nothing."""
@@ -57,14 +67,24 @@ class AccountAlerts:
         elif isinstance(event, ForeignOrder):
             self.count("foreign_order", event.symbol, symbol=event.symbol, side=event.side, size=event.size, number=event.venue_id)
         elif isinstance(event, Unprotected):
-            self._notify("position_unprotected", "error", symbol=event.symbol, reason=event.reason)
+            self._warn_of(event)
+        elif isinstance(event, Protected):
+            if self._unprotected.pop(event.symbol, None) is not None:
+                self._notify("position_protected", "info", symbol=event.symbol, why=event.why)
         elif isinstance(event, Unresolved):
             self.count("order_unresolved", "", order=event.client_id)
         elif isinstance(event, BalanceChanged):  # each one: money that moves is never just one more of a kind
             self._notify("balance_changed", "warning", asset=event.asset, change=event.change, held=event.held)
 
+    def _warn_of(self, event: Unprotected) -> None:
+        self._unprotected[event.symbol] = event, self._monotonic()
+        self._notify("position_unprotected", "error", symbol=event.symbol, reason=event.reason)
+
     def send_due(self) -> None:
-        """Send the counts that are an hour old."""
+        """Send the counts that are an hour old, and say once an hour what is unprotected still."""
+        for event, told_at in list(self._unprotected.values()):
+            if self._monotonic() - told_at >= _EVERY_S:
+                self._warn_of(event)
         for kind in self._kinds.values():
             if kind.pending and self._monotonic() - kind.alerted_at >= _EVERY_S:
                 self._send_count(kind)

@@ -21,6 +21,7 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.reports.manifest import LimitsSection
 from forwardtrader.reports.pages.session_status import OpenOrderRow, PositionRow, SessionStatus, Source
+from forwardtrader.strategies.backtrader.assembly import refused_orders
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import traded_feeds
 from forwardtrader.strategies.holdings import Holdings
@@ -116,6 +117,7 @@ def status_of(session: RunningSession) -> SessionStatus:
         cash=None if strategy is None else float(broker.get_cash()),
         positions=[] if strategy is None else positions(strategy, broker),
         limits=None if broker.guard is None else LimitsSection.model_validate(broker.guard.report().plain()),
+        refused={} if strategy is None else refused_orders(broker, strategy),
         dust={} if strategy is None else {dust.symbol: dust.units for dust in broker.holdings.dust()},
         model_id=supply.card.model_id if supply.card else "",
         model_since=supply.card_since,

@@ -81,7 +81,7 @@ class Writer:
         return None if self._process is None else self._process.pid
 
     def _ask(self, line: str) -> bytes:
-        process = self._process = self._process or self._begin()
+        process = self._process or self._begin()
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(line.encode() + b"\n")
         process.stdin.flush()
@@ -93,16 +93,17 @@ class Writer:
         environment = {**child_environment(), "OPENBLAS_NUM_THREADS": "1"}
         # A pipe that nobody reads would block it once it is full, so its stderr goes into a file.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        process = subprocess.Popen(
+        self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=environment, start_new_session=True
         )
-        give_way(process.pid)
-        return process
+        give_way(self._process.pid)
+        return self._process
 
     def _end(self) -> str:
         """Kill the process and its child; returns how it ended."""
         process, stderr, self._process, self._stderr = self._process, self._stderr, None, None
-        if process is None or stderr is None:
+        if process is None or stderr is None:  # it could not be started
+            _close(stderr)
             return ""
         _kill(process)
         process.wait()

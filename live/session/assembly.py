@@ -128,7 +128,7 @@ class _Assembly:
         saved = SavedState(self.store, journal, self.callbacks.strategy_failed) if journal is not None else None
         bridge = self._bridge(journal)
         sources = self._sources(models)
-        broker = self._live_broker(bridge) if journal is not None else self._paper_broker(bridge)
+        broker = self._live_broker(bridge, saved) if saved is not None else self._paper_broker(bridge)
         broker.on_turn = self.callbacks.between_bars
         shutdown = Shutdown(bridge, broker, progress, health)
         commands = self._commands(broker, shutdown)
@@ -186,8 +186,9 @@ class _Assembly:
         self.stack.callback(bridge.stop)
         return bridge
 
-    def _live_broker(self, bridge: CCXTStore) -> CCXTBroker:
+    def _live_broker(self, bridge: CCXTStore, saved: SavedState) -> CCXTBroker:
         broker = bridge.getbroker(use_positions=False)
+        broker.refused = saved.refused
         broker.on_event = self.callbacks.account_event
         return broker
 

@@ -20,6 +20,7 @@ from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.feed_context import traded_feeds
 
+_SALES: Final = 3  # of each symbol that a flatten makes at most
 _PATIENCE_S: Final = 6.0  # for the outcome of a command's orders; whoever waits for the answer waits longer
 _DONE: Final = {
     ControlCommand.PAUSE: "paused: nothing adds to a position until --resume",
@@ -79,16 +80,21 @@ def carry_out(command: ControlCommand, broker: CommandedBroker, strategy: bt.Str
         broker.entries_blocked = command is not ControlCommand.RESUME
     if command is ControlCommand.RESUME:
         broker.rearm()
-    cancelled, sold = [], []
+    cancelled: list[bt.Order] = []
+    sold: list[bt.Order] = []
     if command in (ControlCommand.FLATTEN, ControlCommand.CANCEL, ControlCommand.KILL):
         cancelled = _open_orders(broker)
         for order in cancelled:
             broker.cancel_now(order)
-    for data in traded_feeds(strategy.datas) if strategy is not None and command is ControlCommand.FLATTEN else ():
-        size = broker.getposition(data).size
-        if size > 0:
-            sold.append(broker.sell(strategy, data, size, reason="flatten", role="flatten", command=name))
+    if strategy is not None and command is ControlCommand.FLATTEN:
+        sold = sold_out(broker, strategy, name)
     return Deeds(tuple(cancelled), tuple(sold))
+
+
+def sold_out(broker: CommandedBroker, strategy: bt.Strategy, name: str) -> list[bt.Order]:
+    """Sell at the market whatever is held."""
+    held = [(data, broker.getposition(data).size) for data in traded_feeds(strategy.datas)]
+    return [broker.sell(strategy, data, size, reason="flatten", role="flatten", command=name) for data, size in held if size > 0]
 
 
 def is_paused_by(commands: Iterable[str]) -> bool:
@@ -121,12 +127,13 @@ class CommandHistory:
 
 @dataclass
 class _Begun:
-    """A command whose orders have no outcome yet."""
+    """A command whose orders have no outcome yet; a flatten is over when nothing is held, whether or not that was answered."""
 
     command: Command
     deeds: Deeds
     at: int
     until: float
+    is_answered: bool = False
 
 
 class CommandHandler:
@@ -186,12 +193,27 @@ class CommandHandler:
     def report(self, *, at_last: bool = False) -> None:
         """Answer the commands whose orders have an outcome; those that wait for long too, and at last all."""
         for one in list(self._begun):
+            self._sell_rest(one)
             waits = self._real_orders and not one.deeds.are_settled
-            if at_last or not waits or self._monotonic() >= one.until:
+            if not one.is_answered and (at_last or not waits or self._monotonic() >= one.until):
+                self._answer(one)
+            if one.is_answered and not (waits and one.command.verb is ControlCommand.FLATTEN):
                 self._begun.remove(one)
-                obeyed, text = outcome(one.command.verb, one.deeds, _bar_name(one.at), real_orders=self._real_orders)
-                self._inbox.answer(one.command, text, obeyed=obeyed)
-                self._health.notify(f"{one.command.verb}_{'obeyed' if obeyed else 'not_obeyed'}", "info" if obeyed else "error", done=text)
+
+    def _answer(self, one: _Begun) -> None:
+        one.is_answered = True
+        obeyed, text = outcome(one.command.verb, one.deeds, _bar_name(one.at), real_orders=self._real_orders)
+        self._inbox.answer(one.command, text, obeyed=obeyed)
+        self._health.notify(f"{one.command.verb}_{'obeyed' if obeyed else 'not_obeyed'}", "info" if obeyed else "error", done=text)
+
+    def _sell_rest(self, one: _Begun) -> None:
+        """Sell what an order had bought whose answer was still on its way when everything else was sold."""
+        strategy, deeds = self._progress.strategy, one.deeds
+        is_meant = self._real_orders and one.command.verb is ControlCommand.FLATTEN and self._broker.entries_blocked
+        if not is_meant or strategy is None or not deeds.are_settled or len(deeds.sold) >= _SALES * len(strategy.datas):
+            return
+        if all(order.status == bt.Order.Completed for order in deeds.sold):
+            one.deeds = Deeds(deeds.cancelled, (*deeds.sold, *sold_out(self._broker, strategy, one.command.id)))
 
     def replay(self, at: int) -> None:
         """Carry out again what an earlier process was commanded after the bar that opened at `at` (ms UTC)."""

@@ -12,6 +12,7 @@ from forwardtrader.feeds.live.merge import ConfirmingVenue, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.monitoring.watchdog import BLOCKED
 from forwardtrader.live.preflight.owner import ACCOUNT, owned
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.sandbox_process import PRACTICE, PracticeAddress, find_practice
@@ -102,12 +103,18 @@ def supervise_account(request: LiveRequest, bridge: CCXTStore, supervisor: Super
     if bridge.account is None or bridge.risk_limits is None:
         return
     bridge.account.switch = supervisor.switch
-    bridge.risk_limits.interlock = supervisor.interlock
+    bridge.risk_limits.interlock = lambda: supervisor.interlock() or _pause_of(bridge)
     access = AccountAccess(
         exchange=bridge.exchange, keys=bridge._keys, base_url=bridge._base_url, ws_url=bridge._ws_url, symbols=request.symbols,
         journal=str((request.folder / JOURNAL).resolve()), run=bridge.run,
     )  # fmt: skip
     supervisor.hand_over(access)
+
+
+def _pause_of(bridge: CCXTStore) -> str:
+    """Why an order that was decided on before a pause, and waited for its turn meanwhile, is not sent any more."""
+    is_paused = bridge.broker is not None and bridge.broker.entries_blocked
+    return f"{BLOCKED}the session is paused" if is_paused else ""
 
 
 class _Place(NamedTuple):

@@ -81,6 +81,7 @@ class PaperBroker(VenueRulesBroker):
         position = self.holdings.held[order.data].size + incoming
         if order.alive() and adds_exposure(position, side, abs(order.created.size)) and (reason := self._objection(order.data)):
             order.addinfo(refusal=reason)
+            self._count(order.data._name, reason)
             self.cancel(order)
         return order
 

@@ -8,8 +8,9 @@ paper neither method is needed, since every recorded bar is replayed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,10 +28,22 @@ from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.hosting import Failed, takes_part
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
-WasSent = Callable[[int, str, str], bool]
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierOrder:
+    """An order that an earlier process decided on a bar: `refusal` is what the venue said to it, "" where it took it."""
+
+    symbol: str
+    side: str
+    size: float
+    refusal: str
+
+
+EarlierOrders = Callable[[int], Sequence[EarlierOrder]]  # of the bar that opened at a time (ms UTC)
 _LOG = log.logger("live")
 _NAME: Final = "strategy"
 _LIMITS: Final = "limits"
+_REFUSED: Final = "refused"
 
 
 class ResumedSession:
@@ -120,24 +133,33 @@ class ResumedSession:
             self._kept = self._store.kept_executions()
         self._replaced = []
 
-    def rows(self, strategy: bt.Strategy, number: float, was_sent: WasSent) -> Rows:
+    def rows(self, strategy: bt.Strategy, number: float, earlier: EarlierOrders) -> Rows:
         """Take what the recorders collected up to the bar with Backtrader's time `number`, less what is recorded already.
 
         With real orders an execution is never one that was booked before.
 
         Args:
-            was_sent: whether an earlier process sent an order of a bar (open time, ms UTC), a symbol and a side. An order of the last bar
-                is recorded with the next one. Where the process ended between them, the past makes it once more, and it is refused.
+            earlier: what earlier processes sent. An order of the last bar is recorded with the next one. Where the process ended between
+                them, the past makes it once more, and that is refused: what became of the first is recorded.
         """
         found = rows_of(strategy)
         if self._rows_to is None or number > self._rows_to:
-            return replace(found, orders=[self._as_it_was(row, was_sent) for row in found.orders])
+            return replace(found, orders=self._as_they_were(found.orders, earlier))
         return replace(found, fills=[] if self._is_paper else found.fills, orders=[], equity=[])
 
-    def _as_it_was(self, row: Row, was_sent: WasSent) -> Row:
-        if self._rows_to is None or row[0] > self._rows_to or not was_sent(round(epoch_seconds(row[0]) * 1000), row[1], row[2]):
-            return row
-        return (*row[:-1], "")
+    def _as_they_were(self, rows: Sequence[Row], earlier: EarlierOrders) -> list[Row]:
+        sent: dict[float, list[EarlierOrder]] = {}
+        found = []
+        for row in rows:
+            if self._rows_to is not None and row[0] <= self._rows_to:
+                known = sent.setdefault(row[0], list(earlier(round(epoch_seconds(row[0]) * 1000))))
+                mine = [order for order in known if (order.symbol, order.side) == (row[1], row[2])]
+                if mine:
+                    first = next((order for order in mine if math.isclose(order.size, row[3])), mine[0])
+                    known.remove(first)
+                    row = (*row[:-1], first.refusal)
+            found.append(row)
+        return found
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """Open time and state of a new bar for `SessionStore.record`; None where no snapshot is kept."""
@@ -159,6 +181,7 @@ class SavedState:
     Attributes:
         saved: the newest state of the strategy; None where there is none.
         limits: the same of the account's limits.
+        refused: by symbol and reason, how many orders of the session came to nothing; its broker counts on.
         guard: the guard whose state is recorded; None where nothing is limited.
     """
 
@@ -170,14 +193,16 @@ class SavedState:
         found = kept[1] if kept is not None and isinstance(kept[1], dict) else {_NAME: journal.recall(_NAME)}  # of earlier versions
         self.saved: Mapping[str, object] | None = found.get(_NAME)
         self.limits: Mapping[str, Any] | None = found.get(_LIMITS)
+        self.refused: dict[str, dict[str, int]] = {str(symbol): dict(counted) for symbol, counted in found.get(_REFUSED, {}).items()}
         self._newest = self.saved
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """The state after the bar that opened at `at` (ms UTC), for `SessionStore.record`; None where the newest one stays."""
         is_new = takes_part(type(strategy)) and self._took(strategy)
-        if self.guard is None:
+        if self.guard is None and not self.refused:
             return (at, {_NAME: self._newest}) if is_new else None
-        return at, {_NAME: self._newest, _LIMITS: self.guard.as_dict()}
+        limits = {} if self.guard is None else {_LIMITS: self.guard.as_dict()}
+        return at, {_NAME: self._newest, _REFUSED: self.refused, **limits}
 
     def _took(self, strategy: bt.Strategy) -> bool:
         """Whether the strategy gave its state."""

@@ -161,7 +161,17 @@ def start_practice(settings: Json) -> PracticeVenue:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment(),
         start_new_session=True,  # Ctrl-C is for the session, which ends it in its own time
     )  # fmt: skip
-    assert process.stdout is not None and process.stderr is not None
+    try:
+        return PracticeVenue(_address_of(process), process)
+    except BaseException:  # a signal, too
+        with process:
+            process.kill()
+        raise
+
+
+def _address_of(process: subprocess.Popen[str]) -> PracticeAddress:
+    """What it says once it serves."""
+    assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], _START_S)
     line = process.stdout.readline() if ready else ""
     if not line:
@@ -171,7 +181,7 @@ def start_practice(settings: Json) -> PracticeVenue:
     ready_line = json.loads(line)
     names = ("protocol", "url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
     started = psutil.Process(process.pid).create_time()
-    return PracticeVenue(PracticeAddress(**{name: ready_line[name] for name in names}, pid=process.pid, started=started), process)
+    return PracticeAddress(**{name: ready_line[name] for name in names}, pid=process.pid, started=started)
 
 
 def practice_account(folder: Path, settings: Json, *, is_needed: bool) -> PracticeVenue:
@@ -195,9 +205,7 @@ def practice_account(folder: Path, settings: Json, *, is_needed: bool) -> Practi
         return running
     if not (state / "exchange.db").is_file():
         raise StartRefused(f"the practice exchange of this session has ended and {state} is gone; start a session of another name")
-    venue = start_practice({name: settings[name] for name in _OF_THE_PROCESS} | {"state": str(state)})
-    venue.save(folder / PRACTICE)
-    return venue
+    return _saved(start_practice({name: settings[name] for name in _OF_THE_PROCESS} | {"state": str(state)}), folder)
 
 
 def new_practice(folder: Path, settings: Json) -> PracticeVenue:
@@ -206,8 +214,16 @@ def new_practice(folder: Path, settings: Json) -> PracticeVenue:
     if earlier is not None:
         earlier.stop()
     shutil.rmtree(folder / _STATE, ignore_errors=True)
-    venue = start_practice(settings)
-    venue.save(folder / PRACTICE)
+    return _saved(start_practice(settings), folder)
+
+
+def _saved(venue: PracticeVenue, folder: Path) -> PracticeVenue:
+    """An exchange that was just started, with its address in the session's folder; where that cannot be written, it is ended."""
+    try:
+        venue.save(folder / PRACTICE)
+    except BaseException:
+        venue.stop()
+        raise
     return venue
 
 

@@ -30,6 +30,7 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.assembly import assemble
 from forwardtrader.live.session.connection import account_access
 from forwardtrader.live.session.parts import SessionParts
+from forwardtrader.live.session.resume import EarlierOrder
 from forwardtrader.live.session.setup import PLAN
 from forwardtrader.live.session.strategy_guard import FATAL
 from forwardtrader.live.supervision.interruption import Interruption
@@ -112,8 +113,8 @@ class LiveSession:
         stack.enter_context(self.interruption.handled())
         if control.is_killed(self.request.folder):
             raise RiskHalt("it was killed before")
+        stack.callback(self.supervisor.stop)  # first: a signal may end the start half way
         self.supervisor.start()
-        stack.callback(self.supervisor.stop)
         with self.interruption.of_a_start():
             self._parts = self.assemble(stack)
             self.interruption.hand_over(self._parts.shutdown.on_signal)
@@ -276,19 +277,25 @@ class LiveSession:
         closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in parts.sources]
         bars = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
         made = [(symbol, forecast) for symbol, source in parts.sources.items() for forecast in source.take_made()]
-        rows, snapshot = resumed.rows(strategy, number, self._was_sent), resumed.snapshot(strategy, at)
+        rows, snapshot = resumed.rows(strategy, number, self._sent_before), resumed.snapshot(strategy, at)
         if parts.saved_state is not None and self._is_new(at):
             snapshot = parts.saved_state.snapshot(strategy, at)
         parts.store.record(bars, made, parts.health.usage(at), rows=rows, snapshot=snapshot, executions=resumed.take_booked())
         resumed.correct_fills()
 
-    def _was_sent(self, at: int, symbol: str, side: str) -> bool:
-        """Whether the journal has an order of that bar (ms UTC), which the venue did not refuse."""
-        intents = self.parts.journal.intents() if self.parts.journal is not None else []
-        return any(
-            (each.bar, each.symbol, each.request.side.value) == (at, symbol, side) and state is not IntentState.REFUSED
-            for each, state in intents
-        )
+    def _sent_before(self, at: int) -> list[EarlierOrder]:
+        """The orders of that bar (ms UTC) that the journal has, and what the venue said to those that it refused."""
+        journal = self.parts.journal
+        if journal is None:
+            return []
+        names = [intent.client_id for intent, _ in journal.intents() if intent.bar == at]
+        return [
+            EarlierOrder(
+                symbol=each.symbol, side=each.request.side.value, size=float(each.request.size),
+                refusal=note if state is IntentState.REFUSED else "",
+            )
+            for each, state, note in journal.named(names)
+        ]  # fmt: skip
 
     def _record_blocked_entry(self, refused: Refused) -> None:
         """An entry was blocked by a trouble such as a stale feed: a fact of the session, so that its replay blocks it too."""

@@ -50,19 +50,34 @@ async def stand_down(account: CcxtAccount, patience_s: float) -> AccountDeeds:
 async def sell_out(account: CcxtAccount, symbols: Sequence[str], run: str, name: str, patience_s: float) -> AccountDeeds:
     """Take every open order back, then sell at the market whatever our own executions have left of each symbol.
 
+    What an order had bought whose answer was still on its way is sold too, as soon as the venue has answered for it.
+
     Args:
         run, name: of the session and of the command; the client ids are made of them, so that a command never sells twice.
-        patience_s: seconds for either half.
+        patience_s: seconds until what was done is said; the requests go on beyond that.
     """
-    taken = await stand_down(account, patience_s)
+    account.journal.drop_held("taken back by a command")
+    names = [intent.client_id for intent, _ in account.journal.open_intents()]
     prefix = begun_prefix(account.journal.oldest(), run)
-    intents = [intent for n, symbol in enumerate(symbols, 1) if (intent := _sale(account, symbol, command_id(prefix, name, n)))]
-    await _within(asyncio.gather(*(_sold(account, intent) for intent in intents if account.journal.write(intent))), patience_s)
-    sold = {intent.client_id: account.journal.filled(intent.client_id) for intent in intents}
+    sales: dict[str, Intent | None] = {}  # by symbol whose orders are off the venue; None where nothing is to be sold
+    numbered = [(symbol, command_id(prefix, name, n)) for n, symbol in enumerate(symbols, 1)]
+    await _within(asyncio.gather(*(_empty(account, symbol, client_id, sales) for symbol, client_id in numbered)), patience_s)
+    left = tuple(client_id for client_id in names if account.journal.state_of(client_id) in OPEN)
+    sold = {intent: account.journal.filled(intent.client_id) for intent in sales.values() if intent is not None}
+    late = tuple(f"{symbol} is sold once the venue has answered for its orders" for symbol in symbols if symbol not in sales)
     return AccountDeeds(
-        cancelled=taken.cancelled, unconfirmed=taken.unconfirmed, are_sold=all(sold[i.client_id] >= i.request.size for i in intents),
-        sales=tuple(_told(intent, sold[intent.client_id]) for intent in intents),
+        cancelled=tuple(client_id for client_id in names if client_id not in left), unconfirmed=left,
+        are_sold=not late and all(size >= intent.request.size for intent, size in sold.items()),
+        sales=(*(_told(intent, size) for intent, size in sold.items()), *late),
     )  # fmt: skip
+
+
+async def _empty(account: CcxtAccount, symbol: str, client_id: str, sales: dict[str, Intent | None]) -> None:
+    """Take the orders of a symbol back, then sell what is held of it."""
+    await asyncio.gather(*(account.cancel(intent) for intent, _ in account.journal.open_intents() if intent.symbol == symbol))
+    intent = sales[symbol] = _sale(account, symbol, client_id)
+    if intent is not None and account.journal.write(intent):
+        await _sold(account, intent)
 
 
 def _sale(account: CcxtAccount, symbol: str, client_id: str) -> Intent | None:
@@ -80,9 +95,11 @@ def _sale(account: CcxtAccount, symbol: str, client_id: str) -> Intent | None:
 
 
 async def _sold(account: CcxtAccount, intent: Intent) -> None:
-    """Send a sale and wait for its last execution."""
-    await account.send(intent)
+    """Send a sale and wait for its last execution, which may be reported before the answer comes."""
+    sending = asyncio.ensure_future(account.send(intent))
     while account.journal.state_of(intent.client_id) in OPEN:
+        if sending.done():
+            sending.result()
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

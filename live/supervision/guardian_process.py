@@ -25,11 +25,16 @@ class GuardianProcess:
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)
         words = child_command("live.supervision.guardian", str(theirs.fileno()), str(Path(task.folder) / "log.jsonl"))
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=child_environment(),
-            pass_fds=(theirs.fileno(),), start_new_session=True,  # Ctrl-C is for the session
-        )  # fmt: skip
-        theirs.close()
+        try:
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=child_environment(),
+                pass_fds=(theirs.fileno(),), start_new_session=True,  # Ctrl-C is for the session
+            )  # fmt: skip
+        except BaseException:
+            self._ours.close()
+            raise
+        finally:
+            theirs.close()
         self._before: int | None = None
         self._tell(asdict(task))
 

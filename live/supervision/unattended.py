@@ -85,7 +85,7 @@ class UnattendedSession:
         elif verb is ControlCommand.FLATTEN:
             account = self._bridge.account
             if account is not None:
-                done = self._on_account(lambda: sell_out(account, account.symbols, self._bridge.run, command.id, _ANSWER_S / 2))
+                done = self._on_account(lambda: sell_out(account, account.symbols, self._bridge.run, command.id, _ANSWER_S))
         self._note(verb, done)
         return self._told(verb, done)
 

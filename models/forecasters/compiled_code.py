@@ -27,6 +27,11 @@ def kept_in() -> Path | None:
     return _kept_in
 
 
+def folder_in_use(wanted: Path) -> Path:
+    """The folder that the user names to all of jax in its own variable, if there is one, else the wanted one."""
+    return Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or wanted)
+
+
 def machine() -> str:
     """Identifies this machine among others that share a task."""
     return socket.gethostname()

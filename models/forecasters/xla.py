@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from forwardtrader.models.forecasters.compiled_code import one_at_a_time
+from forwardtrader.models.forecasters.compiled_code import folder_in_use, one_at_a_time
 
 # Steps in such an order that few are ready at a time: of many, XLA hands half to a thread of its own. The names that new and old versions
 # have for it; one that knows neither computes the same numbers, slower.
@@ -24,12 +24,16 @@ _ORDERS: Final[tuple[dict[str, Any], ...]] = (
 
 
 def prepare_jax(cache: Path | None = None) -> None:
-    """Set up jax; compiled code is kept in the folder `cache`. Has to come before the first computation of the process."""
+    """Set up jax; compiled code is kept in the folder `cache`, or where `JAX_COMPILATION_CACHE_DIR` says.
+
+    Has to come before the first computation of the process.
+    """
     _prepare()
     if cache is None:
         return
     import jax
 
+    cache = folder_in_use(cache)
     cache.mkdir(parents=True, exist_ok=True)
     configure: Any = jax.config.update
     configure("jax_compilation_cache_dir", str(cache.resolve()))
@@ -46,6 +50,8 @@ def _prepare() -> None:
     configure: Any = jax.config.update
     configure("jax_cpu_enable_async_dispatch", False)
     configure("jax_default_matmul_precision", "highest")  # a GPU would round products to 10 bits; on a processor nothing changes
+    # What XLA would keep beside compiled code brings the folder's name into every key: code in a folder that was moved is never found.
+    configure("jax_persistent_cache_enable_xla_caches", "none")
 
 
 def compiled(function: Callable[..., Any], *shapes: Any, cache: Path | None = None) -> Any:
@@ -54,7 +60,7 @@ def compiled(function: Callable[..., Any], *shapes: Any, cache: Path | None = No
     import jax
 
     lowered = jax.jit(function).lower(*shapes)
-    with one_at_a_time(cache):
+    with one_at_a_time(None if cache is None else folder_in_use(cache)):
         for order in _ORDERS:
             try:
                 return lowered.compile(compiler_options=order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -105,6 +105,15 @@ def sentence(text: str) -> str:
     """Text as a sentence: a capital first, a full stop last."""
     text = text.strip()
     return clause(text[0].upper() + text[1:]) if text else ""
+
+
+def came_to_nothing(refused: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """How many orders came to nothing, in one line for each symbol and reason."""
+    return [
+        f"{symbol}: {count:,} {'order' if count == 1 else 'orders'} came to nothing: {why}"
+        for symbol, reasons in refused.items()
+        for why, count in reasons.items()
+    ]
 
 
 def limits(section: LimitsSection) -> str:

@@ -110,7 +110,7 @@ class ModelOutcome(Section):
 
 
 class SessionStatus(Section):
-    """The whole of `session.json`."""
+    """The whole of `session.json`. `refused` is by symbol and reason how many orders came to nothing, as in a run's summary."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     name: str
@@ -133,6 +133,7 @@ class SessionStatus(Section):
     cash: Number = None
     positions: list[PositionRow] = Field(default_factory=list)
     dust: dict[str, float] = Field(default_factory=dict)
+    refused: dict[str, dict[str, int]] = Field(default_factory=dict)
     limits: LimitsSection | None = None
     model_id: str = ""
     model_since: Moment | None = None

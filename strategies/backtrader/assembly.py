@@ -178,15 +178,11 @@ def venue_broker(
 def record_of(strategy: bt.Strategy) -> Record:
     """Fills and equity of a strategy that `build_cerebro` put together and `cerebro.run()` returned."""
     broker, recorders = strategy.broker, strategy.analyzers
-    refused = {symbol: dict(reasons) for symbol, reasons in getattr(broker, "refused", {}).items()}
-    if isinstance(strategy, LSTMStrategy):
-        for symbol, reasons in strategy.unplaced().items():
-            refused[symbol] = reasons | refused.get(symbol, {})
     holdings, guard = getattr(broker, "holdings", None), getattr(broker, "guard", None)
     return Record(
         fills=recorders.fills.frame(),
         equity=recorders.equity.frame(),
-        refused=refused,
+        refused=refused_orders(broker, strategy),
         dust=holdings.dust() if holdings else (),
         deposits=float(getattr(broker, "moved", 0.0)),
         ended=dict(broker.ended.notes) if hasattr(broker, "ended") else {},
@@ -194,6 +190,15 @@ def record_of(strategy: bt.Strategy) -> Record:
         reads_forecasts=reads_forecasts(strategy),
         limits=guard.report() if guard is not None else None,
     )
+
+
+def refused_orders(broker: object, strategy: object) -> dict[str, dict[str, int]]:
+    """By symbol and reason, how many orders of a strategy came to nothing at its broker."""
+    refused = {symbol: dict(reasons) for symbol, reasons in getattr(broker, "refused", {}).items()}
+    if isinstance(strategy, LSTMStrategy):
+        for symbol, reasons in strategy.unplaced().items():
+            refused[symbol] = reasons | refused.get(symbol, {})
+    return refused
 
 
 def _check(feeds: Sequence[Feed]) -> None:

@@ -17,7 +17,17 @@ from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, obje
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
-from forwardtrader.strategies.order_families import FAMILY_REFUSED, PARENT_OVER, TRAILING, family_refusal, is_kept_back, trailing_note
+from forwardtrader.strategies.order_families import (
+    CAME_TO_NOTHING,
+    FAMILY_REFUSED,
+    PARENT_OVER,
+    TOO_LITTLE,
+    TRAILING,
+    count_refused,
+    family_refusal,
+    is_kept_back,
+    trailing_note,
+)
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
@@ -27,10 +37,6 @@ _FLOAT_NOISE = 1e-9
 _NO_BAR: Final = "there is no bar yet"
 _NEVER: Final = 719_163.0  # 1970-01-01, as Backtrader counts days
 _STOPS = (bt.Order.Stop, bt.Order.StopLimit)
-_CAME_TO_NOTHING: Final = {
-    bt.Order.Margin: "there was not enough cash for it (Margin)",
-    bt.Order.Expired: "not filled while it was valid (Expired)",
-}
 
 
 class VenueRulesBroker(AccountBroker):
@@ -231,10 +237,10 @@ class VenueRulesBroker(AccountBroker):
         units = floor_to(min(decimal(wanted), decimal(filled)), rules.step)
         if is_dust(units, child.created.price, rules):
             self.pending.remove(child)
-            child.addinfo(refusal="its parent filled too little")
+            child.addinfo(refusal=TOO_LITTLE)
             child.reject(self)
             self.notify(child)
-            self._count(child.data._name, "its parent filled too little")
+            self._count(child.data._name, TOO_LITTLE)
             self._bracketize(child, cancel=True)
         elif units < decimal(wanted):
             child.size = child.executed.remsize = float(units) if child.isbuy() else -float(units)  # `created` keeps what was decided
@@ -277,13 +283,12 @@ class VenueRulesBroker(AccountBroker):
 
     def notify(self, order: Any) -> None:
         super().notify(order)
-        if order.status in _CAME_TO_NOTHING:
-            self._count(order.data._name, _CAME_TO_NOTHING[order.status])
+        if order.status in CAME_TO_NOTHING:
+            self._count(order.data._name, CAME_TO_NOTHING[order.status])
 
     def _count(self, symbol: str, reason: str) -> None:
         """Count what the venue would have refused; what the account's limits refuse is counted by their guard."""
-        reasons = self.refused.setdefault(symbol, {})
-        reasons[reason] = reasons.get(reason, 0) + 1
+        count_refused(self.refused, symbol, reason)
 
     def _try_exec(self, order: BtOrder) -> None:
         data = order.data

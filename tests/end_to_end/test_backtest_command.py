@@ -22,7 +22,6 @@ from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.types import Timeframe
 from forwardtrader.reports import artefacts
 from tests import PATIENCE_S, ROOT
-from tests.compiled import share_compiled
 from tests.processes import begin
 
 CLOCK = FixedClock(datetime(2024, 6, 1, 12, tzinfo=UTC))
@@ -71,7 +70,6 @@ def again(home: Path, finished: Path) -> tuple[Path, str]:
 def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     """The same run in a process that is interrupted when it has its first model, and once more in another one: how the first ended."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    share_compiled(folder / "var/models")
     process = run_in_process(folder)
     until = time.monotonic() + PATIENCE_S
     while not list((folder / "var/models").glob("*/card.json")) and process.poll() is None and time.monotonic() < until:

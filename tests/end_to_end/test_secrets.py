@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from tests import ROOT
-from tests.compiled import share_compiled
 from tests.live.telegram_bot import Bot
 
 SECRETS = {
@@ -62,7 +61,6 @@ def emulator() -> Iterator[tuple[int, list[bytes]]]:
 def project(folder: Path, **more: str) -> None:
     lines = [f"{name}={json.dumps(value)}" for name, value in (SECRETS | more).items()]
     (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    share_compiled(folder / "var/models")
     (folder / "leaky.py").write_text(LEAKY, encoding="utf-8")
     (folder / "told.json").write_text(json.dumps(SECRETS), encoding="utf-8")
 

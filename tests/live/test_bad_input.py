@@ -42,7 +42,8 @@ def no_orders(venue: SandboxHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def words(folder: Path, url: str, *flags: str) -> list[str]:
     said = ["--quiet", "--timeframe", "1m", *flags]
     for setting in (
-        "models.train_window=1d", "models.retrain_every=1d", "live.start_patience_s=3", f"live.sessions_path={folder / 'sessions'}",
+        "models.train_window=1d", "models.retrain_every=1d", "models.seeds=1", "models.epochs=1", "live.start_patience_s=3",
+        f"live.sessions_path={folder / 'sessions'}",
         f"live.state_path={folder / 'state.db'}", f"feeds.store_path={folder / 'candles'}", f"feeds.exchange_url={url or chr(39) * 2}",
     ):  # fmt: skip
         said += ["--set", setting]

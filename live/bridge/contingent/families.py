@@ -138,14 +138,18 @@ def chains_of(known: Iterable[KnownIntent]) -> list[OrderChain]:
 
 def decide(chains: Sequence[OrderChain], can_short: bool) -> list[Decided]:
     """What a restart does with every order that is alive; all of one symbol, whose market may take short positions or not."""
-    return [_decide(chain, chains, can_short) for chain in chains if chain.is_alive or (chain.is_cut and _left(chain, chains) > 0)]
+    return [_decide(chain, chains, can_short) for chain in chains if chain.is_alive or _is_cut_short(chain, chains)]
+
+
+def _is_cut_short(chain: OrderChain, chains: Sequence[OrderChain]) -> bool:
+    return chain.is_cut and _parent_of(chain, chains) is not None and _left(chain, chains) > 0
 
 
 def _left(chain: OrderChain, chains: Sequence[OrderChain]) -> Decimal:
-    """Base units that the parent of an order delivered, and its family did not take back."""
+    """Base units that the parent of an order delivered, or that itself was to trade, and its family did not take back."""
     parent = _parent_of(chain, chains)
     executed = sum((each.executed for each in [chain, *_siblings(chain, chains)]), Decimal(0))
-    return Decimal(0) if parent is None else parent.delivered - executed
+    return (chain.first.request.size if parent is None else parent.delivered) - executed
 
 
 def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) -> Decided:
@@ -160,7 +164,7 @@ def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) ->
         return Decided(chain, Step.DROP if gone else Step.STAY, is_active=chain.rests)
     if chain.is_lost and parent is None and (can_short or chain.first.request.side is Side.BUY):
         return Decided(chain, Step.DROP)  # an entry is not made up for: the market has moved on
-    left = None if parent is None else _left(chain, chains)
+    left = None if parent is None and not siblings else _left(chain, chains)
     if (left is not None and left <= 0) or any(_ended(each) for each in siblings):
         return Decided(chain, Step.CANCEL if chain.rests else Step.DROP)
     if chain.rests or _waits_for_room(chain, siblings, can_short):

@@ -21,6 +21,7 @@ from forwardtrader.live.bridge.pre_trade_checks import STOPS
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent, Unprotected
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.strategies.feed_context import context_of
+from forwardtrader.strategies.order_families import TOO_LITTLE
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ class ContingentOrders(OrderGroups):
         return [order for order in watched if is_reached(order, prices.get(order.data.symbol))]
 
     def send_reached(self) -> None:
-        """Send them, in place of the siblings that lock their coins."""
+        """Send them, in place of the siblings that lock their coins; an entry that rests when its target is reached is over first."""
+        for entry in self.parts.reached_targets(self._waiting.values(), self._broker.store.prices):
+            self._broker.cancel_now(entry)
         for order in self.reached:
             resting = [o for o in self.siblings(order) if self.rests(o)]
             if any(o.ref in self._exchanges for o in resting):
@@ -270,7 +273,7 @@ class ContingentOrders(OrderGroups):
         child.activate()
         size = self.sellable(child, decimal(filled))
         if is_dust(size, child.created.price, rules):
-            self.complete(child) if child.executed.size else self._broker.refuse(child, "its parent filled too little")
+            self.complete(child) if child.executed.size else self._broker.refuse(child, TOO_LITTLE)
             return
         self.resize(child, size)
         siblings = self.children(child.parent) if child.parent is not None else []

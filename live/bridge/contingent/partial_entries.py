@@ -6,18 +6,22 @@
 | has so much more that a fifth of the position is not covered | makes room for itself, larger |
 | is over | covers what was delivered, exactly |
 | rests on when its stop is executed | the entry is cancelled; what it delivered beyond is sold at the market |
+| rests on when the market reaches the limit of the bracket | the entry is cancelled; then the limit takes the place of the stop |
 
 A stop sent for a part is an intent of its own, in the place of the one that was decided on, which keeps its whole size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+import backtrader as bt
+
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent
+from forwardtrader.live.bridge.contingent.groups import is_reached
 from forwardtrader.live.bridge.pre_trade_checks import STOPS
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
@@ -27,6 +31,7 @@ from forwardtrader.strategies.order_rules import decimal, is_dust
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.contingent.orders import ContingentOrders
 
+_RESTING: Final = (bt.Order.Limit, *STOPS)
 UNCOVERED: Final = Decimal("0.2")  # of a position, from which on its stop grows: whenever it does, it is off the venue for a moment
 
 
@@ -47,6 +52,19 @@ class PartialEntries:
         for stop in stops:
             if stop.parent is not None:
                 self.cover(self._orders.children(stop.parent), at_once=True)
+
+    def reached_targets(self, waiting: Iterable[LiveOrder], prices: Mapping[str, float]) -> list[LiveOrder]:
+        """Entries that were executed in part and rest, of which the market has reached the limit: their rest is not wanted any more."""
+        return [
+            entry
+            for order in waiting
+            if order.exectype == bt.Order.Limit
+            and (entry := order.parent) is not None
+            and entry.exectype in _RESTING
+            and entry.executed.size
+            and self._orders.rests(entry)
+            and is_reached(order, prices.get(order.data.symbol))
+        ]
 
     def on_fill(self, order: LiveOrder) -> None:
         """A part of an order was executed, and it is alive still."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.command import interrupt
+from forwardtrader.core.command.cli import end_well
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +113,38 @@ def test_afterwards_everything_is_as_it_was() -> None:
     thread.start()
     thread.join()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_command_ends_soon_though_python_drops_its_ctrl_c_and_at_the_latest_when_it_is_done(dropped: list[Any]) -> None:
+    def long_one() -> int:
+        PressedWhileItIsThrownAway()
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            sum(range(1000))
+        return 0
+
+    def short_one() -> int:
+        PressedWhileItIsThrownAway()
+        return 0
+
+    began = time.monotonic()
+    assert (end_well(long_one), end_well(short_one), end_well(lambda: 0)) == (130, 130, 0)
+    assert time.monotonic() - began < 30
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_commands_own_meaning_of_ctrl_c_is_what_a_dropped_one_comes_to_again(dropped: list[Any]) -> None:
+    """A session hands signals to its loop once it has started."""
+    heard: list[int] = []
+
+    def command() -> int:
+        PressedWhileItIsThrownAway()
+        signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+        until = time.monotonic() + 30
+        while not heard and time.monotonic() < until:
+            time.sleep(0.01)
+        return 7
+
+    assert end_well(command) == 7
+    assert heard == [signal.SIGINT]

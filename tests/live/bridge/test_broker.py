@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.strategies.order_families import CAME_TO_NOTHING
 from tests.live.market import Script, play, practice, store_on
 
 
@@ -240,3 +242,23 @@ def test_reports_that_are_late_lost_doubled_or_hidden_change_no_amount(fault: st
         assert run.statuses_of(run.order)[-1] == "Completed"
         assert run.statuses_of(run.exit)[-1] == "Completed"
         assert run.broker.getcash() == pytest.approx(float(venue.state()["accounts"]["main"]["USDT"]["free"]), abs=1e-6)
+
+
+def test_orders_that_come_to_nothing_are_counted_by_symbol_and_reason_as_in_a_backtest() -> None:
+    with practice() as venue:
+
+        def orders(s: Any) -> None:
+            venue.arm("F26")
+            s.buy(size=0.01)
+            s.buy(size=1e-9)
+            s.buy(size=2e-9)
+            until = s.data.num2date(s.data.datetime[0]) + timedelta(minutes=1)
+            s.buy(size=0.01, price=s.data.close[0] * 0.5, exectype=bt.Order.Limit, valid=until)
+            s.broker.entries_blocked = True
+            s.buy(size=0.01)
+
+        run = play(venue, store_on(venue), Script, 6, acts={0: orders})
+        assert run.broker.refused["BTC/USDT"].pop("the session is paused") == 1
+        small = [n for reason, n in run.broker.refused["BTC/USDT"].items() if reason.startswith("smaller than 0.")]
+        assert (small, len(run.broker.refused["BTC/USDT"])) == ([2], 3), run.broker.refused
+        assert {CAME_TO_NOTHING[bt.Order.Margin], CAME_TO_NOTHING[bt.Order.Expired]} < run.broker.refused["BTC/USDT"].keys()

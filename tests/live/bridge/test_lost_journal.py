@@ -17,6 +17,9 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.reconciliation import require_bought
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.execution.recovery.rebuild import bar_of
+from forwardtrader.live.supervision.account_access import AccountAccess, LoneAccount
+from forwardtrader.live.supervision.account_actions import stand_down
+from forwardtrader.live.venue.keys import ccxt_credentials
 from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 
@@ -154,3 +157,27 @@ def test_a_position_whose_stop_may_be_lost_with_the_journal_takes_no_new_exposur
         reasons = [event.reason for event in seen if isinstance(event, Unprotected)]
         assert len(reasons) == bool(reason) and all(reason in each for each in reasons)
         assert ("an order that protects the position is missing" in told[0]) == bool(reason)
+
+
+def test_what_a_stop_command_had_rebuilt_is_told_at_the_next_start(tmp_path: Path) -> None:
+    """The journal was lost while nothing ran, and the first to open it was a command for a session that does not run."""
+    with practice(fee_asset="quote") as venue:
+        journal = open_journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 3, acts={0: act("buy", 0.02)})
+        journal.close()
+        move_away(tmp_path, log=True)
+        journal = open_journal(tmp_path / "j.db")
+        journal.mark_lost()
+        journal.close()
+        access = AccountAccess(
+            exchange=venue.protocol, keys=ccxt_credentials(venue.api_key, venue.api_secret), base_url=venue.url, ws_url=venue.ws_url,
+            journal=str(tmp_path / "j.db"), symbols=("BTC/USDT",), run="one",
+        )  # fmt: skip
+        account = LoneAccount(access)
+        account.prepare()
+        assert account.use(lambda used: stand_down(used, 20.0)).text == "no order rests"
+        account.close()
+        store, seen = store_on(venue, open_journal(tmp_path / "j.db"), run="one"), []
+        store.getbroker().on_event = seen.append
+        play(venue, store, Script, 2)
+        assert [event.symbol for event in seen if isinstance(event, Unprotected)] == ["BTC/USDT"]

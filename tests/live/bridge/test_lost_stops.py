@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import pytest
 
-from forwardtrader.live.execution.events import Filled
+from forwardtrader.live.execution.events import Filled, Protected, Unprotected
 from forwardtrader.live.execution.journal import Journal
 from tests.live.books import require_agreement
 from tests.live.bridge.test_partial_entries import SIZE, entered, stops_at
@@ -66,6 +67,42 @@ def test_a_stop_that_nothing_shows_for_long_is_alone_when_it_shows_at_last(tmp_p
         assert len(stops_at(venue)) == 1
         for what in ("trades", "orders", "order"):
             venue.control("lag", what=what, seconds=0)
-        run = play(venue, store_on(venue, journal, run="one"), Script, 3)
+        store, told = store_on(venue, journal, run="one"), []
+        store.getbroker().on_event = told.append
+        was_unprotected = bool(journal.recall("unprotected", {}))
+        run = play(venue, store, Script, 3)
         assert len(stops_at(venue)) == 1
+        assert [event.symbol for event in told if isinstance(event, Protected)] == ["BTC/USDT"] * was_unprotected
+        assert (journal.recall("unprotected", {}), run.broker.unprotected) == ({}, {})
         require_agreement(venue, journal, run, prefix="one")
+
+
+def test_a_symbol_takes_new_exposure_again_once_a_stop_rests_for_all_of_its_position(tmp_path: Path) -> None:
+    """The stop of a bracket is refused; later the strategy leaves another one."""
+    with practice(fee_asset="quote") as venue:
+        told: list[Any] = []
+
+        def refuse_the_stop(s: Any) -> None:
+            venue.arm("F26")
+            fill(venue, s)
+
+        def add(s: Any) -> None:
+            s.added = [*getattr(s, "added", []), s.buy(size=SIZE / 2)]
+
+        def half(s: Any) -> None:
+            s.sell(size=SIZE / 2, exectype=bt.Order.Stop, price=s.data.close[0] * 0.8)
+
+        acts = {
+            0: entered,
+            1: refuse_the_stop,
+            3: lambda s: [s.cancel(o) for o in s.broker.get_orders_open()],
+            5: half,
+            6: add,
+            7: half,
+            8: add,
+        }
+        store = store_on(venue, Journal(tmp_path / "j.db"), run="one")
+        store.getbroker().on_event = told.append
+        run = play(venue, store, Script, 11, acts=acts)
+        assert [order.getstatusname() for order in run.added] == ["Rejected", "Completed"]
+        assert [type(event) for event in told if isinstance(event, Protected | Unprotected)] == [Unprotected, Protected]

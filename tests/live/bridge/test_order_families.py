@@ -97,6 +97,15 @@ def test_a_stop_that_was_executed_for_a_part_ends_the_entry_and_sells_what_that_
     assert "stop" not in taken_back, "it was cancelled by the strategy"
 
 
+def test_a_stop_of_a_pair_is_sent_for_what_its_limit_has_not_sold() -> None:
+    stop, limit = replace(STOP, parent=""), replace(LIMIT, parent="", group="stop")
+    again = replace(limit, client_id="again", replaces="limit", request=replace(limit.request, size=Decimal("1.5")))
+    found = steps(known(stop, HELD), known(limit, GONE, "0.5"), known(again, HELD))
+    assert found == {"stop": ("send", "1.5"), "limit": ("stay", "1.5")}
+    assert steps(known(stop, HELD), known(limit, RESTS, "0.5")) == {"stop": ("stay", "1.5"), "limit": ("stay", "1.5")}
+    assert steps(known(stop, HELD), known(limit, RESTS, "2"))["stop"][0] == "drop"
+
+
 def test_an_entry_that_never_arrived_is_not_made_up_for() -> None:
     pair = [replace(ENTRY, client_id="a"), replace(ENTRY, client_id="b", group="a")]
     assert steps(lost(pair[0]), lost(pair[1])) == {"a": ("drop", ""), "b": ("drop", "")}
@@ -145,4 +154,6 @@ def test_at_most_one_order_of_a_family_locks_the_coins_and_a_position_is_not_lef
         assert sells, "orders wait, and nothing is at the venue"
     for each in decided:
         assert each.size is None or each.size > 0
+        family = [chain for chain in chains if chain.first.request.side is Side.SELL]
+        assert each.size is None or each.chain not in family or each.size + sum(chain.executed for chain in family) <= SIZE
         assert each.step is not Step.SEND or not each.chain.rests, "sent a second time"

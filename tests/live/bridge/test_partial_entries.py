@@ -9,8 +9,9 @@ import pytest
 
 from forwardtrader.live.execution.journal import Journal
 from tests.live.books import require_agreement
+from tests.live.bridge.test_recovery import until
 from tests.live.market import Script, play, practice, store_on
-from tests.live.test_fault_families import die
+from tests.live.test_fault_families import carry_on, die
 
 SIZE = 0.02
 
@@ -115,6 +116,60 @@ def test_a_stop_that_is_executed_for_a_part_ends_the_entry_and_leaves_nothing(tm
         assert journal.open_intents() == []
         assert journal.held_intents() == []
         assert not any(order.alive() for order in run.made)
+
+
+def rise_to_the_target(s: Any) -> None:
+    """An act: the market reaches the limit of the bracket while the entry rests."""
+    s.p.exchange.control("fill_cap", size=None)
+    s.p.exchange.control("price", price=s.made[2].created.price * 1.001)
+    until(lambda: s.broker.store.prices["BTC/USDT"] > s.made[2].created.price)
+
+
+@pytest.mark.parametrize("fee_asset", ["quote", "received"])
+def test_the_target_that_is_reached_while_the_entry_rests_ends_the_entry_and_is_taken(tmp_path: Path, fee_asset: str) -> None:
+    with practice(fee_asset=fee_asset) as venue:
+        run, journal = played(venue, tmp_path / "j.db", 8, parts=(0.002, 0.0002), then=rise_to_the_target, acts={0: entered})
+        assert [order.getstatusname() for order in run.made] == ["Canceled", "Canceled", "Completed"]
+        assert run.position.size == 0
+        assert venue.state()["open_orders"] == []
+        assert journal.held_intents() == []
+
+
+def test_the_target_of_an_entry_of_which_nothing_was_executed_leaves_it_resting(tmp_path: Path) -> None:
+    with practice() as venue:
+        run, _ = played(venue, tmp_path / "j.db", 4, parts=(), then=rise_to_the_target, acts={0: entered})
+        assert [order.getstatusname() for order in run.made] == ["Accepted"] * 3
+        assert [order["side"] for order in venue.state()["open_orders"]] == ["buy"]
+
+
+AT_THE_TARGET = [
+    ("before a cancel", 2),  # the entry's: the first one is of the stop that grew
+    ("after a cancel", 2),
+    ("after room is made", 3),  # the stop's, for the limit
+    ("before a cancel", 3),
+    ("after a cancel", 3),
+]
+
+
+def take_the_target(path: Path, point: str, count: int) -> None:
+    with practice(history=60, fee_asset="quote") as venue:
+        die(venue, path, "partial bracket", point, count, rises=4)
+        venue.control("fill_cap", size=None)
+        heir, journal = carry_on(venue, path, 1.3)
+        assert abs(heir.position.size) < 1e-4
+        assert sum(e.size for e in journal.executions() if e.side == "sell") == sum(e.size for e in journal.executions() if e.side == "buy")
+        assert venue.state()["open_orders"] == []
+        assert not journal.recall("unprotected", {})
+
+
+def test_a_target_is_taken_though_its_process_died_while_the_entry_was_cancelled(tmp_path: Path) -> None:
+    take_the_target(tmp_path / "j.db", *AT_THE_TARGET[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("point", "count"), AT_THE_TARGET)
+def test_a_target_is_taken_wherever_its_process_died(tmp_path: Path, point: str, count: int) -> None:
+    take_the_target(tmp_path / "j.db", point, count)
 
 
 POINTS = [

@@ -161,3 +161,21 @@ def test_a_venue_that_does_not_say_goodbye_is_not_waited_for(kind: str, curt: so
     assert time.monotonic() - began < 9
     assert client.session is None
     assert open_sockets() <= before + 1  # the server's own end
+
+
+def test_a_connection_with_something_still_to_be_sent_is_closed_at_the_end_though_nobody_reads_it() -> None:
+    """What is left open warns, and here a warning fails the test."""
+    thread = VenueThread()
+    thread.start()
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+
+        async def send() -> None:
+            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *deaf.getsockname())
+            transport.write(bytes(64_000_000))
+            transport.close()
+            kept.append(transport)
+
+        kept: list[Any] = []
+        thread.call(send())
+        thread.stop()
+    gc.collect()

@@ -38,6 +38,9 @@ class Account:
     guard: TradingGuard | None = None
     holdings: Any = SimpleNamespace(dust=lambda: [SimpleNamespace(symbol="ETH/USDT", units=0.00001)])
 
+    def __init__(self) -> None:
+        self.refused = {"ETH/USDT": {"the session is paused": 2}}
+
     def get_value(self) -> float:
         return 1_200.0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import backtrader as bt
 
-from forwardtrader.live.execution.events import Acknowledged, BalanceChanged, ForeignOrder, Halted, Refused
+from forwardtrader.live.execution.events import Acknowledged, BalanceChanged, ForeignOrder, Halted, Protected, Refused, Unprotected
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.reports.pages.session_status import SessionState
@@ -86,3 +86,16 @@ def test_the_end_of_a_drawdown_halt_lifts_neither_a_pause_nor_a_halt_of_the_acco
     progress.state, progress.reason = SessionState.HALTED, "no key"
     assert goes(halted) == ("halted", "no key")
     assert goes(free) == ("halted", "no key")
+
+
+def test_a_position_without_its_stop_is_told_every_hour_until_it_has_one() -> None:
+    now, told = [0.0], []
+    alerts = AccountAlerts(lambda kind, level="warning", **facts: told.append(kind), lambda _reason: None, lambda: now[0])
+    alerts.handle(Unprotected("BTC/USDT", "refused"))
+    for now[0] in (10.0, 3601.0, 3602.0, 7300.0):
+        alerts.send_due()
+    alerts.handle(Protected("BTC/USDT", "a stop rests for all of it"))
+    alerts.handle(Protected("BTC/USDT", "a stop rests for all of it"))
+    now[0] = 20_000.0
+    alerts.send_due()
+    assert told == ["position_unprotected"] * 3 + ["position_protected"]

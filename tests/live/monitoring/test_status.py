@@ -35,6 +35,7 @@ def test_the_status_has_position_value_open_orders_and_dust(store: SessionStore,
     [order] = status.open_orders
     assert (order.client_id, order.side, order.size, order.price, order.state) == ("7", "sell", 2.0, 80.0, "accepted")
     assert status.dust == {"ETH/USDT": 0.00001}
+    assert status.refused == {"ETH/USDT": {"the session is paused": 2}}
 
 
 def test_a_source_is_down_late_or_ok_with_the_reason(store: SessionStore, tmp_path: Path) -> None:

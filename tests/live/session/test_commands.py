@@ -16,7 +16,7 @@ from rich.console import Console
 from forwardtrader.core.clock import FixedClock, SystemClock
 from forwardtrader.core.errors import RiskHalt
 from forwardtrader.live.control import ControlCommand
-from forwardtrader.live.mailbox import Mailbox, send
+from forwardtrader.live.mailbox import Command, Mailbox, send
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
@@ -31,6 +31,7 @@ from forwardtrader.live.session.strategy_guard import BarHook
 from forwardtrader.reports.pages.session_status import SessionState, read_status
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
 from tests import PATIENCE_S
+from tests.live.market import Script, play, practice, store_on
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 from tests.strategies.market import candles, feed, knobs
 
@@ -180,6 +181,39 @@ def test_a_pause_sent_while_a_session_starts_is_replayed_too(tmp_path: Path) -> 
     parity = compare(tmp_path / "one", SystemClock(), SOURCES)
     assert parity.first_difference is None
     assert parity.compared["fills"] < 5 < parity.compared["orders"], "entries were blocked"
+
+
+class Answered:
+    """Where a handler's answers go."""
+
+    def __init__(self) -> None:
+        self.texts: list[tuple[bool, str]] = []
+
+    def take(self) -> list[Command]:
+        return []
+
+    def answer(self, command: Command, text: str, *, obeyed: bool = True) -> None:
+        self.texts.append((obeyed, text))
+
+
+def test_a_flatten_sells_what_a_buy_has_bought_of_which_nothing_was_known_when_it_came(store: SessionStore, tmp_path: Path) -> None:
+    """The answer to the buy takes a while, and its report is lost."""
+    commands, progress, _, _ = handler(store, tmp_path, real_orders=True)
+    commands._inbox = answered = Answered()
+    with practice() as venue:
+
+        def buy_and_flatten(s: Any) -> None:
+            commands._broker, progress.strategy, s.broker.on_turn = s.broker, s, commands.report
+            venue.arm("F42", on="place", seconds=0.5)
+            venue.arm("F8", count=0)
+            s.buy(size=0.01)
+            commands.obey(Command(id="1", verb=ControlCommand.FLATTEN, run="", sent="", sender=0))
+
+        strategy = play(venue, store_on(venue, run="one"), Script, 4, acts={1: buy_and_flatten})
+        assert [order["side"] for order in venue.orders()] == ["buy", "sell"]
+        assert strategy.position.size == 0
+    [(obeyed, text)] = answered.texts
+    assert obeyed and "sold 0.00999 BTC/USDT" in text, text
 
 
 def test_a_session_with_real_orders_carries_no_recorded_command_out_again_and_stays_paused(store: SessionStore, tmp_path: Path) -> None:

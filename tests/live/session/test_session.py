@@ -20,7 +20,6 @@ from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
 from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import PATIENCE_S, ROOT
-from tests.compiled import share_compiled
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 SOURCES = {symbol: Momentum() for symbol in SYMBOLS}
@@ -71,7 +70,6 @@ def test_a_session_trains_and_trades_in_whatever_folder_it_is_started(tmp_path: 
     words = [sys.executable, str(ROOT / "run_live.py"), "--sandbox", "--speed", "lockstep", "--session", "away", "--bars", "2", "--quiet"]
     for setting in ("train_window=60d", "retrain_every=10d", "epochs=1", "seeds=1", "units=8"):
         words += ["--set", f"models.{setting}"]
-    share_compiled(tmp_path / "var" / "models")
     said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert said.returncode == 0, said.stderr
     assert bars_of(tmp_path / "var" / "sessions", "away") == 2
@@ -126,16 +124,19 @@ def test_any_backtrader_strategy_runs_and_equals_its_replay(tmp_path: Path, name
     assert parity.compared["fills"] > 1
 
 
-@pytest.mark.parametrize(("spec", "orders"), [("lifecycle:HoldFiveBars", 23), ("signals:Accumulating", 5)])
+@pytest.mark.parametrize(("spec", "least"), [("lifecycle:HoldFiveBars", 10), ("signals:Accumulating", 2)])
 def test_a_community_strategy_makes_the_same_orders_on_paper_with_real_orders_and_in_its_replay(
-    tmp_path: Path, spec: str, orders: int
+    tmp_path: Path, spec: str, least: int
 ) -> None:
+    """How many they are depends on the day, up to which the market's past reaches."""
+    orders = []
     for mode in ("paper", "live"):
         flags = (f"--{mode}", "--strategy", f"benchmarks.strategies.community.{spec}")
         assert run(request_for(tmp_path, mode, 120, *flags, symbols=("BTC/USDT",))) == 0
         parity = compare(tmp_path / mode, SystemClock(), SOURCES)
         assert parity.first_difference is None
-        assert parity.compared["orders"] == orders
+        orders.append(parity.compared["orders"])
+    assert orders[0] == orders[1] >= least
 
 
 def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> None:

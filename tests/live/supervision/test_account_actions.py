@@ -33,7 +33,7 @@ def account(venue: SandboxHandle) -> Iterator[Any]:
     store.getdata(dataname="BTC/USDT")
     store.getbroker()
     store.start()
-    store.account.call = store.loop.call
+    store.account.call, store.account.spawn = store.loop.call, store.loop.spawn
     yield store.account
     store.stop()
 
@@ -69,7 +69,7 @@ def test_orders_are_taken_back_within_the_patience_though_every_answer_takes_a_m
 
 def test_a_position_is_sold_though_the_answer_takes_a_minute_and_what_is_said_is_true(venue: SandboxHandle, account: Any) -> None:
     sent(account, intent(1))
-    until(lambda: account.journal.filled(intent(1).client_id))
+    account.call(account.settle(intent(1)))
     venue.arm("F42", on="place", seconds=SLOW_S, count=0)
     began = time.monotonic()
     deeds = account.call(sell_out(account, account.symbols, "slow", "command", PATIENCE_S))
@@ -77,6 +77,32 @@ def test_a_position_is_sold_though_the_answer_takes_a_minute_and_what_is_said_is
     assert deeds.are_sold or "not confirmed yet" in deeds.text
     until(lambda: sum(order["side"] == "sell" for order in venue.orders()))
     assert [order["side"] for order in venue.orders()] == ["buy", "sell"], "sold once"
+
+
+def test_what_a_buy_has_bought_whose_answer_is_on_its_way_is_sold_too(venue: SandboxHandle, account: Any) -> None:
+    """Its report is lost, and what is held when the command comes is nothing."""
+    venue.arm("F42", on="place", seconds=1.0)
+    venue.arm("F8", count=0)
+    account.journal.write(intent(1))
+    account.spawn(account.send(intent(1)))
+    until(lambda: venue.orders())
+    deeds = account.call(sell_out(account, account.symbols, "slow", "command", 0.05))
+    until(lambda: len(venue.orders()) == 2)
+    assert [order["side"] for order in venue.orders()] == ["buy", "sell"]
+    assert deeds.are_sold or "is sold once the venue has answered" in deeds.text
+
+
+def test_an_order_that_waits_for_its_turn_is_not_sent_once_it_was_taken_back(venue: SandboxHandle, account: Any) -> None:
+    first, second = intent(1, price="30000"), intent(2, price="30001")
+    venue.arm("F42", on="place", seconds=1.0)
+    for each in (first, second):
+        account.journal.write(each)
+        account.spawn(account.send(each))
+    account.call(account.cancel(second))
+    until(lambda: account.journal.state_of(first.client_id) is IntentState.ACKNOWLEDGED)
+    account.call(account.settle(second))  # behind whatever is on its way
+    assert account.journal.state_of(second.client_id) is IntentState.DROPPED
+    assert [order["client_id"] for order in venue.orders()] == [first.client_id]
 
 
 def test_what_waits_on_our_side_does_not_go_out_after_a_command(account: Any) -> None:

@@ -96,12 +96,12 @@ class Told:
 PUBLISHED = st.tuples(st.sampled_from(FACTORS), st.sampled_from([0, 0, 0, 1, 3, 7, 30, 200, 470]), st.integers(0, 12), st.floats(-9, 99))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.integers(0, 3),
-    st.lists(st.lists(PUBLISHED, max_size=2), min_size=12, max_size=24),
+    st.lists(st.lists(PUBLISHED, max_size=2), min_size=8, max_size=16),
     st.booleans(),
-    st.sets(st.integers(3, 20), max_size=2),
+    st.sets(st.integers(3, 12), max_size=2),
 )
 def test_revisions_and_late_news_between_bars_give_the_bits_of_the_plain_path(
     seed: int, news_by_bar: list[list[tuple[str, int, int, float]]], prepared: bool, passed_over: set[int]
@@ -120,7 +120,7 @@ def test_revisions_and_late_news_between_bars_give_the_bits_of_the_plain_path(
     assert told[0].lines == told[1].lines
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 3), st.lists(st.lists(PUBLISHED, max_size=1), min_size=8, max_size=16))
 def test_every_row_of_the_window_is_that_of_the_whole_frame(seed: int, news_by_bar: list[list[tuple[str, int, int, float]]]) -> None:
     news = News.of(seed)

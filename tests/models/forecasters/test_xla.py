@@ -15,9 +15,10 @@ from tests import ROOT
 
 
 def one_network(cores: set[int]) -> Any:
-    """What `tests.models.one_network` says in a fresh process that may use these cores."""
+    """What `tests.models.one_network` says in a fresh process that may use these cores, compiled there."""
     command = [sys.executable, "-m", "tests.models.one_network", *map(str, cores)]
-    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout)
+    env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    return json.loads(subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True, timeout=300).stdout)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores to choose from")

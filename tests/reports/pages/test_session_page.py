@@ -39,6 +39,12 @@ def test_the_page_tells_position_profit_forecast_and_health(tmp_path: Path) -> N
         assert part in text
 
 
+def test_the_page_tells_why_orders_came_to_nothing_as_that_of_a_backtest_does(tmp_path: Path) -> None:
+    text = page(tmp_path, refused={"BTC/USDT": {"the session is paused": 3}})
+    assert "Orders that came to nothing" in text and ">the session is paused<" in text
+    assert "Orders that came to nothing" not in page(tmp_path)
+
+
 def test_a_session_that_has_just_begun_has_a_page(tmp_path: Path) -> None:
     text = page(tmp_path, bars=0, positions=[], open_orders=[], sources=[], alerts=[], equity=None, last_bar=None)
     for part in ("No bar has closed yet.", "No forecast has been made yet.", "Nothing is held.", "No order was filled yet."):
