@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
+    from forwardtrader.models.forecasters.foundation import FoundationForecaster
     from forwardtrader.models.forecasters.keras_networks.forecaster import KerasForecaster
     from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
@@ -41,6 +42,7 @@ _DEFINED_IN = {
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
     "ForecastSource": "models.forecaster",
+    "FoundationForecaster": "models.forecasters.foundation",
     "KerasForecaster": "models.forecasters.keras_networks.forecaster",
     "LSTMForecast": "strategies.backtrader.indicator",
     "LSTMForecaster": "models.forecasters.keras_networks.lstm_forecaster",
@@ -54,6 +56,7 @@ __all__ = [
     "Feed",
     "Forecast",
     "ForecastSource",
+    "FoundationForecaster",
     "KerasForecaster",
     "LSTMForecast",
     "LSTMForecaster",

@@ -113,6 +113,8 @@ DOORS: dict[str, set[str]] = {
         *(f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")),
         *(f"models/forecasters/keras_networks/{name}.py" for name in ("network", "training_loop")),
     },
+    "torch": {"models/forecasters/foundation.py"},
+    "transformers": {"models/forecasters/foundation.py"},
     "lightgbm": {"models/forecasters/trees.py"},
     "firebase_admin": {"live/output/firestore.py"},
     "quantstats": {"reports/pages/tearsheet.py"},

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.checks import checked
 from forwardtrader.backtest.forecasting import train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress
@@ -87,8 +87,7 @@ class SweepBench:
         params = [f"{name}={value}" for key, value in point.items() if (name := parameter(key))]
         settings, strategy = changed(self.request.settings, knobs), with_params(self.request.strategy, params)
         request = replace(self.request, settings=settings, strategy=strategy)
-        check(request)
-        return request
+        return checked(request)
 
     def evaluate(self, points: Sequence[Point]) -> list[PointResult]:
         """The result of each point, in order; what was finished before is not computed again."""

@@ -54,6 +54,8 @@ class BaseForecaster(ABC):
         rows_per_call: how many rows `predict` is asked about at a time, always so many.
         runs_in_threads: whether folds may be fitted side by side in threads of one process.
         shrink: the share of the location that is believed.
+        trained_until: the first day, as an ISO date (UTC), that whatever it was trained on before the run does not reach; None where it
+            learns in `fit` alone. It is not asked about earlier bars: what it says of them is no forecast.
     """
 
     warm_up: int = 1
@@ -62,6 +64,7 @@ class BaseForecaster(ABC):
     rows_per_call: int = 64
     runs_in_threads: bool = False
     shrink: float = 1.0
+    trained_until: str | None = None
 
     @abstractmethod
     def fit(self, panel: SamplePanel) -> Self:

@@ -9,13 +9,14 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import ConfigError, ForecasterFailed
+from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
@@ -23,7 +24,7 @@ from forwardtrader.models.port.base_forecaster import BaseForecaster
 
 LSTM: Final = "lstm"
 # Those that come with the project, by the name that a run may give instead of MODULE:CLASS.
-SHIPPED: Final[dict[str, str]] = {}
+SHIPPED: Final[dict[str, str]] = {"foundation": "forwardtrader.models.forecasters.foundation:FoundationForecaster"}
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
 
 
@@ -49,6 +50,24 @@ def context_of(settings: ModelSettings) -> int:
     """Rows of features that a forecast looks back over, its own included."""
     own = prototype(settings)
     return settings.context if own is None else own.warm_up
+
+
+def asked_from(forecaster: BaseForecaster | None) -> datetime | None:
+    """The moment from which forecasts of one that was trained before the run count; None where it learns in the run alone.
+
+    Raises:
+        InvalidSetting: it does not state one that is a date.
+    """
+    if forecaster is None or forecaster.trained_until is None:
+        return None
+    try:
+        found = datetime.fromisoformat(forecaster.trained_until)
+    except (TypeError, ValueError) as error:
+        raise InvalidSetting(
+            f"{type(forecaster).__name__}: trained_until is {forecaster.trained_until!r}; write the first day that its training data does "
+            "not reach, as 2024-06-01: earlier bars are not out of sample"
+        ) from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def is_seeded(forecaster: BaseForecaster) -> bool:
