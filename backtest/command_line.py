@@ -82,6 +82,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
         settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
+        optimise=given.optimise and typed_path(given.optimise),
     )  # fmt: skip
 
 

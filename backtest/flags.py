@@ -45,6 +45,7 @@ def parser() -> FlagParser:
     modes.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
     modes.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
     modes.add_argument("--sweep", type=Path, metavar="FILE", help="a grid or search space; every point is a counted trial")
+    modes.add_argument("--optimise", type=Path, metavar="FILE", help="parameters chosen anew at each boundary, on the past alone")
     modes.add_argument("--audit", action="store_true", help="look-ahead proofs on this data, these features and this strategy")
     output = p.add_argument_group("settings and output")
     output.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")

@@ -36,11 +36,13 @@ from forwardtrader.reports.pages.formats import came_to_nothing
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
+from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.summary import summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record
 
 Result = TypeVar("Result")
+Told = Callable[[pd.DataFrame], OptimisationSection]
 # How long a thread keeps Python while another one waits for it.
 TURN_S: Final = 0.0005
 
@@ -57,11 +59,14 @@ class FinishedRun:
         return self.folder / "index.html"
 
 
-def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None) -> FinishedRun:
+def run_backtest(
+    request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None, optimisation: Told | None = None
+) -> FinishedRun:
     """Load, train, trade, evaluate, and write the pages.
 
     Args:
-        sweep: net daily returns of every point tried, where this is the chosen one.
+        sweep: net daily returns of every point tried, where this trades the chosen ones.
+        optimisation: what is told of how they were chosen, given the equity table.
 
     Raises:
         TradingError: whatever stands in the way, as one line.
@@ -79,7 +84,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             record = simulate(markets, forecasts, request)
         _report_account(console, request, record, forecasts.left_out)
         with progress.stage("report", "benchmarks"):
-            run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
+            run, folder = _saved(assembled(request, markets, forecasts, record, clock, optimisation), request)
             tearsheet.submit(folder)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
@@ -88,7 +93,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
         with progress.stage("shifted", "forecasts shifted in time") as stage:
             judgement = credited(request, markets, forecasts, run, judgement, stage)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "pages"):
-            run = _with_judgement(run, judgement, {name: round(s, 3) for name, s in progress.seconds.items()})
+            run = with_judgement(run, judgement, {name: round(s, 3) for name, s in progress.seconds.items()})
             manifest.write(folder, run.manifest)
             write_page = prepare_run_page(folder)
             try:
@@ -168,7 +173,14 @@ def _log_account(record: Record) -> None:
         log.event(own, "backtest_only", symbol=symbol, what=note)
 
 
-def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
+def assembled(
+    request: BacktestRequest,
+    markets: Mapping[str, History],
+    forecasts: Forecasts,
+    record: Record,
+    clock: Clock,
+    optimised: Told | None = None,
+) -> RunArtefacts:
     """The tables of a run and its plain numbers, benchmarks beside the account; not evaluated yet and not written."""
     plain = manifest_of(request, markets, forecasts, clock.now())
     year = plain.data.periods_per_year
@@ -179,9 +191,8 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     told["backtest_only"] = record.backtest_only
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
     left_out = {f"forecast of {name}": why for name, why in forecasts.left_out.items()}
-    full = plain.model_copy(
-        update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits), "not_computed": left_out}
-    )
+    parts = {"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits), "not_computed": left_out}
+    full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
 
@@ -279,7 +290,7 @@ def _facts(request: BacktestRequest, markets: Mapping[str, History], run: RunArt
     return facts_of(request, markets, run.manifest.data, run.manifest.run_id, result_of(run.equity))
 
 
-def _with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:
+def with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[str, float]) -> RunArtefacts:
     """The manifest with scores, verdict and alarms laid over the plain numbers."""
     tree: dict[str, Any] = run.manifest.model_dump(by_alias=True)
     parts = judgement.parts()

@@ -34,6 +34,7 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
     feeds = request.settings.feeds
     book = FactorBook(feeds.factors, Timeframe.parse(feeds.timeframe))
     start = history_start(request.first, request.settings.models, Timeframe.parse(feeds.timeframe))
+    start = start and min(start, request.first - request.window)
     markets = {
         symbol: load_history(feeds, symbol, start=start, end=request.last, clock=clock, file=request.files.get(symbol))
         for symbol in feeds.symbols

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import inspect
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core import fingerprint
 from forwardtrader.core.settings import LearningSettings
 from forwardtrader.core.types import DataKind
+from forwardtrader.core.user_code.source import text_of
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
@@ -138,7 +138,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     limits = TradingLimits.of(request.settings.risk)
     risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
-        **learning, **factors, **resample, **risk,
+        **learning, **factors, **resample, **risk, **({"optimised": request.choice} if request.choice else {}),
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip
@@ -160,9 +160,10 @@ def result_of(equity: pd.DataFrame) -> str:
 def code_of(request: BacktestRequest) -> str:
     """Fingerprint of the sources that turn candles into an account."""
     rooms = [path for room in ("models", "strategies") for path in sorted((ROOT / room).rglob("*.py"))]
-    own = [Path(inspect.getfile(load_strategy(request.strategy)))] if request.strategy else []
     forecaster = prototype(request.settings.models)
-    parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*rooms, *own)]
+    parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in rooms]
+    if request.strategy:
+        parts.append(hashlib.sha256(text_of(load_strategy(request.strategy)).encode()).hexdigest())
     return fingerprint.of_value(parts if forecaster is None else [*parts, identity(forecaster)])
 
 

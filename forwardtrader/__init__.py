@@ -26,6 +26,10 @@ from forwardtrader.core.command.installed import require  # noqa: E402 - it is f
 require()
 
 if TYPE_CHECKING:
+    from forwardtrader.backtest.api.audits import audit
+    from forwardtrader.backtest.api.candles import load_candles
+    from forwardtrader.backtest.api.forecasts import WalkForward
+    from forwardtrader.backtest.api.runs import Run, backtest, compare
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
@@ -33,11 +37,14 @@ if TYPE_CHECKING:
     from forwardtrader.models.forecasters.foundation import FoundationForecaster
     from forwardtrader.models.forecasters.keras_networks.forecaster import KerasForecaster
     from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
+    from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
+    from forwardtrader.models.port.sample_panel import SamplePanel
     from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro
     from forwardtrader.strategies.backtrader.indicator import LSTMForecast
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 _DEFINED_IN = {
+    "BaseForecaster": "models.port.base_forecaster",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
@@ -48,10 +55,19 @@ _DEFINED_IN = {
     "LSTMForecaster": "models.forecasters.keras_networks.lstm_forecaster",
     "LSTMStrategy": "strategies.backtrader.strategy",
     "RecordedForecasts": "models.forecaster",
+    "Run": "backtest.api.runs",
+    "SamplePanel": "models.port.sample_panel",
+    "WalkForward": "backtest.api.forecasts",
+    "WarmStarting": "models.port.base_forecaster",
+    "audit": "backtest.api.audits",
+    "backtest": "backtest.api.runs",
     "build_cerebro": "strategies.backtrader.assembly",
     "check_strategy": "backtest.audit.check_strategy",
+    "compare": "backtest.api.runs",
+    "load_candles": "backtest.api.candles",
 }
 __all__ = [
+    "BaseForecaster",
     "CCXTStore",
     "Feed",
     "Forecast",
@@ -62,14 +78,24 @@ __all__ = [
     "LSTMForecaster",
     "LSTMStrategy",
     "RecordedForecasts",
+    "Run",
+    "SamplePanel",
+    "WalkForward",
+    "WarmStarting",
+    "audit",
+    "backtest",
     "build_cerebro",
     "check_strategy",
+    "compare",
+    "load_candles",
 ]
 
 
 if not TYPE_CHECKING:  # to a type checker a name that is not listed is an error
 
     def __getattr__(name: str) -> object:
+        if name == "backtest":
+            return import_module("forwardtrader.backtest")  # which can be called
         if name not in _DEFINED_IN:
             raise AttributeError(f"module 'forwardtrader' has no attribute {name!r}")
         return getattr(import_module(f"forwardtrader.{_DEFINED_IN[name]}"), name)

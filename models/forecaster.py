@@ -46,6 +46,15 @@ class ForecastSource(Protocol):
         ...
 
 
+@runtime_checkable
+class SourceOfFeeds(Protocol):
+    """Forecast sources of several symbols, found by the name of a feed."""
+
+    def source_of(self, name: str) -> ForecastSource:
+        """The source for the feed of that name; the only one there is, whatever the name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBar:
     """The newest closed bar; earlier bars are fetched only on request.

@@ -51,7 +51,7 @@ LAYERS: dict[str, str] = {
         checks flags forecaster parallel walk_forward
     """,
     "strategies": """
-        replay
+        replay stints
         replay_track
         backtrader replay_account
         position_manager
@@ -59,7 +59,8 @@ LAYERS: dict[str, str] = {
         backtrader_objects costs feed_context order_families order_rules risk signals sizing user_code
     """,
     "backtest": """
-        cli
+        api cli
+        optimise
         sweep
         terminal
         job
@@ -85,6 +86,7 @@ LAYERS: dict[str, str] = {
         account_judgement benchmarks pages
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict
+        sections
     """,
     "sandbox": """
         __main__

@@ -8,18 +8,19 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
+from forwardtrader.core.user_code.source import text_of
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 
 LSTM: Final = "lstm"
@@ -38,7 +39,10 @@ def prototype(settings: ModelSettings) -> BaseForecaster | None:
         if settings.params:
             raise ConfigError(f"models.params: the LSTM has none; its settings are those of models ({next(iter(settings.params))}?)")
         return None
-    return _prototype(settings.forecaster, json.dumps(dict(settings.params), sort_keys=True))
+    params = json.dumps(dict(settings.params), sort_keys=True)
+    if settings.forecaster.startswith(f"{MODULE}:"):
+        return _made(settings.forecaster, params)  # one of that name may have been typed in anew
+    return _prototype(settings.forecaster, params)
 
 
 def named_forecaster(settings: ModelSettings) -> str:
@@ -85,6 +89,10 @@ def identity(forecaster: BaseForecaster) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _prototype(spec: str, params: str) -> BaseForecaster:
+    return _made(spec, params)
+
+
+def _made(spec: str, params: str) -> BaseForecaster:
     found = _named(SHIPPED.get(spec, spec))
     given: Mapping[str, Any] = json.loads(params)
     with owned_errors(spec, ForecasterFailed):
@@ -105,6 +113,8 @@ def _named(spec: str) -> BaseForecaster | type[BaseForecaster]:
         known = nearest(spec, [LSTM, *SHIPPED]) or f"; those that come along are {', '.join([LSTM, *SHIPPED])}"
         raise ConfigError(f"--forecaster {spec!r}: write it as MODULE:CLASS, for example mymodels.py:Ridge{known}")
     name = match["module"]
+    if name == MODULE:
+        return _typed_in(match["name"])
     module = import_module(name) if name.startswith("forwardtrader.") else user_module(name, f"--forecaster {spec!r}")
     found = getattr(module, match["name"], None)
     fits = [key for key, value in vars(module).items() if _is_forecaster(value)]
@@ -117,6 +127,13 @@ def _named(spec: str) -> BaseForecaster | type[BaseForecaster]:
         raise ConfigError(f"--forecaster {spec!r}: {match['name']} lacks {lacking}; define it")
     chosen: BaseForecaster | type[BaseForecaster] = found
     return chosen
+
+
+def _typed_in(name: str) -> BaseForecaster | type[BaseForecaster]:
+    found = declared(name)
+    if isinstance(found, BaseForecaster) or (isinstance(found, type) and issubclass(found, BaseForecaster)):
+        return found
+    raise ConfigError(f"the forecaster {name} was typed into another process; put it into a file and name that: FILE:{name}")
 
 
 def _is_forecaster(value: object) -> bool:
@@ -136,7 +153,7 @@ def _described(value: Any) -> Any:
     if isinstance(value, functools.partial):
         return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
-        return [_text_of(value), _described(_closed_over(value))]
+        return [text_of(value), _described(_closed_over(value))]
     return repr(value)
 
 
@@ -154,24 +171,5 @@ def _source(kind: type) -> str:
     digest = hashlib.sha256()
     for each in kind.__mro__:
         if each.__module__ not in ("builtins", "abc", BaseForecaster.__module__):
-            digest.update(_text_of(each).encode())
+            digest.update(text_of(each).encode())
     return digest.hexdigest()
-
-
-def _text_of(thing: Any) -> str:
-    """The whole file it is written in, where there is one: it may call what stands beside it."""
-    try:
-        return Path(inspect.getsourcefile(thing) or "").read_text(encoding="utf-8")
-    except (TypeError, OSError):
-        pass
-    try:
-        return inspect.getsource(thing)
-    except (TypeError, OSError):
-        return "".join(code.hex() for code in _codes(thing))
-
-
-def _codes(thing: Any) -> Iterator[bytes]:
-    """The compiled code of a function, or of the methods of a class, whose text is nowhere to be had."""
-    for each in [thing, *(vars(thing).values() if isinstance(thing, type) else ())]:
-        if hasattr(each, "__code__"):
-            yield each.__code__.co_code + repr(each.__code__.co_consts).encode()

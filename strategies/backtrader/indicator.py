@@ -12,7 +12,7 @@ import pandas as pd
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import Forecast
-from forwardtrader.models.forecaster import ForecastSource, IncrementalSource, NewBar
+from forwardtrader.models.forecaster import ForecastSource, IncrementalSource, NewBar, SourceOfFeeds
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds, last_frame, whole_frame
 from forwardtrader.strategies.feed_context import FeedContext
 
@@ -27,7 +27,8 @@ class LSTMForecast(bt.Indicator):
     where no model is in force. `once` (whole history) and `next` (bar by bar) give the same numbers.
 
     Params:
-        source: a `ForecastSource`; left out, it is the one that `strategies.feed_context.attach` put on the feed.
+        source: a `ForecastSource`, or what has one for each symbol (`SourceOfFeeds`, as a fitted `WalkForward`); left out, it is the one
+            that `strategies.feed_context.attach` put on the feed.
 
     Raises:
         InvalidSetting: there is no source, or the feed's bars are not as long as those the source was made for.
@@ -130,6 +131,8 @@ def reads_forecasts(owner: Any) -> bool:
 
 def _source(given: Any, context: FeedContext | None, data: Any) -> ForecastSource:
     source = given if given is not None else getattr(context, "source", None)
+    if isinstance(source, SourceOfFeeds):
+        source = source.source_of(getattr(data, "_name", "") or "")
     if source is None:
         name = getattr(data, "_name", "") or "the feed"
         raise InvalidSetting(f"{name} carries no forecasts; pass source=..., or put the indicator on the feed that assembly built")

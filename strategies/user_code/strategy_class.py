@@ -11,6 +11,7 @@ import backtrader as bt
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.modules import user_module
 
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)(?:\((?P<params>.*)\))?", re.DOTALL)
@@ -99,6 +100,11 @@ def _read(name: str, text: str, default: object, said: str) -> object:
 
 
 def _class_of(module_name: str, name: str, spec: str) -> type[bt.Strategy]:
+    if module_name == MODULE:
+        typed_in = declared(name)
+        if isinstance(typed_in, type) and issubclass(typed_in, bt.Strategy):
+            return typed_in
+        raise ConfigError(f"the strategy {name} was typed into another process; put it into a file and name that: FILE:{name}")
     module = user_module(module_name, f"--strategy {spec!r}")
     found = getattr(module, name, None)
     known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, bt.Strategy)]

@@ -87,8 +87,12 @@ class LSTMForecaster(WarmStarting):
 
     def settings(self, run: ModelSettings) -> ModelSettings:
         """The settings of a run with this forecaster, which is then trained by the run's own path."""
-        chosen = {name: value for name, value in self.get_params().items() if name != "seed"}
-        return ModelSettings.model_validate(run.model_dump() | chosen | {"forecaster": "lstm", "params": {}})
+        return ModelSettings.model_validate(run.model_dump() | self.chosen | {"forecaster": "lstm", "params": {}})
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The parameters that are settings of `models`; the seeds of its members are the run's own."""
+        return {name: value for name, value in self.get_params().items() if name != "seed"}
 
     def fit(self, panel: SamplePanel) -> Self:
         """Train from the best linear rule.

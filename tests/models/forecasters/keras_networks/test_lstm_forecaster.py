@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forwardtrader import LSTMForecaster
+from forwardtrader import LSTMForecaster, WalkForward
 from forwardtrader.core.errors import ForecasterFailed
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
@@ -53,6 +53,8 @@ def test_its_parameters_are_the_settings_of_models_with_their_defaults() -> None
     assert LSTMForecaster().get_params() == {name: getattr(usual, name) for name in LSTMForecaster.parameter_names()}
     changed = LSTMForecaster(units=7, trees=0.0).settings(usual.model_copy(update={"forecaster": "other", "horizons": (1, 2, 3)}))
     assert (changed.forecaster, changed.units, changed.trees, changed.horizons) == ("lstm", 7, 0.0, (1, 2, 3))
+    models = WalkForward(LSTMForecaster(units=7), seed=3, trees=0.25).settings.models
+    assert (models.forecaster, models.units, models.trees, models.seed) == ("lstm", 7, 0.25, 3)
 
 
 def test_its_members_have_the_bits_of_a_run_anew_and_going_on(panel: Panel, cut: list[Fold], given: ModelSettings) -> None:

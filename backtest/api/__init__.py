@@ -1,0 +1,1 @@
+"""The Python interface, for notebooks and scripts: candles, walk-forward forecasts, backtests and audits as objects."""
