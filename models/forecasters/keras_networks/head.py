@@ -42,7 +42,9 @@ class Head:
         rest, all_outputs = (form.horizons - 1) * OUTPUTS, form.horizons * OUTPUTS
         return cls(
             form,
-            keras.layers.Normalization(axis=-1, name="scaling"),
+            # With nothing to be trained it only subtracts and divides. `Normalization` keeps copies of its variables, which no stateless
+            # call could change.
+            keras.layers.BatchNormalization(epsilon=0.0, center=False, scale=False, trainable=False, name="scaling"),
             keras.layers.Dense(OUTPUTS, kernel_initializer=half(), name="first_horizon"),
             keras.layers.Dense(rest, kernel_initializer=half(), name="other_horizons") if rest else None,
             keras.layers.Dense(all_outputs, use_bias=False, kernel_initializer="zeros", name="linear") if form.linear else None,
@@ -62,8 +64,7 @@ class Head:
 
     def named(self) -> dict[str, Any]:
         """The variables of our own layers that are in use."""
-        mean, variance, *_ = self.scaling.variables
-        found = {"mean": mean, "variance": variance}
+        found = {"mean": self.scaling.moving_mean, "variance": self.scaling.moving_variance}
         for name, layer in (("first_bias", self.first), ("other_bias", self.others)):
             if layer is not None and layer.built:
                 found[name] = layer.bias

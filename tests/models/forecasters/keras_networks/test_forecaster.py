@@ -205,7 +205,7 @@ def test_the_example_runs_as_a_user_runs_it_and_its_models_are_served_again(tmp_
 
 
 def test_a_network_that_diverges_is_told_and_not_kept(tmp_path: Path) -> None:
-    given = settings(tmp_path, params={"learning_rate": 1e6, "options": {"units": 4}, "linear": False, "epochs": 1})
+    given = settings(tmp_path, params={"learning_rate": 1e6, "options": {"units": 4}, "epochs": 2})
     with pytest.raises((TrainingDiverged, ForecasterFailed), match="KerasForecaster, fold 2020"):
         walk_forward({"A/USD": BARS}, FIRST, LAST, settings=given, timeframe=Timeframe.parse("1h"), features=NAMES)
     assert not list(tmp_path.glob("*/card.json"))
