@@ -16,7 +16,7 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.forecasters.compiled_code import kept_in
 from forwardtrader.models.forecasters.keras_networks.lesson import SHARED, Lesson
 from forwardtrader.models.forecasters.linear_start import linear_start
-from forwardtrader.models.forecasters.lstm import BLOCK, Ensemble, LstmSpec, Weights, predict
+from forwardtrader.models.forecasters.lstm import BLOCK, OUTPUTS, Ensemble, LstmSpec, Weights, predict
 from forwardtrader.models.forecasters.trainer import USUAL, Trainer, TrainingPace, TrainingSpec
 from forwardtrader.models.forecasters.trees import Trees, grow
 from forwardtrader.models.port.base_forecaster import Answer, WarmStarting
@@ -151,9 +151,10 @@ class LSTMForecaster(WarmStarting):
         return {name: getattr(self, f"{name}_") for name in self._spec(1, 1).shapes()}
 
     def _ensemble(self) -> Ensemble:
-        spec = self._spec(len(self.mean_), self.head_bias_.size // 6)
+        weights = self._weights()
+        spec = self._spec(len(self.mean_), len(weights["head_bias"]) // OUTPUTS)
         trees = Trees(*(getattr(self, f"tree_{name}_") for name in _TREES)) if self.trees else None
-        return Ensemble(spec, self.mean_, self.std_, (self._weights(),), trees, self.trees)
+        return Ensemble(spec, self.mean_, self.std_, (weights,), trees, self.trees)
 
     def _spec(self, features: int, horizons: int) -> LstmSpec:
         return LstmSpec(features=features, units=self.units, horizons=horizons, context=self.context)
