@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.errors import InvalidDates, InvalidSetting
+from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.forecasters.baselines import chosen
 from forwardtrader.models.port.prototype import asked_from, named_forecaster, prototype
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
@@ -35,13 +37,15 @@ def check(request: BacktestRequest) -> None:
     """Refuse a request that cannot end well.
 
     Raises:
-        ConfigError: the traded horizon is not forecast, a baseline is unknown, or a forecaster or the strategy cannot be loaded.
+        ConfigError: the traded horizon is not forecast, a feature or a baseline is unknown, or a forecaster or the strategy cannot be
+            loaded.
     """
     models, traded = request.settings.models, request.settings.strategies.horizon
     if traded not in models.horizons:
         known = ", ".join(str(h) for h in models.horizons)
         raise InvalidSetting(f"strategies.horizon {traded} is not among models.horizons ({known}); add it there, or trade one of these")
     chosen(models.baselines)
+    look_back(models.features, Timeframe.parse(request.settings.feeds.timeframe))
     asked_from(prototype(models))
     for spec in models.compared:
         asked_from(prototype(models.model_copy(update={"forecaster": spec, "params": {}})))

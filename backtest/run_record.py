@@ -23,6 +23,8 @@ from forwardtrader.core.user_code.source import text_of
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.features.own_features import chosen_name
+from forwardtrader.models.features.selection import own_of
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
 from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
 from forwardtrader.models.port.prototype import LSTM, identity, named_forecaster, prototype
@@ -164,6 +166,7 @@ def code_of(request: BacktestRequest) -> str:
     parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in rooms]
     if request.strategy:
         parts.append(hashlib.sha256(text_of(load_strategy(request.strategy)).encode()).hexdigest())
+    parts += [chosen_name(feature) for feature in own_of(request.settings.models.features)]
     return fingerprint.of_value(parts if forecaster is None else [*parts, identity(forecaster)])
 
 

@@ -2,7 +2,7 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed
+│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed, FeatureFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -31,6 +31,7 @@ __all__ = [
     "DataError",
     "DownloadCutShort",
     "FactorNotYetPublished",
+    "FeatureFailed",
     "FingerprintMismatch",
     "ForecasterFailed",
     "InvalidDates",
@@ -107,6 +108,10 @@ class StrategyFailed(ConfigError):
 
 class ForecasterFailed(ConfigError):
     """The user's forecaster raised an exception, or answered with something that is no forecast; the message names it and its fold."""
+
+
+class FeatureFailed(ConfigError):
+    """The user's feature raised an exception, or breaks a rule of features; the message names it, its line, and how to fix it."""
 
 
 class StrategyChecksFailed(ConfigError, AssertionError):

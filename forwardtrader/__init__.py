@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from forwardtrader.backtest.audit.check_strategy import check_strategy
     from forwardtrader.core.types import Forecast
     from forwardtrader.live.bridge.store import CCXTStore
+    from forwardtrader.models.features.bars import Bars
+    from forwardtrader.models.features.own_features import feature
+    from forwardtrader.models.features.rolling import lag, window_max, window_mean, window_min, window_rms, window_sum
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
     from forwardtrader.models.forecasters.foundation import FoundationForecaster
     from forwardtrader.models.forecasters.keras_networks.forecaster import KerasForecaster
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 
 _DEFINED_IN = {
+    "Bars": "models.features.bars",
     "BaseForecaster": "models.port.base_forecaster",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
@@ -64,9 +68,17 @@ _DEFINED_IN = {
     "build_cerebro": "strategies.backtrader.assembly",
     "check_strategy": "backtest.audit.check_strategy",
     "compare": "backtest.api.runs",
+    "feature": "models.features.own_features",
+    "lag": "models.features.rolling",
     "load_candles": "backtest.api.candles",
+    "window_max": "models.features.rolling",
+    "window_mean": "models.features.rolling",
+    "window_min": "models.features.rolling",
+    "window_rms": "models.features.rolling",
+    "window_sum": "models.features.rolling",
 }
 __all__ = [
+    "Bars",
     "BaseForecaster",
     "CCXTStore",
     "Feed",
@@ -87,7 +99,14 @@ __all__ = [
     "build_cerebro",
     "check_strategy",
     "compare",
+    "feature",
+    "lag",
     "load_candles",
+    "window_max",
+    "window_mean",
+    "window_min",
+    "window_rms",
+    "window_sum",
 ]
 
 

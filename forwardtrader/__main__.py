@@ -28,6 +28,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "parity": Command(
         "live.parity.__main__:main", "live.flags:parity_parser", "replay a session through the backtest and compare bar by bar"
     ),
+    "check-strategy": Command(
+        "backtest.audit.check_command:main", "backtest.flags:check_parser", "run a strategy in ways that must not make a difference"
+    ),
     "download": Command("feeds.history.download:main", "feeds.flags:download_parser", "candles from an exchange into the store"),
     "import": Command("feeds.files.import_file:main", "feeds.flags:import_parser", "candles from a file into the store"),
     "candles": Command("feeds.candles.store:main", "feeds.flags:candles_parser", "what the candle store holds"),
@@ -65,7 +68,7 @@ def _found(place: str) -> Callable[..., Any]:
 
 
 def _help() -> str:
-    lines = "\n".join(f"  {name:10} {command.purpose}" for name, command in COMMANDS.items())
+    lines = "\n".join(f"  {name:14} {command.purpose}" for name, command in COMMANDS.items())
     return f"usage: forwardtrader COMMAND ...\n\n{(__doc__ or '').splitlines()[0]}\n\ncommands:\n{lines}\n\n{EXAMPLES}\n"
 
 

@@ -56,7 +56,8 @@ LAYERS: dict[str, str] = {
         backtrader replay_account
         position_manager
         decision ended_symbols holdings trading_state
-        backtrader_objects costs feed_context order_families order_rules risk signals sizing user_code
+        orders
+        backtrader_objects costs feed_context order_rules risk signals sizing user_code
     """,
     "backtest": """
         api cli

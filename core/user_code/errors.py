@@ -68,14 +68,15 @@ def user_line(error: BaseException) -> traceback.FrameSummary | None:
     """The newest line of neither ours nor a library's, below whoever caught it; None where there is none."""
     frames = _frames(error)
     catching = 2 if frames and frames[0].filename == __file__ else 1  # `owned_errors`, and the block that is in it
-    return next((frame for frame in reversed(frames[catching:]) if _is_a_users(frame.filename)), None)
+    return next((frame for frame in reversed(frames[catching:]) if is_a_users(frame.filename)), None)
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return list(traceback.extract_tb(error.__traceback__))
 
 
-def _is_a_users(filename: str) -> bool:
+def is_a_users(filename: str) -> bool:
+    """Whether a source file is neither ours nor a library's."""
     path = Path(filename).resolve()
     return not filename.startswith("<") and not any(path.is_relative_to(folder) for folder in (*_OURS, *_LIBRARIES))
 

@@ -32,12 +32,12 @@ def baseline_frames(
     Each fold's results are kept beside its model. Folds run in threads; every baseline itself uses one.
 
     Args:
-        names: as in the settings: baselines, or `all`, or `none`.
+        names: as in the settings: baselines, or `all`, or `none`. One made of a feature that was not chosen is left out.
 
     Raises:
         UnknownSetting: no baseline has that name; the message gives the nearest.
     """
-    wanted = chosen(names)
+    wanted = [name for name in chosen(names) if getattr(BASELINES[name], "source", "") in ("", *walk.panel.names)]
     if not wanted:
         return {}
     done = 0

@@ -18,6 +18,7 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES, Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
+from forwardtrader.models.features.own_features import short_name
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.divergence import mean_loss
 from forwardtrader.models.folds.training import Base, FoldResult, calibrations_of, card_of, forecast_rows, seeds
@@ -100,7 +101,7 @@ def training_panel(
             f"the window before {next(iter(fold.values())).boundary:%Y-%m-%d} has {len(rows_found)} samples to learn from, fewer than the "
             f"{LEAST_SAMPLES} needed; set a longer models.train_window, or take shorter bars"
         )
-    form = SampleForm(panel.names, settings.horizons, panel.symbols, Timeframe.parse(timeframe).seconds)
+    form = SampleForm(tuple(map(short_name, panel.names)), settings.horizons, panel.symbols, Timeframe.parse(timeframe).seconds)
     return form.panel(stacked, known, rows_found, np.concatenate(codes), prototype.warm_up)
 
 

@@ -17,7 +17,7 @@ from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import warm_up
-from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.features.panel import Panel, selected
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.training import Base, FoldResult
@@ -110,8 +110,10 @@ def walk_forward(
 
     Raises:
         TooLittleHistory: the candles before `first` do not fill one training window.
+        FeatureFailed: a user's own feature is no number on some bar.
     """
-    panel = Panel.of(candles, settings.horizons, features)
+    panel = Panel.of(candles, settings.horizons, features or selected(candles, settings, timeframe), timeframe)
+    panel.require_numbers()
     if relabel is not None:
         panel = replace(panel, targets=relabel(panel.targets))
     return walk_forward_over(panel, first, last, settings=settings, timeframe=timeframe, progress=progress, damaged=damaged)

@@ -38,9 +38,13 @@ class BaselineForecast:
 
 
 class Baseline(ABC):
-    """Fits one training window, then forecasts any bars from their features."""
+    """Fits one training window, then forecasts any bars from their features.
+
+    `source` names the feature that it is made of; empty where any will do.
+    """
 
     name: ClassVar[str]
+    source: ClassVar[str] = ""
 
     def __init__(self, feature_names: Sequence[str] = (), threads: int = 1) -> None:
         self.feature_names = tuple(feature_names)
@@ -107,7 +111,6 @@ class Majority(Baseline):
 class _Signal(Baseline):
     """A fixed signal times the one coefficient that had the least Huber loss in training, its sign fixed beforehand."""
 
-    source: ClassVar[str]
     sign: ClassVar[float]
     size_: float = 1e-3
 

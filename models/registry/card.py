@@ -15,7 +15,9 @@ SCHEMA: Final = 1
 # The sources that decide what a model of given data and settings comes out as.
 SOURCES: Final = (
     "features/rolling",
+    "features/bars",
     "features/catalogue",
+    "features/own_features",
     "features/factor_features",
     "features/panel",
     "features/sequences",
