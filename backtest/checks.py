@@ -8,7 +8,7 @@ from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.errors import InvalidDates, InvalidSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.selection import look_back
-from forwardtrader.models.forecasters.baselines import chosen
+from forwardtrader.models.port.names import chosen_baselines
 from forwardtrader.models.port.prototype import asked_from, named_forecaster, prototype
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
@@ -44,7 +44,7 @@ def check(request: BacktestRequest) -> None:
     if traded not in models.horizons:
         known = ", ".join(str(h) for h in models.horizons)
         raise InvalidSetting(f"strategies.horizon {traded} is not among models.horizons ({known}); add it there, or trade one of these")
-    chosen(models.baselines)
+    chosen_baselines(models.baselines)
     look_back(models.features, Timeframe.parse(request.settings.feeds.timeframe))
     asked_from(prototype(models))
     for spec in models.compared:

@@ -119,6 +119,8 @@ DOORS: dict[str, set[str]] = {
     "torch": {"models/forecasters/foundation.py"},
     "transformers": {"models/forecasters/foundation.py"},
     "lightgbm": {"models/forecasters/trees.py"},
+    "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
+    "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},

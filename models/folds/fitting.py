@@ -25,7 +25,7 @@ from forwardtrader.models.folds.training import Base, FoldResult, calibrations_o
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
 from forwardtrader.models.port.fitted import FittedForecaster, SampleForm
-from forwardtrader.models.port.prototype import asked_from, is_seeded
+from forwardtrader.models.port.prototype import asked_from
 from forwardtrader.models.port.sample_panel import SamplePanel, sample_rows
 from forwardtrader.models.walk_forward import Fold
 
@@ -49,7 +49,7 @@ def fit_fold(
         TooLittleHistory: the window holds too few samples.
     """
     began = time.perf_counter()
-    samples = training_panel(prototype, panel, fold, settings, timeframe)
+    samples = training_panel(panel, fold, settings, timeframe, prototype.warm_up)
     boundary = next(iter(fold.values())).boundary
     try:
         members = _members(prototype, samples, settings, base)
@@ -77,9 +77,7 @@ def _calibrations(
     return calibrations_of(model, panel, symbol, replace(fold, train_first=max(fold.train_first, first)), before)
 
 
-def training_panel(
-    prototype: BaseForecaster, panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: str
-) -> SamplePanel:
+def training_panel(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: str, look_back: int) -> SamplePanel:
     """The samples of a fold: copies of its training rows and of nothing else, so that there is nothing later to be seen.
 
     Raises:
@@ -94,7 +92,8 @@ def training_panel(
         segments.append((first, first + cut.train_bars))
         first += cut.train_bars
     stacked, known = np.concatenate(features), np.concatenate(targets)
-    rows_found = sample_rows(stacked, segments, prototype.warm_up)
+    stacked.flags.writeable = known.flags.writeable = False  # several members learn from them, each from the same
+    rows_found = sample_rows(stacked, segments, look_back)
     rows_found = rows_found[np.isfinite(known[rows_found]).any(axis=1)]
     if len(rows_found) < LEAST_SAMPLES:
         raise TooLittleHistory(
@@ -102,14 +101,14 @@ def training_panel(
             f"{LEAST_SAMPLES} needed; set a longer models.train_window, or take shorter bars"
         )
     form = SampleForm(tuple(map(short_name, panel.names)), settings.horizons, panel.symbols, Timeframe.parse(timeframe).seconds)
-    return form.panel(stacked, known, rows_found, np.concatenate(codes), prototype.warm_up)
+    return form.panel(stacked, known, rows_found, np.concatenate(codes), look_back)
 
 
 def _members(
     prototype: BaseForecaster, samples: SamplePanel, settings: ModelSettings, base: Base | None
 ) -> tuple[tuple[BaseForecaster, ...], ...]:
     """For each seed, where it draws at all, one forecaster for all horizons or one for each."""
-    drawn = seeds(settings) if is_seeded(prototype) else (0,)
+    drawn = seeds(settings) if prototype.is_seeded else (0,)
     asked = [samples] if prototype.all_horizons else [samples.at_horizon(h) for h in range(len(settings.horizons))]
     return tuple(tuple(_one(prototype, each, seed, _before(base, m, k)) for k, each in enumerate(asked)) for m, seed in enumerate(drawn))
 
@@ -128,7 +127,7 @@ def _one(prototype: BaseForecaster, samples: SamplePanel, seed: int, before: War
             fitted: BaseForecaster | None = copy.deepcopy(before).update(samples)
         else:
             made = prototype.clone()
-            fitted = (made.set_params(seed=seed) if is_seeded(made) else made).fit(samples)
+            fitted = (made.set_params(seed=seed) if made.is_seeded else made).fit(samples)
     if not isinstance(fitted, BaseForecaster):
         raise ForecasterFailed(f"{name}.fit answered {type(fitted).__name__}; end it with `return self`")
     return fitted

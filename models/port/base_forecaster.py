@@ -21,6 +21,7 @@ import copy
 import inspect
 import io
 import json
+import zipfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
@@ -65,6 +66,11 @@ class BaseForecaster(ABC):
     runs_in_threads: bool = False
     shrink: float = 1.0
     trained_until: str | None = None
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether it draws, so that one is fitted for each of the run's seeds."""
+        return "seed" in self.parameter_names()
 
     @abstractmethod
     def fit(self, panel: SamplePanel) -> Self:
@@ -127,11 +133,16 @@ class BaseForecaster(ABC):
         """
         try:
             plain = json.loads((folder / _PLAIN).read_text(encoding="utf-8"))
+            with zipfile.ZipFile(folder / _ARRAYS) as archive:
+                if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                    raise ValueError("it is compressed")  # as they are written no array is larger than the file
             with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
+                learned = plain | {name: stored[name] for name in stored.files}
+            if any(not name.endswith("_") or name.startswith("_") for name in learned):
+                raise ValueError("it sets what is not learned")
+        except (OSError, ValueError, TypeError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
             raise FingerprintMismatch(f"{folder} is absent or damaged; remove the model's folder and train again") from error
-        for name, value in (plain | arrays).items():
+        for name, value in learned.items():
             setattr(self, name, value)
         return self
 

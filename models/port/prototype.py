@@ -22,10 +22,10 @@ from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
 from forwardtrader.core.user_code.source import text_of
 from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.names import SHIPPED
 
 LSTM: Final = "lstm"
-# Those that come with the project, by the name that a run may give instead of MODULE:CLASS.
-SHIPPED: Final[dict[str, str]] = {"foundation": "forwardtrader.models.forecasters.foundation:FoundationForecaster"}
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
 
 
@@ -72,11 +72,6 @@ def asked_from(forecaster: BaseForecaster | None) -> datetime | None:
             "not reach, as 2024-06-01: earlier bars are not out of sample"
         ) from error
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def is_seeded(forecaster: BaseForecaster) -> bool:
-    """Whether one is fitted for each of the run's seeds."""
-    return "seed" in forecaster.get_params()
 
 
 def identity(forecaster: BaseForecaster) -> str:
@@ -149,12 +144,17 @@ def _described(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "get_params"):
-        return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
+        return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
     if isinstance(value, functools.partial):
         return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
         return [text_of(value), _described(_closed_over(value))]
-    return repr(value)
+    if _ADDRESS.search(shown := repr(value)):
+        raise InvalidSetting(
+            f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
+            "texts, lists, functions or estimators, or define its __repr__"
+        )
+    return shown
 
 
 def _closed_over(function: Any) -> list[Any]:

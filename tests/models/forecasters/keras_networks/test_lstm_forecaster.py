@@ -41,7 +41,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> ModelSettings:
 
 
 def asked(panel: Panel, fold: Fold, form: LSTMForecaster, given: ModelSettings):
-    samples = training_panel(form, panel, {"A/USD": fold}, given, "1h")
+    samples = training_panel(panel, {"A/USD": fold}, given, "1h", form.warm_up)
     rows = np.arange(fold.effective_first, fold.effective_last)
     said = SampleForm(samples.names, samples.horizons, samples.symbols, samples.timeframe_s)
     unknown = np.full((len(panel.features), 2), np.nan, np.float32)
