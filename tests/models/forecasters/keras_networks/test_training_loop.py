@@ -36,8 +36,8 @@ def test_an_lstm_is_trained_as_by_its_own_trainer(pace: TrainingPace) -> None:
     trainer = Trainer(LstmSpec(features=4, units=UNITS, horizons=horizons, context=6), TRAINING, panel.features, panel.targets)
     theirs = trainer.fit(starts, mean, std, seed=3, first=_as_theirs(network, first), pace=pace)
     for name, value in _as_theirs(network, found.values).items():
-        np.testing.assert_allclose(value, theirs.weights[name], atol=5e-4, err_msg=name)
-    assert found.loss == pytest.approx(theirs.loss, rel=1e-4)
+        np.testing.assert_allclose(value, theirs.weights[name], atol=3e-3, err_msg=name)
+    assert found.loss == pytest.approx(theirs.loss, rel=1e-3)
 
 
 def _as_theirs(network: Network, values: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
