@@ -24,7 +24,6 @@ BASELINES: Final[dict[str, str]] = {
 SHIPPED: Final[dict[str, str]] = BASELINES | {
     "mean": f"{_HERE}.ensembles:MeanForecaster",
     "stacking": f"{_HERE}.ensembles:StackingForecaster",
-    "foundation": "forwardtrader.models.forecasters.foundation:FoundationForecaster",
 }
 
 
