@@ -165,12 +165,12 @@ def _with_spread(model: FittedForecaster, samples: SamplePanel) -> FittedForecas
     newest = model.raw_of(samples, samples.rows[-1:])
     if (newest[..., 1:] != newest[..., :1]).any(axis=(0, 2, 3)).all():
         return model
-    rows = spread_rows(samples, _RESIDUALS)
+    rows = spread_rows(samples)
     missed = samples.targets[rows][:, None, :] - model.raw_of(samples, rows)[..., 0]
     found = [[np.quantile(of[np.isfinite(of)], QUANTILES) for of in each.T] for each in missed.transpose(1, 0, 2)]
     return replace(model, spread=np.asarray(found, np.float32))
 
 
-def spread_rows(samples: SamplePanel, about: int) -> NDArray[np.int64]:
+def spread_rows(samples: SamplePanel, about: int = _RESIDUALS) -> NDArray[np.int64]:
     """About so many samples, or twice as many, spread evenly over the window."""
     return samples.rows[:: max(1, len(samples.rows) // about)]
