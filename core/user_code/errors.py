@@ -35,7 +35,7 @@ def owned_errors(owner: str, kind: type[ConfigError] = StrategyFailed) -> Iterat
     except TradingError:
         raise
     except (Exception, SystemExit) as error:  # a class that ends the process would end it without a word
-        if user_line(error) is None and _is_ours(_frames(error)[-1].filename):
+        if user_line(error) is None and is_ours(_frames(error)[-1].filename):
             raise
         raise failure(error, owner, kind) from error
 
@@ -81,6 +81,7 @@ def is_a_users(filename: str) -> bool:
     return not filename.startswith("<") and not any(path.is_relative_to(folder) for folder in (*_OURS, *_LIBRARIES))
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether a file is one of this project's."""
     path = Path(filename).resolve()
     return any(path.is_relative_to(folder) for folder in _OURS)

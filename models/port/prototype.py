@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final
@@ -17,10 +17,10 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
-from forwardtrader.core.user_code.source import text_of
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 from forwardtrader.models.port.names import SHIPPED
 
@@ -148,7 +148,7 @@ def _described(value: Any) -> Any:
     if isinstance(value, functools.partial):
         return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
-        return [text_of(value), _described(_closed_over(value))]
+        return [_fingerprint_once(value), _described(_closed_over(value))]
     if _ADDRESS.search(shown := repr(value)):
         raise InvalidSetting(
             f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
@@ -171,5 +171,11 @@ def _source(kind: type) -> str:
     digest = hashlib.sha256()
     for each in kind.__mro__:
         if each.__module__ not in ("builtins", "abc", BaseForecaster.__module__):
-            digest.update(text_of(each).encode())
+            digest.update(_fingerprint_once(each).encode())
     return digest.hexdigest()
+
+
+@functools.cache
+def _fingerprint_once(thing: Callable[..., Any]) -> str:
+    """What runs in this process is the text that it was imported from, whatever becomes of the file."""
+    return source_fingerprint(thing)
