@@ -9,10 +9,13 @@ Names are imported when they are first used, so that `import forwardtrader` cost
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Networks are trained through jax. Keras reads this when it is imported, which a file of the user's may do before anything of ours.
+os.environ.setdefault("KERAS_BACKEND", "jax")
 _ROOT = Path(__file__).resolve().parent.parent
 if (_ROOT / "run_live.py").is_file():
     # A checkout: the packages stand beside this one. The links to them in this folder are for type checkers and editors.
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from forwardtrader.models.features.own_features import feature
     from forwardtrader.models.features.rolling import lag, window_max, window_mean, window_min, window_rms, window_sum
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
+    from forwardtrader.models.forecasters.foundation import FoundationForecaster
+    from forwardtrader.models.forecasters.keras_networks.forecaster import KerasForecaster
+    from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
     from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster
     from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
     from forwardtrader.models.forecasters.shipped.linear import LinearHuber, LinearRidge
@@ -52,7 +58,10 @@ _DEFINED_IN = {
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
     "ForecastSource": "models.forecaster",
+    "FoundationForecaster": "models.forecasters.foundation",
+    "KerasForecaster": "models.forecasters.keras_networks.forecaster",
     "LSTMForecast": "strategies.backtrader.indicator",
+    "LSTMForecaster": "models.forecasters.keras_networks.lstm_forecaster",
     "LSTMStrategy": "strategies.backtrader.strategy",
     "LightGBMForecaster": "models.forecasters.shipped.lightgbm_forecaster",
     "LinearHuber": "models.forecasters.shipped.linear",
@@ -87,7 +96,10 @@ __all__ = [
     "Feed",
     "Forecast",
     "ForecastSource",
+    "FoundationForecaster",
+    "KerasForecaster",
     "LSTMForecast",
+    "LSTMForecaster",
     "LSTMStrategy",
     "LightGBMForecaster",
     "LinearHuber",

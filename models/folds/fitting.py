@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.errors import ForecasterFailed, TooLittleHistory, TrainingDiverged
@@ -23,11 +25,14 @@ from forwardtrader.models.folds.training import Base, FoldResult, calibrations_o
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
 from forwardtrader.models.port.fitted import FittedForecaster, SampleForm
+from forwardtrader.models.port.prototype import asked_from
 from forwardtrader.models.port.sample_panel import SamplePanel, sample_rows
 from forwardtrader.models.walk_forward import Fold
 
 LEAST_SAMPLES: Final = 64
 _RESIDUALS: Final = 4000
+_SCORED: Final = 500
+_LEAST_CALIBRATION: Final = 64
 
 
 def fit_fold(
@@ -49,17 +54,27 @@ def fit_fold(
     try:
         members = _members(prototype, samples, settings, base)
         model = _fitted(members, samples, settings)
-        rows = spread_rows(samples)
+        rows = spread_rows(samples, _SCORED)
         loss = mean_loss(model.raw_of(samples, rows).mean(axis=1), samples.targets[rows])
         raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
         before = [Calibration(shrink=prototype.shrink) for _ in settings.horizons]
-        calibrations = {s: calibrations_of(model, panel, s, f, before) for s, f in fold.items()}
+        calibrations = {s: _calibrations(model, panel, s, f, before, asked_from(prototype)) for s, f in fold.items()}
     except (ForecasterFailed, TrainingDiverged) as failure:
         raise type(failure)(f"{type(prototype).__name__}, fold {boundary:%Y-%m-%d} of {', '.join(fold)}: {failure}") from failure
     card = card_of(panel, fold, settings, identity=identity, timeframe=timeframe, calibrations=calibrations, base=base)
     count = len(members)
     done = {"train_loss": loss, "train_bars": len(samples), "seconds": time.perf_counter() - began, "seeds": seeds(settings)[:count]}
     return FoldResult(card.model_copy(update=done), model, raw)
+
+
+def _calibrations(
+    model: FittedForecaster, panel: Panel, symbol: str, fold: Fold, before: Sequence[Calibration], moment: datetime | None
+) -> tuple[Calibration, ...]:
+    """On bars of the training window that what the forecaster was trained on before does not reach: it knows the others too well."""
+    first = 0 if moment is None else int(panel.index[symbol].searchsorted(pd.Timestamp(moment)))
+    if fold.train_last - first < _LEAST_CALIBRATION:
+        return tuple(before)
+    return calibrations_of(model, panel, symbol, replace(fold, train_first=max(fold.train_first, first)), before)
 
 
 def training_panel(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: str, look_back: int) -> SamplePanel:
@@ -146,13 +161,16 @@ def _require_repeatable(model: FittedForecaster, samples: SamplePanel) -> None:
 
 
 def _with_spread(model: FittedForecaster, samples: SamplePanel) -> FittedForecaster:
-    """With quantiles of what the locations missed, on rows spread over the window."""
+    """With quantiles of what the locations missed, on rows spread over the window, where locations are all that is answered."""
+    newest = model.raw_of(samples, samples.rows[-1:])
+    if (newest[..., 1:] != newest[..., :1]).any(axis=(0, 2, 3)).all():
+        return model
     rows = spread_rows(samples)
     missed = samples.targets[rows][:, None, :] - model.raw_of(samples, rows)[..., 0]
     found = [[np.quantile(of[np.isfinite(of)], QUANTILES) for of in each.T] for each in missed.transpose(1, 0, 2)]
     return replace(model, spread=np.asarray(found, np.float32))
 
 
-def spread_rows(samples: SamplePanel) -> NDArray[np.int64]:
-    """Samples spread evenly over the window: enough of them for quantiles and a mean."""
-    return samples.rows[:: max(1, len(samples.rows) // _RESIDUALS)]
+def spread_rows(samples: SamplePanel, about: int = _RESIDUALS) -> NDArray[np.int64]:
+    """About so many samples, or twice as many, spread evenly over the window."""
+    return samples.rows[:: max(1, len(samples.rows) // about)]

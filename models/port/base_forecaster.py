@@ -34,8 +34,9 @@ from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, Inv
 from forwardtrader.models.port.sample_panel import SamplePanel
 
 Numbers: TypeAlias = NDArray[Any]
-# What `predict` may answer, for N samples: the location [N]; location and scale, each [N]; or quantiles [N, 5] at 5, 25, 50, 75 and 95 %.
-# Where a forecaster answers all H horizons at once: [N, H] or [N, H, 5]. All in the unit of the targets.
+# What `predict` may answer, for N samples: the location [N]; location and scale, each [N]; quantiles [N, 5] at 5, 25, 50, 75 and 95 %; or
+# the location before those quantiles [N, 6]. Where a forecaster answers all H horizons at once: [N, H], [N, H, 5] or [N, H, 6]. All in the
+# unit of the targets.
 Answer: TypeAlias = Numbers | tuple[Numbers, Numbers]
 _ARRAYS: Final = "learned.npz"
 _PLAIN: Final = "learned.json"
@@ -54,6 +55,8 @@ class BaseForecaster(ABC):
         rows_per_call: how many rows `predict` is asked about at a time, always so many.
         runs_in_threads: whether folds may be fitted side by side in threads of one process.
         shrink: the share of the location that is believed.
+        trained_until: the first day, as an ISO date (UTC), that whatever it was trained on before the run does not reach; None where it
+            learns in `fit` alone. It is not asked about earlier bars: what it says of them is no forecast.
     """
 
     warm_up: int = 1
@@ -62,6 +65,7 @@ class BaseForecaster(ABC):
     rows_per_call: int = 64
     runs_in_threads: bool = False
     shrink: float = 1.0
+    trained_until: str | None = None
 
     @property
     def is_seeded(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final
 
@@ -52,6 +54,24 @@ def context_of(settings: ModelSettings) -> int:
     """Rows of features that a forecast looks back over, its own included."""
     own = prototype(settings)
     return settings.context if own is None else own.warm_up
+
+
+def asked_from(forecaster: BaseForecaster | None) -> datetime | None:
+    """The moment from which forecasts of one that was trained before the run count; None where it learns in the run alone.
+
+    Raises:
+        InvalidSetting: it does not state one that is a date.
+    """
+    if forecaster is None or forecaster.trained_until is None:
+        return None
+    try:
+        found = datetime.fromisoformat(forecaster.trained_until)
+    except (TypeError, ValueError) as error:
+        raise InvalidSetting(
+            f"{type(forecaster).__name__}: trained_until is {forecaster.trained_until!r}; write the first day that its training data does "
+            "not reach, as 2024-06-01: earlier bars are not out of sample"
+        ) from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def identity(forecaster: BaseForecaster) -> str:
@@ -125,14 +145,25 @@ def _described(value: Any) -> Any:
         return value
     if hasattr(value, "get_params"):
         return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
+    if isinstance(value, functools.partial):
+        return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
-        return _fingerprint_once(value)
+        return [_fingerprint_once(value), _described(_closed_over(value))]
     if _ADDRESS.search(shown := repr(value)):
         raise InvalidSetting(
             f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
             "texts, lists, functions or estimators, or define its __repr__"
         )
     return shown
+
+
+def _closed_over(function: Any) -> list[Any]:
+    """What a function took from the one it was made in: `build(16)` and `build(32)` may have the same text."""
+    found = []
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # not yet given a value
+            found.append(cell.cell_contents)
+    return [value for value in found if value is not function]
 
 
 def _source(kind: type) -> str:
