@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 import forwardtrader as ft
-from benchmarks.networks import GRU, TCN
+from benchmarks.training.own_networks import gru, tcn
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.models.features.sequences import unit
@@ -30,7 +30,9 @@ from forwardtrader.reports.statistics.selection.model_confidence_set import mode
 from forwardtrader.reports.statistics.significance import diebold_mariano
 
 PAGE: Final = Path(__file__).resolve().parent / "forecasters.md"
-FORECASTERS: Final[dict[str, Any]] = {"LSTM": "lstm", "GRU": GRU, "TCN": TCN, "LightGBM": "lightgbm", "linear": "huber_linear"}
+FORECASTERS: Final[dict[str, Any]] = {
+    "LSTM": "lstm", "GRU": ft.KerasForecaster(gru), "TCN": ft.KerasForecaster(tcn), "LightGBM": "lightgbm", "linear": "huber_linear",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def found(forecaster: Any, candles: pd.DataFrame, given: argparse.Namespace, mod
     panel = walk.fitted.forecasts.walk.panel
     [symbol] = panel.symbols
     usual = pd.Series(unit(panel.bars[symbol], 1), index=panel.index[symbol]).reindex(own.index)
-    outcome = Outcomes.of(own, usual.to_numpy())
+    outcome = Outcomes.of(own, usual.to_numpy(dtype=np.float64))
     losses = np.full(len(own), np.nan)
     losses[outcome.known] = scaled_losses(outcome)
     return Found(seconds, float(scores["rank_ic"]), float(scores["loss_skill"]), pd.Series(losses, index=own.index))
@@ -79,15 +81,17 @@ def page(results: Mapping[str, Mapping[str, Found]], command: str) -> str:
     lines += [_row(["", *names]), _row(["---"] * (len(names) + 1))]
     for one in names:
         lines.append(_row([one, *(_test(pooled, one, other) for other in names)]))
-    confidence = model_confidence_set({name: losses.to_numpy() for name, losses in pooled.items()}, horizon=1)
-    lines.append("\nModel confidence set, p: " + ", ".join(f"{name} {p:.3f}" for name, p in confidence.items()) + "; 0.1 or more stays in it.\n")
+    confidence = model_confidence_set({name: losses.to_numpy(dtype=np.float64) for name, losses in pooled.items()}, horizon=1)
+    lines.append(
+        "\nModel confidence set, p: " + ", ".join(f"{name} {p:.3f}" for name, p in confidence.items()) + "; 0.1 or more stays in it.\n"
+    )
     return "\n".join(lines)
 
 
 def _test(pooled: Mapping[str, pd.Series[float]], one: str, other: str) -> str:
     if one == other:
         return ""
-    test = diebold_mariano(pooled[one].to_numpy(), pooled[other].to_numpy(), horizon=1)
+    test = diebold_mariano(pooled[one].to_numpy(dtype=np.float64), pooled[other].to_numpy(dtype=np.float64), horizon=1)
     return f"{test.statistic:+.2f} ({test.p:.3f})"
 
 
