@@ -58,7 +58,7 @@ def found(forecaster: Any, candles: pd.DataFrame, given: argparse.Namespace, mod
     panel = walk.fitted.forecasts.walk.panel
     [symbol] = panel.symbols
     usual = pd.Series(unit(panel.bars[symbol], 1), index=panel.index[symbol]).reindex(own.index)
-    outcome = Outcomes.of(own, usual.to_numpy(dtype=np.float64))
+    outcome = Outcomes.of(own, np.asarray(usual, dtype=np.float64))
     losses = np.full(len(own), np.nan)
     losses[outcome.known] = scaled_losses(outcome)
     return Found(seconds, float(scores["rank_ic"]), float(scores["loss_skill"]), pd.Series(losses, index=own.index))
@@ -81,7 +81,7 @@ def page(results: Mapping[str, Mapping[str, Found]], command: str) -> str:
     lines += [_row(["", *names]), _row(["---"] * (len(names) + 1))]
     for one in names:
         lines.append(_row([one, *(_test(pooled, one, other) for other in names)]))
-    confidence = model_confidence_set({name: losses.to_numpy(dtype=np.float64) for name, losses in pooled.items()}, horizon=1)
+    confidence = model_confidence_set({name: _array(losses) for name, losses in pooled.items()}, horizon=1)
     lines.append(
         "\nModel confidence set, p: " + ", ".join(f"{name} {p:.3f}" for name, p in confidence.items()) + "; 0.1 or more stays in it.\n"
     )
@@ -91,8 +91,12 @@ def page(results: Mapping[str, Mapping[str, Found]], command: str) -> str:
 def _test(pooled: Mapping[str, pd.Series[float]], one: str, other: str) -> str:
     if one == other:
         return ""
-    test = diebold_mariano(pooled[one].to_numpy(dtype=np.float64), pooled[other].to_numpy(dtype=np.float64), horizon=1)
+    test = diebold_mariano(_array(pooled[one]), _array(pooled[other]), horizon=1)
     return f"{test.statistic:+.2f} ({test.p:.3f})"
+
+
+def _array(losses: pd.Series[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.asarray(losses, dtype=np.float64)
 
 
 def _row(cells: Sequence[str]) -> str:
