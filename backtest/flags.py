@@ -100,3 +100,25 @@ def _add_what_to_trade(p: FlagParser) -> None:
         help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
     )  # fmt: skip
     what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
+
+
+def check_forecaster_parser() -> FlagParser:
+    """The flags of `forwardtrader check-forecaster`."""
+    p = FlagParser(
+        prog="forwardtrader check-forecaster",
+        description="Fit a forecaster to a short market and ask it in several ways that must not make a difference.",
+        examples=(
+            "forwardtrader check-forecaster mymodels.py:Ridge",
+            "forwardtrader check-forecaster mymodels.py:Ridge --data candles.csv --timeframe 4h",
+            "forwardtrader check-forecaster lightgbm --horizon 1 --horizon 4",
+        ),
+        closing="exit codes: 0 all passed, 2 a check failed or a mistake in the command, 3 too little to work on",
+    )
+    p.add_argument("forecaster", metavar="NAME", help="MODULE:CLASS or file.py:OBJECT, or one that comes along")
+    p.add_argument("--data", metavar="FILE", help="candles to try it on (default: 70 days of the sample market)")
+    p.add_argument("--symbol", default="BTC/USDT", help="what the candles are of (default: BTC/USDT)")
+    p.add_argument("--timeframe", default="1h", help="their bar length (default: 1h)")
+    p.add_argument("--horizon", metavar="BARS", type=int, action="append", help="bars ahead that are forecast (repeatable; default: 1)")
+    p.add_argument("--feature", metavar="NAME", action="append", help="a feature, also FILE.py:NAME (repeatable; default: the catalogue)")
+    p.add_argument("--json", dest="as_json", action="store_true", help="print the checks for programs")
+    return p

@@ -108,9 +108,19 @@ DOORS: dict[str, set[str]] = {
     "ccxt": {
         "feeds/live/client.py", "feeds/live/source.py", "feeds/venues/exchange.py", "feeds/venues/retry.py", "live/venue/ccxt_errors.py",
     },
-    "keras": {"models/forecasters/lstm.py", "models/forecasters/trainer.py"},
-    "jax": {f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")},
+    "keras": {
+        "models/forecasters/lstm.py", "models/forecasters/trainer.py",
+        *(f"models/forecasters/keras_networks/{name}.py" for name in ("head", "network", "network_file", "training_loop")),
+    },
+    "jax": {
+        *(f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")),
+        *(f"models/forecasters/keras_networks/{name}.py" for name in ("network", "training_loop")),
+    },
+    "torch": {"models/forecasters/foundation.py"},
+    "transformers": {"models/forecasters/foundation.py"},
     "lightgbm": {"models/forecasters/trees.py"},
+    "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
+    "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},

@@ -4,63 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import backtrader as bt
 import pandas as pd
 
+from forwardtrader.backtest.audit.check_report import CheckReport, checked_candles
 from forwardtrader.backtest.audit.check_runs import CheckBench, CheckMarket, CheckRun
 from forwardtrader.backtest.audit.outcome import account_pairs
 from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, account_proofs, drawn_bars
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import CandleFileInvalid, ConfigError, InvalidSetting, StrategyChecksFailed
+from forwardtrader.core.errors import ConfigError, InvalidSetting, StrategyChecksFailed
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.core.user_code.errors import user_line
-from forwardtrader.feeds.candles.schema import Origin, validate
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof, compare, untested
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 # With the fee taken in the coin a strategy may close so many trades more or less: sizes differ by the fee.
 DUST_SHARE: Final = 0.02
-_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
-_ORIGIN: Final = Origin("candles")
 _AFTER_TWO_RUNS: Final = ("truncation", "newest close", "one bar at a time", "restart", "dust")
 
 _KEEP_IT: Final = (
     "a session with real orders shows it its past with orders Rejected: wait for no order that is not alive, and keep in state() and "
     "restore(saved) what bars do not tell"
 )
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """What `check_strategy` found, one row a check; `print(report)` shows it.
-
-    Attributes:
-        strategy: the name of the class.
-        checks: each with `name`, `result` (passed, failed, not testable) and `detail`, a sentence.
-    """
-
-    strategy: str
-    checks: tuple[Proof, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether all checks passed: one that was not testable clears nothing."""
-        return all(check.passed for check in self.checks)
-
-    @property
-    def failed(self) -> tuple[Proof, ...]:
-        """The checks that found something."""
-        return tuple(check for check in self.checks if check.result is LookAheadResult.FAILED)
-
-    def __str__(self) -> str:
-        name, result = (max(map(len, column)) for column in zip(*((c.name, c.result) for c in self.checks), strict=True))
-        rows = (f"{check.name:<{name}}  {check.result:<{result}}  {check.detail}" for check in self.checks)
-        return "\n".join((self.strategy, *rows))
 
 
 def check_strategy(
@@ -106,8 +76,7 @@ def check_strategy(
     )
     report = CheckReport(kind.__name__, tuple(_checks(bench)))
     if raise_on_failure and report.failed:
-        found = "; ".join(f"{check.name}: {check.detail}" for check in report.failed)
-        raise StrategyChecksFailed(f"{kind.__name__} failed {len(report.failed)} of {len(report.checks)} checks: {found}")
+        raise StrategyChecksFailed(report.told)
     return report
 
 
@@ -124,27 +93,12 @@ def _markets(given: Mapping[str, pd.DataFrame], rules: MarketRules | None) -> tu
         raise InvalidSetting("candles: none are named" if not given else "rules: they are of one symbol, and the candles of several")
     found, timeframes = [], {}
     for symbol, candles in given.items():
-        bars, timeframes[symbol] = _checked(candles)
+        bars, timeframes[symbol] = checked_candles(candles)
         found.append(CheckMarket(bars, rules or market_rules(symbol, "", frame=bars)))
     if len(set(timeframes.values())) > 1:
         shown = ", ".join(f"{symbol} {timeframe}" for symbol, timeframe in timeframes.items())
         raise InvalidSetting(f"candles: bars of one length are needed, and these are {shown}; use resample= for longer ones")
     return tuple(found), next(iter(timeframes.values()))
-
-
-def _checked(candles: pd.DataFrame) -> tuple[pd.DataFrame, Timeframe]:
-    """The candles in the schema, and their timeframe, which is their commonest step."""
-    index = candles.index
-    if not isinstance(index, pd.DatetimeIndex) or len(index) < 2:
-        raise CandleFileInvalid("candles: at least two bars are needed, indexed by their open times (a DatetimeIndex)")
-    named = candles.rename(columns=lambda name: str(name).lower())
-    named.index = (index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")).as_unit("ns").rename("timestamp")
-    seconds = int(pd.Series(named.index).diff().mode().iloc[0].total_seconds())
-    unit = next(((length, letter) for length, letter in _UNITS if seconds > 0 and seconds % length == 0), None)
-    if unit is None:
-        raise CandleFileInvalid(f"candles: bars are {seconds} seconds apart; rising whole minutes are needed")
-    timeframe = Timeframe.parse(f"{seconds // unit[0]}{unit[1]}")
-    return validate(named, timeframe, origin=_ORIGIN, own_grid=True), timeframe
 
 
 def _checks(bench: CheckBench) -> Iterator[Proof]:
