@@ -1,0 +1,105 @@
+"""Leave one group out: the walk-forward trained anew without a group of features, against the one with all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from forwardtrader.backtest.importance.permutation import Columns, Progress
+from forwardtrader.backtest.importance.scored_bars import Floats, ScoredBars, standardised_ranks
+from forwardtrader.core.errors import ForecasterFailed, TooLittleHistory, TrainingDiverged
+from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.own_features import short_name
+from forwardtrader.models.folds.walk import WalkForward, walk_forward_over
+from forwardtrader.reports.sections.importance import Contribution
+from forwardtrader.reports.statistics.significance import mean_test, paired_differences
+
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True)
+class WithoutEach:
+    """What each group that could be left out adds, and why others could not."""
+
+    contributions: list[Contribution]
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Trains a walk-forward anew on part of its features, by the calendar alone: an early retraining would differ between the two."""
+
+    walk: WalkForward
+    first: datetime
+    last: datetime
+    timeframe: Timeframe
+
+    def without_each(self, groups: Mapping[str, Columns], progress: Progress) -> WithoutEach:
+        """Every model once more for each group; those trained before with the same features come from the registry."""
+        losses: dict[str, pd.DataFrame] = {}
+        left_out: dict[str, str] = {}
+        for number, (group, columns) in enumerate(groups.items()):
+            try:
+                losses[group] = self._losses(self._without(columns))
+            except (ForecasterFailed, TrainingDiverged, TooLittleHistory) as failure:
+                left_out[group] = str(failure)
+            progress(number + 1, len(groups))
+        rows = [self._contribution(group, groups[group], each, len(losses)) for group, each in losses.items()]
+        return WithoutEach(rows, left_out)
+
+    @cached_property
+    def whole(self) -> pd.DataFrame:
+        """Loss and products of ranks with all features."""
+        return self._losses(self._trained(tuple(range(len(self.walk.panel.names)))))
+
+    def _without(self, columns: Columns) -> WalkForward:
+        kept = tuple(column for column in range(len(self.walk.panel.names)) if column not in columns)
+        if not kept:
+            raise TooLittleHistory("no other feature would be left")
+        return self._trained(kept)
+
+    def _trained(self, columns: Columns) -> WalkForward:
+        panel = self.walk.panel
+        part = replace(panel, names=tuple(panel.names[c] for c in columns), features=np.ascontiguousarray(panel.features[:, columns]))
+        return walk_forward_over(part, self.first, self.last, settings=self.walk.settings, timeframe=self.timeframe)
+
+    def _contribution(self, group: str, columns: Columns, without: pd.DataFrame, count: int) -> Contribution:
+        """Diebold and Mariano's test on the bars that both forecast; interval and p-value are Bonferroni's for so many groups."""
+        both = self.whole.join(without.add_suffix("_without"), how="inner")
+        lost = paired_differences(both["loss_without"].to_numpy(), both["loss"].to_numpy())
+        fell = np.concatenate([_rank_gain(each) for _, each in both.groupby(level="symbol", sort=False)])
+        together = both.assign(lost=lost, fell=fell)[["lost", "fell", "loss"]].groupby(level="time", sort=True).mean()
+        named = Contribution(name=group, features=[short_name(self.walk.panel.names[column]) for column in columns])
+        if not (lost.any() or fell.any()):
+            return named.model_copy(update={"loss": 0.0, "loss_ci": (0.0, 0.0), "p": 1.0, "rank_ic": 0.0, "rank_ic_ci": (0.0, 0.0)})
+        horizon, level = self.walk.settings.horizons[0], 1.0 - (1.0 - CONFIDENCE) / count
+        loss, rank_ic = (mean_test(together[name].to_numpy(dtype=np.float64), horizon=horizon) for name in ("lost", "fell"))
+        intact = float(together["loss"].mean())
+        low, high = loss.interval(level)
+        found: dict[str, Any] = {"loss": loss.mean / intact, "loss_ci": (low / intact, high / intact), "p": min(1.0, count * loss.p)}
+        return named.model_copy(
+            update=found | {"rank_ic": rank_ic.mean, "rank_ic_ci": rank_ic.interval(level), "statistic": loss.statistic}
+        )
+
+    def _losses(self, walk: WalkForward) -> pd.DataFrame:
+        """One row a symbol and time: loss, forecast and outcome."""
+        found = []
+        for served in walk.served:
+            for symbol in served.fold:
+                bars = ScoredBars.of(walk, served, symbol, pd.Timestamp(self.first))
+                index = pd.MultiIndex.from_arrays([[symbol] * len(bars), bars.times], names=["symbol", "time"])
+                columns = {"loss": bars.losses(bars.forecast), "location": bars.forecast[:, 0] * bars.usual, "outcome": bars.outcome}
+                found.append(pd.DataFrame(columns, index=index))
+        return pd.concat(found)
+
+
+def _rank_gain(both: pd.DataFrame) -> Floats:
+    """Of one symbol: by how much the rank correlation falls at each bar."""
+    outcome, ours, others = (standardised_ranks(both[name].to_numpy()) for name in ("outcome", "location", "location_without"))
+    return outcome * (ours - others)
