@@ -18,9 +18,11 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.own_features import short_name
 from forwardtrader.models.folds.walk import WalkForward, walk_forward_over
 from forwardtrader.reports.sections.importance import Contribution
-from forwardtrader.reports.statistics.significance import mean_test, paired_differences
+from forwardtrader.reports.statistics.significance import mean_test
 
 CONFIDENCE: Final = 0.95
+# Models work in single precision: losses that differ by less, as a share of their mean, are equal ones.
+ROUNDING: Final = 1e-5
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Refit:
     def _contribution(self, group: str, columns: Columns, without: pd.DataFrame, count: int) -> Contribution:
         """Diebold and Mariano's test on the bars that both forecast; interval and p-value are Bonferroni's for so many groups."""
         both = self.whole.join(without.add_suffix("_without"), how="inner")
-        lost = paired_differences(both["loss_without"].to_numpy(), both["loss"].to_numpy())
+        lost = both["loss_without"].to_numpy() - both["loss"].to_numpy()
+        lost = np.where(np.abs(lost) <= ROUNDING * both["loss"].mean(), 0.0, lost)
         fell = np.concatenate([_rank_gain(each) for _, each in both.groupby(level="symbol", sort=False)])
         together = both.assign(lost=lost, fell=fell)[["lost", "fell", "loss"]].groupby(level="time", sort=True).mean()
         named = Contribution(name=group, features=[short_name(self.walk.panel.names[column]) for column in columns])
