@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import pandas as pd
 from rich.console import Console
 
-from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.checks import checked, seen_until
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
@@ -74,7 +74,7 @@ def run_backtest(
     Raises:
         TradingError: whatever stands in the way, as one line.
     """
-    check(request)
+    request = checked(request)
     with TearsheetProcess() as tearsheet, RunProgress(console, shown=not request.quiet) as progress:
         with progress.stage("data", "candles"):
             markets = load_markets(request, clock)
@@ -133,7 +133,7 @@ def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock
     Raises:
         TradingError: whatever stands in the way, as one line.
     """
-    check(request)
+    request = checked(request)
     walk = train(markets, request, _ignored)
     forecasts = tables(walk, request, _ignored)
     record = simulate(markets, forecasts, request)
@@ -285,7 +285,7 @@ def judged(
     candles = {symbol: history.candles for symbol, history in markets.items()}
     result = RunResult(
         forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep,
-        reads_forecasts=reads_forecasts, own_rule=not request.strategy,
+        reads_forecasts=reads_forecasts, own_rule=not request.strategy, seen_until=seen_until(request) if reads_forecasts else "",
     )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     found_scores = scores or scored(request, markets, forecasts)

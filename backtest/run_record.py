@@ -19,7 +19,7 @@ from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core import fingerprint
 from forwardtrader.core.settings import LearningSettings
 from forwardtrader.core.types import DataKind
-from forwardtrader.core.user_code.source import text_of
+from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
@@ -165,7 +165,7 @@ def code_of(request: BacktestRequest) -> str:
     forecaster = prototype(request.settings.models)
     parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in rooms]
     if request.strategy:
-        parts.append(hashlib.sha256(text_of(load_strategy(request.strategy)).encode()).hexdigest())
+        parts.append(source_fingerprint(load_strategy(request.strategy)))
     parts += [chosen_name(feature) for feature in own_of(request.settings.models.features)]
     return fingerprint.of_value(parts if forecaster is None else [*parts, identity(forecaster)])
 

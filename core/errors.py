@@ -2,7 +2,8 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed, FeatureFailed
+│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed, ForecasterChecksFailed,
+│                                   FeatureFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -33,6 +34,7 @@ __all__ = [
     "FactorNotYetPublished",
     "FeatureFailed",
     "FingerprintMismatch",
+    "ForecasterChecksFailed",
     "ForecasterFailed",
     "InvalidDates",
     "InvalidSetting",
@@ -112,6 +114,10 @@ class ForecasterFailed(ConfigError):
 
 class FeatureFailed(ConfigError):
     """The user's feature raised an exception, or breaks a rule of features; the message names it, its line, and how to fix it."""
+
+
+class ForecasterChecksFailed(ConfigError, AssertionError):
+    """`check_forecaster` found something; the message names every check that failed."""
 
 
 class StrategyChecksFailed(ConfigError, AssertionError):

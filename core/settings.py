@@ -89,6 +89,10 @@ class FeedSettings(Room):
         default="", description="dates of candle files: `day first`, `month first` or a pattern like %d.%m.%Y; empty: the file decides"
     )
     file_zone: str = Field(default="", description="zone of times in candle files that state none, e.g. Europe/Berlin; empty for UTC")
+    stamped: Literal["", "open", "end"] = Field(
+        default="",
+        description="which moment of a bar its time in a candle file is: open or end; empty: the open, unless a file shows it",
+    )
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"

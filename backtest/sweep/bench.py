@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.checks import checked
 from forwardtrader.backtest.forecasting import train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress
@@ -59,8 +59,7 @@ def request_at(request: BacktestRequest, point: Point) -> BacktestRequest:
     params = [f"{name}={value}" for key, value in point.items() if (name := parameter(key))]
     settings, strategy = changed(request.settings, knobs), with_params(request.strategy, params)
     made = replace(request, settings=settings, strategy=strategy)
-    check(made)
-    return made
+    return checked(made)
 
 
 class SweepBench:

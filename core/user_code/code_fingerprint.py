@@ -9,21 +9,25 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
-from forwardtrader.core.user_code.errors import is_a_users
+from forwardtrader.core.user_code.errors import is_a_users, is_ours
+
+# What a class has whose text says another thing in every process.
+_OF_THE_PROCESS: Final = ("__dict__", "__weakref__", "__doc__", "__abstractmethods__", "_abc_impl", "__module__")
 
 
 def source_fingerprint(defined: Callable[..., Any]) -> str:
     """Sha256 of the code behind a function or class: equal for equal code wherever it lies, another one after any edit.
 
     Modules that were imported inside a function count too, once they have been. Code without a file, as in a notebook, counts alone:
-    by its compiled form.
+    by its compiled form. Of what is ours its own file counts.
     """
     digest = hashlib.sha256()
     module = sys.modules.get(defined.__module__)
     files = sorted(_files(module)) if module else []
-    for file in files:
+    ours = Path(getattr(module, "__file__", None) or "")
+    for file in files or ([ours] if is_ours(str(ours)) and ours.is_file() else []):
         digest.update(file.read_bytes())
     if not files:
         digest.update(_compiled(defined).encode())
@@ -55,7 +59,12 @@ def _imported(module: ModuleType, file: Path) -> Iterator[str]:
 
 def _compiled(defined: Callable[..., Any]) -> str:
     code = getattr(defined, "__code__", None)
-    return repr(defined) if code is None else _words(code)
+    if code is not None:
+        return _words(code)
+    if not isinstance(defined, type):
+        return repr(defined)
+    parts = {name: getattr(each, "fget", None) or getattr(each, "__func__", None) or each for name, each in vars(defined).items()}
+    return "|".join(f"{name}={_compiled(each)}" for name, each in sorted(parts.items()) if name not in _OF_THE_PROCESS)
 
 
 def _words(code: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from forwardtrader.models.features.factor_features import factor_names
 from forwardtrader.models.features.own_features import short_name
 from forwardtrader.models.features.selection import chosen
 from forwardtrader.models.features.sequences import targets
+from forwardtrader.models.port.prototype import prototype
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,13 @@ class Panel:
             targets=np.concatenate([targets(b, horizons) for b in bars.values()]),
         )
 
+    def with_features(self, names: tuple[str, ...]) -> Panel:
+        """The same bars and targets with these features."""
+        if names == self.names:
+            return self
+        bars = beside_peers(self.bars, names)
+        return replace(self, bars=bars, names=names, features=np.concatenate([matrix(b, names) for b in bars.values()]))
+
     def require_numbers(self) -> None:
         """Raises FeatureFailed where a user's own feature is no number behind its warm-up: one such bar would spoil a whole model."""
         for column, name in enumerate(self.names):
@@ -95,5 +103,12 @@ def beside_peers(bars: Mapping[str, Bars], names: tuple[str, ...]) -> dict[str, 
 
 
 def selected(candles: Mapping[str, pd.DataFrame], settings: ModelSettings, timeframe: Timeframe) -> tuple[str, ...]:
-    """The names of the features that the settings choose, with those of the factors beside the candles. Raises as `chosen`."""
-    return chosen(settings.features, factor_names(next(iter(candles.values())).columns), timeframe)
+    """As `selected_beside`, for candles with their factors."""
+    return selected_beside(factor_names(next(iter(candles.values())).columns), settings, timeframe)
+
+
+def selected_beside(factors: Iterable[str], settings: ModelSettings, timeframe: Timeframe) -> tuple[str, ...]:
+    """The features that the forecaster wants, or else those that the settings choose, with those of the factors. Raises as `chosen`."""
+    own = prototype(settings)
+    wanted = own.features if own is not None and own.features else settings.features
+    return chosen(tuple(wanted), tuple(factors), timeframe)
