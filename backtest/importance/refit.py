@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,14 @@ class WithoutEach:
 
     contributions: list[Contribution]
     left_out: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tested:
+    mean: float
+    ends: tuple[float, float]
+    p: float
+    statistic: float
 
 
 @dataclass(frozen=True)
@@ -76,19 +84,21 @@ class Refit:
         both = self.whole.join(without.add_suffix("_without"), how="inner")
         lost = both["loss_without"].to_numpy() - both["loss"].to_numpy()
         lost = np.where(np.abs(lost) <= ROUNDING * both["loss"].mean(), 0.0, lost)
-        fell = np.concatenate([_rank_gain(each) for _, each in both.groupby(level="symbol", sort=False)])
+        fell = pd.concat([_rank_gains(each) for _, each in both.groupby(level="symbol", sort=False)])
         together = both.assign(lost=lost, fell=fell)[["lost", "fell", "loss"]].groupby(level="time", sort=True).mean()
-        named = Contribution(name=group, features=[short_name(self.walk.panel.names[column]) for column in columns])
-        if not (lost.any() or fell.any()):
-            return named.model_copy(update={"loss": 0.0, "loss_ci": (0.0, 0.0), "p": 1.0, "rank_ic": 0.0, "rank_ic_ci": (0.0, 0.0)})
-        horizon, level = self.walk.settings.horizons[0], 1.0 - (1.0 - CONFIDENCE) / count
-        loss, rank_ic = (mean_test(together[name].to_numpy(dtype=np.float64), horizon=horizon) for name in ("lost", "fell"))
-        intact = float(together["loss"].mean())
-        low, high = loss.interval(level)
-        found: dict[str, Any] = {"loss": loss.mean / intact, "loss_ci": (low / intact, high / intact), "p": min(1.0, count * loss.p)}
-        return named.model_copy(
-            update=found | {"rank_ic": rank_ic.mean, "rank_ic_ci": rank_ic.interval(level), "statistic": loss.statistic}
-        )
+        loss, rank_ic = (self._tested(together[name].to_numpy(dtype=np.float64), count) for name in ("lost", "fell"))
+        intact, (low, high) = float(together["loss"].mean()), loss.ends
+        return Contribution(
+            name=group, features=[short_name(self.walk.panel.names[column]) for column in columns], loss=loss.mean / intact,
+            loss_ci=(low / intact, high / intact), p=loss.p, rank_ic=rank_ic.mean, rank_ic_ci=rank_ic.ends, statistic=loss.statistic,
+        )  # fmt: skip
+
+    def _tested(self, gains: Floats, count: int) -> _Tested:
+        if not gains.any():
+            return _Tested(mean=0.0, ends=(0.0, 0.0), p=1.0, statistic=0.0)
+        found = mean_test(gains, horizon=self.walk.settings.horizons[0])
+        ends = found.interval(1.0 - (1.0 - CONFIDENCE) / count)
+        return _Tested(mean=found.mean, ends=ends, p=min(1.0, count * found.p), statistic=found.statistic)
 
     def _losses(self, walk: WalkForward) -> pd.DataFrame:
         """One row a symbol and time: loss, forecast and outcome."""
@@ -102,7 +112,7 @@ class Refit:
         return pd.concat(found)
 
 
-def _rank_gain(both: pd.DataFrame) -> Floats:
+def _rank_gains(both: pd.DataFrame) -> pd.Series:
     """Of one symbol: by how much the rank correlation falls at each bar."""
     outcome, ours, others = (standardised_ranks(both[name].to_numpy()) for name in ("outcome", "location", "location_without"))
-    return outcome * (ours - others)
+    return pd.Series(outcome * (ours - others), index=both.index)
