@@ -131,7 +131,7 @@ class WalkForward:
     def importance(self, *, refit: bool = False, draws: int = DRAWS) -> pd.DataFrame:
         """What each feature, and each group of features of one kind, adds to the forecasts out of sample at the first horizon.
 
-        What it tells beyond the others is exchanged for that of another time (`models.folds.permutation`). Everything is above zero where
+        What it tells beyond the others is exchanged for that of another time. Everything is above zero where
         it helps; intervals and p-values are corrected for all rows of their `kind`, so a useless one is above zero by chance in one table
         of forty.
 

@@ -18,7 +18,16 @@ from tests.backtest.importance.test_measurement import OWN
 from tests.end_to_end.small_run import CLOCK, small_run
 from tests.models.bars import simulated_bars
 
-ASKED = ("--forecaster", f"{OWN}:Quick", "--baselines", "none", "--set", f"models.features=[volume_now,move_6,{OWN}:last_digits]")
+ASKED = (
+    "--from",
+    "2024-05-14",
+    "--forecaster",
+    f"{OWN}:Quick",
+    "--baselines",
+    "none",
+    "--set",
+    f"models.features=[volume_now,move_6,{OWN}:last_digits]",
+)
 
 
 @pytest.fixture(scope="module")
