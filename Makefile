@@ -8,8 +8,10 @@ READY  := $(VENV)/.ready
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
 
+# One process more than the two cores of a small machine, as many tests wait; what they start finds compiled modules.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) lint types
-	$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -32,10 +32,14 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
 
     request = request_of(given, given.typed, clock)
     console = Console(stderr=request.as_json, highlight=False)
-    if request.sweep is not None:
+    if request.sweep is not None and request.optimise is None:
         from forwardtrader.backtest.sweep.command import sweep_and_tell
 
         sweep_and_tell(request, clock, console)
+    elif request.optimise is not None:
+        from forwardtrader.backtest.optimise.command import optimise_and_tell
+
+        optimise_and_tell(request, clock, console)
     elif request.audit:
         from forwardtrader.backtest.audit.command import run_audit
 

@@ -27,6 +27,7 @@ PLAIN: Final = {
     "source": "feeds.source",
     "date_format": "feeds.date_format",
     "tz": "feeds.file_zone",
+    "stamped": "feeds.stamped",
     "cash": "strategies.cash",
     "fee_bps": "strategies.fee_bps",
     "slippage_bps": "strategies.slippage_bps",
@@ -57,7 +58,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     overrides: dict[str, Any] = {key: getattr(given, flag) for flag, key in PLAIN.items() if getattr(given, flag) is not None}
     if given.out is not None:
         overrides["reports.output"] = str(typed_path(given.out))
-    files, named = _files(given.data, given.symbol)
+    files, named = named_files(given.data, given.symbol)
     if named:
         overrides["feeds.symbols"] = named
     if given.resample:
@@ -82,10 +83,11 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
         settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
+        optimise=given.optimise and typed_path(given.optimise),
     )  # fmt: skip
 
 
-def _files(data: list[str], symbols: list[str] | None) -> tuple[dict[str, Path], list[str]]:
+def named_files(data: list[str], symbols: list[str] | None) -> tuple[dict[str, Path], list[str]]:
     """Candle files by symbol, and the symbols to trade: those of --symbol, or else those of --data."""
     named = list(symbols or [])
     files: dict[str, Path] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forwardtrader.core.command.flags import FlagParser
-from forwardtrader.feeds.flags import DATE_FORMAT_HELP, ZONE_HELP
+from forwardtrader.feeds.flags import DATE_FORMAT_HELP, STAMPED_HELP, ZONE_HELP
 
 
 def parser() -> FlagParser:
@@ -45,6 +45,7 @@ def parser() -> FlagParser:
     modes.add_argument("--strategy", default="", metavar="MODULE:CLASS", help="any Backtrader strategy in place of ours")
     modes.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
     modes.add_argument("--sweep", type=Path, metavar="FILE", help="a grid or search space; every point is a counted trial")
+    modes.add_argument("--optimise", type=Path, metavar="FILE", help="parameters chosen anew at each boundary, on the past alone")
     modes.add_argument("--audit", action="store_true", help="look-ahead proofs on this data, these features and this strategy")
     output = p.add_argument_group("settings and output")
     output.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
@@ -54,6 +55,31 @@ def parser() -> FlagParser:
     output.add_argument("--open", action="store_true", help="open the run page in a browser")
     output.add_argument("--json", action="store_true", help="print run.json instead of the summary")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return p
+
+
+def check_parser() -> FlagParser:
+    """The flags of `forwardtrader check-strategy`."""
+    p = FlagParser(
+        prog="forwardtrader check-strategy",
+        description="Run a Backtrader strategy in ways that must not make a difference, and say which of them do.",
+        examples=(
+            "forwardtrader check-strategy my_strategy.py:MyStrategy --data BTC/USDT=candles.csv",
+            "forwardtrader check-strategy my_strategy.py:Pair --data BTC/USDT=btc.csv --data ETH/USDT=eth.csv --param fast=20",
+        ),
+        closing="exit codes: 0 all passed, 2 a check failed or a mistake in the command, 3 too little to work on",
+    )
+    p.add_argument("strategy", metavar="MODULE:CLASS", help="the strategy, also FILE.py:CLASS")
+    p.add_argument("--data", action="append", required=True, metavar="[SYMBOL=]FILE", help="candles; repeatable, one for each symbol")
+    p.add_argument("--symbol", action="append", metavar="SYMBOL", help="what a file is of that names none")
+    p.add_argument("--timeframe", metavar="1h", help="length of one bar (default: feeds.timeframe)")
+    p.add_argument("--resample", action="append", default=[], metavar="4h", help="longer bars for the strategy, self.data1; repeatable")
+    p.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the strategy; repeatable")
+    p.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
+    p.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
+    p.add_argument("--stamped", choices=("open", "end"), help=STAMPED_HELP)
+    p.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
+    p.add_argument("--json", dest="as_json", action="store_true", help="print the checks for programs")
     return p
 
 
@@ -68,8 +94,31 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
     what.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
     what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
+    what.add_argument("--stamped", choices=("open", "end"), help=STAMPED_HELP)
     what.add_argument(
         "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
         help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
     )  # fmt: skip
     what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
+
+
+def check_forecaster_parser() -> FlagParser:
+    """The flags of `forwardtrader check-forecaster`."""
+    p = FlagParser(
+        prog="forwardtrader check-forecaster",
+        description="Fit a forecaster to a short market and ask it in several ways that must not make a difference.",
+        examples=(
+            "forwardtrader check-forecaster mymodels.py:Ridge",
+            "forwardtrader check-forecaster mymodels.py:Ridge --data candles.csv --timeframe 4h",
+            "forwardtrader check-forecaster lightgbm --horizon 1 --horizon 4",
+        ),
+        closing="exit codes: 0 all passed, 2 a check failed or a mistake in the command, 3 too little to work on",
+    )
+    p.add_argument("forecaster", metavar="NAME", help="MODULE:CLASS or file.py:OBJECT, or one that comes along")
+    p.add_argument("--data", metavar="FILE", help="candles to try it on (default: 70 days of the sample market)")
+    p.add_argument("--symbol", default="BTC/USDT", help="what the candles are of (default: BTC/USDT)")
+    p.add_argument("--timeframe", default="1h", help="their bar length (default: 1h)")
+    p.add_argument("--horizon", metavar="BARS", type=int, action="append", help="bars ahead that are forecast (repeatable; default: 1)")
+    p.add_argument("--feature", metavar="NAME", action="append", help="a feature, also FILE.py:NAME (repeatable; default: the catalogue)")
+    p.add_argument("--json", dest="as_json", action="store_true", help="print the checks for programs")
+    return p

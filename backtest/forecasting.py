@@ -9,9 +9,10 @@ import pandas as pd
 
 from forwardtrader.backtest.progress import Stage
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.core.errors import ForecasterFailed, TrainingDiverged
+from forwardtrader.core.errors import FeatureFailed, ForecasterFailed, TrainingDiverged
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.features.panel import selected_beside
 from forwardtrader.models.folds.baseline_walk import baseline_frames
 from forwardtrader.models.folds.walk import WalkForward, walk_forward, walk_forward_over
 from forwardtrader.models.forecaster import ForecastSource
@@ -85,12 +86,15 @@ def _compared(walk: WalkForward, request: BacktestRequest, taken: set[str], stag
     found: dict[str, pd.DataFrame] = {}
     failed: dict[str, str] = {}
     timeframe, horizon = Timeframe.parse(request.settings.feeds.timeframe), settings.horizons[0]
+    factors = next(iter(walk.panel.bars.values())).factors
     for spec in settings.compared:
         own = settings.model_copy(update={"forecaster": spec, "params": {}})
         name = _free_name(named_forecaster(own), taken | set(found) | {named_forecaster(settings)})
         try:
-            other = walk_forward_over(walk.panel, request.first, request.last, settings=own, timeframe=timeframe, progress=stage)
-        except (ForecasterFailed, TrainingDiverged) as error:
+            panel = walk.panel.with_features(selected_beside(factors, own, timeframe))
+            panel.require_numbers()
+            other = walk_forward_over(panel, request.first, request.last, settings=own, timeframe=timeframe, progress=stage)
+        except (FeatureFailed, ForecasterFailed, TrainingDiverged) as error:
             failed[name] = str(error)
             continue
         found[name] = pd.concat([_rows(other.frame(s, horizon), s, horizon, first) for s in other.panel.symbols], ignore_index=True)

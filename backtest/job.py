@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import pandas as pd
 from rich.console import Console
 
-from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.checks import checked, seen_until
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
@@ -36,11 +36,13 @@ from forwardtrader.reports.pages.formats import came_to_nothing
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
+from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.summary import summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record
 
 Result = TypeVar("Result")
+Told = Callable[[pd.DataFrame], OptimisationSection]
 # How long a thread keeps Python while another one waits for it.
 TURN_S: Final = 0.0005
 
@@ -57,16 +59,19 @@ class FinishedRun:
         return self.folder / "index.html"
 
 
-def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None) -> FinishedRun:
+def run_backtest(
+    request: BacktestRequest, clock: Clock, console: Console, *, sweep: pd.DataFrame | None = None, optimisation: Told | None = None
+) -> FinishedRun:
     """Load, train, trade, evaluate, and write the pages.
 
     Args:
-        sweep: net daily returns of every point tried, where this is the chosen one.
+        sweep: net daily returns of every point tried, where this trades the chosen ones.
+        optimisation: what is told of how they were chosen, given the equity table.
 
     Raises:
         TradingError: whatever stands in the way, as one line.
     """
-    check(request)
+    request = checked(request)
     with TearsheetProcess() as tearsheet, RunProgress(console, shown=not request.quiet) as progress:
         with progress.stage("data", "candles"):
             markets = load_markets(request, clock)
@@ -79,7 +84,7 @@ def run_backtest(request: BacktestRequest, clock: Clock, console: Console, *, sw
             record = simulate(markets, forecasts, request)
         _report_account(console, request, record, forecasts.left_out)
         with progress.stage("report", "benchmarks"):
-            run, folder = _saved(assembled(request, markets, forecasts, record, clock), request)
+            run, folder = _saved(assembled(request, markets, forecasts, record, clock, optimisation), request)
             tearsheet.submit(folder)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
@@ -108,7 +113,7 @@ def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock
     Raises:
         TradingError: whatever stands in the way, as one line.
     """
-    check(request)
+    request = checked(request)
     walk = train(markets, request, _ignored)
     forecasts = tables(walk, request, _ignored)
     record = simulate(markets, forecasts, request)
@@ -168,7 +173,14 @@ def _log_account(record: Record) -> None:
         log.event(own, "backtest_only", symbol=symbol, what=note)
 
 
-def assembled(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, record: Record, clock: Clock) -> RunArtefacts:
+def assembled(
+    request: BacktestRequest,
+    markets: Mapping[str, History],
+    forecasts: Forecasts,
+    record: Record,
+    clock: Clock,
+    optimised: Told | None = None,
+) -> RunArtefacts:
     """The tables of a run and its plain numbers, benchmarks beside the account; not evaluated yet and not written."""
     plain = manifest_of(request, markets, forecasts, clock.now())
     year = plain.data.periods_per_year
@@ -179,9 +191,8 @@ def assembled(request: BacktestRequest, markets: Mapping[str, History], forecast
     told["backtest_only"] = record.backtest_only
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
     left_out = {f"forecast of {name}": why for name, why in forecasts.left_out.items()}
-    full = plain.model_copy(
-        update={"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits), "not_computed": left_out}
-    )
+    parts = {"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits), "not_computed": left_out}
+    full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
 
@@ -254,7 +265,7 @@ def judged(
     candles = {symbol: history.candles for symbol, history in markets.items()}
     result = RunResult(
         forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep,
-        reads_forecasts=reads_forecasts, own_rule=not request.strategy,
+        reads_forecasts=reads_forecasts, own_rule=not request.strategy, seen_until=seen_until(request) if reads_forecasts else "",
     )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     found_scores = scores or scored(request, markets, forecasts)

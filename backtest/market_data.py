@@ -14,14 +14,16 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import InvalidDates
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.needs import History, load_history
-from forwardtrader.models.features.catalogue import FEATURES, warm_up
-from forwardtrader.models.walk_forward import lead_bars
+from forwardtrader.models.features.selection import look_back
+from forwardtrader.models.walk_forward import lead_bars, open_share
 
 # Room for outages and, with daily bars, for weekends and holidays.
 SLACK: Final = 1.1
 DAILY_SLACK: Final = 1.6
+DAY_S: Final = 86_400
 
 
 def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
@@ -33,11 +35,7 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
     """
     feeds = request.settings.feeds
     book = FactorBook(feeds.factors, Timeframe.parse(feeds.timeframe))
-    start = history_start(request.first, request.settings.models, Timeframe.parse(feeds.timeframe))
-    markets = {
-        symbol: load_history(feeds, symbol, start=start, end=request.last, clock=clock, file=request.files.get(symbol))
-        for symbol in feeds.symbols
-    }
+    markets = {symbol: _history(request, symbol, clock) for symbol in feeds.symbols}
     for symbol, history in markets.items():
         newest = history.candles.index[-1]
         if newest < pd.Timestamp(request.first):
@@ -47,6 +45,21 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
     return {symbol: with_factors(history, book, request.first) for symbol, history in markets.items()}
 
 
+def _history(request: BacktestRequest, symbol: str, clock: Clock) -> History:
+    """The history of one symbol; of a market that rests from so much earlier that as many bars are there."""
+    feeds, models = request.settings.feeds, request.settings.models
+    timeframe = Timeframe.parse(feeds.timeframe)
+
+    def since(share: float) -> History:
+        start = history_start(request.first, models, timeframe, share)
+        start = start and min(start, request.first - request.window)
+        return load_history(feeds, symbol, start=start, end=request.last, clock=clock, file=request.files.get(symbol))
+
+    found = since(1.0)
+    share = open_share(candles.times_of(found.candles), timeframe)
+    return since(share) if share < 1.0 and timeframe.seconds < DAY_S and not models.expanding else found
+
+
 def with_factors(history: History, book: FactorBook, first: datetime) -> History:
     """The history with the columns of the factors, and a note for each that was not known at some bars traded; as it is without any.
 
@@ -54,10 +67,10 @@ def with_factors(history: History, book: FactorBook, first: datetime) -> History
     """
     if not book:
         return history
-    candles = book.beside(history.candles)
-    notes = [_note(candles[name].loc[pd.Timestamp(first) :], name) for name in candles.columns if str(name).startswith(PREFIX)]
+    frame = book.beside(history.candles)
+    notes = [_note(frame[name].loc[pd.Timestamp(first) :], name) for name in frame.columns if str(name).startswith(PREFIX)]
     known = (*history.notes, *(note for note in notes if note))
-    return replace(history, candles=candles, fingerprint=fingerprint.of_frame(candles), notes=known)
+    return replace(history, candles=frame, fingerprint=fingerprint.of_frame(frame), notes=known)
 
 
 def _note(column: pd.Series, name: str) -> str:
@@ -68,12 +81,12 @@ def _note(column: pd.Series, name: str) -> str:
     return f"{what}, where it counts as neutral"
 
 
-def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe) -> datetime | None:
-    """Open of the first bar worth having; None for all there is."""
+def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe, share: float = 1.0) -> datetime | None:
+    """Open of the first bar worth having; None for all there is. `share` is that of the time in which the market has bars within a day."""
     if settings.expanding:
         return None
     slack = DAILY_SLACK if timeframe.seconds >= 86400 else SLACK
-    bars = lead_bars(settings, warm_up(tuple(FEATURES)))
+    bars = lead_bars(settings, look_back(settings.features, timeframe))
     # The boundary in force on the first day may lie up to one retraining span before it, and the base of its warm start further.
     before = settings.retrain_every * settings.anew_every
-    return first - settings.train_window - before - timedelta(seconds=bars * timeframe.seconds * slack)
+    return first - settings.train_window - before - timedelta(seconds=bars * timeframe.seconds * slack / share)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from forwardtrader.core.settings import Settings
+from forwardtrader.strategies.stints.stint import Stint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,9 @@ class BacktestRequest:
         files: candle files by symbol, in place of the store.
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
+        optimise: the file of a walk-forward optimisation.
+        stints: the parameters that it chose, from the first traded bar on; `choice` is a fingerprint of everything they were chosen by, and
+            `window` is the past that each was chosen on, on which its strategy is warmed up.
     """
 
     settings: Settings
@@ -31,6 +35,10 @@ class BacktestRequest:
     name: str = ""
     command: str = ""
     sweep: Path | None = None
+    optimise: Path | None = None
+    stints: Sequence[Stint] = ()
+    choice: str = ""
+    window: timedelta = timedelta(0)
     audit: bool = False
     open_page: bool = False
     as_json: bool = False

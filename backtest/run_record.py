@@ -19,10 +19,12 @@ from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core import fingerprint
 from forwardtrader.core.settings import LearningSettings
 from forwardtrader.core.types import DataKind
-from forwardtrader.core.user_code.source import text_of
+from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.features.own_features import chosen_name
+from forwardtrader.models.features.selection import own_of
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
 from forwardtrader.models.online.online_walk_forward import OnlineWalkForward
 from forwardtrader.models.port.prototype import LSTM, identity, named_forecaster, prototype
@@ -138,7 +140,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     limits = TradingLimits.of(request.settings.risk)
     risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
-        **learning, **factors, **resample, **risk,
+        **learning, **factors, **resample, **risk, **({"optimised": request.choice} if request.choice else {}),
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip
@@ -163,7 +165,8 @@ def code_of(request: BacktestRequest) -> str:
     forecaster = prototype(request.settings.models)
     parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in rooms]
     if request.strategy:
-        parts.append(hashlib.sha256(text_of(load_strategy(request.strategy)).encode()).hexdigest())
+        parts.append(source_fingerprint(load_strategy(request.strategy)))
+    parts += [chosen_name(feature) for feature in own_of(request.settings.models.features)]
     return fingerprint.of_value(parts if forecaster is None else [*parts, identity(forecaster)])
 
 

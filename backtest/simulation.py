@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -21,6 +21,10 @@ from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cer
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.replay_track import Tape
+from forwardtrader.strategies.stints.carried_account import CarriedAccount
+from forwardtrader.strategies.stints.leaving import leaving
+from forwardtrader.strategies.stints.relay import Leg, joined
+from forwardtrader.strategies.stints.stint import Stint
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
@@ -36,9 +40,14 @@ class Sources(Protocol):
 def simulate(markets: Mapping[str, History], forecasts: Sources, request: BacktestRequest) -> Record:
     """Fills and equity of the days traded, by our strategy or the one that was named.
 
+    With stints it is one account throughout. Ours takes over other settings as it stands; a strategy of the user's leaves with its
+    positions closed, and the next one begins on the bar on which it is gone.
+
     Raises:
         ConfigError: the named strategy cannot be loaded.
     """
+    if request.stints and request.strategy:
+        return joined(list(_legs(markets, forecasts, request)))
     return _record(_run(markets, forecasts, request), request)
 
 
@@ -49,8 +58,8 @@ def simulate_with_orders(markets: Mapping[str, History], forecasts: Sources, req
 
 
 def is_replayable(request: BacktestRequest) -> bool:
-    """Whether the fast replay trades as the run does: it knows our own strategy, and no limits of the account."""
-    return not request.strategy and TradingGuard.of(request.settings.risk) is None
+    """Whether the fast replay trades as the run does: it knows our own strategy with settings that stay, and no limits of the account."""
+    return not request.strategy and not request.stints and TradingGuard.of(request.settings.risk) is None
 
 
 def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, first: datetime) -> list[Tape]:
@@ -63,9 +72,54 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
     return tapes
 
 
+@dataclass(frozen=True)
+class _Handover:
+    """Between two stints: what the one before left, the limits of the account as they stand, and when this one ends (0: with the bars)."""
+
+    account: CarriedAccount | None = None
+    guard: TradingGuard | None = None
+    until: float = 0.0
+
+
+def _legs(markets: Mapping[str, History], forecasts: Sources, request: BacktestRequest) -> Iterator[Leg]:
+    """Each stint of a strategy of the user's, as a run that begins with the account of the one before."""
+    first, stints = request.first, list(request.stints)
+    hand = _Handover(guard=TradingGuard.of(request.settings.risk))
+    while stints:
+        stint, later = stints[0], stints[1:]
+        settings = request.settings.model_copy(update={"strategies": stint.settings})
+        own = replace(request, settings=settings, strategy=stint.strategy, first=first, stints=())
+        hand = replace(hand, until=later[0].since.timestamp() if later else 0.0)
+        run = _run(_no_longer_than_needed(markets, later), forecasts, own, hand=hand)
+        leg = Leg(first, _record(run, own))
+        yield leg
+        if not later or run.broker.is_ruined or not len(leg.record.equity):
+            return
+        first = leg.record.equity.index[-1].to_pydatetime()
+        hand = _Handover(CarriedAccount.of(run), _as_it_stands(hand.guard))
+        stints = [*[s for s in later if s.since <= first][-1:], *[s for s in later if s.since > first]]
+        if not run.left and not any(history.candles.index[-1] > pd.Timestamp(first) for history in markets.values()):
+            return
+
+
+def _no_longer_than_needed(markets: Mapping[str, History], later: Sequence[Stint]) -> Mapping[str, History]:
+    """The markets up to a stint after the next one, so that there are bars to leave on; each with one bar at least."""
+    for stint in later[1:]:
+        begins, ends = pd.Timestamp(later[0].since), pd.Timestamp(stint.since)
+        if any(((h.candles.index >= begins) & (h.candles.index < ends)).sum() > 1 for h in markets.values()):
+            place = {symbol: int(h.candles.index.searchsorted(ends)) for symbol, h in markets.items()}
+            return {symbol: replace(h, candles=h.candles.iloc[: max(place[symbol], 1)]) for symbol, h in markets.items()}
+    return markets
+
+
+def _as_it_stands(guard: TradingGuard | None) -> TradingGuard | None:
+    return None if guard is None else TradingGuard(guard.limits, guard.as_dict())
+
+
 def _run(
-    markets: Mapping[str, History], forecasts: Sources, request: BacktestRequest, analyzers: Sequence[tuple[Any, Mapping[str, Any]]] = ()
-) -> Any:
+    markets: Mapping[str, History], forecasts: Sources, request: BacktestRequest, analyzers: Sequence[tuple[Any, Mapping[str, Any]]] = (),
+    *, hand: _Handover | None = None,
+) -> Any:  # fmt: skip
     settings = request.settings.strategies
     strategy = load_strategy(request.strategy) if request.strategy else LSTMStrategy
     feeds, end = [], max(history.candles.index[-1] for history in markets.values())
@@ -73,9 +127,15 @@ def _run(
         source = forecasts.source(symbol, settings.horizon, history.timeframe)
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
         feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end)))
+    account, start = hand.account if hand else None, request.first.timestamp()
+    guard = hand.guard if hand else TradingGuard.of(request.settings.risk)
+    changes = [(s.since.timestamp(), guard.limits.within(s.settings, len(feeds)) if guard else s.settings) for s in request.stints]
     cerebro = build_cerebro(
-        feeds, settings, resample=request.settings.feeds.resample, strategy=strategy, trade_from=request.first, analyzers=analyzers,
-        guard=TradingGuard.of(request.settings.risk),
+        feeds, settings, resample=request.settings.feeds.resample, analyzers=analyzers, trade_from=request.first,
+        strategy=leaving(strategy, hand.until) if hand and hand.until else strategy,
+        strategy_params={"changes": changes} if changes else None,
+        broker=account.broker([feed.rules for feed in feeds], settings, start) if account else None,
+        guard=guard,
     )  # fmt: skip
     with owned_errors(strategy.__name__):
         runs = cerebro.run()
@@ -96,6 +156,6 @@ def _record(run: Any, request: BacktestRequest) -> Record:
 
 
 def _warmed(candles: pd.DataFrame, request: BacktestRequest, warm_up: int) -> pd.DataFrame:
-    first = int(candles.index.searchsorted(pd.Timestamp(request.first)))
+    first, chosen_on = (int(candles.index.searchsorted(pd.Timestamp(at))) for at in (request.first, request.first - request.window))
     feeds = request.settings.feeds
-    return candles.iloc[max(first - warm_up - extra_bars(Timeframe.parse(feeds.timeframe), feeds.resample), 0) :]
+    return candles.iloc[max(min(first, chosen_on) - warm_up - extra_bars(Timeframe.parse(feeds.timeframe), feeds.resample), 0) :]

@@ -28,7 +28,8 @@ from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.sample_market import sample_candles
 from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
 from forwardtrader.live.session.factors import LiveFactors
-from forwardtrader.models.features.catalogue import Bars, all_names, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import all_names, matrix, warm_up
 from forwardtrader.models.forecaster import NewBar
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.forecasters.lstm import Ensemble, LstmSpec

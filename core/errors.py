@@ -2,7 +2,8 @@
 
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
-│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed
+│                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed, ForecasterChecksFailed,
+│                                   FeatureFailed
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -31,7 +32,9 @@ __all__ = [
     "DataError",
     "DownloadCutShort",
     "FactorNotYetPublished",
+    "FeatureFailed",
     "FingerprintMismatch",
+    "ForecasterChecksFailed",
     "ForecasterFailed",
     "InvalidDates",
     "InvalidSetting",
@@ -107,6 +110,14 @@ class StrategyFailed(ConfigError):
 
 class ForecasterFailed(ConfigError):
     """The user's forecaster raised an exception, or answered with something that is no forecast; the message names it and its fold."""
+
+
+class FeatureFailed(ConfigError):
+    """The user's feature raised an exception, or breaks a rule of features; the message names it, its line, and how to fix it."""
+
+
+class ForecasterChecksFailed(ConfigError, AssertionError):
+    """`check_forecaster` found something; the message names every check that failed."""
 
 
 class StrategyChecksFailed(ConfigError, AssertionError):

@@ -89,6 +89,10 @@ class FeedSettings(Room):
         default="", description="dates of candle files: `day first`, `month first` or a pattern like %d.%m.%Y; empty: the file decides"
     )
     file_zone: str = Field(default="", description="zone of times in candle files that state none, e.g. Europe/Berlin; empty for UTC")
+    stamped: Literal["", "open", "end"] = Field(
+        default="",
+        description="which moment of a bar its time in a candle file is: open or end; empty: the open, unless a file shows it",
+    )
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"
@@ -113,6 +117,9 @@ class ModelSettings(Room):
     compared: tuple[str, ...] = Field(default=(), description="other forecasters, scored beside the one that is traded")
     params: dict[str, JsonValue] = Field(default={}, description="parameters of a forecaster other than the lstm, by name")
     horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
+    features: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = Field(
+        default=(), description="by name, * allowed; your own as MODULE:NAME or file.py:NAME; empty: the whole catalogue"
+    )
     units: int = Field(default=48, ge=1, le=1024, description="width of the LSTM")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="share of hidden states left out in training")
     burn_in: int = Field(default=8, ge=0, description="bars at the start of a training sequence that are not supervised")

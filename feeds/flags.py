@@ -8,6 +8,7 @@ from forwardtrader.core.command.flags import FlagParser
 
 DATE_FORMAT_HELP = "of dates in files: 'day first', 'month first' or a pattern like %%d.%%m.%%Y; needed only where a file leaves it open"
 ZONE_HELP = "of times in files that state none, e.g. Europe/Berlin or +02:00"
+STAMPED_HELP = "what the times in files are of their bars (default: the open, where a file does not show it)"
 
 
 def download_parser() -> FlagParser:
@@ -41,6 +42,7 @@ def import_parser() -> FlagParser:
     p.add_argument("--path", type=Path, metavar="DIR", help="folder of the store (default: feeds.store_path)")
     p.add_argument("--date-format", metavar="FORM", help=f"{DATE_FORMAT_HELP} (default: feeds.date_format)")
     p.add_argument("--tz", metavar="ZONE", help=f"{ZONE_HELP} (default: feeds.file_zone)")
+    p.add_argument("--stamped", choices=("open", "end"), help=STAMPED_HELP)
     return p
 
 

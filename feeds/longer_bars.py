@@ -86,6 +86,17 @@ class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no 
         self.addfilter(Joining, period=_period(timeframe, compression, self.step_ms), step_ms=self.step_ms)
         self._timeframe, self._compression = timeframe, compression
 
+    def replay(self, **_arguments: Any) -> None:
+        """Refused. `cerebro.replaydata` shows a longer bar while it is being made, by its parts, which takes bars stamped with their end.
+
+        Raises:
+            InvalidSetting: always.
+        """
+        raise InvalidSetting(
+            "replaydata shows bars that are not closed yet, which no feed here does, since no venue's order would be filled as they say; "
+            "use resampledata, or --resample, for longer bars beside the short ones"
+        )
+
 
 class Joining:
     """The filter that joins bars. A first period that begins before the first bar is left out, and so is a last one that is not over.

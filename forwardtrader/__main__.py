@@ -28,12 +28,20 @@ COMMANDS: Final[dict[str, Command]] = {
     "parity": Command(
         "live.parity.__main__:main", "live.flags:parity_parser", "replay a session through the backtest and compare bar by bar"
     ),
+    "check-strategy": Command(
+        "backtest.audit.check_command:main", "backtest.flags:check_parser", "run a strategy in ways that must not make a difference"
+    ),
     "download": Command("feeds.history.download:main", "feeds.flags:download_parser", "candles from an exchange into the store"),
     "import": Command("feeds.files.import_file:main", "feeds.flags:import_parser", "candles from a file into the store"),
     "candles": Command("feeds.candles.store:main", "feeds.flags:candles_parser", "what the candle store holds"),
     "models": Command("models.registry.__main__:main", "models.flags:registry_parser", "saved models; promote one, or roll back"),
     "trials": Command("reports.trial_ledger:main", "reports.flags:trials_parser", "every backtest that was counted as a trial"),
     "reports": Command("reports.__main__:main", "reports.flags:reports_parser", "make the pages of a finished run again"),
+    "check-forecaster": Command(
+        "backtest.audit.check_command:check_forecaster_main",
+        "backtest.flags:check_forecaster_parser",
+        "what a forecaster of yours does that it must not",
+    ),
     "sandbox": Command("sandbox.__main__:main", "sandbox.flags:sandbox_parser", "the practice exchange"),
 }
 EXAMPLES: Final = """examples:
@@ -65,7 +73,8 @@ def _found(place: str) -> Callable[..., Any]:
 
 
 def _help() -> str:
-    lines = "\n".join(f"  {name:10} {command.purpose}" for name, command in COMMANDS.items())
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:{width}} {command.purpose}" for name, command in COMMANDS.items())
     return f"usage: forwardtrader COMMAND ...\n\n{(__doc__ or '').splitlines()[0]}\n\ncommands:\n{lines}\n\n{EXAMPLES}\n"
 
 

@@ -11,7 +11,7 @@ one of the anchor before it, in fewer updates, on its own window. Which one that
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -80,6 +80,12 @@ def folds(
     if not serving or not filled(serving[0], settings, timeframe, index):
         raise TooLittleHistory(_shortage(index, first, last, settings, timeframe, warm_up))
     return serving
+
+
+def served_from(cut: list[Fold], index: pd.DatetimeIndex, moment: datetime) -> list[Fold]:
+    """The folds that forecast a bar from `moment` on, and no earlier bar."""
+    first = int(index.searchsorted(pd.Timestamp(moment)))
+    return [replace(fold, effective_first=max(fold.effective_first, first)) for fold in cut if fold.effective_last > first]
 
 
 def _serving(

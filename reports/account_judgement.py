@@ -23,8 +23,8 @@ from forwardtrader.reports.statistics.selection.overfitting import backtest_over
 from forwardtrader.reports.statistics.selection.reality_check import superior_predictive_ability
 from forwardtrader.reports.statistics.sharpe_tests import (
     SharpeMoments,
+    benchmark_of_tries,
     deflated_sharpe,
-    expected_best_sharpe,
     minimum_backtest_years,
     minimum_track_record,
     probabilistic_sharpe,
@@ -121,7 +121,8 @@ class AccountTests:
 
     @property
     def dsr(self) -> float:
-        return math.nan if self.tries is None else deflated_sharpe(self.moments, self.tries.trials, self.tries.variance)
+        tries = self.tries
+        return math.nan if tries is None else deflated_sharpe(self.moments, tries.trials, tries.variance, effective=tries.effective)
 
 
 def examine(account: AccountRecord, settings: ReportSettings, ledger: TrialLedger | None, *, seed: int = 0) -> AccountTests:
@@ -200,13 +201,14 @@ def strategy_part(tests: AccountTests, account: AccountRecord, settings: ReportS
         "pbo": tests.pbo,
     }
     if tests.tries is not None:
-        trials, variance = tests.tries.trials, tests.tries.variance
+        trials, variance, effective = tests.tries.trials, tests.tries.variance, tests.tries.effective
         part |= {
             "dsr": tests.dsr,
             "trials": trials,
-            "expected_best_sharpe": expected_best_sharpe(trials, variance) * math.sqrt(year),
+            "expected_best_sharpe": benchmark_of_tries(tests.moments, trials, variance, effective) * math.sqrt(year),
             "minimum_backtest_years": minimum_backtest_years(trials),
         }
+        part |= {} if effective is None else {"effective_trials": effective}
     return part
 
 

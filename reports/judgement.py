@@ -52,7 +52,8 @@ class RunResult(ForecastResult):
     """What is evaluated: `equity`, `fills` as in `reports.artefacts`; `sweep` net daily returns per point tried.
 
     `reads_forecasts` is false for a strategy that does not look at them; it is evaluated by its account alone. `own_rule` is false
-    for a strategy of the user's.
+    for a strategy of the user's. `seen_until` is the first day that the training data of a forecaster trained before the run does not
+    reach.
     """
 
     equity: pd.DataFrame
@@ -60,6 +61,7 @@ class RunResult(ForecastResult):
     sweep: pd.DataFrame | None = None
     reads_forecasts: bool = True
     own_rule: bool = True
+    seen_until: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def judge_run(
         tests = examine(account, settings, ledger, seed=seed)
         random_entries = random_entries_part(account, tests)
         evidence = evidence_of(scored_forecasts.groups if result.reads_forecasts else {}, scored_forecasts.part, account, tests)
-        evidence = replace(evidence, own_rule=result.own_rule)
+        evidence = replace(evidence, own_rule=result.own_rule, seen_until=result.seen_until)
     return RunJudgement(
         forecast=scored_forecasts.part,
         strategy=strategy_part(tests, account, settings),

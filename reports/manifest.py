@@ -8,38 +8,23 @@ into this file (`strategy.dsr`, `forecast`, `benchmark.random_entries`, `benchma
 from __future__ import annotations
 
 import json
-import math
 import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from forwardtrader.core import atomic, fingerprint, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.sections.optimisation import OptimisationSection
+from forwardtrader.reports.sections.section import Interval, Moment, Number, Section, finite
 
 SCHEMA: Final = 1
 FILE_NAME: Final = "run.json"
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinity have no JSON form: both mean that there is no number."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
-Interval = tuple[Number, Number] | None
-Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are kept, names may be given instead of aliases."""
-
-    model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
 
 
 class SymbolData(Section):
@@ -235,6 +220,7 @@ class RunManifest(Section):
     strategy: StrategySummary | None = None
     limits: LimitsSection | None = None
     benchmark: dict[str, StrategySummary] = {}
+    optimisation: OptimisationSection | None = None
     verdict: Verdict | None = None
     verdict_reasons: list[str] = []
     alarms: list[str] = []
@@ -324,4 +310,4 @@ def _without_nan(value: Any) -> Any:
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
-    return _finite(value)
+    return finite(value)

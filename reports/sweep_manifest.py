@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
-from forwardtrader.reports.manifest import Moment, Number, Section
+from forwardtrader.reports.sections.optimisation import PathSharpes
+from forwardtrader.reports.sections.section import Moment, Number, Section
 
 SCHEMA: Final = 1
 FILE_NAME: Final = "sweep.json"
@@ -43,7 +44,10 @@ class LeftOut(Section):
 
 
 class SweepManifest(Section):
-    """The whole of `sweep.json`. `number` is the chosen point's row in `points.parquet`, `run` the folder of its run beside this one."""
+    """The whole of `sweep.json`. `number` is the chosen point's row in `points.parquet`, `run` the folder of its run beside this one.
+
+    `effective_trials` is how many independent trials the counted ones are worth, `paths` what choosing the best comes to out of sample.
+    """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     sweep_id: str
@@ -65,6 +69,8 @@ class SweepManifest(Section):
     pbo: Number = None
     dsr: Number = None
     trials: int | None = None
+    effective_trials: Number = None
+    paths: PathSharpes | None = None
     verdict: Verdict | None = None
     left_out: list[LeftOut] = Field(default_factory=list)
 

@@ -58,6 +58,15 @@ CREATE TRIGGER IF NOT EXISTS trials_fixed BEFORE UPDATE ON trials BEGIN SELECT R
 """
     + trial_reruns.SCHEMA
 )
+# How often a trial was looked at, if not once, and how many independent ones those of a run are worth: the newest entry holds.
+_WORTH: Final = """
+CREATE TABLE IF NOT EXISTS looks (trial TEXT NOT NULL, looks INTEGER NOT NULL, PRIMARY KEY (trial, looks));
+CREATE TABLE IF NOT EXISTS likeness (run_id TEXT NOT NULL, effective REAL NOT NULL, at TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS likeness_stays BEFORE DELETE ON likeness BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER IF NOT EXISTS likeness_fixed BEFORE UPDATE ON likeness BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER IF NOT EXISTS looks_stay BEFORE DELETE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+CREATE TRIGGER IF NOT EXISTS looks_fixed BEFORE UPDATE ON looks BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END;
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +75,7 @@ class Trial:
 
     `landmarks` holds, per symbol, the first close of each traded UTC day; `data` and `settings` are fingerprints, `result` one of what came
     out (the forecasts' or the returns'). `moments` are those of net returns per period; `what` says in words what was tried. `open_end` is
-    there where no end was named.
+    there where no end was named. `looks` is how often it was looked at in order to choose: each look is a try.
     """
 
     run_id: str
@@ -80,6 +89,7 @@ class Trial:
     periods_per_year: float
     landmarks: Mapping[str, pd.Series] = field(repr=False)
     open_end: OpenEnd | None = None
+    looks: int = 1
 
     @property
     def id(self) -> str:
@@ -97,10 +107,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tries:
-    """How often a market was tried: `trials` and the variance of their Sharpe ratios per period."""
+    """How often a market was tried: `trials` and the variance of their Sharpe ratios per period.
+
+    `effective` is how many independent trials they are worth, those of a sweep by their correlations; None where no sweep is among them.
+    """
 
     trials: int
     variance: float
+    effective: float | None = None
 
 
 def landmarks_of(candles: pd.DataFrame) -> pd.Series:
@@ -129,9 +143,20 @@ class TrialLedger:
             connection.execute("BEGIN IMMEDIATE")  # what is looked up must still hold when it is written
             known = trial_reruns.known_trial(connection, run) if run is not None else None
             is_new = known is None and _insert(connection, trial, at, landmarks)
+            if trial.looks > 1:
+                connection.execute("INSERT OR IGNORE INTO looks VALUES (?, ?)", (known or trial.id, trial.looks))
             if run is not None:
                 trial_reruns.remember(connection, known or trial.id, run, at, trial.run_id, landmarks)
             return is_new
+
+    def note_likeness(self, run_id: str, effective: float) -> None:
+        """Remember how many independent trials those of a sweep are worth; trials of other runs count in full.
+
+        Raises:
+            StoreDamaged, StorageFull: as `record`.
+        """
+        with self._open() as connection, connection:
+            connection.execute("INSERT INTO likeness VALUES (?, ?, ?)", (run_id, effective, self.clock.now().isoformat(timespec="seconds")))
 
     def tries_on(self, markets: Mapping[str, pd.Series], periods_per_year: float) -> Tries:
         """Count the trials that saw any of these markets on days they have in common.
@@ -143,26 +168,35 @@ class TrialLedger:
         Raises:
             StoreDamaged: the file is no ledger or cannot be read.
         """
-        rows, further = self._rows()
+        rows, further, looks, likeness = self._rows()
         seen = [row for row in rows if _same_market(markets, _unpacked(further.get(row["id"], row["landmarks"])))]
         ratios = [row["sharpe"] * math.sqrt(row["periods_per_year"] / periods_per_year) for row in seen if row["sharpe"] is not None]
-        return Tries(len(seen), float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0)
+        counts: dict[str, int] = {}
+        for row in seen:
+            counts[row["run_id"]] = counts.get(row["run_id"], 0) + looks.get(row["id"], 1)
+        worth = sum(min(count, likeness.get(run_id, count)) for run_id, count in counts.items())
+        variance = float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0
+        return Tries(sum(counts.values()), variance, worth if counts.keys() & likeness.keys() else None)
 
     def table(self) -> pd.DataFrame:
         """All trials in order of time, without landmarks; `sharpe` is annual."""
-        rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in self._rows()[0]]  # noqa: SIM118 - sqlite rows
-        table = pd.DataFrame(rows)
+        known, _, looks, _ = self._rows()
+        rows = [{key: row[key] for key in row.keys() if key != "landmarks"} for row in known]  # noqa: SIM118 - sqlite rows
+        table = pd.DataFrame(rows).assign(looks=[looks.get(row["id"], 1) for row in rows])
         if len(table):
             table["sharpe"] = table["sharpe"].astype(float) * np.sqrt(table["periods_per_year"])
         return table
 
-    def _rows(self) -> tuple[list[sqlite3.Row], dict[str, bytes]]:
-        """All trials, and the landmarks of those that were run again, up to the furthest end."""
+    def _rows(self) -> tuple[list[sqlite3.Row], dict[str, bytes], dict[str, int], dict[str, float]]:
+        """All trials; the landmarks of those that were run again, up to the furthest end; how often one was looked at, if not once; and how
+        many independent trials those of a run are worth."""
         if not self.path.exists():
-            return [], {}
+            return [], {}, {}, {}
         with self._open() as connection:
             rows = connection.execute("SELECT * FROM trials ORDER BY at, id").fetchall()
-            return rows, trial_reruns.furthest_landmarks(connection)
+            looks = dict(connection.execute("SELECT trial, max(looks) FROM looks GROUP BY trial").fetchall())
+            likeness = dict(connection.execute("SELECT run_id, effective FROM likeness ORDER BY rowid").fetchall())
+            return rows, trial_reruns.furthest_landmarks(connection), looks, likeness
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -171,7 +205,7 @@ class TrialLedger:
             with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
                 connection.row_factory = sqlite3.Row
                 self._begin_log(connection)
-                connection.executescript(_SCHEMA)
+                connection.executescript(_SCHEMA + _WORTH)
                 yield connection
         except (sqlite3.Error, OSError, Timeout) as error:
             if "full" in str(error) or "No space" in str(error):
@@ -259,12 +293,18 @@ def _rendered(table: pd.DataFrame, path: Path) -> Table | str:
 
     if not len(table):
         return f"no trials yet in {path}"
-    listing = Table("at", "run", "market", "from", "to", "net Sharpe", "what", title=f"{len(table)} trials in {path}")
+    listing = Table("at", "run", "market", "from", "to", "net Sharpe", "what", title=f"{table['looks'].sum()} trials in {path}")
     for row in table.to_dict("records"):
         sharpe = "-" if pd.isna(row["sharpe"]) else f"{row['sharpe']:.2f}"
         market = ", ".join(json.loads(row["symbols"])) + ("" if row["kind"] == "real" else f" ({row['kind']})")
-        listing.add_row(row["at"][:16], row["run_id"], market, row["first"][:10], row["last"][:10], sharpe, row["what"])
+        listing.add_row(
+            row["at"][:16], row["run_id"], market, row["first"][:10], row["last"][:10], sharpe, row["what"] + _times(row["looks"])
+        )
     return listing
+
+
+def _times(looks: int) -> str:
+    return f", looked at {looks} times" if looks > 1 else ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -48,7 +48,8 @@ class Evidence:
     `shifted_p` compares with the same strategy on `shifts` shifted forecasts, which had the Sharpe ratio `shifted_sharpe` and the total
     return `shifted_return` in the mean; NaN where the runs ended early because one of them did as well. `smoothness` is the R^2 of log
     equity against time over the days on which it moved. `has_forecasts` is false for a strategy that does not look at forecasts, `own_rule`
-    for one of the user's. `ruined` says when nothing was left of the account; "" while something is.
+    for one of the user's. `seen_until` is the first day that the training data of a forecaster trained before the run does not reach; ""
+    for one that learned in the run alone. `ruined` says when nothing was left of the account; "" while something is.
     """
 
     years: float
@@ -65,6 +66,7 @@ class Evidence:
     shifted_return: float = math.nan
     has_forecasts: bool = True
     own_rule: bool = True
+    seen_until: str = ""
     ruined: str = ""
     independent_bars: float = math.nan
     skill_p: float = math.nan
@@ -88,6 +90,10 @@ def judge(evidence: Evidence) -> RunVerdict:
     verdict, reasons = _ruled(evidence)
     if evidence.shifts:
         reasons.append(_credit(evidence))
+    if evidence.seen_until:
+        reasons.append(
+            f"bars before {evidence.seen_until} do not count: the forecaster was trained on data up to then, so they are not out of sample"
+        )
     return RunVerdict(verdict, tuple(reasons), tuple(alarms(evidence)))
 
 

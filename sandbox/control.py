@@ -286,6 +286,7 @@ def _order(order: ExchangeOrder) -> dict[str, Any]:
     return {
         "id": order.id, "symbol": request.symbol, "client_id": request.client_id, "side": request.side, "type": request.type,
         "size": str(order.size), "filled": str(order.filled), "status": order.status,
+        **{name: str(p) for name in ("stop_price", "limit_price") if (p := getattr(request, name)) is not None},
     }  # fmt: skip
 
 

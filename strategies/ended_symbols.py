@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.strategies.backtrader_objects import BtData
 from forwardtrader.strategies.feed_context import FeedContext, context_of
+
+AT_LAST_PRICE: Final = "closed at the last price"
 
 
 class EndedSymbols:

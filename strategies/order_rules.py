@@ -106,8 +106,7 @@ def normalise(order: RawOrder, rules: MarketRules, *, sellable: Number) -> Order
     wanted = decimal(order.size)
     if not wanted.is_finite() or wanted <= 0:
         return OrderRefusal(f"size {order.size} is not above zero", "its size is not above zero")
-    limit = _on_tick(order.limit_price, rules, up=order.side is Side.SELL)
-    stop = _on_tick(order.stop_price, rules, up=order.side is Side.SELL)
+    limit, stop = (None if price is None else on_tick(price, rules, order.side) for price in (order.limit_price, order.stop_price))
     asked = [price for price in (limit, stop) if price is not None]
     for price in (*asked, decimal(order.reference)):
         if not price.is_finite() or price <= 0:
@@ -167,13 +166,12 @@ def decimal(value: Number) -> Decimal:
     return Decimal(f"{value:.12g}") if isinstance(value, float) else Decimal(value)
 
 
-def _on_tick(price: Number | None, rules: MarketRules, *, up: bool) -> Decimal | None:
-    if price is None:
-        return None
+def on_tick(price: Number, rules: MarketRules, side: Side) -> Decimal:
+    """A price on the venue's grid: a limit no worse than asked, a stop that triggers no later."""
     exact = decimal(price)
     if not exact.is_finite():
         return exact
-    return ceil_to(exact, rules.tick) if up else floor_to(exact, rules.tick)
+    return ceil_to(exact, rules.tick) if side is Side.SELL else floor_to(exact, rules.tick)
 
 
 def _after_fees(wanted: Decimal, sellable: Decimal) -> Decimal:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.strategies.decision import DecisionParams
+from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE
 from forwardtrader.strategies.order_rules import is_dust
 from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount
 from forwardtrader.strategies.replay_track import Flags, Floats, Tape, Track
@@ -67,6 +68,10 @@ class _ReplayPosition:
         self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.params.edge)
         self._entry_rows = np.flatnonzero(self.entries)
 
+    def has_ended(self, row: int) -> bool:
+        """Whether a row comes after the symbol's last bar."""
+        return row >= self.track.end
+
     def forget_step(self, row: int) -> None:
         """The position manager was busy on this row and did not take in its scale."""
         self.track = self.track.fork(row + 1, self.manager.state.variance)
@@ -84,10 +89,11 @@ class _ReplayPosition:
         place = int(np.searchsorted(self._entry_rows, row))
         return int(self._entry_rows[place]) if place < len(self._entry_rows) else len(track.times)
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is pending but the next forecast or price."""
+    def settled(self, row: int) -> bool:
+        """Whether nothing is pending from `row` on but the next forecast or price."""
         manager, state, holding = self.manager, self.manager.state, self.holding
+        if self.has_ended(row):
+            return not holding.size
         if manager.busy or state.fill:
             return False
         if self.flat:
@@ -99,6 +105,9 @@ class _ReplayPosition:
         """Rows on which an order may be sent, or the stop may be filled."""
         holding, track = self.holding, self.track
         size, close = holding.size, track.close[rows]
+        if size and rows.start < track.end < rows.stop:  # its last bar is over within these rows, and it is closed
+            before = self.acts(slice(rows.start, track.end), equity[: track.end - rows.start])
+            return np.append(before, np.ones(rows.stop - track.end, dtype=bool))
         if not size or is_dust(size, close.max(), holding.market):
             return np.asarray(self.entries[rows] & (track.times[rows] >= self.manager.state.resume_at))
         if is_dust(size, close.min(), holding.market):
@@ -144,6 +153,9 @@ class _Walk:
         if account.orders:
             account.check_cash()
             account.match({position.holding: position.track.bar(row) for position in present})
+        for position in self.positions:
+            if row == position.track.end:
+                self._end(position)
         for position in present:
             position.holding.close = float(position.track.close[row])
         equity = account.equity()
@@ -151,6 +163,11 @@ class _Walk:
         self.risk = update(self.risk, equity, account.now, self.limits)
         for position in present:
             self._on_bar(position, row, equity, self.risk.gate)
+
+    def _end(self, position: _ReplayPosition) -> None:
+        """A symbol has no more bars: its orders are cancelled, and what is held is closed at its last price."""
+        last = position.track.end - 1
+        position.holding.close_out(last, f"its bars end at {pd.Timestamp(self.times[last], unit='s'):%Y-%m-%d %H:%M}; {AT_LAST_PRICE}")
 
     def _on_bar(self, position: _ReplayPosition, row: int, equity: float, gate: Gate) -> None:
         manager, held, track = position.manager, position.holding, position.track
@@ -163,7 +180,7 @@ class _Walk:
     def _pass_over(self, row: int) -> int:
         """The first row from `row` on at which something may happen; those before it are written down."""
         last, look = len(self.times), _LOOK
-        while row < last and self._settled():
+        while row < last and self._settled(row):
             rows = slice(row, min(self._horizon(row, look), last))
             total = np.zeros(rows.stop - row)
             for position in self.positions:
@@ -183,13 +200,14 @@ class _Walk:
     def _horizon(self, row: int, look: int) -> int:
         """How far to look: to the next entry where all are flat, else `look` bars."""
         if all(position.flat for position in self.positions):
-            return min(position.next_entry(row) for position in self.positions) + 1
+            ends = [position.track.end + 1 for position in self.positions if position.holding.size]
+            return min([*(position.next_entry(row) + 1 for position in self.positions), *ends])
         return row + look
 
-    def _settled(self) -> bool:
+    def _settled(self, row: int) -> bool:
         if self.risk.gate is not Gate.OPEN or any(order.new for order in self.account.orders):
             return False
-        return all(position.settled for position in self.positions)
+        return all(position.settled(row) for position in self.positions)
 
     def _near_a_limit(self, equity: Floats, opened: Floats) -> Flags:
         """Rows at which equity may have fallen far enough to lock or halt."""

@@ -61,6 +61,14 @@ class Holding:
         orders = self.account.orders
         orders[:] = [order for order in orders if order.holding is not self or order.stop is None]
 
+    def close_out(self, row: int, reason: str) -> None:
+        """Cancel all orders, and close what is held, dust too, at the newest price; the fill is one of bar `row`."""
+        account = self.account
+        account.orders[:] = [order for order in account.orders if order.holding is not self]
+        if self.size:
+            price = slipped(self.close, account.slippage, buys=self.size < 0.0)
+            account.book_at(row, ReplayOrder(self, -self.size, None, self.close, reason), price)
+
     def commission(self, change: float, price: float) -> float:
         """Fee in quote currency; a buy whose fee is kept in the coin pays none."""
         return 0.0 if self.base_fee and change > 0.0 else abs(change) * self.account.fee * price
@@ -155,6 +163,12 @@ class ReplayAccount:
                     return None
                 price = order.stop
         return slipped(price, self.slippage, buys=buys)
+
+    def book_at(self, row: int, order: ReplayOrder, price: float) -> None:
+        """Book a fill of an earlier row."""
+        present, self.row = self.row, row
+        self._fill(order, price)
+        self.row = present
 
     def _fill(self, order: ReplayOrder, price: float) -> tuple[float, float]:
         """Book one fill; units executed (0 where the cash did not suffice) and the price of a unit that was delivered."""

@@ -91,6 +91,11 @@ class Track:
         laid[self.place] = values
         return laid
 
+    @property
+    def end(self) -> int:
+        """The row after its last bar."""
+        return int(self.place[-1]) + 1 if len(self.place) else len(self.here)
+
     def bar(self, row: int) -> ReplayBar:
         """The bar at `row`."""
         return ReplayBar(float(self.open[row]), float(self.high[row]), float(self.low[row]), float(self.close[row]), bool(self.traded[row]))

@@ -46,6 +46,14 @@ _FIRST: Final = (
     "live/bridge/test_broker.py",
     "live/bridge/test_data.py",
     "live/test_fault_requests.py",
+    "strategies/test_replay.py",
+    "strategies/test_community.py",
+    "reports/statistics/test_random_entries.py",
+    "models/folds/test_warm_start.py",
+    "models/features/test_incremental_factors.py",
+    "models/forecasters/test_xla.py",
+    "models/folds/test_walk.py",
+    "simulation/test_simulation.py",
 )
 
 

@@ -34,14 +34,14 @@ MODULES: Final = (
     "forwardtrader.sandbox", "forwardtrader.live.supervision.guardian", "forwardtrader.live.output.writer_process",
     "forwardtrader.reports.pages.tearsheet", "forwardtrader.models.folds.retrain",
     "tests.live.session_runner", "tests.live.kill_runner", "tests.live.crash_runner",
-    "tests.live.family_runner", "tests.told_program",
+    "tests.live.family_runner", "tests.told_program", "tests.end_to_end.small_run",
 )  # fmt: skip
 _IMPORTED: Final = (
     "forwardtrader.sandbox.__main__", "forwardtrader.sandbox.server", "uvloop", "forwardtrader.live.output.writer_process",
     "forwardtrader.live.supervision.guardian", "forwardtrader.live.supervision.account_actions", "tests.live.kill_runner",
     "tests.live.crash_runner", "tests.live.family_runner", "tests.told_program", "ccxt.async_support", "ccxt.pro.binance", "jinja2",
     "plotly", "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats", "forwardtrader.models.folds.retrain",
-    "jax", "keras",
+    "jax", "keras", "tests.end_to_end.small_run",
 )  # fmt: skip
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST: Final = 1 << 17  # bytes of a request

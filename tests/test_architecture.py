@@ -51,15 +51,17 @@ LAYERS: dict[str, str] = {
         checks flags forecaster parallel walk_forward
     """,
     "strategies": """
-        replay
+        replay stints
         replay_track
         backtrader replay_account
         position_manager
         decision ended_symbols holdings trading_state
-        backtrader_objects costs feed_context order_families order_rules risk signals sizing user_code
+        orders
+        backtrader_objects costs feed_context order_rules risk signals sizing user_code
     """,
     "backtest": """
         api cli
+        optimise
         sweep
         terminal
         job
@@ -85,6 +87,7 @@ LAYERS: dict[str, str] = {
         account_judgement benchmarks pages
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict
+        sections
     """,
     "sandbox": """
         __main__
@@ -105,9 +108,19 @@ DOORS: dict[str, set[str]] = {
     "ccxt": {
         "feeds/live/client.py", "feeds/live/source.py", "feeds/venues/exchange.py", "feeds/venues/retry.py", "live/venue/ccxt_errors.py",
     },
-    "keras": {"models/forecasters/lstm.py", "models/forecasters/trainer.py"},
-    "jax": {f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")},
+    "keras": {
+        "models/forecasters/lstm.py", "models/forecasters/trainer.py",
+        *(f"models/forecasters/keras_networks/{name}.py" for name in ("head", "network", "network_file", "training_loop")),
+    },
+    "jax": {
+        *(f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")),
+        *(f"models/forecasters/keras_networks/{name}.py" for name in ("network", "training_loop")),
+    },
+    "torch": {"models/forecasters/foundation.py"},
+    "transformers": {"models/forecasters/foundation.py"},
     "lightgbm": {"models/forecasters/trees.py"},
+    "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
+    "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},

@@ -7,7 +7,7 @@ import backtrader as bt
 from forwardtrader.backtest.api.candles import Candles, Moment, histories, moment
 from forwardtrader.backtest.api.forecasts import WalkForward, request_for
 from forwardtrader.backtest.audit import proofs
-from forwardtrader.backtest.audit.check_strategy import CheckReport
+from forwardtrader.backtest.audit.check_report import CheckReport
 from forwardtrader.core.user_code.declared import spec_of
 
 

@@ -20,6 +20,7 @@ from forwardtrader.core.user_code.declared import spec_of
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.features.catalogue import FEATURES, warm_up
 from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 from forwardtrader.models.port.prototype import LSTM, prototype
 from forwardtrader.models.walk_forward import lead_bars
@@ -57,8 +58,10 @@ class WalkForward:
         self, forecaster: BaseForecaster | type[BaseForecaster] | str = LSTM, *, train_window: str | timedelta = "730d",
         retrain_every: str | timedelta = "28d", horizons: tuple[int, ...] = (1, 4), seed: int = 0, **settings: Any,
     ) -> None:  # fmt: skip
-        named = forecaster if isinstance(forecaster, str) else spec_of(forecaster)
-        own = {"forecaster": named, "train_window": train_window, "retrain_every": retrain_every, "horizons": horizons, "seed": seed}
+        # The settings of a run are the parameters of the LSTM, which is then trained by the run's own path.
+        lstm = forecaster.chosen if isinstance(forecaster, LSTMForecaster) else {}
+        named = LSTM if lstm else forecaster if isinstance(forecaster, str) else spec_of(forecaster)
+        own = lstm | {"forecaster": named, "train_window": train_window, "retrain_every": retrain_every, "horizons": horizons, "seed": seed}
         traded = {} if Settings().strategies.horizon in horizons else {"strategies.horizon": horizons[0]}
         self.settings = changed(Settings(), traded | {f"models.{name}": value for name, value in (own | settings).items()})
         prototype(self.settings.models)

@@ -21,6 +21,7 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.core.user_code.errors import described, owned_errors
 from forwardtrader.feeds.backtrader_data import frame_data
+from forwardtrader.feeds.candles import schema
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, record_of
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.hosting import restoring, takes_part
@@ -42,17 +43,33 @@ class CheckRun:
     state: Mapping[str, object] | None = None
 
 
+@dataclass(frozen=True)
+class CheckMarket:
+    """The candles of one symbol, and what its venue accepts."""
+
+    candles: pd.DataFrame
+    rules: MarketRules
+
+    def up_to(self, bar: pd.Timestamp) -> CheckMarket:
+        return replace(self, candles=self.candles.loc[:bar])
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckBench:
-    """A strategy with its parameters, and candles to run it on."""
+    """A strategy with its parameters, and the markets to run it on, all of one timeframe."""
 
     strategy: type[bt.Strategy]
-    candles: pd.DataFrame
+    markets: tuple[CheckMarket, ...]
     timeframe: Timeframe
-    rules: MarketRules
     settings: StrategySettings
     params: Mapping[str, Any] = field(default_factory=dict)
     resample: tuple[str, ...] = ()
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        """The open times of all bars."""
+        times = [schema.times_of(market.candles) for market in self.markets]
+        return pd.DatetimeIndex(times[0].append(times[1:]).unique().sort_values())
 
     def run(self, **how: Any) -> CheckRun:
         """Run the strategy; `how` is further arguments of `build_cerebro`.
@@ -60,10 +77,13 @@ class CheckBench:
         Raises:
             StrategyFailed: it raised something.
         """
-        feed = Feed(data=frame_data(self.candles, self.timeframe, name=self.rules.symbol), rules=self.rules, timeframe=self.timeframe)
+        feeds = [
+            Feed(data=frame_data(m.candles, self.timeframe, name=m.rules.symbol), rules=m.rules, timeframe=self.timeframe)
+            for m in self.markets
+        ]
         watched = [(OrderRecorder, {"_name": "orders"}), (_Watch, {"_name": "watch"})]
         cerebro = build_cerebro(
-            [feed], self.settings, resample=self.resample, strategy=self.strategy, strategy_params=self.params, analyzers=watched, **how
+            feeds, self.settings, resample=self.resample, strategy=self.strategy, strategy_params=self.params, analyzers=watched, **how
         )
         with _quiet(), owned_errors(self.strategy.__name__):
             runs = cerebro.run()
@@ -75,17 +95,25 @@ class CheckBench:
 
     def changed_after(self, bar: pd.Timestamp, factor: float) -> CheckRun:
         """The run up to the bar after `bar`, which closes `factor` times as high; as it was with a factor of one."""
-        following = int(self.candles.index.searchsorted(bar, side="right"))
-        seen = self.candles.iloc[: following + 1]
-        return replace(self, candles=seen if factor == UNCHANGED else elsewhere(seen, factor)).run()
+        index = self.index
+        newest = index[min(int(index.searchsorted(bar, side="right")), len(index) - 1)]
+        return replace(self, markets=tuple(_ending(market.up_to(newest), newest, factor) for market in self.markets)).run()
 
     def started_again(self, bar: pd.Timestamp, cash: float) -> CheckRun:
         """What a session with real orders does that stopped after `bar`: the past is shown once more, and its orders are refused."""
-        state = replace(self, candles=self.candles.loc[:bar]).run().state if takes_part(self.strategy) else None
-        after = self.candles.index[self.candles.index > bar][0]
+        before = replace(self, markets=tuple(market.up_to(bar) for market in self.markets))
+        state = before.run().state if takes_part(self.strategy) else None
+        index = self.index
+        after = index[index > bar][0]
         resumed = restoring(self.strategy, state or {}, after.timestamp(), _failed)
         bench = replace(self, strategy=resumed, settings=self.settings.model_copy(update={"cash": cash}))
-        return bench.run(trade_from=after.to_pydatetime(), begins=self.candles.index[0].to_pydatetime())
+        return bench.run(trade_from=after.to_pydatetime(), begins=index[0].to_pydatetime())
+
+
+def _ending(market: CheckMarket, newest: pd.Timestamp, factor: float) -> CheckMarket:
+    """A market whose bar of that time closes `factor` times as high; as it is where it has none then."""
+    has_it = len(market.candles) > 0 and market.candles.index[-1] == newest
+    return replace(market, candles=elsewhere(market.candles, factor)) if has_it and factor != UNCHANGED else market
 
 
 @contextmanager
@@ -119,7 +147,8 @@ class _Watch(bt.Analyzer):
 
     def next(self) -> None:
         broker, strategy = self.strategy.broker, self.strategy
-        if not (strategy.position.size or broker.pending or broker.submitted or broker.notifs):
+        holds = any(broker.getposition(data).size for data in strategy.datas)
+        if not (holds or broker.pending or broker.submitted or broker.notifs):
             self._idle.append((strategy.data.datetime[0], broker.getcash()))
 
     def idle(self) -> dict[pd.Timestamp, float]:

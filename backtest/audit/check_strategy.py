@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import backtrader as bt
 import pandas as pd
 
-from forwardtrader.backtest.audit.check_runs import CheckBench, CheckRun
+from forwardtrader.backtest.audit.check_report import CheckReport, checked_candles
+from forwardtrader.backtest.audit.check_runs import CheckBench, CheckMarket, CheckRun
 from forwardtrader.backtest.audit.outcome import account_pairs
 from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, account_proofs, drawn_bars
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import CandleFileInvalid, ConfigError, InvalidSetting, StrategyChecksFailed
+from forwardtrader.core.errors import ConfigError, InvalidSetting, StrategyChecksFailed
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.core.user_code.errors import user_line
-from forwardtrader.feeds.candles.schema import Origin, validate
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof, compare, untested
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 # With the fee taken in the coin a strategy may close so many trades more or less: sizes differ by the fee.
 DUST_SHARE: Final = 0.02
-_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
-_ORIGIN: Final = Origin("candles")
 _AFTER_TWO_RUNS: Final = ("truncation", "newest close", "one bar at a time", "restart", "dust")
 
 _KEEP_IT: Final = (
@@ -35,37 +33,9 @@ _KEEP_IT: Final = (
 )
 
 
-@dataclass(frozen=True)
-class CheckReport:
-    """What `check_strategy` found, one row a check; `print(report)` shows it.
-
-    Attributes:
-        strategy: the name of the class.
-        checks: each with `name`, `result` (passed, failed, not testable) and `detail`, a sentence.
-    """
-
-    strategy: str
-    checks: tuple[Proof, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether all checks passed: one that was not testable clears nothing."""
-        return all(check.passed for check in self.checks)
-
-    @property
-    def failed(self) -> tuple[Proof, ...]:
-        """The checks that found something."""
-        return tuple(check for check in self.checks if check.result is LookAheadResult.FAILED)
-
-    def __str__(self) -> str:
-        name, result = (max(map(len, column)) for column in zip(*((c.name, c.result) for c in self.checks), strict=True))
-        rows = (f"{check.name:<{name}}  {check.result:<{result}}  {check.detail}" for check in self.checks)
-        return "\n".join((self.strategy, *rows))
-
-
 def check_strategy(
     strategy: type[bt.Strategy] | str,
-    candles: pd.DataFrame,
+    candles: pd.DataFrame | Mapping[str, pd.DataFrame],
     *,
     symbol: str = "BTC/USDT",
     params: Mapping[str, Any] | None = None,
@@ -78,11 +48,12 @@ def check_strategy(
 
     Args:
         strategy: the class, or `module:Class` or `path/to/file.py:Class`.
-        candles: open, high, low, close, volume (any case), indexed by bar-open time (UTC where no zone is named).
-        symbol: what the candles are of.
+        candles: open, high, low, close, volume (any case), indexed by bar-open time (UTC where no zone is named); by symbol where there are
+            several, in the order in which the strategy finds them in `datas`.
+        symbol: what the candles are of, where none is named.
         params: parameters of the strategy.
         settings: the account and its costs; `StrategySettings()` where None.
-        rules: what the venue accepts; the usual rules of the symbol where None.
+        rules: what the venue accepts of the only symbol; the usual rules of each one where None.
         resample: lengths of longer bars that the strategy finds in `data1` and so on ("4h").
         raise_on_failure: raise where a check fails. One that is not testable raises nothing.
 
@@ -93,20 +64,19 @@ def check_strategy(
     """
     kind = load_strategy(strategy) if isinstance(strategy, str) else strategy
     _check_params(kind, params or {})
-    bars, timeframe = _checked(candles)
+    given = candles if isinstance(candles, Mapping) else {symbol: candles}
+    markets, timeframe = _markets(given, rules)
     bench = CheckBench(
         strategy=kind,
-        candles=bars,
+        markets=markets,
         timeframe=timeframe,
-        rules=rules or market_rules(symbol, "", frame=bars),
         settings=settings or StrategySettings(),
         params=params or {},
         resample=tuple(resample),
     )
     report = CheckReport(kind.__name__, tuple(_checks(bench)))
     if raise_on_failure and report.failed:
-        found = "; ".join(f"{check.name}: {check.detail}" for check in report.failed)
-        raise StrategyChecksFailed(f"{kind.__name__} failed {len(report.failed)} of {len(report.checks)} checks: {found}")
+        raise StrategyChecksFailed(report.told)
     return report
 
 
@@ -117,19 +87,18 @@ def _check_params(kind: type[bt.Strategy], params: Mapping[str, Any]) -> None:
             raise InvalidSetting(f"params: {kind.__name__} has no parameter {name}{nearest(name, known)}")
 
 
-def _checked(candles: pd.DataFrame) -> tuple[pd.DataFrame, Timeframe]:
-    """The candles in the schema, and their timeframe, which is their commonest step."""
-    index = candles.index
-    if not isinstance(index, pd.DatetimeIndex) or len(index) < 2:
-        raise CandleFileInvalid("candles: at least two bars are needed, indexed by their open times (a DatetimeIndex)")
-    named = candles.rename(columns=lambda name: str(name).lower())
-    named.index = (index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")).as_unit("ns").rename("timestamp")
-    seconds = int(pd.Series(named.index).diff().mode().iloc[0].total_seconds())
-    unit = next(((length, letter) for length, letter in _UNITS if seconds > 0 and seconds % length == 0), None)
-    if unit is None:
-        raise CandleFileInvalid(f"candles: bars are {seconds} seconds apart; rising whole minutes are needed")
-    timeframe = Timeframe.parse(f"{seconds // unit[0]}{unit[1]}")
-    return validate(named, timeframe, origin=_ORIGIN, own_grid=True), timeframe
+def _markets(given: Mapping[str, pd.DataFrame], rules: MarketRules | None) -> tuple[tuple[CheckMarket, ...], Timeframe]:
+    """The markets, and the timeframe that they share."""
+    if not given or (rules is not None and len(given) > 1):
+        raise InvalidSetting("candles: none are named" if not given else "rules: they are of one symbol, and the candles of several")
+    found, timeframes = [], {}
+    for symbol, candles in given.items():
+        bars, timeframes[symbol] = checked_candles(candles)
+        found.append(CheckMarket(bars, rules or market_rules(symbol, "", frame=bars)))
+    if len(set(timeframes.values())) > 1:
+        shown = ", ".join(f"{symbol} {timeframe}" for symbol, timeframe in timeframes.items())
+        raise InvalidSetting(f"candles: bars of one length are needed, and these are {shown}; use resample= for longer ones")
+    return tuple(found), next(iter(timeframes.values()))
 
 
 def _checks(bench: CheckBench) -> Iterator[Proof]:
@@ -145,7 +114,7 @@ def _checks(bench: CheckBench) -> Iterator[Proof]:
     if same.result is LookAheadResult.FAILED:
         yield from (untested(name, "two runs on the same candles differ already") for name in _AFTER_TWO_RUNS)
         return
-    bars = drawn_bars(whole.orders, bench.candles.index[0], bench.candles.index[-1])
+    bars = drawn_bars(whole.orders, bench.index[0], bench.index[-1])
     yield from _guarded(_AFTER_TWO_RUNS[:2], lambda: account_proofs(whole, bars, bench.changed_after, few=_few(whole)))
     yield from _guarded(("one bar at a time",), lambda: [_stepwise(bench, whole)])
     yield from _guarded(("restart",), lambda: [_restart(bench, whole)])
@@ -154,7 +123,7 @@ def _checks(bench: CheckBench) -> Iterator[Proof]:
 
 def _made(bench: CheckBench, whole: CheckRun) -> str:
     refused = "; ".join(f"{number} {reason}" for reasons in whole.record.refused.values() for reason, number in reasons.items())
-    made = f"{len(bench.candles)} bars, {len(whole.orders)} orders, {len(whole.record.fills)} fills, {whole.closed} trades closed"
+    made = f"{len(bench.index)} bars, {len(whole.orders)} orders, {len(whole.record.fills)} fills, {whole.closed} trades closed"
     return f"{made}; orders that came to nothing: {refused}" if refused else made
 
 
@@ -199,15 +168,21 @@ def _dust(bench: CheckBench, whole: CheckRun) -> Proof:
     """A fee taken in the coin leaves less than was bought, which must not keep a strategy from trading on."""
     if not bench.settings.fee_bps:
         return untested("dust", "without a fee nothing is left over; give it settings with fee_bps above zero")
-    runs = [
-        whole if bench.rules.fee_in_base is in_base else replace(bench, rules=replace(bench.rules, fee_in_base=in_base)).run()
-        for in_base in (True, False)
-    ]
+    runs = [_with_fees(bench, whole, in_base) for in_base in (True, False)]
     (closed, fills), (expected, usual) = ((run.closed, len(run.record.fills)) for run in runs)
     made = f"{closed} trades closed ({fills} fills) with the fee taken in the coin, {expected} ({usual} fills) with one in quote"
     if abs(closed - expected) > math.ceil(DUST_SHARE * expected):
         return _failed("dust", f"{made}: its decisions hang on the exact size that it bought; ask self.position, close with close()")
     return Proof(name="dust", passed=True, detail=made) if usual >= FEWEST_FILLS else untested("dust", f"{made}; {_few(whole)}")
+
+
+def _with_fees(bench: CheckBench, whole: CheckRun, in_base: bool) -> CheckRun:
+    """The run in which every fee of a buy is taken in the coin, or none is."""
+    if all(market.rules.fee_in_base is in_base for market in bench.markets):
+        return whole
+    return replace(
+        bench, markets=tuple(replace(market, rules=replace(market.rules, fee_in_base=in_base)) for market in bench.markets)
+    ).run()
 
 
 def _equal(name: str, whole: CheckRun, part: CheckRun, when: str) -> Proof:

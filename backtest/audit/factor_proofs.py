@@ -15,7 +15,8 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, Factor, FactorBook, joined
 from forwardtrader.feeds.factors.series import FactorTable
 from forwardtrader.models.checks.look_ahead import MORE, Leak, Proof, publication, untested
-from forwardtrader.models.features.catalogue import Bars, matrix
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import matrix
 from forwardtrader.models.features.factor_features import feature_names
 
 # A factor whose changes correlate this closely with the market's NEXT move anticipates it: nothing honest does, and good forecasts reach

@@ -7,9 +7,10 @@ and by one with a planted signal; each time everything from features to fills is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -19,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.backtest.audit.factor_proofs import factor_proofs
+from forwardtrader.backtest.audit.feature_proofs import own_feature_proof
 from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, forecast_pairs, products, rank_ic, scored
 from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, TradedRun, strategy_proofs
 from forwardtrader.backtest.forecasting import Forecasts
@@ -27,12 +29,16 @@ from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.simulation import simulate_with_orders
 from forwardtrader.core import p_values
 from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.checks.label_proofs import label_shift, label_shuffle
 from forwardtrader.models.checks.look_ahead import BUMP, MORE, Leak, Proof, compare, last_bar_bump, truncation, untested
 from forwardtrader.models.checks.null_market import null_market, planted_market
-from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import matrix, named
+from forwardtrader.models.features.own_features import short_name
+from forwardtrader.models.features.selection import chosen, look_back, own_of
 from forwardtrader.models.folds.walk import COMPILED, WalkForward, walk_forward
 from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.walk_forward import lead_bars
@@ -59,11 +65,16 @@ FEATURE_BARS: Final = 6000
 
 def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Callable[[str], None]) -> Iterator[Proof]:
     """Run every proof, one after the other; `announce` is given the name of the one that begins."""
+    entries = request.settings.models.features
     for symbol, history in markets.items():
         announce(f"features of {symbol}")
+        feature_frame = partial(features_of, entries=entries, timeframe=history.timeframe)
         recent = history.candles.iloc[-FEATURE_BARS:]
         yield _named(truncation(feature_frame, recent, least=3), f"features of {symbol}")
         yield _named(last_bar_bump(feature_frame, recent, fields=tuple(map(str, recent.columns))), f"features of {symbol}")
+        for own in own_of(entries):
+            peers = {other: Bars.of(each.candles.iloc[-2 * FEATURE_BARS :], each.timeframe) for other, each in markets.items()}
+            yield _named(own_feature_proof(own, recent, history.timeframe, peers), f"features of {symbol}")
     if request.settings.feeds.factors:
         one = next(iter(markets.values()))
         announce("publication of the factors")
@@ -89,14 +100,14 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Ca
 def steps(request: BacktestRequest) -> int:
     """How many proofs `audit` will yield."""
     feeds = request.settings.feeds
-    return 2 * len(feeds.symbols) + 2 * len(feeds.factors) + 9
+    return (2 + len(own_of(request.settings.models.features))) * len(feeds.symbols) + 2 * len(feeds.factors) + 9
 
 
-def feature_frame(bars: pd.DataFrame) -> pd.DataFrame:
-    """Every feature of the catalogue and of the factors beside the bars as a named column."""
-    seen = Bars.of(bars)
-    names = all_names(seen.factors)
-    return pd.DataFrame(matrix(seen, names), index=bars.index, columns=list(names))
+def features_of(bars: pd.DataFrame, *, entries: Sequence[str], timeframe: Timeframe) -> pd.DataFrame:
+    """Every feature chosen that looks at these bars alone, and those of the factors beside them, as a named column."""
+    seen = Bars.of(bars, timeframe)
+    names = tuple(name for name in chosen(entries, seen.factors, timeframe) if not named(name).cross_asset)
+    return pd.DataFrame(matrix(seen, names), index=bars.index, columns=[short_name(name) for name in names])
 
 
 class _Bench:
@@ -254,7 +265,7 @@ class _Bench:
         """The training window of the settings, or a longer one where there are bars for it, up to two years."""
         settings = self.request.settings.models
         oldest = max(h.candles.index[0] for h in self.markets.values()).to_pydatetime()
-        bars = lead_bars(settings, warm_up(tuple(FEATURES)))
+        bars = lead_bars(settings, look_back(settings.features, next(iter(self.markets.values())).timeframe))
         first = self._first(self._skill_span)
         spare = first - oldest - settings.retrain_every - bars * self.bar * SLACK
         return max(settings.train_window, min(LONGEST_WINDOW, timedelta(days=spare.days)))

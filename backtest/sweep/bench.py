@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
-from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.checks import checked
 from forwardtrader.backtest.forecasting import train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress
@@ -23,13 +24,14 @@ from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.config import changed
 from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.core.threads import one_thread
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.parallel.local_workers import Processes
 from forwardtrader.models.parallel.scale_out import point_workers
 from forwardtrader.models.parallel.workers import Workers
 from forwardtrader.models.port.prototype import context_of
 from forwardtrader.reports.manifest import DataSection
-from forwardtrader.reports.statistics.sharpe_tests import sharpe_moments
+from forwardtrader.reports.statistics.sharpe_tests import effective_trials, sharpe_moments
 from forwardtrader.reports.trial_ledger import Trial, TrialLedger, landmarks_of
 from forwardtrader.strategies.user_code.strategy_class import with_params
 
@@ -47,11 +49,25 @@ class Setting:
     key: str
 
 
+def request_at(request: BacktestRequest, point: Point) -> BacktestRequest:
+    """The request with the point's settings and parameters.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    knobs = {key: value for key, value in point.items() if not parameter(key)}
+    params = [f"{name}={value}" for key, value in point.items() if (name := parameter(key))]
+    settings, strategy = changed(request.settings, knobs), with_params(request.strategy, params)
+    made = replace(request, settings=settings, strategy=strategy)
+    return checked(made)
+
+
 class SweepBench:
     """Runs points of one request.
 
     Args:
         on_finished: called with the number of finished points.
+        looks: how often a result is looked at in order to choose; each look counts as a trial.
     """
 
     def __init__(
@@ -62,6 +78,8 @@ class SweepBench:
         run_id: str,
         progress: RunProgress,
         on_finished: Callable[[int], None],
+        *,
+        looks: int = 1,
     ) -> None:
         self.request, self.clock, self.store, self.run_id, self.progress, self.on_finished = (
             request,
@@ -72,27 +90,14 @@ class SweepBench:
             on_finished,
         )
         self.ledger = TrialLedger(Path(request.settings.reports.ledger_path))
-        self.fresh = 0
+        self.fresh, self.looks = 0, looks
         self.kind: DataSection | None = None
         self._done: dict[str, PointResult] = {}
         self._loaded: tuple[str, Mapping[str, History]] = ("", {})
 
-    def request_of(self, point: Point) -> BacktestRequest:
-        """The request with the point's settings.
-
-        Raises:
-            ConfigError: they do not go together.
-        """
-        knobs = {key: value for key, value in point.items() if not parameter(key)}
-        params = [f"{name}={value}" for key, value in point.items() if (name := parameter(key))]
-        settings, strategy = changed(self.request.settings, knobs), with_params(self.request.strategy, params)
-        request = replace(self.request, settings=settings, strategy=strategy)
-        check(request)
-        return request
-
     def evaluate(self, points: Sequence[Point]) -> list[PointResult]:
         """The result of each point, in order; what was finished before is not computed again."""
-        settings = [self._setting(self.request_of(point)) for point in points]
+        settings = [self._setting(request_at(self.request, point)) for point in points]
         groups: dict[str, dict[str, Setting]] = {}
         for setting in settings:
             if setting.key not in self._done and (known := self.store.get(setting.key)) is not None:
@@ -151,6 +156,16 @@ class SweepBench:
         self._done[setting.key] = result
         self.on_finished(len(self._done))
 
+    def note_likeness(self, returns: pd.DataFrame) -> float:
+        """Have the ledger know how many independent trials the points are worth, given their net daily returns [T, N]."""
+        with one_thread():
+            effective = effective_trials(returns.to_numpy(dtype=np.float64))
+        try:
+            self.ledger.note_likeness(self.run_id, effective)
+        except StoreDamaged as error:
+            log.event(log.logger("backtest"), "trials_unknown", logging.WARNING, reason=str(error))
+        return effective
+
     def _trial(self, setting: Setting, result: PointResult) -> Trial:
         facts = facts_of(setting.request, setting.markets, setting.data, self.run_id, result.result)
         first = pd.Timestamp(setting.request.first)
@@ -165,6 +180,7 @@ class SweepBench:
             moments=sharpe_moments(result.returns.to_numpy()),
             periods_per_year=facts.periods_per_year,
             landmarks={s: landmarks_of(h.candles.loc[first:]) for s, h in setting.markets.items()},
+            looks=self.looks,
             open_end=facts.open_end({s: h.candles for s, h in setting.markets.items()}, result.returns),
         )
 

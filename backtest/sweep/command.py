@@ -42,5 +42,11 @@ def _show(done: FinishedSweep, console: Console) -> None:
     console.print(f"  its own Sharpe ratio {number(found.chosen.sharpe)}; the highest peak: {peak}")
     console.print(
         f"  probability of overfitting {probability(found.pbo, 0)}, deflated Sharpe {probability(found.dsr, 0)} with {found.trials} trials"
+        f", worth {number(found.effective_trials, 1)} independent ones"
     )
+    if found.paths is not None:
+        low, median, high = (number(value) for value in (found.paths.low, found.paths.median, found.paths.high))
+        console.print(
+            f"  choosing the best point, on {len(found.paths.sharpes)} purged paths: Sharpe {median}, 90 % of them {low} to {high}"
+        )
     console.print(f"{done.page}", soft_wrap=True)

@@ -38,6 +38,8 @@ Point: TypeAlias = Mapping[str, Any]
 PARAMS: Final = ("strategy.", "param.")
 MOST_POINTS: Final = 10_000
 OWN_KEYS: Final = ("trials", "seed")
+# What a file of `--optimise` says besides.
+WALK_KEYS: Final = ("window", "every", "score")
 RANGE_KEYS: Final = ("low", "high", "log", "step", "choices")
 # Of the feeds, only what is traded can be swept; where candles come from changes no decision.
 FEED_KEYS: Final = ("symbols", "timeframe", "sample_seed")
@@ -81,7 +83,11 @@ def read_plan(path: Path, settings: Settings, strategy: str = "") -> SweepPlan:
         UnknownSetting: a key nobody knows; the message names the nearest.
         InvalidSetting: a value out of range, an empty list, a range without an end, or too many points.
     """
-    tree = _read(path)
+    return plan_of(path, read_tree(path, "--sweep"), settings, strategy)
+
+
+def plan_of(path: Path, tree: Mapping[Any, Any], settings: Settings, strategy: str = "") -> SweepPlan:
+    """The same of what was read from the file already."""
     trials, seed = (_count(path, tree, word) for word in OWN_KEYS)
     axes = tuple(_axis(path, str(key), value, searching=trials is not None) for key, value in tree.items() if key not in OWN_KEYS)
     if not axes:
@@ -114,16 +120,21 @@ def _check_values(path: Path, axes: Sequence[Axis], settings: Settings, strategy
                 changed(settings, {axis.key: value})
 
 
-def _read(path: Path) -> dict[Any, Any]:
+def read_tree(path: Path, flag: str) -> dict[Any, Any]:
+    """What a file of points says; `flag` is the one that named it.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or is no mapping.
+    """
     if not path.is_file():
-        raise ConfigError(f"--sweep {path}: there is no such file")
+        raise ConfigError(f"{flag} {path}: there is no such file")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise ConfigError(f"--sweep {path} is not valid YAML{f' (line {mark.line + 1})' if mark else ''}") from error
+        raise ConfigError(f"{flag} {path} is not valid YAML{f' (line {mark.line + 1})' if mark else ''}") from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"--sweep {path} must map settings to values, for example `strategies.margin: [1, 1.5, 2]`")
+        raise ConfigError(f"{flag} {path} must map settings to values, for example `strategies.margin: [1, 1.5, 2]`")
     return tree
 
 
@@ -166,6 +177,8 @@ def _check_key(key: str) -> None:
     known = [f"{r}.{k}" for r, keys in sweepable.items() for k in keys]
     if key in known or _of_the_forecaster(key):
         return
+    if key in WALK_KEYS:
+        raise InvalidSetting(f"{key} is for --optimise, which chooses anew at each boundary; leave it out of a sweep")
     if name in rooms.get(room, []):
         raise InvalidSetting(f"{key} decides nothing about a result, so there is nothing to sweep over")
     raise UnknownSetting(f"{key}: no such setting{nearest(key, [*known, *OWN_KEYS])}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import yaml
 from rich.console import Console
@@ -20,7 +22,7 @@ from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import choices, code_of, data_section
-from forwardtrader.backtest.sweep.bench import SweepBench
+from forwardtrader.backtest.sweep.bench import SweepBench, request_at
 from forwardtrader.backtest.sweep.file import Axis, Point, SweepPlan, parameter, read_plan
 from forwardtrader.backtest.sweep.point import PointResult
 from forwardtrader.backtest.sweep.store import FILE_NAME as STORE_NAME
@@ -33,7 +35,9 @@ from forwardtrader.reports.artefacts import write_table
 from forwardtrader.reports.manifest import make_run_dir, make_run_id
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.sweep_page import render_sweep_page
+from forwardtrader.reports.sections.optimisation import PathSharpes
 from forwardtrader.reports.statistics.plateau import choose, plateau_scores
+from forwardtrader.reports.statistics.selection.overfitting import chosen_paths
 from forwardtrader.reports.sweep_manifest import POINTS, LeftOut, SweepManifest, SweepPoint
 
 # Points of a search that are proposed before the next ones learn from them; part of what makes a search the same on any machine.
@@ -64,7 +68,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
         raise InvalidSetting("--sweep and --audit are two commands; give them one after the other")
     file = request.sweep
     plan = read_plan(file, request.settings, request.strategy)
-    folder, resumed = _folder(request, plan, clock)
+    folder, resumed = points_folder(request, repr(plan), clock, "sweep")
     if resumed.last != request.last:
         # As it was when the sweep began: what has become known since would make other points of those that are left.
         request, clock = resumed, FixedClock(resumed.last)
@@ -83,11 +87,13 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     sharpes = [_sharpe(result) for result in results]
     scores = plateau_scores(columns, sharpes, grid=not plan.trials)
     best = choose(scores, sharpes)
-    run = run_backtest(
-        replace(bench.request_of(points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=_daily(results)
-    )
+    daily = daily_of(results)
+    bench.note_likeness(daily)
+    run = run_backtest(replace(request_at(quiet, points[best]), name=f"{request.name} best of sweep".strip()), clock, console, sweep=daily)
     table = _table(columns, results, scores)
-    manifest = _manifest(request, plan, folder, clock, table, best, points, run).model_copy(update={"left_out": left_out})
+    manifest = _manifest(request, plan, folder, clock, table, best, points, run).model_copy(
+        update={"left_out": left_out, "paths": paths_of(daily, run.artefacts.manifest.data.periods_per_year)}
+    )
     write_table(folder / POINTS, table)
     sweep_manifest.write(folder, manifest)
     SweepStore(folder).note(finished="yes")
@@ -145,6 +151,16 @@ def _search(plan: SweepPlan, bench: SweepBench) -> Iterator[tuple[Point, PointRe
         left -= len(trials)
 
 
+def drawn(plan: SweepPlan) -> list[Point]:
+    """Points of a search that learns from no result: drawn evenly from its ranges, each once."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=plan.seed))
+    points = [{axis.key: _suggested(trial, axis) for axis in plan.axes} for trial in (study.ask() for _ in range(plan.trials or 0))]
+    return list({repr(point): point for point in points}.values())
+
+
 def _suggested(trial: Any, axis: Axis) -> Any:
     if axis.choices:
         # Lists are no category of Optuna's; their places are.
@@ -159,8 +175,27 @@ def _sharpe(result: PointResult) -> float:
     return 0.0 if value is None or value != value else float(value)
 
 
-def _daily(results: Sequence[PointResult]) -> pd.DataFrame:
-    return pd.concat([result.returns.rename(n) for n, result in enumerate(results)], axis=1).sort_index().fillna(0.0)
+def paths_of(daily: pd.DataFrame, days_per_year: int) -> PathSharpes | None:
+    """What choosing the best point comes to on combinatorial purged paths; None where there are too few points or days.
+
+    Args:
+        daily: net daily returns of all points [T, N].
+    """
+    found = chosen_paths(np.nan_to_num(daily.to_numpy(dtype=np.float64)))
+    if not len(found.sharpes):
+        return None
+    annual = np.sort(found.sharpes) * math.sqrt(days_per_year)
+    low, median, high = np.quantile(annual, [0.05, 0.5, 0.95])
+    return PathSharpes(
+        sharpes=[round(float(value), 4) for value in annual], folds=found.folds, test_folds=found.test_folds, purge=found.purge,
+        low=low, median=median, high=high, below_zero=float((annual < 0).mean()),
+    )  # fmt: skip
+
+
+def daily_of(results: Sequence[PointResult]) -> pd.DataFrame:
+    """Net daily returns of all points by UTC day [T, N]; nothing follows on the day of a ruin."""
+    daily = pd.concat([result.returns.rename(n) for n, result in enumerate(results)], axis=1).sort_index().fillna(0.0)
+    return daily.mask((daily <= -1.0).cumsum().shift(1, fill_value=0) > 0, 0.0)
 
 
 def _table(columns: Mapping[str, Sequence[Any]], results: Sequence[PointResult], scores: Any) -> pd.DataFrame:
@@ -173,14 +208,14 @@ def _cell(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else _scalar(value)
 
 
-def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Path, BacktestRequest]:
-    """The folder of this very sweep where it was started before, else a new one.
+def points_folder(request: BacktestRequest, plan: str, clock: Clock, label: str) -> tuple[Path, BacktestRequest]:
+    """The folder of this very sweep where it was started before, else a new one; `plan` says what is tried, `label` names the folder.
 
     A sweep without `--to` that was interrupted resumes up to the moment at which it was started.
     """
     output = Path(request.settings.reports.output)
     wanted = {k: v for k, v in choices(request).items() if k != "last"}
-    identity = fingerprint.of_value([wanted, repr(plan), sorted(map(str, request.files.values())), request.open_ended, code_of(request)])
+    identity = fingerprint.of_value([wanted, plan, sorted(map(str, request.files.values())), request.open_ended, code_of(request)])
     for path in sorted(output.glob(f"*/{STORE_NAME}")):
         store = SweepStore(path.parent)
         try:
@@ -194,7 +229,7 @@ def _folder(request: BacktestRequest, plan: SweepPlan, clock: Clock) -> tuple[Pa
     feeds = request.settings.feeds
     # Only the candles themselves know whether they are simulated: an unreachable venue cannot be asked.
     kind = data_section(request, load_markets(request, clock)).kind
-    run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} sweep".strip(), digest=identity)
+    run_id = make_run_id(clock.now(), feeds.symbols, feeds.timeframe, kind, name=f"{request.name} {label}".strip(), digest=identity)
     folder = make_run_dir(output, run_id)
     SweepStore(folder).note(identity=identity, last=request.last.isoformat())
     return folder, request
@@ -236,5 +271,6 @@ def _manifest(
         pbo=own.strategy.pbo if own.strategy else None,
         dsr=own.strategy.dsr if own.strategy else None,
         trials=own.strategy.trials if own.strategy else None,
+        effective_trials=(own.strategy.model_extra or {}).get("effective_trials") if own.strategy else None,
         verdict=own.verdict,
     )

@@ -34,13 +34,13 @@ def owned_errors(owner: str, kind: type[ConfigError] = StrategyFailed) -> Iterat
         yield
     except TradingError:
         raise
-    except Exception as error:
-        if user_line(error) is None and _is_ours(_frames(error)[-1].filename):
+    except (Exception, SystemExit) as error:  # a class that ends the process would end it without a word
+        if user_line(error) is None and is_ours(_frames(error)[-1].filename):
             raise
         raise failure(error, owner, kind) from error
 
 
-def failure(error: Exception, owner: str, kind: type[ConfigError] = StrategyFailed, *, after: str = "") -> ConfigError:
+def failure(error: BaseException, owner: str, kind: type[ConfigError] = StrategyFailed, *, after: str = "") -> ConfigError:
     """What a command says of it, with its traceback written to the log.
 
     Args:
@@ -54,7 +54,7 @@ def failure(error: Exception, owner: str, kind: type[ConfigError] = StrategyFail
     return kind("; ".join(part for part in (where, after, f"the traceback is in {place}" if place else "") if part))
 
 
-def _hint(error: Exception) -> str:
+def _hint(error: BaseException) -> str:
     return " (an indicator may look back over more bars than there are)" if isinstance(error, IndexError) else ""
 
 
@@ -68,18 +68,20 @@ def user_line(error: BaseException) -> traceback.FrameSummary | None:
     """The newest line of neither ours nor a library's, below whoever caught it; None where there is none."""
     frames = _frames(error)
     catching = 2 if frames and frames[0].filename == __file__ else 1  # `owned_errors`, and the block that is in it
-    return next((frame for frame in reversed(frames[catching:]) if _is_a_users(frame.filename)), None)
+    return next((frame for frame in reversed(frames[catching:]) if is_a_users(frame.filename)), None)
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return list(traceback.extract_tb(error.__traceback__))
 
 
-def _is_a_users(filename: str) -> bool:
+def is_a_users(filename: str) -> bool:
+    """Whether a source file is neither ours nor a library's."""
     path = Path(filename).resolve()
     return not filename.startswith("<") and not any(path.is_relative_to(folder) for folder in (*_OURS, *_LIBRARIES))
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether a file is one of this project's."""
     path = Path(filename).resolve()
     return any(path.is_relative_to(folder) for folder in _OURS)

@@ -22,6 +22,7 @@ import pandas as pd
 from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.feeds.candles.grid import off_own_grid, off_utc_grid
+from forwardtrader.feeds.candles.sessions import missing_in_sessions
 
 PRICES: Final = ("open", "high", "low", "close")
 _DAY: Final = 86_400
@@ -111,16 +112,19 @@ def drop_unclosed(frame: pd.DataFrame, timeframe: Timeframe, now: datetime) -> p
 
 
 def find_gaps(index: pd.DatetimeIndex, timeframe: Timeframe) -> tuple[Gap, ...]:
-    """List the runs of missing bars inside `index` (sorted, UTC)."""
+    """List the runs of missing bars inside `index` (sorted, UTC); of a market that rests, those within its sessions."""
     if len(index) < 2:
         return ()
     step = timeframe.seconds * 1_000_000_000
     times = index.as_unit("ns").asi8
-    missing = np.maximum(np.diff(times) // step - 1, 0)
+    missing, first = np.maximum(np.diff(times) // step - 1, 0), times[:-1] + step
     if not trades_round_the_clock(index):
-        missing = np.where(_missing_weekdays(index) > _HOLIDAYS, missing, 0) if timeframe.seconds >= _DAY else missing * 0
+        is_long = _missing_weekdays(index) > _HOLIDAYS
+        seconds = index.as_unit("s").asi8
+        missing = np.where(is_long, missing, 0) if timeframe.seconds >= _DAY else missing_in_sessions(seconds, timeframe.seconds, is_long)
+        first = np.where(is_long, first, times[1:] - missing * step)  # within a session: right before the next bar
     places = np.flatnonzero(missing)
-    return tuple(Gap(_moment(int(times[i]) + step), int(missing[i])) for i in places)
+    return tuple(Gap(_moment(int(first[i])), int(missing[i])) for i in places)
 
 
 def times_of(frame: pd.DataFrame) -> pd.DatetimeIndex:

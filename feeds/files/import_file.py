@@ -88,7 +88,7 @@ def import_candles(given: argparse.Namespace) -> int:
     key = CandleKey(given.exchange or settings.exchange, given.symbol or settings.symbols[0], timeframe)
     store = CandleStore(typed_path(given.path) if given.path else settings.store_path)
     path = typed_path(given.file)
-    notation = notation_of(given.date_format or settings.date_format, given.tz or settings.file_zone)
+    notation = notation_of(given.date_format or settings.date_format, given.tz or settings.file_zone, given.stamped or settings.stamped)
     read = read_file(path, key.symbol, timeframe, SystemClock(), settings.max_file_mb, notation)
     added = keep_file(path, read, key, store)
     sys.stdout.write("".join(f"{line}\n" for line in (*read.notes, f"{describe(store, key)}; {added} bars new")))

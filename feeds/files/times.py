@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.candles.schema import Origin
+from forwardtrader.feeds.candles.schema import Origin, trades_round_the_clock
 from forwardtrader.feeds.files.dates import LocalTimes, from_text
 from forwardtrader.feeds.files.epochs import HINT, from_numbers, stands_apart
-from forwardtrader.feeds.files.zones import parse_zone, to_utc, trading_days
+from forwardtrader.feeds.files.zones import are_session_ends, parse_zone, to_utc, trading_days
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,22 +29,24 @@ _NUMBER: Final = re.compile(r"[-+]?\d+([.,]\d*)?([eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class TimeNotation:
-    """What a user says of the times in a file: the order or pattern of dates, and the zone of times that state none."""
+    """What a user says of the times in a file: the order or pattern of dates, the zone of times that state none, and whether they are those
+    of the open or the end of a bar ("" where nothing is said)."""
 
     date_format: str = ""
     zone: tzinfo | None = None
+    stamped: str = ""
 
 
 AS_WRITTEN: Final = TimeNotation()
 
 
-def notation_of(date_format: str, zone: str) -> TimeNotation:
+def notation_of(date_format: str, zone: str, stamped: str = "") -> TimeNotation:
     """The notation that settings or flags name; "" leaves it to the file.
 
     Raises:
         InvalidSetting: no such time zone.
     """
-    return TimeNotation(date_format, parse_zone(zone) if zone else None)
+    return TimeNotation(date_format, parse_zone(zone) if zone else None, stamped)
 
 
 def read_times(
@@ -62,10 +64,14 @@ def read_times(
     local = _read(columns, origin, timeframe, notation)
     times, notes = _in_utc(local, origin, timeframe, notation)
     notes = (*local.notes, *notes)
-    ends = _are_ends(times, timeframe)
-    if closes or ends:
+    is_day = timeframe.seconds * _SECOND >= _DAY
+    if notation.stamped == "end" or (
+        not notation.stamped and (closes or _are_ends(times, timeframe) or are_session_ends(times, timeframe))
+    ):
         times, notes = _opens(times, timeframe), (*notes, "times are the ends of the bars; each bar opens one timeframe earlier")
-    if timeframe.seconds * _SECOND >= _DAY and _rests_at_weekends(times):
+    elif not notation.stamped and not is_day and not trades_round_the_clock(pd.DatetimeIndex(np.sort(times))):
+        notes = (*notes, "times are taken for the opens of the bars; --stamped end where they are the ends")
+    if is_day and _rests_at_weekends(times):
         times, place = trading_days(times)
         notes = (*notes, f"days begin at midnight in {place}; bars have its dates") if place else notes
     return pd.DatetimeIndex(times.astype("datetime64[ns]"), name="timestamp").tz_localize("UTC"), notes

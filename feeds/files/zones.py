@@ -24,6 +24,11 @@ _NAMED_OFFSETS: Final = {
     "": 0, "Z": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "PST": -8, "PDT": -7, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2,
     "EEST": 3, "JST": 9,
 }  # fmt: skip
+_MINUTES_OF_DAY: Final = 1440
+# Open and close in minutes of the local day, of exchanges whose hours no other one has in another zone.
+_SESSIONS: Final = {"America/New_York": (570, 960), "Asia/Kolkata": (555, 930)}
+_LEAST_DAYS: Final = 5
+_USUAL: Final = 0.8
 
 
 def parse_zone(text: str) -> tzinfo:
@@ -142,3 +147,30 @@ def zone_offset(name: str) -> int | None:
         return None
     size: Any = int(match[2]) * 3600 + int(match[3] or 0) * 60
     return int(size) * 10**9 * (-1 if match[1] == "-" else 1)
+
+
+def are_session_ends(times: Ints, timeframe: Timeframe) -> bool:
+    """Whether times (nanoseconds UTC, or of a file that states no zone) are the ends of the bars of an exchange's day.
+
+    The first one of a day comes a bar after the open then, the last one at the close. Only for days that are so many whole bars long.
+    """
+    step = timeframe.seconds // 60
+    if not len(times) or timeframe.seconds % 60 or step >= 390:
+        return False
+    index = pd.DatetimeIndex(times.astype("datetime64[ns]")).tz_localize("UTC")
+    for zone, (opens, closes) in _SESSIONS.items():
+        if (closes - opens) % step == 0:
+            local = np.asarray(index.tz_convert(zone).tz_localize(None).as_unit("ns").asi8)
+            if any(_ends_there(each // (60 * 10**9), opens + step, closes) for each in (times, local)):
+                return True
+    return False
+
+
+def _ends_there(minutes: Ints, first: int, last: int) -> bool:
+    """Whether most days begin and end with a bar at these minutes, and no bar lies outside."""
+    days, place = minutes // _MINUTES_OF_DAY, minutes % _MINUTES_OF_DAY
+    firsts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    if len(firsts) < _LEAST_DAYS or (place < first).any() or (place > last).any():
+        return False
+    lasts = np.append(firsts[1:], len(days)) - 1
+    return bool(np.mean((place[firsts] == first) & (place[lasts] == last)) >= _USUAL)

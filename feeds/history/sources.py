@@ -61,7 +61,7 @@ def from_file(request: HistoryRequest, file: Path) -> Found:
     from forwardtrader.feeds.files.times import notation_of
 
     settings = request.settings
-    notation = notation_of(settings.date_format, settings.file_zone)
+    notation = notation_of(settings.date_format, settings.file_zone, settings.stamped)
     read = read_file(file, request.symbol, request.timeframe, request.clock, settings.max_file_mb, notation)
     notes = tuple(f"{request.symbol}: {note}" for note in read.notes)
     return Found(frame=read.candles, kind=DataKind.REAL, source=f"file {file.name}", venue=settings.exchange, notes=notes)

@@ -64,7 +64,7 @@ def market_rules(symbol: str, venue: str, *, store_path: Path | str | None = Non
         return rules
     times = candles.times_of(frame)
     if not candles.trades_round_the_clock(times):
-        return replace(rules, periods_per_year=SHARE_PERIODS)
+        return replace(rules, periods_per_year=SHARE_PERIODS, fee_in_base=False)  # no coin rests, and only coins are fees
     return replace(rules, **_NEVER_CLOSED) if is_share(symbol) and (times.day_of_week >= 5).any() else rules
 
 

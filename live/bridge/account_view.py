@@ -18,7 +18,7 @@ from forwardtrader.strategies.backtrader.cheating import set_coc, set_coo
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.holdings import Holdings
-from forwardtrader.strategies.order_families import count_refused
+from forwardtrader.strategies.orders.families import count_refused
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _NUMBERS: Final = re.compile(r"\b\d[\d.,]*\b")

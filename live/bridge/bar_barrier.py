@@ -1,7 +1,9 @@
-"""Several symbols in step: the bars of one moment are released together, or without those that the venue does not have."""
+"""Several symbols and bar lengths in step: the bars that close at one moment are released together, or without those that the venue does
+not have."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -21,7 +23,11 @@ class BarBarrier:
     `bar_timeout_s` seconds have passed since its first bar arrived; the latter is recorded.
 
     Args:
-        wake: notified whenever something may have become ready.
+        wake: notified whenever something may have become ready; the same one for all that stand beside each other.
+        step_ms: length of the bars, in milliseconds; needed where bars of another length are beside.
+
+    Attributes:
+        beside: the barriers of other bar lengths, which wait for each other at each close that they share.
     """
 
     def __init__(
@@ -29,12 +35,15 @@ class BarBarrier:
         symbols: Sequence[str],
         wake: threading.Condition,
         *,
+        step_ms: int = 0,
         bar_timeout_s: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wake = wake
         self.symbols = list(symbols)
         self.missed = 0  # bars
+        self.beside: list[BarBarrier] = []
+        self._step = step_ms
         self._queues: dict[str, deque[Bar]] = {symbol: deque() for symbol in symbols}
         self._quiet_until = dict.fromkeys(symbols, -1)
         self._released = -1
@@ -80,23 +89,35 @@ class BarBarrier:
         queue = self._queues[symbol]
         if not queue:
             return False
-        return queue[0].at <= self._released or self._release(queue[0].at)
+        return queue[0].at <= self._released or self._release(queue[0].at + self._step)
 
-    def _release(self, at: int) -> bool:
-        front = min(queue[0].at for queue in self._queues.values() if queue)
-        if at > front:
+    def _release(self, end: int) -> bool:
+        """Release what closes at `end` (ms UTC), unless something closes before that, or is awaited."""
+        together = [self, *self.beside]
+        if end > min(each._front() for each in together):
             return False
-        lacking = [s for s, queue in self._queues.items() if not queue and self._quiet_until[s] < front]
-        if lacking and not self._is_overdue(front):
+        lacking = [(each, symbol) for each in together for symbol in each._lacking(end)]
+        if lacking and not self._is_overdue(end):
             return False
-        for symbol in lacking:
-            self.missed += 1
-            log.event(_LOG, "bar_not_awaited", symbol=symbol, at=front, seconds=self._timeout_s)
-        self._released = front
+        for each, symbol in lacking:
+            each.missed += 1
+            log.event(_LOG, "bar_not_awaited", symbol=symbol, at=end - each._step, seconds=self._timeout_s)
+        for each in together:
+            each._released = max(each._released, end - each._step)
         return True
 
-    def _is_overdue(self, front: int) -> bool:
+    def _front(self) -> float:
+        """When the first bar that waits closes."""
+        return min((queue[0].at + self._step for queue in self._queues.values() if queue), default=math.inf)
+
+    def _lacking(self, end: int) -> list[str]:
+        """The symbols whose bar that closes at `end` may still come."""
+        if self.beside and self._step and end % self._step:
+            return []
+        return [s for s, queue in self._queues.items() if not queue and self._quiet_until[s] + self._step < end]
+
+    def _is_overdue(self, end: int) -> bool:
         now = self._monotonic()
-        if self._first_seen[0] != front:
-            self._first_seen = (front, now)
+        if self._first_seen[0] != end:
+            self._first_seen = (end, now)
         return now - self._first_seen[1] >= self._timeout_s

@@ -23,7 +23,7 @@ from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import handle_events
-from forwardtrader.live.bridge.pre_trade_checks import STOPS, OrderTicket, blocked, check, limited
+from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
@@ -31,9 +31,9 @@ from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
-from forwardtrader.strategies.order_families import FAMILY_REFUSED, TRAILING, family_refusal, is_kept_back
 from forwardtrader.strategies.order_rules import OrderRefusal
-from forwardtrader.strategies.user_code.trailing_stops import refuse_trailing_stops
+from forwardtrader.strategies.orders.families import FAMILY_REFUSED, family_refusal, is_kept_back
+from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, put_on_grid
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore
@@ -48,8 +48,7 @@ class CCXTBroker(AccountView):
 
     Orders are refused, and cancels ignored, while a feed delivers old bars. The limit of a bracket on a spot market waits here, since the
     stop locks the coins, and so does the second sell order of an OCO group; it is sent when the market reaches it. What waits here is in
-    the journal, and waits again after a restart. A strategy
-    whose code names trailing stops is refused at the start; one that comes all the same is refused, and with it its whole bracket.
+    the journal, and waits again after a restart. A trailing stop rests as a stop order, which is moved from bar to bar.
 
     Params:
         use_positions: coins in the account that the journal does not know count as a position, at the first price seen.
@@ -80,7 +79,6 @@ class CCXTBroker(AccountView):
 
     def start(self) -> None:
         refuse_cheating(self)
-        refuse_trailing_stops(strategy for chosen in self.cerebro.strats for strategy, _args, _kwargs in chosen)
         super().start()
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
@@ -106,10 +104,14 @@ class CCXTBroker(AccountView):
             self.assign_coins(self._unassigned, self.store.datas)
         seen = self.store.bars_seen
         is_idle, self._seen = seen == self._seen, seen
-        if self._is_present(is_idle):
+        is_present = self._is_present(is_idle)
+        if is_present:
             handle_events(self)
+        self.contingent.trailing.follow()
+        if is_present:
             self.contingent.parts.look_at_restored()
             look_at_unprotected(self)
+            self.contingent.trailing.place()
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
@@ -168,17 +170,20 @@ class CCXTBroker(AccountView):
         data = traded(data)
         new = OrderTicket(
             side=side, data=data, size=size, price=price, plimit=plimit, exectype=exectype, oco=oco, parent=parent,
-            reason=str(info.get("reason", "")), role=str(info.get("role", "")),
+            reason=str(info.get("reason", "")), role=str(info.get("role", "")), trailamount=trailamount, trailpercent=trailpercent,
         )  # fmt: skip
         answer = check(self, new)
         if isinstance(answer, OrderRequest):
             size = float(answer.size)
             limit, stop = (None if p is None else float(p) for p in (answer.limit_price, answer.stop_price))
-            price, plimit = (stop, limit) if exectype in STOPS else (limit, None)
+            if exectype not in TRAILING:
+                price, plimit = (stop, limit) if exectype in STOPS else (limit, None)
         order: LiveOrder = (BuyOrder if side is Side.BUY else SellOrder)(
             owner=owner, data=data, size=abs(size), price=price, pricelimit=plimit, exectype=exectype, valid=valid, tradeid=tradeid,
-            parent=parent, transmit=transmit, histnotify=histnotify,
+            parent=parent, transmit=transmit, histnotify=histnotify, trailamount=trailamount, trailpercent=trailpercent,
         )  # fmt: skip
+        if exectype in TRAILING:
+            put_on_grid(order)
         order.addinfo(**info)
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
@@ -271,8 +276,6 @@ class CCXTBroker(AccountView):
         if self.halted:
             self.on_event(Refused("", reason))
         self.over(order)
-        if order.exectype in TRAILING and order.data.is_current and self.units_held(order.data) * order.size < 0.0:
-            self.store.notify(Unprotected(order.data.symbol, reason))
         if order.parent is not None and is_kept_back(order.parent):
             self.refuse(order.parent, family_refusal(reason), FAMILY_REFUSED)
         return order
@@ -350,8 +353,8 @@ class CCXTBroker(AccountView):
         return self._orders.sent_as(order) is not None
 
     def is_cancelling(self, order: LiveOrder) -> bool:
-        """Whether its cancel was sent and not confirmed yet."""
-        return order.ref in self._cancelling
+        """Whether its cancel was sent and not confirmed yet; not for one that makes room, and goes on."""
+        return order.ref in self._cancelling and not self.contingent.makes_room(order)
 
     def is_expiring(self, order: LiveOrder) -> bool:
         """Whether it was cancelled for its time limit."""

@@ -27,6 +27,10 @@ class LiveOrder(Protocol):
     size: float
     valid: float | None
     transmit: bool
+    triggered: bool
+    trailamount: float | None
+    trailpercent: float | None
+    _limitoffset: float
     data: CCXTData
     parent: LiveOrder | None
     info: dict[str, Any]

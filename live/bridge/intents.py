@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from forwardtrader.core.types import OrderRequest
 from forwardtrader.live.bridge.bt_types import LiveOrder
+from forwardtrader.live.bridge.contingent.trailing_stops import trail_of
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.venue.client_ids import begun_prefix, client_id, command_id
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
 
 _BARS: Final = 64  # whose orders are counted
+_MOVED: Final = 36**3  # the first number of those that were moved: of four digits
 
 
 class Intents:
@@ -35,6 +37,7 @@ class Intents:
         return Intent(
             client_id=name, request=request, bar=bar, role=str(order.info.get("role", "")),
             parent=broker.contingent.parent_name(order), group=broker.contingent.group_name(order), expires=_expiry_of(order),
+            trail=trail_of(order),
         )  # fmt: skip
 
     def released(self, broker: CCXTBroker, order: LiveOrder, intent: Intent) -> Intent:
@@ -56,6 +59,13 @@ class Intents:
         """A client id for an order that was decided on an earlier bar, and goes on under a new one."""
         while self._journal.state_of(name := self.next_id(bar)) is not None:
             pass
+        return name
+
+    def moved_id(self, bar: int) -> str:
+        """A client id for a stop that was moved after a bar (ms UTC): none that an order decided on that bar may have, whenever that is."""
+        number = _MOVED
+        while self._journal.state_of(name := client_id(self._prefix, bar, number)) is not None:
+            number += 1
         return name
 
     def next_number(self, bar: int) -> int:

@@ -35,7 +35,7 @@ from forwardtrader.live.execution.events import (
 )
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.feed_context import attach, context_of
-from forwardtrader.strategies.order_families import CAME_TO_NOTHING
+from forwardtrader.strategies.orders.families import CAME_TO_NOTHING
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker

@@ -12,19 +12,20 @@ from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.strategies.backtrader.guarded_orders import objection
 from forwardtrader.strategies.feed_context import context_of
-from forwardtrader.strategies.order_families import PARENT_OVER
-from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, adds_exposure, normalise, sellable
+from forwardtrader.strategies.order_rules import OrderRefusal, RestingSell, adds_exposure, normalise, sellable
+from forwardtrader.strategies.orders.families import PARENT_OVER
+from forwardtrader.strategies.orders.trailing_stops import STOPS, raw_order
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
 
-STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit)
-_SENDABLE: Final = (None, bt.Order.Market, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit)
+_SENDABLE: Final = (None, bt.Order.Market, bt.Order.Limit, *STOPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderTicket:
-    """An order as a strategy asks for it, in Backtrader's terms: `price` is the stop price of a stop order, `plimit` its limit."""
+    """An order as a strategy asks for it, in Backtrader's terms: `price` is the stop price of a stop order, `plimit` its limit; a trailing
+    stop hangs from `price`."""
 
     side: Side
     data: CCXTData
@@ -36,22 +37,19 @@ class OrderTicket:
     parent: LiveOrder | None
     reason: str
     role: str = ""
+    trailamount: float | None = None
+    trailpercent: float | None = None
 
 
 def check(broker: CCXTBroker, order: OrderTicket) -> OrderRequest | OrderRefusal:
     """The order as the venue would take it, or why it cannot; `blocked` says whether it may go now."""
     if objection := _objection(broker, order):
         return OrderRefusal(objection)
-    data, exectype = order.data, order.exectype
-    raw = RawOrder(
-        side=order.side,
-        size=abs(order.size),
-        reference=data.close[0],
-        limit_price=order.price if exectype == bt.Order.Limit else order.plimit if exectype == bt.Order.StopLimit else None,
-        stop_price=order.price if exectype in STOPS else None,
-        reason=order.reason,
-    )
-    return normalise(raw, context_of(data).rules, sellable=free_units(broker, order))
+    raw = raw_order(
+        order.side, order.data, order.size, order.price, order.plimit, order.exectype, reason=order.reason, trailamount=order.trailamount,
+        trailpercent=order.trailpercent,
+    )  # fmt: skip
+    return normalise(raw, context_of(order.data).rules, sellable=free_units(broker, order))
 
 
 def limited(broker: CCXTBroker, order: OrderTicket, request: OrderRequest) -> str:
@@ -97,7 +95,7 @@ def _objection(broker: CCXTBroker, order: OrderTicket) -> str:
     if order.exectype == bt.Order.Close:
         return "a market on close order waits for the end of the day, which the venue does not know; send a market order at the bar meant"
     if order.exectype not in _SENDABLE:
-        return "trailing orders cannot be left at a venue; move a stop order from bar to bar instead"
+        return "no venue takes an order of this kind"
     if not order.data.is_current:
         return "the bar is old: the market has moved on"
     if order.parent is not None and not order.parent.alive():

@@ -150,6 +150,9 @@ class CCXTStore:
             for each in self._datas:
                 groups.setdefault(str(each.bar_length), []).append(each.symbol)
             self._markets = {text: self._market(Timeframe.parse(text), symbols) for text, symbols in groups.items()}
+            barriers = [market.barrier for market in self._markets.values()]
+            for barrier in barriers:
+                barrier.beside = [each for each in barriers if each is not barrier]
             for market in self._markets.values():
                 self.loop.call(market.source.connect())
                 if self._witnesses:
@@ -327,7 +330,9 @@ class CCXTStore:
 
     def _market(self, timeframe: Timeframe, symbols: list[str]) -> Market:
         assert self.client is not None
-        barrier = BarBarrier(symbols, self.wake, bar_timeout_s=self._bar_timeout_s, monotonic=self.loop.monotonic)
+        barrier = BarBarrier(
+            symbols, self.wake, step_ms=timeframe.seconds * 1000, bar_timeout_s=self._bar_timeout_s, monotonic=self.loop.monotonic
+        )
         return Market(self.client, timeframe, barrier, self, self.clock, self._poll)
 
     def _open_account(self) -> None:

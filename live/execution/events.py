@@ -30,6 +30,22 @@ _KINDS: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trail:
+    """How a stop follows the market.
+
+    Attributes:
+        amount, percent: distance from the price, in quote units, or as a share of it where there is no amount.
+        offset: by how much the limit is below the stop price; 0 where there is no limit.
+        since: open time (ms UTC) of the newest bar that it has followed; 0 for none yet.
+    """
+
+    amount: float = 0.0
+    percent: float = 0.0
+    offset: float = 0.0
+    since: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Intent:
     """An order to be sent once, and what joins it to others.
 
@@ -41,6 +57,7 @@ class Intent:
         expires: bar time (ms UTC) after which it is taken back; 0 for never.
         triggered: the market has reached its stop price while it waited here, so that it is sent without.
         replaces: client id of an intent of the same order that was taken back, or never arrived; "" for none.
+        trail: how its stop price is moved from bar to bar; None for one that stays. A stop that was moved is the intent of a new order.
     """
 
     client_id: str
@@ -52,6 +69,7 @@ class Intent:
     expires: int = 0
     triggered: bool = False
     replaces: str = ""
+    trail: Trail | None = None
 
     @property
     def symbol(self) -> str:

@@ -109,6 +109,12 @@ class Journal:
         self._put(intent, IntentState.WRITTEN)
         return True
 
+    def amend(self, intent: Intent) -> None:
+        """Give an order that waits on our side its present prices; one that a power cut takes back moves again."""
+        sql = "update intents set limit_price = ?, stop_price = ?, trail = ? where client_id = ? and state = ?"
+        row = dict(zip(COLUMNS.split(", "), row_of(intent), strict=True))
+        self._file.run(sql, row["limit_price"], row["stop_price"], row["trail"], intent.client_id, IntentState.HELD)
+
     def claim(self, client_id: str) -> bool:
         """Whether the caller may post the order: true once for each intent that was written."""
         sql = "update intents set state = ? where client_id = ? and state = ?"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import astuple, replace
 from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Execution, Intent
+from forwardtrader.live.execution.events import Execution, Intent, Trail
 from forwardtrader.live.sqlite_file import Row
 
-VERSION: Final = 2
+VERSION: Final = 3
 UPGRADES: Final = {
     1: """
 alter table intents add column parent text not null default '';
@@ -19,14 +20,15 @@ alter table intents add column oco text not null default '';
 alter table intents add column expires integer not null default 0;
 alter table intents add column triggered integer not null default 0;
 alter table intents add column replaces text not null default '';
-"""
+""",
+    2: "alter table intents add column trail text not null default '';",
 }
 SCHEMA: Final = """
 create table if not exists intents (
     client_id text primary key, symbol text not null, side text not null, size text not null, limit_price text, stop_price text,
     reason text not null, role text not null, bar integer not null, state text not null, venue_id text not null default '',
     note text not null default '', parent text not null default '', oco text not null default '', expires integer not null default 0,
-    triggered integer not null default 0, replaces text not null default '');
+    triggered integer not null default 0, replaces text not null default '', trail text not null default '');
 create index if not exists held_intents on intents (state) where state = 'held';
 create index if not exists open_intents on intents (state) where state in ('written', 'sent', 'unknown', 'acknowledged');
 create table if not exists executions (
@@ -38,7 +40,9 @@ create table if not exists replacements (
     symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
-COLUMNS: Final = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces"
+COLUMNS: Final = (
+    "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces, trail"
+)
 _REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
 
 
@@ -48,7 +52,7 @@ def intent_of(row: Row) -> Intent:
     )
     return Intent(
         client_id=row[0], request=request, role=row[7], bar=row[8], parent=row[9], group=row[10], expires=row[11], triggered=bool(row[12]),
-        replaces=row[13],
+        replaces=row[13], trail=_trail(row[14]),
     )  # fmt: skip
 
 
@@ -57,7 +61,7 @@ def row_of(intent: Intent) -> Row:
     return (
         intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
         request.reason, intent.role, intent.bar, intent.parent, intent.group, intent.expires, intent.triggered,
-        intent.replaces,
+        intent.replaces, json.dumps(astuple(intent.trail)) if intent.trail is not None else "",
     )  # fmt: skip
 
 
@@ -77,14 +81,29 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
+def _trail(value: str) -> Trail | None:
+    if not value:
+        return None
+    amount, percent, offset, since = json.loads(value)
+    return Trail(amount=amount, percent=percent, offset=offset, since=since)
+
+
 def _number(value: str | None) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
 _NAMES: Final = (
     "client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar", "parent", "group", "expires", "triggered", "replaces",
+    "trail",
 )  # fmt: skip
-_LATER: Final = {"parent": "", "group": "", "expires": 0, "triggered": False, "replaces": ""}  # records of earlier versions lack these
+_LATER: Final = {
+    "parent": "",
+    "group": "",
+    "expires": 0,
+    "triggered": False,
+    "replaces": "",
+    "trail": "",
+}  # records of earlier versions lack these
 
 
 def record_of(intent: Intent, state: str) -> dict[str, object]:

@@ -75,19 +75,20 @@ class AccountRiskLimits:
 
     def admit(self, intent: Intent) -> str:
         """Why an order must not be sent; "" for one that may, which counts from now on."""
-        reason = self.check(intent.request)
+        reason = self.check(intent.request, is_new=not intent.replaces)
         if not reason:
             self._open[intent.client_id] = intent
             self._sent.append(self._monotonic())
         return reason
 
-    def check(self, request: OrderRequest) -> str:
-        """Why an order must not be sent; "" for one that may."""
+    def check(self, request: OrderRequest, *, is_new: bool = True) -> str:
+        """Why an order must not be sent; "" for one that may. One that is not new takes the place of another, which has left the venue for
+        it: it is not kept back for coming too soon."""
         limits, adds = self._limits, self._adds_exposure(request)
         hold = (self.hold or self.interlock()) if adds else ""
         if not limits.gate:
             return hold
-        if self._is_too_frequent(adds):
+        if is_new and self._is_too_frequent(adds):
             return f"more than {limits.max_orders_per_minute} orders in a minute (risk.max_orders_per_minute)"
         last = self._last_price(request.symbol)
         if beyond := _beyond_collar(request, last, limits.price_collar):

@@ -14,7 +14,9 @@ from forwardtrader.core.errors import ModelError
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.live.retraining.worker import ChildTrainings, Trainings
-from forwardtrader.models.features.catalogue import FEATURES
+from forwardtrader.models.features.catalogue import warm_up
+from forwardtrader.models.features.panel import selected
+from forwardtrader.models.features.selection import chosen
 from forwardtrader.models.folds.retrain import identity
 from forwardtrader.models.folds.training import lstm_spec
 from forwardtrader.models.forecaster import ForecastSource
@@ -43,6 +45,7 @@ class ModelStock:
     ) -> None:  # fmt: skip
         self.registry = ModelRegistry.of(settings, self._damaged)
         self.trainings = trainings or ChildTrainings(settings, timeframe, folder, candles, self._damaged)
+        chosen(settings.features, (), timeframe)  # has a user's own features at hand before any model asks for one
         self._settings = settings
         self._timeframe = timeframe
         self._candles = candles
@@ -64,8 +67,9 @@ class ModelStock:
         return self.card(wanted)
 
     def card(self, model_id: str) -> ModelCard:
-        """The card of a model. Raises ModelError where there is none that can be read."""
+        """The card of a model. Raises ModelError where there is none that can be read, or its features are not at hand."""
         card = self.registry.card(model_id)
+        warm_up(card.features)
         self._boundaries[model_id] = datetime.fromisoformat(card.boundary)
         return card
 
@@ -111,7 +115,8 @@ class ModelStock:
             return
         from forwardtrader.models.forecasters.lstm import block_forecast
 
-        block_forecast(lstm_spec(self._settings, len(FEATURES)), self._settings.seeds)
+        features = len(selected(self._candles(), self._settings, self._timeframe))
+        block_forecast(lstm_spec(self._settings, features), self._settings.seeds)
 
     def _damaged(self, model_id: str, reason: str, mended: str = "it is trained again") -> None:
         self._notify("model_damaged", model_id=model_id, reason=reason, mended=mended)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock, SystemClock
-from forwardtrader.core.errors import InvalidSetting, ModelError
+from forwardtrader.core.errors import ForecasterFailed, InvalidSetting, ModelError
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.live.retraining.record import ModelRecord
@@ -199,7 +199,7 @@ class ModelSupply:
             card = self.stock.card(training.finish())
             self.stock.network(card.model_id)  # from now on at hand, whatever becomes of its files
             self._trained[training.boundary] = card
-        except ModelError as failure:
+        except (ModelError, ForecasterFailed) as failure:
             for call in self._calls_of(training.boundary):
                 self.lifecycle.give_up(call, coming)
             self._notify("training_failed", boundary=training.boundary.isoformat(), reason=str(failure))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from tempfile import TemporaryFile
+from typing import IO, Any, Final, Protocol
 
 import pandas as pd
 
@@ -75,13 +77,13 @@ class ChildTrainings:
 
     def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
         command = child_command("models.folds.retrain", "--request", str(self._request(boundary)))
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment(), start_new_session=True
-        )
+        # Files, not pipes: nobody reads before the child has ended, and one whose pipe is full waits for ever.
+        output, errors = _file(), _file()
+        process = subprocess.Popen(command, stdout=output, stderr=errors, text=True, env=child_environment(), start_new_session=True)
         if not awaited:
             give_way(process.pid)
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
-        return _Child(boundary, process, self._damaged)
+        return _Child(boundary, process, output, errors, self._damaged)
 
     def _request(self, boundary: datetime) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +106,8 @@ class ChildTrainings:
 class _Child:
     boundary: datetime
     process: subprocess.Popen[str]
+    output: IO[str]
+    errors: IO[str]
     damaged: Damage
 
     @property
@@ -111,11 +115,14 @@ class _Child:
         return self.process.poll() is not None
 
     def finish(self) -> str:
-        output, errors = self.process.communicate()
+        self.process.wait()
+        output, errors = _read(self.output), _read(self.errors)
         if self.process.returncode != 0:
             lines = errors.strip().splitlines()
             raise NotTrained(f"the model of {self.boundary:%Y-%m-%d} was not trained: {lines[-1] if lines else 'no reason given'}")
-        answer = json.loads(output.strip().splitlines()[-1])
+        answer = _answer(output)
+        if answer is None:
+            raise NotTrained(f"the model of {self.boundary:%Y-%m-%d} was not trained: its process ended without an answer")
         for model_id, reason in answer.pop("damaged").items():
             self.damaged(model_id, reason)
         log.event(_LOG, "training_done", boundary=self.boundary.isoformat(), **answer)
@@ -125,6 +132,29 @@ class _Child:
         if not self.is_done:
             self.process.terminate()
             self.process.wait(10)
+        self.output.close()
+        self.errors.close()
+
+
+def _answer(output: str) -> dict[str, Any] | None:
+    """The newest line that is one: what a forecaster prints may come before it, and after it."""
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and {"model_id", "damaged"} <= found.keys():
+                return found
+    return None
+
+
+def _file() -> IO[str]:
+    return TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
+def _read(file: IO[str]) -> str:
+    """All of it; it is closed and gone then."""
+    with file:
+        file.seek(0)
+        return file.read()
 
 
 class TrainingsHere:

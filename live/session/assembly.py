@@ -58,6 +58,7 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
+from forwardtrader.models.features.selection import look_back, require_one_symbol
 from forwardtrader.models.port.prototype import prototype
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
 from forwardtrader.strategies.backtrader.hosting import restoring
@@ -98,8 +99,10 @@ class _Assembly:
         self.supervisor = supervisor
         live = request.settings.live
         prototype(request.settings.models)  # refused here rather than in its first training
-        prototype(request.settings.models)  # refused here rather than in its first training
         self.kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
+        # A user's own features that will not do are told before anything opens.
+        look_back(request.settings.models.features, request.timeframe)
+        require_one_symbol(request.settings.models.features)
         self.store = SessionStore(request.folder / "session.db")
         stack.callback(self.store.close)
         self.mirror = SessionMirror(live, request.name)

@@ -288,7 +288,7 @@ class LiveSession:
         journal = self.parts.journal
         if journal is None:
             return []
-        names = [intent.client_id for intent, _ in journal.intents() if intent.bar == at]
+        names = [intent.client_id for intent, _ in journal.intents() if intent.bar == at and not intent.replaces]
         return [
             EarlierOrder(
                 symbol=each.symbol, side=each.request.side.value, size=float(each.request.size),

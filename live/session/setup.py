@@ -30,7 +30,7 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practice, practice_account
 from forwardtrader.live.venue.identity import AccountIdentity, require_same_account
-from forwardtrader.models.features.catalogue import FEATURES, warm_up
+from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN
 
@@ -170,7 +170,7 @@ def _practice_start(request: LiveRequest, whole: Mapping[str, History]) -> datet
 def _before(request: LiveRequest) -> timedelta:
     """How much history the first model and the indicators need."""
     models = request.settings.models
-    bars = lead_bars(models, warm_up(tuple(FEATURES))) + 2
+    bars = lead_bars(models, look_back(models.features, request.timeframe)) + 2
     return models.train_window + models.retrain_every + bars * request.timeframe.delta * _SLACK
 
 

@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features import factor_features
-from forwardtrader.models.features.catalogue import Bars, named
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import named
 from forwardtrader.models.features.factor_features import factor_of
 from forwardtrader.models.features.incremental_graph import IncrementalGraph
 from forwardtrader.models.features.incremental_rows import FeatureRows, nanoseconds
@@ -37,16 +39,19 @@ class FactorRows:
         horizon: of `unit`, in bars.
         facts: the columns of the factors for bar-open times, as they were known at each close.
         look_back: bars that are asked about.
+        timeframe: of the bars.
 
     Attributes:
         before: names the rows of `window` before the newest one: equal names, equal rows.
     """
 
-    def __init__(self, names: tuple[str, ...], rows: int, horizon: int, facts: Facts, look_back: int) -> None:
+    def __init__(
+        self, names: tuple[str, ...], rows: int, horizon: int, facts: Facts, look_back: int, timeframe: Timeframe | None = None
+    ) -> None:
         self.names = names
         self.window: NDArray[np.float32] = np.full((rows, len(names)), np.nan, np.float32)
         self.before: object = None
-        self._plain = FeatureRows(tuple(name for name in names if not factor_of(name)), rows, horizon)
+        self._plain = FeatureRows(tuple(name for name in names if not factor_of(name)), rows, horizon, timeframe)
         self._made = tuple(name for name in names if factor_of(name))
         self._columns = tuple(dict.fromkeys(map(factor_of, self._made)))
         self._places = tuple(np.flatnonzero([bool(factor_of(name)) == is_made for name in names]) for is_made in (False, True))

@@ -1,8 +1,8 @@
 """Incremental features: the newest rows of a model's input, updated bar by bar.
 
 What a feature does is recorded once in a graph (`models.features.incremental_graph`), which then costs one row a bar however far the
-feature looks back. A feature that does something the graph cannot record is computed over the bars it looks back over instead: the same
-bits, more time. A feature needs to do nothing for either.
+feature looks back. A feature that does something the graph cannot record, or that is a user's own, is computed over the bars it looks
+back over instead: the same bits, more time. A feature needs to do nothing for either.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core import log
-from forwardtrader.core.types import OHLCV
-from forwardtrader.models.features.catalogue import Bars, Feature, named
+from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.models.features.bars import SECOND, Bars
+from forwardtrader.models.features.catalogue import named
+from forwardtrader.models.features.feature import Feature
 from forwardtrader.models.features.incremental_graph import GraphSeries, IncrementalGraph
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar
@@ -34,6 +36,7 @@ class FeatureRows:
         names: of the catalogue; those of factors are updated by `models.features.incremental_factors`.
         rows: how many of the newest rows `window` holds.
         horizon: of `unit`, in bars.
+        timeframe: of the bars, for features that join them to longer ones.
 
     Attributes:
         at: open time of the newest bar; None before `fill`.
@@ -43,8 +46,9 @@ class FeatureRows:
         windowed: column and feature of each one that is computed over its window.
     """
 
-    def __init__(self, names: tuple[str, ...], rows: int, horizon: int) -> None:
+    def __init__(self, names: tuple[str, ...], rows: int, horizon: int, timeframe: Timeframe | None = None) -> None:
         self.names = names
+        self._timeframe = timeframe
         self.at: datetime | None = None
         self.window: NDArray[np.float32] = np.full((rows, len(names)), np.nan, np.float32)
         self.unit = float("nan")
@@ -69,7 +73,7 @@ class FeatureRows:
 
     def fill(self, frame: pd.DataFrame) -> None:
         """Start from a candle frame of as many bars as the features and the window look back over; its last row is the newest bar."""
-        bars = Bars.of(frame)
+        bars = Bars.of(frame, self._timeframe)
         columns = {name: getattr(bars, name) for name in _INPUTS}
         recorded = self._graph.fill(columns)
         self.window[:, self._places] = recorded[-len(self.window) :, :-1]
@@ -98,11 +102,14 @@ class FeatureRows:
     def _last(self, bars: int) -> Bars:
         recent = list(self._recent)[-bars:]
         opened, high, low, close, volume = np.ascontiguousarray(np.array([each[1:] for each in recent], np.float64).T)
-        return Bars(np.array([each[0] for each in recent], np.int64), opened, high, low, close, volume)
+        step = self._timeframe.seconds * SECOND if self._timeframe else 0
+        return Bars(np.array([each[0] for each in recent], np.int64), opened, high, low, close, volume, step=step)
 
 
 def _recorded(feature: Feature, bars: Bars) -> GraphSeries | None:
-    """The feature's steps in the graph; None where it does what the graph cannot record."""
+    """The feature's steps in the graph; None where it does what the graph cannot record, or is a user's."""
+    if feature.is_own:
+        return None
     try:
         made: object = feature.compute(bars)
         if isinstance(made, GraphSeries):

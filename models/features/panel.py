@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
-from forwardtrader.models.features.catalogue import Bars, all_names, matrix
+from forwardtrader.core.errors import FeatureFailed
+from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
+from forwardtrader.models.features.asset_panel import at_times
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import all_names, matrix, named
+from forwardtrader.models.features.factor_features import factor_names
+from forwardtrader.models.features.own_features import short_name
+from forwardtrader.models.features.selection import chosen
 from forwardtrader.models.features.sequences import targets
+from forwardtrader.models.port.prototype import prototype
 
 
 @dataclass(frozen=True)
@@ -34,14 +43,18 @@ class Panel:
         return tuple(self.bars)
 
     @classmethod
-    def of(cls, candles: Mapping[str, pd.DataFrame], horizons: tuple[int, ...], names: tuple[str, ...] = ()) -> Panel:
+    def of(
+        cls, candles: Mapping[str, pd.DataFrame], horizons: tuple[int, ...], names: tuple[str, ...] = (), timeframe: Timeframe | None = None
+    ) -> Panel:
         """Compute features and targets of every candle frame.
 
         Args:
             names: all features of the catalogue, and those of the factors that all frames carry, where none are named.
+            timeframe: of the candles, for features that join them to longer bars.
         """
-        bars = {symbol: Bars.of(frame) for symbol, frame in candles.items()}
+        bars = {symbol: Bars.of(frame, timeframe) for symbol, frame in candles.items()}
         names = names or all_names(next(iter(bars.values())).factors)
+        bars = beside_peers(bars, names)
         starts = np.cumsum([0, *(len(b) for b in bars.values())])
         return cls(
             index={symbol: pd.DatetimeIndex(frame.index) for symbol, frame in candles.items()},
@@ -52,9 +65,50 @@ class Panel:
             targets=np.concatenate([targets(b, horizons) for b in bars.values()]),
         )
 
+    def with_features(self, names: tuple[str, ...]) -> Panel:
+        """The same bars and targets with these features."""
+        if names == self.names:
+            return self
+        bars = beside_peers(self.bars, names)
+        return replace(self, bars=bars, names=names, features=np.concatenate([matrix(b, names) for b in bars.values()]))
+
+    def require_numbers(self) -> None:
+        """Raises FeatureFailed where a user's own feature is no number behind its warm-up: one such bar would spoil a whole model."""
+        for column, name in enumerate(self.names):
+            if not named(name).is_own:
+                continue
+            for symbol, at in self.offset.items():
+                values = self.features[at : at + len(self.bars[symbol]), column]
+                wrong = np.flatnonzero(~np.isfinite(values[named(name).warm_up - 1 :])) + named(name).warm_up - 1
+                if len(wrong):
+                    bar = f"{self.index[symbol][wrong[0]]:%Y-%m-%d %H:%M}"
+                    raise FeatureFailed(
+                        f"feature {short_name(name)} is {values[wrong[0]]} at {bar} of {symbol}, one of {len(wrong)} such bars behind its "
+                        "warm_up; return 0.0 where there is nothing to measure, and guard divisions and logarithms"
+                    )
+
     def fingerprint(self, symbol: str, first: int, last: int) -> str:
-        """Hash of the candles, and of the factors beside them, in rows [first, last) of one symbol."""
+        """Hash of the candles, and of factors and peers beside them, in rows [first, last) of one symbol."""
         b = self.bars[symbol]
         rows = slice(max(first, 0), last)
         candles = (b.times, b.open, b.high, b.low, b.close, b.volume)
-        return fingerprint.of_arrays(*(column[rows] for column in (*candles, *b.factors.values())))
+        others = [column for peer in b.peers.values() for column in at_times(peer, b.times[rows])[0]]
+        return fingerprint.of_arrays(*(column[rows] for column in (*candles, *b.factors.values())), *others)
+
+
+def beside_peers(bars: Mapping[str, Bars], names: tuple[str, ...]) -> dict[str, Bars]:
+    """The bars of each symbol, with those of all symbols beside them where one of the features looks at them."""
+    looks_at_others = any(named(name).cross_asset for name in names)
+    return {symbol: replace(own, peers=bars) if looks_at_others else own for symbol, own in bars.items()}
+
+
+def selected(candles: Mapping[str, pd.DataFrame], settings: ModelSettings, timeframe: Timeframe) -> tuple[str, ...]:
+    """As `selected_beside`, for candles with their factors."""
+    return selected_beside(factor_names(next(iter(candles.values())).columns), settings, timeframe)
+
+
+def selected_beside(factors: Iterable[str], settings: ModelSettings, timeframe: Timeframe) -> tuple[str, ...]:
+    """The features that the forecaster wants, or else those that the settings choose, with those of the factors. Raises as `chosen`."""
+    own = prototype(settings)
+    wanted = own.features if own is not None and own.features else settings.features
+    return chosen(tuple(wanted), tuple(factors), timeframe)

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.models.features.catalogue import Bars
+from forwardtrader.models.features.bars import Bars
 
 TARGET_CLIP: Final = 5.0
 LEAST_UPDATES: Final = 48

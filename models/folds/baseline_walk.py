@@ -1,10 +1,14 @@
-"""Walk-forward of the baselines: fitted to the same folds, features and targets as the network."""
+"""Walk-forward of the baselines: forecasters that come with the project, fitted to the same folds, features and targets as the network.
+
+Of a baseline's answers only the location counts, and its distribution is that of what it missed in training: none is calibrated.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -12,14 +16,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.threads import one_thread
+from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.features.sequences import realised, unit
-from forwardtrader.models.folds.training import scaling
+from forwardtrader.models.folds.fitting import spread_rows, training_panel
 from forwardtrader.models.folds.walk import Progress, ServedFold, WalkForward
 from forwardtrader.models.forecaster import NUMBERS
-from forwardtrader.models.forecasters.baselines import BASELINES, Baseline, LightGbm, chosen
-from forwardtrader.models.forecasters.lstm import FEATURE_CLIP
+from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
+from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.names import chosen_baselines, shipped
+from forwardtrader.models.port.sample_panel import SamplePanel
 from forwardtrader.models.registry.store import ModelRegistry
 
+# The empirical distribution of residuals is kept on this grid; it is enough for the five quantiles and the probability of a rise.
+_GRID: Final = np.linspace(0.005, 0.995, 199)
 # Location, five quantiles and the probability of a rise, in units of the usual move.
 _OUTPUTS: Final = 7
 
@@ -32,12 +41,12 @@ def baseline_frames(
     Each fold's results are kept beside its model. Folds run in threads; every baseline itself uses one.
 
     Args:
-        names: as in the settings: baselines, or `all`, or `none`.
+        names: as in the settings: baselines, or `all`, or `none`. One made of a feature that was not chosen is left out.
 
     Raises:
         UnknownSetting: no baseline has that name; the message gives the nearest.
     """
-    wanted = chosen(names)
+    wanted = [name for name in chosen_baselines(names) if getattr(shipped(name), "source", "") in ("", *walk.panel.names)]
     if not wanted:
         return {}
     done = 0
@@ -78,38 +87,52 @@ def _key(name: str, served: ServedFold, horizon: int) -> str:
 def _fitted(
     walk: WalkForward, served: ServedFold, names: Sequence[str], horizon: int, registry: ModelRegistry
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
-    panel, column = walk.panel, walk.settings.horizons.index(horizon)
-    segments = [(panel.offset[s] + f.train_first, panel.offset[s] + f.train_last) for s, f in served.fold.items()]
-    mean, std = scaling(panel.features, segments)
-    train = np.concatenate([np.arange(first, last) for first, last in segments])
-    train = train[np.isfinite(panel.targets[train, column])]
-    features = _scaled(panel.features[train], mean, std)
+    column = walk.settings.horizons.index(horizon)
+    samples = training_panel(walk.panel, served.fold, walk.settings, served.card.timeframe, look_back=1).at_horizon(column)
+    asked = {symbol: _serving_panel(walk, served, symbol, samples) for symbol in served.fold}
     out: dict[str, dict[str, NDArray[np.float32]]] = {}
     for name in names:
-        baseline = BASELINES[name](panel.names)
-        if isinstance(baseline, LightGbm) and served.card.trees and column == 0:
+        baseline = shipped(name)
+        if isinstance(baseline, LightGBMForecaster) and served.card.trees and column == 0:
             # Those in the forecaster are the ones that this baseline would grow.
-            baseline.trees_ = registry.trees(served.card.model_id, features.shape[1])
-        fitted = baseline.fit(features, panel.targets[train, column], seed=walk.settings.seed)
-        out[name] = {symbol: _forecasts(walk, served, symbol, fitted, mean, std) for symbol in served.fold}
+            baseline.take(samples, registry.trees(served.card.model_id, len(samples.names)))
+        else:
+            (baseline.set_params(seed=walk.settings.seed) if baseline.is_seeded else baseline).fit(samples)
+        residuals = _residuals(baseline, samples)
+        out[name] = {symbol: _forecasts(baseline, panel, residuals) for symbol, panel in asked.items()}
     return out
 
 
-def _forecasts(
-    walk: WalkForward, served: ServedFold, symbol: str, fitted: Baseline, mean: NDArray[np.float32], std: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _serving_panel(walk: WalkForward, served: ServedFold, symbol: str, samples: SamplePanel) -> SamplePanel:
+    """The rows of a symbol that a fold is in force for."""
     fold, at = served.fold[symbol], walk.panel.offset[symbol]
     seen = walk.panel.features[at + fold.effective_first : at + fold.effective_last]
-    out = np.full((len(seen), _OUTPUTS), np.nan, dtype=np.float32)
-    ready = np.isfinite(seen).all(axis=1)
-    if ready.any():
-        forecast = fitted.forecast(_scaled(seen[ready], mean, std))
-        out[ready] = np.column_stack([forecast.location, forecast.quantiles, forecast.p_up])
+    ready = np.flatnonzero(np.isfinite(seen).all(axis=1))
+    codes = np.full(len(seen), walk.panel.symbols.index(symbol))
+    return replace(samples, features=seen, targets=np.full((len(seen), 1), np.nan, np.float32), rows=ready, symbol_of=codes)
+
+
+def _residuals(baseline: BaseForecaster, samples: SamplePanel) -> NDArray[np.float64]:
+    """Quantiles of what it missed in training, on the grid."""
+    asked = replace(samples, rows=spread_rows(samples))
+    return np.quantile(asked.y - _location(baseline, asked), _GRID)
+
+
+def _location(baseline: BaseForecaster, panel: SamplePanel) -> NDArray[np.float32]:
+    found = baseline.predict(panel)
+    assert isinstance(found, np.ndarray)
+    return found
+
+
+def _forecasts(baseline: BaseForecaster, panel: SamplePanel, residuals: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Location, quantiles and the probability of a rise by the empirical distribution of the residuals, NaN where features are unknown."""
+    out = np.full((len(panel.features), _OUTPUTS), np.nan, dtype=np.float32)
+    if len(panel):
+        location = _location(baseline, panel)
+        spread, below_zero = np.interp(QUANTILES, _GRID, residuals), np.interp(-location, residuals, _GRID)
+        quantiles = (location[:, None] + spread).astype(np.float32)
+        out[panel.rows] = np.column_stack([location, quantiles, (1.0 - below_zero).astype(np.float32)])
     return out
-
-
-def _scaled(features: NDArray[np.float32], mean: NDArray[np.float32], std: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip((features - mean) / std, -FEATURE_CLIP, FEATURE_CLIP)
 
 
 def _frame(walk: WalkForward, symbol: str, horizon: int, forecasts: list[dict[str, NDArray[np.float32]]]) -> pd.DataFrame:

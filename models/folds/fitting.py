@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.errors import ForecasterFailed, TooLittleHistory, TrainingDiverged
@@ -16,18 +18,21 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES, Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
+from forwardtrader.models.features.own_features import short_name
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.divergence import mean_loss
 from forwardtrader.models.folds.training import Base, FoldResult, calibrations_of, card_of, forecast_rows, seeds
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
 from forwardtrader.models.port.fitted import FittedForecaster, SampleForm
-from forwardtrader.models.port.prototype import is_seeded
+from forwardtrader.models.port.prototype import asked_from
 from forwardtrader.models.port.sample_panel import SamplePanel, sample_rows
 from forwardtrader.models.walk_forward import Fold
 
 LEAST_SAMPLES: Final = 64
 _RESIDUALS: Final = 4000
+_SCORED: Final = 500
+_LEAST_CALIBRATION: Final = 64
 
 
 def fit_fold(
@@ -44,16 +49,16 @@ def fit_fold(
         TooLittleHistory: the window holds too few samples.
     """
     began = time.perf_counter()
-    samples = training_panel(prototype, panel, fold, settings, timeframe)
+    samples = training_panel(panel, fold, settings, timeframe, prototype.warm_up)
     boundary = next(iter(fold.values())).boundary
     try:
         members = _members(prototype, samples, settings, base)
         model = _fitted(members, samples, settings)
-        rows = spread_rows(samples)
+        rows = spread_rows(samples, _SCORED)
         loss = mean_loss(model.raw_of(samples, rows).mean(axis=1), samples.targets[rows])
         raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
         before = [Calibration(shrink=prototype.shrink) for _ in settings.horizons]
-        calibrations = {s: calibrations_of(model, panel, s, f, before) for s, f in fold.items()}
+        calibrations = {s: _calibrations(model, panel, s, f, before, asked_from(prototype)) for s, f in fold.items()}
     except (ForecasterFailed, TrainingDiverged) as failure:
         raise type(failure)(f"{type(prototype).__name__}, fold {boundary:%Y-%m-%d} of {', '.join(fold)}: {failure}") from failure
     card = card_of(panel, fold, settings, identity=identity, timeframe=timeframe, calibrations=calibrations, base=base)
@@ -62,9 +67,17 @@ def fit_fold(
     return FoldResult(card.model_copy(update=done), model, raw)
 
 
-def training_panel(
-    prototype: BaseForecaster, panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: str
-) -> SamplePanel:
+def _calibrations(
+    model: FittedForecaster, panel: Panel, symbol: str, fold: Fold, before: Sequence[Calibration], moment: datetime | None
+) -> tuple[Calibration, ...]:
+    """On bars of the training window that what the forecaster was trained on before does not reach: it knows the others too well."""
+    first = 0 if moment is None else int(panel.index[symbol].searchsorted(pd.Timestamp(moment)))
+    if fold.train_last - first < _LEAST_CALIBRATION:
+        return tuple(before)
+    return calibrations_of(model, panel, symbol, replace(fold, train_first=max(fold.train_first, first)), before)
+
+
+def training_panel(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, timeframe: str, look_back: int) -> SamplePanel:
     """The samples of a fold: copies of its training rows and of nothing else, so that there is nothing later to be seen.
 
     Raises:
@@ -79,22 +92,23 @@ def training_panel(
         segments.append((first, first + cut.train_bars))
         first += cut.train_bars
     stacked, known = np.concatenate(features), np.concatenate(targets)
-    rows_found = sample_rows(stacked, segments, prototype.warm_up)
+    stacked.flags.writeable = known.flags.writeable = False  # several members learn from them, each from the same
+    rows_found = sample_rows(stacked, segments, look_back)
     rows_found = rows_found[np.isfinite(known[rows_found]).any(axis=1)]
     if len(rows_found) < LEAST_SAMPLES:
         raise TooLittleHistory(
             f"the window before {next(iter(fold.values())).boundary:%Y-%m-%d} has {len(rows_found)} samples to learn from, fewer than the "
             f"{LEAST_SAMPLES} needed; set a longer models.train_window, or take shorter bars"
         )
-    form = SampleForm(panel.names, settings.horizons, panel.symbols, Timeframe.parse(timeframe).seconds)
-    return form.panel(stacked, known, rows_found, np.concatenate(codes), prototype.warm_up)
+    form = SampleForm(tuple(map(short_name, panel.names)), settings.horizons, panel.symbols, Timeframe.parse(timeframe).seconds)
+    return form.panel(stacked, known, rows_found, np.concatenate(codes), look_back)
 
 
 def _members(
     prototype: BaseForecaster, samples: SamplePanel, settings: ModelSettings, base: Base | None
 ) -> tuple[tuple[BaseForecaster, ...], ...]:
     """For each seed, where it draws at all, one forecaster for all horizons or one for each."""
-    drawn = seeds(settings) if is_seeded(prototype) else (0,)
+    drawn = seeds(settings) if prototype.is_seeded else (0,)
     asked = [samples] if prototype.all_horizons else [samples.at_horizon(h) for h in range(len(settings.horizons))]
     return tuple(tuple(_one(prototype, each, seed, _before(base, m, k)) for k, each in enumerate(asked)) for m, seed in enumerate(drawn))
 
@@ -113,7 +127,7 @@ def _one(prototype: BaseForecaster, samples: SamplePanel, seed: int, before: War
             fitted: BaseForecaster | None = copy.deepcopy(before).update(samples)
         else:
             made = prototype.clone()
-            fitted = (made.set_params(seed=seed) if is_seeded(made) else made).fit(samples)
+            fitted = (made.set_params(seed=seed) if made.is_seeded else made).fit(samples)
     if not isinstance(fitted, BaseForecaster):
         raise ForecasterFailed(f"{name}.fit answered {type(fitted).__name__}; end it with `return self`")
     return fitted
@@ -147,13 +161,16 @@ def _require_repeatable(model: FittedForecaster, samples: SamplePanel) -> None:
 
 
 def _with_spread(model: FittedForecaster, samples: SamplePanel) -> FittedForecaster:
-    """With quantiles of what the locations missed, on rows spread over the window."""
+    """With quantiles of what the locations missed, on rows spread over the window, where locations are all that is answered."""
+    newest = model.raw_of(samples, samples.rows[-1:])
+    if (newest[..., 1:] != newest[..., :1]).any(axis=(0, 2, 3)).all():
+        return model
     rows = spread_rows(samples)
     missed = samples.targets[rows][:, None, :] - model.raw_of(samples, rows)[..., 0]
     found = [[np.quantile(of[np.isfinite(of)], QUANTILES) for of in each.T] for each in missed.transpose(1, 0, 2)]
     return replace(model, spread=np.asarray(found, np.float32))
 
 
-def spread_rows(samples: SamplePanel) -> NDArray[np.int64]:
-    """Samples spread evenly over the window: enough of them for quantiles and a mean."""
-    return samples.rows[:: max(1, len(samples.rows) // _RESIDUALS)]
+def spread_rows(samples: SamplePanel, about: int = _RESIDUALS) -> NDArray[np.int64]:
+    """About so many samples, or twice as many, spread evenly over the window."""
+    return samples.rows[:: max(1, len(samples.rows) // about)]

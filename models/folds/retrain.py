@@ -24,8 +24,9 @@ from forwardtrader.core.command.cli import end_well
 from forwardtrader.core.errors import ConfigError, TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.features.catalogue import Bars, all_names, warm_up
-from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import warm_up
+from forwardtrader.models.features.panel import Panel, beside_peers, selected
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES
 from forwardtrader.models.folds.training import Base
@@ -62,22 +63,25 @@ def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings
 
     Raises:
         TooLittleHistory: no symbol has a row to learn from.
+        FeatureFailed: a user's own feature is no number on some bar.
     """
-    return assignment_in(Panel.of(candles, settings.horizons), boundary, settings, timeframe)
+    panel = Panel.of(candles, settings.horizons, selected(candles, settings, timeframe), timeframe)
+    panel.require_numbers()
+    return assignment_in(panel, boundary, settings, timeframe)
 
 
 def identity(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> str:
     """The id of the model that `assignment` would train, from the candles alone: no feature is computed. Raises as `assignment`."""
-    return assignment_in(_bare_panel(candles), boundary, settings, timeframe).model_id
+    return assignment_in(_bare_panel(candles, selected(candles, settings, timeframe)), boundary, settings, timeframe).model_id
 
 
-def _bare_panel(candles: Mapping[str, pd.DataFrame]) -> Panel:
+def _bare_panel(candles: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> Panel:
     """What decides a model's id, without what it learns from."""
     index, bars = {}, {}
     for symbol, frame in candles.items():
         index[symbol], bars[symbol] = pd.DatetimeIndex(frame.index), Bars.of(frame)
-    names, nothing = all_names(next(iter(bars.values())).factors), np.empty((0, 0), np.float32)
-    return Panel(index=index, bars=bars, offset={}, names=names, features=nothing, targets=nothing)
+    nothing = np.empty((0, 0), np.float32)
+    return Panel(index=index, bars=beside_peers(bars, names), offset={}, names=names, features=nothing, targets=nothing)
 
 
 def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.errors import TooLittleHistory, TrainingDiverged
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import draw_starts, updates_per_fold
@@ -24,6 +24,7 @@ from forwardtrader.models.forecasters.trees import Trees, grow
 from forwardtrader.models.port.fitted import FittedModel
 from forwardtrader.models.port.prototype import identity as forecaster_identity
 from forwardtrader.models.port.prototype import named_forecaster, prototype
+from forwardtrader.models.port.sample_panel import scaling as scaling_of
 from forwardtrader.models.registry.card import ModelCard, code_version
 from forwardtrader.models.walk_forward import Fold
 
@@ -128,7 +129,11 @@ def train_fold(
     fits = _fits(trainer, panel, segments, rows, mean, std, settings, number_of_updates, base)
     grown = _trees(panel, rows, mean, std, settings)
     model = Ensemble(trainer.spec, mean, std, tuple(f.weights for f in fits), grown, settings.trees)
-    calibrations = {s: calibrations_of(model, panel, s, f, untrained(settings)) for s, f in fold.items()}
+    try:
+        calibrations = {s: calibrations_of(model, panel, s, f, untrained(settings)) for s, f in fold.items()}
+    except TrainingDiverged as failure:
+        boundary = next(iter(fold.values())).boundary
+        raise TrainingDiverged(f"{settings.forecaster}, fold {boundary:%Y-%m-%d} of {', '.join(fold)}: {failure}") from failure
     raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
     card = card_of(panel, fold, settings, identity=identity, timeframe=timeframe, calibrations=calibrations, base=base)
     done = {
@@ -209,8 +214,7 @@ def _weights_of(base: Base) -> tuple[Weights, ...]:
 
 def scaling(features: NDArray[np.float32], segments: list[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation of each feature over the training rows only."""
-    rows = np.concatenate([features[first:last] for first, last in segments]).astype(np.float64)
-    return rows.mean(axis=0).astype(np.float32), np.maximum(rows.std(axis=0), 1e-6).astype(np.float32)
+    return scaling_of(np.concatenate([features[first:last] for first, last in segments]))
 
 
 def _trees(

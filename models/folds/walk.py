@@ -17,7 +17,7 @@ from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import warm_up
-from forwardtrader.models.features.panel import Panel
+from forwardtrader.models.features.panel import Panel, selected
 from forwardtrader.models.features.sequences import realised, unit
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.training import Base, FoldResult
@@ -27,10 +27,10 @@ from forwardtrader.models.forecaster import FORECAST_COLUMNS
 from forwardtrader.models.forecasters.calibration import distribution
 from forwardtrader.models.parallel.scale_out import fold_workers
 from forwardtrader.models.port.fitted import FittedModel
-from forwardtrader.models.port.prototype import context_of, prototype
+from forwardtrader.models.port.prototype import asked_from, context_of, prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
-from forwardtrader.models.walk_forward import Fold, folds
+from forwardtrader.models.walk_forward import Fold, folds, served_from
 
 Progress: TypeAlias = Callable[[int, int], None]
 Relabel: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -110,8 +110,10 @@ def walk_forward(
 
     Raises:
         TooLittleHistory: the candles before `first` do not fill one training window.
+        FeatureFailed: a user's own feature is no number on some bar.
     """
-    panel = Panel.of(candles, settings.horizons, features)
+    panel = Panel.of(candles, settings.horizons, features or selected(candles, settings, timeframe), timeframe)
+    panel.require_numbers()
     if relabel is not None:
         panel = replace(panel, targets=relabel(panel.targets))
     return walk_forward_over(panel, first, last, settings=settings, timeframe=timeframe, progress=progress, damaged=damaged)
@@ -156,6 +158,8 @@ def _calendar(
             per_symbol[symbol] = folds(panel.index[symbol], first, last, settings=settings, timeframe=timeframe, warm_up=reach)
         except TooLittleHistory as short:
             raise TooLittleHistory(f"{symbol}: {short}") from short
+        if (moment := asked_from(prototype(settings))) is not None:
+            per_symbol[symbol] = served_from(per_symbol[symbol], panel.index[symbol], moment)
     moments = sorted({f.boundary for cut in per_symbol.values() for f in cut})
     return [{s: f for s, cut in per_symbol.items() for f in cut if f.boundary == moment} for moment in moments]
 

@@ -13,7 +13,7 @@ from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.fitting import fit_fold
 from forwardtrader.models.folds.training import Base, FoldResult
-from forwardtrader.models.forecasters.compiled_code import folder_here, machine
+from forwardtrader.models.forecasters.compiled_code import folder_here, keep_in, machine
 from forwardtrader.models.forecasters.lstm import block_forecast
 from forwardtrader.models.forecasters.trainer import Trainer
 from forwardtrader.models.port.prototype import prototype
@@ -66,6 +66,7 @@ def train_one(work: FoldWork, task: FoldTask) -> FoldResult:
     """Train, calibrate and forecast one fold."""
     own = prototype(work.settings)
     if own is not None:
+        keep_in(work.cache)
         return fit_fold(own, work.panel, task.fold, work.settings, identity=task.identity, timeframe=work.timeframe, base=task.base)
     return fold_training.train_fold(
         work.trainer(task.updates),

@@ -13,6 +13,18 @@ from filelock import FileLock, Timeout
 
 # Long enough for any compilation; a process that waited so long for another one compiles for itself.
 _LOCK_S: Final = 120.0
+_kept_in: Path | None = None
+
+
+def keep_in(folder: Path | None) -> None:
+    """Have compiled code of forecasters that are not told about folders kept in one, for the rest of this process."""
+    global _kept_in
+    _kept_in = folder
+
+
+def kept_in() -> Path | None:
+    """That folder."""
+    return _kept_in
 
 
 def folder_in_use(wanted: Path) -> Path:

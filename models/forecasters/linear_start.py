@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
-from forwardtrader.models.forecasters.baselines import huber_weights
+from forwardtrader.models.forecasters.huber_regression import huber_weights
 from forwardtrader.models.forecasters.lstm import FEATURE_CLIP, OUTPUTS, Weights
 
 ROUNDS: Final = 5

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from forwardtrader.models.forecasters.lstm import Ensemble
 
 _LONGEST_CONTEXT: Final = 100_000
+_FLOATS: Final = np.dtype(np.float32)
 
 
 def member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -47,11 +48,12 @@ def holds(group: Any, place: str) -> bool:
     return True
 
 
-def array(group: Any, place: str, most_bytes: int) -> NDArray[np.float32]:
+def array(group: Any, place: str, most_bytes: int, kind: np.dtype[Any] = _FLOATS) -> NDArray[Any]:
     """The numbers of an HDF5 dataset.
 
     Args:
         most_bytes: what all of them may take: as much as the file, since its numbers are not compressed.
+        kind: the type that they must have.
 
     Raises:
         ValueError: there is none in the file itself, it is too large, or not of finite numbers.
@@ -61,9 +63,9 @@ def array(group: Any, place: str, most_bytes: int) -> NDArray[np.float32]:
     found = group[place] if holds(group, place) else None
     if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
         raise ValueError(f"{place} is not in the file")
-    if found.dtype != np.float32 or found.size is None or found.nbytes > most_bytes:
+    if found.dtype != kind or found.size is None or found.nbytes > most_bytes:
         raise ValueError(f"{place} is larger than the file, or no array of numbers")
-    numbers: NDArray[np.float32] = np.asarray(found[...])
+    numbers: NDArray[Any] = np.asarray(found[...])
     if not np.isfinite(numbers).all():
         raise ValueError(f"{place} has numbers that are not finite")
     return numbers

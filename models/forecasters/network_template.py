@@ -64,19 +64,20 @@ def template(folder: Path, architecture: object, build: Callable[[], Any]) -> Te
         build: gives the Keras network; called only where there is no template yet.
     """
     path = folder / f"{fingerprint.of_value([architecture, _keras_version()])[:16]}.keras"
-    found = _read(path)
+    found = read_template(path)
     if found is None:
         with TemporaryDirectory() as temporary:
             saved = Path(temporary) / "network.keras"
             build().save(saved)
             write_bytes(path, saved.read_bytes())
-        found = _read(path)
+        found = read_template(path)
     if found is None:
         raise FingerprintMismatch(f"{path} cannot be read though it was just written; check the disk")
     return found
 
 
-def _read(path: Path) -> Template | None:
+def read_template(path: Path) -> Template | None:
+    """The template in a file; None where there is none that can be read."""
     import h5py
 
     try:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.core.threads import one_thread
+from forwardtrader.core.threads import once, one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.models.forecasters.lstm import OUTPUTS, LstmSpec, Weights
 from forwardtrader.models.forecasters.recurrent import recurrent_layer
@@ -141,29 +141,33 @@ class Trainer:
         drawn = np.frombuffer(np.random.default_rng([seed, 1]).bytes(int(np.prod(shape))), dtype=np.uint8)
         return _filled(drawn.reshape(shape), room)
 
-    @functools.cache  # noqa: B019 - one trainer lives as long as its run
     def _compiled(self, updates: int) -> Any:
-        import jax
+        return _compiled_training(self.spec, self.training, len(self._features), updates, self._cache)
 
-        shape: Any = jax.ShapeDtypeStruct
-        spec, batch = self.spec, self.training.batch
-        f32, i32 = np.float32, np.int32
-        weights = jax.tree.map(lambda x: shape(x.shape, x.dtype), initial_weights(spec, 0))
-        run = functools.partial(_train, spec=spec, training=self.training)
-        return compiled(
-            run,
-            weights,
-            shape(self._features.shape, f32),
-            shape(self._targets.shape, f32),
-            shape((updates, batch), i32),
-            shape((spec.features,), f32),
-            shape((spec.features,), f32),
-            shape((updates, self.training.supervised, batch, spec.units), np.uint8),
-            shape((), i32),
-            shape((), f32),
-            shape((), i32),
-            cache=self._cache,
-        )
+
+@once
+def _compiled_training(spec: LstmSpec, training: TrainingSpec, rows: int, updates: int, cache: Path | None) -> Any:
+    """For all trainers of the process whose matrices have so many rows."""
+    import jax
+
+    shape: Any = jax.ShapeDtypeStruct
+    f32, i32 = np.float32, np.int32
+    weights = jax.tree.map(lambda x: shape(x.shape, x.dtype), initial_weights(spec, 0))
+    run = functools.partial(_train, spec=spec, training=training)
+    return compiled(
+        run,
+        weights,
+        shape((rows, spec.features), f32),
+        shape((rows, spec.horizons), f32),
+        shape((updates, training.batch), i32),
+        shape((spec.features,), f32),
+        shape((spec.features,), f32),
+        shape((updates, training.supervised, training.batch, spec.units), np.uint8),
+        shape((), i32),
+        shape((), f32),
+        shape((), i32),
+        cache=cache,
+    )
 
 
 def initial_weights(spec: LstmSpec, seed: int) -> Weights:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forwardtrader.core.atomic import write_bytes
-from forwardtrader.core.errors import FingerprintMismatch
+from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting
 from forwardtrader.core.threads import one_thread
 
 LEAVES: Final = 8
@@ -84,15 +85,31 @@ class Trees:
         return np.asarray(np.cumsum(values, axis=1)[:, -1], dtype=np.float32)
 
 
-def grow(features: NDArray[np.float32], target: NDArray[np.float32], *, seed: int, threads: int = 1) -> Trees:
+def grow(features: NDArray[np.float32], target: NDArray[np.float32], *, seed: int) -> Trees:
     """Fit to finite features [n, F] and targets [n] with Huber's loss."""
+    return as_trees(grown(features, target, PARAMETERS, rounds=ROUNDS, seed=seed))
+
+
+def grown(
+    features: NDArray[np.float32], target: NDArray[np.float32], parameters: Mapping[str, Any], *, rounds: int, seed: int
+) -> list[dict[str, Any]]:
+    """The trees that LightGBM grows in one thread, as it describes them.
+
+    Raises:
+        InvalidSetting: a parameter has a value that LightGBM refuses.
+    """
     import lightgbm
 
+    chosen = {**parameters, "seed": seed, "num_threads": 1}
     with one_thread():
-        parameters = {**PARAMETERS, "seed": seed, "num_threads": threads}
-        data = lightgbm.Dataset(features, label=target, params=parameters, free_raw_data=True)
-        booster = lightgbm.train(parameters, data, num_boost_round=ROUNDS)
-        return _as_arrays(booster.dump_model()["tree_info"])
+        try:
+            data = lightgbm.Dataset(features, label=target, params=chosen, free_raw_data=True)
+            booster = lightgbm.train(chosen, data, num_boost_round=rounds)
+        except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
+            told = " ".join(str(error).split()).partition(" at /")[0]
+            raise InvalidSetting(f"LightGBM refuses its parameters: {told}") from error
+        trees: list[dict[str, Any]] = booster.dump_model()["tree_info"]
+        return trees
 
 
 def save(trees: Trees, path: Path) -> None:
@@ -115,10 +132,11 @@ def load(path: Path) -> Trees:
         raise FingerprintMismatch(f"{path} is absent or damaged; remove its folder and train again") from error
 
 
-def _as_arrays(grown: list[dict[str, Any]]) -> Trees:
-    shape = (len(grown), LEAVES - 1)
-    trees = Trees(np.zeros(shape, np.int32), np.full(shape, np.inf), np.zeros(shape, np.uint8), np.zeros((len(grown), LEAVES)))
-    for k, tree in enumerate(grown):
+def as_trees(described: list[dict[str, Any]]) -> Trees:
+    """Trees of at most eight leaves as arrays."""
+    shape = (len(described), LEAVES - 1)
+    trees = Trees(np.zeros(shape, np.int32), np.full(shape, np.inf), np.zeros(shape, np.uint8), np.zeros((len(described), LEAVES)))
+    for k, tree in enumerate(described):
         _place(trees, k, tree["tree_structure"], test=0, leaf=0)
     return trees
 

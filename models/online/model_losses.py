@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import realised, unit
@@ -111,7 +112,7 @@ def panel_from(candles: Mapping[str, pd.DataFrame], card: ModelCard, first: date
     for symbol, frame in candles.items():
         row = int(pd.DatetimeIndex(frame.index).searchsorted(pd.Timestamp(first)))
         cut[symbol] = frame.iloc[max(row - before, 0) :]
-    return Panel.of(cut, card.horizons, card.features)
+    return Panel.of(cut, card.horizons, card.features, Timeframe.parse(card.timeframe))
 
 
 def plain_past(

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.types import QUANTILES
-from forwardtrader.models.features.catalogue import Bars
+from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.sequences import realised, unit
 
 Floats = NDArray[np.float64]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.types import Forecast, Timeframe
-from forwardtrader.models.features.catalogue import Bars, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import matrix, warm_up
 from forwardtrader.models.features.incremental_factors import FactorRows, Facts
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
@@ -46,11 +47,12 @@ class ServingModels:
         network: loads a model's network by its id; each is loaded once.
         facts: the columns of the factors (`models.features.factor_features`) for bar-open times, as they were known at each close; needed
             where a model was trained with factors.
+        peers: bars of all symbols, for `latest` of a model whose features look at others.
     """
 
     def __init__(
         self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[ServingTerm], network: Callable[[str], FittedModel], *,
-        context: int, facts: Facts | None = None,
+        context: int, facts: Facts | None = None, peers: Mapping[str, Bars] | None = None,
     ) -> None:  # fmt: skip
         self.symbol = symbol
         self.horizon = horizon
@@ -58,11 +60,12 @@ class ServingModels:
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
         self._facts = facts
+        self._peers = peers or {}
         self._follower: OnlineCorrector | None = None
         self._loaded: dict[str, FittedModel] = {}
         self._steps: dict[str, Stepper] = {}
         self._rows: FeatureRows | FactorRows | None = None
-        self._delta = timeframe.delta
+        self._timeframe, self._delta = timeframe, timeframe.delta
         card = self._terms[0].card if self._terms else None
         self.look_back = warm_up(card.features) if card else 1
         self.warm_up = self.look_back + context - 1
@@ -150,8 +153,8 @@ class ServingModels:
     def _rows_of(self, card: ModelCard) -> FeatureRows | FactorRows:
         context = self._load(card).context
         if self._facts is None:
-            return FeatureRows(card.features, context, self.horizon)
-        return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up)
+            return FeatureRows(card.features, context, self.horizon, self._timeframe)
+        return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up, self._timeframe)
 
     def _calibrated(self, card: ModelCard, raw: NDArray[np.float32], usual: Floats, at: datetime) -> Forecast | None:
         """The forecast from raw outputs [1, members, H, 6] and the usual move over the horizon [1]; None where it is no number."""
@@ -177,7 +180,8 @@ class ServingModels:
 
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self._load(card)
-        seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))))
+        seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))), self._timeframe)
+        seen = replace(seen, peers=self._peers)
         features = matrix(seen, card.features)[-model.context :]
         if not np.isfinite(features).all():
             return None

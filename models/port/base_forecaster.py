@@ -21,6 +21,7 @@ import copy
 import inspect
 import io
 import json
+import zipfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
@@ -33,8 +34,9 @@ from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, Inv
 from forwardtrader.models.port.sample_panel import SamplePanel
 
 Numbers: TypeAlias = NDArray[Any]
-# What `predict` may answer, for N samples: the location [N]; location and scale, each [N]; or quantiles [N, 5] at 5, 25, 50, 75 and 95 %.
-# Where a forecaster answers all H horizons at once: [N, H] or [N, H, 5]. All in the unit of the targets.
+# What `predict` may answer, for N samples: the location [N]; location and scale, each [N]; quantiles [N, 5] at 5, 25, 50, 75 and 95 %; or
+# the location before those quantiles [N, 6]. Where a forecaster answers all H horizons at once: [N, H], [N, H, 5] or [N, H, 6]. All in the
+# unit of the targets.
 Answer: TypeAlias = Numbers | tuple[Numbers, Numbers]
 _ARRAYS: Final = "learned.npz"
 _PLAIN: Final = "learned.json"
@@ -53,6 +55,8 @@ class BaseForecaster(ABC):
         rows_per_call: how many rows `predict` is asked about at a time, always so many.
         runs_in_threads: whether folds may be fitted side by side in threads of one process.
         shrink: the share of the location that is believed.
+        trained_until: the first day, as an ISO date (UTC), that whatever it was trained on before the run does not reach; None where it
+            learns in `fit` alone. It is not asked about earlier bars: what it says of them is no forecast.
     """
 
     warm_up: int = 1
@@ -61,6 +65,12 @@ class BaseForecaster(ABC):
     rows_per_call: int = 64
     runs_in_threads: bool = False
     shrink: float = 1.0
+    trained_until: str | None = None
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether it draws, so that one is fitted for each of the run's seeds."""
+        return "seed" in self.parameter_names()
 
     @abstractmethod
     def fit(self, panel: SamplePanel) -> Self:
@@ -123,11 +133,16 @@ class BaseForecaster(ABC):
         """
         try:
             plain = json.loads((folder / _PLAIN).read_text(encoding="utf-8"))
+            with zipfile.ZipFile(folder / _ARRAYS) as archive:
+                if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                    raise ValueError("it is compressed")  # as they are written no array is larger than the file
             with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
+                learned = plain | {name: stored[name] for name in stored.files}
+            if any(not name.endswith("_") or name.startswith("_") for name in learned):
+                raise ValueError("it sets what is not learned")
+        except (OSError, ValueError, TypeError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
             raise FingerprintMismatch(f"{folder} is absent or damaged; remove the model's folder and train again") from error
-        for name, value in (plain | arrays).items():
+        for name, value in learned.items():
             setattr(self, name, value)
         return self
 

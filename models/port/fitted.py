@@ -183,14 +183,22 @@ def _as_raw(answer: Answer, rows: int, horizons: int, *, all_horizons: bool) -> 
         out[:, :, 0], out[:, :, 1:] = location, location[:, :, None] + scale[:, :, None] * normal
         return out
     found = np.asarray(answer)
+    if found.ndim == len(shape) + 1 and found.shape[-1] == OUTPUTS:
+        out[:] = _numbers(found, (*shape, OUTPUTS)).reshape(out.shape)
+        _require_order(out[..., 1:])
+        return out
     if found.ndim == len(shape) + 1 and found.shape[-1] == len(QUANTILES):
         quantiles = _numbers(found, (*shape, len(QUANTILES))).reshape(rows, horizons, len(QUANTILES))
-        if (np.diff(quantiles, axis=-1) < -_CROSSED).any():
-            raise ValueError("the quantiles cross; answer them in rising order, as np.sort(quantiles, axis=-1) does")
+        _require_order(quantiles)
         out[:, :, 0], out[:, :, 1:] = quantiles[:, :, 2], quantiles
         return out
     out[:, :, 0] = _numbers(found, shape).reshape(rows, horizons)
     return out
+
+
+def _require_order(quantiles: Floats32) -> None:
+    if (np.diff(quantiles, axis=-1) < -_CROSSED).any():
+        raise ValueError("the quantiles cross; answer them in rising order, as np.sort(quantiles, axis=-1) does")
 
 
 def _numbers(found: object, shape: tuple[int, ...]) -> Floats32:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
-from forwardtrader.core.errors import ConfigError, ForecasterFailed
+from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
-from forwardtrader.core.user_code.source import text_of
 from forwardtrader.models.port.base_forecaster import BaseForecaster
+from forwardtrader.models.port.names import SHIPPED
 
 LSTM: Final = "lstm"
-# Those that come with the project, by the name that a run may give instead of MODULE:CLASS.
-SHIPPED: Final[dict[str, str]] = {}
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _SPEC: Final = re.compile(r"(?P<module>[^()]+):(?P<name>\w+)", re.DOTALL)
 
 
@@ -54,9 +56,22 @@ def context_of(settings: ModelSettings) -> int:
     return settings.context if own is None else own.warm_up
 
 
-def is_seeded(forecaster: BaseForecaster) -> bool:
-    """Whether one is fitted for each of the run's seeds."""
-    return "seed" in forecaster.get_params()
+def asked_from(forecaster: BaseForecaster | None) -> datetime | None:
+    """The moment from which forecasts of one that was trained before the run count; None where it learns in the run alone.
+
+    Raises:
+        InvalidSetting: it does not state one that is a date.
+    """
+    if forecaster is None or forecaster.trained_until is None:
+        return None
+    try:
+        found = datetime.fromisoformat(forecaster.trained_until)
+    except (TypeError, ValueError) as error:
+        raise InvalidSetting(
+            f"{type(forecaster).__name__}: trained_until is {forecaster.trained_until!r}; write the first day that its training data does "
+            "not reach, as 2024-06-01: earlier bars are not out of sample"
+        ) from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def identity(forecaster: BaseForecaster) -> str:
@@ -129,10 +144,26 @@ def _described(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "get_params"):
-        return [type(value).__module__, type(value).__qualname__, _described(value.get_params())]
+        return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
+    if isinstance(value, functools.partial):
+        return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
-        return text_of(value)
-    return repr(value)
+        return [_fingerprint_once(value), _described(_closed_over(value))]
+    if _ADDRESS.search(shown := repr(value)):
+        raise InvalidSetting(
+            f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
+            "texts, lists, functions or estimators, or define its __repr__"
+        )
+    return shown
+
+
+def _closed_over(function: Any) -> list[Any]:
+    """What a function took from the one it was made in: `build(16)` and `build(32)` may have the same text."""
+    found = []
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # not yet given a value
+            found.append(cell.cell_contents)
+    return [value for value in found if value is not function]
 
 
 def _source(kind: type) -> str:
@@ -140,5 +171,11 @@ def _source(kind: type) -> str:
     digest = hashlib.sha256()
     for each in kind.__mro__:
         if each.__module__ not in ("builtins", "abc", BaseForecaster.__module__):
-            digest.update(text_of(each).encode())
+            digest.update(_fingerprint_once(each).encode())
     return digest.hexdigest()
+
+
+@functools.cache
+def _fingerprint_once(thing: Callable[..., Any]) -> str:
+    """What runs in this process is the text that it was imported from, whatever becomes of the file."""
+    return source_fingerprint(thing)

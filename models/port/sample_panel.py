@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats32 = NDArray[np.float32]
+# Scaled features are clipped at so many standard deviations.
+CLIP: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,21 @@ class SamplePanel:
         """The targets of each sample at all horizons: float32 [N, H]."""
         return _closed(self.targets[self.rows])
 
+    @cached_property
+    def scaling(self) -> tuple[Floats32, Floats32]:
+        """Mean and standard deviation of each feature over all rows without NaN: float32 [F] each. What `fit` keeps, for `predict`."""
+        whole = np.isfinite(self.features).all(axis=1)
+        return scaling(self.features if whole.all() else self.features[whole])
+
+    @cached_property
+    def standardised(self) -> Floats32:
+        """`X` in standard deviations from the mean of this panel, clipped to -5 .. 5: what `fit` learns from. float32 [N, F]."""
+        return _closed(self.scaled(*self.scaling))
+
+    def scaled(self, mean: Floats32, std: Floats32) -> Floats32:
+        """`X` by the mean and standard deviation that `fit` kept, clipped to -5 .. 5: float32 [N, F]."""
+        return np.clip((self.X - mean) / std, -CLIP, CLIP)
+
     def windows(self, length: int | None = None) -> Floats32:
         """The last `length` rows of features up to each sample, the oldest first: float32 [N, length, F]; `look_back` of them by default.
 
@@ -84,6 +102,18 @@ class SamplePanel:
         known = np.isfinite(targets[self.rows, 0])
         rows = self.rows[known] if known.any() else self.rows
         return replace(self, targets=targets, horizons=self.horizons[place : place + 1], rows=rows)
+
+    def part(self, kept: NDArray[np.bool_]) -> SamplePanel:
+        """The same with the kept ones [T] of the rows alone; samples on others are left out."""
+        place = np.cumsum(kept) - 1
+        rows = place[self.rows[kept[self.rows]]].astype(np.int64)
+        return replace(self, features=self.features[kept], targets=self.targets[kept], symbol_of=self.symbol_of[kept], rows=rows)
+
+
+def scaling(rows: Floats32) -> tuple[Floats32, Floats32]:
+    """Mean and standard deviation of each column of [n, F], none below 1e-6: float32 [F] each."""
+    wide = rows.astype(np.float64)
+    return wide.mean(axis=0).astype(np.float32), np.maximum(wide.std(axis=0), 1e-6).astype(np.float32)
 
 
 def sample_rows(features: Floats32, segments: Sequence[tuple[int, int]], look_back: int) -> NDArray[np.int64]:

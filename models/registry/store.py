@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from forwardtrader.core import fingerprint, log
 from forwardtrader.core.atomic import write_bytes, write_text
-from forwardtrader.core.errors import FingerprintMismatch, NotTrained
+from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, NotTrained
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.forecasters import trees
 from forwardtrader.models.forecasters.model_file import require_sound_trees, require_stored
@@ -132,9 +132,16 @@ class ModelRegistry:
         return sorted(found, key=lambda card: (card.boundary, card.model_id)), troubles
 
     def save(self, card: ModelCard, model: FittedModel) -> None:
-        """Write the model, then the card."""
+        """Write the model, then the card.
+
+        Raises:
+            ForecasterFailed: what a forecaster learned cannot be saved; the message names it and the fold.
+        """
         folder = self._folder(card.model_id)
-        model.save(folder, self.root / TEMPLATES)
+        try:
+            model.save(folder, self.root / TEMPLATES)
+        except ForecasterFailed as failure:
+            raise ForecasterFailed(f"{card.forecaster}, fold {card.boundary[:10]} of {', '.join(card.symbols)}: {failure}") from failure
         content = card.model_dump(mode="json")
         write_text(folder / "card.json", json.dumps(content | {_SEAL: fingerprint.of_value(content)}, indent=1))
 

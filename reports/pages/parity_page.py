@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 
 from forwardtrader.core import atomic
 from forwardtrader.core.errors import RunUnreadable
-from forwardtrader.reports.manifest import Moment, Section
 from forwardtrader.reports.pages.render import write_page
+from forwardtrader.reports.sections.section import Moment, Section
 
 SHARES: Final = ("delay", "spread", "impact", "fees", "opportunity")
 JSON_NAME: Final = "parity.json"

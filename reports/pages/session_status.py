@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind
-from forwardtrader.reports.manifest import LimitsSection, Moment, Number, Section
+from forwardtrader.reports.manifest import LimitsSection
+from forwardtrader.reports.sections.section import Moment, Number, Section
 
 SCHEMA: Final = 1
 FILE_NAME: Final = "session.json"

@@ -14,6 +14,7 @@ from forwardtrader.reports.artefacts import read_table
 from forwardtrader.reports.pages.charts import Chart, figure
 from forwardtrader.reports.pages.render import write_page
 from forwardtrader.reports.pages.run_page import TONES
+from forwardtrader.reports.sections.optimisation import PathSharpes
 from forwardtrader.reports.statistics.plateau import is_ordered
 from forwardtrader.reports.sweep_manifest import POINTS, SweepManifest
 
@@ -33,7 +34,7 @@ def render_sweep_page(folder: Path) -> Path:
     """
     sweep = sweep_manifest.read(folder)
     points = read_table(folder / POINTS, pd.DataFrame())
-    charts = surface(points, sweep)
+    charts = surface(points, sweep) + ([_paths(sweep.paths)] if sweep.paths else [])
     return write_page(folder / FILE_NAME, "sweep_page.html.j2", _context(folder, sweep, points, charts), {"charts": charts})
 
 
@@ -48,6 +49,15 @@ def surface(points: pd.DataFrame, sweep: SweepManifest) -> list[Chart]:
         draw = _dots if sweep.search else _heat
         return [draw(points, keys, column, label, sweep) for column, label in MEASURES]
     return [_parallel(points, keys, sweep)]
+
+
+def _paths(paths: PathSharpes) -> Chart:
+    counts, edges = np.histogram(paths.sharpes, bins=min(20, max(5, len(set(paths.sharpes)) // 4)))
+    middles = [round(float(value), 4) for value in (edges[:-1] + edges[1:]) / 2.0]
+    bars = {"type": "bar", "name": "paths", "x": middles, "y": counts.tolist(), "marker": {"color": "$accent"}}
+    bars["hovertemplate"] = "Sharpe %{x:.2f}: %{y} paths<extra></extra>"
+    title = {"title": {"text": "Sharpe ratio of a path"}}
+    return figure("paths", "Sharpe ratios of the purged paths", [bars], xaxis=title, yaxis={"title": {"text": "paths"}})
 
 
 def _lines(points: pd.DataFrame, key: str, sweep: SweepManifest) -> Chart:

@@ -24,7 +24,7 @@ from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
-from forwardtrader.strategies.order_families import trailing_note
+from forwardtrader.strategies.orders.families import on_close_note
 from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingReport
 from forwardtrader.strategies.user_code.missing_feeds import naming_feeds
 
@@ -186,7 +186,7 @@ def record_of(strategy: bt.Strategy) -> Record:
         dust=holdings.dust() if holdings else (),
         deposits=float(getattr(broker, "moved", 0.0)),
         ended=dict(broker.ended.notes) if hasattr(broker, "ended") else {},
-        backtest_only={symbol: trailing_note(count) for symbol, count in getattr(broker, "trailing", {}).items()},
+        backtest_only={symbol: on_close_note(count) for symbol, count in getattr(broker, "on_close", {}).items()},
         reads_forecasts=reads_forecasts(strategy),
         limits=guard.report() if guard is not None else None,
     )

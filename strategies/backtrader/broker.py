@@ -15,28 +15,27 @@ from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
-from forwardtrader.strategies.ended_symbols import EndedSymbols, closing_order
+from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
-from forwardtrader.strategies.order_families import (
+from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.orders.families import (
     CAME_TO_NOTHING,
     FAMILY_REFUSED,
     PARENT_OVER,
     TOO_LITTLE,
-    TRAILING,
     count_refused,
     family_refusal,
     is_kept_back,
-    trailing_note,
+    on_close_note,
 )
-from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.orders.trailing_stops import TRAILING, has_traded, put_on_grid, raw_order
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
-_LIMITS = (bt.Order.Limit, bt.Order.StopLimit)
 _FLOAT_NOISE = 1e-9
 _NO_BAR: Final = "there is no bar yet"
 _NEVER: Final = 719_163.0  # 1970-01-01, as Backtrader counts days
-_STOPS = (bt.Order.Stop, bt.Order.StopLimit)
+_PRICED = (bt.Order.Stop, bt.Order.StopLimit)
 
 
 class VenueRulesBroker(AccountBroker):
@@ -54,7 +53,7 @@ class VenueRulesBroker(AccountBroker):
     Attributes:
         refused: by symbol and reason, how many orders came to nothing.
         ended: the symbols that have no more bars.
-        trailing: by symbol, how many trailing stops were taken.
+        on_close: by symbol, how many market orders on close were taken.
         guard: the limits of the account; None where there are none.
     """
 
@@ -66,7 +65,7 @@ class VenueRulesBroker(AccountBroker):
         self._is_checked = False
         super().start()
         self.refused: dict[str, dict[str, int]] = {}
-        self.trailing: dict[str, int] = {}
+        self.on_close: dict[str, int] = {}
         self.ended = EndedSymbols(getattr(getattr(self, "cerebro", None), "datas", ()))
 
     @books
@@ -98,7 +97,7 @@ class VenueRulesBroker(AccountBroker):
             end = self.ended.note(data, held)
             if held:
                 order = closing_order(data, held, self.cerebro.runningstrats[0], lambda made: self._ocoize(made, None))
-                order.addinfo(reason=f"{end}; closed at the last price")
+                order.addinfo(reason=f"{end}; {AT_LAST_PRICE}")
                 super()._execute(order, ago=0, price=slipped(data.close[0], self.p.slip_perc, buys=held < 0))
                 self.holdings.settle(order, data, held)
 
@@ -145,37 +144,36 @@ class VenueRulesBroker(AccountBroker):
         if not len(data):
             self._count(data._name, _NO_BAR)
             return self._refuse(side, owner, data, size, (price, plimit), exectype, _NO_BAR, kwargs)
-        raw = RawOrder(
-            side=side,
-            size=abs(size),
-            reference=data.close[0],
-            limit_price=_limit_price(exectype, price, plimit),
-            stop_price=price if exectype in _STOPS else None,
-            reason=str(kwargs.get("reason", "")),
-        )
+        raw = raw_order(
+            side, data, size, price, plimit, exectype, reason=str(kwargs.get("reason", "")), trailamount=kwargs.get("trailamount"),
+            trailpercent=kwargs.get("trailpercent"),
+        )  # fmt: skip
         answer = self._answer(raw, data, kwargs)
         if isinstance(answer, OrderRefusal):
             self._count(data._name, answer.counted_as)
             return self._refuse(side, owner, data, size, (price, plimit), exectype, answer.reason, kwargs)
-        if exectype in _STOPS:
+        if exectype in _PRICED:
             price = _float(answer.stop_price, price)
             plimit = _float(answer.limit_price, plimit)
-        elif exectype in _LIMITS:
+        elif exectype == bt.Order.Limit:
             price = _float(answer.limit_price, price)
         if (moment := getattr(data, "present_ms", None)) is not None and (made := moment()):
             kwargs["made_ms"] = made
         parent, oco, role = (kwargs.get(name) for name in ("parent", "oco", "role"))
         if limited := objection(self, data, answer, exectype=exectype, parent=parent, oco=oco, role=role):
             return self._refuse(side, owner, data, float(answer.size), (price, plimit), exectype, limited, kwargs)
+        if exectype == bt.Order.Close:
+            self._note_on_close(data._name)
+        order = send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
         if exectype in TRAILING:
-            self._note_trailing(data._name)
-        return send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
+            put_on_grid(order)
+        return order
 
-    def _note_trailing(self, symbol: str) -> None:
-        """Count a trailing stop; the first one of a symbol is logged, since a session with real orders would have refused it."""
-        self.trailing[symbol] = self.trailing.get(symbol, 0) + 1
-        if self.trailing[symbol] == 1:
-            _LOG.warning("trailing stop", extra={"facts": {"symbol": symbol, "note": trailing_note(1)}})
+    def _note_on_close(self, symbol: str) -> None:
+        """Count a market order on close; the first one of a symbol is logged, since a session with real orders would have refused it."""
+        self.on_close[symbol] = self.on_close.get(symbol, 0) + 1
+        if self.on_close[symbol] == 1:
+            _LOG.warning("market order on close", extra={"facts": {"symbol": symbol, "note": on_close_note(1)}})
 
     def _answer(self, raw: RawOrder, data: BtData, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
         if epoch_seconds(data.datetime[0]) < self.p.trade_from:
@@ -290,13 +288,18 @@ class VenueRulesBroker(AccountBroker):
         """Count what the venue would have refused; what the account's limits refuse is counted by their guard."""
         count_refused(self.refused, symbol, reason)
 
-    def _try_exec(self, order: BtOrder) -> None:
+    def _try_exec(self, order: Any) -> None:
         data = order.data
         if data.datetime[0] <= order.created.dt or _had_begun(data, order):
             return  # the symbol has no bar yet that began since the order was made, though another one has
-        if not data.volume[0] and data.high[0] == data.low[0]:
-            return  # nothing was traded in this bar, so nothing can have been filled
-        super()._try_exec(order)
+        if not has_traded(data):
+            return  # so nothing can have been filled
+        if order.exectype not in TRAILING:
+            super()._try_exec(order)
+        elif getattr(order, "tried_at", None) != data.datetime[0]:  # it was moved by this bar, which cannot reach it any more
+            order.tried_at = data.datetime[0]
+            super()._try_exec(order)
+            put_on_grid(order)
 
     def _try_exec_close(self, order: Any, pclose: float) -> None:
         """A market order at the last price of the day, which slips as any other."""
@@ -346,12 +349,6 @@ def _had_begun(data: Any, order: BtOrder) -> bool:
     """Whether a longer bar, which a shorter one of another feed is beside, had begun before the order was made."""
     made = order.info.get("made_ms")
     return made is not None and data.opened_ms() < made
-
-
-def _limit_price(exectype: int | None, price: float | None, plimit: float | None) -> float | None:
-    if exectype == bt.Order.Limit:
-        return price
-    return plimit if exectype == bt.Order.StopLimit else None
 
 
 def _float(value: Any, otherwise: float | None) -> float | None:

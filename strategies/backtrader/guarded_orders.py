@@ -11,13 +11,13 @@ from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.strategies.backtrader_objects import BtData
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.holdings import Holdings
+from forwardtrader.strategies.orders.trailing_stops import STOPS
 from forwardtrader.strategies.trading_state.admission import AccountBook, Book, RestingOrder, too_much
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.trading_state.limits import OnBreach
 
 ROLE: Final = "risk"  # of orders that a limit sends
 _FREE: Final = (ROLE, "flatten")  # and of those by which a person sells everything: no limit keeps them back
-_STOPS: Final = (bt.Order.Stop, bt.Order.StopLimit, bt.Order.StopTrail, bt.Order.StopTrailLimit)
 
 
 class GuardedBroker(Protocol):
@@ -59,7 +59,7 @@ def objection(
         return ""
     size = float(request.size) * (1.0 if request.side is Side.BUY else -1.0)
     joined = broker.group_joined(oco, parent)
-    order = RestingOrder(size=size, group=object() if joined is None else joined, protects=exectype in _STOPS)
+    order = RestingOrder(size=size, group=object() if joined is None else joined, protects=exectype in STOPS)
     return guard.refusal(_account(broker, data), data._name, order, is_child=parent is not None)
 
 
@@ -100,7 +100,7 @@ def _account(broker: GuardedBroker, data: BtData) -> AccountBook:
 
 def _book(broker: GuardedBroker, data: Any, orders: Iterable[Any]) -> Book:
     resting = [
-        RestingOrder(size=float(o.executed.remsize), group=broker.group_of(o), protects=o.exectype in _STOPS) for o in orders
+        RestingOrder(size=float(o.executed.remsize), group=broker.group_of(o), protects=o.exectype in STOPS) for o in orders
     ]  # fmt: skip
     held = float(broker.holdings.held[data].size)
     return Book(held=held, price=float(data.close[0]), resting=resting, can_short=context_of(data).rules.can_short)

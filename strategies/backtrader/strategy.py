@@ -42,9 +42,8 @@ class FeedPositionManager:
         lines: Any = forecast.lines
         self.location: BtLine = lines.location
         self.scale: BtLine = lines.scale
-        params = DecisionParams.of(settings, context.rules, context.timeframe, forecast.source.horizon, symbols)
-        self.context = context
-        self.manager = PositionManager(context.rules, params, self)
+        self.context, self.horizon, self.symbols = context, forecast.source.horizon, symbols
+        self.manager = PositionManager(context.rules, self._params(settings), self)
         self.seen = 0
         self.trade_ref = 0
         self.stop_order: BtOrder | None = None
@@ -55,6 +54,13 @@ class FeedPositionManager:
         if context is not self.context:
             self.context = context
             self.manager.use_market(context.rules)
+
+    def use(self, settings: StrategySettings) -> None:
+        """Decide by other settings from now on; position, resting stop and memory of the scale stay."""
+        self.manager.params = self._params(settings)
+
+    def _params(self, settings: StrategySettings) -> DecisionParams:
+        return DecisionParams.of(settings, self.context.rules, self.context.timeframe, self.horizon, self.symbols)
 
     def trade(self, change: float, reason: str) -> bool:
         order = self._send(change, reason=reason, role="trade")
@@ -103,9 +109,10 @@ class LSTMStrategy(bt.Strategy):
         settings: the account, its costs and the knobs of the rule.
         saved: what `state` gave before a restart; None for a new start.
         trade_from: UTC epoch seconds; earlier bars are only looked at.
+        changes: other settings, each with the open time (UTC epoch seconds) of the bar from which on they are in force, in order.
     """
 
-    params = (("settings", StrategySettings()), ("saved", None), ("trade_from", 0.0))
+    params = (("settings", StrategySettings()), ("saved", None), ("trade_from", 0.0), ("changes", ()))
 
     def __init__(self) -> None:
         settings, datas = self.p.settings, traded_feeds(self.datas)
@@ -113,6 +120,7 @@ class LSTMStrategy(bt.Strategy):
         self._feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
         self._by_data = {id(feed.data): feed for feed in self._feeds}
         self._limits = self._feeds[0].manager.params.limits
+        self._changes: list[tuple[float, StrategySettings]] = list(self.p.changes)
         self._risk: RiskState | None = None
         self._paid_in = 0.0  # as the broker counts it, of this process
 
@@ -135,6 +143,8 @@ class LSTMStrategy(bt.Strategy):
         now = epoch_seconds(self.lines.datetime[0])
         if now < self.p.trade_from:
             return
+        while self._changes and now >= self._changes[0][0]:
+            self._use(self._changes.pop(0)[1])
         broker = self.broker
         equity = broker.get_value()
         gate = self._watch(equity, now).gate
@@ -146,6 +156,11 @@ class LSTMStrategy(bt.Strategy):
             feed.look_up()
             held = broker.getposition(feed.data)
             feed.manager.on_bar(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
+
+    def _use(self, settings: StrategySettings) -> None:
+        for feed in self._feeds:
+            feed.use(settings)
+        self._limits = self._feeds[0].manager.params.limits
 
     def unplaced(self) -> dict[str, dict[str, int]]:
         """By symbol and reason, how many entries were smaller than the smallest order its venue takes."""

@@ -11,35 +11,23 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from forwardtrader.backtest.cli import command
-from forwardtrader.core.clock import FixedClock
+from forwardtrader.backtest.shifted_runs import SHIFTS
 from forwardtrader.core.types import Timeframe
 from forwardtrader.reports import artefacts
 from tests import PATIENCE_S, ROOT
+from tests.end_to_end.small_run import CLOCK, FEW_SHIFTS, small_run
 from tests.processes import begin
 
-CLOCK = FixedClock(datetime(2024, 6, 1, 12, tzinfo=UTC))
-SMALL = (
-    *("models.units=4", "models.seeds=1", "models.epochs=1", "models.train_window=40d", "models.retrain_every=14d"),
-    *("models.horizons=[1,24]", "strategies.horizon=24"),
-)
-WORDS = ["--from", "2024-04-20", "--source", "sample", "--baselines", "zero,huber_linear", *(w for s in SMALL for w in ("--set", s))]
 
-
-def run(folder: Path, *more: str) -> tuple[int, Path]:
+def run(folder: Path, *more: str, shifts: int = FEW_SHIFTS) -> tuple[int, Path]:
     """Run the command in `folder`; its exit code and its newest run folder."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        code = command([*WORDS, *more], CLOCK)
-    finally:
-        os.chdir(before)
+    with contextlib.chdir(folder):
+        code = small_run(*more, shifts=shifts)
     found = sorted((folder / "reports/output").glob("*/run.json"), key=lambda p: p.stat().st_mtime_ns)
     return code, found[-1].parent if found else folder
 
@@ -51,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(home: Path) -> Path:
-    code, folder = run(home, "--quiet")
+    code, folder = run(home, "--quiet", shifts=SHIFTS)
     assert code == 0
     return folder
 
@@ -177,9 +165,4 @@ def test_an_interrupt_ends_with_130_and_leaves_sound_caches(finished: Path, resu
 
 def run_in_process(folder: Path) -> subprocess.Popen[str]:
     """The same run in a process of its own, with the same clock."""
-    script = (
-        "import sys; from datetime import datetime, UTC; from forwardtrader.backtest.cli import command;"
-        "from forwardtrader.core.clock import FixedClock;"
-        f"sys.exit(command({[*WORDS, '--quiet']!r}, FixedClock(datetime.fromisoformat({CLOCK.at.isoformat()!r}))))"
-    )
-    return begin([sys.executable, "-c", script], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return begin([sys.executable, "-m", "tests.end_to_end.small_run"], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})

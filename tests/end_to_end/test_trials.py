@@ -14,7 +14,7 @@ from forwardtrader.backtest.cli import command
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.sample_market import sample_candles
-from tests.end_to_end.test_backtest_command import SMALL
+from tests.end_to_end.small_run import SMALL
 
 WORDS = ["--from", "2024-04-20", "--baselines", "zero", "--quiet", *(word for setting in SMALL for word in ("--set", setting))]
 

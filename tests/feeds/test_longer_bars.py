@@ -184,3 +184,11 @@ def test_a_copy_of_a_copy_is_joined_too() -> None:
     assert isinstance(day, JoinedBars)
     assert day.traded is feed
     assert cerebro.run()[0].seen[-1][1][2] == (4, tuple(joined(frame, "1d").iloc[-1]))
+
+
+def test_bars_that_are_still_being_made_are_not_replayed() -> None:
+    cerebro = bt.Cerebro(stdstats=False)
+    feed = frame_data(made(8), HOUR)
+    cerebro.adddata(feed)
+    with pytest.raises(InvalidSetting, match=r"replaydata shows bars that are not closed yet.*resampledata"):
+        cerebro.replaydata(feed, timeframe=bt.TimeFrame.Minutes, compression=240)

@@ -1,7 +1,7 @@
 """`python -m tests.live.family_runner SPEC`: a run with orders that belong together, which dies at a named point of their life.
 
 SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`; `family`: bracket, resting bracket,
-partial bracket or pair;
+partial bracket, pair or trailing;
 `rises`: the live bar at which the market reaches its target, or null.
 """
 
@@ -22,6 +22,7 @@ from tests.live.market import Script, play, store_on
 
 STOP, TARGET = 0.9, 1.1  # shares of the close
 SIZE = 0.02
+TRAIL = 0.05
 
 
 class FamilyJournal(DyingJournal):
@@ -65,6 +66,8 @@ class Family(Script):
         elif self.p.family == "pair" and self.live_bars == 2:
             loss = self.sell(size=SIZE, exectype=bt.Order.Stop, price=price * STOP)
             self.sell(size=SIZE, exectype=bt.Order.Limit, price=price * TARGET, oco=loss)
+        elif self.p.family == "trailing" and self.live_bars == 2:
+            self.sell(size=SIZE, price=price * STOP, exectype=bt.Order.StopTrail, trailpercent=TRAIL)  # the next bar moves it
         if self.p.family == "partial bracket" and self.live_bars in (1, 2):  # a part of the entry each
             entry = next(order for order in self.broker.get_orders_open() if order.isbuy())
             self.p.exchange.control("fill_cap", size=0.008)
@@ -73,7 +76,7 @@ class Family(Script):
             reach(self.p.exchange, self, price * 1.2)
 
     def begin(self, price: float) -> None:
-        if self.p.family == "pair":
+        if self.p.family in ("pair", "trailing"):
             self.buy(size=SIZE)
         elif self.p.family == "bracket":
             self.buy_bracket(size=SIZE, exectype=bt.Order.Market, stopprice=price * STOP, limitprice=price * TARGET)

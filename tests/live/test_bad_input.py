@@ -40,7 +40,8 @@ def no_orders(venue: SandboxHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def words(folder: Path, url: str, *flags: str) -> list[str]:
-    said = ["--quiet", "--timeframe", "1m", *flags]
+    models = folder.parent / "models"  # of all these tests, so that one is trained once
+    said = ["--quiet", "--timeframe", "1m", "--set", f"models.save_path={models}", *flags]
     for setting in (
         "models.train_window=1d", "models.retrain_every=1d", "models.seeds=1", "models.epochs=1", "live.start_patience_s=3",
         f"live.sessions_path={folder / 'sessions'}",

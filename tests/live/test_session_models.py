@@ -65,3 +65,21 @@ def test_a_session_that_learns_between_retrainings_equals_its_replay_over_a_cras
     assert parity.first_difference is None and parity.equal
     decisions = read_status(tmp_path / "long").decisions
     assert {"calendar", "drift"} <= {decision.by for decision in decisions}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forecaster", ["tests.models.own_forecasters:Ridge", "tests.models.own_forecasters:Nearest", "lightgbm"])
+def test_a_session_with_another_forecaster_equals_its_replay_over_a_crash(tmp_path: Path, forecaster: str) -> None:
+    more = (f"models.forecaster={forecaster}", "models.retrain_every=2d")
+    process = began(tmp_path, 160, *more, symbols=("BTC/USDT",))
+    wait_for_bars(tmp_path, "long", 70, process, patience_s=600)
+    process.kill()
+    process.communicate()
+    process = began(tmp_path, 80, *more, symbols=("BTC/USDT",))
+    assert process.wait(600) == 0, process.communicate()[1]
+    process.communicate()
+    parity = compare(tmp_path / "long", SystemClock())
+    assert parity.first_difference is None and parity.equal
+    assert parity.compared["forecasts"] == parity.bars >= 150
+    models = {path.parent.name for path in (tmp_path / "models").glob("*/card.json")}
+    assert len(models) >= 4

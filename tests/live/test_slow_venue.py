@@ -1,4 +1,4 @@
-"""A whole session at a venue whose every answer takes a second: commands are carried out, nothing is sent twice, a start asks little."""
+"""A whole session at a venue whose every answer takes half a second: commands work, nothing is sent twice, a start asks little."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.live.session_runner import bars_of, request_for, start, wait_for_bars
 from tests.live.test_session_stops import ONE, begun, held, holding, open_orders, over, wait_until
 
 pytestmark = pytest.mark.usefixtures("practice_ends")
-SLOW_S = 1.0
+SLOW_S = 0.5
 QUESTIONS = 16  # of a start with three symbols: three of them one after the other would be more
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +60,32 @@ def test_an_equal_rerun_is_no_new_trial(ledger: TrialLedger) -> None:
 def test_equal_settings_with_another_outcome_are_a_new_trial(ledger: TrialLedger) -> None:
     assert ledger.record(trial("a"))
     assert ledger.record(trial("a", result="after a change of code"))
+
+
+def test_a_trial_that_was_looked_at_at_many_boundaries_counts_as_often(ledger: TrialLedger) -> None:
+    assert ledger.record(replace(trial("a"), looks=12))
+    assert not ledger.record(replace(trial("a"), looks=13))
+    assert not ledger.record(replace(trial("a"), looks=5))
+    ledger.record(trial("b"))
+    assert ledger.tries_on({"BTC/USDT": prices()}, 365).trials == 14
+    assert ledger.table().set_index("settings")["looks"].to_dict() == {"a": 13, "b": 1}
+
+
+def test_trials_of_a_sweep_are_worth_what_their_likeness_says_and_others_count_in_full(ledger: TrialLedger) -> None:
+    for name in ("swept", "alone"):
+        ledger.record(trial(name))
+    assert ledger.tries_on({"BTC/USDT": prices()}, 365).effective is None
+    ledger.record(replace(trial("swept", result="b"), looks=20))
+    ledger.note_likeness("run-swept", 9.0)
+    ledger.note_likeness("run-swept", 3.5)
+    found = ledger.tries_on({"BTC/USDT": prices()}, 365)
+    assert (found.trials, found.effective) == (22, 4.5)
+
+
+def test_likeness_makes_no_more_trials_than_there_are(ledger: TrialLedger) -> None:
+    ledger.record(trial("a"))
+    ledger.note_likeness("run-a", 7.0)
+    assert ledger.tries_on({"BTC/USDT": prices()}, 365).effective == 1
 
 
 def test_the_variance_is_that_of_the_sharpe_ratios(ledger: TrialLedger) -> None:

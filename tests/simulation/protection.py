@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from forwardtrader.core.types import Side
 from forwardtrader.live.bridge.bt_types import intent_of
 from forwardtrader.live.execution.events import Intent, OrderKind
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
@@ -67,6 +68,7 @@ class Protection:
         for order in orders:
             if order.first.parent:
                 continue
+            self._require_pair(order, [each for each in orders if each.first.group and each.first.group in order.names])
             children = [each for each in orders if each.first.parent in order.names and each.first.parent]
             if children:
                 self._require_protected(life, order, children)
@@ -93,6 +95,13 @@ class Protection:
     def _require_once(self, parent: _Order, children: list[_Order]) -> None:
         sold = sum((child.executed for child in children), Decimal(0))
         require(sold <= parent.executed, f"the children of {parent.first.client_id} sold {sold} of {parent.executed}")
+
+    def _require_pair(self, first: _Order, others: list[_Order]) -> None:
+        """The sell orders of an OCO group sell no more than the largest of them was to sell."""
+        group = [order for order in [first, *others] if order.first.request.side is Side.SELL]
+        if others and group:
+            sold, most = sum((order.executed for order in group), Decimal(0)), max(order.first.request.size for order in group)
+            require(sold <= most, f"the orders of the group of {first.first.client_id} sold {sold} of {most}")
 
     def _held(self, life: Life, symbol: str) -> Decimal:
         data = next(each for each in life.store.datas if each.symbol == symbol)

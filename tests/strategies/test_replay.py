@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules
+from forwardtrader.feeds.backtrader_data import as_backtrader_days
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
 from forwardtrader.strategies.replay import Replay, replay
@@ -38,7 +39,10 @@ COIN = replace(BTC, fee_in_base=True)
 
 def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings) -> pd.DataFrame:
     """The fills of both, once they and the equity were found equal."""
-    feeds = [feed(t.bars, RecordedForecasts(t.forecasts, horizon=t.horizon), t.market) for t in tapes]
+    feeds, end = [], max(t.bars.index[-1] for t in tapes)
+    for t in tapes:
+        made, last = feed(t.bars, RecordedForecasts(t.forecasts, horizon=t.horizon), t.market), t.bars.index[-1:]
+        feeds.append(replace(made, last_bar=float(as_backtrader_days(last)[0]) if last[0] < end else 0.0))
     record = record_of(build_cerebro(feeds, chosen).run()[0])
     fills, equity = replay(tapes, chosen)
     pd.testing.assert_frame_equal(fills, record.fills[list(fills.columns)], check_exact=True, check_dtype=False)
@@ -71,6 +75,17 @@ def test_several_symbols_in_one_account_are_replayed_alike(name: str) -> None:
         tape(candles(700, 3 + i, price), 20 + i, market) for i, (price, market) in enumerate(zip((20_000, 1_500), markets, strict=True))
     ]
     assert set(equal_to_backtrader(tapes, chosen)["symbol"]) == {market.symbol for market in markets}
+
+
+@pytest.mark.parametrize("name", ["defaults", "tight stops", "all in", "shorts", "halted"])
+@pytest.mark.parametrize("rows", [(400, 700), (699, 700), (700, 150)])
+def test_symbols_that_end_early_are_closed_alike(name: str, rows: tuple[int, int]) -> None:
+    chosen = knobs(**{**OFTEN, **CASES[name]})
+    markets = [PERP, replace(PERP, symbol="ETH/USDT:USDT", base="ETH")] if chosen.allow_short else [COIN, ETH]
+    bars = candles(700, 3), candles(700, 4, 1_500)
+    tapes = [tape(b.iloc[:n], 20 + i, market) for i, (b, n, market) in enumerate(zip(bars, rows, markets, strict=True))]
+    fills = equal_to_backtrader(tapes, chosen)
+    assert rows[0] != 400 or name == "halted" or fills["reason"].str.contains("closed at the last price").any()
 
 
 def test_symbols_that_lack_bars_are_replayed_alike() -> None:

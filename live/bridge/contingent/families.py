@@ -11,6 +11,7 @@ again, or that made room for a sibling, goes on under a new client id.
 | rests | a child of it was executed | cancel: its position is closed |
 | waits here | its parent was executed, and no sibling protects the position at the venue | send, sized to what was delivered |
 | waits here | its parent was executed, a sibling locks the coins, or is about to sell the rest | stays, until the market reaches it |
+| a trailing stop that waits here | it rested, and was being moved | send |
 | never arrived | as one that waits here | renew: the same order under a new client id |
 | waits here, never arrived | its parent brought nothing; a sibling was executed or taken back | drop |
 | rests | a sibling was executed or taken back | cancel |
@@ -92,6 +93,11 @@ class OrderChain:
         return not self.rests and not self.is_full and self.current.is_lost
 
     @property
+    def was_moved(self) -> bool:
+        """Whether it is a trailing stop that rested before, so that it must rest again."""
+        return self.first.trail is not None and len(self.known) > 1
+
+    @property
     def is_alive(self) -> bool:
         return self.rests or self.is_held or self.is_lost
 
@@ -162,7 +168,7 @@ def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) ->
     if chain.first.parent and (parent is None or parent.rests or parent.is_held):
         gone = parent is None and not chain.rests  # its family never left
         return Decided(chain, Step.DROP if gone else Step.STAY, is_active=chain.rests)
-    if chain.is_lost and parent is None and (can_short or chain.first.request.side is Side.BUY):
+    if chain.is_lost and parent is None and not chain.was_moved and (can_short or chain.first.request.side is Side.BUY):
         return Decided(chain, Step.DROP)  # an entry is not made up for: the market has moved on
     left = None if parent is None and not siblings else _left(chain, chains)
     going_on = [each for each in siblings if each.is_alive or _is_cut_short(each, chains)]
@@ -170,7 +176,7 @@ def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) ->
         return Decided(chain, Step.CANCEL if chain.rests else Step.DROP)
     if chain.rests or _waits_for_room(chain, going_on, can_short):
         return Decided(chain, Step.STAY, size=left)
-    return Decided(chain, Step.SEND if parent is not None or siblings else Step.DROP, size=left)
+    return Decided(chain, Step.SEND if parent is not None or siblings or chain.was_moved else Step.DROP, size=left)
 
 
 def _decide_part(chain: OrderChain, siblings: Sequence[OrderChain], left: Decimal, can_short: bool) -> Decided:

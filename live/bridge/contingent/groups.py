@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import backtrader as bt
 
 from forwardtrader.live.bridge.bt_types import LiveOrder, intent_of
-from forwardtrader.live.bridge.pre_trade_checks import STOPS
+from forwardtrader.strategies.orders.trailing_stops import STOPS
 
 _KNOWN: Final = 64  # families, and members of groups, before those of which nobody is alive are looked for
 GroupKey: TypeAlias = tuple[str, int]

@@ -17,12 +17,13 @@ from forwardtrader.core.types import Side
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached, share_coins
 from forwardtrader.live.bridge.contingent.partial_entries import PartialEntries
-from forwardtrader.live.bridge.pre_trade_checks import STOPS
+from forwardtrader.live.bridge.contingent.trailing_stops import TrailingStops
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent, Unprotected
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.strategies.feed_context import context_of
-from forwardtrader.strategies.order_families import TOO_LITTLE
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
+from forwardtrader.strategies.orders.families import TOO_LITTLE
+from forwardtrader.strategies.orders.trailing_stops import STOPS
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
@@ -52,6 +53,7 @@ class ContingentOrders(OrderGroups):
         self._exchanges: dict[int, _Exchange] = {}  # by resting order
         self._attempts: dict[int, int] = {}  # by order: how often it was sent again
         self.parts = PartialEntries(self)
+        self.trailing = TrailingStops(self, broker)
 
     def must_wait(self, order: LiveOrder) -> bool:
         """Whether a member of an OCO group waits here, since another one locks the same coins at a spot venue."""
@@ -103,6 +105,7 @@ class ContingentOrders(OrderGroups):
         self.release(order)
         self.stay(order)
         self._attempts.pop(order.ref, None)
+        self.trailing.forget(order)
         filled = abs(order.executed.size)
         children = self.children(order)
         left = filled - float(sum(map(self.taken, children), Decimal(0)))
@@ -136,7 +139,7 @@ class ContingentOrders(OrderGroups):
         is_passed = order.exectype in STOPS and is_reached(order, last) and not known_intent(order).triggered
         attempt = self._attempts[order.ref] = self._attempts.get(order.ref, 0) + 1
         if attempt > _ATTEMPTS or not (reason == NEVER_ARRIVED or is_passed):
-            if order.exectype in STOPS:
+            if order.exectype in STOPS and (order.parent is not None or self._broker.units_held(order.data) * order.size < 0.0):
                 self._broker.store.notify(Unprotected(order.data.symbol, reason))
                 if order.parent is not None:
                     self._broker.cancel_now(order.parent)  # it would add to what nothing protects
@@ -147,23 +150,23 @@ class ContingentOrders(OrderGroups):
         return True
 
     def _protects(self, order: LiveOrder) -> bool:
-        """Whether the order takes a position back that is there, beside or instead of others."""
+        """Whether the order takes a position back that is there, beside or instead of others, or is one that follows the market."""
         if order.parent is not None:
             return order.active() and (not order.parent.alive() or bool(order.parent.executed.size))
         intent, is_spot = known_intent(order), not context_of(order.data).rules.can_short
-        return is_spot and intent.request.side is Side.SELL and bool(intent.group or self.siblings(order))
+        return intent.trail is not None or (is_spot and intent.request.side is Side.SELL and bool(intent.group or self.siblings(order)))
 
     def renewed(self, order: LiveOrder, *, triggered: bool = False) -> Intent:
         """What is left of an order, under a client id of its own; of a child whose parent rests on, for what that delivered so far."""
-        intent = known_intent(order)
+        intent = self.trailing.as_moved(order)
         size = floor_to(self._remaining(order), context_of(order.data).rules.step)
         if order.parent is not None and order.parent.alive():
             size = self.parts.size_of(order)
         request = replace(intent.request, size=size)
-        name = self._broker.intents.unused_id(intent.bar)
+        name = self._broker.intents.unused_id(intent.bar) if intent.trail is None else self.trailing.name_of(order)
         return replace(
             intent, client_id=name, request=request, parent=self.parent_name(order), group=intent.group or self._own_group(order),
-            triggered=triggered, replaces=intent.client_id,
+            triggered=triggered or self.trailing.is_triggered(order), replaces=intent.client_id,
         )  # fmt: skip
 
     def _own_group(self, order: LiveOrder) -> str:
@@ -193,7 +196,10 @@ class ContingentOrders(OrderGroups):
                 self._send_reached(order)
 
     def make_room(self, resting: LiveOrder, other: LiveOrder) -> None:
-        """Cancel an order at the venue, which waits here from then on; before that its place here is durable."""
+        """Cancel an order at the venue, which waits here from then on; before that its place here is durable.
+
+        One that makes room for itself is sent again as soon as it is off the venue, with the size and the price that it has now.
+        """
         intent = self.renewed(resting)
         self._broker.journal.hold(intent)
         self._broker.cancel_now(resting)
@@ -221,7 +227,11 @@ class ContingentOrders(OrderGroups):
 
     def is_making_room(self, order: LiveOrder) -> bool:
         """Whether an order is about to leave the venue."""
-        return order.ref in self._exchanges or self._broker.is_cancelling(order)
+        return self.makes_room(order) or self._broker.is_cancelling(order)
+
+    def makes_room(self, order: LiveOrder) -> bool:
+        """Whether it leaves the venue to wait here."""
+        return order.ref in self._exchanges
 
     def rests(self, order: LiveOrder) -> bool:
         """Whether an order is alive, and was sent to the venue."""

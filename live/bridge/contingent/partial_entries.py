@@ -22,11 +22,11 @@ import backtrader as bt
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent
 from forwardtrader.live.bridge.contingent.groups import is_reached
-from forwardtrader.live.bridge.pre_trade_checks import STOPS
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, is_dust
+from forwardtrader.strategies.orders.trailing_stops import STOPS
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.contingent.orders import ContingentOrders
@@ -131,8 +131,11 @@ class PartialEntries:
 
     def go_on(self, stop: LiveOrder) -> None:
         """Send a stop again that made room for itself."""
+        if stop.parent is None:
+            self._orders.trailing.go_on(stop)
+            return
         size = self.size_of(stop)
-        if stop.parent is None or not stop.parent.alive():
+        if not stop.parent.alive():
             self.finish(stop)
         elif not is_dust(size, stop.created.price, _rules(stop)):
             self._orders.send_sized(stop, size)

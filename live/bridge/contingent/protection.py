@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent
 from forwardtrader.live.bridge.data import CCXTData
-from forwardtrader.live.bridge.pre_trade_checks import STOPS
 from forwardtrader.live.execution.events import UNPROTECTED, Protected
 from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, is_dust
+from forwardtrader.strategies.orders.trailing_stops import STOPS
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker

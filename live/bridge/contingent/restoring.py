@@ -18,7 +18,7 @@ from forwardtrader.core.types import MarketRules, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.families import Decided, KnownIntent, OrderChain, Step, chains_of, decide
 from forwardtrader.live.bridge.data import CCXTData, as_number
-from forwardtrader.live.execution.events import NEVER_ARRIVED, Ended, Intent, OrderKind, Refused, Unprotected
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Ended, Intent, OrderKind, Refused, Trail, Unprotected
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.reconciliation import position_of
 from forwardtrader.strategies.order_rules import floor_to, is_dust
@@ -30,6 +30,7 @@ _KINDS: Final = {
     OrderKind.MARKET: bt.Order.Market, OrderKind.LIMIT: bt.Order.Limit, OrderKind.STOP: bt.Order.Stop,
     OrderKind.STOP_LIMIT: bt.Order.StopLimit,
 }  # fmt: skip
+_TRAILING: Final = {OrderKind.STOP: bt.Order.StopTrail, OrderKind.STOP_LIMIT: bt.Order.StopTrailLimit}
 Recorded = Mapping[str, tuple[Decimal, float]]  # client id to units and average price that the owner has recorded
 
 
@@ -72,18 +73,29 @@ def restored_order(
     stop, limit = (None if p is None else float(p) for p in (request.stop_price, request.limit_price))
     order = kind(
         owner=None, data=data, size=float(request.size), price=stop or limit or 0.0, pricelimit=limit if stop else None,
-        exectype=_KINDS[intent.kind], parent=parent, simulated=True,
+        exectype=(_TRAILING if intent.trail is not None else _KINDS)[intent.kind], parent=parent, simulated=True,
     )  # fmt: skip
     order.p.simulated = False  # only its making needed that: there is no bar yet
     restored: LiveOrder = order
     restored.valid = as_number(intent.expires) if intent.expires else None
     restored.addinfo(reason=request.reason, role=intent.role)
     set_intent(restored, intent)
+    if intent.trail is not None:
+        _trail_on(restored, intent, intent.trail)
     restored.status = bt.Order.Accepted
     signed = float(filled) * (1 if restored.isbuy() else -1)
     restored.executed.remsize -= signed
     restored.executed.size, restored.executed.price, restored.executed.psize = signed, average, held
     return restored
+
+
+def _trail_on(order: LiveOrder, intent: Intent, trail: Trail) -> None:
+    """Give a trailing stop the prices that it was moved to."""
+    stop, limit = intent.request.stop_price, intent.request.limit_price
+    assert stop is not None
+    order.created.price, order.created.pricelimit = float(stop), float(stop if limit is None else limit)
+    order.trailamount, order.trailpercent, order._limitoffset = trail.amount, trail.percent, trail.offset
+    order.triggered = intent.triggered
 
 
 class _Restoring:
@@ -130,7 +142,12 @@ class _Restoring:
         parent = self._chain_of(chain.first.parent)
         filled, average = self._recorded_of(chain)
         order = restored_order(
-            chain.first, self._data, filled, average, self._broker.units_held(self._data), None if parent is None else self._order(parent)
+            _as_it_stands(chain),
+            self._data,
+            filled,
+            average,
+            self._broker.units_held(self._data),
+            None if parent is None else self._order(parent),
         )
         self._made[chain] = order
         set_intent(order, chain.current.intent)
@@ -220,8 +237,11 @@ def known_intents(journal: Journal, rules: MarketRules, recorded: Recorded) -> l
     joined = [(intent, state) for intent, state in journal.joined_intents() if intent.symbol == rules.symbol]
     unsettled = (*OPEN, IntentState.HELD, IntentState.REFUSED)
     names = {intent.client_id for intent, state in joined if state in unsettled} | set(recorded)
-    while found := {name for intent, _ in joined for name in _joined_to(intent, names)} - names:
-        names |= found
+    before = 0
+    while len(names) > before:  # a stop that is moved every day makes a long chain: each way through follows all of it
+        before = len(names)
+        for intent, _ in [*joined, *reversed(joined)]:
+            names |= _joined_to(intent, names)
     return [_with_fills(journal, *found, rules) for found in journal.named(names) if found[0].symbol == rules.symbol]
 
 
@@ -236,6 +256,15 @@ def _with_fills(journal: Journal, intent: Intent, state: IntentState, note: str,
     executed = sum((fill.size for fill in fills), Decimal(0))
     fees = sum((fill.fee for fill in fills if fill.fee_currency == rules.base), Decimal(0))
     return KnownIntent(intent=intent, state=state, note=note, executed=executed, delivered=executed - fees)
+
+
+def _as_it_stands(chain: OrderChain) -> Intent:
+    """The first intent of an order, with the prices that it was moved to since."""
+    first, current = chain.first, chain.current.intent
+    if first.trail is None:
+        return first
+    prices = replace(first.request, stop_price=current.request.stop_price, limit_price=current.request.limit_price)
+    return replace(first, request=prices, trail=current.trail, triggered=current.triggered)
 
 
 def _ended_as(chain: OrderChain) -> int:

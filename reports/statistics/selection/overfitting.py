@@ -1,4 +1,5 @@
-"""Probability of backtest overfitting of a sweep: combinatorially symmetric cross-validation (Bailey et al. 2017)."""
+"""Overfitting of a sweep: its probability by combinatorially symmetric cross-validation (Bailey et al. 2017), and what choosing the winner
+comes to on combinatorial purged paths (López de Prado 2018)."""
 
 from __future__ import annotations
 
@@ -33,6 +34,59 @@ class Overfitting:
     slope: float
     loss: float
     blocks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenPaths:
+    """What choosing the best point would have earned: `sharpes` per period [paths], each path over all of the time.
+
+    A path takes each of the `folds` from a split in which it was not part of what the point was chosen on.
+    """
+
+    sharpes: Floats
+    folds: int
+    test_folds: int
+    purge: int
+
+
+def chosen_paths(returns: Floats, *, folds: int = 10, test_folds: int = 5, purge: int = 5) -> ChosenPaths:
+    """Choose the point with the best Sharpe ratio on all folds but `test_folds`, have it trade those, for every choice of them.
+
+    Args:
+        returns: net returns per period [T, N] of all points.
+        purge: periods beside each test fold that are not chosen on, on both sides: positions reach over the edge.
+
+    Returns:
+        No path where there are fewer than two points, or fewer than 20 periods in a fold.
+    """
+    periods, points = returns.shape
+    none = ChosenPaths(sharpes=np.zeros(0), folds=folds, test_folds=test_folds, purge=purge)
+    if points < 2 or periods // folds < 20:
+        return none
+    fold = np.minimum(np.arange(periods) // (periods // folds), folds - 1)
+    paths = np.full((periods, math.comb(folds - 1, test_folds - 1)), np.nan)
+    used = np.zeros(folds, dtype=np.int64)
+    for tested in combinations(range(folds), test_folds):
+        winner = int(_winner(returns[training_rows(fold, tested, purge)]))
+        for number in tested:
+            rows = fold == number
+            paths[rows, used[number]] = returns[rows, winner]
+            used[number] += 1
+    spread = paths.std(axis=0)
+    sharpes = np.divide(paths.mean(axis=0), spread, out=np.zeros_like(spread), where=spread > 0)
+    return ChosenPaths(sharpes=sharpes, folds=folds, test_folds=test_folds, purge=purge)
+
+
+def training_rows(fold: NDArray[np.int64], tested: tuple[int, ...], purge: int) -> NDArray[np.bool_]:
+    """Rows that are neither tested nor within `purge` rows of one that is."""
+    test = np.isin(fold, tested)
+    reach = np.convolve(test, np.ones(2 * purge + 1), mode="same") > 0.5 if purge else test
+    return np.asarray(~reach)
+
+
+def _winner(returns: Floats) -> np.intp:
+    spread = returns.std(axis=0)
+    return np.argmax(np.divide(returns.mean(axis=0), spread, out=np.zeros_like(spread), where=spread > 0))
 
 
 def backtest_overfitting(returns: Floats, *, blocks: int = 16) -> Overfitting:

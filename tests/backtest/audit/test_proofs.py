@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import backtrader as bt
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.backtest.audit.command import run_audit
-from forwardtrader.backtest.audit.proofs import PIPELINE_SPAN, _Bench, audit, feature_frame, steps
+from forwardtrader.backtest.audit.proofs import PIPELINE_SPAN, _Bench, audit, features_of, steps
 from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, strategy_proofs
 from forwardtrader.backtest.cli import command
 from forwardtrader.backtest.command_line import read_request
@@ -21,8 +22,11 @@ from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import LookAheadFound
+from forwardtrader.core.types import Timeframe
 from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult, Proof, last_bar_bump, truncation, untested
-from forwardtrader.models.features.catalogue import FEATURES, Bars, Feature
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import FEATURES
+from forwardtrader.models.features.feature import Feature
 from tests.reports.simulated import candles
 
 CLOCK = FixedClock(datetime(2023, 1, 1, tzinfo=UTC))
@@ -38,6 +42,9 @@ def tomorrow(bars: Bars) -> np.ndarray:
 
 def z_score(bars: Bars) -> np.ndarray:
     return (bars.close - bars.close.mean()) / bars.close.std()
+
+
+FEATURE_FRAME = partial(features_of, entries=(), timeframe=Timeframe.parse("1h"))
 
 
 class Clairvoyant(bt.Strategy):
@@ -69,14 +76,14 @@ def request(folder: Path, strategy: str = "") -> BacktestRequest:
 
 def test_the_features_of_the_house_pass() -> None:
     bars = candles(1500, seed=1)
-    assert truncation(feature_frame, bars, moments=8, least=3).passed
-    assert last_bar_bump(feature_frame, bars).passed
+    assert truncation(FEATURE_FRAME, bars, moments=8, least=3).passed
+    assert last_bar_bump(FEATURE_FRAME, bars).passed
 
 
 @pytest.mark.parametrize(("name", "function", "leak"), [("tomorrow", tomorrow, Leak.AHEAD), ("z_score", z_score, Leak.WHOLE_SAMPLE)])
 def test_a_feature_that_knows_the_future_is_named(monkeypatch: pytest.MonkeyPatch, name: str, function, leak: Leak) -> None:
     monkeypatch.setitem(FEATURES, name, Feature(name, 1, function))
-    proof = truncation(feature_frame, candles(1500, seed=2), moments=8, least=3)
+    proof = truncation(FEATURE_FRAME, candles(1500, seed=2), moments=8, least=3)
     assert (proof.offenders, proof.leak) == ((name,), leak)
 
 

@@ -158,3 +158,39 @@ def test_an_order_that_stays_open_is_asked_for() -> None:
 def test_a_time_that_cannot_be_read_is_refused_with_its_row(values: tuple[Any, ...], message: str) -> None:
     with pytest.raises(CandleFileInvalid, match=message):
         read(*values)
+
+
+def session(zone: str, first: str, last: str, minutes: int) -> pd.DatetimeIndex:
+    days = pd.bdate_range("2024-02-26", "2024-03-22")
+    return pd.DatetimeIndex(
+        [t for d in days for t in pd.date_range(f"{d:%Y-%m-%d} {first}", f"{d:%Y-%m-%d} {last}", freq=f"{minutes}min", tz=zone)]
+    )
+
+
+@pytest.mark.parametrize("stamp", ["naive", "offsets"])
+@pytest.mark.parametrize(
+    ("zone", "first", "last", "minutes", "ends"),
+    [
+        ("America/New_York", "09:35", "16:00", 5, True),
+        ("America/New_York", "09:30", "15:55", 5, False),
+        ("Asia/Kolkata", "09:30", "15:30", 15, True),
+        ("Asia/Kolkata", "09:15", "15:15", 15, False),
+        ("Europe/Berlin", "09:05", "17:30", 5, False),  # as of an exchange that opens five minutes later
+    ],
+)
+def test_days_that_end_at_the_close_are_stamped_with_ends(zone: str, first: str, last: str, minutes: int, ends: bool, stamp: str) -> None:
+    times = session(zone, first, last, minutes)
+    texts = [f"{t:%Y-%m-%d %H:%M:%S}" if stamp == "naive" else t.isoformat() for t in times]
+    want = (times.tz_localize(None).tz_localize("UTC") if stamp == "naive" else times.tz_convert("UTC")).as_unit("ns")
+    shift = pd.Timedelta(minutes=minutes)
+    column, timeframe = [pa.array(texts)], Timeframe.parse(f"{minutes}m")
+
+    def read(stamped: str) -> tuple[list[pd.Timestamp], str]:
+        index, notes = read_times(column, Origin("file.csv"), timeframe, notation_of("", "", stamped))
+        return list(index), " ".join(notes)
+
+    found, told = read("")
+    assert found == list(want - shift if ends else want)
+    assert ("times are the ends" if ends else "--stamped end where they are") in told
+    assert read("end")[0] == list(want - shift)
+    assert read("open")[0] == list(want)

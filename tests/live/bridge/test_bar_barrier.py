@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,3 +55,32 @@ def test_released_bars_never_run_backwards(puts: list[tuple[str, int]]) -> None:
                 seen.append(taken.at)
                 assert taken.at <= min(newest.values())
     assert all(at <= max(newest.values()) for at in seen)
+
+
+@pytest.mark.parametrize("first", ["short", "long"])
+def test_bars_of_two_lengths_that_close_together_come_together_whichever_arrives_first(first: str) -> None:
+    wake, now = threading.Condition(), [0.0]
+    short, long = (BarBarrier(["A"], wake, step_ms=step, bar_timeout_s=5, monotonic=lambda: now[0]) for step in (1, 5))
+    short.beside, long.beside = [long], [short]
+    for at in range(4):  # nothing closes beside these
+        short.put("A", bar(at))
+        assert short.take("A") == bar(at)
+    arrivals = {"short": (short, bar(4)), "long": (long, bar(0))}
+    one, other = arrivals.pop(first), *arrivals.values()
+    one[0].put("A", one[1])
+    assert one[0].take("A") is None, "the other one closes at the same moment"
+    other[0].put("A", other[1])
+    assert (short.take("A"), long.take("A")) == (bar(4), bar(0))
+    long.put("A", bar(5))
+    assert long.take("A") is None, "the short ones before it have not come"
+    for at in range(5, 9):
+        short.put("A", bar(at))
+        assert short.take("A") == bar(at)
+    short.quiet("A", 9)
+    assert long.take("A") == bar(5)
+    short.put("A", bar(14))
+    now[0] += 6
+    assert short.take("A") is None, "it has only just come"
+    now[0] += 6
+    assert short.take("A") == bar(14), "the longer one does not come"
+    assert long.missed == 1

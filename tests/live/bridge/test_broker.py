@@ -11,7 +11,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.live.execution.journal import IntentState, Journal
-from forwardtrader.strategies.order_families import CAME_TO_NOTHING
+from forwardtrader.strategies.orders.families import CAME_TO_NOTHING
 from tests.live.market import Script, play, practice, store_on
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached
 from tests import PATIENCE_S
 from tests.live.market import Script, play, practice, store_on
@@ -169,17 +168,13 @@ def test_a_bracket_whose_parent_is_cancelled_leaves_nothing() -> None:
         assert (venue.state()["orders"], venue.state()["open_orders"]) == (1, [])
 
 
-@pytest.mark.parametrize("kind", [bt.Order.StopTrail, bt.Order.StopTrailLimit, bt.Order.Stop])
-def test_a_bracket_does_not_leave_without_its_stop(kind: int) -> None:
-    """A trailing one cannot be left at a venue; a stop may be worth too little at its price, below the least of 5."""
+def test_a_bracket_does_not_leave_without_its_stop() -> None:
+    """The stop is worth too little at its price, below the least of 5."""
     with practice(fee_asset="quote") as venue:
 
         def enter(s: Any) -> None:
             price = s.data.close[0]
-            size, stop = (5.6 / price, {}) if kind == bt.Order.Stop else (0.1, {"trailpercent": 0.02})
-            s.bracket = s.buy_bracket(
-                size=size, exectype=bt.Order.Market, stopexec=kind, stopprice=price * 0.85, stopargs=stop, limitprice=price * 1.1
-            )
+            s.bracket = s.buy_bracket(size=5.6 / price, exectype=bt.Order.Market, stopprice=price * 0.85, limitprice=price * 1.1)
 
         run = play(venue, store_on(venue), Script, 4, acts={0: enter, 2: lambda s: setattr(s, "later", s.buy(size=0.1))})
         assert [run.statuses_of(order)[-1] for order in run.bracket] == ["Rejected"] * 3
@@ -193,45 +188,12 @@ def test_a_bracket_whose_last_order_is_refused_leaves_nothing_that_waits() -> No
 
         def enter(s: Any) -> None:
             price = s.data.close[0]
-            s.bracket = s.buy_bracket(
-                size=0.1, exectype=bt.Order.Market, stopprice=price * 0.9, limitexec=bt.Order.StopTrail, limitargs={"trailpercent": 0.02}
-            )
+            s.bracket = s.buy_bracket(size=0.1, exectype=bt.Order.Market, stopprice=price * 0.9, limitexec=bt.Order.Close)
 
         run = play(venue, store_on(venue), Script, 4, acts={0: enter})
         assert [run.statuses_of(order)[-1] for order in run.bracket] == ["Rejected", "Canceled", "Rejected"]
         assert (venue.state()["orders"], run.position.size) == (0, 0)
         assert run.broker.get_orders_open() == []
-
-
-class Trailing(Script):
-    """Enters, and protects what was filled by a trailing stop."""
-
-    def notify_order(self, order: Any) -> None:
-        super().notify_order(order)
-        if order.isbuy() and order.status == order.Completed:
-            self.sell(size=order.executed.size, exectype=bt.Order.StopTrail, trailpercent=0.02)
-
-
-def test_a_strategy_that_trails_its_stop_is_refused_before_its_entry() -> None:
-    with practice(fee_asset="quote") as venue:
-        with pytest.raises(InvalidSetting, match=r"Trailing\.notify_order names a trailing stop"):
-            play(venue, store_on(venue), Trailing, 3, acts={0: lambda s: s.buy(size=0.1)})
-        assert venue.state()["orders"] == 0
-
-
-def test_a_position_whose_trailing_stop_was_refused_takes_no_new_exposure() -> None:
-    """The order type is not in the strategy's own code, so nothing could be told before the entry."""
-    with practice(fee_asset="quote") as venue:
-        acts = {
-            0: lambda s: s.buy(size=0.1),
-            2: lambda s: setattr(s, "trail", s.sell(size=0.1, exectype=bt.Order.StopTrail, trailpercent=0.02)),
-            4: lambda s: setattr(s, "more", s.buy(size=0.1)),
-            5: lambda s: setattr(s, "exit", s.close()),
-        }
-        run = play(venue, store_on(venue), Script, 8, acts=acts)
-        assert [run.statuses_of(order)[-1] for order in (run.trail, run.more, run.exit)] == ["Rejected", "Rejected", "Completed"]
-        assert "an order that protects the position is missing" in run.more.info.refusal
-        assert run.position.size == 0
 
 
 def oco_pair(s: Any) -> None:

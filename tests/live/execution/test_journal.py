@@ -177,7 +177,7 @@ def test_a_journal_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(t
     with closing(sqlite3.connect(tmp_path / "j.db")) as newer:
         newer.execute("pragma user_version = 9")
     before = (tmp_path / "j.db").read_bytes()
-    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 2\); start it with that version") as refusal:
+    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 3\); start it with that version") as refusal:
         Journal(tmp_path / "j.db")
     assert "\n" not in str(refusal.value)
     assert (tmp_path / "j.db").read_bytes() == before
@@ -187,7 +187,9 @@ def test_an_upgrade_that_is_cut_short_is_begun_again(tmp_path: Path, monkeypatch
     with closing(sqlite3.connect(tmp_path / "j.db")) as old:
         old.executescript(FIRST_VERSION + "pragma user_version = 1;")
     with monkeypatch.context() as patch:
-        patch.setattr("forwardtrader.live.execution.journal.UPGRADES", {1: "alter table intents add column parent;\nselect no_such;\n"})
+        patch.setattr(
+            "forwardtrader.live.execution.journal.UPGRADES", {1: "alter table intents add column parent;\nselect no_such;\n", 2: ""}
+        )
         with pytest.raises(StorageFull):
             Journal(tmp_path / "j.db")
     journal = Journal(tmp_path / "j.db")

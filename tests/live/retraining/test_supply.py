@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from forwardtrader.core.clock import FixedClock
-from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.errors import ForecasterFailed, InvalidSetting, NotTrained, TrainingDiverged
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.live.retraining.supply import ModelSupply
@@ -129,6 +129,37 @@ def test_a_session_says_what_its_replay_says(tmp_path: Path, settings: ModelSett
     if learning.get("early"):
         [drift, *_] = [facts for kind, facts in lived.told if kind == "drift"]
         assert datetime.fromisoformat(drift["boundary"]) > BREAK and "usually" in drift["reason"]
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A training that comes to nothing, and what starts it."""
+
+    error: Exception
+    boundary: datetime = NOW
+    is_done: bool = True
+
+    def begin(self, boundary: datetime, *, awaited: bool = False) -> Failing:
+        return replace(self, boundary=boundary)
+
+    def finish(self) -> str:
+        raise self.error
+
+    def stop(self) -> None:
+        """It has ended already."""
+
+
+@pytest.mark.parametrize("kind", [NotTrained, TrainingDiverged, ForecasterFailed])
+def test_a_training_that_fails_leaves_the_model_in_force_and_is_told(
+    tmp_path: Path, settings: ModelSettings, walk: WalkForward, kind: type[Exception]
+) -> None:
+    lived = session(tmp_path, settings)
+    before = lived.supply.card
+    lived.supply.stock.trainings = Failing(kind("Mine, fold 2020-04-04 of A/USD: the training diverged"))
+    lived.live(FIRST + timedelta(days=8))
+    [told] = [facts for kind, facts in lived.told if kind == "training_failed"]
+    assert "diverged" in told["reason"]
+    assert lived.supply.card == before
 
 
 @pytest.mark.parametrize("after_h", [1, pytest.param(60, marks=pytest.mark.slow), 120, 149, pytest.param(171, marks=pytest.mark.slow), 200])

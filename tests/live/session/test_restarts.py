@@ -11,7 +11,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.status_report import status_lines
 from forwardtrader.reports.pages.session_status import read_status
-from forwardtrader.strategies.order_families import CAME_TO_NOTHING
+from forwardtrader.strategies.orders.families import CAME_TO_NOTHING
 from tests.live.session_runner import Momentum, request_for, run
 
 REAL = ("--live", "--yes-real-money", "--set", "strategies.slippage_bps=0")

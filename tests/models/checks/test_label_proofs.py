@@ -7,7 +7,8 @@ import pytest
 
 from forwardtrader.models.checks.label_proofs import label_shift, label_shuffle, shuffled
 from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult
-from forwardtrader.models.forecasters.baselines import Ridge
+from forwardtrader.models.forecasters.shipped.linear import LinearRidge
+from tests.models.forecasters.shipped.samples import samples
 
 T, CUT = 6000, 3000
 
@@ -29,9 +30,9 @@ def learner(world: tuple[np.ndarray, np.ndarray], *, peeks: bool):
     features, truth = world
 
     def score(targets: np.ndarray) -> float:
-        model = Ridge().fit(features[:CUT], targets[:CUT])
+        model = LinearRidge().fit(samples(features[:CUT], targets[:CUT]))
         leaked = 0.1 * truth[CUT:] if peeks else 0.0
-        return rank_ic(model.predict(features[CUT:]) + leaked, truth[CUT:])
+        return rank_ic(model.predict(samples(features[CUT:], targets[CUT:])) + leaked, truth[CUT:])
 
     return score
 

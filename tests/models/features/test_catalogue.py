@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forwardtrader.models.features.catalogue import FEATURES, Bars, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import FEATURES, matrix, warm_up
 from tests.models.bars import simulated_bars
 from tests.real_data import real_candles
 

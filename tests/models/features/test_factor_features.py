@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core.errors import FingerprintMismatch
-from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import FEATURES, all_names, matrix, warm_up
 from forwardtrader.models.features.factor_features import CHANGES, CLIP, LONGEST, MEMORY, compute, feature_names
 from forwardtrader.models.features.panel import Panel
 

@@ -17,7 +17,8 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX
 from forwardtrader.feeds.factors.series import FactorList, Observation, join_as_of
 from forwardtrader.live.session.factors import LiveFactors
-from forwardtrader.models.features.catalogue import FEATURES, Bars, all_names, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import FEATURES, all_names, matrix, warm_up
 from forwardtrader.models.features.factor_features import feature_names
 from forwardtrader.models.features.incremental_factors import FactorRows
 from forwardtrader.models.forecasters.calibration import Calibration

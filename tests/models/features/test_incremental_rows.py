@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.models.features import incremental_rows
-from forwardtrader.models.features.catalogue import FEATURES, Bars, Feature, matrix, warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import FEATURES, matrix, warm_up
+from forwardtrader.models.features.feature import Feature
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
 from forwardtrader.models.forecaster import NewBar

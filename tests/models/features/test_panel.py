@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from forwardtrader.models.features.catalogue import Bars, matrix
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import matrix
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.sequences import targets
 from tests.models.bars import simulated_bars

@@ -111,3 +111,14 @@ def test_a_forecaster_that_draws_when_it_is_asked_is_refused(tmp_path: Path) -> 
     )
     with pytest.raises(ForecasterFailed, match="other numbers for the same row"):
         run(tmp_path / "models", f"{file}:Drawn")
+
+
+def test_a_forecaster_gets_the_features_that_it_wants(tmp_path: Path) -> None:
+    file = tmp_path / "wants_two.py"
+    file.write_text("from tests.models.own_forecasters import Ridge\n\n\nclass Two(Ridge):\n    features = ('move_24', 'volatility_*')\n")
+    walk = run(tmp_path / "models", f"{file}:Two", retrain_every="14d")
+    assert walk.panel.names == ("move_24", "volatility_6", "volatility_24") == walk.served[0].card.features
+    source = WalkForwardSource(walk, "A/USD", 4, HOUR)
+    frame = walk.frame("A/USD", 4).dropna(subset=["location"])
+    forecast = source.latest(CANDLES["A/USD"].loc[: frame.index[-1]].iloc[-source.warm_up :])
+    assert forecast is not None and forecast.location == frame["location"].iloc[-1]

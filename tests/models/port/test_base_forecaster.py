@@ -62,3 +62,22 @@ def test_numbers_texts_and_arrays_are_saved_by_themselves(tmp_path: Path, kept: 
 def test_anything_else_needs_save_and_load_of_its_own(tmp_path: Path, kept: object) -> None:
     with pytest.raises(ForecasterFailed, match="define save"):
         Holder(kept).fit(panel()).save(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["predict", "penalty", "_secret_", "penalty_of"])
+@pytest.mark.parametrize("into", ["json", "npz"])
+def test_a_file_sets_nothing_but_what_is_learned(tmp_path: Path, name: str, into: str) -> None:
+    Ridge().fit(panel()).save(tmp_path)
+    if into == "json":
+        (tmp_path / "learned.json").write_text(f'{{"{name}": 1}}')
+    else:
+        np.savez(tmp_path / "learned.npz", **{name: np.zeros(3)})
+    with pytest.raises(FingerprintMismatch, match="train again"):
+        Ridge().load(tmp_path)
+
+
+def test_a_file_that_would_unpack_to_more_than_it_is_is_refused(tmp_path: Path) -> None:
+    Ridge().fit(panel()).save(tmp_path)
+    np.savez_compressed(tmp_path / "learned.npz", weights_=np.zeros(10_000_000))
+    with pytest.raises(FingerprintMismatch, match="train again"):
+        Ridge().load(tmp_path)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.models.port.prototype import context_of, identity, named_forecaster, prototype
 from tests.models.own_forecasters import Nearest, Ridge
@@ -76,3 +77,12 @@ def test_parameters_and_source_make_another_forecaster(tmp_path: Path) -> None:
         file.write_text(text + more)
         found.append(prototype(named(f"{file}:Mine")))
     assert found[0] is not None and found[1] is not None and identity(found[0]) != identity(found[1])
+
+
+def test_a_parameter_that_looks_otherwise_in_every_process_is_refused() -> None:
+    """Models would be trained again at each start, and a session could not read its own."""
+    with pytest.raises(InvalidSetting, match="holds a RandomState"):
+        identity(Ridge(penalty=np.random.RandomState(0)))  # type: ignore[arg-type]
+    with pytest.raises(InvalidSetting, match="holds a object, by"):
+        identity(Ridge(penalty=object()))  # type: ignore[arg-type]
+    assert identity(Ridge(penalty=np.float64(2.0))) == identity(Ridge(penalty=np.float64(2.0)))

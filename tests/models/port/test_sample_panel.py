@@ -62,3 +62,20 @@ def test_every_sample_has_its_rows_without_a_gap_in_its_own_segment(holes: list[
         first = row - look_back + 1
         inside = first >= (0 if row < border else border)
         assert (row in found) == (inside and bool(np.isfinite(features[max(first, 0) : row + 1]).all()))
+
+
+def test_scaled_rows_have_the_mean_and_the_deviation_of_all_whole_rows() -> None:
+    own = panel(rows=400, look_back=1)
+    assert np.allclose(own.standardised.mean(axis=0), 0.0, atol=1e-5) and np.allclose(own.standardised.std(axis=0), 1.0, atol=0.05)
+    holed = own.features.copy()
+    holed[7] = np.nan
+    scaling = replace(own, features=holed, rows=np.delete(own.rows, 7)).scaling
+    assert np.array_equal(scaling[0], np.delete(own.features, 7, axis=0).astype(np.float64).mean(axis=0).astype(np.float32))
+
+
+def test_a_part_keeps_its_samples_and_no_row_of_the_rest() -> None:
+    own = panel()
+    kept = np.arange(40) >= 10
+    part = own.part(kept)
+    assert len(part.features) == 30
+    assert np.array_equal(part.X, own.X[own.rows >= 10])

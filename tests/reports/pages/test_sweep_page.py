@@ -17,6 +17,7 @@ from forwardtrader.reports import sweep_manifest
 from forwardtrader.reports.artefacts import write_table
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.sweep_page import render_sweep_page
+from forwardtrader.reports.sections.optimisation import PathSharpes
 from forwardtrader.reports.sweep_manifest import SweepManifest, SweepPoint
 from tests.reports.browser import look_at
 
@@ -65,6 +66,18 @@ def test_the_page_says_what_was_chosen_and_what_it_is_worth(tmp_path: Path) -> N
     assert "lower median" in text
 
 
+def test_the_purged_paths_and_what_the_trials_are_worth_stand_beside_the_plain_numbers(tmp_path: Path) -> None:
+    paths = PathSharpes(
+        sharpes=[-0.5, 0.1, 0.4, 1.2] * 30, folds=10, test_folds=5, purge=5, low=-0.5, median=0.25, high=1.2, below_zero=0.25
+    )
+    text = render_sweep_page(swept(tmp_path / "s", 2, paths=paths, effective_trials=2.4)).read_text(encoding="utf-8")
+    assert "The 120 paths" in text
+    assert "worth 2.4 independent ones" in text
+    payload = json.loads(text.split('id="chart-data">')[1].split("</script>")[0])
+    (chart,) = [chart for chart in payload["charts"] if chart["id"] == "paths"]
+    assert sum(chart["traces"][0]["y"]) == 120
+
+
 def test_numbers_that_were_not_computed_are_said_to_be_so(tmp_path: Path) -> None:
     text = render_sweep_page(swept(tmp_path / "s", 1, pbo=float("nan"), dsr=None, trials=None, verdict=None)).read_text(encoding="utf-8")
     assert "probability of overfitting was not computed" in text
@@ -93,8 +106,11 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_draws_every_chart_within_the_screen(tmp_path: Path, width: int) -> None:
-    pages = {str(n): render_sweep_page(swept(tmp_path / f"s{n}", n)) for n in (1, 2, 3)}
+    paths = PathSharpes(
+        sharpes=[0.01 * n for n in range(126)], folds=10, test_folds=5, purge=5, low=0.1, median=0.6, high=1.2, below_zero=0.0
+    )
+    pages = {str(n): render_sweep_page(swept(tmp_path / f"s{n}", n, paths=paths if n == 3 else None)) for n in (1, 2, 3)}
     found, console = look_at(pages, tmp_path, width)
     assert console == []
     assert {name: page["content"] for name, page in found.items() if page["content"] > width} == {}
-    assert {name: page["drawn"] for name, page in found.items()} == {"1": 1, "2": 2, "3": 1}
+    assert {name: page["drawn"] for name, page in found.items()} == {"1": 1, "2": 2, "3": 2}

@@ -10,6 +10,7 @@ import pytest
 from forwardtrader.reports.statistics.sharpe_tests import (
     SharpeMoments,
     deflated_sharpe,
+    effective_trials,
     expected_best_normal,
     expected_best_sharpe,
     minimum_backtest_years,
@@ -116,3 +117,49 @@ def test_the_interval_agrees_with_arch() -> None:
     )
     ours = sharpe_interval(returns, 365, samples=1500)
     assert ours == pytest.approx(tuple(theirs.ravel()), abs=0.12)
+
+
+def _normal(correlation: np.ndarray, periods: int, seed: int) -> np.ndarray:
+    root = np.linalg.cholesky(correlation + 1e-10 * np.eye(len(correlation)))
+    return np.random.default_rng(seed).standard_normal((periods, len(correlation))) @ root.T
+
+
+def test_independent_trials_are_as_many_as_they_are() -> None:
+    assert effective_trials(_normal(np.eye(20), 3000, 1)) == pytest.approx(20, rel=0.15)
+
+
+def test_equal_trials_are_one_and_pairs_of_equals_are_half_as_many() -> None:
+    draws = _normal(np.eye(12), 3000, 2)
+    assert effective_trials(np.repeat(draws[:, :1], 30, axis=1)) == pytest.approx(1.0, abs=0.06)
+    assert effective_trials(np.column_stack([draws, draws * 2.0])) == pytest.approx(effective_trials(draws), rel=0.15)
+
+
+def test_trials_that_are_alike_are_fewer_the_more_alike_they_are() -> None:
+    like = [effective_trials(_normal(np.full((30, 30), rho) + (1.0 - rho) * np.eye(30), 3000, 3)) for rho in (0.0, 0.5, 0.9, 0.99)]
+    assert like == sorted(like, reverse=True)
+    assert 1.0 <= like[-1] < 2.0
+
+
+def test_an_account_that_never_moved_is_no_try() -> None:
+    draws = _normal(np.eye(3), 500, 4)
+    assert effective_trials(np.column_stack([draws, np.zeros((500, 5))])) == pytest.approx(effective_trials(draws))
+    assert effective_trials(np.zeros((500, 5))) == effective_trials(np.zeros((0, 5))) == 1.0
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9, 0.99])
+def test_the_best_of_worthless_trials_that_are_alike_passes_in_at_most_one_case_of_sixteen(rho: float) -> None:
+    """At the level of 5 %, whatever the correlation: neither are neighbours counted in full, nor is their likeness counted twice."""
+    count, periods, markets = 40, 500, 1000
+    correlation = np.full((count, count), rho) + (1.0 - rho) * np.eye(count)
+    worth = effective_trials(_normal(correlation, 4000, 5))
+    ratios = _normal(correlation, markets, 6) / math.sqrt(periods)
+    passed = 0
+    for own in ratios:
+        moments = SharpeMoments(sharpe=float(own.max()), skew=0.0, kurtosis=3.0, periods=periods)
+        passed += deflated_sharpe(moments, count, float(own.var(ddof=1)), effective=worth) >= 0.95
+    assert passed / markets < 0.0625 + 0.015
+
+
+def test_without_a_likeness_the_deflation_is_what_it_was() -> None:
+    moments = SharpeMoments(sharpe=0.08, skew=-0.2, kurtosis=5.0, periods=900)
+    assert deflated_sharpe(moments, 12, 0.001) == probabilistic_sharpe(moments, expected_best_sharpe(12, 0.001))

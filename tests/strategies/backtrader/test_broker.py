@@ -307,14 +307,26 @@ def test_a_bracket_that_is_taken_back_before_its_last_order_never_leaves() -> No
     assert s.position.size == 0
 
 
-def test_a_backtest_with_trailing_stops_says_that_real_orders_would_refuse_them() -> None:
-    def enter(s: Any) -> list[Any]:
-        return list(
-            s.buy_bracket(size=1, exectype=bt.Order.Market, stopexec=bt.Order.StopTrail, stopargs={"trailamount": 5}, limitprice=150)
-        )
-
-    s = play(flat(), {0: enter})
+def test_a_backtest_with_market_orders_on_close_says_that_real_orders_would_refuse_them() -> None:
+    s = play(flat(60), {0: lambda s: s.buy(size=1, exectype=bt.Order.Close)})
     assert s.position.size == 1  # as in Backtrader
     (note,) = record_of(s).backtest_only.values()
-    assert note.startswith("1 trailing stop, which a session with real orders refuses")
+    assert note.startswith("1 market order on close (Order.Close), which a session with real orders refuses")
     assert record_of(play(flat(), {0: lambda s: s.buy(size=1)})).backtest_only == {}
+
+
+def test_a_trailing_stop_stands_on_the_grid_and_is_not_reached_by_the_bar_that_moved_it() -> None:
+    """Where only another symbol has a bar, it is not tried again on the newest one of its own."""
+    bars = flat(8)
+    bars.loc[bars.index[3], ["high", "low", "close"]] = [106.2, 98.0, 106.0061]
+    bars.loc[bars.index[4] :, ["open", "high", "low", "close"]] = [106.0, 107.0, 105.0, 106.0]
+
+    def trail(s: Any) -> Any:
+        s.trail = s.sell(size=1, exectype=bt.Order.StopTrail, trailamount=2.5)
+        return s.trail
+
+    feeds = [feed(bars.drop(bars.index[4])), feed(flat(8), rules=replace(BTC, symbol="ETH/USDT"))]
+    steps: dict[int, Callable[[Any], Any]] = {0: lambda s: s.buy(size=1), 2: trail}
+    s = build_cerebro(feeds, FREE, strategy=Script, strategy_params={"steps": steps}).run()[0]
+    assert s.trail.created.price == pytest.approx(103.51, abs=1e-9)
+    assert s.position.size == 1.0

@@ -7,8 +7,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from forwardtrader.reports.statistics.selection.overfitting import backtest_overfitting
+from forwardtrader.reports.statistics.selection.overfitting import backtest_overfitting, chosen_paths, training_rows
 
 
 def test_sixteen_blocks_make_twelve_thousand_eight_hundred_and_seventy_splits() -> None:
@@ -75,3 +77,44 @@ def test_a_winner_that_always_wins_is_overfitted_with_a_small_probability_and_no
     returns = np.random.default_rng(7).normal(0, 0.001, (64, 2))
     returns[:, 0] += 0.1
     assert backtest_overfitting(returns, blocks=4).pbo == pytest.approx(1 / 7)
+
+
+def test_a_point_that_is_better_always_is_chosen_on_every_path() -> None:
+    returns = np.random.default_rng(0).normal(0, 0.01, (600, 8))
+    returns[:, 3] += 0.01
+    found = chosen_paths(returns)
+    own = returns[:, 3].mean() / returns[:, 3].std()
+    assert found.sharpes.shape == (126,)
+    np.testing.assert_allclose(found.sharpes, own)
+
+
+def test_the_best_of_worthless_points_earns_nothing_on_the_paths() -> None:
+    medians = [np.median(chosen_paths(np.random.default_rng(seed).normal(0, 0.01, (600, 20)), test_folds=2).sharpes) for seed in range(30)]
+    assert abs(np.mean(medians)) < 3.0 * np.std(medians) / np.sqrt(30)
+
+
+def test_too_few_points_or_days_have_no_path() -> None:
+    assert not len(chosen_paths(np.zeros((600, 1))).sharpes)
+    assert not len(chosen_paths(np.zeros((199, 4))).sharpes)
+
+
+@given(data=st.data(), purge=st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_no_row_is_chosen_on_that_lies_beside_a_tested_one(data: st.DataObject, purge: int) -> None:
+    fold = np.minimum(np.arange(230) // 22, 9)
+    tested = tuple(sorted(data.draw(st.sets(st.integers(0, 9), min_size=1, max_size=9))))
+    trained, test = np.flatnonzero(training_rows(fold, tested, purge)), np.flatnonzero(np.isin(fold, tested))
+    distance = np.abs(trained[:, None] - test[None, :])
+    assert not len(trained) or distance.min() > purge
+    left_out = np.setdiff1d(np.arange(230), np.concatenate([trained, test]))
+    assert all(np.abs(row - test).min() <= purge for row in left_out)
+
+
+@pytest.mark.parametrize(("periods", "folds", "test_folds", "purge"), [(1003, 10, 5, 5), (400, 6, 2, 3), (215, 10, 5, 0)])
+def test_the_cuts_are_those_of_skfolio(periods: int, folds: int, test_folds: int, purge: int) -> None:
+    selection = pytest.importorskip("skfolio.model_selection", reason="skfolio is not installed; it is no dependency of this project")
+    cut = selection.CombinatorialPurgedCV(n_folds=folds, n_test_folds=test_folds, purged_size=purge, embargo_size=0)
+    fold = np.minimum(np.arange(periods) // (periods // folds), folds - 1)
+    splits = zip(cut.split(np.zeros((periods, 1))), combinations(range(folds), test_folds), strict=True)
+    for (trained, _), tested in splits:
+        np.testing.assert_array_equal(np.flatnonzero(training_rows(fold, tested, purge)), trained)

@@ -17,7 +17,6 @@ CAME_TO_NOTHING: Final = {
     bt.Order.Expired: "not filled while it was valid (Expired)",
 }
 TOO_LITTLE: Final = "its parent filled too little"
-TRAILING: Final = (bt.Order.StopTrail, bt.Order.StopTrailLimit)
 
 
 def count_refused(refused: dict[str, dict[str, int]], symbol: str, reason: str) -> None:
@@ -31,10 +30,9 @@ def family_refusal(refusal: str) -> str:
     return f"{FAMILY_REFUSED}: {refusal}"
 
 
-def trailing_note(orders: int) -> str:
-    """What is told of trailing stops in a backtest or on paper."""
-    taken = f"{orders:,} trailing {'stop' if orders == 1 else 'stops'}"
-    return f"{taken}, which a session with real orders refuses, and a bracket that has one as a whole"
+def on_close_note(orders: int) -> str:
+    """What is told of market orders on close in a backtest or on paper."""
+    return f"{orders:,} market {'order' if orders == 1 else 'orders'} on close (Order.Close), which a session with real orders refuses"
 
 
 def is_kept_back(parent: Any) -> bool:

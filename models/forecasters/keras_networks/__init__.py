@@ -1,0 +1,1 @@
+"""Networks that the user builds with Keras."""

@@ -1,0 +1,1 @@
+"""Forecasters that come with the project, each through the port that users have."""

@@ -1,0 +1,1 @@
+"""Kinds of orders that mean the same at every broker, simulated or live."""

@@ -1,0 +1,119 @@
+"""Ensembles average what they should, and learn their weights from the past alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting, TooLittleHistory
+from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster, purged_split, simplex_weights
+from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
+from forwardtrader.models.forecasters.shipped.linear import LinearRidge
+from forwardtrader.models.forecasters.shipped.rules import Zero
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.sample_panel import SamplePanel
+from tests.models.forecasters.shipped.samples import asked, learnable, samples, world
+
+
+class Noise(BaseForecaster):
+    """Says something else each time it is fitted with another seed."""
+
+    warm_up = 3
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, panel: SamplePanel) -> Noise:
+        self.weights_ = np.random.default_rng(self.seed).normal(size=panel.X.shape[1])
+        return self
+
+    def predict(self, panel: SamplePanel) -> Answer:
+        return panel.windows(3).mean(axis=1) @ self.weights_
+
+
+def test_the_mean_is_that_of_the_locations() -> None:
+    panel = learnable()
+    each = [LinearRidge().fit(panel).predict(panel), Zero().fit(panel).predict(panel)]
+    assert MeanForecaster(["ridge", "zero"]).fit(panel).predict(panel) == pytest.approx(np.mean(each, axis=0), abs=1e-7)
+
+
+def test_the_mean_of_quantiles_are_quantiles() -> None:
+    panel = learnable(1000)
+    two = [LightGBMForecaster(objective="quantile", n_estimators=n) for n in (5, 20)]
+    told = MeanForecaster(two).fit(panel).predict(panel)
+    expected = np.mean([each.clone().fit(panel).predict(panel) for each in two], axis=0)
+    assert told == pytest.approx(expected, abs=1e-6)
+
+
+def test_stacking_leaves_out_who_knows_nothing() -> None:
+    panel = learnable(6000)
+    fitted = StackingForecaster([LinearRidge(), Noise()]).fit(samples(panel.features, panel.targets[:, 0], look_back=3))
+    assert fitted.weights_.sum() == pytest.approx(1.0)
+    assert (fitted.weights_ >= 0).all()
+    assert fitted.weights_[0] > 0.8
+
+
+def test_it_looks_back_as_far_as_any_of_its_own_and_draws_where_one_draws() -> None:
+    assert MeanForecaster([LinearRidge(), Noise()]).warm_up == 3
+    assert MeanForecaster([LinearRidge(), Noise()]).is_seeded
+    assert not MeanForecaster(["ridge", "zero"]).is_seeded
+    assert MeanForecaster([Noise(seed=1)], seed=4)._unfitted()[0].get_params() == {"seed": 4}
+
+
+@settings(max_examples=30, deadline=None)
+@given(symbols=st.integers(1, 3), newer=st.floats(0.1, 0.6), horizon=st.integers(1, 9))
+def test_no_target_of_the_older_part_reaches_into_the_newer_one(symbols: int, newer: float, horizon: int) -> None:
+    panel = samples(*world(600), symbols=symbols)
+    panel = type(panel)(**{**{n: getattr(panel, n) for n in panel.__dataclass_fields__}, "horizons": (horizon,)})
+    older, newest = purged_split(panel, newer)
+    whole = {row.tobytes(): number for number, row in enumerate(panel.features)}
+    for symbol in range(symbols):
+        last = max(whole[row.tobytes()] for row in older.features[older.symbol_of == symbol])
+        assert last + horizon < newest.rows[newest.symbol_of[newest.rows] == symbol].min()
+        assert np.array_equal(older.X, older.features[older.rows])
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 5), scale=st.sampled_from([1e-6, 1.0, 1e4]))
+def test_weights_are_shares_and_no_others_are_better(seed: int, count: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    told, truth = rng.normal(size=(80, count)) * scale, rng.normal(size=80) * scale
+    weights = simplex_weights(told, truth)
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1.0)
+    best = ((told @ weights - truth) ** 2).sum()
+    for other in rng.dirichlet(np.ones(count), size=50):
+        assert best <= ((told @ other - truth) ** 2).sum() * (1 + 1e-4)
+
+
+def test_a_forecaster_that_says_nothing_gets_equal_shares_and_no_failure() -> None:
+    assert simplex_weights(np.zeros((50, 2)), np.ones(50)).sum() == pytest.approx(1.0)
+
+
+def test_too_few_samples_for_two_parts_are_told() -> None:
+    with pytest.raises(TooLittleHistory, match="longer"):
+        StackingForecaster(["ridge", "zero"]).fit(learnable(80))
+
+
+@pytest.mark.parametrize(("given", "told"), [([], "a list"), ("ridge", "a list"), (["rige"], "did you mean 'ridge'")])
+def test_what_is_no_list_of_forecasters_is_refused(given: object, told: str) -> None:
+    with pytest.raises(InvalidSetting, match=told):
+        MeanForecaster(given).fit(learnable(100))  # type: ignore[arg-type]
+
+
+def test_a_file_of_other_members_is_refused(tmp_path: Path) -> None:
+    MeanForecaster(["ridge", "zero"]).fit(learnable(200)).save(tmp_path)
+    with pytest.raises(FingerprintMismatch, match="3 forecasters"):
+        MeanForecaster(["ridge", "zero", "majority"]).load(tmp_path)
+
+
+def test_a_clone_shares_nothing_with_it() -> None:
+    ensemble = MeanForecaster([LinearRidge(penalty=2.0), "zero"])
+    copied = ensemble.clone()
+    copied.forecasters[0].set_params(penalty=3.0)  # type: ignore[union-attr]
+    assert ensemble.forecasters[0].get_params() == {"penalty": 2.0}  # type: ignore[union-attr]
+    assert np.array_equal(asked(learnable(9), 0, 9).rows, np.arange(9))
