@@ -78,12 +78,14 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     settings = load_settings(given.config and typed_path(given.config), overrides=overrides)
     _check_symbols(settings)
     first, last = traded_span(given.first, given.last, clock)
+    if given.importance and (given.sweep or given.optimise or given.audit):
+        raise InvalidSetting("--importance belongs to a plain run; leave it out here, and give it to a run of the settings that are chosen")
     strategy = with_params(typed_object(given.strategy), given.param)
     return BacktestRequest(
         settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
-        optimise=given.optimise and typed_path(given.optimise),
+        optimise=given.optimise and typed_path(given.optimise), importance=given.importance,
     )  # fmt: skip
 
 

@@ -38,6 +38,11 @@ def parser() -> FlagParser:
         help="what forecasts: lstm (default), another that comes along, or your own; given again, others are scored beside the first",
     )  # fmt: skip
     learning.add_argument("--baselines", metavar="NAMES", help="all, none, or names separated by commas (default: all)")
+    learning.add_argument(
+        "--importance", nargs="?", const="permutation", default="", choices=["permutation", "refit"],
+        help="what each feature adds, on the run page: by permuting it (for each feature and group as long as forecasting the run anew, "
+        "three times over); with refit also by training every model anew without each group (for each group as long as the run's training)",
+    )  # fmt: skip
     learning.add_argument("--no-cache", action="store_true", help="train every model anew")
     learning.add_argument("--jobs", metavar="N", help="folds trained at a time (default: one per core)")
     learning.add_argument("--cluster", metavar="tcp://HOST:PORT", help="train on a Dask cluster")

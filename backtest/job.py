@@ -7,7 +7,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,7 +25,10 @@ from forwardtrader.backtest.shifted_runs import shifted_backtests, shifted_repla
 from forwardtrader.backtest.simulation import is_replayable, simulate
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import TradingError
+from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
+from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.port.prototype import named_forecaster
 from forwardtrader.models.registry.store import log_damage
 from forwardtrader.reports import artefacts, benchmarks, manifest
@@ -86,6 +89,7 @@ def run_backtest(
         with progress.stage("report", "benchmarks"):
             run, folder = _saved(assembled(request, markets, forecasts, record, clock, optimisation), request)
             tearsheet.submit(folder)
+        run = _with_importance(run, walk, request, progress)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
             _log_account(record)
@@ -105,6 +109,22 @@ def run_backtest(
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())
     return FinishedRun(folder, run)
+
+
+def _with_importance(run: RunArtefacts, walk: WalkForward, request: BacktestRequest, progress: RunProgress) -> RunArtefacts:
+    """The run with what its features add, where that was asked; why not, where that fails: the account is none the worse for it."""
+    if not request.importance:
+        return run
+    from forwardtrader.backtest.importance.measurement import importance_of
+
+    timeframe, refit = Timeframe.parse(request.settings.feeds.timeframe), request.importance == "refit"
+    with progress.stage("importance", "what features add") as stage:
+        try:
+            found = importance_of(walk, request.first, request.last, timeframe, refit=refit, progress=stage)
+            update: dict[str, Any] = {"importance": found}
+        except TradingError as failure:
+            update = {"not_computed": run.manifest.not_computed | {"importance": str(failure)}}
+    return replace(run, manifest=run.manifest.model_copy(update=update))
 
 
 def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock: Clock) -> tuple[RunArtefacts, RunJudgement]:

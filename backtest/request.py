@@ -22,6 +22,7 @@ class BacktestRequest:
         files: candle files by symbol, in place of the store.
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
+        importance: `permutation` or `refit`, where it is asked what features add; else empty.
         optimise: the file of a walk-forward optimisation.
         stints: the parameters that it chose, from the first traded bar on; `choice` is a fingerprint of everything they were chosen by, and
             `window` is the past that each was chosen on, on which its strategy is warmed up.
@@ -40,6 +41,7 @@ class BacktestRequest:
     choice: str = ""
     window: timedelta = timedelta(0)
     audit: bool = False
+    importance: str = ""
     open_page: bool = False
     as_json: bool = False
     quiet: bool = False

@@ -13,6 +13,7 @@ from forwardtrader.core import p_values
 from forwardtrader.core.types import Verdict
 from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast, to_json
 from forwardtrader.reports.pages.formats import limits
+from forwardtrader.reports.sections.importance import ImportanceSection
 
 # As short as they must be for tables to fit 80 columns.
 SHORT = {
@@ -21,6 +22,7 @@ SHORT = {
     "random_entries": "at random",
     "shifted_forecasts": "shifted",
 }
+SHOWN_FEATURES = 5
 STYLES = {Verdict.EDGE: "bold green", Verdict.NO_EDGE: "bold red", Verdict.NOT_ENOUGH_DATA: "bold yellow"}
 
 
@@ -39,6 +41,8 @@ def show(run: FinishedRun, console: Console) -> None:
         console.print(Panel("SAMPLE: simulated candles, not a market. No number here is about real prices.", style="bold magenta"))
     for symbol, forecast in manifest.forecast.items():
         console.print(_scores(symbol, forecast))
+    if manifest.importance is not None:
+        _importance(manifest.importance, console)
     console.print(_accounts(manifest))
     if manifest.limits is not None:
         console.print(limits(manifest.limits), style="yellow" if manifest.limits.count or manifest.limits.refused else "")
@@ -80,6 +84,24 @@ def _score_cells(scores: ForecastScores) -> list[str]:
         _number(scores.loss_skill, "{:+.2%}"),
         _number(scores.coverage_90, "{:.1%}"),
     ]
+
+
+def _importance(found: ImportanceSection, console: Console) -> None:
+    """The five features that add the most, and how many add nothing."""
+    headers = ("", "loss without it", "95% interval", "p", "rank IC")
+    table = _table(f"What features add, out of sample ({found.bars:,} bars)", headers)
+    for row in found.features[:SHOWN_FEATURES]:
+        low, high = row.loss_ci or (None, None)
+        within = f"{_number(low, '{:+.2%}')} .. {_number(high, '{:+.2%}')}"
+        cells = (_number(row.loss, "{:+.2%}"), within, p_values.shown(row.p), _number(row.rank_ic, "{:+.3f}"))
+        table.add_row(row.name, *cells, style="" if row.adds else "dim")
+    console.print(table)
+    idle = sum(not row.adds for row in found.features)
+    console.print(f"{idle} of {len(found.features)} features add nothing by themselves that can be told from chance. {found.sentence}")
+    for row in found.refit:
+        console.print(f"  trained anew without {row.name}: loss {_number(row.loss, '{:+.2%}')}, p {p_values.shown(row.p)}")
+    for group, why in found.left_out.items():
+        console.print(f"  not trained anew without {group}: {why}", style="yellow", soft_wrap=True, markup=False)
 
 
 def _accounts(manifest: RunManifest) -> Table:

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, fingerprint, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.sections.importance import ImportanceSection
 from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.sections.section import Interval, Moment, Number, Section, finite
 
@@ -221,6 +222,7 @@ class RunManifest(Section):
     limits: LimitsSection | None = None
     benchmark: dict[str, StrategySummary] = {}
     optimisation: OptimisationSection | None = None
+    importance: ImportanceSection | None = None
     verdict: Verdict | None = None
     verdict_reasons: list[str] = []
     alarms: list[str] = []

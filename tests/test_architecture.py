@@ -65,7 +65,7 @@ LAYERS: dict[str, str] = {
         sweep
         terminal
         job
-        audit run_record shifted_runs
+        audit importance run_record shifted_runs
         checks command_line forecasting market_data simulation
         dates flags progress request
     """,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from forwardtrader.backtest.api.candles import Candles, Moment, histories, moment
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
+from forwardtrader.backtest.importance.measurement import DRAWS, importance_of
 from forwardtrader.backtest.job import scored
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.config import changed
@@ -24,6 +25,7 @@ from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTM
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 from forwardtrader.models.port.prototype import LSTM, prototype
 from forwardtrader.models.walk_forward import lead_bars
+from forwardtrader.reports.sections.importance import Contribution
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,34 @@ class WalkForward:
                 rows.append({"symbol": symbol, "forecaster": name, **plain, "dm_p": None if test is None else test["p"]})
         return pd.DataFrame(rows).set_index(["symbol", "forecaster"])
 
+    def importance(self, *, refit: bool = False, draws: int = DRAWS) -> pd.DataFrame:
+        """What each feature, and each group of features of one kind, adds to the forecasts out of sample at the first horizon.
+
+        What it tells beyond the others is exchanged for that of another time. Everything is above zero where
+        it helps; intervals and p-values are corrected for all rows of their `kind`, so a useless one is above zero by chance in one table
+        of forty.
+
+        Args:
+            refit: also train every model anew without each group, which takes as many times the training as there are groups.
+            draws: exchanges of each, over which results are averaged; each takes as long as forecasting all bars once.
+
+        Returns:
+            One row a `kind` (feature, group, refit) and name, what adds the most first: loss (by which share of itself the loss rises),
+            loss_low, loss_high, p (two-sided), rank_ic (by how much the rank IC falls), rank_ic_low, rank_ic_high, adds (whether the
+            interval of the loss lies above zero).
+
+        Raises:
+            TooLittleHistory: fewer than 250 forecasts have a known outcome.
+            ForecasterFailed: the forecaster failed on such features.
+        """
+        fitted = self.fitted
+        walk, request = fitted.forecasts.walk, fitted.request
+        timeframe = next(iter(fitted.markets.values())).timeframe
+        found = importance_of(walk, request.first, request.last, timeframe, refit=refit, progress=unheard, draws=draws)
+        kinds = {"feature": found.features, "group": found.groups, "refit": found.refit}
+        rows = [_row(kind, each) for kind, listed in kinds.items() for each in listed]
+        return pd.DataFrame(rows).set_index(["kind", "name"])
+
     def source(self, symbol: str = "", horizon: int | None = None) -> ForecastSource:
         """What an indicator on `symbol` asks; the only symbol there is, whatever the name.
 
@@ -148,6 +178,12 @@ class WalkForward:
         models, step = self.settings.models, next(iter(markets.values())).timeframe
         oldest = max(history.candles.index[0] for history in markets.values()).to_pydatetime()
         return oldest + models.train_window + models.retrain_every + lead_bars(models, warm_up(tuple(FEATURES))) * step.delta
+
+
+def _row(kind: str, one: Contribution) -> dict[str, object]:
+    ends = {"loss": one.loss_ci, "rank_ic": one.rank_ic_ci}
+    bounds = {f"{name}_{side}": pair[k] for name, pair in ends.items() if pair for k, side in enumerate(("low", "high"))}
+    return {"kind": kind, "name": one.name, "loss": one.loss, "p": one.p, "rank_ic": one.rank_ic, **bounds, "adds": one.adds}
 
 
 def request_for(settings: Settings, markets: dict[str, History], first: datetime, last: datetime, **more: Any) -> BacktestRequest:

@@ -28,6 +28,7 @@ from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, Journal
+from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
 from forwardtrader.strategies.order_rules import OrderRefusal
@@ -321,6 +322,12 @@ class CCXTBroker(AccountView):
     def is_open(self, client_id: str) -> bool:
         """Whether the journal says that the order may still be executed."""
         return self.journal.state_of(client_id) in OPEN
+
+    def booked(self, order: LiveOrder) -> Decimal:
+        """Base units that the journal has of an order: more than the order itself knows, while events of executions are on their way."""
+        base = self.store.rules(order.data.symbol).base
+        executions = (e for name in self._orders.names_of(order) for e in self.journal.executions(name))
+        return abs(sum((effects_of(e).get(base, Decimal(0)) for e in executions), Decimal(0)))
 
     def revive(self, client_id: str) -> LiveOrder | None:
         """A new order for an intent whose own one is over or forgotten; None where there is no such intent, or no feed of its symbol."""

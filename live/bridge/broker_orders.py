@@ -51,6 +51,10 @@ class BrokerOrders:
             for name in self._names.pop(ref, ()):
                 del self._by_client_id[name]
 
+    def names_of(self, order: LiveOrder) -> tuple[str, ...]:
+        """The client ids that an order goes, or went, by; none where it has been done for long."""
+        return tuple(self._names.get(order.ref, ()))
+
     @property
     def alive(self) -> list[LiveOrder]:
         """Oldest first."""

@@ -8,6 +8,7 @@ model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,16 @@ from forwardtrader.models.features.feature import Feature
 from forwardtrader.models.features.rolling import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
 
 FEATURES: Final[dict[str, Feature]] = {}
+# What the features of the catalogue are about, by their names: those of one group say in part the same.
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "moves": ("return_?_ago", "move_*"),
+    "extremes": ("stochastic_*", "drawdown_*", "run_up_*"),
+    "bar shape": ("close_in_bar", "*_wick"),
+    "volatility": ("volatility_*", "range_now", "return_on_range"),
+    "volume": ("volume_*", "return_on_volume"),
+    "average price": ("over_average_*",),
+    "calendar": ("day_*", "week_*", "same_hour_return"),
+}
 
 
 def entry(name: str, warm_up: int) -> Callable[[Callable[[Bars], Series]], Callable[[Bars], Series]]:
@@ -58,6 +69,15 @@ def named(name: str) -> Feature:
 def all_names(factors: Iterable[str]) -> tuple[str, ...]:
     """The whole catalogue, and what is made of these factors."""
     return (*FEATURES, *feature_names(factors))
+
+
+def group_of(name: str) -> str:
+    """The group of a feature: each factor is one, and so is each feature of a user's own."""
+    if factor_of(name):
+        return f"factor {factor_of(name).removeprefix(PREFIX)}"
+    if name not in FEATURES:
+        return f"own {own_features.short_name(name)}"
+    return next((group for group, shapes in GROUPS.items() if any(fnmatchcase(name, shape) for shape in shapes)), name)
 
 
 def _of_factor(bars: Bars, name: str) -> Series:

@@ -91,7 +91,7 @@ def feature(*, warm_up: int, name: str = "", cross_asset: bool = False) -> Calla
 
     The function is given `Bars` (float64 arrays [T]: open, high, low, close, volume, and what is made of them) and returns one number for
     each bar, float64 [T], roughly centred and of order one. What it says at bar t may depend on bars t - warm_up + 1 .. t and on nothing
-    else, to the last bit: `forwardtrader.window_mean` and its like do, running sums do not (docs/features.md).
+    else, to the last bit: `window_mean` and its like do, running sums do not (docs/features.md).
 
     Args:
         warm_up: bars that the function looks back over, the newest one included.

@@ -25,12 +25,15 @@ def mean_loss(raw: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
     """
     known = np.isfinite(truth)
     found, y = raw[known].astype(np.float64), truth[known].astype(np.float64)
-    if not len(y):
-        return 0.0
+    return float(np.mean(losses(found, y))) if len(y) else 0.0
+
+
+def losses(found: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same for each of n forecasts [n, 6] and what came of it [n]: [n]."""
     miss = np.abs(y - found[:, 0])
     huber = np.where(miss < HUBER_DELTA, 0.5 * miss * miss / HUBER_DELTA, miss - 0.5 * HUBER_DELTA)
     over, levels = y[:, None] - found[:, 1:], np.asarray(QUANTILES)
-    return float(np.mean(huber + np.maximum(levels * over, (levels - 1.0) * over).mean(axis=1)))
+    return np.asarray(huber + np.maximum(levels * over, (levels - 1.0) * over).mean(axis=1))
 
 
 def require_learned(raw: NDArray[np.float32], truth: NDArray[np.float32]) -> None:

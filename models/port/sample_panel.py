@@ -93,7 +93,9 @@ class SamplePanel:
         return _closed(self.features[self.rows[:, None] + np.arange(1 - length, 1)])
 
     def column(self, name: str) -> Floats32:
-        """The feature of that name at each sample: float32 [N]."""
+        """The feature of that name at each sample: float32 [N]. Raises ValueError where the run has none of that name."""
+        if name not in self.names:
+            raise ValueError(f"there is no feature {name}; this run has {', '.join(self.names)}")
         return self.X[:, self.names.index(name)]
 
     def at_horizon(self, place: int) -> SamplePanel:

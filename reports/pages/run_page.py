@@ -11,7 +11,7 @@ from forwardtrader.core.types import Verdict
 from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.manifest import RunManifest
-from forwardtrader.reports.pages import run_charts, run_tables
+from forwardtrader.reports.pages import contributions, run_charts, run_tables
 from forwardtrader.reports.pages.charts import Chart
 from forwardtrader.reports.pages.render import write_page
 from forwardtrader.reports.pages.tearsheet import trouble_with
@@ -82,6 +82,7 @@ def _context(run: RunArtefacts, run_dir: Path, views: list[SymbolView], charts: 
         "quote": _quote(run.symbols or list(manifest.data.symbols)),
         "folds": sorted(manifest.walk_forward.folds, key=lambda fold: (fold.symbol, fold.effective_from)),
         "fold_symbols": list(dict.fromkeys(fold.symbol for fold in manifest.walk_forward.folds)),
+        "contributions": contributions.tables(manifest.importance),
         "trips": run_tables.trips(run),
         "paid_bps": run_tables.paid_bps(manifest.strategy) if manifest.strategy else None,
         "settings": list(run_tables.settings_rows(manifest.config)),

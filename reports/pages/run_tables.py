@@ -11,6 +11,7 @@ import pandas as pd
 
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
+from forwardtrader.reports.sections.section import Interval
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.calibration import calibration
 from forwardtrader.reports.statistics.round_trips import RoundTrip, round_trips
@@ -96,7 +97,7 @@ def forecasters(forecast: SymbolForecast) -> list[dict[str, Any]]:
             "scores": scores,
             "test": forecast.diebold_mariano.get(key),
             "confidence": forecast.confidence_set.get(forecast.name if key == "lstm" else key),
-            "whisker": _whisker(scores, bounds),
+            "whisker": whisker(scores.rank_ic, scores.rank_ic_ci, bounds),
         }
         for name, key, scores in entries
     ]
@@ -107,26 +108,28 @@ def _bounds(scores: list[ForecastScores]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _whisker(scores: ForecastScores, bounds: tuple[float, float], width: int = 120) -> Markup | str:
-    """A line from the low to the high end of the rank IC's interval with a dot at its value, on the scale of all rows."""
+def whisker(value: float | None, ends: Interval, bounds: tuple[float, float], *, color: str = "accent", width: int = 120) -> Markup | str:
+    """A line from the low to the high end of an interval with a dot at its value, on the scale of all rows; `color` is the style's."""
     from markupsafe import Markup
 
     low, high = bounds
-    if scores.rank_ic is None or high <= low:
+    if value is None or high <= low:
         return ""
 
-    def x(value: float) -> float:
-        return round(6 + (value - low) / (high - low) * (width - 12), 1)
+    def x(at: float) -> float:
+        return round(6 + (at - low) / (high - low) * (width - 12), 1)
 
-    ends = [end for end in scores.rank_ic_ci or () if end is not None]
+    known = [end for end in ends or () if end is not None]
     reach = (
-        f'<line x1="{x(ends[0])}" x2="{x(ends[1])}" y1="8" y2="8" style="stroke:var(--accent);stroke-width:1.5"/>' if len(ends) == 2 else ""
+        f'<line x1="{x(known[0])}" x2="{x(known[1])}" y1="8" y2="8" style="stroke:var(--{color});stroke-width:1.5"/>'
+        if len(known) == 2
+        else ""
     )
     # Made of numbers alone, so nothing needs escaping.
     return Markup(
         f'<svg class="whisker" width="{width}" height="16" viewBox="0 0 {width} 16" aria-hidden="true">'
         f'<line x1="{x(0.0)}" x2="{x(0.0)}" y1="0" y2="16" style="stroke:var(--rule)"/>{reach}'
-        f'<circle cx="{x(scores.rank_ic)}" cy="8" r="3.5" style="fill:var(--accent)"/></svg>'
+        f'<circle cx="{x(value)}" cy="8" r="3.5" style="fill:var(--{color})"/></svg>'
     )
 
 

@@ -25,6 +25,15 @@ class MeanTest:
     lags: int
     n: int
 
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Of the mean, by the same standard error and degrees of freedom; NaN where the test is undefined."""
+        if not self.statistic:
+            return (math.nan, math.nan)
+        from scipy.special import stdtrit
+
+        reach = float(stdtrit(self.n - 1, (1.0 + confidence) / 2.0)) * abs(self.mean / self.statistic)
+        return (self.mean - reach, self.mean + reach)
+
 
 UNDEFINED = MeanTest(mean=math.nan, statistic=math.nan, p=math.nan, p_above=math.nan, lags=0, n=0)
 

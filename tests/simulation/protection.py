@@ -60,9 +60,11 @@ class Protection:
 
     def require_kept(self, life: Life) -> None:
         """Raises Violation: at the first decision after a start always, later when nothing is on its way."""
-        if life.broker.halted or (life.is_recovered and not life.broker.is_settled):
+        account = life.store.account
+        assert account is not None
+        if account.halted or life.broker.halted or (life.is_recovered and not life.broker.is_settled):
             return
-        orders = self._orders(life.store.account.journal)  # type: ignore[union-attr]
+        orders = self._orders(account.journal)
         for order in orders:
             if order.first.parent:
                 continue

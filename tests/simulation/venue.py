@@ -78,6 +78,9 @@ class SimulatedVenue(PracticeExchange):
     def start(self) -> None:
         """Let the market run."""
         self.on_start()
+        self._run()
+
+    def _run(self) -> None:
         self._market = self.loop.world_task(self.venue.driver.run(1.0, self.loop.time))
 
     def restart(self, seconds: float) -> None:
@@ -91,12 +94,13 @@ class SimulatedVenue(PracticeExchange):
 
     def _start_again(self) -> None:
         self._make(self.settings)
+        self.on_start()  # what is executed in the bars that it missed is seen too
         now, driver = self.venue.wall_ms(), self.venue.driver
         while now - self.venue.market_clock() >= driver.length:
             driver.advance()
         driver.skip_to(now)
         self.is_down = False
-        self.start()
+        self._run()
 
     def connect(self, socket: SimulatedSocket, path: str, query: Mapping[str, str]) -> int:
         """Open a socket; returns the status that refuses it, or 0."""

@@ -233,7 +233,7 @@ class World:
         self.network.weather = Weather()
 
     def _on_venue_event(self, fact: Any) -> None:
-        if isinstance(fact, CandleChanged) and fact.closed and fact.symbol == self.scenario.symbols[0]:
+        if isinstance(fact, CandleChanged) and fact.closed and fact.symbol == self.scenario.symbols[0] and not self.venue.is_down:
             self.loop.in_world(0.0, self._on_venue_bar, self.venue.venue.driver.played)
         if not isinstance(fact, OrderChanged):
             return

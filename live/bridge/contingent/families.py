@@ -10,7 +10,7 @@ again, or that made room for a sibling, goes on under a new client id.
 | a stop that was executed for a part | its parent delivered more | send for the rest, at the market |
 | rests | a child of it was executed | cancel: its position is closed |
 | waits here | its parent was executed, and no sibling protects the position at the venue | send, sized to what was delivered |
-| waits here | its parent was executed, a sibling locks the coins | stays, until the market reaches it |
+| waits here | its parent was executed, a sibling locks the coins, or is about to sell the rest | stays, until the market reaches it |
 | a trailing stop that waits here | it rested, and was being moved | send |
 | never arrived | as one that waits here | renew: the same order under a new client id |
 | waits here, never arrived | its parent brought nothing; a sibling was executed or taken back | drop |
@@ -171,9 +171,10 @@ def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) ->
     if chain.is_lost and parent is None and not chain.was_moved and (can_short or chain.first.request.side is Side.BUY):
         return Decided(chain, Step.DROP)  # an entry is not made up for: the market has moved on
     left = None if parent is None and not siblings else _left(chain, chains)
-    if (left is not None and left <= 0) or any(_ended(each) for each in siblings):
+    going_on = [each for each in siblings if each.is_alive or _is_cut_short(each, chains)]
+    if (left is not None and left <= 0) or any(_ended(each) for each in siblings if each not in going_on):
         return Decided(chain, Step.CANCEL if chain.rests else Step.DROP)
-    if chain.rests or _waits_for_room(chain, siblings, can_short):
+    if chain.rests or _waits_for_room(chain, going_on, can_short):
         return Decided(chain, Step.STAY, size=left)
     return Decided(chain, Step.SEND if parent is not None or siblings or chain.was_moved else Step.DROP, size=left)
 
@@ -182,7 +183,7 @@ def _decide_part(chain: OrderChain, siblings: Sequence[OrderChain], left: Decima
     """A child of a parent that was executed in part, and rests on: only its stop is sent before that is over."""
     if left <= 0:
         return Decided(chain, Step.CANCEL if chain.rests else Step.STAY, is_active=chain.rests, is_part=True)
-    is_stop = chain.first.kind in _STOPS and not _waits_for_room(chain, siblings, can_short)
+    is_stop = chain.first.kind in _STOPS and not _waits_for_room(chain, [each for each in siblings if each.is_alive], can_short)
     step = Step.SEND if is_stop and not chain.rests else Step.STAY
     return Decided(chain, step, is_active=chain.rests or step is Step.SEND, is_part=True, size=left)
 
@@ -207,15 +208,15 @@ def _siblings(chain: OrderChain, chains: Sequence[OrderChain]) -> list[OrderChai
 
 
 def _ended(chain: OrderChain) -> bool:
-    """Whether it was executed or taken back, and the others of its family with it; not where the venue refused it."""
-    return not chain.is_alive and (chain.executed > 0 or chain.current.state in (IntentState.DONE, IntentState.DROPPED))
+    """Whether an order that does not go on was executed or taken back, and the others of its family with it; not where it was refused."""
+    return chain.executed > 0 or chain.current.state in (IntentState.DONE, IntentState.DROPPED)
 
 
 def _waits_for_room(chain: OrderChain, siblings: Sequence[OrderChain], can_short: bool) -> bool:
-    """Whether a sell order waits here since another one locks, or is about to lock, the same coins at a spot venue."""
+    """Whether a sell order waits here since one of its siblings that go on locks, or is about to lock, the same coins at a spot venue."""
     if can_short or chain.first.request.side is not Side.SELL:
         return False
-    others = [each for each in siblings if each.is_alive and each.first.request.side is Side.SELL]
+    others = [each for each in siblings if each.first.request.side is Side.SELL]
     if any(each.rests for each in others):
         return True
     rivals = [each for each in others if each.first.kind in _STOPS]

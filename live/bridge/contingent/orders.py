@@ -32,6 +32,7 @@ _LOG: Final = log.logger("live")
 _CANCELLED: Final = (bt.Order.Canceled, bt.Order.Expired)
 _REFUSED: Final = (bt.Order.Rejected, bt.Order.Margin)
 _ATTEMPTS: Final = 3
+_FLOAT_NOISE: Final = Decimal("1e-9")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class ContingentOrders(OrderGroups):
         self.trailing.forget(order)
         filled = abs(order.executed.size)
         children = self.children(order)
-        left = filled - sum(abs(child.executed.size) for child in children)
+        left = filled - float(sum(map(self.taken, children), Decimal(0)))
         for child in children:
             if child.alive() and not self._broker.is_sent(child):
                 self._activate(child, left) if filled else self._broker.cancel_now(child)
@@ -158,7 +159,7 @@ class ContingentOrders(OrderGroups):
     def renewed(self, order: LiveOrder, *, triggered: bool = False) -> Intent:
         """What is left of an order, under a client id of its own; of a child whose parent rests on, for what that delivered so far."""
         intent = self.trailing.as_moved(order)
-        size = floor_to(decimal(abs(order.executed.remsize)), context_of(order.data).rules.step)
+        size = floor_to(self._remaining(order), context_of(order.data).rules.step)
         if order.parent is not None and order.parent.alive():
             size = self.parts.size_of(order)
         request = replace(intent.request, size=size)
@@ -260,8 +261,12 @@ class ContingentOrders(OrderGroups):
         self._broker.cancel_now(order)
 
     def complete(self, order: LiveOrder) -> None:
-        """An order that waits here has nothing left to do."""
-        self._broker.complete(order)
+        """An order that waits here has nothing left to do, once it has been told of all that it executed."""
+        if late := self.untold(order):
+            self.drop(order, "executed in part")
+            self.resize(order, Decimal(0), late)
+        else:
+            self._broker.complete(order)
 
     def _send_reached(self, order: LiveOrder) -> None:
         if order.exectype in STOPS:  # triggered here; a venue refuses a stop beyond the price
@@ -274,8 +279,22 @@ class ContingentOrders(OrderGroups):
         """What an order may still trade of the position: what its parent brought, or the order itself was to trade, less what it and its
         siblings did. Coins beyond that belong to others."""
         whole = order.parent.executed.size if order.parent is not None else order.size
-        done = order.executed.size + sum(sibling.executed.size for sibling in self.siblings(order))
-        return min(abs(self._broker.units_held(order.data)), max(0.0, abs(whole) - abs(done)))
+        done = sum(map(self.taken, [order, *self.siblings(order)]), Decimal(0))
+        return min(abs(self._broker.units_held(order.data)), max(0.0, abs(whole) - float(done)))
+
+    def taken(self, order: LiveOrder) -> Decimal:
+        """Base units that an order has executed, whether it was told so or not: what it sold is not sold again."""
+        return max(decimal(abs(order.executed.size)), self._broker.booked(order))
+
+    def untold(self, order: LiveOrder) -> Decimal:
+        """Base units that an order has executed, and is still to be told of."""
+        taken = self.taken(order)
+        late = taken - decimal(abs(order.executed.size))
+        return late if late > _FLOAT_NOISE * taken else Decimal(0)
+
+    def _remaining(self, order: LiveOrder) -> Decimal:
+        """Base units that an order may still execute."""
+        return max(Decimal(0), decimal(abs(order.executed.remsize)) - self.untold(order))
 
     def _activate(self, child: LiveOrder, filled: float, *, at_once: bool = False) -> None:
         """Send a child, sized to what its parent filled."""
@@ -283,9 +302,9 @@ class ContingentOrders(OrderGroups):
         child.activate()
         size = self.sellable(child, decimal(filled))
         if is_dust(size, child.created.price, rules):
-            self.complete(child) if child.executed.size else self._broker.refuse(child, TOO_LITTLE)
+            self.complete(child) if self.taken(child) else self._broker.refuse(child, TOO_LITTLE)
             return
-        self.resize(child, size)
+        self.resize(child, size, self.untold(child))
         siblings = self.children(child.parent) if child.parent is not None else []
         if at_once or not share_coins(child, siblings, rules.can_short):
             self.release(child)
@@ -293,7 +312,7 @@ class ContingentOrders(OrderGroups):
 
     def sellable(self, child: LiveOrder, size: Decimal) -> Decimal:
         """As much of `size` base units as an order has left, and the account to sell at a spot venue, on the venue's grid."""
-        rules, size = context_of(child.data).rules, min(decimal(abs(child.executed.remsize)), size)
+        rules, size = context_of(child.data).rules, min(self._remaining(child), size)
         if child.issell() and not rules.can_short:
             size = min(size, decimal(self._broker.units_held(child.data)))
         return max(Decimal(0), floor_to(size, rules.step))

@@ -84,7 +84,7 @@ class PartialEntries:
     def cover(self, children: Sequence[LiveOrder], *, at_once: bool = False) -> None:
         """Send the stop among some children, or have it grow, as far as what their parent delivered requires it."""
         stop = next((child for child in children if child.alive() and child.exectype in STOPS), None)
-        if stop is None or stop.executed.size:  # the rest of one that is executed goes when its parent is over
+        if stop is None or self._orders.taken(stop):  # the rest of one that is executed goes when its parent is over
             return
         if any(self._orders.rests(sibling) for sibling in self._orders.siblings(stop)):
             return  # which locks the coins
@@ -92,7 +92,7 @@ class PartialEntries:
         if orders.is_held(stop) and not at_once:
             if not is_dust(wanted, stop.created.price, _rules(stop)):
                 self.send(stop, wanted)
-        elif orders.rests(stop) and not orders.is_making_room(stop):
+        elif orders.rests(stop) and not known_intent(stop).triggered and not orders.is_making_room(stop):
             lacking = wanted - known_intent(stop).request.size
             if lacking > 0 and (at_once or self._is_worth_it(stop, lacking, wanted)):
                 orders.make_room(stop, stop)
@@ -111,7 +111,7 @@ class PartialEntries:
 
     def take_size(self, child: LiveOrder) -> None:
         """Have an order ask for no more than its parent delivered; what is at the venue stays as it is."""
-        child.executed.remsize = float(self.size_of(child)) * (1 if child.isbuy() else -1)
+        child.executed.remsize = float(self.size_of(child) + self._orders.untold(child)) * (1 if child.isbuy() else -1)
         child.size = child.executed.size + child.executed.remsize
 
     def _is_worth_it(self, stop: LiveOrder, lacking: Decimal, wanted: Decimal) -> bool:
@@ -122,7 +122,8 @@ class PartialEntries:
         orders, intent = self._orders, known_intent(child)
         if parent.alive():
             orders.cancel(parent)
-        if is_executed(orders.journal, intent):
+        # The journal may know of more than the first execution of several: how much is left to sell is known with the last of them.
+        if not orders.untold(child) and is_executed(orders.journal, intent):
             orders.stay(child)
             orders.go_on_as(child, orders.renewed(child, triggered=True))
             if not parent.alive():

@@ -117,6 +117,8 @@ class _Restoring:
         for chain in self._chains:
             if chain in decided or chain.names & self._recorded.keys():
                 self._adopt(chain, decided.get(chain))
+                if chain not in decided:  # over, whatever its last intent came to: it ends when it was told of its executions
+                    self._broker.store.notify(Ended(chain.current.intent.client_id, "canceled"))
         for each in decided.values():
             self._act(each, self._made[each.chain])
             if each.chain.rests and each.chain.known[0].state is IntentState.DROPPED:  # sent for a part of its size

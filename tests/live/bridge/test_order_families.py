@@ -91,7 +91,7 @@ def test_a_stop_that_was_executed_for_a_part_ends_the_entry_and_sells_what_that_
     found = steps(entry, planned, limit, known(part, GONE, "1"))
     assert (found["entry"][0], found["stop"], found["limit"][0]) == ("cancel", ("send", "0.4985"), "stay")
     over = steps(known(ENTRY, GONE, "1.5"), planned, limit, known(part, GONE, "1"))
-    assert (over["stop"], over["limit"][0]) == (("send", "0.4985"), "drop")
+    assert (over["stop"], over["limit"][0]) == (("send", "0.4985"), "stay"), "the end of the limit would take back what sells the rest"
     assert "stop" not in steps(known(ENTRY, GONE, "1"), planned, known(part, GONE, "1"))
     taken_back = steps(known(ENTRY, GONE, "1.5"), planned, known(part, GONE, "0.5"))
     assert "stop" not in taken_back, "it was cancelled by the strategy"

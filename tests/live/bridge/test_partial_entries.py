@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.events import Intent
+from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.books import require_agreement
 from tests.live.bridge.test_recovery import until
 from tests.live.market import Script, play, practice, store_on
@@ -140,6 +143,55 @@ def test_the_target_of_an_entry_of_which_nothing_was_executed_leaves_it_resting(
         run, _ = played(venue, tmp_path / "j.db", 4, parts=(), then=rise_to_the_target, acts={0: entered})
         assert [order.getstatusname() for order in run.made] == ["Accepted"] * 3
         assert [order["side"] for order in venue.state()["open_orders"]] == ["buy"]
+
+
+def sold(journal: Journal) -> Decimal:
+    return sum((e.size for e in journal.executions() if e.side == "sell"), Decimal(0))
+
+
+def left_with_its_stop(venue: Any, path: Path) -> tuple[Journal, Intent]:
+    """An entry of which 0.002 was executed is over, and the stop of that rests, beside a position of 0.01 that has none."""
+
+    def enter_beside_others(s: Any) -> None:
+        s.buy(size=0.01)
+        entered(s)
+
+    _, journal = played(venue, path, 4, parts=(0.002,), then=cancel_entry, acts={0: enter_beside_others})
+    [(stop, _)] = journal.open_intents()
+    return journal, stop
+
+
+def fall_meanwhile(venue: Any, stop: Intent, bars: int) -> None:
+    assert stop.request.stop_price is not None
+    for bar in range(bars):
+        venue.control("price", price=float(stop.request.stop_price) * (0.999 - bar / 1000))
+        venue.advance()
+
+
+def test_what_a_stop_sold_in_several_executions_is_not_sold_again(tmp_path: Path) -> None:
+    with practice(fee_asset="quote") as venue:
+        _, stop = left_with_its_stop(venue, tmp_path / "j.db")
+        venue.control("fill_cap", size=0.001)
+        fall_meanwhile(venue, stop, 3)
+        journal = Journal(tmp_path / "j.db")  # knows both executions before the broker is told of one
+        run = play(venue, store_on(venue, journal, run="one"), Script, 3)
+        assert sold(journal) == Decimal("0.002"), "coins of another order were sold"
+        assert abs(run.position.size - 0.01) < 1e-9
+        assert run.broker.get_orders_open() == []
+        assert journal.held_intents() == []
+
+
+def test_a_stop_that_was_executed_under_an_earlier_name_than_its_last_one_is_over(tmp_path: Path) -> None:
+    with practice(fee_asset="quote") as venue:
+        journal, stop = left_with_its_stop(venue, tmp_path / "j.db")
+        later = replace(stop, client_id=f"{stop.client_id}z", replaces=stop.client_id)
+        journal.hold(later)
+        journal.mark(later.client_id, IntentState.DROPPED, note="canceled")  # the strategy took it back; the venue was faster
+        venue.control("fill_cap", size=None)
+        fall_meanwhile(venue, stop, 2)
+        run = play(venue, store_on(venue, Journal(tmp_path / "j.db"), run="one"), Script, 2)
+        assert run.broker.get_orders_open() == []
+        assert abs(run.position.size - 0.01) < 1e-9
 
 
 AT_THE_TARGET = [
