@@ -10,7 +10,7 @@ import pytest
 
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check
+from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, limited
 from forwardtrader.strategies.feed_context import attach, context_of
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from tests.live.market import Script, play, practice, store_on
@@ -25,7 +25,7 @@ def block_of(run: Any, side: Side) -> str:
     ticket = order(run.data, side, 0.05)
     request = check(run.broker, ticket)
     assert isinstance(request, OrderRequest)
-    return blocked(run.broker, ticket, request)
+    return limited(run.broker, ticket, request) or blocked(run.broker, ticket, request)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_limits_of_the_account_let_exits_through_and_a_person_sell_everything(ru
         sale = replace(order(run.data, Side.SELL, 0.1), role="flatten")
         request = check(run.broker, sale)
         assert isinstance(request, OrderRequest)
-        assert blocked(run.broker, sale, request) == ""
+        assert limited(run.broker, sale, request) == blocked(run.broker, sale, request) == ""
         guard.rearm()
         assert block_of(run, Side.BUY) == ""
     finally:
