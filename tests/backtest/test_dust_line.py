@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.small_run import run
+from tests.end_to_end.test_backtest_command import run
 
 STRATEGY = """
 import backtrader as bt

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from forwardtrader.backtest.sweep.file import read_plan
 from forwardtrader.core.settings import Settings
-from tests.end_to_end.small_run import run
+from tests.end_to_end.test_backtest_command import run
 
 STRATEGY = """
 import backtrader as bt

@@ -16,7 +16,7 @@ from forwardtrader.backtest.cli import command
 from forwardtrader.backtest.sweep import bench as sweep_bench
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.reports.trial_ledger import TrialLedger
-from tests.end_to_end.test_backtest_command import CLOCK, WORDS
+from tests.end_to_end.small_run import CLOCK, WORDS
 from tests.end_to_end.test_sweep_command import CROSSING
 
 PLAIN = [*WORDS, "--baselines", "none", "--quiet"]
