@@ -88,3 +88,10 @@ def test_wilson_is_that_of_statsmodels(hits: int, n: int) -> None:
 
 def test_normal_quantile_of_ninety_five_per_cent() -> None:
     assert normal_quantile(0.95) == pytest.approx(1.6448536)
+
+
+def test_the_interval_of_a_mean_holds_zero_where_its_test_finds_nothing() -> None:
+    for seed in range(20):
+        found = mean_test(np.random.default_rng(seed).normal(0.1, 1.0, 300))
+        low, high = found.interval(0.95)
+        assert low < found.mean < high and (low > 0.0 or high < 0.0) == (found.p < 0.05)
