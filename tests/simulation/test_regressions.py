@@ -94,6 +94,24 @@ _WAS_BROKEN = {
         lags={"order": 0.5, "orders": 4.0},
         restarts=(5, 3),
     ),
+    "a limit of a pair that was sent again on a coarser grid waited for ever for what the grid had cut off": Scenario(
+        seed=2627,
+        symbols=("BTC/USDT", "ETH/USDT", "SOL/USDT"),
+        bar_minutes=5,
+        bars=5,
+        fee_asset="received",
+        actions=("cancel", "close", "limit", "market", "oco", "stop", "valid"),
+        activity=1.0,
+        deaths=(Death(step=230), Death(step=3), Death(step=1, at="after commit")),
+        faults={
+            "F14": {"count": 1, "probability": 0.1, "after_bars": 4},
+            "F5": {"count": 2, "probability": 0.5, "after_bars": 3},
+            "F25": {"count": 1, "probability": 1.0, "after_bars": 4},
+        },
+        slowest_s=0.5,
+        reset=0.02,
+        bare_answers=True,
+    ),
     "a fee that Bybit took in the quote currency was booked in coins": Scenario(
         seed=5, protocol="bybit", bar_minutes=5, bars=2, fee_asset="quote", actions=("market",), activity=0.5
     ),

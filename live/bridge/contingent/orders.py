@@ -145,7 +145,10 @@ class ContingentOrders(OrderGroups):
                     self._broker.cancel_now(order.parent)  # it would add to what nothing protects
             return False
         log.event(_LOG, "order_sent_again", client_id=known_intent(order).client_id, triggered=is_passed, reason=reason)
-        self._broker.take_back(order, self.renewed(order, triggered=is_passed))
+        again = self.renewed(order, triggered=is_passed)
+        self._broker.take_back(order, again)
+        if order.parent is None:
+            self.resize(order, again.request.size, self.untold(order))  # what the grid, grown since, cuts off is never executed
         self._broker.send(order)
         return True
 
