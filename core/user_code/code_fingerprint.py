@@ -30,7 +30,7 @@ def source_fingerprint(defined: Callable[..., Any]) -> str:
     for file in files or ([ours] if is_ours(str(ours)) and ours.is_file() else []):
         digest.update(file.read_bytes())
     if not files:
-        digest.update(_compiled(defined).encode())
+        digest.update(compiled_form(defined).encode())
     return digest.hexdigest()
 
 
@@ -57,14 +57,15 @@ def _imported(module: ModuleType, file: Path) -> Iterator[str]:
             yield from (base or "", *(f"{base}.{alias.name}" for alias in node.names))
 
 
-def _compiled(defined: Callable[..., Any]) -> str:
+def compiled_form(defined: Callable[..., Any]) -> str:
+    """A function or class as its instructions, names and constants: the same in every process."""
     code = getattr(defined, "__code__", None)
     if code is not None:
         return _words(code)
     if not isinstance(defined, type):
         return repr(defined)
     parts = {name: getattr(each, "fget", None) or getattr(each, "__func__", None) or each for name, each in vars(defined).items()}
-    return "|".join(f"{name}={_compiled(each)}" for name, each in sorted(parts.items()) if name not in _OF_THE_PROCESS)
+    return "|".join(f"{name}={compiled_form(each)}" for name, each in sorted(parts.items()) if name not in _OF_THE_PROCESS)
 
 
 def _words(code: Any) -> str:

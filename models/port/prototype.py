@@ -17,7 +17,7 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import ConfigError, ForecasterFailed, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
-from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
+from forwardtrader.core.user_code.code_fingerprint import compiled_form, source_fingerprint
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
@@ -139,8 +139,10 @@ def _described(value: Any) -> Any:
     """A parameter as plain values: numbers as they are, estimators by class and parameters, functions by their source."""
     if isinstance(value, Mapping):
         return {str(key): _described(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return [_described(each) for each in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_described(each) for each in value), key=repr)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "get_params"):
@@ -148,13 +150,26 @@ def _described(value: Any) -> Any:
     if isinstance(value, functools.partial):
         return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
-        return [_fingerprint_once(value), _described(_closed_over(value))]
+        return [*_place(value), _fingerprint_once(value), _described(_closed_over(value)), _described(_given(value))]
     if _ADDRESS.search(shown := repr(value)):
         raise InvalidSetting(
             f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
             "texts, lists, functions or estimators, or define its __repr__"
         )
     return shown
+
+
+def _place(function: Any) -> list[Any]:
+    """Which of the functions of its file it is: two of one file have one text, and two of one line other instructions."""
+    name, code = getattr(function, "__qualname__", type(function).__qualname__), getattr(function, "__code__", None)
+    return [name] if code is None else [name, code.co_firstlineno, compiled_form(function)]
+
+
+def _given(function: Any) -> list[Any]:
+    """Defaults, and the object that a method belongs to."""
+    owner = getattr(function, "__self__", None)
+    own = [] if owner is None or inspect.ismodule(owner) else [owner]
+    return [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None), *own]
 
 
 def _closed_over(function: Any) -> list[Any]:
@@ -172,6 +187,8 @@ def _source(kind: type) -> str:
     for each in kind.__mro__:
         if each.__module__ not in ("builtins", "abc", BaseForecaster.__module__):
             digest.update(_fingerprint_once(each).encode())
+            closed = {name: _closed_over(value) for name, value in vars(each).items() if getattr(value, "__closure__", None)}
+            digest.update(repr(_described({name: [v for v in values if v is not each] for name, values in closed.items()})).encode())
     return digest.hexdigest()
 
 

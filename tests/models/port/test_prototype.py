@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from forwardtrader.core.errors import ConfigError, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.port.base_forecaster import Answer
 from forwardtrader.models.port.prototype import context_of, identity, named_forecaster, prototype
+from forwardtrader.models.port.sample_panel import SamplePanel
+from tests import ROOT
 from tests.models.own_forecasters import Nearest, Ridge
 
 OWN = "tests.models.own_forecasters"
@@ -86,3 +94,65 @@ def test_a_parameter_that_looks_otherwise_in_every_process_is_refused() -> None:
     with pytest.raises(InvalidSetting, match="holds a object, by"):
         identity(Ridge(penalty=object()))  # type: ignore[arg-type]
     assert identity(Ridge(penalty=np.float64(2.0))) == identity(Ridge(penalty=np.float64(2.0)))
+
+
+def build_one(inputs: object, units: int = 4) -> object:
+    return [inputs, units]
+
+
+def build_other(inputs: object, units: int = 4) -> object:
+    return [units, inputs]
+
+
+def made(factor: int) -> Any:
+    class Scaled(Ridge):
+        def predict(self, panel: SamplePanel) -> Answer:
+            return np.asarray(super().predict(panel)) * factor
+
+    def build(inputs: object, units: int = factor) -> object:
+        return [inputs, units]
+
+    return Scaled(), build
+
+
+class Holding(Ridge):
+    def __init__(self, build: Any = None) -> None:
+        super().__init__()
+        self.build = build
+
+
+def test_functions_of_one_file_make_other_forecasters() -> None:
+    two = [lambda x: x + 1, lambda x: x + 2]
+    given = [
+        build_one,
+        build_other,
+        *two,
+        made(2)[1],
+        made(3)[1],
+        "a".join,
+        "b".join,
+        partial(build_one, units=2),
+        partial(build_one, units=3),
+    ]
+    found = [identity(Holding(each)) for each in given]
+    assert len(set(found)) == len(given)
+    assert [identity(Holding(each)) for each in given] == found
+    assert identity(Holding({"a", "b", "c"})) == identity(Holding({"c", "b", "a"}))
+
+
+def test_classes_that_closed_over_other_values_are_others() -> None:
+    assert identity(made(2)[0]) == identity(made(2)[0]) != identity(made(3)[0])
+
+
+def test_the_identity_is_the_same_in_another_process() -> None:
+    words = (
+        "from tests.models.port.test_prototype import *\n"
+        "print(identity(Holding(build_one)), identity(Holding({'x', 'y', 'z'})), identity(made(2)[0]), identity(Nearest()))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", words], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
