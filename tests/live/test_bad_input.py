@@ -75,7 +75,7 @@ def answer(capsys: pytest.CaptureFixture[str], folder: Path, url: str, *flags: s
         (("--sandbox", "--exchange", "binanec"), 2, ("'binanec'", "did you mean binance")),
         (("--sandbox", "--timeframe", "1h", "--strategy", "nowhere:Trend"), 2, ("no module nowhere",)),
         (("--sandbox", "--timeframe", "1h", "--set", "strategies.horizon=3"), 2, ("strategies.horizon 3", "models.horizons (1, 4)")),
-        (("--sandbox", "--timeframe", "1h"), 2, ("of one training sequence", "longer models.train_window")),
+        (("--sandbox", "--timeframe", "1h"), 2, ("fewer than the 72 that a model learns from", "longer models.train_window")),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_mend(
