@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from forwardtrader.core.user_code.errors import is_a_users, is_ours
+from forwardtrader.core.user_code.errors import is_a_users
 
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 # What a class has whose text says another thing in every process.
 _OF_THE_PROCESS: Final = ("__dict__", "__weakref__", "__doc__", "__abstractmethods__", "_abc_impl", "__module__")
 
@@ -21,13 +23,14 @@ def source_fingerprint(defined: Callable[..., Any]) -> str:
     """Sha256 of the code behind a function or class: equal for equal code wherever it lies, another one after any edit.
 
     Modules that were imported inside a function count too, once they have been. Code without a file, as in a notebook, counts alone:
-    by its compiled form. Of what is ours its own file counts.
+    by its compiled form. Of what is ours or a library's its own file counts.
     """
     digest = hashlib.sha256()
     module = sys.modules.get(defined.__module__)
     files = sorted(_files(module)) if module else []
-    ours = Path(getattr(module, "__file__", None) or "")
-    for file in files or ([ours] if is_ours(str(ours)) and ours.is_file() else []):
+    own = Path(getattr(module, "__file__", None) or "")
+    files = files or ([own] if own.is_file() else [])
+    for file in files:
         digest.update(file.read_bytes())
     if not files:
         digest.update(compiled_form(defined).encode())
@@ -63,7 +66,7 @@ def compiled_form(defined: Callable[..., Any]) -> str:
     if code is not None:
         return _words(code)
     if not isinstance(defined, type):
-        return repr(defined)
+        return _ADDRESS.sub("", repr(defined))
     parts = {name: getattr(each, "fget", None) or getattr(each, "__func__", None) or each for name, each in vars(defined).items()}
     return "|".join(f"{name}={compiled_form(each)}" for name, each in sorted(parts.items()) if name not in _OF_THE_PROCESS)
 

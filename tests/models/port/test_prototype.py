@@ -147,7 +147,10 @@ def test_classes_that_closed_over_other_values_are_others() -> None:
 def test_the_identity_is_the_same_in_another_process() -> None:
     words = (
         "from tests.models.port.test_prototype import *\n"
-        "print(identity(Holding(build_one)), identity(Holding({'x', 'y', 'z'})), identity(made(2)[0]), identity(Nearest()))"
+        "from sklearn.ensemble import HistGradientBoostingRegressor\n"
+        "from sklearn.linear_model import LinearRegression\nfrom sklearn.pipeline import make_pipeline\n"
+        "print(identity(Holding(HistGradientBoostingRegressor())), identity(Holding(make_pipeline(LinearRegression()))), "
+        "identity(Holding(build_one)), identity(Holding({'x', 'y', 'z'})), identity(made(2)[0]), identity(Nearest()))"
     )
     found = {
         subprocess.run(
