@@ -82,7 +82,9 @@ class Mailbox:
         for path in self._folder.glob("*.taken"):
             self._end(path, "begun, but the process that it was sent to ended before it had answered; look at --status")
         for path in self._folder.glob("*.json"):
-            self._end(path, "not carried out: the process that it was sent to has ended")
+            command = _command_of(path)
+            if command is None or command.run != self.run:  # one for this run may have come since its file was written
+                self._end(path, "not carried out: the process that it was sent to has ended")
 
     @property
     def is_waiting(self) -> bool:

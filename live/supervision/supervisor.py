@@ -78,6 +78,7 @@ class Supervisor:
         self._told: set[str] = set()
         self._signals: list[tuple[int, float]] = []
         self._is_killed = False
+        self._own_kill: Command | None = None
         self._is_loop_over = False
         self._killed_at: float | None = None
         self._killed_since: float | None = None
@@ -187,11 +188,15 @@ class Supervisor:
 
     def _receive(self, now: float) -> None:
         commands = self._mailbox.take()
-        if is_killed(self._folder) and not self._is_killed and not any(c.verb is ControlCommand.KILL for c in commands):
-            commands.append(self._mailbox.own(ControlCommand.KILL))  # the switch was turned by hand
+        is_sent = any(command.verb is ControlCommand.KILL for command in commands)
+        if is_killed(self._folder) and not self._is_killed and not is_sent:
+            self._own_kill = self._mailbox.own(ControlCommand.KILL)  # the switch was turned by hand, or its command is on its way
+            commands.append(self._own_kill)
         self._is_killed = is_killed(self._folder)
         self._killed_since = (self._killed_since or now) if self._is_killed else None
         with self._lock:
+            if is_sent:  # whoever sent it is told what was done, so it takes the place of our own
+                self._waiting = deque(waiting for waiting in self._waiting if waiting[0] is not self._own_kill)
             self._waiting.extend((command, now) for command in commands)
 
     def _left_lying(self, session: Unattended, now: float) -> Command | None:

@@ -6,12 +6,13 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.live import control
+from forwardtrader.live import control, mailbox
 from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.mailbox import Mailbox, is_withdrawn, send, wait_for_answer
 
@@ -75,6 +76,21 @@ def test_what_was_sent_to_a_process_that_died_is_reported_and_not_carried_out_by
         told = [wait_for_answer(tmp_path, command, 1.0) for command in (begun, unseen)]
     assert [answer.obeyed for answer in told if answer] == [False, False]
     assert "begun" in told[0].text and "not carried out" in told[1].text  # type: ignore[union-attr]
+
+
+def test_what_is_sent_while_a_run_still_puts_earlier_commands_aside_is_carried_out_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, sent = mailbox._write, []
+
+    def write_and_receive(path: Path, content: dict[str, Any]) -> None:
+        write(path, content)
+        if path.name == "run.json":
+            sent.append(send(tmp_path, ControlCommand.FLATTEN, CLOCK))
+
+    monkeypatch.setattr(mailbox, "_write", write_and_receive)
+    with control.held(control.lock_of(tmp_path), "the session"):
+        assert mailbox.Mailbox(tmp_path, CLOCK).take() == sent
 
 
 def test_a_command_is_waited_for_as_long_as_somebody_gives_signs_of_carrying_it_out(tmp_path: Path) -> None:

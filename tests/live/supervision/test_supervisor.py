@@ -117,6 +117,18 @@ def test_a_kill_switch_turned_by_hand_is_a_kill_and_turned_once(watched: Watched
     assert watched.session.done == [ControlCommand.KILL]
 
 
+def test_a_kill_whose_command_comes_after_its_switch_is_carried_out_once_and_its_sender_told_so(watched: Watched) -> None:
+    watched.supervisor.watch_over(watched.session)
+    control.kill(watched.folder)
+    watched.after(0.1)
+    command = watched.send(ControlCommand.KILL)
+    for _ in range(5):
+        watched.after(0.5)
+    assert watched.session.done == [ControlCommand.KILL]
+    answer = watched.answer(command)
+    assert answer is not None and answer.text == "kill done"
+
+
 def test_a_killed_session_that_does_not_end_is_ended(watched: Watched) -> None:
     watched.supervisor.watch_over(watched.session)
     watched.send(ControlCommand.KILL)
