@@ -264,12 +264,12 @@ def _rules_of(market: dict[str, Any], usual: MarketRules, *, ticks: bool) -> Mar
 
 def _as_perpetual(rules: MarketRules, market: dict[str, Any]) -> MarketRules:
     """With fees and the funding interval of a ccxt market, where it says them."""
-    interval = (market.get("info") or {}).get("fundingInterval")  # Bybit's, in minutes
+    interval = str((market.get("info") or {}).get("fundingInterval", ""))  # Bybit's, in minutes
     return replace(
         rules,
         maker_fee=_decimal(market.get("maker"), rules.maker_fee or Decimal(0)),
         taker_fee=_decimal(market.get("taker"), rules.taker_fee or Decimal(0)),
-        funding_hours=int(interval) // 60 if str(interval).isdigit() else rules.funding_hours,
+        funding_hours=int(interval) // 60 if interval.isdigit() else rules.funding_hours,
     )
 
 

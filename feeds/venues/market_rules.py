@@ -102,8 +102,9 @@ def _rules_path(store_path: Path | str, venue: str) -> Path:
 
 def _from_json(held: dict[str, Any]) -> MarketRules:
     decimals = {name: None if held[name] is None else Decimal(held[name]) for name in _DECIMALS if name in held}
-    tiers = tuple(MarginTier(**{name: Decimal(value) for name, value in tier.items()}) for tier in held.get("margin_tiers", ()))
-    return MarketRules(**{**held, **decimals, "margin_tiers": tiers})
+    tiers: list[dict[str, str]] = held.get("margin_tiers", [])
+    read = tuple(MarginTier(**{name: Decimal(value) for name, value in tier.items()}) for tier in tiers)
+    return MarketRules(**{**held, **decimals, "margin_tiers": read})
 
 
 # Of these, those of perpetuals are missing from files that were written before there were any.
