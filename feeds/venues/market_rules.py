@@ -104,7 +104,8 @@ def _from_json(held: dict[str, Any]) -> MarketRules:
     decimals = {name: None if held[name] is None else Decimal(held[name]) for name in _DECIMALS if name in held}
     tiers: list[dict[str, str]] = held.get("margin_tiers", [])
     read = tuple(MarginTier(**{name: Decimal(value) for name, value in tier.items()}) for tier in tiers)
-    return MarketRules(**{**held, **decimals, "margin_tiers": read})
+    known: dict[str, Any] = {**held, **decimals, "margin_tiers": read}
+    return MarketRules(**known)
 
 
 # Of these, those of perpetuals are missing from files that were written before there were any.
