@@ -101,7 +101,7 @@ def _rules_path(store_path: Path | str, venue: str) -> Path:
 
 
 def _from_json(held: dict[str, Any]) -> MarketRules:
-    decimals = {name: None if held[name] is None else Decimal(held[name]) for name in _DECIMALS if name in held}
+    decimals: dict[str, Decimal | None] = {name: None if held[name] is None else Decimal(held[name]) for name in _DECIMALS if name in held}
     tiers: list[dict[str, str]] = held.get("margin_tiers", [])
     read = tuple(MarginTier(**{name: Decimal(value) for name, value in tier.items()}) for tier in tiers)
     known: dict[str, Any] = {**held, **decimals, "margin_tiers": read}
