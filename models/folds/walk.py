@@ -78,12 +78,12 @@ class WalkForward:
         frame["realised"] = realised(bars, horizon)
         return frame
 
-    def waiting(self) -> dict[str, pd.Timestamp | None]:
+    def waiting(self) -> dict[str, datetime | None]:
         """The symbols without enough history for the first model, and the open time of their first forecast; None where there is none."""
         begins = {symbol: self._of(symbol)[:1] for symbol in self.panel.symbols}
         first = min((fold.fold[symbol].boundary for symbol, folds in begins.items() for fold in folds), default=None)
         late = {s: f for s, f in begins.items() if not f or f[0].fold[s].boundary != first}
-        return {s: self.panel.index[s][f[0].fold[s].effective_first] if f else None for s, f in late.items()}
+        return {s: self.panel.index[s][f[0].fold[s].effective_first].to_pydatetime() if f else None for s, f in late.items()}
 
     def network(self, model_id: str) -> FittedModel:
         """The network of one of the folds, from the registry."""
