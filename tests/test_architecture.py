@@ -98,6 +98,7 @@ LAYERS: dict[str, str] = {
         binance bybit state
         faults
         venue
+        perpetual_rules
         market
         engine process
         transport
