@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
@@ -14,9 +15,11 @@ from forwardtrader.strategies.backtrader.account_broker import AccountBroker, bo
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
+from forwardtrader.strategies.backtrader.margin_trading import MarginTerms, MarginTrading, forced_order
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
+from forwardtrader.strategies.margin.liquidation import Closing
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 from forwardtrader.strategies.orders.families import (
     CAME_TO_NOTHING,
@@ -55,15 +58,18 @@ class VenueRulesBroker(AccountBroker):
         ended: the symbols that have no more bars.
         on_close: by symbol, how many market orders on close were taken.
         guard: the limits of the account; None where there are none.
+        terms: of an account on margin, which trades perpetuals; None for an account of cash.
     """
 
     params = (("trade_from", 0.0),)
     guard: TradingGuard | None = None
+    terms: MarginTerms | None = None
 
     def start(self) -> None:
         refuse_cheating(self)
         self._is_checked = False
         super().start()
+        self.margin = MarginTrading(self, self.cerebro.datas, self.terms) if self.terms else None
         self.refused: dict[str, dict[str, int]] = {}
         self.on_close: dict[str, int] = {}
         self.ended = EndedSymbols(getattr(getattr(self, "cerebro", None), "datas", ()))
@@ -74,6 +80,9 @@ class VenueRulesBroker(AccountBroker):
         if not self._is_checked:  # the strategy has been made since the start
             self._is_checked = True
             refuse_cheating(self)
+        if self.margin is not None:
+            self._next_on_margin(self.margin)
+            return
         if not self.charges_shares or self._userhist or self._fundhist:
             super().next()
             self._close_ended()
@@ -88,6 +97,59 @@ class VenueRulesBroker(AccountBroker):
         self._close_ended()
         self._get_value()
 
+    def _next_on_margin(self, margin: MarginTrading) -> None:
+        margin.open_bars()
+        while self._toactivate:
+            self._toactivate.popleft().activate()
+        self.check_submitted()
+        self._work_pending(lambda order: order.exectype == bt.Order.Market)
+        margin.within_bars()
+        self._work_pending(lambda order: order.exectype != bt.Order.Market)
+        margin.close_bars()
+        self._close_ended()
+        self._get_value()
+
+    @books
+    def check_submitted(self) -> None:
+        """As `BackBroker`; on margin, an order that adds exposure needs as much free margin as it ties up."""
+        if self.margin is None:
+            super().check_submitted()
+            return
+        orders = [order for order in self.submitted if self._take_children(order) is not None]
+        self.submitted.clear()
+        for order, refusal in zip(orders, self.margin.check(orders), strict=True):
+            if refusal:
+                self._lack_margin(order, refusal)
+            elif order.alive():
+                self.submit_accept(order)
+
+    def _lack_margin(self, order: Any, refusal: str) -> None:
+        order.addinfo(refusal=refusal)
+        order.margin()
+        self.notify(order)
+        self._ococheck(order)
+        self._bracketize(order, cancel=True)
+
+    @books
+    def close_by_force(self, data: BtData, closing: Closing, reason: str) -> None:
+        """Close a position as the venue does by itself."""
+        owner = self.cerebro.runningstrats[0]
+        order = forced_order(data, closing.stake.size, owner, lambda made: self._ocoize(made, None), reason)
+        self._execute_on_margin(order, closing.price, closing)
+
+    def _execute_on_margin(self, order: Any, price: float, closing: Closing | None = None) -> None:
+        assert self.margin is not None
+        data, executions = order.data, len(order.executed)
+        position = self.holdings.held[data]
+        before = position.size
+        refusal = self.margin.execute(order, position, price, closing)
+        if len(order.executed) > executions:
+            self.notify(order)
+            self._ococheck(order)
+            self.holdings.settle(order, data, before)
+        if refusal:
+            self._lack_margin(order, refusal)
+
     def _close_ended(self) -> None:
         """Close what is held of symbols that have no more bars, and cancel their orders."""
         for data in self.ended.take():
@@ -98,14 +160,21 @@ class VenueRulesBroker(AccountBroker):
             if held:
                 order = closing_order(data, held, self.cerebro.runningstrats[0], lambda made: self._ocoize(made, None))
                 order.addinfo(reason=f"{end}; {AT_LAST_PRICE}")
-                super()._execute(order, ago=0, price=slipped(data.close[0], self.p.slip_perc, buys=held < 0))
+                price = slipped(data.close[0], self.p.slip_perc, buys=held < 0)
+                if self.margin is not None:
+                    self._execute_on_margin(order, price)
+                    continue
+                super()._execute(order, ago=0, price=price)
                 self.holdings.settle(order, data, held)
 
-    def _work_pending(self) -> None:
-        """Each pending order once; executions may take other orders out of the queue meanwhile, so a None marks its end."""
+    def _work_pending(self, takes: Callable[[Any], bool] | None = None) -> None:
+        """Each pending order once, or each that `takes` picks; executions may take other orders out of the queue meanwhile, so a None marks
+        its end."""
         self.pending.append(None)
         while (order := self.pending.popleft()) is not None:
-            if order.expire():
+            if takes is not None and not takes(order):
+                self.pending.append(order)
+            elif order.expire():
                 self.notify(order)
                 self._ococheck(order)
                 self._bracketize(order, cancel=True)
@@ -296,6 +365,7 @@ class VenueRulesBroker(AccountBroker):
             return  # so nothing can have been filled
         if order.exectype not in TRAILING:
             super()._try_exec(order)
+            order.has_rested = True
         elif getattr(order, "tried_at", None) != data.datetime[0]:  # it was moved by this bar, which cannot reach it any more
             order.tried_at = data.datetime[0]
             super()._try_exec(order)
@@ -311,6 +381,10 @@ class VenueRulesBroker(AccountBroker):
         if ago is None:
             return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
         self._close_exactly(order)
+        if self.margin is not None:
+            if price is not None:
+                self._execute_on_margin(order, price)
+            return None
         data = order.data if order.data._compensate is None else order.data._compensate
         before, executions = self.holdings.held[data].size, len(order.executed)
         super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
