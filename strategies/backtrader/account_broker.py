@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import backtrader as bt
 from backtrader.position import Position
 
-from forwardtrader.strategies.backtrader.margin_trading import MarginTrading
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData
 from forwardtrader.strategies.costs import VenueCommission, as_the_venue_takes_it
 from forwardtrader.strategies.feed_context import traded

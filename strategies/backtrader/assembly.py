@@ -20,7 +20,7 @@ from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
 from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
 from forwardtrader.strategies.backtrader.hosting import hosted
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
-from forwardtrader.strategies.backtrader.margin_trading import MarginReport, MarginTerms
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport, MarginTerms
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission

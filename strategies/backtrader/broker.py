@@ -15,11 +15,10 @@ from forwardtrader.strategies.backtrader.account_broker import AccountBroker, bo
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
-from forwardtrader.strategies.backtrader.margin_trading import MarginTerms, MarginTrading, forced_order
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginTerms, MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
-from forwardtrader.strategies.margin.liquidation import Closing
 from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
 from forwardtrader.strategies.orders.families import (
     CAME_TO_NOTHING,
@@ -81,11 +80,11 @@ class VenueRulesBroker(AccountBroker):
             self._is_checked = True
             refuse_cheating(self)
         if self.margin is not None:
-            self._next_on_margin(self.margin)
+            self.margin.next()
             return
         if not self.charges_shares or self._userhist or self._fundhist:
             super().next()
-            self._close_ended()
+            self.close_ended()
             self._get_value()
             return
         while self._toactivate:
@@ -93,20 +92,8 @@ class VenueRulesBroker(AccountBroker):
         if self.submitted:
             self.check_submitted()
         if self.pending:
-            self._work_pending()
-        self._close_ended()
-        self._get_value()
-
-    def _next_on_margin(self, margin: MarginTrading) -> None:
-        margin.open_bars()
-        while self._toactivate:
-            self._toactivate.popleft().activate()
-        self.check_submitted()
-        self._work_pending(lambda order: order.exectype == bt.Order.Market)
-        margin.within_bars()
-        self._work_pending(lambda order: order.exectype != bt.Order.Market)
-        margin.close_bars()
-        self._close_ended()
+            self.work_pending()
+        self.close_ended()
         self._get_value()
 
     @books
@@ -114,43 +101,10 @@ class VenueRulesBroker(AccountBroker):
         """As `BackBroker`; on margin, an order that adds exposure needs as much free margin as it ties up."""
         if self.margin is None:
             super().check_submitted()
-            return
-        orders = [order for order in self.submitted if self._take_children(order) is not None]
-        self.submitted.clear()
-        for order, refusal in zip(orders, self.margin.check(orders), strict=True):
-            if refusal:
-                self._lack_margin(order, refusal)
-            elif order.alive():
-                self.submit_accept(order)
+        else:
+            self.margin.check_submitted()
 
-    def _lack_margin(self, order: Any, refusal: str) -> None:
-        order.addinfo(refusal=refusal)
-        order.margin()
-        self.notify(order)
-        self._ococheck(order)
-        self._bracketize(order, cancel=True)
-
-    @books
-    def close_by_force(self, data: BtData, closing: Closing, reason: str) -> None:
-        """Close a position as the venue does by itself."""
-        owner = self.cerebro.runningstrats[0]
-        order = forced_order(data, closing.stake.size, owner, lambda made: self._ocoize(made, None), reason)
-        self._execute_on_margin(order, closing.price, closing)
-
-    def _execute_on_margin(self, order: Any, price: float, closing: Closing | None = None) -> None:
-        assert self.margin is not None
-        data, executions = order.data, len(order.executed)
-        position = self.holdings.held[data]
-        before = position.size
-        refusal = self.margin.execute(order, position, price, closing)
-        if len(order.executed) > executions:
-            self.notify(order)
-            self._ococheck(order)
-            self.holdings.settle(order, data, before)
-        if refusal:
-            self._lack_margin(order, refusal)
-
-    def _close_ended(self) -> None:
+    def close_ended(self) -> None:
         """Close what is held of symbols that have no more bars, and cancel their orders."""
         for data in self.ended.take():
             for order in [order for order in chain(self.pending, self.submitted) if order.data is data]:
@@ -162,12 +116,12 @@ class VenueRulesBroker(AccountBroker):
                 order.addinfo(reason=f"{end}; {AT_LAST_PRICE}")
                 price = slipped(data.close[0], self.p.slip_perc, buys=held < 0)
                 if self.margin is not None:
-                    self._execute_on_margin(order, price)
+                    self.margin.fill(order, price)
                     continue
                 super()._execute(order, ago=0, price=price)
                 self.holdings.settle(order, data, held)
 
-    def _work_pending(self, takes: Callable[[Any], bool] | None = None) -> None:
+    def work_pending(self, takes: Callable[[Any], bool] | None = None) -> None:
         """Each pending order once, or each that `takes` picks; executions may take other orders out of the queue meanwhile, so a None marks
         its end."""
         self.pending.append(None)
@@ -383,7 +337,7 @@ class VenueRulesBroker(AccountBroker):
         self._close_exactly(order)
         if self.margin is not None:
             if price is not None:
-                self._execute_on_margin(order, price)
+                self.margin.fill(order, price)
             return None
         data = order.data if order.data._compensate is None else order.data._compensate
         before, executions = self.holdings.held[data].size, len(order.executed)

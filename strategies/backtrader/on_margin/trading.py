@@ -56,6 +56,45 @@ class MarginTrading:
         self._seen, self._until = dict.fromkeys(self._datas, 0), dict.fromkeys(self._datas, 0.0)
         self._bars: dict[Any, MarkBar] = {}
 
+    def next(self) -> None:
+        """One turn of the broker."""
+        broker = self._broker
+        self.open_bars()
+        while broker._toactivate:
+            broker._toactivate.popleft().activate()
+        self.check_submitted()
+        broker.work_pending(lambda order: order.exectype == bt.Order.Market)
+        self.within_bars()
+        broker.work_pending(lambda order: order.exectype != bt.Order.Market)
+        self.close_bars()
+        broker.close_ended()
+        broker._get_value()
+
+    def check_submitted(self) -> None:
+        """Accept the orders that were just given, or refuse them for want of margin."""
+        broker, admission = self._broker, Admission(self.account)
+        while broker.submitted:
+            order = broker.submitted.popleft()
+            if broker._take_children(order) is None:
+                continue
+            if refusal := self._objection(admission, order):
+                self._refuse(order, refusal)
+            else:
+                broker.submit_accept(order)
+
+    def fill(self, order: Any, price: float, closing: Closing | None = None) -> None:
+        """Execute all that is left of an order at `price`, or what the margin allows of it."""
+        broker, data, executions = self._broker, order.data, len(order.executed)
+        position = broker.holdings.held[data]
+        before = position.size
+        refusal = self._execute(order, position, price, closing)
+        if len(order.executed) > executions:
+            broker.notify(order)
+            broker._ococheck(order)
+            broker.holdings.settle(order, data, before)
+        if refusal:
+            self._refuse(order, refusal)
+
     def open_bars(self) -> None:
         """Take in the marks of the bars that are new, and settle their funding."""
         self._bars = {}
@@ -87,39 +126,6 @@ class MarginTrading:
         for data, bar in self._bars.items():
             self.stakes[data].mark = bar.close
 
-    def check(self, orders: Sequence[Any]) -> list[str]:
-        """For each order that was just given, why the margin does not allow it; "" where it does."""
-        admission = Admission(self.account)
-        return [self._objection(admission, order) for order in orders]
-
-    def execute(self, order: Any, position: Any, price: float, closing: Closing | None = None) -> str:
-        """Book an execution of all that is left of `order`; why a part that opens a position was left out, "" where none was."""
-        data = order.data
-        stake, change, scheme = self.stakes[data], order.executed.remsize, self._broker.getcommissioninfo(data)
-        closed, opened = split(stake.size, change)
-        maker = closing is None and _has_rested(order)
-        fees = [_fee(scheme, part, price, maker=maker) for part in (closed, opened)]
-        refusal = self.account.refusal(stake, change, price, sum(fees)) if closing is None else ""
-        if refusal:
-            change, opened, fees[1] = closed, 0.0, 0.0
-        if closing is not None:
-            fees[0] = closing.fee
-        if not change:
-            return refusal
-        entry = stake.entry
-        if closing is not None:
-            gain = liquidate(self.account, closing)
-        else:
-            gain = self.account.settle(stake, change, price, sum(fees), maker=maker)
-        self._broker.cash = self.account.wallet
-        position.update(change, price, data.datetime.datetime())
-        order.execute(
-            data.datetime[0], change, price, closed, -closed * entry, fees[0], opened, opened * price, fees[1], scheme.margin, gain,
-            position.size, position.price,
-        )  # fmt: skip
-        order.addcomminfo(scheme)
-        return refusal
-
     def as_dict(self) -> dict[str, Any]:
         """What must be kept across a restart; plain JSON values."""
         stakes = {data._name: [stake.size, stake.entry, stake.mark] for data, stake in self.stakes.items()}
@@ -142,6 +148,40 @@ class MarginTrading:
         counted[data._name] = counted.get(data._name, 0) + 1
         return MarkBar(float(data.open[0]), float(data.high[0]), float(data.low[0]), float(data.close[0]))
 
+    def _execute(self, order: Any, position: Any, price: float, closing: Closing | None) -> str:
+        """Book the execution; why a part that opens a position was left out, "" where none was."""
+        data = order.data
+        stake, change, scheme = self.stakes[data], order.executed.remsize, self._broker.getcommissioninfo(data)
+        closed, opened = split(stake.size, change)
+        maker = closing is None and _has_rested(order)
+        fees = [_fee(scheme, part, price, maker=maker) for part in (closed, opened)]
+        refusal = self.account.refusal(stake, change, price, fees[0] + fees[1]) if closing is None else ""
+        if refusal:
+            change, opened, fees[1] = closed, 0.0, 0.0
+        if not change:
+            return refusal
+        entry = stake.entry
+        if closing is None:
+            gain = self.account.settle(stake, change, price, fees[0] + fees[1], maker=maker)
+        else:
+            gain, fees[0] = liquidate(self.account, closing), closing.fee
+        self._broker.cash = self.account.wallet
+        position.update(change, price, data.datetime.datetime())
+        order.execute(
+            data.datetime[0], change, price, closed, -closed * entry, fees[0], opened, opened * price, fees[1], scheme.margin, gain,
+            position.size, position.price,
+        )  # fmt: skip
+        order.addcomminfo(scheme)
+        return refusal
+
+    def _refuse(self, order: Any, refusal: str) -> None:
+        broker = self._broker
+        order.addinfo(refusal=refusal)
+        order.margin()
+        broker.notify(order)
+        broker._ococheck(order)
+        broker._bracketize(order, cancel=True)
+
     def _objection(self, admission: Admission, order: Any) -> str:
         if order.parent is not None:  # it closes what its parent opens
             return ""
@@ -159,7 +199,7 @@ class MarginTrading:
             self._broker.cancel(order)
         by_stake = {id(stake): data for data, stake in self.stakes.items()}
         for closing in due:
-            self._broker.close_by_force(by_stake[id(closing.stake)], closing, told)
+            self.fill(self._forced(by_stake[id(closing.stake)], closing, told), closing.price, closing)
         lacking = make_good(account)
         self._broker.cash = account.wallet
         if lacking:
@@ -168,6 +208,13 @@ class MarginTrading:
         self.report.liquidated.append((at, told))
         symbols = ", ".join(closing.stake.rules.symbol for closing in due)
         _LOG.warning("liquidated", extra={"facts": {"symbols": symbols, "note": told}})
+
+    def _forced(self, data: Any, closing: Closing, reason: str) -> Any:
+        """An accepted market order by which the venue closes a position."""
+        broker = self._broker
+        order = closing_order(data, closing.stake.size, broker.cerebro.runningstrats[0], lambda made: broker._ocoize(made, None))
+        order.addinfo(reason=reason)
+        return order
 
 
 def _has_rested(order: BtOrder) -> bool:
@@ -185,10 +232,3 @@ def _fee(scheme: Any, size: float, price: float, *, maker: bool) -> float:
     if not size:
         return 0.0
     return scheme.fee(size, price, maker=maker) if isinstance(scheme, VenueCommission) else float(scheme.getcommission(size, price))
-
-
-def forced_order(data: Any, size: float, owner: object, send: Any, reason: str) -> Any:
-    """An accepted market order by which the venue closes `size` units, and why."""
-    order = closing_order(data, size, owner, send)
-    order.addinfo(reason=reason)
-    return order
