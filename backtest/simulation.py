@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
@@ -20,6 +21,7 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.margin.series import PerpetualSeries
 from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.stints.carried_account import CarriedAccount
 from forwardtrader.strategies.stints.leaving import leaving
@@ -68,8 +70,18 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
     for symbol, history in markets.items():
         bars = history.candles.loc[history.candles.index >= pd.Timestamp(first)]
         predicted = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
-        tapes.append(Tape(bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon))
+        rules, facts = history.rules, series_of(history)
+        tapes.append(Tape(bars=bars, forecasts=predicted, market=rules, timeframe=history.timeframe, horizon=horizon, facts=facts))
     return tapes
+
+
+def series_of(history: History) -> PerpetualSeries | None:
+    """Marks and funding as the broker takes them; None for spot."""
+    beside = history.perpetual
+    if beside is None:
+        return None
+    opened, settled = (pd.DatetimeIndex(frame.index).as_unit("ms").asi8 / 1000.0 for frame in (beside.marks, beside.funding))
+    return PerpetualSeries(opened, beside.marks.to_numpy(dtype=np.float64), settled, beside.funding.to_numpy(dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,8 @@ def _run(
     for symbol, history in markets.items():
         source = forecasts.source(symbol, settings.horizon, history.timeframe)
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
-        feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end)))
+        facts, last = series_of(history), _last_bar(history, end)
+        feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=last, facts=facts))
     account, start = hand.account if hand else None, request.first.timestamp()
     guard = hand.guard if hand else TradingGuard.of(request.settings.risk)
     changes = [(s.since.timestamp(), guard.limits.within(s.settings, len(feeds)) if guard else s.settings) for s in request.stints]

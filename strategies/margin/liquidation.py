@@ -47,6 +47,11 @@ def closings(account: MarginAccount, fee: float, worst: Sequence[float] | None =
     return []
 
 
+def reason(account: MarginAccount) -> str:
+    """Why the venue closes the positions, at the marks at which it does."""
+    return f"liquidated: equity {account.equity():,.2f} was not above the maintenance margin of {account.maintenance():,.2f}"
+
+
 def liquidate(account: MarginAccount, closing: Closing) -> float:
     """Book one closing; the gain."""
     tally = account.tally

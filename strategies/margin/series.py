@@ -57,6 +57,15 @@ class PerpetualSeries:
             return None
         return MarkBar(*(float(price) for price in self.marks[row]))
 
+    def table(self, opened: Floats) -> Floats:
+        """Open, high, low and close of the marks at these bar-open times [N, 4], NaN where they are not known."""
+        found = np.full((len(opened), 4), np.nan)
+        if len(self.opened):
+            row = np.minimum(np.searchsorted(self.opened, opened), len(self.opened) - 1)
+            known = self.opened[row] == opened
+            found[known] = self.marks[row[known]]
+        return found
+
     def settlements(self, after: float, before: float) -> list[float]:
         first, last = (int(place) for place in np.searchsorted(self.settled, (after, before)))
         return [float(rate) for rate in self.rates[first:last]]

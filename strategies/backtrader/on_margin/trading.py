@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import backtrader as bt
 
@@ -19,11 +19,10 @@ from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.ended_symbols import closing_order
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.margin.account import Admission, MarginAccount, Stake, split
-from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good
+from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good, reason
 from forwardtrader.strategies.margin.series import MarkBar
 
 _LOG = logger("strategies")
-LIQUIDATED: Final = "liquidated: equity {equity:,.2f} was not above the maintenance margin of {needed:,.2f}"
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,7 @@ class MarginTrading:
         due = closings(account, self._terms.liquidation_fee, worst)
         if not due:
             return
-        told = LIQUIDATED.format(equity=account.equity(), needed=account.maintenance())
+        told = reason(account)
         for order in self._broker.may_execute():
             self._broker.cancel(order)
         by_stake = {id(stake): data for data, stake in self.stakes.items()}
@@ -209,11 +208,11 @@ class MarginTrading:
         symbols = ", ".join(closing.stake.rules.symbol for closing in due)
         _LOG.warning("liquidated", extra={"facts": {"symbols": symbols, "note": told}})
 
-    def _forced(self, data: Any, closing: Closing, reason: str) -> Any:
+    def _forced(self, data: Any, closing: Closing, told: str) -> Any:
         """An accepted market order by which the venue closes a position."""
         broker = self._broker
         order = closing_order(data, closing.stake.size, broker.cerebro.runningstrats[0], lambda made: broker._ocoize(made, None))
-        order.addinfo(reason=reason)
+        order.addinfo(reason=told)
         return order
 
 
