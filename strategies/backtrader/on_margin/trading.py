@@ -1,11 +1,13 @@
 """Trading on margin at the simulated broker: what of a bar happens to an account of perpetuals, and in which order.
 
 When a bar opens, funding is settled for what is held, at the mark of that moment, and the venue looks whether the account must be
-liquidated. Then market orders are filled at the open; the venue looks again, at the worst mark of the bar; then resting orders are filled.
+liquidated. Then market orders are filled at the open; the venue looks again, on the way to the worst mark of the bar; then resting orders
+are filled.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -35,11 +37,12 @@ class MarginTerms:
 
 @dataclass
 class MarginReport:
-    """What became of an account on margin, for the record of a run. Times are Backtrader's."""
+    """What became of an account on margin, for the record of a run: liquidations, at Backtrader's times, and by bar what all positions were
+    worth as a share of equity."""
 
     account: MarginAccount
     liquidated: list[tuple[float, str]] = field(default_factory=list)
-    last_price_for_mark: dict[str, int] = field(default_factory=dict)
+    gross: array[float] = field(default_factory=lambda: array("d"))
 
 
 class MarginTrading:
@@ -68,6 +71,9 @@ class MarginTrading:
         self.close_bars()
         broker.close_ended()
         broker._get_value()
+        if self._bars and max(epoch_seconds(data.datetime[0]) for data in self._bars) >= broker.p.trade_from:
+            equity = self.account.equity()
+            self.report.gross.append(self.account.notional() / equity if equity > 0.0 else 0.0)
 
     def check_submitted(self) -> None:
         """Accept the orders that were just given, or refuse them for want of margin."""
@@ -143,8 +149,6 @@ class MarginTrading:
         known = facts.mark(opened) if facts is not None else None
         if known is not None:
             return known
-        counted = self.report.last_price_for_mark
-        counted[data._name] = counted.get(data._name, 0) + 1
         return MarkBar(float(data.open[0]), float(data.high[0]), float(data.low[0]), float(data.close[0]))
 
     def _execute(self, order: Any, position: Any, price: float, closing: Closing | None) -> str:
