@@ -12,7 +12,7 @@ import pandas as pd
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
-from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
 from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
@@ -34,13 +34,17 @@ EXTRA_BARS: Final = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """One symbol to trade. `data` is a Backtrader feed whose bars are stamped with their UTC open time, `last_bar` as in `FeedContext`."""
+    """One symbol to trade.
+
+    `data` is a Backtrader feed whose bars are stamped with their UTC open time, `last_bar` and `members` are as in `FeedContext`.
+    """
 
     data: Any
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
     last_bar: float = 0.0
+    members: Spans | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def build_cerebro(
         maxcpus=1,
     )
     for feed in feeds:
-        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar))
+        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.members))
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     for text in resample:
         for feed in feeds:
