@@ -9,6 +9,7 @@ from typing import TypeVar
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import MarketRules, Spans, Timeframe, is_within
 from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.strategies.margin.series import PerpetualFacts
 
 Feed = TypeVar("Feed")
 
@@ -19,6 +20,7 @@ class FeedContext:
 
     Attributes:
         last_bar: its last bar, as Backtrader counts time, where it ends before other feeds of the run do; 0 where it does not.
+        facts: marks and funding of a perpetual; None where the last price stands for the mark, and no funding is settled.
         members: when it belongs to the universe of the run; None is always.
     """
 
@@ -26,6 +28,7 @@ class FeedContext:
     timeframe: Timeframe
     source: ForecastSource | None = None
     last_bar: float = 0.0
+    facts: PerpetualFacts | None = None
     members: Spans | None = None
 
     def may_hold(self, opened: float) -> bool:
