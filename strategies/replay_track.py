@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.strategies.decision import DecisionParams, PositionState
+from forwardtrader.strategies.feed_context import FeedContext
 from forwardtrader.strategies.margin.series import MarkBar, PerpetualSeries
 from forwardtrader.strategies.replay_account import ReplayBar
 from forwardtrader.strategies.sizing import exposure_cap
@@ -23,7 +24,7 @@ class Tape:
     """One symbol to replay.
 
     `bars` holds open, high, low, close, volume by UTC bar-open time, `forecasts` the columns `location` and `scale` on the same index, over
-    `horizon` bars; NaN where no model is in force. `facts` are marks and funding of a perpetual, as in `FeedContext`.
+    `horizon` bars; NaN where no model is in force. `members` and `facts` as in `FeedContext`.
     """
 
     bars: pd.DataFrame
@@ -31,6 +32,7 @@ class Tape:
     market: MarketRules
     timeframe: Timeframe
     horizon: int
+    members: Spans | None = None
     facts: PerpetualSeries | None = None
 
 
@@ -80,7 +82,8 @@ class Track:
     """One symbol's bars on the common timeline [T], and the state of its position manager that does not depend on the forecast locations.
 
     `times` are UTC epoch seconds, `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of
-    the bar before. `steady` is the remembered scale, `variance` the state after the bar, and `cap` the largest exposure.
+    the bar before. `member` says whether the symbol belongs to the universe at the
+    bar's close; `steady` is the remembered scale, `variance` the state after the bar, and `cap` the largest exposure.
     """
 
     params: DecisionParams
@@ -93,6 +96,7 @@ class Track:
     low: Floats
     close: Floats
     scale: Floats
+    member: Flags
     steady: Floats
     variance: Floats
     cap: Floats
@@ -108,9 +112,11 @@ class Track:
         scale = tape.forecasts["scale"].reindex(index).to_numpy(dtype=np.float64)
         traded = here & ((volume != 0) | (high != low))
         times = index.as_unit("ms").asi8 / 1000.0
+        context = FeedContext(tape.market, tape.timeframe, members=tape.members)
+        member = np.array([context.may_hold(at) for at in times]) if tape.members is not None else here
         marks = MarkTrack.of(tape, index, place) if tape.market.is_perpetual else None
         blank = (np.full(len(index), np.nan) for _ in range(3))
-        track = cls(params, times, place, here, traded, opened, high, low, close, scale, *blank, marks)
+        track = cls(params, times, place, here, traded, opened, high, low, close, scale, member, *blank, marks)
         track.remember(0, 0.0)
         return track
 
@@ -132,9 +138,9 @@ class Track:
         return track
 
     def spread(self, values: Floats) -> Floats:
-        """Values of the symbol's own bars laid on the timeline."""
+        """Values of the symbol's own bars laid on the timeline; NaN where it is no member of the universe."""
         laid = np.full(len(self.here), np.nan)
-        laid[self.place] = values
+        laid[self.place] = np.where(self.member[self.place], values, np.nan)
         return laid
 
     @property

@@ -39,7 +39,7 @@ LAYERS: dict[str, str] = {
         perpetuals
         backtrader_data files venues
         candles
-        factors flags longer_bars
+        factors flags longer_bars universe
         bounds
     """,
     "models": """

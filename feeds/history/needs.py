@@ -12,7 +12,7 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import InvalidDates, InvalidSetting
 from forwardtrader.core.settings import FeedSettings
-from forwardtrader.core.types import DataKind, MarketRules, Timeframe
+from forwardtrader.core.types import DataKind, MarketRules, Spans, Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Gap
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES, FactFiles, perpetual_facts
@@ -27,7 +27,8 @@ class History:
 
     `candles` is a frame as described in `feeds.candles.schema`; `source` is for people ("binance", "file btc.csv",
     "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`, of a perpetual
-    together with its marks and funding, which are in `perpetual`.
+    together with its marks and funding, which are in `perpetual`;
+    `members` are the spans in which the symbol may be traded, None for all of time.
     """
 
     symbol: str
@@ -40,6 +41,7 @@ class History:
     rules: MarketRules
     notes: tuple[str, ...] = ()
     perpetual: PerpetualHistory | None = None
+    members: Spans | None = None
 
     @property
     def is_made_up(self) -> bool:
