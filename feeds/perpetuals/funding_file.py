@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,7 @@ from forwardtrader.feeds.files.numbers import column_numbers
 from forwardtrader.feeds.files.tables.archive import columnar_format, members
 from forwardtrader.feeds.files.tables.columnar import columnar_table
 from forwardtrader.feeds.files.tables.encoding import decoded
-from forwardtrader.feeds.files.tables.json_rows import is_json, json_table
+from forwardtrader.feeds.files.tables.json_rows import is_json
 from forwardtrader.feeds.files.tables.table import Table
 from forwardtrader.feeds.files.times import TimeNotation, read_times
 from forwardtrader.feeds.perpetuals.funding import checked, rates
@@ -58,7 +59,22 @@ def _tables(path: Path, most_mb: int) -> Iterator[Table]:
     for member in members(path, most_mb):
         name = f"{path}, {member.name}" if member.name else str(path)
         text, _ = decoded(member.data, path)
-        yield json_table(text, name, path) if is_json(text) else _text_table(text, name)
+        yield _json_table(text, name) if is_json(text) else _text_table(text, name)
+
+
+def _json_table(text: str, name: str) -> Table:
+    """The first list of objects in a JSON text, as venues answer with."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise CandleFileInvalid(f"{name}: cut short, or no JSON; get the file again") from error
+    while isinstance(value, dict):
+        value = next((inner for inner in value.values() if isinstance(inner, dict | list)), None)
+    if not isinstance(value, list) or not value or not all(isinstance(row, dict) for row in value):
+        raise CandleFileInvalid(f"{name}: no list of funding rates in this JSON; get the file again")
+    names = list(value[0])
+    columns = tuple(pa.array([str(row.get(key, "")) for row in value]) for key in names)
+    return Table(tuple((key,) for key in names), columns, Origin(name))
 
 
 def _text_table(text: str, name: str) -> Table:
