@@ -84,7 +84,7 @@ def series_of(history: History) -> PerpetualSeries | None:
     if beside is None:
         return None
     opened, settled = (pd.DatetimeIndex(frame.index).as_unit("ms").asi8 / 1000.0 for frame in (beside.marks, beside.funding))
-    return PerpetualSeries(opened, beside.marks.to_numpy(dtype=np.float64), settled, beside.funding.to_numpy(dtype=np.float64))
+    return PerpetualSeries(opened, beside.marks.to_numpy(dtype=np.float64), settled, np.asarray(beside.funding, dtype=np.float64))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.strategies.decision import DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import FeedContext
-from forwardtrader.strategies.margin.series import MarkBar, PerpetualSeries
+from forwardtrader.strategies.margin.series import AssumedFacts, MarkBar, PerpetualSeries
 from forwardtrader.strategies.replay_account import ReplayBar
 from forwardtrader.strategies.sizing import exposure_cap
 
@@ -50,16 +50,18 @@ class MarkTrack:
 
     @classmethod
     def of(cls, tape: Tape, index: pd.DatetimeIndex, place: NDArray[np.int64]) -> MarkTrack:
-        opened = tape.bars.index.as_unit("ms").asi8 / 1000.0
+        opened = pd.DatetimeIndex(tape.bars.index).as_unit("ms").asi8 / 1000.0
         last = tape.bars[["open", "high", "low", "close"]].to_numpy(dtype=np.float64)
-        known = tape.facts.table(opened) if tape.facts is not None else np.full((len(opened), 4), np.nan)
-        marks = np.where(np.isnan(known).any(axis=1)[:, None], last, known)
+        facts = tape.facts or AssumedFacts(tape.market.funding_hours).over(opened, tape.timeframe.seconds)
+        known = facts.table(opened)
+        lacks = np.isnan(known).any(axis=1, keepdims=True)
+        marks = np.where(lacks, last, known)
         laid = np.full((len(index), 4), np.nan)
         laid[place] = marks
         close = pd.Series(laid[:, 3]).ffill().to_numpy()
         for column in range(4):
             laid[:, column] = np.where(np.isnan(laid[:, column]), close, laid[:, column])
-        rows, rates = _settled(tape, opened, place)
+        rows, rates = _settled(facts, opened, tape.timeframe.seconds, place)
         return cls(laid[:, 0], laid[:, 1], laid[:, 2], laid[:, 3], rows, rates)
 
     def rates_at(self, row: int) -> tuple[float, ...]:
@@ -67,14 +69,13 @@ class MarkTrack:
         return tuple(float(rate) for rate in self.rates[first:last])
 
 
-def _settled(tape: Tape, opened: Floats, place: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+def _settled(facts: PerpetualSeries, opened: Floats, length: float, place: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
     """The row of each settlement: the first of the symbol's bars that ends after it, from the first bar on."""
-    if tape.facts is None or not len(opened):
+    if not len(opened):
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    settled, rates = tape.facts.settled, tape.facts.rates
-    bar = np.searchsorted(opened + tape.timeframe.seconds, settled, side="right")
-    taken = (settled >= opened[0]) & (bar < len(opened))
-    return place[bar[taken]], rates[taken]
+    bar = np.searchsorted(opened + length, facts.settled, side="right")
+    taken = (facts.settled >= opened[0]) & (bar < len(opened))
+    return place[bar[taken]], facts.rates[taken]
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,8 @@ class Track:
         context = FeedContext(tape.market, tape.timeframe, members=tape.members)
         member = np.array([context.may_hold(at) for at in times]) if tape.members is not None else here
         marks = MarkTrack.of(tape, index, place) if tape.market.is_perpetual else None
-        blank = (np.full(len(index), np.nan) for _ in range(3))
-        track = cls(params, times, place, here, traded, opened, high, low, close, scale, member, *blank, marks)
+        steady, variance, cap = (np.full(len(index), np.nan) for _ in range(3))
+        track = cls(params, times, place, here, traded, opened, high, low, close, scale, member, steady, variance, cap, marks)
         track.remember(0, 0.0)
         return track
 

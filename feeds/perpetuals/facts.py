@@ -84,7 +84,7 @@ def _funding(
     )
     step = pd.Timedelta(hours=hours)
     due = pd.date_range(begins.ceil(step), ends, freq=step, inclusive="left")
-    times = known.index.as_unit("ms").asi8
+    times = pd.DatetimeIndex(known.index).as_unit("ms").asi8
     expected = due.as_unit("ms").asi8
     place = np.searchsorted(times, expected)
     before = np.where(place > 0, expected - times[np.maximum(place - 1, 0)], np.iinfo(np.int64).max) if len(times) else None

@@ -76,7 +76,9 @@ class FundingStore:
             new = fresh[~fresh.index.isin(stored.index)]
             joined = pd.concat([stored, new]).sort_index() if len(stored) else new
             meta = {_META: json.dumps({"sha256": _checksum(joined)}).encode()}
-            table = pa.table({"timestamp": joined.index.as_unit("ms").asi8, "rate": joined.to_numpy()}).replace_schema_metadata(meta)
+            table = pa.table(
+                {"timestamp": pd.DatetimeIndex(joined.index).as_unit("ms").asi8, "rate": joined.to_numpy()}
+            ).replace_schema_metadata(meta)
             atomic.write_atomically(path, lambda target: pq.write_table(table, target, compression="zstd"))
         return len(new)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forwardtrader.strategies.fast_replay.margin_account import MarginReplayAccount
 from forwardtrader.strategies.fast_replay.walk import ReplayPosition, Walk
@@ -59,7 +60,7 @@ class MarginWalk(Walk):
         path = np.cumsum(np.concatenate([[self.on_margin.margin.wallet], amounts]))
         return np.asarray(path[np.searchsorted(at, np.arange(rows.start, rows.stop), side="right")])
 
-    def _funding(self, rows: slice) -> tuple[Floats, Floats, list[tuple[Stake, float]]]:
+    def _funding(self, rows: slice) -> tuple[NDArray[np.int64], Floats, list[tuple[Stake, float]]]:
         """Row and amount of every settlement, in order of rows and then of symbols; and what each stake receives of them."""
         at, amounts, totals = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], []
         for stake, marks in self._held():

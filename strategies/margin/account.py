@@ -188,7 +188,7 @@ class Admission:
 
 def split(size: float, change: float) -> tuple[float, float]:
     """How much of `change` closes a position of `size`, and how much opens one; both signed as `change`."""
-    if size * change >= 0.0:
+    if not size or (size > 0.0) == (change > 0.0):
         return 0.0, change
     if abs(change) <= abs(size):
         return change, 0.0

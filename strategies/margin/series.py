@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# Of most venues: what longs pay shorts each eight hours where the perpetual stands where spot does.
+ASSUMED_RATE: Final = 0.0001
+USUAL_HOURS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,34 @@ class PerpetualFacts(Protocol):
     def settlements(self, after: float, before: float) -> Iterable[float]:
         """Funding rates settled at times in [after, before), in order."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedFacts:
+    """What stands for the facts of a perpetual of which none are given: the last price for the mark, and a usual rate at usual times."""
+
+    hours: int
+
+    def mark(self, opened: float) -> MarkBar | None:
+        return None
+
+    def settlements(self, after: float, before: float) -> list[float]:
+        return [ASSUMED_RATE * self._hours / USUAL_HOURS] * len(self.times(after, before))
+
+    def times(self, after: float, before: float) -> Floats:
+        """Multiples of the hours since 1970 in [after, before)."""
+        step = self._hours * 3600.0
+        return np.arange(np.ceil(after / step), np.ceil(before / step)) * step
+
+    def over(self, opened: Floats, length: float) -> PerpetualSeries:
+        """The same for past bars that opened at these times, each `length` seconds long."""
+        times = self.times(opened[0], opened[-1] + length) if len(opened) else np.zeros(0)
+        rate = ASSUMED_RATE * self._hours / USUAL_HOURS
+        return PerpetualSeries(opened, np.full((len(opened), 4), np.nan), times, np.full(len(times), rate))
+
+    @property
+    def _hours(self) -> int:
+        return self.hours or USUAL_HOURS
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from forwardtrader.strategies.ended_symbols import closing_order
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.margin.account import Admission, MarginAccount, Stake, split
 from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good, reason
-from forwardtrader.strategies.margin.series import MarkBar
+from forwardtrader.strategies.margin.series import ASSUMED_RATE, AssumedFacts, MarkBar, PerpetualFacts
 
 _LOG = logger("strategies")
 
@@ -57,6 +57,7 @@ class MarginTrading:
         self.report = MarginReport(self.account)
         self._seen, self._until = dict.fromkeys(self._datas, 0), dict.fromkeys(self._datas, 0.0)
         self._bars: dict[Any, MarkBar] = {}
+        self._facts: dict[Any, PerpetualFacts] = {data: self._known(data) for data in self._datas}
 
     def next(self) -> None:
         """One turn of the broker."""
@@ -111,9 +112,8 @@ class MarginTrading:
             bar = self._bars[data] = self._mark(data, opened)
             ends, stake = opened + context.timeframe.seconds, self.stakes[data]
             stake.mark = bar.open
-            if context.facts is not None:
-                for rate in context.facts.settlements(self._until[data] or opened, ends):
-                    self.account.fund(stake, stake.mark, rate)
+            for rate in self._facts[data].settlements(self._until[data] or opened, ends):
+                self.account.fund(stake, stake.mark, rate)
             self._until[data] = ends
         self._liquidate(None)
 
@@ -145,11 +145,18 @@ class MarginTrading:
             setattr(self.account.tally, name, amount)
 
     def _mark(self, data: Any, opened: float) -> MarkBar:
-        facts = context_of(data).facts
-        known = facts.mark(opened) if facts is not None else None
+        known = self._facts[data].mark(opened)
         if known is not None:
             return known
         return MarkBar(float(data.open[0]), float(data.high[0]), float(data.low[0]), float(data.close[0]))
+
+    def _known(self, data: Any) -> PerpetualFacts:
+        context = context_of(data)
+        if context.facts is not None:
+            return context.facts
+        note = f"funding and mark are not given: {ASSUMED_RATE * 1e4:g} bp each eight hours and the last price stand for them"
+        _LOG.warning("facts assumed", extra={"facts": {"symbol": context.rules.symbol, "note": note}})
+        return AssumedFacts(context.rules.funding_hours)
 
     def _execute(self, order: Any, position: Any, price: float, closing: Closing | None) -> str:
         """Book the execution; why a part that opens a position was left out, "" where none was."""
