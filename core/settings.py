@@ -235,7 +235,9 @@ class StrategySettings(Room):
     @model_validator(mode="after")
     def _exposure_is_margined(self) -> StrategySettings:
         if self.max_exposure > max(self.leverage, 1.0):
-            raise ValueError(f"max_exposure {self.max_exposure:g} is above leverage {self.leverage:g}; raise the leverage, or lower it")
+            raise ValueError(
+                f"strategies.max_exposure {self.max_exposure:g} is above strategies.leverage {self.leverage:g}; raise the one or lower the other"
+            )
         return self
 
 

@@ -56,7 +56,7 @@ class AssumedFacts:
     def times(self, after: float, before: float) -> Floats:
         """Multiples of the hours since 1970 in [after, before)."""
         step = self._hours * 3600.0
-        return np.arange(np.ceil(after / step), np.ceil(before / step)) * step
+        return np.asarray(np.arange(np.ceil(after / step), np.ceil(before / step)) * step, dtype=np.float64)
 
     def over(self, opened: Floats, length: float) -> PerpetualSeries:
         """The same for past bars that opened at these times, each `length` seconds long."""
