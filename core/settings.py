@@ -236,7 +236,7 @@ class StrategySettings(Room):
     def _exposure_is_margined(self) -> StrategySettings:
         if self.max_exposure > max(self.leverage, 1.0):
             raise ValueError(
-                f"strategies.max_exposure {self.max_exposure:g} is above strategies.leverage {self.leverage:g}; lower the first, or raise it"
+                f"strategies.max_exposure {self.max_exposure:g} is above strategies.leverage {self.leverage:g}; lower it or raise that"
             )
         return self
 
