@@ -52,7 +52,7 @@ class OwnFeature:
         Raises:
             FeatureFailed: it raised an exception, or did not give one number a bar.
         """
-        panel = AssetPanel(bars.times, bars.step, bars.peers)
+        panel = AssetPanel(bars)
         values = self.called(bars.copied(), panel)
         if values.shape != bars.close.shape:
             shape = f"shape {values.shape}" if values.shape else "a single value, or none"

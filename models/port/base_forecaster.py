@@ -157,7 +157,13 @@ class BaseForecaster(ABC):
 
 
 class WarmStarting(BaseForecaster):
-    """A forecaster whose models between two anchors go on from the anchor's (`models.walk_forward`)."""
+    """A forecaster whose models between two anchors go on from the anchor's (`models.walk_forward`).
+
+    Attributes:
+        goes_on: whether it does so with its parameters.
+    """
+
+    goes_on: bool = True
 
     @abstractmethod
     def update(self, panel: SamplePanel) -> Self:
