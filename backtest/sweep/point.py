@@ -33,7 +33,8 @@ KEPT: Final = (
 class PointResult:
     """Plain numbers, the fingerprint of the equity curve, and net daily returns by UTC day.
 
-    A point whose strategy or forecaster failed has neither, and `summary` only says why (`trouble`); so it does of an account that was ruined.
+    A point whose strategy or forecaster failed has neither, and `summary` only says why (`trouble`); so it does of an account that was
+    ruined.
     """
 
     summary: Mapping[str, Any]

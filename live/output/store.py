@@ -194,11 +194,9 @@ class SessionStore:
 
     def last_bar(self, symbol: str = "") -> int | None:
         """Open time (ms) of the newest bar; of one symbol, where it is named."""
-        if symbol:
-            row = self._db.all("select max(at) from bars where symbol = ?", symbol)
-        else:
-            row = self._db.all("select max(at) from bars")
-        return row[0][0]
+        of_symbol = ("select max(at) from bars where symbol = ?", symbol) if symbol else ("select max(at) from bars",)
+        [(newest,)] = self._db.all(*of_symbol)
+        return None if newest is None else int(newest)
 
     def bar_count(self) -> int:
         """How many bar times are recorded."""

@@ -83,12 +83,14 @@ class PeerRows:
         self._rows: dict[str, deque[Row | None]] = {}
 
     def fill(self, own: Bars, peers: Mapping[str, Bars], newest: Mapping[str, Row]) -> Bars:
-        """Start from the bars of all symbols before the newest one of one's own, and what opened together with that; `own` with its peers."""
+        """Start from the bars of all symbols before the newest one of one's own, and what opened with that; `own` with its peers."""
         seen = among(self._symbol, own, peers)
         self._rows = {}
         for symbol, bars in peers.items():
             columns, known = beside(seen, bars)
-            rows = [row if is_known else None for row, is_known in zip(zip(*(c.tolist() for c in columns), strict=True), known, strict=True)]
+            rows = [
+                row if is_known else None for row, is_known in zip(zip(*(c.tolist() for c in columns), strict=True), known, strict=True)
+            ]
             self._rows[symbol] = deque((*rows[:-1], newest.get(symbol, rows[-1])), maxlen=max(self._length, len(rows)))
         return self.around(own)
 

@@ -30,8 +30,8 @@ class Bars:
     `times` holds bar-open times in UTC nanoseconds; returns are logarithmic, close to close. `factors` holds the columns named
     `factor_...`: what was known at each close, NaN where nothing was. `step` is the length of one bar in nanoseconds, 0 where nobody said;
     `peers` are the bars of all symbols of the run, for features that look at others.
-    `late` says of each bar in which turn after those of the other symbols it came to a live session, 0 where it came with them; it stands in
-    the column of that name, and None is no bar.
+    `late` says of each bar in which turn after those of the other symbols it came to a live session, 0 where it came with them; None where
+    none came late.
     """
 
     times: NDArray[np.int64]

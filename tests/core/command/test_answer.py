@@ -32,9 +32,9 @@ def test_what_others_print_meanwhile_goes_to_stderr_whether_code_library_or_chil
 
 def test_an_answer_for_people_is_left_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     with answer.alone(False):
-        print("progress")
+        sys.stdout.write("progress\n")
         answer.write("done")
     with answer.alone():
-        print("told aside")
+        sys.stdout.write("told aside\n")
         answer.write("!")
     assert capsys.readouterr() == ("progress\ndone!", "told aside\n")

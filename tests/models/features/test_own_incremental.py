@@ -95,7 +95,7 @@ def arrived(seed: int, missing: float, late: float) -> dict[str, pd.DataFrame]:
     return found
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 50), st.floats(0.0, 0.3), st.floats(0.0, 0.5), st.integers(0, 30))
 def test_what_others_did_is_seen_bar_by_bar_as_in_the_whole_history_also_where_it_came_late_or_never_and_after_a_restart(
     seed: int, missing: float, late: float, restart: int
