@@ -108,4 +108,5 @@ class PeerRows:
         newest = list(rows)[-len(own) :]
         known = np.array([row is not None for row in newest], dtype=bool)
         table = np.array([row for row in newest if row is not None], np.float64).reshape(-1, 5)
-        return Bars(own.times[known], *np.ascontiguousarray(table.T), step=own.step)
+        opened, high, low, close, volume = np.ascontiguousarray(table.T)
+        return Bars(own.times[known], opened, high, low, close, volume, step=own.step)

@@ -51,7 +51,7 @@ class MeanForecaster(WarmStarting):
         return type(self)(**{**self.get_params(), "forecasters": chosen})
 
     @property
-    def goes_on(self) -> bool:
+    def goes_on(self) -> bool:  # type: ignore[override]
         return any(isinstance(each, WarmStarting) and each.goes_on for each in self._unfitted())
 
     def fit(self, panel: SamplePanel) -> Self:
