@@ -296,7 +296,7 @@ class LiveSession:
         parts = self.parts
         made = [(symbol, forecast) for symbol, source in parts.sources.items() for forecast in source.take_made()]
         for symbol in parts.store.record(bars, made, usage, **more):
-            parts.health.notify("bar_not_awaited", symbol=symbol, bar=_moment(bars[0][1].at).isoformat())
+            parts.health.notify("bar_not_awaited", "info", symbol=symbol, bar=_moment(bars[0][1].at).isoformat())
 
     def _sent_before(self, at: int) -> list[EarlierOrder]:
         """The orders of that bar (ms UTC) that the journal has, and what the venue said to those that it refused."""
