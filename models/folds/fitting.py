@@ -48,12 +48,13 @@ _restored: Final[set[str]] = set()
 
 def fit_fold(
     prototype: BaseForecaster, panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, *, identity: str, timeframe: str,
-    base: Base | None = None,
+    base: Base | None = None, is_to_be_read: bool = True,
 ) -> FoldResult:  # fmt: skip
     """Fit the members of a fold to its training window, and forecast the rows it is in force for.
 
     Args:
         base: the model to go on from instead of learning from nothing; its forecaster is a `WarmStarting`.
+        is_to_be_read: whether what is read from its files has to forecast the same.
 
     Raises:
         ForecasterFailed: the forecaster raised an exception, or its forecasts are none; the message names it and the fold.
@@ -65,7 +66,8 @@ def fit_fold(
     try:
         members = _members(prototype, samples, settings, base)
         model = _fitted(members, samples, settings)
-        _require_restorable(model, prototype, samples)
+        if is_to_be_read:
+            _require_restorable(model, prototype, samples)
         rows = spread_rows(samples, _SCORED)
         loss = mean_loss(model.raw_of(samples, rows).mean(axis=1), samples.targets[rows])
         raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
