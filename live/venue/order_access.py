@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeAlias
 
 from forwardtrader.core.errors import ConfigError
@@ -218,7 +218,8 @@ def access_of(client: CcxtClient) -> OrderAccess:
     Raises:
         ConfigError: orders cannot be found again at this venue, so that none may be sent.
     """
-    return OrderAccess(client, VENUES.get(client.id) or _generic(client))
+    found = (PERPETUALS if client.is_linear else VENUES).get(client.id)
+    return OrderAccess(client, found or _generic(client))
 
 
 def _generic(client: CcxtClient) -> VenueTraits:
@@ -241,14 +242,21 @@ def _bybit_orders(page: Sequence[CcxtOrder]) -> Params | None:
 
 
 _BINANCE: Final = VenueTraits(lookup=ByQuery("origClientOrderId"), cancel="origClientOrderId", trades=trade_pages.BINANCE)
+_BYBIT: Final = VenueTraits(
+    lookup=ByLists("orderLinkId", "fetch_canceled_and_closed_orders", "startTime"), cancel="orderLinkId", trades=trade_pages.BYBIT,
+    by_id={"acknowledged": True}, first_page=_FULL, next_page=_bybit_orders,
+)  # fmt: skip
+# Linear perpetuals. Binance keeps stops on them in a list of their own, under ids of its own.
+PERPETUALS: Final[dict[str, VenueTraits]] = {
+    **dict.fromkeys(("binance", "binanceusdm"), replace(_BINANCE, has_stops=False)), "bybit": _BYBIT,
+}  # fmt: skip
 # Binance and Bybit are held by the practice exchange; the others follow ccxt's source and were never tried.
 VENUES: Final[dict[str, VenueTraits]] = {
-    **dict.fromkeys(("binance", "binanceus", "binanceusdm"), _BINANCE),
-    "bybit": VenueTraits(
-        lookup=ByLists("orderLinkId", "fetch_canceled_and_closed_orders", "startTime"), cancel="orderLinkId", trades=trade_pages.BYBIT,
+    **dict.fromkeys(("binance", "binanceus"), _BINANCE),
+    "bybit": replace(
+        _BYBIT,
         # At spot a cancel names the kind of its order, and a stop becomes an order like others when it is triggered.
         cancel_kinds=({"orderFilter": "tpslOrder"}, {"orderFilter": "Order"}),
-        by_id={"acknowledged": True}, first_page=_FULL, next_page=_bybit_orders,
     ),
     **dict.fromkeys(("okx", "myokx", "okxus"), VenueTraits(
         lookup=ByQuery(), trades=trade_pages.OKX, client_id=r"[A-Za-z0-9]{1,32}", has_stops=False,
