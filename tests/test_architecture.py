@@ -57,7 +57,7 @@ LAYERS: dict[str, str] = {
         position_manager
         decision ended_symbols holdings trading_state
         orders
-        backtrader_objects costs feed_context order_rules risk signals sizing user_code
+        backtrader_objects costs feed_context margin order_rules risk signals sizing user_code
     """,
     "backtest": """
         api cli
