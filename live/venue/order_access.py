@@ -135,6 +135,8 @@ class VenueTraits:
         trades: how executions of an order are listed to the end.
         client_id: pattern of the client ids that it takes.
         has_stops: whether stops are found and cancelled as other orders are.
+        has_directions: whether a stop is sent with the direction in which the market reaches it; ccxt would take it for one that only
+            reduces a position otherwise.
         by_id: parameters of ccxt's query by the venue's own id.
         first_page, next_page: parameters of the list of open orders, and of its next page after one; None after the last.
     """
@@ -145,6 +147,7 @@ class VenueTraits:
     trades: TradePages = trade_pages.NEWEST
     client_id: str = _FORM
     has_stops: bool = True
+    has_directions: bool = False
     by_id: Params = field(default_factory=dict)
     first_page: Params = field(default_factory=dict)
     next_page: Callable[[Sequence[CcxtOrder]], Params | None] = _no_more
@@ -248,7 +251,7 @@ _BYBIT: Final = VenueTraits(
 )  # fmt: skip
 # Linear perpetuals. Binance keeps stops on them in a list of their own, under ids of its own.
 PERPETUALS: Final[dict[str, VenueTraits]] = {
-    **dict.fromkeys(("binance", "binanceusdm"), replace(_BINANCE, has_stops=False)), "bybit": _BYBIT,
+    **dict.fromkeys(("binance", "binanceusdm"), replace(_BINANCE, has_stops=False)), "bybit": replace(_BYBIT, has_directions=True),
 }  # fmt: skip
 # Binance and Bybit are held by the practice exchange; the others follow ccxt's source and were never tried.
 VENUES: Final[dict[str, VenueTraits]] = {
