@@ -125,16 +125,20 @@ class MarginAccount:
             self.tally.funding_short += received
         return received
 
-    def refusal(self, stake: Stake, change: float, price: float, fee: float) -> str:
-        """Why `change` units at `price` cannot be taken; "" where they can, as always where they only close."""
+    def refusal(self, stake: Stake, change: float, price: float, fee: float, *, promised: float = 0.0) -> str:
+        """Why `change` units at `price` cannot be taken; "" where they can, as always where they only close.
+
+        Args:
+            promised: margin and fees of other orders that come before this one.
+        """
         closed, opened = split(stake.size, change)
         if not opened:
             return ""
-        quote, worth = stake.rules.settle, abs(stake.size + change) * price
+        quote, worth = stake.rules.settle, abs(stake.size + change) * stake.mark
         if worth > stake.tiers.largest(self.leverage):
             return f"a position of {worth:,.2f} {quote} is above what {stake.rules.symbol} allows at leverage {self.leverage:g}"
         equity = self.equity() + -closed * (price - stake.mark) + opened * (stake.mark - price) - fee
-        needed = (self.notional() + (abs(stake.size + change) - abs(stake.size)) * stake.mark) / self.leverage
+        needed = (self.notional() + (abs(stake.size + change) - abs(stake.size)) * stake.mark) / self.leverage + promised
         if equity - needed >= -_NOISE * abs(equity):
             return ""
         return f"not enough free margin: {needed:,.2f} {quote} are needed at leverage {self.leverage:g}, and the account has {equity:,.2f}"
@@ -158,6 +162,24 @@ class MarginAccount:
         elif opened:
             stake.entry = (stake.entry * before + change * price) / stake.size
         return gain
+
+
+class Admission:
+    """The margin promised to orders that arrive together: each must be payable at the price it was made at, after those before it."""
+
+    def __init__(self, account: MarginAccount) -> None:
+        self._account = account
+        self._promised = 0.0
+
+    def refusal(self, stake: Stake, change: float, price: float, fee: float, *, at_market: bool) -> str:
+        """Why the order cannot be taken; "" where it was. What a market order closes frees its margin for those after it."""
+        account = self._account
+        why = account.refusal(stake, change, price, fee, promised=self._promised)
+        closed, opened = split(stake.size, change)
+        if not why:
+            self._promised += abs(opened) * stake.mark / account.leverage + fee if opened else 0.0
+            self._promised -= abs(closed) * stake.mark / account.leverage if closed and at_market else 0.0
+        return why
 
 
 def split(size: float, change: float) -> tuple[float, float]:

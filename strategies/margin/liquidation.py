@@ -1,8 +1,8 @@
 """Liquidation of a cross-margin account: when, at which prices, and what is left.
 
-The venue closes every position once equity, at mark prices, has fallen to the maintenance margin. Inside a bar the marks are taken to go
-straight from where they stood to their worst, long and short positions at the same time, and that comes before anything in the bar that
-would have helped. Positions are closed at the marks at which equity meets the maintenance margin, or where they opened if that is beyond.
+The venue closes every position once equity, at mark prices, has fallen to the maintenance margin. It looks when a bar opens, at the marks
+of that moment, and then at the worst mark that the bar had for each position, before any resting order of the bar is filled: what is closed
+is closed at those prices. What the wallet lacks after that, the insurance fund bears.
 """
 
 from __future__ import annotations
@@ -26,32 +26,25 @@ class Closing:
 
 def is_due(account: MarginAccount) -> bool:
     """Whether equity is at or below the maintenance margin, at the newest marks."""
-    return account.notional() > 0.0 and account.equity() <= account.maintenance()
+    needed = account.maintenance()
+    return needed > 0.0 and account.equity() <= needed
 
 
-def closings(account: MarginAccount, worst: Sequence[float], fee: float) -> list[Closing]:
-    """The positions that are liquidated on the way from the newest marks to the `worst` of each stake; empty where none is.
+def closings(account: MarginAccount, fee: float, worst: Sequence[float] | None = None) -> list[Closing]:
+    """The positions that are liquidated at the newest marks, or at the `worst` of each stake where they are given; empty where none is.
 
-    The stakes keep the marks at which they are closed.
+    The stakes get the marks at which they are closed.
 
     Args:
-        fee: of the liquidation, as a share of the value closed; no more is taken than is left.
+        fee: of the liquidation, as a share of the value closed.
     """
-    first = [stake.mark for stake in account.stakes]
-    _at(account, first, worst, 1.0)
-    if not is_due(account):
-        _at(account, first, worst, 0.0)
-        return []
-    low, high = 0.0, 1.0
-    _at(account, first, worst, low)
+    marks = [stake.mark for stake in account.stakes]
+    if worst is not None:
+        _mark(account, worst)
     if is_due(account):
-        high = low
-    while low < high and (middle := 0.5 * (low + high)) not in (low, high):
-        _at(account, first, worst, middle)
-        low, high = (low, middle) if is_due(account) else (middle, high)
-    _at(account, first, worst, high)
-    share = min(fee, max(account.equity(), 0.0) / account.notional())
-    return [Closing(s, -s.size, s.mark, abs(s.size) * s.mark * share) for s in account.stakes if s.size]
+        return [Closing(s, -s.size, s.mark, abs(s.size) * s.mark * fee) for s in account.stakes if s.size]
+    _mark(account, marks)
+    return []
 
 
 def liquidate(account: MarginAccount, closing: Closing) -> float:
@@ -78,9 +71,9 @@ def liquidation_price(account: MarginAccount, stake: Stake) -> float:
     and NaN without a position."""
     if not stake.size:
         return math.nan
-    others = account.maintenance() - stake.tiers.maintenance(stake.notional)
-    equity_at_zero = account.equity() - stake.size * stake.mark
     tiers = stake.tiers
+    others = account.maintenance() - tiers.maintenance(stake.notional)
+    equity_at_zero = account.equity() - stake.size * stake.mark
     for start, end, rate, amount in zip(tiers.starts, (*tiers.starts[1:], math.inf), tiers.rates, tiers.amounts, strict=True):
         price = (others - amount - equity_at_zero) / (stake.size - abs(stake.size) * rate)
         if start <= abs(stake.size) * price <= end:
@@ -88,6 +81,6 @@ def liquidation_price(account: MarginAccount, stake: Stake) -> float:
     return 0.0 if stake.size > 0.0 else math.inf
 
 
-def _at(account: MarginAccount, first: Sequence[float], worst: Sequence[float], share: float) -> None:
-    for stake, begin, end in zip(account.stakes, first, worst, strict=True):
-        stake.mark = end if share == 1.0 else begin + share * (end - begin)
+def _mark(account: MarginAccount, marks: Sequence[float]) -> None:
+    for stake, mark in zip(account.stakes, marks, strict=True):
+        stake.mark = mark
