@@ -123,13 +123,10 @@ def open_venue(settings: SandboxSettings, host: Host, opened_at: int | None = No
     )  # fmt: skip
     driver.begin()
     rights = KeyRights(settings.withdrawals, settings.trading)
-    funding, liquidation = (
-        FundingClock(exchange, rates_of(settings, shift), length),
-        Liquidation(exchange, margin, settings.liquidation_fee_bps / 10_000),
-    )
+    funding, liquidation = FundingClock(exchange, rates_of(settings, shift), length), Liquidation(exchange, margin)
     marks = MarkPrices(listings.values(), marks_of(settings, length, shift))
     marks.bar_opened()
-    driver.before_close += [lambda: liquidation.on_the_way(*marks.of_bars()), marks.bar_closes]
+    driver.before_close += [lambda: liquidation.at_worst(*marks.extremes()), marks.bar_closes]
     driver.after_open += [marks.bar_opened, funding.bar_opened, liquidation.at_mark]
     return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), margin, funding, liquidation, opened_at, rights)
 
@@ -231,7 +228,7 @@ def _settlement(settings: SandboxSettings, listings: dict[str, Listing], margin:
         return listing.last if listing else None
 
     fees = Fees(*_fee_rates(settings), settings.fee_asset, coin_price)
-    return BySymbol(Spot(fees), Perpetual(fees, margin))
+    return BySymbol(Spot(fees), Perpetual(fees, margin, settings.liquidation_fee_bps / 10_000))
 
 
 def _keys(settings: SandboxSettings, host: Host) -> Keys:

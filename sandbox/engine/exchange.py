@@ -146,13 +146,11 @@ class Exchange:
             if order.request.symbol in symbols:
                 self._finish(order, Status.CANCELED, ExecutionType.CANCELED)
 
-    def force(
-        self, account: str, symbol: str, side: Side, size: Decimal, price: Decimal, origin: Origin, fee_rate: Decimal | None = None
-    ) -> None:
+    def force(self, account: str, symbol: str, side: Side, size: Decimal, price: Decimal, origin: Origin) -> None:
         """Reduce a position at `price`, as the venue does by itself."""
         name = f"{origin}-{len(self.order_index.orders) + 1}"
         request = NewOrder(
-            symbol=symbol, side=side, type=OrderType.MARKET, size=size, client_id=name, reduce_only=True, origin=origin, fee_rate=fee_rate,
+            symbol=symbol, side=side, type=OrderType.MARKET, size=size, client_id=name, reduce_only=True, origin=origin
         )  # fmt: skip
         order = self.order_index.add(account, request, self.now())
         self.events.publish_order(order, ExecutionType.NEW)

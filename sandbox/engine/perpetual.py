@@ -8,17 +8,22 @@ from decimal import Decimal
 from forwardtrader.core.types import MarketRules, Side
 from forwardtrader.sandbox.engine.margin import CrossMargin
 from forwardtrader.sandbox.orders.account import ClientAccount, PerpetualPosition
-from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder
+from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder, Origin
 from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 from forwardtrader.sandbox.orders.settlement import Exchanged, Fees, Settlement, floored, rounded
 
 
 @dataclass(frozen=True)
 class Perpetual:
-    """One-way positions. Fees and gains are always in the settle currency."""
+    """One-way positions. Fees and gains are always in the settle currency.
+
+    Args:
+        liquidation_fee: share of the value that a liquidation costs instead of the usual fee.
+    """
 
     fees: Fees
     margin: CrossMargin
+    liquidation_fee: Decimal = ZERO
 
     def hold(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal) -> tuple[str, Decimal]:
         """The margin and the fee of the part that opens; what the account lacks where the limit is worse than the mark is in it."""
@@ -39,7 +44,7 @@ class Perpetual:
         position = account.position(rules.symbol)
         closing, opening = split(position, order.request.side, size)
         quote = rounded(price * size)
-        fee = rounded(quote * (self.fees.rate(maker) if order.request.fee_rate is None else order.request.fee_rate))
+        fee = rounded(quote * self._fee_rate(order, maker))
         gain = rounded(closing * (price - position.entry)) * (1 if position.size > 0 else -1)
         account.receive(rules.settle, gain - fee)
         _move(position, size if order.request.side is Side.BUY else -size, price, closing, opening)
@@ -58,6 +63,9 @@ class Perpetual:
         mark = self.margin.listings[rules.symbol].mark
         loss = price - mark if order.request.side is Side.BUY else mark - price
         return mark / self.margin.leverage(account, rules.symbol) + price * self.fees.taker + max(loss, ZERO)
+
+    def _fee_rate(self, order: ExchangeOrder, maker: bool) -> Decimal:
+        return self.liquidation_fee if order.request.origin is Origin.LIQUIDATION else self.fees.rate(maker)
 
 
 @dataclass(frozen=True)

@@ -30,18 +30,16 @@ class MarkPrices:
             bar = self._bar(listing)
             listing.mark_price = None if bar is None else bar.close
 
-    def of_bars(self) -> tuple[dict[str, Decimal], dict[str, Decimal], dict[str, Decimal]]:
-        """Open, low and high of the mark in each running bar."""
-        opens: dict[str, Decimal] = {}
+    def extremes(self) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+        """The lowest and the highest mark of each running bar."""
         lows: dict[str, Decimal] = {}
         highs: dict[str, Decimal] = {}
         for listing in self._listings:
-            if listing.bar is None:
-                continue
-            bar, symbol = self._bar(listing), listing.rules.symbol
-            prices = (listing.bar.open, listing.bar.low, listing.bar.high)
-            opens[symbol], lows[symbol], highs[symbol] = (bar.open, bar.low, bar.high) if bar else map(listing.based, prices)
-        return opens, lows, highs
+            bar = self._bar(listing)
+            if listing.bar is not None:
+                lows[listing.rules.symbol] = bar.low if bar else listing.based(listing.bar.low)
+                highs[listing.rules.symbol] = bar.high if bar else listing.based(listing.bar.high)
+        return lows, highs
 
     def _bar(self, listing: Listing) -> Candle | None:
         return self._series.get(listing.rules.symbol, {}).get(listing.bar.start) if listing.bar else None

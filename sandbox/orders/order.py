@@ -68,7 +68,6 @@ class NewOrder:
     client_id: str = ""
     reduce_only: bool = False
     origin: Origin = Origin.CLIENT
-    fee_rate: Decimal | None = None  # of an order that the venue made by itself; None for the usual one
 
 
 @dataclass(slots=True, eq=False)
