@@ -206,6 +206,6 @@ class CcxtAccount:
         self._notify_owner(event)
         if isinstance(event, ClosedByVenue) and event.kind == LIQUIDATION:
             self._halt.halt(
-                f"the venue liquidated the position in {event.execution.symbol}: look at the account, its margin and its leverage, then use "
-                f"--resume"
+                f"the venue liquidated the position in {event.execution.symbol}: look at the account, its margin and its leverage, then "
+                f"use --resume"
             )
