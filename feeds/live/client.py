@@ -43,7 +43,7 @@ def open_client(
         one_kind = {"fetchMarkets": {"types": ["linear" if linear else "spot"]}, "fetchCurrencies": False, "fetchMargins": False}
         client.options = client.deep_extend(client.options, one_kind)
     if linear:
-        client.is_linear = True
+        client.trades_perpetuals = True
         client.options = client.deep_extend(client.options, {"defaultType": "swap", "defaultSubType": "linear"})
     # Currency data needs a permission that a trading key may lack, and it is not used.
     client.has = {**client.has, "fetchCurrencies": False}
@@ -65,7 +65,7 @@ def _with_closed_flag(base: Any) -> Any:
 
     class ClosedFlag(base):  # type: ignore[misc]
         on_candle: Callable[[str, str, Bar, bool], bool] | None = None
-        is_linear = False
+        trades_perpetuals = False
 
         def handle_ohlcv(self, client: Any, message: Any) -> Any:
             if self.on_candle is None or read is None:
@@ -135,7 +135,7 @@ def _bybit_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, b
 
 def _kind(client: Any) -> str:
     """ccxt's name of the client's kind of market: spot and perpetual have the same identifier."""
-    return "contract" if client.is_linear else "spot"
+    return "contract" if client.trades_perpetuals else "spot"
 
 
 _READERS: Final = {**dict.fromkeys(("binance", "binanceus", "binanceusdm"), _binance_candles), "bybit": _bybit_candles}

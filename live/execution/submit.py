@@ -84,7 +84,7 @@ class OrderSubmitter:
         """Whether an order on a perpetual only reduces the position that is booked, so that it must not do more at the venue."""
         request = intent.request
         held = self._ledger.effects.get(assets_of(request.symbol)[0], Decimal(0))
-        return self._client.is_linear and not adds_exposure(held, request.side, request.size)
+        return self._client.trades_perpetuals and not adds_exposure(held, request.side, request.size)
 
     async def _on_error(self, intent: Intent, error: Exception, *, clock_corrected: bool) -> None:
         names, reason = names_of(error), " ".join(log.redact(str(error)).split())[:200]

@@ -39,7 +39,7 @@ class VenueOrders:
         self.access = access_of(client)
         self._client = client
         self._queries = queries
-        self._perpetuals = traits_of(client) if client.is_linear else None
+        self._perpetuals = traits_of(client) if client.trades_perpetuals else None
 
     async def view(self, symbols: Sequence[str]) -> VenueView:
         """Balances, then the resting orders; of perpetuals their positions instead of coins, and cash as if each were paid for."""

@@ -126,7 +126,7 @@ class _VenueCheck:
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
         feeds = self._request.settings.feeds
         identity = real_account(client.id, feeds.exchange_url, client.apiKey, source.symbols)
-        mode = self._mode(loop, account) if client.is_linear else ""
+        mode = self._mode(loop, account) if client.trades_perpetuals else ""
         return f"{identity.text}; {held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}{mode}"
 
     def _mode(self, loop: VenueThread, account: CcxtAccount) -> str:

@@ -100,7 +100,7 @@ class CcxtClient(Protocol):
 
     Attributes:
         requests_sent: how many so far.
-        is_linear: whether it trades linear perpetuals, not spot.
+        trades_perpetuals: whether it trades linear perpetuals, not spot.
     """
 
     id: str
@@ -110,7 +110,7 @@ class CcxtClient(Protocol):
     precisionMode: int  # noqa: N815 - the name that ccxt gives it
     last_response_headers: Mapping[str, str] | None
     requests_sent: int
-    is_linear: bool
+    trades_perpetuals: bool
 
     def milliseconds(self) -> int: ...
 

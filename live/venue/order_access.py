@@ -221,7 +221,7 @@ def access_of(client: CcxtClient) -> OrderAccess:
     Raises:
         ConfigError: orders cannot be found again at this venue, so that none may be sent.
     """
-    found = (PERPETUALS if client.is_linear else VENUES).get(client.id)
+    found = (PERPETUALS if client.trades_perpetuals else VENUES).get(client.id)
     return OrderAccess(client, found or _generic(client))
 
 
