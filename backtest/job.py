@@ -40,7 +40,7 @@ from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
 from forwardtrader.reports.sections.optimisation import OptimisationSection
-from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.reports.summary import portfolio_of, summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport
@@ -232,7 +232,12 @@ def assembled(
     told["backtest_only"] = record.backtest_only
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
     left_out = {f"forecast of {name}": why for name, why in forecasts.left_out.items()}
-    sections = {"limits": limits_section(record.limits), "margin": margin_section(record.margin, record.equity, markets)}
+    traded = {symbol: history.candles for symbol, history in markets.items()}
+    sections = {
+        "limits": limits_section(record.limits),
+        "margin": margin_section(record.margin, record.equity, markets),
+        "portfolio": portfolio_of(equity, record.fills, traded, year, request.settings.strategies.cash),
+    }
     parts = {"strategy": own, "benchmark": summaries, "not_computed": left_out, **sections}
     full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
