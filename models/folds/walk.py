@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.errors import ConfigError, TooLittleHistory
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import warm_up
@@ -53,11 +53,12 @@ class ServedFold:
 
 @dataclass(frozen=True)
 class WalkForward:
-    """All folds of a run, in order."""
+    """All folds of a run, in order; none where no model was trained, and `untrained` then says why to whoever asks for a forecast."""
 
     panel: Panel
     settings: ModelSettings
     served: tuple[ServedFold, ...]
+    untrained: ConfigError | None = field(default=None, kw_only=True)
 
     def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
         """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN without a model."""
