@@ -217,6 +217,7 @@ def _walk_forward_section(request: BacktestRequest, walk: WalkForward) -> WalkFo
         embargo_bars=settings.embargo,
         deployment_lag_bars=settings.deployment_lag,
         folds=[_fold(walk, served, symbol) for served in walk.served for symbol in served.fold],
+        waiting=walk.waiting(),
         **_decisions(walk),
     )
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.strategies.margin.series import PerpetualFacts
 
 Feed = TypeVar("Feed")
 
@@ -19,12 +20,14 @@ class FeedContext:
 
     Attributes:
         last_bar: its last bar, as Backtrader counts time, where it ends before other feeds of the run do; 0 where it does not.
+        facts: marks and funding of a perpetual; None where the last price stands for the mark, and no funding is settled.
     """
 
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
     last_bar: float = 0.0
+    facts: PerpetualFacts | None = None
 
 
 def attach(data: object, context: FeedContext) -> None:
