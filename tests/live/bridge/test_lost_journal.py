@@ -200,5 +200,6 @@ def test_a_stop_that_trailed_is_told_to_stand_still_once_its_journal_was_lost(
         journal = open_journal(tmp_path / "j.db")
         journal.mark_lost()
         play(venue, store_on(venue, journal, run="one"), Script, 2)
-    assert len([record for record in caplog.records if record.message == "stop_stands_still"]) == told
-    assert caplog.text.count("does not move any more where it trailed; cancel it and send a trailing stop in its place") == told
+    facts = [vars(record)["facts"] for record in caplog.records if record.message == "stop_stands_still"]
+    assert len(facts) == told
+    assert all("does not move any more where it trailed; cancel it and send a trailing stop in its place" in fact["what"] for fact in facts)
