@@ -76,6 +76,9 @@ class FeedSettings(Room):
     symbols: tuple[str, ...] = Field(
         default=("BTC/USDT",), min_length=1, description="what to trade; several share one account and one model"
     )
+    universe: str = Field(
+        default="", description="backtests: which symbols may be traded when, a file with the columns symbol, from, to, or top:20 by volume"
+    )
     timeframe: str = Field(default="1h", description="length of one bar: 1m, 15m, 1h, 4h, 1d")
     resample: tuple[str, ...] = Field(
         default=(), description="longer bars that a strategy sees as data1, data2, ... behind those traded; multiples of the timeframe"

@@ -38,7 +38,7 @@ LAYERS: dict[str, str] = {
         history live
         backtrader_data files venues
         candles
-        factors flags longer_bars
+        factors flags longer_bars universe
         bounds
     """,
     "models": """

@@ -13,7 +13,7 @@ import pandas as pd
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
-from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
 from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
@@ -37,8 +37,10 @@ EXTRA_BARS: Final = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """One symbol to trade. `data` is a Backtrader feed whose bars are stamped with their UTC open time, `last_bar` and `facts` as in
-    `FeedContext`."""
+    """One symbol to trade.
+
+    `data` is a Backtrader feed whose bars are stamped with their UTC open time; `last_bar`, `facts` and `members` are as in `FeedContext`.
+    """
 
     data: Any
     rules: MarketRules
@@ -46,6 +48,7 @@ class Feed:
     source: ForecastSource | None = None
     last_bar: float = 0.0
     facts: PerpetualFacts | None = None
+    members: Spans | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ def build_cerebro(
         maxcpus=1,
     )
     for feed in feeds:
-        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts))
+        context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members)
+        attach(feed.data, context)
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     for text in resample:
         for feed in feeds:

@@ -19,7 +19,17 @@ from forwardtrader.strategies.backtrader.on_margin.trading import MarginTerms, M
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
-from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.order_rules import (
+    OrderRefusal,
+    RawOrder,
+    RestingSell,
+    adds_exposure,
+    decimal,
+    floor_to,
+    is_dust,
+    normalise,
+    sellable,
+)
 from forwardtrader.strategies.orders.families import (
     CAME_TO_NOTHING,
     FAMILY_REFUSED,
@@ -206,8 +216,12 @@ class VenueRulesBroker(AccountBroker):
         parent = kwargs.get("parent")
         if parent is not None and not parent.alive():
             return OrderRefusal(PARENT_OVER)
-        rules = context_of(data).rules
-        return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
+        context = context_of(data)
+        answer = normalise(raw, context.rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=parent))
+        if isinstance(answer, OrderRefusal) or parent is not None or context.may_hold(epoch_seconds(data.datetime[0])):
+            return answer
+        adds = adds_exposure(self.holdings.held[data].size, answer.side, answer.size)
+        return OrderRefusal("it does not belong to the universe at this time") if adds else answer
 
     def cancel(self, order: Any, bracket: bool = False) -> bool:
         """Take an order back; also one of this very bar, or kept back with its family, which `BackBroker` would not let go."""
