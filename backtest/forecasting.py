@@ -9,7 +9,7 @@ import pandas as pd
 
 from forwardtrader.backtest.progress import Stage
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.core.errors import ConfigError, FeatureFailed, ForecasterFailed, TooLittleHistory, TrainingDiverged
+from forwardtrader.core.errors import FeatureFailed, ForecasterFailed, TooLittleHistory, TradingError, TrainingDiverged
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
@@ -76,7 +76,7 @@ def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage
     return online_walk_forward(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe, damaged=damaged)
 
 
-def untrained(markets: Mapping[str, History], settings: ModelSettings, why: ConfigError) -> WalkForward:
+def untrained(markets: Mapping[str, History], settings: ModelSettings, why: TradingError) -> WalkForward:
     """A walk-forward without models, which raises `why` where a forecast is asked for."""
     return WalkForward(Panel.of({symbol: h.candles for symbol, h in markets.items()}, settings.horizons), settings, (), untrained=why)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.errors import ConfigError, TooLittleHistory
+from forwardtrader.core.errors import TooLittleHistory, TradingError
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import warm_up
@@ -58,7 +58,7 @@ class WalkForward:
     panel: Panel
     settings: ModelSettings
     served: tuple[ServedFold, ...]
-    untrained: ConfigError | None = field(default=None, kw_only=True)
+    untrained: TradingError | None = field(default=None, kw_only=True)
 
     def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
         """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN without a model."""

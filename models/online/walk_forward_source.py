@@ -23,7 +23,7 @@ class WalkForwardSource:
 
     Raises:
         FingerprintMismatch: `batch` is asked about candles other than those of the walk-forward.
-        ConfigError: no model was trained; what the walk-forward says of it.
+        TradingError: no model was trained; what the walk-forward says of it.
     """
 
     def __init__(
