@@ -143,7 +143,12 @@ async def _binance_holdings(client: CcxtClient, settle: str) -> Holdings:
 async def _bybit_forced(client: CcxtClient, symbol: str) -> list[tuple[str, CcxtTrade]]:
     found = []
     for kind, name in _BYBIT_KINDS.items():
-        found += [(name, trade) for trade in await client.fetch_my_trades(symbol, None, _PAGE, {"execType": kind})]
+        more: Mapping[str, object] | None = {}
+        for _ in range(_MOST_PAGES):
+            page = await client.fetch_my_trades(symbol, None, _PAGE, {"execType": kind, **(more or {})})
+            found += [(name, trade) for trade in page]
+            if (more := _bybit_page(page, 0)) is None:
+                break
     return found
 
 
@@ -182,7 +187,7 @@ def _binance_made(order: CcxtOrder) -> bool:
     return str(order.get("clientOrderId") or "").startswith(("autoclose-", "adl_autoclose"))
 
 
-def _bybit_page(page: Sequence[CcxtFunding], _number: int) -> Mapping[str, object] | None:
+def _bybit_page(page: Sequence[CcxtFunding] | Sequence[CcxtTrade], _number: int) -> Mapping[str, object] | None:
     cursor = cursor_in(page, "nextPageCursor")
     return {"cursor": cursor} if cursor else None
 
