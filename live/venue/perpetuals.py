@@ -97,10 +97,11 @@ def traits_of(client: CcxtClient) -> PerpetualTraits:
     Raises:
         ConfigError: perpetuals are not traded there.
     """
-    found = VENUES.get(client.id)
-    if found is None:
-        raise ConfigError(f"perpetuals are not traded at {client.id}; take --exchange {' or '.join(sorted(VENUES))}, or a spot symbol")
-    return found
+    if client.id not in REHEARSED:
+        raise ConfigError(
+            f"perpetuals are not traded at {client.id} yet; take --exchange {' or '.join(sorted(REHEARSED))}, or a spot symbol"
+        )
+    return VENUES[client.id]
 
 
 def require_plain_contracts(rules: Iterable[MarketRules]) -> None:
@@ -212,3 +213,4 @@ _BINANCE: Final = PerpetualTraits(
     holdings=_binance_holdings, forced=_binance_forced, kind_of=_binance_kind, is_forced=_binance_made, received=1, next_page=_binance_page
 )
 VENUES: Final = {"binance": _BINANCE, "binanceusdm": _BINANCE, "bybit": _BYBIT}
+REHEARSED: Final = frozenset({"bybit"})  # those whose perpetuals the practice exchange has
