@@ -107,8 +107,8 @@ class FeatureRows:
 
 
 def _recorded(feature: Feature, bars: Bars) -> GraphSeries | None:
-    """The feature's steps in the graph; None where it does what the graph cannot record, or is a user's."""
-    if feature.is_own:
+    """The feature's steps in the graph; None where it does what the graph cannot record, looks at other symbols or is a user's."""
+    if feature.is_own or feature.cross_asset:
         return None
     try:
         made: object = feature.compute(bars)

@@ -14,7 +14,8 @@ from forwardtrader.core.settings import ReportSettings
 from forwardtrader.core.types import Timeframe, Verdict
 from forwardtrader.reports.benchmarks import Benchmark, BenchmarkAccount, buy_and_hold, follow
 from forwardtrader.reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, smoothness
-from forwardtrader.reports.manifest import ForecastScores, StrategySummary, SymbolForecast
+from forwardtrader.reports.manifest import StrategySummary
+from forwardtrader.reports.sections.forecasts import ForecastScores, SymbolForecast
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, distances
 from forwardtrader.reports.trial_ledger import TrialLedger
