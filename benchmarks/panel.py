@@ -62,8 +62,9 @@ def follow(found: Found, forecaster: Any, candles: Any, given: argparse.Namespac
     """Train and forecast one symbol, or several together, and enter how each did."""
     began = time.perf_counter()
     walk = ft.WalkForward(
-        forecaster, horizons=(1,), train_window=given.train_window, retrain_every=given.retrain_every, seeds=given.seeds, save_path=models
-    )
+        forecaster, horizons=(1,), train_window=given.train_window, retrain_every=given.retrain_every, anew_every=given.anew_every,
+        seeds=given.seeds, save_path=models,
+    )  # fmt: skip
     table = walk.fit_predict(candles, given.first, given.last)
     found.seconds += time.perf_counter() - began
     panel = walk.fitted.forecasts.walk.panel
@@ -117,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", dest="last", default="2024-07-01")
     parser.add_argument("--train-window", default="730d")
     parser.add_argument("--retrain-every", default="28d")
+    parser.add_argument("--anew-every", type=int, default=4, help="of models with warm starts, which are trained from scratch")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=[PANEL, *ALONE], help="some of the forecasters, the panel among them")
     parser.add_argument("--page", type=Path, default=PAGE)

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from forwardtrader.core.errors import FeatureFailed
 from forwardtrader.models.features.asset_panel import at_times
 from forwardtrader.models.features.bars import VOLATILITY_BARS, Bars
 from forwardtrader.models.features.feature import Feature
@@ -43,6 +44,9 @@ class CrossSection:
     Symbols stand in the order of their names and sums go from the first to the last, so that the order in which a run names its symbols
     decides no bit.
 
+    Raises:
+        FeatureFailed: the bars have no peers beside them, not even themselves.
+
     Attributes:
         features: by name, float64 [T], NaN while they warm up.
     """
@@ -53,7 +57,9 @@ class CrossSection:
 
     @staticmethod
     def _all(bars: Bars) -> Iterator[tuple[str, Series]]:
-        peers = [at_times(bars.peers[symbol], bars.times)[0] for symbol in sorted(bars.peers)] or [[bars.close] * 5]
+        if not bars.peers:
+            raise FeatureFailed("features market_* look at all symbols of a run, whose bars are not at hand here")
+        peers = [at_times(bars.peers[symbol], bars.times)[0] for symbol in sorted(bars.peers)]
         close = np.column_stack([*(columns[3] for columns in peers), bars.close])  # one's own once more, as the last one
         returned = scaled_returns(close)
         turnover = close[:, :-1] * np.column_stack([columns[4] for columns in peers])
@@ -149,7 +155,7 @@ def _named(name: str, bars: Bars) -> Series:
 
 def _entries() -> dict[str, Feature]:
     nothing = Bars(np.zeros(0, np.int64), *(np.zeros(0),) * 5)
-    names = CrossSection(nothing).features
+    names = CrossSection(replace(nothing, peers={"": nothing})).features
     made = (Feature(f"market_{name}", LOOK_BACK, partial(_named, name), cross_asset=True) for name in names)
     return {feature.name: feature for feature in made}
 

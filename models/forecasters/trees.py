@@ -58,7 +58,7 @@ class Trees:
 
     feature: NDArray[np.int32]
     threshold: NDArray[np.float64]
-    left: NDArray[np.uint8] | NDArray[np.uint16]
+    left: NDArray[np.unsignedinteger[Any]]
     value: NDArray[np.float64]
 
     def predict_one(self, row: NDArray[np.float32]) -> np.float32:

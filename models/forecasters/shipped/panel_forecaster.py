@@ -17,7 +17,7 @@ from forwardtrader.models.port.sample_panel import SamplePanel
 
 Floats32 = NDArray[np.float32]
 FEATURES: Final = ("*", "market_*")
-LEAST_SAMPLES: Final = 2000  # of a symbol, for trees of its own
+LEAST_SAMPLES: Final = 500  # of a symbol, for trees of its own
 MOST_LEAVES: Final = 16
 ALL: Final = ""  # stands for all symbols where trees are theirs together
 _ARRAYS: Final = ("feature", "threshold", "left", "value")
@@ -31,8 +31,8 @@ class PanelForecaster(WarmStarting):
     moves, the symbol's place in it and what its leaders did (`models.features.cross_section`). A symbol that was not there in training is
     forecast by the trees of all.
 
-    Models between two anchors (`models.anew_every`) take over the trees of the anchor's: of a window of two years they would see
-    more than four fifths again.
+    Models between two anchors (`models.anew_every`) take over the trees of all from the anchor's, since of a window of two years they would
+    see more than four fifths again, and grow anew each symbol's own.
 
     Args:
         own: the share of the symbol's own trees in the forecast.
@@ -63,7 +63,7 @@ class PanelForecaster(WarmStarting):
         min_data_in_leaf: int = 600,
         feature_fraction: float = 0.3,
         bagging_fraction: float = 0.4,
-        own_estimators: int = 100,
+        own_estimators: int = 60,
         own_leaves: int = 8,
         own_min_data_in_leaf: int = 200,
         own_bagging_fraction: float = 0.5,
@@ -89,21 +89,29 @@ class PanelForecaster(WarmStarting):
         return False
 
     def fit(self, panel: SamplePanel) -> Self:
-        """Raises InvalidSetting where a parameter is none."""
+        """Grow all trees.
+
+        Raises:
+            InvalidSetting: a parameter is none.
+        """
+        self.features_ = panel.X.shape[1]
         if not 0.0 <= self.own <= 1.0:
             raise InvalidSetting(f"PanelForecaster: own is {self.own:g}; a share from 0 to 1 is needed, such as 0.25")
         if max(self.num_leaves, self.own_leaves) > MOST_LEAVES:
             raise InvalidSetting(f"PanelForecaster: its trees have at most {MOST_LEAVES} leaves; add n_estimators instead")
-        self._blocks = dict(self._grown(panel))
+        return self._with(dict(self._of_rows(panel, ALL, np.concatenate(list(_rows_of(panel).values())))) | self._own_trees(panel))
+
+    def update(self, panel: SamplePanel) -> Self:
+        """The trees of all symbols go on, and each symbol's own are grown anew."""
+        return self._with({block: trees for block, trees in self._blocks.items() if block[0] == ALL} | self._own_trees(panel))
+
+    def _with(self, blocks: dict[tuple[str, int], Trees]) -> Self:
+        self._blocks = blocks
         self.symbols_ = [symbol for symbol, h in self._blocks if h == 0]
-        self.horizons_, self.features_ = len(panel.horizons), panel.X.shape[1]
+        self.horizons_ = sum(symbol == ALL for symbol, _ in self._blocks)
         self.counts_ = np.array([len(trees.value) for trees in self._blocks.values()], np.int64)
         for name in _ARRAYS:
             setattr(self, f"{name}_", np.concatenate([getattr(trees, name) for trees in self._blocks.values()]))
-        return self
-
-    def update(self, panel: SamplePanel) -> Self:
-        """The same trees go on."""
         return self
 
     def predict(self, panel: SamplePanel) -> Floats32:
@@ -138,15 +146,13 @@ class PanelForecaster(WarmStarting):
             raise FingerprintMismatch(f"{folder} is damaged ({error}); remove the model's folder and train again") from error
         return self
 
-    def _grown(self, panel: SamplePanel) -> Iterator[tuple[tuple[str, int], Trees]]:
-        """For the trees of all symbols and each symbol's own, and each horizon."""
-        codes = panel.symbol_of[panel.rows]
-        rows_of = {panel.symbols[code]: np.flatnonzero(codes == code) for code in np.unique(codes)}
-        by_name = [rows_of[symbol] for symbol in sorted(rows_of)]  # the order in which a run names its symbols decides no bit
-        yield from self._of_rows(panel, ALL, np.concatenate(by_name))
-        for symbol, rows in sorted(rows_of.items()):
-            if self.own and len(rows_of) > 1 and len(rows) >= LEAST_SAMPLES:
-                yield from self._of_rows(panel, symbol, rows)
+    def _own_trees(self, panel: SamplePanel) -> dict[tuple[str, int], Trees]:
+        rows_of = {symbol: rows for symbol, rows in _rows_of(panel).items() if len(rows) >= LEAST_SAMPLES}
+        return (
+            {}
+            if not self.own
+            else {block: trees for symbol, rows in rows_of.items() for block, trees in self._of_rows(panel, symbol, rows)}
+        )
 
     def _of_rows(self, panel: SamplePanel, symbol: str, rows: NDArray[np.intp]) -> Iterator[tuple[tuple[str, int], Trees]]:
         rounds = self.n_estimators if symbol == ALL else self.own_estimators
@@ -172,3 +178,9 @@ class PanelForecaster(WarmStarting):
 
     def _of(self, symbol: str, features: Floats32) -> Floats32:
         return np.column_stack([self._blocks[symbol, h].predict(features) for h in range(self.horizons_)])
+
+
+def _rows_of(panel: SamplePanel) -> dict[str, NDArray[np.intp]]:
+    """The samples of each symbol, by name: the order in which a run names its symbols decides no bit."""
+    codes = panel.symbol_of[panel.rows]
+    return dict(sorted((panel.symbols[code], np.flatnonzero(codes == code)) for code in np.unique(codes)))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forwardtrader.core.errors import FeatureFailed
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import FEATURES, group_of, named
-from forwardtrader.models.features.cross_section import LOOK_BACK, MARKET, TOGETHER, CrossSection
+from forwardtrader.models.features.cross_section import LOOK_BACK, MARKET, TOGETHER
 from forwardtrader.models.features.feature_checks import checked
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.selection import chosen
@@ -83,9 +82,9 @@ def test_one_that_is_alone_is_its_own_market() -> None:
     np.testing.assert_array_equal(column(table, "market_leader_1_move_24"), column(table, "market_move_24"))
 
 
-def test_without_others_beside_them_bars_are_alone() -> None:
-    bars = Bars.of(candles(1))
-    np.testing.assert_array_equal(CrossSection(bars).features["move_6"], CrossSection(replace(bars, peers={"O": bars})).features["move_6"])
+def test_where_nobody_gives_the_bars_of_the_run_they_are_refused() -> None:
+    with pytest.raises(FeatureFailed, match="all symbols of a run"):
+        MARKET["market_move_6"].compute(Bars.of(candles(1)))
 
 
 @pytest.mark.parametrize("kind", ["still", "ended", "never there"])
