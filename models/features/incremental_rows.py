@@ -95,8 +95,9 @@ class FeatureRows:
         self.window[-1, self._places] = recorded[:-1]
         self.unit = recorded[-1]
         self._recent.append(newest)
+        seen = {bars: self._last(bars) for bars in {feature.warm_up for _, feature in self.windowed}}
         for n, feature in self.windowed:
-            self.window[-1, n] = feature.compute(self._last(feature.warm_up))[-1]
+            self.window[-1, n] = feature.compute(seen[feature.warm_up])[-1]
         self.at, self.before = bar.at, self.at
 
     def _last(self, bars: int) -> Bars:
