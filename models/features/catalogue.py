@@ -33,7 +33,6 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "volume": ("volume_*", "return_on_volume"),
     "average price": ("over_average_*",),
     "calendar": ("day_*", "week_*", "same_hour_return"),
-    "market": ("market_*",),
 }
 
 
@@ -77,7 +76,9 @@ def group_of(name: str) -> str:
     """The group of a feature: each factor is one, and so is each feature of a user's own."""
     if factor_of(name):
         return f"factor {factor_of(name).removeprefix(PREFIX)}"
-    if name not in FEATURES and name not in MARKET:
+    if name in MARKET:
+        return "market"
+    if name not in FEATURES:
         return f"own {own_features.short_name(name)}"
     return next((group for group, shapes in GROUPS.items() if any(fnmatchcase(name, shape) for shape in shapes)), name)
 
