@@ -138,7 +138,12 @@ class PanelForecaster(WarmStarting):
         """Raises FingerprintMismatch where the files are damaged, or their trees lead or read where there is nothing."""
         super().load(folder)
         try:
-            if len(self.counts_) != len(self.symbols_) * self.horizons_ or self.counts_.min() < 1 or self.counts_.sum() != len(self.value_):
+            if (
+                self.symbols_[:1] != [ALL]
+                or len(self.counts_) != len(self.symbols_) * self.horizons_
+                or self.counts_.min() < 1
+                or self.counts_.sum() != len(self.value_)
+            ):
                 raise ValueError("its trees are not of its symbols")
             require_sound_trees(Trees(*(getattr(self, f"{name}_") for name in _ARRAYS)), self.features_, MOST_LEAVES)
             self._blocks = self._split()
@@ -147,12 +152,8 @@ class PanelForecaster(WarmStarting):
         return self
 
     def _own_trees(self, panel: SamplePanel) -> dict[tuple[str, int], Trees]:
-        rows_of = {symbol: rows for symbol, rows in _rows_of(panel).items() if len(rows) >= LEAST_SAMPLES}
-        return (
-            {}
-            if not self.own
-            else {block: trees for symbol, rows in rows_of.items() for block, trees in self._of_rows(panel, symbol, rows)}
-        )
+        grown_for = {symbol: rows for symbol, rows in _rows_of(panel).items() if self.own and len(rows) >= LEAST_SAMPLES}
+        return {block: trees for symbol, rows in grown_for.items() for block, trees in self._of_rows(panel, symbol, rows)}
 
     def _of_rows(self, panel: SamplePanel, symbol: str, rows: NDArray[np.intp]) -> Iterator[tuple[tuple[str, int], Trees]]:
         rounds = self.n_estimators if symbol == ALL else self.own_estimators

@@ -105,7 +105,7 @@ def test_files_that_were_tampered_with_are_refused(tmp_path: Path) -> None:
     fitted = SMALL.clone().fit(world_of(2))
     fitted.save(tmp_path)
     learned = json.loads((tmp_path / "learned.json").read_text())
-    for key, value in (("features_", 1), ("horizons_", 2), ("symbols_", ["", "A", "B", "C"])):
+    for key, value in (("features_", 1), ("horizons_", 2), ("symbols_", ["", "A", "B", "C"]), ("symbols_", ["A", "", "B"])):
         (tmp_path / "learned.json").write_text(json.dumps(learned | {key: value}))
         with pytest.raises(FingerprintMismatch, match="damaged"):
             SMALL.clone().load(tmp_path)
