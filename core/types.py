@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from forwardtrader.core.errors import InvalidSetting, UnknownTimeframe
 
 _UNIT_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+# Stretches of time [from, to) in UTC epoch seconds, in order.
+Spans: TypeAlias = tuple[tuple[float, float], ...]
 OHLCV: Final = ("open", "high", "low", "close", "volume")
 
 
@@ -174,6 +176,11 @@ class Fill:
     fee_currency: str
     order_ref: str
     reason: str = ""
+
+
+def is_within(spans: Spans | None, at: float) -> bool:
+    """Whether a moment (UTC epoch seconds) lies in one of the spans; None is all of time."""
+    return spans is None or any(since <= at < until for since, until in spans)
 
 
 def slipped(price: float, share: float, *, buys: bool) -> float:

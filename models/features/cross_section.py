@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forwardtrader.core.errors import FeatureFailed
-from forwardtrader.models.features.asset_panel import at_times
+from forwardtrader.models.features.asset_panel import beside
 from forwardtrader.models.features.bars import VOLATILITY_BARS, Bars
 from forwardtrader.models.features.feature import Feature
 from forwardtrader.models.features.own_features import OwnFeature
@@ -59,7 +59,7 @@ class CrossSection:
     def _all(bars: Bars) -> Iterator[tuple[str, Series]]:
         if not bars.peers:
             raise FeatureFailed("features market_* look at all symbols of a run, whose bars are not at hand here")
-        peers = [at_times(bars.peers[symbol], bars.times)[0] for symbol in sorted(bars.peers)]
+        peers = [beside(bars, bars.peers[symbol])[0] for symbol in sorted(bars.peers)]
         close = np.column_stack([*(columns[3] for columns in peers), bars.close])  # one's own once more, as the last one
         returned = scaled_returns(close)
         turnover = close[:, :-1] * np.column_stack([columns[4] for columns in peers])
