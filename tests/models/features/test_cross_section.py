@@ -14,9 +14,10 @@ from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import FEATURES, group_of, named
 from forwardtrader.models.features.cross_section import LOOK_BACK, MARKET, TOGETHER
 from forwardtrader.models.features.feature_checks import checked
+from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.features.selection import chosen
-from tests.models.bars import simulated_bars
+from tests.models.bars import heard, simulated_bars
 
 HOUR = Timeframe.parse("1h")
 NAMES = tuple(MARKET)
@@ -117,3 +118,22 @@ def test_they_come_by_name_and_not_with_the_catalogue() -> None:
     assert chosen(["*", "market_*"], (), HOUR) == (*FEATURES, *NAMES)
     assert chosen(["market_move_24"], (), HOUR) == ("market_move_24",)
     assert group_of("market_move_24") == "market" and named("market_move_24").cross_asset
+
+
+def test_bar_by_bar_they_have_the_bits_of_the_whole_history() -> None:
+    frames = {"A": candles(1, missing=0.1), "B": candles(2, late=60), "O": candles(3, missing=0.02)}
+    names, own = ("move_6", *NAMES), frames["O"]
+    panel, needed = Panel.of(frames, (1,), names, HOUR), LOOK_BACK + 1
+    whole = panel.features[panel.offset["O"] :]
+
+    def beside(row: int) -> dict[str, tuple[float, ...]]:
+        at = own.index[row]
+        return {symbol: tuple(frame.loc[at]) for symbol, frame in frames.items() if symbol != "O" and at in frame.index}
+
+    before = {symbol: Bars.of(frame[frame.index < own.index[needed]], HOUR) for symbol, frame in frames.items()}
+    rows = FeatureRows(names, 2, 1, HOUR, symbol="O", peers=lambda: before)
+    rows.fill(own.iloc[1 : needed + 1], beside(needed))  # type: ignore[arg-type]
+    for row in range(needed, needed + 30):
+        if row > needed:
+            rows.follow(heard(own, row, needed, lambda row=row: beside(row)))
+        np.testing.assert_array_equal(rows.window, whole[row - 1 : row + 1])
