@@ -41,6 +41,10 @@ class VenueOrders:
         self._queries = queries
         self._perpetuals = traits_of(client) if client.trades_perpetuals else None
 
+    @property
+    def trades_perpetuals(self) -> bool:
+        return self._perpetuals is not None
+
     async def view(self, symbols: Sequence[str]) -> VenueView:
         """Balances, then the resting orders; of perpetuals their positions instead of coins, and cash as if each were paid for."""
         if self._perpetuals is not None:

@@ -185,7 +185,9 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
     rules = {symbol: market_rules(symbol, exchange) for symbol in request.symbols}
     one = next(iter(rules.values()))
     settings: Plan = {
-        "protocol": "bybit" if exchange == "bybit" else "binance",
+        "protocol": "bybit"
+        if exchange == "bybit" or one.is_perpetual
+        else "binance",  # the practice exchange has perpetuals at Bybit's only
         "symbols": request.symbols,
         "market": [f"{symbol}={path}" for symbol, path in files.items()],
         "timeframe": str(request.timeframe),

@@ -97,10 +97,11 @@ def traits_of(client: CcxtClient) -> PerpetualTraits:
     Raises:
         ConfigError: perpetuals are not traded there.
     """
-    found = VENUES.get(client.id)
-    if found is None:
-        raise ConfigError(f"perpetuals are not traded at {client.id}; take --exchange {' or '.join(sorted(VENUES))}, or a spot symbol")
-    return found
+    if client.id not in REHEARSED:
+        raise ConfigError(
+            f"perpetuals are not traded at {client.id} yet; take --exchange {' or '.join(sorted(REHEARSED))}, or a spot symbol"
+        )
+    return VENUES[client.id]
 
 
 def require_plain_contracts(rules: Iterable[MarketRules]) -> None:
@@ -143,7 +144,12 @@ async def _binance_holdings(client: CcxtClient, settle: str) -> Holdings:
 async def _bybit_forced(client: CcxtClient, symbol: str) -> list[tuple[str, CcxtTrade]]:
     found = []
     for kind, name in _BYBIT_KINDS.items():
-        found += [(name, trade) for trade in await client.fetch_my_trades(symbol, None, _PAGE, {"execType": kind})]
+        more: Mapping[str, object] | None = {}
+        for _ in range(_MOST_PAGES):
+            page = await client.fetch_my_trades(symbol, None, _PAGE, {"execType": kind, **(more or {})})
+            found += [(name, trade) for trade in page]
+            if (more := _bybit_page(page, 0)) is None:
+                break
     return found
 
 
@@ -182,7 +188,7 @@ def _binance_made(order: CcxtOrder) -> bool:
     return str(order.get("clientOrderId") or "").startswith(("autoclose-", "adl_autoclose"))
 
 
-def _bybit_page(page: Sequence[CcxtFunding], _number: int) -> Mapping[str, object] | None:
+def _bybit_page(page: Sequence[CcxtFunding] | Sequence[CcxtTrade], _number: int) -> Mapping[str, object] | None:
     cursor = cursor_in(page, "nextPageCursor")
     return {"cursor": cursor} if cursor else None
 
@@ -207,3 +213,4 @@ _BINANCE: Final = PerpetualTraits(
     holdings=_binance_holdings, forced=_binance_forced, kind_of=_binance_kind, is_forced=_binance_made, received=1, next_page=_binance_page
 )
 VENUES: Final = {"binance": _BINANCE, "binanceusdm": _BINANCE, "bybit": _BYBIT}
+REHEARSED: Final = frozenset({"bybit"})  # those whose perpetuals the practice exchange has

@@ -102,7 +102,8 @@ class VenueComparison:
                 elif reading.missing:
                     await self._orders.read_forced(self._symbols)
                 before, reading = reading, await self._reading(rules)
-                if (reading.found.changed, reading.missing) == (before.found.changed, before.missing):
+                is_late = reading.missing and self._orders.trades_perpetuals  # what the venue closed may be listed seconds later
+                if (reading.found.changed, reading.missing) == (before.found.changed, before.missing) and not is_late:
                     break
             if reading.missing:
                 raise ReconciliationFailed(

@@ -58,6 +58,18 @@ def test_funding_is_read_to_the_end_with_the_sign_of_what_was_received() -> None
     assert venue.asked[1]["cursor"] == "next"
 
 
+def test_what_the_venue_closed_is_read_to_the_end() -> None:
+    venue = Venue("bybit")
+    pages = {("BustTrade", None): [{"id": "1", "info": {"nextPageCursor": "c"}}], ("BustTrade", "c"): [{"id": "2", "info": {}}]}
+
+    async def fetch_my_trades(symbol: Any, since: Any, limit: Any, params: Any) -> Any:
+        return pages.get((params["execType"], params.get("cursor")), [])
+
+    venue.fetch_my_trades = fetch_my_trades  # type: ignore[attr-defined]
+    found = asyncio.run(VENUES["bybit"].forced(venue, SYMBOL))  # type: ignore[arg-type]
+    assert [(kind, trade["id"]) for kind, trade in found] == [("liquidation", "1"), ("liquidation", "2")]
+
+
 def test_weeks_without_a_question_are_asked_for_one_by_one() -> None:
     venue = Venue("binance", [[row(5, 1.0)], [row(9, 2.0)]])
     paid = asyncio.run(VENUES["binance"].funding(venue, 5, 6 + WEEK_MS))  # type: ignore[arg-type]
@@ -85,9 +97,10 @@ def test_the_venues_own_orders_are_known() -> None:
 
 
 def test_a_venue_without_perpetuals_here_and_contracts_of_another_size_are_refused() -> None:
-    client: Any = SimpleNamespace(id="kraken")
-    with pytest.raises(ConfigError, match="not traded at kraken"):
-        traits_of(client)
+    for name in ("kraken", "binance", "binanceusdm"):
+        client: Any = SimpleNamespace(id=name)
+        with pytest.raises(ConfigError, match=f"not traded at {name} yet; take --exchange bybit"):
+            traits_of(client)
     rules = MarketRules(symbol=SYMBOL, base="BTC", quote="USDT", tick=Decimal(1), step=Decimal(1), settle="USDT")
     require_plain_contracts([rules])
     with pytest.raises(ConfigError, match=r"0\.01 BTC"):
