@@ -45,7 +45,9 @@ class Replay:
         walk.go()
         fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])
         fills.insert(0, "timestamp", self.index[fills.pop("row").to_numpy(dtype=np.int64)])
-        return fills, pd.DataFrame({"equity": walk.equity, "cash": walk.cash}, index=self.index)
+        equity = pd.DataFrame({"equity": walk.equity, "cash": walk.cash}, index=self.index)
+        ruined = np.flatnonzero(walk.equity <= 0.0)
+        return fills, equity.iloc[: ruined[0] + 1] if len(ruined) else equity  # as a run, which ends with the account
 
     def _walk(self, locations: Sequence[Floats]) -> Walk:
         laid = [track.spread(own) for track, own in zip(self.tracks, locations, strict=True)]
