@@ -275,6 +275,9 @@ class RiskSettings(Room):
     max_order_value: float = Field(default=25_000.0, gt=0, description="largest order that adds to a position")
     max_position_value: float = Field(default=100_000.0, gt=0, description="largest position, orders that rest included")
     max_orders_per_minute: int = Field(default=60, ge=1, description="more are refused; twice as many where they make a position smaller")
+    on_missing_stop: Literal["close", "hold"] = Field(
+        default="close", description="a stop stays refused though it was sent again: close its position at the market, or hold it"
+    )
     price_collar: float = Field(default=0.05, ge=0, lt=1, description="how far a limit may lie beyond the last price; 0 for any distance")
     on_trouble: Literal["hold", "alert"] = Field(
         default="hold", description="bars overdue, loop stalled or clock off: hold (add to no position) or only alert"

@@ -97,6 +97,7 @@ class CCXTStore:
         self._base_url, self._ws_url = base_url, ws_url
         self._keys = ccxt_credentials(api_key, api_secret, passphrase)
         self._query_timeouts = query_timeouts
+        self.closes_unprotected = risk is None or risk.on_missing_stop == "close"
         self.risk_limits: AccountRiskLimits | None = None
         if risk is not None:
             self.risk_limits = AccountRiskLimits(

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Execution, Intent, Trail
+from forwardtrader.live.execution.events import NEVER_ARRIVED, REPORTED, Execution, Intent, Trail
 from forwardtrader.live.sqlite_file import Row
 
-VERSION: Final = 3
+VERSION: Final = 4
 UPGRADES: Final = {
     1: """
 alter table intents add column parent text not null default '';
@@ -22,6 +22,8 @@ alter table intents add column triggered integer not null default 0;
 alter table intents add column replaces text not null default '';
 """,
     2: "alter table intents add column trail text not null default '';",
+    # Whatever was refused until now, its run has dealt with: only of later ones a start knows that nobody has.
+    3: f"update intents set note = '{REPORTED}' || note where state = 'refused' and note <> '{NEVER_ARRIVED}';",
 }
 SCHEMA: Final = """
 create table if not exists intents (
