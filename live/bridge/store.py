@@ -341,6 +341,8 @@ class CCXTStore:
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
         journal = self._journal or Journal(path)
         client = self.loop.open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
+        assert self.client is not None
+        client.set_markets_from_exchange(self.client)  # which has loaded them: a slow venue is not asked for all of them twice
         self.account = self._account_on(client, journal, symbols)
         self.loop.call(self.account.connect())
         if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded):

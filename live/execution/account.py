@@ -68,10 +68,13 @@ class CcxtAccount:
             limits.restore(journal.executions(), [intent for intent, _ in journal.open_intents()])
 
     async def connect(self) -> None:
-        """Read markets and the venue's clock. Raises VenueUnreachable or VenueRefused."""
+        """Read markets, unless the client has them, and the venue's clock. Raises VenueUnreachable or VenueRefused."""
         await self.queries.ask(self.client.load_markets)
         if self.client.has.get("fetchTime"):
             await self.queries.ask(self.client.load_time_difference)
+        kind_of_account = getattr(self.client, "is_unified_enabled", None)  # which Bybit's client asks for before each call until it knows
+        if kind_of_account is not None:
+            await self.queries.ask(kind_of_account)
 
     async def withdrawal_right(self) -> WithdrawalRight:
         """Whether the key is allowed to withdraw."""

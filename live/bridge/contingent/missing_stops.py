@@ -2,7 +2,7 @@
 
 | a stop is refused | then |
 |---|---|
-| for the first times | it waits here, and is sent again after each of `Backoffs.stop_s`; should the market reach its price meanwhile, at once |
+| for the first times | it waits here, and is sent again after each of `Backoffs.stop_s`; at once, should the market reach it |
 | once more, `risk.on_missing_stop` is `close` | it is sent as a market order, again and again at the longest pause |
 | once more, `risk.on_missing_stop` is `hold` | it is rejected: somebody has to act |
 | as a market order, `Backoffs.closes` times | the same |

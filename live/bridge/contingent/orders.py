@@ -133,8 +133,8 @@ class ContingentOrders(OrderGroups):
     def send_again(self, order: LiveOrder, reason: str) -> bool:
         """Whether an order that joins others, and that the venue does not have, is sent again: it must not be missing.
 
-        One that never arrived is sent as it was, a stop that the market has passed as a market order; a stop that is refused otherwise, or too
-        often, waits here for a while.
+        One that never arrived is sent as it was, a stop that the market has passed as a market order; a stop that is refused otherwise, or
+        too often, waits here for a while.
         """
         if not self._protects(order) or self._broker.is_cancelling(order):
             return False

@@ -11,8 +11,8 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.core.types import Side
-from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.bridge.contingent.missing_stops import Backoffs
+from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.books import require_agreement
 from tests.live.family_runner import SIZE
 from tests.live.market import Script, play, practice, store_on
