@@ -17,7 +17,6 @@ from forwardtrader.live.bridge.bt_types import BtCommission, BtPosition, LiveOrd
 from forwardtrader.live.bridge.contingent.protection import settle
 from forwardtrader.live.bridge.data import CCXTData, as_number
 from forwardtrader.live.execution.events import (
-    REPORTED,
     UNPROTECTED,
     AccountEvent,
     Acknowledged,
@@ -34,7 +33,6 @@ from forwardtrader.live.execution.events import (
     Unprotected,
     Unresolved,
 )
-from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.feed_context import attach, context_of
 from forwardtrader.strategies.orders.families import CAME_TO_NOTHING
@@ -103,11 +101,15 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
 
 
 def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) -> None:
+    _apply_status(broker, event)
+    if not isinstance(event, Acknowledged):  # of a stop of which that is not known, the next start makes another one
+        broker.journal.note_reported(event.client_id)
+
+
+def _apply_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) -> None:
     order = broker.answered(event.client_id)
     if isinstance(event, Acknowledged) and (order is None or not order.alive()) and broker.is_open(event.client_id):
         order = broker.revive(event.client_id)
-    if isinstance(event, Refused) and (order is None or not order.alive() or order.info.get("client_id") != event.client_id):
-        _note_reported(broker, event)
     if order is None or not order.alive():
         return
     if order.info.get("client_id") != event.client_id:  # it goes on under another one
@@ -115,17 +117,16 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
             broker.cancel_intent(event.client_id)
         return
     if isinstance(event, Acknowledged):
-        broker.contingent.missing.forget(order)
+        broker.contingent.missing.rests(order)
         _accept(broker, order)
         return
     if isinstance(event, Refused):
         if broker.contingent.send_again(order, event.reason):
             return
-        _note_reported(broker, event)
         order.addinfo(refusal=event.reason)
         order.margin() if event.margin else order.reject(broker)
         broker.count_refused(order, event.reason, CAME_TO_NOTHING.get(order.status, ""))
-    elif broker.contingent.exchange(order):
+    elif broker.contingent.exchange(order) or broker.contingent.is_remade(order):
         return
     elif event.how == "expired" or broker.is_expiring(order):
         order.status = bt.Order.Expired
@@ -134,12 +135,6 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
         order.cancel()
     broker.notify(order)
     broker.over(order)
-
-
-def _note_reported(broker: CCXTBroker, event: Refused) -> None:
-    """A refusal is dealt with: of a stop of which that is not known, the next start makes another one."""
-    if broker.journal.state_of(event.client_id) is IntentState.REFUSED:
-        broker.journal.mark(event.client_id, IntentState.REFUSED, note=f"{REPORTED}{event.reason}")
 
 
 def _accept(broker: CCXTBroker, order: LiveOrder) -> None:

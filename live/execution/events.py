@@ -24,7 +24,7 @@ class OrderKind(StrEnum):
 
 
 NEVER_ARRIVED: Final = "it never arrived at the venue"  # the reason of a refusal
-REPORTED: Final = "reported: "  # before the reason, in the journal, of a refusal that its run has dealt with
+REPORTED: Final = "reported: "  # before the note of an intent whose end its run has dealt with, or asked for
 _KINDS: Final = {
     (False, False): OrderKind.MARKET, (False, True): OrderKind.LIMIT, (True, False): OrderKind.STOP, (True, True): OrderKind.STOP_LIMIT,
 }  # fmt: skip

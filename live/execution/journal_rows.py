@@ -22,8 +22,8 @@ alter table intents add column triggered integer not null default 0;
 alter table intents add column replaces text not null default '';
 """,
     2: "alter table intents add column trail text not null default '';",
-    # Whatever was refused until now, its run has dealt with: only of later ones a start knows that nobody has.
-    3: f"update intents set note = '{REPORTED}' || note where state = 'refused' and note <> '{NEVER_ARRIVED}';",
+    # Whatever has ended until now, its run has dealt with: only of later ones a start knows that nobody has.
+    3: f"update intents set note = '{REPORTED}' || note where state in ('refused', 'done') and note <> '{NEVER_ARRIVED}';",
 }
 SCHEMA: Final = """
 create table if not exists intents (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forwardtrader.core.types import Side
 from forwardtrader.live.bridge.bt_types import intent_of
 from forwardtrader.live.bridge.contingent.missing_stops import GIVEN_UP
-from forwardtrader.live.execution.events import Intent, OrderKind
+from forwardtrader.live.execution.events import Ended, Intent, OrderKind, Refused
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.strategies.order_rules import floor_to
 from tests.simulation.checks import OURS, require
@@ -88,7 +88,10 @@ class Protection:
             return
         if self._is_covered(life, symbol):
             return
-        is_awaited = symbol in life.broker.unprotected  # the venue has refused it: it is sent again
+        # The venue has refused it: it is sent again; that is dealt with when the bars of the history are over, which decide nothing.
+        is_awaited = symbol in life.broker.unprotected
+        if self._is_past(life, symbol) and any(stop.names & self._refused(life) for stop in stops):
+            return
         makes_room = any(child.is_open for child in children if not child.is_stop)
         family = [(child.first.client_id, child.states) for child in children]
         require(
@@ -106,6 +109,15 @@ class Protection:
         if others and group:
             sold, most = sum((order.executed for order in group), Decimal(0)), max(order.first.request.size for order in group)
             require(sold <= most, f"the orders of the group of {first.first.client_id} sold {sold} of {most}")
+
+    @staticmethod
+    def _is_past(life: Life, symbol: str) -> bool:
+        return any(data.symbol == symbol and data.is_past for data in life.store.datas)
+
+    @staticmethod
+    def _refused(life: Life) -> set[str]:
+        """Orders of whose refusal the program is still to hear."""
+        return {event.client_id for event in life.store.events if isinstance(event, Refused | Ended)}
 
     @staticmethod
     def _is_given_up(life: Life, symbol: str) -> bool:

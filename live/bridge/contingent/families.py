@@ -12,7 +12,8 @@ again, or that made room for a sibling, goes on under a new client id.
 | waits here | its parent was executed, and no sibling protects the position at the venue | send, sized to what was delivered |
 | waits here | its parent was executed, a sibling locks the coins, or is about to sell the rest | stays, until the market reaches it |
 | a trailing stop that waits here | it rested, and was being moved | send |
-| never arrived, or is a stop whose refusal nobody dealt with | as one that waits here | renew: the same order under a new client id |
+| never arrived | as one that waits here | renew: the same order under a new client id |
+| a stop that the venue refused or took back | nobody has dealt with that | the same |
 | waits here, never arrived | its parent brought nothing; a sibling was executed or taken back | drop |
 | rests | a sibling was executed or taken back | cancel |
 """
@@ -63,8 +64,8 @@ class KnownIntent:
 
     @property
     def is_unreported(self) -> bool:
-        """Whether the venue refused it, and the process ended before its run could deal with that."""
-        return self.state is IntentState.REFUSED and not self.note.startswith(REPORTED)
+        """Whether the venue refused it, or took it back, and its run has not dealt with that, nor asked for it."""
+        return self.state in (IntentState.REFUSED, IntentState.DONE) and not self.note.startswith(REPORTED)
 
 
 class OrderChain:
@@ -94,7 +95,7 @@ class OrderChain:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was sent and has never arrived; also a stop that was refused, where nobody has dealt with that."""
+        """Whether it was sent and has never arrived; also a stop that was refused or taken back, where nobody has dealt with that."""
         is_missing = self.first.kind in _STOPS and self.current.is_unreported
         return not self.rests and not self.is_full and (self.current.is_lost or is_missing)
 
@@ -214,7 +215,10 @@ def _siblings(chain: OrderChain, chains: Sequence[OrderChain]) -> list[OrderChai
 
 
 def _ended(chain: OrderChain) -> bool:
-    """Whether an order that does not go on was executed or taken back, and the others of its family with it; not where it was refused."""
+    """Whether an order that does not go on was executed or taken back, and the others of its family with it; not where the venue refused it
+    or took it back by itself."""
+    if chain.current.is_unreported and not chain.is_full:
+        return False
     return chain.executed > 0 or chain.current.state in (IntentState.DONE, IntentState.DROPPED)
 
 

@@ -1,6 +1,6 @@
-"""Stops that the venue refuses while a position needs them: they wait here, are sent again with backoff, and in the end sold at the market.
+"""Stops that the venue refuses, or takes back by itself, while a position needs them.
 
-| a stop is refused | then |
+| a stop is refused, or gone without our cancel | then |
 |---|---|
 | for the first times | it waits here, and is sent again after each of `Backoffs.stop_s`; at once, should the market reach it |
 | once more, `risk.on_missing_stop` is `close` | it is sent as a market order, again and again at the longest pause |
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = log.logger("live")
 GIVEN_UP: Final = "given up"
+TAKEN_BACK: Final = "the venue has taken it back, or somebody has there"
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,19 @@ class Backoffs:
 
 @dataclass
 class _Missing:
-    """A stop that is not at the venue: how often it was refused, and when it is due (monotonic s; None for at the venue or on its way)."""
+    """A stop that is, or was, missing. Times are monotonic seconds.
+
+    Attributes:
+        refusals: how often it was refused, or taken back soon.
+        due: when it is sent again; None for at the venue, or on its way there.
+        is_taken: the venue took it back: executions of it may still be on their way.
+        rests_since: when the venue acknowledged it; None for not yet.
+    """
 
     refusals: int = 0
     due: float | None = None
+    is_taken: bool = False
+    rests_since: float | None = None
 
 
 class MissingStops:
@@ -68,8 +78,11 @@ class MissingStops:
         self.closes = True
 
     def keep(self, order: LiveOrder, reason: str) -> bool:
-        """Whether a stop that was refused waits here from now on; False where it is given up."""
+        """Whether a stop that was refused, or is gone, waits here from now on; False where it is given up."""
         missing = self._missing.setdefault(order.ref, (order, _Missing()))[1]
+        if missing.rests_since is not None and self._now() - missing.rests_since > self.backoffs.stop_s[-1]:
+            missing.refusals = 0
+        missing.rests_since, missing.is_taken = None, reason == TAKEN_BACK
         missing.refusals += not self._broker.halted
         is_closed = missing.refusals > len(self.backoffs.stop_s)
         pause = self.backoffs.pause_after(max(1, missing.refusals)) if self.closes or not is_closed else None
@@ -80,7 +93,7 @@ class MissingStops:
             self._say(order, f"{reason}; it is sent again")
         elif is_closed and not pause:
             self._say(order, f"{reason}; its position is closed at the market")
-        self._wait(order, is_closed=is_closed)
+        self._wait(order, is_closed=is_closed or bool(self._orders.taken(order)))  # the rest of one that is executed is sold at once
         missing.due = self._now() + pause
         log.event(
             _LOG, "stop_missing", logging.WARNING, client_id=known_intent(order).client_id, reason=reason, refusals=missing.refusals,
@@ -95,7 +108,7 @@ class MissingStops:
         now = self._now()
         for order, missing in list(self._missing.values()):
             if missing.due is not None and now >= missing.due:
-                missing.due = None
+                missing.due, missing.is_taken = None, False
                 if self._orders.is_held(order):
                     self._send(order)
 
@@ -105,12 +118,17 @@ class MissingStops:
             missing.refusals, missing.due = 0, None if missing.due is None else self._now()
 
     def is_pausing(self, order: LiveOrder) -> bool:
-        """Whether an order that would go as a market order waits for its time, whatever the market does."""
+        """Whether an order waits for its time, whatever the market does: it would go as a market order, or may have been executed."""
         known = self._missing.get(order.ref)
-        return known is not None and known[1].due is not None and known_intent(order).triggered
+        return known is not None and known[1].due is not None and (known[1].is_taken or known_intent(order).triggered)
+
+    def rests(self, order: LiveOrder) -> None:
+        """The venue has acknowledged an order."""
+        if known := self._missing.get(order.ref):
+            known[1].due, known[1].rests_since = None, self._now()
 
     def forget(self, order: LiveOrder) -> None:
-        """An order is at the venue, or alive no more."""
+        """An order is alive no more."""
         self._missing.pop(order.ref, None)
 
     def _wait(self, order: LiveOrder, *, is_closed: bool) -> None:

@@ -16,7 +16,7 @@ from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached, share_coins
-from forwardtrader.live.bridge.contingent.missing_stops import MissingStops
+from forwardtrader.live.bridge.contingent.missing_stops import TAKEN_BACK, MissingStops
 from forwardtrader.live.bridge.contingent.partial_entries import PartialEntries
 from forwardtrader.live.bridge.contingent.trailing_stops import TrailingStops
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
@@ -117,7 +117,8 @@ class ContingentOrders(OrderGroups):
         self.parts.on_end(children)
         if filled and order.parent is not None:
             self._broker.cancel_now(order.parent)  # an entry that rests on after its position was closed
-        if order.status in _REFUSED and order.active() and not filled:
+        is_gone = order.info.get("refusal") == TAKEN_BACK
+        if is_gone or (order.status in _REFUSED and order.active() and not filled):
             self._protect_without(order)
         elif filled or order.parent is not None or order.status in _CANCELLED:
             for sibling in self.siblings(order):
@@ -141,7 +142,7 @@ class ContingentOrders(OrderGroups):
         last = self._broker.store.last_price(order.data.symbol)
         is_passed = order.exectype in STOPS and is_reached(order, last) and not known_intent(order).triggered
         attempt = self._attempts[order.ref] = self._attempts.get(order.ref, 0) + 1
-        if attempt > _ATTEMPTS or not (reason == NEVER_ARRIVED or is_passed):
+        if attempt > _ATTEMPTS or reason == TAKEN_BACK or not (reason == NEVER_ARRIVED or is_passed):
             if order.exectype in STOPS and (order.parent is not None or self._broker.units_held(order.data) * order.size < 0.0):
                 if order.parent is not None:
                     self._broker.cancel_now(order.parent)  # it would add to what nothing protects
@@ -154,6 +155,14 @@ class ContingentOrders(OrderGroups):
             self.resize(order, again.request.size, self.untold(order))  # what the grid, grown since, cuts off is never executed
         self._broker.send(order)
         return True
+
+    def is_remade(self, order: LiveOrder) -> bool:
+        """Whether a stop that has ended, though we did not cancel it, waits here to be sent again. Others of a family end without taking
+        the rest of it along."""
+        if self._broker.journal.is_reported(known_intent(order).client_id) or not self._protects(order):
+            return False
+        order.addinfo(refusal=TAKEN_BACK)
+        return order.exectype in STOPS and self.send_again(order, TAKEN_BACK)
 
     def _protects(self, order: LiveOrder) -> bool:
         """Whether the order takes a position back that is there, beside or instead of others, or is one that follows the market."""

@@ -9,8 +9,10 @@ import pytest
 
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.live.bridge.contingent.missing_stops import GIVEN_UP, Backoffs
+from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.events import Filled, Protected, Unprotected
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.venue.keys import ccxt_credentials
 from tests.live.books import require_agreement
 from tests.live.bridge.test_lost_stops import fill
 from tests.live.bridge.test_partial_entries import SIZE, entered, stops_at
@@ -25,7 +27,8 @@ def refused(times: int) -> Any:
     """An act: the entry of the bracket is executed, and its stop refused so often."""
 
     def act(s: Any) -> None:
-        s.exchange.arm("F26", count=times)
+        if times:
+            s.exchange.arm("F26", count=times)
         fill(s.exchange, s)
         until(lambda: any(isinstance(event, Filled) for event in s.broker.store.events))
 
@@ -170,3 +173,67 @@ def test_a_stop_whose_tick_has_grown_is_sent_again_on_the_new_grid(tmp_path: Pat
 )
 def test_pauses_grow_and_end(refusals: int, pause: float | None) -> None:
     assert Backoffs().pause_after(refusals) == pause
+
+
+def cancel_all(venue: Any) -> None:
+    """Somebody with the same key cancels whatever rests."""
+    urls = {"base_url": venue.url, "ws_url": venue.ws_url}
+    thread = VenueThread()
+    thread.start()
+    client = thread.open_client(venue.protocol, keys=ccxt_credentials(venue.api_key, venue.api_secret, ""), **urls)
+    for order in venue.state()["open_orders"]:
+        thread.call(client.cancel_order(str(order["id"]), "BTC/USDT", {}))
+    thread.stop(client.close)
+
+
+def taken_back(kind: str) -> Any:
+    """An act: somebody cancels an order of the bracket at the venue."""
+
+    def act(s: Any) -> None:
+        [order] = [order for order in s.exchange.state()["open_orders"] if order["type"] == kind]
+        client = s.broker.store.account.client
+        s.broker.store.loop.call(client.cancel_order(str(order["id"]), "BTC/USDT", {}))
+
+    return act
+
+
+def test_a_stop_that_somebody_cancels_at_the_venue_is_sent_again(tmp_path: Path) -> None:
+    with practice(fee_asset="quote") as venue:
+        run, told, journal = played(venue, tmp_path / "j.db", {0: entered, 1: refused(0), 3: taken_back("stop")}, bars=6)
+        assert stops_at(venue) == [SIZE]
+        assert [type(event) for event in told] == [Unprotected, Protected]
+        assert [order.getstatusname() for order in run.made] == ["Completed", "Accepted", "Accepted"]
+        assert journal.ended_unreported() == []
+
+
+def test_a_limit_that_somebody_cancels_at_the_venue_leaves_the_stop_of_its_bracket(tmp_path: Path) -> None:
+    with practice(fee_asset="quote") as venue:
+
+        def rise(s: Any) -> None:
+            s.exchange.control("fill_cap", size=SIZE / 4)
+            reach(s.exchange, s, s.made[2].created.price)
+
+        acts = {0: entered, 1: refused(0), 3: rise, 4: taken_back("limit")}
+        run, _, _ = played(venue, tmp_path / "j.db", acts, bars=7)
+        held = run.broker.getposition(run.data).size
+        assert held > 0
+        assert stops_at(venue) == [pytest.approx(held)]
+        assert run.made[2].getstatusname() == "Canceled"
+
+
+def test_a_stop_that_is_cancelled_at_the_venue_while_nothing_runs_is_made_by_the_next_start(tmp_path: Path) -> None:
+    with practice(fee_asset="quote") as venue:
+        played(venue, tmp_path / "j.db", {0: entered, 1: refused(0)})
+        cancel_all(venue)
+        assert stops_at(venue) == []
+        played(venue, tmp_path / "j.db", {})
+        assert stops_at(venue) == [SIZE]
+
+
+def test_a_stop_that_the_strategy_cancels_is_not_made_again(tmp_path: Path) -> None:
+    with practice(fee_asset="quote") as venue:
+        acts = {0: entered, 1: refused(0), 3: lambda s: s.cancel(s.made[1])}
+        run, told, _ = played(venue, tmp_path / "j.db", acts, bars=6)
+        assert [order.getstatusname() for order in run.made] == ["Completed", "Canceled", "Canceled"]
+        played(venue, tmp_path / "j.db", {})
+        assert (venue.state()["open_orders"], told) == ([], [])

@@ -206,6 +206,8 @@ def test_what_was_refused_before_an_upgrade_counts_as_dealt_with(tmp_path: Path)
         old.commit()
     journal = Journal(tmp_path / "j.db")
     assert [note for _, _, note in journal.named(("r", "n"))] == ["reported: too large", NEVER_ARRIVED]
+    journal.mark("r", IntentState.DONE, note="canceled")
+    assert [journal.is_reported(name) for name in "rna"] == [True, False, False], "what is dealt with stays so"
     journal.close()
 
 
