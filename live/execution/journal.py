@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.events import REPORTED, SYNTHETIC, Execution, Intent
+from forwardtrader.live.execution.events import ENDINGS, REPORTED, SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal_rows import (
     COLUMNS,
     SCHEMA,
@@ -172,7 +172,7 @@ class Journal:
 
     def ended_unreported(self) -> list[str]:
         """Client ids of those that are gone from the venue, not wholly executed, and whose run has not dealt with that."""
-        rows = self._file.all("select client_id from intents where state = ? and note in ('canceled', 'expired')", IntentState.DONE)
+        rows = self._file.all("select client_id from intents where state = ? and note in (?, ?)", IntentState.DONE, *ENDINGS)
         return [str(row[0]) for row in rows]
 
     def joined_intents(self) -> list[tuple[Intent, IntentState]]:

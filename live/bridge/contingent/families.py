@@ -27,7 +27,7 @@ from enum import StrEnum
 from typing import Final
 
 from forwardtrader.core.types import Side
-from forwardtrader.live.execution.events import NEVER_ARRIVED, REPORTED, Intent, OrderKind
+from forwardtrader.live.execution.events import ENDINGS, NEVER_ARRIVED, REPORTED, Intent, OrderKind
 from forwardtrader.live.execution.journal import OPEN, IntentState
 
 _STOPS: Final = (OrderKind.STOP, OrderKind.STOP_LIMIT)
@@ -65,7 +65,8 @@ class KnownIntent:
     @property
     def is_unreported(self) -> bool:
         """Whether the venue refused it, or took it back, and its run has not dealt with that, nor asked for it."""
-        return self.state in (IntentState.REFUSED, IntentState.DONE) and not self.note.startswith(REPORTED)
+        is_gone = self.state is IntentState.DONE and self.note in ENDINGS
+        return is_gone or (self.state is IntentState.REFUSED and not self.note.startswith(REPORTED))
 
 
 class OrderChain:
