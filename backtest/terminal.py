@@ -10,9 +10,11 @@ from rich.table import Table
 
 from forwardtrader.backtest.job import FinishedRun
 from forwardtrader.core import p_values
+from forwardtrader.core.command import answer
 from forwardtrader.core.types import Verdict
-from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast, to_json
+from forwardtrader.reports.manifest import RunManifest, StrategySummary, to_json
 from forwardtrader.reports.pages.formats import limits
+from forwardtrader.reports.sections.forecasts import ForecastScores, SymbolForecast
 from forwardtrader.reports.sections.importance import ImportanceSection
 
 # As short as they must be for tables to fit 80 columns.
@@ -29,7 +31,7 @@ STYLES = {Verdict.EDGE: "bold green", Verdict.NO_EDGE: "bold red", Verdict.NOT_E
 def report(run: FinishedRun, console: Console, *, as_json: bool, quiet: bool) -> None:
     """Print the run's `run.json` or its summary."""
     if as_json:
-        Console(soft_wrap=True, highlight=False, markup=False).print(to_json(run.artefacts.manifest), end="")
+        answer.write(to_json(run.artefacts.manifest))
     elif not quiet:
         show(run, console)
 

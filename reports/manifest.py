@@ -20,8 +20,10 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, fingerprint, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.sections.forecasts import SymbolForecast
 from forwardtrader.reports.sections.importance import ImportanceSection
 from forwardtrader.reports.sections.optimisation import OptimisationSection
+from forwardtrader.reports.sections.portfolio import PortfolioSection
 from forwardtrader.reports.sections.section import Interval, Moment, Number, Section, finite
 
 SCHEMA: Final = 1
@@ -99,45 +101,6 @@ class WalkForwardSection(Section):
     waiting: dict[str, Moment | None] = {}
 
 
-class ForecastScores(Section):
-    """Out-of-sample scores of one forecaster; shares are 0..1, each `*_ci` is [low, high]."""
-
-    n: int = 0
-    ic: Number = None
-    rank_ic: Number = None
-    accuracy: Number = None
-    accuracy_top10: Number = None
-    loss_skill: Number = None
-    coverage_90: Number = None
-    ic_ci: Interval = None
-    rank_ic_ci: Interval = None
-    accuracy_ci: Interval = None
-    accuracy_top10_ci: Interval = None
-    loss_skill_ci: Interval = None
-    coverage_90_ci: Interval = None
-
-
-class DieboldMariano(Section):
-    """The loss of the forecaster that is traded against another's: negative favours the former."""
-
-    statistic: Number = None
-    p: Number = None
-
-
-class SymbolForecast(Section):
-    """The scores of the forecaster that is traded on one symbol, beside those of the others.
-
-    `name` is that forecaster's, whatever the key of its scores says; `baselines` also holds the forecasters compared; `confidence_set` has
-    the p-value of each in the model confidence set, where forecasters were compared.
-    """
-
-    name: str = "lstm"
-    confidence_set: dict[str, Number] = {}
-    lstm: ForecastScores | None = None
-    baselines: dict[str, ForecastScores] = {}
-    diebold_mariano: dict[str, DieboldMariano] = {}
-
-
 class StrategySummary(Section):
     """What an account did. Shares are 0..1 (drawdown at most 0), money is quote currency, ratios are annual from daily returns.
 
@@ -208,6 +171,31 @@ class LimitsSection(Section):
     refused: dict[str, int] = {}
 
 
+class MarginSection(Section):
+    """What became of an account of perpetuals, in its settle currency.
+
+    Gains, fees and funding are sums over the run, gains and funding apart by the side that was held; funding is received above zero and
+    paid below it. `gross_exposure` and `net_exposure` are means of shares of equity, `liquidated` says by bar what the venue closed,
+    `insured` is what was lost beyond the account, `unknown` says by symbol what had to be assumed of funding and mark price.
+    """
+
+    leverage: float = 1.0
+    gross_exposure: Number = None
+    net_exposure: Number = None
+    realised_long: float = 0.0
+    realised_short: float = 0.0
+    funding_long: float = 0.0
+    funding_short: float = 0.0
+    maker_fees: float = 0.0
+    taker_fees: float = 0.0
+    liquidation_fees: float = 0.0
+    liquidations: int = 0
+    insured: float = 0.0
+    liquidated: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    unknown: dict[str, list[str]] = {}
+
+
 class RunManifest(Section):
     """The whole of `run.json`."""
 
@@ -225,7 +213,9 @@ class RunManifest(Section):
     forecast: dict[str, SymbolForecast] = {}
     strategy: StrategySummary | None = None
     limits: LimitsSection | None = None
+    margin: MarginSection | None = None
     benchmark: dict[str, StrategySummary] = {}
+    portfolio: PortfolioSection | None = None
     optimisation: OptimisationSection | None = None
     importance: ImportanceSection | None = None
     verdict: Verdict | None = None

@@ -16,6 +16,7 @@ from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
+from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 
 EAGER = PollRule(base=0.3, least=0.2, most=0.5)
 HASTY = QueryTimeouts(not_found_s=0.6, first_wait_s=0.05, longest_wait_s=0.2, give_up_s=20, check_every_s=1.0, lag_s=0.4, confirm_s=0.2)
@@ -68,17 +69,18 @@ def store_on(venue: SandboxHandle, journal: Journal | Path | None = None, **more
 
 
 def play(venue: SandboxHandle, store: CCXTStore, strategy: Any, bars: int, *, symbols: tuple[str, ...] = ("BTC/USDT",), trade: bool = True,
-         history: int = 0, **params: Any) -> Any:  # fmt: skip
+         history: int = 0, compression: int = 1, **params: Any) -> Any:  # fmt: skip
     """Run a strategy over `bars` live bars; returns it."""
     cerebro = bt.Cerebro(quicknotify=True, stdstats=False)
     for symbol in symbols:
-        cerebro.adddata(store.getdata(dataname=symbol, history=history), name=symbol)
+        cerebro.adddata(store.getdata(dataname=symbol, history=history, compression=compression), name=symbol)
     if trade:
         cerebro.setbroker(store.getbroker())
     store.on_idle = Lockstep(venue, store, bars)
     cerebro.addstore(store)
     cerebro.addstrategy(strategy, **params)
     cerebro.addanalyzer(bt.analyzers.TradeAnalyzer, _name="trades")
+    cerebro.addanalyzer(OrderRecorder, _name="orders")
     try:
         return cerebro.run()[0]
     finally:
