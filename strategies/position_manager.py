@@ -69,17 +69,31 @@ class PositionManager:
             equity, cash: of the whole account, in quote units.
             now: the bar's open time, UTC epoch seconds.
         """
-        scale = self.state.steady_scale(scale, self.params)
-        if size and self._is_dust(size, close):
-            size = 0.0
+        scale, size = self.take_in(scale), self.without_dust(size, close)
+        if not self.look(size, paid, close, scale, equity) or equity <= 0.0:
+            return
+        signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
+        self.act(signal, size, close, equity, cash, location, scale)
+
+    def take_in(self, scale: float) -> float:
+        """Take in the newest forecast scale; the remembered one, by which sizes and stops go."""
+        return self.state.steady_scale(scale, self.params)
+
+    def without_dust(self, size: float, close: float) -> float:
+        """The position, zero where it is too small to be sold."""
+        return 0.0 if size and self._is_dust(size, close) else size
+
+    def look(self, size: float, paid: float, close: float, scale: float, equity: float) -> bool:
+        """Bring stop and memory in line with the position that is held; False where the price is beyond the stop and it was left."""
         if not size:
             self._forget()
         elif self._stop_passed(size, paid, close, scale, equity):
             self._leave(size, PASSED)
-            return
-        if equity <= 0.0:
-            return
-        signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
+            return False
+        return True
+
+    def act(self, signal: Signal | None, size: float, close: float, equity: float, cash: float, location: float, scale: float) -> None:
+        """Send the orders of a decision, and rest the stop; `scale` is the remembered one."""
         gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
         if size and not gives and (self.guarded != size or not self.resting):
             self._drop_stop()

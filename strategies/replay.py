@@ -17,7 +17,10 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.strategies.decision import DecisionParams
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE
 from forwardtrader.strategies.order_rules import is_dust
+from forwardtrader.strategies.portfolio.rule import PortfolioRule
+from forwardtrader.strategies.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount
+from forwardtrader.strategies.replay_correlations import RecordedCorrelations
 from forwardtrader.strategies.replay_track import Flags, Floats, Tape, Track
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
 from forwardtrader.strategies.signals import stays
@@ -42,35 +45,58 @@ class Replay:
         self.index = pd.DatetimeIndex(index)
         params = [DecisionParams.of(settings, *market, len(tapes)) for market in self.markets]
         self.tracks = [Track.of(tape, self.index, rule) for tape, rule in zip(tapes, params, strict=True)]
+        self._recorded: RecordedCorrelations | None = None
 
     def run(self, locations: Sequence[Floats]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Fills and equity where the forecasts of each tape, in its own bars, have these locations [bars]."""
         account = ReplayAccount.opened(self.settings, self.markets)
-        walk = _Walk(
-            account, [_ReplayPosition(t, h, t.spread(x)) for t, h, x in zip(self.tracks, account.holdings, locations, strict=True)]
-        )
+        together, recorded = self._together(account), self._recorded
+        enter = None if together is None else together.rule.enter
+        positions = [_ReplayPosition(t, h, t.spread(x), enter) for t, h, x in zip(self.tracks, account.holdings, locations, strict=True)]
+        walk = _Walk(account, positions, together, recorded)
         walk.go()
         fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])
         fills.insert(0, "timestamp", self.index[fills.pop("row").to_numpy(dtype=np.int64)])
         return fills, pd.DataFrame({"equity": walk.equity, "cash": walk.cash}, index=self.index)
 
+    def _together(self, account: ReplayAccount) -> PortfolioManager | None:
+        """What decides for all symbols together; None where each is by itself. Correlations are worked out with the first run."""
+        if self.settings.rule == "single":
+            return None
+        _, timeframe, horizon = self.markets[0]
+        if self._recorded is None:
+            rule = PortfolioRule.of(self.settings, timeframe, self.tracks[0].params.size.yearly_root, len(self.markets))
+            self._recorded = RecordedCorrelations.of(self.tracks, [market.symbol for market, _, _ in self.markets], horizon, rule)
+        managers = [holding.manager for holding in account.holdings]
+        return PortfolioManager(self.settings, timeframe, managers, horizon, self._recorded)
+
 
 class _ReplayPosition:
     """A holding on its track, with the locations of one run."""
 
-    def __init__(self, track: Track, holding: Holding, location: Floats) -> None:
-        self.track, self.holding, self.manager, self.location = track, holding, holding.manager, location
+    def __init__(self, track: Track, holding: Holding, location: Floats, enter: float | None) -> None:
+        self.track, self.holding, self.manager, self.location, self.enter = track, holding, holding.manager, location, enter
         self._look_ahead()
 
     def _look_ahead(self) -> None:
-        """Find the rows on which an entry order is sent while flat."""
+        """Find the rows on which an entry order is sent while flat; with `enter`, those on which the decision for all has to be asked."""
         track = self.track
-        self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.params.edge)
+        if self.enter is not None:
+            self.entries = track.here & (np.abs(self.location) > self.enter)
+        else:
+            self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.params.edge)
         self._entry_rows = np.flatnonzero(self.entries)
 
     def has_ended(self, row: int) -> bool:
         """Whether a row comes after the symbol's last bar."""
         return row >= self.track.end
+
+    def standing(self, row: int) -> Standing:
+        """The symbol as a decision for all of them sees it."""
+        if self.manager.busy and self.track.here[row]:
+            self.forget_step(row)
+        held, has_bar = self.holding, bool(self.track.here[row])
+        return Standing(self.manager, float(self.location[row]), float(self.track.scale[row]), held.size, held.paid, held.close, has_bar)
 
     def forget_step(self, row: int) -> None:
         """The position manager was busy on this row and did not take in its scale."""
@@ -131,9 +157,13 @@ class _ReplayPosition:
 class _Walk:
     """One run: bar by bar where something may happen, else from one such bar to the next."""
 
-    def __init__(self, account: ReplayAccount, positions: Sequence[_ReplayPosition]) -> None:
+    def __init__(
+        self, account: ReplayAccount, positions: Sequence[_ReplayPosition], together: PortfolioManager | None,
+        recorded: RecordedCorrelations | None,
+    ) -> None:  # fmt: skip
         times = positions[0].track.times
         self.account, self.times, self.positions = account, times, positions
+        self.together, self.recorded = together, recorded
         self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
         self.days = (times // DAY_SECONDS).astype(np.int64)
         self.day_starts = np.searchsorted(self.days, self.days)
@@ -161,6 +191,10 @@ class _Walk:
         equity = account.equity()
         self.equity[row], self.cash[row] = equity, account.cash
         self.risk = update(self.risk, equity, account.now, self.limits)
+        if self.together is not None and self.recorded is not None:
+            self.recorded.row = row
+            self.together.on_bar([p.standing(row) for p in self.positions], equity, account.cash, account.now, self.risk.gate)
+            return
         for position in present:
             self._on_bar(position, row, equity, self.risk.gate)
 
@@ -179,6 +213,8 @@ class _Walk:
 
     def _pass_over(self, row: int) -> int:
         """The first row from `row` on at which something may happen; those before it are written down."""
+        if self.together is not None and any(position.holding.size for position in self.positions):
+            return row  # it has something to do on most bars
         last, look = len(self.times), _LOOK
         while row < last and self._settled(row):
             rows = slice(row, min(self._horizon(row, look), last))

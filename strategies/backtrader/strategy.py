@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
 from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
+from forwardtrader.strategies.portfolio.correlations import Correlations
+from forwardtrader.strategies.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.position_manager import PositionManager
 from forwardtrader.strategies.risk import RiskState, update
 
@@ -24,6 +27,8 @@ _STATE_VERSION = 1
 
 class OrderSender(Protocol):
     """The strategy, as far as a feed's position manager needs it."""
+
+    broker: Any
 
     def buy(self, data: BtData, size: float, **kwargs: Any) -> BtOrder: ...
 
@@ -47,6 +52,25 @@ class FeedPositionManager:
         self.seen = 0
         self.trade_ref = 0
         self.stop_order: BtOrder | None = None
+
+    def has_news(self) -> bool:
+        """Whether there is a bar that was not decided on, and its forecast."""
+        return len(self.clock) != self.seen and bool(len(self.location))
+
+    def see(self) -> None:
+        """Take the newest bar as decided on."""
+        self.seen = len(self.clock)
+        self.look_up()
+
+    def standing(self) -> Standing:
+        """The symbol as a decision for all of them sees it."""
+        has_bar = self.has_news()
+        if has_bar:
+            self.see()
+        held, known = self.strategy.broker.getposition(self.data), bool(len(self.location))
+        close = self.close[0] if len(self.clock) else math.nan
+        numbers = (self.location[0], self.scale[0]) if known else (math.nan, math.nan)
+        return Standing(self.manager, *numbers, held.size, held.price, close, has_bar)
 
     def look_up(self) -> None:
         """Go by the venue's new rules, where they were put on the feed since."""
@@ -119,7 +143,8 @@ class LSTMStrategy(bt.Strategy):
         forecasts = [LSTMForecast(data) for data in datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
         self._feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
         self._by_data = {id(feed.data): feed for feed in self._feeds}
-        self._limits = self._feeds[0].manager.params.limits
+        self._correlations = Correlations([feed.manager.market.symbol for feed in self._feeds])
+        self._use(settings)
         self._changes: list[tuple[float, StrategySettings]] = list(self.p.changes)
         self._risk: RiskState | None = None
         self._paid_in = 0.0  # as the broker counts it, of this process
@@ -148,12 +173,13 @@ class LSTMStrategy(bt.Strategy):
         broker = self.broker
         equity = broker.get_value()
         gate = self._watch(equity, now).gate
+        if self._portfolio is not None:
+            self._portfolio.on_bar([feed.standing() for feed in self._feeds], equity, broker.get_cash(), now, gate)
+            return
         for feed in self._feeds:
-            bars = len(feed.clock)
-            if bars == feed.seen or feed.manager.busy or not len(feed.location):
+            if not feed.has_news() or feed.manager.busy:
                 continue
-            feed.seen = bars
-            feed.look_up()
+            feed.see()
             held = broker.getposition(feed.data)
             feed.manager.on_bar(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
 
@@ -161,6 +187,11 @@ class LSTMStrategy(bt.Strategy):
         for feed in self._feeds:
             feed.use(settings)
         self._limits = self._feeds[0].manager.params.limits
+        self._portfolio = None if settings.rule == "single" else self._together(settings)
+
+    def _together(self, settings: StrategySettings) -> PortfolioManager:
+        first, managers = self._feeds[0], [feed.manager for feed in self._feeds]
+        return PortfolioManager(settings, first.context.timeframe, managers, first.horizon, self._correlations)
 
     def unplaced(self) -> dict[str, dict[str, int]]:
         """By symbol and reason, how many entries were smaller than the smallest order its venue takes."""
@@ -188,6 +219,7 @@ class LSTMStrategy(bt.Strategy):
             "version": _STATE_VERSION,
             "risk": None if self._risk is None else self._risk.as_dict(),
             "books": {feed.manager.market.symbol: feed.manager.state.as_dict() for feed in self._feeds},
+            **({} if self._portfolio is None else {"correlations": self._correlations.as_dict()}),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -202,6 +234,8 @@ class LSTMStrategy(bt.Strategy):
         for feed in self._feeds:
             if feed.manager.market.symbol in saved["books"]:
                 feed.manager.state = PositionState.restore(saved["books"][feed.manager.market.symbol])
+        if "correlations" in saved:
+            self._correlations.restore(saved["correlations"])
 
     def _watch(self, equity: float, now: float) -> RiskState:
         before, paid_in = self._risk, float(getattr(self.broker, "moved", 0.0))
