@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,11 +14,13 @@ from forwardtrader.backtest.flags import parser
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.project import typed_object, typed_path
-from forwardtrader.core.config import load_settings, parse_assignment
+from forwardtrader.core.config import changed, load_settings, parse_assignment
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.core.settings import Settings
+from forwardtrader.core.settings import FeedSettings, Settings
+from forwardtrader.feeds.candles.store import CandleStore
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.feeds.files.symbol import symbol_of_file
+from forwardtrader.feeds.universe import members_between, parse_universe, read_universe
 from forwardtrader.strategies.user_code.strategy_class import with_params
 
 # Flags that are nothing but another name for a setting.
@@ -61,6 +64,8 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     files, named = named_files(given.data, given.symbol)
     if named:
         overrides["feeds.symbols"] = named
+    if given.universe is not None:
+        overrides["feeds.universe"] = given.universe if given.universe.startswith("top:") else str(typed_path(given.universe))
     if given.resample:
         overrides["feeds.resample"] = given.resample
     if given.factor:
@@ -76,8 +81,10 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
         overrides |= {"models.forecaster": traded, "models.compared": others}
     overrides |= dict(parse_assignment(text) for text in given.assignments)
     settings = load_settings(given.config and typed_path(given.config), overrides=overrides)
-    _check_symbols(settings)
     first, last = traded_span(given.first, given.last, clock)
+    if settings.feeds.universe:
+        settings = changed(settings, {"feeds.symbols": _candidates(settings, named, first, last)})
+    _check_symbols(settings)
     if given.importance and (given.sweep or given.optimise or given.audit):
         raise InvalidSetting("--importance belongs to a plain run; leave it out here, and give it to a run of the settings that are chosen")
     strategy = with_params(typed_object(given.strategy), given.param)
@@ -106,6 +113,32 @@ def named_files(data: list[str], symbols: list[str] | None) -> tuple[dict[str, P
     if stray:
         raise InvalidSetting(f"--data names {stray[0]}, which is not among --symbol; add --symbol {stray[0]}")
     return files, named
+
+
+def _candidates(settings: Settings, named: list[str], first: datetime, last: datetime) -> list[str]:
+    """The symbols that may belong to the universe between two moments: those of its file, or those it is chosen from.
+
+    Raises:
+        InvalidSetting: there are none, or the universe cannot be read.
+    """
+    feeds = settings.feeds
+    universe = parse_universe(feeds.universe)
+    if isinstance(universe, Path):
+        found = [s for s in members_between(read_universe(universe), first, last) if not named or s in named]
+        remedy = f"{universe.name} has no such member{' among --symbol' if named else ''} between --from and --to"
+    else:
+        several = list(feeds.symbols) if len(feeds.symbols) > 1 else []
+        found = named or several or _stored_spot(feeds)
+        remedy = f"no candles of {feeds.exchange} {feeds.timeframe} are stored; name --symbol several times, or download some"
+    if not found:
+        raise InvalidSetting(f"the universe is empty: {remedy}")
+    return found
+
+
+def _stored_spot(feeds: FeedSettings) -> list[str]:
+    wanted = (feeds.exchange, feeds.timeframe)
+    keys = [key for key in CandleStore(feeds.store_path).held() if (key.venue, str(key.timeframe)) == wanted]
+    return [key.symbol for key in keys if ":" not in key.symbol]
 
 
 def _check_symbols(settings: Settings) -> None:

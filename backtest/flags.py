@@ -93,6 +93,7 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument("--from", dest="first", metavar="DATE", help="first day traded; training data before it is found by itself")
     what.add_argument("--to", dest="last", metavar="DATE", help="last day traded (default: now)")
     what.add_argument("--symbol", action="append", metavar="SYMBOL", help="e.g. BTC/USDT; several share one account and one model")
+    what.add_argument("--universe", metavar="FILE|top:N", help="members: a file symbol,from,to, or the N largest by volume each month")
     what.add_argument("--timeframe", metavar="1h", help="length of one bar")
     what.add_argument("--resample", action="append", metavar="4h", help="longer bars for the strategy, self.data1; repeatable (data2, ...)")
     what.add_argument("--exchange", metavar="NAME", help="whose candles and rules")

@@ -81,6 +81,7 @@ def run_backtest(
         _report(console, request, markets)
         with progress.stage("train", "training folds") as stage:
             walk = train(markets, request, stage, partial(_report_damage, console, request))
+        _report_waiting(console, request, walk)
         with progress.stage("baselines", "fitting baselines") as stage:
             forecasts = tables(walk, request, stage)
         with progress.stage("simulate", "trading"), _beside(lambda: scored(request, markets, forecasts)) as scores:
@@ -163,6 +164,15 @@ def _report_damage(console: Console, request: BacktestRequest, model_id: str, re
     log_damage(model_id, reason)
     if not request.as_json:
         console.print(f"model {model_id} is trained again: {reason}", style="yellow", soft_wrap=True)
+
+
+def _report_waiting(console: Console, request: BacktestRequest, walk: WalkForward) -> None:
+    """Report symbols that have no forecast yet when the run begins."""
+    if request.as_json or request.quiet:
+        return
+    for symbol, at in walk.waiting().items():
+        until = "to the end" if at is None else f"until {at:%Y-%m-%d %H:%M}"
+        console.print(f"{symbol} waits {until}: its history does not fill a training window before", style="yellow", soft_wrap=True)
 
 
 def _report_account(console: Console, request: BacktestRequest, record: Record, left_out: Mapping[str, str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -17,6 +19,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import lead_bars, open_share
 
@@ -31,11 +34,13 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
 
     Raises:
         InvalidDates: a symbol has no bar in the days to trade.
+        InvalidSetting: the universe cannot be read.
         CandleFileInvalid, InvalidSetting: a factor cannot be read; see `FactorBook`.
     """
     feeds = request.settings.feeds
     book = FactorBook(feeds.factors, Timeframe.parse(feeds.timeframe))
-    markets = {symbol: _history(request, symbol, clock) for symbol in feeds.symbols}
+    universe = parse_universe(feeds.universe) if feeds.universe else None
+    markets = _ranked(request, clock, universe.count) if isinstance(universe, TopByVolume) else _listed(request, clock, universe)
     for symbol, history in markets.items():
         newest = history.candles.index[-1]
         if newest < pd.Timestamp(request.first):
@@ -43,6 +48,30 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
                 f"{symbol} ends at {newest:%Y-%m-%d %H:%M} in {history.source}; choose a --from before that, or get newer candles"
             )
     return {symbol: with_factors(history, book, request.first) for symbol, history in markets.items()}
+
+
+def _listed(request: BacktestRequest, clock: Clock, file: Path | None) -> dict[str, History]:
+    """The histories of all symbols, with their spans in the file of a universe."""
+    members = read_universe(file) if file is not None else {}
+    return {symbol: replace(_history(request, symbol, clock), members=members.get(symbol)) for symbol in request.settings.feeds.symbols}
+
+
+def _ranked(request: BacktestRequest, clock: Clock, count: int) -> dict[str, History]:
+    """The histories of those symbols that are among the largest at some time, each with when it is.
+
+    Raises:
+        InvalidDates: none has a bar before or in the days to trade.
+    """
+    found = {}
+    for symbol in request.settings.feeds.symbols:
+        with suppress(InvalidDates):  # listed after the last day, or delisted before the first: never a member
+            found[symbol] = _history(request, symbol, clock)
+    candles = {symbol: history.candles for symbol, history in found.items()}
+    members = top_by_volume(candles, count, request.first, request.last)
+    chosen = members_between(members, request.first, request.last)
+    if not chosen:
+        raise InvalidDates(f"no symbol of {request.settings.feeds.universe} has candles in the days to trade; choose others, or other days")
+    return {symbol: replace(found[symbol], members=members[symbol]) for symbol in chosen}
 
 
 def _history(request: BacktestRequest, symbol: str, clock: Clock) -> History:

@@ -23,6 +23,7 @@ from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.needs import History
+from forwardtrader.feeds.universe import TopByVolume, parse_universe, read_universe
 from forwardtrader.models.features.own_features import chosen_name
 from forwardtrader.models.features.selection import own_of
 from forwardtrader.models.folds.walk import ServedFold, WalkForward
@@ -137,13 +138,23 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     named = [Path(factor.file).name for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
     resample = {"resample": tree["feeds"]["resample"]} if request.settings.feeds.resample else {}
+    universe = _universe(request)
     limits = TradingLimits.of(request.settings.risk)
     risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
-        **learning, **factors, **resample, **risk, **({"optimised": request.choice} if request.choice else {}),
+        **learning, **factors, **resample, **universe, **risk, **({"optimised": request.choice} if request.choice else {}),
         "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip
+
+
+def _universe(request: BacktestRequest) -> dict[str, Any]:
+    """The rule, or what the file says."""
+    text = request.settings.feeds.universe
+    if not text:
+        return {}
+    asked = parse_universe(text)
+    return {"universe": text if isinstance(asked, TopByVolume) else {s: list(spans) for s, spans in read_universe(asked).items()}}
 
 
 def open_choice(request: BacktestRequest, markets: Mapping[str, History]) -> str:
@@ -217,6 +228,7 @@ def _walk_forward_section(request: BacktestRequest, walk: WalkForward) -> WalkFo
         embargo_bars=settings.embargo,
         deployment_lag_bars=settings.deployment_lag,
         folds=[_fold(walk, served, symbol) for served in walk.served for symbol in served.fold],
+        waiting=walk.waiting(),
         **_decisions(walk),
     )
 

@@ -68,7 +68,10 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
     for symbol, history in markets.items():
         bars = history.candles.loc[history.candles.index >= pd.Timestamp(first)]
         predicted = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
-        tapes.append(Tape(bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon))
+        tape = Tape(
+            bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon, members=history.members
+        )
+        tapes.append(tape)
     return tapes
 
 
@@ -126,7 +129,12 @@ def _run(
     for symbol, history in markets.items():
         source = forecasts.source(symbol, settings.horizon, history.timeframe)
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
-        feeds.append(Feed(data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end)))
+        feeds.append(
+            Feed(
+                data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end),
+                members=history.members,
+            )
+        )  # fmt: skip
     account, start = hand.account if hand else None, request.first.timestamp()
     guard = hand.guard if hand else TradingGuard.of(request.settings.risk)
     changes = [(s.since.timestamp(), guard.limits.within(s.settings, len(feeds)) if guard else s.settings) for s in request.stints]

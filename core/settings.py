@@ -76,6 +76,9 @@ class FeedSettings(Room):
     symbols: tuple[str, ...] = Field(
         default=("BTC/USDT",), min_length=1, description="what to trade; several share one account and one model"
     )
+    universe: str = Field(
+        default="", description="backtests: which symbols may be traded when, a file with the columns symbol, from, to, or top:20 by volume"
+    )
     timeframe: str = Field(default="1h", description="length of one bar: 1m, 15m, 1h, 4h, 1d")
     resample: tuple[str, ...] = Field(
         default=(), description="longer bars that a strategy sees as data1, data2, ... behind those traded; multiples of the timeframe"
@@ -194,6 +197,15 @@ class StrategySettings(Room):
     )
     spread_bps: float = Field(default=1.0, ge=0, le=1000, description="what a trade must earn on top, in basis points")
     allow_short: bool = Field(default=False, description="sell short where the market allows it")
+    # Perpetuals. A market or stop order pays `fee_bps`, a resting limit order `maker_fee_bps`.
+    leverage: float = Field(default=1.0, ge=1, le=125, description="largest leverage at which perpetuals are held")
+    maker_fee_bps: float | None = Field(
+        default=None, ge=-100, le=1000, description="fee of a resting order, in basis points; unset: what the venue lists for perpetuals"
+    )
+    liquidation_fee_bps: float = Field(default=50.0, ge=0, le=1000, description="fee of a liquidation, in basis points")
+    funding_prior_bps: float = Field(
+        default=1.0, ge=-100, le=100, description="paid by longs to shorts each eight hours where funding is not known"
+    )
     # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the time over which gain is counted: as far as the
     # forecast reaches what it says, beyond it `premium` (0d: only as far as the forecast reaches).
     horizon: int = Field(default=4, ge=1, description="bars ahead of the forecast that is traded")

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from forwardtrader.core.errors import InvalidSetting, UnknownTimeframe
 
 _UNIT_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+# Stretches of time [from, to) in UTC epoch seconds, in order.
+Spans: TypeAlias = tuple[tuple[float, float], ...]
 OHLCV: Final = ("open", "high", "low", "close", "volume")
 
 
@@ -81,8 +83,30 @@ def parse_span(text: str) -> timedelta:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MarginTier:
+    """One step of a venue's leverage table: it holds for positions worth more than `notional_from`, in the settle currency.
+
+    The maintenance margin of such a position is `notional * maintenance_rate - maintenance_amount`; the amounts are those that make it
+    continuous where two tiers meet.
+    """
+
+    notional_from: Decimal
+    max_leverage: Decimal
+    maintenance_rate: Decimal
+    maintenance_amount: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MarketRules:
-    """What a venue accepts for one symbol. Prices and sizes are in quote and base units."""
+    """What a venue accepts for one symbol. Prices and sizes are in quote and base units, those of a perpetual too.
+
+    Attributes:
+        settle: the currency that a perpetual's margin, profits and funding are in; "" for spot.
+        contract_size: base units in one contract, by which sizes are converted where they reach or leave the venue, and nowhere else.
+        margin_tiers: the leverage table, lowest first; empty for spot.
+        maker_fee, taker_fee: shares of the traded value that the venue's list says; None where it is not known.
+        funding_hours: hours between two settlements of funding; 0 where it is not known or there is none.
+    """
 
     symbol: str
     base: str
@@ -95,6 +119,16 @@ class MarketRules:
     can_short: bool = False
     fee_in_base: bool = False
     periods_per_year: int = 365
+    settle: str = ""
+    contract_size: Decimal = Decimal(1)
+    margin_tiers: tuple[MarginTier, ...] = ()
+    maker_fee: Decimal | None = None
+    taker_fee: Decimal | None = None
+    funding_hours: int = 0
+
+    @property
+    def is_perpetual(self) -> bool:
+        return bool(self.settle)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +176,11 @@ class Fill:
     fee_currency: str
     order_ref: str
     reason: str = ""
+
+
+def is_within(spans: Spans | None, at: float) -> bool:
+    """Whether a moment (UTC epoch seconds) lies in one of the spans; None is all of time."""
+    return spans is None or any(since <= at < until for since, until in spans)
 
 
 def slipped(price: float, share: float, *, buys: bool) -> float:

@@ -80,6 +80,8 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         raise ConfigError("--speed, --market and --faults belong to the practice exchange; add --sandbox")
     if given.sandbox and settings.feeds.confirm_exchanges:
         raise ConfigError("the practice exchange is one venue, which no other one knows; name one --exchange with --sandbox")
+    if settings.feeds.universe:
+        raise ConfigError("feeds.universe is for backtests; a session trades what --symbol names: add --set feeds.universe=''")
     if given.bars < 0:
         raise InvalidSetting(f"--bars {given.bars}: give a number of bars, or leave it out to go on until stopped")
     return LiveRequest(

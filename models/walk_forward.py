@@ -82,6 +82,15 @@ def folds(
     return serving
 
 
+def folds_once_filled(
+    index: pd.DatetimeIndex, first: datetime, last: datetime, *, settings: ModelSettings, timeframe: Timeframe, warm_up: int
+) -> list[Fold]:
+    """The same for a symbol that may wait: from the first boundary on whose training window its bars fill; none where none is."""
+    serving = _serving(index, first, last, settings, timeframe, warm_up)
+    begun = next((n for n, fold in enumerate(serving) if filled(fold, settings, timeframe, index)), len(serving))
+    return serving[begun:]
+
+
 def served_from(cut: list[Fold], index: pd.DatetimeIndex, moment: datetime) -> list[Fold]:
     """The folds that forecast a bar from `moment` on, and no earlier bar."""
     first = int(index.searchsorted(pd.Timestamp(moment)))

@@ -86,12 +86,17 @@ class FoldSection(Section):
 
 
 class WalkForwardSection(Section):
-    """The walk-forward cuts, in bars, and the models."""
+    """The walk-forward cuts, in bars, and the models.
+
+    `waiting` has the symbols whose history did not fill a training window on the first day, with the bar of their first forecast; null
+    where there is none.
+    """
 
     purge_bars: int = 0
     embargo_bars: int = 0
     deployment_lag_bars: int = 0
     folds: list[FoldSection] = []
+    waiting: dict[str, Moment | None] = {}
 
 
 class ForecastScores(Section):

@@ -55,6 +55,8 @@ class Control:
             "fill_cap": self.fill_cap,
             "fill": self.fill,
             "deposit": self.deposit,
+            "deleverage": self.deleverage,
+            "mode": self.mode,
             "fault": self.fault,
             "clear": self.clear,
             "drop": self.drop,
@@ -93,7 +95,10 @@ class Control:
                 s: {"last": str(x.last), "open": x.is_open, "bar_start": x.bar.start if x.bar else None}
                 for s, x in exchange.listings.items()
             },
-            "positions": {s: {"size": str(p.size), "entry": str(p.entry)} for s, p in exchange.accounts[ACCOUNT].positions.items()},
+            "positions": {
+                s: {"size": str(p.size), "entry": str(p.entry), "funding": str(p.funding)}
+                for s, p in exchange.accounts[ACCOUNT].positions.items()
+            },
             "accounts": {name: _balances(a) for name, a in exchange.accounts.items()},
             "open_orders": [_order(o) for o in exchange.order_index.all_open(ACCOUNT)],
             "orders": len(exchange.order_index.orders),
@@ -176,6 +181,21 @@ class Control:
             raise ValueError("the order is not open")
         self._venue.exchange.fill_now(order)
         return _order(order)
+
+    def deleverage(self, params: Mapping[str, Any]) -> Any:
+        """Reduce the position in the perpetual `symbol` at the mark by `size`, or wholly, as auto-deleveraging does."""
+        size = None if params.get("size") is None else _decimal(params, "size")
+        self._venue.liquidation.deleverage(self._venue.exchange.accounts[ACCOUNT], self._symbol(params), size)
+        return {}
+
+    def mode(self, params: Mapping[str, Any]) -> Any:
+        """Set the account's position mode (`hedged`) and margin mode (`isolated`), each true or false."""
+        mode = self._venue.exchange.accounts[ACCOUNT].mode
+        hedged, isolated = params.get("hedged", mode.hedged), params.get("isolated", mode.isolated)
+        if not isinstance(hedged, bool) or not isinstance(isolated, bool):
+            raise ValueError("hedged and isolated are true or false")
+        mode.hedged, mode.isolated = hedged, isolated
+        return {"hedged": hedged, "isolated": isolated}
 
     def fault(self, params: Mapping[str, Any]) -> Any:
         """Arm fault `name`; all other parameters are its options."""

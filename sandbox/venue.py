@@ -9,23 +9,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.sandbox.engine.exchange import Exchange
 from forwardtrader.sandbox.engine.funding import FundingClock
+from forwardtrader.sandbox.engine.liquidation import Liquidation
+from forwardtrader.sandbox.engine.margin import CrossMargin
 from forwardtrader.sandbox.engine.perpetual import BySymbol, Perpetual
 from forwardtrader.sandbox.market.bar_source import file_bars, generated_bars
 from forwardtrader.sandbox.market.capture import CapturedPath, is_capture, read_capture
 from forwardtrader.sandbox.market.driver import Driver, MarketClock
-from forwardtrader.sandbox.orders.account import ClientAccount
+from forwardtrader.sandbox.market.mark_price import MarkPrices
+from forwardtrader.sandbox.orders.account import AccountMode, ClientAccount
 from forwardtrader.sandbox.orders.candle import Candle, CandleBook
 from forwardtrader.sandbox.orders.fill_model import BarFills, BookFills, FillModel
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.settings import FASTEST, SandboxSettings, SymbolRules
 from forwardtrader.sandbox.orders.settlement import Fees, Settlement, Spot
+from forwardtrader.sandbox.perpetual_rules import margin_tiers, marks_of, moved, rates_of
 from forwardtrader.sandbox.transport.host import Host
 
 EPOCH_MS = 1_704_067_200_000  # 2024-01-01: where a market begins that does not run with the wall clock
@@ -73,7 +77,9 @@ class SandboxVenue:
     market_clock: MarketClock
     host: Host
     keys: Keys
+    margin: CrossMargin
     funding: FundingClock
+    liquidation: Liquidation
     opened_at: int
     rights: KeyRights
     skew_ms: int = 0
@@ -99,13 +105,17 @@ def open_venue(settings: SandboxSettings, host: Host, opened_at: int | None = No
     clock = MarketClock()
     opened_at = int(host.wall.now().timestamp() * 1000) if opened_at is None else opened_at
     plan = CapturedPath()
-    history, feeds = _markets(settings, length, opened_at, plan)
+    history, feeds, shift = _markets(settings, length, opened_at, plan)
     listings = {s: Listing(_rules(settings, s), CandleBook(length, history[s]), history[s][-1].close) for s in settings.symbols}
+    for listing in listings.values():
+        listing.basis = settings.mark_basis_bps / 10_000 if listing.rules.is_perpetual else Decimal(0)
+    margin = CrossMargin(listings, settings.leverage)
     exchange = Exchange(
-        listings, _fills(settings), _settlement(settings, listings), clock, strict_triggers=settings.fills == "book",
+        listings, _fills(settings), _settlement(settings, listings, margin), clock, strict_triggers=settings.fills == "book",
         most=settings.most_open,
     )  # fmt: skip
-    exchange.accounts[ACCOUNT] = ClientAccount(ACCOUNT, settings.balances)
+    exchange.accounts[ACCOUNT] = account = ClientAccount(ACCOUNT, settings.balances, margin.usable)
+    account.mode = AccountMode(settings.hedged, settings.isolated)
     clock.at = max(bars[-1].start for bars in history.values()) + length
     driver = Driver(
         exchange, feeds, clock=clock, length=length, ticks=_ticks(settings, length), plan=plan, seed=settings.seed,
@@ -113,9 +123,12 @@ def open_venue(settings: SandboxSettings, host: Host, opened_at: int | None = No
     )  # fmt: skip
     driver.begin()
     rights = KeyRights(settings.withdrawals, settings.trading)
-    funding = FundingClock(exchange, settings.funding_bps / 10_000)
-    driver.after_bar.append(funding.bar_ended)
-    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), funding, opened_at, rights)
+    funding, liquidation = FundingClock(exchange, rates_of(settings, shift), length), Liquidation(exchange, margin)
+    marks = MarkPrices(listings.values(), marks_of(settings, length, shift))
+    marks.bar_opened()
+    driver.before_close += [lambda: liquidation.at_worst(*marks.extremes()), marks.bar_closes]
+    driver.after_open += [marks.bar_opened, funding.bar_opened, liquidation.at_mark]
+    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), margin, funding, liquidation, opened_at, rights)
 
 
 def check_speed(speed: float | str) -> None:
@@ -132,17 +145,20 @@ def _ticks(settings: SandboxSettings, length: int) -> int:
     return max(4, min(settings.ticks_per_bar or int(real_ms / 1000), int(real_ms / 50)))
 
 
-def _markets(
-    settings: SandboxSettings, length: int, now: int, plan: CapturedPath
-) -> tuple[dict[str, list[Candle]], dict[str, Iterator[Candle]]]:
+def _markets(settings: SandboxSettings, length: int, now: int, plan: CapturedPath) -> tuple[Histories, BarIterators, int]:
+    """History and coming bars of every symbol, and by how many milliseconds files were moved."""
     files = _files(settings)
     history: Histories = {}
     feeds: BarIterators = {}
+    shift = 0
     for symbol in settings.symbols:
-        bars = _file_market(settings, files[symbol], length, now, plan) if symbol in files else _sample(settings, symbol, length, now)
+        if symbol in files:
+            bars, shift = _file_market(settings, files[symbol], length, now, plan)
+        else:
+            bars = _sample(settings, symbol, length, now)
         history[symbol] = list(itertools.islice(bars, settings.history))
         feeds[symbol] = bars
-    return history, feeds
+    return history, feeds, shift
 
 
 def _files(settings: SandboxSettings) -> dict[str, Path]:
@@ -158,7 +174,7 @@ def _files(settings: SandboxSettings) -> dict[str, Path]:
     return files
 
 
-def _file_market(settings: SandboxSettings, path: Path, length: int, now: int, plan: CapturedPath) -> Iterator[Candle]:
+def _file_market(settings: SandboxSettings, path: Path, length: int, now: int, plan: CapturedPath) -> tuple[Iterator[Candle], int]:
     if is_capture(path):
         captured = read_capture(path, length)
         plan.add(captured)
@@ -167,10 +183,8 @@ def _file_market(settings: SandboxSettings, path: Path, length: int, now: int, p
         bars = file_bars(path, length)
     if len(bars) <= settings.history:
         raise CandleFileInvalid(f"market file {path} holds {len(bars)} candles; {settings.history} of history leave nothing to trade")
-    if settings.rebase:
-        shift = (now - bars[settings.history].start) // length * length
-        bars = [Candle(b.start + shift, b.open, b.high, b.low, b.close, b.volume, b.trades) for b in bars]
-    return iter(bars)
+    shift = (now - bars[settings.history].start) // length * length if settings.rebase else 0
+    return iter([moved(bar, shift) for bar in bars] if shift else bars), shift
 
 
 def _sample(settings: SandboxSettings, symbol: str, length: int, now: int) -> Iterator[Candle]:
@@ -183,28 +197,38 @@ def _rules(settings: SandboxSettings, symbol: str) -> MarketRules:
     if match is None:
         raise InvalidSetting(f"symbol {symbol!r}: write it as BASE/QUOTE, for example BTC/USDT, or BTC/USDT:USDT for a perpetual")
     base, quote, settled = match.groups()
-    if settled and settings.protocol == "binance":
-        raise InvalidSetting(f"symbol {symbol!r}: perpetuals are traded with --protocol bybit only")
     rules = settings.rules.get(symbol, SymbolRules())
     return MarketRules(
         symbol=symbol, base=base, quote=quote, tick=rules.tick, step=rules.step, min_size=rules.min_size,
         min_notional=rules.min_notional, max_market_size=rules.max_market_size,
         fee_in_base=settings.fee_asset == "received" and not settled, can_short=bool(settled),
+        **(_contract(settings, quote) if settled else {}),
     )  # fmt: skip
+
+
+def _contract(settings: SandboxSettings, settle: str) -> dict[str, Any]:
+    maker, taker = _fee_rates(settings)
+    return {
+        "settle": settle, "margin_tiers": margin_tiers(settings.tiers), "maker_fee": maker, "taker_fee": taker,
+        "funding_hours": settings.funding_hours,
+    }  # fmt: skip
+
+
+def _fee_rates(settings: SandboxSettings) -> tuple[Decimal, Decimal]:
+    return Decimal(str(settings.maker_fee_bps)) / 10_000, Decimal(str(settings.taker_fee_bps)) / 10_000
 
 
 def _fills(settings: SandboxSettings) -> FillModel:
     return BookFills(settings.book) if settings.fills == "book" else BarFills(Decimal(str(settings.slippage_bps)))
 
 
-def _settlement(settings: SandboxSettings, listings: dict[str, Listing]) -> Settlement:
+def _settlement(settings: SandboxSettings, listings: dict[str, Listing], margin: CrossMargin) -> Settlement:
     def coin_price(coin: str, quote: str) -> Decimal | None:
         listing = listings.get(f"{coin}/{quote}")
         return listing.last if listing else None
 
-    maker, taker = (Decimal(str(bps)) / 10_000 for bps in (settings.maker_fee_bps, settings.taker_fee_bps))
-    fees = Fees(maker, taker, settings.fee_asset, coin_price)
-    return BySymbol(Spot(fees), Perpetual(fees, settings.leverage))
+    fees = Fees(*_fee_rates(settings), settings.fee_asset, coin_price)
+    return BySymbol(Spot(fees), Perpetual(fees, margin, settings.liquidation_fee_bps / 10_000))
 
 
 def _keys(settings: SandboxSettings, host: Host) -> Keys:

@@ -36,9 +36,15 @@ class VenueCommission(bt.CommInfoBase):
 
     Params:
         base_fee: share of a buy that the venue keeps in base currency; such a buy pays nothing in quote currency.
+        maker: share that an order pays which rested, on margin; None where that is the same.
     """
 
-    params = (("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("base_fee", 0.0))
+    params = (("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("base_fee", 0.0), ("maker", None))
+
+    def fee(self, size: float, price: float, *, maker: bool) -> float:
+        """What `size` units at `price` cost, in quote currency."""
+        rate = self.p.maker if maker and self.p.maker is not None else self.p.commission
+        return float(abs(size) * rate * price)
 
     def getsize(self, price: float, cash: float) -> float:
         return self.p.leverage * cash / price  # Backtrader's own rounds to whole units
@@ -59,4 +65,5 @@ def as_the_venue_takes_it(asked: Any, own: Any) -> Any:
     if not is_share or not isinstance(own, VenueCommission):
         return asked
     share = asked.p.commission
-    return VenueCommission(commission=share, base_fee=share if own.p.base_fee else 0.0, leverage=asked.p.leverage, mult=asked.p.mult)
+    base_fee = share if own.p.base_fee else 0.0
+    return VenueCommission(commission=share, base_fee=base_fee, maker=own.p.maker, leverage=asked.p.leverage, mult=asked.p.mult)

@@ -62,6 +62,7 @@ class DecisionParams:
             round_trip=costs.round_trip,
             entry_cost=costs.fee + costs.slippage,
             cash_reserve=settings.cash_reserve,
+            leverage=settings.leverage if market.is_perpetual else 0.0,
         )
         limits = RiskLimits(settings.max_drawdown, settings.max_daily_loss, settings.halt_for.total_seconds())
         memory = timeframe.bars(settings.scale_memory)

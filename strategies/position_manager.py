@@ -66,7 +66,7 @@ class PositionManager:
             location, scale: the forecast made at the bar's close; NaN where no model is in force.
             size, paid: the position in base units, and its average price.
             close: the bar's close.
-            equity, cash: of the whole account, in quote units.
+            equity, cash: of the whole account, in quote units; on margin the cash is the free margin.
             now: the bar's open time, UTC epoch seconds.
         """
         scale, size = self.take_in(scale), self.without_dust(size, close)
@@ -135,11 +135,12 @@ class PositionManager:
         held = size * close / equity
         edge = expected_gain(location, scale, self.params.edge) * 1e4
         reason = f"{signal.reason} (edge {edge:.1f} bp, exposure {held:.3f} to {signal.exposure:.3f})"
-        change = units(signal.exposure * equity - size * close, close, cash, self.params.size)
+        grows = enlarges(held, signal.exposure)
+        change = units(signal.exposure * equity - size * close, close, cash, self.params.size, grows=grows)
         if size and (signal.exposure * size <= 0.0 or is_dust(size + change, close, self.market)):
             self._leave(size, reason)  # a flip goes through flat: the other side is entered on the next bar
             return True
-        if enlarges(held, signal.exposure):
+        if grows:
             if is_dust(change, close, self.market):
                 self.too_small += 1
             else:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.strategies.decision import DecisionParams, PositionState
+from forwardtrader.strategies.feed_context import FeedContext
 from forwardtrader.strategies.replay_account import ReplayBar
 from forwardtrader.strategies.sizing import exposure_cap
 
@@ -22,7 +23,7 @@ class Tape:
     """One symbol to replay.
 
     `bars` holds open, high, low, close, volume by UTC bar-open time, `forecasts` the columns `location` and `scale` on the same index, over
-    `horizon` bars; NaN where no model is in force.
+    `horizon` bars; NaN where no model is in force. `members` as in `FeedContext`.
     """
 
     bars: pd.DataFrame
@@ -30,6 +31,7 @@ class Tape:
     market: MarketRules
     timeframe: Timeframe
     horizon: int
+    members: Spans | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Track:
     """One symbol's bars on the common timeline [T], and the state of its position manager that does not depend on the forecast locations.
 
     `times` are UTC epoch seconds, `place` holds the row of each of its bars, `here` whether a row is one; prices of other rows are those of
-    the bar before. `steady` is the remembered scale, `variance` the state after the bar, and `cap` the largest exposure.
+    the bar before. `member` says whether the symbol belongs to the universe at the
+    bar's close; `steady` is the remembered scale, `variance` the state after the bar, and `cap` the largest exposure.
     """
 
     params: DecisionParams
@@ -50,6 +53,7 @@ class Track:
     low: Floats
     close: Floats
     scale: Floats
+    member: Flags
     steady: Floats
     variance: Floats
     cap: Floats
@@ -64,7 +68,11 @@ class Track:
         scale = tape.forecasts["scale"].reindex(index).to_numpy(dtype=np.float64)
         traded = here & ((volume != 0) | (high != low))
         times = index.as_unit("ms").asi8 / 1000.0
-        track = cls(params, times, place, here, traded, opened, high, low, close, scale, *(np.full(len(index), np.nan) for _ in range(3)))
+        context = FeedContext(tape.market, tape.timeframe, members=tape.members)
+        member = np.array([context.may_hold(at) for at in times]) if tape.members is not None else here
+        track = cls(
+            params, times, place, here, traded, opened, high, low, close, scale, member, *(np.full(len(index), np.nan) for _ in range(3))
+        )
         track.remember(0, 0.0)
         return track
 
@@ -86,9 +94,9 @@ class Track:
         return track
 
     def spread(self, values: Floats) -> Floats:
-        """Values of the symbol's own bars laid on the timeline."""
+        """Values of the symbol's own bars laid on the timeline; NaN where it is no member of the universe."""
         laid = np.full(len(self.here), np.nan)
-        laid[self.place] = values
+        laid[self.place] = np.where(self.member[self.place], values, np.nan)
         return laid
 
     @property

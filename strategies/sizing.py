@@ -20,6 +20,7 @@ class SizeRule:
         round_trip: cost of entering and of leaving at the stop.
         entry_cost: cost of a buy, fee and slippage.
         cash_reserve: share of the cash kept for the gap between the close decided on and the next open.
+        leverage: of an account on margin; 0 for one of cash.
     """
 
     max_exposure: float
@@ -30,6 +31,7 @@ class SizeRule:
     round_trip: float
     entry_cost: float
     cash_reserve: float
+    leverage: float = 0.0
 
 
 def stop_distance(scale: float, rule: SizeRule) -> float:
@@ -59,8 +61,14 @@ def stop_price(side: float, fill: float, size: float, distance: float, budget: f
     return fill - side * min(distance * fill, allowed)
 
 
-def units(change: float, price: float, cash: float, rule: SizeRule) -> float:
-    """Units for a change of `change` quote units; a buy is cut to what the cash pays for with costs and reserve."""
+def units(change: float, price: float, cash: float, rule: SizeRule, *, grows: bool = True) -> float:
+    """Units for a change of `change` quote units; a buy is cut to what the cash pays for with costs and reserve.
+
+    On margin `cash` is the free margin, and a change that makes the position grow is cut to it, to either side.
+    """
+    if rule.leverage:
+        room = cash * rule.leverage * (1.0 - rule.cash_reserve) / (1.0 + rule.leverage * rule.entry_cost)
+        return (max(-room, min(change, room)) if grows else change) / price
     if change > 0.0:
         change = min(change, max(0.0, cash) * (1.0 - rule.cash_reserve) / (1.0 + rule.entry_cost))
     return change / price

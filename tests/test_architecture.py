@@ -38,7 +38,7 @@ LAYERS: dict[str, str] = {
         history live
         backtrader_data files venues
         candles
-        factors flags longer_bars
+        factors flags longer_bars universe
         bounds
     """,
     "models": """
@@ -59,6 +59,7 @@ LAYERS: dict[str, str] = {
         decision ended_symbols holdings portfolio trading_state
         orders
         backtrader_objects costs feed_context order_rules risk signals sizing user_code
+        margin
     """,
     "backtest": """
         api cli
@@ -99,6 +100,7 @@ LAYERS: dict[str, str] = {
         binance bybit state
         faults
         venue
+        perpetual_rules
         market
         engine process
         transport

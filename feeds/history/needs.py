@@ -12,7 +12,7 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import InvalidDates
 from forwardtrader.core.settings import FeedSettings
-from forwardtrader.core.types import DataKind, MarketRules, Timeframe
+from forwardtrader.core.types import DataKind, MarketRules, Spans, Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Gap
 from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store
@@ -24,7 +24,8 @@ class History:
     """Closed candles of one symbol, with all that a report must state about them.
 
     `candles` is a frame as described in `feeds.candles.schema`; `source` is for people ("binance", "file btc.csv",
-    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`.
+    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`;
+    `members` are the spans in which the symbol may be traded, None for all of time.
     """
 
     symbol: str
@@ -36,6 +37,7 @@ class History:
     fingerprint: str
     rules: MarketRules
     notes: tuple[str, ...] = ()
+    members: Spans | None = None
 
     @property
     def is_made_up(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -14,9 +15,11 @@ import pandas as pd
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe, UnknownVenue, VenueBusy, VenueRefused, VenueUnreachable
-from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.types import MarginTier, MarketRules, Timeframe
 from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.venues.contracts import refuse_unusual, settle_currency
 from forwardtrader.feeds.venues.market_rules import market_rules
+from forwardtrader.feeds.venues.perpetuals import hours_of, listed_tiers
 from forwardtrader.feeds.venues.port import unknown_symbol
 from forwardtrader.feeds.venues.reach import Endpoint
 
@@ -76,15 +79,13 @@ class CcxtVenue:
         import ccxt
 
         require_known(name)
-        options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
         self._client: Any = getattr(ccxt, name)(
             {"enableRateLimit": True, "timeout": int(timeout_s * 1000), "requests_trust_env": not base_url}
         )
         self._client.session.max_redirects = 0
-        if name.startswith("binance") or name == "bybit":
-            self._client.options = self._client.deep_extend(self._client.options, options)
         if base_url:
             self._client.urls["api"] = _redirected(self._client.urls["api"], base_url.rstrip("/"))
+        self._kind = ""  # of markets that are loaded, where the venue lists spot and perpetuals apart
         self.name = name
         self.page_bars = _PAGE_BARS.get(name, 500)
 
@@ -99,17 +100,47 @@ class CcxtVenue:
         return candles.from_arrays(table[:, 0], *table[:, 1:].T)
 
     def rules(self, symbol: str) -> MarketRules:
-        """As `feeds.venues.port.Venue.rules`."""
+        """As `feeds.venues.port.Venue.rules`; of a perpetual with its leverage table and funding interval where those are public."""
         self._market(symbol)
-        return client_rules(self._client, symbol, self.name)
+        rules = client_rules(self._client, symbol, self.name)
+        if not rules.is_perpetual:
+            return rules
+        tiers, hours = self._tiers(symbol), self._funding_hours(symbol)
+        return replace(rules, margin_tiers=tiers or rules.margin_tiers, funding_hours=hours or rules.funding_hours)
 
-    def symbols(self) -> list[str]:
-        """All listed symbols, sorted."""
-        self._request(self._client.load_markets)
+    def symbols(self, kind: str = "spot") -> list[str]:
+        """All listed symbols of a kind ("spot" or "linear"), sorted; all there are where the venue lists them together."""
+        self._load(kind)
         return sorted(self._client.symbols)
 
+    def _tiers(self, symbol: str) -> tuple[MarginTier, ...]:
+        """The venue's leverage table; empty where it is shown to account holders only, as Binance's."""
+        if self._client.has.get("fetchMarketLeverageTiers") is not True:
+            return ()
+        try:
+            return listed_tiers(self._request(lambda: self._client.fetch_market_leverage_tiers(symbol)))
+        except VenueRefused:
+            return ()
+
+    def _funding_hours(self, symbol: str) -> int:
+        """Hours between settlements, where they differ from what is usual and the venue says so in a list of its own."""
+        if self._client.has.get("fetchFundingIntervals") is not True:
+            return 0
+        listed = self._request(lambda: self._client.fetch_funding_intervals())
+        return hours_of((listed.get(symbol) or {}).get("interval"))
+
+    def _load(self, kind: str) -> None:
+        if self.name.startswith("binance") or self.name == "bybit":
+            options = {"fetchMarkets": {"types": [kind]}, "fetchCurrencies": False, "fetchMargins": False}
+            self._client.options = self._client.deep_extend(self._client.options, options)
+            self._request(lambda: self._client.load_markets(self._kind not in ("", kind)))
+            self._kind = kind
+        else:
+            self._request(self._client.load_markets)
+
     def _market(self, symbol: str) -> dict[str, Any]:
-        self._request(self._client.load_markets)
+        refuse_unusual(symbol)
+        self._load("linear" if settle_currency(symbol) else "spot")
         markets: dict[str, dict[str, Any]] = self._client.markets or {}
         if not markets:  # e.g. the login page of a network, parsed as an answer
             self._client.markets = None
@@ -211,22 +242,34 @@ def _texts(urls: Any) -> Any:
 
 
 def _rules_of(market: dict[str, Any], usual: MarketRules, *, ticks: bool) -> MarketRules:
-    """Rules from a ccxt market; what it leaves out is taken from `usual`."""
+    """Rules from a ccxt market; what it leaves out is taken from `usual`. Amounts of a perpetual, there in contracts, become base units."""
     limits, precision = market.get("limits") or {}, market.get("precision") or {}
     amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
     most = (limits.get("market") or {}).get("max")
-    return MarketRules(
+    contract = _decimal(market.get("contractSize"), Decimal(1)) if usual.is_perpetual else Decimal(1)
+    known = replace(
+        usual,
         symbol=market["symbol"],
         base=market["base"],
         quote=market["quote"],
         tick=_grid(precision.get("price"), usual.tick, ticks),
-        step=_grid(precision.get("amount"), usual.step, ticks),
-        min_size=_decimal(amount.get("min"), Decimal(0)),
+        step=_grid(precision.get("amount"), usual.step / contract, ticks) * contract,
+        min_size=_decimal(amount.get("min"), Decimal(0)) * contract,
         min_notional=_decimal(cost.get("min"), Decimal(0)),
-        max_market_size=_decimal(most, Decimal(0)) or None,
-        can_short=not market.get("spot", True),
-        fee_in_base=usual.fee_in_base,
-        periods_per_year=usual.periods_per_year,
+        max_market_size=_decimal(most, Decimal(0)) * contract or None,
+        contract_size=contract,
+    )
+    return _as_perpetual(known, market) if usual.is_perpetual else known
+
+
+def _as_perpetual(rules: MarketRules, market: dict[str, Any]) -> MarketRules:
+    """With fees and the funding interval of a ccxt market, where it says them."""
+    interval = str((market.get("info") or {}).get("fundingInterval", ""))  # Bybit's, in minutes
+    return replace(
+        rules,
+        maker_fee=_decimal(market.get("maker"), rules.maker_fee or Decimal(0)),
+        taker_fee=_decimal(market.get("taker"), rules.taker_fee or Decimal(0)),
+        funding_hours=int(interval) // 60 if interval.isdigit() else rules.funding_hours,
     )
 
 

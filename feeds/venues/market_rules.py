@@ -1,6 +1,7 @@
 """Market rules without a request: those last stored from the venue, else a table of common markets.
 
-Spot markets and share accounts are cash accounts here: nothing can be sold that is not held. A symbol is taken for a share if it names no
+Spot markets and share accounts are cash accounts here: nothing can be sold that is not held; linear perpetuals are held on margin and can
+be sold short. A symbol is taken for a share if it names no
 quote currency (`SPY`, not `BTC/USDT`); a market that rests at weekends has 252 daily periods a year, one that never closes 365.
 """
 
@@ -16,9 +17,10 @@ from typing import Any, Final
 import pandas as pd
 
 from forwardtrader.core import atomic, log
-from forwardtrader.core.errors import UnknownSymbol
-from forwardtrader.core.types import MarketRules
+from forwardtrader.core.types import MarginTier, MarketRules
 from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.venues import perpetuals
+from forwardtrader.feeds.venues.contracts import refuse_unusual, settle_currency
 
 CRYPTO_PERIODS: Final = 365
 SHARE_PERIODS: Final = 252
@@ -41,6 +43,7 @@ _TABLE: Final = {
     "AVAX": ("0.01", "0.01"),
     "LINK": ("0.01", "0.01"),
 }
+_UNKNOWN_GRID: Final = ("0.0001", "0.01")
 # No share trades at night and at weekends: what is named like one and does is a coin or an index, in parts of any size.
 _NEVER_CLOSED: Final[dict[str, Any]] = {"step": Decimal("0.00001"), "min_size": Decimal("0.00001"), "periods_per_year": CRYPTO_PERIODS}
 _LOG: Final = log.logger("feeds")
@@ -54,9 +57,9 @@ def market_rules(symbol: str, venue: str, *, store_path: Path | str | None = Non
             table.
 
     Raises:
-        UnknownSymbol: an inverse contract.
+        UnknownSymbol: a contract that is no linear perpetual.
     """
-    refuse_inverse(symbol)
+    refuse_unusual(symbol)
     rules = stored_rules(store_path, venue).get(symbol) if store_path is not None else None
     if rules is None:
         rules = _share_rules(symbol) if is_share(symbol) else _at_prices(_coin_rules(symbol, venue), frame)
@@ -98,11 +101,17 @@ def _rules_path(store_path: Path | str, venue: str) -> Path:
 
 
 def _from_json(held: dict[str, Any]) -> MarketRules:
-    decimals = {name: None if held[name] is None else Decimal(held[name]) for name in _DECIMALS}
-    return MarketRules(**{**held, **decimals})
+    decimals: dict[str, Decimal | None] = {name: None if held[name] is None else Decimal(held[name]) for name in _DECIMALS if name in held}
+    tiers: list[dict[str, str]] = held.get("margin_tiers", [])
+    read = tuple(MarginTier(**{name: Decimal(value) for name, value in tier.items()}) for tier in tiers)
+    known: dict[str, Any] = {**held, **decimals, "margin_tiers": read}
+    return MarketRules(**known)
 
 
-_DECIMALS: Final = ("tick", "step", "min_size", "min_notional", "max_market_size")
+# Of these, those of perpetuals are missing from files that were written before there were any.
+_DECIMALS: Final = (
+    "tick", "step", "min_size", "min_notional", "max_market_size", "contract_size", "maker_fee", "taker_fee"
+)  # fmt: skip
 
 
 def _share_rules(symbol: str) -> MarketRules:
@@ -111,24 +120,11 @@ def _share_rules(symbol: str) -> MarketRules:
     )
 
 
-def refuse_inverse(symbol: str) -> None:
-    """Refuse a contract that is settled in what it is on: its profits are no sum of price changes, and would be booked wrongly.
-
-    Raises:
-        UnknownSymbol: it is one.
-    """
-    pair, _, settled_in = symbol.partition(":")
-    base, _, quote = pair.partition("/")
-    if settled_in and settled_in.split("-")[0] == base and base != quote:
-        raise UnknownSymbol(
-            f"{symbol} is an inverse contract, settled in {base}, which is not traded here; take a linear one such as {base}/USDT:USDT"
-        )
-
-
 def _at_prices(rules: MarketRules, frame: pd.DataFrame | None) -> MarketRules:
     """Tick and lot of a coin that is in no table, as fine beside its prices as those of bitcoin are: seven digits of the lowest price, and
     less than one unit of the quote currency at the highest."""
-    if frame is None or not len(frame) or (rules.base in _TABLE and rules.quote in _STABLE):
+    known = perpetuals.GRIDS if rules.is_perpetual else _TABLE
+    if frame is None or not len(frame) or (rules.base in known and rules.quote in _STABLE):
         return rules
     lowest, highest = (float(price) for price in (frame["close"].min(), frame["close"].max()))
     if not 0.0 < lowest <= highest < math.inf:
@@ -142,9 +138,11 @@ def _power_of_ten(exponent: int) -> Decimal:
 
 
 def _coin_rules(symbol: str, venue: str) -> MarketRules:
-    pair, _, settled_in = symbol.partition(":")
+    pair = symbol.partition(":")[0]
     base, _, quote = pair.partition("/")
-    tick, step = _TABLE.get(base, ("0.0001", "0.01"))
+    if settle_currency(symbol):
+        return _perpetual_rules(symbol, base, quote)
+    tick, step = _TABLE.get(base, _UNKNOWN_GRID)
     dollars = quote in _STABLE
     return MarketRules(
         symbol=symbol,
@@ -154,7 +152,27 @@ def _coin_rules(symbol: str, venue: str) -> MarketRules:
         step=Decimal(step),
         min_size=Decimal(step),
         min_notional=Decimal(5) if dollars else Decimal("0.0001"),
-        can_short=bool(settled_in),  # a perpetual or a future, not spot
-        fee_in_base=venue in _FEE_IN_BASE and not settled_in,
+        fee_in_base=venue in _FEE_IN_BASE,
         periods_per_year=CRYPTO_PERIODS,
+    )
+
+
+def _perpetual_rules(symbol: str, base: str, quote: str) -> MarketRules:
+    tick, step, notional = perpetuals.GRIDS.get(base, (*_UNKNOWN_GRID, "5"))
+    dollars = quote in _STABLE
+    return MarketRules(
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        tick=Decimal(tick) if dollars else Decimal("0.0000001"),
+        step=Decimal(step),
+        min_size=Decimal(step),
+        min_notional=Decimal(notional) if dollars else Decimal("0.0001"),
+        can_short=True,
+        periods_per_year=CRYPTO_PERIODS,
+        settle=settle_currency(symbol),
+        margin_tiers=perpetuals.usual_tiers(base),
+        maker_fee=perpetuals.MAKER_FEE,
+        taker_fee=perpetuals.TAKER_FEE,
+        funding_hours=perpetuals.FUNDING_HOURS,
     )

@@ -47,6 +47,7 @@ def freeze(strategy: bt.Strategy) -> Snapshot:
         "numbers": [recorders.fills.count, list(recorders.fills.numbers.items())],
         "told": [order.ref for order in _known(broker) if order.ref in recorders.orders.collected],
         **({} if broker.guard is None else {"limits": broker.guard.as_dict()}),
+        **({} if broker.margin is None else {"margin": broker.margin.as_dict()}),
     }
 
 
@@ -59,6 +60,8 @@ def thaw(strategy: bt.Strategy, saved: Snapshot) -> None:
     broker.holdings.held.clear()
     for symbol, size, price in saved["positions"]:
         broker.holdings.held[datas[symbol]].fix(size, price)
+    if broker.margin is not None and saved.get("margin") is not None:
+        broker.margin.restore(saved["margin"])
     orders = {facts["ref"]: _made(facts, strategy, datas[facts["symbol"]]) for facts in saved["orders"]}
     broker.submitted = deque(orders[ref] for ref in saved["submitted"])
     broker.pending = deque(orders[ref] for ref in saved["pending"])

@@ -30,7 +30,7 @@ from forwardtrader.models.port.fitted import FittedModel
 from forwardtrader.models.port.prototype import asked_from, context_of, prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
-from forwardtrader.models.walk_forward import Fold, folds, served_from
+from forwardtrader.models.walk_forward import Fold, folds, folds_once_filled, served_from
 
 Progress: TypeAlias = Callable[[int, int], None]
 Relabel: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -77,6 +77,13 @@ class WalkForward:
         frame["model_id"] = pd.array(ids, dtype="str")
         frame["realised"] = realised(bars, horizon)
         return frame
+
+    def waiting(self) -> dict[str, datetime | None]:
+        """The symbols without enough history for the first model, and the open time of their first forecast; None where there is none."""
+        begins = {symbol: self._of(symbol)[:1] for symbol in self.panel.symbols}
+        first = min((fold.fold[symbol].boundary for symbol, folds in begins.items() for fold in folds), default=None)
+        late = {s: f for s, f in begins.items() if not f or f[0].fold[s].boundary != first}
+        return {s: self.panel.index[s][f[0].fold[s].effective_first].to_pydatetime() if f else None for s, f in late.items()}
 
     def network(self, model_id: str) -> FittedModel:
         """The network of one of the folds, from the registry."""
@@ -151,17 +158,31 @@ def walk_forward_over(
 def _calendar(
     panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, reach: int
 ) -> list[dict[str, Fold]]:
-    """The folds of each symbol side by side; a symbol without enough history for a fold is left out of it."""
-    per_symbol: dict[str, list[Fold]] = {}
-    for symbol in panel.symbols:
-        try:
-            per_symbol[symbol] = folds(panel.index[symbol], first, last, settings=settings, timeframe=timeframe, warm_up=reach)
-        except TooLittleHistory as short:
-            raise TooLittleHistory(f"{symbol}: {short}") from short
-        if (moment := asked_from(prototype(settings))) is not None:
-            per_symbol[symbol] = served_from(per_symbol[symbol], panel.index[symbol], moment)
+    """The folds of each symbol side by side; a symbol that has too little history for one yet is left out of it."""
+    per_symbol = _cut(panel, first, last, settings, timeframe, reach)
+    if (moment := asked_from(prototype(settings))) is not None:
+        per_symbol = {symbol: served_from(cut, panel.index[symbol], moment) for symbol, cut in per_symbol.items()}
     moments = sorted({f.boundary for cut in per_symbol.values() for f in cut})
     return [{s: f for s, cut in per_symbol.items() for f in cut if f.boundary == moment} for moment in moments]
+
+
+def _cut(panel: Panel, first: datetime, last: datetime, settings: ModelSettings, timeframe: Timeframe, reach: int) -> dict[str, list[Fold]]:
+    """The folds of each symbol. Where one has the history for the first day, the others wait until they have it too.
+
+    Raises:
+        TooLittleHistory: none has; the message is that of the one with most bars before the first day.
+    """
+    found, short = {}, {}
+    for symbol, index in panel.index.items():
+        try:
+            found[symbol] = folds(index, first, last, settings=settings, timeframe=timeframe, warm_up=reach)
+        except TooLittleHistory as error:
+            short[symbol] = error
+            found[symbol] = folds_once_filled(index, first, last, settings=settings, timeframe=timeframe, warm_up=reach)
+    if len(short) == len(found):
+        longest = max(short, key=lambda symbol: int(panel.index[symbol].searchsorted(pd.Timestamp(first))))
+        raise TooLittleHistory(f"{longest}: {short[longest]}") from short[longest]
+    return found
 
 
 def _forecast_key(panel: Panel, fold: Mapping[str, Fold], reach: int) -> str:

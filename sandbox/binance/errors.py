@@ -43,6 +43,9 @@ _REFUSED: Final[dict[RefusalReason, tuple[int, str]]] = {
     RefusalReason.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
     RefusalReason.LIST_PRICES: (-2010, "The relationship of the prices for the orders is not correct."),
     RefusalReason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
+    RefusalReason.POSITION_MODE: (-4061, "Order's position side does not match user's setting."),
+    RefusalReason.LEVERAGE: (-2027, "Exceeded the maximum allowable position at current leverage."),
+    RefusalReason.LEVERAGE_RANGE: (-4028, "Leverage is not valid."),
 }
 
 

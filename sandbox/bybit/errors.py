@@ -34,6 +34,9 @@ _SPOT: Final[dict[RefusalReason, tuple[int, str]]] = {
     RefusalReason.UNKNOWN_ORDER: (170213, "Order does not exist."),
     RefusalReason.ORDER_DONE: (170213, "Order does not exist."),
     RefusalReason.REDUCE_ONLY: (110017, "Reduce-only rule not satisfied"),
+    RefusalReason.POSITION_MODE: (10001, "position idx not match position mode"),
+    RefusalReason.LEVERAGE: (110090, "The position may exceed the maximum limit; adjust the leverage"),
+    RefusalReason.LEVERAGE_RANGE: (110013, "Cannot set leverage due to risk limit level"),
 }
 _LINEAR: Final[dict[RefusalReason, tuple[int, str]]] = {
     RefusalReason.MARKET_CLOSED: (110074, "The contract is not available for trading"),

@@ -5,19 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from forwardtrader.sandbox.engine.events import Funded
-from forwardtrader.sandbox.engine.perpetual import MAINTENANCE, unrealised
-from forwardtrader.sandbox.orders.account import ClientAccount, PerpetualPosition
+from forwardtrader.sandbox.engine.margin import CrossMargin
+from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.listing import MOST_VALUE, Listing, highest_price, largest_size
 from forwardtrader.sandbox.orders.matching import Level, triggers_upward
-from forwardtrader.sandbox.orders.order import WITH_LIMIT, ZERO, ExchangeOrder, OrderType, Status, TimeInForce, Trade
+from forwardtrader.sandbox.orders.order import WITH_LIMIT, ZERO, ExchangeOrder, OrderType, Origin, Status, TimeInForce, Trade
 
 INTERVALS: Final = {
     "1": 60_000, "3": 180_000, "5": 300_000, "15": 900_000, "30": 1_800_000, "60": 3_600_000, "120": 7_200_000, "240": 14_400_000,
     "360": 21_600_000, "720": 43_200_000, "D": 86_400_000, "W": 604_800_000,
 }  # fmt: skip
 Payload = dict[str, Any]
+CREATED_BY: Final = {
+    Origin.CLIENT: "CreateByUser", Origin.LIQUIDATION: "CreateByLiq", Origin.DELEVERAGING: "CreateByAdl_PassThrough",
+}  # fmt: skip
+EXECUTED_AS: Final = {Origin.CLIENT: "Trade", Origin.LIQUIDATION: "BustTrade", Origin.DELEVERAGING: "AdlTrade"}
 
 
 def number(value: Decimal | None) -> str:
@@ -45,12 +48,17 @@ def order_status(order: ExchangeOrder) -> str:
     return {Status.HELD: "Untriggered", Status.NEW: "New", Status.PARTIAL: "PartiallyFilled", Status.FILLED: "Filled"}[order.status]
 
 
+def link_id(order: ExchangeOrder) -> str:
+    """The client's id of an order; the venue's own have none."""
+    return order.request.client_id if order.request.origin is Origin.CLIENT else ""
+
+
 def order_filter(made: ExchangeOrder) -> str:
     """The kind of a spot order, by which Bybit keeps them apart."""
     return "Order" if made.request.stop_price is None or made.triggered else "tpslOrder"
 
 
-def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
+def order(made: ExchangeOrder) -> Payload:
     """One order, as in responses and on the `order` topic."""
     request = made.request
     fees: dict[str, Decimal] = {}
@@ -62,7 +70,8 @@ def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
         "category": category(request.symbol),
         "symbol": ident(request.symbol),
         "orderId": str(made.id),
-        "orderLinkId": request.client_id,
+        "orderLinkId": link_id(made),
+        "createType": CREATED_BY[request.origin],
         "blockTradeId": "",
         "side": request.side.capitalize(),
         "positionIdx": 0,
@@ -74,7 +83,7 @@ def order(made: ExchangeOrder, leverage: Decimal) -> Payload:
         "orderType": kind,
         "price": number(request.limit_price) or "0",
         "qty": number(made.size),
-        "avgPrice": number(_trimmed(made.average)) if made.filled else "",
+        "avgPrice": number(rounded(made.average)) if made.filled else "",
         "leavesQty": number(made.remaining if made.is_open else ZERO),
         "leavesValue": number(made.remaining * (request.limit_price or ZERO) if made.is_open else ZERO),
         "cumExecQty": number(made.filled),
@@ -110,7 +119,8 @@ def execution(trade: Trade, made: ExchangeOrder) -> Payload:
         "category": category(trade.symbol),
         "symbol": ident(trade.symbol),
         "orderId": str(trade.order_id),
-        "orderLinkId": made.request.client_id,
+        "orderLinkId": link_id(made),
+        "createType": CREATED_BY[made.request.origin],
         "side": trade.side.capitalize(),
         "orderPrice": number(made.request.limit_price) or "0",
         "orderQty": number(made.size),
@@ -122,51 +132,41 @@ def execution(trade: Trade, made: ExchangeOrder) -> Payload:
         "execId": str(trade.id),
         "execPrice": number(trade.price),
         "execQty": number(trade.size),
-        "execType": "Trade",
+        "execType": EXECUTED_AS[made.request.origin],
+        "execPnl": number(trade.gain),
         "execValue": number(trade.quote),
         "execTime": str(trade.at),
         "isMaker": trade.maker,
-        "feeRate": number(_trimmed(trade.fee / trade.quote)) if trade.quote else "0",
+        "feeRate": number(rounded(trade.fee / trade.quote)) if trade.quote else "0",
         "markPrice": number(trade.price),
         "isLeverage": "0",
         "seq": trade.id,
     }
 
 
-def funding_execution(fact: Funded) -> Payload:
-    """A funding settlement as an execution; `execFee` is the amount paid."""
-    return {
-        "category": "linear", "symbol": ident(fact.symbol), "side": "Buy" if fact.size > 0 else "Sell", "execType": "Funding",
-        "execQty": number(abs(fact.size)), "execPrice": number(fact.mark), "execValue": number(abs(fact.size) * fact.mark),
-        "execFee": number(-fact.received), "feeCurrency": "USDT", "feeRate": number(fact.rate), "execTime": str(fact.at),
-        "execId": f"funding-{ident(fact.symbol)}-{fact.at}", "orderId": "", "orderLinkId": "", "isMaker": False, "seq": fact.at,
-    }  # fmt: skip
-
-
-def wallet(account: ClientAccount, marks: dict[str, Decimal], quotes: dict[str, str]) -> Payload:
-    """The unified account; `quotes` maps each perpetual to its margin coin."""
+def wallet(account: ClientAccount, margin: CrossMargin) -> Payload:
+    """The unified account."""
     coins = []
     for asset in account.assets():
-        held = {s: p for s, p in account.positions.items() if p.size and quotes.get(s) == asset}
-        margin = sum((p.margin for p in held.values()), ZERO)
-        floating = sum((unrealised(p, marks[s]) for s, p in held.items()), ZERO)
-        balance = account.total(asset) + margin
+        balance, floating = account.total(asset), margin.floating(account, asset)
+        tied = rounded(margin.initial(account, asset))
+        held = [position for _, position in margin.held(account, asset)]
         coins.append(
             {
                 "coin": asset,
                 "walletBalance": number(balance),
-                "equity": number(balance + floating),
+                "equity": number(rounded(balance + floating)),
                 "usdValue": "0",
-                "free": number(account.available(asset)),
-                "locked": number(balance - account.available(asset)),
-                "availableToWithdraw": number(account.available(asset)),
+                "free": number(rounded(account.available(asset))),
+                "locked": number(rounded(balance - account.available(asset))),
+                "availableToWithdraw": number(rounded(account.available(asset))),
                 "borrowAmount": "0",
                 "accruedInterest": "0",
                 "totalOrderIM": number(account.locked.get(asset, ZERO)),
-                "totalPositionIM": number(margin),
-                "totalPositionMM": "0",
-                "unrealisedPnl": number(floating),
-                "cumRealisedPnl": number(sum((p.realised + p.funding for p in held.values()), ZERO)),
+                "totalPositionIM": number(tied),
+                "totalPositionMM": number(rounded(margin.maintenance(account, asset))),
+                "unrealisedPnl": number(rounded(floating)),
+                "cumRealisedPnl": number(sum((p.realised + p.funding for p in held), ZERO)),
                 "bonus": "0",
                 "marginCollateral": True,
                 "collateralSwitch": True,
@@ -175,44 +175,7 @@ def wallet(account: ClientAccount, marks: dict[str, Decimal], quotes: dict[str, 
     return {"accountType": "UNIFIED", "totalEquity": "0", "totalWalletBalance": "0", "totalAvailableBalance": "0", "coin": coins}
 
 
-def position(symbol: str, held: PerpetualPosition, mark: Decimal, leverage: Decimal, at: int) -> Payload:
-    size = abs(held.size)
-    return {
-        "category": "linear",
-        "symbol": ident(symbol),
-        "positionIdx": 0,
-        "riskId": 1,
-        "riskLimitValue": "2000000",
-        "side": "Buy" if held.size > 0 else "Sell" if held.size < 0 else "",
-        "size": number(size),
-        "avgPrice": number(_trimmed(held.entry)),
-        "entryPrice": number(_trimmed(held.entry)),
-        "positionValue": number(_trimmed(size * held.entry)),
-        "tradeMode": 0,
-        "autoAddMargin": 0,
-        "positionStatus": "Normal",
-        "leverage": number(leverage),
-        "markPrice": number(mark),
-        "liqPrice": "",
-        "bustPrice": "",
-        "positionIM": number(held.margin),
-        "positionMM": number(_trimmed(size * mark * MAINTENANCE)),
-        "positionBalance": number(held.margin),
-        "takeProfit": "",
-        "stopLoss": "",
-        "trailingStop": "0",
-        "unrealisedPnl": number(_trimmed(unrealised(held, mark))),
-        "curRealisedPnl": number(held.realised + held.funding),
-        "cumRealisedPnl": number(held.realised + held.funding),
-        "adlRankIndicator": 0,
-        "isReduceOnly": False,
-        "createdTime": str(at),
-        "updatedTime": str(at),
-        "seq": at,
-    }
-
-
-def instrument(symbol: str, listing: Listing, leverage: Decimal) -> Payload:
+def instrument(symbol: str, listing: Listing) -> Payload:
     """One entry of `instruments-info`."""
     rules = listing.rules
     shared = {"symbol": ident(symbol), "baseCoin": rules.base, "quoteCoin": rules.quote, "status": "Trading"}
@@ -230,16 +193,16 @@ def instrument(symbol: str, listing: Listing, leverage: Decimal) -> Payload:
     }  # fmt: skip
     return shared | {
         "contractType": "LinearPerpetual",
-        "settleCoin": rules.quote,
+        "settleCoin": rules.settle,
         "launchTime": "1577836800000",
         "deliveryTime": "0",
         "deliveryFeeRate": "",
         "priceScale": str(-int(rules.tick.normalize().as_tuple().exponent)),
-        "leverageFilter": {"minLeverage": "1", "maxLeverage": "100", "leverageStep": "0.01"},
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": number(rules.margin_tiers[0].max_leverage), "leverageStep": "0.01"},
         "priceFilter": {"minPrice": number(rules.tick), "maxPrice": number(highest_price(rules)), "tickSize": number(rules.tick)},
         "lotSizeFilter": lot,
         "unifiedMarginTrade": True,
-        "fundingInterval": 480,
+        "fundingInterval": 60 * rules.funding_hours,
         "copyTrading": "none",
     }
 
@@ -269,10 +232,10 @@ def ticker(symbol: str, day: Candle, listing: Listing, best: tuple[Level, Level]
     }  # fmt: skip
     if category(symbol) == "spot":
         return row
-    last = number(listing.last)
     return row | {
-        "indexPrice": last, "markPrice": last, "openInterest": "0", "openInterestValue": "0", "fundingRate": number(funding),
-        "nextFundingTime": str(next_funding), "basis": "", "deliveryTime": "0", "deliveryFeeRate": "", "prevPrice1h": last,
+        "indexPrice": number(listing.last), "markPrice": number(listing.mark), "openInterest": "0", "openInterestValue": "0",
+        "fundingRate": number(funding), "nextFundingTime": str(next_funding), "basis": "", "deliveryTime": "0", "deliveryFeeRate": "",
+        "prevPrice1h": number(listing.last),
     }  # fmt: skip
 
 
@@ -284,5 +247,6 @@ def shown_tif(text: str) -> TimeInForce:
     return TimeInForce[text] if text in TimeInForce.__members__ else TimeInForce.GTC
 
 
-def _trimmed(value: Decimal) -> Decimal:
+def rounded(value: Decimal) -> Decimal:
+    """To eight decimals."""
     return value.quantize(Decimal("0.00000001"))

@@ -9,16 +9,16 @@ from typing import Any
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.bybit import format as form
 from forwardtrader.sandbox.bybit.disconnection import LONGEST_S, SHORTEST_S, DisconnectionProtection
-from forwardtrader.sandbox.bybit.errors import DENIED, BybitError, bad, refused
-from forwardtrader.sandbox.bybit.params import decimal, integer, read_order, text
-from forwardtrader.sandbox.engine.funding import EVERY_MS
+from forwardtrader.sandbox.bybit.errors import DENIED, bad, refused
+from forwardtrader.sandbox.bybit.params import integer, read_order, text
+from forwardtrader.sandbox.bybit.positions import BybitPositions, funding_execution
 from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.faults.read_lags import ORDER, ORDERS, AccountReads
 from forwardtrader.sandbox.faults.request_faults import STATUS, RequestFaults
 from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.book import best, side_levels
 from forwardtrader.sandbox.orders.listing import last_day
-from forwardtrader.sandbox.orders.order import ExchangeOrder
+from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder
 from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 
@@ -37,6 +37,7 @@ class BybitHandlers:
         self._exchange = venue.exchange
         self._board = board
         self._symbols = {(form.category(s), form.ident(s)): s for s in venue.exchange.listings}
+        self.positions = BybitPositions(venue, {form.ident(s): s for s in venue.exchange.listings if form.category(s) == "linear"}, reads)
 
     # Public
 
@@ -46,10 +47,9 @@ class BybitHandlers:
 
     def instruments(self, params: BybitParams) -> Any:
         category = text(params, "category")
-        leverage = self.venue.settings.leverage
         wanted = params.get("symbol")
         rows = [
-            form.instrument(s, self._exchange.listings[s], leverage)
+            form.instrument(s, self._exchange.listings[s])
             for (c, i), s in self._symbols.items()
             if c == category and wanted in (None, "", i) and params.get("status") in (None, "", "Trading")
         ]
@@ -79,14 +79,6 @@ class BybitHandlers:
         symbol = self.symbol(params)
         return self.book(symbol, min(integer(params, "limit") or 25, 500)) | {"ts": self.venue.market_clock()}
 
-    def funding_history(self, params: BybitParams) -> Any:
-        symbol = self.symbol(params)
-        rate, now = form.number(self.venue.settings.funding_bps / 10_000), self.venue.market_clock()
-        started = self._exchange.listings[symbol].candles.closed[0].start
-        times = list(range(now - now % EVERY_MS, started, -EVERY_MS))[: min(integer(params, "limit") or 200, 200)]
-        rows = [{"symbol": form.ident(symbol), "fundingRate": rate, "fundingRateTimestamp": str(t)} for t in times]
-        return {"category": "linear", "list": rows}
-
     # Signed
 
     def query_api(self, params: BybitParams) -> Any:
@@ -106,7 +98,7 @@ class BybitHandlers:
     def account_info(self, params: BybitParams) -> Any:
         return {
             "unifiedMarginStatus": 6,
-            "marginMode": "REGULAR_MARGIN",
+            "marginMode": "ISOLATED_MARGIN" if self._exchange.accounts[ACCOUNT].mode.isolated else "REGULAR_MARGIN",
             "dcpStatus": "ON" if self.protection.window_s else "OFF",
             "timeWindow": self.protection.window_s,
             "isMasterTrader": False,
@@ -161,16 +153,20 @@ class BybitHandlers:
         start, end, order_id = integer(params, "startTime"), integer(params, "endTime"), params.get("orderId")
         limit = self._limit(params, usual=50, most=100)
         orders = self._exchange.order_index.orders
+        kind = params.get("execType") or ""
         rows = [
-            form.execution(t, orders[t.order_id])
+            (t.at, form.execution(t, orders[t.order_id]))
             for t in reversed(self._reads.trades())
             if form.category(t.symbol) == category
             and wanted in (None, t.symbol)
-            and (start is None or t.at >= start)
-            and (end is None or t.at <= end)
             and order_id in (None, "", str(t.order_id))
+            and kind in ("", form.EXECUTED_AS[orders[t.order_id].request.origin])
         ]
-        return {"category": category, **_page(rows, params, limit)}
+        if kind in ("", "Funding") and not order_id:
+            paid = [f for f in reversed(self._exchange.payments) if wanted in (None, f.symbol) and category == "linear"]
+            rows = sorted([*rows, *((f.at, funding_execution(f)) for f in paid)], key=lambda row: -row[0])
+        chosen = [row for at, row in rows if (start is None or at >= start) and (end is None or at <= end)]
+        return {"category": category, **_page(chosen, params, limit)}
 
     def wallet(self, params: BybitParams) -> Any:
         wallet = self.wallet_payload(self._reads.account())
@@ -178,26 +174,13 @@ class BybitHandlers:
             wallet["coin"] = [row for row in wallet["coin"] if row["coin"] in str(coin).split(",")]
         return {"list": [wallet]}
 
-    def positions(self, params: BybitParams) -> Any:
-        wanted = self.symbol(params) if params.get("symbol") else None
-        account = self._exchange.accounts[ACCOUNT]
-        chosen = [s for s in account.positions if wanted in (None, s) and (account.positions[s].size or wanted)]
-        return {"category": "linear", "list": [self.position_payload(s) for s in chosen], "nextPageCursor": ""}
-
-    def set_leverage(self, params: BybitParams) -> Any:
-        """Only the leverage of the settings is accepted."""
-        if decimal(params, "buyLeverage") != self.venue.settings.leverage:
-            raise bad(f"leverage is fixed at {self.venue.settings.leverage}; start the exchange with another")
-        raise BybitError(110043, "Set leverage not modified")
-
     # Shared with the sockets
 
     def ticker(self, symbol: str) -> form.Payload:
         listing = self._exchange.listings[symbol]
         now = self.venue.market_clock()
-        funding = self.venue.settings.funding_bps / 10_000
-        top = best(listing, self.venue.settings.book)
-        return form.ticker(symbol, last_day(listing), listing, top, funding, now - now % EVERY_MS + EVERY_MS)
+        at, rate = self.venue.funding.rates[symbol].following(now) if listing.rules.is_perpetual else (0, ZERO)
+        return form.ticker(symbol, last_day(listing), listing, best(listing, self.venue.settings.book), rate, at)
 
     def book(self, symbol: str, count: int) -> form.Payload:
         listing = self._exchange.listings[symbol]
@@ -207,17 +190,7 @@ class BybitHandlers:
 
     def wallet_payload(self, account: ClientAccount | None = None) -> form.Payload:
         """The wallet, now or as `account` was."""
-        listings = self._exchange.listings
-        marks = {s: x.last for s, x in listings.items() if x.rules.can_short}
-        return form.wallet(account or self._exchange.accounts[ACCOUNT], marks, {s: listings[s].rules.quote for s in marks})
-
-    def position_payload(self, symbol: str) -> form.Payload:
-        listing = self._exchange.listings[symbol]
-        held = self._exchange.accounts[ACCOUNT].position(symbol)
-        return form.position(symbol, held, listing.last, self.venue.settings.leverage, self.venue.market_clock())
-
-    def order_payload(self, made: ExchangeOrder) -> form.Payload:
-        return form.order(made, self.venue.settings.leverage)
+        return form.wallet(account or self._exchange.accounts[ACCOUNT], self.venue.margin)
 
     def interval_ms(self, interval: str) -> int:
         """Length of an interval in milliseconds. Raises 10001 if Bybit or this market does not have it."""
@@ -252,7 +225,7 @@ class BybitHandlers:
         number, link = params.get("orderId"), params.get("orderLinkId")
         limit = self._limit(params, usual=20, most=50)
         rows = [
-            self.order_payload(o)
+            form.order(o)
             for o in list(reversed(list(self._reads.orders(ORDER if number or link else ORDERS))))[: RECENT if number or link else None]
             if form.category(o.request.symbol) == category
             and wanted in (None, o.request.symbol)
@@ -302,7 +275,8 @@ def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]
     """Method and path under `/v5/` to action."""
     public = {
         "market/time": handlers.time, "market/instruments-info": handlers.instruments, "market/tickers": handlers.tickers,
-        "market/orderbook": handlers.order_book, "market/funding/history": handlers.funding_history,
+        "market/orderbook": handlers.order_book, "market/funding/history": handlers.positions.funding_history,
+        "market/risk-limit": handlers.positions.risk_limits,
     }  # fmt: skip
     return {("GET", path): BybitAction(answer, signed=False) for path, answer in public.items()} | {
         ("GET", "market/kline"): BybitAction(handlers.kline, "klines", signed=False),
@@ -310,8 +284,10 @@ def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]
         ("GET", "user/query-api"): BybitAction(handlers.query_api, "account"),
         ("GET", "account/info"): BybitAction(handlers.account_info, "account"),
         ("GET", "account/wallet-balance"): BybitAction(handlers.wallet, "account"),
-        ("GET", "position/list"): BybitAction(handlers.positions, "account"),
-        ("POST", "position/set-leverage"): BybitAction(handlers.set_leverage, "account"),
+        ("GET", "position/list"): BybitAction(handlers.positions.listed, "account"),
+        ("POST", "position/set-leverage"): BybitAction(handlers.positions.set_leverage, "account"),
+        ("POST", "position/switch-mode"): BybitAction(handlers.positions.switch_mode, "account"),
+        ("POST", "account/set-margin-mode"): BybitAction(handlers.positions.set_margin_mode, "account"),
         ("POST", "order/create"): BybitAction(handlers.create, "place"),
         ("POST", "order/cancel"): BybitAction(handlers.cancel, "cancel"),
         ("POST", "order/cancel-all"): BybitAction(handlers.cancel_all, "cancel"),

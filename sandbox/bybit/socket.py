@@ -14,6 +14,7 @@ from forwardtrader.sandbox.bybit.disconnection import TOPIC
 from forwardtrader.sandbox.bybit.errors import BybitError
 from forwardtrader.sandbox.bybit.frames import FRAME, Connection, acknowledged, read_frame, topics_of
 from forwardtrader.sandbox.bybit.handlers import BybitAction, BybitHandlers
+from forwardtrader.sandbox.bybit.positions import funding_execution
 from forwardtrader.sandbox.bybit.rest import answered
 from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, EngineEvent, Funded, OrderChanged
 from forwardtrader.sandbox.faults.request_faults import InjectedFault, ReportFaults, RequestFaults
@@ -51,7 +52,7 @@ class BybitPrivateStream:
                 self._deliver(frame)
             self._log.add("user event", "order", {"id": fact.order.id, "status": form.order_status(fact.order)})
         elif isinstance(fact, Funded):
-            self._deliver(self._frame("execution", form.funding_execution(fact), fact.at))
+            self._deliver(self._frame("execution", funding_execution(fact), fact.at))
             self._deliver(self._frame("wallet", self._handlers.wallet_payload(), fact.at))
         elif isinstance(fact, BalancesChanged | BalanceMoved):
             self._deliver(self._frame("wallet", self._handlers.wallet_payload(), fact.at))
@@ -66,11 +67,11 @@ class BybitPrivateStream:
             connection.queue.close()
 
     def _frames(self, fact: OrderChanged) -> list[FRAME]:
-        frames = [self._frame("order", self._handlers.order_payload(fact.order), fact.at)]
+        frames = [self._frame("order", form.order(fact.order), fact.at)]
         if fact.trade is not None:
             frames.append(self._frame("execution", form.execution(fact.trade, fact.order), fact.at))
             if form.category(fact.trade.symbol) == "linear":
-                frames.append(self._frame("position", self._handlers.position_payload(fact.trade.symbol), fact.at))
+                frames.append(self._frame("position", self._handlers.positions.payload(fact.trade.symbol), fact.at))
         return frames
 
     def _frame(self, topic: str, row: form.Payload, at: int) -> FRAME:

@@ -40,5 +40,6 @@ class EventBus:
     def publish_balances(self, order: ExchangeOrder, trade: Trade | None = None) -> None:
         """The balances of the assets that an order moves, the fee asset included."""
         rules = self._listings[order.request.symbol].rules
-        extra = (trade.fee_asset,) if trade and trade.fee_asset not in (rules.base, rules.quote) else ()
-        self.publish(BalancesChanged(order.account, (rules.base, rules.quote, *extra), self._now()))
+        moved = (rules.settle,) if rules.is_perpetual else (rules.base, rules.quote)
+        extra = (trade.fee_asset,) if trade and trade.fee_asset not in moved else ()
+        self.publish(BalancesChanged(order.account, (*moved, *extra), self._now()))

@@ -91,5 +91,17 @@ class Funded:
     at: int
 
 
-EngineEvent: TypeAlias = Funded | OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
+@dataclass(frozen=True, slots=True)
+class Liquidated:
+    """All positions in a currency were closed: `equity` had fallen to the `maintenance` margin; `insured` is what the balance lacked."""
+
+    account: str
+    currency: str
+    equity: Decimal
+    maintenance: Decimal
+    insured: Decimal
+    at: int
+
+
+EngineEvent: TypeAlias = Funded | Liquidated | OrderChanged | BalancesChanged | BalanceMoved | ListChanged | CandleChanged | Printed
 EventHandler: TypeAlias = Callable[[EngineEvent], None]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.engine.event_bus import EventBus
-from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, ExecutionType, ListChanged
+from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, ExecutionType, Funded, ListChanged
 from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.admission import Admission
 from forwardtrader.sandbox.orders.fill_model import FillModel, Match
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.matching import Level
-from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder, NewOrder, OpenOrders, OrderType, Status, TimeInForce, Trade
+from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder, NewOrder, OpenOrders, OrderType, Origin, Status, TimeInForce, Trade
 from forwardtrader.sandbox.orders.order_index import OrderIndex
 from forwardtrader.sandbox.orders.order_list import OrderList
 from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
@@ -43,6 +43,7 @@ class Exchange:
         self.accounts: dict[str, ClientAccount] = {}
         self.order_index = OrderIndex()
         self.lists: dict[int, OrderList] = {}
+        self.payments: list[Funded] = []  # funding, oldest first
         self.now = now
         self.fill_cap: Decimal | None = None  # largest size filled per order and print
         self.divide: SizeSplitter = whole  # splits a fill into executions
@@ -139,18 +140,21 @@ class Exchange:
         price = order.request.limit_price or listing.last
         self._execute(order, listing, Level(price, order.remaining), maker=order.request.limit_price is not None)
 
-    def force_close(self, account: str, symbol: str) -> None:
-        """Cancel the account's orders of `symbol` and close its position at the last price, as a liquidation does."""
-        for order in [o for o in self.order_index.all_open(account) if o.request.symbol == symbol]:
-            self._finish(order, Status.CANCELED, ExecutionType.CANCELED)
-        held = self.accounts[account].position(symbol).size
-        if held:
-            side = Side.SELL if held > 0 else Side.BUY
-            name = f"liquidation-{len(self.order_index.orders) + 1}"
-            request = NewOrder(symbol=symbol, side=side, type=OrderType.MARKET, size=abs(held), client_id=name, reduce_only=True)
-            order = self.order_index.add(account, request, self.now())
-            self.events.publish_order(order, ExecutionType.NEW)
-            self.fill_now(order)
+    def cancel_all(self, account: str, symbols: Sequence[str]) -> None:
+        """Cancel the account's open orders of these symbols."""
+        for order in self.order_index.all_open(account):
+            if order.request.symbol in symbols:
+                self._finish(order, Status.CANCELED, ExecutionType.CANCELED)
+
+    def force(self, account: str, symbol: str, side: Side, size: Decimal, price: Decimal, origin: Origin) -> None:
+        """Reduce a position at `price`, as the venue does by itself."""
+        name = f"{origin}-{len(self.order_index.orders) + 1}"
+        request = NewOrder(
+            symbol=symbol, side=side, type=OrderType.MARKET, size=size, client_id=name, reduce_only=True, origin=origin
+        )  # fmt: skip
+        order = self.order_index.add(account, request, self.now())
+        self.events.publish_order(order, ExecutionType.NEW)
+        self._execute(order, self.listings[symbol], Level(price, size), maker=False)
 
     # Market data
 
@@ -218,7 +222,7 @@ class Exchange:
         trade = Trade(
             id=len(self.order_index.trades) + 1, order_id=order.id, account=order.account, symbol=order.request.symbol,
             side=order.request.side, price=piece.price, size=size, quote=done.quote, fee=done.fee, fee_asset=done.fee_asset,
-            at=self.now(), maker=maker,
+            at=self.now(), maker=maker, gain=done.gain,
         )  # fmt: skip
         self.order_index.trades.append(trade)
         order.trades.append(trade)

@@ -145,7 +145,8 @@ def copied(order: ExchangeOrder) -> ExchangeOrder:
 
 
 def copied_account(account: ClientAccount) -> ClientAccount:
-    made = ClientAccount(account.name, account.free)
+    made = ClientAccount(account.name, account.free, account.floating)
+    made.mode = copy.copy(account.mode)
     made.locked = dict(account.locked)
     made.positions = {symbol: copy.copy(position) for symbol, position in account.positions.items()}
     return made

@@ -93,6 +93,8 @@ class Driver:
         self.played = 0
         self.ended = False
         self.after_bar: list[Callable[[], None]] = []
+        self.before_close: list[Callable[[], None]] = []  # called while the bars that end are still running
+        self.after_open: list[Callable[[], None]] = []  # called before anybody can learn of the bars that have opened
         self.after_step: Callable[[], None] = lambda: None
         self.hides: Callable[[str], bool] = lambda symbol: False
         self.printed = 0  # prints of the running bars so far
@@ -133,12 +135,16 @@ class Driver:
         """Close the running bars, open the next ones, then publish."""
         start = self.clock.at - self.clock.at % self.length
         self.clock.at = start + self.length - 1
+        for call in self.before_close:
+            call()
         closed = [done for symbol in self.feeds if (done := self._finish(symbol)) is not None]
         self.played += 1
         upcoming = [f.ahead.start for f in self.feeds.values() if f.ahead]
         over = not upcoming or (self._limit and self.played >= self._limit)
         self._open(start + self.length if not over else -1)
         self.ended = bool(over)
+        for call in self.after_open if not over else ():
+            call()
         for symbol, candle in closed:
             self.exchange.publish(CandleChanged(symbol, candle, True, start + self.length))
         self._publish_opened()

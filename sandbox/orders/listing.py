@@ -12,6 +12,7 @@ from forwardtrader.sandbox.orders.order import ZERO, NewOrder, OrderType
 from forwardtrader.sandbox.orders.refusal import RefusalReason
 
 DAY_MS: Final = 86_400_000
+FINEST_MARK: Final = Decimal("0.00000001")
 MOST_VALUE: Final = Decimal(9_000_000_000)  # of one order, in quote units
 
 
@@ -26,6 +27,17 @@ class Listing:
     halted: bool = False
     prints: int = 0
     taken: dict[Decimal, Decimal] = field(default_factory=dict)  # book mode: size taken at each price since the last print
+    mark_price: Decimal | None = None  # of a perpetual with a series of marks
+    basis: Decimal = ZERO  # by which share of the last price the mark is off it where there is no series
+
+    @property
+    def mark(self) -> Decimal:
+        """The price at which positions are valued."""
+        return self.based(self.last) if self.mark_price is None else self.mark_price
+
+    def based(self, price: Decimal) -> Decimal:
+        """The mark that goes with a price of the market."""
+        return price if not self.basis else (price * (1 + self.basis)).quantize(FINEST_MARK)
 
     @property
     def is_open(self) -> bool:

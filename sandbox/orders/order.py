@@ -27,6 +27,14 @@ WITH_TRIGGER: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType
 TAKE_PROFITS: Final = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
 
 
+class Origin(StrEnum):
+    """Who made an order."""
+
+    CLIENT = ""
+    LIQUIDATION = "liquidation"
+    DELEVERAGING = "deleveraging"
+
+
 class TimeInForce(StrEnum):
     GTC = "GTC"
     IOC = "IOC"
@@ -59,6 +67,7 @@ class NewOrder:
     tif: TimeInForce = TimeInForce.GTC
     client_id: str = ""
     reduce_only: bool = False
+    origin: Origin = Origin.CLIENT
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +120,7 @@ class Trade:
     fee_asset: str
     at: int
     maker: bool
+    gain: Decimal = ZERO  # of a perpetual: realised by what it closed, before the fee
 
 
 @dataclass(frozen=True)

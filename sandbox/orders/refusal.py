@@ -24,6 +24,9 @@ class RefusalReason(StrEnum):
     ORDER_DONE = "order is no longer open"
     LIST_PRICES = "list legs on the wrong sides of the market"
     REDUCE_ONLY = "nothing to reduce"
+    POSITION_MODE = "the account is in hedge mode"
+    LEVERAGE = "the leverage is above what the tier of the position allows"
+    LEVERAGE_RANGE = "leverage outside its range"
 
 
 class OrderRefused(TradingError):

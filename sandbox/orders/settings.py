@@ -13,6 +13,10 @@ from forwardtrader.sandbox.orders.order import OpenOrders
 FASTEST: Final = 100_000  # times real time
 FINEST: Final = Decimal("1e-12")  # of prices and sizes
 LARGEST: Final = Decimal(10**12)
+TIERS: Final = (
+    (Decimal(0), Decimal(100), Decimal("0.005")), (Decimal(2_000_000), Decimal(50), Decimal("0.01")),
+    (Decimal(10_000_000), Decimal(20), Decimal("0.025")), (Decimal(50_000_000), Decimal(5), Decimal("0.1")),
+)  # fmt: skip
 Coin: TypeAlias = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,12}$")]
 Key: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
@@ -58,8 +62,16 @@ class SandboxSettings(Room):
     maker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
     taker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
     fee_asset: str = "received"  # "received", "quote", or a coin such as "BNB"
-    leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals
-    funding_bps: Decimal = Field(default=Decimal(1), ge=-300, le=300)  # paid by longs every eight hours
+    leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals, until the client sets another
+    tiers: tuple[tuple[Decimal, Decimal, Decimal], ...] = Field(default=TIERS, min_length=1)  # notional from, leverage, maintenance rate
+    funding_bps: Decimal = Field(default=Decimal(1), ge=-300, le=300)  # paid by longs at each settlement
+    funding_hours: int = Field(default=8, ge=1, le=24)  # from one settlement to the next
+    funding: dict[str, str] = Field(default_factory=dict)  # SYMBOL to a file of settlement times and rates
+    mark: dict[str, str] = Field(default_factory=dict)  # SYMBOL to a candle file of its mark price
+    mark_basis_bps: Decimal = Field(default=Decimal(0), ge=-1000, le=1000)  # of the mark to the last price, where there is no file
+    liquidation_fee_bps: Decimal = Field(default=Decimal(50), ge=0, le=1000)
+    hedged: bool = False  # the account is in hedge mode, with a long and a short side of each position
+    isolated: bool = False  # margin is isolated by position
     balances: dict[Coin, Annotated[Decimal, Field(ge=0, le=10**15)]] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
     limits: Literal["auto", "on", "off"] = "auto"  # auto: enforced at real time only
     weight_per_minute: int = Field(default=6000, ge=1)

@@ -24,11 +24,12 @@ def floored(amount: Decimal, step: Decimal) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """The amounts of one execution: `quote` paid for the base asset, and the fee."""
+    """The amounts of one execution: `quote` paid for the base asset, the fee, and what closing a position gained before it."""
 
     quote: Decimal
     fee: Decimal
     fee_asset: str
+    gain: Decimal = ZERO
 
 
 @dataclass(frozen=True)

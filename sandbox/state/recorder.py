@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forwardtrader.sandbox.engine.events import BalanceMoved, BalancesChanged, CandleChanged, EngineEvent, Funded, ListChanged, OrderChanged
+from forwardtrader.sandbox.engine.events import (
+    BalanceMoved,
+    BalancesChanged,
+    CandleChanged,
+    EngineEvent,
+    Funded,
+    Liquidated,
+    ListChanged,
+    OrderChanged,
+)
 from forwardtrader.sandbox.faults.catalogue import Switchboard
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults
 from forwardtrader.sandbox.orders.account import ClientAccount
@@ -45,8 +54,10 @@ class StateRecorder:
             self._accounts.add(event.order.account)
             if event.trade is not None:
                 self._add(shapes.TRADE.row(event.trade.id, event.trade))
-        elif isinstance(event, BalancesChanged | BalanceMoved | Funded):
+        elif isinstance(event, BalancesChanged | BalanceMoved | Funded | Liquidated):
             self._accounts.add(event.account)
+            if isinstance(event, Funded):
+                self._add(shapes.FUNDED.row(len(self._parts.venue.exchange.payments), event))
         elif isinstance(event, ListChanged):
             self._lists.add(event.list_id)
         elif isinstance(event, CandleChanged) and event.closed:
@@ -128,7 +139,7 @@ class StateRecorder:
 
 
 def account_row(account: ClientAccount) -> shapes.AccountRow:
-    return shapes.AccountRow(account.free, account.locked, account.positions, account.insured)
+    return shapes.AccountRow(account.free, account.locked, account.positions, account.insured, account.mode)
 
 
 def list_row(group: OrderList) -> shapes.ListRow:
@@ -142,7 +153,7 @@ def listing_row(venue: SandboxVenue, symbol: str) -> shapes.ListingRow:
     return shapes.ListingRow(
         last=listing.last, bar=listing.bar, running=listing.candles.running, halted=listing.halted, prints=listing.prints,
         taken=listing.taken, tick=listing.rules.tick, step=listing.rules.step, min_size=listing.rules.min_size,
-        after=feed.after, ahead=feed.ahead, waiting=feed.waiting, factor=feed.factor, hidden=feed.hidden,
+        after=feed.after, ahead=feed.ahead, waiting=feed.waiting, factor=feed.factor, hidden=feed.hidden, mark_price=listing.mark_price,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from forwardtrader.core.errors import InvalidSetting, StoreDamaged
 from forwardtrader.sandbox.faults.catalogue import Switch
 from forwardtrader.sandbox.orders.account import ClientAccount
+from forwardtrader.sandbox.orders.order import ZERO
 from forwardtrader.sandbox.orders.order_list import OrderList
 from forwardtrader.sandbox.orders.settings import SandboxSettings
 from forwardtrader.sandbox.state import rows as shapes
@@ -74,14 +75,18 @@ def restore(parts: ExchangeParts, rows: Rows) -> None:
 def _restore_orders(parts: ExchangeParts, rows: Rows) -> None:
     exchange = parts.venue.exchange
     for name, account in shapes.ACCOUNT_ROW.found(rows).items():
-        exchange.accounts[name] = kept = ClientAccount(name, account.free)
-        kept.locked, kept.positions, kept.insured = account.locked, account.positions, account.insured
+        exchange.accounts[name] = kept = ClientAccount(name, account.free, parts.venue.margin.usable)
+        kept.locked, kept.positions, kept.insured, kept.mode = account.locked, account.positions, account.insured, account.mode
+        for symbol, position in kept.positions.items():  # an earlier version kept their margin apart from the balance
+            kept.receive(exchange.listings[symbol].rules.settle, position.margin)
+            position.margin = ZERO
     index = exchange.order_index
     for order in shapes.ORDER.found(rows).values():
         index.restore(order)
     for trade in shapes.TRADE.found(rows).values():
         index.trades.append(trade)
         index.orders[trade.order_id].trades.append(trade)
+    exchange.payments += shapes.FUNDED.found(rows).values()
     for number, group in enumerate(shapes.LIST.found(rows).values(), start=1):
         working = None if group.working is None else index.orders[group.working]
         legs = [index.orders[leg] for leg in group.legs]
@@ -98,7 +103,7 @@ def _restore_listings(parts: ExchangeParts, rows: Rows) -> None:
         listing, feed = venue.exchange.listings[symbol], venue.driver.feeds[symbol]
         listing.rules = replace(listing.rules, tick=row.tick, step=row.step, min_size=row.min_size)
         listing.last, listing.bar, listing.halted, listing.prints = row.last, row.bar, row.halted, row.prints
-        listing.taken, listing.candles.running = row.taken, row.running
+        listing.taken, listing.candles.running, listing.mark_price = row.taken, row.running, row.mark_price
         feed.after, feed.ahead, feed.waiting = row.after, row.ahead, row.waiting
         feed.factor, feed.hidden, feed.path = row.factor, row.hidden, paths[symbol]
 

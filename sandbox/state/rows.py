@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from forwardtrader.core.errors import StoreDamaged
-from forwardtrader.sandbox.orders.account import PerpetualPosition
+from forwardtrader.sandbox.engine.events import Funded
+from forwardtrader.sandbox.orders.account import AccountMode, PerpetualPosition
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.order import ExchangeOrder, Trade
 from forwardtrader.sandbox.orders.settings import SandboxSettings
@@ -32,6 +33,7 @@ class AccountRow:
     locked: dict[str, Decimal]
     positions: dict[str, PerpetualPosition]
     insured: dict[str, Decimal]
+    mode: AccountMode = field(default_factory=AccountMode)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class ListingRow:
     waiting: list[Candle]
     factor: Decimal
     hidden: bool
+    mark_price: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,12 @@ PORT: Final[Shape[int]] = Shape("port", int)
 ACCOUNT_ROW: Final[Shape[AccountRow]] = Shape("account", AccountRow)
 ORDER: Final[Shape[ExchangeOrder]] = Shape("order", ExchangeOrder, frozenset({"trades"}))
 TRADE: Final[Shape[Trade]] = Shape("trade", Trade)
+FUNDED: Final[Shape[Funded]] = Shape("funded", Funded)
 LIST: Final[Shape[ListRow]] = Shape("list", ListRow)
 CANDLE: Final[Shape[Candle]] = Shape("candle", Candle)
 LISTING: Final[Shape[ListingRow]] = Shape("listing", ListingRow)
 PATH: Final[Shape[list[tuple[Decimal, Decimal]]]] = Shape("path", list[tuple[Decimal, Decimal]])
 MARKET: Final[Shape[MarketRow]] = Shape("market", MarketRow)
 FAULTS: Final[Shape[FaultsRow]] = Shape("faults", FaultsRow)
-EVERY: Final = (HEADER, PORT, ACCOUNT_ROW, ORDER, TRADE, LIST, CANDLE, LISTING, PATH, MARKET, FAULTS)
+EVERY: Final = (HEADER, PORT, ACCOUNT_ROW, ORDER, TRADE, FUNDED, LIST, CANDLE, LISTING, PATH, MARKET, FAULTS)
 ONLY: Final = "it"  # the key of a kind that has one row

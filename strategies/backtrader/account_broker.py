@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import backtrader as bt
 from backtrader.position import Position
 
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData
 from forwardtrader.strategies.costs import VenueCommission, as_the_venue_takes_it
 from forwardtrader.strategies.feed_context import traded
@@ -41,7 +42,10 @@ class AccountBroker(bt.brokers.BackBroker):
         moved: cash that a strategy paid in since the account was opened, less what it took out.
         opened_shares: how many shares of the account there were before any deposit; one share is worth the same after it.
         charges_shares: whether every commission is a plain share of the traded value.
+        margin: where perpetuals are traded, the account on margin, whose wallet `cash` then is; None for an account of cash.
     """
+
+    margin: MarginTrading | None = None
 
     _is_booking = False
     moved = 0.0
@@ -79,6 +83,12 @@ class AccountBroker(bt.brokers.BackBroker):
 
     getvalue = get_value
 
+    def get_cash(self) -> float:
+        """The cash; on margin, the free margin."""
+        return float(self.cash) if self.margin is None else self.margin.account.free()
+
+    getcash = get_cash
+
     def _book_deposits(self) -> None:
         """Cash that a strategy moved in or out since: it changes how many shares of the account there are, and not what one is worth."""
         while self._cash_addition:
@@ -88,6 +98,8 @@ class AccountBroker(bt.brokers.BackBroker):
         self._fundshares += cash / self._fundval
         self.cash += cash
         self.moved += cash
+        if self.margin is not None:
+            self.margin.account.deposit(cash)
 
     def set_cash(self, cash: float) -> None:
         """As Backtrader's; once the account was opened, the difference is a deposit."""
@@ -100,7 +112,20 @@ class AccountBroker(bt.brokers.BackBroker):
     @books
     def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
         self._book_deposits()
-        return super()._get_value(datas, lever)
+        return super()._get_value(datas, lever) if self.margin is None else self._get_value_on_margin(self.margin, datas)
+
+    def _get_value_on_margin(self, margin: MarginTrading, datas: Any) -> float:
+        """Equity, or what the positions in `datas` are worth, shorts below zero; at mark prices."""
+        account = margin.account
+        if datas:
+            return sum(margin.stakes[data].size * margin.stakes[data].mark for data in datas)
+        equity = account.equity()
+        self._value = self._valuemkt = equity
+        self._fundval = equity / self._fundshares
+        self._valuelever = self._valuemktlever = account.wallet + account.value()
+        self._leverage = account.notional() / equity if equity > 0.0 else 0.0
+        self._unrealized = account.unrealised()
+        return equity
 
     def setcommission(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
         """As Backtrader's, also against what the assembly gave each symbol; a share of the value is taken as the venue takes it."""

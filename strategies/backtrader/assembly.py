@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import backtrader as bt
@@ -12,18 +13,20 @@ import pandas as pd
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
-from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
 from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
 from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
 from forwardtrader.strategies.backtrader.hosting import hosted
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport, MarginTerms
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
+from forwardtrader.strategies.margin.series import PerpetualFacts
 from forwardtrader.strategies.orders.families import on_close_note
 from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingReport
 from forwardtrader.strategies.user_code.missing_feeds import naming_feeds
@@ -34,13 +37,18 @@ EXTRA_BARS: Final = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """One symbol to trade. `data` is a Backtrader feed whose bars are stamped with their UTC open time, `last_bar` as in `FeedContext`."""
+    """One symbol to trade.
+
+    `data` is a Backtrader feed whose bars are stamped with their UTC open time; `last_bar`, `facts` and `members` are as in `FeedContext`.
+    """
 
     data: Any
     rules: MarketRules
     timeframe: Timeframe
     source: ForecastSource | None = None
     last_bar: float = 0.0
+    facts: PerpetualFacts | None = None
+    members: Spans | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Record:
     are shown as if it had not, so that a deposit is no return. `ended` says, by symbol, that its bars ended before the run did.
     `backtest_only` says, by symbol, what a session with real orders would have refused.
     `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits; None where there
-    were none.
+    were none. `margin` is what became of an account of perpetuals.
     """
 
     fills: pd.DataFrame
@@ -64,6 +72,7 @@ class Record:
     backtest_only: Mapping[str, str] = field(default_factory=dict)
     reads_forecasts: bool = True
     limits: TradingReport | None = None
+    margin: MarginReport | None = None
 
 
 def build_cerebro(
@@ -115,7 +124,8 @@ def build_cerebro(
         maxcpus=1,
     )
     for feed in feeds:
-        attach(feed.data, FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar))
+        context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members)
+        attach(feed.data, context)
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     for text in resample:
         for feed in feeds:
@@ -171,8 +181,38 @@ def venue_broker(
     broker.set_slippage_perc(settings.slippage_bps / 1e4, slip_open=True, slip_limit=False, slip_match=True, slip_out=True)
     fee = settings.fee_bps / 1e4
     for rule in rules:
-        broker.addcommissioninfo(VenueCommission(commission=fee, base_fee=fee if rule.fee_in_base else 0.0), name=rule.symbol)
+        base_fee, maker = fee if rule.fee_in_base else 0.0, maker_fee(settings, rule)
+        broker.addcommissioninfo(VenueCommission(commission=fee, base_fee=base_fee, maker=maker), name=rule.symbol)
+    broker.terms = margin_terms(rules, settings)
     return broker
+
+
+def margin_terms(rules: Sequence[MarketRules], settings: StrategySettings) -> MarginTerms | None:
+    """The terms of an account that trades these symbols; None for an account of cash.
+
+    Raises:
+        InvalidSetting: spot and perpetuals together, a leverage that the venue does not allow, or one on spot.
+    """
+    perpetuals = [rule for rule in rules if rule.is_perpetual]
+    if not perpetuals:
+        if settings.leverage > 1.0:
+            raise InvalidSetting(f"{rules[0].symbol} is no perpetual and is traded without leverage; set strategies.leverage to 1")
+        return None
+    if len({rule.settle for rule in rules}) > 1:
+        raise InvalidSetting(f"{', '.join(rule.symbol for rule in rules)} cannot share one account; take perpetuals of one settle currency")
+    for rule in perpetuals:
+        if settings.leverage > (most := max((tier.max_leverage for tier in rule.margin_tiers), default=Decimal(125))):
+            raise InvalidSetting(f"strategies.leverage {settings.leverage:g} is above {most:f}, the most that {rule.symbol} allows")
+    return MarginTerms(settings.leverage, settings.liquidation_fee_bps / 1e4)
+
+
+def maker_fee(settings: StrategySettings, rule: MarketRules) -> float | None:
+    """The share that a resting order of a perpetual pays; None where it pays as any other."""
+    if not rule.is_perpetual:
+        return None
+    if settings.maker_fee_bps is not None:
+        return settings.maker_fee_bps / 1e4
+    return None if rule.maker_fee is None else min(float(rule.maker_fee), settings.fee_bps / 1e4)
 
 
 def record_of(strategy: bt.Strategy) -> Record:
@@ -189,6 +229,7 @@ def record_of(strategy: bt.Strategy) -> Record:
         backtest_only={symbol: on_close_note(count) for symbol, count in getattr(broker, "on_close", {}).items()},
         reads_forecasts=reads_forecasts(strategy),
         limits=guard.report() if guard is not None else None,
+        margin=broker.margin.report if getattr(broker, "margin", None) is not None else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
@@ -14,10 +15,21 @@ from forwardtrader.strategies.backtrader.account_broker import AccountBroker, bo
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginTerms, MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
-from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder, RestingSell, decimal, floor_to, is_dust, normalise, sellable
+from forwardtrader.strategies.order_rules import (
+    OrderRefusal,
+    RawOrder,
+    RestingSell,
+    adds_exposure,
+    decimal,
+    floor_to,
+    is_dust,
+    normalise,
+    sellable,
+)
 from forwardtrader.strategies.orders.families import (
     CAME_TO_NOTHING,
     FAMILY_REFUSED,
@@ -55,15 +67,18 @@ class VenueRulesBroker(AccountBroker):
         ended: the symbols that have no more bars.
         on_close: by symbol, how many market orders on close were taken.
         guard: the limits of the account; None where there are none.
+        terms: of an account on margin, which trades perpetuals; None for an account of cash.
     """
 
     params = (("trade_from", 0.0),)
     guard: TradingGuard | None = None
+    terms: MarginTerms | None = None
 
     def start(self) -> None:
         refuse_cheating(self)
         self._is_checked = False
         super().start()
+        self.margin = MarginTrading(self, self.cerebro.datas, self.terms) if self.terms else None
         self.refused: dict[str, dict[str, int]] = {}
         self.on_close: dict[str, int] = {}
         self.ended = EndedSymbols(getattr(getattr(self, "cerebro", None), "datas", ()))
@@ -74,9 +89,12 @@ class VenueRulesBroker(AccountBroker):
         if not self._is_checked:  # the strategy has been made since the start
             self._is_checked = True
             refuse_cheating(self)
+        if self.margin is not None:
+            self.margin.next()
+            return
         if not self.charges_shares or self._userhist or self._fundhist:
             super().next()
-            self._close_ended()
+            self.close_ended()
             self._get_value()
             return
         while self._toactivate:
@@ -84,11 +102,19 @@ class VenueRulesBroker(AccountBroker):
         if self.submitted:
             self.check_submitted()
         if self.pending:
-            self._work_pending()
-        self._close_ended()
+            self.work_pending()
+        self.close_ended()
         self._get_value()
 
-    def _close_ended(self) -> None:
+    @books
+    def check_submitted(self) -> None:
+        """As `BackBroker`; on margin, an order that adds exposure needs as much free margin as it ties up."""
+        if self.margin is None:
+            super().check_submitted()
+        else:
+            self.margin.check_submitted()
+
+    def close_ended(self) -> None:
         """Close what is held of symbols that have no more bars, and cancel their orders."""
         for data in self.ended.take():
             for order in [order for order in chain(self.pending, self.submitted) if order.data is data]:
@@ -98,14 +124,21 @@ class VenueRulesBroker(AccountBroker):
             if held:
                 order = closing_order(data, held, self.cerebro.runningstrats[0], lambda made: self._ocoize(made, None))
                 order.addinfo(reason=f"{end}; {AT_LAST_PRICE}")
-                super()._execute(order, ago=0, price=slipped(data.close[0], self.p.slip_perc, buys=held < 0))
+                price = slipped(data.close[0], self.p.slip_perc, buys=held < 0)
+                if self.margin is not None:
+                    self.margin.fill(order, price)
+                    continue
+                super()._execute(order, ago=0, price=price)
                 self.holdings.settle(order, data, held)
 
-    def _work_pending(self) -> None:
-        """Each pending order once; executions may take other orders out of the queue meanwhile, so a None marks its end."""
+    def work_pending(self, takes: Callable[[Any], bool] | None = None) -> None:
+        """Each pending order once, or each that `takes` picks; executions may take other orders out of the queue meanwhile, so a None marks
+        its end."""
         self.pending.append(None)
         while (order := self.pending.popleft()) is not None:
-            if order.expire():
+            if takes is not None and not takes(order):
+                self.pending.append(order)
+            elif order.expire():
                 self.notify(order)
                 self._ococheck(order)
                 self._bracketize(order, cancel=True)
@@ -183,8 +216,12 @@ class VenueRulesBroker(AccountBroker):
         parent = kwargs.get("parent")
         if parent is not None and not parent.alive():
             return OrderRefusal(PARENT_OVER)
-        rules = context_of(data).rules
-        return normalise(raw, rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=kwargs.get("parent")))
+        context = context_of(data)
+        answer = normalise(raw, context.rules, sellable=self.sellable(data, oco=kwargs.get("oco"), parent=parent))
+        if isinstance(answer, OrderRefusal) or parent is not None or context.may_hold(epoch_seconds(data.datetime[0])):
+            return answer
+        adds = adds_exposure(self.holdings.held[data].size, answer.side, answer.size)
+        return OrderRefusal("it does not belong to the universe at this time") if adds else answer
 
     def cancel(self, order: Any, bracket: bool = False) -> bool:
         """Take an order back; also one of this very bar, or kept back with its family, which `BackBroker` would not let go."""
@@ -296,6 +333,7 @@ class VenueRulesBroker(AccountBroker):
             return  # so nothing can have been filled
         if order.exectype not in TRAILING:
             super()._try_exec(order)
+            order.has_rested = True
         elif getattr(order, "tried_at", None) != data.datetime[0]:  # it was moved by this bar, which cannot reach it any more
             order.tried_at = data.datetime[0]
             super()._try_exec(order)
@@ -311,6 +349,10 @@ class VenueRulesBroker(AccountBroker):
         if ago is None:
             return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
         self._close_exactly(order)
+        if self.margin is not None:
+            if price is not None:
+                self.margin.fill(order, price)
+            return None
         data = order.data if order.data._compensate is None else order.data._compensate
         before, executions = self.holdings.held[data].size, len(order.executed)
         super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)

@@ -45,6 +45,9 @@ class EquityRecorder(Recorder):
         return rows
 
     def _notify_cashvalue(self, cash: float, value: float) -> None:
+        margin = getattr(self._broker, "margin", None)
+        if margin is not None:  # where positions take no cash, what is not in the market
+            cash = value - margin.account.value()
         shares = self._broker.fundshares
         if shares != self._shares:
             share = self._shares / shares
@@ -79,7 +82,8 @@ def equity_frame(columns: Sequence[NDArray[np.float64]], symbols: Sequence[str])
         columns: Backtrader's times, equity, cash, and the closes of each symbol.
     """
     times, equity, cash, *closes = columns
-    frame = pd.DataFrame({"equity": equity, "cash": cash, "exposure": 1.0 - cash / equity}, index=utc_index(times))
+    share = np.divide(cash, equity, out=np.ones(len(equity)), where=equity != 0.0)  # an account of nothing is not in the market
+    frame = pd.DataFrame({"equity": equity, "cash": cash, "exposure": 1.0 - share}, index=utc_index(times))
     for symbol, values in zip(symbols, closes, strict=True):
         frame[f"close:{symbol}"] = values
     return frame[~frame.index.duplicated(keep="last")]

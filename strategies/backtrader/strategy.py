@@ -86,6 +86,10 @@ class FeedPositionManager:
     def _params(self, settings: StrategySettings) -> DecisionParams:
         return DecisionParams.of(settings, self.context.rules, self.context.timeframe, self.horizon, self.symbols)
 
+    def location_at(self, now: float) -> float:
+        """The forecast at the bar that opens then; none where the symbol does not belong to the universe."""
+        return float(self.location[0]) if self.context.may_hold(now) else math.nan
+
     def trade(self, change: float, reason: str) -> bool:
         order = self._send(change, reason=reason, role="trade")
         self.trade_ref = order.ref
@@ -181,7 +185,9 @@ class LSTMStrategy(bt.Strategy):
                 continue
             feed.see()
             held = broker.getposition(feed.data)
-            feed.manager.on_bar(feed.location[0], feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate)
+            feed.manager.on_bar(
+                feed.location_at(now), feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate
+            )
 
     def _use(self, settings: StrategySettings) -> None:
         for feed in self._feeds:

@@ -26,7 +26,7 @@ class CarriedAccount:
     def of(cls, strategy: bt.Strategy) -> CarriedAccount:
         """What a strategy left behind."""
         held = strategy.broker.holdings.held.items()
-        return cls(float(strategy.broker.get_cash()), {data._name: (float(p.size), float(p.price)) for data, p in held if p.size})
+        return cls(float(strategy.broker.cash), {data._name: (float(p.size), float(p.price)) for data, p in held if p.size})
 
     def broker(self, rules: Sequence[MarketRules], settings: StrategySettings, trade_from: float) -> VenueRulesBroker:
         """A broker whose account this is, with the costs of `settings`."""
@@ -46,4 +46,8 @@ class _CarryingBroker(VenueRulesBroker):
         for symbol, (size, price) in self.carried.held.items():
             self.holdings.held[datas[symbol]] = Position(size, price)
         worth = self.cash + sum(size * price for size, price in self.carried.held.values())
+        if self.margin is not None:  # its cash is the wallet, of which positions take nothing
+            stakes = {symbol: (size, price, price) for symbol, (size, price) in self.carried.held.items()}
+            self.margin.restore({"wallet": self.cash, "stakes": stakes})
+            worth = self.cash
         self.opened_shares = self._fundshares = worth / self._fundval

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from forwardtrader.backtest.checks import check
@@ -13,7 +15,7 @@ from forwardtrader.backtest.job import scored
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.config import changed
-from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError, TooLittleHistory
 from forwardtrader.core.settings import Settings
 from forwardtrader.feeds.history.needs import load_history
 
@@ -22,6 +24,7 @@ SMALL = {
     "models.train_window": "40d", "models.retrain_every": "14d", "models.horizons": [4], "models.baselines": ["zero"],
     "feeds.source": "sample",
 }  # fmt: skip
+HOUR = pd.Timedelta(hours=1)
 FIRST, CLOCK = datetime(2022, 3, 1, tzinfo=UTC), FixedClock(datetime(2022, 4, 12, tzinfo=UTC))
 
 
@@ -51,6 +54,26 @@ def test_forecasters_are_scored_side_by_side_and_one_that_fails_is_left_out(tmp_
     assert set(board["baselines"]) == {"zero", "RIDGE", "Spread", "Ridge 2"} == set(board["diebold_mariano"])
     assert set(board["confidence_set"]) == {"Ridge", "RIDGE", "Spread", "Ridge 2"}
     assert board["baselines"]["Ridge 2"]["rank_ic"] == board["lstm"]["rank_ic"]
+
+
+def test_a_symbol_without_enough_history_waits_and_changes_nothing_for_the_others(tmp_path: Path) -> None:
+    paths = {"models.save_path": str(tmp_path / "models"), "feeds.symbols": ["BTC/USDT", "ETH/USDT"]}
+    settings = changed(Settings(), SMALL | paths | {"models.forecaster": f"{OWN}:Ridge"})
+    request = BacktestRequest(settings=settings, first=FIRST, last=CLOCK.at, quiet=True)
+    markets = {s: load_history(settings.feeds, s, start=None, end=CLOCK.at, clock=CLOCK) for s in settings.feeds.symbols}
+    late = markets["ETH/USDT"]
+    markets["ETH/USDT"] = replace(late, candles=late.candles.loc["2022-01-01":])
+    walk = train(markets, request, unheard)
+    [(symbol, at)] = walk.waiting().items()
+    frame, alone = walk.frame(symbol, 4), train({"BTC/USDT": markets["BTC/USDT"]}, request, unheard)
+    assert symbol == "ETH/USDT" and at is not None and FIRST < at < CLOCK.at
+    assert frame["location"].first_valid_index() == at
+    both = [each.frame("BTC/USDT", 4).loc[: at - HOUR, ["location", "scale"]] for each in (walk, alone)]
+    assert both[0].equals(both[1]), "until it joins, the models learn from the other one alone"
+    assert alone.waiting() == {}
+    unready = {s: replace(h, candles=h.candles.loc["2022-02-20":]) for s, h in markets.items()}
+    with pytest.raises(TooLittleHistory, match="do not fill a training window"):
+        train(unready, request, unheard)
 
 
 def test_a_forecaster_that_cannot_be_loaded_ends_the_run_before_it_begins(tmp_path: Path) -> None:

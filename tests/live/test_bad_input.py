@@ -67,6 +67,7 @@ def answer(capsys: pytest.CaptureFixture[str], folder: Path, url: str, *flags: s
         (("--timeframe", "soon"), 2, ("'soon' is not known", "1m, 15m, 1h")),
         (("--status", "--session", "none"), 2, ("there is no session 'none'", "--session none")),
         (("--pause", "--session", "none"), 2, ("no session",)),
+        (("--set", "feeds.universe=top:3"), 2, ("feeds.universe is for backtests", "--symbol")),
         (("--sesion", "one"), 2, ("--sesion", "did you mean '--session'?")),
         (("--bars", "many"), 2, ("--bars", "many", "--help")),
         (("--bars", "-3"), 2, ("--bars -3", "leave it out")),

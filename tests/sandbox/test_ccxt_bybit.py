@@ -98,7 +98,7 @@ def test_public_streams_reach_the_client_for_both_categories() -> None:
 REFUSED = [
     ((SPOT, "market", "buy", 100.0), ccxt.InsufficientFunds),
     ((SPOT, "limit", "buy", 0.00002, 20_000.0), ccxt.InvalidOrder),
-    ((PERP, "market", "buy", 1000.0), ccxt.InsufficientFunds),
+    ((PERP, "market", "buy", 100.0), ccxt.InsufficientFunds),
 ]
 
 
@@ -172,6 +172,9 @@ def test_longs_pay_shorts_every_eight_hours() -> None:
         assert received == pytest.approx(0.1 * mark * 0.01, rel=0.01)
         assert (await client.fetch_balance())["USDT"]["total"] == pytest.approx(before + received, abs=0.01)
         assert (await client.fetch_funding_rate_history(PERP))[-1]["fundingRate"] == 0.01
+        [paid] = await client.fetch_funding_history(PERP)
+        assert (paid["amount"], paid["info"]["execType"]) == (-received, "Funding")
+        assert len(await client.fetch_my_trades(PERP)) == 1
 
     play(script, funding_bps=100, timeframe="1h", history=30)
 
@@ -185,6 +188,45 @@ def test_a_position_that_cannot_be_carried_is_liquidated_and_the_balance_stays_a
         account = server.venue.exchange.accounts["main"]
         assert account.position(PERP).size == 0
         assert account.available("USDT") == 0 < account.insured["USDT"]
+
+    play(script)
+
+
+def test_a_position_that_the_venue_closes_is_listed_by_the_kind_of_its_execution_and_streamed() -> None:
+    async def script(server: SandboxServer, client: Any) -> None:
+        watched = asyncio.create_task(client.watch_my_trades())
+        await client.create_order(PERP, "market", "sell", 0.3, None, {"clientOrderId": "mine"})
+        while (seen := (await asyncio.wait_for(watched, PATIENCE_S))[-1])["info"]["execType"] != "AdlTrade":
+            watched = asyncio.create_task(client.watch_my_trades())
+            server.venue.liquidation.deleverage(server.venue.exchange.accounts["main"], PERP)
+        assert (seen["side"], seen["amount"], seen["fee"]["currency"]) == ("buy", 0.3, "USDT")
+        assert [t["id"] for t in await client.fetch_my_trades(PERP, None, 50, {"execType": "AdlTrade"})] == [seen["id"]]
+        assert len(await client.fetch_my_trades(PERP)) == 1
+        forced = await client.fetch_order(seen["order"], PERP, {"acknowledged": True})
+        assert (forced["clientOrderId"], forced["reduceOnly"]) == (None, True)
+
+    play(script)
+
+
+def test_modes_and_leverage_are_set_and_read_back() -> None:
+    async def script(server: SandboxServer, client: Any) -> None:
+        assert (await client.fetch_margin_mode(PERP))["marginMode"] == "cross"
+        assert (await client.fetch_leverage(PERP))["longLeverage"] == 10
+        await client.set_leverage(3, PERP)
+        with pytest.raises(ccxt.BadRequest, match="not modified"):
+            await client.set_leverage(3, PERP)
+        assert (await client.fetch_leverage(PERP))["longLeverage"] == 3
+        with pytest.raises(ccxt.BaseError, match="risk limit"):
+            await client.set_leverage(101, PERP)
+        await client.set_position_mode(True, PERP)
+        assert [p["info"]["positionIdx"] for p in await client.fetch_positions([PERP])] == [1, 2]
+        with pytest.raises(ccxt.BaseError, match="position mode"):
+            await client.create_order(PERP, "market", "buy", 0.1)
+        await client.set_position_mode(False, PERP)
+        await client.set_margin_mode("isolated", PERP)
+        assert (await client.fetch_margin_mode(PERP))["marginMode"] == "isolated"
+        tiers = await client.fetch_market_leverage_tiers(PERP)
+        assert [tier["maxLeverage"] for tier in tiers] == [100, 50, 20, 5]
 
     play(script)
 

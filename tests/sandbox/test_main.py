@@ -56,7 +56,7 @@ def mistakes(folder: Path) -> list[tuple[list[str], str]]:
         (["--speed", "warp"], "lockstep"),
         (["--timeframe", "7x"], "timeframe"),
         (["--symbol", "BTCUSDT"], "BASE/QUOTE"),
-        (["--symbol", "BTC/USDT:USDT"], "bybit"),
+        (["--symbol", "BTC/USDT:BTC"], "for a perpetual"),
         (["--balance", "USDT"], "NAME=VALUE"),
         (["--balance", "USDT=-5"], "balance"),
         (["--history", "0"], "--history"),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from forwardtrader.core.errors import UnknownSymbol
 from forwardtrader.feeds.venues.market_rules import is_share, market_rules, store_rules, stored_rules
 from tests.feeds.made_candles import DAY, made
 
@@ -86,9 +85,3 @@ def test_the_grid_of_a_coin_in_no_table_follows_its_prices(power: int) -> None:
     assert rules.min_size == rules.step
     assert "E" not in f"{rules.tick}{rules.step}".replace("E-", "")
     assert market_rules("BTC/USDT", "binance", frame=scaled) == market_rules("BTC/USDT", "binance")
-
-
-@pytest.mark.parametrize("symbol", ["BTC/USD:BTC", "ETH/USD:ETH-250328"])
-def test_an_inverse_contract_is_refused(symbol: str) -> None:
-    with pytest.raises(UnknownSymbol, match="inverse contract"):
-        market_rules(symbol, "binance")

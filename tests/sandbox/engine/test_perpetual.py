@@ -1,31 +1,23 @@
-"""Perpetuals: positions, margin, realised gains, funding and liquidation."""
+"""Perpetuals: positions, realised gains, fees, and what orders hold."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from forwardtrader.core.types import Side
-from forwardtrader.sandbox.engine.perpetual import Perpetual, absorb, must_liquidate, pay_funding, split, unrealised
-from forwardtrader.sandbox.orders.account import ClientAccount, PerpetualPosition
+from forwardtrader.sandbox.engine.perpetual import split
+from forwardtrader.sandbox.orders.account import PerpetualPosition
 from forwardtrader.sandbox.orders.order import OrderType
-from forwardtrader.sandbox.orders.settlement import Fees
-from tests.sandbox.orders import made_orders
-from tests.sandbox.orders.made_orders import order
-
-RULES = replace(made_orders.RULES, can_short=True)
-FREE = Perpetual(Fees(Decimal(0), Decimal(0), "quote", lambda coin, quote: None), leverage=Decimal(10))
+from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
+from forwardtrader.sandbox.venue import ACCOUNT
+from tests.sandbox.engine.perpetuals import FREE, PERPETUAL, Prices, perpetual_venue, take
 
 
-def account(cash: int = 1000) -> ClientAccount:
-    return ClientAccount("main", {"USDT": Decimal(cash)})
-
-
-def trade(held: ClientAccount, side: Side, size: float, price: float) -> None:
-    made = order(OrderType.MARKET, side, size)
-    FREE.settle(held, made, RULES, Decimal(str(price)), made.size, False)
+def flat_at(*prices: float) -> list[Prices]:
+    return [(price, price, price, price) for price in prices]
 
 
 def test_an_execution_closes_what_is_held_and_opens_the_rest() -> None:
@@ -35,57 +27,48 @@ def test_an_execution_closes_what_is_held_and_opens_the_rest() -> None:
     assert split(long, Side.SELL, Decimal(3)) == (2, 1)
 
 
-def test_opening_ties_up_margin_and_averages_the_entry() -> None:
-    held = account()
-    trade(held, Side.BUY, 1, 100)
-    trade(held, Side.BUY, 1, 200)
-    position = held.position(RULES.symbol)
-    assert (position.size, position.entry, position.margin, held.available("USDT")) == (2, 150, 30, 970)
-    assert unrealised(position, Decimal(160)) == 20
+def test_the_entry_is_averaged_and_reversed_at_the_price_of_the_execution(tmp_path: Path) -> None:
+    venue = perpetual_venue(tmp_path, flat_at(100, 200, 160), **FREE)
+    position = venue.exchange.accounts[ACCOUNT].position(PERPETUAL)
+    take(venue, Side.BUY, "1")
+    venue.driver.advance()
+    take(venue, Side.BUY, "1")
+    assert (position.size, position.entry) == (2, 150)
+    venue.driver.advance()
+    take(venue, Side.SELL, "3")
+    assert (position.size, position.entry, position.realised) == (-1, 160, 20)
+    assert venue.exchange.order_index.trades[-1].gain == 20
 
 
-@pytest.mark.parametrize(("side", "close", "cash"), [(Side.BUY, 110, 1010), (Side.SELL, 110, 990), (Side.SELL, 90, 1010)])
-def test_closing_pays_out_gain_and_margin(side: Side, close: float, cash: int) -> None:
-    held = account()
-    trade(held, side, 1, 100)
-    trade(held, Side.SELL if side is Side.BUY else Side.BUY, 1, close)
-    assert held.available("USDT") == cash
-    assert held.position(RULES.symbol) == PerpetualPosition(realised=Decimal(cash - 1000))
+@pytest.mark.parametrize(("side", "close", "cash"), [(Side.BUY, 110, 10_010), (Side.SELL, 110, 9990), (Side.SELL, 90, 10_010)])
+def test_closing_pays_out_the_gain(tmp_path: Path, side: Side, close: float, cash: int) -> None:
+    venue = perpetual_venue(tmp_path, flat_at(100, close), **FREE)
+    take(venue, side, "1")
+    venue.driver.advance()
+    take(venue, Side.SELL if side is Side.BUY else Side.BUY, "1")
+    account = venue.exchange.accounts[ACCOUNT]
+    assert account.total("USDT") == account.available("USDT") == cash
+    assert account.position(PERPETUAL) == PerpetualPosition(realised=Decimal(cash - 10_000))
 
 
-def test_a_position_is_reversed_at_the_price_of_the_execution() -> None:
-    held = account()
-    trade(held, Side.BUY, 1, 100)
-    trade(held, Side.SELL, 3, 110)
-    position = held.position(RULES.symbol)
-    assert (position.size, position.entry, position.margin) == (-2, 110, 22)
+def test_an_order_that_rests_holds_margin_fee_and_the_loss_that_it_would_begin_with(tmp_path: Path) -> None:
+    venue = perpetual_venue(tmp_path, flat_at(100, 100), **(FREE | {"taker_fee_bps": 100, "leverage": 10}))
+    resting = take(venue, Side.BUY, "1", OrderType.LIMIT, limit_price=Decimal(50))
+    assert resting.locked == Decimal("10.5")
+    worse = take(venue, Side.SELL, "1", OrderType.STOP, stop_price=Decimal(90))
+    assert worse.locked == Decimal("20.9")
 
 
-def test_longs_pay_shorts_the_funding() -> None:
-    long, short = account(), account()
-    trade(long, Side.BUY, 1, 100)
-    trade(short, Side.SELL, 1, 100)
-    assert [pay_funding(held, RULES, Decimal(100), Decimal("0.01")) for held in (long, short)] == [-1, 1]
-    assert (long.available("USDT"), short.available("USDT")) == (989, 991)
-
-
-def test_the_insurance_fund_bears_a_loss_beyond_the_balance() -> None:
-    held = account(5)
-    absorb(held, "USDT", Decimal(-8))
-    assert (held.available("USDT"), held.insured["USDT"]) == (0, 3)
-
-
-def test_an_account_is_liquidated_at_its_maintenance_margin() -> None:
-    held = account(10)
-    trade(held, Side.BUY, 1, 100)
-    assert not must_liquidate(held, "USDT", {RULES.symbol: Decimal("90.46")})
-    assert must_liquidate(held, "USDT", {RULES.symbol: Decimal("90.45")})
-    assert not must_liquidate(account(0), "USDT", {RULES.symbol: Decimal(1)})
-
-
-def test_a_reducing_order_affords_no_more_than_the_position() -> None:
-    held = account()
-    trade(held, Side.BUY, 2, 100)
-    reducing = order(OrderType.MARKET, Side.SELL, 5, reduce_only=True)
-    assert FREE.affordable(held, reducing, RULES, Decimal(100), False) == 2
-    assert FREE.hold(held, reducing, RULES, Decimal(100)) == ("USDT", 0)
+def test_a_reducing_order_takes_no_more_than_the_position_and_holds_nothing(tmp_path: Path) -> None:
+    venue = perpetual_venue(tmp_path, flat_at(100, 100), **FREE)
+    with pytest.raises(OrderRefused) as refused:
+        take(venue, Side.SELL, "1", reduce_only=True)
+    assert refused.value.reason is RefusalReason.REDUCE_ONLY
+    take(venue, Side.BUY, "2")
+    resting = take(venue, Side.SELL, "5", OrderType.LIMIT, limit_price=Decimal(150), reduce_only=True)
+    assert (resting.size, resting.locked) == (2, 0)
+    take(venue, Side.SELL, "5", reduce_only=True)
+    assert venue.exchange.accounts[ACCOUNT].position(PERPETUAL).size == 0
+    venue.driver.set_price(PERPETUAL, Decimal(160), Decimal(1))
+    venue.driver.advance()
+    assert resting.filled == 0 and not resting.is_open

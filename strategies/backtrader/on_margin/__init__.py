@@ -1,0 +1,1 @@
+"""An account of perpetuals at the simulated broker."""

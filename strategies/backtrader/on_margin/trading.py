@@ -1,0 +1,234 @@
+"""Trading on margin at the simulated broker: what of a bar happens to an account of perpetuals, and in which order.
+
+When a bar opens, funding is settled for what is held, at the mark of that moment, and the venue looks whether the account must be
+liquidated. Then market orders are filled at the open; the venue looks again, at the worst mark of the bar; then resting orders are filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import backtrader as bt
+
+from forwardtrader.core.log import logger
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader_objects import BtOrder
+from forwardtrader.strategies.costs import VenueCommission
+from forwardtrader.strategies.ended_symbols import closing_order
+from forwardtrader.strategies.feed_context import context_of, traded_feeds
+from forwardtrader.strategies.margin.account import Admission, MarginAccount, Stake, split
+from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good
+from forwardtrader.strategies.margin.series import MarkBar
+
+_LOG = logger("strategies")
+LIQUIDATED: Final = "liquidated: equity {equity:,.2f} was not above the maintenance margin of {needed:,.2f}"
+
+
+@dataclass(frozen=True)
+class MarginTerms:
+    """Terms of an account on margin: largest leverage, and the fee of a liquidation as a share of the value closed."""
+
+    leverage: float
+    liquidation_fee: float
+
+
+@dataclass
+class MarginReport:
+    """What became of an account on margin, for the record of a run. Times are Backtrader's."""
+
+    account: MarginAccount
+    liquidated: list[tuple[float, str]] = field(default_factory=list)
+    last_price_for_mark: dict[str, int] = field(default_factory=dict)
+
+
+class MarginTrading:
+    """The account on margin of one broker, and the perpetuals on its feeds."""
+
+    def __init__(self, broker: Any, datas: Sequence[Any], terms: MarginTerms) -> None:
+        self._broker, self._terms = broker, terms
+        self._datas = traded_feeds(datas)
+        stakes = [Stake.of(context_of(data).rules) for data in self._datas]
+        self.stakes = dict(zip(self._datas, stakes, strict=True))
+        self.account = MarginAccount(float(broker.cash), terms.leverage, stakes)
+        self.report = MarginReport(self.account)
+        self._seen, self._until = dict.fromkeys(self._datas, 0), dict.fromkeys(self._datas, 0.0)
+        self._bars: dict[Any, MarkBar] = {}
+
+    def next(self) -> None:
+        """One turn of the broker."""
+        broker = self._broker
+        self.open_bars()
+        while broker._toactivate:
+            broker._toactivate.popleft().activate()
+        self.check_submitted()
+        broker.work_pending(lambda order: order.exectype == bt.Order.Market)
+        self.within_bars()
+        broker.work_pending(lambda order: order.exectype != bt.Order.Market)
+        self.close_bars()
+        broker.close_ended()
+        broker._get_value()
+
+    def check_submitted(self) -> None:
+        """Accept the orders that were just given, or refuse them for want of margin."""
+        broker, admission = self._broker, Admission(self.account)
+        while broker.submitted:
+            order = broker.submitted.popleft()
+            if broker._take_children(order) is None:
+                continue
+            if refusal := self._objection(admission, order):
+                self._refuse(order, refusal)
+            else:
+                broker.submit_accept(order)
+
+    def fill(self, order: Any, price: float, closing: Closing | None = None) -> None:
+        """Execute all that is left of an order at `price`, or what the margin allows of it."""
+        broker, data, executions = self._broker, order.data, len(order.executed)
+        position = broker.holdings.held[data]
+        before = position.size
+        refusal = self._execute(order, position, price, closing)
+        if len(order.executed) > executions:
+            broker.notify(order)
+            broker._ococheck(order)
+            broker.holdings.settle(order, data, before)
+        if refusal:
+            self._refuse(order, refusal)
+
+    def open_bars(self) -> None:
+        """Take in the marks of the bars that are new, and settle their funding."""
+        self._bars = {}
+        for data in self._datas:
+            if len(data) == self._seen[data]:
+                continue
+            self._seen[data] = len(data)
+            context, opened = context_of(data), epoch_seconds(data.datetime[0])
+            bar = self._bars[data] = self._mark(data, opened)
+            ends, stake = opened + context.timeframe.seconds, self.stakes[data]
+            stake.mark = bar.open
+            if context.facts is not None:
+                for rate in context.facts.settlements(self._until[data] or opened, ends):
+                    self.account.fund(stake, stake.mark, rate)
+            self._until[data] = ends
+        self._liquidate(None)
+
+    def within_bars(self) -> None:
+        """Look at the worst marks of the bars."""
+        if self._bars and self.account.notional():
+            worst = [
+                self._bars[data].worst(stake.size) if data in self._bars and stake.size else stake.mark
+                for data, stake in self.stakes.items()
+            ]
+            self._liquidate(worst)
+
+    def close_bars(self) -> None:
+        """The marks at which the bars close."""
+        for data, bar in self._bars.items():
+            self.stakes[data].mark = bar.close
+
+    def as_dict(self) -> dict[str, Any]:
+        """What must be kept across a restart; plain JSON values."""
+        stakes = {data._name: [stake.size, stake.entry, stake.mark] for data, stake in self.stakes.items()}
+        return {"wallet": self.account.wallet, "stakes": stakes, "tally": asdict(self.account.tally)}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what `as_dict` gave; a stake or a tally that it lacks stays as it is."""
+        self.account.wallet = saved["wallet"]
+        for data, stake in self.stakes.items():
+            stake.size, stake.entry, stake.mark = saved["stakes"].get(data._name, (stake.size, stake.entry, stake.mark))
+        for name, amount in saved.get("tally", {}).items():
+            setattr(self.account.tally, name, amount)
+
+    def _mark(self, data: Any, opened: float) -> MarkBar:
+        facts = context_of(data).facts
+        known = facts.mark(opened) if facts is not None else None
+        if known is not None:
+            return known
+        counted = self.report.last_price_for_mark
+        counted[data._name] = counted.get(data._name, 0) + 1
+        return MarkBar(float(data.open[0]), float(data.high[0]), float(data.low[0]), float(data.close[0]))
+
+    def _execute(self, order: Any, position: Any, price: float, closing: Closing | None) -> str:
+        """Book the execution; why a part that opens a position was left out, "" where none was."""
+        data = order.data
+        stake, change, scheme = self.stakes[data], order.executed.remsize, self._broker.getcommissioninfo(data)
+        closed, opened = split(stake.size, change)
+        maker = closing is None and _has_rested(order)
+        fees = [_fee(scheme, part, price, maker=maker) for part in (closed, opened)]
+        refusal = self.account.refusal(stake, change, price, fees[0] + fees[1]) if closing is None else ""
+        if refusal:
+            change, opened, fees[1] = closed, 0.0, 0.0
+        if not change:
+            return refusal
+        entry = stake.entry
+        if closing is None:
+            gain = self.account.settle(stake, change, price, fees[0] + fees[1], maker=maker)
+        else:
+            gain, fees[0] = liquidate(self.account, closing), closing.fee
+        self._broker.cash = self.account.wallet
+        position.update(change, price, data.datetime.datetime())
+        order.execute(
+            data.datetime[0], change, price, closed, -closed * entry, fees[0], opened, opened * price, fees[1], scheme.margin, gain,
+            position.size, position.price,
+        )  # fmt: skip
+        order.addcomminfo(scheme)
+        return refusal
+
+    def _refuse(self, order: Any, refusal: str) -> None:
+        broker = self._broker
+        order.addinfo(refusal=refusal)
+        order.margin()
+        broker.notify(order)
+        broker._ococheck(order)
+        broker._bracketize(order, cancel=True)
+
+    def _objection(self, admission: Admission, order: Any) -> str:
+        if order.parent is not None:  # it closes what its parent opens
+            return ""
+        stake, change, price = self.stakes[order.data], float(order.executed.remsize), float(order.created.price)
+        fee = _fee(self._broker.getcommissioninfo(order.data), change, price, maker=False)
+        return admission.refusal(stake, change, price, fee, at_market=order.exectype == bt.Order.Market)
+
+    def _liquidate(self, worst: Sequence[float] | None) -> None:
+        account = self.account
+        due = closings(account, self._terms.liquidation_fee, worst)
+        if not due:
+            return
+        told = LIQUIDATED.format(equity=account.equity(), needed=account.maintenance())
+        for order in self._broker.may_execute():
+            self._broker.cancel(order)
+        by_stake = {id(stake): data for data, stake in self.stakes.items()}
+        for closing in due:
+            self.fill(self._forced(by_stake[id(closing.stake)], closing, told), closing.price, closing)
+        lacking = make_good(account)
+        self._broker.cash = account.wallet
+        if lacking:
+            told += f"; the loss was {lacking:,.2f} more than the account had"
+        at = max(float(data.datetime[0]) for data in self._bars) if self._bars else 0.0
+        self.report.liquidated.append((at, told))
+        symbols = ", ".join(closing.stake.rules.symbol for closing in due)
+        _LOG.warning("liquidated", extra={"facts": {"symbols": symbols, "note": told}})
+
+    def _forced(self, data: Any, closing: Closing, reason: str) -> Any:
+        """An accepted market order by which the venue closes a position."""
+        broker = self._broker
+        order = closing_order(data, closing.stake.size, broker.cerebro.runningstrats[0], lambda made: broker._ocoize(made, None))
+        order.addinfo(reason=reason)
+        return order
+
+
+def _has_rested(order: BtOrder) -> bool:
+    """Whether a limit order was in the book before the price came to it: it pays as a maker."""
+    data: Any = order.data
+    if order.exectype != bt.Order.Limit:
+        return False
+    if getattr(order, "has_rested", False):
+        return True
+    limit, opened = order.created.price, data.open[0]
+    return bool(opened > limit if order.isbuy() else opened < limit)
+
+
+def _fee(scheme: Any, size: float, price: float, *, maker: bool) -> float:
+    if not size:
+        return 0.0
+    return scheme.fee(size, price, maker=maker) if isinstance(scheme, VenueCommission) else float(scheme.getcommission(size, price))

@@ -1,0 +1,1 @@
+"""The margin account of linear perpetuals: pure rules and one small class, the same for the broker, the fast replay, paper and parity."""
