@@ -66,7 +66,7 @@ class PortfolioManager:
         self.rule = PortfolioRule.of(settings, self.timeframe, self.managers[0].params.size.yearly_root, len(self.managers))
 
     def on_bar(self, standings: Sequence[Standing], equity: float, cash: float, now: float, gate: Gate) -> None:
-        """Decide on one bar for all symbols, and send the orders: first those that give cash, then those that take it.
+        """Decide on one bar for all symbols, and send the orders: first those that free cash, then those that take it.
 
         Args:
             standings: every symbol of the account, always in the same order.
@@ -106,13 +106,27 @@ class PortfolioManager:
     def _send(
         self, standings: Sequence[Standing], outlooks: Sequence[Outlook], signals: Sequence[Signal | None], equity: float, cash: float
     ) -> None:
-        """Send what was decided; cash that a sale will bring, on the same bar, pays for what is bought."""
-        decided = [(one, outlook, signal) for one, outlook, signal in zip(standings, outlooks, signals, strict=True) if one.is_free]
-        for one, outlook, signal in sorted(decided, key=lambda each: each[2] is not None and each[2].exposure > each[1].held):
+        """Send what was decided; what an exit frees on the same bar pays for what is entered."""
+        decided = [
+            (one, signal, _cash_taken(one, outlook.held, signal, equity))
+            for one, outlook, signal in zip(standings, outlooks, signals, strict=True)
+            if one.is_free
+        ]
+        for one, signal, taken in sorted(decided, key=lambda each: each[2] > 0.0):
             one.manager.act(signal, one.size, one.close, equity, cash, one.location, one.steady)
-            if signal is not None:
-                change = ((signal.exposure if signal.exposure * outlook.held >= 0.0 else 0.0) - outlook.held) * equity
-                cash -= change + abs(change) * one.manager.params.size.entry_cost
+            cash -= taken
+
+
+def _cash_taken(one: Standing, held: float, signal: Signal | None, equity: float) -> float:
+    """Quote units that an order takes from the cash, or from the free margin of perpetuals; below zero where it gives some.
+
+    A flip goes through flat, so only what is closed counts.
+    """
+    if signal is None:
+        return 0.0
+    rule, to = one.manager.params.size, signal.exposure if signal.exposure * held >= 0.0 else 0.0
+    change = (abs(to) - abs(held)) / rule.leverage if rule.leverage else to - held
+    return (change + abs(to - held) * rule.entry_cost) * equity
 
 
 def learn(

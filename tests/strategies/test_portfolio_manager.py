@@ -137,6 +137,16 @@ def test_two_buys_on_a_bar_are_paid_from_one_purse() -> None:
     assert sum(change for one in pair for change, _ in trades(one)) * 100.0 * cost <= 6_000.0 * (1 + 1e-12)
 
 
+def test_two_shorts_on_a_bar_share_the_free_margin() -> None:
+    chosen = together(cash_reserve=0.0, portfolio_share=2.0, allow_short=True)
+    pair = managers(chosen, *(replace(m, symbol=f"{m.symbol}:USDT", settle="USDT", can_short=True) for m in (BTC, ETH)))
+    all_of_them = PortfolioManager(chosen, HOUR, pair, 24, Correlations([one.market.symbol for one in pair]))
+    all_of_them.on_bar([Standing(one, -0.2, 0.02, 0.0, 0.0, 100.0) for one in pair], 10_000.0, 6_000.0, 0.0, Gate.OPEN)
+    sold = [change for one in pair for change, _ in trades(one)]
+    assert len(sold) == 2
+    assert -60.0 <= sum(sold) < -59.0
+
+
 @pytest.mark.parametrize(("gate", "sold"), [(Gate.HALTED, -10.0), (Gate.LOCKED, 0.0), (Gate.OPEN, 0.0)])
 def test_the_accounts_brakes_hold_for_all_symbols(gate: Gate, sold: float) -> None:
     chosen = together()
