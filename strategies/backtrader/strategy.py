@@ -62,14 +62,14 @@ class FeedPositionManager:
         self.seen = len(self.clock)
         self.look_up()
 
-    def standing(self) -> Standing:
+    def standing(self, now: float) -> Standing:
         """The symbol as a decision for all of them sees it."""
         has_bar = self.has_news()
         if has_bar:
             self.see()
         held, known = self.strategy.broker.getposition(self.data), bool(len(self.location))
         close = self.close[0] if len(self.clock) else math.nan
-        numbers = (self.location[0], self.scale[0]) if known else (math.nan, math.nan)
+        numbers = (self.location_at(now), self.scale[0]) if known else (math.nan, math.nan)
         return Standing(self.manager, *numbers, held.size, held.price, close, has_bar)
 
     def look_up(self) -> None:
@@ -178,7 +178,7 @@ class LSTMStrategy(bt.Strategy):
         equity = broker.get_value()
         gate = self._watch(equity, now).gate
         if self._portfolio is not None:
-            self._portfolio.on_bar([feed.standing() for feed in self._feeds], equity, broker.get_cash(), now, gate)
+            self._portfolio.on_bar([feed.standing(now) for feed in self._feeds], equity, broker.get_cash(), now, gate)
             return
         for feed in self._feeds:
             if not feed.has_news() or feed.manager.busy:

@@ -79,6 +79,16 @@ def test_a_venue_that_stood_still_is_replayed_alike() -> None:
     equal_to_backtrader(made, together(portfolio_margin=0.2))
 
 
+def test_outside_its_universe_nothing_of_a_symbol_is_held() -> None:
+    made = tapes(*MARKETS)
+    index = made[0].bars.index
+    made[0] = replace(made[0], members=((0.0, index[150].timestamp()),))
+    fills = equal_to_backtrader(made, together(portfolio_margin=0.2))
+    own = fills.loc[fills["symbol"] == made[0].market.symbol]
+    assert len(own)
+    assert own["timestamp"].max() <= index[152]
+
+
 def test_a_second_run_of_a_replay_on_other_forecasts_is_one_of_its_own() -> None:
     made, chosen = tapes(*MARKETS), together(portfolio_margin=0.5)
     own = [tape.forecasts["location"].to_numpy(dtype=np.float64) for tape in made]
