@@ -53,22 +53,15 @@ class FeedPositionManager:
         self.trade_ref = 0
         self.stop_order: BtOrder | None = None
 
-    def has_news(self) -> bool:
-        """Whether there is a bar that was not decided on, and its forecast."""
-        return len(self.clock) != self.seen and bool(len(self.location))
-
-    def see(self) -> None:
-        """Take the newest bar as decided on."""
-        self.seen = len(self.clock)
-        self.look_up()
-
     def standing(self, now: float) -> Standing:
         """The symbol as a decision for all of them sees it."""
-        has_bar = self.has_news()
+        bars, known = len(self.clock), bool(len(self.location))
+        has_bar = known and bars != self.seen
         if has_bar:
-            self.see()
-        held, known = self.strategy.broker.getposition(self.data), bool(len(self.location))
-        close = self.close[0] if len(self.clock) else math.nan
+            self.seen = bars
+            self.look_up()
+        held = self.strategy.broker.getposition(self.data)
+        close = self.close[0] if bars else math.nan
         numbers = (self.location_at(now), self.scale[0]) if known else (math.nan, math.nan)
         return Standing(self.manager, *numbers, held.size, held.price, close, has_bar)
 
@@ -181,9 +174,11 @@ class LSTMStrategy(bt.Strategy):
             self._portfolio.on_bar([feed.standing(now) for feed in self._feeds], equity, broker.get_cash(), now, gate)
             return
         for feed in self._feeds:
-            if not feed.has_news() or feed.manager.busy:
+            bars = len(feed.clock)
+            if bars == feed.seen or feed.manager.busy or not len(feed.location):
                 continue
-            feed.see()
+            feed.seen = bars
+            feed.look_up()
             held = broker.getposition(feed.data)
             feed.manager.on_bar(
                 feed.location_at(now), feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate
