@@ -76,7 +76,7 @@ class Market:
         bars = self.perpetual(coin)
         marks, funding = (self._read(f"binance_perp_{coin}USDT_{what}.csv.gz") for what in ("mark_1h", "funding_8h"))
         if funding is None:
-            times = bars.index[bars.index.hour % 8 == 0]
+            times = bars.index[pd.DatetimeIndex(bars.index).hour % 8 == 0]
             funding = pd.DataFrame({"funding_rate": PRIOR_BPS / 1e4}, index=times)
         columns = ["open", "high", "low", "close"]
         known = np.full((len(bars), 4), np.nan) if marks is None else marks.reindex(bars.index)[columns].to_numpy(dtype=np.float64)
