@@ -73,7 +73,8 @@ class PositionManager:
         if not self.look(size, paid, close, scale, equity) or equity <= 0.0:
             return
         signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
-        self.act(signal, size, close, equity, cash, location, scale)
+        gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
+        self._guard(size, gives=gives)
 
     def take_in(self, scale: float) -> float:
         """Take in the newest forecast scale; the remembered one, by which sizes and stops go."""
@@ -95,10 +96,7 @@ class PositionManager:
     def act(self, signal: Signal | None, size: float, close: float, equity: float, cash: float, location: float, scale: float) -> None:
         """Send the orders of a decision, and rest the stop; `scale` is the remembered one."""
         gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
-        if size and not gives and (self.guarded != size or not self.resting):
-            self._drop_stop()
-            self.guarded = size
-            self.resting = self.port.rest_stop(-size, self.state.stop)
+        self._guard(size, gives=gives)
 
     def settle_trade(self, executed: float, price: float, size: float) -> None:
         """The market order is done: `executed` units (negative sold) at `price`, which left a position of `size`."""
@@ -109,6 +107,13 @@ class PositionManager:
     def settle_stop(self, at: float) -> None:
         """The stop was filled, wholly or in part, at the bar opened `at`."""
         self.state.resume_at = at + self.params.cooldown_s
+
+    def _guard(self, size: float, *, gives: bool) -> None:
+        """Rest the stop for the position, unless units of it are given up."""
+        if size and not gives and (self.guarded != size or not self.resting):
+            self._drop_stop()
+            self.guarded = size
+            self.resting = self.port.rest_stop(-size, self.state.stop)
 
     def _is_dust(self, size: float, close: float) -> bool:
         held = abs(size)

@@ -17,10 +17,10 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.strategies.decision import DecisionParams
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE
 from forwardtrader.strategies.order_rules import is_dust
+from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
+from forwardtrader.strategies.portfolio.recorded_correlations import RecordedCorrelations
 from forwardtrader.strategies.portfolio.rule import PortfolioRule
-from forwardtrader.strategies.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.replay_account import FILL_COLUMNS, Holding, ReplayAccount
-from forwardtrader.strategies.replay_correlations import RecordedCorrelations
 from forwardtrader.strategies.replay_track import Flags, Floats, Tape, Track
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
 from forwardtrader.strategies.signals import stays
@@ -66,7 +66,9 @@ class Replay:
         _, timeframe, horizon = self.markets[0]
         if self._recorded is None:
             rule = PortfolioRule.of(self.settings, timeframe, self.tracks[0].params.size.yearly_root, len(self.markets))
-            self._recorded = RecordedCorrelations.of(self.tracks, [market.symbol for market, _, _ in self.markets], horizon, rule)
+            closes = np.column_stack([np.where(track.here, track.close, np.nan) for track in self.tracks])
+            scales = np.column_stack([track.scale for track in self.tracks])
+            self._recorded = RecordedCorrelations.of(closes, scales, [market.symbol for market, _, _ in self.markets], horizon, rule)
         managers = [holding.manager for holding in account.holdings]
         return PortfolioManager(self.settings, timeframe, managers, horizon, self._recorded)
 

@@ -54,9 +54,9 @@ LAYERS: dict[str, str] = {
         replay stints
         replay_track
         backtrader replay_account
-        portfolio_manager
+        portfolio
         position_manager
-        decision ended_symbols holdings portfolio trading_state
+        decision ended_symbols holdings trading_state
         orders
         backtrader_objects costs feed_context order_rules risk signals sizing user_code
         margin

@@ -17,7 +17,7 @@ from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
 from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.portfolio.correlations import Correlations
-from forwardtrader.strategies.portfolio_manager import PortfolioManager, Standing
+from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.position_manager import PositionManager
 from forwardtrader.strategies.risk import RiskState, update
 

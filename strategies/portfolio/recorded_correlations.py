@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forwardtrader.strategies.portfolio.correlations import Correlations
+from forwardtrader.strategies.portfolio.portfolio_manager import learn
 from forwardtrader.strategies.portfolio.rule import PortfolioRule
-from forwardtrader.strategies.portfolio_manager import learn
-from forwardtrader.strategies.replay_track import Track
 
 
 @dataclass
@@ -23,12 +22,13 @@ class RecordedCorrelations:
     row: int = 0
 
     @classmethod
-    def of(cls, tracks: Sequence[Track], symbols: Sequence[str], horizon: int, rule: PortfolioRule) -> RecordedCorrelations:
-        learned, found = Correlations(symbols), np.empty((len(tracks[0].times), len(tracks), len(tracks)))
-        for row in range(len(found)):
-            closes = [float(track.close[row]) if track.here[row] else None for track in tracks]
-            scales = [float(track.scale[row]) if track.here[row] else math.nan for track in tracks]
-            learn(learned, closes, scales, horizon, rule)
+    def of(
+        cls, closes: NDArray[np.float64], scales: NDArray[np.float64], symbols: Sequence[str], horizon: int, rule: PortfolioRule
+    ) -> RecordedCorrelations:
+        """From closes and forecast scales [T, symbols]; a close is NaN where its symbol has no bar."""
+        learned, found = Correlations(symbols), np.empty((len(closes), len(symbols), len(symbols)))
+        for row, (now, spread) in enumerate(zip(closes.tolist(), scales.tolist(), strict=True)):
+            learn(learned, [None if math.isnan(close) else close for close in now], spread, horizon, rule)
             found[row] = learned.matrix(rule.shrinkage)
         return cls(found)
 

@@ -17,7 +17,7 @@ from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
 from forwardtrader.strategies.decision import DecisionParams
 from forwardtrader.strategies.portfolio.correlations import Correlations
-from forwardtrader.strategies.portfolio_manager import PortfolioManager, Standing
+from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.position_manager import PositionManager
 from forwardtrader.strategies.replay import Replay
 from forwardtrader.strategies.replay_track import Tape
