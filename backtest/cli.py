@@ -9,6 +9,7 @@ from typing import Final
 
 from forwardtrader.backtest.flags import parser
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.command import answer
 from forwardtrader.core.command.cli import collect_rarely, run
 
 LOG: Final = Path("var/log.jsonl")
@@ -16,13 +17,18 @@ LOG: Final = Path("var/log.jsonl")
 
 def command(argv: Sequence[str], clock: Clock) -> int:
     """Run the command and return its exit code."""
-    return run(parser(), argv, lambda given: _run(given, clock), log_file=LOG)
+    return run(parser(), argv, lambda given: _answered(given, clock), log_file=LOG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command by the system's clock, in a process of its own."""
     collect_rarely()  # before what follows is imported, which makes half of all objects
-    return run(parser(), argv, lambda given: _run(given, SystemClock()), log_file=LOG)
+    return run(parser(), argv, lambda given: _answered(given, SystemClock()), log_file=LOG)
+
+
+def _answered(given: argparse.Namespace, clock: Clock) -> int:
+    with answer.alone(given.json):
+        return _run(given, clock)
 
 
 def _run(given: argparse.Namespace, clock: Clock) -> int:

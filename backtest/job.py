@@ -40,7 +40,7 @@ from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
 from forwardtrader.reports.sections.optimisation import OptimisationSection
-from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.reports.summary import portfolio_of, summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record
 
@@ -222,6 +222,8 @@ def assembled(
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
     left_out = {f"forecast of {name}": why for name, why in forecasts.left_out.items()}
     parts = {"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits), "not_computed": left_out}
+    traded = {symbol: history.candles for symbol, history in markets.items()}
+    parts["portfolio"] = portfolio_of(equity, record.fills, traded, year, request.settings.strategies.cash)
     full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from forwardtrader.backtest.job import FinishedRun
 from forwardtrader.core import p_values
+from forwardtrader.core.command import answer
 from forwardtrader.core.types import Verdict
 from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast, to_json
 from forwardtrader.reports.pages.formats import limits
@@ -29,7 +30,7 @@ STYLES = {Verdict.EDGE: "bold green", Verdict.NO_EDGE: "bold red", Verdict.NOT_E
 def report(run: FinishedRun, console: Console, *, as_json: bool, quiet: bool) -> None:
     """Print the run's `run.json` or its summary."""
     if as_json:
-        Console(soft_wrap=True, highlight=False, markup=False).print(to_json(run.artefacts.manifest), end="")
+        answer.write(to_json(run.artefacts.manifest))
     elif not quiet:
         show(run, console)
 

@@ -23,7 +23,7 @@ import pandas as pd
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.settings import FactorSettings, ModelSettings
-from forwardtrader.core.types import Timeframe
+from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.sample_market import sample_candles
 from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
@@ -108,9 +108,12 @@ def one_bar(bars: pd.DataFrame, facts: Any, factors: tuple[str, ...]) -> list[tu
 
 
 def heard(bars: pd.DataFrame, row: int, needed: int) -> NewBar:
-    values = {name: float(bars[name].iloc[row]) for name in ("open", "high", "low", "close", "volume")}
     before, at = (moment.to_pydatetime() for moment in bars.index[row - 1 : row + 1])
-    return NewBar(at=at, before=before, frame=lambda: bars.iloc[row + 1 - needed : row + 1], **values)
+    opened, high, low, close, volume = (float(bars[name].iloc[row]) for name in OHLCV)
+    return NewBar(
+        at=at, before=before, open=opened, high=high, low=low, close=close, volume=volume,
+        frame=lambda: bars.iloc[row + 1 - needed : row + 1],
+    )  # fmt: skip
 
 
 def network() -> list[tuple[str, float]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import NormalDist
 from typing import Any, Final, Protocol, cast, runtime_checkable
@@ -62,6 +62,7 @@ class NewBar:
     Attributes:
         at, before: UTC open time of the bar, and of the one before it; None where it is the first.
         frame: gives as many of the newest bars as the source's `warm_up` says, this one last.
+        peers: gives open, high, low, close and volume of the other symbols' bars that opened at the same time, as far as they are at hand.
     """
 
     at: datetime
@@ -72,6 +73,7 @@ class NewBar:
     close: float
     volume: float
     frame: Callable[[], pd.DataFrame]
+    peers: Callable[[], Mapping[str, tuple[float, float, float, float, float]]] = field(default=dict)
 
 
 @runtime_checkable

@@ -132,15 +132,19 @@ def fold_at(
     """The fold of one boundary, in force until `end` or the end of the candles; what each is for stands at `folds`."""
     closed = int(index.searchsorted(pd.Timestamp(boundary)))
     start = 0 if settings.expanding else int(index.searchsorted(pd.Timestamp(boundary - settings.train_window)))
-    until = int(index.searchsorted(pd.Timestamp(end)))
-    lag = settings.deployment_lag
+    lag = settings.deployment_lag * timeframe.delta  # in time, since a session does not know which bars will be missing
     return Fold(
         boundary=boundary,
         train_first=max(start, warm_up),
         train_last=max(closed - purge(settings) - settings.embargo, 0),
-        effective_first=min(closed + lag, len(index)),
-        effective_last=min(until + lag, len(index)),
+        effective_first=int(index.searchsorted(pd.Timestamp(aligned(boundary, timeframe) + lag))),
+        effective_last=int(index.searchsorted(pd.Timestamp(aligned(end, timeframe) + lag))),
     )
+
+
+def aligned(moment: datetime, timeframe: Timeframe) -> datetime:
+    """The first bar-open time not before `moment`."""
+    return ANCHOR + -((ANCHOR - moment) // timeframe.delta) * timeframe.delta
 
 
 def open_share(index: pd.DatetimeIndex, timeframe: Timeframe) -> float:

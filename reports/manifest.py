@@ -22,6 +22,7 @@ from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
 from forwardtrader.reports.sections.importance import ImportanceSection
 from forwardtrader.reports.sections.optimisation import OptimisationSection
+from forwardtrader.reports.sections.portfolio import PortfolioSection
 from forwardtrader.reports.sections.section import Interval, Moment, Number, Section, finite
 
 SCHEMA: Final = 1
@@ -226,6 +227,7 @@ class RunManifest(Section):
     strategy: StrategySummary | None = None
     limits: LimitsSection | None = None
     benchmark: dict[str, StrategySummary] = {}
+    portfolio: PortfolioSection | None = None
     optimisation: OptimisationSection | None = None
     importance: ImportanceSection | None = None
     verdict: Verdict | None = None

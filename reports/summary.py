@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
 import pandas as pd
 
 from forwardtrader.reports.manifest import StrategySummary
+from forwardtrader.reports.sections.portfolio import CapacityPart, PortfolioSection, SymbolPart
 from forwardtrader.reports.statistics import metrics
+from forwardtrader.reports.statistics.portfolio.capacity import capacity
+from forwardtrader.reports.statistics.portfolio.contribution import contributions
 from forwardtrader.reports.statistics.round_trips import RoundTrip, fees_in_quote, notional, round_trips
 
 # What means nothing of an account that was lost.
@@ -45,6 +50,26 @@ def summarise_strategy(
     elif len(returns) < periods_per_year / 12:
         plain |= dict.fromkeys(GROWTH)
     return StrategySummary.model_validate(plain | costs | _trip_numbers(round_trips(fills)) | {"ruined": ruined})
+
+
+def portfolio_of(
+    equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[str, pd.DataFrame], periods_per_year: int, start_equity: float
+) -> PortfolioSection | None:
+    """What each symbol and side contributed and how much money the account would carry; None where nothing was traded.
+
+    Args:
+        candles: by symbol, columns close and volume, by bar open (UTC).
+    """
+    if not len(fills) or not len(equity):
+        return None
+    end = equity.index[-1]
+    last = {symbol: float(frame.loc[:end, "close"].iloc[-1]) for symbol, frame in candles.items() if len(frame.loc[:end])}
+    found = capacity(equity["equity"], fills, candles, periods_per_year, start_equity)
+    return PortfolioSection(
+        symbols=[SymbolPart.model_validate(asdict(each)) for each in contributions(fills, last)],
+        capacity=[CapacityPart.model_validate(asdict(row)) for row in found.rows] if found is not None else [],
+        exhausted_at=None if found is None else found.exhausted_at,
+    )
 
 
 def _curve_numbers(

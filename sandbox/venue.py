@@ -197,6 +197,8 @@ def _rules(settings: SandboxSettings, symbol: str) -> MarketRules:
     if match is None:
         raise InvalidSetting(f"symbol {symbol!r}: write it as BASE/QUOTE, for example BTC/USDT, or BTC/USDT:USDT for a perpetual")
     base, quote, settled = match.groups()
+    if settled and settings.protocol == "binance":
+        raise InvalidSetting(f"symbol {symbol!r}: perpetuals are traded with --protocol bybit only")
     rules = settings.rules.get(symbol, SymbolRules())
     return MarketRules(
         symbol=symbol, base=base, quote=quote, tick=rules.tick, step=rules.step, min_size=rules.min_size,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from forwardtrader.backtest.flags import check_forecaster_parser, check_parser
+from forwardtrader.core.command import answer
 from forwardtrader.core.command.cli import run
 
 if TYPE_CHECKING:
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; 0 where every check passed, 2 where one failed, 3 where one had too little to work on."""
-    return run(check_parser(), argv, _check)
+    return run(check_parser(), argv, partial(_answered, _check))
 
 
 def check_forecaster_main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit codes are those of `main`."""
-    return run(check_forecaster_parser(), argv, _check_forecaster)
+    return run(check_forecaster_parser(), argv, partial(_answered, _check_forecaster))
+
+
+def _answered(command: Callable[[argparse.Namespace], int], given: argparse.Namespace) -> int:
+    with answer.alone(given.as_json):
+        return command(given)
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -70,7 +76,7 @@ def _told(report: CheckReport, what: str, failed: type[ConfigError], *, as_json:
     from forwardtrader.core.errors import AuditIncomplete
 
     checks = [{"name": each.name, "result": str(each.result), "detail": each.detail} for each in report.checks]
-    sys.stdout.write(f"{json.dumps({what: report.name, 'checks': checks}, indent=1) if as_json else report}\n")
+    answer.write(f"{json.dumps({what: report.name, 'checks': checks}, indent=1) if as_json else report}\n")
     if report.failed:
         raise failed(f"{report.name} failed {', '.join(check.name for check in report.failed)}; see above")
     if not report.passed:

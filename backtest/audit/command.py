@@ -17,6 +17,7 @@ from forwardtrader.backtest.progress import RunProgress
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command import answer
 from forwardtrader.core.errors import AuditIncomplete, LookAheadFound
 from forwardtrader.core.types import DataKind
 from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof
@@ -49,7 +50,7 @@ def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
                 _show(proof, console)
     path = _written(request, clock, proofs, next(iter(markets.values())).kind)
     if request.as_json:
-        Console(soft_wrap=True, highlight=False, markup=False).print(path.read_text(encoding="utf-8"), end="")
+        answer.write(path.read_text(encoding="utf-8"))
     _conclude(proofs, path)
     if shown:
         console.print(f"{len(proofs)} proofs passed, no look-ahead found; written to {path}")

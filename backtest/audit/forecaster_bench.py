@@ -95,8 +95,9 @@ class ForecasterBench:
         settings = self.settings.model_copy(update={"seed": seed})
         before = None if base is None else Base("base", base)
         result = fit_fold(
-            self.prototype, panel or self.panel, self._folds(fold), settings, identity="check", timeframe=str(self.timeframe), base=before
-        )
+            self.prototype, panel or self.panel, self._folds(fold), settings, identity="check", timeframe=str(self.timeframe), base=before,
+            is_to_be_read=False,  # that is one of the checks
+        )  # fmt: skip
         assert isinstance(result.model, FittedForecaster)
         return result.model
 

@@ -226,7 +226,7 @@ def still_market(bench: ForecasterBench) -> Proof:
 
 def warm_start(bench: ForecasterBench) -> Proof:
     """`update` goes on from what was learned, leaves its base as it was, and is as repeatable as `fit`."""
-    if not isinstance(bench.prototype, WarmStarting):
+    if not isinstance(bench.prototype, WarmStarting) or not bench.prototype.goes_on:
         return _passed("warm start", "it has none: every fold is learned from nothing")
     base = bench.fitted(fold=bench.earlier_fold)
     before = bench.raw(base)

@@ -23,7 +23,7 @@ from forwardtrader.backtest.sweep.store import SweepStore
 from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.config import changed
-from forwardtrader.core.errors import StoreDamaged
+from forwardtrader.core.errors import FeatureFailed, ForecasterFailed, InvalidSetting, StoreDamaged, TrainingDiverged
 from forwardtrader.core.threads import one_thread
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.parallel.local_workers import Processes
@@ -37,6 +37,8 @@ from forwardtrader.strategies.user_code.strategy_class import with_params
 
 # Fewer bars to trade than this, all points together, cost less than starting processes.
 WORTH_PROCESSES: Final = 300_000
+# What may be wrong with one value of a parameter, or with what a forecaster makes of it, while others are sound.
+_OF_ONE_POINT: Final = (ForecasterFailed, FeatureFailed, InvalidSetting, TrainingDiverged)
 
 
 @dataclass(frozen=True)
@@ -90,23 +92,35 @@ class SweepBench:
             on_finished,
         )
         self.ledger = TrialLedger(Path(request.settings.reports.ledger_path))
-        self.fresh, self.looks = 0, looks
+        self.fresh, self.looks, self._finished = 0, looks, 0
         self.kind: DataSection | None = None
         self._done: dict[str, PointResult] = {}
         self._loaded: tuple[str, Mapping[str, History]] = ("", {})
 
     def evaluate(self, points: Sequence[Point]) -> list[PointResult]:
-        """The result of each point, in order; what was finished before is not computed again."""
-        settings = [self._setting(request_at(self.request, point)) for point in points]
+        """The result of each point, in order; what was finished before is not computed again.
+
+        A point whose forecaster fails, or cannot be made, has its trouble as its result.
+        """
+        settings = [self._setting_at(point) for point in points]
         groups: dict[str, dict[str, Setting]] = {}
         for setting in settings:
+            if isinstance(setting, PointResult):
+                continue
             if setting.key not in self._done and (known := self.store.get(setting.key)) is not None:
                 self._finish(setting, known)
             if setting.key not in self._done:
                 groups.setdefault(_forecast_key(setting), {})[setting.key] = setting
         for group in groups.values():
             self._trade(list(group.values()))
-        return [self._done[setting.key] for setting in settings]
+        return [setting if isinstance(setting, PointResult) else self._done[setting.key] for setting in settings]
+
+    def _setting_at(self, point: Point) -> Setting | PointResult:
+        try:
+            return self._setting(request_at(self.request, point))
+        except ForecasterFailed as error:  # in its constructor
+            self._tell()
+            return PointResult.failed(error)
 
     def _setting(self, request: BacktestRequest) -> Setting:
         markets = self._markets(request)
@@ -129,8 +143,13 @@ class SweepBench:
     def _trade(self, group: list[Setting]) -> None:
         """Forecast once, then trade every point of the group."""
         one = group[0]
-        with self.progress.stage("train", "training folds") as stage:
-            walk = train(one.markets, one.request, stage)
+        try:
+            with self.progress.stage("train", "training folds") as stage:
+                walk = train(one.markets, one.request, stage)
+        except _OF_ONE_POINT as error:
+            for setting in group:
+                self._finish(setting, PointResult.failed(error))
+            return
         work = TradeWork.of(one.markets, walk, one.request, one.data.periods_per_year)
         bars = sum(len(h.candles) for h in one.markets.values()) * len(group)
         items = [AccountSettings(r.settings.strategies, r.settings.risk, r.strategy) for r in (setting.request for setting in group)]
@@ -154,7 +173,11 @@ class SweepBench:
         except StoreDamaged as error:
             log.event(log.logger("backtest"), "trials_unknown", logging.WARNING, reason=str(error))
         self._done[setting.key] = result
-        self.on_finished(len(self._done))
+        self._tell()
+
+    def _tell(self) -> None:
+        self._finished += 1
+        self.on_finished(self._finished)
 
     def note_likeness(self, returns: pd.DataFrame) -> float:
         """Have the ledger know how many independent trials the points are worth, given their net daily returns [T, N]."""

@@ -7,6 +7,7 @@ from rich.console import Console
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.sweep.search import FinishedSweep, run_sweep
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.command import answer
 from forwardtrader.reports.pages.formats import number, probability
 from forwardtrader.reports.sweep_manifest import to_json
 
@@ -19,7 +20,7 @@ def sweep_and_tell(request: BacktestRequest, clock: Clock, console: Console) -> 
     """
     done = run_sweep(request, clock, console)
     if request.as_json:
-        Console(soft_wrap=True, highlight=False, markup=False).print(to_json(done.manifest), end="")
+        answer.write(to_json(done.manifest))
     elif not request.quiet:
         from forwardtrader.backtest.terminal import show
 

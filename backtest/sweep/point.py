@@ -33,12 +33,18 @@ KEPT: Final = (
 class PointResult:
     """Plain numbers, the fingerprint of the equity curve, and net daily returns by UTC day.
 
-    A point whose strategy raised an error has neither, and `summary` only says why (`trouble`); so it does of an account that was ruined.
+    A point whose strategy or forecaster failed has neither, and `summary` only says why (`trouble`); so it does of an account that was
+    ruined.
     """
 
     summary: Mapping[str, Any]
     result: str
     returns: pd.Series
+
+    @classmethod
+    def failed(cls, error: Exception) -> PointResult:
+        """Of a point that came to nothing."""
+        return cls({"trouble": str(error)}, "", pd.Series(dtype=np.float64))
 
     @property
     def trouble(self) -> str:
@@ -78,7 +84,7 @@ def trade_point(work: TradeWork, account: AccountSettings) -> PointResult:
         try:
             record = _record(work, account)
         except StrategyFailed as error:
-            return PointResult({"trouble": str(error)}, "", pd.Series(dtype=np.float64))
+            return PointResult.failed(error)
         summary = summarise_strategy(record.equity, record.fills, work.periods_per_year, start_equity=cash).model_dump()
         returns = metrics.returns_of(metrics.daily(record.equity["equity"]), cash).fillna(0.0)
     kept = {name: summary[name] for name in KEPT}

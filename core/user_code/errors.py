@@ -60,8 +60,17 @@ def _hint(error: BaseException) -> str:
 
 def described(error: BaseException) -> str:
     """The error with the newest line of the user's: `mystrategy.py:11 in next: AttributeError: ...`."""
-    line, text = user_line(error), f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    line, words = user_line(error), _words(error)
+    text = f"{type(error).__name__}: {words}" if words else type(error).__name__
     return text if line is None else f"{Path(line.filename).name}:{line.lineno} in {line.name}: {text}"
+
+
+def _words(error: BaseException) -> str:
+    """What the error says, on one line; nothing where it cannot even say that."""
+    try:
+        return " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a user's class of errors may have a mistake too
+        return ""
 
 
 def user_line(error: BaseException) -> traceback.FrameSummary | None:

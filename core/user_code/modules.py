@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +31,10 @@ def user_module(name: str, given: str) -> ModuleType:
         return importlib.import_module(stem) if file is None or _is_free(stem, file) else _from_file(file)
     except ModuleNotFoundError as error:
         if error.name != stem and not stem.startswith(f"{error.name}."):
-            raise ConfigError(f"{given}: {name} needs the module {error.name}, which is not installed") from error
+            asked = (
+                "; Keras looks for it because KERAS_BACKEND says so: set that to jax" if error.name == os.getenv("KERAS_BACKEND") else ""
+            )
+            raise ConfigError(f"{given}: {name} needs the module {error.name}, which is not installed{asked}") from error
         raise ConfigError(f"{given}: there is no module {name} on the path or in {folder}") from error
     except FileNotFoundError as error:
         raise ConfigError(f"{given}: there is no file {file}") from error

@@ -13,10 +13,13 @@ from forwardtrader.feeds.venues.reach import require_encrypted
 _PING_MS: Final = 2000  # two missed pings end a half-open connection after about five seconds
 
 
-def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "", timeout_s: float = 10.0) -> Any:
-    """A `ccxt.pro` client of the spot market, with the closed flag where the venue's message format is known.
+def open_client(
+    name: str, *, linear: bool = False, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "", timeout_s: float = 10.0
+) -> Any:
+    """A `ccxt.pro` client of one kind of market, with the closed flag where the venue's message format is known.
 
     Args:
+        linear: trade linear perpetuals, not spot.
         keys: `apiKey` and `secret`, or None for public data only.
         base_url, ws_url: scheme and host to use instead of the venue's own.
 
@@ -37,8 +40,11 @@ def open_client(name: str, *, keys: dict[str, str] | None = None, base_url: str 
         config["rateLimiterAlgorithm"] = "rollingWindow"
     client = _without_redirects(_with_closed_flag(base))(config)
     if name.startswith("binance") or name == "bybit":
-        spot = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
-        client.options = client.deep_extend(client.options, spot)
+        one_kind = {"fetchMarkets": {"types": ["linear" if linear else "spot"]}, "fetchCurrencies": False, "fetchMargins": False}
+        client.options = client.deep_extend(client.options, one_kind)
+    if linear:
+        client.trades_perpetuals = True
+        client.options = client.deep_extend(client.options, {"defaultType": "swap", "defaultSubType": "linear"})
     # Currency data needs a permission that a trading key may lack, and it is not used.
     client.has = {**client.has, "fetchCurrencies": False}
     client.timeout_on_exit = 0  # its connector waits for each connection to close; ccxt would sleep a quarter of a second besides
@@ -59,6 +65,7 @@ def _with_closed_flag(base: Any) -> Any:
 
     class ClosedFlag(base):  # type: ignore[misc]
         on_candle: Callable[[str, str, Bar, bool], bool] | None = None
+        trades_perpetuals = False
 
         def handle_ohlcv(self, client: Any, message: Any) -> Any:
             if self.on_candle is None or read is None:
@@ -111,7 +118,7 @@ def _without_redirects(base: Any) -> Any:
 def _binance_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
     k = message["k"]
     bar = Bar(int(k["t"]), float(k["o"]), float(k["h"]), float(k["l"]), float(k["c"]), float(k["v"]))
-    yield client.safe_symbol(k["s"], None, None, "spot"), client.find_timeframe(k["i"]), bar, bool(k["x"])
+    yield client.safe_symbol(k["s"], None, None, _kind(client)), client.find_timeframe(k["i"]), bar, bool(k["x"])
 
 
 def _bybit_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, bool]]:
@@ -119,14 +126,19 @@ def _bybit_candles(client: Any, message: Any) -> Iterator[tuple[str, str, Bar, b
     for k in message["data"]:
         values = (float(k[name]) for name in ("open", "high", "low", "close", "volume"))
         yield (
-            client.safe_symbol(market, None, None, "spot"),
+            client.safe_symbol(market, None, None, _kind(client)),
             client.find_timeframe(interval),
             Bar(int(k["start"]), *values),
             bool(k["confirm"]),
         )
 
 
-_READERS: Final = {"binance": _binance_candles, "binanceus": _binance_candles, "bybit": _bybit_candles}
+def _kind(client: Any) -> str:
+    """ccxt's name of the client's kind of market: spot and perpetual have the same identifier."""
+    return "contract" if client.trades_perpetuals else "spot"
+
+
+_READERS: Final = {**dict.fromkeys(("binance", "binanceus", "binanceusdm"), _binance_candles), "bybit": _bybit_candles}
 
 
 def _point_at(client: Any, http: str, ws: str) -> None:

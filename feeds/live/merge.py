@@ -109,7 +109,8 @@ class LiveMerge:
         notify: Callable[..., None],
     ) -> None:  # fmt: skip
         self.counts: Counter[str] = Counter()  # bars by agreement, and substituted bars ("lent")
-        self.clients = [open_client(each.exchange, base_url=each.base_url, ws_url=each.ws_url) for each in confirming]
+        linear = any(":" in symbol for symbol in symbols)
+        self.clients = [open_client(each.exchange, linear=linear, base_url=each.base_url, ws_url=each.ws_url) for each in confirming]
         self._rule, self._notify, self._step = rule, notify, timeframe.seconds * 1000
         self.symbols, self.names = tuple(symbols), tuple(each.exchange for each in confirming)
         self._traded: dict[str, dict[int, Bar]] = {s: {} for s in symbols}

@@ -26,7 +26,7 @@ from forwardtrader.live.bridge.order_updates import handle_events
 from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import COMMANDED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
+from forwardtrader.live.execution.events import COMMANDED, FORCED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
@@ -310,9 +310,9 @@ class CCXTBroker(AccountView):
         return self._orders.of_client_id(client_id) or self._commanded(client_id)
 
     def _commanded(self, client_id: str) -> LiveOrder | None:
-        """The order of a control command that was carried out while the strategy hung: known here from its first event on."""
+        """The order of a control command that was carried out while the strategy hung, or of the venue: known from its first event on."""
         intent = self._account.journal.intent(client_id)
-        return restore_one(self, intent) if intent is not None and intent.role == COMMANDED else None
+        return restore_one(self, intent) if intent is not None and intent.role in (COMMANDED, FORCED) else None
 
     def answered(self, client_id: str) -> LiveOrder | None:
         """As `order_of`; the venue has answered for the order."""

@@ -21,10 +21,12 @@ from forwardtrader.live.execution.events import (
     AccountEvent,
     Acknowledged,
     BalanceChanged,
+    ClosedByVenue,
     Ended,
     Execution,
     Filled,
     ForeignOrder,
+    FundingPaid,
     Halted,
     Protected,
     Refused,
@@ -92,6 +94,11 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
             broker.cash += float(event.change)
             broker.moved += float(event.change)
         broker.store.put_notification("balance changed", event)
+    elif isinstance(event, FundingPaid):
+        broker.cash += float(event.payment.amount)
+        broker.store.put_notification("funding", event.payment)
+    elif isinstance(event, ClosedByVenue):
+        broker.store.put_notification(event.kind, event.execution)
     elif isinstance(event, RulesRead):
         for changed in update_rules(broker.store.datas, event.rules):
             broker.store.put_notification("rules changed", changed)

@@ -17,10 +17,11 @@ from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, Intent
 from forwardtrader.live.execution.journal import OPEN, Journal
-from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought
+from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought, require_own_positions
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
 from forwardtrader.live.execution.recovery.rebuild import lacking, rebuild, unprotected_in
 from forwardtrader.live.venue.history_pages import HistoryPages
+from forwardtrader.live.venue.perpetuals import FundingPayment
 
 _LOG: Final = log.logger("live")
 _WAIT_S: Final = 900.0
@@ -86,6 +87,7 @@ def recover(
         VenueUnreachable, VenueRefused: the venue does not answer, or refuses.
     """
     journal = account.journal
+    paid = {payment.id for payment in journal.payments()}
     booked = journal.executions()
     known = [e for e in booked if was_recorded(e)]
     unrecorded = [e for e in booked if not was_recorded(e)]
@@ -93,25 +95,26 @@ def recover(
     for event in _again(journal, unrecorded):
         notify(event)
     loop.spawn(account.run())  # before the first question: whatever happens from here on is reported or noticed
-    opened, booked = loop.call(_opened(account, rules), _WAIT_S)
+    opened, booked, payments = loop.call(_opened(account, rules), _WAIT_S)
     if not sells_any_coins:
         require_bought(booked, rules)
+        require_own_positions(booked, rules, opened.view.balances)
     recorded = {(e.symbol, e.trade_id) for e in known}
     late = [e for e in booked if (e.symbol, e.trade_id) not in recorded]
     log.event(_LOG, "recovered", open=len(journal.open_intents()), executions=len(booked), told_now=len(late))
     balances = opened.view.balances
     return Recovered(
-        cash=_cash_before(known, booked, opened, rules[0].quote),
+        cash=_cash_before(known, booked, opened, rules[0].quote) - float(sum(p.amount for p in payments if p.id not in paid)),
         positions={r.symbol: held for r in rules if (held := _held(known, r)) is not None},
         coins=_unexplained(balances, rules, booked),
         open=_open_orders(intents, known),
     )
 
 
-async def _opened(account: CcxtAccount, rules: Sequence[MarketRules]) -> tuple[OpenedAccount, list[Execution]]:
+async def _opened(account: CcxtAccount, rules: Sequence[MarketRules]) -> tuple[OpenedAccount, list[Execution], list[FundingPayment]]:
     """The account, and what was booked at the moment that it shows: a stream may book more as soon as another thread looks."""
     opened = await account.comparison.open(rules)
-    return opened, account.journal.executions()
+    return opened, account.journal.executions(), account.journal.payments()
 
 
 def _unfinished(journal: Journal, unrecorded: Iterable[Execution]) -> list[Intent]:
@@ -140,6 +143,8 @@ def _held(known: list[Execution], rules: MarketRules) -> tuple[float, float] | N
     ours = [e for e in known if e.symbol == rules.symbol]
     if not ours:
         return None
+    if rules.is_perpetual:
+        return _position(ours)
     size, cost = Decimal(0), Decimal(0)
     for e in ours:
         delivered = e.size - (e.fee if e.fee_currency == rules.base else 0)
@@ -151,10 +156,24 @@ def _held(known: list[Execution], rules: MarketRules) -> tuple[float, float] | N
     return (float(size), float(cost / size)) if size > 0 else (0.0, 0.0)
 
 
+def _position(executions: Iterable[Execution]) -> tuple[float, float]:
+    """Signed units and average entry: what closes leaves the entry as it is, what turns a position round begins with its own price."""
+    size, entry = Decimal(0), Decimal(0)
+    for e in executions:
+        change = e.size if e.side == "buy" else -e.size
+        after = size + change
+        if size * change >= 0:
+            entry = (entry * size + e.price * change) / after if after else Decimal(0)
+        elif size * after <= 0:
+            entry = e.price if after else Decimal(0)
+        size = after
+    return float(size), float(entry)
+
+
 def _unexplained(balances: dict[str, Decimal], rules: Sequence[MarketRules], known: list[Execution]) -> dict[str, Decimal]:
     explained = {r.base for r in rules if any(e.symbol == r.symbol for e in known)}
-    left = {r.base: balances.get(r.base, Decimal(0)) - position_of(known, r) for r in rules if r.base not in explained}
-    return {base: coins for base, coins in left.items() if coins > 0}
+    left = {r: balances.get(r.base, Decimal(0)) - position_of(known, r) for r in rules if r.base not in explained}
+    return {r.base: coins for r, coins in left.items() if coins > 0 or (coins and r.is_perpetual)}
 
 
 def _open_orders(intents: Iterable[Intent], known: list[Execution]) -> tuple[tuple[Intent, Decimal, float], ...]:

@@ -13,6 +13,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +26,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
+from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.data import CCXTData
@@ -61,6 +63,7 @@ class CCXTStore:
         risk: limits checked before every order; None for none.
         minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
         loop: the thread that serves the venue, and the machine's time; a simulation's in place of the real ones.
+        leverage: of perpetuals, set at the start.
 
     Raises (when Backtrader starts):
         VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, UnknownVenue.
@@ -71,6 +74,7 @@ class CCXTStore:
         ws_url: str = "", journal: Journal | None = None, run: str = "bt", clock: Clock | None = None, poll: PollRule | None = None,
         query_timeouts: QueryTimeouts | None = None, bar_timeout_s: float = 5.0, risk: RiskSettings | None = None, minute_s: float = 60.0,
         witnesses: Sequence[ConfirmingVenue] = (), merge_rule: MergeRule | None = None, loop: VenueThread | None = None,
+        leverage: float = 1.0,
     ) -> None:  # fmt: skip
         self.exchange, self.run = exchange, run
         self.clock = clock or SystemClock()
@@ -97,6 +101,7 @@ class CCXTStore:
         self._base_url, self._ws_url = base_url, ws_url
         self._keys = ccxt_credentials(api_key, api_secret, passphrase)
         self._query_timeouts = query_timeouts
+        self._leverage = Decimal(str(leverage))
         self.risk_limits: AccountRiskLimits | None = None
         if risk is not None:
             self.risk_limits = AccountRiskLimits(
@@ -145,7 +150,8 @@ class CCXTStore:
             return
         self.loop.start()
         try:
-            self.client = self.loop.open_client(self.exchange, base_url=self._base_url, ws_url=self._ws_url)
+            require_one_account([each.symbol for each in self._datas])
+            self.client = self.loop.open_client(self.exchange, linear=self.is_linear, base_url=self._base_url, ws_url=self._ws_url)
             groups: dict[str, list[str]] = {}
             for each in self._datas:
                 groups.setdefault(str(each.bar_length), []).append(each.symbol)
@@ -189,6 +195,11 @@ class CCXTStore:
     def datas(self) -> Sequence[CCXTData]:
         """The feeds that are traded: of each symbol the one with the shortest bars."""
         return [data for data in self._datas if data.traded is data]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is linear perpetuals that are traded; an account holds these or spot."""
+        return any(":" in data.symbol for data in self._datas)
 
     @property
     def bars_seen(self) -> int:
@@ -339,9 +350,13 @@ class CCXTStore:
         symbols = list(dict.fromkeys(data.symbol for data in self._datas))
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
         journal = self._journal or Journal(path)
-        client = self.loop.open_client(self.exchange, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url)
+        client = self.loop.open_client(
+            self.exchange, linear=self.is_linear, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url
+        )  # fmt: skip
         self.account = self._account_on(client, journal, symbols)
         self.loop.call(self.account.connect())
+        if self.is_linear:
+            self.loop.call(self.account.prepare_positions(self._leverage))
         if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded):
             self.account = self._account_on(client, journal, symbols)  # it knows the journal as it was
 

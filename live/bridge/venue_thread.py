@@ -66,9 +66,11 @@ class VenueThread:
         """Block another thread until this one sets `event`, or `timeout_s` seconds have passed."""
         event.wait(timeout_s)
 
-    def open_client(self, exchange: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "") -> Any:
+    def open_client(
+        self, exchange: str, *, linear: bool = False, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = ""
+    ) -> Any:
         """A client whose connections this thread serves; arguments and errors as of `feeds.live.client.open_client`."""
-        return open_client(exchange, keys=keys, base_url=base_url, ws_url=ws_url)
+        return open_client(exchange, linear=linear, keys=keys, base_url=base_url, ws_url=ws_url)
 
     def call(self, work: Coroutine[object, object, T], timeout_s: float | None = None) -> T:
         """Run `work` and wait for its result, from another thread. Raises what it raises, or TimeoutError."""

@@ -10,10 +10,11 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.events import AccountEvent, ForeignOrder, Intent, VenueView
+from forwardtrader.live.execution.events import AccountEvent, ClosedByVenue, ForeignOrder, Intent, VenueView
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup, QueryTimeouts, key_of
@@ -23,7 +24,9 @@ from forwardtrader.live.execution.risk_limits import AccountRiskLimits
 from forwardtrader.live.execution.submit import OrderSubmitter
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
+from forwardtrader.live.venue.account_mode import read_mode, require_one_way_cross, set_leverage
 from forwardtrader.live.venue.ccxt_client import CcxtClient
+from forwardtrader.live.venue.perpetuals import LIQUIDATION, require_plain_contracts
 from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right
 
@@ -72,6 +75,19 @@ class CcxtAccount:
         await self.queries.ask(self.client.load_markets)
         if self.client.has.get("fetchTime"):
             await self.queries.ask(self.client.load_time_difference)
+
+    async def prepare_positions(self, leverage: Decimal) -> None:
+        """Require one-way positions and cross margin, and set the leverage of perpetuals.
+
+        Raises:
+            StartRefused: another mode, or a leverage that the venue does not take.
+            ConfigError: contracts of another size than one unit.
+            VenueUnreachable, VenueRefused: no answer, or a refusal.
+        """
+        require_plain_contracts(self.queries.rules(self.symbols))
+        mode = await read_mode(self.client, self.queries, self.symbols)
+        require_one_way_cross(mode)
+        await set_leverage(self.client, self.queries, mode, leverage)
 
     async def withdrawal_right(self) -> WithdrawalRight:
         """Whether the key is allowed to withdraw."""
@@ -188,3 +204,8 @@ class CcxtAccount:
         if self._limits is not None:
             self._limits.on_event(event)
         self._notify_owner(event)
+        if isinstance(event, ClosedByVenue) and event.kind == LIQUIDATION:
+            self._halt.halt(
+                f"the venue liquidated the position in {event.execution.symbol}: look at the account, its margin and its leverage, then "
+                f"use --resume"
+            )

@@ -9,9 +9,10 @@ from typing import Final
 
 from forwardtrader.core.types import MarketRules, OrderRequest
 from forwardtrader.live.venue.client_ids import looks_like_ours
+from forwardtrader.live.venue.perpetuals import FundingPayment
 
 COMMANDED: Final = "commanded"  # the role of an order that a control command made while the strategy could not
-
+FORCED: Final = "forced"  # the role of an order that the venue made by itself: a liquidation, or auto-deleveraging
 
 UNPROTECTED: Final = "unprotected"  # under which a journal keeps symbols whose position lacks an order, and why
 
@@ -202,6 +203,21 @@ class BalanceChanged:
 
 
 @dataclass(frozen=True)
+class FundingPaid:
+    """Funding of a perpetual was settled: it is part of the cash from now on."""
+
+    payment: FundingPayment
+
+
+@dataclass(frozen=True)
+class ClosedByVenue:
+    """The venue reduced a position by itself; its execution follows. `kind` is liquidation or deleveraging."""
+
+    kind: str
+    execution: Execution
+
+
+@dataclass(frozen=True)
 class RulesRead:
     """What the venue accepts was read again, since it refused an order for its size or price."""
 
@@ -220,6 +236,8 @@ AccountEvent = (
     | Protected
     | ForeignOrder
     | BalanceChanged
+    | FundingPaid
+    | ClosedByVenue
     | RulesRead
 )
 

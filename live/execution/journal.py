@@ -28,11 +28,14 @@ from forwardtrader.live.execution.journal_rows import (
     held_in,
     intent_in,
     intent_of,
+    payment_of,
+    payment_row,
     record_of,
     row_of,
 )
 from forwardtrader.live.execution.write_ahead_log import SLOTS, WriteAheadLog
 from forwardtrader.live.sqlite_file import SqliteFile
+from forwardtrader.live.venue.perpetuals import FundingPayment
 
 _LOG: Final = log.logger("live")
 
@@ -220,6 +223,20 @@ class Journal:
     def filled(self, client_id: str) -> Decimal:
         """How much of an order is booked."""
         return sum((e.size for e in self.executions(client_id)), Decimal(0))
+
+    # Perpetuals
+
+    def book_payment(self, payment: FundingPayment) -> bool:
+        """Keep one funding payment; False if it is known already."""
+        return self._file.run("insert or ignore into payments values (?, ?, ?, ?, ?)", *payment_row(payment)).rowcount == 1
+
+    def payments(self) -> list[FundingPayment]:
+        """Funding paid and received, oldest first."""
+        return [payment_of(row) for row in self._file.all("select * from payments order by at, id")]
+
+    def enlarge(self, client_id: str, size: Decimal) -> None:
+        """An order that the venue made by itself turns out to be of this size."""
+        self._file.run("update intents set size = ? where client_id = ?", str(size), client_id)
 
     # Loss
 

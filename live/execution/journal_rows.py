@@ -11,8 +11,9 @@ from typing import Final
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import Execution, Intent, Trail
 from forwardtrader.live.sqlite_file import Row
+from forwardtrader.live.venue.perpetuals import FundingPayment
 
-VERSION: Final = 3
+VERSION: Final = 4
 UPGRADES: Final = {
     1: """
 alter table intents add column parent text not null default '';
@@ -22,6 +23,7 @@ alter table intents add column triggered integer not null default 0;
 alter table intents add column replaces text not null default '';
 """,
     2: "alter table intents add column trail text not null default '';",
+    3: "",  # payments came, in a table of their own
 }
 SCHEMA: Final = """
 create table if not exists intents (
@@ -38,6 +40,8 @@ create table if not exists executions (
 create index if not exists executions_of on executions (client_id);
 create table if not exists replacements (
     symbol text not null, trade_id text not null, stand_in text not null, primary key (symbol, trade_id)) without rowid;
+create table if not exists payments (
+    id text primary key, symbol text not null, currency text not null, amount text not null, at integer not null) without rowid;
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
 COLUMNS: Final = (
@@ -75,6 +79,14 @@ def execution_of(row: Row) -> Execution:
         symbol=symbol, trade_id=trade_id, client_id=client_id, venue_id=venue_id, side=side, size=Decimal(size), price=Decimal(price),
         fee=Decimal(fee), fee_currency=fee_currency, at=int(at),
     )  # fmt: skip
+
+
+def payment_row(payment: FundingPayment) -> Row:
+    return (payment.id, payment.symbol, payment.currency, str(payment.amount), payment.at)
+
+
+def payment_of(row: Row) -> FundingPayment:
+    return FundingPayment(id=row[0], symbol=row[1], currency=row[2], amount=Decimal(row[3]), at=int(row[4]))
 
 
 def _text(value: Decimal | None) -> str | None:

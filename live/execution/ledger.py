@@ -9,20 +9,26 @@ from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core import log
+from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.ccxt_orders import OrderReport
 from forwardtrader.live.execution.events import (
+    FORCED,
     AccountEvent,
     Acknowledged,
+    ClosedByVenue,
     Ended,
     Execution,
     Filled,
     ForeignOrder,
+    FundingPaid,
+    Intent,
     Refused,
     Replaced,
     Unresolved,
 )
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
+from forwardtrader.live.venue.perpetuals import FundingPayment
 
 _LOG: Final = log.logger("live")
 _WAITING: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN)
@@ -49,6 +55,8 @@ class OrderLedger:
         self._foreign: set[str] = set()
         for execution in journal.executions():
             self._add_effects(execution)
+        for payment in journal.payments():
+            self._add(payment.currency, payment.amount)
 
     def tell(self, event: AccountEvent) -> None:
         """Send an event to the account's owner."""
@@ -111,6 +119,26 @@ class OrderLedger:
             self.journal.mark(client_id, IntentState.DONE)
         else:
             self._end_if_complete(client_id, booked)
+
+    def payment(self, payment: FundingPayment) -> None:
+        """Book one funding payment; one that is known changes nothing."""
+        if self.journal.book_payment(payment):
+            self._add(payment.currency, payment.amount)
+            self.tell(FundingPaid(payment))
+
+    def forced(self, kind: str, fill: Execution) -> None:
+        """Book an execution by which the venue reduced a position, as one of an order of its own that the journal takes over."""
+        client_id = f"{kind}-{fill.venue_id}"
+        booked = self.journal.executions(client_id)
+        if any(e.trade_id == fill.trade_id for e in booked):
+            return
+        self.tell(ClosedByVenue(kind, fill))
+        side = Side.BUY if fill.side == "buy" else Side.SELL
+        request = OrderRequest(symbol=fill.symbol, side=side, size=fill.size, reason=f"{kind} by the venue")
+        if not self.journal.write(Intent(client_id=client_id, request=request, bar=fill.at, role=FORCED)):
+            self.journal.enlarge(client_id, _size_of(booked) + fill.size)
+        self.journal.mark(client_id, IntentState.ACKNOWLEDGED, venue_id=fill.venue_id)
+        self.execution(replace(fill, client_id=client_id))
 
     def listing(self, client_id: str, listed: Sequence[Execution]) -> None:
         """Book the executions that the venue lists of one order, oldest first; they replace those that stand for them."""
@@ -178,7 +206,10 @@ class OrderLedger:
 
     def _add_effects(self, execution: Execution, sign: int = 1) -> None:
         for asset, change in effects_of(execution).items():
-            self.effects[asset] = self.effects.get(asset, Decimal(0)) + sign * change
+            self._add(asset, sign * change)
+
+    def _add(self, asset: str, change: Decimal) -> None:
+        self.effects[asset] = self.effects.get(asset, Decimal(0)) + change
 
     def _reopen_refused(self, client_id: str, venue_id: str) -> None:
         if self.journal.state_of(client_id) is IntentState.REFUSED:

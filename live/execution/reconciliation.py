@@ -102,18 +102,24 @@ def _changes(journal: JournalFacts, venue: VenueView, apart: Mapping[str, Decima
 
 
 def effects_of(execution: Execution) -> dict[str, Decimal]:
-    """What an execution on a spot market changed in the account, by asset."""
+    """What an execution changed in the account, by asset; the units of a perpetual are an asset as coins are."""
     e, sign = execution, 1 if execution.side == "buy" else -1
-    base, _, quote = e.symbol.partition("/")
+    base, quote = assets_of(e.symbol)
     changes = {base: sign * e.size, quote: -sign * e.size * e.price}
     if e.fee:
         changes[e.fee_currency] = changes.get(e.fee_currency, Decimal(0)) - e.fee
     return changes
 
 
+def assets_of(symbol: str) -> tuple[str, str]:
+    """Base and quote currency of `BTC/USDT` or `BTC/USDT:USDT`."""
+    base, _, quote = symbol.partition(":")[0].partition("/")
+    return base, quote
+
+
 def tolerances_of(rules: Iterable[MarketRules]) -> dict[str, Decimal]:
-    """How much of each asset of these spot markets is nothing: one step, or a hundredth of the smallest order."""
-    spot = [rule for rule in rules if rule.symbol == f"{rule.base}/{rule.quote}"]
+    """How much of each asset of these markets is nothing: one step, or a hundredth of the smallest order."""
+    spot = [rule for rule in rules if rule.symbol == f"{rule.base}/{rule.quote}" or rule.settle == rule.quote]
     found = {rule.quote: max(rule.min_notional * _SMALL_SHARE, _ROUNDING) for rule in spot}
     for rule in spot:
         found[rule.base] = max(rule.step, found.get(rule.base, Decimal(0)))
@@ -133,10 +139,14 @@ def position_of(executions: Iterable[Execution], rules: MarketRules) -> Decimal:
 def missing_coins(executions: Sequence[Execution], rules: Sequence[MarketRules], balances: Mapping[str, Decimal]) -> str:
     """Which coins our executions left in the account and it lacks by more than one step; "" where it has them all.
 
-    A stand-in names no fee, which may have been taken in coins.
+    A stand-in names no fee, which may have been taken in coins. A position in a perpetual must be the one that our executions made.
     """
     for rule in rules:
         held, have = position_of(executions, rule), balances.get(rule.base, Decimal(0))
+        if rule.is_perpetual:
+            if abs(held - have) > rule.step and any(e.symbol == rule.symbol for e in executions):
+                return f"the journal has a position of {held} {rule.base} in {rule.symbol}, the account {have}"
+            continue
         unclear = sum((e.size for e in executions if e.symbol == rule.symbol and e.is_stand_in), Decimal(0))
         if held - have > rule.step + unclear * _HIGHEST_FEE:
             return f"the journal holds {held} {rule.base}, the account {have}"
@@ -151,6 +161,21 @@ def require_covered(executions: Sequence[Execution], rules: Sequence[MarketRules
     """
     if missing := missing_coins(executions, rules, balances):
         raise ReconciliationFailed(f"{missing}: they were moved or sold by hand; put them back, or start a session of another name")
+
+
+def require_own_positions(executions: Sequence[Execution], rules: Sequence[MarketRules], balances: Mapping[str, Decimal]) -> None:
+    """Check that a perpetual of which the journal knows no execution is not held: with our orders its position would become one.
+
+    Raises:
+        ReconciliationFailed: it is held.
+    """
+    for rule in rules:
+        held = balances.get(rule.base, Decimal(0))
+        if rule.is_perpetual and abs(held) > rule.step and not any(e.symbol == rule.symbol for e in executions):
+            raise ReconciliationFailed(
+                f"the account holds {held} {rule.base} of {rule.symbol}, which this session did not open; close that position, or trade "
+                f"in another account"
+            )
 
 
 def require_bought(executions: Sequence[Execution], rules: Sequence[MarketRules]) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.events import AccountEvent, Ended, Execution, Filled, Intent, Refused, Replaced
+from forwardtrader.live.execution.reconciliation import assets_of
 from forwardtrader.strategies.order_rules import adds_exposure
 
 _MINUTE_S: Final = 60.0
@@ -104,7 +105,7 @@ class AccountRiskLimits:
         price = request.limit_price or request.stop_price or (Decimal(str(last)) if last else None)
         if price is None:
             return f"no price of {request.symbol} is known, so what the order is worth is not known"
-        quote, worth = request.symbol.partition("/")[2], request.size * price
+        quote, worth = assets_of(request.symbol)[1], request.size * price
         if worth > Decimal(str(self._limits.max_order_value)):
             return f"an order worth {worth:.2f} {quote} is beyond risk.max_order_value ({self._limits.max_order_value:g})"
         would = self._largest_position(request) * price

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Final
 
@@ -13,10 +14,13 @@ from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import Intent, Refused, RulesRead, arrival_name
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.execution.order_lookup import OrderLookup
+from forwardtrader.live.execution.reconciliation import assets_of
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.venue.ccxt_client import CcxtClient
 from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.venue.order_access import access_of
 from forwardtrader.live.venue.retry import VenueQueries
+from forwardtrader.strategies.order_rules import adds_exposure
 
 _LOG: Final = log.logger("live")
 _QUOTE_AFTER_S: Final = 0.01
@@ -43,6 +47,7 @@ class OrderSubmitter:
         self._halt = halt
         self._symbols = tuple(symbols)
         self._last_price = last_price
+        self._directed = access_of(client).traits.has_directions
 
     async def post(self, intent: Intent, left: Callable[[], object] = bool) -> None:
         """Send the order of an intent that the journal holds; a second call for the same intent sends nothing.
@@ -66,7 +71,7 @@ class OrderSubmitter:
 
     async def _create(self, intent: Intent, *, clock_corrected: bool) -> None:
         try:
-            answer = await self._client.create_order(*order_arguments(intent))
+            answer = await self._client.create_order(*order_arguments(intent, reduces=self._reduces(intent), directed=self._directed))
         except asyncio.CancelledError:
             self._ledger.doubt(intent.client_id, "stopped while the order was on its way")
             raise
@@ -74,6 +79,12 @@ class OrderSubmitter:
             await self._on_error(intent, error, clock_corrected=clock_corrected)
         else:
             await self._lookup.on_answer(intent, answer)
+
+    def _reduces(self, intent: Intent) -> bool:
+        """Whether an order on a perpetual only reduces the position that is booked, so that it must not do more at the venue."""
+        request = intent.request
+        held = self._ledger.effects.get(assets_of(request.symbol)[0], Decimal(0))
+        return self._client.trades_perpetuals and not adds_exposure(held, request.side, request.size)
 
     async def _on_error(self, intent: Intent, error: Exception, *, clock_corrected: bool) -> None:
         names, reason = names_of(error), " ".join(log.redact(str(error)).split())[:200]
@@ -118,12 +129,18 @@ class OrderSubmitter:
             self._ledger.journal.remember(arrival_name(intent.client_id), seen)
 
 
-def order_arguments(intent: Intent) -> tuple[str, str, str, float, float | None, dict[str, object]]:
+def order_arguments(
+    intent: Intent, *, reduces: bool = False, directed: bool = False
+) -> tuple[str, str, str, float, float | None, dict[str, object]]:
     """The arguments of ccxt's `create_order`. A market order never carries a price: binance would buy for an amount of quote currency."""
     request = intent.request
     params: dict[str, object] = {"clientOrderId": intent.client_id}
     if request.stop_price is not None and not intent.triggered:
-        params["stopLossPrice"] = float(request.stop_price)
+        params["triggerPrice" if directed else "stopLossPrice"] = float(request.stop_price)
+        if directed:
+            params["triggerDirection"] = "ascending" if request.side is Side.BUY else "descending"
+    if reduces:
+        params["reduceOnly"] = True
     kind = "market" if request.limit_price is None else "limit"
     price = None if request.limit_price is None else float(request.limit_price)
     side = "buy" if request.side is Side.BUY else "sell"

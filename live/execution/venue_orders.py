@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -15,9 +15,11 @@ from forwardtrader.live.execution.events import Execution, RestingOrder, VenueVi
 from forwardtrader.live.execution.ledger import OrderLedger
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
 from forwardtrader.live.venue.order_access import access_of
+from forwardtrader.live.venue.perpetuals import traits_of
 from forwardtrader.live.venue.retry import VenueQueries
 
 _LAG_SHARES: Final = (20, 10, 5, 2.5, 4)  # of the time that a list may lag: asked again after 0.25, 0.5, 1, 2 and 1.25 of 5 seconds
+_FUNDING_READ: Final = "funding read"
 _STAND_INS: Final = 10  # that are asked for at each comparison
 
 
@@ -37,9 +39,19 @@ class VenueOrders:
         self.access = access_of(client)
         self._client = client
         self._queries = queries
+        self._perpetuals = traits_of(client) if client.trades_perpetuals else None
 
-    async def view(self, symbols: Iterable[str]) -> VenueView:
-        """Balances, then the resting orders."""
+    @property
+    def trades_perpetuals(self) -> bool:
+        return self._perpetuals is not None
+
+    async def view(self, symbols: Sequence[str]) -> VenueView:
+        """Balances, then the resting orders; of perpetuals their positions instead of coins, and cash as if each were paid for."""
+        if self._perpetuals is not None:
+            rules = self.rules(symbols)
+            held = await self._queries.ask(partial(self._perpetuals.holdings, self._client, rules[0].settle))
+            sizes = {r.base: held.sizes[r.symbol] for r in rules if held.sizes.get(r.symbol)}
+            return VenueView(balances={rules[0].settle: held.cash, **sizes}, open_orders=tuple(await self.resting(symbols)))
         balance = await self._queries.ask(self._client.fetch_balance)
         totals = {asset: number(amount) for asset, amount in (balance.get("total") or {}).items() if amount}
         return VenueView(balances=totals, open_orders=tuple(await self.resting(symbols)))
@@ -59,12 +71,45 @@ class VenueOrders:
             await self._complete(order)
 
     def book(self, order: CcxtOrder) -> Decimal:
-        """Book an order as it is reported; returns how many of its filled units came without an execution."""
+        """Book an order as it is reported; returns how many of its filled units came without an execution.
+
+        One that the venue made by itself is booked by its executions.
+        """
+        if self._perpetuals is not None and self._perpetuals.is_forced(order):
+            return Decimal(0)
         return self.ledger.order(order_report(order))
 
     def on_trade(self, trade: CcxtTrade) -> None:
         """Book one execution."""
-        self.ledger.execution(execution(trade))
+        kind = self._perpetuals.kind_of(trade) if self._perpetuals is not None else ""
+        if kind:
+            self.ledger.forced(kind, execution(trade))
+        else:
+            self.ledger.execution(execution(trade))
+
+    async def read_funding(self) -> None:
+        """Book the funding of perpetuals since the last time."""
+        if self._perpetuals is None:
+            return
+        now, known = self._client.milliseconds(), self.ledger.journal.recall(_FUNDING_READ, 0)
+        for payment in await self._queries.ask(partial(self._perpetuals.funding, self._client, known, now)):
+            if payment.at >= self._began():
+                self.ledger.payment(payment)
+        self.ledger.journal.remember(_FUNDING_READ, now)
+
+    async def read_forced(self, symbols: Iterable[str]) -> None:
+        """Book what the venue closed of perpetuals by itself."""
+        if self._perpetuals is None:
+            return
+        for symbol in symbols:
+            for kind, trade in await self._queries.ask(partial(self._perpetuals.forced, self._client, symbol)):
+                fill = execution(trade)
+                if fill.at >= self._began():
+                    self.ledger.forced(kind, fill)
+
+    def _began(self) -> int:
+        """The time (ms) of this journal's first execution: what lies before it concerns somebody else."""
+        return min((e.at for e in self.ledger.journal.executions()), default=1 << 62)
 
     async def replace_stand_ins(self) -> None:
         """Ask once more for the executions of the newest orders for which others stand; some venues never list old ones."""

@@ -13,6 +13,7 @@ import backtrader as bt
 from forwardtrader.live.execution.events import (
     AccountEvent,
     BalanceChanged,
+    ClosedByVenue,
     ForeignOrder,
     Halted,
     Protected,
@@ -75,6 +76,9 @@ class AccountAlerts:
             self.count("order_unresolved", "", order=event.client_id)
         elif isinstance(event, BalanceChanged):  # each one: money that moves is never just one more of a kind
             self._notify("balance_changed", "warning", asset=event.asset, change=event.change, held=event.held)
+        elif isinstance(event, ClosedByVenue):
+            e = event.execution
+            self._notify(f"position_{event.kind}", "error", symbol=e.symbol, side=e.side, size=e.size, price=e.price)
 
     def _warn_of(self, event: Unprotected) -> None:
         self._unprotected[event.symbol] = event, self._monotonic()

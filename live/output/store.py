@@ -45,6 +45,8 @@ create table if not exists commands (id integer primary key, bar integer not nul
 create table if not exists notes (id integer primary key, at text not null, level text not null, kind text not null, facts text not null);
 create table if not exists usage (at integer primary key, memory_mb real, cpu_percent real, iteration_ms real);
 create table if not exists doubts (at integer not null, symbol text not null, reason text not null, primary key (at, symbol)) without rowid;
+create table if not exists late (
+    symbol text not null, at integer not null, turn integer not null, primary key (symbol, at)) without rowid;
 create table if not exists snapshot (id integer primary key check (id = 1), at integer not null, body text not null);
 """
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up")
@@ -62,6 +64,7 @@ class SessionStore:
     def __init__(self, path: Path, *, reads: bool = False) -> None:
         self.path = path
         self._db = SqliteFile(path, _SCHEMA + SCHEMA, reads=reads)
+        self._newest: int | None = None  # bar, as far as it was asked for
 
     def close(self) -> None:
         self._db.close()
@@ -69,8 +72,11 @@ class SessionStore:
     def record(
         self, bars: Iterable[tuple[str, Bar]], forecasts: Iterable[tuple[str, Forecast]], usage: tuple[float, ...] = (), *,
         rows: Rows | None = None, snapshot: tuple[int, object] | None = None, executions: Sequence[tuple[str, str]] = (),
-    ) -> None:  # fmt: skip
+    ) -> list[str]:  # fmt: skip
         """Write the bars of one time with the forecasts made at their close; what is recorded already is left as it is.
+
+        Returns:
+            The symbols whose bars came late: when bars of that time, or later ones, had been recorded before (`late`).
 
         Args:
             rows: what the recorders collected since the previous bar.
@@ -81,8 +87,11 @@ class SessionStore:
             (symbol, int(f.at.timestamp() * 1000), f.horizon, f.location, f.scale, *f.quantiles, f.p_up, f.model_id)
             for symbol, f in forecasts
         ]
+        closed = [(symbol, *bar) for symbol, bar in bars]
+        late = self._late(closed)
         with self._db.transaction():
-            self._db.run_many("insert or ignore into bars values (?, ?, ?, ?, ?, ?, ?)", [(symbol, *bar) for symbol, bar in bars])
+            self._db.run_many("insert or ignore into bars values (?, ?, ?, ?, ?, ?, ?)", closed)
+            self._db.run_many("insert or ignore into late values (?, ?, ?)", late)
             self._db.run_many("insert or ignore into forecasts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", made)
             if usage:
                 self._db.run("insert or replace into usage values (?, ?, ?, ?)", *usage)
@@ -91,6 +100,25 @@ class SessionStore:
             self._db.run_many("insert or ignore into told values (?, ?)", list(executions))
             if snapshot is not None:
                 self._db.run("insert or replace into snapshot values (1, ?, ?)", snapshot[0], json.dumps(snapshot[1], default=_plain))
+        self._newest = max([self._newest or 0, *(at for _, at, *_ in closed)])
+        return [symbol for symbol, *_ in late]
+
+    def _late(self, bars: list[tuple[Any, ...]]) -> list[tuple[str, int, int]]:
+        """Symbol, time and turn of those among bars of one time that come after others of that time, or of later ones, were recorded."""
+        if self._newest is None:
+            self._newest = self.last_bar()
+        if not bars or self._newest is None or bars[0][1] > self._newest:
+            return []
+        at = bars[0][1]
+        new = [s for s, *_ in bars if self._db.one("select 1 from bars where symbol = ? and at = ?", s, at) is None]
+        turn = self._db.one("select max(turn) from late where at = ?", at) if new else None
+        return [(symbol, at, 1 + int((turn[0] if turn else 0) or 0)) for symbol in new]
+
+    def late(self, symbol: str) -> pd.Series[int]:
+        """By UTC open time, in which turn after those of the other symbols each late bar of a symbol came: 1 and more."""
+        found = self._db.all("select at, turn from late where symbol = ? order by at", symbol)
+        index = pd.to_datetime([at for at, _ in found], unit="ms", utc=True).as_unit("ns")
+        return pd.Series([int(turn) for _, turn in found], index=index, dtype=np.int64)
 
     def snapshot(self) -> tuple[int, Any] | None:
         """The newest snapshot with its bar's open time (ms UTC)."""
@@ -164,10 +192,11 @@ class SessionStore:
         rows = self._db.all("select at, level, kind, facts from (select * from notes order by id desc limit ?) order by id", newest)
         return [{"at": r[0], "level": r[1], "kind": r[2], "facts": _facts(r[3])} for r in rows]
 
-    def last_bar(self) -> int | None:
-        """Open time (ms) of the newest bar."""
-        row = self._db.all("select max(at) from bars")
-        return row[0][0]
+    def last_bar(self, symbol: str = "") -> int | None:
+        """Open time (ms) of the newest bar; of one symbol, where it is named."""
+        of_symbol = ("select max(at) from bars where symbol = ?", symbol) if symbol else ("select max(at) from bars",)
+        [(newest,)] = self._db.all(*of_symbol)
+        return None if newest is None else int(newest)
 
     def bar_count(self) -> int:
         """How many bar times are recorded."""

@@ -21,7 +21,7 @@ CAUSES: Final = {
     "model_late": "a model came late, the old one went on",
     "training_failed": "a model could not be trained",
     "iteration_failed": "the strategy raised an exception",
-    "bar_not_awaited": "a bar of one symbol came too late and was left out",
+    "bar_not_awaited": "a bar of one symbol came too late, and the others were decided without it",
     "venues_disagreed": "the venues disagreed about the price, and entries were blocked",
     "no_closed_bar": "the feed was stale, and entries were blocked",
     "loop_stalled": "the session's loop stalled, and entries were blocked",

@@ -17,6 +17,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.live.output.files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.live.session.candles import with_late
 from forwardtrader.models.online.online_walk_forward import PromotionCommand
 from forwardtrader.models.registry.promotion_log import Author, PromotionLog
 from forwardtrader.reports.artefacts import whole_table
@@ -31,6 +32,7 @@ class Recorded:
         commands: bar (open time, ms UTC) and name of each control command.
         orders: what persons ordered about models.
         blocked: reasons of blocked entries, by bar (open time, ms UTC) and symbol.
+        late: of each symbol, which bars came after those of the others, and in which turn.
     """
 
     status: SessionStatus
@@ -44,6 +46,7 @@ class Recorded:
     notes: list[dict[str, Any]]
     orders: tuple[PromotionCommand, ...] = ()
     blocked: dict[tuple[int, str], str] = field(default_factory=dict)
+    late: dict[str, pd.Series[int]] = field(default_factory=dict)
 
     @property
     def timeframe(self) -> Timeframe:
@@ -57,8 +60,9 @@ class Recorded:
 
     @property
     def whole(self) -> dict[str, pd.DataFrame]:
-        """History and the session's own bars."""
-        return {symbol: pd.concat([frame, self.candles[symbol]]) for symbol, frame in self.histories.items()}
+        """History and the session's own bars, with a column that says which of them came late, where there are such."""
+        none = pd.Series(dtype="int64")
+        return {s: with_late(pd.concat([frame, self.candles[s]]), self.late.get(s, none)) for s, frame in self.histories.items()}
 
     @property
     def last_bar(self) -> pd.Timestamp:
@@ -99,6 +103,7 @@ def read_session(folder: Path) -> Recorded:
         return Recorded(
             status, settings, datetime.fromisoformat(plan["first_live"]), plan["strategy"],
             histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.blocked_entries(),
+            {symbol: store.late(symbol) for symbol in histories},
         )  # fmt: skip
     finally:
         store.close()

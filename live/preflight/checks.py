@@ -18,15 +18,18 @@ from forwardtrader.core.errors import ConfigError, TradingError
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.source import CcxtLiveSource
+from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
+from forwardtrader.live.venue.account_mode import read_mode, require_one_way_cross
 from forwardtrader.live.venue.ccxt_client import CcxtClient
 from forwardtrader.live.venue.identity import real_account
 from forwardtrader.live.venue.keys import api_keys, ccxt_credentials
+from forwardtrader.live.venue.perpetuals import require_plain_contracts
 from forwardtrader.live.venue.withdrawals import require_no_withdrawals
 from forwardtrader.models.registry.card import code_version
 from forwardtrader.models.registry.store import ModelRegistry
@@ -89,7 +92,9 @@ class _VenueCheck:
         client = None
         try:
             keys = ccxt_credentials(**api_keys(feeds.exchange, url=feeds.exchange_url)) if self._request.mode == "live" else None
-            client = open_client(feeds.exchange, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
+            require_one_account(feeds.symbols)
+            linear = any(":" in symbol for symbol in feeds.symbols)
+            client = open_client(feeds.exchange, linear=linear, keys=keys, base_url=feeds.exchange_url, timeout_s=feeds.request_timeout_s)
             source = CcxtLiveSource(client, feeds.symbols, self._request.timeframe, clock=self._clock, listener=_NoListener())
             loop.call(source.connect())
             return look(loop, client, source)
@@ -121,7 +126,15 @@ class _VenueCheck:
         held = ", ".join(f"{amount} {asset}" for asset, amount in sorted(view.balances.items()))
         feeds = self._request.settings.feeds
         identity = real_account(client.id, feeds.exchange_url, client.apiKey, source.symbols)
-        return f"{identity.text}; {held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}"
+        mode = self._mode(loop, account) if client.trades_perpetuals else ""
+        return f"{identity.text}; {held or 'nothing held'}; {len(view.open_orders)} orders rest; {right.text}{mode}"
+
+    def _mode(self, loop: VenueThread, account: CcxtAccount) -> str:
+        """Position mode, margin mode and leverage, which the start sets where it is another one."""
+        require_plain_contracts(account.queries.rules(account.symbols))
+        mode = loop.call(read_mode(account.client, account.queries, account.symbols))
+        require_one_way_cross(mode)
+        return f"; {mode.text} (strategies.leverage {self._request.settings.strategies.leverage:g})"
 
 
 class _NoListener:

@@ -42,4 +42,4 @@ def _needed(rules: MarketRules, price: float | None) -> Decimal:
 
 
 def _sells(coins: Decimal, rules: MarketRules, price: float | None) -> bool:
-    return not is_dust(coins, price, rules)
+    return not is_dust(abs(coins), price, rules)

@@ -17,7 +17,8 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.live.retraining.record import ModelRecord
 from forwardtrader.live.retraining.stock import ModelStock
 from forwardtrader.live.retraining.worker import Training, Trainings
-from forwardtrader.models.features.catalogue import warm_up
+from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.catalogue import looks_at_others, warm_up
 from forwardtrader.models.features.incremental_factors import Facts
 from forwardtrader.models.forecasters.xla import prepare_jax
 from forwardtrader.models.online.adaptation import OnlineCorrector, Past, Rates
@@ -175,8 +176,9 @@ class ModelSupply:
     def _open_sources(self, terms: list[ServingTerm]) -> None:
         for symbol in self._symbols:
             models = ServingModels(
-                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=context_of(self.settings), facts=self._facts
-            )
+                symbol, self._horizon, self.timeframe, terms, self.stock.network, context=context_of(self.settings), facts=self._facts,
+                peers=self._bars,
+            )  # fmt: skip
             if self.rules.learning.adaptive:
                 models.follow(OnlineCorrector(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))
             self.sources[symbol] = models
@@ -271,6 +273,10 @@ class ModelSupply:
 
     # Bars
 
+    def _bars(self) -> dict[str, Bars]:
+        """All closed bars of each symbol that are recorded."""
+        return {symbol: Bars.of(frame, self.timeframe) for symbol, frame in self._candles().items()}
+
     def _losses_of(self, card: ModelCard, first: datetime) -> ModelLosses:
         return ModelLosses(panel_from(self._candles(), card, first, self.settings), self.rules.horizon, self.stock.network)
 
@@ -278,8 +284,8 @@ class ModelSupply:
         """What the models in force said of a symbol at every bar before a moment, worked out anew."""
 
         def before(at: pd.Timestamp) -> Past:
-            candles = {models.symbol: self._candles()[models.symbol]}
-            terms = models.terms
+            terms, whole = models.terms, self._candles()
+            candles = whole if looks_at_others(terms[0].card.features) else {models.symbol: whole[models.symbol]}
             panel = panel_from(candles, terms[0].card, terms[0].since, self.settings)
             return plain_past(panel, models.symbol, self._horizon, [(t.since, t.card) for t in terms], at, self.stock.network)
 

@@ -58,7 +58,7 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.venue.keys import reporting_refused_keys
-from forwardtrader.models.features.selection import look_back, require_one_symbol
+from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
 from forwardtrader.strategies.backtrader.hosting import restoring
@@ -102,7 +102,6 @@ class _Assembly:
         self.kind = load_strategy(request.strategy) if request.strategy else LSTMStrategy
         # A user's own features that will not do are told before anything opens.
         look_back(request.settings.models.features, request.timeframe)
-        require_one_symbol(request.settings.models.features)
         self.store = SessionStore(request.folder / "session.db")
         stack.callback(self.store.close)
         self.mirror = SessionMirror(live, request.name)
@@ -170,12 +169,14 @@ class _Assembly:
         return models
 
     def _sources(self, models: Supply) -> dict[str, SessionForecasts]:
-        since = self.resumed.begins(self.market.first_live)
+        resumed, first = self.resumed, self.market.first_live
         until = None if self.resumed.is_frozen else self.resumed.last
         known = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
         failed, worked = self.callbacks.forecast_failed, self.callbacks.forecast_works
         return {
-            s: SessionForecasts(models.sources[s], known[s], since, failed=partial(failed, s), worked=partial(worked, s))
+            s: SessionForecasts(
+                models.sources[s], known[s], resumed.forecasts_from(s, first), failed=partial(failed, s), worked=partial(worked, s)
+            )
             for s in self.request.symbols
         }
 

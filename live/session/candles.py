@@ -11,6 +11,7 @@ import pandas as pd
 from forwardtrader.core import atomic
 from forwardtrader.live.output.files import HISTORY, long_table, split_table
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.models.features.bars import LATE
 
 
 def write_history(folder: Path, histories: Mapping[str, pd.DataFrame]) -> None:
@@ -38,7 +39,7 @@ class SessionCandles(Mapping[str, pd.DataFrame]):
         if symbol not in self._symbols:
             raise KeyError(symbol)
         before = split_table(pd.read_parquet(self._path, filters=[("symbol", "==", symbol)]))[symbol]
-        whole = pd.concat([before, self._store.bars(symbol)])
+        whole = with_late(pd.concat([before, self._store.bars(symbol)]), self._store.late(symbol))
         return whole if self._beside is None else self._beside(whole)
 
     def __iter__(self) -> Iterator[str]:
@@ -46,6 +47,11 @@ class SessionCandles(Mapping[str, pd.DataFrame]):
 
     def __len__(self) -> int:
         return len(self._symbols)
+
+
+def with_late(candles: pd.DataFrame, late: pd.Series[int]) -> pd.DataFrame:
+    """Candles with a column that says which came late (`models.features.bars.Bars.late`), where there are such."""
+    return candles if late.empty else candles.assign(**{LATE: late.reindex(candles.index, fill_value=0)})
 
 
 def _write(path: Path, histories: Mapping[str, pd.DataFrame]) -> None:

@@ -47,7 +47,8 @@ def open_bridge(request: LiveRequest, market: SessionMarket, journal: Journal | 
     place = _real_venue(request) if market.practice is None else _practice_venue(market.practice.address)
     return CCXTStore(
         feeds.exchange if market.practice is None else market.practice.address.protocol, clock=market.clock, journal=journal,
-        run=run_name(request), risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0, **place,
+        run=run_name(request), risk=request.settings.risk, minute_s=60.0 / pace if pace else 0.0,
+        leverage=request.settings.strategies.leverage, **place,
     )  # fmt: skip
 
 

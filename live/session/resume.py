@@ -59,6 +59,7 @@ class ResumedSession:
         self.freezes = request.mode == "paper" and can_be_frozen(kind)
         self._is_paper = request.mode == "paper"
         self._step_ms = request.timeframe.seconds * 1000
+        self._newest = {symbol: store.last_bar(symbol) for symbol in request.symbols}
         self._rows_to = store.newest_row()
         self._kept = store.kept_executions()
         self._booked: list[tuple[str, str]] = []
@@ -81,6 +82,18 @@ class ResumedSession:
     def begins(self, first_live: datetime) -> datetime:
         """Open time of the first bar that is run: the session's first, or the one after the snapshot."""
         return first_live if self._frozen is None or self.next_bar is None else self.next_bar
+
+    def forecasts_from(self, symbol: str, first_live: datetime) -> datetime:
+        """As `begins`, for a symbol whose newest bars may have come too late for the earlier process."""
+        newest = self._newest[symbol]
+        if self._frozen is None or newest is None:
+            return first_live
+        return datetime.fromtimestamp((newest + self._step_ms) / 1000, UTC)
+
+    def has_bar(self, symbol: str, at: int) -> bool:
+        """Whether an earlier process recorded a bar of that symbol which opened at `at` (ms UTC), or a later one."""
+        newest = self._newest[symbol]
+        return newest is not None and at <= newest
 
     def is_warm_up(self, at: int) -> bool:
         """Whether the bar that opened at `at` (ms UTC) only warms indicators up."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import backtrader as bt
 
@@ -162,7 +163,11 @@ class LiveSession:
         at = round(epoch_seconds(number) * 1000)
         if at < parts.first_ms and not parts.resumed.is_frozen:
             parts.commands.replay(at)  # one that came before the session's first bar
-        if at < parts.first_ms or parts.resumed.is_warm_up(at) or (progress.last_bar is not None and at < progress.last_bar):
+        if at < parts.first_ms:
+            return
+        if parts.resumed.is_warm_up(at) or (progress.last_bar is not None and at < progress.last_bar):
+            if late := [(s, bar) for s, bar in self._closed(strategy, number, at) if not parts.resumed.has_bar(s, at)]:
+                self._keep(late)
             return
         if parts.resumed.resume(strategy, at) and parts.broker.entries_blocked:
             progress.state = SessionState.PAUSED
@@ -274,14 +279,24 @@ class LiveSession:
     def _record(self, strategy: bt.Strategy, number: float, at: int) -> None:
         """Write the bar, its forecasts and what led to them, in one transaction."""
         parts, resumed = self.parts, self.parts.resumed
-        closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in parts.sources]
-        bars = [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
-        made = [(symbol, forecast) for symbol, source in parts.sources.items() for forecast in source.take_made()]
+        bars = self._closed(strategy, number, at)
         rows, snapshot = resumed.rows(strategy, number, self._sent_before), resumed.snapshot(strategy, at)
         if parts.saved_state is not None and self._is_new(at):
             snapshot = parts.saved_state.snapshot(strategy, at)
-        parts.store.record(bars, made, parts.health.usage(at), rows=rows, snapshot=snapshot, executions=resumed.take_booked())
+        self._keep(bars, parts.health.usage(at), rows=rows, snapshot=snapshot, executions=resumed.take_booked())
         resumed.correct_fills()
+
+    def _closed(self, strategy: bt.Strategy, number: float, at: int) -> list[tuple[str, Bar]]:
+        """The bars of the symbols at Backtrader's time `number`, which is `at` (ms UTC)."""
+        closed = [data for data in strategy.datas if len(data) and data.datetime[0] == number and data._name in self.parts.sources]
+        return [(d._name, Bar(at, d.open[0], d.high[0], d.low[0], d.close[0], d.volume[0])) for d in closed]
+
+    def _keep(self, bars: list[tuple[str, Bar]], usage: tuple[float, ...] = (), **more: Any) -> None:
+        """Write bars with the forecasts made since the last ones, and tell which of them came after those of the other symbols."""
+        parts = self.parts
+        made = [(symbol, forecast) for symbol, source in parts.sources.items() for forecast in source.take_made()]
+        for symbol in parts.store.record(bars, made, usage, **more):
+            parts.health.notify("bar_not_awaited", "info", symbol=symbol, bar=_moment(bars[0][1].at).isoformat())
 
     def _sent_before(self, at: int) -> list[EarlierOrder]:
         """The orders of that bar (ms UTC) that the journal has, and what the venue said to those that it refused."""

@@ -185,7 +185,9 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
     rules = {symbol: market_rules(symbol, exchange) for symbol in request.symbols}
     one = next(iter(rules.values()))
     settings: Plan = {
-        "protocol": "bybit" if exchange == "bybit" else "binance",
+        "protocol": "bybit"
+        if exchange == "bybit" or one.is_perpetual
+        else "binance",  # the practice exchange has perpetuals at Bybit's only
         "symbols": request.symbols,
         "market": [f"{symbol}={path}" for symbol, path in files.items()],
         "timeframe": str(request.timeframe),
@@ -201,11 +203,16 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
         "owner": os.getpid(),
         "orphan_s": _ORPHAN_S if request.mode == "live" else 0.0,
         "balances": {one.quote: str(account.cash)},
+        **(_of_perpetuals(request) if one.is_perpetual else {}),
         "rules": {s: {"tick": r.tick, "step": r.step, "min_size": r.min_size, "min_notional": r.min_notional} for s, r in rules.items()},
     }
     if request.faults is not None:
         settings["faults"] = _faults(request.faults)
     return settings
+
+
+def _of_perpetuals(request: LiveRequest) -> Plan:
+    return {"leverage": str(request.settings.strategies.leverage)}
 
 
 def _faults(path: Path) -> Plan:

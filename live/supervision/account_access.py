@@ -51,7 +51,10 @@ class LoneAccount:
         self._access = access
         self._loop = VenueThread()
         self._loop.start()
-        self._client: CcxtClient = open_client(access.exchange, keys=dict(access.keys), base_url=access.base_url, ws_url=access.ws_url)
+        self._client: CcxtClient = open_client(
+            access.exchange, linear=any(":" in symbol for symbol in access.symbols), keys=dict(access.keys), base_url=access.base_url,
+            ws_url=access.ws_url,
+        )  # fmt: skip
 
     @property
     def run(self) -> str:

@@ -57,6 +57,35 @@ class CcxtBalance(TypedDict, total=False):
     """ccxt's unified balance."""
 
     total: Mapping[str, CcxtNumber] | None
+    info: object
+
+
+class CcxtPosition(TypedDict, total=False):
+    """ccxt's unified position; `contracts` is positive, `side` long or short."""
+
+    symbol: str | None
+    side: str | None
+    contracts: CcxtNumber
+    contractSize: CcxtNumber
+    entryPrice: CcxtNumber
+    info: object
+
+
+class CcxtFunding(TypedDict, total=False):
+    """ccxt's unified funding payment; the sign of its amount is the venue's own."""
+
+    id: str | None
+    symbol: str | None
+    code: str | None
+    amount: CcxtNumber
+    timestamp: int | None
+    info: object
+
+
+class CcxtLiquidation(TypedDict, total=False):
+    """ccxt's unified liquidation."""
+
+    info: object
 
 
 class CcxtBook(TypedDict, total=False):
@@ -71,6 +100,7 @@ class CcxtClient(Protocol):
 
     Attributes:
         requests_sent: how many so far.
+        trades_perpetuals: whether it trades linear perpetuals, not spot.
     """
 
     id: str
@@ -80,6 +110,9 @@ class CcxtClient(Protocol):
     precisionMode: int  # noqa: N815 - the name that ccxt gives it
     last_response_headers: Mapping[str, str] | None
     requests_sent: int
+    trades_perpetuals: bool
+
+    def milliseconds(self) -> int: ...
 
     async def load_markets(self, reload: bool = False) -> object: ...
 
@@ -114,6 +147,24 @@ class CcxtClient(Protocol):
     ) -> Sequence[CcxtOrder]: ...
 
     async def fetch_balance(self) -> CcxtBalance: ...
+
+    async def fetch_positions(self, symbols: Sequence[str] | None, params: Mapping[str, object], /) -> Sequence[CcxtPosition]: ...
+
+    async def fetch_position_mode(self, symbol: str, /) -> Mapping[str, object]: ...
+
+    async def fetch_margin_mode(self, symbol: str, /) -> Mapping[str, object]: ...
+
+    async def fetch_leverage(self, symbol: str, /) -> Mapping[str, object]: ...
+
+    async def set_leverage(self, leverage: float, symbol: str, /) -> object: ...
+
+    async def fetch_funding_history(
+        self, symbol: str | None, since: int | None, limit: int | None, params: Mapping[str, object], /
+    ) -> Sequence[CcxtFunding]: ...
+
+    async def fetch_my_liquidations(
+        self, symbol: str, since: int | None, limit: int | None, params: Mapping[str, object], /
+    ) -> Sequence[CcxtLiquidation]: ...
 
     async def fetch_order_book(self, symbol: str, limit: int, /) -> CcxtBook: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeAlias
 
 from forwardtrader.core.errors import ConfigError
@@ -135,6 +135,8 @@ class VenueTraits:
         trades: how executions of an order are listed to the end.
         client_id: pattern of the client ids that it takes.
         has_stops: whether stops are found and cancelled as other orders are.
+        has_directions: whether a stop is sent with the direction in which the market reaches it; ccxt would take it for one that only
+            reduces a position otherwise.
         by_id: parameters of ccxt's query by the venue's own id.
         first_page, next_page: parameters of the list of open orders, and of its next page after one; None after the last.
     """
@@ -145,6 +147,7 @@ class VenueTraits:
     trades: TradePages = trade_pages.NEWEST
     client_id: str = _FORM
     has_stops: bool = True
+    has_directions: bool = False
     by_id: Params = field(default_factory=dict)
     first_page: Params = field(default_factory=dict)
     next_page: Callable[[Sequence[CcxtOrder]], Params | None] = _no_more
@@ -218,7 +221,8 @@ def access_of(client: CcxtClient) -> OrderAccess:
     Raises:
         ConfigError: orders cannot be found again at this venue, so that none may be sent.
     """
-    return OrderAccess(client, VENUES.get(client.id) or _generic(client))
+    found = (PERPETUALS if client.trades_perpetuals else VENUES).get(client.id)
+    return OrderAccess(client, found or _generic(client))
 
 
 def _generic(client: CcxtClient) -> VenueTraits:
@@ -241,14 +245,21 @@ def _bybit_orders(page: Sequence[CcxtOrder]) -> Params | None:
 
 
 _BINANCE: Final = VenueTraits(lookup=ByQuery("origClientOrderId"), cancel="origClientOrderId", trades=trade_pages.BINANCE)
+_BYBIT: Final = VenueTraits(
+    lookup=ByLists("orderLinkId", "fetch_canceled_and_closed_orders", "startTime"), cancel="orderLinkId", trades=trade_pages.BYBIT,
+    by_id={"acknowledged": True}, first_page=_FULL, next_page=_bybit_orders,
+)  # fmt: skip
+# Linear perpetuals. Binance keeps stops on them in a list of their own, under ids of its own.
+PERPETUALS: Final[dict[str, VenueTraits]] = {
+    **dict.fromkeys(("binance", "binanceusdm"), replace(_BINANCE, has_stops=False)), "bybit": replace(_BYBIT, has_directions=True),
+}  # fmt: skip
 # Binance and Bybit are held by the practice exchange; the others follow ccxt's source and were never tried.
 VENUES: Final[dict[str, VenueTraits]] = {
-    **dict.fromkeys(("binance", "binanceus", "binanceusdm"), _BINANCE),
-    "bybit": VenueTraits(
-        lookup=ByLists("orderLinkId", "fetch_canceled_and_closed_orders", "startTime"), cancel="orderLinkId", trades=trade_pages.BYBIT,
+    **dict.fromkeys(("binance", "binanceus"), _BINANCE),
+    "bybit": replace(
+        _BYBIT,
         # At spot a cancel names the kind of its order, and a stop becomes an order like others when it is triggered.
         cancel_kinds=({"orderFilter": "tpslOrder"}, {"orderFilter": "Order"}),
-        by_id={"acknowledged": True}, first_page=_FULL, next_page=_bybit_orders,
     ),
     **dict.fromkeys(("okx", "myokx", "okxus"), VenueTraits(
         lookup=ByQuery(), trades=trade_pages.OKX, client_id=r"[A-Za-z0-9]{1,32}", has_stops=False,

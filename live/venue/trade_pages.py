@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
+from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtFunding, CcxtOrder, CcxtTrade
 
 Params: TypeAlias = Mapping[str, object]
 Next: TypeAlias = Callable[[Sequence[CcxtTrade], int, int], Params | None]
@@ -46,7 +46,7 @@ class TradePages:
         return [t for t in found.values() if self.order or t.get("order") == venue_id]
 
 
-def cursor_in(entries: Sequence[CcxtTrade] | Sequence[CcxtOrder], name: str) -> str:
+def cursor_in(entries: Sequence[CcxtTrade] | Sequence[CcxtOrder] | Sequence[CcxtFunding], name: str) -> str:
     """The cursor of the next page, which ccxt leaves in the raw form of one entry; "" after the last page."""
     infos = (entry.get("info") for entry in entries)
     return next((str(info[name]) for info in infos if isinstance(info, Mapping) and info.get(name)), "")

@@ -91,6 +91,7 @@ def _at(tree: object, *path: str) -> object:
 # ccxt's method, and the parser of its answer.
 _CALLS: Final[dict[str, tuple[str, Callable[[object], bool | None]]]] = {
     "binance": ("sapiGetAccountApiRestrictions", _binance),
+    "binanceusdm": ("sapiGetAccountApiRestrictions", _binance),
     "bybit": ("privateGetV5UserQueryApi", _bybit),
     "okx": ("privateGetAccountConfig", _okx),
     "myokx": ("privateGetAccountConfig", _okx),

@@ -18,6 +18,7 @@ from forwardtrader.models.features.rolling import Series, lag, window_mean, wind
 
 VOLATILITY_BARS: Final = 168
 SECOND: Final = 1_000_000_000
+LATE: Final = "late"  # the column of `Bars.late`
 _DAY: Final = 86_400 * SECOND
 _MONDAY: Final = 4 * _DAY  # the first one after 1970-01-01: where weeks begin
 
@@ -29,6 +30,8 @@ class Bars:
     `times` holds bar-open times in UTC nanoseconds; returns are logarithmic, close to close. `factors` holds the columns named
     `factor_...`: what was known at each close, NaN where nothing was. `step` is the length of one bar in nanoseconds, 0 where nobody said;
     `peers` are the bars of all symbols of the run, for features that look at others.
+    `late` says of each bar in which turn after those of the other symbols it came to a live session, 0 where it came with them; None where
+    none came late.
     """
 
     times: NDArray[np.int64]
@@ -40,6 +43,7 @@ class Bars:
     factors: Mapping[str, Series] = field(default_factory=dict)
     step: int = 0
     peers: Mapping[str, Bars] = field(default_factory=dict, repr=False)
+    late: NDArray[np.int64] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, frame: pd.DataFrame, timeframe: Timeframe | None = None) -> Bars:
@@ -49,7 +53,9 @@ class Bars:
         names = ("open", "high", "low", "close", "volume")
         opened, high, low, close, volume = (np.ascontiguousarray(frame[name].to_numpy(dtype=np.float64)) for name in names)
         factors = {name: frame[name].to_numpy(dtype=np.float64) for name in factor_names(frame.columns)}
-        return cls(times, opened, high, low, close, volume, factors, timeframe.seconds * SECOND if timeframe else 0)
+        late = frame[LATE].to_numpy(dtype=np.int64) if LATE in frame.columns else None
+        step = timeframe.seconds * SECOND if timeframe else 0
+        return cls(times, opened, high, low, close, volume, factors, step, late=late)
 
     def __len__(self) -> int:
         return len(self.close)
@@ -96,7 +102,8 @@ class Bars:
         """Rows [first, last), without the factors; the peers keep all of theirs."""
         rows = slice(first, last)
         prices = (self.open[rows], self.high[rows], self.low[rows], self.close[rows])
-        return Bars(self.times[rows], *prices, self.volume[rows], step=self.step, peers=self.peers)
+        late = None if self.late is None else self.late[rows]
+        return Bars(self.times[rows], *prices, self.volume[rows], step=self.step, peers=self.peers, late=late)
 
     def resample(self, length: str) -> LongerBars:
         """Longer bars on the grid of UTC, closed ones only; weeks begin on Monday.

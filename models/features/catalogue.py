@@ -55,6 +55,11 @@ def warm_up(names: tuple[str, ...]) -> int:
     return max(VOLATILITY_BARS + 1, *(named(name).warm_up for name in names))
 
 
+def looks_at_others(names: Iterable[str]) -> bool:
+    """Whether one of the named features looks at the bars of other symbols."""
+    return any(named(name).cross_asset for name in names)
+
+
 def named(name: str) -> Feature:
     """The feature of that name: of the catalogue, made of a factor, or a user's own.
 

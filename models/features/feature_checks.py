@@ -118,7 +118,7 @@ def _same_twice(own: OwnFeature, bars: Bars, whole: Series) -> None:
 
 def _keeps_its_input(own: OwnFeature, bars: Bars) -> None:
     given = bars.copied()
-    own.called(given, AssetPanel(bars.times, bars.step, bars.peers))
+    own.called(given, AssetPanel(bars))
     for name in ("times", *OHLCV):
         if not np.array_equal(getattr(given, name), getattr(bars, name)):
             raise FeatureFailed(f"{own.label} changes the bars it is given; work on a copy: bars.{name}.copy()")

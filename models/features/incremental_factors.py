@@ -8,7 +8,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features import factor_features
+from forwardtrader.models.features.asset_panel import Row
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import named
 from forwardtrader.models.features.factor_features import factor_of
@@ -39,19 +40,21 @@ class FactorRows:
         horizon: of `unit`, in bars.
         facts: the columns of the factors for bar-open times, as they were known at each close.
         look_back: bars that are asked about.
-        timeframe: of the bars.
+        timeframe, symbol, peers: as of `FeatureRows`.
 
     Attributes:
         before: names the rows of `window` before the newest one: equal names, equal rows.
     """
 
     def __init__(
-        self, names: tuple[str, ...], rows: int, horizon: int, facts: Facts, look_back: int, timeframe: Timeframe | None = None
-    ) -> None:
+        self, names: tuple[str, ...], rows: int, horizon: int, facts: Facts, look_back: int, timeframe: Timeframe | None = None, *,
+        symbol: str = "", peers: Callable[[], Mapping[str, Bars]] = dict,
+    ) -> None:  # fmt: skip
         self.names = names
         self.window: NDArray[np.float32] = np.full((rows, len(names)), np.nan, np.float32)
         self.before: object = None
-        self._plain = FeatureRows(tuple(name for name in names if not factor_of(name)), rows, horizon, timeframe)
+        plain = tuple(name for name in names if not factor_of(name))
+        self._plain = FeatureRows(plain, rows, horizon, timeframe, symbol=symbol, peers=peers)
         self._made = tuple(name for name in names if factor_of(name))
         self._columns = tuple(dict.fromkeys(map(factor_of, self._made)))
         self._places = tuple(np.flatnonzero([bool(factor_of(name)) == is_made for name in names]) for is_made in (False, True))
@@ -82,15 +85,15 @@ class FactorRows:
         """Whether every number of the window is known."""
         return bool(np.isfinite(self.window).all())
 
-    def fill(self, frame: pd.DataFrame) -> None:
-        """Begin with a candle frame of `look_back` bars; its last row is the newest bar.
+    def fill(self, frame: pd.DataFrame, beside: Mapping[str, Row] | None = None) -> None:
+        """Begin with a candle frame of `look_back` bars; its last row is the newest bar, `beside` what `NewBar.peers` gives for it.
 
         Raises:
             FingerprintMismatch: a factor of the model is not at hand.
         """
         times = pd.DatetimeIndex(frame.index).as_unit("ns").asi8
         known = self._asked(times)
-        self._plain.fill(frame)
+        self._plain.fill(frame, beside)
         self._times, self._known = times, known
         self._changes += 1
         self._show(self._anew())

@@ -8,6 +8,7 @@ back over instead: the same bits, more time. A feature needs to do nothing for e
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core import log
 from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.models.features.asset_panel import PeerRows, Row
 from forwardtrader.models.features.bars import SECOND, Bars
 from forwardtrader.models.features.catalogue import named
 from forwardtrader.models.features.feature import Feature
@@ -37,6 +39,8 @@ class FeatureRows:
         rows: how many of the newest rows `window` holds.
         horizon: of `unit`, in bars.
         timeframe: of the bars, for features that join them to longer ones.
+        symbol: whose bars they are.
+        peers: gives the bars of all symbols before the newest one, for features that look at others.
 
     Attributes:
         at: open time of the newest bar; None before `fill`.
@@ -46,7 +50,10 @@ class FeatureRows:
         windowed: column and feature of each one that is computed over its window.
     """
 
-    def __init__(self, names: tuple[str, ...], rows: int, horizon: int, timeframe: Timeframe | None = None) -> None:
+    def __init__(
+        self, names: tuple[str, ...], rows: int, horizon: int, timeframe: Timeframe | None = None, *, symbol: str = "",
+        peers: Callable[[], Mapping[str, Bars]] = dict,
+    ) -> None:  # fmt: skip
         self.names = names
         self._timeframe = timeframe
         self.at: datetime | None = None
@@ -60,6 +67,9 @@ class FeatureRows:
         self._places = [n for n, series in enumerate(made) if series is not None]
         self._graph.keep([*(series for series in made if series is not None), unit(bars, horizon)])  # type: ignore[list-item]
         self._recent: deque[tuple[float, ...]] = deque(maxlen=max((feature.warm_up for _, feature in self.windowed), default=1))
+        self._peers = peers
+        looks_at_others = any(feature.cross_asset for _, feature in self.windowed)
+        self._beside = PeerRows(symbol, self._recent.maxlen or 1) if looks_at_others else None
 
     @property
     def key(self) -> object:
@@ -71,14 +81,19 @@ class FeatureRows:
         """Whether every number of the window is known."""
         return bool(np.isfinite(self.window).all())
 
-    def fill(self, frame: pd.DataFrame) -> None:
-        """Start from a candle frame of as many bars as the features and the window look back over; its last row is the newest bar."""
+    def fill(self, frame: pd.DataFrame, beside: Mapping[str, Row] | None = None) -> None:
+        """Start from a candle frame of as many bars as the features and the window look back over; its last row is the newest bar.
+
+        Args:
+            beside: as `NewBar.peers` gives.
+        """
         bars = Bars.of(frame, self._timeframe)
         columns = {name: getattr(bars, name) for name in _INPUTS}
         recorded = self._graph.fill(columns)
         self.window[:, self._places] = recorded[-len(self.window) :, :-1]
+        seen = bars if self._beside is None else self._beside.fill(bars, self._peers(), beside or {})
         for n, feature in self.windowed:
-            self.window[:, n] = feature.compute(bars)[-len(self.window) :]
+            self.window[:, n] = feature.compute(seen)[-len(self.window) :]
         self._recent.extend(zip(*(columns[name][-(self._recent.maxlen or 1) :].tolist() for name in _INPUTS), strict=True))
         self.unit = float(recorded[-1, -1])
         self.at, self.before = frame.index[-1].to_pydatetime(), object()
@@ -95,6 +110,8 @@ class FeatureRows:
         self.window[-1, self._places] = recorded[:-1]
         self.unit = recorded[-1]
         self._recent.append(newest)
+        if self._beside is not None:
+            self._beside.follow(bar.peers())
         for n, feature in self.windowed:
             self.window[-1, n] = feature.compute(self._last(feature.warm_up))[-1]
         self.at, self.before = bar.at, self.at
@@ -103,7 +120,8 @@ class FeatureRows:
         recent = list(self._recent)[-bars:]
         opened, high, low, close, volume = np.ascontiguousarray(np.array([each[1:] for each in recent], np.float64).T)
         step = self._timeframe.seconds * SECOND if self._timeframe else 0
-        return Bars(np.array([each[0] for each in recent], np.int64), opened, high, low, close, volume, step=step)
+        own = Bars(np.array([each[0] for each in recent], np.int64), opened, high, low, close, volume, step=step)
+        return own if self._beside is None else self._beside.around(own)
 
 
 def _recorded(feature: Feature, bars: Bars) -> GraphSeries | None:

@@ -21,6 +21,7 @@ from forwardtrader.core.errors import FeatureFailed, FingerprintMismatch, Invali
 from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.core.user_code.errors import described
 from forwardtrader.core.user_code.modules import user_module
+from forwardtrader.core.user_code.process_state import process_state_kept
 from forwardtrader.models.features.asset_panel import AssetPanel
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.feature import Feature
@@ -52,7 +53,7 @@ class OwnFeature:
         Raises:
             FeatureFailed: it raised an exception, or did not give one number a bar.
         """
-        panel = AssetPanel(bars.times, bars.step, bars.peers)
+        panel = AssetPanel(bars)
         values = self.called(bars.copied(), panel)
         if values.shape != bars.close.shape:
             shape = f"shape {values.shape}" if values.shape else "a single value, or none"
@@ -70,15 +71,18 @@ class OwnFeature:
         if self.cross_asset and not len(panel):
             raise FeatureFailed(f"{self.label} looks at other symbols, whose bars are not at hand here")
         try:
-            with np.errstate(all="ignore"):  # what is no number is found in the values
-                return np.array(self.function(bars, panel) if self.cross_asset else self.function(bars), dtype=np.float64)
+            with process_state_kept(), np.errstate(all="ignore"):  # what is no number is found in the values
+                found = np.asarray(self.function(bars, panel) if self.cross_asset else self.function(bars))
+                if found.dtype.kind in "cSU":
+                    raise FeatureFailed(f"it returns values of type {found.dtype}; return numbers")
+                return np.array(found, dtype=np.float64)
         except TradingError as error:
             raise FeatureFailed(f"{self.label}: {error}") from error
         except FrozenInstanceError as error:
             raise FeatureFailed(
                 f"{self.label} changes the bars it is given ({described(error)}); work on a copy: bars.close.copy()"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # one that ends the process would end it without a word
             raise FeatureFailed(f"{self.label} failed: {described(error)}") from error
 
 

@@ -13,9 +13,9 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.errors import FeatureFailed
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.features.asset_panel import at_times
+from forwardtrader.models.features.asset_panel import beside
 from forwardtrader.models.features.bars import Bars
-from forwardtrader.models.features.catalogue import all_names, matrix, named
+from forwardtrader.models.features.catalogue import all_names, looks_at_others, matrix, named
 from forwardtrader.models.features.factor_features import factor_names
 from forwardtrader.models.features.own_features import short_name
 from forwardtrader.models.features.selection import chosen
@@ -92,14 +92,14 @@ class Panel:
         b = self.bars[symbol]
         rows = slice(max(first, 0), last)
         candles = (b.times, b.open, b.high, b.low, b.close, b.volume)
-        others = [column for peer in b.peers.values() for column in at_times(peer, b.times[rows])[0]]
+        own = b.window(rows.start, last)
+        others = [column for peer in b.peers.values() for column in beside(own, peer)[0]]
         return fingerprint.of_arrays(*(column[rows] for column in (*candles, *b.factors.values())), *others)
 
 
 def beside_peers(bars: Mapping[str, Bars], names: tuple[str, ...]) -> dict[str, Bars]:
     """The bars of each symbol, with those of all symbols beside them where one of the features looks at them."""
-    looks_at_others = any(named(name).cross_asset for name in names)
-    return {symbol: replace(own, peers=bars) if looks_at_others else own for symbol, own in bars.items()}
+    return {symbol: replace(own, peers=bars) for symbol, own in bars.items()} if looks_at_others(names) else dict(bars)
 
 
 def selected(candles: Mapping[str, pd.DataFrame], settings: ModelSettings, timeframe: Timeframe) -> tuple[str, ...]:

@@ -43,15 +43,6 @@ def look_back(entries: Iterable[str], timeframe: Timeframe) -> int:
     return max(LONGEST, warm_up(chosen(entries, (), timeframe)))
 
 
-def require_one_symbol(entries: Iterable[str]) -> None:
-    """Raises InvalidSetting where a feature looks at other symbols: a session works out a symbol's features from its own bars alone."""
-    for own in own_of(entries):
-        if own.cross_asset:
-            raise InvalidSetting(
-                f"{own.label} looks at other symbols, which only backtests give it yet; a live session needs models.features without it"
-            )
-
-
 def own_of(entries: Iterable[str]) -> list[OwnFeature]:
     """The user's own among them, not checked. Raises as `chosen`."""
     return [own for entry in entries if not _built_in(entry) for own in _defined(entry)]

@@ -7,25 +7,29 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.core.errors import ForecasterFailed, TooLittleHistory, TrainingDiverged
+from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, InvalidSetting, TooLittleHistory, TrainingDiverged
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES, Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
+from forwardtrader.core.user_code.process_state import process_state_kept
 from forwardtrader.models.features.own_features import short_name
 from forwardtrader.models.features.panel import Panel
 from forwardtrader.models.folds.divergence import mean_loss
 from forwardtrader.models.folds.training import Base, FoldResult, calibrations_of, card_of, forecast_rows, seeds
 from forwardtrader.models.forecasters.calibration import Calibration
 from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
-from forwardtrader.models.port.fitted import FittedForecaster, SampleForm
+from forwardtrader.models.port.fitted import FittedForecaster, SampleForm, load_fitted
 from forwardtrader.models.port.prototype import asked_from
+from forwardtrader.models.port.prototype import identity as identity_of
 from forwardtrader.models.port.sample_panel import SamplePanel, sample_rows
 from forwardtrader.models.walk_forward import Fold
 
@@ -33,16 +37,24 @@ LEAST_SAMPLES: Final = 64
 _RESIDUALS: Final = 4000
 _SCORED: Final = 500
 _LEAST_CALIBRATION: Final = 64
+_RESTORED: Final = 64
+_ALONE: Final = 5
+_KEEP: Final = (
+    "keep what predict uses in attributes that end with _, as numbers, texts, arrays, lists and mappings by text, change no parameter "
+    "in fit, or define save(folder) and load(folder)"
+)
+_restored: Final[set[str]] = set()
 
 
 def fit_fold(
     prototype: BaseForecaster, panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings, *, identity: str, timeframe: str,
-    base: Base | None = None,
+    base: Base | None = None, is_to_be_read: bool = True,
 ) -> FoldResult:  # fmt: skip
     """Fit the members of a fold to its training window, and forecast the rows it is in force for.
 
     Args:
         base: the model to go on from instead of learning from nothing; its forecaster is a `WarmStarting`.
+        is_to_be_read: whether what is read from its files has to forecast the same.
 
     Raises:
         ForecasterFailed: the forecaster raised an exception, or its forecasts are none; the message names it and the fold.
@@ -54,12 +66,14 @@ def fit_fold(
     try:
         members = _members(prototype, samples, settings, base)
         model = _fitted(members, samples, settings)
+        if is_to_be_read:
+            _require_restorable(model, prototype, samples)
         rows = spread_rows(samples, _SCORED)
         loss = mean_loss(model.raw_of(samples, rows).mean(axis=1), samples.targets[rows])
         raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
         before = [Calibration(shrink=prototype.shrink) for _ in settings.horizons]
         calibrations = {s: _calibrations(model, panel, s, f, before, asked_from(prototype)) for s, f in fold.items()}
-    except (ForecasterFailed, TrainingDiverged) as failure:
+    except (ForecasterFailed, TrainingDiverged, InvalidSetting) as failure:
         raise type(failure)(f"{type(prototype).__name__}, fold {boundary:%Y-%m-%d} of {', '.join(fold)}: {failure}") from failure
     card = card_of(panel, fold, settings, identity=identity, timeframe=timeframe, calibrations=calibrations, base=base)
     count = len(members)
@@ -122,7 +136,7 @@ def _before(base: Base | None, member: int, place: int) -> WarmStarting | None:
 
 def _one(prototype: BaseForecaster, samples: SamplePanel, seed: int, before: WarmStarting | None) -> BaseForecaster:
     name = type(prototype).__name__
-    with owned_errors(name, ForecasterFailed), one_thread():
+    with owned_errors(name, ForecasterFailed), one_thread(), process_state_kept():
         if before is not None:
             fitted: BaseForecaster | None = copy.deepcopy(before).update(samples)
         else:
@@ -145,12 +159,18 @@ def _fitted(members: tuple[tuple[BaseForecaster, ...], ...], samples: SamplePane
 
 
 def _rows_stand_alone(model: FittedForecaster, samples: SamplePanel) -> bool:
-    """Whether each row of a full call has the bits that it has as the only one asked about: a live session asks about one."""
-    block = samples.rows[-model.rows_per_call :]
-    if model.rows_per_call == 1 or len(block) < model.rows_per_call:
-        return model.rows_per_call == 1
-    whole = model.raw_of(samples, block)
-    return all(np.array_equal(model.raw_of(samples, block[k : k + 1])[0], whole[k]) for k in range(len(block)))
+    """Whether each row of a full call has the bits that it has as the only one asked about: a live session asks about one.
+
+    Each row is asked about at its neighbour's place too, and at the place across from it, among the same others; a few are asked about
+    alone. To ask about each of them alone would take longer than many a fit.
+    """
+    count, block = model.rows_per_call, samples.rows[-model.rows_per_call :]
+    if count == 1 or len(block) < count:
+        return count == 1
+    whole, places = model.raw_of(samples, block), np.arange(count)
+    moved = all(np.array_equal(model.raw_of(samples, block[order]), whole[order]) for order in (np.roll(places, 1), places[::-1]))
+    some = np.unique(np.linspace(0, count - 1, _ALONE).astype(np.int64))
+    return moved and all(np.array_equal(model.raw_of(samples, block[k : k + 1])[0], whole[k]) for k in some)
 
 
 def _require_repeatable(model: FittedForecaster, samples: SamplePanel) -> None:
@@ -158,6 +178,23 @@ def _require_repeatable(model: FittedForecaster, samples: SamplePanel) -> None:
     if not np.array_equal(once, again):
         name = type(model.members[0][0]).__name__
         raise ForecasterFailed(f"{name}.predict gives other numbers for the same row the second time; draw in fit alone, from `seed`")
+
+
+def _require_restorable(model: FittedForecaster, prototype: BaseForecaster, samples: SamplePanel) -> None:
+    """See that what a session reads from files is what was fitted; once for each forecaster of a process, in its first fold."""
+    kind, name = identity_of(prototype), type(prototype).__name__
+    if kind in _restored:
+        return
+    rows = spread_rows(samples, _SCORED)[:_RESTORED]
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder), Path(folder))
+        try:
+            again = load_fitted(Path(folder), prototype).raw_of(samples, rows)
+        except (ForecasterFailed, FingerprintMismatch) as error:
+            raise ForecasterFailed(f"after save and load it does not forecast: {error}; {_KEEP}") from error
+    if not np.array_equal(again, model.raw_of(samples, rows)):
+        raise ForecasterFailed(f"{name}: after save and load it forecasts other numbers; {_KEEP}")
+    _restored.add(kind)
 
 
 def _with_spread(model: FittedForecaster, samples: SamplePanel) -> FittedForecaster:

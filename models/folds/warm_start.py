@@ -41,7 +41,7 @@ def planned_model(panel: Panel, fold: Mapping[str, Fold], settings: ModelSetting
 
 def _can_go_on(settings: ModelSettings) -> bool:
     own = prototype(settings)
-    return own is None or isinstance(own, WarmStarting)
+    return own is None or (isinstance(own, WarmStarting) and own.goes_on)
 
 
 def _base(

@@ -21,7 +21,7 @@ from forwardtrader.models.online.drift import DriftRule, Reference, block_means,
 from forwardtrader.models.online.model_losses import ModelLosses
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction
-from forwardtrader.models.walk_forward import ANCHOR
+from forwardtrader.models.walk_forward import ANCHOR, aligned
 
 # Gives the losses of a model from a moment on.
 LossesOf = Callable[[ModelCard, datetime], ModelLosses]
@@ -69,7 +69,7 @@ class LifecycleRules:
 
     def aligned(self, boundary: datetime) -> datetime:
         """The first bar-open time not before `boundary`."""
-        return ANCHOR + -((ANCHOR - boundary) // self.timeframe.delta) * self.timeframe.delta
+        return aligned(boundary, self.timeframe)
 
     def scheduled(self, moment: datetime) -> datetime:
         """The newest scheduled boundary not after `moment`."""

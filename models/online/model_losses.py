@@ -106,12 +106,18 @@ class ModelLosses:
 
 
 def panel_from(candles: Mapping[str, pd.DataFrame], card: ModelCard, first: datetime, settings: ModelSettings) -> Panel:
-    """A panel of just the candles needed to score a model from `first` on; it gives the bits of the whole history."""
+    """A panel of just the candles needed to score a model from `first` on; it gives the bits of the whole history.
+
+    All symbols begin at one time: a feature may look at another symbol's bar beside each of its own, however far back that one lies.
+    """
     before = rows_before(card, settings)
-    cut = {}
-    for symbol, frame in candles.items():
-        row = int(pd.DatetimeIndex(frame.index).searchsorted(pd.Timestamp(first)))
-        cut[symbol] = frame.iloc[max(row - before, 0) :]
+    frames = dict(candles.items())  # each is read from disk
+    begins = [
+        frame.index[max(int(pd.DatetimeIndex(frame.index).searchsorted(pd.Timestamp(first))) - before, 0)]
+        for frame in frames.values()
+        if len(frame)
+    ]
+    cut = {symbol: frame.loc[min(begins) :] if len(frame) else frame for symbol, frame in frames.items()}
     return Panel.of(cut, card.horizons, card.features, Timeframe.parse(card.timeframe))
 
 

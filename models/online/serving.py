@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.types import Forecast, Timeframe
+from forwardtrader.models.features.asset_panel import among
 from forwardtrader.models.features.bars import Bars
-from forwardtrader.models.features.catalogue import matrix, warm_up
+from forwardtrader.models.features.catalogue import looks_at_others, matrix, warm_up
 from forwardtrader.models.features.incremental_factors import FactorRows, Facts
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
@@ -47,12 +48,12 @@ class ServingModels:
         network: loads a model's network by its id; each is loaded once.
         facts: the columns of the factors (`models.features.factor_features`) for bar-open times, as they were known at each close; needed
             where a model was trained with factors.
-        peers: bars of all symbols, for `latest` of a model whose features look at others.
+        peers: gives the bars of all symbols, for a model whose features look at others: at least those before the bar that is asked about.
     """
 
     def __init__(
         self, symbol: str, horizon: int, timeframe: Timeframe, terms: list[ServingTerm], network: Callable[[str], FittedModel], *,
-        context: int, facts: Facts | None = None, peers: Mapping[str, Bars] | None = None,
+        context: int, facts: Facts | None = None, peers: Callable[[], Mapping[str, Bars]] = dict,
     ) -> None:  # fmt: skip
         self.symbol = symbol
         self.horizon = horizon
@@ -60,7 +61,7 @@ class ServingModels:
         self._terms = sorted(terms, key=lambda term: term.since)
         self._network = network
         self._facts = facts
-        self._peers = peers or {}
+        self._peers = peers
         self._follower: OnlineCorrector | None = None
         self._loaded: dict[str, FittedModel] = {}
         self._steps: dict[str, Stepper] = {}
@@ -145,7 +146,7 @@ class ServingModels:
         else:
             frame = bar.frame()
             self._require(frame)
-            rows.fill(frame.iloc[-self.warm_up :])
+            rows.fill(frame.iloc[-self.warm_up :], bar.peers())
         if not rows.is_whole:
             return None
         return self._calibrated(card, self._step(card).forecast(rows.window, rows.before)[None], np.array([rows.unit]), bar.at)
@@ -153,8 +154,10 @@ class ServingModels:
     def _rows_of(self, card: ModelCard) -> FeatureRows | FactorRows:
         context = self._load(card).context
         if self._facts is None:
-            return FeatureRows(card.features, context, self.horizon, self._timeframe)
-        return FactorRows(card.features, context, self.horizon, self._facts, self.warm_up, self._timeframe)
+            return FeatureRows(card.features, context, self.horizon, self._timeframe, symbol=self.symbol, peers=self._peers)
+        return FactorRows(
+            card.features, context, self.horizon, self._facts, self.warm_up, self._timeframe, symbol=self.symbol, peers=self._peers
+        )
 
     def _calibrated(self, card: ModelCard, raw: NDArray[np.float32], usual: Floats, at: datetime) -> Forecast | None:
         """The forecast from raw outputs [1, members, H, 6] and the usual move over the horizon [1]; None where it is no number."""
@@ -181,7 +184,8 @@ class ServingModels:
     def _forecast(self, card: ModelCard, bars: pd.DataFrame, at: datetime) -> Forecast | None:
         model = self._load(card)
         seen = Bars.of(bars if self._facts is None else bars.join(self._facts(pd.DatetimeIndex(bars.index))), self._timeframe)
-        seen = replace(seen, peers=self._peers)
+        if looks_at_others(card.features):
+            seen = among(self.symbol, seen, self._peers())
         features = matrix(seen, card.features)[-model.context :]
         if not np.isfinite(features).all():
             return None

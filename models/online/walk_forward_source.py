@@ -43,7 +43,7 @@ class WalkForwardSource:
         own = pd.DataFrame(dict(walk.panel.bars[symbol].factors), index=index)
         self.serving = ServingModels(
             symbol, horizon, timeframe, terms, network or walk.network, context=context_of(walk.settings),
-            facts=own.reindex if len(own.columns) else None, peers=walk.panel.bars,
+            facts=own.reindex if len(own.columns) else None, peers=lambda: walk.panel.bars,
         )  # fmt: skip
         self.warm_up = self.serving.warm_up
         self._follower = walk.follower(symbol, horizon) if isinstance(walk, OnlineWalkForward) else None

@@ -152,12 +152,24 @@ class BaseForecaster(ABC):
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         return [name for name, each in inspect.signature(cls).parameters.items() if each.kind in kinds]
 
+    @classmethod
+    def required_names(cls) -> list[str]:
+        """Those of them that have no default value."""
+        given = inspect.signature(cls).parameters
+        return [name for name in cls.parameter_names() if given[name].default is inspect.Parameter.empty]
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
 
 class WarmStarting(BaseForecaster):
-    """A forecaster whose models between two anchors go on from the anchor's (`models.walk_forward`)."""
+    """A forecaster whose models between two anchors go on from the anchor's (`models.walk_forward`).
+
+    Attributes:
+        goes_on: whether it does so with its parameters.
+    """
+
+    goes_on: bool = True
 
     @abstractmethod
     def update(self, panel: SamplePanel) -> Self:

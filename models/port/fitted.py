@@ -20,6 +20,7 @@ from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import QUANTILES
 from forwardtrader.core.user_code.errors import owned_errors
+from forwardtrader.core.user_code.process_state import process_state_kept
 from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
 from forwardtrader.models.port.sample_panel import SamplePanel
 
@@ -164,7 +165,7 @@ def answered(forecaster: BaseForecaster, panel: SamplePanel) -> Floats32:
         ForecasterFailed: it raised an exception, or the answer is of another shape, not finite, or its quantiles cross.
     """
     name = type(forecaster).__name__
-    with owned_errors(name, ForecasterFailed):
+    with owned_errors(name, ForecasterFailed), process_state_kept():
         answer = forecaster.predict(panel)
     try:
         return _as_raw(answer, len(panel), len(panel.horizons), all_horizons=forecaster.all_horizons)
@@ -173,9 +174,13 @@ def answered(forecaster: BaseForecaster, panel: SamplePanel) -> Floats32:
 
 
 def _as_raw(answer: Answer, rows: int, horizons: int, *, all_horizons: bool) -> Floats32:
+    if any(np.ma.is_masked(part) for part in (answer if isinstance(answer, tuple) else (answer,))):
+        raise ValueError("an answer of which a part is masked; answer a number for each sample")
     shape = (rows, horizons) if all_horizons else (rows,)
     out = np.full((rows, horizons, OUTPUTS), np.nan, np.float32)
     if isinstance(answer, tuple):
+        if len(answer) != 2:
+            raise ValueError(f"a tuple of {len(answer)}; a tuple has location and scale, quantiles are one array {[*shape, 5]}")
         location, scale = (_numbers(part, shape).reshape(rows, horizons) for part in answer)
         if (scale < 0).any():
             raise ValueError(f"a scale of {float(scale.min()):g}; scales are not below zero")
@@ -202,7 +207,10 @@ def _require_order(quantiles: Floats32) -> None:
 
 
 def _numbers(found: object, shape: tuple[int, ...]) -> Floats32:
-    array = np.asarray(found, dtype=np.float64)
+    array = np.asarray(found)
+    if array.dtype.kind not in "fiuO":
+        raise ValueError(f"an answer of type {array.dtype}; answer numbers, as float32 or float64")
+    array = array.astype(np.float64)
     if array.shape != shape:
         raise ValueError(f"an answer of shape {list(array.shape)}; a location has {list(shape)} here, quantiles have {[*shape, 5]}")
     if not np.isfinite(array).all():
@@ -238,8 +246,12 @@ def load_fitted(folder: Path, prototype: BaseForecaster) -> FittedForecaster:
 
 
 def _loaded(prototype: BaseForecaster, folder: Path) -> BaseForecaster:
-    with owned_errors(type(prototype).__name__, ForecasterFailed):
-        return prototype.clone().load(folder)
+    name = type(prototype).__name__
+    with owned_errors(name, ForecasterFailed), process_state_kept():
+        found: object = prototype.clone().load(folder)
+    if not isinstance(found, BaseForecaster):
+        raise ForecasterFailed(f"{name}.load answered {type(found).__name__}; end it with `return self`")
+    return found
 
 
 def _digests(root: Path) -> dict[str, str]:

@@ -21,8 +21,10 @@ from forwardtrader.core.user_code.code_fingerprint import compiled_form, source_
 from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
+from forwardtrader.core.user_code.process_state import process_state_kept
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 from forwardtrader.models.port.names import SHIPPED
+from forwardtrader.models.port.soundness import require_sound
 
 LSTM: Final = "lstm"
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -90,16 +92,23 @@ def _prototype(spec: str, params: str) -> BaseForecaster:
 def _made(spec: str, params: str) -> BaseForecaster:
     found = _named(SHIPPED.get(spec, spec))
     given: Mapping[str, Any] = json.loads(params)
-    with owned_errors(spec, ForecasterFailed):
-        if isinstance(found, BaseForecaster):
-            return found.clone().set_params(**given)
-        known = found.parameter_names()
-        for name in given:
-            if name not in known:
-                raise ConfigError(
-                    f"models.params.{name}: {spec} has no such parameter{nearest(name, known) or '; it has ' + ', '.join(known)}"
-                )
-        return found(**given)
+    with owned_errors(spec, ForecasterFailed), process_state_kept():
+        made = _with_params(found, given, spec)
+    require_sound(made)
+    return made
+
+
+def _with_params(found: BaseForecaster | type[BaseForecaster], given: Mapping[str, Any], spec: str) -> BaseForecaster:
+    if isinstance(found, BaseForecaster):
+        return found.clone().set_params(**given)
+    known = found.parameter_names()
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"models.params.{name}: {spec} has no such parameter{nearest(name, known) or '; it has ' + ', '.join(known)}")
+    for name in found.required_names():
+        if name not in given:
+            raise ConfigError(f"{spec} needs its parameter {name}; set models.params.{name}, or give it a default value")
+    return found(**given)
 
 
 def _named(spec: str) -> BaseForecaster | type[BaseForecaster]:
@@ -145,7 +154,7 @@ def _described(value: Any) -> Any:
         return sorted((_described(each) for each in value), key=repr)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if hasattr(value, "get_params"):
+    if hasattr(value, "get_params") and not isinstance(value, type):
         return [type(value).__module__, type(value).__qualname__, _described(value.get_params()), _source(type(value))]
     if isinstance(value, functools.partial):
         return [_described(value.func), _described(value.args), _described(value.keywords)]

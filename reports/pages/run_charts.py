@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import pandas as pd
@@ -20,6 +21,7 @@ from forwardtrader.reports.pages.charts import (
     packed_times,
     time_chart,
 )
+from forwardtrader.reports.sections.optimisation import ChosenPoint
 
 
 class ChartTables(Protocol):
@@ -121,6 +123,18 @@ def loss_chart(folds: list[dict[str, Any]], symbol: str) -> Chart:
         for key, name, color, dash in styles
     ]  # fmt: skip
     return figure(f"loss:{symbol}", f"Loss of each model on {symbol}", traces, hovermode="x unified", yaxis={"tickformat": ".3~f"})
+
+
+def parameter_chart(choices: Sequence[ChosenPoint], key: str) -> Chart:
+    """The value of one parameter from each boundary to the next; numbers to scale, others by name."""
+    values = [choice.settings.get(key) for choice in choices]
+    plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    trace = {
+        "type": "scatter", "mode": "lines+markers", "name": key, "x": [f"{choice.since:%Y-%m-%d %H:%M}" for choice in choices],
+        "y": values if plain else [str(value) for value in values], "line": {"color": "$accent", "width": 1.6, "shape": "hv"},
+        "marker": {"size": 5, "color": "$accent"}, "hovertemplate": "from %{x}: %{y}<extra></extra>",
+    }  # fmt: skip
+    return figure(f"parameter:{key}", f"{key} over time", [trace], yaxis={"type": "linear" if plain else "category"})
 
 
 def fold_score_chart(slices: list[dict[str, Any]], symbol: str) -> Chart:

@@ -52,7 +52,7 @@ def prepare_run_page(run_dir: Path) -> Callable[[], Path]:
     run = artefacts.load(run_dir)
     views, figures = _symbols(run)
     payload = run_charts.time_payload(run, _horizon(run))
-    figures += _fold_charts(run)
+    figures += [*_fold_charts(run), *_parameter_charts(run)]
     payload["charts"] += figures
     return lambda: write_page(run_dir / FILE_NAME, "run_page.html.j2", _context(run, run_dir, views, payload["charts"]), payload)
 
@@ -130,6 +130,11 @@ def _symbol(run: RunArtefacts, symbol: str) -> tuple[SymbolView, list[Chart]]:
         charts=frozenset(chart["id"] for chart in charts),
     )
     return view, charts
+
+
+def _parameter_charts(run: RunArtefacts) -> list[Chart]:
+    found = run.manifest.optimisation
+    return [run_charts.parameter_chart(found.choices, key) for key in found.spread] if found is not None else []
 
 
 def _fold_charts(run: RunArtefacts) -> list[Chart]:

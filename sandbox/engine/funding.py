@@ -70,7 +70,7 @@ class FundingClock:
 
     def __init__(self, exchange: Exchange, rates: Mapping[str, FundingRates], length: int) -> None:
         self._exchange = exchange
-        self.rates = rates
+        self.rates = dict(rates)
         self._length = length
         self.paid_until = exchange.now() + length - 1
 

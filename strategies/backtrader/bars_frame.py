@@ -26,6 +26,17 @@ def last_frame(data: Any, rows: int) -> pd.DataFrame:
     return _frame(data, lambda line: line.get(size=rows))
 
 
+def bar_at(data: Any, number: float) -> tuple[float, float, float, float, float] | None:
+    """Open, high, low, close and volume of a feed's bar with a Backtrader time; None where it has shown none of that time."""
+    try:
+        ago = next(-n for n in range(len(data)) if data.datetime[-n] <= number)
+    except (StopIteration, IndexError):  # lines may be kept only as long as they are looked back on
+        return None
+    if data.datetime[ago] != number:
+        return None
+    return data.open[ago], data.high[ago], data.low[ago], data.close[ago], data.volume[ago]
+
+
 def utc_index(numbers: NDArray[np.float64]) -> pd.DatetimeIndex:
     """Backtrader date numbers as UTC times, to the millisecond (a float of days resolves about 10 microseconds)."""
     milliseconds = np.rint((numbers - _EPOCH_DAY) * _DAY_MS).astype(np.int64)

@@ -13,8 +13,8 @@ import pandas as pd
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import Forecast
 from forwardtrader.models.forecaster import ForecastSource, IncrementalSource, NewBar, SourceOfFeeds
-from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds, last_frame, whole_frame
-from forwardtrader.strategies.feed_context import FeedContext
+from forwardtrader.strategies.backtrader.bars_frame import bar_at, epoch_seconds, last_frame, whole_frame
+from forwardtrader.strategies.feed_context import FeedContext, traded_feeds
 
 _COLUMNS: Final = {"location": "location", "lower": "q05", "upper": "q95", "p_up": "p_up", "scale": "scale"}
 _STEPS_TO_BE_SURE: Final = 4
@@ -101,7 +101,14 @@ class LSTMForecast(bt.Indicator):
         return NewBar(
             at=datetime.fromtimestamp(now, UTC), before=None if before is None else datetime.fromtimestamp(before, UTC),
             open=data.open[0], high=data.high[0], low=data.low[0], close=data.close[0], volume=data.volume[0], frame=self._frame,
+            peers=self._peers,
         )  # fmt: skip
+
+    def _peers(self) -> dict[str, tuple[float, float, float, float, float]]:
+        """The bars of the other symbols that opened with the present one, as far as the feeds have shown them."""
+        others = [data for data in traded_feeds(self.data._env.datas) if data is not self.data]
+        found = {data._name: bar_at(data, self.data.datetime[0]) for data in others}
+        return {name: bar for name, bar in found.items() if bar is not None}
 
     def _show(self, forecast: Forecast | None) -> None:
         if forecast is None:

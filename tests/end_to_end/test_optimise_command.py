@@ -73,7 +73,7 @@ def test_the_choices_are_one_run_with_its_page_its_trials_and_its_stability() ->
     assert all(row["since"] > row["boundary"] for row in found["choices"][1:])
     assert 1.0 <= run["strategy"]["effective_trials"] < 8.0
     page = (run["folder"] / "index.html").read_text(encoding="utf-8")
-    assert "Parameters over time" in page
+    assert "Parameters over time" in page and all(f'"id":"parameter:{key}"' in page for key in found["spread"])
     assert found["choices"][-1]["flags"] in page
 
 

@@ -239,3 +239,31 @@ def test_a_sweep_that_had_to_take_the_sample_market_says_so_in_its_name() -> Non
     nowhere = ["--source", "auto", "--set", "feeds.exchange_url=http://127.0.0.1:9", "--set", "feeds.fallback_exchanges=[]"]
     assert sweep("strategies.margin: [0.5, 2]\n", *nowhere) == 0
     assert "SAMPLE" in told()["folder"].name
+
+
+def test_a_point_whose_forecaster_fails_is_left_out_with_its_reason_and_the_others_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("touchy.py").write_text(
+        "import forwardtrader as ft\n"
+        "class Touchy(ft.BaseForecaster):\n"
+        "    def __init__(self, level=0.0):\n"
+        "        if level > 8:\n"
+        "            raise ValueError('a level above 8')\n"
+        "        self.level = level\n"
+        "    def fit(self, panel):\n"
+        "        if self.level > 4:\n"
+        "            raise ArithmeticError('a level above 4')\n"
+        "        self.mean_ = float(panel.y.mean()) + self.level * (1e9 if self.level > 1 else 0.0)\n"
+        "        return self\n"
+        "    def predict(self, panel):\n"
+        "        return panel.X[:, 0] * 0.001 + self.mean_\n",
+        encoding="utf-8",
+    )
+    assert sweep("models.params.level: [9, 5, 2, 0, 1]\n", "--forecaster", "touchy.py:Touchy") == 0
+    found = told()
+    reasons = [each["reason"] for each in found["left_out"]]
+    assert "touchy.py:5 in __init__: ValueError: a level above 8" in reasons[0]
+    assert "Touchy, fold 2024-04-" in reasons[1] and "touchy.py:9 in fit: ArithmeticError: a level above 4" in reasons[1]
+    assert "the training diverged" in reasons[2]
+    assert found["points"] == 2 and found["chosen"]["settings"] in ({"models.params.level": 0}, {"models.params.level": 1})
+    assert sweep("models.params.level: [9, 5]\n", "--forecaster", "touchy.py:Touchy") == 2
+    assert "no point of sweep.yaml came to a result; --set models.params.level=9: " in capsys.readouterr().err

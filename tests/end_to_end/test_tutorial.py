@@ -41,6 +41,6 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
         name = rest[0] if first == "-m" else str(ROOT / first)
         started = ["-m", f"forwardtrader.{name}", *rest[1:]] if first == "-m" else [name, *rest]
         process = begin([sys.executable, *started], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        said, complained = process.communicate(timeout=PATIENCE_S)
+        said, complained = process.communicate(timeout=10 * PATIENCE_S)
         assert process.returncode == 0, (shlex.join(words), said[-2000:], complained[-2000:])
     assert (tmp_path / "var" / "sessions" / "tutorial" / "parity.html").is_file()

@@ -68,11 +68,11 @@ def store_on(venue: SandboxHandle, journal: Journal | Path | None = None, **more
 
 
 def play(venue: SandboxHandle, store: CCXTStore, strategy: Any, bars: int, *, symbols: tuple[str, ...] = ("BTC/USDT",), trade: bool = True,
-         history: int = 0, **params: Any) -> Any:  # fmt: skip
+         history: int = 0, compression: int = 1, **params: Any) -> Any:  # fmt: skip
     """Run a strategy over `bars` live bars; returns it."""
     cerebro = bt.Cerebro(quicknotify=True, stdstats=False)
     for symbol in symbols:
-        cerebro.adddata(store.getdata(dataname=symbol, history=history), name=symbol)
+        cerebro.adddata(store.getdata(dataname=symbol, history=history, compression=compression), name=symbol)
     if trade:
         cerebro.setbroker(store.getbroker())
     store.on_idle = Lockstep(venue, store, bars)

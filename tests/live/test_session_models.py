@@ -17,6 +17,12 @@ from tests.processes import begin
 SMALL = ("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1", "models.seeds=1", "models.units=8")
 
 
+FOREST = """
+from sklearn.ensemble import RandomForestRegressor
+import forwardtrader as ft
+
+forest = ft.SklearnForecaster(RandomForestRegressor(n_estimators=10, max_depth=4, n_jobs=1))
+"""
 LEARNING = ("early=true", "reference=45d", "block=12", "slack=0.1", "false_alarms_every=3d", "trial=36", "adaptive=true")
 
 
@@ -68,9 +74,15 @@ def test_a_session_that_learns_between_retrainings_equals_its_replay_over_a_cras
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("forecaster", ["tests.models.own_forecasters:Ridge", "tests.models.own_forecasters:Nearest", "lightgbm"])
+@pytest.mark.parametrize(
+    "forecaster",
+    ["tests.models.own_forecasters:Ridge", "tests.models.own_forecasters:Nearest", "lightgbm", "examples/keras_gru.py:gru", "FOREST"],
+)
 def test_a_session_with_another_forecaster_equals_its_replay_over_a_crash(tmp_path: Path, forecaster: str) -> None:
-    more = (f"models.forecaster={forecaster}", "models.retrain_every=2d")
+    (tmp_path / "forest_of_a_session.py").write_text(FOREST)
+    params = ("models.params.epochs=1",) if "keras" in forecaster else ()
+    named = forecaster.replace("FOREST", f"{tmp_path}/forest_of_a_session.py:forest")
+    more = (f"models.forecaster={named}", "models.retrain_every=2d", *params)
     process = began(tmp_path, 160, *more, symbols=("BTC/USDT",))
     wait_for_bars(tmp_path, "long", 70, process, patience_s=600)
     process.kill()

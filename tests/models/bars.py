@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,11 @@ def simulated_bars(n: int, *, seed: int = 0, start: str = "2020-01-01", step: st
     )
 
 
-def heard(frame: pd.DataFrame, row: int, needed: int) -> NewBar:
+def heard(frame: pd.DataFrame, row: int, needed: int, peers: Callable[[], Any] = dict) -> NewBar:
     """The bar of `row` as a session hears it, with `needed` bars at hand."""
     bar: Any = frame.iloc[row]
     before, at = (moment.to_pydatetime() for moment in frame.index[row - 1 : row + 1])
     return NewBar(
         at=at, before=before, open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=bar.volume,
-        frame=lambda: frame.iloc[row + 1 - needed : row + 1],
+        frame=lambda: frame.iloc[row + 1 - needed : row + 1], peers=peers,
     )  # fmt: skip

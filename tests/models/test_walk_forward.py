@@ -142,3 +142,13 @@ def test_the_lead_bars_are_what_a_first_forecast_needs_besides_its_training_wind
     boundary = NEW_YEAR
     fold = fold_at(INDEX, boundary, JUNE, chosen, HOUR, warm_up=0)
     assert fold.effective_first - fold.train_last == lead_bars(chosen, 500) - 500 - 24
+
+
+@given(st.integers(-3, 6), st.integers(0, 6), st.integers(1, 3))
+def test_a_model_takes_over_at_the_same_time_whatever_bars_are_missing_around_its_boundary(first: int, missing: int, lag: int) -> None:
+    """A session decides when before it knows which bars will not come."""
+    boundary = 24 * (365 + 366 + 365)
+    index = INDEX.delete(range(boundary + first, boundary + first + missing))
+    fold = fold_at(index, NEW_YEAR, JUNE, knobs(deployment_lag=lag), HOUR, 500)
+    due = pd.Timestamp(NEW_YEAR) + lag * pd.Timedelta(hours=1)
+    assert index[fold.effective_first] >= due > index[fold.effective_first - 1]

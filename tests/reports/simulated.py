@@ -20,7 +20,7 @@ from forwardtrader.reports.manifest import (
     SymbolForecast,
     WalkForwardSection,
 )
-from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.reports.summary import portfolio_of, summarise_strategy
 
 Z = {"q05": -1.6449, "q25": -0.6745, "q50": 0.0, "q75": 0.6745, "q95": 1.6449}
 CREATED = datetime(2026, 11, 22, 15, 14, 2, tzinfo=UTC)
@@ -102,7 +102,9 @@ def run(
     fills = pd.concat([p[1] for p in parts]).sort_values("timestamp", kind="stable", ignore_index=True)
     told = pd.concat([forecasts(m, s, seed=seed + i) for i, (s, m) in enumerate(markets.items())], ignore_index=True)
     made = manifest(markets, equity, fills, kind=kind, timeframe=timeframe, scored=scored)
-    return artefacts.RunArtefacts(made, told, fills, equity)
+    return artefacts.RunArtefacts(
+        made.model_copy(update={"portfolio": portfolio_of(equity, fills, markets, 365, 10_000.0)}), told, fills, equity
+    )
 
 
 def manifest(

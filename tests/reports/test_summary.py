@@ -5,7 +5,7 @@ import pytest
 
 from forwardtrader.reports.artefacts import empty_equity, empty_fills
 from forwardtrader.reports.statistics import metrics
-from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.reports.summary import portfolio_of, summarise_strategy
 from tests.reports import simulated
 
 
@@ -32,6 +32,18 @@ def test_an_account_that_never_traded_has_no_ratios_and_no_trades() -> None:
     assert (summary.trades, summary.total_return, summary.max_drawdown, summary.exposure) == (0, 0.0, 0.0, 0.0)
     assert summary.sharpe is None
     assert summary.break_even_bps is None
+
+
+def test_contributions_of_the_symbols_add_up_to_the_profit_and_more_money_earns_less() -> None:
+    run = simulated.run(2400)
+    candles = {"BTC/USDT": simulated.candles(2400)}
+    portfolio = portfolio_of(run.equity, run.fills, candles, 365, 10_000.0)
+    assert portfolio is not None
+    [part] = portfolio.symbols
+    assert part.profit == pytest.approx(run.equity["equity"].iloc[-1] - 10_000)
+    returns = [row.total_return for row in portfolio.capacity]
+    assert returns == sorted(returns, reverse=True) and len(set(returns)) == 4
+    assert portfolio_of(run.equity, empty_fills(), candles, 365, 10_000.0) is None
 
 
 def test_an_empty_curve_is_summed_up_without_an_error() -> None:

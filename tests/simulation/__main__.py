@@ -6,13 +6,14 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from forwardtrader.sandbox.faults.catalogue import CATALOGUE
 from tests.simulation.defects import DEFECTS, SEEDS
 from tests.simulation.faults import ALL, ELSEWHERE, OF_THE_PROCESS, scenario_of
 from tests.simulation.results import Results
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import Scenario, of_perpetuals
 from tests.simulation.shrink import shrink
 from tests.simulation.world import simulate
 
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the results there, and go on where they end")
     parser.add_argument("--log", action="store_true", help="print what happened")
+    parser.add_argument("--perpetuals", action="store_true", help="trade perpetuals in place of spot")
     parser.add_argument("--faults", action="store_true", help="strike with each fault alone, and say how long it takes to recover")
     parser.add_argument("--defects", nargs="*", metavar="NAME", help="plant defects, all or these, and say which seed finds each")
     wanted = parser.parse_args()
@@ -32,17 +34,18 @@ def main() -> int:
         return _faults(wanted.seeds)
     if wanted.defects is not None:
         return _defects(wanted.defects or list(DEFECTS))
+    scenario = of_perpetuals if wanted.perpetuals else Scenario.of
     if wanted.seed is not None:
-        return _replay(wanted.seed, log=wanted.log)
-    return _play(range(wanted.first, wanted.first + wanted.seeds), wanted.keep)
+        return _replay(scenario(wanted.seed), log=wanted.log)
+    return _play(range(wanted.first, wanted.first + wanted.seeds), wanted.keep, scenario)
 
 
-def _play(seeds: range, keep: Path | None) -> int:
+def _play(seeds: range, keep: Path | None, scenario: Callable[[int], Scenario]) -> int:
     """Play what was not played yet."""
     results, began = Results(keep), time.perf_counter()
     left = results.left(seeds)
     for number, seed in enumerate(left, 1):
-        outcome = simulate(Scenario.of(seed))
+        outcome = simulate(scenario(seed))
         results.add(outcome)
         if outcome.violation:
             print(f"seed {seed}: {outcome.violation}\n  replay it with `make simulate SEED={seed}`", flush=True)
@@ -53,9 +56,9 @@ def _play(seeds: range, keep: Path | None) -> int:
     return 1 if totals.violations else 0
 
 
-def _replay(seed: int, *, log: bool) -> int:
+def _replay(scenario: Scenario, *, log: bool) -> int:
     """Play one, and make it smaller where it breaks."""
-    outcome = simulate(Scenario.of(seed))
+    outcome, seed = simulate(scenario), scenario.seed
     if log:
         print(outcome.scenario, *outcome.log, sep="\n")
     print(f"seed {seed}: {outcome.violation or 'holds'} ({outcome.digest})")

@@ -54,7 +54,8 @@ class Adversary(bt.Strategy):
             until = data.num2date(data.datetime[0]) + timedelta(minutes=rng.randint(1, 4) * self.p.life.scenario.bar_minutes)
             self.buy(data=data, size=size, price=price * 0.998, exectype=bt.Order.Limit, valid=until)
         elif action == "stop" and held:
-            self.sell(data=data, size=held * rng.choice((0.5, 1.0)), price=price * rng.uniform(0.99, 0.9995), exectype=bt.Order.Stop)
+            act, away = (self.sell, rng.uniform(0.99, 0.9995)) if held > 0 else (self.buy, rng.uniform(1.0005, 1.01))
+            act(data=data, size=abs(held) * rng.choice((0.5, 1.0)), price=price * away, exectype=bt.Order.Stop)
         elif action == "bracket":
             kind = rng.choice((bt.Order.Market, bt.Order.Limit))
             self.buy_bracket(
@@ -70,7 +71,9 @@ class Adversary(bt.Strategy):
             self.close(data=data)
 
     def _either(self, rng: random.Random, data: Any, size: float, held: float, **how: Any) -> None:
-        if held and rng.random() < 0.5:
-            self.sell(data=data, size=held * rng.choice((0.3, 1.0)), **how)
+        if self.p.life.scenario.is_perpetual and rng.random() < 0.5:
+            self.sell(data=data, size=size, **how)
+        elif held and rng.random() < 0.5:
+            (self.sell if held > 0 else self.buy)(data=data, size=abs(held) * rng.choice((0.3, 1.0)), **how)
         else:
             self.buy(data=data, size=size, **how)

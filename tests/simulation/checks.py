@@ -35,7 +35,7 @@ def require(holds: bool, text: str) -> None:
 def trades_of(venue: SimulatedVenue, first: int | None = None) -> dict[tuple[str, str], Any]:
     """The venue's executions of our own orders, or those among the `first` ones of all."""
     orders = venue.venue.exchange.order_index.orders
-    ours = {number for number, order in orders.items() if order.request.client_id.startswith(OURS)}
+    ours = {number for number, order in orders.items() if order.request.client_id.startswith(OURS) or order.request.origin}
     return {(t.symbol, str(t.id)): t for t in venue.venue.exchange.order_index.trades[:first] if t.order_id in ours}
 
 
@@ -107,8 +107,19 @@ def agrees(venue: SimulatedVenue, journal: Journal) -> bool:
 
 def cash_agrees(life: Life) -> bool:
     """Whether the broker has the money that the account has."""
-    there = float(life.world.venue.venue.exchange.accounts[ACCOUNT].total("USDT"))
-    return abs(life.broker.getcash() - there) < _SMALLEST
+    return abs(life.broker.getcash() - float(cash_of(life.world.venue))) < _SMALLEST
+
+
+def cash_of(venue: SimulatedVenue) -> Decimal:
+    """Money in the account; of perpetuals as if every position was paid for at its entry."""
+    account = venue.venue.exchange.accounts[ACCOUNT]
+    return account.total("USDT") - sum((p.size * p.entry for p in account.positions.values()), Decimal(0))
+
+
+def units_of(venue: SimulatedVenue, symbol: str) -> Decimal:
+    """Coins in the account, or the position in a perpetual."""
+    account = venue.venue.exchange.accounts[ACCOUNT]
+    return account.position(symbol).size if ":" in symbol else account.total(symbol.partition("/")[0])
 
 
 def at_rest(life: Life, kept: Mapping[tuple[str, str], Execution]) -> None:
@@ -127,11 +138,13 @@ def at_rest(life: Life, kept: Mapping[tuple[str, str], Execution]) -> None:
     )
     left = [(intent.client_id, state.value) for intent, state in journal.open_intents()]
     require(not left, f"intents are still open: {left}")
-    account = venue.venue.exchange.accounts[ACCOUNT]
     for data in life.store.datas:
         base = data.symbol.partition("/")[0]
         held = holdings_of(booked.values(), base, data.symbol) + life.world.others.brought(base)
-        require(held == account.total(base), f"the account has {account.total(base)} {base}, the executions make {held}")
+        there = units_of(venue, data.symbol)
+        require(held == there, f"the account has {there} {base}, the executions make {held}")
     position_is(life, booked.values())
-    cash = float(account.total("USDT"))
-    require(cash_agrees(life), f"cash is {life.broker.getcash()}, at the venue {cash}")
+    require(cash_agrees(life), f"cash is {life.broker.getcash()}, at the venue {cash_of(venue)}")
+    paid = [(p.symbol, p.at, p.amount) for p in journal.payments()]
+    real_paid = [(p.symbol, p.at, p.received) for p in venue.venue.exchange.payments]
+    require(sorted(paid) == sorted(real_paid), f"funding in the journal {paid}, at the venue {real_paid}")

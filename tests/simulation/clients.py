@@ -17,16 +17,16 @@ _STATE: Final = ("options", "urls", "has", "headers", "streaming", "balance", "o
 
 
 @cache
-def _template(exchange: str, keys: tuple[tuple[str, str], ...], base_url: str, ws_url: str) -> tuple[Any, bytes]:
-    client = open_client(exchange, keys=dict(keys) or None, base_url=base_url, ws_url=ws_url)
+def _template(exchange: str, linear: bool, keys: tuple[tuple[str, str], ...], base_url: str, ws_url: str) -> tuple[Any, bytes]:
+    client = open_client(exchange, linear=linear, keys=dict(keys) or None, base_url=base_url, ws_url=ws_url)
     state = {name: client.__dict__[name] for name in _STATE if name in client.__dict__}
     state["streaming"] = {name: value for name, value in client.streaming.items() if not isinstance(value, MethodType)}
     return client, pickle.dumps(state)
 
 
-def fresh_client(exchange: str, *, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "") -> Any:
+def fresh_client(exchange: str, *, linear: bool = False, keys: dict[str, str] | None = None, base_url: str = "", ws_url: str = "") -> Any:
     """As `open_client`."""
-    template, state = _template(exchange, tuple(sorted((keys or {}).items())), base_url, ws_url)
+    template, state = _template(exchange, linear, tuple(sorted((keys or {}).items())), base_url, ws_url)
     client = object.__new__(type(template))
     client.__dict__.update(template.__dict__)
     client.__dict__.update(pickle.loads(state))

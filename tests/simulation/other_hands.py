@@ -86,8 +86,13 @@ class OtherHands:
     def _on_event(self, event: Any) -> None:
         if isinstance(event, BalanceMoved):
             self._brought[event.asset] += event.amount
-        elif isinstance(event, OrderChanged) and event.trade is not None and not event.order.request.client_id.startswith(OURS):
+        elif isinstance(event, OrderChanged) and event.trade is not None and _is_others(event.order.request):
             trade = event.trade
             self._brought[trade.symbol.partition("/")[0]] += trade.size
             self._brought["USDT"] -= trade.size * trade.price
             self._brought[trade.fee_asset] -= trade.fee
+
+
+def _is_others(request: NewOrder) -> bool:
+    """Whether neither we nor the venue made the order."""
+    return not request.client_id.startswith(OURS) and not request.origin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 FaultOptions: TypeAlias = dict[str, float | int | str]
@@ -66,6 +66,12 @@ class Scenario:
     bare_answers: bool = False  # an answer to an order has its ids only
     transfers: float = 0.0  # the chance that money or coins come or go, or somebody else trades, of each bar
     restarts: tuple[int, ...] = ()  # bars at whose end the venue ends, to start again from its state
+    cash: int = 10_000
+    forced: float = 0.0  # perpetuals: the chance that the venue reduces a position, of each bar
+
+    @property
+    def is_perpetual(self) -> bool:
+        return ":" in self.symbols[0]
 
     @property
     def longest_lag_s(self) -> float:
@@ -107,6 +113,21 @@ class Scenario:
             transfers=more.choice((0.0, 0.0, 0.0, 0.2)),
             restarts=tuple(more.randint(1, 10) for _ in range(more.choice((1, 2)))) if is_restarted else (),
         )
+
+
+def of_perpetuals(seed: int) -> Scenario:
+    """The scenario of a seed on perpetuals: long and short, with funding, auto-deleveraging and now and then a liquidation.
+
+    Families of orders are left out: what the venue closes by itself takes the position away that their stops protect.
+    """
+    rng, spot = random.Random(f"perpetuals {seed}"), Scenario.of(seed)
+    alone = tuple(action for action in ACTIONS if action not in ("bracket", "oco"))
+    return replace(
+        spot, protocol="bybit", symbols=tuple(f"{symbol}:USDT" for symbol in spot.symbols), fee_asset="quote", transfers=0.0,
+        actions=tuple(sorted(rng.sample(alone, rng.randint(2, len(alone))))),
+        deaths=tuple(_death(rng, "bybit") for _ in range(rng.choice((0, 1, 1, 2, 3)))),
+        forced=rng.choice((0.0, 0.1, 0.3)), cash=rng.choice((10_000, 10_000, 60)),
+    )  # fmt: skip
 
 
 def _death(rng: random.Random, protocol: str) -> Death:

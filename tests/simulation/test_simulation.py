@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import Scenario, of_perpetuals
 from tests.simulation.shrink import shrink
 from tests.simulation.world import simulate
 
@@ -26,6 +26,11 @@ def _quiet() -> Iterator[None]:
 def test_no_seed_breaks_an_invariant(first: int) -> None:
     broken = [(seed, outcome.violation) for seed in range(first, first + 8) if (outcome := simulate(Scenario.of(seed))).violation]
     assert not broken, f"replay with `make simulate SEED=n`: {broken}"
+
+
+@pytest.mark.parametrize("seed", [2, 11, 29, 44, 53, 102])
+def test_no_seed_breaks_an_invariant_of_perpetuals(seed: int) -> None:
+    assert not simulate(of_perpetuals(seed)).violation
 
 
 @pytest.mark.parametrize("seed", [8, 10])

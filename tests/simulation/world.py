@@ -18,6 +18,7 @@ from unittest.mock import patch
 from forwardtrader.live.execution.events import Execution
 from forwardtrader.sandbox.engine.events import CandleChanged, ExecutionType, OrderChanged
 from forwardtrader.sandbox.engine.exchange import Exchange
+from forwardtrader.sandbox.venue import ACCOUNT
 from tests.simulation import checks
 from tests.simulation.checks import Violation, require
 from tests.simulation.disk import SimulatedDisk
@@ -75,7 +76,7 @@ class World:
             self.loop, self.clock, protocol=scenario.protocol, symbols=scenario.symbols,
             timeframe=f"{length}m", history=30, ticks_per_bar=4, fills=scenario.fills, fee_asset=scenario.fee_asset, seed=scenario.seed,
             read_lag_s=scenario.lags, page_limit=scenario.page_limit, order_answers="ids" if scenario.bare_answers else "full",
-            keeps_state=bool(scenario.restarts),
+            keeps_state=bool(scenario.restarts), balances={"USDT": scenario.cash}, **self._perpetuals(folder),
         )  # fmt: skip
         self.network = Network(self.loop, self.chance("network"), self.venue, self.note)
         self.network.weather = Weather(
@@ -96,6 +97,18 @@ class World:
         self.recoveries: list[float] = []
         self._hurt_at: float | None = None
         self._restart_chance = self.chance("restarts")
+        self._forced_chance = self.chance("forced")
+
+    def _perpetuals(self, folder: Path) -> dict[str, Any]:
+        """Funding every three bars, of up to a hundredth."""
+        if not self.scenario.is_perpetual:
+            return {}
+        step, rng = 180_000 * self.scenario.bar_minutes, self.chance("funding")
+        now = int(self.clock.seconds() * 1000) // step * step
+        rates = [f"{now + number * step},{rng.uniform(-0.01, 0.01):.6f}" for number in range(2000)]
+        path = folder / "funding.csv"
+        path.write_text("\n".join(["timestamp,rate", *rates]) + "\n")
+        return {"funding": dict.fromkeys(self.scenario.symbols, str(path)), "leverage": "1"}
 
     def run(self) -> None:
         """Play the scenario to its end. Raises Violation."""
@@ -207,6 +220,8 @@ class World:
         self.hurt()
 
     def _watch_venue(self) -> None:
+        if self.is_quiet:
+            self.venue.venue.funding.rates.clear()
         self.exchange.subscribe(self._on_venue_event)
         self.others.watch()
 
@@ -214,10 +229,25 @@ class World:
         if self.is_quiet:
             return
         self.others.act()
+        self._force()
         if played in self.scenario.restarts and not self.venue.is_down:
             self.note("venue restarts")
             self.hurt()
             self.venue.restart(self._restart_chance.choice((1.0, 30.0, 400.0)))
+
+    def _force(self) -> None:
+        """The venue reduces a position, by chance."""
+        if not self.scenario.forced or self._forced_chance.random() >= self.scenario.forced or self.venue.is_down:
+            return
+        account = self.exchange.accounts[ACCOUNT]
+        held = [symbol for symbol, position in account.positions.items() if position.size]
+        if held:
+            symbol = self._forced_chance.choice(held)
+            step, size = self.exchange.listings[symbol].rules.step, abs(account.position(symbol).size)
+            part = size * Decimal(self._forced_chance.choice(("0.5", "1"))) // step * step
+            self._others_acted("deleveraged", symbol=symbol, size=part or size)
+            self.venue.venue.liquidation.deleverage(account, symbol, part or size)
+            self.venue.commit(moved=True)
 
     def _others_acted(self, kind: str, **facts: object) -> None:
         self.note(kind, **facts)
@@ -226,7 +256,9 @@ class World:
     def _calm(self) -> None:
         self.quiet_since = self.loop.now
         # What others did last is noticed by the next comparison, and believed a while later.
-        self._seen_from = self.loop.now + (60.0 * self.scenario.bar_minutes + 20.0 if self.scenario.transfers else 0.0)
+        late = self.scenario.transfers or self.scenario.is_perpetual
+        self._seen_from = self.loop.now + (60.0 * self.scenario.bar_minutes + 20.0 if late else 0.0)
+        self.venue.venue.funding.rates.clear()
         self.venue.board.disarm()
         self.others.leave()
         self.exchange.fill_cap = None

@@ -18,7 +18,7 @@ from forwardtrader.core.errors import ReconciliationFailed
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.execution.events import BalanceChanged, ForeignOrder, Intent, VenueView
 from forwardtrader.live.execution.journal import OPEN, IntentState
-from forwardtrader.live.execution.reconciliation import JournalFacts, Reconciled, missing_coins, reconcile, tolerances_of
+from forwardtrader.live.execution.reconciliation import JournalFacts, Reconciled, assets_of, missing_coins, reconcile, tolerances_of
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.execution.venue_orders import VenueOrders
 
@@ -99,8 +99,11 @@ class VenueComparison:
                 await asyncio.sleep(self._confirm_s)
                 if reading.found.changed:
                     await self._look_again()
+                elif reading.missing:
+                    await self._orders.read_forced(self._symbols)
                 before, reading = reading, await self._reading(rules)
-                if (reading.found.changed, reading.missing) == (before.found.changed, before.missing):
+                is_late = reading.missing and self._orders.trades_perpetuals  # what the venue closed may be listed seconds later
+                if (reading.found.changed, reading.missing) == (before.found.changed, before.missing) and not is_late:
                     break
             if reading.missing:
                 raise ReconciliationFailed(
@@ -134,6 +137,7 @@ class VenueComparison:
         for _ in range(_ATTEMPTS):
             before = self._ledger.changes
             await self._orders.replace_stand_ins()
+            await self._orders.read_funding()
             view = await self._orders.view(self._symbols)
             if self._ledger.changes != before:
                 continue  # what rested when it was read may be over by now
@@ -160,7 +164,7 @@ class VenueComparison:
 
     def _compared_assets(self) -> dict[str, Decimal]:
         """Tolerances of all assets but those whose exact changes are not known."""
-        unclear = {asset for symbol in self._journal.symbols_without_fees() for asset in symbol.split("/")}
+        unclear = {asset for symbol in self._journal.symbols_without_fees() for asset in assets_of(symbol)}
         found = tolerances_of(self._orders.rules(self._symbols))
         return {asset: tolerance for asset, tolerance in found.items() if asset not in unclear}
 
@@ -180,6 +184,7 @@ class VenueComparison:
     async def _look_again(self) -> None:
         """Ask for the newest orders that closed short of their size: what looks like a transfer may be an execution of one of them."""
         await _side_by_side(self._lookup.look_again, self._journal.closed_short())
+        await self._orders.read_forced(self._symbols)
 
     def _report(self, found: Reconciled) -> None:
         for change in found.changed:

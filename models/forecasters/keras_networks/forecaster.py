@@ -9,6 +9,7 @@ forecaster = KerasForecaster(build)
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,6 +116,22 @@ class KerasForecaster(WarmStarting):
     def warm_up(self) -> int:  # type: ignore[override]
         """Rows of features that a forecast looks back over: those of `context`."""
         return self.context
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters; a keyword of `build` is one of the options. Returns itself.
+
+        Raises:
+            InvalidSetting: there is no such parameter.
+        """
+        known = self.parameter_names()
+        built = {name: value for name, value in params.items() if name not in known and name in self._keywords()}
+        if built:
+            self.options = {**(self.options or {}), **built}
+        return super().set_params(**{name: value for name, value in params.items() if name not in built})
+
+    def _keywords(self) -> list[str]:
+        """The keywords of `build`, without what it is given first."""
+        return list(inspect.signature(self.build).parameters)[1:]
 
     def fit(self, panel: SamplePanel) -> Self:
         """Train from nothing.

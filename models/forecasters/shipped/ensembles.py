@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting, NotTrained, TooLittleHistory
-from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
+from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster, WarmStarting
 from forwardtrader.models.port.fitted import answered
 from forwardtrader.models.port.names import shipped
 from forwardtrader.models.port.sample_panel import SamplePanel
@@ -23,8 +24,10 @@ _WEIGHTS: Final = "weights.json"
 _TOGETHER: Final = 1e3  # how much harder the sum of the weights pulls than the targets do
 
 
-class MeanForecaster(BaseForecaster):
+class MeanForecaster(WarmStarting):
     """The mean of several forecasters: of their quantiles where all answer quantiles, else of their locations.
+
+    Those of them that warm start go on between two anchors; the others, and the weights, are learned anew at each boundary.
 
     Args:
         forecasters: each a forecaster, or the name of one that comes with the project.
@@ -47,9 +50,21 @@ class MeanForecaster(BaseForecaster):
         chosen = [each if isinstance(each, str) else each.clone() for each in self.forecasters]
         return type(self)(**{**self.get_params(), "forecasters": chosen})
 
+    @property
+    def goes_on(self) -> bool:  # type: ignore[override]
+        return any(isinstance(each, WarmStarting) and each.goes_on for each in self._unfitted())
+
     def fit(self, panel: SamplePanel) -> Self:
         self.weights_ = self._learned(panel)
         self.members_ = self._members(panel)
+        return self
+
+    def update(self, panel: SamplePanel) -> Self:
+        before, self.weights_ = self.members_, self._learned(panel)
+        self.members_ = [
+            _whole(one.update(panel), one, "update") if isinstance(one, WarmStarting) and one.goes_on else _whole(each.fit(panel), each)
+            for one, each in zip(copy.deepcopy(before), self._unfitted(), strict=True)
+        ]
         return self
 
     def predict(self, panel: SamplePanel) -> Answer:
@@ -84,13 +99,7 @@ class MeanForecaster(BaseForecaster):
         return np.full(count, 1.0 / count)
 
     def _members(self, panel: SamplePanel) -> list[BaseForecaster]:
-        fitted = []
-        for each in self._unfitted():
-            one = each.fit(panel)
-            if not isinstance(one, BaseForecaster):
-                raise TypeError(f"{type(each).__name__}.fit answered {type(one).__name__}; end it with `return self`")
-            fitted.append(one)
-        return fitted
+        return [_whole(each.fit(panel), each) for each in self._unfitted()]
 
     def _unfitted(self) -> list[BaseForecaster]:
         """Clones, with the seed where they have one."""
@@ -122,6 +131,12 @@ class StackingForecaster(MeanForecaster):
         asked = replace(after, targets=np.full_like(after.targets, np.nan))
         told = np.column_stack([answered(member, asked)[:, 0, 0] for member in self._members(before)])
         return simplex_weights(told.astype(np.float64), after.y.astype(np.float64))
+
+
+def _whole(found: object, of: BaseForecaster, step: str = "fit") -> BaseForecaster:
+    if not isinstance(found, BaseForecaster):
+        raise TypeError(f"{type(of).__name__}.{step} answered {type(found).__name__}; end it with `return self`")
+    return found
 
 
 def purged_split(panel: SamplePanel, newer: float) -> tuple[SamplePanel, SamplePanel]:

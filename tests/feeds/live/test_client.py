@@ -176,3 +176,11 @@ def test_a_client_counts_what_it_sends() -> None:
 
     with serving(server):
         asyncio.run(script())
+
+
+def test_what_we_add_to_a_client_hides_nothing_of_ccxt() -> None:
+    import ccxt.pro
+
+    for name in ("binance", "binanceusdm", "bybit", "okx", "kraken"):
+        for ours in ("on_candle", "requests_sent", "trades_perpetuals"):
+            assert not hasattr(getattr(ccxt.pro, name), ours) and hasattr(open_client(name), ours)

@@ -15,9 +15,11 @@ from forwardtrader.live.execution.events import BalanceChanged, Execution, Inten
 from forwardtrader.live.execution.reconciliation import (
     JournalFacts,
     effects_of,
+    missing_coins,
     position_of,
     reconcile,
     require_covered,
+    require_own_positions,
     tolerances_of,
 )
 
@@ -109,3 +111,19 @@ def test_coins_that_are_gone_refuse_the_start() -> None:
     require_covered(bought, [RULES], {"BTC": Decimal("0.599")})
     with pytest.raises(ReconciliationFailed, match=r"0\.599 BTC"):
         require_covered(bought, [RULES], {"BTC": Decimal("0.5")})
+
+
+PERPETUAL = replace(RULES, symbol="BTC/USDT:USDT", can_short=True, settle="USDT")
+
+
+def test_a_position_in_a_perpetual_must_be_the_one_that_was_booked_long_or_short() -> None:
+    short = [replace(execution("1", "0.5", side="sell", fee="1", currency="USDT"), symbol=PERPETUAL.symbol)]
+    assert effects_of(short[0]) == {"BTC": Decimal("-0.5"), "USDT": Decimal(49)}
+    assert missing_coins(short, [PERPETUAL], {"BTC": Decimal("-0.5")}) == ""
+    for have in ("0", "-0.4", "-0.6", "0.5"):
+        assert "position of -0.5 BTC" in missing_coins(short, [PERPETUAL], {"BTC": Decimal(have)})
+    assert missing_coins([], [PERPETUAL], {"BTC": Decimal(1)}) == ""
+    require_own_positions(short, [PERPETUAL], {"BTC": Decimal("-0.5")})
+    with pytest.raises(ReconciliationFailed, match="did not open"):
+        require_own_positions([], [PERPETUAL], {"BTC": Decimal("0.1")})
+    assert tolerances_of([PERPETUAL]).keys() == {"BTC", "USDT"}

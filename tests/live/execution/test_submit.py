@@ -88,3 +88,11 @@ def test_a_market_order_carries_no_price_and_a_stop_its_trigger() -> None:
     stop = replace(intent(), request=replace(intent().request, side=Side.SELL, stop_price=Decimal(9), limit_price=Decimal(8)))
     assert order_arguments(stop)[1:5] == ("limit", "sell", 0.01, 8.0)
     assert order_arguments(stop)[5]["stopLossPrice"] == 9.0
+
+
+def test_a_stop_on_a_perpetual_names_its_direction_and_one_that_reduces_says_so() -> None:
+    stop = replace(intent(), request=replace(intent().request, stop_price=Decimal(9), limit_price=None))
+    params = order_arguments(stop, reduces=True, directed=True)[5]
+    wanted = "ascending" if stop.request.side is Side.BUY else "descending"
+    assert (params["triggerPrice"], params["triggerDirection"], params["reduceOnly"]) == (9.0, wanted, True)
+    assert "stopLossPrice" not in params and "reduceOnly" not in order_arguments(stop)[5]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from forwardtrader.core.types import Forecast
@@ -61,3 +62,23 @@ def test_blocked_entries_commands_and_alerts_are_there_after_a_restart(store: Se
     assert again.commands() == [(5, "pause")]
     assert again.notes() == [{"at": "2024-01-01T00:00:00+00:00", "level": "error", "kind": "drift", "facts": {"size": 2}}]
     again.close()
+
+
+def test_bars_that_come_after_those_of_the_other_symbols_are_known_by_their_turn(store: SessionStore, tmp_path: Path) -> None:
+    def bar(n: int) -> Bar:
+        return Bar(AT + n * 300_000, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+    assert store.record([("A", bar(0)), ("B", bar(0))], []) == []
+    assert store.record([("A", bar(1))], []) == []
+    assert store.record([("A", bar(1)), ("B", bar(1))], []) == ["B"]
+    assert store.record([("A", bar(1)), ("B", bar(1))], []) == [], "it is recorded already"
+    assert store.record([("C", bar(1))], []) == ["C"]
+    assert store.record([("A", bar(2)), ("B", bar(2))], []) == []
+    store.close()
+    again = SessionStore(tmp_path / "session.db")
+    assert again.record([("B", bar(2)), ("C", bar(2))], []) == ["C"]
+    assert again.record([("C", bar(3))], []) == []
+    late = {symbol: again.late(symbol).to_dict() for symbol in "ABC"}
+    again.close()
+    at = [pd.Timestamp(bar(n).at, unit="ms", tz="UTC") for n in range(3)]
+    assert late == {"A": {}, "B": {at[1]: 1}, "C": {at[1]: 2, at[2]: 1}}

@@ -20,16 +20,31 @@ from tests.live.market import practice, store_on
 FAR_BELOW, FAR_ABOVE = Decimal("0.5"), Decimal("1.5")
 
 
-@pytest.fixture(params=["binance", "bybit"])
-def venue(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
-    with practice(protocol=request.param, balances={"USDT": 100_000, "BTC": 2}, fee_asset="quote") as venue:
+SPOT, PERPETUAL = "BTC/USDT", "BTC/USDT:USDT"
+
+
+@pytest.fixture(params=[("binance", SPOT), ("bybit", SPOT), ("bybit", PERPETUAL)], ids="-".join)
+def market(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def symbol(market: tuple[str, str]) -> str:
+    return market[1]
+
+
+@pytest.fixture
+def venue(market: tuple[str, str]) -> Iterator[SandboxHandle]:
+    protocol, symbol = market
+    coins = {"BTC": 2} if symbol == SPOT else {}
+    with practice(protocol=protocol, symbols=[symbol], balances={"USDT": 100_000, **coins}, fee_asset="quote", leverage=5) as venue:
         yield venue
 
 
 @pytest.fixture
-def store(venue: SandboxHandle) -> Iterator[Any]:
+def store(venue: SandboxHandle, symbol: str) -> Iterator[Any]:
     store = store_on(venue)
-    store.getdata(dataname="BTC/USDT")
+    store.getdata(dataname=symbol)
     store.getbroker()
     store.start()
     yield store
@@ -39,15 +54,15 @@ def store(venue: SandboxHandle) -> Iterator[Any]:
 class Trader:
     """Sends intents through the account, as a session does."""
 
-    def __init__(self, venue: SandboxHandle, store: Any) -> None:
-        self.venue, self.store, self.account = venue, store, store.account
-        self.last = Decimal(venue.state()["symbols"]["BTC/USDT"]["last"])
+    def __init__(self, venue: SandboxHandle, store: Any, symbol: str) -> None:
+        self.venue, self.store, self.account, self.symbol = venue, store, store.account, symbol
+        self.last = Decimal(venue.state()["symbols"][symbol]["last"])
         self.sent = 0
 
     def intent(self, side: Side = Side.BUY, size: str = "0.01", limit: Decimal | None = None, stop: Decimal | None = None) -> Intent:
         self.sent += 1
         limit, stop = (None if part is None else (self.last * part).quantize(Decimal("0.01")) for part in (limit, stop))
-        request = OrderRequest(symbol="BTC/USDT", side=side, size=Decimal(size), limit_price=limit, stop_price=stop, reason="")
+        request = OrderRequest(symbol=self.symbol, side=side, size=Decimal(size), limit_price=limit, stop_price=stop, reason="")
         return Intent(client_id=f"ft-conform-{self.sent}", request=request, bar=0)
 
     def place(self, **kind: Any) -> Intent:
@@ -71,14 +86,14 @@ class Trader:
 
 
 @pytest.fixture
-def trader(venue: SandboxHandle, store: Any) -> Trader:
-    return Trader(venue, store)
+def trader(venue: SandboxHandle, store: Any, symbol: str) -> Trader:
+    return Trader(venue, store, symbol)
 
 
 def test_an_order_that_rests_is_found_by_its_client_id(trader: Trader) -> None:
     intent = trader.place(limit=FAR_BELOW)
     assert (trader.found(intent)["status"], trader.found(intent)["clientOrderId"]) == ("open", intent.client_id)
-    assert [order["clientOrderId"] for order in trader.store.loop.call(trader.access.resting("BTC/USDT"))] == [intent.client_id]
+    assert [order["clientOrderId"] for order in trader.store.loop.call(trader.access.resting(trader.symbol))] == [intent.client_id]
 
 
 def test_an_order_that_is_filled_in_part_is_found_with_what_was_filled(trader: Trader) -> None:
@@ -126,7 +141,7 @@ def test_a_stop_rests_is_found_and_is_cancelled(trader: Trader, limit: Decimal |
     intent = trader.place(side=Side.SELL, stop=Decimal("0.7"), limit=limit)
     assert trader.state(intent) is IntentState.ACKNOWLEDGED
     assert trader.found(intent)["status"] == "open"
-    assert [order["clientOrderId"] for order in trader.store.loop.call(trader.access.resting("BTC/USDT"))] == [intent.client_id]
+    assert [order["clientOrderId"] for order in trader.store.loop.call(trader.access.resting(trader.symbol))] == [intent.client_id]
     trader.cancel(intent)
     assert trader.state(intent) is IntentState.DONE and trader.venue.state()["open_orders"] == []
 
@@ -154,20 +169,20 @@ def test_executions_of_one_order_are_listed_to_the_end(trader: Trader) -> None:
     intent = trader.place(size="0.23")
     trader.place()  # somebody else's executions are in the same list
     found = trader.found(intent)
-    listed = trader.store.loop.call(replace(pages, limit=5).of_order(trader.access.client, "BTC/USDT", str(found["id"])))
+    listed = trader.store.loop.call(replace(pages, limit=5).of_order(trader.access.client, trader.symbol, str(found["id"])))
     assert len({trade["id"] for trade in listed}) == len(listed) == 23
     assert sum(Decimal(str(trade["amount"])) for trade in listed) == Decimal("0.23")
 
 
 def test_more_orders_than_a_page_holds_are_all_listed(venue: SandboxHandle, trader: Trader) -> None:
     sent = {trader.place(limit=FAR_BELOW, size="0.001").client_id for _ in range(60)}
-    assert {order["clientOrderId"] for order in trader.store.loop.call(trader.access.resting("BTC/USDT"))} == sent
+    assert {order["clientOrderId"] for order in trader.store.loop.call(trader.access.resting(trader.symbol))} == sent
 
 
 def test_the_balance_is_read_with_what_orders_hold(trader: Trader) -> None:
     trader.place(limit=FAR_BELOW)
     view = trader.store.loop.call(trader.account.read())
-    assert view.balances == {"USDT": Decimal(100_000), "BTC": Decimal(2)}
+    assert view.balances == {"USDT": Decimal(100_000), **({"BTC": Decimal(2)} if trader.symbol == SPOT else {})}
     assert len(view.open_orders) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def candles(seed: int, missing: float, late: int = 0, early: int = 0) -> pd.Data
 
 def test_another_symbol_is_seen_at_the_times_of_ones_own(name: str) -> None:
     eth, btc = candles(1, 0.2), candles(2, 0.2)
-    panel = AssetPanel(Bars.of(eth).times, 0, {BTC: Bars.of(btc), ETH: Bars.of(eth)})
+    panel = AssetPanel(replace(Bars.of(eth), peers={BTC: Bars.of(btc), ETH: Bars.of(eth)}))
     expected = btc.reindex(eth.index)
     for column in ("open", "high", "low", "close", "volume"):
         np.testing.assert_array_equal(getattr(panel[BTC], column), expected[column])
@@ -58,7 +59,7 @@ def test_another_symbol_is_seen_at_the_times_of_ones_own(name: str) -> None:
 
 def test_a_symbol_without_a_single_bar_is_unknown_everywhere() -> None:
     eth = Bars.of(candles(1, 0.0))
-    panel = AssetPanel(eth.times, 0, {BTC: eth.window(0, 0)})
+    panel = AssetPanel(replace(eth, peers={BTC: eth.window(0, 0)}))
     assert np.isnan(panel[BTC].close).all() and panel.missing.all()
 
 

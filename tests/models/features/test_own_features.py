@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +113,7 @@ def test_what_a_feature_does_to_its_bars_changes_nothing() -> None:
         (lambda bars: bars.clsoe, "AttributeError: 'Bars' object has no attribute 'clsoe'"),
         (lambda bars: bars.resample("90m").close, "bars of 60 minutes cannot be joined to bars of 90m"),
         (lambda bars: bars.resample("4x").close, "timeframe '4x' is not known"),
-        (lambda bars: ["a"] * len(bars), "could not convert string to float"),
+        (lambda bars: ["a"] * len(bars), "return numbers"),
         (lambda bars: 1 / 0, "ZeroDivisionError"),
     ],
 )
@@ -132,3 +134,28 @@ def test_own_columns_stand_beside_those_of_the_catalogue(own_file: Path) -> None
     both = matrix(bars, ("move_6", name))
     np.testing.assert_array_equal(both[:, 0], matrix(bars, ("move_6",))[:, 0])
     assert np.isnan(both[:23, 1]).all() and np.isfinite(both[23:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda bars: sys.exit(3), "SystemExit: 3"),
+        (lambda bars: bars.close + 1j, "values of type complex128; return numbers"),
+        (lambda bars: ["1.0"] * len(bars), "values of type <U3; return numbers"),
+    ],
+)
+def test_what_ends_the_process_or_is_no_number_is_told_as_the_features(function: Any, told: str) -> None:
+    with pytest.raises(FeatureFailed, match=told):
+        OwnFeature("odd", 1, function).compute(Bars.of(simulated_bars(50)))
+
+
+def test_what_a_feature_does_to_the_process_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def moves(bars: Bars) -> Any:
+        os.chdir("/")
+        np.seterr(all="raise")
+        return bars.close
+
+    monkeypatch.chdir(tmp_path)
+    before = np.geterr()
+    OwnFeature("moves", 1, moves).compute(Bars.of(simulated_bars(50)))
+    assert Path.cwd() == tmp_path and np.geterr() == before

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.asset_panel import AssetPanel
+from forwardtrader.models.features.bars import LATE, Bars
 from forwardtrader.models.features.catalogue import matrix, warm_up
 from forwardtrader.models.features.incremental_factors import FactorRows
 from forwardtrader.models.features.incremental_rows import FeatureRows
-from forwardtrader.models.features.own_features import chosen_name, defined
+from forwardtrader.models.features.own_features import OwnFeature, chosen_name, defined
+from forwardtrader.models.features.panel import Panel
 from tests.models.bars import heard, simulated_bars
 from tests.models.features.own import NAMES, SOURCE
 
@@ -72,3 +74,56 @@ def test_beside_factors_it_is_the_same(names: tuple[str, ...]) -> None:
     for row in range(needed, 540):
         rows.follow(heard(plain, row, needed))
         np.testing.assert_array_equal(rows.window, whole[row - CONTEXT + 1 : row + 1])
+
+
+SYMBOLS = ("ETH/USDT", "BTC/USDT", "SOL/USDT")
+
+
+def against_all(bars: Bars, panel: AssetPanel) -> Any:
+    """Looks at every symbol, and back in time at each."""
+    moved = [np.log(other.close / np.append(np.full(3, np.nan), other.close[:-3])) for other in panel.values()]
+    return np.log(bars.close / bars.open) + sum((n + 1) * move for n, move in enumerate(moved))
+
+
+def arrived(seed: int, missing: float, late: float) -> dict[str, pd.DataFrame]:
+    """Candles of all symbols, with gaps, and bars that came one or two turns after those of the others."""
+    draw, found = np.random.default_rng(seed), {}
+    for n, symbol in enumerate(SYMBOLS):
+        frame = simulated_bars(300, seed=seed + n)
+        frame[LATE] = np.where(draw.random(300) < late, draw.integers(1, 3, 300), 0)
+        found[symbol] = frame[draw.random(300) >= missing]
+    return found
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 50), st.floats(0.0, 0.3), st.floats(0.0, 0.5), st.integers(0, 30))
+def test_what_others_did_is_seen_bar_by_bar_as_in_the_whole_history_also_where_it_came_late_or_never_and_after_a_restart(
+    seed: int, missing: float, late: float, restart: int
+) -> None:
+    candles = arrived(seed, missing, late)
+    names = (chosen_name(OwnFeature("against_all", 4, against_all, cross_asset=True)), "move_6")
+    panel, needed = Panel.of(candles, (1,), names, HOUR), warm_up(names) + CONTEXT - 1
+    eth, symbol = candles[SYMBOLS[0]], SYMBOLS[0]
+    begin = needed + 2
+
+    def at_hand(row: int) -> dict[str, tuple[float, ...]]:
+        """What came with the bar or before it."""
+        others = {s: frame.loc[[eth.index[row]]].iloc[0] for s, frame in candles.items() if s != symbol and eth.index[row] in frame.index}
+        return {s: tuple(bar.iloc[:5]) for s, bar in others.items() if bar[LATE] <= eth[LATE].iloc[row]}
+
+    def recorded(row: int) -> dict[str, Bars]:
+        """What is recorded while the bar of a row is worked on: what came before it."""
+        found = {}
+        for s, frame in candles.items():
+            before = frame[frame.index < eth.index[row]]
+            earlier = frame[(frame.index == eth.index[row]) & (frame[LATE] < eth[LATE].iloc[row])]
+            found[s] = Bars.of(pd.concat([before, earlier]), HOUR)
+        return found
+
+    for first in (begin, begin + restart):  # the second time with what was recorded, as another process begins
+        rows = FeatureRows(names, CONTEXT, 1, HOUR, symbol=symbol, peers=lambda first=first: recorded(first))
+        rows.fill(eth.drop(columns=LATE).iloc[first - needed + 1 : first + 1], at_hand(first))
+        for row in range(first, min(first + 40, len(eth))):
+            if row > first:
+                rows.follow(heard(eth, row, needed, lambda row=row: at_hand(row)))
+            np.testing.assert_array_equal(rows.window, panel.features[row - CONTEXT + 1 : row + 1])

@@ -77,7 +77,7 @@ def _path() -> Iterator[None]:
         (instead("return self.size * panel.X[:, 0]", "return panel.X[:, :1] + np.array([0, 1, -1, 2, 3])"), "cross"),
         (instead("return self.size * panel.X[:, 0]", "return panel.X[:, 0], -np.ones(len(panel))"), "scale"),
         (instead("return self.size * panel.X[:, 0]", "return None"), "answer|number|float"),
-        (instead("return self.size * panel.X[:, 0]", "return 'up'"), "convert"),
+        (instead("return self.size * panel.X[:, 0]", "return 'up'"), "of type <U2"),
         (instead("return self.size * panel.X[:, 0]", "return np.random.default_rng().normal(size=len(panel))"), "second time"),
         (instead("        return self\n", "        return None\n"), "return self"),
         (instead("self.mean_ =", "panel.features[0] = 1.0; self.mean_ ="), "read-only"),
@@ -192,3 +192,88 @@ def test_a_model_of_a_file_that_was_edited_since_is_not_read_by_it(tmp_path: Pat
 
 def test_raw_forecasts_of_a_sound_one_are_numbers(tmp_path: Path) -> None:
     assert all(np.isfinite(served.raw["A/USD"]).all() for served in run(tmp_path).served)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (instead("float(panel.y.mean())", "{1: 2.0}").replace("self.size *", "self.mean_[1] *"), "does not forecast: .*KeyError: 1"),
+        (instead("float(panel.y.mean())", "(1.0,)").replace("self.size *", "(self.mean_ + (3.0,))[0] *"), "does not forecast: .*TypeError"),
+        (instead("self.mean_ =", "self.mean =").replace("self.size *", "self.mean *"), "no attribute 'mean'"),
+        (instead("self.mean_ =", "self.size = 3.0; self.mean_ ="), "forecasts other numbers"),
+        (
+            instead(
+                "        return self\n", "        from forwardtrader.models.port.names import shipped; return shipped('zero').fit(panel)\n"
+            ),
+            "other",
+        ),
+        (HEAD + "    def save(self, folder):\n        pass\n    def load(self, folder):\n        pass\n", "Mine.load answered NoneType"),
+        (
+            HEAD + "    def save(self, folder):\n        pass\n    def load(self, folder):\n        self.size = 2.0\n        return self\n",
+            "other",
+        ),
+    ],
+    ids=["numbers as keys", "a tuple", "no underscore", "a parameter", "another class", "load of nothing", "load of another"],
+)
+def test_what_a_later_run_would_read_otherwise_is_no_model(tmp_path: Path, code: str, told: str) -> None:
+    with pytest.raises(ForecasterFailed, match=f"Mine, fold 2020-02-29 of A/USD: .*after save and load.*{told}.*keep what predict uses"):
+        run(tmp_path, code)
+    assert not list((tmp_path / "models").glob("*/card.json"))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (HEAD + "    warm_up = 0\n", "warm_up is 0; it is a whole number"),
+        (HEAD + "    warm_up = 3.0\n", "warm_up is 3.0; it is a whole number"),
+        (HEAD + "    rows_per_call = 'all'\n", "rows_per_call is 'all'"),
+        (HEAD + "    shrink = float('nan')\n", "shrink is nan; it is the share"),
+        (HEAD + "    features = 'move_6'\n", "features is 'move_6'; it is a list of names"),
+        (HEAD + "    predict = 3\n", "Mine.predict is 3; define it as a method"),
+        (instead("fit(self, panel)", "fit(self, panel, y)"), r"as in def fit\(self, panel\); missing a required argument: 'y'"),
+        (instead("size=1.0", "size").replace("seed=0, size", "size, seed=0"), "needs its parameter size; set models.params.size"),
+    ],
+)
+def test_what_it_says_of_itself_is_seen_before_anything_is_fitted(tmp_path: Path, code: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        run(tmp_path, code)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("['0.1'] * len(panel)", "of type <U3; answer numbers"),
+        ("panel.X[:, 0] > 0", "of type bool; answer numbers"),
+        ("panel.X[:, 0] + 1j", "of type complex"),
+        ("np.ma.masked_array(panel.X[:, 0], mask=panel.X[:, 0] > 0)", "a part is masked"),
+        ("(panel.X[:, 0],) * 3", "a tuple of 3; a tuple has location and scale"),
+    ],
+)
+def test_answers_that_only_look_like_numbers_are_refused(tmp_path: Path, answer: str, told: str) -> None:
+    with pytest.raises(ForecasterFailed, match=f"Mine, fold 2020-02-29 of A/USD: Mine.predict: .*{told}"):
+        run(tmp_path, instead("self.size * panel.X[:, 0]", answer))
+
+
+def test_what_one_does_to_the_process_does_not_reach_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = np.geterr()
+    run(tmp_path, instead("self.mean_ =", "np.seterr(all='raise'); __import__('os').chdir('/'); self.mean_ ="), save_path="models")
+    assert Path.cwd() == tmp_path and np.geterr() == before
+    assert list((tmp_path / "models").glob("*/card.json"))
+
+
+def test_an_error_is_told_in_one_line_whatever_it_says_of_itself(tmp_path: Path) -> None:
+    for said, told in (("ValueError('one\\ntwo')", "ValueError: one two"), ("Odd()", "in fit: Odd")):
+        odd = "class Odd(Exception):\n    def __str__(self):\n        raise ValueError('no')\n"
+        with pytest.raises(ForecasterFailed, match=told) as failed:
+            run(tmp_path, odd + instead("self.mean_ =", f"raise {said}  #"))
+        assert "\n" not in str(failed.value)
+
+
+def test_a_pipeline_of_estimators_is_a_forecaster(tmp_path: Path) -> None:
+    code = (
+        "from sklearn.linear_model import Ridge\nfrom sklearn.pipeline import make_pipeline\n"
+        "from sklearn.preprocessing import StandardScaler\n"
+        "import forwardtrader as ft\nMine = ft.SklearnForecaster(make_pipeline(StandardScaler(), Ridge(alpha=2.0)))\n"
+    )
+    assert len(run(tmp_path, code).served) == 4

@@ -16,6 +16,7 @@ from forwardtrader.models.forecasters.shipped.linear import LinearRidge
 from forwardtrader.models.forecasters.shipped.rules import Zero
 from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
 from forwardtrader.models.port.sample_panel import SamplePanel
+from tests.models import own_forecasters
 from tests.models.forecasters.shipped.samples import asked, learnable, samples, world
 
 
@@ -117,3 +118,26 @@ def test_a_clone_shares_nothing_with_it() -> None:
     copied.forecasters[0].set_params(penalty=3.0)  # type: ignore[union-attr]
     assert ensemble.forecasters[0].get_params() == {"penalty": 2.0}  # type: ignore[union-attr]
     assert np.array_equal(asked(learnable(9), 0, 9).rows, np.arange(9))
+
+
+@pytest.mark.parametrize("kind", [MeanForecaster, StackingForecaster])
+def test_members_that_warm_start_go_on_and_the_others_learn_anew(kind: type[MeanForecaster]) -> None:
+    before, panel = learnable(2000), learnable(3000)
+    assert kind([own_forecasters.Ridge(), LinearRidge()]).goes_on and not kind([LinearRidge(), "zero"]).goes_on
+    fitted = kind([own_forecasters.Ridge(), LinearRidge()]).fit(before)
+    alone = own_forecasters.Ridge().fit(before).update(panel)
+    old = fitted.members_[0].weights_.copy()
+    updated = fitted.update(panel)
+    np.testing.assert_array_equal(updated.members_[0].weights_, alone.weights_)
+    assert not np.array_equal(old, alone.weights_)
+    anew = kind([own_forecasters.Ridge(), LinearRidge()]).fit(panel)
+    np.testing.assert_array_equal(updated.members_[1].predict(panel), anew.members_[1].predict(panel))
+    np.testing.assert_array_equal(updated.weights_, anew.weights_)
+
+
+def test_an_ensemble_of_ensembles_goes_on_too() -> None:
+    before, panel = learnable(2000), learnable(3000)
+    inner = MeanForecaster([own_forecasters.Ridge(), "zero"])
+    updated = MeanForecaster([inner, "ridge"]).fit(before).update(panel)
+    expected = own_forecasters.Ridge().fit(before).update(panel)
+    np.testing.assert_array_equal(updated.members_[0].members_[0].weights_, expected.weights_)
