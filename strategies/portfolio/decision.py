@@ -127,7 +127,7 @@ def within(exposures: Sequence[float], outlooks: Sequence[Outlook], covariance: 
     """As much of what they add as the limits of gross, net and volatility allow, the same share of each; what is fixed stays."""
     if _load(exposures, covariance, rule) <= 1.0:
         return list(exposures)
-    kept = [_kept(one.held, target) for one, target in zip(outlooks, exposures, strict=True)]
+    kept = [one.held if one.fixed else _kept(one.held, target) for one, target in zip(outlooks, exposures, strict=True)]
     load = _load(kept, covariance, rule)
     if load > 1.0:
         share = 1.0 / load if load > 1.0 + rule.slack else 1.0

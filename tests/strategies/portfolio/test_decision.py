@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.strategies.portfolio.decision import Outlook, is_idle, targets
@@ -113,6 +113,7 @@ def test_nothing_is_added_beyond_a_limit(outlooks: list[Outlook]) -> None:
 
 
 @given(OUTLOOKS)
+@example([Outlook(-0.03, 0.03, -0.25, shorts=True), Outlook(0.0, 0.03, 0.0), Outlook(0.0, 0.03, 2.2e-313, fixed=True)])
 def test_what_cannot_be_traded_stays_and_what_has_no_forecast_is_closed(outlooks: list[Outlook]) -> None:
     blind = [replace(one, gain=math.nan) if i % 2 else one for i, one in enumerate(outlooks)]
     found = targets(blind, together(len(blind)), RULE)
