@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from forwardtrader.core.settings import FeedSettings, Settings
 from forwardtrader.feeds.candles.store import CandleStore
 from forwardtrader.feeds.factors.files import parse_factor
 from forwardtrader.feeds.files.symbol import symbol_of_file
+from forwardtrader.feeds.history.perpetual_facts import FactFiles
 from forwardtrader.feeds.universe import members_between, parse_universe, read_universe
 from forwardtrader.strategies.user_code.strategy_class import with_params
 
@@ -90,6 +92,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     strategy = with_params(typed_object(given.strategy), given.param)
     return BacktestRequest(
         settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
+        facts=fact_files(given.funding, given.mark, settings.feeds.symbols),
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
         optimise=given.optimise and typed_path(given.optimise), importance=given.importance,
@@ -113,6 +116,24 @@ def named_files(data: list[str], symbols: list[str] | None) -> tuple[dict[str, P
     if stray:
         raise InvalidSetting(f"--data names {stray[0]}, which is not among --symbol; add --symbol {stray[0]}")
     return files, named
+
+
+def fact_files(funding: Sequence[str], mark: Sequence[str], symbols: Sequence[str]) -> dict[str, FactFiles]:
+    """Files of funding and mark price by symbol.
+
+    Raises:
+        InvalidSetting: one is not written as SYMBOL=FILE, or names a symbol that is not traded.
+    """
+    found: dict[str, FactFiles] = {}
+    for kind, texts in (("funding", funding), ("mark", mark)):
+        for text in texts:
+            symbol, sign, path = text.partition("=")
+            if not sign and len(symbols) == 1:
+                symbol, path = symbols[0], text
+            if symbol not in symbols or not path:
+                raise InvalidSetting(f"--{kind} {text}: write it as SYMBOL=FILE, for one of {', '.join(symbols)}")
+            found[symbol] = replace(found.get(symbol, FactFiles()), **{kind: typed_path(path)})
+    return found
 
 
 def _candidates(settings: Settings, named: list[str], first: datetime, last: datetime) -> list[str]:

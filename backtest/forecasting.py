@@ -9,10 +9,11 @@ import pandas as pd
 
 from forwardtrader.backtest.progress import Stage
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.core.errors import FeatureFailed, ForecasterFailed, TrainingDiverged
+from forwardtrader.core.errors import FeatureFailed, ForecasterFailed, TooLittleHistory, TradingError, TrainingDiverged
+from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
-from forwardtrader.models.features.panel import selected_beside
+from forwardtrader.models.features.panel import Panel, selected_beside
 from forwardtrader.models.folds.baseline_walk import baseline_frames
 from forwardtrader.models.folds.walk import WalkForward, walk_forward, walk_forward_over
 from forwardtrader.models.forecaster import ForecastSource
@@ -20,6 +21,7 @@ from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
 from forwardtrader.models.port.prototype import named_forecaster
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
+from forwardtrader.reports.artefacts import FORECAST_COLUMNS as REPORTED_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -50,24 +52,41 @@ class Forecasts:
 def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage, damaged: Damage = log_damage) -> WalkForward:
     """Every fold of the calendar, trained or taken from the registry, and what is learned from outcomes beside it.
 
-    `damaged` is called for models of the registry that cannot be read; they are trained again.
+    `damaged` is called for models of the registry that cannot be read; they are trained again. A strategy of the user's need not read
+    forecasts: where the candles are too few to train for, it gets a walk-forward that refuses to forecast.
+
+    Raises:
+        TooLittleHistory: the candles are too few, and our own strategy is to trade.
     """
     settings, timeframe = request.settings, next(iter(markets.values())).timeframe
-    walk = walk_forward(
-        {symbol: history.candles for symbol, history in markets.items()},
-        request.first,
-        request.last,
-        settings=settings.models,
-        timeframe=timeframe,
-        progress=stage,
-        damaged=damaged,
-    )
+    try:
+        walk = walk_forward(
+            {symbol: history.candles for symbol, history in markets.items()},
+            request.first,
+            request.last,
+            settings=settings.models,
+            timeframe=timeframe,
+            progress=stage,
+            damaged=damaged,
+        )
+    except TooLittleHistory as shortage:
+        if not request.strategy:
+            raise
+        return untrained(markets, settings.models, shortage)
     return online_walk_forward(walk, request.first, request.last, learning=settings.learning, timeframe=timeframe, damaged=damaged)
+
+
+def untrained(markets: Mapping[str, History], settings: ModelSettings, why: TradingError) -> WalkForward:
+    """A walk-forward without models, which raises `why` where a forecast is asked for."""
+    return WalkForward(Panel.of({symbol: h.candles for symbol, h in markets.items()}, settings.horizons), settings, (), untrained=why)
 
 
 def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:
     """The forecast tables of the days traded, the baselines beside the network on its first horizon, the one it is scored by."""
     settings = request.settings.models
+    if walk.untrained is not None:
+        why = f"the strategy reads no forecasts, and {walk.untrained}"
+        return Forecasts(walk, pd.DataFrame(columns=REPORTED_COLUMNS), {}, left_out={named_forecaster(settings): why})
     first = pd.Timestamp(request.first)
     table = pd.concat([_rows(walk.frame(s, h), s, h, first) for s in walk.panel.symbols for h in settings.horizons], ignore_index=True)
     registry, scored = ModelRegistry.of(settings), settings.horizons[0]

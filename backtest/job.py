@@ -20,7 +20,7 @@ from forwardtrader.backtest.forecasting import Forecasts, tables, train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.backtest.run_record import facts_of, limits_section, manifest_of, result_of
+from forwardtrader.backtest.run_record import facts_of, limits_section, manifest_of, margin_section, result_of
 from forwardtrader.backtest.shifted_runs import shifted_backtests, shifted_replays
 from forwardtrader.backtest.simulation import is_replayable, simulate
 from forwardtrader.core import log
@@ -43,6 +43,7 @@ from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.summary import portfolio_of, summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport
 
 Result = TypeVar("Result")
 Told = Callable[[pd.DataFrame], OptimisationSection]
@@ -187,8 +188,18 @@ def _report_account(console: Console, request: BacktestRequest, record: Record, 
         console.print(f"{symbol}: {note}", style="yellow")
     for dust in record.dust:
         console.print(f"{dust.symbol}: {dust}", style="yellow")
+    if record.margin:
+        _report_margin(console, record.margin)
     if record.deposits:
         console.print(f"the strategy moved {record.deposits:+,.2f} of cash into the account; returns are time-weighted", style="yellow")
+
+
+def _report_margin(console: Console, report: MarginReport) -> None:
+    tally, settle = report.account.tally, report.account.stakes[0].rules.settle
+    funding = tally.funding_long + tally.funding_short
+    console.print(f"funding {funding:+,.2f} {settle}: {tally.funding_long:+,.2f} while long, {tally.funding_short:+,.2f} while short")
+    for _, told in report.liquidated:
+        console.print(told, style="yellow", soft_wrap=True)
 
 
 def _log_account(record: Record) -> None:
@@ -221,9 +232,13 @@ def assembled(
     told["backtest_only"] = record.backtest_only
     own = _summary(request, equity, record.fills, year).model_copy(update=told)
     left_out = {f"forecast of {name}": why for name, why in forecasts.left_out.items()}
-    parts = {"strategy": own, "benchmark": summaries, "limits": limits_section(record.limits), "not_computed": left_out}
     traded = {symbol: history.candles for symbol, history in markets.items()}
-    parts["portfolio"] = portfolio_of(equity, record.fills, traded, year, request.settings.strategies.cash)
+    sections = {
+        "limits": limits_section(record.limits),
+        "margin": margin_section(record.margin, record.equity, markets),
+        "portfolio": portfolio_of(equity, record.fills, traded, year, request.settings.strategies.cash),
+    }
+    parts = {"strategy": own, "benchmark": summaries, "not_computed": left_out, **sections}
     full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
@@ -329,6 +344,9 @@ def with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[
     tree["strategy"] |= parts.pop("strategy")
     tree["not_computed"] |= parts.pop("not_computed", {})
     tree["benchmark"] |= parts.pop("benchmark")
+    unknown = run.manifest.margin.unknown if run.manifest.margin else {}
+    reasons = [f"{symbol}: {note}" for symbol, notes in unknown.items() for note in notes]
+    parts["verdict_reasons"] = [*parts.get("verdict_reasons", []), *reasons]
     whole = RunManifest.model_validate(tree | parts | {"timing_s": dict(seconds)})
     return RunArtefacts(whole, run.forecasts, run.fills, run.equity)
 

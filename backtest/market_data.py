@@ -19,7 +19,9 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
+from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import lead_bars, open_share
 
@@ -34,10 +36,12 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
 
     Raises:
         InvalidDates: a symbol has no bar in the days to trade.
+        UnknownSymbol: symbols that no account can trade together.
         InvalidSetting: the universe cannot be read.
         CandleFileInvalid, InvalidSetting: a factor cannot be read; see `FactorBook`.
     """
     feeds = request.settings.feeds
+    require_one_account(feeds.symbols)
     book = FactorBook(feeds.factors, Timeframe.parse(feeds.timeframe))
     universe = parse_universe(feeds.universe) if feeds.universe else None
     markets = _ranked(request, clock, universe.count) if isinstance(universe, TopByVolume) else _listed(request, clock, universe)
@@ -82,7 +86,8 @@ def _history(request: BacktestRequest, symbol: str, clock: Clock) -> History:
     def since(share: float) -> History:
         start = history_start(request.first, models, timeframe, share)
         start = start and min(start, request.first - request.window)
-        return load_history(feeds, symbol, start=start, end=request.last, clock=clock, file=request.files.get(symbol))
+        file, facts = request.files.get(symbol), request.facts.get(symbol, NO_FILES)
+        return load_history(feeds, symbol, start=start, end=request.last, clock=clock, file=file, facts=facts)
 
     found = since(1.0)
     share = open_share(candles.times_of(found.candles), timeframe)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from forwardtrader.core.settings import Settings
+from forwardtrader.feeds.history.perpetual_facts import FactFiles
 from forwardtrader.strategies.stints.stint import Stint
 
 
@@ -20,6 +21,7 @@ class BacktestRequest:
         last: open times from here on are not traded, UTC.
         open_ended: no end was named, so `last` is the present moment.
         files: candle files by symbol, in place of the store.
+        facts: files of funding and mark price of perpetuals, by symbol.
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
         importance: `permutation` or `refit`, where it is asked what features add; else empty.
@@ -32,6 +34,7 @@ class BacktestRequest:
     first: datetime
     last: datetime
     files: Mapping[str, Path] = field(default_factory=dict)
+    facts: Mapping[str, FactFiles] = field(default_factory=dict)
     strategy: str = ""
     name: str = ""
     command: str = ""

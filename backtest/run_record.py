@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,7 @@ from forwardtrader.reports.manifest import (
     FactorData,
     FoldSection,
     LimitsSection,
+    MarginSection,
     RunManifest,
     SymbolData,
     WalkForwardSection,
@@ -43,6 +45,8 @@ from forwardtrader.reports.manifest import (
     settings_digest,
 )
 from forwardtrader.reports.statistics.forecast_scores import huber
+from forwardtrader.strategies.backtrader.bars_frame import utc_index
+from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport
 from forwardtrader.strategies.trading_state.guard import TradingReport
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN, TradingLimits
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
@@ -54,7 +58,9 @@ WITHOUT_EFFECT: Final = ("save_path", "jobs", "cluster", "cache")
 
 
 # Settings that came later, with the values under which earlier trials were made: those stay the same trials.
-_LATER: Final[dict[str, Any]] = {"forecaster": "lstm", "params": {}, "features": []}
+_LATER: Final[dict[str, Any]] = {
+    "forecaster": "lstm", "params": {}, "features": [], "leverage": 1.0, "maker_fee_bps": None, "liquidation_fee_bps": 50.0,
+}  # fmt: skip
 
 
 def manifest_of(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, created: datetime) -> RunManifest:
@@ -128,11 +134,33 @@ def limits_section(report: TradingReport | None) -> LimitsSection | None:
     return None if report is None else LimitsSection.model_validate(report.plain())
 
 
+def margin_section(report: MarginReport | None, equity: pd.DataFrame, markets: Mapping[str, History]) -> MarginSection | None:
+    """What became of an account of perpetuals; None for one of cash."""
+    if report is None:
+        return None
+    account, beside = report.account, {symbol: h.perpetual for symbol, h in markets.items() if h.perpetual is not None}
+    tally = {name: value for name, value in asdict(account.tally).items() if name in MarginSection.model_fields}
+    return MarginSection(
+        leverage=account.leverage,
+        gross_exposure=float(np.mean(report.gross)) if len(report.gross) else None,
+        net_exposure=float(equity["exposure"].mean()) if len(equity) else None,
+        liquidated={f"{at:%Y-%m-%d %H:%M}": told for at, told in zip(_times(report), (told for _, told in report.liquidated), strict=True)},
+        sources={s: f"funding {p.funding_source or 'unknown'}, mark {p.mark_source or 'unknown'}" for s, p in beside.items()},
+        unknown={symbol: list(each.notes) for symbol, each in beside.items() if each.notes},
+        **tally,
+    )
+
+
+def _times(report: MarginReport) -> pd.DatetimeIndex:
+    return utc_index(np.array([at for at, _ in report.liquidated], dtype=np.float64))
+
+
 def choices(request: BacktestRequest) -> dict[str, Any]:
     """The settings that decide a result, for counting trials: not where files lie nor how many cores were used."""
     tree = request.settings.model_dump(mode="json")
     models = {key: value for key, value in tree["models"].items() if key not in WITHOUT_EFFECT and key not in ("baselines", "compared")}
     models = {key: value for key, value in models.items() if key not in _LATER or value != _LATER[key]}
+    strategies = {key: value for key, value in tree["strategies"].items() if key not in _LATER or value != _LATER[key]}
     # Only where it is used, so that earlier trials of the same settings stay the same trials.
     learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
     named = [Path(factor.file).name for factor in request.settings.feeds.factors]
@@ -143,7 +171,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
         **learning, **factors, **resample, **universe, **risk, **({"optimised": request.choice} if request.choice else {}),
-        "models": models, "strategies": tree["strategies"], "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
+        "models": models, "strategies": strategies, "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
@@ -20,6 +21,7 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.margin.series import PerpetualSeries
 from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.stints.carried_account import CarriedAccount
 from forwardtrader.strategies.stints.leaving import leaving
@@ -69,10 +71,20 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
         bars = history.candles.loc[history.candles.index >= pd.Timestamp(first)]
         predicted = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
         tape = Tape(
-            bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon, members=history.members
-        )
+            bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon, members=history.members,
+            facts=series_of(history),
+        )  # fmt: skip
         tapes.append(tape)
     return tapes
+
+
+def series_of(history: History) -> PerpetualSeries | None:
+    """Marks and funding as the broker takes them; None for spot."""
+    beside = history.perpetual
+    if beside is None:
+        return None
+    opened, settled = (pd.DatetimeIndex(frame.index).as_unit("ms").asi8 / 1000.0 for frame in (beside.marks, beside.funding))
+    return PerpetualSeries(opened, beside.marks.to_numpy(dtype=np.float64), settled, np.asarray(beside.funding, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,7 @@ def _run(
         feeds.append(
             Feed(
                 data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end),
-                members=history.members,
+                members=history.members, facts=series_of(history),
             )
         )  # fmt: skip
     account, start = hand.account if hand else None, request.first.timestamp()

@@ -96,6 +96,9 @@ class FeedSettings(Room):
         default="",
         description="which moment of a bar its time in a candle file is: open or end; empty: the open, unless a file shows it",
     )
+    funding_prior_bps: float = Field(
+        default=1.0, ge=-100, le=100, description="paid by longs to shorts each eight hours where the funding of a perpetual is not known"
+    )
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
         default=(), description="facts from outside: a list of file, name, column, known_after, max_age"
@@ -203,9 +206,6 @@ class StrategySettings(Room):
         default=None, ge=-100, le=1000, description="fee of a resting order, in basis points; unset: what the venue lists for perpetuals"
     )
     liquidation_fee_bps: float = Field(default=50.0, ge=0, le=1000, description="fee of a liquidation, in basis points")
-    funding_prior_bps: float = Field(
-        default=1.0, ge=-100, le=100, description="paid by longs to shorts each eight hours where funding is not known"
-    )
     # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the time over which gain is counted: as far as the
     # forecast reaches what it says, beyond it `premium` (0d: only as far as the forecast reaches).
     horizon: int = Field(default=4, ge=1, description="bars ahead of the forecast that is traded")
@@ -231,7 +231,9 @@ class StrategySettings(Room):
     # How much: the smallest of what edge over variance, volatility, the stop and the exposure limit allow.
     risk_aversion: float = Field(default=1.0, gt=0, description="weight of variance against edge; 1 is growth-optimal")
     target_volatility: float = Field(default=0.40, gt=0, description="annual volatility the account is held to")
-    max_exposure: float = Field(default=1.0, gt=0, le=1, description="largest share of equity in the market")
+    max_exposure: float = Field(
+        default=1.0, gt=0, le=125, description="largest share of equity in the market; above 1 for perpetuals at a leverage only"
+    )
     risk_tolerance: float = Field(default=0.02, gt=0, le=1, description="share of equity that may be lost at the stop")
     stop_scales: float = Field(default=3.0, gt=0, description="distance of the stop, in forecast scales of a day")
     scale_memory: Span = Field(default=timedelta(days=7), description="half-life of the forecast scale that sizes and stops go by")
@@ -241,6 +243,14 @@ class StrategySettings(Room):
     max_drawdown: float = Field(default=0.35, gt=0, le=1, description="loss from the peak that halts trading")
     halt_for: Span = Field(default=timedelta(days=14), description="how long such a halt lasts")
     max_daily_loss: float = Field(default=0.10, gt=0, le=1, description="loss within a UTC day that locks new positions")
+
+    @model_validator(mode="after")
+    def _exposure_is_margined(self) -> StrategySettings:
+        if self.max_exposure > max(self.leverage, 1.0):
+            raise ValueError(
+                f"strategies.max_exposure {self.max_exposure:g} is above strategies.leverage {self.leverage:g}; lower it or raise that"
+            )
+        return self
 
 
 class ReportSettings(Room):

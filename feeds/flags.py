@@ -32,13 +32,17 @@ def import_parser() -> FlagParser:
     """The flags of `forwardtrader import`."""
     p = FlagParser(
         prog="forwardtrader import",
-        description="Put candles from a file into the store.",
-        examples=("forwardtrader import BTCUSDT-1h.csv --symbol BTC/USDT --timeframe 1h",),
+        description="Put candles from a file into the store, or the funding or mark price of a perpetual.",
+        examples=(
+            "forwardtrader import BTCUSDT-1h.csv --symbol BTC/USDT --timeframe 1h",
+            "forwardtrader import BTC_USDT_USDT-8h-funding_rate.feather --symbol BTC/USDT:USDT --kind funding",
+        ),
     )
     p.add_argument("file", type=Path, metavar="FILE")
     p.add_argument("--symbol", metavar="SYMBOL", help="default: the first of feeds.symbols")
     p.add_argument("--timeframe", metavar="1h", help="default: feeds.timeframe")
     p.add_argument("--exchange", metavar="NAME", help="the venue whose candles these are (default: feeds.exchange)")
+    p.add_argument("--kind", choices=("candles", "mark", "funding"), default="candles", help="what the file holds (default: candles)")
     p.add_argument("--path", type=Path, metavar="DIR", help="folder of the store (default: feeds.store_path)")
     p.add_argument("--date-format", metavar="FORM", help=f"{DATE_FORMAT_HELP} (default: feeds.date_format)")
     p.add_argument("--tz", metavar="ZONE", help=f"{ZONE_HELP} (default: feeds.file_zone)")

@@ -209,6 +209,31 @@ class LimitsSection(Section):
     refused: dict[str, int] = {}
 
 
+class MarginSection(Section):
+    """What became of an account of perpetuals, in its settle currency.
+
+    Gains, fees and funding are sums over the run, gains and funding apart by the side that was held; funding is received above zero and
+    paid below it. `gross_exposure` and `net_exposure` are means of shares of equity, `liquidated` says by bar what the venue closed,
+    `insured` is what was lost beyond the account, `unknown` says by symbol what had to be assumed of funding and mark price.
+    """
+
+    leverage: float = 1.0
+    gross_exposure: Number = None
+    net_exposure: Number = None
+    realised_long: float = 0.0
+    realised_short: float = 0.0
+    funding_long: float = 0.0
+    funding_short: float = 0.0
+    maker_fees: float = 0.0
+    taker_fees: float = 0.0
+    liquidation_fees: float = 0.0
+    liquidations: int = 0
+    insured: float = 0.0
+    liquidated: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    unknown: dict[str, list[str]] = {}
+
+
 class RunManifest(Section):
     """The whole of `run.json`."""
 
@@ -226,6 +251,7 @@ class RunManifest(Section):
     forecast: dict[str, SymbolForecast] = {}
     strategy: StrategySummary | None = None
     limits: LimitsSection | None = None
+    margin: MarginSection | None = None
     benchmark: dict[str, StrategySummary] = {}
     portfolio: PortfolioSection | None = None
     optimisation: OptimisationSection | None = None

@@ -6,12 +6,14 @@ fees in quote or, for buys on venues that keep them, in the coin; the same order
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, OrderRequest, Side, Timeframe, slipped
 from forwardtrader.strategies.decision import STOPPED, DecisionParams
+from forwardtrader.strategies.margin.series import MarkBar
 from forwardtrader.strategies.order_rules import RawOrder, RestingSell, normalise, sellable
 from forwardtrader.strategies.position_manager import PositionManager
 
@@ -33,13 +35,15 @@ class ReplayOrder:
 
 @dataclass(frozen=True, slots=True)
 class ReplayBar:
-    """One symbol's bar, and whether anything was traded in it."""
+    """One symbol's bar, and whether anything was traded in it; of a perpetual also its marks, and the funding rates settled in it."""
 
     open: float
     high: float
     low: float
     close: float
     traded: bool
+    mark: MarkBar | None = None
+    rates: tuple[float, ...] = ()
 
 
 class Holding:
@@ -140,9 +144,23 @@ class ReplayAccount:
                 self.orders.remove(order)
                 order.holding.settle(order, 0.0, 0.0)
 
-    def match(self, bars: dict[Holding, ReplayBar]) -> None:
-        """Fill what these bars fill."""
-        for order in list(self.orders):
+    def work(self, bars: dict[Holding, ReplayBar]) -> None:
+        """What these bars do to the orders that are out."""
+        if self.orders:
+            self.check_cash()
+            self.match(bars)
+
+    def spendable(self) -> float:
+        """The cash that positions are sized by."""
+        return self.cash
+
+    def net_cash(self, equity: float) -> float:
+        """What is not in the market."""
+        return self.cash
+
+    def match(self, bars: dict[Holding, ReplayBar], takes: Callable[[ReplayOrder], bool] = lambda _order: True) -> None:
+        """Fill what these bars fill, of the orders that `takes` picks."""
+        for order in [order for order in self.orders if takes(order)]:
             bar = bars.get(order.holding)
             price = None if bar is None or not bar.traded or order not in self.orders else self._fill_price(order, bar)
             if price is not None:

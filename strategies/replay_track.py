@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.strategies.decision import DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import FeedContext
+from forwardtrader.strategies.margin.series import AssumedFacts, MarkBar, PerpetualSeries
 from forwardtrader.strategies.replay_account import ReplayBar
 from forwardtrader.strategies.sizing import exposure_cap
 
@@ -23,7 +24,7 @@ class Tape:
     """One symbol to replay.
 
     `bars` holds open, high, low, close, volume by UTC bar-open time, `forecasts` the columns `location` and `scale` on the same index, over
-    `horizon` bars; NaN where no model is in force. `members` as in `FeedContext`.
+    `horizon` bars; NaN where no model is in force. `members` and `facts` as in `FeedContext`.
     """
 
     bars: pd.DataFrame
@@ -32,6 +33,49 @@ class Tape:
     timeframe: Timeframe
     horizon: int
     members: Spans | None = None
+    facts: PerpetualSeries | None = None
+
+
+@dataclass(frozen=True)
+class MarkTrack:
+    """A perpetual's marks on the common timeline [T], on rows of other symbols' bars those of the last close, and its settlements [F]: the
+    row of the bar that contains each, and its rate."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    rows: NDArray[np.int64]
+    rates: Floats
+
+    @classmethod
+    def of(cls, tape: Tape, index: pd.DatetimeIndex, place: NDArray[np.int64]) -> MarkTrack:
+        opened = pd.DatetimeIndex(tape.bars.index).as_unit("ms").asi8 / 1000.0
+        last = tape.bars[["open", "high", "low", "close"]].to_numpy(dtype=np.float64)
+        facts = tape.facts or AssumedFacts(tape.market.funding_hours).over(opened, tape.timeframe.seconds)
+        known = facts.table(opened)
+        lacks = np.isnan(known).any(axis=1, keepdims=True)
+        marks = np.where(lacks, last, known)
+        laid = np.full((len(index), 4), np.nan)
+        laid[place] = marks
+        close = pd.Series(laid[:, 3]).ffill().to_numpy()
+        for column in range(4):
+            laid[:, column] = np.where(np.isnan(laid[:, column]), close, laid[:, column])
+        rows, rates = _settled(facts, opened, tape.timeframe.seconds, place)
+        return cls(laid[:, 0], laid[:, 1], laid[:, 2], laid[:, 3], rows, rates)
+
+    def rates_at(self, row: int) -> tuple[float, ...]:
+        first, last = np.searchsorted(self.rows, (row, row + 1))
+        return tuple(float(rate) for rate in self.rates[first:last])
+
+
+def _settled(facts: PerpetualSeries, opened: Floats, length: float, place: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+    """The row of each settlement: the first of the symbol's bars that ends after it, from the first bar on."""
+    if not len(opened):
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    bar = np.searchsorted(opened + length, facts.settled, side="right")
+    taken = (facts.settled >= opened[0]) & (bar < len(opened))
+    return place[bar[taken]], facts.rates[taken]
 
 
 @dataclass(frozen=True)
@@ -57,6 +101,7 @@ class Track:
     steady: Floats
     variance: Floats
     cap: Floats
+    marks: MarkTrack | None = None
 
     @classmethod
     def of(cls, tape: Tape, index: pd.DatetimeIndex, params: DecisionParams) -> Track:
@@ -70,9 +115,9 @@ class Track:
         times = index.as_unit("ms").asi8 / 1000.0
         context = FeedContext(tape.market, tape.timeframe, members=tape.members)
         member = np.array([context.may_hold(at) for at in times]) if tape.members is not None else here
-        track = cls(
-            params, times, place, here, traded, opened, high, low, close, scale, member, *(np.full(len(index), np.nan) for _ in range(3))
-        )
+        marks = MarkTrack.of(tape, index, place) if tape.market.is_perpetual else None
+        steady, variance, cap = (np.full(len(index), np.nan) for _ in range(3))
+        track = cls(params, times, place, here, traded, opened, high, low, close, scale, member, steady, variance, cap, marks)
         track.remember(0, 0.0)
         return track
 
@@ -106,4 +151,9 @@ class Track:
 
     def bar(self, row: int) -> ReplayBar:
         """The bar at `row`."""
-        return ReplayBar(float(self.open[row]), float(self.high[row]), float(self.low[row]), float(self.close[row]), bool(self.traded[row]))
+        prices = float(self.open[row]), float(self.high[row]), float(self.low[row]), float(self.close[row])
+        marks = self.marks
+        if marks is None:
+            return ReplayBar(*prices, bool(self.traded[row]))
+        bar = MarkBar(float(marks.open[row]), float(marks.high[row]), float(marks.low[row]), float(marks.close[row]))
+        return ReplayBar(*prices, bool(self.traded[row]), bar, marks.rates_at(row))

@@ -36,6 +36,7 @@ LAYERS: dict[str, str] = {
     """,
     "feeds": """
         history live
+        perpetuals
         backtrader_data files venues
         candles
         factors flags longer_bars universe
@@ -52,6 +53,7 @@ LAYERS: dict[str, str] = {
     """,
     "strategies": """
         replay stints
+        fast_replay
         replay_track
         backtrader replay_account
         portfolio

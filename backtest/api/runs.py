@@ -14,7 +14,7 @@ import pandas as pd
 from forwardtrader.backtest.api.candles import Candles, Moment, histories, moment
 from forwardtrader.backtest.api.forecasts import WalkForward, end_of, request_for, unheard
 from forwardtrader.backtest.checks import check
-from forwardtrader.backtest.forecasting import Forecasts, tables
+from forwardtrader.backtest.forecasting import Forecasts, tables, untrained
 from forwardtrader.backtest.job import assembled, credited, judged, with_judgement
 from forwardtrader.backtest.simulation import simulate
 from forwardtrader.core.clock import SystemClock
@@ -23,8 +23,6 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.user_code.declared import spec_of
 from forwardtrader.feeds.history.needs import History
-from forwardtrader.models.features.panel import Panel
-from forwardtrader.models.folds.walk import WalkForward as Walk
 from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import FORECAST_COLUMNS, RunArtefacts
 from forwardtrader.reports.rebuild import rebuild
@@ -162,9 +160,9 @@ def _with_forecasts(forecasts: WalkForward, request: Any) -> Forecasts:
 
 
 def _without_forecasts(settings: Settings, markets: Mapping[str, History]) -> Forecasts:
-    """A walk-forward without models: every forecast is NaN."""
-    panel = Panel.of({symbol: history.candles for symbol, history in markets.items()}, settings.models.horizons)
-    return Forecasts(Walk(panel, settings.models, ()), pd.DataFrame(columns=FORECAST_COLUMNS), {})
+    """A walk-forward without models, for a strategy that asks for no forecast."""
+    none = InvalidSetting("the strategy reads forecasts; pass forecasts=, a fitted WalkForward over these candles")
+    return Forecasts(untrained(markets, settings.models, none), pd.DataFrame(columns=FORECAST_COLUMNS), {})
 
 
 def _first(markets: Mapping[str, History]) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.audit.outcome import elsewhere
-from forwardtrader.backtest.audit.strategy_proofs import UNCHANGED
+from forwardtrader.backtest.audit.strategy_proofs import UNCHANGED, mirrored
 from forwardtrader.core import log
 from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.settings import StrategySettings
@@ -22,6 +22,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.core.user_code.errors import described, owned_errors
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.feeds.candles import schema
+from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, record_of
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.hosting import restoring, takes_part
@@ -44,14 +45,33 @@ class CheckRun:
 
 
 @dataclass(frozen=True)
+class MadeForecasts:
+    """Forecasts of a market that were made before: `FORECAST_COLUMNS` by the open time of each of its bars."""
+
+    frame: pd.DataFrame
+    horizon: int
+    warm_up: int
+
+    def source(self, candles: pd.DataFrame, timeframe: Timeframe) -> ForecastSource:
+        """Shows those of these bars."""
+        own = self.frame.loc[: candles.index[-1]]
+        return RecordedForecasts(own, self.horizon, warm_up=self.warm_up, timeframe_s=timeframe.seconds)
+
+
+@dataclass(frozen=True)
 class CheckMarket:
-    """The candles of one symbol, and what its venue accepts."""
+    """The candles of one symbol, what its venue accepts, and its forecasts where the strategy reads any."""
 
     candles: pd.DataFrame
     rules: MarketRules
+    forecasts: MadeForecasts | None = None
 
     def up_to(self, bar: pd.Timestamp) -> CheckMarket:
         return replace(self, candles=self.candles.loc[:bar])
+
+    def feed(self, timeframe: Timeframe) -> Feed:
+        source = None if self.forecasts is None else self.forecasts.source(self.candles, timeframe)
+        return Feed(data=frame_data(self.candles, timeframe, name=self.rules.symbol), rules=self.rules, timeframe=timeframe, source=source)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +97,7 @@ class CheckBench:
         Raises:
             StrategyFailed: it raised something.
         """
-        feeds = [
-            Feed(data=frame_data(m.candles, self.timeframe, name=m.rules.symbol), rules=m.rules, timeframe=self.timeframe)
-            for m in self.markets
-        ]
+        feeds = [market.feed(self.timeframe) for market in self.markets]
         watched = [(OrderRecorder, {"_name": "orders"}), (_Watch, {"_name": "watch"})]
         cerebro = build_cerebro(
             feeds, self.settings, resample=self.resample, strategy=self.strategy, strategy_params=self.params, analyzers=watched, **how
@@ -111,9 +128,11 @@ class CheckBench:
 
 
 def _ending(market: CheckMarket, newest: pd.Timestamp, factor: float) -> CheckMarket:
-    """A market whose bar of that time closes `factor` times as high; as it is where it has none then."""
-    has_it = len(market.candles) > 0 and market.candles.index[-1] == newest
-    return replace(market, candles=elsewhere(market.candles, factor)) if has_it and factor != UNCHANGED else market
+    """A market whose bar of that time closes `factor` times as high, with another forecast; as it is where it has none then."""
+    if factor == UNCHANGED or not len(market.candles) or market.candles.index[-1] != newest:
+        return market
+    made = market.forecasts and replace(market.forecasts, frame=mirrored(market.forecasts.frame.loc[:newest]))
+    return replace(market, candles=elsewhere(market.candles, factor), forecasts=made)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import backtrader as bt
 import pandas as pd
 
 from forwardtrader.backtest.audit.check_report import CheckReport, checked_candles
-from forwardtrader.backtest.audit.check_runs import CheckBench, CheckMarket, CheckRun
+from forwardtrader.backtest.audit.check_runs import CheckBench, CheckMarket, CheckRun, MadeForecasts
 from forwardtrader.backtest.audit.outcome import account_pairs
 from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, account_proofs, drawn_bars
 from forwardtrader.core.command.flags import nearest
@@ -21,6 +21,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.core.user_code.errors import user_line
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof, compare, untested
+from forwardtrader.models.forecaster import ForecastSource, SourceOfFeeds
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 # With the fee taken in the coin a strategy may close so many trades more or less: sizes differ by the fee.
@@ -42,6 +43,7 @@ def check_strategy(
     settings: StrategySettings | None = None,
     rules: MarketRules | None = None,
     resample: Sequence[str] = (),
+    forecasts: SourceOfFeeds | ForecastSource | None = None,
     raise_on_failure: bool = False,
 ) -> CheckReport:
     """Run a Backtrader strategy on candles in several ways that must not make a difference, and say which of them do.
@@ -55,6 +57,8 @@ def check_strategy(
         settings: the account and its costs; `StrategySettings()` where None.
         rules: what the venue accepts of the only symbol; the usual rules of each one where None.
         resample: lengths of longer bars that the strategy finds in `data1` and so on ("4h").
+        forecasts: what `LSTMForecast` shows, made once on these candles: a fitted `WalkForward`, or a source for a single symbol. That they
+            do not look ahead themselves is proven by `check_forecaster` and `--audit`.
         raise_on_failure: raise where a check fails. One that is not testable raises nothing.
 
     Raises:
@@ -66,6 +70,8 @@ def check_strategy(
     _check_params(kind, params or {})
     given = candles if isinstance(candles, Mapping) else {symbol: candles}
     markets, timeframe = _markets(given, rules)
+    if forecasts is not None:
+        markets = tuple(replace(market, forecasts=_forecasts_of(market, forecasts)) for market in markets)
     bench = CheckBench(
         strategy=kind,
         markets=markets,
@@ -99,6 +105,11 @@ def _markets(given: Mapping[str, pd.DataFrame], rules: MarketRules | None) -> tu
         shown = ", ".join(f"{symbol} {timeframe}" for symbol, timeframe in timeframes.items())
         raise InvalidSetting(f"candles: bars of one length are needed, and these are {shown}; use resample= for longer ones")
     return tuple(found), next(iter(timeframes.values()))
+
+
+def _forecasts_of(market: CheckMarket, forecasts: SourceOfFeeds | ForecastSource) -> MadeForecasts:
+    source = forecasts.source_of(market.rules.symbol) if isinstance(forecasts, SourceOfFeeds) else forecasts
+    return MadeForecasts(source.batch(market.candles), source.horizon, source.warm_up)
 
 
 def _checks(bench: CheckBench) -> Iterator[Proof]:

@@ -82,7 +82,12 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Ca
     with TemporaryDirectory(prefix="audit-", ignore_cleanup_errors=True) as folder:
         bench = _Bench(request, markets, Path(folder))
         announce("forecasts, orders and fills without the later bars")
-        whole = bench.run(PIPELINE_SPAN)
+        try:
+            whole = bench.run(PIPELINE_SPAN)
+        except TooLittleHistory as shortage:
+            if not request.strategy:
+                raise
+            raise TooLittleHistory(f"{shortage}; `forwardtrader check-strategy` tries a strategy without any model") from shortage
         for ago in bench.cuts():
             yield bench.truncated(whole, ago)
         announce("forecasts, orders and fills when the newest bar changes")

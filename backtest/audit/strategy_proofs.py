@@ -137,7 +137,7 @@ class _Again:
             candles = history.candles.loc[:following]
             table = self._recorded[symbol].loc[:following].assign(close=candles["close"])
             if factor != UNCHANGED and candles.index[-1] == following:
-                candles, table = elsewhere(candles, factor), _mirrored(table)
+                candles, table = elsewhere(candles, factor), mirrored(table)
                 table.loc[following, "close"] = candles["close"].iloc[-1]
             markets[symbol], frames[symbol] = replace(history, candles=candles), table
         request = self.traded.request
@@ -156,7 +156,7 @@ class _Recorded(Forecasts):
         return RecordedForecasts(self.frames[symbol], horizon, warm_up=self.warm_up[symbol], timeframe_s=timeframe.seconds)
 
 
-def _mirrored(table: pd.DataFrame) -> pd.DataFrame:
+def mirrored(table: pd.DataFrame) -> pd.DataFrame:
     """Forecasts of which the last one is mirrored: rise and fall exchanged."""
     changed, newest = table.copy(), table.index[-1]
     for name, source in zip(NUMBERS, _MIRRORED, strict=True):

@@ -41,9 +41,11 @@ def importance_of(
         refit: whether every model is trained anew without each group besides.
 
     Raises:
-        TooLittleHistory: fewer than 250 forecasts have a known outcome.
+        TooLittleHistory: fewer than 250 forecasts have a known outcome, or no model was trained.
         TradingError: a model cannot be read, or the forecaster failed.
     """
+    if walk.untrained is not None:
+        raise walk.untrained
     names, seed, horizon = walk.panel.names, walk.settings.seed, walk.settings.horizons[0]
     alone, groups = {name: (column,) for column, name in enumerate(names)}, groups_of(names)
     sets = list(dict.fromkeys([*alone.values(), *groups.values()]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 import pandas as pd
 from rich.console import Console
@@ -25,6 +27,9 @@ from forwardtrader.core.errors import InvalidSetting, StrategyFailed, TooLittleH
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.walk_forward import boundaries
 from forwardtrader.strategies.stints.stint import Stint
+
+# So long a market may rest at the beginning of a window.
+RESTS: Final = timedelta(days=5)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def _chosen(plan: OptimisationPlan, request: BacktestRequest, clock: Clock, stor
     start = replace(request, first=moments[0] - plan.window, quiet=True, as_json=False, open_page=False)
     tried = _tried(plan, start, clock, store, progress, looks=len(moments))
     daily, days = daily_of(tried.results), tried.days_per_year
+    _require_past(daily, start.first, plan)
     columns = {key: [point[key] for point in tried.points] for key in plan.points.keys}
     chosen = choices(daily, columns, moments, plan.window, SCORES[plan.score], days, grid=not plan.points.trials)
     lag = request.settings.models.deployment_lag * Timeframe.parse(request.settings.feeds.timeframe).delta
@@ -88,8 +94,7 @@ def _tried(
         try:
             results = bench.evaluate(points)
         except TooLittleHistory as error:
-            window = f"{plan.window.days}d before the first boundary on {request.first + plan.window:%Y-%m-%d}"
-            raise TooLittleHistory(f"{plan.file}: choosing needs a window of {window}, and {error}; or set a shorter window") from error
+            raise _too_short(plan, request.first, str(error)) from error
     # One that is ruined some day can be chosen until then: whoever leaves it out knows the future.
     failed = {flags(point): result.trouble for point, result in zip(points, results, strict=True) if not result.result}
     kept = [(point, result) for point, result in zip(points, results, strict=True) if result.result]
@@ -98,6 +103,18 @@ def _tried(
         raise StrategyFailed(f"no point of {plan.file} came to a result; {named}: {why}")
     bench.note_likeness(daily_of([result for _, result in kept]))
     return Tried([point for point, _ in kept], [result for _, result in kept], failed, bench.kind.periods_per_year)
+
+
+def _require_past(daily: pd.DataFrame, first: datetime, plan: OptimisationPlan) -> None:
+    """Raises TooLittleHistory where the first choice would be made on less than its window, but for days on which a market rests."""
+    begins = daily.index[0].to_pydatetime()
+    if begins > first + RESTS:
+        raise _too_short(plan, first, f"the candles begin on {begins:%Y-%m-%d}; start later, with --from")
+
+
+def _too_short(plan: OptimisationPlan, first: datetime, why: str) -> TooLittleHistory:
+    window = f"{plan.window.days}d before the first boundary on {first + plan.window:%Y-%m-%d}"
+    return TooLittleHistory(f"{plan.file}: choosing needs a window of {window}, and {why}; or set a shorter window")
 
 
 def _stints(told: Optimisation, request: BacktestRequest) -> list[Stint]:

@@ -1,7 +1,8 @@
-"""Do strategies trade here as on plain Backtrader: `python -m benchmarks.strategies [--data SYMBOL=FILE] [--examples]`.
+"""Do strategies trade here as on plain Backtrader: `python -m benchmarks.strategies [--data SYMBOL=FILE] [--examples] [--sessions]`.
 
 The collection of community strategies, with fees and rules off, must come out equal to the last order, fill and notification. With
-`--examples` the examples of the project's pages are run too, with the same costs on both sides, on forecasts that are trained first.
+`--examples` the examples of the project's pages are run too, with the same costs on both sides, on forecasts that are trained first. With
+`--sessions` each strategy trades a session on paper and one with real orders at the practice exchange, both compared with their replays.
 The tables land in `benchmarks/strategies.md`; the command ends with 1 where a strategy differs that must not.
 """
 
@@ -21,6 +22,8 @@ from benchmarks.strategies.collection import COLLECTION
 from benchmarks.strategies.compared import Case, Played, differences, ours, plain
 from benchmarks.strategies.examples import Market, compared, markets_of
 from benchmarks.strategies.examples import Played as Example
+from benchmarks.strategies.sessions import BARS as SESSION_BARS
+from benchmarks.strategies.sessions import Session, sessions
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.settings import StrategySettings
@@ -31,7 +34,7 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "strategies.md"
 SYMBOLS: Final = ("BTC/USDT", "ETH/USDT")
 HOUR: Final = Timeframe.parse("1h")
 BARS: Final = 2000
-COMMUNITY, EXAMPLES = "<!-- community -->", "<!-- table -->"
+COMMUNITY, SESSIONS, EXAMPLES = "<!-- community -->", "<!-- sessions -->", "<!-- table -->"
 
 
 def sample_markets() -> dict[str, pd.DataFrame]:
@@ -73,11 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--data", action="append", default=[], metavar="SYMBOL=FILE", help="hourly candles for the examples (default: sample)"
     )
     parser.add_argument("--examples", action="store_true", help="the examples of the pages too; trains models")
+    parser.add_argument("--sessions", action="store_true", help="sessions and their replays instead; takes a quarter of an hour")
     parser.add_argument("--page", type=Path, default=PAGE)
     said = parser.parse_args(argv)
     clock = SystemClock()
     words = "python -m benchmarks.strategies" + "".join(f" --data {text.rpartition('/')[2]}" for text in said.data)
     title = [f"`{words}`, {clock.now():%Y-%m-%d}, {os.cpu_count()} cores.", ""]
+    if said.sessions:
+        return _sessions(said.page, clock)
     head = "| strategy | orders | there | fills | there | final value | there | outcome |"
     lines, unequal = [*title, head, "|---" * 8 + "|"], 0
     print("\n".join(lines))
@@ -90,6 +96,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     _write(said.page, COMMUNITY, lines)
     if said.examples or said.data:
         _write(said.page, EXAMPLES, [*title, *_examples(said.data)])
+    return 1 if unequal else 0
+
+
+def session_row(case: Case, found: Sequence[Session]) -> str:
+    """One line of the table of sessions: each beside its replay."""
+    if not found:
+        return f"| {case.name} |{' – |' * 6} not a class that a session can name |"
+    cells = [f"{one.orders} | {one.fills} | {'equal' if not one.difference else 'other'}" for one in found]
+    why = " ".join(dict.fromkeys(case.in_session or one.difference[:200] for one in found if one.difference))
+    return f"| {case.name} | {' | '.join(cells)} | {why} |"
+
+
+def _sessions(page: Path, clock: SystemClock) -> int:
+    """Every session, and the table of them; 1 where one differs from its replay for no reason that is known."""
+    lines = [
+        f"`python -m benchmarks.strategies --sessions`, {clock.now():%Y-%m-%d}, {SESSION_BARS} bars, {os.cpu_count()} cores.",
+        "",
+    ]
+    lines += ["| strategy | paper: orders | fills | replay | real: orders | fills | replay | why |", "|---" * 8 + "|"]
+    print("\n".join(lines))
+    markets, unequal = sample_markets(), 0
+    for case in COLLECTION:
+        found = list(sessions(case, markets))
+        unequal += any(one.difference for one in found) and not case.in_session
+        lines.append(session_row(case, found))
+        print(lines[-1], flush=True)
+    _write(page, SESSIONS, lines)
     return 1 if unequal else 0
 
 

@@ -33,6 +33,7 @@ class Case:
         symbols: how many feeds it takes.
         unsized: it leaves sizes to the run, whose sizer Backtrader then gets too: its own default is one coin.
         difference: why it cannot be equal; "" where it must.
+        in_session: why a session with real orders may differ from its replay; "" where it must not.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Case:
     unsized: bool = False
     prepare: Prepare = lambda _cerebro: None
     difference: str = ""
+    in_session: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,31 +32,33 @@ from forwardtrader.feeds.candles.file import FileDamaged, Stored, StoredInfo, re
 from forwardtrader.feeds.candles.schema import Origin
 from forwardtrader.feeds.flags import candles_parser
 
+MARK: Final = "mark"  # the kind of candles of the mark price
 _LOCK_SECONDS: Final = 120.0
 _LOG: Final = log.logger("feeds")
 
 
 @dataclass(frozen=True)
 class CandleKey:
-    """What one file holds."""
+    """What one file holds: candles of the last price, or of a `kind` of their own ("mark")."""
 
     venue: str
     symbol: str
     timeframe: Timeframe
+    kind: str = ""
 
     def __str__(self) -> str:
-        return f"{self.venue} {self.symbol} {self.timeframe}"
+        return f"{self.venue} {self.symbol} {self.timeframe}{f' {self.kind}' if self.kind else ''}"
 
 
 class CandleStore:
-    """Candles under `root/<venue>/<symbol>/<timeframe>.parquet`."""
+    """Candles under `root/<venue>/<symbol>/<timeframe>.parquet`; those of another kind in a folder of its name beside them."""
 
     def __init__(self, root: Path | str, clock: Clock | None = None) -> None:
         self.root = Path(root)
         self._clock = clock or SystemClock()
 
     def path(self, key: CandleKey) -> Path:
-        return self.root / _as_name(key.venue) / _as_name(key.symbol) / f"{key.timeframe}.parquet"
+        return self.root / _as_name(key.venue) / _as_name(key.symbol) / key.kind / f"{key.timeframe}.parquet"
 
     def read(self, key: CandleKey) -> Stored | None:
         """The stored candles, or None where there are none.
@@ -104,9 +106,9 @@ class CandleStore:
     def held(self) -> list[CandleKey]:
         """All keys with a file, sorted by name."""
         found = []
-        for path in sorted(self.root.glob("*/*/*.parquet")):
-            timeframe = Timeframe.parse(path.stem)
-            found.append(CandleKey(_from_name(path.parent.parent.name), _from_name(path.parent.name), timeframe))
+        for path in sorted([*self.root.glob("*/*/*.parquet"), *self.root.glob(f"*/*/{MARK}/*.parquet")]):
+            venue, symbol, *kind = path.relative_to(self.root).parent.parts
+            found.append(CandleKey(_from_name(venue), _from_name(symbol), Timeframe.parse(path.stem), *kind))
         return found
 
     def damaged(self, key: CandleKey) -> list[Path]:

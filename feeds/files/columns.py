@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ADJUSTED: Final = ("adj", "adjusted")
+_ADJUSTED_VOLUME: Final = ("adj volume", "adjvolume", "adjusted volume", "volume adj", "volume adjusted")
+_BITMEX: Final = ("home notional", "foreign notional")  # dates its bars with their end
 _DERIVED: Final = (
     "ha", "heikin", "ashi", "sma", "ema", "ma", "rsi", "bollinger", "prev", "previous", "next", "pct", "change", "52", "week", "ask",
     "bid",
@@ -27,7 +29,8 @@ class Columns:
     """Places of columns in a table.
 
     `group` is what the names of prices say beside open, high, low and close: a ticker, or nothing. `adjusted` has four places where all
-    four prices stand adjusted beside the raw ones.
+    four prices stand adjusted beside the raw ones, and `adjusted_volume` is the volume that goes with them. `zone` is what the file says of
+    the zone of its times elsewhere than in them.
     """
 
     prices: tuple[int, int, int, int]
@@ -35,7 +38,9 @@ class Columns:
     group: str = ""
     adjusted_close: int | None = None
     adjusted: tuple[int, int, int, int] | None = None
+    adjusted_volume: int | None = None
     closes: bool = False
+    zone: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -63,7 +68,9 @@ def find_columns(table: Table, market: Market) -> Columns:
     if close is None and "close" in adjusted:
         close = adjusted["close"][0]
     times, closes = _times(table, group)
-    return Columns(prices, times, group, None if full else close, full, closes, notes)
+    closes = closes or set(_BITMEX) <= {_plain(name) for name in table.names}
+    volume = next((place for place, name in enumerate(table.names) if _plain(name) in _ADJUSTED_VOLUME), None) if full else None
+    return Columns(prices, times, group, None if full else close, full, volume, closes, _zone(table, times), notes)
 
 
 def _plain(levels: tuple[str, ...]) -> str:
@@ -130,6 +137,8 @@ def _chosen(groups: dict[str, dict[str, list[int]]], table: Table, market: Marke
     if adjusted := next((name for name in _ADJUSTED if name in whole), None):
         return adjusted, ("all prices are adjusted ones",)
     best = max(groups.values(), key=len, default={})
+    if whole:
+        raise CandleFileInvalid(f"{table.origin.name}: its prices are {', '.join(whole[:8])}, none of trades; found are {table.listed()}")
     missing = next(role for role in PRICES if role not in groups.get("", best))
     raise CandleFileInvalid(f"{table.origin.name}: column {missing!r} is missing; found are {table.listed()}")
 
@@ -150,7 +159,9 @@ def _times(table: Table, group: str) -> tuple[tuple[int, ...], bool]:
     for place, levels in enumerate(table.names):
         words = _without(_plain(levels), group)
         by_words.setdefault(words, place)
-        by_words.setdefault(" ".join(word for word in words.split() if word not in names.ZONES_OF_TIMES), place)
+        bare = [word for word in words.split() if word not in names.ZONES_OF_TIMES]
+        by_words.setdefault(" ".join(bare), place)
+        by_words.setdefault(" ".join(word for word in bare if word.upper() not in names.ZONES_IN_NAMES), place)
         if place == 0 and len(levels) > 1:  # the names of the header's own lines stand over the name of the index
             by_words.setdefault(words_of(levels[-1]), place)
     date = next((by_words[name] for name in names.DATES if name in by_words), None)
@@ -167,6 +178,23 @@ def _times(table: Table, group: str) -> tuple[tuple[int, ...], bool]:
     if closing is None:
         raise CandleFileInvalid(f"{table.origin.name}: no column of times; name one of them timestamp, date or time")
     return (closing,), True
+
+
+def _zone(table: Table, times: tuple[int, ...]) -> str:
+    """The zone that a column of its own, or the name of the times, states: `Time (EET)`, `timezone`; several, one after the other."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place in times:
+        words = {word.upper() for word in _plain(table.names[place]).split()} & set(names.ZONES_IN_NAMES)
+        if words:
+            return words.pop()
+    for place, levels in enumerate(table.names):
+        if _plain(levels) in (*names.STATED_ZONES, *names.STATED_OFFSETS):
+            stated = [str(value) for value in pc.unique(pc.cast(table.columns[place], pa.string())).to_pylist()[:3] if value]
+            if _plain(levels) in names.STATED_ZONES or stated not in ([], ["0"], ["0.0"]):
+                return ", ".join(stated)
+    return ""
 
 
 def are_clocks(column: pa.Array) -> bool:

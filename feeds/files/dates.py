@@ -15,7 +15,7 @@ from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles.schema import Origin
 from forwardtrader.feeds.files.epochs import FIRST_NS, HINT, LAST_NS, Ints, civil_days, stands_apart
-from forwardtrader.feeds.files.zones import stated_offsets
+from forwardtrader.feeds.files.zones import standard_all_year, stated_offsets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,8 @@ _DAYFIRST: Final = ("day first", "day-first", "dayfirst", "dmy", "dd/mm/yyyy", "
 _MONTHFIRST: Final = ("month first", "month-first", "monthfirst", "mdy", "mm/dd/yyyy")
 _YEARFIRST: Final = ("year first", "year-first", "ymd", "yyyy-mm-dd")
 _ZONE: Final = (
-    r"(?P<zone>(?:UTC|GMT)?\s*[+-]\d{2}:?\d{2}|(?:UTC|GMT)[+-]\d{1,2}|[+-]\d{2}|Z|[A-Z]{3,4})?(?:\s*\[[\w/]+\]|\s*\([A-Za-z ]+\))?"
+    r"(?P<zone>(?:UTC|GMT)?\s*[+-]\d{2}:?\d{2}|(?:UTC|GMT)[+-]\d{1,2}|[+-]\d{2}|Z|[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/]+|[A-Z]{3,4})?"
+    r"(?:\s*\[[\w/]+\]|\s*\([A-Za-z ]+\))?"
 )
 _CLOCK: Final = (
     r"(?P<hour>\d{1,2})(?:[:.hH](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?)?"
@@ -43,6 +44,7 @@ _DIGITS: Final = (
     r"^(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})(?:[T,;:\s-]{1,2}(?P<hour>\d{2}):?(?P<minute>\d{2})?:?(?P<second>\d{2})?(?:[.,](?P<part>\d{1,9}))?(?:\s*(?P<half>[AaPp])[Mm])?"
     rf"\s*{_ZONE})?$"
 )
+_SHORT: Final = rf"^(?P<a>\d{{2}})(?P<b>\d{{2}})(?P<c>\d{{2}})[T,;:\s-]{{1,2}}{_CLOCK}\s*{_ZONE}$"
 _GLUED: Final = rf"^(?P<a>\d{{1,2}})(?P<b>[A-Za-z]{{3}})(?P<c>\d{{4}}|\d{{2}})(?:[T,;:\s-]{{1,2}}{_CLOCK}\s*{_ZONE})?$"
 _WITH_YEAR_LAST: Final = rf"^[A-Za-z]{{3}},?\s+(?P<b>[A-Za-z]{{3}})\s+(?P<a>\d{{1,2}})\s+{_CLOCK}\s+(?P<c>\d{{4}})\s*{_ZONE}$"
 _LEAP: Final = 10 * 86_400 * 10**9
@@ -130,7 +132,7 @@ def _parts(column: pa.Array, origin: Origin, timeframe: Timeframe, date_format: 
     import pyarrow.compute as pc
 
     best: tuple[int, pa.Array] | None = None
-    for form in (_PARTED, _DIGITS, _GLUED, _WITH_YEAR_LAST):
+    for form in (_PARTED, _DIGITS, _SHORT, _GLUED, _WITH_YEAR_LAST):
         fields = pc.extract_regex(column, form)
         if not best or fields.null_count < best[0]:
             best = fields.null_count, fields
@@ -148,7 +150,10 @@ def _parts(column: pa.Array, origin: Origin, timeframe: Timeframe, date_format: 
     if len(wrong):
         row = int(wrong[0])
         origin.refuse(row, None, f"{column[row].as_py()!r} cannot be read as a time; {HINT}")
-    return LocalTimes(times, stated_offsets(fields.get("zone"), origin) if has_clock else None, notes)
+    if not has_clock:
+        return LocalTimes(times, None, notes)
+    offsets = stated_offsets(fields.get("zone"), times, origin, timeframe)
+    return LocalTimes(times, offsets, (*notes, *standard_all_year(fields.get("zone"), times)))
 
 
 def _numbers(field: pa.Array | None, length: int, scale: int = 0) -> Ints:

@@ -75,10 +75,17 @@ def _readings(numbers: Numbers) -> Iterator[tuple[Ints, bool, str]]:
     for name, size in _UNITS:
         if low * size >= FIRST_NS and high * size <= LAST_NS and (times := _scaled(numbers, size)) is not None:
             yield times, False, "" if low >= _SURE_FROM else f"unix times in {name}"
+    if low >= 101 and high < 1e6 and (times := _of_digits(_with_century(numbers), 8)) is not None:
+        yield times, True, "times as 220103"
     if low >= _SPREADSHEET_FROM and high < 110_000:
         # A fraction of a day has some microseconds too much or too little.
         seconds = np.round(numbers.astype(np.float64) * 86_400).astype(np.int64)
         yield seconds * _SECOND + _SPREADSHEET_ZERO, True, "times are days of a spreadsheet"
+
+
+def _with_century(numbers: Numbers) -> Numbers:
+    """`220103` as 20220103; of two digits those from 69 on are of the last century."""
+    return numbers + np.where(numbers < 690_000, 20_000_000, 19_000_000)
 
 
 def _scaled(numbers: Numbers, size: Any) -> Ints | None:

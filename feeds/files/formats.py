@@ -8,7 +8,7 @@ the shapes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,9 @@ def _rows(table: Table, wanted: _Wanted) -> RawRows:
     columns = find_columns(table, wanted.market)
     volumes = find_volumes(table, wanted.market.symbol, columns.group)
     index, told = read_times(
-        [table.columns[place] for place in columns.times], table.origin, wanted.timeframe, wanted.notation, closes=columns.closes
-    )
+        [table.columns[place] for place in columns.times], table.origin, wanted.timeframe, replace(wanted.notation, stated=columns.zone),
+        closes=columns.closes,
+    )  # fmt: skip
     values, how = _values(table, columns, volumes, wanted.timeframe)
     frame = pd.DataFrame(values, index=index)
     return in_order(RawRows(frame, table.origin, (*table.notes, *columns.notes, *told, *how)))
@@ -98,6 +99,8 @@ def _values(table: Table, columns: Columns, volumes: VolumeColumns, timeframe: T
     read, notes = read_numbers(needed, table.origin.name)
     raw: dict[int, Any] = {int(place): values for place, values in read.items()}
     prices = raw[columns.prices[0]], raw[columns.prices[1]], raw[columns.prices[2]], raw[columns.prices[3]]
+    if _in_billionths(prices, table):
+        prices, notes = tuple(each / 1e9 for each in prices), (*notes, "prices are in units of 1e-9")
     faulty = [raw[place] for place in volumes.places if raw[place].dtype == object]
     if faulty or any(values.dtype == object for values in prices):
         shown = (*prices, (faulty or [raw[volumes.places[0]]])[0])  # the validation reports a faulty value with its line
@@ -106,6 +109,7 @@ def _values(table: Table, columns: Columns, volumes: VolumeColumns, timeframe: T
     amounts = raw[volume.place] if volume.values is None else volume.values
     notes = (*notes, *volume.notes)
     if columns.adjusted is not None:
+        amounts = amounts * _ratio(prices[3], raw[columns.adjusted[3]]) if columns.adjusted_volume is None else raw[columns.adjusted_volume]
         prices = tuple(raw[place] for place in columns.adjusted)
         notes = (*notes, "the adjusted prices of the file are read")
     elif columns.adjusted_close is not None:
@@ -115,6 +119,18 @@ def _values(table: Table, columns: Columns, volumes: VolumeColumns, timeframe: T
     return dict(zip(OHLCV, (*prices, amounts), strict=True)), notes
 
 
+def _in_billionths(prices: tuple[Any, ...], table: Table) -> bool:
+    """Databento writes prices as whole numbers, unless it is asked for decimals."""
+    words = {names.words_of(" ".join(levels)) for levels in table.names}
+    return {"publisher id", "instrument id"} <= words and all(p.dtype != object and (p % 1 == 0).all() and (p > 1e6).all() for p in prices)
+
+
 def _adjusted_places(columns: Columns) -> tuple[int, ...]:
     close = () if columns.adjusted_close is None else (columns.adjusted_close,)
-    return (*(columns.adjusted or ()), *close)
+    volume = () if columns.adjusted_volume is None else (columns.adjusted_volume,)
+    return (*(columns.adjusted or ()), *close, *volume)
+
+
+def _ratio(close: Any, adjusted_close: Any) -> Any:
+    """What volumes are worth beside adjusted prices, so that turnover stays."""
+    return np.divide(close, adjusted_close, out=np.ones_like(close), where=(adjusted_close > 0) & (adjusted_close != close))

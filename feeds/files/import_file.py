@@ -20,7 +20,7 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.doubts import doubts
 from forwardtrader.feeds.candles.file import StoredInfo
 from forwardtrader.feeds.candles.grid import own_grid
-from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
+from forwardtrader.feeds.candles.store import MARK, CandleKey, CandleStore, describe
 from forwardtrader.feeds.files.formats import read_rows
 from forwardtrader.feeds.files.times import AS_WRITTEN, TimeNotation, notation_of
 from forwardtrader.feeds.flags import import_parser
@@ -85,7 +85,8 @@ def import_candles(given: argparse.Namespace) -> int:
     """As `main`, once the flags are read. Raises as `import_file`."""
     settings = load_settings().feeds
     timeframe = Timeframe.parse(given.timeframe or settings.timeframe)
-    key = CandleKey(given.exchange or settings.exchange, given.symbol or settings.symbols[0], timeframe)
+    kind = MARK if given.kind == MARK else ""
+    key = CandleKey(given.exchange or settings.exchange, given.symbol or settings.symbols[0], timeframe, kind)
     store = CandleStore(typed_path(given.path) if given.path else settings.store_path)
     path = typed_path(given.file)
     notation = notation_of(given.date_format or settings.date_format, given.tz or settings.file_zone, given.stamped or settings.stamped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from forwardtrader.core.errors import CandleFileInvalid
-from forwardtrader.feeds.files.names import SYMBOLS, words_of
+from forwardtrader.feeds.files.names import PERHAPS_SYMBOLS, SYMBOLS, words_of
 from forwardtrader.feeds.files.symbol import Market, pairs_of_name
 from forwardtrader.feeds.files.tables.archive import Member
 from forwardtrader.feeds.files.tables.table import Table
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_MARKETS: Final = 100_000
+_BESIDE: Final = ("symbol", "ticker", "pair", "instrument", "instrument name", "product id")
+_LETTERS: Final = re.compile(r"[A-Za-z0-9.:/_^=-]{1,24}")
+_TICKER: Final = re.compile(r"[A-Z][A-Z0-9.]{0,5}|[A-Z0-9]{2,10}[-/_][A-Z0-9]{2,6}|[A-Z0-9]{2,8}(USDT|USDC|USD|BTC|EUR)")
 
 
 def checked_market(table: Table, market: Market) -> Table:
@@ -26,13 +30,17 @@ def checked_market(table: Table, market: Market) -> Table:
     Raises:
         CandleFileInvalid: it is of other markets; the message names them.
     """
-    place = next((n for n, levels in enumerate(table.names) if " ".join(map(words_of, levels)).strip() in SYMBOLS), None)
+    words = [" ".join(map(words_of, levels)).strip() for levels in table.names]
+    place = next((n for n, name in enumerate(words) if name in SYMBOLS), None)
+    sure = place is not None
+    place = next((n for n, name in enumerate(words) if name in PERHAPS_SYMBOLS), None) if place is None else place
     if place is None:
+        _check_beside(table, market)
         return table
     import pyarrow.compute as pc
 
     encoded = _encoded(table.columns[place])
-    if encoded is None:
+    if encoded is None or not (sure or all(_TICKER.fullmatch(str(name)) for name in encoded.dictionary.to_pylist())):
         return table
     markets = [str(name) for name in encoded.dictionary.to_pylist()]
     fitting = [name for name in markets if market.fits(name)]
@@ -47,6 +55,15 @@ def checked_market(table: Table, market: Market) -> Table:
     chosen = pc.fill_null(pc.equal(encoded.indices, markets.index(fitting[0])), False)
     rows = np.asarray(chosen.to_numpy(zero_copy_only=False))
     return table.taken(rows).noted(f"rows of {fitting[0]} are read, of {len(markets)} markets in the file")
+
+
+def _check_beside(table: Table, market: Market) -> None:
+    """Raises CandleFileInvalid where an answer says beside its rows that they are of another market."""
+    for key, text in table.beside.items():
+        if words_of(key) in _BESIDE and _LETTERS.fullmatch(text) and not market.fits(text):
+            raise CandleFileInvalid(
+                f"{table.origin.name}: the file is of {text} by its {key!r}, not of {market.symbol}; name the right --symbol"
+            )
 
 
 def _encoded(column: pa.Array) -> pa.Array | None:

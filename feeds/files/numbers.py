@@ -20,7 +20,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _MISSING: Final = frozenset(("", "nan", "null", "none", "na", "n/a", "n.a.", "-", "--", "\\n", "#n/a", "nat", "<na>", "."))
 _SCALES: Final = {"k": "e3", "m": "e6", "b": "e9"}
 _DROPPED: Final = re.compile(r"[\s\u00a0\u202f'’$€£¥]")
-_POINT: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?([eE][-+]?\d+)?|[-+]?\d*\.?\d+([eE][-+]?\d+)?|[-+]?\d+\.?")
+_POINT: Final = re.compile(
+    r"[-+]?\d{1,2}(,\d{2})+,\d{3}(\.\d*)?|[-+]?\d{1,3}(,\d{3})+(\.\d*)?([eE][-+]?\d+)?|[-+]?\d*\.?\d+([eE][-+]?\d+)?|[-+]?\d+\.?"
+)
 _COMMA: Final = re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d*)?([eE][-+]?\d+)?|[-+]?\d*,?\d+([eE][-+]?\d+)?|[-+]?\d+,?")
 _SPACED: Final = re.compile(r"\d[\s\u00a0\u202f'’]\d")
 _GROUPED: Final = re.compile(r"(?<!\d)\d{1,3}([\s\u00a0\u202f'’]\d{3})+(?!\d|[\s\u00a0\u202f'’]\d)")
@@ -66,6 +68,8 @@ def _plain(column: pa.Array) -> Floats | None:
             return None
     if pa.types.is_temporal(kind) or pa.types.is_nested(kind) or pa.types.is_binary(kind):
         return None
+    if pa.types.is_decimal(kind):
+        column = column.cast(pa.string())  # by way of its digits: arrow's own way to floats is off by their last one
     try:
         return _array(column.cast(pa.float64(), safe=False))
     except pa.ArrowException:

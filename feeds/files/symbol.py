@@ -114,6 +114,8 @@ def same_market(named: str, symbol: str) -> bool:
     wanted = re.sub(r"[^A-Z0-9]", "", base) + quote
     spellings = {wanted, *(f"{old}{quote}" for old, new in _ALIASES.items() if new == base), *(f"X{wanted}", f"T{wanted}", f"C{wanted}")}
     spellings |= {f"{one}{two}" for one in _spelt(base) for two in _spelt(quote)}
+    if quote and len(assets) == 2 and assets == [quote, base]:
+        return True  # Upbit and Bittrex write the quote first, which no base in this place is taken for
     return bare in spellings or "".join(assets) == wanted or bool(quote and usual(bare) == base) or not letters
 
 

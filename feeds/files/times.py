@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles.schema import Origin, trades_round_the_clock
 from forwardtrader.feeds.files.dates import LocalTimes, from_text
@@ -23,18 +24,22 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 _SECOND: Final = 10**9
 _DAY: Final = 86_400 * _SECOND
+_NOON: Final = _DAY // 2
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MINUTE: Final = 60 * _SECOND
+_SURE_ZONES: Final = ("UTC", "GMT", "CET", "EET", "WET")  # as tables of time zones have them, with summer time
 _NUMBER: Final = re.compile(r"[-+]?\d+([.,]\d*)?([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
 class TimeNotation:
     """What a user says of the times in a file: the order or pattern of dates, the zone of times that state none, and whether they are those
-    of the open or the end of a bar ("" where nothing is said)."""
+    of the open or the end of a bar ("" where nothing is said). `stated` is the zone that a file names elsewhere than in its times."""
 
     date_format: str = ""
     zone: tzinfo | None = None
     stamped: str = ""
+    stated: str = ""
 
 
 AS_WRITTEN: Final = TimeNotation()
@@ -62,19 +67,49 @@ def read_times(
         CandleFileInvalid: a time that cannot be read, or one that has several meanings.
     """
     local = _read(columns, origin, timeframe, notation)
+    is_day = timeframe.seconds * _SECOND >= _DAY
+    if is_day and (dated := _dated(local, notation)) is not None:
+        return _index(dated), (*local.notes, "days are those of the dates, whose time of day is left out")
     times, notes = _in_utc(local, origin, timeframe, notation)
     notes = (*local.notes, *notes)
-    is_day = timeframe.seconds * _SECOND >= _DAY
     if notation.stamped == "end" or (
         not notation.stamped and (closes or _are_ends(times, timeframe) or are_session_ends(times, timeframe))
     ):
-        times, notes = _opens(times, timeframe), (*notes, "times are the ends of the bars; each bar opens one timeframe earlier")
+        times, notes = (
+            _opens(_last_day_ends(times, timeframe), timeframe),
+            (*notes, "times are the ends of the bars; each bar opens one timeframe earlier"),
+        )
     elif not notation.stamped and not is_day and not trades_round_the_clock(pd.DatetimeIndex(np.sort(times))):
         notes = (*notes, "times are taken for the opens of the bars; --stamped end where they are the ends")
     if is_day and _rests_at_weekends(times):
         times, place = trading_days(times)
         notes = (*notes, f"days begin at midnight in {place}; bars have its dates") if place else notes
-    return pd.DatetimeIndex(times.astype("datetime64[ns]"), name="timestamp").tz_localize("UTC"), notes
+    if timeframe.seconds % (7 * 86_400) == 0 and (day := _week_day(times)):
+        notes = (*notes, f"weeks are dated on {day}s, taken for their first days; --stamped end where those are the last")
+    return _index(times), notes
+
+
+def _index(times: Ints) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(times.astype("datetime64[ns]"), name="timestamp").tz_localize("UTC")
+
+
+def _dated(local: LocalTimes, notation: TimeNotation) -> Ints | None:
+    """Midnights of days that are dated with the close of a session (16:00) or with their last minute, in times of no zone or of the user's.
+
+    A market that opens on Sundays may have days that begin at that time of day, as currencies have at 17:00 in New York.
+    """
+    clock = local.times % _DAY
+    if local.offsets is not None or notation.stamped or not len(clock) or not clock[0] or (clock != clock[0]).any():
+        return None
+    weekdays = np.unique((local.times // _DAY + 3) % 7)
+    is_last_minute = _DAY - clock[0] <= _MINUTE
+    return local.times - clock if is_last_minute or (clock[0] >= _NOON and weekdays[-1] < 5 and len(clock) >= 5) else None
+
+
+def _week_day(times: Ints) -> str:
+    """The day that weeks are dated on; "" for Monday, or where they are dated on several."""
+    days = np.unique((times // _DAY + 3) % 7)
+    return _DAYS[int(days[0])] if len(days) == 1 and days[0] else ""
 
 
 def _read(columns: Sequence[pa.Array], origin: Origin, timeframe: Timeframe, notation: TimeNotation) -> LocalTimes:
@@ -175,9 +210,26 @@ def _in_utc(local: LocalTimes, origin: Origin, timeframe: Timeframe, notation: T
         return local.times, ()  # days at local midnight: what is meant is the trading date
     if local.offsets is not None:
         return local.times - local.offsets, ()
+    if notation.zone is None and notation.stated:
+        return _of_stated_zone(local, origin, timeframe, notation.stated)
     if notation.zone is not None:
         return to_utc(local.times, notation.zone, origin, timeframe), (f"times are those of {notation.zone}",)
     return local.times, ("times state no zone and are taken for UTC; --tz names another",)
+
+
+def _of_stated_zone(local: LocalTimes, origin: Origin, timeframe: Timeframe, stated: str) -> tuple[Ints, tuple[str, ...]]:
+    """Times of a zone that the file names: one that is sure, as of a place; of others the user is asked."""
+    if "/" in stated or stated in _SURE_ZONES:
+        try:
+            zone = parse_zone(stated)
+        except InvalidSetting:
+            pass
+        else:
+            return to_utc(local.times, zone, origin, timeframe), (f"times are those of {zone}, as the file says",)
+    raise CandleFileInvalid(
+        f"{origin.name}: its times are those of {stated} as it says, which several zones may mean; name theirs with --tz (UTC where "
+        "they are in that)"
+    )
 
 
 def _are_ends(times: Ints, timeframe: Timeframe) -> bool:
@@ -185,6 +237,12 @@ def _are_ends(times: Ints, timeframe: Timeframe) -> bool:
     step = min(timeframe.seconds * _SECOND, _DAY)
     left = step - times % step
     return len(times) > 0 and bool(((left <= _SECOND) & (left == left[0])).all())
+
+
+def _last_day_ends(times: Ints, timeframe: Timeframe) -> Ints:
+    """Weeks that are dated with their last day end with it; dated with a Monday they end where that begins."""
+    is_last = timeframe.seconds % (7 * 86_400) == 0 and not (times % _DAY).any() and bool(_week_day(times))
+    return times + _DAY if is_last else times
 
 
 def _opens(times: Ints, timeframe: Timeframe) -> Ints:

@@ -6,6 +6,7 @@ name says.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,16 +22,18 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _PLAIN: Final = (
     "volume", "vol", "v", "volumen", "wolumen", "volumes", "tot volume", "total volume traded", "volumn", "volum", "trade volume",
     "volume traded", "traded volume", "shares", "stuecke", "stucke", "stuck", "volume in shares", "volume base", "base volume",
-    "base asset volume", "vol base", "volume from", "volumefrom", "qty", "quantity",
+    "base asset volume", "vol base", "volume from", "volumefrom", "qty", "quantity", "candle acc trade volume",
+    "base token volume", "no shares", "home notional", "成交量", "出来高", "объем",
 )  # fmt: skip
 _SHARES: Final = (
     "stuecke", "stucke", "stuck", "shares", "volume in shares", "base volume", "volume base", "base asset volume", "vol base",
-    "volumefrom", "volume from",
+    "volumefrom", "volume from", "base token volume", "no shares", "home notional",
 )  # fmt: skip
 _TURNOVER: Final = (
     "quote volume", "quotevolume", "quote asset volume", "volume quote", "turnover", "volume currency", "total volume", "vol quote",
     "notional", "volume notional", "turnover usd", "volumeto", "volume to", "value traded", "trade value", "traded value", "money",
     "umsatz", "vol ccy quote", "volccyquote", "quote vol", "dollar volume", "turnover amount", "vol ccy", "volccy",
+    "candle acc trade price", "total turnover rs", "foreign notional", "成交额",
 )  # fmt: skip
 _TICKS: Final = ("tick volume", "tickvol", "tickvolume", "ticks", "tick vol", "tickqty")
 _EITHER: Final = ("amount", "value")
@@ -121,10 +124,11 @@ def _kind(words: str, base: str, quote: str) -> str:
 
 
 def _in_quote(words: list[str], table: Table, symbol: str) -> bool:
-    """Vendors that list a market's worth give its volume in money, and so does Yahoo for coins (which have nothing to adjust)."""
+    """Vendors that list a market's worth give its volume in money; so did FTX, and so does Yahoo for coins."""
     adjusted = any(name in ("adj close", "adjclose", "dividends", "stock splits", "capital gains") for name in words)
     yahoo = adjusted or any(len(levels) > 1 and levels[0] == "Price" for levels in table.names[:1])
-    return any(name in _MARKET_CAP for name in words) or ("/" in symbol and yahoo)
+    ftx = {"start time", "time", "volume"} <= set(words)
+    return ftx or any(name in _MARKET_CAP for name in words) or ("/" in symbol and yahoo)
 
 
 def base_volume(
@@ -185,11 +189,16 @@ def _shares(
         if _prove(numbers[other], volume, prices):
             return Volume(other, None, (f"{name[place]!r} is turnover, {name[other]!r} the volume: prices say so",))
     money = (*found.turnover, *found.either)
+    for own, other in itertools.permutations(money, 2):
+        if _prove(numbers[own], numbers[other], prices):
+            told = f"{name[own]!r} is the volume: it agrees with prices and {name[other]!r}, which {name[place]!r} does not"
+            return Volume(own, None, (told,))
     if money and _counts(volume, numbers[money[0]]):
         both = f"{name[place]!r} and {name[money[0]]!r}"
         told = f"{both} do not agree with the prices; volume is taken as it stands, perhaps in contracts or lots"
         return Volume(place, None, (told,))
-    typical = float(np.nanmedian(volume * prices[3])) if len(volume) else 0.0
+    known = (volume * prices[3])[np.isfinite(volume * prices[3])]
+    typical = float(np.median(known)) if len(known) else 0.0
     if typical * 86_400 / min(seconds, 86_400) > _MOST_TURNOVER:
         return Volume(place, None, (f"{name[place]!r} times price is more money than any market turns over; it may be in money already",))
     return Volume(place)

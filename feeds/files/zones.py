@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import numpy as np
 import pandas as pd
 
-from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles.grid import EXCHANGE_ZONES
 from forwardtrader.feeds.candles.schema import Origin
@@ -24,6 +24,7 @@ _NAMED_OFFSETS: Final = {
     "": 0, "Z": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "PST": -8, "PDT": -7, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2,
     "EEST": 3, "JST": 9,
 }  # fmt: skip
+_STANDARD: Final = ("EST", "PST", "CET", "MEZ", "EET")  # without the summer time that goes with it
 _MINUTES_OF_DAY: Final = 1440
 # Open and close in minutes of the local day, of exchanges whose hours no other one has in another zone.
 _SESSIONS: Final = {"America/New_York": (570, 960), "Asia/Kolkata": (555, 930)}
@@ -112,8 +113,12 @@ def trading_days(times: Ints) -> tuple[Ints, str]:
     return times, ""
 
 
-def stated_offsets(field: pa.Array | None, origin: Origin) -> Ints | None:
-    """Nanoseconds east of UTC of each row; None where no row has a zone."""
+def stated_offsets(field: pa.Array | None, local: Ints, origin: Origin, timeframe: Timeframe) -> Ints | None:
+    """Nanoseconds east of UTC of each row; None where no row has a zone.
+
+    Args:
+        local: the wall-clock times that the zones stand behind.
+    """
     import pyarrow.compute as pc
 
     if field is None:
@@ -128,6 +133,8 @@ def stated_offsets(field: pa.Array | None, origin: Origin) -> Ints | None:
         origin.refuse(
             row, None, f"the time zone changes from {names[places[0]] or 'none'} to {names[places[row]] or 'none'}; write all times in UTC"
         )
+    if len(names) == 1 and "/" in names[0]:
+        return local - to_utc(local, _region(names[0], origin), origin, timeframe)
     offsets = []
     for name in names:
         value = zone_offset(name)
@@ -136,6 +143,25 @@ def stated_offsets(field: pa.Array | None, origin: Origin) -> Ints | None:
             origin.refuse(row, None, f"the time zone {name!r} is not unique; write times with an offset, like 2024-01-31T13:00:00+01:00")
         offsets.append(value)
     return np.asarray(offsets, dtype=np.int64)[places]
+
+
+def _region(name: str, origin: Origin) -> tzinfo:
+    try:
+        return parse_zone(name)
+    except InvalidSetting as error:
+        raise CandleFileInvalid(f"{origin.name}: {error}") from error
+
+
+def standard_all_year(field: pa.Array | None, local: Ints) -> tuple[str, ...]:
+    """What to say of `EST` and the like where they stand in summer too: some write it for New York, whose clocks change."""
+    import pyarrow.compute as pc
+
+    names = [] if field is None else [name.strip() for name in pc.unique(field).to_pylist()]
+    months = pd.DatetimeIndex(local.astype("datetime64[ns]")).month
+    if len(names) != 1 or names[0] not in _STANDARD or not ((months > 4) & (months < 10)).any():
+        return ()
+    offset = _NAMED_OFFSETS[names[0]]
+    return (f"{names[0]} is taken for UTC{offset:+03d}:00 all year; remove it and name the zone with --tz where clocks are changed",)
 
 
 def zone_offset(name: str) -> int | None:

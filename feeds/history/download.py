@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -21,9 +22,11 @@ from forwardtrader.core.errors import InvalidDates, UnknownSymbol, UnknownTimefr
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
-from forwardtrader.feeds.candles.store import CandleKey, CandleStore, describe
+from forwardtrader.feeds.candles.store import MARK, CandleKey, CandleStore, describe
 from forwardtrader.feeds.flags import download_parser
 from forwardtrader.feeds.history.pager import Download, Progress, TimeRange, with_retry
+from forwardtrader.feeds.perpetuals.funding_store import FundingStore
+from forwardtrader.feeds.venues.contracts import settle_currency
 from forwardtrader.feeds.venues.market_rules import store_rules
 from forwardtrader.feeds.venues.port import Venue, stored_under
 
@@ -155,7 +158,24 @@ def download(given: argparse.Namespace) -> int:
         settings, given.symbol or settings.symbols[0], timeframe, TimeRange(start, end), store=store, clock=clock, cache=timedelta(0)
     )
     sys.stdout.write(f"{describe(store, key)}\n")
+    if settle_currency(key.symbol):
+        _download_facts(settings, key, TimeRange(start, end), store, clock)
     return 0
+
+
+def _download_facts(settings: FeedSettings, key: CandleKey, wanted: TimeRange, store: CandleStore, clock: Clock) -> None:
+    """Funding and mark price of a perpetual, from the venue that served its candles."""
+    from forwardtrader.feeds.history.perpetual_facts import complete
+    from forwardtrader.feeds.history.sources import HistoryRequest
+    from forwardtrader.feeds.venues.exchange import CcxtVenue
+
+    stored = store.read(key)
+    first = stored.info.covered_from if stored else wanted.start
+    venue = CcxtVenue(settings.exchange, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
+    request = HistoryRequest(settings=settings, symbol=key.symbol, timeframe=key.timeframe, clock=clock)
+    complete(venue, request, key.venue, TimeRange(max(wanted.start, first), wanted.end))
+    rates = FundingStore(settings.store_path).read(key.venue, key.symbol)
+    sys.stdout.write(f"{describe(store, replace(key, kind=MARK))}\n{key.venue} {key.symbol} funding: {len(rates)} settlements\n")
 
 
 def _day(text: str) -> datetime:

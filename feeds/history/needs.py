@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,12 +10,14 @@ import pandas as pd
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import InvalidDates
+from forwardtrader.core.errors import InvalidDates, InvalidSetting
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import DataKind, MarketRules, Spans, Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Gap
+from forwardtrader.feeds.history.perpetual_facts import NO_FILES, FactFiles, perpetual_facts
 from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store
+from forwardtrader.feeds.perpetuals.facts import PerpetualHistory
 from forwardtrader.feeds.venues.market_rules import market_rules
 
 
@@ -24,7 +26,8 @@ class History:
     """Closed candles of one symbol, with all that a report must state about them.
 
     `candles` is a frame as described in `feeds.candles.schema`; `source` is for people ("binance", "file btc.csv",
-    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`;
+    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`, of a perpetual
+    together with its marks and funding, which are in `perpetual`;
     `members` are the spans in which the symbol may be traded, None for all of time.
     """
 
@@ -37,6 +40,7 @@ class History:
     fingerprint: str
     rules: MarketRules
     notes: tuple[str, ...] = ()
+    perpetual: PerpetualHistory | None = None
     members: Spans | None = None
 
     @property
@@ -46,8 +50,9 @@ class History:
 
 
 def load_history(
-    settings: FeedSettings, symbol: str, *, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None = None
-) -> History:
+    settings: FeedSettings, symbol: str, *, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None = None,
+    facts: FactFiles = NO_FILES,
+) -> History:  # fmt: skip
     """Load the candles of `symbol` that open in [start, end), from the source that `settings.source` names or from a `file`.
 
     `auto` takes the store, downloads what it lacks, and falls back on the sample market only if the store holds nothing of the symbol and
@@ -56,6 +61,7 @@ def load_history(
     Args:
         start: first open time wanted; None for all there is.
         end: exclusive; None for up to now.
+        facts: files of a perpetual's funding and mark price.
 
     Raises:
         InvalidDates: `end` is not after `start`, or the source has no bar in between.
@@ -73,7 +79,15 @@ def load_history(
         found = from_sample(request)
     else:
         found = from_store(request, start, end)
-    return _finished(request, found, start, end)
+    history = _finished(request, found, start, end)
+    if not history.rules.is_perpetual:
+        if facts != NO_FILES:
+            raise InvalidSetting(f"{symbol} is no perpetual and has neither funding nor a mark price; leave the file out")
+        return history
+    beside = perpetual_facts(request, found, history.candles, history.rules, facts, from_file=file is not None)
+    own = {"marks": fingerprint.of_frame(beside.marks), "funding": fingerprint.of_frame(beside.funding.to_frame())}
+    notes = (*history.notes, *(f"{symbol}: {note}" for note in beside.notes))
+    return replace(history, perpetual=beside, notes=notes, fingerprint=fingerprint.of_value([history.fingerprint, own]))
 
 
 def _finished(request: HistoryRequest, found: Found, start: datetime | None, end: datetime | None) -> History:

@@ -138,7 +138,7 @@ def known_ic(timeframe: Timeframe) -> float:
 
 
 def listed_symbols() -> list[str]:
-    """Every symbol that the sample market has."""
+    """Every spot symbol that the sample market has; those of perpetuals are in `sample_perpetual`."""
     return [f"{base}/{quote}" for base in _START_PRICES for quote in _QUOTES]
 
 

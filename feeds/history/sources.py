@@ -21,6 +21,8 @@ from forwardtrader.feeds.candles.store import CandleKey, CandleStore
 from forwardtrader.feeds.history import sample_market
 from forwardtrader.feeds.history.download import EARLIEST, obtain
 from forwardtrader.feeds.history.pager import TimeRange, missing_ranges
+from forwardtrader.feeds.history.sample_perpetual import listed_perpetuals, perpetual_candles
+from forwardtrader.feeds.venues.contracts import settle_currency
 from forwardtrader.feeds.venues.port import is_practice, stored_under, unknown_symbol
 
 _LOG: Final = log.logger("feeds")
@@ -69,11 +71,12 @@ def from_file(request: HistoryRequest, file: Path) -> Found:
 
 def from_sample(request: HistoryRequest, *, notes: tuple[str, ...] = ()) -> Found:
     """The sample market, marked as such. Raises `UnknownSymbol` for a name it does not list."""
-    listed = sample_market.listed_symbols()
+    listed = [*sample_market.listed_symbols(), *listed_perpetuals()]
     if request.symbol not in listed:
         raise UnknownSymbol(unknown_symbol(request.symbol, listed, "the sample market"))
     now, seed = request.clock.now(), request.settings.sample_seed
-    frame = sample_market.sample_candles(request.symbol, request.timeframe, seed=seed, until=now)
+    made = perpetual_candles if settle_currency(request.symbol) else sample_market.sample_candles
+    frame = made(request.symbol, request.timeframe, seed=seed, until=now)
     return Found(
         frame=candles.validate(frame, request.timeframe, origin=Origin("sample market"), now=now),
         kind=DataKind.SAMPLE,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -37,6 +38,7 @@ _HOSTS: Final = {
     "okx": "www.okx.com",
 }
 _PAGE_BARS: Final = {"binance": 1000, "binanceus": 1000, "bybit": 1000, "coinbase": 300, "kraken": 720, "okx": 100, "kucoin": 1500}
+_PAGE_RATES: Final = 200
 # Translation of ccxt errors for read-only requests; orders have a table of their own.
 TRANSLATED: Final[dict[str, type[TradingError]]] = {
     **dict.fromkeys(("BadSymbol", "ContractUnavailable"), UnknownSymbol),
@@ -70,12 +72,13 @@ class CcxtVenue:
 
     Args:
         base_url: scheme and host to talk to instead of the exchange's own, e.g. a practice exchange on this machine.
+        price: which price its candles are of: "mark", or "" for the last.
 
     Raises:
         UnknownVenue: ccxt has no exchange of that name.
     """
 
-    def __init__(self, name: str, *, timeout_s: float = 10.0, base_url: str = "") -> None:
+    def __init__(self, name: str, *, timeout_s: float = 10.0, base_url: str = "", price: str = "") -> None:
         import ccxt
 
         require_known(name)
@@ -85,6 +88,8 @@ class CcxtVenue:
         self._client.session.max_redirects = 0
         if base_url:
             self._client.urls["api"] = _redirected(self._client.urls["api"], base_url.rstrip("/"))
+        self._of_marks = partial(CcxtVenue, name, timeout_s=timeout_s, base_url=base_url, price="mark")
+        self._params = {"price": price} if price else {}
         self._kind = ""  # of markets that are loaded, where the venue lists spot and perpetuals apart
         self.name = name
         self.page_bars = _PAGE_BARS.get(name, 500)
@@ -95,9 +100,21 @@ class CcxtVenue:
         if str(timeframe) not in (self._client.timeframes or {}):
             raise UnknownTimeframe(f"{self.name} has no {timeframe} candles; it has {', '.join(self._client.timeframes or {})}")
         since_ms = int(since.timestamp() * 1000)
-        rows = self._request(lambda: self._client.fetch_ohlcv(symbol, str(timeframe), since_ms, self.page_bars))
-        table = np.array([row[:6] for row in rows], dtype=np.float64).reshape(-1, 6)
+        rows = self._request(lambda: self._client.fetch_ohlcv(symbol, str(timeframe), since_ms, self.page_bars, self._params))
+        table = np.array([row[:6] if not self._params else [*row[:5], 0.0] for row in rows], dtype=np.float64).reshape(-1, 6)
         return candles.from_arrays(table[:, 0], *table[:, 1:].T)
+
+    def of_marks(self) -> CcxtVenue:
+        """The same venue, whose pages are candles of the mark price without volume."""
+        return self._of_marks()
+
+    def funding_page(self, symbol: str, since: datetime) -> pd.Series[float]:
+        """Funding rates settled from `since` on, oldest first, by time of settlement; empty past the end. Raises as `page`."""
+        self._market(symbol)
+        since_ms = int(since.timestamp() * 1000)
+        rows = self._request(lambda: self._client.fetch_funding_rate_history(symbol, since_ms, _PAGE_RATES))
+        times = pd.to_datetime([row["timestamp"] for row in rows], unit="ms", utc=True)
+        return pd.Series([float(row["fundingRate"]) for row in rows], index=times.round("min"), name="rate")
 
     def rules(self, symbol: str) -> MarketRules:
         """As `feeds.venues.port.Venue.rules`; of a perpetual with its leverage table and funding interval where those are public."""

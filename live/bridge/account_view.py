@@ -98,6 +98,11 @@ class AccountView(bt.BrokerBase):
     def get_notification(self) -> LiveOrder | None:
         return self._notifications.popleft() if self._notifications else None
 
+    @property
+    def notices(self) -> tuple[LiveOrder, ...]:
+        """What Backtrader has not fetched yet: the news of the last bar, when a run ends with it."""
+        return tuple(self._notifications)
+
     def notify(self, order: LiveOrder) -> None:
         clone = order.clone()
         clone.info = copy.copy(order.info)

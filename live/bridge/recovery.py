@@ -6,6 +6,7 @@ was executed while they were read: then they contain what is booked, no more and
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -68,7 +69,19 @@ def rebuilt(
     loop.call(rebuild(journal, pages, account.symbols, prefixes, began, recorded), _REBUILD_S)
     bare = unprotected_in(journal, account.queries.rules(account.symbols))
     journal.remember(UNPROTECTED, {**journal.recall(UNPROTECTED, {}), **bare})
+    for intent, _ in journal.open_intents():
+        if intent.request.stop_price is not None:
+            log.event(_LOG, "stop_stands_still", logging.WARNING, symbol=intent.symbol, order=intent.client_id, what=_stands_still(intent))
     return True
+
+
+def _stands_still(intent: Intent) -> str:
+    """What to say of a stop that only the venue knew: not whether it was moved."""
+    size, price = intent.request.size, intent.request.stop_price
+    return (
+        f"the journal was lost: the stop of {size} at {price} is kept, and does not move any more where it trailed; cancel it and send a "
+        "trailing stop in its place, or stop the session and put journal.db back"
+    )
 
 
 def recover(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.errors import TooLittleHistory
+from forwardtrader.core.errors import TooLittleHistory, TradingError
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import warm_up
@@ -53,11 +53,12 @@ class ServedFold:
 
 @dataclass(frozen=True)
 class WalkForward:
-    """All folds of a run, in order."""
+    """All folds of a run, in order; none where no model was trained, and `untrained` then says why to whoever asks for a forecast."""
 
     panel: Panel
     settings: ModelSettings
     served: tuple[ServedFold, ...]
+    untrained: TradingError | None = field(default=None, kw_only=True)
 
     def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
         """Forecasts of one horizon on all bars of `symbol`: the columns of `models.forecaster` and `realised`; NaN without a model."""
@@ -80,6 +81,8 @@ class WalkForward:
 
     def waiting(self) -> dict[str, datetime | None]:
         """The symbols without enough history for the first model, and the open time of their first forecast; None where there is none."""
+        if self.untrained is not None:
+            return {}
         begins = {symbol: self._of(symbol)[:1] for symbol in self.panel.symbols}
         first = min((fold.fold[symbol].boundary for symbol, folds in begins.items() for fold in folds), default=None)
         late = {s: f for s, f in begins.items() if not f or f[0].fold[s].boundary != first}

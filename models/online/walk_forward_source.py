@@ -23,6 +23,7 @@ class WalkForwardSource:
 
     Raises:
         FingerprintMismatch: `batch` is asked about candles other than those of the walk-forward.
+        TradingError: no model was trained; what the walk-forward says of it.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class WalkForwardSource:
         self.timeframe_s = timeframe.seconds
         frame = walk.frame(symbol, horizon)
         frame["close"] = walk.panel.bars[symbol].close
+        self._untrained = walk.untrained
         self._recorded = RecordedForecasts(frame, horizon, timeframe_s=timeframe.seconds)
         index = walk.panel.index[symbol]
         terms = [
@@ -53,8 +55,12 @@ class WalkForwardSource:
         return self.serving.trained_at(at)
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
+        if self._untrained is not None:
+            raise self._untrained
         return self._recorded.batch(bars)
 
     def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        if self._untrained is not None:
+            raise self._untrained
         plain = self.serving.latest(bars)
         return plain if self._follower is None else self._follower.correct(plain, bars)

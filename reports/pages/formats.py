@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from forwardtrader.reports.manifest import LimitsSection
+from forwardtrader.reports.manifest import LimitsSection, MarginSection
 
 DASH: Final = "–"
 _MINUS: Final = "\u2212"
@@ -116,6 +116,22 @@ def came_to_nothing(refused: Mapping[str, Mapping[str, int]]) -> list[str]:
     ]
 
 
+def on_margin(section: MarginSection) -> str:
+    """What became of an account of perpetuals, in a few sentences."""
+    funding = section.funding_long + section.funding_short
+    parts = [
+        f"Perpetuals at leverage {section.leverage:g}: gross exposure {percent(section.gross_exposure)} of equity in the mean, net "
+        f"{percent(section.net_exposure)}.",
+        f"Gains {section.realised_long:+,.0f} long and {section.realised_short:+,.0f} short.",
+        f"Funding {'received' if funding > 0 else 'paid'} {abs(funding):,.0f} ({section.funding_long:+,.0f} while long, "
+        f"{section.funding_short:+,.0f} while short).",
+        f"Fees {section.taker_fees:,.0f} as taker, {section.maker_fees:,.0f} as maker.",
+        *(f"{at}: {told}." for at, told in section.liquidated.items()),
+        *(f"{symbol}: {note}." for symbol, notes in section.unknown.items() for note in notes),
+    ]
+    return " ".join(parts)
+
+
 def limits(section: LimitsSection) -> str:
     """What became of the account's limits, in one line."""
     if not section.count and not section.refused:
@@ -157,6 +173,7 @@ FILTERS: Final = {
     "duration": duration,
     "sentence": sentence,
     "limits": limits,
+    "on_margin": on_margin,
     "clause": clause,
     "setting": setting,
 }

@@ -45,7 +45,8 @@ class Tally:
     """What moved the wallet since the account was opened. Funding is received above zero, paid below it, apart by the side held."""
 
     deposited: float = 0.0
-    realised: float = 0.0
+    realised_long: float = 0.0
+    realised_short: float = 0.0
     maker_fees: float = 0.0
     taker_fees: float = 0.0
     liquidation_fees: float = 0.0
@@ -57,7 +58,7 @@ class Tally:
     @property
     def balance(self) -> float:
         """What the wallet must hold."""
-        earned = self.realised + self.funding_long + self.funding_short
+        earned = self.realised_long + self.realised_short + self.funding_long + self.funding_short
         return self.deposited + earned - self.maker_fees - self.taker_fees - self.liquidation_fees + self.insured
 
 
@@ -149,7 +150,10 @@ class MarginAccount:
         gain = -closed * (price - stake.entry) if closed else 0.0
         self.wallet += gain
         self.wallet -= fee
-        self.tally.realised += gain
+        if stake.size > 0.0:
+            self.tally.realised_long += gain
+        else:
+            self.tally.realised_short += gain
         if maker:
             self.tally.maker_fees += fee
         else:
@@ -184,7 +188,7 @@ class Admission:
 
 def split(size: float, change: float) -> tuple[float, float]:
     """How much of `change` closes a position of `size`, and how much opens one; both signed as `change`."""
-    if size * change >= 0.0:
+    if not size or (size > 0.0) == (change > 0.0):
         return 0.0, change
     if abs(change) <= abs(size):
         return change, 0.0

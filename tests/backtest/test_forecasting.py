@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import backtrader as bt
 import pandas as pd
 import pytest
 
@@ -13,11 +15,13 @@ from forwardtrader.backtest.checks import check
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
 from forwardtrader.backtest.job import scored
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.simulation import simulate
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.config import changed
 from forwardtrader.core.errors import ConfigError, TooLittleHistory
 from forwardtrader.core.settings import Settings
-from forwardtrader.feeds.history.needs import load_history
+from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 
 OWN = "tests.models.own_forecasters"
 SMALL = {
@@ -33,9 +37,13 @@ def ran(folder: Path, *forecasters: str) -> tuple[Forecasts, dict[str, object]]:
     paths = {"models.save_path": str(folder / "models"), "models.forecaster": traded, "models.compared": others}
     request = BacktestRequest(settings=changed(Settings(), SMALL | paths), first=FIRST, last=CLOCK.at, quiet=True)
     check(request)
-    markets = {"BTC/USDT": load_history(request.settings.feeds, "BTC/USDT", start=None, end=CLOCK.at, clock=CLOCK)}
+    markets = {"BTC/USDT": history(request)}
     forecasts = tables(train(markets, request, unheard), request, unheard)
     return forecasts, scored(request, markets, forecasts).part["BTC/USDT"]
+
+
+def history(request: BacktestRequest) -> History:
+    return load_history(request.settings.feeds, "BTC/USDT", start=None, end=CLOCK.at, clock=CLOCK)
 
 
 def unheard(done: int, total: int) -> None:
@@ -80,3 +88,43 @@ def test_a_forecaster_that_cannot_be_loaded_ends_the_run_before_it_begins(tmp_pa
     for forecasters in ((f"{OWN}:Rigde",), (f"{OWN}:Ridge", "nowhere:Mine")):
         with pytest.raises(ConfigError, match="--forecaster"):
             ran(tmp_path, *forecasters)
+
+
+class Crossing(bt.Strategy):
+    def __init__(self) -> None:
+        self.above = bt.ind.CrossOver(self.data.close, bt.ind.SMA(period=20))
+
+    def next(self) -> None:
+        if self.above[0] and not self.position:
+            self.buy()
+        elif self.above[0]:
+            self.close()
+
+
+class Reading(Crossing):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forecast = LSTMForecast(self.data)
+
+
+def too_short(strategy: str) -> tuple[BacktestRequest, dict[str, History]]:
+    request = BacktestRequest(settings=changed(Settings(), SMALL), first=FIRST, last=CLOCK.at, quiet=True, strategy=strategy)
+    whole = history(request)
+    return request, {"BTC/USDT": replace(whole, candles=whole.candles.loc["2022-02-25":])}
+
+
+def test_a_strategy_that_reads_no_forecasts_trades_a_history_too_short_to_train_on() -> None:
+    request, markets = too_short(f"{__name__}:Crossing")
+    forecasts = tables(train(markets, request, unheard), request, unheard)
+    record = simulate(markets, forecasts, request)
+    assert len(record.fills) > 10 and not record.reads_forecasts
+    assert forecasts.table.empty and "\n" not in json.dumps(dict(forecasts.left_out))
+    assert "reads no forecasts, and BTC/USDT: 0 bars of history before 2022-03-01 do not fill" in forecasts.left_out["lstm"]
+
+
+def test_one_that_reads_them_is_told_how_much_history_there_is_and_so_is_our_own() -> None:
+    request, markets = too_short(f"{__name__}:Reading")
+    with pytest.raises(TooLittleHistory, match="0 bars of history before 2022-03-01 do not fill a training window of 40 days"):
+        simulate(markets, tables(train(markets, request, unheard), request, unheard), request)
+    with pytest.raises(TooLittleHistory, match="0 bars of history"):
+        train(markets, replace(request, strategy=""), unheard)

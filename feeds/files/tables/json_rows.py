@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 _LEAST_COLUMNS: Final = 5
 _DEEPEST: Final = 8
 
+_ROW: Final = re.compile(r"\[\s*[\"\d][^\[\]]*,[^\[\]]*(\]|$)")
+_MOST_BESIDE: Final = 100
+_SHORT: Final = 40
+
 Columns = dict[str, list[object]]
 
 
 def is_json(text: str) -> bool:
     """Whether a text begins as JSON does."""
     start = text.lstrip()[:200]
-    return start.startswith("{") or (start.startswith("[") and start[1:].lstrip()[:1] in ("[", "{", "]"))
+    is_row = _ROW.match(start) is not None  # a list of numbers a line
+    return is_row or start.startswith("{") or (start.startswith("[") and start[1:].lstrip()[:1] in ("[", "{", "]"))
 
 
 def json_table(text: str, name: str, path: Path) -> Table:
@@ -33,11 +39,11 @@ def json_table(text: str, name: str, path: Path) -> Table:
     Raises:
         CandleFileInvalid: no JSON, or nothing in it is a table of candles.
     """
-    found = list(_tables(_parsed(text, name), 0))
+    found = list(_tables(_parsed(text, name), 0, {}))
     if not found:
         raise CandleFileInvalid(f"{name}: no table of candles in this JSON; needed are rows of time, open, high, low, close and volume")
-    columns, named = max(found, key=lambda table: len(next(iter(table[0].values()))))
-    alike = sum(list(other) == list(columns) for other, _ in found)
+    columns, named, beside = max(found, key=lambda table: len(next(iter(table[0].values()))))
+    alike = sum(list(other) == list(columns) for other, _, _ in found)
     if alike > 1:
         raise CandleFileInvalid(f"{name}: {alike} tables of the same columns in it; save each in a file of its own")
     longest = len(next(iter(columns.values())))
@@ -46,7 +52,7 @@ def json_table(text: str, name: str, path: Path) -> Table:
     if len(columns) > MOST_COLUMNS:
         raise too_large(path, f"it has more than {MOST_COLUMNS:,} columns")
     names = tuple((key,) if key else () for key in columns)
-    return Table(names, tuple(_array(values) for values in columns.values()), Origin(name), has_header=named)
+    return Table(names, tuple(_array(values) for values in columns.values()), Origin(name), has_header=named, beside=beside)
 
 
 def _parsed(text: str, name: str) -> object:
@@ -64,16 +70,24 @@ def _cut(name: str, error: BaseException) -> object:
     raise CandleFileInvalid(f"{name}: the JSON is cut short or damaged; get it again") from error
 
 
-def _tables(value: object, depth: int) -> Iterator[tuple[Columns, bool]]:
-    """Tables in a value: their columns, and whether these have names."""
+def _tables(value: object, depth: int, beside: Mapping[str, str]) -> Iterator[tuple[Columns, bool, Mapping[str, str]]]:
+    """Tables in a value: their columns, whether these have names, and the short texts that stand beside them."""
     if depth > _DEEPEST:
         return
+    beside = {**beside, **_texts(value)}
     table = _table(value)
     if table is not None:
-        yield table
+        yield (*table, beside)
         return
     for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) and len(value) <= 100 else ():
-        yield from _tables(inner, depth + 1)
+        yield from _tables(inner, depth + 1, beside)
+
+
+def _texts(value: object) -> dict[str, str]:
+    """The short texts of an object, and of those right inside it."""
+    parts = [value, *value.values()] if isinstance(value, Mapping) else []
+    held = [part for part in parts if isinstance(part, Mapping) and len(part) <= _MOST_BESIDE]
+    return {str(key): text for part in reversed(held) for key, text in part.items() if isinstance(text, str) and len(text) <= _SHORT}
 
 
 def _table(value: object) -> tuple[Columns, bool] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ class Table:
 
     `names` has the header of each column, as many texts as the header has lines; none for a column without a name. With `has_header` false
     there is no header at all, and the order of the columns says what they are. Cells are text, numbers or times, as the file has them.
-    `notes` say in one line each what was left out or decided on the way.
+    `notes` say in one line each what was left out or decided on the way. `beside` has the short texts that stand beside the rows in a
+    venue's answer, as its `symbol`.
     """
 
     names: tuple[tuple[str, ...], ...]
@@ -26,6 +28,7 @@ class Table:
     origin: Origin
     has_header: bool = True
     notes: tuple[str, ...] = field(default=())
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

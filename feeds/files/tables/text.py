@@ -151,6 +151,8 @@ def _commented_header(lines: Sequence[str], heading: list[int], separator: str) 
 def _body(text: str, lines: Sequence[str], rows: Rows, separator: str, header: list[str]) -> tuple[Rows, tuple[str, ...]]:
     """The lines of data, and what was left out among them."""
     notes = []
+    if f"\n{separator * 2}" in text or f'\n""{separator}' in text:  # a spreadsheet writes its empty lines too
+        rows = np.array([n for n in rows.tolist() if lines[n].strip(f'{separator}" ')], dtype=np.int64)
     end = _footer(lines, rows, separator)
     if end < len(rows):
         notes.append(f"footer left out: {lines[int(rows[end])].strip()[:60]!r}")

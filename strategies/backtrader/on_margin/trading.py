@@ -1,14 +1,16 @@
 """Trading on margin at the simulated broker: what of a bar happens to an account of perpetuals, and in which order.
 
 When a bar opens, funding is settled for what is held, at the mark of that moment, and the venue looks whether the account must be
-liquidated. Then market orders are filled at the open; the venue looks again, at the worst mark of the bar; then resting orders are filled.
+liquidated. Then market orders are filled at the open; the venue looks again, on the way to the worst mark of the bar; then resting orders
+are filled.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import backtrader as bt
 
@@ -19,11 +21,10 @@ from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.ended_symbols import closing_order
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.margin.account import Admission, MarginAccount, Stake, split
-from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good
-from forwardtrader.strategies.margin.series import MarkBar
+from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good, reason
+from forwardtrader.strategies.margin.series import ASSUMED_RATE, AssumedFacts, MarkBar, PerpetualFacts
 
 _LOG = logger("strategies")
-LIQUIDATED: Final = "liquidated: equity {equity:,.2f} was not above the maintenance margin of {needed:,.2f}"
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ class MarginTerms:
 
 @dataclass
 class MarginReport:
-    """What became of an account on margin, for the record of a run. Times are Backtrader's."""
+    """What became of an account on margin, for the record of a run: liquidations, at Backtrader's times, and by bar what all positions were
+    worth as a share of equity."""
 
     account: MarginAccount
     liquidated: list[tuple[float, str]] = field(default_factory=list)
-    last_price_for_mark: dict[str, int] = field(default_factory=dict)
+    gross: array[float] = field(default_factory=lambda: array("d"))
 
 
 class MarginTrading:
@@ -55,6 +57,7 @@ class MarginTrading:
         self.report = MarginReport(self.account)
         self._seen, self._until = dict.fromkeys(self._datas, 0), dict.fromkeys(self._datas, 0.0)
         self._bars: dict[Any, MarkBar] = {}
+        self._facts: dict[Any, PerpetualFacts] = {data: self._known(data) for data in self._datas}
 
     def next(self) -> None:
         """One turn of the broker."""
@@ -69,6 +72,9 @@ class MarginTrading:
         self.close_bars()
         broker.close_ended()
         broker._get_value()
+        if self._bars and max(epoch_seconds(data.datetime[0]) for data in self._bars) >= broker.p.trade_from:
+            equity = self.account.equity()
+            self.report.gross.append(self.account.notional() / equity if equity > 0.0 else 0.0)
 
     def check_submitted(self) -> None:
         """Accept the orders that were just given, or refuse them for want of margin."""
@@ -106,9 +112,8 @@ class MarginTrading:
             bar = self._bars[data] = self._mark(data, opened)
             ends, stake = opened + context.timeframe.seconds, self.stakes[data]
             stake.mark = bar.open
-            if context.facts is not None:
-                for rate in context.facts.settlements(self._until[data] or opened, ends):
-                    self.account.fund(stake, stake.mark, rate)
+            for rate in self._facts[data].settlements(self._until[data] or opened, ends):
+                self.account.fund(stake, stake.mark, rate)
             self._until[data] = ends
         self._liquidate(None)
 
@@ -140,13 +145,18 @@ class MarginTrading:
             setattr(self.account.tally, name, amount)
 
     def _mark(self, data: Any, opened: float) -> MarkBar:
-        facts = context_of(data).facts
-        known = facts.mark(opened) if facts is not None else None
+        known = self._facts[data].mark(opened)
         if known is not None:
             return known
-        counted = self.report.last_price_for_mark
-        counted[data._name] = counted.get(data._name, 0) + 1
         return MarkBar(float(data.open[0]), float(data.high[0]), float(data.low[0]), float(data.close[0]))
+
+    def _known(self, data: Any) -> PerpetualFacts:
+        context = context_of(data)
+        if context.facts is not None:
+            return context.facts
+        note = f"funding and mark are not given: {ASSUMED_RATE * 1e4:g} bp each eight hours and the last price stand for them"
+        _LOG.warning("facts assumed", extra={"facts": {"symbol": context.rules.symbol, "note": note}})
+        return AssumedFacts(context.rules.funding_hours)
 
     def _execute(self, order: Any, position: Any, price: float, closing: Closing | None) -> str:
         """Book the execution; why a part that opens a position was left out, "" where none was."""
@@ -194,7 +204,7 @@ class MarginTrading:
         due = closings(account, self._terms.liquidation_fee, worst)
         if not due:
             return
-        told = LIQUIDATED.format(equity=account.equity(), needed=account.maintenance())
+        told = reason(account)
         for order in self._broker.may_execute():
             self._broker.cancel(order)
         by_stake = {id(stake): data for data, stake in self.stakes.items()}
@@ -209,11 +219,11 @@ class MarginTrading:
         symbols = ", ".join(closing.stake.rules.symbol for closing in due)
         _LOG.warning("liquidated", extra={"facts": {"symbols": symbols, "note": told}})
 
-    def _forced(self, data: Any, closing: Closing, reason: str) -> Any:
+    def _forced(self, data: Any, closing: Closing, told: str) -> Any:
         """An accepted market order by which the venue closes a position."""
         broker = self._broker
         order = closing_order(data, closing.stake.size, broker.cerebro.runningstrats[0], lambda made: broker._ocoize(made, None))
-        order.addinfo(reason=reason)
+        order.addinfo(reason=told)
         return order
 
 

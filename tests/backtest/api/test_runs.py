@@ -130,6 +130,8 @@ def test_mistakes_are_told_before_anything_long_begins(walk: ft.WalkForward) -> 
         ft.WalkForward(Ridge(), embarg=3)
     with pytest.raises(NotTrained, match="fit_predict"):
         ft.WalkForward(Ridge()).score()
+    with pytest.raises(InvalidSetting, match="the strategy reads forecasts; pass forecasts="):
+        ft.backtest(Follower, CANDLES)
     with pytest.raises(InvalidSetting, match="LSTMStrategy trades forecasts"):
         ft.backtest(None, CANDLES)
     with pytest.raises(InvalidSetting, match="other candles"):

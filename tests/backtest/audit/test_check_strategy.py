@@ -13,7 +13,10 @@ import pytest
 
 from forwardtrader import check_strategy
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting, StrategyChecksFailed, TradingError
+from forwardtrader.core.types import Forecast
 from forwardtrader.models.checks.look_ahead import LookAheadResult
+from forwardtrader.models.forecaster import forecast_at, normal_frame
+from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from tests.reports.simulated import candles
 
 CANDLES = candles(110, seed=5)
@@ -237,3 +240,41 @@ def test_a_parameter_that_the_strategy_does_not_have_is_refused() -> None:
 def test_what_is_no_candles_is_refused(frame: pd.DataFrame) -> None:
     with pytest.raises(CandleFileInvalid, match="candles"):
         check_strategy(Honest, frame)
+
+
+class Forecasting(bt.Strategy):
+    """Trades by forecasts; where `peek` is set, by that of the next bar."""
+
+    params = (("peek", False),)
+
+    def __init__(self) -> None:
+        self.forecast = LSTMForecast(self.data)
+
+    def next(self) -> None:
+        place = 1 if self.p.peek and len(self.data) < self.data.buflen() else 0
+        self.order_target_size(target=0.1 if self.forecast.location[place] > 0 else 0.0)
+
+
+class Reverting:
+    """What rose falls again."""
+
+    horizon, warm_up = 1, 3
+
+    def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
+        location = -np.diff(np.log(bars["close"].to_numpy()), prepend=np.nan)
+        return normal_frame(bars.index, location, np.where(np.isnan(location), np.nan, 0.01), "reverting")
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        return forecast_at(self.batch(bars), len(bars) - 1, self.horizon)
+
+
+def test_a_strategy_that_reads_forecasts_is_checked_with_those_it_is_given() -> None:
+    report = check_strategy(Forecasting, CANDLES, forecasts=Reverting(), raise_on_failure=True)
+    assert [check.name for check in report.checks if check.passed] == list(CHECKS)
+    found = check_strategy(Forecasting, CANDLES, forecasts=Reverting(), params={"peek": True})
+    assert {"newest close"} <= {check.name for check in found.failed}
+
+
+def test_one_that_reads_forecasts_and_is_given_none_is_told_so() -> None:
+    [run, *_] = check_strategy(Forecasting, CANDLES).failed
+    assert "carries no forecasts; pass" in run.detail

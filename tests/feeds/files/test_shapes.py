@@ -16,12 +16,13 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.files.import_file import CandleFile, read_file
 from forwardtrader.feeds.files.times import notation_of
 from tests import ROOT
+from tests.feeds.files.shapes.exports import EXPORTS
 from tests.feeds.files.shapes.notations import NOTATIONS
 from tests.feeds.files.shapes.shape import Shape
 from tests.feeds.files.shapes.vendors import VENDORS
 
 CLOCK = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
-SHAPES = [*VENDORS, *NOTATIONS]
+SHAPES = [*VENDORS, *NOTATIONS, *EXPORTS]
 PAGE = ROOT / "docs" / "candle-files.md"
 BEGIN, END = "<!-- WRITE_CANDLE_FILES=1 python -m pytest tests/feeds/files/test_shapes.py -->", "<!-- end of the table -->"
 
@@ -31,7 +32,7 @@ def result_of(shape: Shape, folder: Path) -> CandleFile | str:
     path = folder / shape.file
     made = shape.content(shape.frame)
     path.write_bytes(made if isinstance(made, bytes) else made.encode())
-    notation = notation_of(shape.options.get("date_format", ""), shape.options.get("tz", ""))
+    notation = notation_of(shape.options.get("date_format", ""), shape.options.get("tz", ""), shape.options.get("stamped", ""))
     try:
         return read_file(path, shape.symbol, Timeframe.parse(shape.timeframe), CLOCK, notation=notation)
     except CandleFileInvalid as refused:

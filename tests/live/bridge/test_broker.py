@@ -111,6 +111,13 @@ def test_a_refused_order_comes_back_rejected_and_nothing_else_is_disturbed() -> 
         assert run.statuses_of(run.second)[-1] == "Completed"
 
 
+def test_an_order_that_is_refused_on_the_last_bar_of_a_run_is_recorded_too() -> None:
+    with practice() as venue:
+        run = play(venue, store_on(venue), Script, 3, acts={2: lambda s: s.sell(size=5.0)})
+        [(*_, side, size, _kind, _price, _limit, _reason, refusal)] = run.analyzers.orders.rows()
+        assert (side, size) == ("sell", 5.0) and refusal
+
+
 def test_extra_keywords_reach_the_strategy_and_never_the_venue() -> None:
     with practice() as venue:
         run = play(venue, store_on(venue), Script, 2, acts={0: keep("order", lambda s: s.buy(size=0.01, created=1, leverage=5))})

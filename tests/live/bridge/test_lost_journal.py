@@ -181,3 +181,25 @@ def test_what_a_stop_command_had_rebuilt_is_told_at_the_next_start(tmp_path: Pat
         store.getbroker().on_event = seen.append
         play(venue, store, Script, 2)
         assert [event.symbol for event in seen if isinstance(event, Unprotected)] == ["BTC/USDT"]
+
+
+def trail(s: Any) -> None:
+    s.buy(size=0.02)
+    s.sell(size=0.02, exectype=bt.Order.StopTrail, trailpercent=0.1)
+
+
+@pytest.mark.parametrize(("acts", "told"), [({0: act("buy", 0.02), 2: trail}, 1), ({0: act("buy", 0.02)}, 0)])
+def test_a_stop_that_trailed_is_told_to_stand_still_once_its_journal_was_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, acts: dict[int, Any], told: int
+) -> None:
+    with practice(fee_asset="quote") as venue:
+        journal = open_journal(tmp_path / "j.db")
+        play(venue, store_on(venue, journal, run="one"), Script, 5, acts=acts)
+        journal.close()
+        move_away(tmp_path, log=True)
+        journal = open_journal(tmp_path / "j.db")
+        journal.mark_lost()
+        play(venue, store_on(venue, journal, run="one"), Script, 2)
+    facts = [vars(record)["facts"] for record in caplog.records if record.message == "stop_stands_still"]
+    assert len(facts) == told
+    assert all("does not move any more where it trailed; cancel it and send a trailing stop in its place" in fact["what"] for fact in facts)

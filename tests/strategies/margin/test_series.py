@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from forwardtrader.strategies.margin.series import MarkBar, PerpetualSeries
+from forwardtrader.strategies.margin.series import ASSUMED_RATE, AssumedFacts, MarkBar, PerpetualSeries
 
 SERIES = PerpetualSeries(
     opened=np.array([0.0, 3600.0]), marks=np.array([[1.0, 2.0, 0.5, 1.5], [np.nan] * 4]),
@@ -26,3 +27,16 @@ def test_settlements_from_the_open_of_a_bar_on_belong_to_it() -> None:
 def test_the_worst_mark_is_low_for_a_long_and_high_for_a_short() -> None:
     bar = MarkBar(1.0, 2.0, 0.5, 1.5)
     assert (bar.worst(1.0), bar.worst(-1.0)) == (0.5, 2.0)
+
+
+def test_facts_that_are_not_given_are_a_usual_rate_at_usual_times_and_never_nothing() -> None:
+    day = 86_400.0
+    for hours, rates in ((8, 3), (4, 6), (0, 3)):
+        assumed = AssumedFacts(hours)
+        assert assumed.mark(0.0) is None
+        found = assumed.settlements(day, 2 * day)
+        assert (len(found), sum(found)) == (rates, pytest.approx(3 * ASSUMED_RATE))
+        opened = np.arange(24) * 3600.0 + day
+        over = assumed.over(opened, 3600.0)
+        assert over.settlements(day, 2 * day) == found
+        assert over.settled.tolist() == assumed.times(day, 2 * day).tolist()

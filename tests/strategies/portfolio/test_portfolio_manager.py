@@ -72,6 +72,13 @@ def test_the_replay_fills_what_backtrader_fills(name: str) -> None:
     assert not chosen.allow_short or fills.iloc[:40]["side"].eq("sell").any()
 
 
+@pytest.mark.parametrize("name", ["shorts", "eager"])
+def test_perpetuals_on_margin_are_replayed_alike(name: str) -> None:
+    markets = [replace(m, symbol=f"{m.symbol}:USDT", settle="USDT", can_short=True) for m in MARKETS]
+    fills = equal_to_backtrader(tapes(*markets), together(**{**CASES[name], "allow_short": True, "leverage": 2.0, "max_exposure": 1.5}))
+    assert fills["symbol"].nunique() == 3
+
+
 def test_a_venue_that_stood_still_is_replayed_alike() -> None:
     made = tapes(*MARKETS)
     made[0].bars.iloc[150:156, :4] = made[0].bars["close"].iloc[149]  # orders wait, and what is remembered with them

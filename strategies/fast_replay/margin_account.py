@@ -1,0 +1,114 @@
+"""The account of the fast replay on margin; what happens in a bar, and in which order, is as in `backtrader.on_margin.trading`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules, Side, Timeframe
+from forwardtrader.strategies.margin.account import Admission, MarginAccount, Stake, split
+from forwardtrader.strategies.margin.liquidation import closings, liquidate, make_good, reason
+from forwardtrader.strategies.replay_account import Holding, ReplayAccount, ReplayBar, ReplayOrder
+
+_FLOAT_NOISE: Final = 1e-9
+
+
+@dataclass
+class MarginReplayAccount(ReplayAccount):
+    """A `ReplayAccount` whose holdings are perpetuals. `cash` is not used; the wallet is that of `margin`."""
+
+    margin: MarginAccount = field(default_factory=lambda: MarginAccount(0.0, 1.0, []))
+    stakes: dict[Holding, Stake] = field(default_factory=dict)
+    liquidation_fee: float = 0.0
+
+    @classmethod
+    def on_margin(cls, settings: StrategySettings, markets: list[tuple[MarketRules, Timeframe, int]]) -> MarginReplayAccount:
+        """As `opened`."""
+        account = cls.opened(settings, markets)
+        assert isinstance(account, MarginReplayAccount)
+        account.stakes = {held: Stake.of(held.market) for held in account.holdings}
+        account.margin = MarginAccount(float(settings.cash), settings.leverage, list(account.stakes.values()))
+        account.liquidation_fee = settings.liquidation_fee_bps / 1e4
+        return account
+
+    def equity(self) -> float:
+        return self.margin.equity()
+
+    def spendable(self) -> float:
+        return self.margin.free()
+
+    def net_cash(self, equity: float) -> float:
+        return equity - self.margin.value()
+
+    def work(self, bars: dict[Holding, ReplayBar]) -> None:
+        for held, bar in bars.items():
+            stake = self.stakes[held]
+            assert bar.mark is not None
+            stake.mark = bar.mark.open
+            for rate in bar.rates:
+                self.margin.fund(stake, stake.mark, rate)
+        self._liquidate(None)
+        self.check_cash()
+        self.match(bars, lambda order: order.stop is None)
+        if self.margin.notional():
+            self._liquidate([self._worst(held, stake, bars) for held, stake in self.stakes.items()])
+        self.match(bars, lambda order: order.stop is not None)
+        for held, bar in bars.items():
+            assert bar.mark is not None
+            self.stakes[held].mark = bar.mark.close
+
+    def check_cash(self) -> None:
+        admission = Admission(self.margin)
+        for order in [order for order in self.orders if order.new]:
+            order.new = False
+            held, fee = order.holding, order.holding.commission(order.change, order.reference)
+            at_market = order.stop is None
+            if admission.refusal(self.stakes[held], order.change, order.reference, fee, at_market=at_market):
+                self.orders.remove(order)
+                held.settle(order, 0.0, 0.0)
+
+    def _fill(self, order: ReplayOrder, price: float) -> tuple[float, float]:
+        held, stake, change = order.holding, self.stakes[order.holding], _whole(order.holding.size, order.change)
+        closed, opened = split(stake.size, change)
+        fees = [held.commission(part, price) for part in (closed, opened)]
+        if self.margin.refusal(stake, change, price, fees[0] + fees[1]):
+            change, fees[1] = closed, 0.0
+        if change:
+            self.margin.settle(stake, change, price, fees[0] + fees[1])
+            self._note(held, change, price, fees[1] + fees[0], order.reason)
+        return change, price
+
+    def _liquidate(self, worst: Sequence[float] | None) -> None:
+        due = closings(self.margin, self.liquidation_fee, worst)
+        if not due:
+            return
+        told = reason(self.margin)
+        for order in list(self.orders):
+            self.orders.remove(order)
+            order.holding.settle(order, 0.0, 0.0)
+        by_stake = {id(stake): held for held, stake in self.stakes.items()}
+        for closing in due:
+            liquidate(self.margin, closing)
+            self._note(by_stake[id(closing.stake)], closing.change, closing.price, closing.fee, told)
+        make_good(self.margin)
+
+    def _note(self, held: Holding, change: float, price: float, fee: float, why: str) -> None:
+        """Write a fill down, and show the position manager what is held."""
+        held.size, held.paid = self.stakes[held].size, self.stakes[held].entry
+        side = Side.BUY if change > 0.0 else Side.SELL
+        self.fills.append((self.row, held.market.symbol, str(side), abs(change), price, fee, held.market.quote, why))
+
+    @staticmethod
+    def _worst(held: Holding, stake: Stake, bars: dict[Holding, ReplayBar]) -> float:
+        bar = bars.get(held)
+        return stake.mark if bar is None or bar.mark is None or not stake.size else bar.mark.worst(stake.size)
+
+
+def _whole(held: float, change: float) -> float:
+    """As `VenueRulesBroker._close_exactly`: the change that closes a position to its last digit, or turns it as a whole."""
+    after = held + change
+    if held and after and abs(after) < _FLOAT_NOISE * abs(held):
+        return -held
+    return after - held if held * after < 0.0 else change

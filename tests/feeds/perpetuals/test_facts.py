@@ -1,0 +1,51 @@
+"""What is not known of a perpetual has a stated stand-in, and is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forwardtrader.feeds.perpetuals.facts import completed
+from forwardtrader.feeds.perpetuals.funding import rates
+from tests.feeds.made_candles import HOUR, made
+
+CANDLES = made(100)
+
+
+def test_unknown_funding_is_the_prior_and_unknown_marks_are_the_last_price() -> None:
+    found = completed(CANDLES, HOUR, None, None, hours=8, prior=1e-4)
+    assert found.unknown_marks == 100
+    pd.testing.assert_frame_equal(found.marks, CANDLES[["open", "high", "low", "close"]])
+    assert found.prior_settlements == len(found.funding) == 13
+    assert set(found.funding) == {1e-4}
+    assert "funding is unknown at 13 of 13 settlements; a prior of 1 bp each" in found.notes[0]
+    assert "the mark price is unknown at 100 of 100 bars" in found.notes[1]
+
+
+def test_a_settlement_that_is_missing_among_others_is_filled_and_counted() -> None:
+    times = pd.date_range(CANDLES.index[0], periods=12, freq="8h")
+    found = completed(CANDLES, HOUR, CANDLES, rates(times.delete(5), [2e-4] * 11), hours=8, prior=1e-4)
+    assert (found.prior_settlements, found.unknown_marks) == (2, 0)  # the sixth, and the last day's
+    assert found.funding[times[5]] == 1e-4
+
+
+@pytest.mark.parametrize(("hours", "every"), [(1, 1), (4, 4), (8, 4), (8, 1), (1, 8)])
+def test_settlements_at_other_intervals_are_taken_as_they_are(hours: int, every: int) -> None:
+    times = pd.date_range(CANDLES.index[0], CANDLES.index[-1], freq=f"{every}h")
+    found = completed(CANDLES, HOUR, CANDLES, rates(times, np.full(len(times), 3e-5)), hours=hours, prior=1e-4)
+    assert found.prior_settlements == 0
+    assert len(found.funding) == len(times)
+
+
+def test_the_prior_of_a_shorter_interval_is_a_smaller_share() -> None:
+    assert set(completed(CANDLES, HOUR, None, None, hours=1, prior=8e-4).funding) == {1e-4}
+
+
+def test_a_mark_bar_that_lacks_a_price_has_the_last_one() -> None:
+    marks = CANDLES * 1.001
+    marks.iloc[7, 1] = np.nan
+    found = completed(CANDLES, HOUR, marks.drop(marks.index[9]), None, hours=8, prior=0.0)
+    assert found.unknown_marks == 2
+    assert found.marks["close"].iloc[7] == CANDLES["close"].iloc[7]
+    assert (found.marks["low"] <= found.marks["high"]).all()
