@@ -12,8 +12,9 @@ from forwardtrader.backtest.job import FinishedRun
 from forwardtrader.core import p_values
 from forwardtrader.core.command import answer
 from forwardtrader.core.types import Verdict
-from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast, to_json
+from forwardtrader.reports.manifest import RunManifest, StrategySummary, to_json
 from forwardtrader.reports.pages.formats import limits
+from forwardtrader.reports.sections.forecasts import ForecastScores, SymbolForecast
 from forwardtrader.reports.sections.importance import ImportanceSection
 
 # As short as they must be for tables to fit 80 columns.

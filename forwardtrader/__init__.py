@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster
     from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
     from forwardtrader.models.forecasters.shipped.linear import LinearHuber, LinearRidge
+    from forwardtrader.models.forecasters.shipped.panel_forecaster import PanelForecaster
     from forwardtrader.models.forecasters.shipped.sklearn_forecaster import SklearnForecaster
     from forwardtrader.models.port.base_forecaster import BaseForecaster, WarmStarting
     from forwardtrader.models.port.sample_panel import SamplePanel
@@ -67,6 +68,7 @@ _DEFINED_IN = {
     "LinearHuber": "models.forecasters.shipped.linear",
     "LinearRidge": "models.forecasters.shipped.linear",
     "MeanForecaster": "models.forecasters.shipped.ensembles",
+    "PanelForecaster": "models.forecasters.shipped.panel_forecaster",
     "RecordedForecasts": "models.forecaster",
     "Run": "backtest.api.runs",
     "SamplePanel": "models.port.sample_panel",
@@ -105,6 +107,7 @@ __all__ = [
     "LinearHuber",
     "LinearRidge",
     "MeanForecaster",
+    "PanelForecaster",
     "RecordedForecasts",
     "Run",
     "SamplePanel",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from forwardtrader.reports.statistics import calibration, score_slices
 from forwardtrader.reports.statistics.bootstrap import Floats
+from forwardtrader.reports.statistics.cross_section import LEAST_SYMBOLS, cross_sectional_skill
 from forwardtrader.reports.statistics.forecast_scores import Outcomes, ranks, scaled_losses, score_all
 from forwardtrader.reports.statistics.selection.model_confidence_set import model_confidence_set
 from forwardtrader.reports.statistics.significance import MeanTest, diebold_mariano, mean_test
@@ -113,6 +114,16 @@ def skill_test(group: list[SymbolForecasts]) -> MeanTest:
     """Test of rank IC above zero for one horizon over all symbols, whose bars of one moment count as one observation."""
     together = pd.concat([skill_series(known) for known in group], axis=1).mean(axis=1).sort_index()
     return mean_test(together.to_numpy(dtype=np.float64), horizon=group[0].horizon)
+
+
+def across_symbols(group: list[SymbolForecasts]) -> dict[str, Any]:
+    """`across_symbols` of one horizon, the same for each symbol of the run; nothing where they are too few to be ranked."""
+    if len(group) < LEAST_SYMBOLS:
+        return {}
+    found = cross_sectional_skill({known.symbol: known.frames[OURS] for known in group}, horizon=group[0].horizon)
+    low, high = found.test.interval()
+    told = {"rank_ic": found.rank_ic, "rank_ic_ci": [low, high], "icir": found.icir, "p": found.test.p, "bars": found.bars}
+    return {"across_symbols": told | {"symbols": found.symbols}} if found.bars else {}
 
 
 def _losses(frame: pd.DataFrame, unit: Floats) -> Floats:

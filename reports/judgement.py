@@ -14,7 +14,7 @@ from forwardtrader.core.settings import ReportSettings
 from forwardtrader.core.threads import one_thread
 from forwardtrader.core.types import Timeframe, Verdict
 from forwardtrader.reports.account_judgement import AccountRecord, AccountTests, RunFacts, examine, random_entries_part, strategy_part
-from forwardtrader.reports.forecast_judgement import OURS, SymbolForecasts, details, scoreboard, skill_test
+from forwardtrader.reports.forecast_judgement import OURS, SymbolForecasts, across_symbols, details, scoreboard, skill_test
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts
 from forwardtrader.reports.summary import summarise_strategy
@@ -191,8 +191,9 @@ def _forecast_part(groups: Groups, settings: ReportSettings, seed: int) -> dict[
     part: dict[str, dict[str, Any]] = {}
     for place, group in enumerate(groups.values()):
         samples = settings.bootstrap_samples if place == 0 else min(settings.bootstrap_samples, _LATER_HORIZON_SAMPLES)
+        across = across_symbols(group)
         for known in group:
-            board = scoreboard(known, samples=samples, confidence=settings.confidence, seed=seed)
+            board = scoreboard(known, samples=samples, confidence=settings.confidence, seed=seed) | across
             if known.symbol not in part:
                 part[known.symbol] = board | details(known)
             else:

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, fingerprint, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.sections.forecasts import SymbolForecast
 from forwardtrader.reports.sections.importance import ImportanceSection
 from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.sections.portfolio import PortfolioSection
@@ -98,45 +99,6 @@ class WalkForwardSection(Section):
     deployment_lag_bars: int = 0
     folds: list[FoldSection] = []
     waiting: dict[str, Moment | None] = {}
-
-
-class ForecastScores(Section):
-    """Out-of-sample scores of one forecaster; shares are 0..1, each `*_ci` is [low, high]."""
-
-    n: int = 0
-    ic: Number = None
-    rank_ic: Number = None
-    accuracy: Number = None
-    accuracy_top10: Number = None
-    loss_skill: Number = None
-    coverage_90: Number = None
-    ic_ci: Interval = None
-    rank_ic_ci: Interval = None
-    accuracy_ci: Interval = None
-    accuracy_top10_ci: Interval = None
-    loss_skill_ci: Interval = None
-    coverage_90_ci: Interval = None
-
-
-class DieboldMariano(Section):
-    """The loss of the forecaster that is traded against another's: negative favours the former."""
-
-    statistic: Number = None
-    p: Number = None
-
-
-class SymbolForecast(Section):
-    """The scores of the forecaster that is traded on one symbol, beside those of the others.
-
-    `name` is that forecaster's, whatever the key of its scores says; `baselines` also holds the forecasters compared; `confidence_set` has
-    the p-value of each in the model confidence set, where forecasters were compared.
-    """
-
-    name: str = "lstm"
-    confidence_set: dict[str, Number] = {}
-    lstm: ForecastScores | None = None
-    baselines: dict[str, ForecastScores] = {}
-    diebold_mariano: dict[str, DieboldMariano] = {}
 
 
 class StrategySummary(Section):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Final
 
 import numpy as np
@@ -13,10 +14,17 @@ from forwardtrader.core.errors import FeatureFailed
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.checks.look_ahead import Proof, untested
 from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.cross_section import MARKET, TOGETHER
 from forwardtrader.models.features.feature_checks import check
 from forwardtrader.models.features.own_features import OwnFeature
+from forwardtrader.models.features.selection import own_of
 
 MOMENTS: Final = 200
+
+
+def proved(entries: Iterable[str]) -> list[OwnFeature]:
+    """What is proved feature by feature among those that are named: a user's own, and those of the market as one."""
+    return own_of(entries) + ([TOGETHER] if any(fnmatchcase(name, entry) for entry in entries for name in MARKET if entry != "*") else [])
 
 
 def own_feature_proof(own: OwnFeature, candles: pd.DataFrame, timeframe: Timeframe, peers: Mapping[str, Bars]) -> Proof:

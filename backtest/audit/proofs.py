@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.backtest.audit.factor_proofs import factor_proofs
-from forwardtrader.backtest.audit.feature_proofs import own_feature_proof
+from forwardtrader.backtest.audit.feature_proofs import own_feature_proof, proved
 from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, forecast_pairs, products, rank_ic, scored
 from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, TradedRun, strategy_proofs
 from forwardtrader.backtest.forecasting import Forecasts
@@ -38,7 +38,8 @@ from forwardtrader.models.checks.null_market import null_market, planted_market
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import matrix, named
 from forwardtrader.models.features.own_features import short_name
-from forwardtrader.models.features.selection import chosen, look_back, own_of
+from forwardtrader.models.features.panel import wanted
+from forwardtrader.models.features.selection import chosen, look_back
 from forwardtrader.models.folds.walk import COMPILED, WalkForward, walk_forward
 from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.walk_forward import lead_bars
@@ -65,14 +66,14 @@ FEATURE_BARS: Final = 6000
 
 def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Callable[[str], None]) -> Iterator[Proof]:
     """Run every proof, one after the other; `announce` is given the name of the one that begins."""
-    entries = request.settings.models.features
+    entries = wanted(request.settings.models)
     for symbol, history in markets.items():
         announce(f"features of {symbol}")
         feature_frame = partial(features_of, entries=entries, timeframe=history.timeframe)
         recent = history.candles.iloc[-FEATURE_BARS:]
         yield _named(truncation(feature_frame, recent, least=3), f"features of {symbol}")
         yield _named(last_bar_bump(feature_frame, recent, fields=tuple(map(str, recent.columns))), f"features of {symbol}")
-        for own in own_of(entries):
+        for own in proved(entries):
             peers = {other: Bars.of(each.candles.iloc[-2 * FEATURE_BARS :], each.timeframe) for other, each in markets.items()}
             yield _named(own_feature_proof(own, recent, history.timeframe, peers), f"features of {symbol}")
     if request.settings.feeds.factors:
@@ -105,7 +106,7 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Ca
 def steps(request: BacktestRequest) -> int:
     """How many proofs `audit` will yield."""
     feeds = request.settings.feeds
-    return (2 + len(own_of(request.settings.models.features))) * len(feeds.symbols) + 2 * len(feeds.factors) + 9
+    return (2 + len(proved(wanted(request.settings.models)))) * len(feeds.symbols) + 2 * len(feeds.factors) + 9
 
 
 def features_of(bars: pd.DataFrame, *, entries: Sequence[str], timeframe: Timeframe) -> pd.DataFrame:

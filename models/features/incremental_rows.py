@@ -112,8 +112,9 @@ class FeatureRows:
         self._recent.append(newest)
         if self._beside is not None:
             self._beside.follow(bar.peers())
+        seen = {bars: self._last(bars) for bars in {feature.warm_up for _, feature in self.windowed}}
         for n, feature in self.windowed:
-            self.window[-1, n] = feature.compute(self._last(feature.warm_up))[-1]
+            self.window[-1, n] = feature.compute(seen[feature.warm_up])[-1]
         self.at, self.before = bar.at, self.at
 
     def _last(self, bars: int) -> Bars:
@@ -125,8 +126,8 @@ class FeatureRows:
 
 
 def _recorded(feature: Feature, bars: Bars) -> GraphSeries | None:
-    """The feature's steps in the graph; None where it does what the graph cannot record, or is a user's."""
-    if feature.is_own:
+    """The feature's steps in the graph; None where it does what the graph cannot record, looks at other symbols or is a user's."""
+    if feature.is_own or feature.cross_asset:
         return None
     try:
         made: object = feature.compute(bars)

@@ -109,6 +109,10 @@ def selected(candles: Mapping[str, pd.DataFrame], settings: ModelSettings, timef
 
 def selected_beside(factors: Iterable[str], settings: ModelSettings, timeframe: Timeframe) -> tuple[str, ...]:
     """The features that the forecaster wants, or else those that the settings choose, with those of the factors. Raises as `chosen`."""
+    return chosen(wanted(settings), tuple(factors), timeframe)
+
+
+def wanted(settings: ModelSettings) -> tuple[str, ...]:
+    """What the forecaster, or else the settings, name as features."""
     own = prototype(settings)
-    wanted = own.features if own is not None and own.features else settings.features
-    return chosen(tuple(wanted), tuple(factors), timeframe)
+    return tuple(own.features if own is not None and own.features else settings.features)

@@ -9,6 +9,7 @@ from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.errors import InvalidSetting, UnknownSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.catalogue import FEATURES, all_names, warm_up
+from forwardtrader.models.features.cross_section import MARKET
 from forwardtrader.models.features.factor_features import LONGEST, feature_names
 from forwardtrader.models.features.feature_checks import checked
 from forwardtrader.models.features.own_features import OwnFeature, chosen_name, defined, short_name
@@ -32,7 +33,7 @@ def chosen(entries: Iterable[str], factors: Iterable[str], timeframe: Timeframe)
         return all_names(factors)
     names = tuple(dict.fromkeys(name for entry in wanted for name in _names(entry, timeframe)))
     short = [short_name(name) for name in names]
-    twice = next((name for n, name in enumerate(short) if name in short[:n] or (name in FEATURES and name not in names)), None)
+    twice = next((name for n, name in enumerate(short) if name in short[:n] or (name in FEATURES | MARKET and name not in names)), None)
     if twice:
         raise InvalidSetting(f"models.features: two features are called {twice}; rename one of them")
     return (*names, *feature_names(factors))
@@ -53,14 +54,15 @@ def _names(entry: str, timeframe: Timeframe) -> list[str]:
 
 
 def _built_in(entry: str) -> list[str]:
-    return [name for name in FEATURES if fnmatchcase(name, entry)]
+    """Those of the catalogue, or else those of the market: `*` means the former alone."""
+    return [name for name in FEATURES if fnmatchcase(name, entry)] or [name for name in MARKET if fnmatchcase(name, entry)]
 
 
 def _defined(entry: str) -> list[OwnFeature]:
     own = defined(entry)
     if not own:
         raise UnknownSetting(
-            f"models.features: there is no feature {entry!r}{nearest(entry, FEATURES)}; one of your own is named with its file, "
+            f"models.features: there is no feature {entry!r}{nearest(entry, FEATURES | MARKET)}; one of your own is named with its file, "
             f"as in my_features.py:{entry}"
         )
     return own

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forwardtrader.models.forecasters.trees import LEAVES, Trees
+from forwardtrader.models.forecasters.trees import LEAVES, SETS_OF_LEAVES, Trees
 
 if TYPE_CHECKING:
     from forwardtrader.models.forecasters.lstm import Ensemble
@@ -82,11 +82,14 @@ def require_sound_network(model: Ensemble) -> Ensemble:
     return model
 
 
-def require_sound_trees(trees: Trees, features: int) -> Trees:
-    """The trees. Raises ValueError where their arrays do not fit together, or a test reads a column that there is not."""
+def require_sound_trees(trees: Trees, features: int, leaves: int = LEAVES) -> Trees:
+    """The trees, of at most so many leaves.
+
+    Raises ValueError where their arrays do not fit together, or a test reads a column that there is not.
+    """
     count = len(trees.value) if trees.value.ndim else 0
-    tests, leaves = LEAVES - 1, LEAVES
-    shapes = {"feature": (np.int32, tests), "threshold": (np.float64, tests), "left": (np.uint8, tests), "value": (np.float64, leaves)}
+    tests, barred = leaves - 1, SETS_OF_LEAVES[leaves]
+    shapes = {"feature": (np.int32, tests), "threshold": (np.float64, tests), "left": (barred, tests), "value": (np.float64, leaves)}
     for name, (kind, width) in shapes.items():
         found = getattr(trees, name)
         if found.dtype != kind or found.shape != (count, width) or not count:

@@ -25,6 +25,8 @@ LEAVES: Final = 8
 # Larger trees, finer bins or more rounds score no better out of sample on hourly coins, and cost more.
 ROUNDS: Final = 60
 HUBER_DELTA: Final = 1.0
+# By how many leaves a tree may have: what holds a bit for each of them.
+SETS_OF_LEAVES: Final[Mapping[int, type[np.uint8] | type[np.uint16]]] = {LEAVES: np.uint8, 16: np.uint16}
 PARAMETERS: Final[dict[str, Any]] = {
     "objective": "huber",
     "alpha": HUBER_DELTA,
@@ -45,22 +47,22 @@ PARAMETERS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Trees:
-    """K trees of at most eight leaves, which are numbered from left to right.
+    """K trees of at most L leaves, which are numbered from left to right: L is 8, or 16.
 
     Attributes:
-        feature: int32 [K, 7], which column each test reads.
-        threshold: float64 [K, 7]; the test is passed where the value is at most this, always where there is no test.
-        left: uint8 [K, 7], the leaves that are out of reach once a test is failed, a bit each.
-        value: float64 [K, 8], the value of each leaf.
+        feature: int32 [K, L - 1], which column each test reads.
+        threshold: float64 [K, L - 1]; the test is passed where the value is at most this, always where there is no test.
+        left: uint8 or uint16 [K, L - 1], the leaves that are out of reach once a test is failed, a bit each.
+        value: float64 [K, L], the value of each leaf.
     """
 
     feature: NDArray[np.int32]
     threshold: NDArray[np.float64]
-    left: NDArray[np.uint8]
+    left: NDArray[np.unsignedinteger[Any]]
     value: NDArray[np.float64]
 
     def predict_one(self, row: NDArray[np.float32]) -> np.float32:
-        """The same for one row [F], without the cost of a dozen operations on small arrays."""
+        """The same for one row [F] and eight leaves, without the cost of a dozen operations on small arrays."""
         values, total = row.tolist(), 0.0
         for tests, leaves in self._as_lists:
             barred = 0
@@ -78,8 +80,8 @@ class Trees:
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The sum over all trees for each row of finite features [n, F]: float32 [n]."""
         failed = features[:, self.feature.reshape(-1)] > self.threshold.reshape(-1)
-        barred = np.where(failed.reshape(len(features), *self.left.shape), self.left, np.uint8(0))
-        leaf = _lowest_free()[np.bitwise_or.reduce(barred, axis=2)]
+        barred = np.where(failed.reshape(len(features), *self.left.shape), self.left, self.left.dtype.type(0))
+        leaf = _lowest_free(self.value.shape[1])[np.bitwise_or.reduce(barred, axis=2)]
         values = self.value[np.arange(len(self.value)), leaf]
         # One order of addition however many rows there are.
         return np.asarray(np.cumsum(values, axis=1)[:, -1], dtype=np.float32)
@@ -132,10 +134,10 @@ def load(path: Path) -> Trees:
         raise FingerprintMismatch(f"{path} is absent or damaged; remove its folder and train again") from error
 
 
-def as_trees(described: list[dict[str, Any]]) -> Trees:
-    """Trees of at most eight leaves as arrays."""
-    shape = (len(described), LEAVES - 1)
-    trees = Trees(np.zeros(shape, np.int32), np.full(shape, np.inf), np.zeros(shape, np.uint8), np.zeros((len(described), LEAVES)))
+def as_trees(described: list[dict[str, Any]], leaves: int = LEAVES) -> Trees:
+    """Trees of at most so many leaves, 8 or 16, as arrays."""
+    count, shape = len(described), (len(described), leaves - 1)
+    trees = Trees(np.zeros(shape, np.int32), np.full(shape, np.inf), np.zeros(shape, SETS_OF_LEAVES[leaves]), np.zeros((count, leaves)))
     for k, tree in enumerate(described):
         _place(trees, k, tree["tree_structure"], test=0, leaf=0)
     return trees
@@ -153,10 +155,12 @@ def _place(trees: Trees, k: int, node: dict[str, Any], test: int, leaf: int) -> 
     return _place(trees, k, node["right_child"], after, middle)
 
 
-_FIRST_FREE: Final = tuple(next((n for n in range(LEAVES) if not barred >> n & 1), 0) for barred in range(256))
+_FIRST_FREE: Final = tuple(next((n for n in range(LEAVES) if not barred >> n & 1), 0) for barred in range(1 << LEAVES))
 
 
 @functools.cache
-def _lowest_free() -> NDArray[np.intp]:
-    """For each set of barred leaves, the first that is not."""
-    return np.array(_FIRST_FREE, dtype=np.intp)
+def _lowest_free(leaves: int) -> NDArray[np.intp]:
+    """For each set of barred leaves, the first that is not; 0 where all are."""
+    barred = np.arange(1 << leaves)
+    lowest = ~barred & (barred + 1)  # the bit of the first that is free
+    return np.where(barred == barred[-1], 0, np.log2(lowest)).astype(np.intp)

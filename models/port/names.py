@@ -24,6 +24,7 @@ BASELINES: Final[dict[str, str]] = {
 SHIPPED: Final[dict[str, str]] = BASELINES | {
     "mean": f"{_HERE}.ensembles:MeanForecaster",
     "stacking": f"{_HERE}.ensembles:StackingForecaster",
+    "panel": f"{_HERE}.panel_forecaster:PanelForecaster",
 }
 
 

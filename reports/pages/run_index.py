@@ -10,10 +10,11 @@ from typing import Final
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.reports import manifest as manifests
 from forwardtrader.reports import sweep_manifest
-from forwardtrader.reports.manifest import ForecastScores, RunManifest
+from forwardtrader.reports.manifest import RunManifest
 from forwardtrader.reports.pages.render import write_page
 from forwardtrader.reports.pages.run_page import FILE_NAME as PAGE
 from forwardtrader.reports.pages.run_page import TONES
+from forwardtrader.reports.sections.forecasts import ForecastScores
 from forwardtrader.reports.sweep_manifest import SweepManifest
 
 FILE_NAME: Final = "index.html"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from forwardtrader.reports.artefacts import RunArtefacts
-from forwardtrader.reports.manifest import ForecastScores, RunManifest, StrategySummary, SymbolForecast
+from forwardtrader.reports.manifest import RunManifest, StrategySummary
+from forwardtrader.reports.sections.forecasts import ForecastScores, SymbolForecast
 from forwardtrader.reports.sections.section import Interval
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.calibration import calibration

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from forwardtrader.backtest.job import FinishedRun
 from forwardtrader.backtest.terminal import show
-from forwardtrader.reports.manifest import DieboldMariano, StrategySummary, SymbolForecast
+from forwardtrader.reports.manifest import StrategySummary
+from forwardtrader.reports.sections.forecasts import DieboldMariano, SymbolForecast
 from tests.reports import simulated
 
 WIDE = {

@@ -11,15 +11,8 @@ import pandas as pd
 from forwardtrader.core.types import DataKind
 from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import RunArtefacts
-from forwardtrader.reports.manifest import (
-    DataSection,
-    DieboldMariano,
-    FoldSection,
-    ForecastScores,
-    RunManifest,
-    SymbolForecast,
-    WalkForwardSection,
-)
+from forwardtrader.reports.manifest import DataSection, FoldSection, RunManifest, WalkForwardSection
+from forwardtrader.reports.sections.forecasts import DieboldMariano, ForecastScores, SymbolForecast
 from forwardtrader.reports.summary import portfolio_of, summarise_strategy
 
 Z = {"q05": -1.6449, "q25": -0.6745, "q50": 0.0, "q75": 0.6745, "q95": 1.6449}

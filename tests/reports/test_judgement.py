@@ -13,8 +13,9 @@ import pytest
 from forwardtrader.core.settings import ReportSettings
 from forwardtrader.core.types import Timeframe, Verdict
 from forwardtrader.reports.benchmarks import Benchmark, BenchmarkAccount, buy_and_hold, follow
-from forwardtrader.reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, smoothness
-from forwardtrader.reports.manifest import ForecastScores, StrategySummary, SymbolForecast
+from forwardtrader.reports.judgement import RunFacts, RunJudgement, RunResult, judge_run, score_forecasts, smoothness
+from forwardtrader.reports.manifest import StrategySummary
+from forwardtrader.reports.sections.forecasts import ForecastScores, SymbolForecast
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, distances
 from forwardtrader.reports.trial_ledger import TrialLedger
@@ -236,9 +237,22 @@ def test_several_symbols_and_horizons_each_have_their_scores() -> None:
         forecasts=forecasts, baselines={}, equity=one.equity, fills=one.fills.assign(symbol="A/B"), candles={"A/B": candles, "C/D": other}
     )
     part = judged(result).forecast
-    assert set(part) == {"A/B", "C/D"}
+    assert set(part) == {"A/B", "C/D"} and "across_symbols" not in part["A/B"]
     assert part["A/B"]["horizon"] == 1
     assert part["C/D"]["horizons"]["24"]["lstm"]["n"] == 3000 - 24 - 168  # the first week has no usual move yet
+
+
+def test_three_symbols_and_more_are_ranked_against_one_another() -> None:
+    markets = {symbol: market(600, 0.3, seed) for seed, symbol in enumerate(("A/B", "C/D", "E/F"))}
+    forecasts = pd.concat([table(candles, 0.05 * signal * usual, usual, s) for s, (candles, signal, usual) in markets.items()])
+    result = RunResult(
+        forecasts=forecasts, baselines={}, equity=pd.DataFrame(), fills=pd.DataFrame(), candles={s: c for s, (c, *_) in markets.items()}
+    )
+    part = score_forecasts(result, HOUR, QUICK).part
+    told = SymbolForecast.model_validate(part["A/B"]).across_symbols
+    assert told is not None and told == SymbolForecast.model_validate(part["E/F"]).across_symbols
+    assert told.symbols == 3 and told.bars > 400
+    assert told.rank_ic is not None and told.rank_ic > 0.1 and told.rank_ic_ci is not None and (told.p or 0.0) < 0.01
 
 
 def test_a_sweep_brings_the_probability_of_overfitting() -> None:

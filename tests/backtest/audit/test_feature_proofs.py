@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 import forwardtrader as ft
-from forwardtrader.backtest.audit.feature_proofs import own_feature_proof
+from forwardtrader.backtest.audit.feature_proofs import own_feature_proof, proved
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.checks.look_ahead import LookAheadResult
 from forwardtrader.models.features.bars import Bars
+from forwardtrader.models.features.cross_section import TOGETHER
 from forwardtrader.models.features.feature_checks import checked
 from forwardtrader.models.features.own_features import OwnFeature
 from tests.reports.simulated import candles
@@ -43,3 +44,11 @@ def test_what_the_first_check_could_not_see_is_found_on_the_candles_of_the_run()
 def test_too_few_candles_clear_nothing() -> None:
     proof = own_feature_proof(OwnFeature("honest", 1490, honest), candles(1500, seed=1), HOUR, {})
     assert proof.result is LookAheadResult.NOT_TESTABLE
+
+
+def test_the_features_of_the_market_are_tried_on_all_candles_of_the_run_as_one() -> None:
+    assert proved(["*"]) == [] and proved(["*", "market_*"]) == proved(["market_move_6"]) == [TOGETHER]
+    frames = {symbol: candles(700, seed=k) for k, symbol in enumerate("ABC")}
+    peers = {symbol: Bars.of(frame[20 * k :], HOUR) for k, (symbol, frame) in enumerate(frames.items())}
+    proof = own_feature_proof(TOGETHER, frames["A"], HOUR, peers)
+    assert proof.passed and "337 bars alone give the same bits" in proof.detail

@@ -18,6 +18,7 @@ from forwardtrader.live.execution import write_ahead_log
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
+from forwardtrader.live.venue.perpetuals import FundingPayment
 
 
 def intent(name: str) -> Intent:
@@ -177,7 +178,7 @@ def test_a_journal_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(t
     with closing(sqlite3.connect(tmp_path / "j.db")) as newer:
         newer.execute("pragma user_version = 9")
     before = (tmp_path / "j.db").read_bytes()
-    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 3\); start it with that version") as refusal:
+    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 4\); start it with that version") as refusal:
         Journal(tmp_path / "j.db")
     assert "\n" not in str(refusal.value)
     assert (tmp_path / "j.db").read_bytes() == before
@@ -187,9 +188,8 @@ def test_an_upgrade_that_is_cut_short_is_begun_again(tmp_path: Path, monkeypatch
     with closing(sqlite3.connect(tmp_path / "j.db")) as old:
         old.executescript(FIRST_VERSION + "pragma user_version = 1;")
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "forwardtrader.live.execution.journal.UPGRADES", {1: "alter table intents add column parent;\nselect no_such;\n", 2: ""}
-        )
+        broken = {1: "alter table intents add column parent;\nselect no_such;\n", 2: "", 3: ""}
+        patch.setattr("forwardtrader.live.execution.journal.UPGRADES", broken)
         with pytest.raises(StorageFull):
             Journal(tmp_path / "j.db")
     journal = Journal(tmp_path / "j.db")
@@ -270,3 +270,14 @@ def test_what_a_power_cut_took_altogether_is_taken_back_in_the_state_it_had(tmp_
     again = Journal(tmp_path / "j.db")
     assert (again.held_intents(), [i for i, _ in again.open_intents()]) == ([target], [parent, stop])
     again.close()
+
+
+def test_funding_is_booked_once_and_an_order_of_the_venue_grows(tmp_path: Path) -> None:
+    payment = FundingPayment(id="f1", symbol="BTC/USDT:USDT", currency="USDT", amount=Decimal("-0.5"), at=7)
+    with closing(Journal(tmp_path / "j.db")) as journal:
+        assert journal.book_payment(payment) and not journal.book_payment(payment)
+        journal.write(intent("liquidation-1"))
+        journal.enlarge("liquidation-1", Decimal(3))
+    with closing(Journal(tmp_path / "j.db")) as again:
+        assert again.payments() == [payment]
+        assert again.intents()[0][0].request.size == 3

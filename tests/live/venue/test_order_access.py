@@ -132,7 +132,7 @@ def test_a_list_that_may_be_cut_off_proves_no_absence() -> None:
 
 def test_a_venue_that_cannot_be_asked_at_all_takes_no_orders() -> None:
     class Silent:
-        id = "silent"
+        id, trades_perpetuals = "silent", False
         has = MappingProxyType({"fetchOpenOrders": True, "fetchMyTrades": True})
 
     with pytest.raises(ConfigError, match="silent cannot be asked what became of an order"):

@@ -19,6 +19,7 @@ from forwardtrader.reports.pages.run_charts import price_days
 from forwardtrader.reports.pages.run_index import entries, render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page, reason_for, render_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
+from forwardtrader.reports.sections.forecasts import AcrossSymbols
 from tests.reports import simulated
 
 
@@ -45,6 +46,15 @@ PARTS += ["All 5 models", "models.units", "python run_backtest.py --from 2022-01
 @pytest.mark.parametrize("part", PARTS)
 def test_the_page_holds_every_part(full: str, part: str) -> None:
     assert part in full
+
+
+def test_a_run_of_several_symbols_says_how_well_they_are_ranked_against_one_another(tmp_path: Path) -> None:
+    run = simulated.run(900)
+    across = AcrossSymbols(rank_ic=0.0912, rank_ic_ci=(0.08, 0.1), icir=0.21, p=0.0001, bars=800, symbols=7)
+    scored = {symbol: each.model_copy(update={"across_symbols": across}) for symbol, each in run.manifest.forecast.items()}
+    text = rendered(tmp_path, replace(run, manifest=run.manifest.model_copy(update={"forecast": scored})))
+    assert text.count("with a rank IC of 0.091") == 1 and "up to 7 symbols" in text
+    assert "Across symbols" not in rendered(tmp_path / "alone", run)
 
 
 def test_a_run_without_statistics_says_why_and_shows_the_rest(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def samples(features: np.ndarray, target: np.ndarray, *, look_back: int = 1, sym
     rows = np.flatnonzero(np.arange(len(features)) % (len(features) // symbols) >= look_back - 1)
     return SamplePanel(
         features=features, targets=target[:, None], rows=rows, symbol_of=codes, look_back=look_back,
-        names=(*NAMES, *map(str, range(3, features.shape[1]))), horizons=(1,), symbols=tuple("ABC"[:symbols]), timeframe_s=3600,
+        names=(*NAMES, *map(str, range(3, features.shape[1]))), horizons=(1,), symbols=tuple("ABCDEF"[:symbols]), timeframe_s=3600,
     )  # fmt: skip
 
 
