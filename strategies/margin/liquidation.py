@@ -1,9 +1,8 @@
 """Liquidation of a cross-margin account: when, at which prices, and what is left.
 
 The venue closes every position once equity, at mark prices, has fallen to the maintenance margin. It looks when a bar opens, at the marks
-of that moment, and then on the way of the marks from there to the worst of the bar, long and short positions at the same time, before any
-resting order of the bar is filled. Positions are closed at the marks at which equity meets the maintenance margin, for a fee that takes no
-more than is left; what the wallet lacks after that, the insurance fund bears.
+of that moment, and then at the worst mark that the bar had for each position, before any resting order of the bar is filled: what is closed
+is closed at those prices. What the wallet lacks after that, the insurance fund bears.
 """
 
 from __future__ import annotations
@@ -32,29 +31,20 @@ def is_due(account: MarginAccount) -> bool:
 
 
 def closings(account: MarginAccount, fee: float, worst: Sequence[float] | None = None) -> list[Closing]:
-    """The positions that are liquidated at the newest marks, or on the way from there to the `worst` of each stake; empty where none is.
+    """The positions that are liquidated at the newest marks, or at the `worst` of each stake where they are given; empty where none is.
 
     The stakes get the marks at which they are closed.
 
     Args:
         fee: of the liquidation, as a share of the value closed.
     """
-    first = [stake.mark for stake in account.stakes]
-    ends = first if worst is None else worst
-    _mark(account, first, ends, 1.0)
-    if not is_due(account):
-        _mark(account, first, ends, 0.0)
-        return []
-    low, high = 0.0, 1.0
-    _mark(account, first, ends, low)
+    marks = [stake.mark for stake in account.stakes]
+    if worst is not None:
+        _mark(account, worst)
     if is_due(account):
-        high = low
-    while low < (middle := 0.5 * (low + high)) < high:  # down to neighbouring floats
-        _mark(account, first, ends, middle)
-        low, high = (low, middle) if is_due(account) else (middle, high)
-    _mark(account, first, ends, high)
-    share = min(fee, max(account.equity(), 0.0) / account.notional())
-    return [Closing(s, -s.size, s.mark, abs(s.size) * s.mark * share) for s in account.stakes if s.size]
+        return [Closing(s, -s.size, s.mark, abs(s.size) * s.mark * fee) for s in account.stakes if s.size]
+    _mark(account, marks)
+    return []
 
 
 def reason(account: MarginAccount) -> str:
@@ -96,6 +86,6 @@ def liquidation_price(account: MarginAccount, stake: Stake) -> float:
     return 0.0 if stake.size > 0.0 else math.inf
 
 
-def _mark(account: MarginAccount, first: Sequence[float], ends: Sequence[float], share: float) -> None:
-    for stake, begin, end in zip(account.stakes, first, ends, strict=True):
-        stake.mark = end if share == 1.0 else begin + share * (end - begin)
+def _mark(account: MarginAccount, marks: Sequence[float]) -> None:
+    for stake, mark in zip(account.stakes, marks, strict=True):
+        stake.mark = mark

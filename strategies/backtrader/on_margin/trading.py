@@ -1,7 +1,7 @@
 """Trading on margin at the simulated broker: what of a bar happens to an account of perpetuals, and in which order.
 
 When a bar opens, funding is settled for what is held, at the mark of that moment, and the venue looks whether the account must be
-liquidated. Then market orders are filled at the open; the venue looks again, on the way to the worst mark of the bar; then resting orders
+liquidated. Then market orders are filled at the open; the venue looks again, at the worst mark of the bar; then resting orders
 are filled.
 """
 

@@ -111,7 +111,7 @@ def test_resting_limits_pay_as_makers_and_all_else_as_takers() -> None:
     assert record_of(s).fills["fee"].sum() == pytest.approx(tally.maker_fees + tally.taker_fees)
 
 
-def test_a_liquidation_happens_where_equity_meets_maintenance_before_resting_orders_are_filled() -> None:
+def test_a_liquidation_happens_at_the_worst_mark_before_resting_orders_are_filled() -> None:
     bars = flat()
     bars.loc[bars.index[4], ["high", "low"]] = [120.0, 90.5]
     steps: dict[int, Step] = {0: lambda s: s.buy(size=1000), 1: lambda s: s.sell(size=1000, exectype=bt.Order.Limit, price=110.0)}
@@ -119,11 +119,11 @@ def test_a_liquidation_happens_where_equity_meets_maintenance_before_resting_ord
         bars, steps, knobs(fee_bps=0, slippage_bps=0, liquidation_fee_bps=10, leverage=10.0), rules=replace(PERP, margin_tiers=TIERS[:1])
     )
     assert (s.position.size, s.orders[1].getstatusname()) == (0, "Canceled")
-    fills, met = record_of(s).fills, 90_000 / 990
-    assert fills["price"].to_list() == pytest.approx([100.0, met])
-    assert fills["reason"].iloc[-1].startswith("liquidated: equity 909.09 was not above the maintenance margin of 909.09")
-    assert account(s).tally.liquidation_fees == pytest.approx(met)
-    assert s.broker.getvalue() == pytest.approx(10 * met - met)
+    fills = record_of(s).fills
+    assert fills["price"].to_list() == [100.0, 90.5]
+    assert fills["reason"].iloc[-1].startswith("liquidated: equity 500.00 was not above the maintenance margin of 905.00")
+    assert account(s).tally.liquidation_fees == pytest.approx(90.5)
+    assert s.broker.getvalue() == pytest.approx(409.5)
     assert len(record_of(s).margin.liquidated) == 1
 
 
