@@ -32,7 +32,7 @@ from forwardtrader.reports.statistics.significance import diebold_mariano
 PAGE: Final = Path(__file__).resolve().parent / "panel.md"
 PANEL: Final = "panel"
 TUNED: Final = "LightGBM, tuned"
-# Of eight sets of rounds, leaves, rates and shares, the best on seven coins over 2020 and 2021 (docs/research.md).
+# Of five sets of rounds, leaves, rates and shares, the best on seven coins over 2020 and 2021 (docs/research.md).
 _TUNED: Final[dict[str, Any]] = {
     "n_estimators": 200, "num_leaves": 16, "learning_rate": 0.03, "feature_fraction": 0.3, "min_data_in_leaf": 200, "bagging_fraction": 0.5,
 }  # fmt: skip

@@ -216,6 +216,18 @@ class StrategySettings(Room):
     margin: float = Field(default=1.25, ge=0, description="round trips the edge must be worth before exposure grows")
     leave: float = Field(default=0.0, ge=0, description="round trips the edge must be below zero before exposure shrinks")
     min_trade: float = Field(default=0.5, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")
+    # All symbols of a bar together (`rule: portfolio`): `horizon` is traded, and turnover follows from costs instead of `holding`; of what
+    # is above only `leave` counts. No position is larger than `portfolio_share` equal shares of `max_exposure`.
+    rule: Literal["single", "portfolio"] = Field(default="single", description="single: each symbol by itself; portfolio: all together")
+    portfolio_margin: float = Field(default=2.0, ge=0, description="round trips a position must be expected to gain before it grows")
+    portfolio_aversion: float = Field(default=3.0, gt=0, description="weight of the account's variance against its gain")
+    portfolio_share: float = Field(default=1.0, gt=0, description="largest position, in equal shares of max_exposure among the symbols")
+    portfolio_net: float = Field(default=1.0, gt=0, description="largest difference of long and short positions, as a share of equity")
+    portfolio_volatility: float = Field(default=1.0, gt=0, description="annual volatility that is expected of the account at no time")
+    portfolio_min_trade: float = Field(default=0.1, ge=0, lt=1, description="changes smaller than this share of the largest are not made")
+    portfolio_stop: float = Field(default=10.0, gt=0, description="distance of the stop, in forecast scales of a day")
+    portfolio_memory: Span = Field(default=timedelta(days=14), description="half-life of the moves that correlations are learned from")
+    portfolio_shrinkage: float = Field(default=0.5, ge=0, le=1, description="share of the mean correlation in each correlation")
     # How much: the smallest of what edge over variance, volatility, the stop and the exposure limit allow.
     risk_aversion: float = Field(default=1.0, gt=0, description="weight of variance against edge; 1 is growth-optimal")
     target_volatility: float = Field(default=0.40, gt=0, description="annual volatility the account is held to")
@@ -297,6 +309,9 @@ class RiskSettings(Room):
     max_order_value: float = Field(default=25_000.0, gt=0, description="largest order that adds to a position")
     max_position_value: float = Field(default=100_000.0, gt=0, description="largest position, orders that rest included")
     max_orders_per_minute: int = Field(default=60, ge=1, description="more are refused; twice as many where they make a position smaller")
+    on_missing_stop: Literal["close", "hold"] = Field(
+        default="close", description="a stop stays refused though it was sent again: close its position at the market, or hold it"
+    )
     price_collar: float = Field(default=0.05, ge=0, lt=1, description="how far a limit may lie beyond the last price; 0 for any distance")
     on_trouble: Literal["hold", "alert"] = Field(
         default="hold", description="bars overdue, loop stalled or clock off: hold (add to no position) or only alert"

@@ -35,11 +35,13 @@ class DecisionParams:
     def of(cls, settings: StrategySettings, market: MarketRules, timeframe: Timeframe, horizon: int, symbols: int = 1) -> DecisionParams:
         """The knobs for one of `symbols` that share the account: exposure, volatility and loss at the stop are divided among them.
 
+        Where all are decided on together, that decision limits exposure and volatility, and `portfolio_stop` alone says where stops lie.
         `horizon` is that of the forecasts, in bars.
         """
-        costs = Costs.of(settings)
+        costs, together = Costs.of(settings), settings.rule == "portfolio"
         holding = timeframe.bars(settings.holding) or horizon
         yearly_root = (bars_per_year(market, timeframe) / horizon) ** 0.5
+        stop = settings.portfolio_stop if together else settings.stop_scales
         edge = EdgeRule(
             round_trip=costs.round_trip,
             margin=settings.margin,
@@ -55,8 +57,8 @@ class DecisionParams:
             max_exposure=settings.max_exposure / symbols,
             target_volatility=settings.target_volatility / symbols,
             yearly_root=yearly_root,
-            risk_tolerance=settings.risk_tolerance / symbols,
-            stop_scales=settings.stop_scales * (max(1.0, timeframe.bars_per_day) / horizon) ** 0.5,
+            risk_tolerance=1.0 if together else settings.risk_tolerance / symbols,
+            stop_scales=stop * (max(1.0, timeframe.bars_per_day) / horizon) ** 0.5,
             round_trip=costs.round_trip,
             entry_cost=costs.fee + costs.slippage,
             cash_reserve=settings.cash_reserve,

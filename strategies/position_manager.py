@@ -69,22 +69,34 @@ class PositionManager:
             equity, cash: of the whole account, in quote units; on margin the cash is the free margin.
             now: the bar's open time, UTC epoch seconds.
         """
-        scale = self.state.steady_scale(scale, self.params)
-        if size and self._is_dust(size, close):
-            size = 0.0
+        scale, size = self.take_in(scale), self.without_dust(size, close)
+        if not self.look(size, paid, close, scale, equity) or equity <= 0.0:
+            return
+        signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
+        gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
+        self._guard(size, gives=gives)
+
+    def take_in(self, scale: float) -> float:
+        """Take in the newest forecast scale; the remembered one, by which sizes and stops go."""
+        return self.state.steady_scale(scale, self.params)
+
+    def without_dust(self, size: float, close: float) -> float:
+        """The position, zero where it is too small to be sold."""
+        return 0.0 if size and self._is_dust(size, close) else size
+
+    def look(self, size: float, paid: float, close: float, scale: float, equity: float) -> bool:
+        """Bring stop and memory in line with the position that is held; False where the price is beyond the stop and it was left."""
         if not size:
             self._forget()
         elif self._stop_passed(size, paid, close, scale, equity):
             self._leave(size, PASSED)
-            return
-        if equity <= 0.0:
-            return
-        signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
+            return False
+        return True
+
+    def act(self, signal: Signal | None, size: float, close: float, equity: float, cash: float, location: float, scale: float) -> None:
+        """Send the orders of a decision, and rest the stop; `scale` is the remembered one."""
         gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
-        if size and not gives and (self.guarded != size or not self.resting):
-            self._drop_stop()
-            self.guarded = size
-            self.resting = self.port.rest_stop(-size, self.state.stop)
+        self._guard(size, gives=gives)
 
     def settle_trade(self, executed: float, price: float, size: float) -> None:
         """The market order is done: `executed` units (negative sold) at `price`, which left a position of `size`."""
@@ -95,6 +107,13 @@ class PositionManager:
     def settle_stop(self, at: float) -> None:
         """The stop was filled, wholly or in part, at the bar opened `at`."""
         self.state.resume_at = at + self.params.cooldown_s
+
+    def _guard(self, size: float, *, gives: bool) -> None:
+        """Rest the stop for the position, unless units of it are given up."""
+        if size and not gives and (self.guarded != size or not self.resting):
+            self._drop_stop()
+            self.guarded = size
+            self.resting = self.port.rest_stop(-size, self.state.stop)
 
     def _is_dust(self, size: float, close: float) -> bool:
         held = abs(size)

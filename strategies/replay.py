@@ -17,6 +17,9 @@ from forwardtrader.strategies.decision import DecisionParams
 from forwardtrader.strategies.fast_replay.margin_account import MarginReplayAccount
 from forwardtrader.strategies.fast_replay.margin_walk import MarginWalk
 from forwardtrader.strategies.fast_replay.walk import ReplayPosition, Walk
+from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager
+from forwardtrader.strategies.portfolio.recorded_correlations import RecordedCorrelations
+from forwardtrader.strategies.portfolio.rule import PortfolioRule
 from forwardtrader.strategies.replay_account import FILL_COLUMNS, ReplayAccount
 from forwardtrader.strategies.replay_track import Floats, Tape, Track
 
@@ -37,17 +40,31 @@ class Replay:
         self.index = pd.DatetimeIndex(index)
         params = [DecisionParams.of(settings, *market, len(tapes)) for market in self.markets]
         self.tracks = [Track.of(tape, self.index, rule) for tape, rule in zip(tapes, params, strict=True)]
+        self._recorded: RecordedCorrelations | None = None
 
     def run(self, locations: Sequence[Floats]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Fills and equity where the forecasts of each tape, in its own bars, have these locations [bars]."""
         walk = self._walk(locations)
         account = walk.account
+        if self.settings.rule == "portfolio":
+            self._join(walk)
         walk.go()
         fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])
         fills.insert(0, "timestamp", self.index[fills.pop("row").to_numpy(dtype=np.int64)])
         equity = pd.DataFrame({"equity": walk.equity, "cash": walk.cash}, index=self.index)
         ruined = np.flatnonzero(walk.equity <= 0.0)
         return fills, equity.iloc[: ruined[0] + 1] if len(ruined) else equity  # as a run, which ends with the account
+
+    def _join(self, walk: Walk) -> None:
+        """Have it decide for all symbols together; correlations are worked out with the first run."""
+        _, timeframe, horizon = self.markets[0]
+        if self._recorded is None:
+            rule = PortfolioRule.of(self.settings, timeframe, self.tracks[0].params.size.yearly_root, len(self.markets))
+            closes = np.column_stack([np.where(track.here, track.close, np.nan) for track in self.tracks])
+            scales = np.column_stack([track.scale for track in self.tracks])
+            self._recorded = RecordedCorrelations.of(closes, scales, [market.symbol for market, _, _ in self.markets], horizon, rule)
+        managers = [position.manager for position in walk.positions]
+        walk.decide_together(PortfolioManager(self.settings, timeframe, managers, horizon, self._recorded), self._recorded)
 
     def _walk(self, locations: Sequence[Floats]) -> Walk:
         laid = [track.spread(own) for track, own in zip(self.tracks, locations, strict=True)]

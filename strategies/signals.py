@@ -106,13 +106,18 @@ def _signal(target: float, held: float, cap: float, rule: EdgeRule) -> Signal | 
     change = abs(target - held)
     if change == 0.0 or (change < rule.min_change * cap and not (target == 0.0 and held)):
         return None
+    return Signal(target, reason_of(target, held, cap))
+
+
+def reason_of(target: float, held: float, cap: float) -> str:
+    """Why exposure goes from `held` to `target`, where `cap` is the largest that is allowed."""
     if target == 0.0 or target * held < 0.0:
-        return Signal(target, LEAVE)
+        return LEAVE
     if held == 0.0:
-        return Signal(target, ENTER)
+        return ENTER
     if abs(target) > abs(held):
-        return Signal(target, ADD)
-    return Signal(target, RISK if abs(held) > cap else REDUCE)
+        return ADD
+    return RISK if abs(held) > cap else REDUCE
 
 
 def stays(location: Floats, scale: Floats, held: Floats, cap: Floats, rule: EdgeRule) -> NDArray[np.bool_]:

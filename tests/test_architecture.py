@@ -56,6 +56,7 @@ LAYERS: dict[str, str] = {
         fast_replay
         replay_track
         backtrader replay_account
+        portfolio
         position_manager
         decision ended_symbols holdings trading_state
         orders

@@ -80,6 +80,7 @@ class CCXTBroker(AccountView):
     def start(self) -> None:
         refuse_cheating(self)
         super().start()
+        self.contingent.missing.closes = self.store.closes_unprotected
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
         found = recover(
@@ -112,6 +113,7 @@ class CCXTBroker(AccountView):
             self.contingent.parts.look_at_restored()
             look_at_unprotected(self)
             self.contingent.trailing.place()
+            self.contingent.missing.send_due()
         self.contingent.send_reached()
         self._expire()
         if is_idle and self.on_turn is not None:
@@ -122,6 +124,7 @@ class CCXTBroker(AccountView):
         self.halted = ""
         if self.guard is not None:
             self.guard.rearm()
+        self.contingent.missing.rearm()
         for symbol in self.unprotected:
             self.store.notify(Protected(symbol, RESUMED))
         self.unprotected.clear()

@@ -108,6 +108,12 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
 
 
 def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) -> None:
+    _apply_status(broker, event)
+    if not isinstance(event, Acknowledged):  # of a stop of which that is not known, the next start makes another one
+        broker.journal.note_reported(event.client_id)
+
+
+def _apply_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) -> None:
     order = broker.answered(event.client_id)
     if isinstance(event, Acknowledged) and (order is None or not order.alive()) and broker.is_open(event.client_id):
         order = broker.revive(event.client_id)
@@ -118,6 +124,7 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
             broker.cancel_intent(event.client_id)
         return
     if isinstance(event, Acknowledged):
+        broker.contingent.missing.rests(order)
         _accept(broker, order)
         return
     if isinstance(event, Refused):
@@ -126,7 +133,7 @@ def _change_status(broker: CCXTBroker, event: Acknowledged | Refused | Ended) ->
         order.addinfo(refusal=event.reason)
         order.margin() if event.margin else order.reject(broker)
         broker.count_refused(order, event.reason, CAME_TO_NOTHING.get(order.status, ""))
-    elif broker.contingent.exchange(order):
+    elif broker.contingent.exchange(order) or broker.contingent.is_remade(order):
         return
     elif event.how == "expired" or broker.is_expiring(order):
         order.status = bt.Order.Expired

@@ -101,6 +101,7 @@ class CCXTStore:
         self._base_url, self._ws_url = base_url, ws_url
         self._keys = ccxt_credentials(api_key, api_secret, passphrase)
         self._query_timeouts = query_timeouts
+        self.closes_unprotected = risk is None or risk.on_missing_stop == "close"
         self._leverage = Decimal(str(leverage))
         self.risk_limits: AccountRiskLimits | None = None
         if risk is not None:
@@ -353,6 +354,8 @@ class CCXTStore:
         client = self.loop.open_client(
             self.exchange, linear=self.is_linear, keys=self._keys, base_url=self._base_url, ws_url=self._ws_url
         )  # fmt: skip
+        assert self.client is not None
+        client.set_markets_from_exchange(self.client)  # which has loaded them: a slow venue is not asked for all of them twice
         self.account = self._account_on(client, journal, symbols)
         self.loop.call(self.account.connect())
         if self.is_linear:

@@ -71,10 +71,13 @@ class CcxtAccount:
             limits.restore(journal.executions(), [intent for intent, _ in journal.open_intents()])
 
     async def connect(self) -> None:
-        """Read markets and the venue's clock. Raises VenueUnreachable or VenueRefused."""
+        """Read markets, unless the client has them, and the venue's clock. Raises VenueUnreachable or VenueRefused."""
         await self.queries.ask(self.client.load_markets)
         if self.client.has.get("fetchTime"):
             await self.queries.ask(self.client.load_time_difference)
+        kind_of_account = getattr(self.client, "is_unified_enabled", None)  # which Bybit's client asks for before each call until it knows
+        if kind_of_account is not None:
+            await self.queries.ask(kind_of_account)
 
     async def prepare_positions(self, leverage: Decimal) -> None:
         """Require one-way positions and cross margin, and set the leverage of perpetuals.
@@ -135,6 +138,7 @@ class CcxtAccount:
         A request under way for another order of its symbol, which may take minutes to settle, is not waited for first.
         """
         lock = self._locks[intent.symbol]
+        self.orders.ledger.want_off(intent.client_id)
         if intent.client_id in self._queued:
             self._queued.discard(intent.client_id)
             with self._halt.on_storage_error():

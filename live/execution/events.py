@@ -25,6 +25,8 @@ class OrderKind(StrEnum):
 
 
 NEVER_ARRIVED: Final = "it never arrived at the venue"  # the reason of a refusal
+ENDINGS: Final = ("canceled", "expired")  # how an order ends that is not executed wholly
+REPORTED: Final = "reported: "  # before the note of an intent whose end its run has dealt with, or asked for
 _KINDS: Final = {
     (False, False): OrderKind.MARKET, (False, True): OrderKind.LIMIT, (True, False): OrderKind.STOP, (True, True): OrderKind.STOP_LIMIT,
 }  # fmt: skip

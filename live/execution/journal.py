@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.events import SYNTHETIC, Execution, Intent
+from forwardtrader.live.execution.events import ENDINGS, REPORTED, SYNTHETIC, Execution, Intent
 from forwardtrader.live.execution.journal_rows import (
     COLUMNS,
     SCHEMA,
@@ -124,9 +124,25 @@ class Journal:
         return self._file.run(sql, IntentState.SENT, client_id, IntentState.WRITTEN).rowcount == 1
 
     def mark(self, client_id: str, state: IntentState, *, venue_id: str = "", note: str = "") -> None:
-        """Move an intent on; a venue id that is known stays known. One that was not claimed yet can no longer be claimed."""
-        sql = "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end, note = ? where client_id = ?"
-        self._file.run(sql, state, venue_id, venue_id, note, client_id)
+        """Move an intent on; one that was not claimed yet can no longer be claimed.
+
+        A venue id that is known stays known, and so does a note that its end is dealt with.
+        """
+        sql = (
+            "update intents set state = ?, venue_id = case when ? <> '' then ? else venue_id end,"
+            " note = case when substr(note, 1, ?) = ? then note else ? end where client_id = ?"
+        )
+        self._file.run(sql, state, venue_id, venue_id, len(REPORTED), REPORTED, note, client_id)
+
+    def note_reported(self, client_id: str) -> None:
+        """The run of an intent that has ended has dealt with that."""
+        sql = "update intents set note = ? || note where client_id = ? and state in (?, ?) and substr(note, 1, ?) <> ?"
+        self._file.run(sql, REPORTED, client_id, IntentState.REFUSED, IntentState.DONE, len(REPORTED), REPORTED)
+
+    def is_reported(self, client_id: str) -> bool:
+        """Whether the run of an intent has dealt with its end, or has asked for it."""
+        row = self._file.one("select note from intents where client_id = ?", client_id)
+        return row is not None and str(row[0]).startswith(REPORTED)
 
     def state_of(self, client_id: str) -> IntentState | None:
         """The state of an intent; None for one that is not ours."""
@@ -156,6 +172,11 @@ class Journal:
         """Those of these client ids, oldest first, with what was noted with their state, such as the reason of a refusal."""
         sql = f"select {COLUMNS}, state, note from intents where client_id in ({', '.join('?' * len(names))}) order by rowid"
         return [(intent_of(row), IntentState(row[-2]), str(row[-1])) for row in self._file.all(sql, *names)]
+
+    def ended_unreported(self) -> list[str]:
+        """Client ids of those that are gone from the venue, not wholly executed, and whose run has not dealt with that."""
+        rows = self._file.all("select client_id from intents where state = ? and note in (?, ?)", IntentState.DONE, *ENDINGS)
+        return [str(row[0]) for row in rows]
 
     def joined_intents(self) -> list[tuple[Intent, IntentState]]:
         """Those that belong to others, oldest first, without the ones that they name."""

@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Final
 
 from forwardtrader.core.types import OrderRequest, Side
-from forwardtrader.live.execution.events import Execution, Intent, Trail
+from forwardtrader.live.execution.events import NEVER_ARRIVED, REPORTED, Execution, Intent, Trail
 from forwardtrader.live.sqlite_file import Row
 from forwardtrader.live.venue.perpetuals import FundingPayment
 
-VERSION: Final = 4
+VERSION: Final = 5
 UPGRADES: Final = {
     1: """
 alter table intents add column parent text not null default '';
@@ -24,6 +24,8 @@ alter table intents add column replaces text not null default '';
 """,
     2: "alter table intents add column trail text not null default '';",
     3: "",  # payments came, in a table of their own
+    # Whatever has ended until now, its run has dealt with: only of later ones a start knows that nobody has.
+    4: f"update intents set note = '{REPORTED}' || note where state in ('refused', 'done') and note <> '{NEVER_ARRIVED}';",
 }
 SCHEMA: Final = """
 create table if not exists intents (

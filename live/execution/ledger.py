@@ -13,6 +13,7 @@ from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution.ccxt_orders import OrderReport
 from forwardtrader.live.execution.events import (
     FORCED,
+    REPORTED,
     AccountEvent,
     Acknowledged,
     ClosedByVenue,
@@ -26,7 +27,7 @@ from forwardtrader.live.execution.events import (
     Replaced,
     Unresolved,
 )
-from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.live.venue.perpetuals import FundingPayment
 
@@ -171,6 +172,12 @@ class OrderLedger:
         if self.journal.state_of(client_id) in _WAITING:
             self.journal.mark(client_id, IntentState.REFUSED, note=reason)
             self.tell(Refused(client_id, reason, margin))
+
+    def want_off(self, client_id: str) -> None:
+        """The order is about to be cancelled: that it ends without being executed is no surprise."""
+        state = self.journal.state_of(client_id)
+        if state is not None and state in OPEN:
+            self.journal.mark(client_id, state, note=f"{REPORTED}to be cancelled")
 
     def take_back(self, client_id: str) -> None:
         """The order is not wanted any more, and was certainly not sent."""

@@ -208,14 +208,26 @@ class SavedState:
         self.limits: Mapping[str, Any] | None = found.get(_LIMITS)
         self.refused: dict[str, dict[str, int]] = {str(symbol): dict(counted) for symbol, counted in found.get(_REFUSED, {}).items()}
         self._newest = self.saved
+        self._kept: tuple[int, Snapshot] | None = None if kept is None else (kept[0], found)  # what is recorded
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """The state after the bar that opened at `at` (ms UTC), for `SessionStore.record`; None where the newest one stays."""
         is_new = takes_part(type(strategy)) and self._took(strategy)
-        if self.guard is None and not self.refused:
-            return (at, {_NAME: self._newest}) if is_new else None
-        limits = {} if self.guard is None else {_LIMITS: self.guard.as_dict()}
-        return at, {_NAME: self._newest, _REFUSED: self.refused, **limits}
+        state: Snapshot = {_NAME: self._newest}
+        if self.guard is not None or self.refused:
+            state |= {_REFUSED: self._counted(), **({} if self.guard is None else {_LIMITS: self.guard.as_dict()})}
+        self._kept = at, state
+        return self._kept if is_new or len(state) > 1 else None
+
+    def refused_since(self) -> tuple[int, Snapshot] | None:
+        """The state after the newest bar with the orders that came to nothing since then, as `snapshot`; None where there are none."""
+        if self._kept is None or self._kept[1].get(_REFUSED, {}) == self.refused:
+            return None
+        self._kept = self._kept[0], {**self._kept[1], _REFUSED: self._counted()}
+        return self._kept
+
+    def _counted(self) -> dict[str, dict[str, int]]:
+        return {symbol: dict(counted) for symbol, counted in self.refused.items()}
 
     def _took(self, strategy: bt.Strategy) -> bool:
         """Whether the strategy gave its state."""

@@ -20,7 +20,7 @@ from forwardtrader.core.errors import ConfigError, RiskHalt, StartRefused, Strat
 from forwardtrader.core.user_code.errors import described, failure, owned_errors
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live import control
-from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
+from forwardtrader.live.execution.events import REPORTED, AccountEvent, Filled, Refused, Replaced
 from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
@@ -148,6 +148,7 @@ class LiveSession:
                 parts.account_alerts.finish()
             finally:
                 if progress.last_bar is not None:
+                    self._record_refused()
                     parts.output.finish()
 
     # Called by Backtrader, broker and bridge
@@ -186,6 +187,7 @@ class LiveSession:
         parts.watchdog.turn()
         self.supervisor.turn()
         parts.account_alerts.send_due()
+        self._record_refused()
         if not parts.resumed.is_frozen:
             parts.commands.receive()
         parts.shutdown.advance()
@@ -307,10 +309,17 @@ class LiveSession:
         return [
             EarlierOrder(
                 symbol=each.symbol, side=each.request.side.value, size=float(each.request.size),
-                refusal=note if state is IntentState.REFUSED else "",
+                refusal=note.removeprefix(REPORTED) if state is IntentState.REFUSED else "",
             )
             for each, state, note in journal.named(names)
         ]  # fmt: skip
+
+    def _record_refused(self) -> None:
+        """Count the orders for good that came to nothing since the newest bar."""
+        saved = self.parts.saved_state
+        late = None if saved is None else saved.refused_since()
+        if late is not None:
+            self.parts.store.record([], [], snapshot=late)
 
     def _record_blocked_entry(self, refused: Refused) -> None:
         """An entry was blocked by a trouble such as a stale feed: a fact of the session, so that its replay blocks it too."""

@@ -16,6 +16,8 @@ from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
 from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
+from forwardtrader.strategies.portfolio.correlations import Correlations
+from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.position_manager import PositionManager
 from forwardtrader.strategies.risk import RiskState, update
 
@@ -25,6 +27,8 @@ _STATE_VERSION = 1
 
 class OrderSender(Protocol):
     """The strategy, as far as a feed's position manager needs it."""
+
+    broker: Any
 
     def buy(self, data: BtData, size: float, **kwargs: Any) -> BtOrder: ...
 
@@ -48,6 +52,18 @@ class FeedPositionManager:
         self.seen = 0
         self.trade_ref = 0
         self.stop_order: BtOrder | None = None
+
+    def standing(self, now: float) -> Standing:
+        """The symbol as a decision for all of them sees it."""
+        bars, known = len(self.clock), bool(len(self.location))
+        has_bar = known and bars != self.seen
+        if has_bar:
+            self.seen = bars
+            self.look_up()
+        held = self.strategy.broker.getposition(self.data)
+        close = self.close[0] if bars else math.nan
+        numbers = (self.location_at(now), self.scale[0]) if known else (math.nan, math.nan)
+        return Standing(self.manager, *numbers, held.size, held.price, close, has_bar)
 
     def look_up(self) -> None:
         """Go by the venue's new rules, where they were put on the feed since."""
@@ -124,7 +140,8 @@ class LSTMStrategy(bt.Strategy):
         forecasts = [LSTMForecast(data) for data in datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
         self._feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
         self._by_data = {id(feed.data): feed for feed in self._feeds}
-        self._limits = self._feeds[0].manager.params.limits
+        self._correlations = Correlations([feed.manager.market.symbol for feed in self._feeds])
+        self._use(settings)
         self._changes: list[tuple[float, StrategySettings]] = list(self.p.changes)
         self._risk: RiskState | None = None
         self._paid_in = 0.0  # as the broker counts it, of this process
@@ -153,6 +170,9 @@ class LSTMStrategy(bt.Strategy):
         broker = self.broker
         equity = broker.get_value()
         gate = self._watch(equity, now).gate
+        if self._portfolio is not None:
+            self._portfolio.on_bar([feed.standing(now) for feed in self._feeds], equity, broker.get_cash(), now, gate)
+            return
         for feed in self._feeds:
             bars = len(feed.clock)
             if bars == feed.seen or feed.manager.busy or not len(feed.location):
@@ -168,6 +188,11 @@ class LSTMStrategy(bt.Strategy):
         for feed in self._feeds:
             feed.use(settings)
         self._limits = self._feeds[0].manager.params.limits
+        self._portfolio = None if settings.rule == "single" else self._together(settings)
+
+    def _together(self, settings: StrategySettings) -> PortfolioManager:
+        first, managers = self._feeds[0], [feed.manager for feed in self._feeds]
+        return PortfolioManager(settings, first.context.timeframe, managers, first.horizon, self._correlations)
 
     def unplaced(self) -> dict[str, dict[str, int]]:
         """By symbol and reason, how many entries were smaller than the smallest order its venue takes."""
@@ -195,6 +220,7 @@ class LSTMStrategy(bt.Strategy):
             "version": _STATE_VERSION,
             "risk": None if self._risk is None else self._risk.as_dict(),
             "books": {feed.manager.market.symbol: feed.manager.state.as_dict() for feed in self._feeds},
+            **({} if self._portfolio is None else {"correlations": self._correlations.as_dict()}),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -209,6 +235,8 @@ class LSTMStrategy(bt.Strategy):
         for feed in self._feeds:
             if feed.manager.market.symbol in saved["books"]:
                 feed.manager.state = PositionState.restore(saved["books"][feed.manager.market.symbol])
+        if "correlations" in saved:
+            self._correlations.restore(saved["correlations"])
 
     def _watch(self, equity: float, now: float) -> RiskState:
         before, paid_in = self._risk, float(getattr(self.broker, "moved", 0.0))

@@ -10,6 +10,8 @@ import pandas as pd
 
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE
 from forwardtrader.strategies.order_rules import is_dust
+from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
+from forwardtrader.strategies.portfolio.recorded_correlations import RecordedCorrelations
 from forwardtrader.strategies.replay_account import Holding, ReplayAccount
 from forwardtrader.strategies.replay_track import Flags, Floats, Track
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
@@ -24,12 +26,16 @@ class ReplayPosition:
 
     def __init__(self, track: Track, holding: Holding, location: Floats) -> None:
         self.track, self.holding, self.manager, self.location = track, holding, holding.manager, location
-        self._look_ahead()
+        self.enter: float | None = None
+        self.look_ahead()
 
-    def _look_ahead(self) -> None:
-        """Find the rows on which an entry order is sent while flat."""
+    def look_ahead(self) -> None:
+        """Find the rows on which an entry order is sent while flat; with `enter`, those on which the decision for all has to be asked."""
         track = self.track
-        self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.params.edge)
+        if self.enter is None:
+            self.entries = track.here & ~stays(self.location, track.steady, np.zeros(len(self.location)), track.cap, track.params.edge)
+        else:
+            self.entries = track.here & (np.abs(self.location) > self.enter)
         self._entry_rows = np.flatnonzero(self.entries)
 
     def has_ended(self, row: int) -> bool:
@@ -39,7 +45,14 @@ class ReplayPosition:
     def forget_step(self, row: int) -> None:
         """The position manager was busy on this row and did not take in its scale."""
         self.track = self.track.fork(row + 1, self.manager.state.variance)
-        self._look_ahead()
+        self.look_ahead()
+
+    def standing(self, row: int) -> Standing:
+        """The symbol as a decision for all of them sees it."""
+        held, has_bar = self.holding, bool(self.track.here[row])
+        if has_bar and self.manager.busy:
+            self.forget_step(row)
+        return Standing(self.manager, float(self.location[row]), float(self.track.scale[row]), held.size, held.paid, held.close, has_bar)
 
     @property
     def flat(self) -> bool:
@@ -97,12 +110,21 @@ class Walk:
 
     def __init__(self, account: ReplayAccount, positions: Sequence[ReplayPosition]) -> None:
         times = positions[0].track.times
+        self.together: PortfolioManager | None = None
+        self.recorded: RecordedCorrelations | None = None
         self.account, self.times, self.positions = account, times, positions
         self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
         self.days = (times // DAY_SECONDS).astype(np.int64)
         self.day_starts = np.searchsorted(self.days, self.days)
         self.limits = positions[0].track.params.limits
         self.risk = RiskState.start(account.equity(), float(times[0]))
+
+    def decide_together(self, manager: PortfolioManager, recorded: RecordedCorrelations) -> None:
+        """Have all symbols of a bar decided on at once."""
+        self.together, self.recorded = manager, recorded
+        for position in self.positions:
+            position.enter = manager.rule.enter
+            position.look_ahead()
 
     def go(self) -> None:
         row = 0
@@ -123,6 +145,11 @@ class Walk:
         equity = account.equity()
         self.equity[row], self.cash[row] = equity, account.net_cash(equity)
         self.risk = update(self.risk, equity, account.now, self.limits)
+        if self.together is not None and self.recorded is not None:
+            self.recorded.row = row
+            standings = [position.standing(row) for position in self.positions]
+            self.together.on_bar(standings, equity, account.spendable(), account.now, self.risk.gate)
+            return
         for position in present:
             self._on_bar(position, row, equity, self.risk.gate)
 
@@ -141,6 +168,8 @@ class Walk:
 
     def _pass_over(self, row: int) -> int:
         """The first row from `row` on at which something may happen; those before it are written down."""
+        if self.together is not None and any(position.holding.size for position in self.positions):
+            return row  # it has something to do on most bars
         last, look = len(self.times), _LOOK
         while row < last and self._settled(row):
             rows = slice(row, min(self._horizon(row, look), last))

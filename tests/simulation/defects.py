@@ -12,7 +12,8 @@ from unittest.mock import patch
 
 from forwardtrader.live.bridge import recovery
 from forwardtrader.live.bridge.contingent import restoring
-from forwardtrader.live.bridge.contingent.families import Decided, Step
+from forwardtrader.live.bridge.contingent.families import Decided, KnownIntent, Step
+from forwardtrader.live.bridge.contingent.missing_stops import MissingStops
 from forwardtrader.live.execution import ccxt_orders, reconciliation, venue_orders
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Ended
@@ -62,6 +63,11 @@ async def _nothing(*_args: Any, **_options: Any) -> None:
 
 def _ignore(*_args: Any, **_options: Any) -> None:
     """Leave it out."""
+
+
+def _unprotected(self: Any, order: Any, reason: str) -> bool:
+    self._say(order, reason)
+    return False
 
 
 def _resend() -> list[Change]:
@@ -230,6 +236,10 @@ DEFECTS: Final = {
     "orders forgotten": Defect("orders that rest are taken over at a start", lambda: [(recovery, "_open_orders", lambda *_args: ())]),
     "no check": Defect("the venue is asked regularly, whatever its socket says", lambda: [(VenueComparison, "check", _nothing)]),
     "stop not sent": Defect("a stop whose parent was executed is at the venue before the first decision", _stop_not_sent),
+    "refused stop given up": Defect("a stop that the venue refuses is sent again", lambda: [(MissingStops, "keep", _unprotected)]),
+    "refusal unreported": Defect(
+        "a stop whose refusal nobody has dealt with is made by the next start", lambda: [(KnownIntent, "is_unreported", False)]
+    ),
     "cancel given up": Defect(
         "a cancel that no answer confirms is repeated",
         lambda: [(OrderLookup, "cancel_again", _nothing), (OrderLookup, "_correct_clock", _nothing)],

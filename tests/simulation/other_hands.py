@@ -42,7 +42,7 @@ class OtherHands:
     def act(self) -> None:
         """Do something, by chance."""
         if self._chance and self._rng.random() < self._chance and not self._venue.is_down:
-            what = self._rng.choice((self._move_money, self._bring_coins, self._trade, self._rest))
+            what = self._rng.choice((self._move_money, self._bring_coins, self._trade, self._rest, self._cancel_ours))
             self._note("others", what=what.__name__)
             try:
                 what()
@@ -71,6 +71,12 @@ class OtherHands:
 
     def _rest(self) -> None:
         self._place(OrderType.LIMIT, Decimal("0.98"))
+
+    def _cancel_ours(self) -> None:
+        exchange = self._venue.venue.exchange
+        ours = [order for order in exchange.order_index.all_open(ACCOUNT) if order.request.client_id.startswith(OURS)]
+        if ours:
+            exchange.cancel(self._rng.choice(ours))
 
     def _place(self, kind: OrderType, share: Decimal | None) -> None:
         exchange = self._venue.venue.exchange

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forwardtrader.core.types import Side
 from forwardtrader.live.bridge.bt_types import intent_of
-from forwardtrader.live.execution.events import Intent, OrderKind
+from forwardtrader.live.bridge.contingent.missing_stops import GIVEN_UP
+from forwardtrader.live.execution.events import Ended, Intent, OrderKind, Refused
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.strategies.order_rules import floor_to
 from tests.simulation.checks import OURS, require
@@ -79,16 +80,22 @@ class Protection:
         stops = [child for child in children if child.is_stop]
         names = parent.names.union(*(child.names for child in children))
         symbol = parent.first.symbol
-        if not stops or names & self._unwanted or symbol in life.broker.unprotected:
+        if not stops or names & self._unwanted or self._is_given_up(life, symbol):
             return
         left = parent.delivered - sum((child.executed for child in children), Decimal(0))
         listing = self._venue.venue.exchange.listings[symbol]
         if floor_to(left, listing.rules.step) * listing.last < _SMALL or self._held(life, symbol) < left or parent.is_open:
             return
+        if self._is_covered(life, symbol):
+            return
+        # The venue has refused it: it is sent again; that is dealt with when the bars of the history are over, which decide nothing.
+        is_awaited = symbol in life.broker.unprotected
+        if self._is_past(life, symbol) and any(stop.names & self._refused(life) for stop in stops):
+            return
         makes_room = any(child.is_open for child in children if not child.is_stop)
         family = [(child.first.client_id, child.states) for child in children]
         require(
-            any(stop.is_open or (stop.is_held and makes_room) for stop in stops),
+            any(stop.is_open or (stop.is_held and (makes_room or is_awaited)) for stop in stops),
             f"{left} of {symbol} were bought by {parent.first.client_id} and have no stop: {family}",
         )
 
@@ -102,6 +109,26 @@ class Protection:
         if others and group:
             sold, most = sum((order.executed for order in group), Decimal(0)), max(order.first.request.size for order in group)
             require(sold <= most, f"the orders of the group of {first.first.client_id} sold {sold} of {most}")
+
+    @staticmethod
+    def _is_past(life: Life, symbol: str) -> bool:
+        return any(data.symbol == symbol and data.is_past for data in life.store.datas)
+
+    @staticmethod
+    def _refused(life: Life) -> set[str]:
+        """Orders of whose refusal the program is still to hear."""
+        return {event.client_id for event in life.store.events if isinstance(event, Refused | Ended)}
+
+    @staticmethod
+    def _is_given_up(life: Life, symbol: str) -> bool:
+        return GIVEN_UP in life.broker.unprotected.get(symbol, "")
+
+    def _is_covered(self, life: Life, symbol: str) -> bool:
+        """Whether stops rest at the venue for all that is held, whoever sent them and for whatever."""
+        exchange = self._venue.venue.exchange
+        stops = (order for order in exchange.order_index.open_orders(symbol) if order.request.stop_price is not None)
+        resting = sum((order.remaining for order in stops if order.request.side is Side.SELL), Decimal(0))
+        return self._held(life, symbol) - resting <= exchange.listings[symbol].rules.step
 
     def _held(self, life: Life, symbol: str) -> Decimal:
         data = next(each for each in life.store.datas if each.symbol == symbol)

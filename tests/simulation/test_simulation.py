@@ -11,7 +11,7 @@ from tests.simulation.scenario import Scenario, of_perpetuals
 from tests.simulation.shrink import shrink
 from tests.simulation.world import simulate
 
-_SEEDS = 120
+_SEEDS = 200
 
 
 @pytest.fixture(autouse=True)

@@ -176,10 +176,14 @@ def _be_guardian(reads: int, signals: int, log: Path) -> NoReturn:
 def fork_life(folder: Path, number: int, protocol: str, symbols: tuple[str, ...], bars: int = 0) -> int:
     """Start a life as a process of its own, in a process group of its own; returns its pid."""
     (folder / NAME).mkdir(parents=True, exist_ok=True)
+    # The handler of whoever forks is not for this process: a signal that met it within the fork would be lost.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if pid:
         return pid
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the handler of whoever forks is not for this process
     code = 1
     try:
         os.setsid()

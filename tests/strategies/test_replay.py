@@ -42,7 +42,7 @@ def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings) -> pd.DataF
     feeds, end = [], max(t.bars.index[-1] for t in tapes)
     for t in tapes:
         made, last = feed(t.bars, RecordedForecasts(t.forecasts, horizon=t.horizon), t.market), t.bars.index[-1:]
-        feeds.append(replace(made, last_bar=float(as_backtrader_days(last)[0]) if last[0] < end else 0.0, facts=t.facts))
+        feeds.append(replace(made, last_bar=float(as_backtrader_days(last)[0]) if last[0] < end else 0.0, facts=t.facts, members=t.members))
     record = record_of(build_cerebro(feeds, chosen).run()[0])
     fills, equity = replay(tapes, chosen)
     pd.testing.assert_frame_equal(fills, record.fills[list(fills.columns)], check_exact=True, check_dtype=False)

@@ -13,6 +13,7 @@ again, or that made room for a sibling, goes on under a new client id.
 | waits here | its parent was executed, a sibling locks the coins, or is about to sell the rest | stays, until the market reaches it |
 | a trailing stop that waits here | it rested, and was being moved | send |
 | never arrived | as one that waits here | renew: the same order under a new client id |
+| a stop that the venue refused or took back | nobody has dealt with that | the same |
 | waits here, never arrived | its parent brought nothing; a sibling was executed or taken back | drop |
 | rests | a sibling was executed or taken back | cancel |
 """
@@ -26,7 +27,7 @@ from enum import StrEnum
 from typing import Final
 
 from forwardtrader.core.types import Side
-from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent, OrderKind
+from forwardtrader.live.execution.events import ENDINGS, NEVER_ARRIVED, REPORTED, Intent, OrderKind
 from forwardtrader.live.execution.journal import OPEN, IntentState
 
 _STOPS: Final = (OrderKind.STOP, OrderKind.STOP_LIMIT)
@@ -61,6 +62,12 @@ class KnownIntent:
         """Whether the venue has certainly never had it."""
         return self.state is IntentState.REFUSED and self.note == NEVER_ARRIVED
 
+    @property
+    def is_unreported(self) -> bool:
+        """Whether the venue refused it, or took it back, and its run has not dealt with that, nor asked for it."""
+        is_gone = self.state is IntentState.DONE and self.note in ENDINGS
+        return is_gone or (self.state is IntentState.REFUSED and not self.note.startswith(REPORTED))
+
 
 class OrderChain:
     """One order: its intents, each in the place of the one before."""
@@ -89,8 +96,9 @@ class OrderChain:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was sent and has never arrived."""
-        return not self.rests and not self.is_full and self.current.is_lost
+        """Whether it was sent and has never arrived; also a stop that was refused or taken back, where nobody has dealt with that."""
+        is_missing = self.first.kind in _STOPS and self.current.is_unreported
+        return not self.rests and not self.is_full and (self.current.is_lost or is_missing)
 
     @property
     def was_moved(self) -> bool:
@@ -208,7 +216,10 @@ def _siblings(chain: OrderChain, chains: Sequence[OrderChain]) -> list[OrderChai
 
 
 def _ended(chain: OrderChain) -> bool:
-    """Whether an order that does not go on was executed or taken back, and the others of its family with it; not where it was refused."""
+    """Whether an order that does not go on was executed or taken back, and the others of its family with it; not where the venue refused it
+    or took it back by itself."""
+    if chain.current.is_unreported and not chain.is_full:
+        return False
     return chain.executed > 0 or chain.current.state in (IntentState.DONE, IntentState.DROPPED)
 
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final
 import backtrader as bt
 
 from forwardtrader.core import log
-from forwardtrader.core.types import Side
+from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached, share_coins
+from forwardtrader.live.bridge.contingent.missing_stops import TAKEN_BACK, MissingStops
 from forwardtrader.live.bridge.contingent.partial_entries import PartialEntries
 from forwardtrader.live.bridge.contingent.trailing_stops import TrailingStops
-from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent, Unprotected
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.strategies.feed_context import context_of
-from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust
+from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust, on_tick
 from forwardtrader.strategies.orders.families import TOO_LITTLE
 from forwardtrader.strategies.orders.trailing_stops import STOPS
 
@@ -54,11 +55,11 @@ class ContingentOrders(OrderGroups):
         self._attempts: dict[int, int] = {}  # by order: how often it was sent again
         self.parts = PartialEntries(self)
         self.trailing = TrailingStops(self, broker)
+        self.missing = MissingStops(self, broker)
 
     def must_wait(self, order: LiveOrder) -> bool:
         """Whether a member of an OCO group waits here, since another one locks the same coins at a spot venue."""
-        is_spot_sell = order.issell() and not context_of(order.data).rules.can_short
-        return is_spot_sell and order.parent is None and any(self.rests(o) and o.issell() for o in self.siblings(order))
+        return order.parent is None and self.share_venue(order)
 
     # The journal
 
@@ -106,6 +107,7 @@ class ContingentOrders(OrderGroups):
         self.stay(order)
         self._attempts.pop(order.ref, None)
         self.trailing.forget(order)
+        self.missing.forget(order)
         filled = abs(order.executed.size)
         children = self.children(order)
         left = filled - float(sum(map(self.taken, children), Decimal(0)))
@@ -115,7 +117,8 @@ class ContingentOrders(OrderGroups):
         self.parts.on_end(children)
         if filled and order.parent is not None:
             self._broker.cancel_now(order.parent)  # an entry that rests on after its position was closed
-        if order.status in _REFUSED and order.active() and not filled:
+        is_gone = order.info.get("refusal") == TAKEN_BACK
+        if is_gone or (order.status in _REFUSED and order.active() and not filled):
             self._protect_without(order)
         elif filled or order.parent is not None or order.status in _CANCELLED:
             for sibling in self.siblings(order):
@@ -131,18 +134,19 @@ class ContingentOrders(OrderGroups):
     def send_again(self, order: LiveOrder, reason: str) -> bool:
         """Whether an order that joins others, and that the venue does not have, is sent again: it must not be missing.
 
-        One that never arrived is sent as it was, a stop that the market has passed as a market order.
+        One that never arrived is sent as it was, a stop that the market has passed as a market order; a stop that is refused otherwise, or
+        too often, waits here for a while.
         """
-        if not self._protects(order):
+        if not self._protects(order) or self._broker.is_cancelling(order):
             return False
         last = self._broker.store.last_price(order.data.symbol)
         is_passed = order.exectype in STOPS and is_reached(order, last) and not known_intent(order).triggered
         attempt = self._attempts[order.ref] = self._attempts.get(order.ref, 0) + 1
-        if attempt > _ATTEMPTS or not (reason == NEVER_ARRIVED or is_passed):
+        if attempt > _ATTEMPTS or reason == TAKEN_BACK or not (reason == NEVER_ARRIVED or is_passed):
             if order.exectype in STOPS and (order.parent is not None or self._broker.units_held(order.data) * order.size < 0.0):
-                self._broker.store.notify(Unprotected(order.data.symbol, reason))
                 if order.parent is not None:
                     self._broker.cancel_now(order.parent)  # it would add to what nothing protects
+                return self.missing.keep(order, reason)
             return False
         log.event(_LOG, "order_sent_again", client_id=known_intent(order).client_id, triggered=is_passed, reason=reason)
         again = self.renewed(order, triggered=is_passed)
@@ -151,6 +155,14 @@ class ContingentOrders(OrderGroups):
             self.resize(order, again.request.size, self.untold(order))  # what the grid, grown since, cuts off is never executed
         self._broker.send(order)
         return True
+
+    def is_remade(self, order: LiveOrder) -> bool:
+        """Whether a stop that has ended, though we did not cancel it, waits here to be sent again. Others of a family end without taking
+        the rest of it along."""
+        if self._broker.journal.is_reported(known_intent(order).client_id) or not self._protects(order):
+            return False
+        order.addinfo(refusal=TAKEN_BACK)
+        return order.exectype in STOPS and self.send_again(order, TAKEN_BACK)
 
     def _protects(self, order: LiveOrder) -> bool:
         """Whether the order takes a position back that is there, beside or instead of others, or is one that follows the market."""
@@ -165,12 +177,19 @@ class ContingentOrders(OrderGroups):
         size = floor_to(self._remaining(order), context_of(order.data).rules.step)
         if order.parent is not None and order.parent.alive():
             size = self.parts.size_of(order)
-        request = replace(intent.request, size=size)
+        request = self._on_grid(replace(intent.request, size=size), order)
         name = self._broker.intents.unused_id(intent.bar) if intent.trail is None else self.trailing.name_of(order)
         return replace(
             intent, client_id=name, request=request, parent=self.parent_name(order), group=intent.group or self._own_group(order),
             triggered=triggered or self.trailing.is_triggered(order), replaces=intent.client_id,
         )  # fmt: skip
+
+    @staticmethod
+    def _on_grid(request: OrderRequest, order: LiveOrder) -> OrderRequest:
+        """Its prices on the grid that the venue has now."""
+        rules, side = context_of(order.data).rules, request.side
+        stop, limit = (None if price is None else on_tick(price, rules, side) for price in (request.stop_price, request.limit_price))
+        return replace(request, stop_price=stop, limit_price=limit)
 
     def _own_group(self, order: LiveOrder) -> str:
         """The name of the group that an order is the first one of."""
@@ -183,7 +202,7 @@ class ContingentOrders(OrderGroups):
         """Orders waiting here whose price the market has reached."""
         prices = self._broker.store.prices
         watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
-        return [order for order in watched if is_reached(order, prices.get(order.data.symbol))]
+        return [order for order in watched if is_reached(order, prices.get(order.data.symbol)) and not self.missing.is_pausing(order)]
 
     def send_reached(self) -> None:
         """Send them, in place of the siblings that lock their coins; an entry that rests when its target is reached is over first."""
@@ -258,6 +277,20 @@ class ContingentOrders(OrderGroups):
         set_intent(order, replace(intent, request=replace(intent.request, size=size)))
         self.release(order)
         self._broker.send(order)
+
+    def send_rest(self, order: LiveOrder) -> None:
+        """Send a stop that waits here for what is left of its position; nothing while a sibling at a spot venue locks the coins."""
+        if self.share_venue(order):
+            return
+        if order.parent is None and known_intent(order).trail is not None:
+            self.trailing.go_on(order)
+        else:
+            self._activate(order, self.left(order), at_once=True)
+
+    def share_venue(self, order: LiveOrder) -> bool:
+        """Whether a sibling rests that locks the same coins at a spot venue."""
+        is_spot_sell = order.issell() and not context_of(order.data).rules.can_short
+        return is_spot_sell and any(self.rests(o) and o.issell() for o in self.siblings(order))
 
     def cancel(self, order: LiveOrder) -> None:
         """Take an order back."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import backtrader as bt
 from backtrader.order import BuyOrder, SellOrder
 
+from forwardtrader.core import log
 from forwardtrader.core.types import MarketRules, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.families import Decided, KnownIntent, OrderChain, Step, chains_of, decide
@@ -30,6 +31,7 @@ _KINDS: Final = {
     OrderKind.MARKET: bt.Order.Market, OrderKind.LIMIT: bt.Order.Limit, OrderKind.STOP: bt.Order.Stop,
     OrderKind.STOP_LIMIT: bt.Order.StopLimit,
 }  # fmt: skip
+_LOG: Final = log.logger("live")
 _TRAILING: Final = {OrderKind.STOP: bt.Order.StopTrail, OrderKind.STOP_LIMIT: bt.Order.StopTrailLimit}
 Recorded = Mapping[str, tuple[Decimal, float]]  # client id to units and average price that the owner has recorded
 
@@ -174,6 +176,7 @@ class _Restoring:
     def _renew(self, order: LiveOrder, *, triggered: bool = False) -> None:
         """An order that never arrived, or was executed for a part, goes on under a client id that was not sent yet."""
         renewed = replace(self._successor(order), triggered=triggered)
+        log.event(_LOG, "order_renewed", client_id=renewed.client_id, replaces=renewed.replaces)
         self._broker.journal.hold(renewed)
         self._broker.take_back(order, renewed)
 
@@ -237,6 +240,7 @@ def known_intents(journal: Journal, rules: MarketRules, recorded: Recorded) -> l
     joined = [(intent, state) for intent, state in journal.joined_intents() if intent.symbol == rules.symbol]
     unsettled = (*OPEN, IntentState.HELD, IntentState.REFUSED)
     names = {intent.client_id for intent, state in joined if state in unsettled} | set(recorded)
+    names |= {intent.client_id for intent, _ in joined} & set(journal.ended_unreported())
     before = 0
     while len(names) > before:  # a stop that is moved every day makes a long chain: each way through follows all of it
         before = len(names)

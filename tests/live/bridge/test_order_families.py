@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.contingent.families import Decided, KnownIntent, OrderChain, Step, chains_of, decide
-from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
+from forwardtrader.live.execution.events import NEVER_ARRIVED, REPORTED, Intent
 from forwardtrader.live.execution.journal import OPEN, IntentState
 
 SIZE = Decimal(2)
@@ -25,6 +25,7 @@ LIMIT = Intent(
 HELD, SENT, RESTS, GONE, REFUSED = (
     IntentState.HELD, IntentState.SENT, IntentState.ACKNOWLEDGED, IntentState.DONE, IntentState.REFUSED,
 )  # fmt: skip
+HEARD = f"{REPORTED}canceled"
 
 
 def known(intent: Intent, state: IntentState, executed: str = "0", note: str = "") -> KnownIntent:
@@ -57,7 +58,13 @@ def steps(*found: KnownIntent) -> dict[str, tuple[str, str]]:
         (known(ENTRY, GONE, "2"), known(STOP, GONE, "2"), known(LIMIT, HELD), ("", "drop ")),
         (known(ENTRY, GONE, "2"), known(STOP, RESTS), known(LIMIT, GONE, "2"), ("cancel ", "")),
         (known(ENTRY, GONE, "2"), known(STOP, GONE), known(LIMIT, HELD), ("", "drop ")),  # taken back by the strategy
-        (known(ENTRY, GONE, "2"), known(STOP, REFUSED), known(LIMIT, HELD), ("", "send 1.998")),
+        (known(ENTRY, GONE, "2"), known(STOP, GONE, note=HEARD), known(LIMIT, HELD), ("", "drop ")),
+        (known(ENTRY, GONE, "2"), known(STOP, REFUSED, note=HEARD), known(LIMIT, HELD), ("", "send 1.998")),
+        (known(ENTRY, GONE, "2"), known(STOP, REFUSED, note="too large"), known(LIMIT, HELD), ("send ", "stay ")),
+        (known(ENTRY, GONE, "2"), known(STOP, GONE, note="canceled"), known(LIMIT, HELD), ("send ", "stay ")),  # by somebody else
+        (known(ENTRY, GONE, "2"), known(STOP, GONE, "1", note="expired"), known(LIMIT, HELD), ("send 0.998", "stay 0.998")),
+        (known(ENTRY, GONE, "2"), known(STOP, RESTS), known(LIMIT, GONE, note="canceled"), ("stay ", "")),
+        (known(ENTRY, GONE, "2"), known(STOP, HELD), known(LIMIT, GONE, "1", note="canceled"), ("send 0.998", "")),
     ],
 )  # fmt: skip
 def test_every_state_of_a_bracket_has_its_step(

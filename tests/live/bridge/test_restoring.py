@@ -11,6 +11,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.core.types import Side
+from forwardtrader.live.bridge.contingent.missing_stops import Backoffs
 from forwardtrader.live.execution.journal import IntentState, Journal
 from tests.live.books import require_agreement
 from tests.live.family_runner import SIZE
@@ -85,6 +86,11 @@ def test_a_symbol_whose_stop_is_refused_is_not_traded_on_until_somebody_resumes_
         venue.arm("F26")
         journal, told = Journal(path), []
 
+        def patient() -> Any:
+            store = store_on(venue, journal, run="one")
+            store.getbroker().contingent.missing.backoffs = Backoffs((3600.0,))
+            return store
+
         def enter(s: Any) -> None:
             told.append([str(order.info.refusal) for order in [s.buy(size=0.001)]])
 
@@ -92,10 +98,12 @@ def test_a_symbol_whose_stop_is_refused_is_not_traded_on_until_somebody_resumes_
             s.broker.rearm()
             s.made = s.buy(size=0.001)
 
-        play(venue, store_on(venue, journal, run="one"), Script, 4, acts={2: enter})
+        play(venue, patient(), Script, 4, acts={2: enter})
         assert "an order that protects the position is missing" in told[0][0]
-        assert [order["type"] for order in venue.state()["open_orders"]] == ["limit"], "the target is left"
-        run = play(venue, store_on(venue, journal, run="one"), Script, 6, acts={1: enter, 3: resume})
+        assert venue.state()["open_orders"] == [], "stop and target wait here"
+        venue.arm("F26")
+        run = play(venue, patient(), Script, 6, acts={1: enter, 3: resume})
+        assert [order["type"] for order in venue.state()["open_orders"]] == ["stop"]
         assert "an order that protects the position is missing" in told[1][0], "the restart forgot it"
         assert run.statuses_of(run.made)[-1] == "Completed"
         require_agreement(venue, journal, run, prefix="one")

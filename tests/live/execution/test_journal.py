@@ -15,7 +15,7 @@ import pytest
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution import write_ahead_log
-from forwardtrader.live.execution.events import Intent
+from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
 from forwardtrader.live.venue.perpetuals import FundingPayment
@@ -178,7 +178,7 @@ def test_a_journal_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(t
     with closing(sqlite3.connect(tmp_path / "j.db")) as newer:
         newer.execute("pragma user_version = 9")
     before = (tmp_path / "j.db").read_bytes()
-    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 4\); start it with that version") as refusal:
+    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 5\); start it with that version") as refusal:
         Journal(tmp_path / "j.db")
     assert "\n" not in str(refusal.value)
     assert (tmp_path / "j.db").read_bytes() == before
@@ -188,12 +188,26 @@ def test_an_upgrade_that_is_cut_short_is_begun_again(tmp_path: Path, monkeypatch
     with closing(sqlite3.connect(tmp_path / "j.db")) as old:
         old.executescript(FIRST_VERSION + "pragma user_version = 1;")
     with monkeypatch.context() as patch:
-        broken = {1: "alter table intents add column parent;\nselect no_such;\n", 2: "", 3: ""}
+        broken = {1: "alter table intents add column parent;\nselect no_such;\n", 2: "", 3: "", 4: ""}
         patch.setattr("forwardtrader.live.execution.journal.UPGRADES", broken)
         with pytest.raises(StorageFull):
             Journal(tmp_path / "j.db")
     journal = Journal(tmp_path / "j.db")
     assert journal.intent("a") == intent("a")
+    journal.close()
+
+
+def test_what_was_refused_before_an_upgrade_counts_as_dealt_with(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "j.db")) as old:
+        old.executescript(FIRST_VERSION + "pragma user_version = 1;")
+        for name, note in (("r", "too large"), ("n", NEVER_ARRIVED)):
+            old.execute(f"insert into intents select '{name}', symbol, side, size, limit_price, stop_price, reason, role, bar, 'refused',"
+                        f" '', '{note}' from intents where client_id = 'a'")  # fmt: skip
+        old.commit()
+    journal = Journal(tmp_path / "j.db")
+    assert [note for _, _, note in journal.named(("r", "n"))] == ["reported: too large", NEVER_ARRIVED]
+    journal.mark("r", IntentState.DONE, note="canceled")
+    assert [journal.is_reported(name) for name in "rna"] == [True, False, False], "what is dealt with stays so"
     journal.close()
 
 

@@ -1,0 +1,1 @@
+"""The decision for all symbols of an account together."""
