@@ -220,7 +220,7 @@ class _Training:
     def __init__(self, panel: Panel, settings: ModelSettings, timeframe: Timeframe, registry: ModelRegistry) -> None:
         self.settings = settings
         self.registry = registry
-        self.work = FoldWork(panel, settings, str(timeframe), Path(settings.save_path) / COMPILED)
+        self.work = FoldWork(panel, settings, str(timeframe), Path(settings.save_path).absolute() / COMPILED)
         self._window = int(settings.train_window / timeframe.delta) - fold_training.trimmed(settings)
         self._bases: dict[str, Base] = {}
 

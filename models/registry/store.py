@@ -63,7 +63,7 @@ class ModelRegistry:
     @classmethod
     def of(cls, settings: ModelSettings, damaged: Damage = log_damage) -> ModelRegistry:
         """The registry of a run, which reads models of its forecaster."""
-        return cls(Path(settings.save_path), damaged, prototype(settings))
+        return cls(Path(settings.save_path).absolute(), damaged, prototype(settings))  # whatever a user's code makes the working directory
 
     @property
     def promotions(self) -> PromotionLog:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from forwardtrader.core.user_code import declared
 from tests import ROOT
 
 
@@ -22,6 +23,7 @@ def run_cell(source: str, names: dict[str, Any]) -> Any:
 
 def test_the_notebook_runs_and_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(declared, "_declared", {})  # as in a kernel that has just started
     book = json.loads((ROOT / "examples" / "notebook.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {"__name__": "__main__"}
     shown = [run_cell(cell["source"], names) for cell in book["cells"] if cell["cell_type"] == "code"]
