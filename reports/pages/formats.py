@@ -122,14 +122,18 @@ def on_margin(section: MarginSection) -> str:
     parts = [
         f"Perpetuals at leverage {section.leverage:g}: gross exposure {percent(section.gross_exposure)} of equity in the mean, net "
         f"{percent(section.net_exposure)}.",
-        f"Gains {section.realised_long:+,.0f} long and {section.realised_short:+,.0f} short.",
-        f"Funding {'received' if funding > 0 else 'paid'} {abs(funding):,.0f} ({section.funding_long:+,.0f} while long, "
-        f"{section.funding_short:+,.0f} while short).",
+        f"Gains {_change(section.realised_long)} long and {_change(section.realised_short)} short.",
+        f"Funding {'received' if funding > 0 else 'paid'} {abs(funding):,.0f} ({_change(section.funding_long)} while long, "
+        f"{_change(section.funding_short)} while short).",
         f"Fees {section.taker_fees:,.0f} as taker, {section.maker_fees:,.0f} as maker.",
         *(f"{at}: {told}." for at, told in section.liquidated.items()),
         *(f"{symbol}: {note}." for symbol, notes in section.unknown.items() for note in notes),
     ]
     return " ".join(parts)
+
+
+def _change(value: float) -> str:
+    return f"{value:+,.0f}".replace("-", _MINUS)
 
 
 def limits(section: LimitsSection) -> str:
