@@ -130,7 +130,8 @@ def test_a_state_from_before_there_were_correlations_is_read() -> None:
     made, chosen = tapes(*MARKETS), together()
     feeds = [feed(t.bars, RecordedForecasts(t.forecasts, horizon=24), t.market) for t in made[:1]]
     saved = {"version": 1, "risk": None, "books": {}}
-    build_cerebro(feeds, chosen, saved=saved).run()
+    [strategy] = build_cerebro(feeds, chosen, saved=saved).run()
+    assert strategy.state()["correlations"] and len(record_of(strategy).fills)
 
 
 def test_what_is_sold_pays_for_what_is_bought_on_the_same_bar() -> None:
