@@ -26,14 +26,24 @@ from forwardtrader.live.bridge.order_updates import handle_events
 from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import COMMANDED, FORCED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
+from forwardtrader.live.execution.events import (
+    COMMANDED,
+    FORCED,
+    UNPROTECTED,
+    AccountEvent,
+    Ended,
+    Intent,
+    Protected,
+    Refused,
+    Unprotected,
+)
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
 from forwardtrader.strategies.order_rules import OrderRefusal
 from forwardtrader.strategies.orders.families import FAMILY_REFUSED, family_refusal, is_kept_back
-from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, put_on_grid
+from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, begin
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore
@@ -72,6 +82,8 @@ class CCXTBroker(AccountView):
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
         self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
+        self.ahead: dict[int, Ended] = {}  # of expired orders, by reference: they are told with the bar that is beyond the time limit
+        self.timed_out: set[int] = set()  # references of orders that no bar to come may execute, as of the newest turn
         self._seen = -1
         self._is_live = False
 
@@ -108,6 +120,7 @@ class CCXTBroker(AccountView):
         is_present = self._is_present(is_idle)
         if is_present:
             handle_events(self)
+        self.timed_out = {order.ref for order in self._orders.alive if self.is_expired(order, ahead=True)}
         self.contingent.trailing.follow()
         if is_present:
             self.contingent.parts.look_at_restored()
@@ -115,7 +128,7 @@ class CCXTBroker(AccountView):
             self.contingent.trailing.place()
             self.contingent.missing.send_due()
         self.contingent.send_reached()
-        self._expire()
+        self._expire(is_idle=is_idle)
         if is_idle and self.on_turn is not None:
             self.on_turn()
 
@@ -136,7 +149,9 @@ class CCXTBroker(AccountView):
     def is_settled(self) -> bool:
         """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling or self.contingent.reached:
+        if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling - self.ahead.keys():
+            return False
+        if self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
         return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
@@ -186,7 +201,7 @@ class CCXTBroker(AccountView):
             parent=parent, transmit=transmit, histnotify=histnotify, trailamount=trailamount, trailpercent=trailpercent,
         )  # fmt: skip
         if exectype in TRAILING:
-            put_on_grid(order)
+            begin(order)
         order.addinfo(**info)
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
@@ -196,7 +211,7 @@ class CCXTBroker(AccountView):
         if block := blocked(self, new, answer):
             return self.refuse(order, block)
         set_intent(order, self.intents.made(self, order, answer))
-        if parent is not None or not transmit or self.contingent.must_wait(order):
+        if parent is not None or not transmit or self.contingent.must_wait(order) or self.is_expired(order, ahead=True):
             return self._hold(order)
         return self.send(order)
 
@@ -363,17 +378,26 @@ class CCXTBroker(AccountView):
         """Whether it was cancelled for its time limit."""
         return order.ref in self._expiring
 
+    @staticmethod
+    def is_expired(order: LiveOrder, *, ahead: bool = False) -> bool:
+        """Whether the present bar, or the one `ahead` of it, is beyond the time limit of an order, in bar time as in a backtest."""
+        data, limit = order.data, order.valid
+        if not isinstance(limit, float) or not limit or not len(data) or data.is_past:
+            return False
+        return (data.next_open if ahead else data.datetime[0]) > limit
+
     def over(self, order: LiveOrder) -> None:
         """An order is alive no more."""
         self._cancelling.discard(order.ref)
         self._expiring.discard(order.ref)
+        self.ahead.pop(order.ref, None)
         self._orders.over(order)
         self.contingent.over(order)
 
-    def _expire(self) -> None:
-        """Time limits count in bar time, as in a backtest."""
+    def _expire(self, *, is_idle: bool) -> None:
+        """Take orders back whose time limit is over; from the venue once the strategy is done with the last bar that may execute them."""
         for order in self._orders.alive:
-            timed = isinstance(order.valid, float) and order.valid and len(order.data) and not order.data.is_past
-            if timed and order.data.datetime[0] > order.valid and order.ref not in self._expiring:
+            is_due = self.is_expired(order) or (is_idle and self.is_sent(order) and order.ref in self.timed_out)
+            if is_due and order.ref not in self._expiring:
                 self._expiring.add(order.ref)
                 self.cancel(order)

@@ -47,18 +47,22 @@ _FLOAT_NOISE: Final = 1e-9
 
 
 def handle_events(broker: CCXTBroker) -> None:
-    """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it.
+    """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it. An order that
+    was taken back ahead of its time limit is told of by the first bar beyond that, as in a backtest.
 
     Raises:
         StorageFull: the account cannot write its journal any more.
     """
-    waiting, broker.undated = broker.undated, deque()
+    waiting, broker.undated = deque([*broker.undated, *broker.ahead.values()]), deque()
+    broker.ahead.clear()
     while waiting or broker.store.events:
         event = waiting.popleft() if waiting else broker.store.events.popleft()
         order = broker.order_of(getattr(event, "client_id", ""))
         undated = [data.symbol for data in broker.store.datas if not len(data)]
         if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
             broker.undated.append(event)
+        elif isinstance(event, Ended) and order is not None and broker.is_expiring(order) and not broker.is_expired(order):
+            broker.ahead[order.ref] = event
         else:
             handle_event(broker, event)
 

@@ -34,7 +34,7 @@ from forwardtrader.live.bridge.market import RECENT, Market
 from forwardtrader.live.bridge.recovery import rebuilt
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent, Execution
+from forwardtrader.live.execution.events import AccountEvent, Execution, Filled
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
@@ -45,6 +45,7 @@ from forwardtrader.models.forecaster import IncrementalSource
 from forwardtrader.strategies.feed_context import context_of
 
 _LOG: Final = log.logger("live")
+_TOLD: Final = 256
 Notification: TypeAlias = tuple[object, tuple[object, ...], dict[str, object]]
 
 
@@ -112,6 +113,7 @@ class CCXTStore:
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
         self._turns_at_rest = 0
+        self._told: deque[str] = deque(maxlen=_TOLD)  # ids of the newest executions that the broker can know of
         self.unsafe: dict[str, str] = {}  # why a symbol's positions must not grow, set by the owner; "" for all of them
         self._notifications: deque[Notification] = deque()
 
@@ -297,10 +299,26 @@ class CCXTStore:
     def caught_up(self, at: int) -> bool:
         """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""
         # In this order: a bar that is put between the two is found waiting.
+        return self._has_bars(at) and all(market.barrier.is_empty for market in self._markets.values())
+
+    def _has_bars(self, at: int) -> bool:
+        """Whether every bar that opened by `at` was put before the feeds, or is known not to exist."""
         end = at + self.shortest_ms
         last = {market: end - end % market.step - market.step for market in self._markets.values()}  # of longer bars those that have closed
-        came = all(market.has(s, due) for market, due in last.items() for s in market.source.symbols)
-        return came and all(market.barrier.is_empty for market in self._markets.values())
+        return all(market.has(s, due) for market, due in last.items() for s in market.source.symbols)
+
+    def await_bar(self, at: int, trades: Sequence[str], patience_s: float = 2.0) -> bool:
+        """Wait until every bar that opened by `at` was put before the feeds, and the broker can know of the executions `trades`.
+
+        Args:
+            trades: the venue's ids; of the newest executions.
+            patience_s: how long; what the venue keeps to itself comes later, or never.
+
+        Returns:
+            Whether all of it came.
+        """
+        with self.wake:
+            return self.wake.wait_for(lambda: set(trades) <= set(self._told) and self._has_bars(at), patience_s)
 
     @property
     def newest(self) -> int:
@@ -316,6 +334,8 @@ class CCXTStore:
         """Queue an order event for the broker."""
         with self.wake:
             self.events.append(event)
+            if isinstance(event, Filled):
+                self._told.append(event.execution.trade_id)
             self.wake.notify_all()
 
     def last_price(self, symbol: str) -> float | None:

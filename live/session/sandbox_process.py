@@ -11,7 +11,7 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,7 +100,7 @@ class PracticeVenue:
         self.control("owner", pid=os.getpid())
 
     def advance(self) -> Json:
-        """In lockstep: play the next bar; `ended` is True where it was the last one."""
+        """In lockstep: play the next bar; `ended` is True where it was the last one, `trades` are the ids of the account's executions."""
         return self.control("advance")
 
     def control(self, command: str, **arguments: object) -> Json:
@@ -267,11 +267,17 @@ class BridgeView(Protocol):
     def caught_up(self, at: int) -> bool:
         """Whether every bar up to `at` was delivered."""
 
+    def await_bar(self, at: int, trades: Sequence[str]) -> bool:
+        """Wait until the bar that opened at `at` is queued, and what the account executed in it (trade ids) is booked."""
+
     def request_stop(self) -> None: ...
 
 
 class Lockstep:
     """Advances the practice market bar by bar, each time that the session is done with the last one; called while the session waits.
+
+    A venue reports an execution when it happens, well before its bar is over. Here a bar is over at once, and its report races that of the
+    closed bar; so the session goes on when it has both.
 
     Args:
         step: length of a bar, ms.
@@ -302,7 +308,10 @@ class Lockstep:
             return
         self._played += self._step
         self._before_bar(self._played)
-        if self._practice.advance()["ended"]:
+        played = self._practice.advance()
+        if played["trades"]:
+            bridge.await_bar(self._played, played["trades"])
+        if played["ended"]:
             self._ended()
             bridge.request_stop()
 

@@ -202,6 +202,7 @@ class ContingentOrders(OrderGroups):
         """Orders waiting here whose price the market has reached."""
         prices = self._broker.store.prices
         watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
+        watched = [order for order in watched if order.ref not in self._broker.timed_out]
         return [order for order in watched if is_reached(order, prices.get(order.data.symbol)) and not self.missing.is_pausing(order)]
 
     def send_reached(self) -> None:
@@ -342,6 +343,8 @@ class ContingentOrders(OrderGroups):
             return
         self.resize(child, size, self.untold(child))
         siblings = self.children(child.parent) if child.parent is not None else []
+        if self._broker.is_expired(child, ahead=True):
+            return  # no bar may execute it any more
         if at_once or not share_coins(child, siblings, rules.can_short):
             self.release(child)
             self._broker.send(child)

@@ -14,9 +14,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import pytest
 
 from forwardtrader.core.errors import ConfigError
+from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.events import AccountEvent, Filled
 from forwardtrader.live.session.sandbox_process import (
     Lockstep,
     MarketStart,
@@ -26,6 +29,7 @@ from forwardtrader.live.session.sandbox_process import (
     start_practice,
 )
 from tests import PATIENCE_S
+from tests.live.market import practice, store_on
 from tests.live.session_runner import request_for, run, start
 from tests.sandbox.test_parent_process import wait_until_gone
 
@@ -150,9 +154,9 @@ class Practice:
     def __init__(self) -> None:
         self.played = self.begun = 0
 
-    def advance(self) -> dict[str, bool]:
+    def advance(self) -> dict[str, Any]:
         self.played += 1
-        return {"ended": self.played == 3}
+        return {"ended": self.played == 3, "trades": ["7"] if self.played == 2 else []}
 
     def begin(self) -> None:
         self.begun += 1
@@ -161,8 +165,15 @@ class Practice:
 class Bridge:
     first_live, newest, delivered, is_stopping = 100, -1, 90, False
 
+    def __init__(self) -> None:
+        self.awaited: list[tuple[int, list[str]]] = []
+
     def caught_up(self, at: int) -> bool:
         return at <= self.delivered
+
+    def await_bar(self, at: int, trades: list[str]) -> bool:
+        self.awaited.append((at, trades))
+        return True
 
     def request_stop(self) -> None:
         self.is_stopping = True
@@ -194,6 +205,59 @@ def test_in_lockstep_the_next_bar_is_played_when_the_session_is_done_with_the_la
     bridge.newest = bridge.delivered = done_to[0] = 120
     step()
     assert practice.played == 3
+    assert bridge.awaited == [(110, ["7"])], "only executions are reported on another way than bars"
+
+
+class SlowToReport(CCXTStore):
+    """Its account's executions are known a while after the bar is."""
+
+    def notify(self, event: AccountEvent) -> None:
+        if isinstance(event, Filled):
+            threading.Timer(0.2, super().notify, (event,)).start()
+        else:
+            super().notify(event)
+
+
+class BuysBelow(bt.Strategy):
+    """A limit order that the third bar reaches, and what is held at the end of each bar."""
+
+    def __init__(self) -> None:
+        self.held: list[bool] = []
+
+    def next(self) -> None:
+        if not self.data.is_current:
+            return
+        if not self.held:
+            self.buy(size=0.01, exectype=bt.Order.Limit, price=self.data.close[0] * 0.95)
+        self.held.append(bool(self.position))
+
+
+def test_in_lockstep_an_execution_is_known_at_the_bar_in_which_it_happened_however_late_its_report() -> None:
+    with practice() as venue:
+        store = store_on(venue, kind=SlowToReport)
+        cerebro, bars = bt.Cerebro(quicknotify=True, stdstats=False), []
+
+        def before_bar(at: int) -> None:
+            bars.append(at)
+            if len(bars) == 3:
+                last = venue.state()["symbols"]["BTC/USDT"]["last"]
+                venue.control("price", symbol="BTC/USDT", price=float(last) * 0.9)
+            if len(bars) == 5:
+                store.request_stop()
+
+        cerebro.adddata(store.getdata(dataname="BTC/USDT"), name="BTC/USDT")
+        cerebro.setbroker(store.getbroker())
+        step: Any = Lockstep(
+            venue, store, 60_000, is_done=lambda _: store.getbroker().is_settled, before_bar=before_bar,
+            ended=lambda: None,  # type: ignore[arg-type]
+        )  # fmt: skip
+        store.on_idle = step
+        cerebro.addstrategy(BuysBelow)
+        try:
+            [run] = cerebro.run()
+        finally:
+            store.stop()
+        assert run.held[:4] == [False, False, True, True]
 
 
 def test_a_market_by_the_clock_is_begun_once() -> None:
