@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -46,6 +46,7 @@ from forwardtrader.strategies.feed_context import context_of
 
 _LOG: Final = log.logger("live")
 _TOLD: Final = 256
+_LOOK_S: Final = 0.002
 Notification: TypeAlias = tuple[object, tuple[object, ...], dict[str, object]]
 
 
@@ -319,6 +320,21 @@ class CCXTStore:
         """
         with self.wake:
             return self.wake.wait_for(lambda: set(trades) <= set(self._told) and self._has_bars(at), patience_s)
+
+    @property
+    def waits_for_market(self) -> bool:
+        """Whether the broker keeps an order back until the market reaches its price."""
+        return self.broker is not None and self.broker.contingent.waits_for_market
+
+    def await_prices(self, prices: Mapping[str, str], patience_s: float = 2.0) -> bool:
+        """Wait until these prices of the running bars are known, or `patience_s` seconds have passed; returns whether they are."""
+        until = self.loop.monotonic() + patience_s
+        while any(self.prices.get(symbol) != float(price) for symbol, price in prices.items()):
+            if self.loop.monotonic() > until:
+                return False
+            with self.wake:
+                self.wake.wait(_LOOK_S)  # nobody is woken by a price
+        return True
 
     @property
     def newest(self) -> int:

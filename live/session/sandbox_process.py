@@ -11,7 +11,7 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -267,6 +267,13 @@ class BridgeView(Protocol):
     def caught_up(self, at: int) -> bool:
         """Whether every bar up to `at` was delivered."""
 
+    @property
+    def waits_for_market(self) -> bool:
+        """Whether an order is kept back until the market reaches its price."""
+
+    def await_prices(self, prices: Mapping[str, str]) -> bool:
+        """Wait until these prices, by symbol, are known."""
+
     def await_bar(self, at: int, trades: Sequence[str]) -> bool:
         """Wait until the bar that opened at `at` is queued, and what the account executed in it (trade ids) is booked."""
 
@@ -277,7 +284,8 @@ class Lockstep:
     """Advances the practice market bar by bar, each time that the session is done with the last one; called while the session waits.
 
     A venue reports an execution when it happens, well before its bar is over. Here a bar is over at once, and its report races that of the
-    closed bar; so the session goes on when it has both.
+    closed bar; so the session goes on when it has both. And where the session keeps an order back until the market reaches its price, such
+    as the limit beside a stop that locks the coins, it is shown the prices of the running bar one by one, as a venue shows them.
 
     Args:
         step: length of a bar, ms.
@@ -306,6 +314,8 @@ class Lockstep:
             self._played = bridge.first_live - self._step
         if not self._is_done(bridge.newest) or not bridge.caught_up(self._played):
             return
+        if bridge.waits_for_market and self._approaches(bridge):
+            return
         self._played += self._step
         self._before_bar(self._played)
         played = self._practice.advance()
@@ -314,6 +324,13 @@ class Lockstep:
         if played["ended"]:
             self._ended()
             bridge.request_stop()
+
+    def _approaches(self, bridge: BridgeView) -> bool:
+        """Let the session see the next price of the running bar; False where there is none."""
+        found = self._practice.control("approach")
+        if found["prices"]:
+            bridge.await_prices(found["prices"])
+        return bool(found["printed"])
 
 
 class MarketStart:

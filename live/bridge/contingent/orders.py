@@ -200,10 +200,17 @@ class ContingentOrders(OrderGroups):
     @property
     def reached(self) -> list[LiveOrder]:
         """Orders waiting here whose price the market has reached."""
-        prices = self._broker.store.prices
-        watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
-        watched = [order for order in watched if order.ref not in self._broker.timed_out]
+        prices, watched = self._broker.store.prices, self._kept_back()
         return [order for order in watched if is_reached(order, prices.get(order.data.symbol)) and not self.missing.is_pausing(order)]
+
+    @property
+    def waits_for_market(self) -> bool:
+        """Whether an order waits here until the market reaches its price."""
+        return bool(self._kept_back())
+
+    def _kept_back(self) -> list[LiveOrder]:
+        watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
+        return [order for order in watched if order.ref not in self._broker.timed_out]
 
     def send_reached(self) -> None:
         """Send them, in place of the siblings that lock their coins; an entry that rests when its target is reached is over first."""
