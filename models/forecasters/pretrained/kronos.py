@@ -35,8 +35,7 @@ def kronos(model: str, tokenizer: str, code: str) -> Kronos:
         ForecasterFailed: its code is not installed, or there are no such checkpoints.
     """
     found = _code(code)
-    parts = [_read(getattr(found, kind), name) for kind, name in zip(_CLASSES, (model, tokenizer), strict=True)]
-    return Kronos(*parts, _text_of(found))
+    return Kronos(_read(found.Kronos, model), _read(found.KronosTokenizer, tokenizer), _text_of(found))
 
 
 class Kronos:

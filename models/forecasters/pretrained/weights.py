@@ -22,6 +22,9 @@ def network(kind: str, name: str, load: Callable[[], Any]) -> Any:
         ForecasterFailed: there is no such checkpoint, or none with weights in safetensors: pickled ones could run code.
     """
     try:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
         return load().eval()
     except ImportError as error:
         raise ForecasterFailed(LACKING) from error
