@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +27,7 @@ from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.venues.contracts import require_one_account
+from forwardtrader.live.bridge.arrivals import Arrivals
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.data import CCXTData
@@ -34,7 +35,7 @@ from forwardtrader.live.bridge.market import RECENT, Market
 from forwardtrader.live.bridge.recovery import rebuilt
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent, Execution, Filled
+from forwardtrader.live.execution.events import AccountEvent, Execution
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.live.execution.risk_limits import AccountRiskLimits
@@ -45,8 +46,6 @@ from forwardtrader.models.forecaster import IncrementalSource
 from forwardtrader.strategies.feed_context import context_of
 
 _LOG: Final = log.logger("live")
-_TOLD: Final = 256
-_LOOK_S: Final = 0.002
 Notification: TypeAlias = tuple[object, tuple[object, ...], dict[str, object]]
 
 
@@ -114,7 +113,7 @@ class CCXTStore:
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
         self._turns_at_rest = 0
-        self._told: deque[str] = deque(maxlen=_TOLD)  # ids of the newest executions that the broker can know of
+        self.arrivals = Arrivals(self.wake, self.prices, self._has_bars, self.loop.monotonic)
         self.unsafe: dict[str, str] = {}  # why a symbol's positions must not grow, set by the owner; "" for all of them
         self._notifications: deque[Notification] = deque()
 
@@ -308,33 +307,10 @@ class CCXTStore:
         last = {market: end - end % market.step - market.step for market in self._markets.values()}  # of longer bars those that have closed
         return all(market.has(s, due) for market, due in last.items() for s in market.source.symbols)
 
-    def await_bar(self, at: int, trades: Sequence[str], patience_s: float = 2.0) -> bool:
-        """Wait until every bar that opened by `at` was put before the feeds, and the broker can know of the executions `trades`.
-
-        Args:
-            trades: the venue's ids; of the newest executions.
-            patience_s: how long; what the venue keeps to itself comes later, or never.
-
-        Returns:
-            Whether all of it came.
-        """
-        with self.wake:
-            return self.wake.wait_for(lambda: set(trades) <= set(self._told) and self._has_bars(at), patience_s)
-
     @property
     def waits_for_market(self) -> bool:
         """Whether the broker keeps an order back until the market reaches its price."""
         return self.broker is not None and self.broker.contingent.waits_for_market
-
-    def await_prices(self, prices: Mapping[str, str], patience_s: float = 2.0) -> bool:
-        """Wait until these prices of the running bars are known, or `patience_s` seconds have passed; returns whether they are."""
-        until = self.loop.monotonic() + patience_s
-        while any(self.prices.get(symbol) != float(price) for symbol, price in prices.items()):
-            if self.loop.monotonic() > until:
-                return False
-            with self.wake:
-                self.wake.wait(_LOOK_S)  # nobody is woken by a price
-        return True
 
     @property
     def newest(self) -> int:
@@ -350,8 +326,7 @@ class CCXTStore:
         """Queue an order event for the broker."""
         with self.wake:
             self.events.append(event)
-            if isinstance(event, Filled):
-                self._told.append(event.execution.trade_id)
+            self.arrivals.note(event)
             self.wake.notify_all()
 
     def last_price(self, symbol: str) -> float | None:

@@ -11,7 +11,7 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ import psutil
 from forwardtrader.core import atomic
 from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.core.errors import ConfigError, StartRefused, VenueUnreachable
+from forwardtrader.live.bridge.arrivals import Arrivals
 
 Json = dict[str, Any]
 _PATIENCE_S: Final = 30.0
@@ -271,11 +272,9 @@ class BridgeView(Protocol):
     def waits_for_market(self) -> bool:
         """Whether an order is kept back until the market reaches its price."""
 
-    def await_prices(self, prices: Mapping[str, str]) -> bool:
-        """Wait until these prices, by symbol, are known."""
-
-    def await_bar(self, at: int, trades: Sequence[str]) -> bool:
-        """Wait until the bar that opened at `at` is queued, and what the account executed in it (trade ids) is booked."""
+    @property
+    def arrivals(self) -> Arrivals:
+        """Waits for what the venue has sent."""
 
     def request_stop(self) -> None: ...
 
@@ -320,7 +319,7 @@ class Lockstep:
         self._before_bar(self._played)
         played = self._practice.advance()
         if played["trades"]:
-            bridge.await_bar(self._played, played["trades"])
+            bridge.arrivals.await_bar(self._played, played["trades"])
         if played["ended"]:
             self._ended()
             bridge.request_stop()
@@ -329,7 +328,7 @@ class Lockstep:
         """Let the session see the next price of the running bar; False where there is none."""
         found = self._practice.control("approach")
         if found["prices"]:
-            bridge.await_prices(found["prices"])
+            bridge.arrivals.await_prices(found["prices"])
         return bool(found["printed"])
 
 

@@ -176,6 +176,7 @@ class Bridge:
     def __init__(self) -> None:
         self.awaited: list[tuple[int, list[str]]] = []
         self.seen: list[dict[str, str]] = []
+        self.arrivals = self
 
     def caught_up(self, at: int) -> bool:
         return at <= self.delivered
