@@ -17,6 +17,7 @@ from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_co
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginTerms, MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
+from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.order_rules import (
@@ -30,6 +31,7 @@ from forwardtrader.strategies.order_rules import (
     normalise,
     sellable,
 )
+from forwardtrader.strategies.orders.entries import CROSSED
 from forwardtrader.strategies.orders.families import (
     CAME_TO_NOTHING,
     FAMILY_REFUSED,
@@ -40,6 +42,7 @@ from forwardtrader.strategies.orders.families import (
     is_kept_back,
     on_close_note,
 )
+from forwardtrader.strategies.orders.resting_orders import RestingFills, fills_through, hand_over, is_crossing, part_of
 from forwardtrader.strategies.orders.trailing_stops import TRAILING, has_traded, put_on_grid, raw_order
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
@@ -68,11 +71,15 @@ class VenueRulesBroker(AccountBroker):
         on_close: by symbol, how many market orders on close were taken.
         guard: the limits of the account; None where there are none.
         terms: of an account on margin, which trades perpetuals; None for an account of cash.
+        fills: how orders that rest as makers are filled.
     """
 
     params = (("trade_from", 0.0),)
     guard: TradingGuard | None = None
     terms: MarginTerms | None = None
+    fills = RestingFills()
+    _part: float | None = None  # base units that are executed of an order, where that is not all of it
+    _is_maker = False  # what is executed has rested
 
     def start(self) -> None:
         refuse_cheating(self)
@@ -89,6 +96,7 @@ class VenueRulesBroker(AccountBroker):
         if not self._is_checked:  # the strategy has been made since the start
             self._is_checked = True
             refuse_cheating(self)
+        hand_over(chain(self.pending, self.submitted))
         if self.margin is not None:
             self.margin.next()
             return
@@ -331,13 +339,42 @@ class VenueRulesBroker(AccountBroker):
             return  # the symbol has no bar yet that began since the order was made, though another one has
         if not has_traded(data):
             return  # so nothing can have been filled
-        if order.exectype not in TRAILING:
+        is_new, order.tried_at = getattr(order, "tried_at", None) != data.datetime[0], data.datetime[0]
+        if is_crossing(order):
+            self._refuse_crossing(order)
+        elif fills_through(order, self.fills):
+            order.has_rested = True
+            if is_new and (units := part_of(order, self.fills)):  # each bar has its share of volume once
+                self._fill_resting(order, units)
+        elif order.exectype not in TRAILING:
             super()._try_exec(order)
             order.has_rested = True
-        elif getattr(order, "tried_at", None) != data.datetime[0]:  # it was moved by this bar, which cannot reach it any more
-            order.tried_at = data.datetime[0]
+        elif is_new:  # else it was moved by this bar, which cannot reach it any more
             super()._try_exec(order)
             put_on_grid(order)
+
+    def _refuse_crossing(self, order: Any) -> None:
+        """The venue does not let a post-only order take from the book."""
+        order.addinfo(refusal=CROSSED)
+        order.reject(self)
+        self.notify(order)
+        self._count(order.data._name, CROSSED)
+        self._ococheck(order)
+
+    def _fill_resting(self, order: Any, units: float) -> None:
+        """Execute so many units of a resting order at its price."""
+        self._part, self._is_maker = (None if units == abs(order.executed.remsize) else units), True
+        own = self.p.filler
+        self.p.filler = None if self._part is None else lambda _order, _price, _ago: self._part
+        try:
+            self._execute(order, ago=0, price=order.created.price)
+        finally:
+            self._part, self._is_maker, self.p.filler = None, False, own
+
+    def getcommissioninfo(self, data: Any) -> Any:
+        """As Backtrader's; that of a maker, while an order is executed that has rested."""
+        scheme = super().getcommissioninfo(data)
+        return scheme.as_maker() if self._is_maker and self.margin is None and isinstance(scheme, VenueCommission) else scheme
 
     def _try_exec_close(self, order: Any, pclose: float) -> None:
         """A market order at the last price of the day, which slips as any other."""
@@ -348,10 +385,11 @@ class VenueRulesBroker(AccountBroker):
             price = self._deliver_net(order, price)
         if ago is None:
             return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
-        self._close_exactly(order)
+        if self._part is None:
+            self._close_exactly(order)
         if self.margin is not None:
             if price is not None:
-                self.margin.fill(order, price)
+                self.margin.fill(order, price, part=self._part)
             return None
         data = order.data if order.data._compensate is None else order.data._compensate
         before, executions = self.holdings.held[data].size, len(order.executed)
@@ -372,10 +410,14 @@ class VenueRulesBroker(AccountBroker):
 
     def _deliver_net(self, order: BtOrder, price: float) -> float:
         """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
-        gross = order.executed.remsize
+        gross = order.executed.remsize if self._part is None else self._part
         net = gross * (1.0 - getattr(self.getcommissioninfo(order.data).p, "base_fee", 0.0))
         order.addinfo(gross_size=gross, gross_price=price, fee_base=gross - net)
-        order.executed.remsize = net
+        if self._part is None:
+            order.executed.remsize = net
+        else:
+            order.executed.remsize -= gross - net
+            self._part = net
         return float(price * gross / net)
 
     def _slip_up(self, pmax: float, price: float, doslip: bool = True, lim: bool = False) -> float:
