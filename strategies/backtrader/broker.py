@@ -11,13 +11,13 @@ from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
-from forwardtrader.strategies.backtrader.account_broker import AccountBroker, books
+from forwardtrader.strategies.backtrader.account_broker import books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
+from forwardtrader.strategies.backtrader.execution.executing_broker import ExecutingBroker
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginTerms, MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
-from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.order_rules import (
@@ -42,18 +42,17 @@ from forwardtrader.strategies.orders.families import (
     is_kept_back,
     on_close_note,
 )
-from forwardtrader.strategies.orders.resting_orders import RestingFills, fills_through, hand_over, is_crossing, part_of
+from forwardtrader.strategies.orders.resting_orders import fills_through, hand_over, is_crossing, part_of
 from forwardtrader.strategies.orders.trailing_stops import TRAILING, has_traded, put_on_grid, raw_order
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
-_FLOAT_NOISE = 1e-9
 _NO_BAR: Final = "there is no bar yet"
 _NEVER: Final = 719_163.0  # 1970-01-01, as Backtrader counts days
 _PRICED = (bt.Order.Stop, bt.Order.StopLimit)
 
 
-class VenueRulesBroker(AccountBroker):
+class VenueRulesBroker(ExecutingBroker):
     """Fills as `BackBroker` does, at the next bar, but only orders that the venue would have taken.
 
     Sizes and prices are put on the venue's grid; a refused order comes back `Rejected` with `order.info.refusal`, and the refusal
@@ -71,15 +70,11 @@ class VenueRulesBroker(AccountBroker):
         on_close: by symbol, how many market orders on close were taken.
         guard: the limits of the account; None where there are none.
         terms: of an account on margin, which trades perpetuals; None for an account of cash.
-        fills: how orders that rest as makers are filled.
     """
 
     params = (("trade_from", 0.0),)
     guard: TradingGuard | None = None
     terms: MarginTerms | None = None
-    fills = RestingFills()
-    _part: float | None = None  # base units that are executed of an order, where that is not all of it
-    _is_maker = False  # what is executed has rested
 
     def start(self) -> None:
         refuse_cheating(self)
@@ -96,7 +91,7 @@ class VenueRulesBroker(AccountBroker):
         if not self._is_checked:  # the strategy has been made since the start
             self._is_checked = True
             refuse_cheating(self)
-        hand_over(chain(self.pending, self.submitted))
+        hand_over(chain(self.pending, self.submitted), self._objection)
         if self.margin is not None:
             self.margin.next()
             return
@@ -353,6 +348,10 @@ class VenueRulesBroker(AccountBroker):
             super()._try_exec(order)
             put_on_grid(order)
 
+    def _objection(self, _data: Any) -> str:
+        """Why no position may be entered on a feed now; "" where it may."""
+        return ""
+
     def _refuse_crossing(self, order: Any) -> None:
         """The venue does not let a post-only order take from the book."""
         order.addinfo(refusal=CROSSED)
@@ -360,21 +359,6 @@ class VenueRulesBroker(AccountBroker):
         self.notify(order)
         self._count(order.data._name, CROSSED)
         self._ococheck(order)
-
-    def _fill_resting(self, order: Any, units: float) -> None:
-        """Execute so many units of a resting order at its price."""
-        self._part, self._is_maker = (None if units == abs(order.executed.remsize) else units), True
-        own = self.p.filler
-        self.p.filler = None if self._part is None else lambda _order, _price, _ago: self._part
-        try:
-            self._execute(order, ago=0, price=order.created.price)
-        finally:
-            self._part, self._is_maker, self.p.filler = None, False, own
-
-    def getcommissioninfo(self, data: Any) -> Any:
-        """As Backtrader's; that of a maker, while an order is executed that has rested."""
-        scheme = super().getcommissioninfo(data)
-        return scheme.as_maker() if self._is_maker and self.margin is None and isinstance(scheme, VenueCommission) else scheme
 
     def _try_exec_close(self, order: Any, pclose: float) -> None:
         """A market order at the last price of the day, which slips as any other."""
@@ -397,36 +381,6 @@ class VenueRulesBroker(AccountBroker):
         if len(order.executed) > executions:  # the notification that the strategy gets is a copy that shares them
             self.holdings.settle(order, data, before)
         return None
-
-    def _close_exactly(self, order: BtOrder) -> None:
-        """Floats on a decimal grid add up to not quite zero: an order that closes a position leaves nothing of it open, and one that turns
-        it is filled as a whole, not but for its last digit."""
-        held, rest = self.holdings.held[order.data].size, order.executed.remsize
-        after = held + rest
-        if held and after and abs(after) < _FLOAT_NOISE * abs(held):
-            order.executed.remsize = -held
-        elif held * after < 0.0:
-            order.executed.remsize = after - held
-
-    def _deliver_net(self, order: BtOrder, price: float) -> float:
-        """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
-        gross = order.executed.remsize if self._part is None else self._part
-        net = gross * (1.0 - getattr(self.getcommissioninfo(order.data).p, "base_fee", 0.0))
-        order.addinfo(gross_size=gross, gross_price=price, fee_base=gross - net)
-        if self._part is None:
-            order.executed.remsize = net
-        else:
-            order.executed.remsize -= gross - net
-            self._part = net
-        return float(price * gross / net)
-
-    def _slip_up(self, pmax: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        worse = slipped(float(price), self.p.slip_perc, buys=True)
-        return min(worse, pmax) if lim else worse
-
-    def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        worse = slipped(float(price), self.p.slip_perc, buys=False)
-        return max(worse, pmin) if lim else worse
 
 
 def _had_begun(data: Any, order: BtOrder) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,16 @@ def _is_over(order: Any) -> bool:
     return bool(order.valid) and order.data.datetime[0] > order.valid
 
 
-def hand_over(pending: Iterable[Any]) -> None:
-    """Have entries whose deadline is over go to the market, where that follows and enough is left for the venue to take it."""
-    for order in pending:
+def hand_over(orders: Iterable[Any], objection: Callable[[Any], str]) -> None:
+    """Have entries whose deadline is over go to the market, where that follows and enough is left for the venue to take it.
+
+    Args:
+        objection: why nothing may be entered on a feed now; "" where it may.
+    """
+    for order in orders:
         if not is_post_only(order) or order.info[POST_ONLY] != Then.MARKET or not _is_over(order):
             continue
         units = float(left_for_market(abs(order.executed.remsize), order.created.price, context_of(order.data).rules))
-        if units:
+        if units and not objection(order.data):
             order.exectype = bt.Order.Market
             order.executed.remsize = units if order.isbuy() else -units
