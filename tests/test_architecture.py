@@ -113,7 +113,7 @@ LAYERS: dict[str, str] = {
         command
         application
         routes
-        guard rendering
+        guard live_updates rendering
         access facts flags
     """,
 }
@@ -142,7 +142,8 @@ DOORS: dict[str, set[str]] = {
     "optuna": {"backtest/sweep/search.py"},
     "uvicorn": {"serve/command.py"},
     "starlette": {
-        *(f"serve/{name}.py" for name in ("application", "guard", "rendering")), *(f"serve/routes/{name}.py" for name in ("files", "runs")),
+        *(f"serve/{name}.py" for name in ("application", "guard", "rendering")),
+        *(f"serve/routes/{name}.py" for name in ("files", "runs", "sessions")),
     },
 }  # fmt: skip
 # The one place from which an order leaves.

@@ -15,6 +15,7 @@ from backtrader.order import BuyOrder, SellOrder
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.account_view import AccountView
+from forwardtrader.live.bridge.broker_orders import is_expired
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import GroupKey
 from forwardtrader.live.bridge.contingent.orders import ContingentOrders
@@ -23,25 +24,16 @@ from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import handle_events
-from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, limited
+from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, entry_objection, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import (
-    COMMANDED,
-    FORCED,
-    UNPROTECTED,
-    AccountEvent,
-    Ended,
-    Intent,
-    Protected,
-    Refused,
-    Unprotected,
-)
+from forwardtrader.live.execution.events import COMMANDED, FORCED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
 from forwardtrader.strategies.order_rules import OrderRefusal
+from forwardtrader.strategies.orders.entries import POST_ONLY, Then
 from forwardtrader.strategies.orders.families import FAMILY_REFUSED, family_refusal, is_kept_back
 from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, begin
 
@@ -82,7 +74,9 @@ class CCXTBroker(AccountView):
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
         self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
-        self.ahead: dict[int, Ended] = {}  # of expired orders, by reference: they are told with the bar that is beyond the time limit
+        self.ahead: dict[
+            int, AccountEvent
+        ] = {}  # of expired orders, by reference: they are told with the bar that is beyond the time limit
         self.timed_out: set[int] = set()  # references of orders that no bar to come may execute, as of the newest turn
         self._seen = -1
         self._is_live = False
@@ -120,7 +114,7 @@ class CCXTBroker(AccountView):
         is_present = self._is_present(is_idle)
         if is_present:
             handle_events(self)
-        self.timed_out = {order.ref for order in self._orders.alive if self.is_expired(order, ahead=True)}
+        self.timed_out = {order.ref for order in self._orders.alive if is_expired(order, ahead=True)}
         self.contingent.trailing.follow()
         if is_present:
             self.contingent.parts.look_at_restored()
@@ -154,7 +148,13 @@ class CCXTBroker(AccountView):
         if self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
-        return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
+        return not any(order.exectype in _AT_ONCE and self._is_awaited(order) for order in self._orders.alive if self.is_sent(order))
+
+    def _is_awaited(self, order: LiveOrder) -> bool:
+        """Whether nothing was executed of an order yet; of an entry that rested before, nothing of what went to the market."""
+        if POST_ONLY not in order.info:
+            return not order.executed.size
+        return not self.journal.filled(known_intent(order).client_id)
 
     @property
     def journal(self) -> Journal:
@@ -211,7 +211,7 @@ class CCXTBroker(AccountView):
         if block := blocked(self, new, answer):
             return self.refuse(order, block)
         set_intent(order, self.intents.made(self, order, answer))
-        if parent is not None or not transmit or self.contingent.must_wait(order) or self.is_expired(order, ahead=True):
+        if parent is not None or not transmit or self.contingent.must_wait(order) or is_expired(order, ahead=True):
             return self._hold(order)
         return self.send(order)
 
@@ -378,14 +378,6 @@ class CCXTBroker(AccountView):
         """Whether it was cancelled for its time limit."""
         return order.ref in self._expiring
 
-    @staticmethod
-    def is_expired(order: LiveOrder, *, ahead: bool = False) -> bool:
-        """Whether the present bar, or the one `ahead` of it, is beyond the time limit of an order, in bar time as in a backtest."""
-        data, limit = order.data, order.valid
-        if not isinstance(limit, float) or not limit or not len(data) or data.is_past:
-            return False
-        return (data.next_open if ahead else data.datetime[0]) > limit
-
     def over(self, order: LiveOrder) -> None:
         """An order is alive no more."""
         self._cancelling.discard(order.ref)
@@ -394,10 +386,19 @@ class CCXTBroker(AccountView):
         self._orders.over(order)
         self.contingent.over(order)
 
+    def entry_objection(self, data: CCXTData) -> str:
+        """Why an entry that rested must not go to the market; "" where it may."""
+        return self.halted or entry_objection(self, data)
+
     def _expire(self, *, is_idle: bool) -> None:
         """Take orders back whose time limit is over; from the venue once the strategy is done with the last bar that may execute them."""
         for order in self._orders.alive:
-            is_due = self.is_expired(order) or (is_idle and self.is_sent(order) and order.ref in self.timed_out)
-            if is_due and order.ref not in self._expiring:
-                self._expiring.add(order.ref)
+            hands_over = order.info.get(POST_ONLY) == Then.MARKET  # before the strategy decides on that bar, as in a backtest
+            is_due = is_expired(order) or (order.ref in self.timed_out and (hands_over or (is_idle and self.is_sent(order))))
+            if not is_due or order.ref in self._expiring:
+                continue
+            self._expiring.add(order.ref)
+            if hands_over and self.is_sent(order):
+                self.contingent.make_room(order, order)
+            else:
                 self.cancel(order)

@@ -13,6 +13,7 @@ import backtrader as bt
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull
 from forwardtrader.core.types import MarketRules
+from forwardtrader.live.bridge.broker_orders import is_expired
 from forwardtrader.live.bridge.bt_types import BtCommission, BtPosition, LiveOrder
 from forwardtrader.live.bridge.contingent.protection import settle
 from forwardtrader.live.bridge.data import CCXTData, as_number
@@ -61,10 +62,15 @@ def handle_events(broker: CCXTBroker) -> None:
         undated = [data.symbol for data in broker.store.datas if not len(data)]
         if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
             broker.undated.append(event)
-        elif isinstance(event, Ended) and order is not None and broker.is_expiring(order) and not broker.is_expired(order):
+        elif isinstance(event, Ended) and order is not None and _is_ahead(broker, order):
             broker.ahead[order.ref] = event
         else:
             handle_event(broker, event)
+
+
+def _is_ahead(broker: CCXTBroker, order: LiveOrder) -> bool:
+    """Whether an order was taken off the venue for a time limit that the present bar is not beyond yet."""
+    return broker.is_expiring(order) and not is_expired(order) and not broker.contingent.makes_room(order)
 
 
 def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +17,11 @@ from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.reports.runs.comparison import MOST, Comparison, compare
 from forwardtrader.reports.runs.listing import RunListing
 from forwardtrader.serve.access import Access
+from forwardtrader.serve.live_updates import Update
 from forwardtrader.serve.rendering import page, part
 from forwardtrader.serve.routes.files import file_in
 
+_LOOK_EVERY_S: Final = 2.0
 TONES: Final = {
     "edge": "good", "no edge": "none", "not enough data": "wait", "passed": "good", "failed": "none", "not testable": "wait", "": "plain",
 }  # fmt: skip
@@ -29,14 +33,25 @@ class RunPages:
     def __init__(self, output: Path, access: Access) -> None:
         self._listing = RunListing(output)
         self._access = access
+        self._seen: list[tuple[str, ...]] | None = None
+        self._next = 0.0
 
     def warm(self) -> None:
         """Read all runs, so that the first page does not wait for it."""
         self._listing.rows()
 
-    def signature(self) -> tuple[object, ...]:
-        """What changes with the table."""
-        return tuple((row.folder, row.verdict, row.page, row.trouble) for row in self._listing.rows())
+    def news(self) -> Iterable[Update]:
+        """That the table has changed, which a page then asks for; looked at every other second."""
+        now = time.monotonic()
+        if now < self._next:
+            return []
+        self._next, before = now + _LOOK_EVERY_S, self._seen
+        self._seen = [(row.folder, row.verdict, row.page, row.trouble) for row in self._listing.rows()]
+        return [Update("runs", len(self._seen))] if before is not None and before != self._seen else []
+
+    def whole(self) -> Iterable[Update]:
+        """Nothing: the page that opens has it."""
+        return []
 
     def routes(self) -> list[Route]:
         return [

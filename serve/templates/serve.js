@@ -176,5 +176,114 @@
     addEventListener("resize", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(draw); });
   }
 
-  if (page === "runs") { runsPage(); overlay(); }
+  // Sessions.
+  const SAYS = {
+    pause: ["Pause", "Nothing adds to a position any more. Stops stay, and what is held is kept."],
+    resume: ["Resume", "The session may trade again. A kill or a halt is lifted."],
+    flatten: ["Flatten", "All orders are cancelled and everything held is sold at the market. Then the session pauses."],
+    kill: ["Kill", "No order leaves the session any more, and it ends. What is held is kept, without its stops. It will not start until it is resumed."],
+  };
+  let ahead = 0;  // of this device's clock, the server's
+  function span(ms) {
+    const s = Math.max(0, Math.round(ms / 1000));
+    return s < 60 ? s + " s" : s < 3600 ? Math.floor(s / 60) + " min " + (s < 600 ? s % 60 + " s" : "") : s < 172800 ? Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min" : Math.floor(s / 86400) + " days";
+  }
+  function ages() {
+    const now = Date.now() + ahead;
+    for (const each of $$("time.age")) {
+      const text = span(now - Number(each.dataset.at)).trim() + " ago";
+      if (each.textContent !== text) each.textContent = text;
+    }
+    for (const each of $$("time.until")) {
+      const left = Number(each.dataset.at) - now, text = left >= 0 ? "in " + span(left).trim() : span(-left).trim() + " overdue";
+      if (each.textContent !== text) each.textContent = text;
+    }
+  }
+  function sessionsPage() {
+    const box = $("#sessions"), dialog = $("#confirm"), none = $("#none");
+    const [no, yes] = $$(".choices button", dialog), answer = $("#confirm-answer");
+    let meant = null;
+    const cardOf = (name) => $$("article", box).find((each) => each.dataset.session === name);
+
+    box.addEventListener("click", (event) => {
+      const verb = event.target.dataset.verb;
+      if (!verb) return;
+      meant = { verb: verb, name: event.target.closest("article").dataset.session };
+      const [word, text] = SAYS[verb];
+      $("#confirm-title").textContent = word + " " + meant.name + "?";
+      $("#confirm-text").textContent = text + (event.target.dataset.live ? " This session sends real orders." : "");
+      yes.textContent = word;
+      yes.className = verb === "flatten" || verb === "kill" ? "first danger" : "first";
+      yes.hidden = false; yes.disabled = false;
+      no.textContent = "Cancel";
+      answer.hidden = true;
+      dialog.showModal();
+      no.focus();
+    });
+    no.addEventListener("click", () => dialog.close());
+    yes.addEventListener("click", async () => {
+      const asked = meant;
+      yes.disabled = true;
+      tell("Sent. Waiting for the session \u2026", "");
+      const said = await post("/sessions/" + encodeURIComponent(asked.name) + "/" + asked.verb, {});
+      if (meant !== asked || !dialog.open) return;
+      yes.hidden = true;
+      no.textContent = "Close";
+      tell((said.obeyed ? "Obeyed: " : "Not obeyed: ") + said.text, said.obeyed ? "good" : "none");
+    });
+    function tell(text, tone) {
+      answer.hidden = false;
+      answer.textContent = text;
+      answer.className = "missing" + (tone ? " tone-" + tone : "");
+    }
+    return function update(one) {
+      const old = cardOf(one.name);
+      if (!one.html) { if (old) old.remove(); }
+      else {
+        const made = document.createElement("template");
+        made.innerHTML = one.html;
+        const card = made.content.firstElementChild;
+        if (old && old.dataset.rank === card.dataset.rank) {
+          // Where nothing but text changed the card stays the one it was, so that a button is not taken away under a finger.
+          const focus = old.contains(document.activeElement) ? document.activeElement.dataset.verb : null;
+          old.replaceWith(card);
+          if (focus) { const button = $("[data-verb=" + focus + "]", card); if (button) button.focus(); }
+        } else {
+          if (old) old.remove();
+          const after = $$("article", box).find((each) => each.dataset.rank >= card.dataset.rank);
+          if (after) after.before(card); else box.append(card);
+        }
+      }
+      none.hidden = box.childElementCount > 0;
+      ages();
+    };
+  }
+
+  async function post(path, content) {
+    try {
+      const token = $("meta[name=form-token]").content;
+      const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json", "X-Form-Token": token }, body: JSON.stringify(content) });
+      const kind = answer.headers.get("content-type") || "";
+      if (kind.startsWith("application/json")) return await answer.json();
+      return { obeyed: false, text: (await answer.text()).trim() };
+    } catch (error) {
+      return { obeyed: false, text: "the server does not answer; look at the session before you try again" };
+    }
+  }
+
+  // What arrives.
+  function listen(parts) {
+    const link = $("#link"), text = $("span", link);
+    function says(state, words) { link.dataset.state = state; text.textContent = words; }
+    const source = new EventSource("/events");
+    source.onopen = () => says("live", "live");
+    source.onerror = () => says("lost", source.readyState === EventSource.CLOSED ? "not connected: reload" : "no connection");
+    source.addEventListener("clock", (event) => { ahead = JSON.parse(event.data) - Date.now(); ages(); });
+    for (const [name, take] of Object.entries(parts)) if (take) source.addEventListener(name, (event) => take(JSON.parse(event.data)));
+  }
+
+  const parts = {};
+  if (page === "runs") { parts.runs = runsPage(); overlay(); }
+  if (page === "sessions") parts.session = sessionsPage();
+  if (page) { listen(parts); ages(); setInterval(ages, 1000); }
 })();

@@ -9,12 +9,10 @@ from forwardtrader.live.bridge.arrivals import Arrivals
 from forwardtrader.live.execution.events import Execution, Filled
 from tests import PATIENCE_S
 
-FILL = Filled(
-    Execution(
-        symbol="BTC/USDT", trade_id="7", client_id="a", venue_id="1", side="buy", size=Decimal(1), price=Decimal(100), fee=Decimal(0),
-        fee_currency="USDT", at=0,
-    )  # fmt: skip
-)
+ONE = Decimal(1)
+FILL = Execution(
+    symbol="BTC/USDT", trade_id="7", client_id="a", venue_id="1", side="buy", size=ONE, price=ONE, fee=ONE, fee_currency="USDT", at=0
+)  # fmt: skip
 
 
 def test_a_bar_has_arrived_with_what_was_executed_in_it_and_with_nothing_less() -> None:
@@ -27,7 +25,7 @@ def test_a_bar_has_arrived_with_what_was_executed_in_it_and_with_nothing_less() 
     def come() -> None:
         with wake:
             bars[0] = 60
-            arrivals.note(FILL)
+            arrivals.note(Filled(FILL))
             wake.notify_all()
 
     late = threading.Timer(0.05, come)
