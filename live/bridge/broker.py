@@ -76,7 +76,7 @@ class CCXTBroker(AccountView):
         self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
         self.ahead: dict[
             int, AccountEvent
-        ] = {}  # of expired orders, by reference: they are told with the bar that is beyond the time limit
+        ] = {}  # of expired orders, by reference: told with the bar that is beyond the time limit
         self.timed_out: set[int] = set()  # references of orders that no bar to come may execute, as of the newest turn
         self._seen = -1
         self._is_live = False
