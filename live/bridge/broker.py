@@ -23,15 +23,16 @@ from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import handle_events
-from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, limited
+from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, entry_objection, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, FORCED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
-from forwardtrader.strategies.feed_context import traded
+from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.order_rules import OrderRefusal
+from forwardtrader.strategies.orders.entries import POST_ONLY, Then
 from forwardtrader.strategies.orders.families import FAMILY_REFUSED, family_refusal, is_kept_back
 from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, put_on_grid
 
@@ -139,7 +140,13 @@ class CCXTBroker(AccountView):
         if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling or self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
-        return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
+        return not any(order.exectype in _AT_ONCE and self._is_awaited(order) for order in self._orders.alive if self.is_sent(order))
+
+    def _is_awaited(self, order: LiveOrder) -> bool:
+        """Whether nothing was executed of an order yet; of an entry that rested before, nothing of what went to the market."""
+        if POST_ONLY not in order.info:
+            return not order.executed.size
+        return not self.journal.filled(known_intent(order).client_id)
 
     @property
     def journal(self) -> Journal:
@@ -370,10 +377,24 @@ class CCXTBroker(AccountView):
         self._orders.over(order)
         self.contingent.over(order)
 
+    def entry_objection(self, data: CCXTData) -> str:
+        """Why an entry that rested must not go to the market; "" where it may."""
+        return self.halted or entry_objection(self, data)
+
     def _expire(self) -> None:
         """Time limits count in bar time, as in a backtest."""
         for order in self._orders.alive:
             timed = isinstance(order.valid, float) and order.valid and len(order.data) and not order.data.is_past
-            if timed and order.data.datetime[0] > order.valid and order.ref not in self._expiring:
+            if timed and is_due(order) and order.ref not in self._expiring:
                 self._expiring.add(order.ref)
-                self.cancel(order)
+                if order.info.get(POST_ONLY) == Then.MARKET and self.is_sent(order):
+                    self.contingent.make_room(order, order)
+                else:
+                    self.cancel(order)
+
+
+def is_due(order: LiveOrder) -> bool:
+    """Whether the time limit of an order is over; that of a post-only entry when its last bar has closed, so that the market order which
+    may follow is there when the next one opens, as in a backtest."""
+    bar = context_of(order.data).timeframe.seconds / 86_400 if POST_ONLY in order.info else 0.0
+    return order.valid is not None and order.data.datetime[0] + bar > order.valid

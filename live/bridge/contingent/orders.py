@@ -23,6 +23,7 @@ from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust, on_tick
+from forwardtrader.strategies.orders.entries import left_for_market
 from forwardtrader.strategies.orders.families import TOO_LITTLE
 from forwardtrader.strategies.orders.trailing_stops import STOPS
 
@@ -42,6 +43,13 @@ class _Exchange:
 
     other: LiveOrder
     intent: Intent
+
+
+def at_market(intent: Intent) -> Intent:
+    """What takes the place of an entry that rested; any other intent as it is."""
+    if not intent.post_only:
+        return intent
+    return replace(intent, post_only="", expires=0, request=replace(intent.request, limit_price=None))
 
 
 class ContingentOrders(OrderGroups):
@@ -220,9 +228,12 @@ class ContingentOrders(OrderGroups):
     def make_room(self, resting: LiveOrder, other: LiveOrder) -> None:
         """Cancel an order at the venue, which waits here from then on; before that its place here is durable.
 
-        One that makes room for itself is sent again as soon as it is off the venue, with the size and the price that it has now.
+        One that makes room for itself is sent again as soon as it is off the venue, with the size and the price that it has now; an entry
+        whose deadline is over, as a market order.
         """
         intent = self.renewed(resting)
+        if resting is other:
+            intent = at_market(intent)
         self._broker.journal.hold(intent)
         self._broker.cancel_now(resting)
         self._exchanges[resting.ref] = _Exchange(other, intent)
@@ -241,11 +252,24 @@ class ContingentOrders(OrderGroups):
         del self._exchanges[order.ref]
         self._broker.take_back(order, exchange.intent)
         self.hold(order)
-        if exchange.other is order:
+        if exchange.other is order and order.exectype == bt.Order.Limit and order.parent is None:
+            self.go_to_market(order)
+        elif exchange.other is order:
             self.parts.go_on(order)
         else:
             self._send_reached(exchange.other)
         return True
+
+    def go_to_market(self, entry: LiveOrder) -> None:
+        """Send what is left of an entry whose deadline is over, now that it is off the venue and all that it executed is known."""
+        rules, late = context_of(entry.data).rules, self.untold(entry)
+        size = left_for_market(self._remaining(entry), entry.created.price, rules)
+        if not size or self._broker.entry_objection(entry.data):
+            self._broker.cancel_now(entry)
+            return
+        self.resize(entry, size, late)
+        entry.exectype, entry.valid = bt.Order.Market, None
+        self.send_sized(entry, size)
 
     def is_making_room(self, order: LiveOrder) -> bool:
         """Whether an order is about to leave the venue."""
