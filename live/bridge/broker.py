@@ -74,9 +74,7 @@ class CCXTBroker(AccountView):
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
         self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
-        self.ahead: dict[
-            int, AccountEvent
-        ] = {}  # of expired orders, by reference: told with the bar that is beyond the time limit
+        self.ahead: dict[int, AccountEvent] = {}  # of expired orders, by reference: told with the bar that is beyond the time limit
         self.timed_out: set[int] = set()  # references of orders that no bar to come may execute, as of the newest turn
         self._seen = -1
         self._is_live = False
