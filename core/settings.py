@@ -266,7 +266,6 @@ class StrategySettings(Room):
         return perpetual if self.allow_short is None else self.allow_short
 
 
-
 class ReportSettings(Room):
     """Where results go and how they are judged."""
 

@@ -149,7 +149,7 @@ class MeanForecaster(WarmStarting):
         """Quantiles of what locations missed, float64 [M, H, 5]: of those that answer nothing else, where others do."""
         rows = panel.rows[:: max(1, len(panel) // _RESIDUALS)]
         newest = _unanswered(panel, panel.rows[-1:])
-        bare = np.isnan(self._told(self.members_, newest)[..., 1:]).any(axis=(1, 2, 3))
+        bare: NDArray[np.bool_] = np.asarray(np.isnan(self._told(self.members_, newest)[..., 1:]).any(axis=(1, 2, 3)))
         out = np.full((len(bare), len(panel.horizons), len(QUANTILES)), np.nan)
         if bare.all():
             return out
