@@ -20,7 +20,7 @@ from typing import Final
 
 from benchmarks.command import ROOT
 
-PACKAGES: Final = ("core", "feeds", "models", "strategies", "backtest", "live", "reports", "sandbox")
+PACKAGES: Final = ("core", "feeds", "models", "strategies", "backtest", "live", "reports", "sandbox", "serve")
 PAGE: Final = ROOT / "docs" / "architecture.md"
 BEGIN: Final = "<!-- python -m benchmarks.structure --write -->"
 END: Final = "<!-- end of the table -->"

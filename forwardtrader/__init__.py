@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from forwardtrader.models.features.own_features import feature
     from forwardtrader.models.features.rolling import lag, window_max, window_mean, window_min, window_rms, window_sum
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
-    from forwardtrader.models.forecasters.foundation import FoundationForecaster
     from forwardtrader.models.forecasters.keras_networks.forecaster import KerasForecaster
     from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
+    from forwardtrader.models.forecasters.pretrained.foundation import FoundationForecaster
+    from forwardtrader.models.forecasters.pretrained.kronos_forecaster import KronosForecaster
     from forwardtrader.models.forecasters.shipped.ensembles import BlendForecaster, MeanForecaster, StackingForecaster
     from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
     from forwardtrader.models.forecasters.shipped.linear import LinearHuber, LinearRidge
@@ -60,8 +61,9 @@ _DEFINED_IN = {
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
     "ForecastSource": "models.forecaster",
-    "FoundationForecaster": "models.forecasters.foundation",
+    "FoundationForecaster": "models.forecasters.pretrained.foundation",
     "KerasForecaster": "models.forecasters.keras_networks.forecaster",
+    "KronosForecaster": "models.forecasters.pretrained.kronos_forecaster",
     "LSTMForecast": "strategies.backtrader.indicator",
     "LSTMForecaster": "models.forecasters.keras_networks.lstm_forecaster",
     "LSTMStrategy": "strategies.backtrader.strategy",
@@ -102,6 +104,7 @@ __all__ = [
     "ForecastSource",
     "FoundationForecaster",
     "KerasForecaster",
+    "KronosForecaster",
     "LSTMForecast",
     "LSTMForecaster",
     "LSTMStrategy",

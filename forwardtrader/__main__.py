@@ -36,12 +36,13 @@ COMMANDS: Final[dict[str, Command]] = {
     "candles": Command("feeds.candles.store:main", "feeds.flags:candles_parser", "what the candle store holds"),
     "models": Command("models.registry.__main__:main", "models.flags:registry_parser", "saved models; promote one, or roll back"),
     "trials": Command("reports.trial_ledger:main", "reports.flags:trials_parser", "every backtest that was counted as a trial"),
-    "reports": Command("reports.__main__:main", "reports.flags:reports_parser", "make the pages of a finished run again"),
+    "reports": Command("reports.__main__:main", "reports.flags:reports_parser", "make the pages of finished runs again; compare runs"),
     "check-forecaster": Command(
         "backtest.audit.check_command:check_forecaster_main",
         "backtest.flags:check_forecaster_parser",
         "what a forecaster of yours does that it must not",
     ),
+    "serve": Command("serve.command:main", "serve.flags:serve_parser", "a web page for runs, sessions and models"),
     "sandbox": Command("sandbox.__main__:main", "sandbox.flags:sandbox_parser", "the practice exchange"),
 }
 EXAMPLES: Final = """examples:

@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "strategies": {"core", "models"},
     "backtest": {"core", "feeds", "models", "strategies", "reports"},
     "live": {"core", "feeds", "models", "strategies", "reports"},
+    "serve": {"core", "models", "reports", "backtest", "live"},
 }
 # Within a package, from the top down: a module imports what stands below it, and modules of its own sub-package. Those on one line do not
 # know each other.
@@ -87,7 +88,7 @@ LAYERS: dict[str, str] = {
     """,
     "reports": """
         __main__
-        judgement rebuild
+        judgement rebuild runs
         account_judgement benchmarks pages
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict
@@ -108,6 +109,13 @@ LAYERS: dict[str, str] = {
         transport
         flags orders parent_process
     """,
+    "serve": """
+        command
+        application
+        routes
+        guard live_updates rendering
+        access facts flags
+    """,
 }
 DOORS: dict[str, set[str]] = {
     "ccxt": {
@@ -121,8 +129,9 @@ DOORS: dict[str, set[str]] = {
         *(f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")),
         *(f"models/forecasters/keras_networks/{name}.py" for name in ("network", "training_loop")),
     },
-    "torch": {"models/forecasters/foundation.py"},
-    "transformers": {"models/forecasters/foundation.py"},
+    "torch": {f"models/forecasters/pretrained/{name}.py" for name in ("chronos", "kronos", "timesfm")},
+    "transformers": {f"models/forecasters/pretrained/{name}.py" for name in ("chronos", "foundation", "timesfm", "weights")},
+    "safetensors": {"models/forecasters/pretrained/kronos.py"},
     "lightgbm": {"models/forecasters/trees.py"},
     "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
     "skops": {"models/forecasters/shipped/sklearn_file.py"},
@@ -131,6 +140,11 @@ DOORS: dict[str, set[str]] = {
     "distributed": {"models/parallel/dask_cluster.py"},
     "dask": {"models/parallel/dask_cluster.py"},
     "optuna": {"backtest/sweep/search.py"},
+    "uvicorn": {"serve/command.py"},
+    "starlette": {
+        *(f"serve/{name}.py" for name in ("application", "guard", "rendering")),
+        *(f"serve/routes/{name}.py" for name in ("files", "runs", "sessions")),
+    },
 }  # fmt: skip
 # The one place from which an order leaves.
 SUBMIT = "live/execution/submit.py"

@@ -16,7 +16,7 @@ import pytest
 
 from tests import ROOT
 
-PACKAGES = ("core", "feeds", "models", "strategies", "backtest", "live", "reports", "sandbox")
+PACKAGES = ("core", "feeds", "models", "strategies", "backtest", "live", "reports", "sandbox", "serve")
 FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 # Nobody's environment but the wheel and the packages that it requires: neither the checkout nor its editable install.
 START = "import sys; sys.path[1:1] = [{site!r}, {packages!r}]"
@@ -78,13 +78,16 @@ def test_every_package_that_is_imported_is_required_and_the_other_way_round() ->
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
-    texts = [setup["options"]["install_requires"], *(extras[name] for name in ("live", "firestore", "cluster", "sklearn", "foundation"))]
+    texts = [
+        setup["options"]["install_requires"],
+        *(extras[name] for name in ("live", "firestore", "cluster", "sklearn", "foundation", "serve")),
+    ]
     required = {re.split(r"[>=<;]", line)[0].strip() for text in texts for line in text.splitlines() if line.strip()}
     found = {name for package in PACKAGES for path in (ROOT / package).rglob("*.py") for name in imported(path)}
     parts_of = {"google": "firebase-admin", "markupsafe": "jinja2"}
     others = {"firebase_admin": "firebase-admin", "dotenv": "python-dotenv", "yaml": "pyyaml", "sklearn": "scikit-learn"}
-    # Not imported: plotly's script is copied into pages, dask is what distributed runs on, safetensors what transformers reads files with.
-    assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"plotly", "dask", "safetensors"}
+    # Not imported: plotly's script is copied into pages, dask is what distributed runs on.
+    assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"plotly", "dask"}
 
 
 def imported(path: Path) -> set[str]:

@@ -1,0 +1,1 @@
+"""What is answered to which address; facts are read by `serve.facts` and other packages."""
