@@ -202,12 +202,25 @@ class StrategySettings(Room):
     allow_short: bool | None = Field(
         default=None, description="sell short where the market allows it; unset: perpetuals are sold short, coins are not"
     )
-    # Perpetuals. A market or stop order pays `fee_bps`, a resting limit order `maker_fee_bps`.
+    # Perpetuals. A market or stop order pays `fee_bps`, a resting limit order `maker_fee_bps`; on spot, post-only entries do.
     leverage: float = Field(default=1.0, ge=1, le=125, description="largest leverage at which perpetuals are held")
     maker_fee_bps: float | None = Field(
-        default=None, ge=-100, le=1000, description="fee of a resting order, in basis points; unset: what the venue lists for perpetuals"
+        default=None,
+        ge=-100,
+        le=1000,
+        description="fee of a resting order, in basis points; unset: fee_bps, or what is listed for perpetuals",
     )
     liquidation_fee_bps: float = Field(default=50.0, ge=0, le=1000, description="fee of a liquidation, in basis points")
+    # Entries. A resting one is filled where the price trades through it by a tick, up to `volume_share` of each bar's volume.
+    entry: Literal["market", "maker"] = Field(
+        default="market", description="market, or maker: a post-only limit order where that is expected to save more than waiting costs"
+    )
+    entry_deadline: int = Field(default=1, ge=1, le=1000, description="bars that such an entry rests")
+    entry_then: Literal["market", "give_up"] = Field(default="market", description="what follows then: market or give_up")
+    volume_share: float = Field(default=0.1, gt=0, le=1, description="share of a bar's volume that fills a resting entry at most")
+    limit_fills: Literal["touch", "through"] = Field(
+        default="touch", description="limit orders of your own strategy: filled as in Backtrader, or through as resting entries are"
+    )
     # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the time over which gain is counted: as far as the
     # forecast reaches what it says, beyond it `premium` (0d: only as far as the forecast reaches).
     horizon: int = Field(default=4, ge=1, description="bars ahead of the forecast that is traded")

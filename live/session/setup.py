@@ -12,12 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.core import atomic
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import ConfigError, InvalidDates, StartRefused, VenueUnreachable
-from forwardtrader.core.settings import LearningSettings, Settings
+from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting, StartRefused, VenueUnreachable
+from forwardtrader.core.settings import LearningSettings, Settings, StrategySettings
 from forwardtrader.core.types import DataKind, MarketRules
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
@@ -32,6 +33,8 @@ from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practi
 from forwardtrader.live.venue.identity import AccountIdentity, require_same_account
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
+from forwardtrader.strategies.costs import maker_fee
+from forwardtrader.strategies.orders.entries import volume_objection
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN
 
 PLAN: Final = "plan.json"
@@ -68,6 +71,7 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock) -> Ses
 
     Raises:
         StartRefused: the session was started with other symbols, bars or venue.
+        InvalidSetting: orders that rest are to be filled by volumes that are unknown.
         AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
         TradingError: the history is incomplete.
     """
@@ -78,6 +82,8 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock) -> Ses
     histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
     if any(history.is_made_up for history in histories.values()):
         raise VenueUnreachable(f"{request.settings.feeds.exchange} cannot be reached; look at the network, or add --sandbox to practise")
+    if request.mode == "paper":
+        _require_volumes(request, histories)
     if request.mode == "paper" and last_bar is None:
         _require_cash(request, histories, first)
     _write_plan(request, first)
@@ -88,6 +94,7 @@ def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | No
     require_known(request.settings.feeds.exchange)
     whole = _practice_histories(request, _moment(plan), clock)
     first = _moment(plan) or _practice_start(request, whole)
+    _require_volumes(request, whole)
     if last_bar is None:
         _require_cash(request, whole, first)
     frames = {symbol: history.candles for symbol, history in whole.items()}
@@ -118,6 +125,12 @@ def _require_cash(request: LiveRequest, histories: Mapping[str, History], first:
     prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in before.items() if len(frame)}
     cash = Decimal(str(request.settings.strategies.cash))
     require_enough(dict.fromkeys((r.quote for r in rules), cash), rules, prices, "set strategies.cash higher")
+
+
+def _require_volumes(request: LiveRequest, histories: Mapping[str, History]) -> None:
+    volumes = {symbol: history.candles["volume"].to_numpy(dtype=np.float64) for symbol, history in histories.items()}
+    if objection := volume_objection(request.settings.strategies, volumes):
+        raise InvalidSetting(objection)
 
 
 def _before_first(history: History, first: datetime) -> pd.DataFrame:
@@ -196,9 +209,10 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
         "history": _played(next(iter(files.values())), first, last_bar),
         "fills": request.settings.live.practice_fills if request.mode == "live" else "bar",
         "fee_asset": "received" if one.fee_in_base else "quote",
-        "maker_fee_bps": account.fee_bps,
+        "maker_fee_bps": _maker_fee_bps(account, one),
         "taker_fee_bps": account.fee_bps,
         "slippage_bps": account.slippage_bps,
+        **({"volume_share": account.volume_share} if account.entry == "maker" else {}),
         "waits": True,
         "owner": os.getpid(),
         "orphan_s": _ORPHAN_S if request.mode == "live" else 0.0,
@@ -209,6 +223,12 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
     if request.faults is not None:
         settings["faults"] = _faults(request.faults)
     return settings
+
+
+def _maker_fee_bps(account: StrategySettings, rules: MarketRules) -> float:
+    """What a backtest charges orders that rest: on spot post-only entries alone."""
+    maker = maker_fee(account, rules) if rules.is_perpetual or account.entry == "maker" else None
+    return account.fee_bps if maker is None else maker * 1e4
 
 
 def _of_perpetuals(request: LiveRequest) -> Plan:

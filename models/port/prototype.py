@@ -22,6 +22,7 @@ from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
 from forwardtrader.core.user_code.process_state import process_state_kept
+from forwardtrader.core.user_code.shipment import FORGET
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 from forwardtrader.models.port.names import SHIPPED
 from forwardtrader.models.port.soundness import require_sound
@@ -87,6 +88,9 @@ def identity(forecaster: BaseForecaster) -> str:
 @functools.lru_cache(maxsize=64)
 def _prototype(spec: str, params: str) -> BaseForecaster:
     return _made(spec, params)
+
+
+FORGET.append(_prototype.cache_clear)
 
 
 def _made(spec: str, params: str) -> BaseForecaster:
