@@ -45,19 +45,6 @@ class AccountView(bt.BrokerBase):
         self.positions = self.holdings = Holdings()  # `positions` is what strategies ask for
         self._orders = BrokerOrders()
         self._notifications: deque[LiveOrder] = deque()
-        self._tells_at_once = False
-
-    def start(self) -> None:
-        super().start()
-        self._tells_at_once = self.cerebro.p.quicknotify
-
-    def tell_with_bar(self, *, is_idle: bool) -> None:
-        """What comes in a turn with a bar is told when the strategy has that bar, as in a backtest; at other times at once.
-
-        With `quicknotify` Backtrader would tell it before, while the strategy and its indicators are a bar behind their feed.
-        """
-        if self._tells_at_once:
-            self.cerebro.p.quicknotify = is_idle
 
     def getcash(self) -> float:
         return self.cash

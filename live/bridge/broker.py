@@ -109,7 +109,6 @@ class CCXTBroker(AccountView):
             self.assign_coins(self._unassigned, self.store.datas)
         seen = self.store.bars_seen
         is_idle, self._seen = seen == self._seen, seen
-        self.tell_with_bar(is_idle=is_idle)
         is_present = self._is_present(is_idle)
         if is_present:
             handle_events(self)

@@ -227,26 +227,6 @@ def test_a_bar_beyond_the_time_limit_of_an_order_neither_executes_it_nor_keeps_i
         assert not run.position
 
 
-def test_what_a_bar_executes_is_told_when_the_strategy_has_that_bar() -> None:
-    """`quicknotify` alone would tell it a bar too early by the strategy's count: "hold five bars" would hold four."""
-    with practice() as venue:
-        counts: list[tuple[str, int, int]] = []
-
-        class Counts(Script):
-            def notify_order(self, order: Any) -> None:
-                counts.append((order.getstatusname(), len(self), len(self.data)))
-
-        def enter(s: Any) -> None:
-            s.order = s.buy(size=0.01, price=s.data.close[0] * 0.9, exectype=bt.Order.Limit)
-
-        def fall(s: Any) -> None:
-            venue.control("price", symbol="BTC/USDT", price=s.data.close[0] * 0.8)
-
-        play(venue, store_on(venue), Counts, 5, acts={0: enter, 2: fall})
-        assert [name for name, *_ in counts] == ["Submitted", "Accepted", "Completed"]
-        assert all(own == feeds for _, own, feeds in counts), counts
-
-
 def test_an_intent_is_never_posted_a_second_time(tmp_path: Path) -> None:
     with practice() as venue:
         journal = Journal(tmp_path / "j.db")
