@@ -42,7 +42,7 @@ def _require_keywords(forecaster: BaseForecaster) -> None:
         return  # it knows its parameters itself
     for name, each in inspect.signature(kind).parameters.items():
         if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
-            shown = {each.VAR_KEYWORD: f"**{name}", each.VAR_POSITIONAL: f"*{name}"}.get(each.kind, f"{name}, /")
+            shown = str(each.replace(annotation=each.empty, default=each.empty)) if each.kind != each.POSITIONAL_ONLY else f"{name}, /"
             raise InvalidSetting(
                 f"{kind.__name__}.__init__ takes {shown}, which no clone has; name each parameter, as in def __init__(self, penalty=1.0)"
             )
