@@ -76,7 +76,7 @@ def run_backtest(
         TradingError: whatever stands in the way, as one line.
     """
     request = checked(request)
-    with TearsheetProcess() as tearsheet, RunProgress(console, shown=not request.quiet) as progress:
+    with TearsheetProcess() as tearsheet, RunProgress(console, shown=not request.quiet, told=request.progress) as progress:
         with progress.stage("data", "candles"):
             markets = load_markets(request, clock)
         _report(console, request, markets)

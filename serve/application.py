@@ -13,7 +13,7 @@ from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from forwardtrader.core import log
@@ -21,9 +21,12 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import TradingError
 from forwardtrader.core.settings import Settings
 from forwardtrader.serve.access import Access
+from forwardtrader.serve.facts.backtest_process import BacktestProcess
 from forwardtrader.serve.guard import Guard
 from forwardtrader.serve.live_updates import LiveUpdates
 from forwardtrader.serve.rendering import page, static_file
+from forwardtrader.serve.routes.backtests import BacktestPages
+from forwardtrader.serve.routes.models import ModelPages
 from forwardtrader.serve.routes.runs import RunPages
 from forwardtrader.serve.routes.sessions import SessionPages
 
@@ -39,16 +42,23 @@ class Application:
     updates: LiveUpdates
 
 
-def application(settings: Settings, access: Access, hosts: frozenset[str], clock: Clock, *, numbers: bool = False) -> Application:
+def application(
+    settings: Settings, access: Access, hosts: frozenset[str], clock: Clock, *, own: Path, config: Path | None = None, numbers: bool = False
+) -> Application:
     """Everything that is served.
 
     Args:
         settings: say where runs, sessions and models lie.
+        own: a folder of the server's own.
+        config: the settings file that they were read from, where one was named.
         hosts, numbers: as `Guard` takes them.
     """
     runs = RunPages(Path(settings.reports.output), access)
     sessions = SessionPages(Path(settings.live.sessions_path), access, settings, clock)
-    updates = LiveUpdates([runs, sessions])
+    process = BacktestProcess(own / "backtest", clock, config)
+    models = ModelPages(Path(settings.models.save_path), access)
+    backtests = BacktestPages(process, access, clock)
+    updates = LiveUpdates([runs, sessions, models, backtests])
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -65,8 +75,8 @@ def application(settings: Settings, access: Access, hosts: frozenset[str], clock
     async def failed(request: Request, error: Exception) -> Response:
         return _answer_to(request, error, access)
 
-    own = [Route("/", _first), Route("/static/{name}", _static), Route("/favicon.ico", _nothing), Route("/events", events)]
-    routes = [*own, *runs.routes(), *sessions.routes()]
+    first = [Route("/", _first), Route("/static/{name}", _static), Route("/favicon.ico", _nothing), Route("/events", events)]
+    routes = [*first, *runs.routes(), *sessions.routes(), *models.routes(), *backtests.routes()]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: failed, TradingError: failed, Exception: failed})
     return Application(Guard(app, access, hosts, numbers=numbers), updates)
 
@@ -96,6 +106,6 @@ def _answer_to(request: Request, error: Exception, access: Access) -> Response:
     else:
         _LOG.error("bug", exc_info=error)
         title, text, status = "A bug", f"{type(error).__name__}: the traceback is in var/log.jsonl.", 500
-    if request.method == "POST":
-        return PlainTextResponse(log.redact(text) + "\n", status)
+    if request.method == "POST":  # a refusal is an answer; the page shows it
+        return JSONResponse({"obeyed": False, "text": log.redact(text)}, 200 if isinstance(error, TradingError) else status)
     return page("message.html.j2", access, {"title": title, "text": text}, status)

@@ -47,7 +47,8 @@ def _serve(given: argparse.Namespace) -> int:
     settings = load_settings(given.config and typed_path(given.config))
     with closing(bound(given.host, given.port)) as listening:
         access = Access(kept_token(TOKEN_FILE, anew=given.new_token))
-        app = application(settings, access, allowed_hosts(given.host, given.allow_host), SystemClock(), numbers=is_open)
+        hosts, config = allowed_hosts(given.host, given.allow_host), given.config and typed_path(given.config)
+        app = application(settings, access, hosts, SystemClock(), own=TOKEN_FILE.parent, config=config, numbers=is_open)
         _announce(given.host, listening.getsockname()[1], access, is_open=is_open)
         _run(app, listening)
     sys.stdout.write("stopped; sessions and backtests go on\n")

@@ -143,7 +143,7 @@ DOORS: dict[str, set[str]] = {
     "uvicorn": {"serve/command.py"},
     "starlette": {
         *(f"serve/{name}.py" for name in ("application", "guard", "rendering")),
-        *(f"serve/routes/{name}.py" for name in ("files", "runs", "sessions")),
+        *(f"serve/routes/{name}.py" for name in ("backtests", "files", "models", "runs", "sessions")),
     },
 }  # fmt: skip
 # The one place from which an order leaves.

@@ -72,6 +72,10 @@ class BaseForecaster(ABC):
         """Whether it draws, so that one is fitted for each of the run's seeds."""
         return "seed" in self.parameter_names()
 
+    def believed(self, horizons: tuple[int, ...]) -> tuple[float, ...]:
+        """The share of the location at each horizon that is believed: `shrink` at all of them."""
+        return (self.shrink,) * len(horizons)
+
     @abstractmethod
     def fit(self, panel: SamplePanel) -> Self:
         """Learn from the samples of a training window; returns itself."""

@@ -282,8 +282,44 @@
     for (const [name, take] of Object.entries(parts)) if (take) source.addEventListener(name, (event) => take(JSON.parse(event.data)));
   }
 
+  // Models: told that something changed, the page asks for it.
+  function modelsPage() {
+    return async function refresh() {
+      const answer = await fetch("/models?part=markets");
+      if (answer.ok) $("#markets").innerHTML = await answer.text();
+    };
+  }
+
+  // A backtest.
+  function backtestPage() {
+    const form = $("#form"), refusal = $("#refusal"), button = $("button", form), state = $("#state");
+    function refuse(text) { refusal.textContent = text; refusal.hidden = !text; }
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      button.disabled = true;
+      refuse("");
+      const answer = await post("/backtest/start", Object.fromEntries(new FormData(form)));
+      button.disabled = false;
+      if (answer.obeyed) scrollTo({ top: 0 }); else refuse(answer.text);
+    });
+    state.addEventListener("click", async (event) => {
+      if (!("stop" in event.target.dataset)) return;
+      event.target.disabled = true;
+      const answer = await post("/backtest/stop", {});
+      if (!answer.obeyed) refuse(answer.text);
+    });
+    return function update(html) {
+      const open = $("details[open]", state) !== null;
+      state.innerHTML = html;
+      if (open && $("details", state)) $("details", state).open = true;
+      ages();
+    };
+  }
+
   const parts = {};
   if (page === "runs") { parts.runs = runsPage(); overlay(); }
   if (page === "sessions") parts.session = sessionsPage();
+  if (page === "models") parts.models = modelsPage();
+  if (page === "backtest") parts.backtest = backtestPage();
   if (page) { listen(parts); ages(); setInterval(ages, 1000); }
 })();

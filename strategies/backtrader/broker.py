@@ -43,7 +43,7 @@ from forwardtrader.strategies.orders.families import (
     on_close_note,
 )
 from forwardtrader.strategies.orders.resting_orders import fills_through, hand_over, is_crossing, part_of
-from forwardtrader.strategies.orders.trailing_stops import TRAILING, has_traded, put_on_grid, raw_order
+from forwardtrader.strategies.orders.trailing_stops import TRAILING, begin, has_traded, put_on_grid, raw_order
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
@@ -202,7 +202,7 @@ class VenueRulesBroker(ExecutingBroker):
             self._note_on_close(data._name)
         order = send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
         if exectype in TRAILING:
-            put_on_grid(order)
+            begin(order)
         return order
 
     def _note_on_close(self, symbol: str) -> None:

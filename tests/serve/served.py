@@ -93,7 +93,7 @@ def serving(folder: Path) -> Iterator[Served]:
         },
     )  # fmt: skip
     access, listening = Access(TOKEN), bound("127.0.0.1", 0)
-    app = application(settings, access, allowed_hosts("127.0.0.1", ()), SystemClock())
+    app = application(settings, access, allowed_hosts("127.0.0.1", ()), SystemClock(), own=folder / "var/serve")
     server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

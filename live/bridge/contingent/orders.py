@@ -14,6 +14,7 @@ import backtrader as bt
 
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.live.bridge.broker_orders import is_expired
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached, share_coins
 from forwardtrader.live.bridge.contingent.missing_stops import TAKEN_BACK, MissingStops
@@ -208,9 +209,17 @@ class ContingentOrders(OrderGroups):
     @property
     def reached(self) -> list[LiveOrder]:
         """Orders waiting here whose price the market has reached."""
-        prices = self._broker.store.prices
-        watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
+        prices, watched = self._broker.store.prices, self._kept_back()
         return [order for order in watched if is_reached(order, prices.get(order.data.symbol)) and not self.missing.is_pausing(order)]
+
+    @property
+    def waits_for_market(self) -> bool:
+        """Whether an order waits here until the market reaches its price."""
+        return bool(self._kept_back())
+
+    def _kept_back(self) -> list[LiveOrder]:
+        watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
+        return [order for order in watched if order.ref not in self._broker.timed_out]
 
     def send_reached(self) -> None:
         """Send them, in place of the siblings that lock their coins; an entry that rests when its target is reached is over first."""
@@ -366,6 +375,8 @@ class ContingentOrders(OrderGroups):
             return
         self.resize(child, size, self.untold(child))
         siblings = self.children(child.parent) if child.parent is not None else []
+        if is_expired(child, ahead=True):
+            return  # no bar may execute it any more
         if at_once or not share_coins(child, siblings, rules.can_short):
             self.release(child)
             self._broker.send(child)

@@ -254,4 +254,4 @@ def test_the_names_in_a_snapshot_are_those_that_earlier_versions_wrote(whole: Wh
     assert tuple(saved) == (*kept, "numbers", "told")
     desk = {"busy", "resting", "guarded", "too_small", "behind", "trade", "stop"}
     assert set(next(iter(saved["desks"].values()))) == desk | {"entering", "entry"}  # which earlier versions lack
-    assert set(saved["strategy"]) == {"version", "risk", "books"}
+    assert set(saved["strategy"]) == {"version", "risk", "books", "correlations"}
