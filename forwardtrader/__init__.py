@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
     from forwardtrader.models.forecasters.pretrained.foundation import FoundationForecaster
     from forwardtrader.models.forecasters.pretrained.kronos_forecaster import KronosForecaster
-    from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster
+    from forwardtrader.models.forecasters.shipped.ensembles import BlendForecaster, MeanForecaster, StackingForecaster
     from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
     from forwardtrader.models.forecasters.shipped.linear import LinearHuber, LinearRidge
     from forwardtrader.models.forecasters.shipped.panel_forecaster import PanelForecaster
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 _DEFINED_IN = {
     "Bars": "models.features.bars",
     "BaseForecaster": "models.port.base_forecaster",
+    "BlendForecaster": "models.forecasters.shipped.ensembles",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
@@ -96,6 +97,7 @@ _DEFINED_IN = {
 __all__ = [
     "Bars",
     "BaseForecaster",
+    "BlendForecaster",
     "CCXTStore",
     "Feed",
     "Forecast",

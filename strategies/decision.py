@@ -41,7 +41,7 @@ class DecisionParams:
         Where all are decided on together, that decision limits exposure and volatility, and `portfolio_stop` alone says where stops lie.
         `horizon` is that of the forecasts, in bars.
         """
-        costs, together = Costs.of(settings), settings.rule == "portfolio"
+        costs, together = Costs.of(settings), settings.decides_together(symbols, perpetual=market.is_perpetual)
         holding = timeframe.bars(settings.holding) or horizon
         yearly_root = (bars_per_year(market, timeframe) / horizon) ** 0.5
         stop = settings.portfolio_stop if together else settings.stop_scales
@@ -54,7 +54,7 @@ class DecisionParams:
             span=holding / horizon,
             risk_aversion=settings.risk_aversion,
             min_change=settings.min_trade,
-            shorts=settings.allow_short and market.can_short,
+            shorts=market.can_short and settings.sells_short(perpetual=market.is_perpetual),
         )
         size = SizeRule(
             max_exposure=settings.max_exposure / symbols,

@@ -210,7 +210,9 @@ class LSTMStrategy(bt.Strategy):
         for feed in self._feeds:
             feed.use(settings)
         self._limits = self._feeds[0].manager.params.limits
-        self._portfolio = None if settings.rule == "single" else self._together(settings)
+        perpetual = self._feeds[0].context.rules.is_perpetual
+        together = settings.decides_together(len(self._feeds), perpetual=perpetual)
+        self._portfolio = self._together(settings) if together else None
 
     def _together(self, settings: StrategySettings) -> PortfolioManager:
         first, managers = self._feeds[0], [feed.manager for feed in self._feeds]
