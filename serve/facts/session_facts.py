@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,6 +51,26 @@ class Resting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a session trades, where, and whether its orders leave; told from its first moment on, before it has told how it does.
+
+    Attributes:
+        venue: the exchange, with `(practice)` behind it where it is the practice exchange.
+    """
+
+    mode: str = ""
+    symbols: tuple[str, ...] = ()
+    timeframe: str = ""
+    venue: str = ""
+    is_sample: bool = False
+
+    @property
+    def sends_orders(self) -> bool:
+        """Whether orders go to a venue."""
+        return self.mode == "live"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionFacts:
     """One session.
 
@@ -65,6 +86,7 @@ class SessionFacts:
     standing: str = ""
     why: str = ""
     is_running: bool = False
+    plan: Plan = Plan()
     status: SessionStatus | None = None
     told: datetime | None = None
     last_bar: datetime | None = None
@@ -131,11 +153,12 @@ def _facts(folder: Path, clock: Clock, settings: Settings) -> SessionFacts:
     if report.bars == 0 and status is None and not running:
         trouble = "" if (folder / "session.json").is_file() else "it ended before its first bar; log.jsonl in its folder says why"
         return SessionFacts(name=folder.name, standing=_words(report.standing), trouble=trouble or "session.json cannot be read")
-    snapshot, forecasts = _stored(folder, report)
-    step = None if status is None else Timeframe.parse(status.timeframe).delta
+    plan = _plan(folder, status)
+    snapshot, forecasts = _stored(folder, report, plan.symbols)
+    step = Timeframe.parse(plan.timeframe).delta if plan.timeframe else None
     return SessionFacts(
         name=folder.name, standing=_words(report.standing), why=report.why.replace("--resume", "Resume").replace("--kill", "Kill"),
-        is_running=running, status=status, told=None if status is None else status.updated, last_bar=report.last_bar,
+        is_running=running, plan=plan, status=status, told=None if status is None else status.updated, last_bar=report.last_bar,
         bar_told=_written(folder), next_closes=None if report.last_bar is None or step is None else report.last_bar + 2 * step,
         own_time=report.last_bar_age_s is not None, bars=report.bars, equity=report.equity,
         held=tuple(_held(report, snapshot)), resting=tuple(_resting(report, snapshot)), forecasts=tuple(forecasts),
@@ -168,7 +191,23 @@ def _written(folder: Path) -> datetime | None:
     return datetime.fromtimestamp(max(times) / 1e9, UTC) if times else None
 
 
-def _stored(folder: Path, report: SessionReport) -> tuple[Mapping[str, Any], list[tuple[str, Forecast]]]:
+def _plan(folder: Path, status: SessionStatus | None) -> Plan:
+    """By what the session told last, or else by what it was started with."""
+    if status is not None:
+        venue = ", ".join(status.exchanges)
+        return Plan(
+            mode=status.mode, symbols=tuple(status.symbols), timeframe=status.timeframe, venue=venue, is_sample=status.kind == "sample"
+        )
+    try:
+        found = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        practice = " (practice)" if (folder / "practice.json").is_file() else ""
+        symbols = tuple(map(str, found["symbols"]))
+        return Plan(mode=str(found["mode"]), symbols=symbols, timeframe=str(found["timeframe"]), venue=f"{found['exchange']}{practice}")
+    except (OSError, ValueError, KeyError, TypeError):
+        return Plan()
+
+
+def _stored(folder: Path, report: SessionReport, symbols: Sequence[str]) -> tuple[Mapping[str, Any], list[tuple[str, Forecast]]]:
     """The newest snapshot, and the forecast of each symbol at the newest bar; empty where there are none, or they cannot be read."""
     snapshot: Mapping[str, Any] = {}
     forecasts: list[tuple[str, Forecast]] = []
@@ -178,8 +217,8 @@ def _stored(folder: Path, report: SessionReport) -> tuple[Mapping[str, Any], lis
             found = store.snapshot()
             if found is not None and isinstance(found[1], dict):
                 snapshot = found[1]
-            if report.last_bar is not None and report.status is not None:
-                asked = [(symbol, store.forecast(symbol, report.last_bar)) for symbol in report.status.symbols]
+            if report.last_bar is not None:
+                asked = [(symbol, store.forecast(symbol, report.last_bar)) for symbol in symbols]
                 forecasts = [(symbol, forecast) for symbol, forecast in asked if forecast is not None]
     return snapshot, forecasts
 

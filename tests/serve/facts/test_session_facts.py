@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,6 +15,7 @@ from forwardtrader.core.settings import Settings
 from forwardtrader.live import control
 from forwardtrader.live.monitoring.standing import Standing
 from forwardtrader.serve.facts.session_facts import SessionFacts, facts_of, marks_of, possible_commands, session_names
+from forwardtrader.serve.routes.sessions import card_of
 from tests.reports import simulated_session
 from tests.serve.recorded import BARS, write_session
 
@@ -74,6 +76,19 @@ def test_a_snapshot_of_another_form_is_told_and_raises_nothing(ended: Path, tmp_
         with closing(sqlite3.connect(folder / "session.db")) as db, db:
             db.execute("insert or replace into snapshot values (1, 0, ?)", (body,))
         read(folder)
+
+
+def test_whether_orders_leave_is_told_before_the_session_has_told_anything(ended: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    shutil.copytree(ended, folder)
+    (folder / "session.json").unlink()
+    assert read(folder).plan.mode == ""
+    plan = {"symbols": ["BTC/USDT"], "timeframe": "5m", "exchange": "bybit", "mode": "live"}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    facts = read(folder)
+    assert facts.plan.sends_orders and (facts.plan.symbols, facts.plan.venue) == (("BTC/USDT",), "bybit")
+    assert facts.next_closes is not None and len(facts.forecasts) == 1
+    assert "real orders" in card_of(facts) and 'data-live="real"' in card_of(facts)
 
 
 def test_what_never_came_to_be_says_where_to_look(tmp_path: Path) -> None:
