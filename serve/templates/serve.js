@@ -275,11 +275,23 @@
   function listen(parts) {
     const link = $("#link"), text = $("span", link);
     function says(state, words) { link.dataset.state = state; text.textContent = words; }
-    const source = new EventSource("/events");
-    source.onopen = () => says("live", "live");
-    source.onerror = () => says("lost", source.readyState === EventSource.CLOSED ? "not connected: reload" : "no connection");
-    source.addEventListener("clock", (event) => { ahead = JSON.parse(event.data) - Date.now(); ages(); });
-    for (const [name, take] of Object.entries(parts)) if (take) source.addEventListener(name, (event) => take(JSON.parse(event.data)));
+    let source = null, opened = false;
+    // A browser opens six connections to a server at most: a page that nobody looks at gives its own back.
+    function open() {
+      source = new EventSource("/events");
+      source.onopen = () => {
+        says("live", "live");
+        if (opened) for (const take of Object.values(parts)) if (take && take.length === 0) take();  // what it may have missed
+        opened = true;
+      };
+      source.onerror = () => says("lost", source.readyState === EventSource.CLOSED ? "not connected: reload" : "no connection");
+      source.addEventListener("clock", (event) => { ahead = JSON.parse(event.data) - Date.now(); ages(); });
+      for (const [name, take] of Object.entries(parts)) if (take) source.addEventListener(name, (event) => take(JSON.parse(event.data)));
+    }
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden && source) { source.close(); source = null; } else if (!document.hidden && !source) open();
+    });
+    open();
   }
 
   // Models: told that something changed, the page asks for it.
