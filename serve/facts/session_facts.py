@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import RunUnreadable, TradingError
@@ -16,8 +19,10 @@ from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.live import control
 from forwardtrader.live.heartbeat import newest_beat
-from forwardtrader.live.monitoring.standing import SessionReport, Standing, report_on
+from forwardtrader.live.monitoring.standing import SessionReport, Standing, report_on, resting_orders
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.reports.artefacts import EQUITY, empty_equity, read_table
+from forwardtrader.reports.pages.charts import keep_extremes
 from forwardtrader.reports.pages.parity_page import Parity, read_parity
 from forwardtrader.reports.pages.session_status import SessionStatus
 
@@ -25,6 +30,7 @@ from forwardtrader.reports.pages.session_status import SessionStatus
 _WATCHED: Final = (
     "session.db", "session.db-wal", "session.json", "session.lock", "killed", "run.json", "parity.json", "journal.db-wal", "index.html",
 )  # fmt: skip
+_POINTS: Final = 160  # of the curve on a card
 _STOPS: Final = {3: "stop", 4: "stop-limit", 5: "trailing stop", 6: "trailing stop-limit"}  # as Backtrader numbers them
 
 
@@ -79,6 +85,7 @@ class SessionFacts:
         bar_told: when the newest bar was written down, by the machine's clock; `told` is the same of `session.json`.
         next_closes: when the next bar is to close, in the market's own time.
         own_time: whether that is the machine's; a practice market has its own.
+        curve: equity over the bars that are written down, thinned out with all highs and lows.
         trouble: why nothing can be read; then nothing else is known.
     """
 
@@ -100,6 +107,7 @@ class SessionFacts:
     forecasts: tuple[tuple[str, Forecast], ...] = ()
     parity: Parity | None = None
     beat: datetime | None = None
+    curve: tuple[float, ...] = ()
     commands: tuple[str, ...] = ()
     last_command: str = ""
     has_page: bool = False
@@ -161,8 +169,9 @@ def _facts(folder: Path, clock: Clock, settings: Settings) -> SessionFacts:
         is_running=running, plan=plan, status=status, told=None if status is None else status.updated, last_bar=report.last_bar,
         bar_told=_written(folder), next_closes=None if report.last_bar is None or step is None else report.last_bar + 2 * step,
         own_time=report.last_bar_age_s is not None, bars=report.bars, equity=report.equity,
-        held=tuple(_held(report, snapshot)), resting=tuple(_resting(report, snapshot)), forecasts=tuple(forecasts),
-        parity=_parity(folder), beat=datetime.fromisoformat(found[0].at) if found and running else None,
+        held=tuple(_held(report, snapshot)), resting=tuple(_resting(folder, snapshot)), forecasts=tuple(forecasts),
+        curve=_curve(folder / EQUITY, _mark(folder / EQUITY)), parity=_parity(folder),
+        beat=datetime.fromisoformat(found[0].at) if found and running else None,
         commands=possible_commands(report.standing, running=running), last_command=report.last_command,
         has_page=(folder / "index.html").is_file(),
     )  # fmt: skip
@@ -235,8 +244,8 @@ def _held(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Held]:
         yield Held(symbol=symbol, size=size, price=price, value=value, profit=profit)
 
 
-def _resting(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Resting]:
-    """What rests at the newest bar; with real orders, what the session told last of those that may still be executed."""
+def _resting(folder: Path, snapshot: Mapping[str, Any]) -> Iterator[Resting]:
+    """What rests at the newest bar; with real orders, what may still be executed at the venue."""
     if snapshot:
         open_now = {*snapshot.get("pending", ()), *snapshot.get("submitted", ())}
         for order in snapshot.get("orders", ()):
@@ -246,9 +255,18 @@ def _resting(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Res
                     symbol=order["symbol"], side="buy" if order["buys"] else "sell", size=order["size"], price=order["price"], kind=kind
                 )
         return
-    for row in () if report.status is None else report.status.open_orders:
-        if not report.resting or row.client_id in report.resting:
-            yield Resting(symbol=row.symbol, side=row.side, size=row.size, price=row.price, kind=row.state or "order")
+    for order in resting_orders(folder):
+        kind = "stop" if order.is_stop else "order"
+        yield Resting(symbol=order.symbol, side=order.side, size=order.size, price=order.price, kind=kind)
+
+
+@lru_cache(maxsize=64)
+def _curve(path: Path, _changed: tuple[int, int] | None) -> tuple[float, ...]:
+    """The equity of a session's table, read again when it has changed; empty where there is none."""
+    with suppress(RunUnreadable, KeyError):
+        values = read_table(path, empty_equity())["equity"].dropna().to_numpy(dtype=np.float64)
+        return tuple(values[keep_extremes([values], _POINTS)].tolist())
+    return ()
 
 
 def _parity(folder: Path) -> Parity | None:
