@@ -108,4 +108,4 @@ def _answer_to(request: Request, error: Exception, access: Access) -> Response:
         title, text, status = "A bug", f"{type(error).__name__}: the traceback is in var/log.jsonl.", 500
     if request.method == "POST":  # a refusal is an answer; the page shows it
         return JSONResponse({"obeyed": False, "text": log.redact(text)}, 200 if isinstance(error, TradingError) else status)
-    return page("message.html.j2", access, {"title": title, "text": text}, status)
+    return page("message.html.j2", access, {"title": title, "text": text}, status=status)

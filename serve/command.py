@@ -92,7 +92,8 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def _announce(host: str, port: int, access: Access, *, is_open: bool) -> None:
-    shown = f"[{host}]" if ":" in host else host
+    reached = "127.0.0.1" if ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_unspecified else host
+    shown = f"[{reached}]" if ":" in reached else reached
     if is_open:
         sys.stderr.write(
             f"warning: other machines can reach {host}:{port}, and the connection is not encrypted: whoever reads it can command sessions\n"

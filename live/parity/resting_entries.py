@@ -10,14 +10,14 @@ from pathlib import Path
 import pandas as pd
 
 from forwardtrader.live.execution.events import Execution, Intent
-from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.reports.sections.entries import EntriesSection
 from forwardtrader.reports.statistics.adverse_selection import RestingFill, adverse_selection
 from forwardtrader.strategies.orders.entries import CROSSED
 
 
 def resting_entries(path: Path, candles: Mapping[str, pd.DataFrame]) -> EntriesSection | None:
-    """The entries in the journal at `path`; None where none was to rest.
+    """The entries in the journal at `path` that are over; None where none was to rest.
 
     Args:
         candles: the session's own, by symbol.
@@ -32,7 +32,7 @@ def resting_entries(path: Path, candles: Mapping[str, pd.DataFrame]) -> EntriesS
         notes = {intent.client_id: note for intent, _, note in journal.named([intent.client_id for intent, _ in entries])}
         made = {intent.client_id: journal.executions(intent.client_id) for intent, _ in sent}
     crossed = {intent.client_id for intent, state in entries if state is IntentState.REFUSED and CROSSED in notes[intent.client_id]}
-    rested = [intent for intent, _ in entries if intent.client_id not in crossed]
+    rested = [intent for intent, state in entries if intent.client_id not in crossed and state not in OPEN]
     followed = {intent.replaces for intent, _ in sent}
     return _section(rested, len(crossed), followed, made, candles)
 

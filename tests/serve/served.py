@@ -111,12 +111,13 @@ def serving(folder: Path) -> Iterator[Served]:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, which reaches this machine alone."""
+def browser(name: str = "localhost") -> Iterator[Browser]:
+    """The system's Chromium, which reaches this machine alone, also by a name."""
     if CHROMIUM is None:
         pytest.skip("no chromium here: install it to look at the pages in a browser")
     with sync_playwright() as playwright:
-        switches = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+        names = f"MAP {name} 127.0.0.1, MAP localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        switches = ["--no-sandbox", f"--host-resolver-rules={names}"]
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
         try:
             yield found
