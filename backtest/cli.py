@@ -52,7 +52,11 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
         run_audit(request, clock, console)
     else:
         from forwardtrader.backtest.job import run_backtest
+        from forwardtrader.backtest.progress import DONE, ProgressFile
         from forwardtrader.backtest.terminal import report
 
-        report(run_backtest(request, clock, console), console, as_json=request.as_json, quiet=request.quiet)
+        finished = run_backtest(request, clock, console)
+        report(finished, console, as_json=request.as_json, quiet=request.quiet)
+        if request.progress is not None:
+            ProgressFile(request.progress).tell(DONE, "done", page=finished.folder.name)
     return 0

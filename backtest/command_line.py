@@ -96,6 +96,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
         optimise=given.optimise and typed_path(given.optimise), importance=given.importance,
+        progress=given.progress and typed_path(given.progress),
     )  # fmt: skip
 
 

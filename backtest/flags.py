@@ -52,14 +52,7 @@ def parser() -> FlagParser:
     modes.add_argument("--sweep", type=Path, metavar="FILE", help="a grid or search space; every point is a counted trial")
     modes.add_argument("--optimise", type=Path, metavar="FILE", help="parameters chosen anew at each boundary, on the past alone")
     modes.add_argument("--audit", action="store_true", help="look-ahead proofs on this data, these features and this strategy")
-    output = p.add_argument_group("settings and output")
-    output.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
-    output.add_argument("--set", dest="assignments", action="append", default=[], metavar="room.key=value", help="any one setting")
-    output.add_argument("--out", metavar="DIR", help="where run folders go (default: reports/output)")
-    output.add_argument("--name", default="", metavar="TEXT", help="a name for the run")
-    output.add_argument("--open", action="store_true", help="open the run page in a browser")
-    output.add_argument("--json", action="store_true", help="print run.json instead of the summary")
-    output.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    _add_output(p)
     return p
 
 
@@ -86,6 +79,18 @@ def check_parser() -> FlagParser:
     p.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
     p.add_argument("--json", dest="as_json", action="store_true", help="print the checks for programs")
     return p
+
+
+def _add_output(p: FlagParser) -> None:
+    output = p.add_argument_group("settings and output")
+    output.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
+    output.add_argument("--set", dest="assignments", action="append", default=[], metavar="room.key=value", help="any one setting")
+    output.add_argument("--out", metavar="DIR", help="where run folders go (default: reports/output)")
+    output.add_argument("--name", default="", metavar="TEXT", help="a name for the run")
+    output.add_argument("--open", action="store_true", help="open the run page in a browser")
+    output.add_argument("--json", action="store_true", help="print run.json instead of the summary")
+    output.add_argument("--progress", type=Path, metavar="FILE", help="tell other programs there what is being done, as one JSON object")
+    output.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def _add_what_to_trade(p: FlagParser) -> None:

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core import fingerprint
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import InvalidDates
+from forwardtrader.core.errors import InvalidDates, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
@@ -24,6 +25,7 @@ from forwardtrader.feeds.universe import TopByVolume, members_between, parse_uni
 from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import lead_bars, open_share
+from forwardtrader.strategies.orders.entries import volume_objection
 
 # Room for outages and, with daily bars, for weekends and holidays.
 SLACK: Final = 1.1
@@ -37,7 +39,7 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
     Raises:
         InvalidDates: a symbol has no bar in the days to trade.
         UnknownSymbol: symbols that no account can trade together.
-        InvalidSetting: the universe cannot be read.
+        InvalidSetting: the universe cannot be read, or orders that rest are to be filled by volumes that are unknown.
         CandleFileInvalid, InvalidSetting: a factor cannot be read; see `FactorBook`.
     """
     feeds = request.settings.feeds
@@ -51,6 +53,9 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
             raise InvalidDates(
                 f"{symbol} ends at {newest:%Y-%m-%d %H:%M} in {history.source}; choose a --from before that, or get newer candles"
             )
+    volumes = {symbol: history.candles["volume"].to_numpy(dtype=np.float64) for symbol, history in markets.items()}
+    if objection := volume_objection(request.settings.strategies, volumes):
+        raise InvalidSetting(objection)
     return {symbol: with_factors(history, book, request.first) for symbol, history in markets.items()}
 
 

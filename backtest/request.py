@@ -24,6 +24,7 @@ class BacktestRequest:
         facts: files of funding and mark price of perpetuals, by symbol.
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
+        progress: a file for other programs, which is told what is being done.
         importance: `permutation` or `refit`, where it is asked what features add; else empty.
         optimise: the file of a walk-forward optimisation.
         stints: the parameters that it chose, from the first traded bar on; `choice` is a fingerprint of everything they were chosen by, and
@@ -48,4 +49,5 @@ class BacktestRequest:
     open_page: bool = False
     as_json: bool = False
     quiet: bool = False
+    progress: Path | None = None
     open_ended: bool = False

@@ -44,9 +44,12 @@ from forwardtrader.reports.manifest import (
     make_run_id,
     settings_digest,
 )
+from forwardtrader.reports.sections.entries import EntriesSection
+from forwardtrader.reports.statistics.adverse_selection import RestingFill, adverse_selection
 from forwardtrader.reports.statistics.forecast_scores import huber
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport
+from forwardtrader.strategies.orders.entry_record import EntryRecord
 from forwardtrader.strategies.trading_state.guard import TradingReport
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN, TradingLimits
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
@@ -60,6 +63,7 @@ WITHOUT_EFFECT: Final = ("save_path", "jobs", "cluster", "cache")
 # Settings that came later, with the values under which earlier trials were made: those stay the same trials.
 _LATER: Final[dict[str, Any]] = {
     "forecaster": "lstm", "params": {}, "features": [], "leverage": 1.0, "maker_fee_bps": None, "liquidation_fee_bps": 50.0,
+    "entry": "market", "entry_deadline": 1, "entry_then": "market", "volume_share": 0.1, "limit_fills": "touch",
 }  # fmt: skip
 
 
@@ -149,6 +153,22 @@ def margin_section(report: MarginReport | None, equity: pd.DataFrame, markets: M
         unknown={symbol: list(each.notes) for symbol, each in beside.items() if each.notes},
         **tally,
     )
+
+
+def entries_section(record: EntryRecord | None, candles: Mapping[str, pd.DataFrame]) -> EntriesSection | None:
+    """What became of entries that were to rest; None where there were none."""
+    if record is None:
+        return None
+    at = utc_index(np.array([fill.at for fill in record.fills], dtype=np.float64))
+    fills = [
+        RestingFill(at=moment, symbol=f.symbol, side=f.side, value=f.size * f.price, price=f.price)
+        for f, moment in zip(record.fills, at, strict=True)
+    ]
+    return EntriesSection(
+        rested=record.rested, crossed=record.crossed, filled=record.filled, handed_over=record.handed_over, given_up=record.given_up,
+        fill_rate=record.made / record.asked if record.asked else None, maker_fees=record.maker_fees, taker_fees=record.taker_fees,
+        adverse_selection_bps=adverse_selection(fills, {symbol: frame["close"] for symbol, frame in candles.items()}),
+    )  # fmt: skip
 
 
 def _times(report: MarginReport) -> pd.DatetimeIndex:

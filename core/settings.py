@@ -199,13 +199,28 @@ class StrategySettings(Room):
         default=2.0, ge=0, le=1000, description="how much worse than its reference price a fill is, in basis points"
     )
     spread_bps: float = Field(default=1.0, ge=0, le=1000, description="what a trade must earn on top, in basis points")
-    allow_short: bool = Field(default=False, description="sell short where the market allows it")
-    # Perpetuals. A market or stop order pays `fee_bps`, a resting limit order `maker_fee_bps`.
+    allow_short: bool | None = Field(
+        default=None, description="sell short where the market allows it; unset: perpetuals are sold short, coins are not"
+    )
+    # Perpetuals. A market or stop order pays `fee_bps`, a resting limit order `maker_fee_bps`; on spot, post-only entries do.
     leverage: float = Field(default=1.0, ge=1, le=125, description="largest leverage at which perpetuals are held")
     maker_fee_bps: float | None = Field(
-        default=None, ge=-100, le=1000, description="fee of a resting order, in basis points; unset: what the venue lists for perpetuals"
+        default=None,
+        ge=-100,
+        le=1000,
+        description="fee of a resting order, in basis points; unset: fee_bps, or what is listed for perpetuals",
     )
     liquidation_fee_bps: float = Field(default=50.0, ge=0, le=1000, description="fee of a liquidation, in basis points")
+    # Entries. A resting one is filled where the price trades through it by a tick, up to `volume_share` of each bar's volume.
+    entry: Literal["market", "maker"] = Field(
+        default="market", description="market, or maker: a post-only limit order where that is expected to save more than waiting costs"
+    )
+    entry_deadline: int = Field(default=1, ge=1, le=1000, description="bars that such an entry rests")
+    entry_then: Literal["market", "give_up"] = Field(default="market", description="what follows then: market or give_up")
+    volume_share: float = Field(default=0.1, gt=0, le=1, description="share of a bar's volume that fills a resting entry at most")
+    limit_fills: Literal["touch", "through"] = Field(
+        default="touch", description="limit orders of your own strategy: filled as in Backtrader, or through as resting entries are"
+    )
     # When to trade: `horizon` bars ahead is the forecast that is traded, `holding` the time over which gain is counted: as far as the
     # forecast reaches what it says, beyond it `premium` (0d: only as far as the forecast reaches).
     horizon: int = Field(default=4, ge=1, description="bars ahead of the forecast that is traded")
@@ -218,12 +233,15 @@ class StrategySettings(Room):
     min_trade: float = Field(default=0.5, ge=0, le=1, description="changes smaller than this share of the risk limit are not made")
     # All symbols of a bar together (`rule: portfolio`): `horizon` is traded, and turnover follows from costs instead of `holding`; of what
     # is above only `leave` counts. No position is larger than `portfolio_share` equal shares of `max_exposure`.
-    rule: Literal["single", "portfolio"] = Field(default="single", description="single: each symbol by itself; portfolio: all together")
+    rule: Literal["auto", "single", "portfolio"] = Field(
+        default="auto",
+        description="single: each symbol by itself; portfolio: all together; auto: portfolio for several symbols and for perpetuals",
+    )
     portfolio_margin: float = Field(default=2.0, ge=0, description="round trips a position must be expected to gain before it grows")
     portfolio_aversion: float = Field(default=3.0, gt=0, description="weight of the account's variance against its gain")
     portfolio_share: float = Field(default=1.0, gt=0, description="largest position, in equal shares of max_exposure among the symbols")
     portfolio_net: float = Field(default=1.0, gt=0, description="largest difference of long and short positions, as a share of equity")
-    portfolio_volatility: float = Field(default=1.0, gt=0, description="annual volatility that is expected of the account at no time")
+    portfolio_volatility: float = Field(default=0.7, gt=0, description="annual volatility that is expected of the account at no time")
     portfolio_min_trade: float = Field(default=0.1, ge=0, lt=1, description="changes smaller than this share of the largest are not made")
     portfolio_stop: float = Field(default=10.0, gt=0, description="distance of the stop, in forecast scales of a day")
     portfolio_memory: Span = Field(default=timedelta(days=14), description="half-life of the moves that correlations are learned from")
@@ -251,6 +269,14 @@ class StrategySettings(Room):
                 f"strategies.max_exposure {self.max_exposure:g} is above strategies.leverage {self.leverage:g}; lower it or raise that"
             )
         return self
+
+    def decides_together(self, symbols: int, *, perpetual: bool) -> bool:
+        """Whether an account of so many symbols is decided on as one."""
+        return self.rule == "portfolio" or (self.rule == "auto" and (symbols > 1 or perpetual))
+
+    def sells_short(self, *, perpetual: bool) -> bool:
+        """Whether symbols that can be sold short are."""
+        return perpetual if self.allow_short is None else self.allow_short
 
 
 class ReportSettings(Room):

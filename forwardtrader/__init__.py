@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from forwardtrader.models.features.own_features import feature
     from forwardtrader.models.features.rolling import lag, window_max, window_mean, window_min, window_rms, window_sum
     from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
-    from forwardtrader.models.forecasters.foundation import FoundationForecaster
     from forwardtrader.models.forecasters.keras_networks.forecaster import KerasForecaster
     from forwardtrader.models.forecasters.keras_networks.lstm_forecaster import LSTMForecaster
-    from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster
+    from forwardtrader.models.forecasters.pretrained.foundation import FoundationForecaster
+    from forwardtrader.models.forecasters.pretrained.kronos_forecaster import KronosForecaster
+    from forwardtrader.models.forecasters.shipped.ensembles import BlendForecaster, MeanForecaster, StackingForecaster
     from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
     from forwardtrader.models.forecasters.shipped.linear import LinearHuber, LinearRidge
     from forwardtrader.models.forecasters.shipped.panel_forecaster import PanelForecaster
@@ -55,12 +56,14 @@ if TYPE_CHECKING:
 _DEFINED_IN = {
     "Bars": "models.features.bars",
     "BaseForecaster": "models.port.base_forecaster",
+    "BlendForecaster": "models.forecasters.shipped.ensembles",
     "CCXTStore": "live.bridge.store",
     "Feed": "strategies.backtrader.assembly",
     "Forecast": "core.types",
     "ForecastSource": "models.forecaster",
-    "FoundationForecaster": "models.forecasters.foundation",
+    "FoundationForecaster": "models.forecasters.pretrained.foundation",
     "KerasForecaster": "models.forecasters.keras_networks.forecaster",
+    "KronosForecaster": "models.forecasters.pretrained.kronos_forecaster",
     "LSTMForecast": "strategies.backtrader.indicator",
     "LSTMForecaster": "models.forecasters.keras_networks.lstm_forecaster",
     "LSTMStrategy": "strategies.backtrader.strategy",
@@ -94,12 +97,14 @@ _DEFINED_IN = {
 __all__ = [
     "Bars",
     "BaseForecaster",
+    "BlendForecaster",
     "CCXTStore",
     "Feed",
     "Forecast",
     "ForecastSource",
     "FoundationForecaster",
     "KerasForecaster",
+    "KronosForecaster",
     "LSTMForecast",
     "LSTMForecaster",
     "LSTMStrategy",

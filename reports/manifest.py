@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, fingerprint, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.sections.entries import EntriesSection
 from forwardtrader.reports.sections.forecasts import SymbolForecast
 from forwardtrader.reports.sections.importance import ImportanceSection
 from forwardtrader.reports.sections.optimisation import OptimisationSection
@@ -214,6 +215,7 @@ class RunManifest(Section):
     strategy: StrategySummary | None = None
     limits: LimitsSection | None = None
     margin: MarginSection | None = None
+    entries: EntriesSection | None = None
     benchmark: dict[str, StrategySummary] = {}
     portfolio: PortfolioSection | None = None
     optimisation: OptimisationSection | None = None

@@ -48,6 +48,7 @@ class Control:
             "orders": self.orders,
             "trades": self.trades,
             "advance": self.advance,
+            "approach": self.approach,
             "begin": self.begin,
             "owner": self.owner,
             "push": self.push,
@@ -124,10 +125,13 @@ class Control:
         return {"trades": [_trade(t) for t in self._venue.exchange.order_index.trades[int(params.get("since", 0)) :]]}
 
     def advance(self, params: Mapping[str, Any]) -> Any:
-        """In lockstep: play `bars` bars (default 1). Raises ValueError if the market runs in real time."""
-        if self._venue.settings.speed != "lockstep":
-            raise ValueError("the market runs by the clock; start it with --speed lockstep to advance it by hand")
-        before = self._venue.driver.played
+        """In lockstep: play `bars` bars (default 1); `trades` are the ids of what the account executed in them.
+
+        Raises ValueError if the market runs in real time.
+        """
+        self._require_lockstep()
+        before, executed = self._venue.driver.played, self._venue.exchange.order_index.trades
+        known = len(executed)
         bars = params.get("bars", 1)
         if isinstance(bars, bool) or not isinstance(bars, int) or not 1 <= bars <= MOST_BARS:
             raise ValueError(f"bars must be a whole number from 1 to {MOST_BARS}")
@@ -135,7 +139,23 @@ class Control:
             if not self._venue.driver.advance():
                 break
         driver = self._venue.driver
-        return {"market_time": self._venue.market_clock(), "advanced": driver.played - before, "ended": driver.ended}
+        trades = [str(trade.id) for trade in executed[known:] if trade.account == ACCOUNT]
+        return {"market_time": self._venue.market_clock(), "advanced": driver.played - before, "ended": driver.ended, "trades": trades}
+
+    def approach(self, params: Mapping[str, Any]) -> Any:
+        """In lockstep: make the next print of the running bars, as far as no open order has been met; `prices` by symbol, and `printed`.
+
+        Raises ValueError if the market runs in real time.
+        """
+        self._require_lockstep()
+        driver = self._venue.driver
+        if driver.ended or driver.printed >= driver.ticks:
+            return {"prices": {}, "printed": False}
+        return {"prices": driver.tick(holds=True), "printed": True}
+
+    def _require_lockstep(self) -> None:
+        if self._venue.settings.speed != "lockstep":
+            raise ValueError("the market runs by the clock; start it with --speed lockstep to advance it by hand")
 
     def begin(self, params: Mapping[str, Any]) -> Any:
         """Start a market that was started with `waits`; no effect on a running one."""

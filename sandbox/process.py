@@ -63,7 +63,7 @@ class SandboxHandle:
             raise VenueUnreachable(f"the practice exchange at {self.url} does not answer: {error}") from error
 
     def advance(self, bars: int = 1) -> Any:
-        """In lockstep: play the next bars; returns `market_time` (ms), `advanced` and `ended`."""
+        """In lockstep: play the next bars; returns `market_time` (ms), `advanced`, `ended`, and `trades`, the ids of executions."""
         return self.control("advance", bars=bars)
 
     def state(self) -> Any:

@@ -221,7 +221,11 @@ def _fee_rates(settings: SandboxSettings) -> tuple[Decimal, Decimal]:
 
 
 def _fills(settings: SandboxSettings) -> FillModel:
-    return BookFills(settings.book) if settings.fills == "book" else BarFills(Decimal(str(settings.slippage_bps)))
+    return (
+        BookFills(settings.book)
+        if settings.fills == "book"
+        else BarFills(Decimal(str(settings.slippage_bps)), Decimal(str(settings.volume_share)))
+    )
 
 
 def _settlement(settings: SandboxSettings, listings: dict[str, Listing], margin: CrossMargin) -> Settlement:

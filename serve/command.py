@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.command.cli import run
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.serve.flags import serve_parser
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from forwardtrader.serve.access import Access
-    from forwardtrader.serve.guard import Guard
+    from forwardtrader.serve.application import Application
 
 LOG: Final = Path("var/log.jsonl")
 _NEEDED: Final = ("starlette", "uvicorn")
@@ -39,17 +40,15 @@ def _serve(given: argparse.Namespace) -> int:
     from forwardtrader.core.command.project import typed_path
     from forwardtrader.core.config import load_settings
     from forwardtrader.serve.access import TOKEN_FILE, Access, kept_token
-    from forwardtrader.serve.application import Places, application
+    from forwardtrader.serve.application import application
     from forwardtrader.serve.guard import allowed_hosts
 
     is_open = require_address(given.host, beyond=given.beyond_this_machine)
     settings = load_settings(given.config and typed_path(given.config))
     with closing(bound(given.host, given.port)) as listening:
         access = Access(kept_token(TOKEN_FILE, anew=given.new_token))
-        places = Places(
-            output=Path(settings.reports.output), sessions=Path(settings.live.sessions_path), models=Path(settings.models.save_path)
-        )
-        app = application(places, access, allowed_hosts(given.host, given.allow_host), numbers=is_open)
+        hosts, config = allowed_hosts(given.host, given.allow_host), given.config and typed_path(given.config)
+        app = application(settings, access, hosts, SystemClock(), own=TOKEN_FILE.parent, config=config, numbers=is_open)
         _announce(given.host, listening.getsockname()[1], access, is_open=is_open)
         _run(app, listening)
     sys.stdout.write("stopped; sessions and backtests go on\n")
@@ -93,7 +92,8 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def _announce(host: str, port: int, access: Access, *, is_open: bool) -> None:
-    shown = f"[{host}]" if ":" in host else host
+    reached = "127.0.0.1" if ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_unspecified else host
+    shown = f"[{reached}]" if ":" in reached else reached
     if is_open:
         sys.stderr.write(
             f"warning: other machines can reach {host}:{port}, and the connection is not encrypted: whoever reads it can command sessions\n"
@@ -103,18 +103,20 @@ def _announce(host: str, port: int, access: Access, *, is_open: bool) -> None:
     sys.stdout.flush()
 
 
-def server_of(app: Guard) -> uvicorn.Server:
+def server_of(application: Application) -> uvicorn.Server:
     """The server: quiet, anonymous, and neither kept busy nor from ending by connections that are left open."""
     import uvicorn
 
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, ws="none", lifespan="on", limit_concurrency=_MOST_AT_ONCE,
+        application.app, log_config=None, access_log=False, server_header=False, ws="none", lifespan="on", limit_concurrency=_MOST_AT_ONCE,
         timeout_graceful_shutdown=_ENDING_S, proxy_headers=False, h11_max_incomplete_event_size=32 * 1024,
     )  # fmt: skip
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    application.updates.is_ending = lambda: server.should_exit
+    return server
 
 
-def _run(app: Guard, listening: socket.socket) -> None:
+def _run(app: Application, listening: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     try:
         server_of(app).run(sockets=[listening])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -42,10 +44,18 @@ def part(template: str, context: dict[str, Any]) -> str:
     return log.redact(environment().get_template(template).render(**context))
 
 
-def page(template: str, access: Access, context: dict[str, Any], status: int = 200) -> HTMLResponse:
-    """A whole page; the token of its forms is put in after secrets are struck out."""
-    text = part(template, context | {"form_token": "@form-token@"})
-    return HTMLResponse(text.replace("@form-token@", access.form_token, 1), status)
+def page(
+    template: str, access: Access, context: dict[str, Any], drawn: Mapping[str, str] = MappingProxyType({}), *, status: int = 200
+) -> HTMLResponse:
+    """A whole page; the token of its forms is put in after secrets are struck out.
+
+    Args:
+        drawn: pieces that were drawn before, by the text that stands in the page for each, once.
+    """
+    text = part(template, context | {"form_token": "@form-token@"}).replace("@form-token@", access.form_token, 1)
+    for place, piece in drawn.items():
+        text = text.replace(place, piece, 1)
+    return HTMLResponse(text, status)
 
 
 @cache

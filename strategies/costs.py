@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 
 from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.types import MarketRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,31 @@ class Costs:
         return 2 * self.per_side
 
 
+def maker_fee(settings: StrategySettings, rule: MarketRules) -> float | None:
+    """The share that an order pays which rested: every limit order of a perpetual, post-only entries on spot; None where it pays as any
+    other."""
+    if settings.maker_fee_bps is not None:
+        return settings.maker_fee_bps / 1e4
+    if not rule.is_perpetual or rule.maker_fee is None:
+        return None
+    return min(float(rule.maker_fee), settings.fee_bps / 1e4)
+
+
 class VenueCommission(bt.CommInfoBase):
     """A share of the traded value; fractions of a unit can be traded.
 
     Params:
         base_fee: share of a buy that the venue keeps in base currency; such a buy pays nothing in quote currency.
-        maker: share that an order pays which rested, on margin; None where that is the same.
+        maker: share that an order pays which rested, on margin, and a post-only entry anywhere; None where that is the same.
     """
 
     params = (("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True), ("base_fee", 0.0), ("maker", None))
+
+    def as_maker(self) -> VenueCommission:
+        """The same for an order that rested."""
+        share = self.p.commission if self.p.maker is None else self.p.maker
+        base_fee = share if self.p.base_fee else 0.0
+        return VenueCommission(commission=share, base_fee=base_fee, leverage=self.p.leverage, mult=self.p.mult)
 
     def fee(self, size: float, price: float, *, maker: bool) -> float:
         """What `size` units at `price` cost, in quote currency."""

@@ -11,6 +11,7 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.strategies.costs import Costs
 from forwardtrader.strategies.order_rules import enlarges
+from forwardtrader.strategies.orders.entries import EntryRule
 from forwardtrader.strategies.risk import Gate, RiskLimits
 from forwardtrader.strategies.signals import EdgeRule, Signal, decide
 from forwardtrader.strategies.sizing import SizeRule, exposure_cap, stop_distance, stop_price
@@ -23,13 +24,15 @@ _EXCHANGE_HOURS_S = 23_400  # a stock exchange is open 6.5 hours a day
 
 @dataclass(frozen=True, slots=True)
 class DecisionParams:
-    """Parameters of one symbol's decision, computed once. `renewal` is the share of a new bar in the remembered scale."""
+    """Parameters of one symbol's decision, computed once. `renewal` is the share of a new bar in the remembered scale, `entry` how entries
+    rest; None where all go to the market."""
 
     edge: EdgeRule
     size: SizeRule
     limits: RiskLimits
     cooldown_s: float
     renewal: float
+    entry: EntryRule | None = None
 
     @classmethod
     def of(cls, settings: StrategySettings, market: MarketRules, timeframe: Timeframe, horizon: int, symbols: int = 1) -> DecisionParams:
@@ -38,7 +41,7 @@ class DecisionParams:
         Where all are decided on together, that decision limits exposure and volatility, and `portfolio_stop` alone says where stops lie.
         `horizon` is that of the forecasts, in bars.
         """
-        costs, together = Costs.of(settings), settings.rule == "portfolio"
+        costs, together = Costs.of(settings), settings.decides_together(symbols, perpetual=market.is_perpetual)
         holding = timeframe.bars(settings.holding) or horizon
         yearly_root = (bars_per_year(market, timeframe) / horizon) ** 0.5
         stop = settings.portfolio_stop if together else settings.stop_scales
@@ -51,7 +54,7 @@ class DecisionParams:
             span=holding / horizon,
             risk_aversion=settings.risk_aversion,
             min_change=settings.min_trade,
-            shorts=settings.allow_short and market.can_short,
+            shorts=market.can_short and settings.sells_short(perpetual=market.is_perpetual),
         )
         size = SizeRule(
             max_exposure=settings.max_exposure / symbols,
@@ -66,7 +69,8 @@ class DecisionParams:
         )
         limits = RiskLimits(settings.max_drawdown, settings.max_daily_loss, settings.halt_for.total_seconds())
         memory = timeframe.bars(settings.scale_memory)
-        return cls(edge, size, limits, settings.cooldown.total_seconds(), 1.0 - 0.5 ** (1.0 / memory) if memory else 1.0)
+        renewal = 1.0 - 0.5 ** (1.0 / memory) if memory else 1.0
+        return cls(edge, size, limits, settings.cooldown.total_seconds(), renewal, EntryRule.of(settings, market, horizon))
 
 
 @dataclass(slots=True)

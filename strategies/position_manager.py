@@ -24,6 +24,14 @@ class OrderPort(Protocol):
         """Send a market order; False where it was refused at once."""
         ...
 
+    def rest_entry(self, change: float, price: float, reason: str) -> bool:
+        """Send a post-only limit order that rests until the deadline of the rule of entries; False where it was refused at once."""
+        ...
+
+    def cancel_entry(self) -> None:
+        """Take the resting entry back; what it came to is told as that of any order."""
+        ...
+
     def rest_stop(self, change: float, price: float) -> bool:
         """Send a stop order that rests until `price` is touched; False where it was refused at once."""
         ...
@@ -38,7 +46,8 @@ class PositionManager:
 
     Attributes:
         book: what survives a restart.
-        busy: a market order is out; nothing is decided until it is settled.
+        busy: a market order or an entry is out; nothing is decided until it is settled.
+        entering: it is an entry that may rest; meanwhile `attend` keeps the stop of what it has built.
         resting: a stop is out; the port clears it when the stop is done.
         guarded: the position it was made for.
         too_small: how many entries were smaller than the smallest order.
@@ -47,7 +56,7 @@ class PositionManager:
     def __init__(self, market: MarketRules, params: DecisionParams, port: OrderPort) -> None:
         self.params, self.port = params, port
         self.state = PositionState()
-        self.busy = self.resting = False
+        self.busy = self.resting = self.entering = False
         self.guarded = 0.0
         self.too_small = 0
         self.use_market(market)
@@ -98,9 +107,21 @@ class PositionManager:
         gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
         self._guard(size, gives=gives)
 
-    def settle_trade(self, executed: float, price: float, size: float) -> None:
-        """The market order is done: `executed` units (negative sold) at `price`, which left a position of `size`."""
-        self.busy = False
+    def attend(self, size: float, paid: float, close: float, equity: float, now: float) -> None:
+        """Look at a closed bar while an order is out: what a resting entry has built so far has its stop; after a stop it is taken back."""
+        size = self.without_dust(size, close) if self.entering else 0.0
+        if self.entering and now < self.state.resume_at:
+            self.port.cancel_entry()
+        elif size and self._stop_passed(size, paid, close, 0.0, equity):
+            self._leave(size, PASSED)
+        elif size:
+            self._guard(size, gives=False)
+
+    def settle_trade(self, executed: float, price: float, size: float, *, is_over: bool = True) -> None:
+        """The order is done, or a part of it where not `is_over`: `executed` units (negative sold) at `price`, which left a position of
+        `size`."""
+        if is_over:
+            self.busy = self.entering = False
         if enlarges(size - executed, size):
             self.state.fill = price
 
@@ -150,14 +171,26 @@ class PositionManager:
                 self.too_small += 1
             else:
                 self.state.intend(scale, equity, self.params)
-                self.busy = self.port.trade(change, reason)
+                self._enter(change, close, location, reason)
             return False
         self._drop_stop()
         self.busy = self.port.trade(change, reason)
         return True
 
+    def _enter(self, change: float, close: float, location: float, reason: str) -> None:
+        """Send the order that adds exposure: one that rests, or one to the market."""
+        rule, buys = self.params.entry, change > 0.0
+        limit = 0.0 if rule is None or not rule.rests(location, buys=buys) else rule.limit(close, self.market, buys=buys)
+        if limit > 0.0:
+            self.busy = self.entering = self.port.rest_entry(change, limit, reason)
+        else:
+            self.busy = self.port.trade(change, reason)
+
     def _leave(self, size: float, reason: str) -> None:
         self._drop_stop()
+        if self.entering:
+            self.entering = False
+            self.port.cancel_entry()
         self.busy = self.port.trade(-size, reason)
 
     def _drop_stop(self) -> None:

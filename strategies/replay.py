@@ -46,7 +46,7 @@ class Replay:
         """Fills and equity where the forecasts of each tape, in its own bars, have these locations [bars]."""
         walk = self._walk(locations)
         account = walk.account
-        if self.settings.rule == "portfolio":
+        if self.settings.decides_together(len(self.markets), perpetual=self.markets[0][0].is_perpetual):
             self._join(walk)
         walk.go()
         fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])

@@ -6,15 +6,18 @@ fees in quote or, for buys on venues that keep them, in the coin; the same order
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, OrderRequest, Side, Timeframe, slipped
+from forwardtrader.strategies.costs import maker_fee
 from forwardtrader.strategies.decision import STOPPED, DecisionParams
 from forwardtrader.strategies.margin.series import MarkBar
 from forwardtrader.strategies.order_rules import RawOrder, RestingSell, normalise, sellable
+from forwardtrader.strategies.orders.entries import EntryRule, Then, crosses, left_for_market, part_filled
 from forwardtrader.strategies.position_manager import PositionManager
 
 FILL_COLUMNS: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
@@ -23,7 +26,14 @@ _FLOAT_NOISE: Final = 1e-9
 
 @dataclass(slots=True)
 class ReplayOrder:
-    """An open order. `stop` is None for a market order."""
+    """An open order; a market order has neither `stop` nor `limit`.
+
+    Attributes:
+        change: base units that are left of it, negative to sell.
+        limit: the price of an entry that rests by `terms`, until the clock of its market (UTC epoch seconds) is past `until`.
+        has_rested: a bar has met it.
+        executed, paid, size_after: units that were executed (negative sold), their average price, and the position after the newest.
+    """
 
     holding: Holding
     change: float
@@ -31,6 +41,24 @@ class ReplayOrder:
     reference: float
     reason: str
     new: bool = True
+    limit: float | None = None
+    until: float = 0.0
+    terms: EntryRule | None = None
+    has_rested: bool = False
+    executed: float = 0.0
+    paid: float = 0.0
+    size_after: float = 0.0
+
+    @property
+    def at_market(self) -> bool:
+        return self.stop is None and self.limit is None
+
+    def add(self, executed: float, price: float, size: float) -> None:
+        """Take in an execution, with the averages that Backtrader works out."""
+        if executed:
+            value = self.executed * self.paid + executed * price
+            self.executed += executed
+            self.paid, self.size_after = value / self.executed, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +70,7 @@ class ReplayBar:
     low: float
     close: float
     traded: bool
+    volume: float = 0.0
     mark: MarkBar | None = None
     rates: tuple[float, ...] = ()
 
@@ -49,21 +78,38 @@ class ReplayBar:
 class Holding:
     """One symbol's position and its orders; the `OrderPort` of its position manager."""
 
-    def __init__(self, account: ReplayAccount, market: MarketRules, params: DecisionParams) -> None:
-        self.account, self.market = account, market
-        self.base_fee = account.fee if market.fee_in_base else 0.0
+    def __init__(
+        self, account: ReplayAccount, market: MarketRules, params: DecisionParams, maker: float | None = None, bar: float = 0.0
+    ) -> None:
+        self.account, self.market, self.bar = account, market, bar
+        self.rates = (account.fee, account.fee if maker is None else maker)  # of orders that take, and of those that rested
         self.size = self.paid = self.close = 0.0
         self.manager = PositionManager(market, params, self)
+        self.newest: ReplayOrder | None = None  # but for stops
 
     def trade(self, change: float, reason: str) -> bool:
-        return self._take(change, None, reason)
+        return self._take(change, reason)
+
+    def rest_entry(self, change: float, price: float, reason: str) -> bool:
+        return self._take(change, reason, limit=price)
+
+    def cancel_entry(self) -> None:
+        if (order := self.newest) is not None and order in self.account.orders:
+            self.account.orders.remove(order)
+            self.account.over.append(order)
 
     def rest_stop(self, change: float, price: float) -> bool:
-        return self._take(change, price, STOPPED)
+        return self._take(change, STOPPED, stop=price)
 
     def cancel_stop(self) -> None:
         orders = self.account.orders
         orders[:] = [order for order in orders if order.holding is not self or order.stop is None]
+
+    @property
+    def resting_stop(self) -> float:
+        """The price of the stop as it rests, on the venue's grid; where none rests, the one that was decided on."""
+        stops = [order.stop for order in self.account.orders if order.holding is self and order.stop is not None]
+        return stops[0] if stops else self.manager.state.stop
 
     def close_out(self, row: int, reason: str) -> None:
         """Cancel all orders, and close what is held, dust too, at the newest price; the fill is one of bar `row`."""
@@ -73,27 +119,45 @@ class Holding:
             price = slipped(self.close, account.slippage, buys=self.size < 0.0)
             account.book_at(row, ReplayOrder(self, -self.size, None, self.close, reason), price)
 
-    def commission(self, change: float, price: float) -> float:
+    def commission(self, change: float, price: float, *, maker: bool = False) -> float:
         """Fee in quote currency; a buy whose fee is kept in the coin pays none."""
-        return 0.0 if self.base_fee and change > 0.0 else abs(change) * self.account.fee * price
+        return 0.0 if change > 0.0 and self.base_fee(maker=maker) else abs(change) * self.rates[maker] * price
+
+    def base_fee(self, *, maker: bool) -> float:
+        """The share of a buy that the venue keeps."""
+        return self.rates[maker] if self.market.fee_in_base else 0.0
 
     def settle(self, order: ReplayOrder, executed: float, price: float) -> None:
         """An order is done: `executed` units (negative sold) at `price`."""
         if order.stop is None:
-            self.manager.settle_trade(executed, price, self.size)
+            if order is self.newest:
+                self.manager.settle_trade(executed, price, self.size)
             return
         self.manager.resting = False
         if executed:
             self.manager.settle_stop(self.account.now)
 
-    def _take(self, change: float, stop: float | None, reason: str) -> bool:
-        raw = RawOrder(side=Side.BUY if change > 0.0 else Side.SELL, size=abs(change), reference=self.close, stop_price=stop)
+    def settle_entry(self, order: ReplayOrder, *, is_over: bool) -> None:
+        """An entry that rested, or rests, is done, or a part of it is."""
+        if order is self.newest:
+            self.manager.settle_trade(order.executed, order.paid, order.size_after, is_over=is_over)
+
+    def _take(self, change: float, reason: str, *, stop: float | None = None, limit: float | None = None) -> bool:
+        side = Side.BUY if change > 0.0 else Side.SELL
+        raw = RawOrder(side=side, size=abs(change), reference=self.close, stop_price=stop, limit_price=limit)
         resting = [RestingSell(-order.change, id(order)) for order in self.account.orders if order.holding is self and order.change < 0.0]
         answer = normalise(raw, self.market, sellable=sellable(self.size, resting))
         if not isinstance(answer, OrderRequest):
             return False
-        size, price = float(answer.size), None if answer.stop_price is None else float(answer.stop_price)
-        self.account.orders.append(ReplayOrder(self, size if change > 0.0 else -size, price, price or self.close, reason))
+        size = float(answer.size) if change > 0.0 else -float(answer.size)
+        stop, limit = (None if price is None else float(price) for price in (answer.stop_price, answer.limit_price))
+        order = ReplayOrder(self, size, stop, stop or limit or self.close, reason, limit=limit)
+        if limit is not None and self.manager.params.entry is not None:
+            order.terms = self.manager.params.entry
+            order.until = self.account.now + order.terms.seconds(self.bar)
+        self.account.orders.append(order)
+        if stop is None:
+            self.newest = order
         return True
 
 
@@ -107,15 +171,18 @@ class ReplayAccount:
     holdings: list[Holding] = field(default_factory=list)
     orders: list[ReplayOrder] = field(default_factory=list)
     fills: list[tuple[Any, ...]] = field(default_factory=list)
+    over: list[ReplayOrder] = field(default_factory=list)
+    volume_share: float = 0.0
     now: float = 0.0
     row: int = 0
 
     @classmethod
     def opened(cls, settings: StrategySettings, markets: list[tuple[MarketRules, Timeframe, int]]) -> ReplayAccount:
         """An account with its cash, and for each market (rules, bar length, horizon of its forecasts) an empty holding."""
-        account = cls(settings.cash, settings.fee_bps / 1e4, settings.slippage_bps / 1e4)
+        account = cls(settings.cash, settings.fee_bps / 1e4, settings.slippage_bps / 1e4, volume_share=settings.volume_share)
         for market, timeframe, horizon in markets:
-            account.holdings.append(Holding(account, market, DecisionParams.of(settings, market, timeframe, horizon, len(markets))))
+            params = DecisionParams.of(settings, market, timeframe, horizon, len(markets))
+            account.holdings.append(Holding(account, market, params, maker_fee(settings, market), timeframe.seconds))
         return account
 
     def equity(self) -> float:
@@ -146,9 +213,28 @@ class ReplayAccount:
 
     def work(self, bars: dict[Holding, ReplayBar]) -> None:
         """What these bars do to the orders that are out."""
+        self.end_entries(bars)
         if self.orders:
             self.check_cash()
             self.match(bars)
+
+    def end_entries(self, bars: dict[Holding, ReplayBar]) -> None:
+        """Tell of entries that were taken back, and have those go to the market, or end, whose deadline is over."""
+        while self.over:
+            order = self.over.pop(0)
+            order.holding.settle_entry(order, is_over=True)
+        for order in [order for order in self.orders if order.limit is not None and order.holding in bars and self.now > order.until]:
+            self._end_entry(order)
+
+    def _end_entry(self, order: ReplayOrder) -> None:
+        units, terms = 0.0, order.terms
+        if terms is not None and terms.then is Then.MARKET and order.limit is not None:
+            units = float(left_for_market(abs(order.change), order.limit, order.holding.market))
+        if units:
+            order.limit, order.change = None, units if order.change > 0.0 else -units
+        else:
+            self.orders.remove(order)
+            order.holding.settle_entry(order, is_over=True)
 
     def spendable(self) -> float:
         """The cash that positions are sized by."""
@@ -162,11 +248,38 @@ class ReplayAccount:
         """Fill what these bars fill, of the orders that `takes` picks."""
         for order in [order for order in self.orders if takes(order)]:
             bar = bars.get(order.holding)
+            if order.limit is not None:
+                if bar is not None and bar.traded and order in self.orders:
+                    self._rest(order, order.limit, bar)
+                continue
             price = None if bar is None or not bar.traded or order not in self.orders else self._fill_price(order, bar)
             if price is not None:
                 self.orders.remove(order)
                 executed, paid = self._fill(order, price)
-                order.holding.settle(order, executed, paid)
+                if order.terms is None:
+                    order.holding.settle(order, executed, paid)
+                else:
+                    order.add(executed, paid, order.holding.size)
+                    order.holding.settle_entry(order, is_over=True)
+
+    def _rest(self, order: ReplayOrder, limit: float, bar: ReplayBar) -> None:
+        """What a bar does to an entry that rests."""
+        buys, rest, arrives = order.change > 0.0, abs(order.change), not order.has_rested
+        order.has_rested = True
+        if arrives and crosses(limit, bar.open, buys=buys):
+            self.orders.remove(order)
+            order.holding.settle_entry(order, is_over=True)
+            return
+        worst = bar.low if buys else bar.high
+        units = part_filled(limit, rest, worst, bar.volume * self.volume_share, order.holding.market, buys=buys)
+        if not units:
+            return
+        executed, paid = self._fill(order, limit, None if units == rest else units)
+        order.add(executed, paid, order.holding.size)
+        is_over = units == rest or not executed
+        if is_over:
+            self.orders.remove(order)
+        order.holding.settle_entry(order, is_over=is_over)
 
     def _fill_price(self, order: ReplayOrder, bar: ReplayBar) -> float | None:
         buys = order.change > 0.0
@@ -188,38 +301,44 @@ class ReplayAccount:
         self._fill(order, price)
         self.row = present
 
-    def _fill(self, order: ReplayOrder, price: float) -> tuple[float, float]:
-        """Book one fill; units executed (0 where the cash did not suffice) and the price of a unit that was delivered."""
-        held, change, gross_price = order.holding, order.change, price
-        gross = change
+    def _fill(self, order: ReplayOrder, price: float, part: float | None = None) -> tuple[float, float]:
+        """Book one fill of an order, or of `part` of it (base units); units executed (0 where the cash did not suffice) and the price of a
+        unit that was delivered."""
+        held, gross_price, maker = order.holding, price, order.limit is not None
+        gross = change = order.change if part is None else math.copysign(part, order.change)
         if held.market.fee_in_base and change > 0.0:
-            change = gross * (1.0 - held.base_fee)
+            change = gross * (1.0 - held.base_fee(maker=maker))
             price = price * gross / change
         kept = gross - change
-        if held.size and held.size + change and abs(held.size + change) < _FLOAT_NOISE * abs(held.size):
+        if part is not None:
+            order.change = (order.change - kept) - change
+        elif held.size and held.size + change and abs(held.size + change) < _FLOAT_NOISE * abs(held.size):
             change = -held.size
         closed, opened = _split(held.size, change)
-        opened = self._pay(held, closed, opened, price)
+        opened = self._pay(held, closed, opened, price, maker=maker)
         if closed + opened:
-            self._book(held, closed, opened, price, order.reason, (gross, gross_price, kept))
+            fee = held.commission(opened, price, maker=maker) + held.commission(closed, price, maker=maker)
+            self._book(held, closed, opened, price, fee, order.reason, (gross, gross_price, kept))
         return closed + opened, price
 
-    def _pay(self, held: Holding, closed: float, opened: float, price: float) -> float:
+    def _pay(self, held: Holding, closed: float, opened: float, price: float, *, maker: bool) -> float:
         """Move the cash; the units that could be opened."""
         cash = self.cash
         if closed:
             cash += -closed * held.paid + -closed * (price - held.paid)
-            cash -= held.commission(closed, price)
+            cash -= held.commission(closed, price, maker=maker)
             self.cash = cash
         if opened:
             cash -= opened * price
-            cash -= held.commission(opened, price)
+            cash -= held.commission(opened, price, maker=maker)
             if cash < 0.0:
                 return 0.0
             self.cash = cash
         return opened
 
-    def _book(self, held: Holding, closed: float, opened: float, price: float, reason: str, paid: tuple[float, float, float]) -> None:
+    def _book(
+        self, held: Holding, closed: float, opened: float, price: float, fee: float, reason: str, paid: tuple[float, float, float]
+    ) -> None:
         change = closed + opened
         before, held.size = held.size, held.size + change
         if not held.size:
@@ -228,7 +347,7 @@ class ReplayAccount:
             held.paid = price
         elif opened:
             held.paid = (held.paid * before + change * price) / held.size
-        size, fee, currency = abs(change), held.commission(opened, price) + held.commission(closed, price), held.market.quote
+        size, currency = abs(change), held.market.quote
         if held.market.fee_in_base and change > 0.0:
             gross, price, kept = paid
             share = size / (gross - kept)

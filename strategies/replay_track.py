@@ -96,6 +96,7 @@ class Track:
     high: Floats
     low: Floats
     close: Floats
+    volume: Floats
     scale: Floats
     member: Flags
     steady: Floats
@@ -117,7 +118,7 @@ class Track:
         member = np.array([context.may_hold(at) for at in times]) if tape.members is not None else here
         marks = MarkTrack.of(tape, index, place) if tape.market.is_perpetual else None
         steady, variance, cap = (np.full(len(index), np.nan) for _ in range(3))
-        track = cls(params, times, place, here, traded, opened, high, low, close, scale, member, steady, variance, cap, marks)
+        track = cls(params, times, place, here, traded, opened, high, low, close, volume, scale, member, steady, variance, cap, marks)
         track.remember(0, 0.0)
         return track
 
@@ -154,6 +155,6 @@ class Track:
         prices = float(self.open[row]), float(self.high[row]), float(self.low[row]), float(self.close[row])
         marks = self.marks
         if marks is None:
-            return ReplayBar(*prices, bool(self.traded[row]))
+            return ReplayBar(*prices, bool(self.traded[row]), float(self.volume[row]))
         bar = MarkBar(float(marks.open[row]), float(marks.high[row]), float(marks.low[row]), float(marks.close[row]))
-        return ReplayBar(*prices, bool(self.traded[row]), bar, marks.rates_at(row))
+        return ReplayBar(*prices, bool(self.traded[row]), float(self.volume[row]), bar, marks.rates_at(row))

@@ -113,7 +113,7 @@ LAYERS: dict[str, str] = {
         command
         application
         routes
-        guard rendering
+        guard live_updates rendering
         access facts flags
     """,
 }
@@ -129,8 +129,9 @@ DOORS: dict[str, set[str]] = {
         *(f"models/forecasters/{name}.py" for name in ("lstm", "recurrent", "stepwise_inference", "trainer", "xla")),
         *(f"models/forecasters/keras_networks/{name}.py" for name in ("network", "training_loop")),
     },
-    "torch": {"models/forecasters/foundation.py"},
-    "transformers": {"models/forecasters/foundation.py"},
+    "torch": {f"models/forecasters/pretrained/{name}.py" for name in ("chronos", "kronos", "timesfm")},
+    "transformers": {f"models/forecasters/pretrained/{name}.py" for name in ("chronos", "foundation", "timesfm", "weights")},
+    "safetensors": {"models/forecasters/pretrained/kronos.py"},
     "lightgbm": {"models/forecasters/trees.py"},
     "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
     "skops": {"models/forecasters/shipped/sklearn_file.py"},
@@ -141,7 +142,8 @@ DOORS: dict[str, set[str]] = {
     "optuna": {"backtest/sweep/search.py"},
     "uvicorn": {"serve/command.py"},
     "starlette": {
-        *(f"serve/{name}.py" for name in ("application", "guard", "rendering")), *(f"serve/routes/{name}.py" for name in ("files", "runs")),
+        *(f"serve/{name}.py" for name in ("application", "guard", "rendering")),
+        *(f"serve/routes/{name}.py" for name in ("backtests", "files", "models", "runs", "sessions")),
     },
 }  # fmt: skip
 # The one place from which an order leaves.

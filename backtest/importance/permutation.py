@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from forwardtrader.backtest.importance.scored_bars import Floats, ScoredBars, calibrated, mean_over_symbols, standardised_ranks
 from forwardtrader.models.folds.permutation import Permutation, TrainingRows
-from forwardtrader.models.folds.walk import ServedFold, WalkForward
+from forwardtrader.models.folds.walk import ServedFold, WalkForward, side_by_side
+from forwardtrader.models.parallel.scale_out import fold_workers
 from forwardtrader.models.port.fitted import FittedModel
 from forwardtrader.reports.statistics.significance import paired_differences
 
@@ -56,16 +58,38 @@ def permutation_gains(
     Raises:
         TradingError: a model cannot be read, or a forecaster failed.
     """
-    found: dict[str, list[_Part]] = {symbol: [] for symbol in walk.panel.symbols}
-    for number, served in enumerate(walk.served):
+    work, folds = _Work(walk, first, sets, draws, seed), range(len(walk.served))
+    parts: dict[int, dict[str, _Part]] = {}
+    for number, found in fold_workers(side_by_side(walk.settings), "").run(_of_fold, work, folds):
+        parts[number] = found
+        progress(len(parts), len(folds))
+    symbols = ([parts[n][symbol] for n in folds if symbol in parts[n]] for symbol in walk.panel.symbols)
+    return _together([each for each in symbols if each], len(sets))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the folds share; models are read from the registry one at a time."""
+
+    walk: WalkForward
+    first: pd.Timestamp
+    sets: Sequence[Columns]
+    draws: int
+    seed: int
+    reading: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _of_fold(work: _Work, number: int) -> dict[str, _Part]:
+    """The scored bars of each symbol that a fold has some of."""
+    walk, served, found = work.walk, work.walk.served[number], {}
+    with work.reading:
         model = walk.network(served.card.model_id)
-        for symbol in served.fold:
-            bars = ScoredBars.of(walk, served, symbol, first)
-            if len(bars):
-                seeds = [(seed % 2**32, draw, number, walk.panel.symbols.index(symbol)) for draw in range(draws)]
-                found[symbol].append(_part(walk, served, symbol, model, bars, sets, seeds))
-        progress(number + 1, len(walk.served))
-    return _together([parts for parts in found.values() if parts], len(sets))
+    for symbol in served.fold:
+        bars = ScoredBars.of(walk, served, symbol, work.first)
+        if len(bars):
+            seeds = [(work.seed % 2**32, draw, number, walk.panel.symbols.index(symbol)) for draw in range(work.draws)]
+            found[symbol] = _part(walk, served, symbol, model, bars, work.sets, seeds)
+    return found
 
 
 def _part(

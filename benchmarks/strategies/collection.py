@@ -12,14 +12,9 @@ from benchmarks.strategies.community import lifecycle, orders, portfolio, signal
 from benchmarks.strategies.compared import Case
 
 # Why a session with real orders need not equal its replay.
-_AT_ONCE: Final = (
-    "real orders: the venue has exits from their entry on, and a bar's prices meet resting orders there in their own order; Backtrader has "
-    "them from the next bar on"
-)
+_AT_ONCE: Final = "real orders: the venue has exits from their entry on, Backtrader from the next bar on"
+_NO_LIST: Final = "real orders: no venue has lists of three buys; a bar that reaches several executes them before the others are taken back"
 _REFUSED: Final = "real orders: the venue, or a limit of the session, refuses at once what the replay ends with Margin a bar later"
-_TRAILED: Final = (
-    "the price column of a trailing stop that its first bar moved: as sent in the session, as moved in the replay; fills are equal on paper"
-)
 
 
 def _signals(cerebro: bt.Cerebro) -> None:
@@ -57,7 +52,7 @@ COLLECTION: Final = (
             "signals": ((bt.SIGNAL_LONG, signals.CloseAboveAverage, (), {}), (bt.SIGNAL_LONGEXIT, signals.CloseBelowShortAverage, (), {}))
         },
     ),
-    Case("bracket", orders.Bracket, in_session=_AT_ONCE),
+    Case("bracket", orders.Bracket),
     Case("bracket without sizes", orders.UnsizedBracket, unsized=True, in_session=_AT_ONCE),
     Case(
         "bracket by hand, without sizes",
@@ -66,10 +61,10 @@ COLLECTION: Final = (
         in_session=_AT_ONCE,
     ),
     Case("bracket around a short", orders.ShortBracket),
-    Case("OCO of three entries, with valid=", orders.OneCancelsOthers, in_session=_AT_ONCE),
-    Case("OCO of stop and limit", orders.ExitsByOco, in_session=_AT_ONCE),
-    Case("trailing stop", orders.Trailing, in_session=_TRAILED),
-    Case("trailing stop limit", orders.TrailingLimit, in_session=_TRAILED),
+    Case("OCO of three entries, with valid=", orders.OneCancelsOthers, in_session=_NO_LIST),
+    Case("OCO of stop and limit", orders.ExitsByOco),
+    Case("trailing stop", orders.Trailing),
+    Case("trailing stop limit", orders.TrailingLimit),
     Case("stop limit entry that expires", orders.StopLimitEntry),
     Case("market on close", orders.MarketOnClose, in_session="real orders: refused, since the venue does not know the end of the day"),
     Case("ladder of limits", orders.LimitChain),

@@ -16,6 +16,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _ROOMS: Final = ("backtest", "core", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "strategies")
 _OURS: Final = tuple(_ROOT / room for room in _ROOMS)
 _LIBRARIES: Final = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
+_INSTALLED: Final = {"site-packages", "dist-packages"}  # also those of the Python that an environment was made from
 _LOG: Final = log.logger("user_code")
 
 
@@ -87,7 +88,9 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
 def is_a_users(filename: str) -> bool:
     """Whether a source file is neither ours nor a library's."""
     path = Path(filename).resolve()
-    return not filename.startswith("<") and not any(path.is_relative_to(folder) for folder in (*_OURS, *_LIBRARIES))
+    if filename.startswith("<") or _INSTALLED & set(path.parts):
+        return False
+    return not any(path.is_relative_to(folder) for folder in (*_OURS, *_LIBRARIES))
 
 
 def is_ours(filename: str) -> bool:

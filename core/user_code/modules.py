@@ -7,11 +7,22 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.user_code.errors import described
+
+_received: dict[str, str] = {}  # modules that came from another machine, by their files there
+_received_from: list[str] = []
+
+
+def receive(names: Mapping[str, str], folder: str) -> None:
+    """Take these files to mean modules that can be imported by these names, whatever lies here; names of files are relative to `folder`."""
+    _received.clear()
+    _received.update(names)
+    _received_from[:] = [folder]
 
 
 def user_module(name: str, given: str) -> ModuleType:
@@ -25,6 +36,8 @@ def user_module(name: str, given: str) -> ModuleType:
     """
     beside = Path.cwd() / f"{name}.py"
     file = Path(name).resolve() if name.endswith(".py") else beside if "." not in name and beside.is_file() else None
+    if (came := _came(name)) is not None:
+        file, name = None, came
     folder, stem = (file.parent, file.stem) if file is not None else (Path.cwd(), name)
     try:
         _search(folder, stem)
@@ -42,6 +55,14 @@ def user_module(name: str, given: str) -> ModuleType:
         raise ConfigError(f"{given}: {name} cannot be imported: {error}") from error
     except Exception as error:  # the module is the user's, and so is whatever it raises while it is read
         raise ConfigError(f"{given}: {described(error)}") from error
+
+
+def _came(name: str) -> str | None:
+    """The name of the module that this file is elsewhere; None where it did not come from there."""
+    if not _received_from:
+        return None
+    file = name if name.endswith(".py") else f"{name}.py"
+    return _received.get(os.path.normpath(Path(_received_from[0], file)))
 
 
 def _search(folder: Path, stem: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +14,20 @@ import numpy as np
 
 @contextmanager
 def process_state_kept() -> Iterator[None]:
-    """Undo what the block changes of the working directory, which relative paths of the settings are read from, and of `np.seterr`."""
-    folder = Path.cwd()
-    with np.errstate():
+    """Undo what the block changes for others.
+
+    That is the working directory, which relative paths of the settings are read from; how numpy treats errors; the precision of decimals,
+    in which the same thread rounds orders; and whether anything is logged at all.
+    """
+    folder, root, silenced = Path.cwd(), logging.root, logging.root.manager.disable
+    level, handlers = root.level, list(root.handlers)
+    with np.errstate(), decimal.localcontext():
         try:
             yield
         finally:
+            logging.disable(silenced)
+            if root.level != level:
+                root.setLevel(level)
+            root.handlers[:] = handlers
             if Path.cwd() != folder:
                 os.chdir(folder)

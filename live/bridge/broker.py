@@ -15,6 +15,7 @@ from backtrader.order import BuyOrder, SellOrder
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.account_view import AccountView
+from forwardtrader.live.bridge.broker_orders import is_expired
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import GroupKey
 from forwardtrader.live.bridge.contingent.orders import ContingentOrders
@@ -23,7 +24,7 @@ from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
 from forwardtrader.live.bridge.order_updates import handle_events
-from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, limited
+from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, entry_objection, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import COMMANDED, FORCED, UNPROTECTED, AccountEvent, Intent, Protected, Refused, Unprotected
@@ -32,8 +33,9 @@ from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating
 from forwardtrader.strategies.feed_context import traded
 from forwardtrader.strategies.order_rules import OrderRefusal
+from forwardtrader.strategies.orders.entries import POST_ONLY, Then
 from forwardtrader.strategies.orders.families import FAMILY_REFUSED, family_refusal, is_kept_back
-from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, put_on_grid
+from forwardtrader.strategies.orders.trailing_stops import STOPS, TRAILING, begin
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore
@@ -72,6 +74,8 @@ class CCXTBroker(AccountView):
         self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
         self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
+        self.ahead: dict[int, AccountEvent] = {}  # of expired orders, by reference: told with the bar that is beyond the time limit
+        self.timed_out: set[int] = set()  # references of orders that no bar to come may execute, as of the newest turn
         self._seen = -1
         self._is_live = False
 
@@ -108,6 +112,7 @@ class CCXTBroker(AccountView):
         is_present = self._is_present(is_idle)
         if is_present:
             handle_events(self)
+        self.timed_out = {order.ref for order in self._orders.alive if is_expired(order, ahead=True)}
         self.contingent.trailing.follow()
         if is_present:
             self.contingent.parts.look_at_restored()
@@ -115,7 +120,7 @@ class CCXTBroker(AccountView):
             self.contingent.trailing.place()
             self.contingent.missing.send_due()
         self.contingent.send_reached()
-        self._expire()
+        self._expire(is_idle=is_idle)
         if is_idle and self.on_turn is not None:
             self.on_turn()
 
@@ -136,10 +141,18 @@ class CCXTBroker(AccountView):
     def is_settled(self) -> bool:
         """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling or self.contingent.reached:
+        if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling - self.ahead.keys():
+            return False
+        if self.contingent.reached:
             return False
         # Some venues acknowledge a market order first and report its executions later.
-        return not any(order.exectype in _AT_ONCE and not order.executed.size for order in self._orders.alive if self.is_sent(order))
+        return not any(order.exectype in _AT_ONCE and self._is_awaited(order) for order in self._orders.alive if self.is_sent(order))
+
+    def _is_awaited(self, order: LiveOrder) -> bool:
+        """Whether nothing was executed of an order yet; of an entry that rested before, nothing of what went to the market."""
+        if POST_ONLY not in order.info:
+            return not order.executed.size
+        return not self.journal.filled(known_intent(order).client_id)
 
     @property
     def journal(self) -> Journal:
@@ -186,7 +199,7 @@ class CCXTBroker(AccountView):
             parent=parent, transmit=transmit, histnotify=histnotify, trailamount=trailamount, trailpercent=trailpercent,
         )  # fmt: skip
         if exectype in TRAILING:
-            put_on_grid(order)
+            begin(order)
         order.addinfo(**info)
         self.contingent.add(order, oco)
         if isinstance(answer, OrderRefusal):
@@ -196,7 +209,7 @@ class CCXTBroker(AccountView):
         if block := blocked(self, new, answer):
             return self.refuse(order, block)
         set_intent(order, self.intents.made(self, order, answer))
-        if parent is not None or not transmit or self.contingent.must_wait(order):
+        if parent is not None or not transmit or self.contingent.must_wait(order) or is_expired(order, ahead=True):
             return self._hold(order)
         return self.send(order)
 
@@ -367,13 +380,23 @@ class CCXTBroker(AccountView):
         """An order is alive no more."""
         self._cancelling.discard(order.ref)
         self._expiring.discard(order.ref)
+        self.ahead.pop(order.ref, None)
         self._orders.over(order)
         self.contingent.over(order)
 
-    def _expire(self) -> None:
-        """Time limits count in bar time, as in a backtest."""
+    def entry_objection(self, data: CCXTData) -> str:
+        """Why an entry that rested must not go to the market; "" where it may."""
+        return self.halted or entry_objection(self, data)
+
+    def _expire(self, *, is_idle: bool) -> None:
+        """Take orders back whose time limit is over; from the venue once the strategy is done with the last bar that may execute them."""
         for order in self._orders.alive:
-            timed = isinstance(order.valid, float) and order.valid and len(order.data) and not order.data.is_past
-            if timed and order.data.datetime[0] > order.valid and order.ref not in self._expiring:
-                self._expiring.add(order.ref)
+            hands_over = order.info.get(POST_ONLY) == Then.MARKET  # before the strategy decides on that bar, as in a backtest
+            is_due = is_expired(order) or (order.ref in self.timed_out and (hands_over or (is_idle and self.is_sent(order))))
+            if not is_due or order.ref in self._expiring:
+                continue
+            self._expiring.add(order.ref)
+            if hands_over and self.is_sent(order):
+                self.contingent.make_room(order, order)
+            else:
                 self.cancel(order)

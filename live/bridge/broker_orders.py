@@ -71,3 +71,11 @@ class BrokerOrders:
     def sent_as(self, order: LiveOrder) -> Intent | None:
         """What went to the venue; None for an order that is not, and was not, there."""
         return self._sent.get(order.ref)
+
+
+def is_expired(order: LiveOrder, *, ahead: bool = False) -> bool:
+    """Whether the present bar, or the one `ahead` of it, is beyond the time limit of an order, in bar time as in a backtest."""
+    data, limit = order.data, order.valid
+    if not isinstance(limit, float) or not limit or not len(data) or data.is_past:
+        return False
+    return (data.next_open if ahead else data.datetime[0]) > limit

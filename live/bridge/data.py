@@ -10,6 +10,7 @@ import backtrader as bt
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.longer_bars import OpenStamped
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import FeedContext, attach
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class CCXTData(OpenStamped):
     def traded(self) -> CCXTData:
         """The feed on which its symbol is traded: the one with the shortest bars."""
         return self.store.traded(self.symbol)
+
+    @property
+    def next_open(self) -> float:
+        """When the bar after the present one opens, as Backtrader's number."""
+        return as_number(round(epoch_seconds(self.datetime[0]) * 1000) + self.step_ms)
 
     def islive(self) -> bool:
         return not self.p.historical

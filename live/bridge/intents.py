@@ -12,6 +12,7 @@ from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.venue.client_ids import begun_prefix, client_id, command_id
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.orders.entries import POST_ONLY
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
@@ -37,7 +38,7 @@ class Intents:
         return Intent(
             client_id=name, request=request, bar=bar, role=str(order.info.get("role", "")),
             parent=broker.contingent.parent_name(order), group=broker.contingent.group_name(order), expires=_expiry_of(order),
-            trail=trail_of(order),
+            trail=trail_of(order), post_only=str(order.info.get(POST_ONLY, "")) if request.limit_price is not None else "",
         )  # fmt: skip
 
     def released(self, broker: CCXTBroker, order: LiveOrder, intent: Intent) -> Intent:

@@ -13,6 +13,7 @@ import backtrader as bt
 from forwardtrader.core import log
 from forwardtrader.core.errors import StorageFull
 from forwardtrader.core.types import MarketRules
+from forwardtrader.live.bridge.broker_orders import is_expired
 from forwardtrader.live.bridge.bt_types import BtCommission, BtPosition, LiveOrder
 from forwardtrader.live.bridge.contingent.protection import settle
 from forwardtrader.live.bridge.data import CCXTData, as_number
@@ -47,20 +48,29 @@ _FLOAT_NOISE: Final = 1e-9
 
 
 def handle_events(broker: CCXTBroker) -> None:
-    """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it.
+    """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it. An order that
+    was taken back ahead of its time limit is told of by the first bar beyond that, as in a backtest.
 
     Raises:
         StorageFull: the account cannot write its journal any more.
     """
-    waiting, broker.undated = broker.undated, deque()
+    waiting, broker.undated = deque([*broker.undated, *broker.ahead.values()]), deque()
+    broker.ahead.clear()
     while waiting or broker.store.events:
         event = waiting.popleft() if waiting else broker.store.events.popleft()
         order = broker.order_of(getattr(event, "client_id", ""))
         undated = [data.symbol for data in broker.store.datas if not len(data)]
         if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
             broker.undated.append(event)
+        elif isinstance(event, Ended) and order is not None and _is_ahead(broker, order):
+            broker.ahead[order.ref] = event
         else:
             handle_event(broker, event)
+
+
+def _is_ahead(broker: CCXTBroker, order: LiveOrder) -> bool:
+    """Whether an order was taken off the venue for a time limit that the present bar is not beyond yet."""
+    return broker.is_expiring(order) and not is_expired(order) and not broker.contingent.makes_room(order)
 
 
 def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:

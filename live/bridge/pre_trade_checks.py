@@ -65,6 +65,11 @@ def blocked(broker: CCXTBroker, order: OrderTicket, request: OrderRequest) -> st
     data = order.data
     if broker.halted or not adds_exposure(broker.units_held(data) + _incoming(order), request.side, request.size):
         return broker.halted
+    return entry_objection(broker, data)
+
+
+def entry_objection(broker: CCXTBroker, data: CCXTData) -> str:
+    """Why nothing may add exposure now; "" where it may."""
     return "the session is paused" if broker.entries_blocked else _missing(broker, data) or broker.store.entry_objection(data.symbol)
 
 

@@ -27,6 +27,7 @@ from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.venues.contracts import require_one_account
+from forwardtrader.live.bridge.arrivals import Arrivals
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.data import CCXTData
@@ -112,6 +113,7 @@ class CCXTStore:
         self._datas: list[CCXTData] = []
         self._markets: dict[str, Market] = {}
         self._turns_at_rest = 0
+        self.arrivals = Arrivals(self.wake, self.prices, self._has_bars, self.loop.monotonic)
         self.unsafe: dict[str, str] = {}  # why a symbol's positions must not grow, set by the owner; "" for all of them
         self._notifications: deque[Notification] = deque()
 
@@ -297,10 +299,18 @@ class CCXTStore:
     def caught_up(self, at: int) -> bool:
         """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""
         # In this order: a bar that is put between the two is found waiting.
+        return self._has_bars(at) and all(market.barrier.is_empty for market in self._markets.values())
+
+    def _has_bars(self, at: int) -> bool:
+        """Whether every bar that opened by `at` was put before the feeds, or is known not to exist."""
         end = at + self.shortest_ms
         last = {market: end - end % market.step - market.step for market in self._markets.values()}  # of longer bars those that have closed
-        came = all(market.has(s, due) for market, due in last.items() for s in market.source.symbols)
-        return came and all(market.barrier.is_empty for market in self._markets.values())
+        return all(market.has(s, due) for market, due in last.items() for s in market.source.symbols)
+
+    @property
+    def waits_for_market(self) -> bool:
+        """Whether the broker keeps an order back until the market reaches its price."""
+        return self.broker is not None and self.broker.contingent.waits_for_market
 
     @property
     def newest(self) -> int:
@@ -316,6 +326,7 @@ class CCXTStore:
         """Queue an order event for the broker."""
         with self.wake:
             self.events.append(event)
+            self.arrivals.note(event)
             self.wake.notify_all()
 
     def last_price(self, symbol: str) -> float | None:

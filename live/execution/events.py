@@ -61,6 +61,8 @@ class Intent:
         triggered: the market has reached its stop price while it waited here, so that it is sent without.
         replaces: client id of an intent of the same order that was taken back, or never arrived; "" for none.
         trail: how its stop price is moved from bar to bar; None for one that stays. A stop that was moved is the intent of a new order.
+        post_only: of an entry that must rest, what follows at its deadline (`Then`); "" for any other order. What goes to the market then
+            is the intent of a new order, in the place of this one.
     """
 
     client_id: str
@@ -73,6 +75,7 @@ class Intent:
     triggered: bool = False
     replaces: str = ""
     trail: Trail | None = None
+    post_only: str = ""
 
     @property
     def symbol(self) -> str:

@@ -13,7 +13,7 @@ from forwardtrader.live.execution.events import NEVER_ARRIVED, REPORTED, Executi
 from forwardtrader.live.sqlite_file import Row
 from forwardtrader.live.venue.perpetuals import FundingPayment
 
-VERSION: Final = 5
+VERSION: Final = 6
 UPGRADES: Final = {
     1: """
 alter table intents add column parent text not null default '';
@@ -26,13 +26,15 @@ alter table intents add column replaces text not null default '';
     3: "",  # payments came, in a table of their own
     # Whatever has ended until now, its run has dealt with: only of later ones a start knows that nobody has.
     4: f"update intents set note = '{REPORTED}' || note where state in ('refused', 'done') and note <> '{NEVER_ARRIVED}';",
+    5: "alter table intents add column post_only text not null default '';",
 }
 SCHEMA: Final = """
 create table if not exists intents (
     client_id text primary key, symbol text not null, side text not null, size text not null, limit_price text, stop_price text,
     reason text not null, role text not null, bar integer not null, state text not null, venue_id text not null default '',
     note text not null default '', parent text not null default '', oco text not null default '', expires integer not null default 0,
-    triggered integer not null default 0, replaces text not null default '', trail text not null default '');
+    triggered integer not null default 0, replaces text not null default '', trail text not null default '',
+    post_only text not null default '');
 create index if not exists held_intents on intents (state) where state = 'held';
 create index if not exists open_intents on intents (state) where state in ('written', 'sent', 'unknown', 'acknowledged');
 create table if not exists executions (
@@ -47,7 +49,7 @@ create table if not exists payments (
 create table if not exists marks (name text primary key, value text not null) without rowid;
 """
 COLUMNS: Final = (
-    "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces, trail"
+    "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, parent, oco, expires, triggered, replaces, trail, post_only"
 )
 _REASON: Final = 200  # characters of it in the write-ahead log, whose slots are small
 
@@ -58,7 +60,7 @@ def intent_of(row: Row) -> Intent:
     )
     return Intent(
         client_id=row[0], request=request, role=row[7], bar=row[8], parent=row[9], group=row[10], expires=row[11], triggered=bool(row[12]),
-        replaces=row[13], trail=_trail(row[14]),
+        replaces=row[13], trail=_trail(row[14]), post_only=row[15],
     )  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def row_of(intent: Intent) -> Row:
     return (
         intent.client_id, request.symbol, str(request.side), str(request.size), _text(request.limit_price), _text(request.stop_price),
         request.reason, intent.role, intent.bar, intent.parent, intent.group, intent.expires, intent.triggered,
-        intent.replaces, json.dumps(astuple(intent.trail)) if intent.trail is not None else "",
+        intent.replaces, json.dumps(astuple(intent.trail)) if intent.trail is not None else "", intent.post_only,
     )  # fmt: skip
 
 
@@ -108,7 +110,7 @@ def _number(value: str | None) -> Decimal | None:
 
 _NAMES: Final = (
     "client_id", "symbol", "side", "size", "limit", "stop", "reason", "role", "bar", "parent", "group", "expires", "triggered", "replaces",
-    "trail",
+    "trail", "post_only",
 )  # fmt: skip
 _LATER: Final = {
     "parent": "",
@@ -117,6 +119,7 @@ _LATER: Final = {
     "triggered": False,
     "replaces": "",
     "trail": "",
+    "post_only": "",
 }  # records of earlier versions lack these
 
 

@@ -17,10 +17,11 @@ from forwardtrader.live.execution.order_lookup import OrderLookup
 from forwardtrader.live.execution.reconciliation import assets_of
 from forwardtrader.live.execution.trading_halt import TradingHalt
 from forwardtrader.live.venue.ccxt_client import CcxtClient
-from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of
+from forwardtrader.live.venue.ccxt_errors import OrderOutcome, classify, names_of, would_take
 from forwardtrader.live.venue.order_access import access_of
 from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.strategies.order_rules import adds_exposure
+from forwardtrader.strategies.orders.entries import CROSSED
 
 _LOG: Final = log.logger("live")
 _QUOTE_AFTER_S: Final = 0.01
@@ -90,7 +91,9 @@ class OrderSubmitter:
         names, reason = names_of(error), " ".join(log.redact(str(error)).split())[:200]
         outcome = classify(names, reason)
         log.event(_LOG, "order_answered_by_error", client_id=intent.client_id, error=names[0], outcome=outcome.value, reason=reason)
-        if outcome in (OrderOutcome.REJECTED, OrderOutcome.MARGIN):
+        if intent.post_only and outcome is OrderOutcome.REJECTED and would_take(names, reason):
+            self._ledger.refuse(intent.client_id, CROSSED)
+        elif outcome in (OrderOutcome.REJECTED, OrderOutcome.MARGIN):
             if outcome is OrderOutcome.REJECTED and {"InvalidOrder", "BadRequest"} & set(names):
                 await self._halt.attempt(self._read_rules)
             self._ledger.refuse(intent.client_id, reason, margin=outcome is OrderOutcome.MARGIN)
@@ -141,6 +144,8 @@ def order_arguments(
             params["triggerDirection"] = "ascending" if request.side is Side.BUY else "descending"
     if reduces:
         params["reduceOnly"] = True
+    if intent.post_only:
+        params["postOnly"] = True
     kind = "market" if request.limit_price is None else "limit"
     price = None if request.limit_price is None else float(request.limit_price)
     side = "buy" if request.side is Side.BUY else "sell"

@@ -19,6 +19,7 @@ from forwardtrader.live.output.files import render_page
 from forwardtrader.live.parity.differences import CAUSES, described, differing, with_cause
 from forwardtrader.live.parity.record import Recorded, read_session
 from forwardtrader.live.parity.replay import replay
+from forwardtrader.live.parity.resting_entries import resting_entries
 from forwardtrader.live.parity.shortfall import measured
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.reports.pages.parity_page import SHARES, Parity, Shortfall, write_parity
@@ -53,6 +54,7 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
         fills_equal=None if book else "fills" not in unequal,
         equity_equal=None if book else "equity" not in unequal,
         shortfall=_shortfall(session, replayed, folder) if book else None,
+        entries=resting_entries(folder / "journal.db", session.candles),
         first_difference=with_cause(differences[0], session.notes, session.timeframe.seconds) if differences else None,
         compared={name: len(recorded[name]) for name in ("forecasts", "orders", "fills", "equity")},
         differences=differences[:_MOST_LISTED],

@@ -33,6 +33,7 @@ class Recorded:
         orders: what persons ordered about models.
         blocked: reasons of blocked entries, by bar (open time, ms UTC) and symbol.
         late: of each symbol, which bars came after those of the others, and in which turn.
+        forecasts: whether the session had models; its strategy reads no forecasts where it had none.
     """
 
     status: SessionStatus
@@ -47,6 +48,7 @@ class Recorded:
     orders: tuple[PromotionCommand, ...] = ()
     blocked: dict[tuple[int, str], str] = field(default_factory=dict)
     late: dict[str, pd.Series[int]] = field(default_factory=dict)
+    forecasts: bool = True
 
     @property
     def timeframe(self) -> Timeframe:
@@ -103,7 +105,7 @@ def read_session(folder: Path) -> Recorded:
         return Recorded(
             status, settings, datetime.fromisoformat(plan["first_live"]), plan["strategy"],
             histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.blocked_entries(),
-            {symbol: store.late(symbol) for symbol in histories},
+            {symbol: store.late(symbol) for symbol in histories}, bool(plan.get("forecasts", True)),
         )  # fmt: skip
     finally:
         store.close()

@@ -11,6 +11,7 @@ import pandas as pd
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live.parity.record import Recorded
+from forwardtrader.live.retraining.stock import NoForecasts
 from forwardtrader.live.session.commands import CommandHistory, carry_out
 from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.live.session.strategy_guard import BarHook
@@ -32,7 +33,7 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     Args:
         sources: where the session's forecasts came from; None for a walk-forward with its settings.
     """
-    first, sources = session.first_live, sources or _walked(session)
+    first, sources = session.first_live, _sources(session, sources)
     feeds, commands = _feeds(session, sources), CommandHistory(session.commands)
     broker = venue_broker([f.rules for f in feeds], session.settings.strategies, trade_from=first.timestamp(), kind=PaperBroker)
     assert isinstance(broker, PaperBroker)
@@ -54,16 +55,25 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     }
 
 
+def _sources(session: Recorded, given: Mapping[str, ForecastSource] | None) -> Mapping[str, ForecastSource]:
+    if not session.forecasts:
+        return dict.fromkeys(session.whole, NoForecasts(session.settings.strategies.horizon))
+    return given or _walked(session)
+
+
 def _feeds(session: Recorded, sources: Mapping[str, ForecastSource]) -> list[Feed]:
     feeds, extra = [], extra_bars(session.timeframe, session.settings.feeds.resample)
     for symbol, frame in session.whole.items():
         begin = int(frame.index.searchsorted(pd.Timestamp(session.first_live)))
         data = frame_data(frame.iloc[max(0, begin - sources[symbol].warm_up - extra) :], session.timeframe, name=symbol)
-        feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=sources[symbol]))
+        source = sources[symbol] if session.forecasts else None
+        feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=source))
     return feeds
 
 
 def _forecasts(session: Recorded, sources: Mapping[str, ForecastSource]) -> pd.DataFrame:
+    if not session.forecasts:
+        return session.tables["forecasts"]
     since = pd.Timestamp(session.first_live)
     made = [
         sources[s].batch(frame).loc[since:].reset_index(names="timestamp").assign(symbol=s, horizon=sources[s].horizon)

@@ -9,7 +9,8 @@ units and signed so that a cost is positive (s is +1 for a buy, -1 for a sale):
     fees         as booked
     opportunity  s * (later - decision) * unfilled          what was ordered and not filled
 
-`decision` is the close of the bar decided on, or the order's own price where it has one; `arrival` the last price known when the order
+`decision` is the close of the bar decided on, or the order's own price where it has one (but for entries that rest to save costs, whose
+wait counts, with that of what followed at the market); `arrival` the last price known when the order
 was sent; `later` the close of the following bar. The parts add up exactly; between spread and impact the line is as sharp as one
 quote after the order makes it.
 """
@@ -18,7 +19,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -29,6 +31,7 @@ from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import Side
 from forwardtrader.live.execution.events import Execution, Intent, arrival_name
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.parity.resting_entries import fee_in_quote
 from forwardtrader.reports.pages.parity_page import SHARES, Shortfall
 
 _LISTED: Final = 10
@@ -154,16 +157,19 @@ def _read(journal: Journal, candles: Mapping[str, pd.DataFrame]) -> Iterator[Sen
     closes = {s: dict(zip(_times(frame), frame["close"].tolist(), strict=True)) for s, frame in candles.items()}
     intents = [intent for intent, state in journal.intents() if state not in (IntentState.HELD, IntentState.DROPPED)]
     seen = {i.client_id: journal.recall(arrival_name(i.client_id)) or {} for i in intents}
-    usual = _usual_spread(intents, seen)
+    usual, handed_over = _usual_spread(intents, seen), {intent.replaces for intent in intents}
+    first = {intent.client_id: intent.bar for intent in intents if intent.post_only}
     for intent in intents:
         known = closes.get(intent.symbol, {})
-        if intent.bar not in known:
+        bar = first.get(intent.replaces, intent.bar)
+        if bar not in known:
             continue
         arrival = seen[intent.client_id]
         step = min((b - a for a, b in itertools.pairwise(sorted(known))), default=0)
-        later = known.get(intent.bar + step) if step else None
+        later = known.get(bar + step) if step else None
         quoted = arrival.get("half_spread", usual.get(intent.symbol))
-        yield _sent(intent, journal.executions(intent.client_id), known[intent.bar], arrival.get("last"), quoted, later)
+        sent = _sent(intent, journal.executions(intent.client_id), known[bar], arrival.get("last"), quoted, later)
+        yield replace(sent, ordered=sent.filled) if intent.client_id in handed_over and intent.post_only else sent
 
 
 def _sent(
@@ -172,13 +178,12 @@ def _sent(
     request = intent.request
     filled = float(sum(e.size for e in executions))
     paid = float(sum(e.size * e.price for e in executions)) / filled if filled else 0.0
-    base, quote = request.symbol.split("/")
-    own = request.limit_price if request.limit_price is not None else request.stop_price
+    own = request.limit_price if request.limit_price is not None and not intent.post_only else request.stop_price
     return Sent(
         at=intent.bar, symbol=request.symbol, side="buy" if request.side is Side.BUY else "sell", ordered=float(request.size),
         filled=filled, paid=paid, decision=close, own_price=float(own) if own is not None else None, arrival=arrival, quoted=quoted,
         takes=request.limit_price is None, later=later,
-        fees=sum(float(e.fee * e.price if e.fee_currency == base else e.fee) for e in executions if e.fee_currency in (base, quote)),
+        fees=float(sum((fee for e in executions if (fee := fee_in_quote(e)) is not None), Decimal(0))),
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ from forwardtrader.live.venue.perpetuals import require_plain_contracts
 from forwardtrader.live.venue.withdrawals import require_no_withdrawals
 from forwardtrader.models.registry.card import code_version
 from forwardtrader.models.registry.store import ModelRegistry
+from forwardtrader.strategies.user_code.forecast_use import may_read_forecasts
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 _MOST_OFFSET_S: Final = 1.0
 _LEAST_DISK: Final = 1_000_000_000
@@ -159,6 +161,8 @@ def _disk(request: LiveRequest) -> str:
 
 
 def _models(request: LiveRequest) -> str:
+    if request.strategy and not may_read_forecasts(load_strategy(request.strategy)):
+        return "none is needed, the strategy reads no forecasts"
     known, damaged = ModelRegistry(Path(request.settings.models.save_path)).survey()
     cards = [c for c in known if c.code_version == code_version()]
     fitting = [c for c in cards if c.timeframe == str(request.timeframe) and set(request.symbols) <= set(c.symbols)]

@@ -10,9 +10,9 @@ from typing import Final
 
 import pandas as pd
 
-from forwardtrader.core.errors import ModelError
+from forwardtrader.core.errors import ModelError, NotTrained
 from forwardtrader.core.settings import ModelSettings
-from forwardtrader.core.types import Timeframe
+from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.live.retraining.worker import ChildTrainings, Trainings
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import selected
@@ -25,6 +25,7 @@ from forwardtrader.models.port.prototype import prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import ModelRegistry
 
+WARM_UP: Final = 1000  # recorded sessions are replayed with it
 _NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _NETWORKS: Final = 3  # a champion, its challenger, and one in training
 
@@ -120,6 +121,25 @@ class ModelStock:
 
     def _damaged(self, model_id: str, reason: str, mended: str = "it is trained again") -> None:
         self._notify("model_damaged", model_id=model_id, reason=reason, mended=mended)
+
+
+class NoForecasts:
+    """Stands for the forecasts of a symbol in a session whose strategy reads none: nobody asks.
+
+    Attributes:
+        warm_up: bars of history, where there are so many, that the strategy's own indicators begin with.
+    """
+
+    warm_up = WARM_UP
+
+    def __init__(self, horizon: int) -> None:
+        self.horizon = horizon
+
+    def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
+        raise NotTrained("there is no model: the session began with a strategy that reads no forecasts")
+
+    def latest(self, bars: pd.DataFrame) -> Forecast | None:
+        raise NotTrained("there is no model: the session began with a strategy that reads no forecasts")
 
 
 class FixedSupply:

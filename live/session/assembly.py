@@ -40,7 +40,7 @@ from forwardtrader.live.preflight.consent import require_consent
 from forwardtrader.live.preflight.owner import account_of, leased, remember_account, require_journal_of
 from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import LiveRequest
-from forwardtrader.live.retraining.stock import FixedSupply
+from forwardtrader.live.retraining.stock import FixedSupply, NoForecasts
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.candles import SessionCandles
 from forwardtrader.live.session.commands import CommandHandler
@@ -65,6 +65,7 @@ from forwardtrader.strategies.backtrader.hosting import restoring
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
+from forwardtrader.strategies.user_code.forecast_use import may_read_forecasts
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ def assemble(
     Raises:
         TradingError: whatever stands in the way of a start.
     """
-    return _Assembly(request, clock, view, progress, callbacks, stack, supervisor).parts(supply)
+    return _Assembly(request, clock, view, progress, callbacks, stack, supervisor, forecasts=supply is not None).parts(supply)
 
 
 class _Assembly:
@@ -93,7 +94,7 @@ class _Assembly:
 
     def __init__(
         self, request: LiveRequest, clock: Clock, view: SessionView, progress: SessionProgress, callbacks: SessionCallbacks,
-        stack: ExitStack, supervisor: Supervisor,
+        stack: ExitStack, supervisor: Supervisor, *, forecasts: bool,
     ) -> None:  # fmt: skip
         self.request, self.clock, self.view, self.progress, self.callbacks, self.stack = request, clock, view, progress, callbacks, stack
         self.supervisor = supervisor
@@ -111,7 +112,8 @@ class _Assembly:
         stack.callback(self.close_channel)
         self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
         self.resumed = ResumedSession(self.store, request, self.kind)
-        self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock))
+        needs = forecasts or may_read_forecasts(self.kind)
+        self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock, forecasts=needs))
         if self.market.practice is not None:
             stack.callback(self.market.practice.stop)
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
@@ -119,8 +121,7 @@ class _Assembly:
 
     def parts(self, supply: FixedSupply | None) -> SessionParts:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
-        self.view.line("loading the model")
-        models = self._opened(supply or self._model_supply())
+        models = self._opened(supply or self._supply())
         self.supervisor.account_opens()
         journal = open_journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
         if journal is not None:
@@ -153,6 +154,12 @@ class _Assembly:
         )  # fmt: skip
 
     # Models and forecasts
+
+    def _supply(self) -> Supply:
+        if not self.market.forecasts:
+            return FixedSupply(dict.fromkeys(self.request.symbols, NoForecasts(self.request.settings.strategies.horizon)))
+        self.view.line("loading the model")
+        return self._model_supply()
 
     def _model_supply(self) -> ModelSupply:
         request, notify = self.request, self.health.notify
@@ -244,7 +251,8 @@ class _Assembly:
             first = int(frame.index.searchsorted(pd.Timestamp(self.resumed.begins(self.market.first_live))))
             warm = cut(frame, max(0, first - sources[symbol].warm_up - extra), len(frame))
             data = bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
-            feeds.append(Feed(data=data, rules=self.market.rules[symbol], timeframe=self.request.timeframe, source=sources[symbol]))
+            source = sources[symbol] if self.market.forecasts else None
+            feeds.append(Feed(data=data, rules=self.market.rules[symbol], timeframe=self.request.timeframe, source=source))
         return feeds
 
     def _guard(self, saved: SavedState | None) -> TradingGuard | None:

@@ -62,7 +62,7 @@ class PaperBroker(VenueRulesBroker):
         for parent in [ref for ref, family in self._pchildren.items() if not any(order.alive() for order in family)]:
             del self._pchildren[parent]
 
-    def _objection(self, data: bt.feed.DataBase) -> str:
+    def _objection(self, data: Any) -> str:
         if self.halted or self.entries_blocked:
             return self.halted or "the session is paused"
         return self.entry_objection(data._name, round(epoch_seconds(data.datetime[0]) * 1000))

@@ -25,6 +25,7 @@ import psutil
 from forwardtrader.core import atomic
 from forwardtrader.core.command.child import child_command, child_environment
 from forwardtrader.core.errors import ConfigError, StartRefused, VenueUnreachable
+from forwardtrader.live.bridge.arrivals import Arrivals
 
 Json = dict[str, Any]
 _PATIENCE_S: Final = 30.0
@@ -100,7 +101,7 @@ class PracticeVenue:
         self.control("owner", pid=os.getpid())
 
     def advance(self) -> Json:
-        """In lockstep: play the next bar; `ended` is True where it was the last one."""
+        """In lockstep: play the next bar; `ended` is True where it was the last one, `trades` are the ids of the account's executions."""
         return self.control("advance")
 
     def control(self, command: str, **arguments: object) -> Json:
@@ -267,11 +268,23 @@ class BridgeView(Protocol):
     def caught_up(self, at: int) -> bool:
         """Whether every bar up to `at` was delivered."""
 
+    @property
+    def waits_for_market(self) -> bool:
+        """Whether an order is kept back until the market reaches its price."""
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """Waits for what the venue has sent."""
+
     def request_stop(self) -> None: ...
 
 
 class Lockstep:
     """Advances the practice market bar by bar, each time that the session is done with the last one; called while the session waits.
+
+    A venue reports an execution when it happens, well before its bar is over. Here a bar is over at once, and its report races that of the
+    closed bar; so the session goes on when it has both. And where the session keeps an order back until the market reaches its price, such
+    as the limit beside a stop that locks the coins, it is shown the prices of the running bar one by one, as a venue shows them.
 
     Args:
         step: length of a bar, ms.
@@ -300,11 +313,23 @@ class Lockstep:
             self._played = bridge.first_live - self._step
         if not self._is_done(bridge.newest) or not bridge.caught_up(self._played):
             return
+        if bridge.waits_for_market and self._approaches(bridge):
+            return
         self._played += self._step
         self._before_bar(self._played)
-        if self._practice.advance()["ended"]:
+        played = self._practice.advance()
+        if played["trades"]:
+            bridge.arrivals.await_bar(self._played, played["trades"])
+        if played["ended"]:
             self._ended()
             bridge.request_stop()
+
+    def _approaches(self, bridge: BridgeView) -> bool:
+        """Let the session see the next price of the running bar; False where there is none."""
+        found = self._practice.control("approach")
+        if found["prices"]:
+            bridge.arrivals.await_prices(found["prices"])
+        return bool(found["printed"])
 
 
 class MarketStart:

@@ -12,12 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from forwardtrader.core import atomic
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import ConfigError, InvalidDates, StartRefused, VenueUnreachable
-from forwardtrader.core.settings import LearningSettings, Settings
+from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting, StartRefused, VenueUnreachable
+from forwardtrader.core.settings import LearningSettings, Settings, StrategySettings
 from forwardtrader.core.types import DataKind, MarketRules
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
@@ -27,11 +28,14 @@ from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.preflight.owner import ACCOUNT, account_of
 from forwardtrader.live.request import LiveRequest
+from forwardtrader.live.retraining.stock import WARM_UP
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practice, practice_account
 from forwardtrader.live.venue.identity import AccountIdentity, require_same_account
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
+from forwardtrader.strategies.costs import maker_fee
+from forwardtrader.strategies.orders.entries import volume_objection
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN
 
 PLAN: Final = "plan.json"
@@ -41,6 +45,7 @@ _SAMPLE_REACH: Final = timedelta(days=90)  # of practice market after the first 
 _MOST_REACH: Final = 30_000  # bars of it, for short bars
 _SLACK: Final = 1.1
 _ORPHAN_S: Final = 900.0  # that the practice exchange keeps an account with real orders for a session that died
+FORECASTS: Final = "forecasts"
 _PLAYED_HISTORY: Final = 1500  # bars before the first live one that the practice exchange knows
 
 
@@ -51,6 +56,7 @@ class SessionMarket:
     Attributes:
         first_live: open time of the session's first bar; the same after every restart.
         practice: the practice exchange, or None at a real venue.
+        forecasts: whether there are models, and history enough for them; the same after every restart.
     """
 
     kind: DataKind
@@ -58,36 +64,44 @@ class SessionMarket:
     first_live: datetime
     clock: Clock
     practice: PracticeVenue | None = None
+    forecasts: bool = True
 
 
-def open_market(request: LiveRequest, last_bar: int | None, clock: Clock) -> SessionMarket:
+def open_market(request: LiveRequest, last_bar: int | None, clock: Clock, *, forecasts: bool = True) -> SessionMarket:
     """Load the history into the session's folder, fix the first live bar, and start the practice exchange where the request names it.
 
     Args:
         last_bar: open time (ms UTC) of the newest bar that an earlier process of this session recorded.
+        forecasts: whether a session that begins now needs models, and history to train them; one that has begun stays what it is.
 
     Raises:
         StartRefused: the session was started with other symbols, bars or venue.
+        InvalidSetting: orders that rest are to be filled by volumes that are unknown.
         AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
         TradingError: the history is incomplete.
     """
     plan = _read_plan(request, begun=last_bar is not None or _has_sent(request))
+    forecasts = bool(plan.get(FORECASTS, True)) if plan else forecasts
     if request.sandbox:
-        return _practice_market(request, plan, last_bar, clock)
+        return _practice_market(request, plan, last_bar, clock, forecasts)
     first = _moment(plan) or candles.grid_floor(clock.now(), request.timeframe)
-    histories = {s: load_history(request.settings.feeds, s, start=_start(request, first), end=first, clock=clock) for s in request.symbols}
+    start = _start(request, first, forecasts)
+    histories = {s: load_history(request.settings.feeds, s, start=start, end=first, clock=clock) for s in request.symbols}
     if any(history.is_made_up for history in histories.values()):
         raise VenueUnreachable(f"{request.settings.feeds.exchange} cannot be reached; look at the network, or add --sandbox to practise")
+    if request.mode == "paper":
+        _require_volumes(request, histories)
     if request.mode == "paper" and last_bar is None:
         _require_cash(request, histories, first)
-    _write_plan(request, first)
-    return _market(request, histories, first, clock, None)
+    _write_plan(request, first, forecasts)
+    return _market(request, histories, first, clock, None, forecasts)
 
 
-def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | None, clock: Clock) -> SessionMarket:
+def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | None, clock: Clock, forecasts: bool) -> SessionMarket:
     require_known(request.settings.feeds.exchange)
-    whole = _practice_histories(request, _moment(plan), clock)
-    first = _moment(plan) or _practice_start(request, whole)
+    whole = _practice_histories(request, _moment(plan), clock, forecasts)
+    first = _moment(plan) or _practice_start(request, whole, forecasts)
+    _require_volumes(request, whole)
     if last_bar is None:
         _require_cash(request, whole, first)
     frames = {symbol: history.candles for symbol, history in whole.items()}
@@ -97,18 +111,18 @@ def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | No
         venue = practice_account(request.folder, settings, is_needed=last_bar is not None or _has_sent(request))
     else:
         venue = new_practice(request.folder, settings)  # the account is the paper broker's
-    _write_plan(request, first)
-    return _market(request, whole, first, venue, venue)
+    _write_plan(request, first, forecasts)
+    return _market(request, whole, first, venue, venue, forecasts)
 
 
 def _market(
-    request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None
+    request: LiveRequest, histories: Mapping[str, History], first: datetime, clock: Clock, practice: PracticeVenue | None, forecasts: bool
 ) -> SessionMarket:
     # The histories are not kept in memory: a training reads them again, one symbol at a time.
     write_history(request.folder, {s: _before_first(h, first) for s, h in histories.items()})
     kinds = {h.kind for h in histories.values()}
     kind = DataKind.SAMPLE if DataKind.SAMPLE in kinds or practice is not None else DataKind.REAL
-    return SessionMarket(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice)
+    return SessionMarket(kind, {s: h.rules for s, h in histories.items()}, first, clock, practice, forecasts)
 
 
 def _require_cash(request: LiveRequest, histories: Mapping[str, History], first: datetime) -> None:
@@ -118,6 +132,12 @@ def _require_cash(request: LiveRequest, histories: Mapping[str, History], first:
     prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in before.items() if len(frame)}
     cash = Decimal(str(request.settings.strategies.cash))
     require_enough(dict.fromkeys((r.quote for r in rules), cash), rules, prices, "set strategies.cash higher")
+
+
+def _require_volumes(request: LiveRequest, histories: Mapping[str, History]) -> None:
+    volumes = {symbol: history.candles["volume"].to_numpy(dtype=np.float64) for symbol, history in histories.items()}
+    if objection := volume_objection(request.settings.strategies, volumes):
+        raise InvalidSetting(objection)
 
 
 def _before_first(history: History, first: datetime) -> pd.DataFrame:
@@ -133,12 +153,12 @@ def _has_sent(request: LiveRequest) -> bool:
         return bool(journal.intents())
 
 
-def _practice_histories(request: LiveRequest, planned: datetime | None, clock: Clock) -> dict[str, History]:
+def _practice_histories(request: LiveRequest, planned: datetime | None, clock: Clock, forecasts: bool) -> dict[str, History]:
     feeds = request.settings.feeds.model_copy(update={"source": "sample"})
     file = None if request.market == "sample" else Path(request.market)
     if file is not None and len(request.symbols) > 1:
         raise ConfigError("--market with a file plays one symbol; name one --symbol, or use --market sample")
-    start = None if file is not None else _start(request, planned or _sample_start(request, clock))
+    start = None if file is not None else _start(request, planned or _sample_start(request, clock), forecasts)
     found = {s: load_history(feeds, s, start=start, end=None, clock=clock, file=file) for s in request.symbols}
     exchange = request.settings.feeds.exchange
     return {
@@ -154,15 +174,20 @@ def _sample_start(request: LiveRequest, clock: Clock) -> datetime:
     return ANCHOR + (clock.now() - reach - ANCHOR) // every * every + timedelta(days=1)
 
 
-def _practice_start(request: LiveRequest, whole: Mapping[str, History]) -> datetime:
+def _practice_start(request: LiveRequest, whole: Mapping[str, History], forecasts: bool) -> datetime:
     """Open time of the first live bar of a practice market: as soon as there is history enough for the first model."""
     first = max(candles.times_of(h.candles)[0] for h in whole.values()).to_pydatetime()
     last = min(candles.times_of(h.candles)[-1] for h in whole.values()).to_pydatetime()
-    needed = candles.grid_floor(first + _before(request), request.timeframe) + request.timeframe.delta
-    if needed >= last:
+    before = _before(request) if forecasts else min(WARM_UP * request.timeframe.delta, (last - first) / 2)
+    needed = candles.grid_floor(first + before, request.timeframe) + request.timeframe.delta
+    if needed >= last and forecasts:
         raise InvalidDates(
             f"the market spans {first:%Y-%m-%d} .. {last:%Y-%m-%d}, less than the models need to learn ({_before(request).days} days); "
             f"give a longer one, or set a shorter models.train_window"
+        )
+    if needed >= last:
+        raise InvalidDates(
+            f"the market spans {first:%Y-%m-%d %H:%M} .. {last:%Y-%m-%d %H:%M}, which leaves no bar to trade; give a longer one"
         )
     return needed
 
@@ -174,7 +199,9 @@ def _before(request: LiveRequest) -> timedelta:
     return models.train_window + models.retrain_every + bars * request.timeframe.delta * _SLACK
 
 
-def _start(request: LiveRequest, first: datetime) -> datetime:
+def _start(request: LiveRequest, first: datetime, forecasts: bool) -> datetime:
+    if not forecasts:
+        return first - WARM_UP * request.timeframe.delta
     # The model that the first one is warm-started from may lie further back; it is not required.
     models = request.settings.models
     return first - _before(request) - (models.anew_every - 1) * models.retrain_every
@@ -196,9 +223,10 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
         "history": _played(next(iter(files.values())), first, last_bar),
         "fills": request.settings.live.practice_fills if request.mode == "live" else "bar",
         "fee_asset": "received" if one.fee_in_base else "quote",
-        "maker_fee_bps": account.fee_bps,
+        "maker_fee_bps": _maker_fee_bps(account, one),
         "taker_fee_bps": account.fee_bps,
         "slippage_bps": account.slippage_bps,
+        **({"volume_share": account.volume_share} if account.entry == "maker" else {}),
         "waits": True,
         "owner": os.getpid(),
         "orphan_s": _ORPHAN_S if request.mode == "live" else 0.0,
@@ -209,6 +237,12 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
     if request.faults is not None:
         settings["faults"] = _faults(request.faults)
     return settings
+
+
+def _maker_fee_bps(account: StrategySettings, rules: MarketRules) -> float:
+    """What a backtest charges orders that rest: on spot post-only entries alone."""
+    maker = maker_fee(account, rules) if rules.is_perpetual or account.entry == "maker" else None
+    return account.fee_bps if maker is None else maker * 1e4
 
 
 def _of_perpetuals(request: LiveRequest) -> Plan:
@@ -286,9 +320,14 @@ def _difference(name: str, planned: object, now: object) -> tuple[str, object, o
     return f"{name}.{key}", planned[key], now[key]
 
 
-def _write_plan(request: LiveRequest, first: datetime) -> None:
+def _write_plan(request: LiveRequest, first: datetime, forecasts: bool) -> None:
     account = _account(request)
-    facts = {**_facts(request), **({ACCOUNT: asdict(account)} if account is not None else {}), "first_live": first.isoformat()}
+    facts = {
+        **_facts(request),
+        **({ACCOUNT: asdict(account)} if account is not None else {}),
+        "first_live": first.isoformat(),
+        FORECASTS: forecasts,
+    }
     atomic.write_text(request.folder / PLAN, json.dumps(facts, indent=1))
 
 

@@ -16,9 +16,10 @@ from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.live.session.paper_broker import PaperBroker
 from forwardtrader.strategies.backtrader.strategy import FeedPositionManager, LSTMStrategy
+from forwardtrader.strategies.orders.entries import POST_ONLY
 
 VERSION: Final = 1
-_DESK: Final = ("busy", "resting", "guarded", "too_small")
+_DESK: Final = ("busy", "resting", "guarded", "too_small", "entering")
 Snapshot = dict[str, Any]  # plain JSON values
 
 
@@ -98,6 +99,16 @@ def _order(order: bt.Order) -> Snapshot:
         "ref": order.ref, "symbol": order.data._name, "buys": order.isbuy(), "kind": order.exectype, "size": abs(made.size),
         "at": made.dt, "price": made.price, "limit": made.pricelimit, "close": made.pclose, "status": order.status,
         "info": {key: value for key, value in order.info.items() if isinstance(value, str)},
+        **({"entry": _entry(order)} if POST_ONLY in order.info else {}),
+    }  # fmt: skip
+
+
+def _entry(order: bt.Order) -> Snapshot:
+    """What an entry that rests, or rested, has beside any other order."""
+    done = order.executed
+    return {
+        "valid": order.valid, "left": done.remsize, "executed": [done.size, done.price, done.psize, done.dt],
+        "has_rested": getattr(order, "has_rested", False), "tried_at": getattr(order, "tried_at", None),
     }  # fmt: skip
 
 
@@ -109,6 +120,10 @@ def _made(facts: Snapshot, strategy: bt.Strategy, data: bt.feed.DataBase) -> bt.
     order.addcomminfo(strategy.broker.getcommissioninfo(data))
     order.plen = len(data)
     order.status = facts["status"]
+    if "entry" in facts:
+        entry, done = facts["entry"], order.executed
+        order.valid, done.remsize, order.has_rested, order.tried_at = (entry[k] for k in ("valid", "left", "has_rested", "tried_at"))
+        done.size, done.price, done.psize, done.dt = entry["executed"]
     return order
 
 
@@ -124,12 +139,13 @@ def _manager_state(feed: FeedPositionManager) -> Snapshot:
         "behind": len(feed.clock) - feed.seen,
         "trade": feed.trade_ref,
         "stop": 0 if feed.stop_order is None else feed.stop_order.ref,
+        "entry": 0 if feed.entry is None or not feed.entry.alive() else feed.entry.ref,
     }
 
 
 def _restore_manager(feed: FeedPositionManager, saved: Snapshot, orders: Mapping[int, bt.Order]) -> None:
     for name in _DESK:
-        setattr(feed.manager, name, saved[name])
+        setattr(feed.manager, name, saved.get(name, False))  # one of an earlier version has nothing that rests
     feed.seen = len(feed.clock) - saved["behind"]
     feed.trade_ref = orders[saved["trade"]].ref if saved["trade"] in orders else 0
-    feed.stop_order = orders.get(saved["stop"])
+    feed.stop_order, feed.entry = orders.get(saved["stop"]), orders.get(saved.get("entry", 0))

@@ -56,6 +56,8 @@ _BY_TEXT: Final = (
     ("-1007", OrderOutcome.UNKNOWN),
     ("-1008", OrderOutcome.UNKNOWN),
 )
+# What is said of a post-only order that would have taken from the book, at Binance (spot, USD-M) and Bybit.
+_WOULD_TAKE: Final = ("immediately match and take", "-5022", "170218", "PostOnly", "Post Only", "post only")
 KNOWN: Final = frozenset(_BY_NAME)
 
 
@@ -70,6 +72,11 @@ def classify(names: Iterable[str], text: str) -> OrderOutcome:
         if sign in text:
             return outcome
     return next((_BY_NAME[name] for name in names if name in _BY_NAME), OrderOutcome.UNKNOWN)
+
+
+def would_take(names: Iterable[str], text: str) -> bool:
+    """Whether a post-only order was refused since it would have taken from the book. Arguments as for `classify`."""
+    return bool({"OrderImmediatelyFillable", "OrderNotFillable"} & set(names)) or any(sign in text for sign in _WOULD_TAKE)
 
 
 def names_of(error: BaseException) -> list[str]:

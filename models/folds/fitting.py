@@ -71,7 +71,7 @@ def fit_fold(
         rows = spread_rows(samples, _SCORED)
         loss = mean_loss(model.raw_of(samples, rows).mean(axis=1), samples.targets[rows])
         raw = {s: forecast_rows(model, panel, s, np.arange(f.effective_first, f.effective_last)) for s, f in fold.items()}
-        before = [Calibration(shrink=prototype.shrink) for _ in settings.horizons]
+        before = [Calibration(shrink=share) for share in prototype.believed(settings.horizons)]
         calibrations = {s: _calibrations(model, panel, s, f, before, asked_from(prototype)) for s, f in fold.items()}
     except (ForecasterFailed, TrainingDiverged, InvalidSetting) as failure:
         raise type(failure)(f"{type(prototype).__name__}, fold {boundary:%Y-%m-%d} of {', '.join(fold)}: {failure}") from failure

@@ -214,6 +214,12 @@ def _from_registry(
     return ServedFold(fold, card, raw, key, cached=True)
 
 
+def side_by_side(settings: ModelSettings) -> int:
+    """Folds at a time, 0 for one per core; one where the forecaster does not say that it may run in several threads."""
+    own = prototype(settings)
+    return settings.jobs if own is None or own.runs_in_threads else 1
+
+
 class _Training:
     """Trains models side by side, saving each as it is done; the registry is written by this process alone."""
 
@@ -238,17 +244,12 @@ class _Training:
 
     def _side_by_side(self, wanted: Sequence[PlannedModel], keep: set[str]) -> Iterator[tuple[PlannedModel, FoldResult]]:
         tasks = [self._task(one) for one in wanted]
-        for k, result in fold_workers(self._jobs(), self.settings.cluster).run(train_one, self.work, tasks):
+        for k, result in fold_workers(side_by_side(self.settings), self.settings.cluster).run(train_one, self.work, tasks):
             identity = wanted[k].identity
             self.registry.save(result.card, result.model)
             if identity in keep:
                 self._bases[identity] = Base(identity, result.model)
             yield wanted[k], result
-
-    def _jobs(self) -> int:
-        """Folds at a time: one where the forecaster does not say that it may run in several threads."""
-        own = prototype(self.settings)
-        return self.settings.jobs if own is None or own.runs_in_threads else 1
 
     def _task(self, one: PlannedModel) -> FoldTask:
         count = fold_training.updates(self.settings, one.fold, self._window)

@@ -7,6 +7,7 @@ same bars.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -51,13 +52,16 @@ class Distribution:
 
 def untrained(settings: ModelSettings) -> list[Calibration]:
     """For each horizon the calibration before anything is fitted: the shrinkage that the settings ask for."""
-    return [Calibration(shrink=_shrinkage(settings, horizon)) for horizon in settings.horizons]
+    return [Calibration(shrink=share) for share in believed_shares(settings.shrink, settings.trees, settings.horizons)]
 
 
-def _shrinkage(settings: ModelSettings, horizon: int) -> float:
-    """Of the network's share what holds on new bars, of the trees' share all: they are regularised while they grow."""
-    trees = settings.trees if horizon == settings.horizons[0] else 0.0
-    return shrunk_share(settings.shrink, horizon) * (1.0 - trees) + trees
+def believed_shares(shrink: float, trees: float, horizons: Sequence[int]) -> tuple[float, ...]:
+    """Of the network's share what holds on new bars, of the trees' share all: they are regularised while they grow.
+
+    Trees have their share at the first horizon alone.
+    """
+    shares = [trees if place == 0 else 0.0 for place in range(len(horizons))]
+    return tuple(shrunk_share(shrink, h) * (1.0 - share) + share for h, share in zip(horizons, shares, strict=True))
 
 
 def calibrate(raw: NDArray[np.float32], truth: NDArray[np.float32], before: Calibration = PLAIN) -> Calibration:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import platform
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from forwardtrader.core.errors import ClusterUnusable, ConfigError, InvalidSetting
+from forwardtrader.core.user_code.shipment import Shipment
 from forwardtrader.models.parallel.workers import ROUNDS, Item, Result, Shared
 
 PATIENCE_S: Final = 30.0
@@ -28,11 +33,37 @@ PACKAGES: Final = ("jax", "numpy", "pandas")
 ROOMS: Final = ("core", "feeds", "models", "strategies", "backtest")
 
 
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What all tasks share, and the user's code that it may be made of: nothing is unpickled before that is there."""
+
+    code: Shipment
+    packed: bytes
+
+
+_opened: Final[WeakKeyDictionary[_Held, Any]] = WeakKeyDictionary()
+_OPENING: Final = threading.Lock()
+
+
+def _packed(value: object) -> bytes:
+    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _work(held: _Held, item: bytes) -> Any:
+    """A task in a worker."""
+    held.code.unpack()
+    with _OPENING:
+        if held not in _opened:
+            _opened[held] = pickle.loads(held.packed)
+    task, shared = _opened[held]
+    return task(shared, pickle.loads(item))
+
+
 class DaskCluster:
     """`Workers` behind a Dask scheduler.
 
-    What tasks share is sent to every worker once. Tasks of a lost worker run again on the others; where none is left, the cluster is given
-    `patience_s` seconds to get one.
+    What tasks share is sent to every worker once, with the modules of the user's that are imported here. Tasks of a lost worker run again
+    on the others; where none is left, the cluster is given `patience_s` seconds to get one.
 
     Raises (from `run`):
         ClusterUnusable: nobody answers at `address`, no worker is there or is left, or a worker has other code.
@@ -118,10 +149,10 @@ class DaskCluster:
     def _round(self, client: Any, task: Callable[..., Any], shared: Any, left: dict[int, Any]) -> Iterator[tuple[int, Any]]:
         """Give out what is left; returns early, without an error, where workers were lost with what they held."""
         try:
-            held = client.scatter([shared], broadcast=True, hash=False)[0]
+            held = client.scatter([_Held(Shipment.of_this_process(), _packed((task, shared)))], broadcast=True, hash=False)[0]
         except (OSError, RuntimeError):
             return
-        waiting = {client.submit(task, held, item, pure=False): n for n, item in left.items()}
+        waiting = {client.submit(_work, held, _packed(item), pure=False): n for n, item in left.items()}
         last_result = time.monotonic()
         # Where the last copy of the shared part is lost, the scheduler drops the tasks that need it and does not report all of them.
         while waiting and client.status == "running" and held.status == "finished":

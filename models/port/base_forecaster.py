@@ -72,6 +72,10 @@ class BaseForecaster(ABC):
         """Whether it draws, so that one is fitted for each of the run's seeds."""
         return "seed" in self.parameter_names()
 
+    def believed(self, horizons: tuple[int, ...]) -> tuple[float, ...]:
+        """The share of the location at each horizon that is believed: `shrink` at all of them."""
+        return (self.shrink,) * len(horizons)
+
     @abstractmethod
     def fit(self, panel: SamplePanel) -> Self:
         """Learn from the samples of a training window; returns itself."""
@@ -81,8 +85,16 @@ class BaseForecaster(ABC):
         """Forecast each sample of `panel`, whose targets are not known."""
 
     def get_params(self) -> dict[str, Any]:
-        """The parameters by name."""
-        return {name: getattr(self, name) for name in self.parameter_names()}
+        """The parameters by name.
+
+        Raises:
+            InvalidSetting: one is not kept under its own name.
+        """
+        names = self.parameter_names()
+        lacking = next((name for name in names if not hasattr(self, name)), None)
+        if lacking is not None:
+            raise InvalidSetting(f"{type(self).__name__} has no attribute {lacking}; in __init__ write self.{lacking} = {lacking}")
+        return {name: getattr(self, name) for name in names}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters; returns itself.

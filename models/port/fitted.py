@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 from tempfile import TemporaryDirectory
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,9 +117,13 @@ class FittedForecaster:
                 with owned_errors(type(forecaster).__name__, ForecasterFailed):
                     forecaster.save(made / place)
             form = {"names": self.form.names, "horizons": self.form.horizons, "symbols": self.form.symbols}
+            try:
+                digests = _digests(made)
+            except ValueError as error:
+                raise ForecasterFailed(f"{type(self.members[0][0]).__name__}.save: {error}; write files alone") from error
             meta = form | {
                 "timeframe_s": self.form.timeframe_s, "members": len(self.members), "each": len(self.members[0]),
-                "rows_per_call": self.rows_per_call, "spread": self.spread.tolist(), "files": _digests(made),
+                "rows_per_call": self.rows_per_call, "spread": self.spread.tolist(), "files": digests,
             }  # fmt: skip
             write_text(made / _META, json.dumps(meta, indent=1))
             if (folder / FOLDER).exists():
@@ -187,7 +191,7 @@ def _as_raw(answer: Answer, rows: int, horizons: int, *, all_horizons: bool) -> 
         normal = np.array([NormalDist().inv_cdf(level) for level in QUANTILES], np.float32)
         out[:, :, 0], out[:, :, 1:] = location, location[:, :, None] + scale[:, :, None] * normal
         return out
-    found = np.asarray(answer)
+    found = _array(answer)
     if found.ndim == len(shape) + 1 and found.shape[-1] == OUTPUTS:
         out[:] = _numbers(found, (*shape, OUTPUTS)).reshape(out.shape)
         _require_order(out[..., 1:])
@@ -206,16 +210,24 @@ def _require_order(quantiles: Floats32) -> None:
         raise ValueError("the quantiles cross; answer them in rising order, as np.sort(quantiles, axis=-1) does")
 
 
-def _numbers(found: object, shape: tuple[int, ...]) -> Floats32:
+def _array(found: object) -> NDArray[Any]:
     array = np.asarray(found)
+    if array.dtype == object and array.ndim == 0:  # whatever numpy cannot read: a mapping, a generator, a coroutine, nothing at all
+        raise ValueError(f"an answer of type {type(found).__name__}; answer an array of numbers")
+    return array
+
+
+def _numbers(found: object, shape: tuple[int, ...]) -> Floats32:
+    array = _array(found)
     if array.dtype.kind not in "fiuO":
         raise ValueError(f"an answer of type {array.dtype}; answer numbers, as float32 or float64")
-    array = array.astype(np.float64)
+    with np.errstate(over="ignore"):  # what is too large is found below
+        array = array.astype(np.float64).astype(np.float32)
     if array.shape != shape:
         raise ValueError(f"an answer of shape {list(array.shape)}; a location has {list(shape)} here, quantiles have {[*shape, 5]}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{int((~np.isfinite(array)).sum()):,} of {array.size:,} numbers are not finite")
-    return array.astype(np.float32)
+        raise ValueError(f"{int((~np.isfinite(array)).sum()):,} of {array.size:,} numbers are not finite, or too large")
+    return array
 
 
 def _with_spread(raw: Floats32, spread: Floats32) -> Floats32:

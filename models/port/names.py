@@ -25,7 +25,10 @@ SHIPPED: Final[dict[str, str]] = BASELINES | {
     "mean": f"{_HERE}.ensembles:MeanForecaster",
     "stacking": f"{_HERE}.ensembles:StackingForecaster",
     "panel": f"{_HERE}.panel_forecaster:PanelForecaster",
+    "blend": f"{_HERE}.ensembles:BlendForecaster",
 }
+# What an ensemble may name besides; a run trains it by its own path.
+_NETWORK: Final = {"lstm": "forwardtrader.models.forecasters.keras_networks.lstm_forecaster:LSTMForecaster"}
 
 
 def shipped(name: str) -> BaseForecaster:
@@ -34,9 +37,10 @@ def shipped(name: str) -> BaseForecaster:
     Raises:
         InvalidSetting: there is none; the message names the nearest.
     """
-    if name not in SHIPPED:
-        raise InvalidSetting(f"forecaster {name!r} is not known{nearest(name, SHIPPED)}; there are {', '.join(SHIPPED)}")
-    module, _, kind = SHIPPED[name].partition(":")
+    known = SHIPPED | _NETWORK
+    if name not in known:
+        raise InvalidSetting(f"forecaster {name!r} is not known{nearest(name, known)}; there are {', '.join(known)}")
+    module, _, kind = known[name].partition(":")
     made: BaseForecaster = getattr(import_module(module), kind)()
     return made
 

@@ -8,10 +8,12 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final
+
+import numpy as np
 
 from forwardtrader.core import fingerprint
 from forwardtrader.core.command.flags import nearest
@@ -22,6 +24,7 @@ from forwardtrader.core.user_code.declared import MODULE, declared
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.core.user_code.modules import user_module
 from forwardtrader.core.user_code.process_state import process_state_kept
+from forwardtrader.core.user_code.shipment import FORGET
 from forwardtrader.models.port.base_forecaster import BaseForecaster
 from forwardtrader.models.port.names import SHIPPED
 from forwardtrader.models.port.soundness import require_sound
@@ -87,6 +90,9 @@ def identity(forecaster: BaseForecaster) -> str:
 @functools.lru_cache(maxsize=64)
 def _prototype(spec: str, params: str) -> BaseForecaster:
     return _made(spec, params)
+
+
+FORGET.append(_prototype.cache_clear)
 
 
 def _made(spec: str, params: str) -> BaseForecaster:
@@ -160,7 +166,13 @@ def _described(value: Any) -> Any:
         return [_described(value.func), _described(value.args), _described(value.keywords)]
     if callable(value):
         return [*_place(value), _fingerprint_once(value), _described(_closed_over(value)), _described(_given(value))]
-    if _ADDRESS.search(shown := repr(value)):
+    if hasattr(value, "to_numpy"):  # of pandas, polars and the like
+        axes = [_described(list(getattr(value, name))) for name in ("index", "columns") if isinstance(getattr(value, name, None), Iterable)]
+        return [type(value).__name__, *axes, _described(value.to_numpy())]
+    if isinstance(value, np.ndarray):
+        numbers = hashlib.sha256(value.tobytes()).hexdigest() if value.dtype != object else _described(value.tolist())
+        return ["array", str(value.dtype), list(value.shape), numbers]
+    if _ADDRESS.search(shown := repr(value)) or "..." in shown:
         raise InvalidSetting(
             f"a parameter holds a {type(value).__name__}, by which no later run can tell whether a model is its own; give numbers, "
             "texts, lists, functions or estimators, or define its __repr__"

@@ -105,6 +105,19 @@ class SamplePanel:
         rows = self.rows[known] if known.any() else self.rows
         return replace(self, targets=targets, horizons=self.horizons[place : place + 1], rows=rows)
 
+    def with_features(self, names: tuple[str, ...]) -> SamplePanel:
+        """The same with these features alone; the same object each time it is asked for."""
+        if names == self.names:
+            return self
+        if names not in self._cut:
+            places = [self.names.index(name) for name in names]
+            self._cut.setdefault(names, replace(self, features=_closed(self.features[:, places]), names=names))
+        return self._cut[names]
+
+    @cached_property
+    def _cut(self) -> dict[tuple[str, ...], SamplePanel]:
+        return {}
+
     def part(self, kept: NDArray[np.bool_]) -> SamplePanel:
         """The same with the kept ones [T] of the rows alone; samples on others are left out."""
         place = np.cumsum(kept) - 1

@@ -30,8 +30,22 @@ def require_sound(forecaster: BaseForecaster) -> None:
     wanted: Any = forecaster.features
     if isinstance(wanted, str) or not all(isinstance(each, str) for each in wanted):
         raise InvalidSetting(f"{name}: features is {wanted!r}; it is a list of names, as in features = ('move_6', 'move_24')")
+    _require_keywords(forecaster)
     for method in _METHODS:
         _require_method(forecaster, method)
+
+
+def _require_keywords(forecaster: BaseForecaster) -> None:
+    """What `**params` or `*args` caught would be lost in every clone, and folds be fitted with other parameters than were given."""
+    kind = type(forecaster)
+    if kind.get_params is not BaseForecaster.get_params:
+        return  # it knows its parameters itself
+    for name, each in inspect.signature(kind).parameters.items():
+        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
+            shown = str(each.replace(annotation=each.empty, default=each.empty)) if each.kind != each.POSITIONAL_ONLY else f"{name}, /"
+            raise InvalidSetting(
+                f"{kind.__name__}.__init__ takes {shown}, which no clone has; name each parameter, as in def __init__(self, penalty=1.0)"
+            )
 
 
 def _is_whole(value: object) -> bool:

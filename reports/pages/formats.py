@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from forwardtrader.reports.manifest import LimitsSection, MarginSection
+from forwardtrader.reports.sections.entries import EntriesSection
 
 DASH: Final = "–"
 _MINUS: Final = "\u2212"
@@ -132,8 +133,25 @@ def on_margin(section: MarginSection) -> str:
     return " ".join(parts)
 
 
-def _change(value: float) -> str:
-    return f"{value:+,.0f}".replace("-", _MINUS)
+def entries(section: EntriesSection) -> str:
+    """What became of entries that were to rest as makers, in a few sentences."""
+    moves = [
+        f"{_change(move, 1)} bp after {bars} {'bar' if bars == 1 else 'bars'}"
+        for bars, move in section.adverse_selection_bps.items()
+        if move is not None
+    ]
+    parts = [
+        f"{section.rested:,} entries rested as makers: {percent(section.fill_rate)} of their value was filled so, {section.handed_over:,} "
+        f"went to the market at their deadline and {section.given_up:,} were given up.",
+        *([f"{section.crossed:,} were refused, since the price had come to them already."] if section.crossed else []),
+        f"Fees {section.maker_fees or 0.0:,.0f} as maker, {section.taker_fees or 0.0:,.0f} as taker.",
+        *([f"The price moved against their fills by {', '.join(moves)}."] if moves else []),
+    ]
+    return " ".join(parts)
+
+
+def _change(value: float, digits: int = 0) -> str:
+    return f"{value:+,.{digits}f}".replace("-", _MINUS)
 
 
 def limits(section: LimitsSection) -> str:
@@ -178,6 +196,7 @@ FILTERS: Final = {
     "sentence": sentence,
     "limits": limits,
     "on_margin": on_margin,
+    "entries": entries,
     "clause": clause,
     "setting": setting,
 }

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.reports.pages.render import write_page
+from forwardtrader.reports.sections.entries import EntriesSection
 from forwardtrader.reports.sections.section import Moment, Section
 
 SHARES: Final = ("delay", "spread", "impact", "fees", "opportunity")
@@ -55,7 +56,7 @@ class Parity(Section):
     """The whole of `parity.json`; `compared` counts what was laid side by side (forecasts, orders, fills, equity).
 
     Where a venue's own prices filled the orders, they cannot equal a backtest's: `orders_equal`, `fills_equal` and `equity_equal` are
-    null then, and `shortfall` is what the difference cost.
+    null then, and `shortfall` is what the difference cost. `entries` says what became of real orders that were to rest as makers.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Parity(Section):
     fills_equal: bool | None
     equity_equal: bool | None = None
     shortfall: Shortfall | None = None
+    entries: EntriesSection | None = None
     first_difference: Difference | None = None
     compared: dict[str, int] = Field(default_factory=dict)
     differences: list[Difference] = Field(default_factory=list)

@@ -13,7 +13,8 @@ from forwardtrader.sandbox.engine.events import CandleChanged, Printed
 from forwardtrader.sandbox.engine.exchange import Exchange
 from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.listing import Listing
-from forwardtrader.sandbox.orders.order import ZERO
+from forwardtrader.sandbox.orders.matching import over_bar
+from forwardtrader.sandbox.orders.order import ZERO, Status
 
 Path: TypeAlias = list[tuple[Decimal, Decimal]]  # price and size of each print
 
@@ -122,14 +123,33 @@ class Driver:
         self.after_step()
         return not self.ended
 
-    def tick(self) -> None:
-        """Make the next print of each running bar."""
+    def tick(self, *, holds: bool = False) -> dict[str, Decimal]:
+        """Make the next print of each running bar.
+
+        Args:
+            holds: nobody hears of the prints of a bar that has met an open order of its symbol, which is executed when the bar ends: a
+                client that reacted to them would come between.
+
+        Returns:
+            The prices that the market heard of.
+        """
         number = self.printed
         self.printed += 1
         self._move_clock(number)
+        told = {}
         for symbol, feed in self.feeds.items():
             if number < len(feed.path):
-                self._print(symbol, *feed.path[number], number)
+                is_held = holds and self._has_met(symbol)
+                if self._print(symbol, *feed.path[number], number, is_told=not is_held):
+                    told[symbol] = feed.path[number][0]
+        return told
+
+    def _has_met(self, symbol: str) -> bool:
+        """Whether the running bar, as far as it was printed, executes an open order when it ends."""
+        running = self.exchange.listings[symbol].candles.running
+        orders = self.exchange.order_index.open_orders(symbol)
+        waiting = [o for o in orders if running is not None and o.status is not Status.HELD and o.rests_until != running.start]
+        return running is not None and any(over_bar(o.request, o.triggered, running).price is not None for o in waiting)
 
     def close(self) -> None:
         """Close the running bars, open the next ones, then publish."""
@@ -225,11 +245,12 @@ class Driver:
             if running is not None and not self.feeds[symbol].hidden:
                 self.exchange.publish(CandleChanged(symbol, running, False, self.clock.at))
 
-    def _print(self, symbol: str, price: Decimal, volume: Decimal, number: int) -> None:
+    def _print(self, symbol: str, price: Decimal, volume: Decimal, number: int, *, is_told: bool = True) -> bool:
+        """Print a trade; returns whether the market heard of it."""
         listing = self.exchange.listings[symbol]
         running = listing.candles.running
         if listing.bar is None or running is None or listing.halted:
-            return
+            return False
         rose = price >= listing.last
         self.exchange.print_price(symbol, price, volume)
         listing.prints += 1
@@ -237,9 +258,13 @@ class Driver:
         listing.candles.running = Candle(
             running.start, running.open, max(running.high, price), min(running.low, price), price, running.volume + volume, count
         )
+        if not is_told:
+            return False
         self.exchange.publish(Printed(symbol, listing.prints, price, volume, not rose, self.clock.at))
-        if not self.feeds[symbol].hidden:
-            self.exchange.publish(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
+        if self.feeds[symbol].hidden:
+            return False
+        self.exchange.publish(CandleChanged(symbol, listing.candles.running, False, self.clock.at))
+        return True
 
     def _finish(self, symbol: str) -> tuple[str, Candle] | None:
         listing = self.exchange.listings[symbol]

@@ -10,6 +10,7 @@ from typing import Protocol
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.orders import matching
 from forwardtrader.sandbox.orders.book import side_levels
+from forwardtrader.sandbox.orders.candle import Candle
 from forwardtrader.sandbox.orders.listing import Listing
 from forwardtrader.sandbox.orders.matching import Level
 from forwardtrader.sandbox.orders.order import WITH_LIMIT, ExchangeOrder, OrderType
@@ -43,9 +44,14 @@ class FillModel(Protocol):
 
 @dataclass(frozen=True)
 class BarFills:
-    """Backtrader's rule: at the open of the bar in which an order arrives, else once, at the end of each bar, over the whole of it."""
+    """Backtrader's rule: at the open of the bar in which an order arrives, else once, at the end of each bar, over the whole of it.
+
+    Where `volume_share` is above zero, post-only orders wait in a queue: prices beyond their limit fill them, up to that share of the
+    volume.
+    """
 
     slippage_bps: Decimal
+    volume_share: Decimal = Decimal(0)
 
     def arrives(self, listing: Listing, order: ExchangeOrder) -> Match:
         bar = listing.bar
@@ -60,7 +66,14 @@ class BarFills:
     def bar_ends(self, listing: Listing, order: ExchangeOrder) -> Match:
         if listing.bar is None or order.rests_until == listing.bar.start:
             return Match()
+        if self.volume_share and order.list_id is None and order.request.type is OrderType.LIMIT_MAKER:
+            return self._queued(order, listing, listing.bar)
         return self._match(order, matching.over_bar(order.request, order.triggered, listing.bar), listing)
+
+    def _queued(self, order: ExchangeOrder, listing: Listing, bar: Candle) -> Match:
+        rules, limit = listing.rules, order.request.limit_price
+        size = matching.part_of_bar(order.request, order.remaining, bar, rules.tick, rules.step, self.volume_share)
+        return Match((Level(limit, size),) if size and limit is not None else (), order.triggered, maker=True)
 
     def _match(self, order: ExchangeOrder, outcome: matching.BarOutcome, listing: Listing) -> Match:
         if outcome.price is None or listing.bar is None:

@@ -45,6 +45,17 @@ def over_bar(request: NewOrder, triggered: bool, bar: Candle) -> BarOutcome:
     return BarOutcome(_inside(request, bar) if request.limit_price is not None else request.stop_price, True)
 
 
+def part_of_bar(request: NewOrder, remaining: Decimal, bar: Candle, tick: Decimal, step: Decimal, share: Decimal) -> Decimal:
+    """How much a complete bar fills of an order that rests in a queue: nothing where its prices only touch the limit, else up to `share` of
+    the bar's volume, on the grid of sizes."""
+    limit = request.limit_price
+    assert limit is not None
+    beyond = limit - bar.low if request.side is Side.BUY else bar.high - limit
+    if beyond < tick:
+        return ZERO
+    return min(remaining, bar.volume * share // step * step)
+
+
 def triggers_upward(request: NewOrder) -> bool:
     """Whether the trigger is passed by a rising price: a buy stop or a take-profit sale."""
     return (request.side is Side.BUY) != (request.type in TAKE_PROFITS)

@@ -57,9 +57,10 @@ class SandboxSettings(Room):
     ticks_per_bar: int = Field(default=0, ge=0, le=10_000)  # prints of a bar; 0: one a second of real time, in lockstep a few
     fills: Literal["bar", "book"] = "bar"
     slippage_bps: float = Field(default=0.0, ge=0, le=1000)  # bar mode: in full, as in a backtest
+    volume_share: float = Field(default=0.0, ge=0, le=1)  # bar mode: of a bar's volume, for post-only orders beyond their limit; 0: a touch
     book: BookSettings = BookSettings()
     rules: dict[str, SymbolRules] = Field(default_factory=dict)
-    maker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
+    maker_fee_bps: float = Field(default=10.0, ge=-100, le=1000)
     taker_fee_bps: float = Field(default=10.0, ge=0, le=1000)
     fee_asset: str = "received"  # "received", "quote", or a coin such as "BNB"
     leverage: Decimal = Field(default=Decimal(10), ge=1, le=125)  # of perpetuals, until the client sets another

@@ -176,5 +176,165 @@
     addEventListener("resize", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(draw); });
   }
 
-  if (page === "runs") { runsPage(); overlay(); }
+  // Sessions.
+  const SAYS = {
+    pause: ["Pause", "Nothing adds to a position any more. Stops stay, and what is held is kept."],
+    resume: ["Resume", "The session may trade again. A kill or a halt is lifted."],
+    flatten: ["Flatten", "All orders are cancelled and everything held is sold at the market. Then the session pauses."],
+    kill: ["Kill", "No order leaves the session any more, and it ends. What is held is kept, without its stops. It will not start until it is resumed."],
+  };
+  let ahead = 0;  // of this device's clock, the server's
+  function span(ms) {
+    const s = Math.max(0, Math.round(ms / 1000));
+    return s < 60 ? s + " s" : s < 3600 ? Math.floor(s / 60) + " min " + (s < 600 ? s % 60 + " s" : "") : s < 172800 ? Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min" : Math.floor(s / 86400) + " days";
+  }
+  function ages() {
+    const now = Date.now() + ahead;
+    for (const each of $$("time.age")) {
+      const text = span(now - Number(each.dataset.at)).trim() + " ago";
+      if (each.textContent !== text) each.textContent = text;
+    }
+    for (const each of $$("time.until")) {
+      const left = Number(each.dataset.at) - now, text = left >= 0 ? "in " + span(left).trim() : span(-left).trim() + " overdue";
+      if (each.textContent !== text) each.textContent = text;
+    }
+  }
+  function sessionsPage() {
+    const box = $("#sessions"), dialog = $("#confirm"), none = $("#none");
+    const [no, yes] = $$(".choices button", dialog), answer = $("#confirm-answer");
+    let meant = null;
+    const cardOf = (name) => $$("article", box).find((each) => each.dataset.session === name);
+
+    box.addEventListener("click", (event) => {
+      const verb = event.target.dataset.verb;
+      if (!verb) return;
+      meant = { verb: verb, name: event.target.closest("article").dataset.session };
+      const [word, text] = SAYS[verb];
+      $("#confirm-title").textContent = word + " " + meant.name + "?";
+      $("#confirm-text").textContent = text + (event.target.dataset.live === "real" ? " This session trades real money." : "");
+      yes.textContent = word;
+      yes.className = verb === "flatten" || verb === "kill" ? "first danger" : "first";
+      yes.hidden = false; yes.disabled = false;
+      no.textContent = "Cancel";
+      answer.hidden = true;
+      dialog.showModal();
+      no.focus();
+    });
+    no.addEventListener("click", () => dialog.close());
+    yes.addEventListener("click", async () => {
+      const asked = meant;
+      yes.disabled = true;
+      tell("Sent. Waiting for the session \u2026", "");
+      const said = await post("/sessions/" + encodeURIComponent(asked.name) + "/" + asked.verb, {});
+      if (meant !== asked || !dialog.open) return;
+      yes.hidden = true;
+      no.textContent = "Close";
+      tell((said.obeyed ? "Obeyed: " : "Not obeyed: ") + said.text, said.obeyed ? "good" : "none");
+    });
+    function tell(text, tone) {
+      answer.hidden = false;
+      answer.textContent = text;
+      answer.className = "missing" + (tone ? " tone-" + tone : "");
+    }
+    return function update(one) {
+      const old = cardOf(one.name);
+      if (!one.html) { if (old) old.remove(); }
+      else {
+        const made = document.createElement("template");
+        made.innerHTML = one.html;
+        const card = made.content.firstElementChild;
+        if (old && old.dataset.rank === card.dataset.rank) {
+          // Buttons that stay the same stay where they are, so that none is taken away under a finger.
+          const kept = $(".commands", old), fresh = $(".commands", card);
+          if (kept && fresh && kept.innerHTML === fresh.innerHTML) {
+            for (const each of Array.from(old.children)) if (each !== kept) each.remove();
+            for (const each of Array.from(card.children)) if (each !== fresh) old.insertBefore(each, kept);
+            old.className = card.className;
+          } else old.replaceWith(card);
+        } else {
+          if (old) old.remove();
+          const after = $$("article", box).find((each) => each.dataset.rank >= card.dataset.rank);
+          if (after) after.before(card); else box.append(card);
+        }
+      }
+      none.hidden = box.childElementCount > 0;
+      ages();
+    };
+  }
+
+  async function post(path, content) {
+    try {
+      const token = $("meta[name=form-token]").content;
+      const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json", "X-Form-Token": token }, body: JSON.stringify(content) });
+      const kind = answer.headers.get("content-type") || "";
+      if (kind.startsWith("application/json")) return await answer.json();
+      return { obeyed: false, text: (await answer.text()).trim() };
+    } catch (error) {
+      return { obeyed: false, text: "the server does not answer; look at the session before you try again" };
+    }
+  }
+
+  // What arrives.
+  function listen(parts) {
+    const link = $("#link"), text = $("span", link);
+    function says(state, words) { link.dataset.state = state; text.textContent = words; }
+    let source = null, opened = false;
+    // A browser opens six connections to a server at most: a page that nobody looks at gives its own back.
+    function open() {
+      source = new EventSource("/events");
+      source.onopen = () => {
+        says("live", "live");
+        if (opened) for (const take of Object.values(parts)) if (take && take.length === 0) take();  // what it may have missed
+        opened = true;
+      };
+      source.onerror = () => says("lost", source.readyState === EventSource.CLOSED ? "not connected: reload" : "no connection");
+      source.addEventListener("clock", (event) => { ahead = JSON.parse(event.data) - Date.now(); ages(); });
+      for (const [name, take] of Object.entries(parts)) if (take) source.addEventListener(name, (event) => take(JSON.parse(event.data)));
+    }
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden && source) { source.close(); source = null; } else if (!document.hidden && !source) open();
+    });
+    open();
+  }
+
+  // Models: told that something changed, the page asks for it.
+  function modelsPage() {
+    return async function refresh() {
+      const answer = await fetch("/models?part=markets");
+      if (answer.ok) $("#markets").innerHTML = await answer.text();
+    };
+  }
+
+  // A backtest.
+  function backtestPage() {
+    const form = $("#form"), refusal = $("#refusal"), button = $("button", form), state = $("#state");
+    function refuse(text) { refusal.textContent = text; refusal.hidden = !text; }
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      button.disabled = true;
+      refuse("");
+      const answer = await post("/backtest/start", Object.fromEntries(new FormData(form)));
+      button.disabled = false;
+      if (answer.obeyed) scrollTo({ top: 0 }); else refuse(answer.text);
+    });
+    state.addEventListener("click", async (event) => {
+      if (!("stop" in event.target.dataset)) return;
+      event.target.disabled = true;
+      const answer = await post("/backtest/stop", {});
+      if (!answer.obeyed) refuse(answer.text);
+    });
+    return function update(html) {
+      const open = $("details[open]", state) !== null;
+      state.innerHTML = html;
+      if (open && $("details", state)) $("details", state).open = true;
+      ages();
+    };
+  }
+
+  const parts = {};
+  if (page === "runs") { parts.runs = runsPage(); overlay(); }
+  if (page === "sessions") parts.session = sessionsPage();
+  if (page === "models") parts.models = modelsPage();
+  if (page === "backtest") parts.backtest = backtestPage();
+  if (page) { listen(parts); ages(); setInterval(ages, 1000); }
 })();

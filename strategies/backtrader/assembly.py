@@ -23,11 +23,13 @@ from forwardtrader.strategies.backtrader.indicator import reads_forecasts
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport, MarginTerms
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
-from forwardtrader.strategies.costs import VenueCommission
+from forwardtrader.strategies.costs import VenueCommission, maker_fee
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
 from forwardtrader.strategies.margin.series import PerpetualFacts
+from forwardtrader.strategies.orders.entry_record import EntryRecord
 from forwardtrader.strategies.orders.families import on_close_note
+from forwardtrader.strategies.orders.resting_orders import RestingFills
 from forwardtrader.strategies.trading_state.guard import TradingGuard, TradingReport
 from forwardtrader.strategies.user_code.missing_feeds import naming_feeds
 
@@ -60,7 +62,7 @@ class Record:
     are shown as if it had not, so that a deposit is no return. `ended` says, by symbol, that its bars ended before the run did.
     `backtest_only` says, by symbol, what a session with real orders would have refused.
     `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits; None where there
-    were none. `margin` is what became of an account of perpetuals.
+    were none. `margin` is what became of an account of perpetuals, `entries` of entries that were to rest; None where there were none.
     """
 
     fills: pd.DataFrame
@@ -73,6 +75,7 @@ class Record:
     reads_forecasts: bool = True
     limits: TradingReport | None = None
     margin: MarginReport | None = None
+    entries: EntryRecord | None = None
 
 
 def build_cerebro(
@@ -184,6 +187,7 @@ def venue_broker(
         base_fee, maker = fee if rule.fee_in_base else 0.0, maker_fee(settings, rule)
         broker.addcommissioninfo(VenueCommission(commission=fee, base_fee=base_fee, maker=maker), name=rule.symbol)
     broker.terms = margin_terms(rules, settings)
+    broker.fills = RestingFills(settings.volume_share, every_limit=settings.limit_fills == "through")
     return broker
 
 
@@ -206,15 +210,6 @@ def margin_terms(rules: Sequence[MarketRules], settings: StrategySettings) -> Ma
     return MarginTerms(settings.leverage, settings.liquidation_fee_bps / 1e4)
 
 
-def maker_fee(settings: StrategySettings, rule: MarketRules) -> float | None:
-    """The share that a resting order of a perpetual pays; None where it pays as any other."""
-    if not rule.is_perpetual:
-        return None
-    if settings.maker_fee_bps is not None:
-        return settings.maker_fee_bps / 1e4
-    return None if rule.maker_fee is None else min(float(rule.maker_fee), settings.fee_bps / 1e4)
-
-
 def record_of(strategy: bt.Strategy) -> Record:
     """Fills and equity of a strategy that `build_cerebro` put together and `cerebro.run()` returned."""
     broker, recorders = strategy.broker, strategy.analyzers
@@ -230,6 +225,7 @@ def record_of(strategy: bt.Strategy) -> Record:
         reads_forecasts=reads_forecasts(strategy),
         limits=guard.report() if guard is not None else None,
         margin=broker.margin.report if getattr(broker, "margin", None) is not None else None,
+        entries=None if recorders.fills.entries.is_empty else recorders.fills.entries,
     )
 
 

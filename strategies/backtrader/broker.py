@@ -11,9 +11,10 @@ from backtrader.order import BuyOrder, SellOrder
 
 from forwardtrader.core.log import logger
 from forwardtrader.core.types import OrderRequest, Side, slipped
-from forwardtrader.strategies.backtrader.account_broker import AccountBroker, books
+from forwardtrader.strategies.backtrader.account_broker import books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
+from forwardtrader.strategies.backtrader.execution.executing_broker import ExecutingBroker
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginTerms, MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
@@ -30,6 +31,7 @@ from forwardtrader.strategies.order_rules import (
     normalise,
     sellable,
 )
+from forwardtrader.strategies.orders.entries import CROSSED
 from forwardtrader.strategies.orders.families import (
     CAME_TO_NOTHING,
     FAMILY_REFUSED,
@@ -40,17 +42,17 @@ from forwardtrader.strategies.orders.families import (
     is_kept_back,
     on_close_note,
 )
-from forwardtrader.strategies.orders.trailing_stops import TRAILING, has_traded, put_on_grid, raw_order
+from forwardtrader.strategies.orders.resting_orders import fills_through, hand_over, is_crossing, part_of
+from forwardtrader.strategies.orders.trailing_stops import TRAILING, begin, has_traded, put_on_grid, raw_order
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 _LOG = logger("strategies")
-_FLOAT_NOISE = 1e-9
 _NO_BAR: Final = "there is no bar yet"
 _NEVER: Final = 719_163.0  # 1970-01-01, as Backtrader counts days
 _PRICED = (bt.Order.Stop, bt.Order.StopLimit)
 
 
-class VenueRulesBroker(AccountBroker):
+class VenueRulesBroker(ExecutingBroker):
     """Fills as `BackBroker` does, at the next bar, but only orders that the venue would have taken.
 
     Sizes and prices are put on the venue's grid; a refused order comes back `Rejected` with `order.info.refusal`, and the refusal
@@ -89,6 +91,7 @@ class VenueRulesBroker(AccountBroker):
         if not self._is_checked:  # the strategy has been made since the start
             self._is_checked = True
             refuse_cheating(self)
+        hand_over(chain(self.pending, self.submitted), self._objection)
         if self.margin is not None:
             self.margin.next()
             return
@@ -199,7 +202,7 @@ class VenueRulesBroker(AccountBroker):
             self._note_on_close(data._name)
         order = send(owner, data, float(answer.size), price, plimit, exectype, *args, **kwargs)
         if exectype in TRAILING:
-            put_on_grid(order)
+            begin(order)
         return order
 
     def _note_on_close(self, symbol: str) -> None:
@@ -331,13 +334,31 @@ class VenueRulesBroker(AccountBroker):
             return  # the symbol has no bar yet that began since the order was made, though another one has
         if not has_traded(data):
             return  # so nothing can have been filled
-        if order.exectype not in TRAILING:
+        is_new, order.tried_at = getattr(order, "tried_at", None) != data.datetime[0], data.datetime[0]
+        if is_crossing(order):
+            self._refuse_crossing(order)
+        elif fills_through(order, self.fills):
+            order.has_rested = True
+            if is_new and (units := part_of(order, self.fills)):  # each bar has its share of volume once
+                self._fill_resting(order, units)
+        elif order.exectype not in TRAILING:
             super()._try_exec(order)
             order.has_rested = True
-        elif getattr(order, "tried_at", None) != data.datetime[0]:  # it was moved by this bar, which cannot reach it any more
-            order.tried_at = data.datetime[0]
+        elif is_new:  # else it was moved by this bar, which cannot reach it any more
             super()._try_exec(order)
             put_on_grid(order)
+
+    def _objection(self, _data: Any) -> str:
+        """Why no position may be entered on a feed now; "" where it may."""
+        return ""
+
+    def _refuse_crossing(self, order: Any) -> None:
+        """The venue does not let a post-only order take from the book."""
+        order.addinfo(refusal=CROSSED)
+        order.reject(self)
+        self.notify(order)
+        self._count(order.data._name, CROSSED)
+        self._ococheck(order)
 
     def _try_exec_close(self, order: Any, pclose: float) -> None:
         """A market order at the last price of the day, which slips as any other."""
@@ -348,10 +369,11 @@ class VenueRulesBroker(AccountBroker):
             price = self._deliver_net(order, price)
         if ago is None:
             return super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
-        self._close_exactly(order)
+        if self._part is None:
+            self._close_exactly(order)
         if self.margin is not None:
             if price is not None:
-                self.margin.fill(order, price)
+                self.margin.fill(order, price, part=self._part)
             return None
         data = order.data if order.data._compensate is None else order.data._compensate
         before, executions = self.holdings.held[data].size, len(order.executed)
@@ -359,32 +381,6 @@ class VenueRulesBroker(AccountBroker):
         if len(order.executed) > executions:  # the notification that the strategy gets is a copy that shares them
             self.holdings.settle(order, data, before)
         return None
-
-    def _close_exactly(self, order: BtOrder) -> None:
-        """Floats on a decimal grid add up to not quite zero: an order that closes a position leaves nothing of it open, and one that turns
-        it is filled as a whole, not but for its last digit."""
-        held, rest = self.holdings.held[order.data].size, order.executed.remsize
-        after = held + rest
-        if held and after and abs(after) < _FLOAT_NOISE * abs(held):
-            order.executed.remsize = -held
-        elif held * after < 0.0:
-            order.executed.remsize = after - held
-
-    def _deliver_net(self, order: BtOrder, price: float) -> float:
-        """Shrink a buy by the fee; the price per unit delivered rises so that the same cash is paid."""
-        gross = order.executed.remsize
-        net = gross * (1.0 - getattr(self.getcommissioninfo(order.data).p, "base_fee", 0.0))
-        order.addinfo(gross_size=gross, gross_price=price, fee_base=gross - net)
-        order.executed.remsize = net
-        return float(price * gross / net)
-
-    def _slip_up(self, pmax: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        worse = slipped(float(price), self.p.slip_perc, buys=True)
-        return min(worse, pmax) if lim else worse
-
-    def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
-        worse = slipped(float(price), self.p.slip_perc, buys=False)
-        return max(worse, pmin) if lim else worse
 
 
 def _had_begun(data: Any, order: BtOrder) -> bool:

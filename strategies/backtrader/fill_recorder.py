@@ -11,6 +11,7 @@ from forwardtrader.core.types import Side
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.recorder import Recorder
 from forwardtrader.strategies.backtrader_objects import BtOrder
+from forwardtrader.strategies.orders.entry_record import EntryRecord
 
 COLUMNS = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason", "slippage")
 
@@ -23,20 +24,25 @@ class FillRecorder(Recorder):
     Attributes:
         count: how many orders there were.
         numbers: the number of each order that is alive, by Backtrader's own.
+        entries: what became of entries that were to rest.
     """
 
     def start(self) -> None:
         self._rows: list[tuple[Any, ...]] = []
         self.count = 0
         self.numbers: dict[int, int] = {}
+        self.entries = EntryRecord()
 
     def notify_order(self, order: BtOrder) -> None:
         number = self.numbers.get(order.ref, 0)
         if not number:
             number = self.numbers[order.ref] = self.count = self.count + 1
+        made: list[tuple[Any, ...]] = []
         if order.status in (bt.Order.Partial, bt.Order.Completed):
             reference = str(order.info.get("client_id") or number)
-            self._rows.extend(_row(order, bit, reference) for bit in order.executed.iterpending())
+            made = [_row(order, bit, reference) for bit in order.executed.iterpending()]
+            self._rows.extend(made)
+        self.entries.note(order, [_paid(order, row) for row in made])
         if not order.alive():
             del self.numbers[order.ref]
 
@@ -76,6 +82,13 @@ def _row(order: BtOrder, bit: Any, reference: str) -> tuple[Any, ...]:
     side = Side.BUY if order.isbuy() else Side.SELL
     symbol = context.rules.symbol if context is not None else data._name
     return (bit.dt, symbol, str(side), size, price, fee, currency, reference, str(info.get("reason", "")), _slippage(order, size, price))
+
+
+def _paid(order: BtOrder, row: tuple[Any, ...]) -> tuple[float, float, float]:
+    """Size, price, and the fee in quote units."""
+    _, _, _, size, price, fee, currency, *_ = row
+    context = getattr(order.data, "context", None)
+    return size, price, fee * price if context is not None and currency == context.rules.base else fee
 
 
 def _slippage(order: BtOrder, size: float, price: float) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.recorder import Recorder
 from forwardtrader.strategies.backtrader_objects import BtOrder
+from forwardtrader.strategies.orders.trailing_stops import asked_prices
 
 COLUMNS: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
 _REMEMBERED: Final = 1024  # orders that are done
@@ -52,10 +53,9 @@ class OrderRecorder(Recorder):
 
     def _collect(self, order: BtOrder) -> None:
         self.collected.add(order.ref)
-        made, limit = order.created, order.created.pricelimit
         self._rows[order.ref] = (
-            made.dt, order.data._name, "buy" if order.isbuy() else "sell", abs(order.created.size), order.getordername(),
-            float(made.price or 0.0), float(limit or 0.0), str(order.info.get("reason", "")), str(order.info.get("refusal", "")),
+            order.created.dt, order.data._name, "buy" if order.isbuy() else "sell", abs(order.created.size), order.getordername(),
+            *asked_prices(order), str(order.info.get("reason", "")), str(order.info.get("refusal", "")),
         )  # fmt: skip
 
     def rows(self) -> list[tuple[Any, ...]]:

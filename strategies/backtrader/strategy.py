@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 import backtrader as bt
@@ -16,6 +17,7 @@ from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
 from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
+from forwardtrader.strategies.orders.entries import POST_ONLY
 from forwardtrader.strategies.portfolio.correlations import Correlations
 from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.position_manager import PositionManager
@@ -52,6 +54,7 @@ class FeedPositionManager:
         self.seen = 0
         self.trade_ref = 0
         self.stop_order: BtOrder | None = None
+        self.entry: BtOrder | None = None
 
     def standing(self, now: float) -> Standing:
         """The symbol as a decision for all of them sees it."""
@@ -88,6 +91,19 @@ class FeedPositionManager:
         self.trade_ref = order.ref
         return bool(order.alive())
 
+    def rest_entry(self, change: float, price: float, reason: str) -> bool:
+        rule = self.manager.params.entry
+        assert rule is not None
+        valid = timedelta(seconds=rule.seconds(self.context.timeframe.seconds))
+        terms = {POST_ONLY: str(rule.then), "exectype": bt.Order.Limit, "price": price, "valid": valid}
+        self.entry = self._send(change, reason=reason, role="trade", **terms)
+        self.trade_ref = self.entry.ref
+        return bool(self.entry.alive())
+
+    def cancel_entry(self) -> None:
+        if self.entry is not None:
+            self.strategy.cancel(self.entry)
+
     def rest_stop(self, change: float, price: float) -> bool:
         self.stop_order = self._send(change, exectype=bt.Order.Stop, price=price, reason=STOPPED, role="stop")
         return bool(self.stop_order.alive())
@@ -103,13 +119,16 @@ class FeedPositionManager:
             self.stop_order, self.manager.resting, self.manager.guarded = order, True, -float(order.executed.remsize)
         elif order.info.get("role") == "trade":
             self.trade_ref, self.manager.busy = order.ref, True
+            if POST_ONLY in order.info:
+                self.entry, self.manager.entering = order, True
 
     def settle(self, order: BtOrder) -> None:
-        """An order is done, filled or not."""
-        executed = float(order.executed.size)
+        """An order is done, filled or not, or a part of an entry is."""
+        executed, is_over = float(order.executed.size), not order.alive()
         if order.ref == self.trade_ref:
-            self.manager.settle_trade(executed, float(order.executed.price), float(order.executed.psize))
-        elif order.info.get("role") == "stop":  # also one that was filled while its cancel was on the way
+            if is_over or (executed and self.manager.entering):
+                self.manager.settle_trade(executed, float(order.executed.price), float(order.executed.psize), is_over=is_over)
+        elif is_over and order.info.get("role") == "stop":  # also one that was filled while its cancel was on the way
             if self.stop_order is not None and order.ref == self.stop_order.ref:
                 self.stop_order, self.manager.resting = None, False
             if executed:
@@ -175,11 +194,14 @@ class LSTMStrategy(bt.Strategy):
             return
         for feed in self._feeds:
             bars = len(feed.clock)
-            if bars == feed.seen or feed.manager.busy or not len(feed.location):
+            if bars == feed.seen or (feed.manager.busy and not feed.manager.entering) or not len(feed.location):
                 continue
             feed.seen = bars
             feed.look_up()
             held = broker.getposition(feed.data)
+            if feed.manager.busy:
+                feed.manager.attend(held.size, held.price, feed.close[0], equity, now)
+                continue
             feed.manager.on_bar(
                 feed.location_at(now), feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate
             )
@@ -188,7 +210,9 @@ class LSTMStrategy(bt.Strategy):
         for feed in self._feeds:
             feed.use(settings)
         self._limits = self._feeds[0].manager.params.limits
-        self._portfolio = None if settings.rule == "single" else self._together(settings)
+        perpetual = self._feeds[0].context.rules.is_perpetual
+        together = settings.decides_together(len(self._feeds), perpetual=perpetual)
+        self._portfolio = self._together(settings) if together else None
 
     def _together(self, settings: StrategySettings) -> PortfolioManager:
         first, managers = self._feeds[0], [feed.manager for feed in self._feeds]
@@ -206,7 +230,7 @@ class LSTMStrategy(bt.Strategy):
 
     def notify_order(self, order: BtOrder) -> None:
         feed = self._by_data.get(id(order.data))
-        if feed is not None and not order.alive():
+        if feed is not None:
             feed.settle(order)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -43,6 +44,7 @@ class MarginReplayAccount(ReplayAccount):
         return equity - self.margin.value()
 
     def work(self, bars: dict[Holding, ReplayBar]) -> None:
+        self.end_entries(bars)
         for held, bar in bars.items():
             stake = self.stakes[held]
             assert bar.mark is not None
@@ -51,10 +53,10 @@ class MarginReplayAccount(ReplayAccount):
                 self.margin.fund(stake, stake.mark, rate)
         self._liquidate(None)
         self.check_cash()
-        self.match(bars, lambda order: order.stop is None)
+        self.match(bars, lambda order: order.at_market)
         if self.margin.notional():
             self._liquidate([self._worst(held, stake, bars) for held, stake in self.stakes.items()])
-        self.match(bars, lambda order: order.stop is not None)
+        self.match(bars, lambda order: not order.at_market)
         for held, bar in bars.items():
             assert bar.mark is not None
             self.stakes[held].mark = bar.mark.close
@@ -64,19 +66,20 @@ class MarginReplayAccount(ReplayAccount):
         for order in [order for order in self.orders if order.new]:
             order.new = False
             held, fee = order.holding, order.holding.commission(order.change, order.reference)
-            at_market = order.stop is None
-            if admission.refusal(self.stakes[held], order.change, order.reference, fee, at_market=at_market):
+            if admission.refusal(self.stakes[held], order.change, order.reference, fee, at_market=order.at_market):
                 self.orders.remove(order)
                 held.settle(order, 0.0, 0.0)
 
-    def _fill(self, order: ReplayOrder, price: float) -> tuple[float, float]:
-        held, stake, change = order.holding, self.stakes[order.holding], _whole(order.holding.size, order.change)
+    def _fill(self, order: ReplayOrder, price: float, part: float | None = None) -> tuple[float, float]:
+        held, stake, maker = order.holding, self.stakes[order.holding], order.limit is not None
+        change = _whole(held.size, order.change) if part is None else math.copysign(part, order.change)
         closed, opened = split(stake.size, change)
-        fees = [held.commission(part, price) for part in (closed, opened)]
+        fees = [held.commission(units, price, maker=maker) for units in (closed, opened)]
         if self.margin.refusal(stake, change, price, fees[0] + fees[1]):
             change, fees[1] = closed, 0.0
         if change:
-            self.margin.settle(stake, change, price, fees[0] + fees[1])
+            self.margin.settle(stake, change, price, fees[0] + fees[1], maker=maker)
+            order.change -= change if part is not None else 0.0
             self._note(held, change, price, fees[1] + fees[0], order.reason)
         return change, price
 

@@ -89,7 +89,7 @@ class ReplayPosition:
             return np.asarray(self.entries[rows] & (track.times[rows] >= self.manager.state.resume_at))
         if is_dust(size, close.min(), holding.market):
             return np.ones(len(close), dtype=bool)
-        stop = self.manager.state.stop
+        stop = holding.resting_stop
         near = np.minimum(track.low[rows], close) <= stop if size > 0.0 else np.maximum(track.high[rows], close) >= stop
         with np.errstate(divide="ignore", invalid="ignore"):
             held = size * close / equity
@@ -162,6 +162,7 @@ class Walk:
         manager, held, track = position.manager, position.holding, position.track
         if manager.busy:
             position.forget_step(row)
+            manager.attend(held.size, held.paid, held.close, equity, self.account.now)
             return
         location, scale = float(position.location[row]), float(track.scale[row])
         manager.on_bar(location, scale, held.size, held.paid, held.close, equity, self.account.spendable(), self.account.now, gate)

@@ -45,6 +45,18 @@ def first_prices(side: Side, base: float, limit: float | None, amount: float | N
     return stop, stop - (base - (limit or base))
 
 
+def begin(order: Any) -> None:
+    """Put a new trailing stop on the venue's grid. Its first prices are kept: a bar may move it before anybody is told of it."""
+    put_on_grid(order)
+    order.addinfo(first_prices=(order.created.price, order.created.pricelimit))
+
+
+def asked_prices(order: Any) -> tuple[float, float]:
+    """Price and limit that an order was made with; 0 where it has none."""
+    price, limit = order.info.get("first_prices") or (order.created.price, order.created.pricelimit)
+    return float(price or 0.0), float(limit or 0.0)
+
+
 def put_on_grid(order: Any) -> None:
     """Put the prices of a trailing stop on the venue's grid: those by which it is triggered and filled."""
     rules, side = context_of(order.data).rules, Side.BUY if order.isbuy() else Side.SELL

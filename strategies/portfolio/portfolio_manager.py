@@ -73,7 +73,7 @@ class PortfolioManager:
             equity, cash: of the whole account, in quote units.
             now: open time of the bar, UTC epoch seconds.
         """
-        self._take_in(standings)
+        self._take_in(standings, equity, now)
         for one in standings:
             one.is_free = one.is_free and one.manager.look(one.size, one.paid, one.close, one.steady, equity)
         if equity <= 0.0 or not any(one.is_free for one in standings):
@@ -85,13 +85,16 @@ class PortfolioManager:
         signals = [self._signal(outlook, target, gate) for outlook, target in zip(outlooks, wanted, strict=True)]
         self._send(standings, outlooks, signals, equity, cash)
 
-    def _take_in(self, standings: Sequence[Standing]) -> None:
+    def _take_in(self, standings: Sequence[Standing], equity: float, now: float) -> None:
         closes = [one.close if one.has_bar else None for one in standings]
         learn(self.correlations, closes, [one.scale for one in standings], self.horizon, self.rule)
         for one in standings:
             one.is_free = one.has_bar and not one.manager.busy
+            one.size = one.manager.without_dust(one.size, one.close)
             if one.is_free:
-                one.steady, one.size = one.manager.take_in(one.scale), one.manager.without_dust(one.size, one.close)
+                one.steady = one.manager.take_in(one.scale)
+            elif one.has_bar:
+                one.manager.attend(one.size, one.paid, one.close, equity, now)
 
     def _signal(self, outlook: Outlook, target: float, gate: Gate) -> Signal | None:
         held = outlook.held

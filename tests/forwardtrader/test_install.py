@@ -86,8 +86,8 @@ def test_every_package_that_is_imported_is_required_and_the_other_way_round() ->
     found = {name for package in PACKAGES for path in (ROOT / package).rglob("*.py") for name in imported(path)}
     parts_of = {"google": "firebase-admin", "markupsafe": "jinja2"}
     others = {"firebase_admin": "firebase-admin", "dotenv": "python-dotenv", "yaml": "pyyaml", "sklearn": "scikit-learn"}
-    # Not imported: plotly's script is copied into pages, dask is what distributed runs on, safetensors what transformers reads files with.
-    assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"plotly", "dask", "safetensors"}
+    # Not imported: plotly's script is copied into pages, dask is what distributed runs on.
+    assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"plotly", "dask"}
 
 
 def imported(path: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """`python -m tests.live.family_runner SPEC`: a run with orders that belong together, which dies at a named point of their life.
 
 SPEC is JSON: `venue` and `journal` as in `crash_runner`, `bars`, `point`, `count`; `family`: bracket, resting bracket,
-partial bracket, pair or trailing;
+partial bracket, pair, trailing or entry (post-only, then at the market);
 `rises`: the live bar at which the market reaches its target, or null.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ def reach(venue: Any, s: Any, price: float) -> None:
         time.sleep(0.01)
 
 
+def enter(s: Any, price: float, *, then: str = "market", bars: int = 2, size: float = SIZE, sells: bool = False) -> Any:
+    """A post-only entry."""
+    valid = timedelta(seconds=(bars + 0.5) * s.data.context.timeframe.seconds)
+    send = s.sell if sells else s.buy
+    return send(size=size, price=price, exectype=bt.Order.Limit, valid=valid, post_only=then, role="trade")
+
+
 class Family(Script):
     """Makes one family of orders at its first live bar, and moves the market to the target at a later one.
 
@@ -78,6 +86,8 @@ class Family(Script):
     def begin(self, price: float) -> None:
         if self.p.family in ("pair", "trailing"):
             self.buy(size=SIZE)
+        elif self.p.family == "entry":
+            self.order = enter(self, price * 0.97)
         elif self.p.family == "bracket":
             self.buy_bracket(size=SIZE, exectype=bt.Order.Market, stopprice=price * STOP, limitprice=price * TARGET)
         else:

@@ -39,6 +39,24 @@ def test_a_session_with_real_orders_fills_as_its_replay_does(tmp_path: Path) -> 
         assert journal.execute("select count(*) from executions").fetchone()[0] == len(pd.read_parquet(tmp_path / "one" / "fills.parquet"))
 
 
+MAKERS = (
+    *("entry=maker", "spread_bps=60", "entry_deadline=2", "volume_share=0.00002"),
+    *("holding=0d", "margin=0.1", "min_trade=0.05", "cooldown=0d"),
+)
+
+
+def test_a_session_whose_entries_rest_tells_how_they_were_filled(tmp_path: Path) -> None:
+    """That they are filled as in a backtest is shown at the broker; here a report of one may come after the bar that filled it."""
+    policy = [word for setting in MAKERS for word in ("--set", f"strategies.{setting}")]
+    assert run(request_for(tmp_path, "one", 60, *REAL, *policy, symbols=SYMBOLS[:2])) == 0
+    parity = compare(tmp_path / "one", SystemClock(), {symbol: Momentum() for symbol in SYMBOLS[:2]})
+    assert parity.forecasts_equal
+    assert parity.entries is not None
+    assert parity.entries.rested > 2
+    assert 0.0 < (parity.entries.fill_rate or 0.0) <= 1.0
+    assert "entries rested as makers" in (tmp_path / "one" / "parity.html").read_text()
+
+
 class ByTurns:
     """Up at even hours, down at odd ones, by more than any cost: every bar has its order."""
 

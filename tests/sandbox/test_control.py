@@ -26,6 +26,10 @@ def test_commands_move_the_market_and_the_account() -> None:
         venue.control("push", start=start, **bar)
         venue.advance()
         assert venue.state()["symbols"]["BTC/USDT"]["last"] == "100"
+        shown = [venue.control("approach") for _ in range(5)]
+        assert [(print_["prices"].get("BTC/USDT"), print_["printed"]) for print_ in shown] == [
+            *((price, True) for price in ("100", "90", "120", "110")), (None, False),
+        ]  # fmt: skip
         assert venue.control("deposit", asset="BTC", amount="1")["BTC"]["free"] == "1"
         with pytest.raises(ConfigError, match="insufficient"):
             venue.control("deposit", asset="BTC", amount="-5")

@@ -16,8 +16,11 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.config import changed
+from forwardtrader.core.settings import Settings
 from forwardtrader.serve.access import Access
-from forwardtrader.serve.application import Places, application
+from forwardtrader.serve.application import application
 from forwardtrader.serve.command import bound, server_of
 from forwardtrader.serve.guard import allowed_hosts
 from tests import PATIENCE_S
@@ -37,10 +40,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs, the folders that it shows, and who may come in."""
+    """A server that runs, and who may come in."""
 
     port: int
-    places: Places
     access: Access
 
     @property
@@ -83,9 +85,15 @@ class Served:
 @contextmanager
 def serving(folder: Path) -> Iterator[Served]:
     """Serve what lies in a project's folder."""
-    places = Places(output=folder / "reports" / "output", sessions=folder / "var" / "sessions", models=folder / "var" / "models")
+    settings = changed(
+        Settings(),
+        {
+            "reports.output": str(folder / "reports/output"), "live.sessions_path": str(folder / "var/sessions"),
+            "models.save_path": str(folder / "var/models"), "live.state_path": str(folder / "var/state.db"),
+        },
+    )  # fmt: skip
     access, listening = Access(TOKEN), bound("127.0.0.1", 0)
-    app = application(places, access, allowed_hosts("127.0.0.1", ()))
+    app = application(settings, access, allowed_hosts("127.0.0.1", ()), SystemClock(), own=folder / "var/serve")
     server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -94,7 +102,7 @@ def serving(folder: Path) -> Iterator[Served]:
         while not server.started:
             assert thread.is_alive() and time.monotonic() < until, "the server did not start"
             time.sleep(0.01)
-        yield Served(listening.getsockname()[1], places, access)
+        yield Served(listening.getsockname()[1], access)
     finally:
         server.should_exit = True
         thread.join(PATIENCE_S)
@@ -103,12 +111,13 @@ def serving(folder: Path) -> Iterator[Served]:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, which reaches this machine alone."""
+def browser(name: str = "localhost") -> Iterator[Browser]:
+    """The system's Chromium, which reaches this machine alone, also by a name."""
     if CHROMIUM is None:
         pytest.skip("no chromium here: install it to look at the pages in a browser")
     with sync_playwright() as playwright:
-        switches = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+        names = f"MAP {name} 127.0.0.1, MAP localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        switches = ["--no-sandbox", f"--host-resolver-rules={names}"]
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
         try:
             yield found
@@ -130,3 +139,34 @@ def opened(browser: Browser, served: Served, path: str = "/", **options: Any) ->
         yield page, said
     finally:
         context.close()
+
+
+CONTRAST: Final = """() => {
+  const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const linear = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  function behind(node) {
+    for (let at = node; at; at = at.parentElement) {
+      const c = rgb(getComputedStyle(at).backgroundColor);
+      if (c.length && (c[3] === undefined || c[3] > 0.99)) return c;
+    }
+    return [255, 255, 255];
+  }
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = Array.from(node.childNodes).some((each) => each.nodeType === 3 && each.textContent.trim());
+    if (!own || !node.offsetParent || node.closest("svg, script, style") || node.disabled) continue;
+    const style = getComputedStyle(node), size = parseFloat(style.fontSize);
+    const a = light(rgb(style.color)), b = light(behind(node));
+    const least = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5;
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < least) found.push(node.textContent.trim().slice(0, 40) + " " + ratio.toFixed(2));
+  }
+  return found;
+}"""
+
+
+def faint_texts(page: Page) -> list[str]:
+    """Texts whose contrast is below AA."""
+    found: list[str] = page.evaluate(CONTRAST)
+    return found

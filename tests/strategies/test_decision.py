@@ -41,7 +41,8 @@ def test_the_premium_counts_only_beyond_the_forecast() -> None:
 
 
 def test_limits_are_divided_among_the_symbols() -> None:
-    alone, shared = DecisionParams.of(knobs(), BTC, HOUR, 24).size, DecisionParams.of(knobs(), BTC, HOUR, 24, symbols=4).size
+    each = knobs(rule="single")
+    alone, shared = DecisionParams.of(each, BTC, HOUR, 24).size, DecisionParams.of(each, BTC, HOUR, 24, symbols=4).size
     for name in ("max_exposure", "target_volatility", "risk_tolerance"):
         assert getattr(shared, name) == getattr(alone, name) / 4
 

@@ -35,9 +35,20 @@ CASES: dict[str, dict[str, Any]] = {
     "seldom": {"holding": "14d", "min_trade": 0.5, "margin": 0.3},
 }
 COIN = replace(BTC, fee_in_base=True)
+PERPETUAL = replace(PERP, settle="USDT", maker_fee=Decimal("0.0002"), funding_hours=8)
+EAGER = {**OFTEN, "margin": 0.2, "premium": 0.0, "entry": "maker"}
+MAKERS: dict[str, dict[str, Any]] = {
+    "then to the market": {},
+    "then given up": {"entry_then": "give_up"},
+    "in small parts": {"entry_deadline": 5, "volume_share": 0.02, "maker_fee_bps": 2.0, "stop_scales": 0.2, "cooldown": "2h"},
+    "a rebate, and small parts given up": {"entry_deadline": 3, "volume_share": 0.02, "entry_then": "give_up", "maker_fee_bps": -1.0},
+    "a wide spread": {"spread_bps": 80.0, "entry_deadline": 8, "margin": 0.0, "min_trade": 0.01},
+    "all symbols together": {"rule": "portfolio", "entry_deadline": 4, "volume_share": 0.03, "portfolio_margin": 0.3},
+    "halted": {"max_drawdown": 0.01, "max_daily_loss": 0.003, "risk_tolerance": 0.2, "entry_deadline": 3, "volume_share": 0.05},
+}
 
 
-def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings) -> pd.DataFrame:
+def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings, *, none_is_fine: bool = False) -> pd.DataFrame:
     """The fills of both, once they and the equity were found equal; there are some, since two accounts that do nothing prove nothing."""
     feeds, end = [], max(t.bars.index[-1] for t in tapes)
     for t in tapes:
@@ -45,11 +56,22 @@ def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings) -> pd.DataF
         feeds.append(replace(made, last_bar=float(as_backtrader_days(last)[0]) if last[0] < end else 0.0, facts=t.facts, members=t.members))
     record = record_of(build_cerebro(feeds, chosen).run()[0])
     fills, equity = replay(tapes, chosen)
-    assert len(fills)
+    assert len(fills) or none_is_fine
     pd.testing.assert_frame_equal(fills, record.fills[list(fills.columns)], check_exact=True, check_dtype=False)
     assert equity["equity"].to_list() == record.equity["equity"].to_list()
     assert equity["cash"].to_list() == record.equity["cash"].to_list()
     return fills
+
+
+def gapped(rows: int, seed: int, price: float = 20_000.0) -> pd.DataFrame:
+    """Bars that do not open where the one before closed, so that orders that are to rest are refused now and then; some fill nothing."""
+    draw, bars = np.random.default_rng(seed), candles(rows, seed, price)
+    bars["open"] = (bars["open"] * (1 + draw.normal(0, 0.0015, rows))).round(2)
+    bars["high"], bars["low"] = bars[["high", "open"]].max(axis=1), bars[["low", "open"]].min(axis=1)
+    bars["volume"] *= draw.uniform(0, 2, rows) ** 3
+    bars.iloc[rows // 2 : rows // 2 + 3, :4] = bars["close"].iloc[rows // 2 - 1]
+    bars.iloc[rows // 2 : rows // 2 + 3, 4] = 0.0
+    return bars
 
 
 def tape(bars: pd.DataFrame, seed: int, market: MarketRules = BTC) -> Tape:
@@ -89,6 +111,42 @@ def test_symbols_that_end_early_are_closed_alike(name: str, rows: tuple[int, int
     assert rows[0] != 400 or name == "halted" or fills["reason"].str.contains("closed at the last price").any()
 
 
+@pytest.mark.parametrize(
+    ("name", "market"),
+    [
+        ("then to the market", COIN), ("then given up", PERPETUAL), ("in small parts", COIN), ("in small parts", PERPETUAL),
+        ("a rebate, and small parts given up", BTC), ("a wide spread", PERPETUAL), ("all symbols together", COIN), ("halted", BTC),
+    ],
+)  # fmt: skip
+def test_entries_that_rest_are_replayed_alike(name: str, market: MarketRules) -> None:
+    other = replace(market, symbol=market.symbol.replace("BTC", "ETH"), base="ETH")
+    chosen = knobs(**{**EAGER, "allow_short": market.is_perpetual, **MAKERS[name]})
+    bars = gapped(400, 3, 20_000.0), gapped(400, 4, 1_500.0)
+    fills = equal_to_backtrader([tape(bars[0], 20, market), tape(bars[1].drop(bars[1].index[200:230]), 21, other)], chosen)
+    assert set(fills["side"]) == {"buy", "sell"}
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), market=st.sampled_from([BTC, COIN, PERPETUAL]), step=st.sampled_from(["0.00001", "0.001", "0.05"]),
+    tick=st.sampled_from(["0.01", "1", "10"]), least=st.sampled_from([5, 100, 400]), most=st.sampled_from([None, Decimal("0.05")]),
+    deadline=st.integers(1, 7), then=st.sampled_from(["market", "give_up"]), share=st.sampled_from([0.001, 0.01, 0.1, 1.0]),
+    stops=st.sampled_from([0.1, 0.3, 2.0]), cooldown=st.sampled_from(["0d", "2h"]), rule=st.sampled_from(["single", "portfolio"]),
+    cash=st.sampled_from([500.0, 10_000.0]),
+)  # fmt: skip
+def test_whatever_the_grid_and_the_policy_entries_that_rest_are_replayed_alike(
+    seed: int, market: MarketRules, step: str, tick: str, least: int, most: Decimal | None, deadline: int, then: str, share: float,
+    stops: float, cooldown: str, rule: str, cash: float,
+) -> None:  # fmt: skip
+    market = replace(market, step=Decimal(step), tick=Decimal(tick), min_notional=Decimal(least), max_market_size=most)
+    chosen = knobs(
+        **EAGER, allow_short=market.is_perpetual, entry_deadline=deadline, entry_then=then, volume_share=share, stop_scales=stops,
+        cooldown=cooldown, rule=rule, cash=cash, max_exposure=1.0, target_volatility=9.0, risk_tolerance=1.0,
+    )  # fmt: skip
+    bars = gapped(150, seed, 20_000.0).drop(gapped(150, seed).index[[70, 71, 90]])
+    equal_to_backtrader([tape(bars, seed + 1, market)], chosen, none_is_fine=True)
+
+
 def test_symbols_that_lack_bars_are_replayed_alike() -> None:
     first, second = candles(700, 5), candles(700, 6, 1_500)
     tapes = [tape(first.drop(first.index[300:340]), 31), tape(second.drop(second.index[[100, 101, 500]]), 32, ETH)]
@@ -98,6 +156,11 @@ def test_symbols_that_lack_bars_are_replayed_alike() -> None:
 def test_a_coarse_grid_is_replayed_alike() -> None:
     rules = replace(BTC, tick=Decimal("0.5"), step=Decimal("0.01"), min_notional=Decimal(100), max_market_size=Decimal("0.05"))
     equal_to_backtrader([tape(candles(1000, 5), 6, rules)], knobs(margin=0.2, **OFTEN))
+
+
+def test_a_stop_that_the_grid_moves_nearer_is_filled_alike() -> None:
+    rules = replace(PERPETUAL, tick=Decimal(10))
+    equal_to_backtrader([tape(candles(700, 3, 1_500.0), 20, rules)], knobs(**OFTEN, allow_short=True, stop_scales=0.5, margin=0.2))
 
 
 def test_dust_that_the_price_lifts_and_drops_is_replayed_alike() -> None:

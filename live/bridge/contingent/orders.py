@@ -14,6 +14,7 @@ import backtrader as bt
 
 from forwardtrader.core import log
 from forwardtrader.core.types import OrderRequest, Side
+from forwardtrader.live.bridge.broker_orders import is_expired
 from forwardtrader.live.bridge.bt_types import LiveOrder, known_intent, set_intent
 from forwardtrader.live.bridge.contingent.groups import OrderGroups, is_reached, share_coins
 from forwardtrader.live.bridge.contingent.missing_stops import TAKEN_BACK, MissingStops
@@ -23,6 +24,7 @@ from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import decimal, floor_to, is_dust, on_tick
+from forwardtrader.strategies.orders.entries import left_for_market
 from forwardtrader.strategies.orders.families import TOO_LITTLE
 from forwardtrader.strategies.orders.trailing_stops import STOPS
 
@@ -42,6 +44,13 @@ class _Exchange:
 
     other: LiveOrder
     intent: Intent
+
+
+def at_market(intent: Intent) -> Intent:
+    """What takes the place of an entry that rested; any other intent as it is."""
+    if not intent.post_only:
+        return intent
+    return replace(intent, post_only="", expires=0, request=replace(intent.request, limit_price=None))
 
 
 class ContingentOrders(OrderGroups):
@@ -200,9 +209,17 @@ class ContingentOrders(OrderGroups):
     @property
     def reached(self) -> list[LiveOrder]:
         """Orders waiting here whose price the market has reached."""
-        prices = self._broker.store.prices
-        watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
+        prices, watched = self._broker.store.prices, self._kept_back()
         return [order for order in watched if is_reached(order, prices.get(order.data.symbol)) and not self.missing.is_pausing(order)]
+
+    @property
+    def waits_for_market(self) -> bool:
+        """Whether an order waits here until the market reaches its price."""
+        return bool(self._kept_back())
+
+    def _kept_back(self) -> list[LiveOrder]:
+        watched = [order for order in self.watched() if order.parent is None or not order.parent.alive()]
+        return [order for order in watched if order.ref not in self._broker.timed_out]
 
     def send_reached(self) -> None:
         """Send them, in place of the siblings that lock their coins; an entry that rests when its target is reached is over first."""
@@ -220,9 +237,12 @@ class ContingentOrders(OrderGroups):
     def make_room(self, resting: LiveOrder, other: LiveOrder) -> None:
         """Cancel an order at the venue, which waits here from then on; before that its place here is durable.
 
-        One that makes room for itself is sent again as soon as it is off the venue, with the size and the price that it has now.
+        One that makes room for itself is sent again as soon as it is off the venue, with the size and the price that it has now; an entry
+        whose deadline is over, as a market order.
         """
         intent = self.renewed(resting)
+        if resting is other:
+            intent = at_market(intent)
         self._broker.journal.hold(intent)
         self._broker.cancel_now(resting)
         self._exchanges[resting.ref] = _Exchange(other, intent)
@@ -241,11 +261,24 @@ class ContingentOrders(OrderGroups):
         del self._exchanges[order.ref]
         self._broker.take_back(order, exchange.intent)
         self.hold(order)
-        if exchange.other is order:
+        if exchange.other is order and order.exectype == bt.Order.Limit and order.parent is None:
+            self.go_to_market(order)
+        elif exchange.other is order:
             self.parts.go_on(order)
         else:
             self._send_reached(exchange.other)
         return True
+
+    def go_to_market(self, entry: LiveOrder) -> None:
+        """Send what is left of an entry whose deadline is over, now that it is off the venue and all that it executed is known."""
+        rules, late = context_of(entry.data).rules, self.untold(entry)
+        size = left_for_market(self._remaining(entry), entry.created.price, rules)
+        if not size or self._broker.entry_objection(entry.data):
+            self._broker.cancel_now(entry)
+            return
+        self.resize(entry, size, late)
+        entry.exectype, entry.valid = bt.Order.Market, None
+        self.send_sized(entry, size)
 
     def is_making_room(self, order: LiveOrder) -> bool:
         """Whether an order is about to leave the venue."""
@@ -342,6 +375,8 @@ class ContingentOrders(OrderGroups):
             return
         self.resize(child, size, self.untold(child))
         siblings = self.children(child.parent) if child.parent is not None else []
+        if is_expired(child, ahead=True):
+            return  # no bar may execute it any more
         if at_once or not share_coins(child, siblings, rules.can_short):
             self.release(child)
             self._broker.send(child)

@@ -23,6 +23,7 @@ from forwardtrader.live.execution.events import NEVER_ARRIVED, Ended, Intent, Or
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.reconciliation import position_of
 from forwardtrader.strategies.order_rules import floor_to, is_dust
+from forwardtrader.strategies.orders.entries import POST_ONLY
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
@@ -80,7 +81,7 @@ def restored_order(
     order.p.simulated = False  # only its making needed that: there is no bar yet
     restored: LiveOrder = order
     restored.valid = as_number(intent.expires) if intent.expires else None
-    restored.addinfo(reason=request.reason, role=intent.role)
+    restored.addinfo(reason=request.reason, role=intent.role, **({POST_ONLY: intent.post_only} if intent.post_only else {}))
     set_intent(restored, intent)
     if intent.trail is not None:
         _trail_on(restored, intent, intent.trail)
@@ -153,6 +154,8 @@ class _Restoring:
         )
         self._made[chain] = order
         set_intent(order, chain.current.intent)
+        if chain.first.post_only and not chain.current.intent.post_only:  # it went to the market
+            order.exectype, order.valid = bt.Order.Market, None
         if not chain.is_alive and not chain.names & self._recorded.keys():
             order.status = _ended_as(chain)
         first = self._chain_of(chain.first.group)

@@ -9,7 +9,6 @@ forecaster = KerasForecaster(build)
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +19,10 @@ import numpy as np
 from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, InvalidSetting
 from forwardtrader.models.forecasters.compiled_code import kept_in
+from forwardtrader.models.forecasters.keras_networks.builder import Build, keywords, require_builder
 from forwardtrader.models.forecasters.keras_networks.head import NetworkForm
 from forwardtrader.models.forecasters.keras_networks.lesson import SHARED, WINDOWS, Lesson
-from forwardtrader.models.forecasters.keras_networks.network import BLOCK, Build, Network, Values, network_of
+from forwardtrader.models.forecasters.keras_networks.network import BLOCK, Network, Values, network_of
 from forwardtrader.models.forecasters.keras_networks.training_loop import loop_of
 from forwardtrader.models.forecasters.linear_start import linear_start
 from forwardtrader.models.forecasters.lstm import OUTPUTS, Weights
@@ -49,7 +49,8 @@ class KerasForecaster(WarmStarting):
     What `compile` was given is not used: the loss is Huber's of the location plus the mean pinball loss of the quantiles, moved by Adam.
 
     Args:
-        build: `build(inputs, **options)` gives a `keras.Model` for `inputs`, a `keras.Input((bars, features))`; features come scaled.
+        build: `build(inputs, **options)` gives a `keras.Model` for `inputs`, a `keras.Input((bars, features))`; features come scaled. It is
+            given `inputs` by position, the options by name, and nothing else.
         options: further keywords of `build`.
         context: bars that a forecast looks back over.
         linear: whether the head adds a linear rule of the last bar's features, which starts as a Huber regression in closed form.
@@ -118,20 +119,24 @@ class KerasForecaster(WarmStarting):
         return self.context
 
     def set_params(self, **params: Any) -> Self:
-        """Change parameters; a keyword of `build` is one of the options. Returns itself.
+        """Change parameters; a keyword of `build` that is no parameter of this class is one of the options. Returns itself.
 
         Raises:
-            InvalidSetting: there is no such parameter.
+            InvalidSetting: there is no such parameter, or `build` cannot be called with the options.
         """
-        known = self.parameter_names()
-        built = {name: value for name, value in params.items() if name not in known and name in self._keywords()}
+        build, known = params.get("build", self.build), self.parameter_names()
+        of_build = keywords(build)
+        unknown = next((name for name in params if name not in (*known, *of_build)), None)
+        if unknown is not None:
+            also = f"; its build has {', '.join(of_build)}" if of_build else ""
+            raise InvalidSetting(f"{type(self).__name__} has no parameter {unknown}; it has {', '.join(known)}{also}")
+        built = {name: value for name, value in params.items() if name not in known}
+        options = params.get("options", self.options)
+        require_builder(build, options if not built or not isinstance(options, dict | None) else {**(options or {}), **built})
+        super().set_params(**{name: value for name, value in params.items() if name in known})
         if built:
             self.options = {**(self.options or {}), **built}
-        return super().set_params(**{name: value for name, value in params.items() if name not in built})
-
-    def _keywords(self) -> list[str]:
-        """The keywords of `build`, without what it is given first."""
-        return list(inspect.signature(self.build).parameters)[1:]
+        return self
 
     def fit(self, panel: SamplePanel) -> Self:
         """Train from nothing.
@@ -235,6 +240,7 @@ class KerasForecaster(WarmStarting):
                 raise InvalidSetting(f"KerasForecaster: {name} is {getattr(self, name)}; it is at least 1")
         if self.horizon_weights and len(self.horizon_weights) != horizons:
             raise InvalidSetting(f"KerasForecaster: {len(self.horizon_weights)} horizon_weights for {horizons} horizons; give one for each")
+        require_builder(self.build, self.options)
         form = NetworkForm(
             features=features, horizons=horizons, context=self.context, burn_in=self.burn_in, supervised=self.supervised,
             linear=self.linear,

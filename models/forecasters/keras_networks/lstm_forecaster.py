@@ -13,6 +13,7 @@ import numpy as np
 
 from forwardtrader.core.errors import ForecasterFailed
 from forwardtrader.core.settings import ModelSettings
+from forwardtrader.models.forecasters.calibration import believed_shares
 from forwardtrader.models.forecasters.compiled_code import kept_in
 from forwardtrader.models.forecasters.keras_networks.lesson import SHARED, Lesson
 from forwardtrader.models.forecasters.linear_start import linear_start
@@ -84,6 +85,9 @@ class LSTMForecaster(WarmStarting):
     def warm_up(self) -> int:  # type: ignore[override]
         """Rows of features that a forecast looks back over: those of `context`."""
         return self.context
+
+    def believed(self, horizons: tuple[int, ...]) -> tuple[float, ...]:
+        return believed_shares(self.shrink, self.trees, horizons)
 
     def settings(self, run: ModelSettings) -> ModelSettings:
         """The settings of a run with this forecaster, which is then trained by the run's own path."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.errors import ForecasterFailed
 from forwardtrader.core.threads import once
+from forwardtrader.models.forecasters.keras_networks.builder import Build, name_of, with_options
 from forwardtrader.models.forecasters.keras_networks.head import Head, NetworkForm, output_kind
 from forwardtrader.models.forecasters.keras_networks.network_file import NetworkFile
 from forwardtrader.models.forecasters.xla import compiled, prepare_jax
 
 BLOCK: Final = 16
 _LOUD: Final = 1e-4  # an output that changes by more than this share of its size has seen what changed
-Build: TypeAlias = Callable[..., Any]
 Values: TypeAlias = tuple[NDArray[Any], ...]
 # Keras names its layers by counters, and traces through objects that threads share.
 KERAS: Final = threading.RLock()
@@ -77,10 +77,10 @@ class Network:
         found = self._build(inputs)
         if not isinstance(found, keras.Model):
             raise ForecasterFailed(
-                f"{_name(self._build)} answered {type(found).__name__}; end it with `return keras.Model(inputs, outputs)`"
+                f"{name_of(self._build)} answered {type(found).__name__}; end it with `return keras.Model(inputs, outputs)`"
             )
         if not keras.utils.is_keras_tensor(found(inputs)):  # called also so that a model that is no graph has its variables
-            raise ForecasterFailed(f"{_name(self._build)} gives a network with several outputs; it has one output")
+            raise ForecasterFailed(f"{name_of(self._build)} gives a network with several outputs; it has one output")
         return found
 
     def _learner(self, head: Head, inner: Any) -> tuple[Any, Supervision, Any]:
@@ -167,20 +167,8 @@ def network_of(build: Build, options: Mapping[str, Any], form: NetworkForm) -> N
     key = (id(build), repr(sorted(options.items())), form)
     with KERAS:
         if key not in _NETWORKS:
-            _NETWORKS[key] = build, Network(_with(build, options), form)
+            _NETWORKS[key] = build, Network(with_options(build, options), form)
         return _NETWORKS[key][1]
-
-
-def _with(build: Build, options: Mapping[str, Any]) -> Build:
-    def built(inputs: Any) -> Any:
-        return build(inputs, **options)
-
-    built.__name__ = _name(build)
-    return built
-
-
-def _name(build: Build) -> str:
-    return getattr(build, "__name__", type(build).__name__)
 
 
 def _is_causal(inner: Any, form: NetworkForm) -> bool:

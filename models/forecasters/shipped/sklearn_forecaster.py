@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.atomic import write_bytes, write_text
@@ -20,14 +21,16 @@ from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
 from forwardtrader.models.port.sample_panel import SamplePanel
 
 _VERSIONS: Final = "versions.json"
+_ALL_TARGETS: Final = ("MultiOutputRegressor", "RegressorChain")
 _NEST: Final = "__"  # scikit-learn's mark between a step and its parameter
 
 
 class SklearnForecaster(BaseForecaster):
     """A regressor of scikit-learn, or a pipeline that ends with one, fitted to the rows of features of each horizon.
 
-    Features come as they are, so that a pipeline begins with a `StandardScaler` where its regressor wants one. One that answers quantiles
-    (loss "quantile", `QuantileRegressor`) is fitted for each of the five; one that knows its standard deviation (`return_std`) answers it.
+    Features come as they are, so that a pipeline begins with a `StandardScaler` where its regressor wants one; a `ColumnTransformer` may
+    choose them by name. One that answers quantiles (loss "quantile", `QuantileRegressor`) is fitted for each of the five; one that knows
+    its standard deviation (`return_std`) answers it.
 
     Args:
         regressor: it is cloned for every fit; parameters of its own are set as `regressor__alpha`.
@@ -77,7 +80,7 @@ class SklearnForecaster(BaseForecaster):
         with _one_thread():
             return self._answer(self._rows(panel))
 
-    def _answer(self, features: NDArray[np.float32]) -> Answer:
+    def _answer(self, features: NDArray[np.float32] | pd.DataFrame) -> Answer:
         if len(self.regressors_) > 1:
             return np.sort(np.column_stack([each.predict(features) for each in self.regressors_]), axis=1)
         (regressor,) = self.regressors_
@@ -138,13 +141,27 @@ class SklearnForecaster(BaseForecaster):
         if not hasattr(self.regressor, "get_params") or not hasattr(self.regressor, "fit") or isinstance(self.regressor, type):
             shown = self.regressor.__name__ if isinstance(self.regressor, type) else type(self.regressor).__name__
             raise InvalidSetting(f"SklearnForecaster: {shown} is no regressor; give it one, for example SklearnForecaster(Ridge())")
+        if type(self.regressor).__name__ in _ALL_TARGETS:
+            raise InvalidSetting(
+                f"SklearnForecaster: {type(self.regressor).__name__} learns several targets at once; each horizon has a regressor of its "
+                "own here, so give it the inner one"
+            )
         found: dict[str, Any] = self.regressor.get_params(deep=True)
         return found
 
-    def _rows(self, panel: SamplePanel) -> NDArray[np.float32]:
-        """A copy, which a regressor may do with what it likes."""
-        rows = panel.windows(self.window).reshape(len(panel), -1) if self.window > 1 else panel.X
-        return np.array(rows)
+    def _rows(self, panel: SamplePanel) -> NDArray[np.float32] | pd.DataFrame:
+        """A copy, which a regressor may do with what it likes; a table with the features' names where a step chooses columns by name."""
+        rows = np.array(panel.windows(self.window).reshape(len(panel), -1) if self.window > 1 else panel.X)
+        if not self._chooses_by_name():
+            return rows
+        ago = [f"_{bars}_before" if bars else "" for bars in range(self.window - 1, -1, -1)]
+        return pd.DataFrame(rows, columns=[f"{name}{each}" for each in ago for name in panel.names])
+
+    def _chooses_by_name(self) -> bool:
+        """Whether there is a `ColumnTransformer` whose columns are names, or a function that looks at a table."""
+        steps = [each for value in self._params().values() if isinstance(value, list) for each in value]
+        columns = [each[2] for each in steps if isinstance(each, tuple) and len(each) == 3]
+        return any(callable(each) or isinstance(each, str) or (isinstance(each, list) and str in map(type, each)) for each in columns)
 
 
 def _one_thread() -> Any:

@@ -7,6 +7,7 @@ are filled.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -88,12 +89,13 @@ class MarginTrading:
             else:
                 broker.submit_accept(order)
 
-    def fill(self, order: Any, price: float, closing: Closing | None = None) -> None:
-        """Execute all that is left of an order at `price`, or what the margin allows of it."""
+    def fill(self, order: Any, price: float, closing: Closing | None = None, *, part: float | None = None) -> None:
+        """Execute all that is left of an order at `price`, or `part` of it (base units), or what the margin allows of that."""
         broker, data, executions = self._broker, order.data, len(order.executed)
         position = broker.holdings.held[data]
         before = position.size
-        refusal = self._execute(order, position, price, closing)
+        change = order.executed.remsize if part is None else math.copysign(part, order.executed.remsize)
+        refusal = self._execute(order, position, price, closing, change)
         if len(order.executed) > executions:
             broker.notify(order)
             broker._ococheck(order)
@@ -158,10 +160,10 @@ class MarginTrading:
         _LOG.warning("facts assumed", extra={"facts": {"symbol": context.rules.symbol, "note": note}})
         return AssumedFacts(context.rules.funding_hours)
 
-    def _execute(self, order: Any, position: Any, price: float, closing: Closing | None) -> str:
+    def _execute(self, order: Any, position: Any, price: float, closing: Closing | None, change: float) -> str:
         """Book the execution; why a part that opens a position was left out, "" where none was."""
         data = order.data
-        stake, change, scheme = self.stakes[data], order.executed.remsize, self._broker.getcommissioninfo(data)
+        stake, scheme = self.stakes[data], self._broker.getcommissioninfo(data)
         closed, opened = split(stake.size, change)
         maker = closing is None and _has_rested(order)
         fees = [_fee(scheme, part, price, maker=maker) for part in (closed, opened)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 import forwardtrader as ft
 from forwardtrader.models.features.rolling import Series
 from forwardtrader.models.port.base_forecaster import Answer
+from tests import PATIENCE_S
 from tests.models.own_forecasters import Ridge, Spread
 
 
@@ -22,6 +24,20 @@ class Quick(Ridge):
     """Asked about many rows at a time."""
 
     rows_per_call = 256
+
+
+class Threaded(Quick):
+    """Where a meeting is called, each of its threads waits at its first forecast until all are there."""
+
+    runs_in_threads = True
+    meeting: threading.Barrier | None = None
+    came: set[int] = set()  # noqa: RUF012 - of the test's process
+
+    def predict(self, panel: ft.SamplePanel) -> Answer:
+        if self.meeting is not None and threading.get_ident() not in self.came:
+            self.came.add(threading.get_ident())
+            self.meeting.wait(timeout=PATIENCE_S)
+        return super().predict(panel)
 
 
 class Single(Quick):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from forwardtrader.models.checks.null_market import planted_market
 from forwardtrader.models.features.catalogue import FEATURES, GROUPS
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
 from forwardtrader.reports.sections.importance import Contribution, ImportanceSection
+from tests.backtest.importance.own import Threaded
 from tests.models.bars import simulated_bars
 
 HOUR = Timeframe.parse("1h")
@@ -108,3 +111,12 @@ def test_every_feature_of_the_catalogue_is_in_one_group_and_every_group_has_some
     assert set(found) == set(GROUPS) and sum(map(len, found.values())) == len(FEATURES)
     outside = groups_of(("factor_mood:standing", "factor_mood:change_1", "factor_rates:standing", "squeeze@1a2b"))
     assert outside == {"factor mood": (0, 1), "factor rates": (2,), "own squeeze": (3,)}
+
+
+def test_folds_are_done_side_by_side_with_the_bits_of_folds_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walk = trained(tmp_path, "Threaded", names=NAMES[:3])
+    two, one = (replace(walk, settings=walk.settings.model_copy(update={"jobs": jobs})) for jobs in (2, 1))
+    in_turn = measured(one)
+    monkeypatch.setattr(Threaded, "meeting", threading.Barrier(2))
+    assert measured(two) == in_turn
+    assert len(Threaded.came) == 2

@@ -198,6 +198,35 @@ def test_a_time_limit_counts_in_bar_time() -> None:
         assert run.statuses_of(run.order) == ["Submitted", "Accepted", "Expired"]
 
 
+def test_a_bar_beyond_the_time_limit_of_an_order_neither_executes_it_nor_keeps_it_open_for_the_strategy() -> None:
+    with practice() as venue:
+        told: dict[int, int] = {}
+        open_at: dict[int, int] = {}
+
+        class Told(Script):
+            def notify_order(self, order: Any) -> None:
+                if order.status == order.Expired:
+                    told[order.ref] = self.live_bars + 1  # `next` of the bar comes after what is told with it
+
+            def next(self) -> None:
+                super().next()
+                if self.live_bars >= 0:
+                    open_at[self.live_bars] = len(self.broker.get_orders_open())
+
+        def enter(s: Any) -> None:
+            now, price = s.data.num2date(s.data.datetime[0]), s.data.close[0]
+            s.order = s.buy(size=0.01, price=price * 0.9, exectype=bt.Order.Limit, valid=timedelta(minutes=2))
+            s.never = s.buy(size=0.01, price=price * 1.1, exectype=bt.Order.Limit, valid=now)
+
+        def fall(s: Any) -> None:
+            venue.control("price", symbol="BTC/USDT", price=s.data.close[0] * 0.8)  # in the third bar after the order
+
+        run = play(venue, store_on(venue), Told, 6, acts={0: enter, 2: fall})
+        assert told == {run.order.ref: 3, run.never.ref: 1}
+        assert open_at == {0: 2, 1: 1, 2: 1, 3: 0, 4: 0, 5: 0}
+        assert not run.position
+
+
 def test_an_intent_is_never_posted_a_second_time(tmp_path: Path) -> None:
     with practice() as venue:
         journal = Journal(tmp_path / "j.db")

@@ -166,7 +166,7 @@ def test_a_journal_of_the_first_version_goes_on_with_all_that_it_holds(tmp_path:
         assert journal.open_intents() == [(intent("a"), IntentState.ACKNOWLEDGED), (intent("b"), IntentState.WRITTEN)]
         assert (journal.filled("a"), journal.client_id_of("7"), journal.recall("start_equity")) == (Decimal("0.05"), "a", 100.0)
         journal.close()
-    child = replace(intent("c"), parent="a", group="b", expires=5, replaces="d")
+    child = replace(intent("c"), parent="a", group="b", expires=5, replaces="d", post_only="market")
     journal = Journal(tmp_path / "j.db")
     assert journal.hold(child)
     assert journal.held_intents() == [child]
@@ -178,7 +178,7 @@ def test_a_journal_of_a_newer_version_is_refused_in_one_line_and_left_as_it_is(t
     with closing(sqlite3.connect(tmp_path / "j.db")) as newer:
         newer.execute("pragma user_version = 9")
     before = (tmp_path / "j.db").read_bytes()
-    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 5\); start it with that version") as refusal:
+    with pytest.raises(StoreDamaged, match=r"newer version of this program \(9, this one reads 6\); start it with that version") as refusal:
         Journal(tmp_path / "j.db")
     assert "\n" not in str(refusal.value)
     assert (tmp_path / "j.db").read_bytes() == before
@@ -188,7 +188,7 @@ def test_an_upgrade_that_is_cut_short_is_begun_again(tmp_path: Path, monkeypatch
     with closing(sqlite3.connect(tmp_path / "j.db")) as old:
         old.executescript(FIRST_VERSION + "pragma user_version = 1;")
     with monkeypatch.context() as patch:
-        broken = {1: "alter table intents add column parent;\nselect no_such;\n", 2: "", 3: "", 4: ""}
+        broken = {1: "alter table intents add column parent;\nselect no_such;\n", 2: "", 3: "", 4: "", 5: ""}
         patch.setattr("forwardtrader.live.execution.journal.UPGRADES", broken)
         with pytest.raises(StorageFull):
             Journal(tmp_path / "j.db")

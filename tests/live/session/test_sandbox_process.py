@@ -14,9 +14,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import pytest
 
 from forwardtrader.core.errors import ConfigError
+from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.events import AccountEvent, Filled
 from forwardtrader.live.session.sandbox_process import (
     Lockstep,
     MarketStart,
@@ -25,8 +28,11 @@ from forwardtrader.live.session.sandbox_process import (
     find_practice,
     start_practice,
 )
+from forwardtrader.sandbox.process import SandboxHandle
 from tests import PATIENCE_S
+from tests.live.market import practice, store_on
 from tests.live.session_runner import request_for, run, start
+from tests.sandbox.small_market import FLAT, candle_file
 from tests.sandbox.test_parent_process import wait_until_gone
 
 
@@ -149,20 +155,39 @@ class Practice:
 
     def __init__(self) -> None:
         self.played = self.begun = 0
+        self.prices = ["100", "104"]
 
-    def advance(self) -> dict[str, bool]:
+    def advance(self) -> dict[str, Any]:
         self.played += 1
-        return {"ended": self.played == 3}
+        return {"ended": self.played == 3, "trades": ["7"] if self.played == 2 else []}
 
     def begin(self) -> None:
         self.begun += 1
 
+    def control(self, command: str) -> dict[str, Any]:
+        assert command == "approach"
+        self.prices, coming = self.prices[1:], self.prices[:1]
+        return {"prices": {"BTC/USDT": coming[0]} if coming else {}, "printed": bool(coming)}
+
 
 class Bridge:
-    first_live, newest, delivered, is_stopping = 100, -1, 90, False
+    first_live, newest, delivered, is_stopping, waits_for_market = 100, -1, 90, False, False
+
+    def __init__(self) -> None:
+        self.awaited: list[tuple[int, list[str]]] = []
+        self.seen: list[dict[str, str]] = []
+        self.arrivals = self
 
     def caught_up(self, at: int) -> bool:
         return at <= self.delivered
+
+    def await_bar(self, at: int, trades: list[str]) -> bool:
+        self.awaited.append((at, trades))
+        return True
+
+    def await_prices(self, prices: dict[str, str]) -> bool:
+        self.seen.append(prices)
+        return True
 
     def request_stop(self) -> None:
         self.is_stopping = True
@@ -194,6 +219,111 @@ def test_in_lockstep_the_next_bar_is_played_when_the_session_is_done_with_the_la
     bridge.newest = bridge.delivered = done_to[0] = 120
     step()
     assert practice.played == 3
+    assert bridge.awaited == [(110, ["7"])], "only executions are reported on another way than bars"
+
+
+def test_in_lockstep_an_order_that_waits_for_its_price_is_shown_those_of_the_running_bar_before_that_ends() -> None:
+    practice, bridge = Practice(), Bridge()
+    step: Any = Lockstep(
+        practice, bridge, 10, is_done=lambda _: True, before_bar=lambda _: None, ended=lambda: None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    step()
+    bridge.delivered, bridge.waits_for_market = 100, True
+    step()
+    step()
+    assert (practice.played, bridge.seen) == (1, [{"BTC/USDT": "100"}, {"BTC/USDT": "104"}])
+    step()
+    assert practice.played == 2, "it was shown all of them"
+
+
+class SlowToReport(CCXTStore):
+    """Its account's executions are known a while after the bar is."""
+
+    def notify(self, event: AccountEvent) -> None:
+        if isinstance(event, Filled):
+            threading.Timer(0.2, super().notify, (event,)).start()
+        else:
+            super().notify(event)
+
+
+class Held(bt.Strategy):
+    """Notes what is held at the end of each bar, and at what prices was dealt."""
+
+    params = (("enter", None),)
+
+    def __init__(self) -> None:
+        self.held: list[bool] = []
+        self.dealt: list[float] = []
+
+    def notify_order(self, order: Any) -> None:
+        if order.status == order.Completed:
+            self.dealt.append(round(order.info.get("gross_price", order.executed.price), 2))
+
+    def next(self) -> None:
+        if self.data.is_current:
+            if not self.held:
+                self.p.enter(self)
+            self.held.append(bool(self.position))
+
+
+def held_in_lockstep(venue: SandboxHandle, store: CCXTStore, bars: int, enter: Any) -> Held:
+    cerebro, played = bt.Cerebro(quicknotify=True, stdstats=False), []
+
+    def before_bar(at: int) -> None:
+        played.append(at)
+        if len(played) > bars:
+            store.request_stop()
+
+    cerebro.adddata(store.getdata(dataname="BTC/USDT"), name="BTC/USDT")
+    cerebro.setbroker(store.getbroker())
+    step: Any = Lockstep(
+        venue, store, 60_000, is_done=lambda _: store.getbroker().is_settled, before_bar=before_bar,
+        ended=lambda: None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    store.on_idle = step
+    cerebro.addstrategy(Held, enter=enter)
+    try:
+        [run] = cerebro.run()
+    finally:
+        store.stop()
+    return run
+
+
+def market_of(folder: Path, *bars: tuple[float, float, float, float]) -> list[str]:
+    """A market of two bars of the past, then these (open, high, low, close), then some flat ones."""
+    return [str(candle_file(folder / "market.csv", [FLAT] * 2 + [*bars] + [FLAT] * 5))]
+
+
+def test_in_lockstep_an_execution_is_known_at_the_bar_in_which_it_happened_however_late_its_report(tmp_path: Path) -> None:
+    def enter(s: Any) -> None:
+        s.buy(size=0.1, exectype=bt.Order.Limit, price=95.0)
+
+    with practice(market=market_of(tmp_path, FLAT, FLAT, (100.0, 101.0, 90.0, 100.0)), history=2) as venue:
+        run = held_in_lockstep(venue, store_on(venue, kind=SlowToReport), 5, enter)
+    assert run.held[:4] == [False, False, True, True]
+
+
+def bracket(s: Any) -> None:
+    s.buy_bracket(size=0.1, exectype=bt.Order.Market, stopprice=90.0, limitprice=110.0)
+
+
+@pytest.mark.parametrize(
+    ("bar", "exits"),
+    [
+        ((100.0, 111.0, 99.0, 100.0), 110.0),  # only touched, though the stop locks the coins
+        ((100.0, 101.0, 89.0, 100.0), 90.0),
+        ((112.0, 113.0, 99.0, 100.0), 112.0),  # opens beyond it
+        ((100.0, 111.0, 89.0, 105.0), 90.0),  # both: the lower end is the nearer, and comes first
+    ],
+)
+def test_in_lockstep_the_exits_of_a_bracket_that_a_bar_touches_are_executed_in_it_as_in_a_backtest(
+    tmp_path: Path, bar: tuple[float, float, float, float], exits: float
+) -> None:
+    with practice(market=market_of(tmp_path, FLAT, FLAT, bar), history=2, fee_asset="quote") as venue:
+        run = held_in_lockstep(venue, store_on(venue), 5, bracket)
+        assert venue.state()["open_orders"] == []
+    assert run.held[:4] == [False, True, False, False]
+    assert run.dealt == [100.0, exits]
 
 
 def test_a_market_by_the_clock_is_begun_once() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,8 @@ from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import AccountLocked, StrategyFailed
+from forwardtrader.core.types import Timeframe
+from forwardtrader.feeds.history.sample_market import sample_candles
 from forwardtrader.live import control
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
@@ -137,6 +141,29 @@ def test_a_community_strategy_makes_the_same_orders_on_paper_with_real_orders_an
         assert parity.first_difference is None
         orders.append(parity.compared["orders"])
     assert orders[0] == orders[1] >= least
+
+
+def test_a_strategy_without_forecasts_trades_at_once_on_a_short_history_trains_nothing_and_equals_its_replay(tmp_path: Path) -> None:
+    (tmp_path / "theirs.py").write_text(STRATEGIES)
+    bars = sample_candles("BTC/USDT", Timeframe.parse("1h"), seed=3, until=datetime(2024, 1, 1, tzinfo=UTC)).iloc[-200:]
+    market = tmp_path / "market.csv"
+    bars.set_axis(pd.DatetimeIndex(bars.index).as_unit("ms").asi8).rename_axis("timestamp").to_csv(market)
+    flags = (
+        "--market",
+        str(market),
+        "--strategy",
+        f"{tmp_path / 'theirs.py'}:SmaCross",
+        "--set",
+        f"models.save_path={tmp_path / 'models'}",
+    )
+    request = request_for(tmp_path, "one", 60, *flags, symbols=("BTC/USDT",))
+    assert LiveSession(request, SystemClock(), SessionView(Console(quiet=True), shown=False)).run() == 0
+    parity = compare(tmp_path / "one", SystemClock())
+    assert parity.first_difference is None
+    assert (parity.bars, parity.compared["forecasts"]) == (60, 0)
+    assert parity.compared["fills"] > 1
+    assert not (tmp_path / "models").exists()
+    assert json.loads((tmp_path / "one" / "plan.json").read_text())["forecasts"] is False
 
 
 def test_a_failure_in_one_bar_is_survived_counted_and_kept(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT")
 BARS, FIRST = 400, 60
 HOUR = 3_600_000
 SETTINGS = StrategySettings(cooldown=timedelta(hours=2), fee_bps=1.0, cash=10_000.0)
+RESTING = SETTINGS.model_copy(update={"entry": "maker", "entry_deadline": 5, "spread_bps": 100.0, "margin": 0.0, "volume_share": 0.3})
 
 
 def made_bars(seed: int) -> pd.DataFrame:
@@ -58,16 +59,19 @@ def made_bars(seed: int) -> pd.DataFrame:
 FRAMES = {symbol: made_bars(seed) for seed, symbol in enumerate(SYMBOLS, start=3)}
 
 
-def play(frames: dict[str, pd.DataFrame], since: int, done: Any, *, exactbars: int = 0, risk: RiskSettings | None = None) -> Any:
+def play(
+    frames: dict[str, pd.DataFrame], since: int, done: Any, *, exactbars: int = 0, risk: RiskSettings | None = None,
+    settings: StrategySettings = SETTINGS,
+) -> Any:  # fmt: skip
     """The strategy on these bars, trading from the bar opened at `since` (ms); `done(strategy, at)` after each."""
     feeds = []
     for symbol, frame in frames.items():
         data = frame_data(frame, Timeframe.parse("1h"), name=symbol)
         feeds.append(Feed(data=data, rules=market_rules(symbol, "binance"), timeframe=Timeframe.parse("1h"), source=Momentum()))
-    broker = venue_broker([feed.rules for feed in feeds], SETTINGS, kind=PaperBroker)
+    broker = venue_broker([feed.rules for feed in feeds], settings, kind=PaperBroker)
     hook = {"done": lambda strategy, number: done(strategy, round(epoch_seconds(number) * 1000)), "_name": "hook"}
     cerebro = build_cerebro(
-        feeds, SETTINGS, broker=broker, analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, hook)], runonce=False, preload=False,
+        feeds, settings, broker=broker, analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, hook)], runonce=False, preload=False,
         trade_from=pd.Timestamp(since, unit="ms", tz="UTC").to_pydatetime(), exactbars=exactbars,
         guard=TradingGuard.of(risk or RiskSettings()),
     )  # fmt: skip
@@ -82,6 +86,7 @@ class Whole:
     frozen: dict[int, str]
     rows: dict[int, Rows]
     last: SessionTables
+    settings: StrategySettings = SETTINGS
 
     def tables(self, folder: Path, until: int) -> SqliteFile:
         db = SqliteFile(folder / f"{until}.db", SCHEMA)
@@ -93,13 +98,22 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def whole() -> Whole:
+    return run_whole(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def resting() -> Whole:
+    return run_whole(RESTING)
+
+
+def run_whole(settings: StrategySettings) -> Whole:
     frozen: dict[int, str] = {}
     rows: dict[int, Rows] = {}
 
     def done(strategy: Any, at: int) -> None:
         frozen[at], rows[at] = json.dumps(freeze(strategy)), rows_of(strategy)
 
-    return Whole(frozen, rows, tables_of(fresh_rows(play(FRAMES, FIRST * HOUR, done))))
+    return Whole(frozen, rows, tables_of(fresh_rows(play(FRAMES, FIRST * HOUR, done, settings=settings))), settings)
 
 
 def test_what_is_cut_holds_orders_of_every_kind(whole: Whole) -> None:
@@ -113,6 +127,28 @@ def test_what_is_cut_holds_orders_of_every_kind(whole: Whole) -> None:
 
 @pytest.mark.parametrize("cut", (67, 140, 213, 305, 371))
 def test_a_run_that_goes_on_from_a_snapshot_equals_one_that_never_stopped(whole: Whole, cut: int, tmp_path: Path) -> None:
+    goes_on_alike(whole, cut, tmp_path)
+
+
+def test_a_snapshot_of_an_earlier_version_knows_of_no_entry_that_rests(whole: Whole, tmp_path: Path) -> None:
+    cut = 140
+    saved = json.loads(whole.frozen[cut * HOUR])
+    for desk in saved["desks"].values():
+        del desk["entering"], desk["entry"]
+    goes_on_alike(replace(whole, frozen=whole.frozen | {cut * HOUR: json.dumps(saved)}), cut, tmp_path)
+
+
+def test_a_run_that_is_cut_while_an_entry_rests_half_filled_equals_one_that_never_stopped(resting: Whole, tmp_path: Path) -> None:
+    orders = {at // HOUR: json.loads(text)["orders"] for at, text in resting.frozen.items()}
+    halves = [at for at, known in orders.items() if any(o["entry"]["executed"][0] for o in known if "entry" in o)]
+    fresh = [at for at, known in orders.items() if any(o["entry"]["tried_at"] is None for o in known if "entry" in o)]
+    assert len(halves) > 3
+    for cut in (halves[-1], fresh[-1]):
+        (tmp_path / str(cut)).mkdir()
+        goes_on_alike(resting, cut, tmp_path / str(cut))
+
+
+def goes_on_alike(whole: Whole, cut: int, tmp_path: Path) -> None:
     at, db = cut * HOUR, whole.tables(tmp_path, cut * HOUR)
     seen: dict[int, str] = {}
 
@@ -125,7 +161,7 @@ def test_a_run_that_goes_on_from_a_snapshot_equals_one_that_never_stopped(whole:
             seen[now] = json.dumps(freeze(strategy))
 
     warm = {s: f.iloc[cut + 1 - Momentum.warm_up :] for s, f in FRAMES.items()}
-    run = play(warm, at + HOUR, go_on, exactbars=1)
+    run = play(warm, at + HOUR, go_on, exactbars=1, settings=whole.settings)
     assert len(run) == BARS - cut - 1 + Momentum.warm_up  # no older bar was played
     everything = whole.tables(tmp_path, BARS * HOUR)
     since = pd.Timestamp(FIRST * HOUR, unit="ms", tz="UTC")
@@ -184,7 +220,7 @@ def numbered(text: str) -> dict[str, Any]:
     saved["news"] = [[short[ref], status] for ref, status in saved["news"]]
     saved["numbers"][1] = sorted([short[ref], number] for ref, number in saved["numbers"][1] if ref in short)
     for desk in saved["desks"].values():
-        desk["trade"], desk["stop"] = (short.get(desk[name], -1) for name in ("trade", "stop"))
+        desk["trade"], desk["stop"], desk["entry"] = (short.get(desk[name], -1) for name in ("trade", "stop", "entry"))
         desk["behind"] = min(desk["behind"], 1)  # whether this bar was decided on
     saved["refused"] = {}
     return saved
@@ -216,5 +252,6 @@ def test_the_names_in_a_snapshot_are_those_that_earlier_versions_wrote(whole: Wh
         "desks",
     )
     assert tuple(saved) == (*kept, "numbers", "told")
-    assert set(next(iter(saved["desks"].values()))) == {"busy", "resting", "guarded", "too_small", "behind", "trade", "stop"}
-    assert set(saved["strategy"]) == {"version", "risk", "books"}
+    desk = {"busy", "resting", "guarded", "too_small", "behind", "trade", "stop"}
+    assert set(next(iter(saved["desks"].values()))) == desk | {"entering", "entry"}  # which earlier versions lack
+    assert set(saved["strategy"]) == {"version", "risk", "books", "correlations"}

@@ -68,7 +68,11 @@ def test_quantiles_of_all_horizons_have_their_median_for_location() -> None:
         (np.zeros((40, 5))[:, ::-1] - np.arange(5), "quantiles cross"),
         ((np.zeros(40), -np.ones(40)), "not below zero"),
         ((np.zeros(40),), "a tuple of 1"),
-        (None, "shape|NoneType"),
+        (None, "an answer of type NoneType; answer an array of numbers"),
+        ({"location": np.zeros(40)}, "an answer of type dict"),
+        (lambda panel: (value for value in panel.X[:, 0]), "an answer of type generator"),
+        (np.full(40, 1e300), "40 of 40 numbers are not finite, or too large"),
+        (np.zeros(40).astype(bool), "of type bool; answer numbers"),
         ("up", "of type <U2; answer numbers"),
         (lambda panel: panel.X[:, 99], "IndexError"),
         (lambda panel: panel.X.__setitem__(0, 1.0), "read-only"),
@@ -112,6 +116,18 @@ def test_files_give_the_same_forecasts_back(tmp_path: Path) -> None:
     rows = np.arange(8, 20)
     assert np.array_equal(loaded.raw(own.features, rows, "A/USD"), model.raw(own.features, rows, "A/USD"))
     assert replace(loaded, members=()).form == FORM
+
+
+class Linking(Ridge):
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        (folder / "away").symlink_to("/etc/hostname")
+
+
+def test_one_that_saves_a_link_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ForecasterFailed, match=r"Linking\.save: away is a link"):
+        fitted(Linking()).save(tmp_path, tmp_path / "templates")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("harm", ["change", "remove", "add", "link", "meta"])

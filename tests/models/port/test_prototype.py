@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from forwardtrader.core.errors import ConfigError, InvalidSetting
@@ -94,6 +95,72 @@ def test_a_parameter_that_looks_otherwise_in_every_process_is_refused() -> None:
     with pytest.raises(InvalidSetting, match="holds a object, by"):
         identity(Ridge(penalty=object()))  # type: ignore[arg-type]
     assert identity(Ridge(penalty=np.float64(2.0))) == identity(Ridge(penalty=np.float64(2.0)))
+
+
+def test_tables_and_long_arrays_are_told_apart_by_all_that_they_hold() -> None:
+    """Their text leaves out the middle: a run with other weights would be served the models of the first."""
+    long = np.arange(5000.0)
+    changed = long.copy()
+    changed[2500] = -1.0
+    assert repr(long) == repr(changed)
+    for kind in (np.asarray, lambda each: [each], pd.Series, pd.DataFrame, lambda each: each.astype(object)):
+        same, other = identity(Ridge(penalty=kind(long))), identity(Ridge(penalty=kind(changed)))  # type: ignore[arg-type, operator]
+        assert same == identity(Ridge(penalty=kind(long.copy()))) != other  # type: ignore[arg-type, operator]
+    assert identity(Ridge(penalty=pd.Series(long))) != identity(Ridge(penalty=pd.Series(long, index=long + 1)))  # type: ignore[arg-type]
+
+
+class Shortened:
+    def __repr__(self) -> str:
+        return "Shortened(1, 2, ..., 9)"
+
+
+def test_a_parameter_whose_text_leaves_something_out_is_refused() -> None:
+    with pytest.raises(InvalidSetting, match="holds a Shortened, by which no later run can tell"):
+        identity(Ridge(penalty=Shortened()))  # type: ignore[arg-type]
+
+
+class Catching(Ridge):
+    def __init__(self, **params: float) -> None:
+        super().__init__()
+        self.params = params
+
+
+class Listing(Ridge):
+    def __init__(self, *penalties: float) -> None:
+        super().__init__()
+        self.penalties = penalties
+
+
+class Nameless(Ridge):
+    def __init__(self, penalty: float = 1.0, /) -> None:
+        super().__init__(penalty)
+
+
+class Renaming(Ridge):
+    def __init__(self, strength: float = 1.0) -> None:
+        super().__init__(strength)
+
+
+catching = Catching(depth=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Catching", r"Catching\.__init__ takes \*\*params, which no clone has; name each parameter"),
+        ("catching", r"Catching\.__init__ takes \*\*params"),
+        ("Listing", r"Listing\.__init__ takes \*penalties"),
+        ("Nameless", r"Nameless\.__init__ takes penalty, /"),
+    ],
+)
+def test_parameters_that_a_clone_would_lose_are_refused_before_anything_is_fitted(name: str, said: str) -> None:
+    with pytest.raises(InvalidSetting, match=said):
+        prototype(named(f"{__name__}:{name}"))
+
+
+def test_a_parameter_that_is_kept_under_another_name_is_told() -> None:
+    with pytest.raises(InvalidSetting, match=r"Renaming has no attribute strength; in __init__ write self\.strength = strength"):
+        Renaming().clone()
 
 
 def build_one(inputs: object, units: int = 4) -> object:

@@ -101,3 +101,15 @@ def test_a_candle_pushed_into_a_gap_is_followed_by_the_one_that_was_next(tmp_pat
     closed = venue.exchange.listings[SYMBOL].candles.closed
     assert [(bar.start - START) // MINUTE for bar in closed] == [0, 1, 2, 3, 4]
     assert closed[2].open == 50
+
+
+def test_nobody_hears_of_the_prints_that_follow_on_one_that_met_an_open_order(tmp_path: Path) -> None:
+    venue = venue_of(tmp_path, [(100.0, 111.0, 89.0, 105.0), FLAT])
+    place(venue, OrderType.STOP, Side.SELL, stop=90)
+    events = recorded_events(venue)
+    told = [venue.driver.tick(holds=True) for _ in range(venue.driver.ticks)]
+    assert told == [{SYMBOL: 100}, {SYMBOL: 89}, {}, {}]
+    assert [event.price for event in events if isinstance(event, Printed)] == [100, 89]
+    venue.driver.advance()
+    [closed] = [event.candle for event in events if isinstance(event, CandleChanged) and event.closed]
+    assert (closed.high, closed.low, closed.close) == (111, 89, 105), "the bar is whole all the same"

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forwardtrader.core.types import Side
-from forwardtrader.sandbox.orders.matching import Level, at_open, crosses, is_triggered, over_bar, slipped, triggers_upward, walk
+from forwardtrader.sandbox.orders.matching import (
+    Level,
+    at_open,
+    crosses,
+    is_triggered,
+    over_bar,
+    part_of_bar,
+    slipped,
+    triggers_upward,
+    walk,
+)
 from forwardtrader.sandbox.orders.order import OrderType
+from forwardtrader.strategies.orders.entries import part_filled
 from tests.sandbox.orders.made_orders import candle, new_order
+from tests.strategies.market import BTC
 
 BUY, SELL = Side.BUY, Side.SELL
 MARKET, LIMIT, STOP, STOP_LIMIT, TAKE = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT
@@ -79,3 +94,20 @@ def test_slippage_worsens_a_price_but_never_passes_a_limit() -> None:
     assert slipped(new_order(MARKET, SELL), Decimal(100), BAR, bps) == 99
     assert slipped(new_order(LIMIT, BUY, 1, 100.5), Decimal(100), BAR, bps) == Decimal("100.5")
     assert slipped(new_order(LIMIT, BUY, 1, 100), Decimal(100), BAR, bps) == 100
+
+
+@given(
+    side=st.sampled_from([BUY, SELL]), beyond=st.integers(-3, 3), remaining=st.integers(1, 5000), volume=st.integers(0, 200_000),
+    share=st.sampled_from(["0.001", "0.1", "1"]),
+)  # fmt: skip
+def test_a_queue_is_served_as_in_a_backtest(side: Side, beyond: int, remaining: int, volume: int, share: str) -> None:
+    """By an independent rule of the same words: a tick beyond the limit, on the grid, up to a share of the volume."""
+    limit, left, traded = Decimal(100), Decimal(remaining) * BTC.step, Decimal(volume) * BTC.step
+    away = beyond * BTC.tick
+    low, high = (limit - away, limit + 10) if side is BUY else (limit - 10, limit + away)
+    bar = replace(candle(100, 105, 95, 102), low=low, high=high, volume=traded)
+    request = new_order(OrderType.LIMIT_MAKER, side, 1, 100)
+    here = part_of_bar(request, left, bar, BTC.tick, BTC.step, Decimal(share))
+    worst = low if side is BUY else high
+    there = part_filled(100.0, float(left), float(worst), float(traded) * float(share), BTC, buys=side is BUY)
+    assert float(here) == there

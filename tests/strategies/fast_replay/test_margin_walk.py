@@ -63,7 +63,8 @@ def test_several_perpetuals_with_gaps_in_one_account_are_replayed_alike(name: st
 
 
 def test_liquidations_are_replayed_alike() -> None:
-    chosen = knobs(**{**BOTH_WAYS, **CASES["all in"], "leverage": 20.0, "max_exposure": 15.0, "max_drawdown": 0.99, "max_daily_loss": 0.99})
+    reckless = {"rule": "single", "leverage": 20.0, "max_exposure": 15.0, "max_drawdown": 0.99, "max_daily_loss": 0.99}
+    chosen = knobs(**{**BOTH_WAYS, **CASES["all in"], **reckless})
     bars = candles(600, 5, volatility=0.004)
     fills = equal_to_backtrader([perpetual(bars, 25, replace(PERP, margin_tiers=TIERS[:1]), wild=1.06)], chosen)
     assert fills["reason"].str.startswith("liquidated").any()

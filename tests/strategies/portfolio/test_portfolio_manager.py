@@ -106,8 +106,18 @@ def test_a_second_run_of_a_replay_on_other_forecasts_is_one_of_its_own() -> None
     pd.testing.assert_frame_equal(again[1], fresh[1], check_exact=True)
 
 
-def test_the_default_rule_decides_each_symbol_by_itself() -> None:
-    assert StrategySettings().rule == "single"
+def test_without_a_choice_several_symbols_and_perpetuals_are_decided_on_together_and_a_coin_by_itself() -> None:
+    assert not StrategySettings().decides_together(1, perpetual=False)
+    assert StrategySettings().decides_together(2, perpetual=False)
+    assert StrategySettings().decides_together(1, perpetual=True)
+    assert not StrategySettings(rule="single").decides_together(2, perpetual=True)
+    assert StrategySettings(rule="portfolio").decides_together(1, perpetual=False)
+
+
+def test_without_a_choice_perpetuals_are_sold_short_and_coins_are_not() -> None:
+    assert [StrategySettings().sells_short(perpetual=kind) for kind in (True, False)] == [True, False]
+    assert [StrategySettings(allow_short=True).sells_short(perpetual=kind) for kind in (True, False)] == [True, True]
+    assert not StrategySettings(allow_short=False).sells_short(perpetual=True)
 
 
 def test_a_restart_goes_on_as_if_there_had_been_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core.errors import FingerprintMismatch, InvalidSetting, TooLittleHistory
+from forwardtrader.models.features.catalogue import FEATURES
+from forwardtrader.models.features.cross_section import MARKET
 from forwardtrader.models.forecasters.shipped.ensembles import MeanForecaster, StackingForecaster, purged_split, simplex_weights
 from forwardtrader.models.forecasters.shipped.lightgbm_forecaster import LightGBMForecaster
 from forwardtrader.models.forecasters.shipped.linear import LinearRidge
@@ -39,7 +42,7 @@ class Noise(BaseForecaster):
 def test_the_mean_is_that_of_the_locations() -> None:
     panel = learnable()
     each = [LinearRidge().fit(panel).predict(panel), Zero().fit(panel).predict(panel)]
-    assert MeanForecaster(["ridge", "zero"]).fit(panel).predict(panel) == pytest.approx(np.mean(each, axis=0), abs=1e-7)
+    assert MeanForecaster(["ridge", "zero"]).fit(panel).predict(panel)[:, 0] == pytest.approx(np.mean(each, axis=0), abs=1e-7)
 
 
 def test_the_mean_of_quantiles_are_quantiles() -> None:
@@ -47,7 +50,66 @@ def test_the_mean_of_quantiles_are_quantiles() -> None:
     two = [LightGBMForecaster(objective="quantile", n_estimators=n) for n in (5, 20)]
     told = MeanForecaster(two).fit(panel).predict(panel)
     expected = np.mean([each.clone().fit(panel).predict(panel) for each in two], axis=0)
-    assert told == pytest.approx(expected, abs=1e-6)
+    assert told[:, 0, 1:] == pytest.approx(expected, abs=1e-6)
+    assert told[:, 0, 0] == pytest.approx(expected[:, 2], abs=1e-6)
+
+
+def test_who_answers_locations_alone_gets_quantiles_from_what_it_missed_where_others_answer_them() -> None:
+    panel = learnable(2000)
+    told = MeanForecaster([LightGBMForecaster(objective="quantile", n_estimators=20), "ridge"]).fit(panel).predict(panel)
+    assert told.shape == (len(panel), 1, 6)
+    below = (panel.y[:, None] < told[:, 0, 1:]).mean(axis=0)
+    assert below == pytest.approx([0.05, 0.25, 0.5, 0.75, 0.95], abs=0.06)
+
+
+def test_each_counts_by_the_share_of_its_location_that_is_believed() -> None:
+    panel = learnable(500)
+    half = own_forecasters.Ridge()
+    half.shrink = 0.5
+    told = MeanForecaster([half]).fit(panel).predict(panel)
+    assert told[:, 0] == pytest.approx(0.5 * own_forecasters.Ridge().fit(panel).predict(panel), abs=1e-6)
+
+
+class Asking(BaseForecaster):
+    """Keeps the names of the features that it learned from."""
+
+    def __init__(self, wanted: tuple[str, ...] = ()) -> None:
+        self.wanted = wanted
+        self.features = wanted
+
+    def fit(self, panel: SamplePanel) -> Asking:
+        self.names_ = list(panel.names)
+        return self
+
+    def predict(self, panel: SamplePanel) -> Answer:
+        assert list(panel.names) == self.names_
+        return np.zeros(len(panel))
+
+
+def test_each_sees_the_features_that_it_asks_for_and_all_those_of_factors() -> None:
+    names = (*sorted(FEATURES), *MARKET, "a_factor")
+    panel = replace(learnable(200), features=np.zeros((200, len(names)), np.float32), names=names)
+    ensemble = MeanForecaster([Asking(), Asking(("*", "market_*")), Asking(("move_*",)), "zero"])
+    assert ensemble.features == ("*", "market_*", "move_*")
+    fitted = ensemble.fit(panel)
+    plain, market, moves, _ = [member[0] for member in fitted.members_]
+    assert plain.names_ == [name for name in names if name not in MARKET]
+    assert market.names_ == list(names)
+    assert moves.names_ == [name for name in names if name.startswith("move_")] + ["a_factor"]
+    assert fitted.predict(panel) == pytest.approx(0.0)
+    assert MeanForecaster(["ridge", "zero"]).features == ()
+
+
+def test_who_answers_all_horizons_is_fitted_once_and_the_others_for_each(tmp_path: Path) -> None:
+    panel = learnable(800)
+    two = replace(panel, targets=np.column_stack([panel.targets, -panel.targets]), horizons=(1, 4))
+    fitted = MeanForecaster(["panel", "ridge"]).fit(replace(two, symbols=("A/B",)))
+    assert [len(member) for member in fitted.members_] == [1, 2]
+    told = fitted.predict(two)
+    assert told.shape == (len(panel), 2)
+    assert np.corrcoef(told[:, 0], told[:, 1])[0, 1] < -0.9
+    fitted.save(tmp_path)
+    np.testing.assert_array_equal(MeanForecaster(["panel", "ridge"]).load(tmp_path).predict(two), told)
 
 
 def test_stacking_leaves_out_who_knows_nothing() -> None:
@@ -55,7 +117,7 @@ def test_stacking_leaves_out_who_knows_nothing() -> None:
     fitted = StackingForecaster([LinearRidge(), Noise()]).fit(samples(panel.features, panel.targets[:, 0], look_back=3))
     assert fitted.weights_.sum() == pytest.approx(1.0)
     assert (fitted.weights_ >= 0).all()
-    assert fitted.weights_[0] > 0.8
+    assert fitted.weights_[0, 0] > 0.8
 
 
 def test_it_looks_back_as_far_as_any_of_its_own_and_draws_where_one_draws() -> None:
@@ -126,12 +188,12 @@ def test_members_that_warm_start_go_on_and_the_others_learn_anew(kind: type[Mean
     assert kind([own_forecasters.Ridge(), LinearRidge()]).goes_on and not kind([LinearRidge(), "zero"]).goes_on
     fitted = kind([own_forecasters.Ridge(), LinearRidge()]).fit(before)
     alone = own_forecasters.Ridge().fit(before).update(panel)
-    old = fitted.members_[0].weights_.copy()
+    old = fitted.members_[0][0].weights_.copy()
     updated = fitted.update(panel)
-    np.testing.assert_array_equal(updated.members_[0].weights_, alone.weights_)
+    np.testing.assert_array_equal(updated.members_[0][0].weights_, alone.weights_)
     assert not np.array_equal(old, alone.weights_)
     anew = kind([own_forecasters.Ridge(), LinearRidge()]).fit(panel)
-    np.testing.assert_array_equal(updated.members_[1].predict(panel), anew.members_[1].predict(panel))
+    np.testing.assert_array_equal(updated.members_[1][0].predict(panel), anew.members_[1][0].predict(panel))
     np.testing.assert_array_equal(updated.weights_, anew.weights_)
 
 
@@ -140,4 +202,4 @@ def test_an_ensemble_of_ensembles_goes_on_too() -> None:
     inner = MeanForecaster([own_forecasters.Ridge(), "zero"])
     updated = MeanForecaster([inner, "ridge"]).fit(before).update(panel)
     expected = own_forecasters.Ridge().fit(before).update(panel)
-    np.testing.assert_array_equal(updated.members_[0].members_[0].weights_, expected.weights_)
+    np.testing.assert_array_equal(updated.members_[0][0].members_[0][0].weights_, expected.weights_)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingRegressor,
@@ -19,6 +20,7 @@ from sklearn.ensemble import (
     StackingRegressor,
 )
 from sklearn.linear_model import BayesianRidge, ElasticNet, HuberRegressor, QuantileRegressor, Ridge
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -26,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, InvalidSetting, NotTrained
 from forwardtrader.models.forecasters.shipped.sklearn_file import packed, unpacked
 from forwardtrader.models.forecasters.shipped.sklearn_forecaster import SklearnForecaster
-from tests.models.forecasters.shipped.samples import learnable, samples, world
+from tests.models.forecasters.shipped.samples import NAMES, learnable, samples, world
 
 SAVED = [
     Ridge(), ElasticNet(alpha=0.01), HuberRegressor(), BayesianRidge(), RandomForestRegressor(4, max_depth=4), ExtraTreesRegressor(3),
@@ -119,6 +121,33 @@ def test_that_of_lightgbm_is_told_of_ours(tmp_path: Path) -> None:
 
     with pytest.raises(ForecasterFailed, match="take LightGBMForecaster"):
         SklearnForecaster(LGBMRegressor(n_estimators=2, verbose=-1)).fit(learnable(100)).save(tmp_path)
+
+
+@pytest.mark.parametrize("columns", [list(NAMES[1:3]), make_column_selector(pattern="move_24|noise")], ids=["list", "selector"])
+def test_columns_may_be_chosen_by_name(columns: Any, tmp_path: Path) -> None:
+    panel = learnable(400)
+
+    def chosen(which: Any) -> SklearnForecaster:
+        return SklearnForecaster(make_pipeline(ColumnTransformer([("some", StandardScaler(), which)]), Ridge())).fit(panel)
+
+    by_name = chosen(columns)
+    assert np.array_equal(by_name.predict(panel), chosen([1, 2]).predict(panel))
+    if isinstance(columns, list):  # a function is nothing that a file could hold
+        by_name.save(tmp_path)
+        assert np.array_equal(by_name.clone().load(tmp_path).predict(panel), by_name.predict(panel))
+
+
+def test_names_of_a_window_say_how_many_bars_before() -> None:
+    panel, name = samples(*world(300), look_back=3), NAMES[1]
+    chooses = ColumnTransformer([("some", "passthrough", [name, f"{name}_2_before"])])
+    fitted = SklearnForecaster(make_pipeline(chooses, Ridge()), window=3).fit(panel)
+    seen = panel.windows(3)[:, [2, 0], 1]
+    np.testing.assert_allclose(fitted.predict(panel), Ridge().fit(seen, panel.y).predict(seen), rtol=1e-4)
+
+
+def test_one_that_learns_several_targets_at_once_is_told_that_each_horizon_has_its_own() -> None:
+    with pytest.raises(InvalidSetting, match=r"MultiOutputRegressor learns several targets at once; .* give it the inner one"):
+        SklearnForecaster(MultiOutputRegressor(Ridge())).fit(learnable(100))
 
 
 @pytest.mark.parametrize("regressor", [Ridge, "ridge", None])

@@ -18,7 +18,8 @@ from forwardtrader.core.errors import FingerprintMismatch, ForecasterFailed, Inv
 from forwardtrader.core.settings import ModelSettings, Settings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.folds.walk import walk_forward
-from forwardtrader.models.forecasters.foundation import Bins, chronos
+from forwardtrader.models.forecasters.pretrained.chronos import Bins
+from forwardtrader.models.forecasters.pretrained.foundation import checkpoint as loaded
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
 from forwardtrader.models.port.base_forecaster import Answer, BaseForecaster
 from forwardtrader.models.port.sample_panel import SamplePanel
@@ -28,7 +29,7 @@ from tests.models.forecasters.keras_networks.samples import samples
 
 HOUR = Timeframe.parse("1h")
 FIRST, LAST = datetime(2020, 3, 14, tzinfo=UTC), datetime(2020, 4, 10, tzinfo=UTC)
-SEEN, HERE = datetime(2020, 3, 25, tzinfo=UTC), "tests.models.forecasters.test_foundation"
+SEEN, HERE = datetime(2020, 3, 25, tzinfo=UTC), "tests.models.forecasters.pretrained.test_foundation"
 BARS = simulated_bars(24 * 101)
 
 
@@ -167,7 +168,7 @@ def test_its_draws_follow_what_the_network_says(checkpoint: Path) -> None:
     """The first step's samples against the softmax of the network itself."""
     import torch
 
-    network = chronos(str(checkpoint))
+    network = loaded(str(checkpoint))
     series = np.random.default_rng(0).standard_normal((1, 12)).astype(np.float32)
     draws = (np.arange(4000)[:, None] + 0.5) / 4000
     values = network.paths(series, 1, draws)[0, :, 0]
@@ -188,7 +189,11 @@ def test_a_checkpoint_that_is_pickled_or_of_another_kind_is_refused_in_one_line(
         folder.mkdir()
         (folder / "config.json").write_text(text, encoding="utf-8")
         torch.save({}, folder / "pytorch_model.bin")
-    for folder in (pickled, other, tmp_path / "absent"):
-        with pytest.raises(ForecasterFailed, match="is no Chronos T5 checkpoint with weights in safetensors") as refused:
-            chronos(str(folder))
+    for folder, said in (
+        (pickled, "is no Chronos T5 checkpoint with weights in safetensors"),
+        (other, "is no Chronos T5 checkpoint with weights in safetensors"),
+        (tmp_path / "absent", "is no checkpoint of Chronos T5 or TimesFM that could be read"),
+    ):
+        with pytest.raises(ForecasterFailed, match=said) as refused:
+            loaded(str(folder))
         assert "\n" not in str(refused.value)

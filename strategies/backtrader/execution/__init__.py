@@ -1,0 +1,1 @@
+"""How the simulated broker executes an order."""
