@@ -290,17 +290,20 @@ def test_a_strategy_that_hardly_traded_is_not_testable(bench: tuple[_Bench, Walk
         assert "20 are needed" in proof.detail and "--from" in proof.detail
 
 
+@pytest.mark.slow
 def test_on_the_hours_of_a_stock_an_honest_strategy_passes(stock_bench: tuple[_Bench, WalkForward]) -> None:
     found = traded(stock_bench, Honest)
     assert found.fills >= FEWEST_FILLS
     assert results(proven(found)) == {LookAheadResult.PASSED}, proven(found)
 
 
+@pytest.mark.slow
 def test_on_the_hours_of_a_stock_a_look_ahead_is_caught(stock_bench: tuple[_Bench, WalkForward]) -> None:
     proofs = proven(traded(stock_bench, NextClose))
     assert LookAheadResult.FAILED in results(proofs), proofs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", [CheatingTimer, OnTheClose], ids=lambda strategy: strategy.__name__)
 def test_on_the_hours_of_a_stock_a_cheat_is_refused(stock_bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy]) -> None:
     with pytest.raises(InvalidSetting, match="at prices that are not known when it decides"):
