@@ -154,7 +154,7 @@ ADVICE = {
         ("the model was trained with the factor fear_greed, which is not at hand; name its file under feeds.factors",),
     ),
     "LookAheadFound": Advice(
-        "A column, a label, an order or a fill knew something too early; the audit page names it and the "
+        "A column, a label, an order or a fill knew something too early; the audit names it and the "
         "bar. Do not believe the run until it is mended.",
         (
             "1 of 14 proofs failed, first the truncation: rsi looks ahead, by 1 bar: "
