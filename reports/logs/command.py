@@ -76,12 +76,12 @@ def log_of(name: str | None, settings: Settings) -> Path:
     there = [path for folder in folders for path in folder.glob(f"*/{NAME}")]
     if name is None:
         return _newest([*there, COMMANDS], folders)
-    for matches in (lambda known: known == name, lambda known: known.startswith(name)):
-        found = [path for path in there if matches(path.parent.name)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ConfigError(f"{name!r} may be {', '.join(sorted(str(path.parent) for path in found))}; name one of them")
+    exact = [path for path in there if path.parent.name == name]
+    found = exact or [path for path in there if path.parent.name.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(f"{name!r} may be {', '.join(sorted(str(path.parent) for path in found))}; name one of them")
     close = nearest(name, [path.parent.name for path in there])
     raise ConfigError(f"no session or run {name!r} has a log in {' or '.join(map(str, folders))}{close}")
 
