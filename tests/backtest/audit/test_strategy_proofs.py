@@ -25,6 +25,7 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult, Proof
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
+from tests.backtest.audit.stock_hours import stock_hours
 from tests.reports.simulated import candles
 
 CLOCK = FixedClock(datetime(2023, 1, 1, tzinfo=UTC))
@@ -207,14 +208,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Bench, WalkForward
     return made, made.run(SPAN, trade=False).walk
 
 
-def stock_hours(days: int, seed: int) -> pd.DataFrame:
-    """Hourly candles from 09:30 to 16:30 in New York, without weekends and the first Monday of each month."""
-    opened = pd.bdate_range("2021-06-01", periods=days, tz="America/New_York")
-    opened = opened[(opened.day_of_week != 0) | (opened.day > 7)]
-    index = [day + pd.Timedelta(hours=9 + hour, minutes=30) for day in opened for hour in range(7)]
-    return candles(len(index), seed=seed).set_axis(pd.DatetimeIndex(index, name="timestamp").tz_convert("UTC"))
-
-
 @pytest.fixture(scope="module")
 def stock_bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Bench, WalkForward]:
     """A stock of which a bar is missing every night, weekend and holiday."""
@@ -298,8 +291,9 @@ def test_on_the_hours_of_a_stock_an_honest_strategy_passes(stock_bench: tuple[_B
 
 
 @pytest.mark.slow
-def test_on_the_hours_of_a_stock_a_look_ahead_is_caught(stock_bench: tuple[_Bench, WalkForward]) -> None:
-    proofs = proven(traded(stock_bench, NextClose))
+@pytest.mark.parametrize("strategy", [NextClose, FitInInit], ids=lambda strategy: strategy.__name__)
+def test_on_the_hours_of_a_stock_a_look_ahead_is_caught(stock_bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy]) -> None:
+    proofs = proven(traded(stock_bench, strategy))
     assert LookAheadResult.FAILED in results(proofs), proofs
 
 
