@@ -29,7 +29,7 @@ FEWEST_FILLS: Final = 20
 # After so many bars with orders the next bar is changed, after every third of them the market is cut off besides.
 ORDER_BARS: Final = 12
 # Where there are fewer than that, so many others besides, on which it may have had a reason to make none.
-QUIET_BARS: Final = 5
+QUIET_BARS: Final = 3
 UNCHANGED: Final = 1.0
 _MIRRORED: Final = ("location", "scale", "q95", "q75", "q50", "q25", "q05", "p_up")
 
@@ -86,7 +86,7 @@ def drawn_bars(orders: pd.DataFrame | None, bars: pd.DatetimeIndex, *, seed: int
     groups = [part["timestamp"] for _, part in made.groupby(["side", "kind"], sort=True)]
     each = math.ceil(ORDER_BARS / max(len(groups), 1))
     drawn = {pd.Timestamp(at) for group in groups for at in group.drop_duplicates().sample(min(each, group.nunique()), random_state=seed)}
-    if len(drawn) < ORDER_BARS:
+    if made["timestamp"].nunique() < ORDER_BARS:
         drawn |= {bars[number * (len(bars) - 1) // (QUIET_BARS + 1)] for number in range(1, QUIET_BARS + 1)}
     return sorted(drawn)
 

@@ -291,9 +291,8 @@ def test_on_the_hours_of_a_stock_an_honest_strategy_passes(stock_bench: tuple[_B
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", [NextClose, FitInInit], ids=lambda strategy: strategy.__name__)
-def test_on_the_hours_of_a_stock_a_look_ahead_is_caught(stock_bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy]) -> None:
-    proofs = proven(traded(stock_bench, strategy))
+def test_on_the_hours_of_a_stock_a_look_ahead_is_caught(stock_bench: tuple[_Bench, WalkForward]) -> None:
+    proofs = proven(traded(stock_bench, NextClose))
     assert LookAheadResult.FAILED in results(proofs), proofs
 
 
