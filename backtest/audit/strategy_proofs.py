@@ -73,7 +73,7 @@ def account_proofs(whole: Account, bars: list[pd.Timestamp], again: Again, *, fe
 def order_bars(traded: TradedRun, *, seed: int = 0) -> list[pd.Timestamp]:
     """Bars on which orders were made, of every side and kind of order alike, that another bar came after; oldest first."""
     times = [history.candles.index for history in traded.markets.values()]
-    bars = times[0].append(times[1:]).unique().sort_values()
+    bars = pd.DatetimeIndex(times[0].append(times[1:]).unique().sort_values())
     first, last = pd.Timestamp(traded.request.first), pd.Timestamp(traded.request.last)
     return drawn_bars(traded.outcome.orders, bars[(bars >= first) & (bars <= last)], seed=seed)
 
