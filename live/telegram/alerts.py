@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Final
 
 from forwardtrader.core import environment as variables
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live.telegram.channel import API, TelegramChannel
-
-_NAMES: Final = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
 
 
 def is_configured(known: Mapping[str, str]) -> bool:
     """Whether token and chat are given.
 
     Raises:
-        ConfigError: only one of them is, or the library is not installed.
+        ConfigError: the token is given without a chat, or the library is not installed.
     """
-    given = [name for name in _NAMES if known.get(name)]
-    if not given:
+    if not known.get("TELEGRAM_BOT_TOKEN"):
         return False
-    if len(given) == 1:
-        raise ConfigError(f"{(set(_NAMES) - set(given)).pop()} is missing; set both, or set live.telegram=false")
+    if not known.get("TELEGRAM_CHAT_ID"):
+        raise ConfigError("TELEGRAM_BOT_TOKEN is set and TELEGRAM_CHAT_ID is missing; set both, or set live.telegram=false")
     if find_spec("telegram") is None:
         raise ConfigError(
             "TELEGRAM_BOT_TOKEN is set, but python-telegram-bot is not installed; "
