@@ -18,7 +18,7 @@ from tests.live.telegram.bot_server import telegram
 
 def checked(folder: Path, *words: str) -> tuple[int, list[str]]:
     settings = (f"live.sessions_path={folder}", f"models.save_path={folder / 'models'}", "live.telegram=false")
-    request = read_request(["--sandbox", *words, *(word for setting in settings for word in ("--set", setting))])
+    request = read_request(["--sandbox", *(word for setting in settings for word in ("--set", setting)), *words])
     out = io.StringIO()
     return preflight(request, SystemClock(), Console(file=out, width=200)), out.getvalue().splitlines()
 
