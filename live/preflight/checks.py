@@ -48,9 +48,9 @@ def preflight(request: LiveRequest, clock: Clock, console: Console) -> int:
     worst = 0
     for name, look in _checks(request, clock).items():
         try:
-            console.print(f"ok    {name}: {look()}")
+            console.print(f"ok    {name}: {look()}", markup=False)
         except TradingError as trouble:
-            console.print(f"FAIL  {name}: {log.redact(str(trouble))}")
+            console.print(f"FAIL  {name}: {log.redact(str(trouble))}", markup=False)
             worst = max(worst, trouble.exit_code)
     return worst
 
